@@ -1,0 +1,1 @@
+"""Small named tools. Each file is one idea; there is no `utils`."""

@@ -1,0 +1,37 @@
+"""What time it is for the business: questions, consent, facts and segments ask here.
+
+Protocols (tokens, sessions, signatures) use the machine's own clock, because the other side does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from functools import cache
+from pathlib import Path
+
+
+def now() -> dt.datetime:
+    """The current instant, aware, in UTC; moved by the offset file where an operator allowed one."""
+    return dt.datetime.now(dt.UTC) + _offset()
+
+
+def today() -> dt.date:
+    return now().date()
+
+
+def _offset() -> dt.timedelta:
+    path = _offset_file()
+    if path is None:
+        return dt.timedelta()
+    try:
+        return dt.timedelta(seconds=float(path.read_text()))
+    except (OSError, ValueError):
+        return dt.timedelta()
+
+
+@cache
+def _offset_file() -> Path | None:
+    """`REGULARS_CLOCK_OFFSET_FILE` names a file with seconds to add: for rehearsals ("what happens next week?")."""
+    name = os.environ.get("REGULARS_CLOCK_OFFSET_FILE")
+    return Path(name) if name else None

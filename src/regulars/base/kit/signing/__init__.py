@@ -1,0 +1,1 @@
+"""Signing keys and signed tokens, for whoever issues or checks one."""

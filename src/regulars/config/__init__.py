@@ -1,0 +1,1 @@
+"""Puts the house together: settings, addresses, the ASGI root and the command line."""

@@ -1,0 +1,30 @@
+"""The home folder: where one installation keeps its data and its keys."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.core.management.utils import get_random_secret_key
+
+
+def home() -> Path:
+    """`$REGULARS_HOME`, by default `./home`; made on first use, readable by its owner only."""
+    path = Path(os.environ.get("REGULARS_HOME", "home")).resolve()
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def secret_key() -> str:
+    """`$REGULARS_SECRET_KEY`, or the key that this installation made for itself and keeps in its home."""
+    given = os.environ.get("REGULARS_SECRET_KEY")
+    if given:
+        return given
+    path = home() / "secret.key"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(get_random_secret_key())
+    return path.read_text().strip()

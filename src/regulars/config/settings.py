@@ -1,0 +1,151 @@
+"""Django settings. Everything an operator may change is an environment variable; the README lists them."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from .database import database
+from .home import home, secret_key
+
+HOME = home()
+SECRET_KEY = secret_key()
+DEBUG = False
+
+# The address customers see. The issuer of every token is this with a slash at its end, as Auth0's SDKs expect.
+PUBLIC_URL = os.environ.get("REGULARS_URL", "http://localhost:8000").rstrip("/")
+ISSUER = PUBLIC_URL + "/"
+ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE = PUBLIC_URL.startswith("https://")
+if os.environ.get("REGULARS_TRUST_PROXY") == "1":
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
+
+# In demo mode the stand-ins on this machine may be reached, and staff may sign in without a second factor.
+DEMO = os.environ.get("REGULARS_DEMO") == "1"
+LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_htmx",
+    "regulars.base.kit.signing",
+    "regulars.base.jobs",
+    "regulars.profiles",
+    "regulars.events",
+    "regulars.consent",
+    "regulars.rules",
+    "regulars.questions",
+    "regulars.enrichment",
+    "regulars.segments",
+    "regulars.destinations",
+    "regulars.insights",
+    "regulars.doors.signin",
+    "regulars.doors.provider",
+    "regulars.doors.console",
+    "regulars.doors.api",
+]
+AUTH_USER_MODEL = "profiles.Account"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "regulars.config.urls"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Sessions and sign-in
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "regulars_session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+# Django's default of same-origin closes the channel that loginWithPopup answers through.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# allauth, driven through our adapters (doors/signin)
+ACCOUNT_ADAPTER = "regulars.doors.signin.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "regulars.doors.signin.adapters.SocialAccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_PREVENT_ENUMERATION = True
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+EMAIL_BACKEND = os.environ.get("REGULARS_EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = str(HOME / "mail")
+DEFAULT_FROM_EMAIL = os.environ.get("REGULARS_FROM_EMAIL", "hello@localhost")
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+# Read straight from the package: nothing to collect before the first start.
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("REGULARS_LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"propagate": True}, "django.request": {"level": "ERROR"}},
+}

@@ -1,0 +1,110 @@
+"""Purposes, the exact words shown, the append-only ledger, and two caches that equal a fold over it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from regulars.base.kit import clock
+from regulars.profiles.models import Profile
+
+
+class Purpose(models.Model):
+    """Why we may use something. A legal basis belongs to a purpose, not to a person or a field."""
+
+    class Basis(models.TextChoices):
+        CONTRACT = "contract"
+        LEGITIMATE_INTEREST = "legitimate_interest"
+        CONSENT = "consent"
+
+    key = models.CharField(max_length=32, primary_key=True)
+    version = models.PositiveIntegerField(default=1)
+    label = models.CharField(max_length=128)
+    text = models.TextField()
+    basis = models.CharField(max_length=24, choices=Basis)
+    kind = models.CharField(max_length=16)  # serve personalise measure message enrich share special
+    expires_days = models.PositiveIntegerField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Notice(models.Model):
+    """The exact words somebody saw, addressed by their hash."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    version = models.PositiveIntegerField()
+    locale = models.CharField(max_length=16, default="en")
+    body = models.TextField()
+
+    def __str__(self) -> str:
+        return f"{self.purpose_id}@{self.version} {self.hash[:8]}"
+
+
+class ConsentEvent(models.Model):
+    """Given, refused, withdrawn, objected…: append-only, each row chained to the customer's row before it."""
+
+    class Action(models.TextChoices):
+        GIVEN = "given"
+        REFUSED = "refused"
+        WITHDRAWN = "withdrawn"
+        OBJECTED = "objected"
+        OBJECTION_LIFTED = "objection_lifted"
+        EXPIRED = "expired"
+        GPC = "gpc"
+        IMPORTED = "imported"
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="consent_events")
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    purpose_version = models.PositiveIntegerField()
+    notice = models.ForeignKey(Notice, null=True, on_delete=models.PROTECT)
+    action = models.CharField(max_length=16, choices=Action)
+    explicit = models.BooleanField(default=False)
+    at = models.DateTimeField(default=clock.now)
+    method = models.CharField(max_length=16)  # question login profile api import header
+    evidence = models.JSONField(default=dict)
+    actor = models.CharField(max_length=64, default="customer")
+    prev_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = [models.Index(fields=["profile", "purpose"])]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} {self.action} {self.purpose_id}"
+
+
+class ConsentState(models.Model):
+    """Where a customer stands on a purpose now: the fold of her ledger, cached. No row = never asked."""
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="consent_states")
+    purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
+    status = models.CharField(max_length=16, choices=ConsentEvent.Action)
+    since = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    event = models.ForeignKey(ConsentEvent, on_delete=models.CASCADE)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_state_per_purpose")]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} {self.purpose_id}: {self.status}"
+
+
+class PermittedView(models.Model):
+    """What may be used of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
+
+    A missing row means that nothing may be used, which is what fail-closed means here.
+    """
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="permitted_views")
+    purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
+    traits = models.JSONField(default=dict)
+    refreshed_at = models.DateTimeField(default=clock.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_view_per_purpose")]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} for {self.purpose_id}"

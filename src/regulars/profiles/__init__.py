@@ -1,0 +1,1 @@
+"""What we know: accounts, profiles, identities, and facts that each know their source."""

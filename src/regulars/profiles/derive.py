@@ -1,0 +1,68 @@
+"""Facts that follow from other facts: a country lies on a continent, a birthday makes an age. Plain functions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from babel import Locale
+
+
+@dataclass(frozen=True)
+class Derived:
+    """`expires_at`: when the conclusion stops being true although its premise still is (a birthday)."""
+
+    attribute: str
+    value: Any
+    expires_at: dt.datetime | None = None
+
+
+def conclusions(attribute: str, value: Any, now: dt.datetime) -> list[Derived]:
+    """What else we know once we know this."""
+    rule = RULES.get(attribute)
+    return rule(value, now) if rule else []
+
+
+def continent_of(country: Any, now: dt.datetime) -> list[Derived]:
+    name = _continents().get(str(country).upper())
+    return [Derived("continent", name)] if name else []
+
+
+def age_of(birthdate: Any, now: dt.datetime) -> list[Derived]:
+    """The age band of `1991-04-12`, `1991-04` or `1991`; until the birthday that leads out of it."""
+    try:
+        parts = [int(part) for part in str(birthdate).split("-")]
+        born = dt.date(*[*parts, 1, 1][:3])
+    except (ValueError, TypeError):
+        return []
+    age = now.year - born.year - ((now.month, now.day) < (born.month, born.day))
+    for name, low, high in BANDS:
+        if low <= age < high:
+            leaves = dt.datetime(born.year + high, born.month, min(born.day, 28), tzinfo=dt.UTC) if high < 200 else None
+            return [Derived("age_band", name, leaves)]
+    return []
+
+
+RULES = {"country": continent_of, "birthdate": age_of}
+CONCLUDES = {"country": ("continent",), "birthdate": ("age_band",)}
+BANDS = (("18-24", 18, 25), ("25-34", 25, 35), ("35-44", 35, 45), ("45-54", 45, 55), ("55+", 55, 200))
+
+# UN M49 continental regions, as CLDR numbers them.
+_CONTINENT_CODES = {
+    "Africa": "DZ AO BJ BW BF BI CV CM CF TD KM CG CD CI DJ EG GQ ER SZ ET GA GM GH GN GW KE LS LR LY MG MW ML MR MU YT MA MZ NA NE NG RE RW SH ST SN SC SL SO ZA SS SD TZ TG TN UG EH ZM ZW",
+    "Asia": "AF AM AZ BH BD BT BN KH CN CY GE HK IN ID IR IQ IL JP JO KZ KW KG LA LB MO MY MV MN MM NP KP OM PK PS PH QA SA SG KR LK SY TW TJ TH TL TR TM AE UZ VN YE",
+    "Europe": "AX AL AD AT BY BE BA BG HR CZ DK EE FO FI FR DE GI GR GG VA HU IS IE IM IT JE LV LI LT LU MT MD MC ME NL MK NO PL PT RO RU SM RS SK SI ES SJ SE CH UA GB",
+    "North America": "AI AG AW BS BB BZ BM BQ CA KY CR CU CW DM DO SV GL GD GP GT HT HN JM MQ MX MS NI PA PR BL KN LC MF PM VC SX TT TC US VG VI",
+    "Oceania": "AS AU CK FJ PF GU KI MH FM NR NC NZ NU NF MP PW PG PN WS SB TK TO TV UM VU WF",
+    "South America": "AR BO BR CL CO EC FK GF GY PY PE SR UY VE",
+}
+
+
+def _continents() -> dict[str, str]:
+    return {code: name for name, codes in _CONTINENT_CODES.items() for code in codes.split()}
+
+
+def country_name(code: str, locale: str = "en") -> str:
+    """`PT` → `Portugal`; the code itself when nobody knows it."""
+    return str(Locale.parse(locale).territories.get(code.upper(), code))

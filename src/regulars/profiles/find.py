@@ -1,0 +1,64 @@
+"""Who is this? Find a profile by any identity, or make one."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+
+from regulars.base.kit import clock
+
+from .document import rebuild
+from .models import Identity, Profile, new_key
+
+
+def find_by_user_id(user_id: str) -> Profile | None:
+    profile = Profile.objects.filter(user_id=user_id).select_related("merged_into").first()
+    return profile.merged_into if profile and profile.merged_into else profile
+
+
+def find_by_identity(provider: str, provider_user_id: str) -> Profile | None:
+    identity = (
+        Identity.objects.filter(provider=provider, provider_user_id=provider_user_id).select_related("profile").first()
+    )
+    return identity.profile if identity else None
+
+
+def get_or_create_by_identity(
+    provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
+) -> tuple[Profile, bool]:
+    """The profile known this way; made when there is none. Safe when two requests meet the same stranger at once."""
+    found = find_by_identity(provider, provider_user_id)
+    if found:
+        return found, False
+    try:
+        with transaction.atomic():
+            profile = Profile.objects.create(user_id=f"{provider}|{provider_user_id}")
+            identify(profile, provider, provider_user_id, connection=connection, is_social=is_social)
+            return profile, True
+    except IntegrityError:
+        met = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")
+        if met is None:
+            raise
+        return met, False
+
+
+def create_database_profile(connection: str) -> Profile:
+    """A customer of our own password connection: `auth0|<24 hex>`, as Auth0 names them."""
+    key = new_key()
+    profile, _ = get_or_create_by_identity("auth0", key, connection=connection)
+    return profile
+
+
+def identify(
+    profile: Profile, provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
+) -> Identity:
+    """Add one more way to know this profile, or note that it was seen again."""
+    identity, made = Identity.objects.get_or_create(
+        provider=provider,
+        provider_user_id=provider_user_id,
+        defaults={"profile": profile, "connection": connection, "is_social": is_social},
+    )
+    if not made:
+        identity.last_seen_at = clock.now()
+        identity.save(update_fields=["last_seen_at"])
+    rebuild(profile)
+    return identity

@@ -1,0 +1,187 @@
+"""What we remember of people: who can sign in, who they are, how we know them, and every fact with its source."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+
+from regulars.base.kit import clock
+
+from .applications import Client, ClientGrant, ResourceServer
+from .connections import Connection
+
+__all__ = [
+    "Account",
+    "Attribute",
+    "Client",
+    "ClientGrant",
+    "Connection",
+    "Fact",
+    "Identity",
+    "Profile",
+    "ProviderAnswer",
+    "ResourceServer",
+]
+
+
+def new_key() -> str:
+    """24 hex characters, the shape of Auth0's own database user ids."""
+    return secrets.token_hex(12)
+
+
+class AccountManager(BaseUserManager["Account"]):
+    def create_user(self, email: str = "", password: str | None = None, **fields: Any) -> Account:
+        account = self.model(email=self.normalize_email(email), **fields)
+        account.set_password(password)
+        account.save(using=self._db)
+        return account
+
+    def create_staff(self, email: str, password: str, role: str = "admin") -> Account:
+        return self.create_user(email, password, is_staff=True, role=role)
+
+
+class Account(AbstractBaseUser, PermissionsMixin):
+    """Who can sign in. Customers have a profile; staff have a role instead."""
+
+    key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
+    email = models.EmailField(blank=True, db_index=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    role = models.CharField(max_length=20, blank=True)
+    date_joined = models.DateTimeField(default=clock.now)
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    USERNAME_FIELD = "key"
+    EMAIL_FIELD = "email"
+
+    def __str__(self) -> str:
+        return self.email or self.key
+
+
+class Profile(models.Model):
+    """What we know of one customer. May have no account (anonymous visitor, imported contact).
+
+    `document` is a cache: the Auth0-shaped user (root attributes, user_metadata, app_metadata, identities), rebuilt by
+    `profiles.document.rebuild`. `user_id` is what the outside calls the customer: `google-oauth2|1234`, `auth0|5f3c…`.
+    """
+
+    user_id = models.CharField(max_length=255, unique=True)
+    account = models.OneToOneField(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="profile")
+    created_at = models.DateTimeField(default=clock.now, db_index=True)
+    updated_at = models.DateTimeField(default=clock.now)
+    last_seen_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    last_login = models.DateTimeField(null=True, blank=True)
+    last_ip = models.CharField(max_length=45, blank=True)
+    logins_count = models.PositiveIntegerField(default=0)
+    blocked = models.BooleanField(default=False)
+    document = models.JSONField(default=dict)
+    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
+
+    def __str__(self) -> str:
+        return self.user_id
+
+
+class Identity(models.Model):
+    """One way a profile is known. Unique over (provider, provider_user_id).
+
+    `provider` is an Auth0 strategy word (`auth0`, `google-oauth2`) or one of ours: `anonymous`, `external`.
+    """
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identities")
+    provider = models.CharField(max_length=64)
+    provider_user_id = models.CharField(max_length=255)
+    connection = models.CharField(max_length=128, blank=True)
+    is_social = models.BooleanField(default=False)
+    first_seen_at = models.DateTimeField(default=clock.now)
+    last_seen_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "provider_user_id"], name="identity_is_known_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider}|{self.provider_user_id}"
+
+
+class ProviderAnswer(models.Model):
+    """What a provider said at one login, unchanged, with the scopes asked, granted and refused. Append-only."""
+
+    identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="answers")
+    at = models.DateTimeField(default=clock.now)
+    raw = models.JSONField()
+    scopes_asked = models.JSONField(default=list)
+    scopes_granted = models.JSONField(default=list)
+    scopes_refused = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"{self.identity} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class Attribute(models.Model):
+    """Something we may know of a customer, and what we may use it for.
+
+    `key` is dotted for metadata nobody declared (`user_metadata.shoe`); `metadata_path` says where a declared attribute
+    lives in Auth0's bags, so that the Management API and the rest of the house see one truth.
+    """
+
+    class Sensitivity(models.TextChoices):
+        NORMAL = "normal"
+        SENSITIVE = "sensitive"
+        SPECIAL = "special"
+
+    key = models.CharField(max_length=128, primary_key=True)
+    label = models.CharField(max_length=128)
+    type = models.CharField(max_length=16, default="text")  # text number boolean date choice list
+    category = models.CharField(max_length=64, default="user")  # a fideslang data category
+    sensitivity = models.CharField(max_length=16, choices=Sensitivity, default=Sensitivity.NORMAL)
+    purposes = models.JSONField(default=list)
+    options = models.JSONField(default=list)  # [{"key": "jackets", "label": "Jackets"}]
+    metadata_path = models.CharField(max_length=160, blank=True, db_index=True)
+    half_life_days = models.PositiveIntegerField(null=True, blank=True)
+    expires_days = models.PositiveIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Fact(models.Model):
+    """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
+
+    `source` says exactly who: `google-oauth2`, `question:looking_for@1`, `rule:12`, `app:shop`, `source:us-census-acs`.
+    `consents` are ids of the consent events under which it was given; empty when its basis needs none.
+    """
+
+    class SourceKind(models.TextChoices):
+        CORRECTED = "corrected"
+        DECLARED = "declared"
+        VERIFIED = "verified"  # a social claim the provider vouches for
+        SOCIAL = "social"
+        OBSERVED = "observed"
+        IMPORTED = "imported"
+        ENRICHED = "enriched"
+        INFERRED = "inferred"
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="facts")
+    attribute = models.CharField(max_length=128)
+    value = models.JSONField(null=True)
+    source_kind = models.CharField(max_length=16, choices=SourceKind)
+    source = models.CharField(max_length=128)
+    collected_at = models.DateTimeField(default=clock.now)
+    basis = models.CharField(max_length=24, default="contract")  # contract consent legitimate_interest
+    consents = models.JSONField(default=list)
+    confidence = models.FloatField(default=1.0)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    derived_from = models.JSONField(default=list)
+    retracted_at = models.DateTimeField(null=True, blank=True)
+    retracted_why = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["profile", "attribute"])]
+
+    def __str__(self) -> str:
+        return f"{self.attribute} of {self.profile_id} from {self.source}"

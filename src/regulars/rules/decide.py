@@ -1,0 +1,1 @@
+"""Plain decisions about a rule run: what of its result counts."""

@@ -1,0 +1,31 @@
+"""The cast: Ana owns the shop, Bruno works there, Chika is a customer, Dov is a customer somewhere else."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Settings are read on import, so the test home must be named before Django wakes up.
+os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-"))
+os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
+os.environ.setdefault("REGULARS_DEMO", "1")
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def house(db: None) -> None:
+    """The standard attributes and purposes, as a first start lays them down."""
+    from regulars.consent.purposes import ensure_standard_purposes
+    from regulars.profiles.attributes import ensure_standard_attributes
+
+    ensure_standard_attributes()
+    ensure_standard_purposes()
+
+
+@pytest.fixture
+def chika(house: None):
+    from regulars.profiles.find import get_or_create_by_identity
+
+    profile, _ = get_or_create_by_identity("google-oauth2", "1001", connection="google-oauth2", is_social=True)
+    return profile

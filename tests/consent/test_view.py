@@ -1,0 +1,77 @@
+"""The one gate: what may be used, for what, and what withdrawal does."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.base.kit.errors import Refused
+from regulars.consent.record import Decision, first_broken_link, record
+from regulars.consent.view import refresh_views, view
+from regulars.profiles.learn import NewFact, learn
+
+
+def says(attribute, value, **kwargs):
+    return NewFact(attribute, value, "social", "google-oauth2", basis="consent", **kwargs)
+
+
+def test_what_she_shared_serves_her_account_but_nothing_else_until_she_says_yes(chika):
+    learn(chika, [says("gender", "female")])
+
+    assert view(chika, "serve")["gender"].value == "female"
+    assert view(chika, "personalise") == {}
+
+
+def test_a_yes_opens_the_purpose_and_a_withdrawal_closes_it(chika):
+    yes = record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [says("gender", "female", consents=[yes.pk])])
+    assert view(chika, "personalise")["gender"].source == "google-oauth2"
+
+    record(chika, Decision("personalise", "withdrawn", "profile"))
+
+    assert view(chika, "personalise") == {}
+    assert "gender" not in view(chika, "serve")
+
+
+def test_an_objection_closes_a_legitimate_interest(chika):
+    learn(chika, [says("gender", "female")])
+    assert "gender" in view(chika, "measure")
+
+    record(chika, Decision("measure", "objected", "profile"))
+
+    assert view(chika, "measure") == {}
+
+
+def test_an_undeclared_attribute_serves_the_account_only(chika):
+    record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [says("user_metadata.shoe", 38)])
+
+    assert "user_metadata.shoe" in view(chika, "serve")
+    assert view(chika, "personalise") == {}
+
+
+def test_a_use_without_a_purpose_is_refused(chika):
+    with pytest.raises(Refused) as refusal:
+        view(chika, "curiosity")
+
+    assert refusal.value.name == "unknown_purpose"
+
+
+def test_the_cached_views_equal_the_gate(chika):
+    record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [says("gender", "female"), says("country", "PT")])
+
+    refresh_views(chika)
+
+    for row in chika.permitted_views.all():
+        assert row.traits == {key: value.value for key, value in view(chika, row.purpose_id).items()}
+    assert chika.permitted_views.get(purpose="personalise").traits["continent"] == "Europe"
+
+
+def test_a_changed_ledger_row_is_found(chika):
+    record(chika, Decision("personalise", "given", "login"))
+    second = record(chika, Decision("message", "refused", "login"))
+    assert first_broken_link(chika) is None
+
+    type(second).objects.filter(pk=second.pk).update(action="given")
+
+    assert first_broken_link(chika) == second
