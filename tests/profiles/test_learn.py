@@ -66,3 +66,19 @@ def test_a_birthday_ends_an_age_band():
 
 def test_the_clock_can_be_moved_only_by_its_file():
     assert abs(clock.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
+
+
+def test_what_one_source_took_back_is_still_known_from_another(chika):
+    learn(chika, [NewFact("city", "Porto", "social", "google-oauth2")])
+    learn(chika, [NewFact("city", "Braga", "declared", "app:shop")])
+    learn(chika, [NewFact("city", None, "declared", "app:shop")])
+
+    assert is_known(chika, "city")
+    assert chika.document["city"] == "Porto"
+
+
+def test_twenty_facts_cost_few_queries(chika, django_assert_max_num_queries):
+    news = [NewFact(f"user_metadata.k{number}", number, "declared", "app:shop") for number in range(20)]
+
+    with django_assert_max_num_queries(32):  # one insert a fact, and a dozen for everything else
+        learn(chika, news)

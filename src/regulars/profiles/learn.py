@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from regulars.base.kit import clock
 
 from . import derive
 from .attributes import canonical_key
-from .document import rebuild
+from .document import known, rebuild
 from .models import Attribute, Fact, Profile
+from .resolve import resolve
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,8 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     The caller (a flow) then calls `flows.refresh.after_learning`, so that views and segments follow in the same
     transaction. A source that repeats its last word adds nothing.
     """
-    written: list[Fact] = []
-    for new in news:
-        fact = _write(profile, new)
-        if fact is None:
-            continue
-        written.append(fact)
-        written += [conclusion for each in _conclusions(fact, new) if (conclusion := _write(profile, each))]
+    notebook = _Notebook(profile)
+    written = [fact for new in news for fact in notebook.write_with_conclusions(new)]
     if written:
         rebuild(profile)
     return written
@@ -59,56 +54,72 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
 
 def is_known(profile: Profile, attribute: str) -> bool:
     """Whether any live fact tells this attribute, from whatever source: what is known is not asked."""
-    live = Q(expires_at=None) | Q(expires_at__gt=clock.now())
-    latest = profile.facts.filter(live, attribute=canonical_key(attribute), retracted_at=None).order_by(
-        "-collected_at", "-id"
-    )
-    return any(fact.value not in (None, "", [], {}) for fact in latest[:1])
+    facts = profile.facts.filter(attribute=canonical_key(attribute), retracted_at=None)
+    return resolve(map(known, facts), clock.now()) is not None
 
 
 def retract(facts: Sequence[Fact], why: str) -> None:
     """Facts are never deleted by a change of mind: they are marked, with everything concluded from them."""
-    ids = [fact.id for fact in facts]
-    if not ids:
+    if not facts:
         return
     profile = facts[0].profile
-    closure = set(ids)
+    closure = {fact.pk for fact in facts}
     for fact in profile.facts.filter(retracted_at=None).exclude(derived_from=[]).order_by("id"):
         if closure.intersection(fact.derived_from):
-            closure.add(fact.id)
+            closure.add(fact.pk)
     profile.facts.filter(id__in=closure, retracted_at=None).update(retracted_at=clock.now(), retracted_why=why)
     rebuild(profile)
 
 
-def _write(profile: Profile, new: NewFact) -> Fact | None:
-    key = canonical_key(new.attribute)
-    last = (
-        profile.facts.filter(attribute=key, source=new.source, retracted_at=None)
-        .order_by("-collected_at", "-id")
-        .first()
-    )
-    if last is not None and last.value == new.value and not (last.expires_at and last.expires_at <= clock.now()):
-        return None
-    if last is None and new.value is None:
-        return None
-    return Fact.objects.create(
-        profile=profile,
-        attribute=key,
-        value=new.value,
-        source_kind=new.source_kind,
-        source=new.source,
-        collected_at=new.collected_at or clock.now(),
-        basis=new.basis,
-        consents=new.consents,
-        confidence=new.confidence,
-        expires_at=new.expires_at or _default_expiry(key),
-        derived_from=new.derived_from,
-    )
+class _Notebook:
+    """One profile's last words per (attribute, source), read once, so that a login's twenty facts cost few queries."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
+        self.key_of_path = {each.metadata_path: each.key for each in self.attributes.values() if each.metadata_path}
+        live = profile.facts.filter(retracted_at=None).order_by("collected_at", "id")
+        self.last = {(fact.attribute, fact.source): fact for fact in live}
+
+    def write_with_conclusions(self, new: NewFact) -> list[Fact]:
+        fact = self.write(new)
+        if fact is None:
+            return []
+        followers = [self.write(conclusion) for conclusion in _conclusions(fact, new)]
+        return [fact, *(follower for follower in followers if follower)]
+
+    def write(self, new: NewFact) -> Fact | None:
+        key = self.key_of_path.get(new.attribute, new.attribute)
+        if _says_nothing_new(new, self.last.get((key, new.source))):
+            return None
+        fact = Fact.objects.create(
+            profile=self.profile,
+            attribute=key,
+            value=new.value,
+            source_kind=new.source_kind,
+            source=new.source,
+            collected_at=new.collected_at or clock.now(),
+            basis=new.basis,
+            consents=new.consents,
+            confidence=new.confidence,
+            expires_at=new.expires_at or self._default_expiry(key),
+            derived_from=new.derived_from,
+        )
+        self.last[key, new.source] = fact
+        return fact
+
+    def _default_expiry(self, key: str) -> dt.datetime | None:
+        attribute = self.attributes.get(key)
+        days = attribute.expires_days if attribute else None
+        return clock.now() + dt.timedelta(days=days) if days else None
 
 
-def _default_expiry(key: str) -> dt.datetime | None:
-    days = Attribute.objects.filter(key=key).values_list("expires_days", flat=True).first()
-    return clock.now() + dt.timedelta(days=days) if days else None
+def _says_nothing_new(new: NewFact, last: Fact | None) -> bool:
+    """The same word again, unless the last one ran out or this one comes under a consent the last one lacked."""
+    if last is None:
+        return new.value is None
+    ran_out = last.expires_at is not None and last.expires_at <= clock.now()
+    return last.value == new.value and not ran_out and set(new.consents) <= set(last.consents)
 
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:
@@ -120,7 +131,7 @@ def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:
             premise,
             attribute=each.attribute,
             value=each.value,
-            derived_from=[fact.id],
+            derived_from=[fact.pk],
             expires_at=each.expires_at or premise.expires_at,
         )
         for each in derive.conclusions(fact.attribute, fact.value, clock.now())
