@@ -82,3 +82,9 @@ def test_twenty_facts_cost_few_queries(chika, django_assert_max_num_queries):
 
     with django_assert_max_num_queries(32):  # one insert a fact, and a dozen for everything else
         learn(chika, news)
+
+
+def test_a_value_no_database_could_store_does_not_stop_a_login(chika):
+    [fact] = learn(chika, [NewFact("city", "Por\x00to", "social", "google-oauth2")])
+
+    assert fact.value == "Por�to"

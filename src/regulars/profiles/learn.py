@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from regulars.base.kit import clock
+from regulars.base.kit.text import storable
 
 from . import derive
 from .attributes import canonical_key
@@ -89,13 +90,13 @@ class _Notebook:
         return [fact, *(follower for follower in followers if follower)]
 
     def write(self, new: NewFact) -> Fact | None:
-        key = self.key_of_path.get(new.attribute, new.attribute)
+        key = storable(self.key_of_path.get(new.attribute, new.attribute))
         if _says_nothing_new(new, self.last.get((key, new.source))):
             return None
         fact = Fact.objects.create(
             profile=self.profile,
             attribute=key,
-            value=new.value,
+            value=storable(new.value),
             source_kind=new.source_kind,
             source=new.source,
             collected_at=new.collected_at or clock.now(),

@@ -1,0 +1,21 @@
+"""Text from outside that every database of ours can store."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# PostgreSQL stores neither NUL nor half of a surrogate pair; JSON from a stranger may carry both.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(value: Any) -> Any:
+    """The same JSON value with unstorable characters replaced by U+FFFD, in keys too."""
+    match value:
+        case str():
+            return _UNSTORABLE.sub("�", value)
+        case list():
+            return [storable(item) for item in value]
+        case dict():
+            return {storable(key): storable(item) for key, item in value.items()}
+    return value
