@@ -1,0 +1,1 @@
+"""What happened: sources, the inbox that nothing is lost from, and the events themselves."""

@@ -1,0 +1,53 @@
+"""The outbox: what must still be done, who is doing it, and what became of it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from regulars.base.kit import clock
+
+
+class Job(models.Model):
+    """One piece of work. Jobs with the same non-empty `key` run in the order they were written, one at a time.
+
+    A running job belongs to its worker until `leased_until`; a worker that dies loses the lease and another goes on.
+    Times here are the machine's: a rehearsal that moves the business clock must not move leases.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        DEAD = "dead"  # gave up; kept for people to read and resend
+
+    kind = models.CharField(max_length=64)
+    key = models.CharField(max_length=128, blank=True)
+    payload = models.JSONField(default=dict)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True, blank=True)
+    leased_by = models.CharField(max_length=64, blank=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at", "id"], name="jobs_open", condition=Q(state__in=["waiting", "running"])),
+            models.Index(fields=["key", "id"], name="jobs_in_line", condition=Q(state__in=["waiting", "running"])),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.pk} ({self.state})"
+
+
+class Beat(models.Model):
+    """When a periodic task was last begun; one row a task, so that several workers do not all run it."""
+
+    task = models.CharField(max_length=64, primary_key=True)
+    begun_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.task

@@ -1,0 +1,66 @@
+"""Write jobs down, and say who does them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from regulars.base.kit.errors import Refused
+
+from .models import Job
+
+Handler = Callable[[dict[str, Any]], None]
+
+
+class Retry(Exception):  # noqa: N818 - an instruction, not an error
+    """The handler could not do it now: try again after so many seconds (None: the usual back-off)."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class GiveUp(Exception):  # noqa: N818
+    """The handler will never be able to do it: keep the job as dead, with the reason."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    run: Handler
+    attempts: int
+
+
+HANDLERS: dict[str, Registered] = {}
+
+
+def handles(kind: str, attempts: int = 8) -> Callable[[Handler], Handler]:
+    """Register the one handler of a kind of job. It may run more than once: make it repeatable."""
+
+    def register(handler: Handler) -> Handler:
+        HANDLERS[kind] = Registered(handler, attempts)
+        return handler
+
+    return register
+
+
+def enqueue(kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None) -> Job:
+    """Write a job into the caller's transaction: it exists if and only if the change that needs it does."""
+    return Job.objects.create(kind=kind, payload=payload, key=key, due_at=due_at or timezone.now())
+
+
+def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0) -> Job | None:
+    """Write a job unless one with this kind and key is already waiting; `after` seconds let more of the same gather."""
+    if Job.objects.filter(kind=kind, key=key, state=Job.State.WAITING).exists():
+        return None
+    return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after))
+
+
+def resend(job: Job) -> None:
+    """Put a dead job back in line."""
+    if job.state != Job.State.DEAD:
+        raise Refused("not_dead", f"Job {job.pk} is {job.state}; only dead jobs are sent again.")
+    Job.objects.filter(pk=job.pk).update(state=Job.State.WAITING, attempts=0, due_at=timezone.now(), finished_at=None)

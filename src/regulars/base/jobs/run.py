@@ -1,0 +1,143 @@
+"""Take due jobs, one lease at a time, and do them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import random
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from .models import Beat, Job
+from .queue import HANDLERS, GiveUp, Registered, Retry
+
+log = logging.getLogger("regulars.jobs")
+
+LEASE = dt.timedelta(seconds=60)
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 3600.0  # seconds
+WORKER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+def run_due(limit: int = 100) -> int:
+    """Do up to `limit` due jobs in this thread. Returns how many were done, put off or given up."""
+    count = 0
+    while count < limit and (job := take()) is not None:
+        with _Heartbeat(job):
+            do(job)
+        count += 1
+    return count
+
+
+def take() -> Job | None:
+    """Lease the next job that is due and whose elders in line are finished, or None."""
+    now = timezone.now()
+    with transaction.atomic():
+        job = _locked(_due(now)).first()
+        if job is None:
+            return None
+        job.state, job.leased_by, job.leased_until = Job.State.RUNNING, WORKER, now + LEASE
+        job.attempts += 1
+        job.save(update_fields=["state", "leased_by", "leased_until", "attempts"])
+    return job
+
+
+def do(job: Job) -> None:
+    """Run the handler in a transaction of its own and write down what came of it."""
+    registered = HANDLERS.get(job.kind)
+    if registered is None:
+        return _finish(job, Job.State.DEAD, f"nobody handles {job.kind!r}")
+    try:
+        with transaction.atomic():
+            registered.run(job.payload)
+            _finish(job, Job.State.DONE)
+    except GiveUp as reason:
+        _finish(job, Job.State.DEAD, str(reason))
+    except Retry as reason:
+        _put_off(job, registered, str(reason), reason.after)
+    except Exception as fault:
+        log.warning("job %s (%s) failed: %s", job.pk, job.kind, type(fault).__name__, exc_info=True)
+        _put_off(job, registered, f"{type(fault).__name__}: {fault}")
+    return None
+
+
+def run_periodically(task: str, every: float) -> bool:
+    """Whether this worker should run the task now: true once per `every` seconds over all workers."""
+    now = timezone.now()
+    if Beat.objects.get_or_create(task=task, defaults={"begun_at": now})[1]:
+        return True
+    due = now - dt.timedelta(seconds=every)
+    return Beat.objects.filter(task=task, begun_at__lte=due).update(begun_at=now) == 1
+
+
+def forget_finished(older_than: dt.timedelta = dt.timedelta(days=7)) -> int:
+    """Delete done jobs of long ago. Dead ones stay until somebody looks."""
+    return Job.objects.filter(state=Job.State.DONE, finished_at__lt=timezone.now() - older_than).delete()[0]
+
+
+def _due(now: dt.datetime) -> QuerySet[Job]:
+    elder = Job.objects.filter(
+        key=OuterRef("key"), id__lt=OuterRef("id"), state__in=[Job.State.WAITING, Job.State.RUNNING]
+    )
+    free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
+    return Job.objects.filter(free, Q(key="") | ~Exists(elder), due_at__lte=now).order_by("due_at", "id")
+
+
+def _locked(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    """SKIP LOCKED where there is one; on SQLite BEGIN IMMEDIATE already lets one writer in at a time."""
+    if connection.features.has_select_for_update_skip_locked:
+        return jobs.select_for_update(skip_locked=True, of=("self",))
+    return jobs
+
+
+def _finish(job: Job, state: str, error: str = "") -> None:
+    if state == Job.State.DEAD:
+        log.error("job %s (%s) gave up: %s", job.pk, job.kind, error)
+    _mine(job).update(state=state, last_error=error, finished_at=timezone.now(), leased_until=None)
+
+
+def _put_off(job: Job, registered: Registered, error: str, after: float | None = None) -> None:
+    if job.attempts >= registered.attempts:
+        return _finish(job, Job.State.DEAD, error)
+    pause = after if after is not None else pause_before_attempt(job.attempts + 1)
+    due = timezone.now() + dt.timedelta(seconds=pause)
+    _mine(job).update(state=Job.State.WAITING, last_error=error, due_at=due, leased_until=None)
+    return None
+
+
+def pause_before_attempt(attempt: int) -> float:
+    """Seconds before the n-th attempt: doubling, capped, with jitter so that a crowd does not return at once."""
+    pause = min(FIRST_PAUSE * 2.0 ** max(attempt - 2, 0), LONGEST_PAUSE)
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311 - spreads load, keeps no secret
+
+
+def _mine(job: Job) -> QuerySet[Job]:
+    """Only while the lease is ours: a worker that was thought dead must not overwrite its successor."""
+    return Job.objects.filter(pk=job.pk, leased_by=job.leased_by, attempts=job.attempts)
+
+
+@dataclass
+class _Heartbeat:
+    """Prolongs the lease of a long job from a thread beside it."""
+
+    job: Job
+
+    def __enter__(self) -> None:
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+        self.thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.over.set()
+
+    def _beat(self) -> None:
+        while not self.over.wait(LEASE.total_seconds() / 3):
+            with suppress(DatabaseError):
+                _mine(self.job).filter(state=Job.State.RUNNING).update(leased_until=timezone.now() + LEASE)
+            close_old_connections()

@@ -1,0 +1,91 @@
+"""Sources that send, the inbox that acknowledges, and events that belong to somebody.
+
+Events know a profile by number only: `profiles` and `events` are strangers on one floor.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+
+from regulars.base.kit import clock
+
+
+def new_write_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Source(models.Model):
+    """Something that sends events: a shop, an app, the house itself. `write_key` is public, as with Segment."""
+
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(unique=True)
+    write_key = models.CharField(max_length=64, unique=True, default=new_write_key)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class InboxItem(models.Model):
+    """One message as it came, kept from the moment it was acknowledged. `message_id` is unique: a repeat adds nothing.
+
+    Written by the collector with plain SQL; read by the worker. `rejected` names why a message could not become an event.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE)
+    message_id = models.CharField(max_length=255, unique=True)
+    type = models.CharField(max_length=16)
+    body = models.TextField()
+    sent_at = models.CharField(max_length=40, blank=True)
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, blank=True)
+    rejected = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="inbox_open", condition=models.Q(processed_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.message_id}"
+
+
+class Event(models.Model):
+    """Something that happened, Segment-shaped. `name` is the track event's name; for pages "Page Viewed".
+
+    `lake_at` is when the event was written to the lake; NULL means it still has to be.
+    """
+
+    profile_id = models.BigIntegerField()
+    source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL)
+    message_id = models.CharField(max_length=255, unique=True)
+    type = models.CharField(max_length=16)  # identify track page screen group alias
+    name = models.CharField(max_length=255)
+    at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    properties = models.JSONField(default=dict)
+    context = models.JSONField(default=dict)
+    lake_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["profile_id", "-at"], name="events_of_profile"),
+            models.Index(fields=["profile_id", "name", "at"], name="events_of_profile_by_name"),
+            models.Index(fields=["id"], name="events_not_in_lake", condition=models.Q(lake_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} by {self.profile_id}"
+
+
+class Rejection(models.Model):
+    """A message of a batch that could not be taken, for the operator to see: the batch itself is still answered 200."""
+
+    source = models.ForeignKey(Source, null=True, on_delete=models.CASCADE)
+    at = models.DateTimeField(default=clock.now)
+    reason = models.CharField(max_length=64)
+    excerpt = models.CharField(max_length=500)
+
+    def __str__(self) -> str:
+        return self.reason

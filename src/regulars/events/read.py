@@ -1,0 +1,21 @@
+"""Read what happened to one person: her timeline, and what a condition needs to count."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from .models import Event
+
+
+def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None) -> list[Event]:
+    """Newest first, at most `limit`, from before an instant (keyset paging)."""
+    events = Event.objects.filter(profile_id=profile_id)
+    if before is not None:
+        events = events.filter(at__lt=before)
+    return list(events.select_related("source").order_by("-at", "-id")[:limit])
+
+
+def named(profile_id: int, names: Iterable[str]) -> list[Event]:
+    """All events of one profile with these names, oldest first."""
+    return list(Event.objects.filter(profile_id=profile_id, name__in=list(names)).order_by("at", "id"))

@@ -1,0 +1,166 @@
+"""Jobs exist if and only if their change does, run at least once, in line, and never vanish."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from regulars.base.jobs import queue, run
+from regulars.base.jobs.models import Beat, Job
+from regulars.base.jobs.queue import GiveUp, Retry, enqueue, enqueue_once, handles, resend
+from regulars.base.kit.errors import Refused
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def own_handlers(monkeypatch):
+    monkeypatch.setattr(queue, "HANDLERS", {})
+    monkeypatch.setattr(run, "HANDLERS", queue.HANDLERS)
+
+
+@pytest.fixture
+def done():
+    return []
+
+
+def test_a_job_is_done_once(done):
+    handles("greet")(lambda payload: done.append(payload["whom"]))
+    enqueue("greet", {"whom": "Chika"})
+
+    assert run.run_due() == 1
+    assert run.run_due() == 0
+    assert done == ["Chika"]
+
+
+def test_a_change_rolled_back_leaves_no_job():
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        enqueue("greet", {})
+        1 / 0  # noqa: B018
+
+    assert not Job.objects.exists()
+
+
+def test_jobs_of_one_key_wait_for_their_elders(done):
+    def fails_first(payload):
+        done.append(payload["n"])
+        if payload["n"] == 1 and done.count(1) == 1:
+            raise Retry("not now", after=60)
+
+    handles("step")(fails_first)
+    for number in (1, 2):
+        enqueue("step", {"n": number}, key="chika")
+    enqueue("step", {"n": 3}, key="dov")
+
+    run.run_due()
+
+    assert done == [1, 3]
+
+
+def test_a_fault_is_kept_and_tried_again_later(done):
+    def fault(payload):
+        done.append("tried")
+        raise ValueError("no luck")
+
+    handles("unlucky", attempts=2)(fault)
+    job = enqueue("unlucky", {})
+    run.run_due()
+    job.refresh_from_db()
+    assert (job.state, job.last_error) == ("waiting", "ValueError: no luck")
+    assert job.due_at > timezone.now()
+
+    Job.objects.update(due_at=timezone.now())
+    run.run_due()
+
+    job.refresh_from_db()
+    assert job.state == "dead"
+    assert len(done) == 2
+
+
+def test_what_a_failing_handler_wrote_is_undone():
+    def writes_then_fails(payload):
+        enqueue("follow-up", {})
+        raise ValueError
+
+    handles("half")(writes_then_fails)
+    enqueue("half", {})
+
+    run.run_due()
+
+    assert not Job.objects.filter(kind="follow-up").exists()
+
+
+def test_a_dead_job_can_be_sent_again(done):
+    def gives_up(payload):
+        raise GiveUp("gone for good")
+
+    handles("lost")(gives_up)
+    job = enqueue("lost", {})
+    run.run_due()
+    job.refresh_from_db()
+    assert (job.state, job.last_error) == ("dead", "gone for good")
+
+    handles("lost")(lambda payload: done.append("sent"))
+    resend(job)
+    run.run_due()
+
+    assert done == ["sent"]
+    job.refresh_from_db()
+    with pytest.raises(Refused):
+        resend(job)
+
+
+def test_work_of_a_worker_that_died_goes_to_another(done):
+    handles("greet")(lambda payload: done.append("done"))
+    job = enqueue("greet", {})
+    run.take()
+    assert run.run_due() == 0, "the lease still holds"
+
+    Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+
+    assert run.run_due() == 1
+    job.refresh_from_db()
+    assert job.attempts == 2
+    assert done == ["done"]
+
+
+def test_a_worker_thought_dead_does_not_overwrite_its_successor():
+    handles("greet")(lambda payload: None)
+    enqueue("greet", {})
+    slow = run.take()
+    Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+    run.run_due()
+
+    run._put_off(slow, queue.HANDLERS["greet"], "too late")
+
+    assert Job.objects.get().state == "done"
+
+
+def test_a_kind_that_nobody_handles_is_shown_as_dead():
+    enqueue("unknown", {})
+
+    run.run_due()
+
+    assert Job.objects.get().last_error == "nobody handles 'unknown'"
+
+
+def test_waiting_jobs_of_a_kind_gather():
+    assert enqueue_once("flush", {}, key="lake") is not None
+    assert enqueue_once("flush", {}, key="lake") is None
+
+
+def test_a_periodic_task_runs_once_per_period_over_all_workers():
+    assert run.run_periodically("sweep", every=60)
+    assert not run.run_periodically("sweep", every=60)
+
+    Beat.objects.update(begun_at=timezone.now() - dt.timedelta(seconds=61))
+
+    assert run.run_periodically("sweep", every=60)
+
+
+def test_pauses_grow_and_are_capped():
+    assert 1 <= run.pause_before_attempt(2) <= 3
+    assert run.pause_before_attempt(40) <= run.LONGEST_PAUSE * 1.5
