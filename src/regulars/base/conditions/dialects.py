@@ -1,0 +1,161 @@
+"""What each engine says differently: reaching into JSON, any element of a list, patterns, order of text, instants."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlglot import exp, parse_one
+
+Sql = exp.Expr
+Test = Callable[[Sql], Sql]
+TERM = "term"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One engine. The templates are SQL of that engine; `_doc`, `_path`, `_test`, `_term`, `_at` stand for parts."""
+
+    name: str
+    has_path: str
+    any_of: str
+    term: str  # how a test names the term inside `any_of`
+    numbers: str  # the sum of the numeric terms under a path of one document
+    path_syntax: Callable[[str], str]
+    ordered: str = "_term"
+    day_of: str = "CAST(_at AS DATE)"
+    instant_of: str = "CAST(_at AS TIMESTAMP)"
+    instant_format: Callable[[dt.datetime], str] = lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    double: str = "DOUBLE"
+    glob: bool = False
+
+    def has(self, document: Sql, path: str) -> Sql:
+        """Whether the document has anything under the path."""
+        return self._fill(self.has_path, _doc=document, _path=self._path(path))
+
+    def any_term(self, document: Sql, path: str, test: Test) -> Sql:
+        """Whether any term under the path passes the test; false, never NULL, when there is none."""
+        term = parse_one(self.term, dialect=self.name)
+        return self._fill(self.any_of, _doc=document, _path=self._path(path), _test=exp.paren(test(term)))
+
+    def sum_of_numbers(self, document: Sql, path: str) -> Sql:
+        return self._fill(self.numbers, _doc=document, _path=self._path(path))
+
+    def like(self, term: Sql, pieces: list[str]) -> Sql:
+        """Case-sensitive on every engine, which SQLite's LIKE is not."""
+        if self.glob:
+            return exp.Glob(this=term, expression=exp.Literal.string("*".join(map(_glob_escaped, pieces))))
+        pattern = exp.Like(this=term, expression=exp.Literal.string("%".join(map(_like_escaped, pieces))))
+        return exp.Escape(this=pattern, expression=exp.Literal.string("^"))
+
+    def by_code_point(self, term: Sql) -> Sql:
+        return self._fill(self.ordered, _term=term)
+
+    def is_number(self, term: Sql) -> Sql:
+        return exp.EQ(this=_substring(term, 1, 2), expression=exp.Literal.string("n:"))
+
+    def number(self, term: Sql) -> Sql:
+        return exp.cast(_substring(term, 3), self.double)
+
+    def day(self, at: Sql) -> Sql:
+        """The UTC day of an instant."""
+        return self._fill(self.day_of, _at=at)
+
+    def instant(self, at: dt.datetime) -> Sql:
+        return self._fill(self.instant_of, _at=exp.Literal.string(self.instant_format(at.astimezone(dt.UTC))))
+
+    def _path(self, path: str) -> Sql:
+        return exp.Literal.string(self.path_syntax(path))
+
+    def _fill(self, template: str, **parts: Sql) -> Sql:
+        def put(node: Sql) -> Sql:
+            if isinstance(node, exp.Column) and not node.table and node.name in parts:
+                return parts[node.name].copy()
+            return node
+
+        tree: Sql = parse_one(template, dialect=self.name).transform(put)
+        return tree
+
+
+def _json_path(path: str) -> str:
+    return f"$.{json.dumps(path, ensure_ascii=False)}"
+
+
+def _django_text(at: dt.datetime) -> str:
+    """As Django writes instants into SQLite: without a fraction when there is none."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f").removesuffix(".000000")
+
+
+def _substring(term: Sql, start: int, length: int | None = None) -> Sql:
+    size = {"length": exp.Literal.number(length)} if length else {}
+    return exp.Substring(this=term.copy(), start=exp.Literal.number(start), **size)
+
+
+def _glob_escaped(piece: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in piece)
+
+
+def _like_escaped(piece: str) -> str:
+    return "".join(f"^{character}" if character in "%_^" else character for character in piece)
+
+
+DIALECTS = {
+    "sqlite": Dialect(
+        name="sqlite",
+        has_path="JSON_TYPE(_doc, _path) IS NOT NULL",
+        any_of="EXISTS(SELECT 1 FROM JSON_EACH(_doc, _path) AS t WHERE _test)",
+        term="t.value",
+        numbers=(
+            "(SELECT SUM(CAST(SUBSTRING(t.value, 3) AS REAL)) FROM JSON_EACH(_doc, _path) AS t"
+            " WHERE SUBSTRING(t.value, 1, 2) = 'n:')"
+        ),
+        path_syntax=_json_path,
+        day_of="SUBSTRING(_at, 1, 10)",
+        instant_of="_at",
+        instant_format=_django_text,
+        double="REAL",
+        glob=True,
+    ),
+    "postgres": Dialect(
+        name="postgres",
+        has_path="JSONB_EXTRACT_PATH(_doc, _path) IS NOT NULL",
+        any_of=(
+            "EXISTS(SELECT 1 FROM JSONB_ARRAY_ELEMENTS_TEXT(JSONB_EXTRACT_PATH(_doc, _path)) AS t(value) WHERE _test)"
+        ),
+        term="t.value",
+        numbers=(
+            "(SELECT SUM(CASE WHEN SUBSTRING(t.value, 1, 2) = 'n:' THEN CAST(SUBSTRING(t.value, 3) AS DOUBLE PRECISION) END)"
+            " FROM JSONB_ARRAY_ELEMENTS_TEXT(JSONB_EXTRACT_PATH(_doc, _path)) AS t(value))"
+        ),
+        path_syntax=str,
+        ordered='_term COLLATE "C"',
+        day_of="CAST(_at AT TIME ZONE 'UTC' AS DATE)",
+        instant_of="CAST(_at AS TIMESTAMPTZ)",
+        instant_format=lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f+00"),
+    ),
+    "duckdb": Dialect(
+        name="duckdb",
+        has_path="JSON_EXTRACT(_doc, _path) IS NOT NULL",
+        any_of=f"COALESCE(LENGTH(LIST_FILTER(CAST(JSON_EXTRACT(_doc, _path) AS TEXT[]), LAMBDA {TERM} : _test)) > 0, FALSE)",
+        term=TERM,
+        numbers=(
+            "LIST_SUM(LIST_TRANSFORM(LIST_FILTER(CAST(JSON_EXTRACT(_doc, _path) AS TEXT[]),"
+            f" LAMBDA {TERM} : SUBSTRING({TERM}, 1, 2) = 'n:'), LAMBDA {TERM} : CAST(SUBSTRING({TERM}, 3) AS DOUBLE)))"
+        ),
+        path_syntax=_json_path,
+    ),
+    "spark": Dialect(
+        name="spark",
+        has_path="GET_JSON_OBJECT(_doc, _path) IS NOT NULL",
+        any_of=f"COALESCE(EXISTS(FROM_JSON(GET_JSON_OBJECT(_doc, _path), 'ARRAY<STRING>'), {TERM} -> _test), FALSE)",
+        term=TERM,
+        numbers=(
+            "AGGREGATE(TRANSFORM(FILTER(FROM_JSON(GET_JSON_OBJECT(_doc, _path), 'ARRAY<STRING>'),"
+            f" {TERM} -> SUBSTRING({TERM}, 1, 2) = 'n:'), {TERM} -> CAST(SUBSTRING({TERM}, 3) AS DOUBLE)),"
+            " CAST(0 AS DOUBLE), (total, number) -> total + number)"
+        ),
+        path_syntax=lambda path: f"$['{path}']",
+    ),
+}

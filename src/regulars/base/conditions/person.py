@@ -1,0 +1,165 @@
+"""The condition over one person, in Python."""
+
+from __future__ import annotations
+
+import datetime as dt
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from . import ranges
+from .ranges import bounded_days
+from .terms import CONSENT_PATH, Terms, fold, literal_terms
+from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "=": operator.eq,
+}
+
+
+@dataclass(frozen=True)
+class EventSeen:
+    """One event of the person: when (aware), and its properties as terms."""
+
+    at: dt.datetime
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Person:
+    """What a condition may know of one person: terms by path (open purposes under `consent`), and events by name."""
+
+    terms: Terms
+    events: Callable[[str], Sequence[EventSeen]] = lambda name: ()
+
+
+def holds(condition: Condition, person: Person, now: dt.datetime) -> bool | None:
+    """Open world: True, False, or None when what is missing decides."""
+    return _Reading(person, now, open_world=True).truth(condition)
+
+
+def matches(condition: Condition, person: Person, now: dt.datetime) -> bool:
+    """Closed world: what is missing does not match."""
+    return _Reading(person, now, open_world=False).truth(condition) is True
+
+
+@dataclass(frozen=True)
+class _Reading:
+    person: Person
+    now: dt.datetime
+    open_world: bool
+
+    def truth(self, condition: Condition) -> bool | None:
+        match condition:
+            case Everything():
+                return True
+            case And(parts):
+                return _conjunction(self.truth(part) for part in parts)
+            case Or(parts):
+                return _negation(_conjunction(_negation(self.truth(part)) for part in parts))
+            case Not(part):
+                return _negation(self.truth(part))
+            case Exists(path):
+                return path in self.person.terms
+            case Consented(purpose):
+                return f"s:{purpose}" in self.person.terms.get(CONSENT_PATH, ())
+            case Did():
+                return self._did(condition)
+            case InSegment(slug):
+                raise ValueError(f"segment {slug!r} was not expanded")
+        return self._about(condition)
+
+    def _about(self, condition: Equals | Matches | Between) -> bool | None:
+        terms = self.person.terms.get(condition.field)
+        if not terms:
+            return None if self.open_world else False
+        test = _test(condition, self.now)
+        return any(test(term) for term in terms)
+
+    def _did(self, did: Did) -> bool:
+        seen = [event for event in self.person.events(did.event) if self._counts(event, did)]
+        if did.aggregate in ("first", "last"):
+            return self._long_ago(did, [event.at for event in seen])
+        return COMPARE[did.comparison](_aggregate(did, seen), did.number)
+
+    def _long_ago(self, did: Did, times: list[dt.datetime]) -> bool:
+        """`last:<=30` is "at or after the instant 30 days ago": instants compare exactly where ages would round."""
+        if not times:
+            return False
+        edge = min(times) if did.aggregate == "first" else max(times)
+        cutoff = self.now - dt.timedelta(days=bounded_days(did.number))
+        return COMPARE[did.comparison](cutoff.timestamp(), edge.timestamp())
+
+    def _counts(self, event: EventSeen, did: Did) -> bool:
+        if did.within_days is not None and event.at < self.now - dt.timedelta(days=bounded_days(did.within_days)):
+            return False
+        return did.where is None or matches(did.where, Person(event.terms), self.now)
+
+
+def _aggregate(did: Did, seen: list[EventSeen]) -> float:
+    match did.aggregate:
+        case "days":
+            return float(len({event.at.astimezone(dt.UTC).date() for event in seen}))
+        case "sum":
+            return sum(
+                float(term[2:]) for event in seen for term in event.terms.get(did.of or "", ()) if term[0] == "n"
+            )
+    return float(len(seen))
+
+
+def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[str], bool]:
+    match condition:
+        case Equals(path, value):
+            wanted = set(literal_terms(path, ranges.literal_time(value, now)))
+            return lambda term: term in wanted
+        case Matches():
+            return lambda term: term[:2] == "s:" and _fits(term[2:], condition)
+        case Between():
+            text, number = ranges.text_range(condition, now), ranges.number_range(condition)
+            return lambda term: _within(term, text, number)
+
+
+def _fits(text: str, condition: Matches) -> bool:
+    first, *middle, last = (fold(condition.field, piece) for piece in condition.pieces)
+    if not text.startswith(first):
+        return False
+    position = len(first)
+    for piece in middle:
+        found = text.find(piece, position)
+        if found < 0:
+            return False
+        position = found + len(piece)
+    return len(text) - len(last) >= position and text.endswith(last)
+
+
+def _within(term: str, text: ranges.TextRange, number: ranges.NumberRange | None) -> bool:
+    match term[:2]:
+        case "s:":
+            return _between(term[2:], text.low, text.low_inclusive, text.high, text.high_inclusive)
+        case "n:" if number:
+            return _between(float(term[2:]), number.low, number.low_inclusive, number.high, number.high_inclusive)
+    return False
+
+
+def _between(value: str | float, low: object, low_inclusive: bool, high: object, high_inclusive: bool) -> bool:
+    above = low is None or (value >= low if low_inclusive else value > low)  # type: ignore[operator]
+    below = high is None or (value <= high if high_inclusive else value < high)  # type: ignore[operator]
+    return above and below
+
+
+def _conjunction(values: Iterable[bool | None]) -> bool | None:
+    """Kleene's and: one false decides, else one unknown does."""
+    unknown = False
+    for value in values:
+        if value is False:
+            return False
+        unknown = unknown or value is None
+    return None if unknown else True
+
+
+def _negation(value: bool | None) -> bool | None:
+    return None if value is None else not value

@@ -1,0 +1,110 @@
+"""What a range means: for numbers, and for text where a partial date stands for its whole period."""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+from .terms import as_number, fold
+from .tree import Between, Bound
+
+_RELATIVE = re.compile(r"now(?:([+-])(\d+)([mhdwMy]))?")
+_PERIOD = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_UNITS = {"m": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "M": 30, "y": 365}  # in days
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    low: float | None
+    low_inclusive: bool
+    high: float | None
+    high_inclusive: bool
+
+
+@dataclass(frozen=True)
+class TextRange:
+    """Half-open or closed, in the order of code points."""
+
+    low: str | None
+    low_inclusive: bool
+    high: str | None
+    high_inclusive: bool
+
+
+def number_range(between: Between) -> NumberRange | None:
+    """The range over numbers, or None when an end is not a number."""
+    low, high = _number(between.low), _number(between.high)
+    if (between.low and low is None) or (between.high and high is None):
+        return None
+    return NumberRange(low, _inclusive(between.low), high, _inclusive(between.high))
+
+
+def text_range(between: Between, now: dt.datetime) -> TextRange:
+    """The range over text. `[2025-05 TO 2025-06]` covers both months; `{2025-12-01 TO *]` leaves the whole day out."""
+    low, low_inclusive = _low(between.low, between.field, now)
+    high, high_inclusive = _high(between.high, between.field, now)
+    return TextRange(low, low_inclusive, high, high_inclusive)
+
+
+def bounded_days(days: float) -> float:
+    """A century back is as good as ever, and keeps dates inside every engine's calendar."""
+    return min(max(days, -36_500.0), 36_500.0)
+
+
+def literal_time(text: str, now: dt.datetime) -> str:
+    """`now-30d` as `2026-10-25T10:00:00.000Z`; anything else unchanged."""
+    match = _RELATIVE.fullmatch(text)
+    if not match:
+        return text
+    sign, amount, unit = match.groups()
+    days = _UNITS[unit] * int(amount) * (-1 if sign == "-" else 1) if amount else 0.0
+    return _iso(now + dt.timedelta(days=bounded_days(days)))
+
+
+def _low(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
+    if bound is None:
+        return None, True
+    text = literal_time(bound.value, now)
+    if not bound.inclusive and (after := _after_period(text)):
+        return after, True
+    return fold(field, text), bound.inclusive
+
+
+def _high(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
+    if bound is None:
+        return None, True
+    text = literal_time(bound.value, now)
+    if bound.inclusive and (after := _after_period(text)):
+        return after, False
+    return fold(field, text), bound.inclusive
+
+
+def _after_period(text: str) -> str | None:
+    """The first day after a named year, month or day; None for anything else."""
+    match = _PERIOD.fullmatch(text)
+    if not match:
+        return None
+    year, month, day = (int(part) if part else None for part in match.groups())
+    try:
+        if day is not None:
+            return (dt.date(year or 0, month or 0, day) + dt.timedelta(days=1)).isoformat()
+        if month is not None:
+            last = calendar.monthrange(year or 0, month)[1]
+            return (dt.date(year or 0, month, last) + dt.timedelta(days=1)).isoformat()[:7]
+    except (ValueError, OverflowError, calendar.IllegalMonthError):
+        return None
+    return f"{(year or 0) + 1:04d}"
+
+
+def _number(bound: Bound | None) -> float | None:
+    return as_number(bound.value) if bound else None
+
+
+def _inclusive(bound: Bound | None) -> bool:
+    return bound.inclusive if bound else True
+
+
+def _iso(moment: dt.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

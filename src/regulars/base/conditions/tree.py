@@ -1,0 +1,153 @@
+"""The tree of a condition: small, frozen, comparable. Everything else reads or writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from regulars.base.kit.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """`*`: everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """`field:value`. The value is text as written; `13` also equals the number 13, `true` the boolean."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """`field:jo*n`. `pieces` are the literal parts between the stars: ("jo", "n")."""
+
+    field: str
+    pieces: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    value: str
+    inclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """`field:[low TO high}`; None is an open end. A partial date stands for its whole period."""
+
+    field: str
+    low: Bound | None
+    high: Bound | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """`_exists_:field`."""
+
+    field: str
+
+
+Aggregate = Literal["count", "sum", "days", "first", "last"]
+Comparison = Literal[">=", "<=", ">", "<", "="]
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """`did("Order Completed" where category:jacket in 90d):>=2`.
+
+    `count` counts events, `days` distinct UTC days, `sum` adds a property up; `first` and `last` are days since then
+    (never done: no comparison holds). Behaviour is always known: not done is 0, not unknown.
+    """
+
+    event: str
+    where: Condition | None = None
+    within_days: int | None = None
+    aggregate: Aggregate = "count"
+    of: str | None = None
+    comparison: Comparison = ">="
+    number: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    """`segment:"vip"`. Replaced by the segment's own condition (`expand`) before anything is evaluated."""
+
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """`consent:"message"`: the purpose is open for this person now."""
+
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple[Condition, ...]
+
+
+Condition = Everything | Equals | Matches | Between | Exists | Did | InSegment | Consented | Not | And | Or
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """What a condition looks at: who must be evaluated again when something changes."""
+
+    fields: frozenset[str]
+    events: frozenset[str]
+    segments: frozenset[str]
+    purposes: frozenset[str]
+
+
+def mentions(condition: Condition) -> Mentions:
+    """The fields, events, segments and purposes a condition depends on (event properties are not fields)."""
+    nodes = list(walk(condition))
+    return Mentions(
+        fields=frozenset(node.field for node in nodes if isinstance(node, Equals | Matches | Between | Exists)),
+        events=frozenset(node.event for node in nodes if isinstance(node, Did)),
+        segments=frozenset(node.slug for node in nodes if isinstance(node, InSegment)),
+        purposes=frozenset(node.purpose for node in nodes if isinstance(node, Consented)),
+    )
+
+
+def walk(condition: Condition) -> Iterator[Condition]:
+    """Every node about the person, the root first."""
+    yield condition
+    match condition:
+        case Not(part):
+            yield from walk(part)
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from walk(part)
+
+
+def expand(condition: Condition, definition: Callable[[str], Condition], inside: tuple[str, ...] = ()) -> Condition:
+    """Replace every `segment:"…"` by its definition. `Refused("segment_cycle")` when one contains itself."""
+    match condition:
+        case InSegment(slug):
+            if slug in inside:
+                raise Refused("segment_cycle", f"Segment {slug!r} contains itself: {' → '.join((*inside, slug))}.")
+            return expand(definition(slug), definition, (*inside, slug))
+        case Not(part):
+            return Not(expand(part, definition, inside))
+        case And(parts):
+            return And(tuple(expand(part, definition, inside) for part in parts))
+        case Or(parts):
+            return Or(tuple(expand(part, definition, inside) for part in parts))
+    return condition
