@@ -95,12 +95,14 @@ class ConsentState(models.Model):
 class PermittedView(models.Model):
     """What may be used of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
 
-    A missing row means that nothing may be used, which is what fail-closed means here.
+    `terms` is the same for conditions (`base.conditions.terms_of`), with the open purposes under `consent`. A missing row
+    means that nothing may be used, which is what fail-closed means here.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="permitted_views")
     purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
     traits = models.JSONField(default=dict)
+    terms = models.JSONField(default=dict)
     refreshed_at = models.DateTimeField(default=clock.now, db_index=True)
 
     class Meta:

@@ -7,10 +7,12 @@ needs no yes and she did not object), and every consent it was itself given unde
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import transaction
 
+from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.profiles.document import known
@@ -37,21 +39,28 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
 def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
     """Recompute every cached view of one profile. Returns purpose → {attribute: value} for the views that changed."""
     now = clock.now()
-    standing, facts, attributes = _Standing(profile, now), _facts(profile), _attributes()
     before = {row.purpose_id: row for row in profile.permitted_views.all()}
     changed: dict[str, dict[str, Any]] = {}
-    for purpose in Purpose.objects.filter(active=True):
-        traits = {
-            key: value.value for key, value in _permitted(profile, purpose, standing, facts, attributes, now).items()
-        }
-        row = before.get(purpose.key)
-        if row is not None and row.traits == traits:
+    for purpose, traits, terms in _all_views(profile, now):
+        row = before.get(purpose)
+        if row is not None and row.traits == traits and row.terms == terms:
             continue
         PermittedView.objects.update_or_create(
-            profile=profile, purpose=purpose, defaults={"traits": traits, "refreshed_at": now}
+            profile=profile, purpose_id=purpose, defaults={"traits": traits, "terms": terms, "refreshed_at": now}
         )
-        changed[purpose.key] = traits
+        changed[purpose] = traits
     return changed
+
+
+def _all_views(profile: Profile, now: dt.datetime) -> Iterator[tuple[str, dict[str, Any], Terms]]:
+    """(purpose, traits, terms) of every active purpose."""
+    standing, facts, attributes = _Standing(profile, now), _facts(profile), _attributes()
+    purposes = list(Purpose.objects.filter(active=True))
+    open_purposes = sorted(purpose.key for purpose in purposes if standing.allows(purpose))
+    for purpose in purposes:
+        permitted = _permitted(profile, purpose, standing, facts, attributes, now)
+        traits = {key: value.value for key, value in permitted.items()}
+        yield purpose.key, traits, terms_of({**traits, CONSENT_PATH: open_purposes})
 
 
 def may(profile: Profile, purpose: str) -> bool:

@@ -54,7 +54,7 @@ class InboxItem(models.Model):
 class Event(models.Model):
     """Something that happened, Segment-shaped. `name` is the track event's name; for pages "Page Viewed".
 
-    `lake_at` is when the event was written to the lake; NULL means it still has to be.
+    `terms` are its properties for conditions. `lake_at` is when the event was written to the lake; NULL means it still has to be.
     """
 
     profile_id = models.BigIntegerField()
@@ -65,6 +65,7 @@ class Event(models.Model):
     at = models.DateTimeField()
     received_at = models.DateTimeField()
     properties = models.JSONField(default=dict)
+    terms = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
     lake_at = models.DateTimeField(null=True, blank=True)
 

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from typing import Any
 
+from regulars.base.conditions import event_terms
 from regulars.base.kit import clock
 from regulars.base.kit.text import storable
 
@@ -29,6 +30,7 @@ def record(
     The caller then calls `flows.refresh.after_event`, so that segments follow in the same transaction.
     """
     now = clock.now()
+    properties = storable(properties or {})
     event, _ = Event.objects.get_or_create(
         message_id=message_id or f"house-{uuid.uuid4()}",
         defaults={
@@ -38,7 +40,8 @@ def record(
             "name": storable(name)[:255],
             "at": at or now,
             "received_at": received_at or now,
-            "properties": storable(properties or {}),
+            "properties": properties,
+            "terms": event_terms(properties),
             "context": storable(context or {}),
         },
     )

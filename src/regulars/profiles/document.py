@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from regulars.base.conditions.terms import terms_of
 from regulars.base.kit import clock
 
 from .models import Attribute, Fact, Profile
@@ -22,7 +23,8 @@ def rebuild(profile: Profile) -> dict[str, Any]:
     document["identities"] = [_identity(identity) for identity in profile.identities.order_by("id")]
     profile.document = document
     profile.updated_at = clock.now()
-    profile.save(update_fields=["document", "updated_at"])
+    profile.terms = terms_of(user(profile))
+    profile.save(update_fields=["document", "terms", "updated_at"])
     return document
 
 
@@ -34,7 +36,7 @@ def user(profile: Profile) -> dict[str, Any]:
         "updated_at": iso(profile.updated_at),
         "last_login": iso(profile.last_login),
         "last_ip": profile.last_ip or None,
-        "logins_count": profile.logins_count or None,
+        "logins_count": profile.logins_count if profile.last_login else None,
         "blocked": profile.blocked or None,
     }
     return {**profile.document, **{key: value for key, value in columns.items() if value is not None}}

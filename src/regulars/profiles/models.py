@@ -66,7 +66,7 @@ class Profile(models.Model):
     """What we know of one customer. May have no account (anonymous visitor, imported contact).
 
     `document` is a cache: the Auth0-shaped user (root attributes, user_metadata, app_metadata, identities), rebuilt by
-    `profiles.document.rebuild`. `user_id` is what the outside calls the customer: `google-oauth2|1234`, `auth0|5f3c…`.
+    `profiles.document.rebuild`; `terms` is the whole user for searching (`base.conditions.terms_of`). `user_id` is what the outside calls the customer: `google-oauth2|1234`, `auth0|5f3c…`.
     """
 
     user_id = models.CharField(max_length=255, unique=True)
@@ -79,6 +79,7 @@ class Profile(models.Model):
     logins_count = models.PositiveIntegerField(default=0)
     blocked = models.BooleanField(default=False)
     document = models.JSONField(default=dict)
+    terms = models.JSONField(default=dict)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
 
     def __str__(self) -> str:
