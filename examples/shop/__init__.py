@@ -1,0 +1,1 @@
+"""Harbour & Pine: a small shop that knows Regulars only over HTTP. Read README.md beside this file."""

@@ -1,0 +1,36 @@
+"""All stand-ins in one process.
+
+    STANDINS_URL=http://localhost:8002 STANDINS_CALLBACK=http://localhost:8000/login/callback \\
+        granian --interface asgi --factory --port 8002 examples.standins.app:app
+"""
+
+from __future__ import annotations
+
+import os
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from . import census, webhooks
+from .social import Application, Provider
+
+CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
+
+
+def app() -> Starlette:
+    """`/google` the social network, `/census` the statistics office, `/webhooks` the company's own receiver.
+
+    `STANDINS_URL` is this process as browsers see it, `STANDINS_CALLBACK` where the social network sends people back.
+    """
+    url = os.environ.get("STANDINS_URL", "http://localhost:8002")
+    callback = os.environ.get("STANDINS_CALLBACK", "http://localhost:8000/login/callback")
+    shop = Application(CLIENT_ID, CLIENT_SECRET, "Harbour & Pine", (callback,))
+    return Starlette(
+        routes=[
+            Route("/healthz", lambda request: JSONResponse({"ready": True})),
+            Mount("/google", Provider(f"{url}/google", {shop.client_id: shop}).app()),
+            Mount("/census", census.app()),
+            Mount("/webhooks", webhooks.app()),
+        ]
+    )
