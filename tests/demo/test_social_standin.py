@@ -7,14 +7,13 @@ import hashlib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from examples.standins.people import GOOGLE, PEOPLE
+from examples.standins.social import Application, Provider
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
-
-from examples.standins.people import GOOGLE, PEOPLE
-from examples.standins.social import Application, Provider
 
 ISSUER = "http://localhost:8002/google"
 CALLBACK = "http://localhost:8000/login/callback"

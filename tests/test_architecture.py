@@ -1,0 +1,160 @@
+"""The floors hold: imports by import-linter, foreign keys by the test here, because a linter cannot see those.
+
+Each rule is also shown to bite: a wrong import, a room nobody placed and an upward foreign key each fail.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import models
+from django.test.utils import isolate_apps
+
+ROOT = Path(__file__).parents[1]
+FLOORS, BASE = (
+    contract["layers"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    if contract["type"] == "layers"
+)
+
+
+def place(module: str) -> tuple[int, str] | None:
+    """The floor (0 is the lowest) and the room of a module of ours; None for somebody else's.
+
+    The rooms of `base` count as half-floors at the bottom: `regulars.base.kit.signing` → `(0, "kit")`.
+    """
+    match module.split("."):
+        case ["regulars", "base", room, *_]:
+            return list(reversed(BASE)).index(floor_of(room, BASE)), room
+        case ["regulars", room, *_]:
+            return len(BASE) + list(reversed(FLOORS)).index(floor_of(room, FLOORS)), room
+    return None
+
+
+def floor_of(room: str, floors: list[str]) -> str:
+    return next(floor for floor in floors if room in [each.strip() for each in floor.split("|")])
+
+
+def wrong_relations(ours: Iterable[type[models.Model]]) -> list[str]:
+    """Every relation that points up, or sideways into another room of the same floor."""
+    wrong = []
+    for model in ours:
+        here = place(model.__module__)
+        for field in model._meta.get_fields():
+            target = field.related_model if field.is_relation and not field.auto_created else None
+            there = place(target.__module__) if isinstance(target, type) else None
+            if here and there and (there[0] > here[0] or (there[0] == here[0] and there[1] != here[1])):
+                wrong.append(
+                    f"{model.__module__}.{model.__name__}.{field.name} → {target.__module__}.{target.__name__}"
+                )
+    return wrong
+
+
+def test_relations_point_down_the_floors() -> None:
+    assert wrong_relations(apps.get_models()) == []
+
+
+@isolate_apps("regulars.profiles", "regulars.segments")
+def test_an_upward_relation_is_found() -> None:
+    class Segment(models.Model):
+        __module__ = "regulars.segments.models"
+
+        class Meta:
+            app_label = "segments"
+
+    class Favourite(models.Model):
+        __module__ = "regulars.profiles.models"
+        segment = models.ForeignKey(Segment, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "profiles"
+
+    assert wrong_relations([Favourite]) == [
+        "regulars.profiles.models.Favourite.segment → regulars.segments.models.Segment"
+    ]
+
+
+@isolate_apps("regulars.questions", "regulars.segments")
+def test_a_relation_between_strangers_is_found() -> None:
+    class Question(models.Model):
+        __module__ = "regulars.questions.models"
+
+        class Meta:
+            app_label = "questions"
+
+    class Target(models.Model):
+        __module__ = "regulars.segments.models"
+        question = models.ForeignKey(Question, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "segments"
+
+    assert wrong_relations([Target]) == [
+        "regulars.segments.models.Target.question → regulars.questions.models.Question"
+    ]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the house, to break things in."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static", "templates"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint(house: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter over the copy, found before the installed house because the folder comes first on the path."""
+    program = f"import sys; sys.path.insert(0, {str(house / 'src')!r}); from importlinter.cli import lint_imports_command as lint; lint()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "--no-cache"],
+        cwd=house,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_house_keeps_its_contracts(house: Path) -> None:
+    done = lint(house)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "line", "broken"),
+    [
+        ("profiles/resolve.py", "import regulars.segments.models", "Imports go down the floors only"),
+        ("questions/choose.py", "import regulars.rules.decide", "Imports go down the floors only"),
+        ("base/kit/clock.py", "import regulars.base.jobs.queue", "Base: small tools under nouns"),
+        ("doors/console/urls.py", "import regulars.doors.api.urls", "Doors are independent"),
+        ("rules/decide.py", "import django.db", "The thinking is plain"),
+        ("doors/collector/__init__.py", "import regulars.profiles.find", "The collector knows events and base"),
+    ],
+)
+def test_a_wrong_import_is_a_failing_build(house: Path, where: str, line: str, broken: str) -> None:
+    with (house / "src/regulars" / where).open("a") as file:
+        file.write(f"\n{line}\n")
+
+    done = lint(house)
+
+    assert done.returncode == 1
+    assert any(broken in row and "BROKEN" in row for row in done.stdout.splitlines()), done.stdout
+
+
+def test_a_room_that_nobody_placed_is_a_failing_build(house: Path) -> None:
+    attic = house / "src/regulars/attic"
+    attic.mkdir()
+    (attic / "__init__.py").write_text("")
+
+    done = lint(house)
+
+    assert done.returncode == 1
+    assert "attic" in done.stdout

@@ -1,0 +1,63 @@
+"""Documents that cannot rot: what they name exists, and nothing in the tree names a machine it was written on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TRACKED = [
+    ROOT / name for name in subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0") if name
+]
+DOCUMENTS = [path for path in TRACKED if path.suffix == ".md" and path.exists()]
+
+LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
+SCRIPT = re.compile(r"\bscripts/([a-z]+)\b")
+PLACE = re.compile(r"`((?:src|docs|tests|examples|benchmarks|scripts|requirements)/[\w./-]+)`")
+# A home, a build folder or a package index of somebody's machine. Put together here so that this file has none itself.
+FOREIGN = re.compile(
+    "|".join(
+        [
+            r"(?<![\w.])/" + "(?:work|root|home/[a-z]+|farm|Users)/",
+            "pypi" + r"\.org",
+            "pythonhosted",
+            "registry" + r"\.npmjs",
+        ]
+    )
+)
+
+
+def words(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_and_place_in_a_document_exists(document: Path) -> None:
+    text = words(document)
+    missing = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    missing += [place for place in PLACE.findall(text) if not list(ROOT.glob(f"{place.rstrip('/')}*"))]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_in_a_document_exists_and_can_be_run(document: Path) -> None:
+    commands = {ROOT / "scripts" / name for name in SCRIPT.findall(words(document))} - {ROOT / "scripts/lib"}
+
+    assert [command.name for command in commands if not command.stat().st_mode & 0o100] == []
+
+
+def test_the_readme_names_the_two_commands_first() -> None:
+    commands = SCRIPT.findall(words(ROOT / "README.md"))
+
+    assert commands[:2] == ["start", "test"]
+
+
+def test_no_tracked_file_names_somebodys_machine_or_package_index() -> None:
+    texts = [path for path in TRACKED if path.suffix not in (".png", ".wasm", ".woff2")]
+    named = {str(path.relative_to(ROOT)): found[0] for path in texts if (found := FOREIGN.findall(words(path)))}
+
+    assert named == {}
