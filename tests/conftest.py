@@ -10,7 +10,7 @@ os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-")
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
 
-import pytest  # noqa: E402
+import pytest
 
 
 @pytest.fixture
@@ -29,3 +29,9 @@ def chika(house: None):
 
     profile, _ = get_or_create_by_identity("google-oauth2", "1001", connection="google-oauth2", is_social=True)
     return profile
+
+
+@pytest.fixture
+def lake(settings, tmp_path):
+    """A lake of this test's own."""
+    settings.LAKE_URL = str(tmp_path / "lake")

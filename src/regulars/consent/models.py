@@ -103,10 +103,12 @@ class PermittedView(models.Model):
     purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
     traits = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
-    refreshed_at = models.DateTimeField(default=clock.now, db_index=True)
+    refreshed_at = models.DateTimeField(default=clock.now)
+    lake_at = models.DateTimeField(null=True, blank=True)  # NULL: the lake still has an older view, or none
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_view_per_purpose")]
+        indexes = [models.Index(fields=["id"], name="views_not_in_lake", condition=models.Q(lake_at=None))]
 
     def __str__(self) -> str:
         return f"{self.profile_id} for {self.purpose_id}"

@@ -46,7 +46,9 @@ def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
         if row is not None and row.traits == traits and row.terms == terms:
             continue
         PermittedView.objects.update_or_create(
-            profile=profile, purpose_id=purpose, defaults={"traits": traits, "terms": terms, "refreshed_at": now}
+            profile=profile,
+            purpose_id=purpose,
+            defaults={"traits": traits, "terms": terms, "refreshed_at": now, "lake_at": None},
         )
         changed[purpose] = traits
     return changed

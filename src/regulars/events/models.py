@@ -54,7 +54,8 @@ class InboxItem(models.Model):
 class Event(models.Model):
     """Something that happened, Segment-shaped. `name` is the track event's name; for pages "Page Viewed".
 
-    `terms` are its properties for conditions. `lake_at` is when the event was written to the lake; NULL means it still has to be.
+    `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is promised to, `lake_at` when it was seen there; NULL means it
+    still has to be.
     """
 
     profile_id = models.BigIntegerField()
@@ -67,6 +68,7 @@ class Event(models.Model):
     properties = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
+    lake_batch = models.BigIntegerField(null=True, blank=True)
     lake_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -1,0 +1,1 @@
+"""Who: named conditions with a purpose, and who is in, out or unknown."""

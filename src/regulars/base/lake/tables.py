@@ -1,0 +1,142 @@
+"""The lake's two tables and how rows get in and out of them.
+
+`events` is append-only; a batch carries a number, and a batch that was committed is not committed twice. `views` is one row
+per profile and purpose, replaced when it changes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from django.conf import settings
+
+BATCHES = "regulars.events"  # the application transaction under which event batches are numbered
+RETENTION_HOURS = 24  # how long a reader may hold on to an old snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """`at` is aware; `terms` and `properties` are JSON objects."""
+
+    profile_id: int
+    message_id: str
+    type: str
+    name: str
+    at: dt.datetime
+    terms: dict[str, Any]
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    profile_id: int
+    purpose: str
+    terms: dict[str, Any]
+
+
+def append_events(rows: Sequence[EventRow], batch: int) -> bool:
+    """Commit one batch of events, once: False when this batch (or a later one) is already there."""
+    delta, table = _delta(), open_table("events")
+    if table is not None and (table.transaction_version(BATCHES) or 0) >= batch:
+        return False
+    stamp = delta.CommitProperties(app_transactions=[delta.Transaction(BATCHES, batch)])
+    ordered = sorted(rows, key=lambda row: (row.profile_id, row.at))
+    delta.write_deltalake(
+        _address("events"), _events(ordered), mode="append", partition_by=["month"], commit_properties=stamp
+    )
+    return True
+
+
+def replace_views(rows: Sequence[ViewRow]) -> None:
+    """Insert or replace the views of (profile, purpose)."""
+    if not rows:
+        return
+    delta, table = _delta(), open_table("views")
+    if table is None:
+        delta.write_deltalake(_address("views"), _views(rows), mode="append")
+        return
+    same = "held.profile_id = new.profile_id AND held.purpose = new.purpose"
+    merge = table.merge(_views(rows), predicate=same, source_alias="new", target_alias="held")
+    merge.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def delete_profiles(profile_ids: Iterable[int]) -> None:
+    """Take people out of both tables (merge, erasure). Old files go with the next `tidy`."""
+    listed = ", ".join(str(int(profile_id)) for profile_id in profile_ids)
+    for name in ("events", "views"):
+        table = open_table(name)
+        if table is not None and listed:
+            table.delete(f"profile_id IN ({listed})")
+
+
+def tidy() -> None:
+    """Join small files and drop files that no reader can still need."""
+    for name in ("events", "views"):
+        table = open_table(name)
+        if table is not None:
+            table.optimize.compact()
+            table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
+
+
+def open_table(name: str) -> Any | None:
+    """The newest snapshot of a table, or None before anything was written."""
+    delta = _delta()
+    try:
+        return delta.DeltaTable(_address(name))
+    except delta.exceptions.TableNotFoundError:
+        return None
+
+
+def _address(name: str) -> str:
+    return f"{str(settings.LAKE_URL).rstrip('/')}/{name}"
+
+
+def _events(rows: Sequence[EventRow]) -> Any:
+    arrow = _arrow()
+    return arrow.table(
+        {
+            "profile_id": arrow.array([row.profile_id for row in rows], arrow.int64()),
+            "message_id": arrow.array([row.message_id for row in rows], arrow.string()),
+            "type": arrow.array([row.type for row in rows], arrow.string()),
+            "name": arrow.array([row.name for row in rows], arrow.string()),
+            "at": arrow.array([_utc(row.at) for row in rows], arrow.timestamp("us")),
+            "month": arrow.array([_utc(row.at).strftime("%Y-%m") for row in rows], arrow.string()),
+            "terms": arrow.array([json.dumps(row.terms) for row in rows], arrow.string()),
+            "properties": arrow.array([json.dumps(row.properties) for row in rows], arrow.string()),
+        }
+    )
+
+
+def _views(rows: Sequence[ViewRow]) -> Any:
+    arrow = _arrow()
+    return arrow.table(
+        {
+            "profile_id": arrow.array([row.profile_id for row in rows], arrow.int64()),
+            "purpose": arrow.array([row.purpose for row in rows], arrow.string()),
+            "terms": arrow.array([json.dumps(row.terms) for row in rows], arrow.string()),
+        }
+    )
+
+
+def _utc(at: dt.datetime) -> dt.datetime:
+    """UTC without saying so: DuckDB knows time zones only with an extension that is not in its wheel."""
+    return at.astimezone(dt.UTC).replace(tzinfo=None)
+
+
+# Heavy libraries are loaded on first use: most processes and every command line start never touch the lake.
+@cache
+def _delta() -> ModuleType:
+    import_module("deltalake.exceptions")
+    return import_module("deltalake")
+
+
+@cache
+def _arrow() -> ModuleType:
+    return import_module("pyarrow")

@@ -1,0 +1,52 @@
+"""Save a segment: only with a purpose, only with a condition that can be evaluated."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from regulars.base.conditions import BadCondition, Condition, expand, parse
+from regulars.base.kit.errors import Refused
+from regulars.consent.purposes import get_purpose
+from regulars.profiles.models import Account
+
+from .models import Segment
+
+
+@transaction.atomic
+def save_segment(
+    name: str, text: str, purpose: str, *, slug: str = "", description: str = "", by: Account | None = None
+) -> Segment:
+    """Create the segment, or change the one with this slug. The caller evaluates it (`evaluate.evaluate_segment`).
+
+    Raises `Refused("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `BadCondition`.
+    """
+    slug = slug or slugify(name)[:64]
+    if not slug:
+        raise Refused("no_name", "Give the segment a name with letters in it.")
+    segment = Segment.objects.filter(slug=slug).first() or Segment(slug=slug)
+    segment.name, segment.text, segment.description = name, text, description
+    segment.purpose = get_purpose(purpose)
+    segment.saved_by = by or segment.saved_by
+    expand(parse(text), definition, (slug,))
+    segment.save()
+    return segment
+
+
+def condition_of(text: str, inside: tuple[str, ...] = ()) -> Condition:
+    """The tree of a condition with every `segment:"…"` in it replaced by that segment's own."""
+    return expand(_parsed(text), definition, inside)
+
+
+def definition(slug: str) -> Condition:
+    segment = Segment.objects.filter(slug=slug).first()
+    if segment is None:
+        raise BadCondition("unknown_segment", f"There is no segment called {slug!r}.")
+    return _parsed(segment.text)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Condition:
+    return parse(text)

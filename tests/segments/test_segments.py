@@ -1,0 +1,155 @@
+"""Who is in, who is out, who is unknown: for one, for all, and in the lake, always the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.base.conditions import BadCondition
+from regulars.base.kit.errors import Refused
+from regulars.consent.record import Decision, record
+from regulars.consent.view import refresh_views
+from regulars.events.record import record as happened
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
+from regulars.segments.count import count
+from regulars.segments.evaluate import evaluate, evaluate_segment
+from regulars.segments.members import members
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
+
+WOMEN = 'gender:female AND age_band:"25-34" AND continent:Europe AND did("Product Viewed" where category:jacket in 90d)'
+LOOKED = ("Product Viewed", {"category": "jacket"})
+FITS = {"gender": "female", "birthdate": "1997-05-05", "country": "PT"}
+
+
+def states(segment):
+    return dict(Membership.objects.filter(segment=segment).values_list("profile_id", "state"))
+
+
+def test_a_customer_enters_when_the_last_condition_is_met(somebody):
+    segment = save_segment("Jackets", WOMEN, "personalise")
+    chika = somebody(**FITS)
+    assert evaluate(chika) == []
+
+    happened(chika.pk, *LOOKED)
+    [change] = evaluate(chika)
+
+    assert (change.segment_slug, change.was, change.now) == ("jackets", "out", "in")
+    assert [row.profile for row in members(segment)] == [chika]
+    assert evaluate(chika) == []
+
+
+def test_what_we_do_not_know_is_unknown_and_not_out(somebody):
+    segment = save_segment("Jackets", WOMEN, "personalise")
+    nobody_knows = somebody(LOOKED, gender="female", country="PT")
+    man = somebody(LOOKED, **{**FITS, "gender": "male"})
+
+    for profile in (nobody_knows, man):
+        evaluate(profile)
+
+    assert states(segment) == {nobody_knows.pk: "unknown"}
+
+
+def test_a_withdrawal_takes_her_out_of_the_segment(somebody):
+    segment = save_segment("Jackets", WOMEN, "personalise")
+    chika = somebody(LOOKED, **FITS)
+    evaluate(chika)
+
+    record(chika, Decision("personalise", "withdrawn", "profile"))
+    refresh_views(chika)
+    [change] = evaluate(chika)
+
+    assert (change.was, change.now) == ("in", "unknown")
+    assert states(segment) == {chika.pk: "unknown"}
+
+
+def test_one_by_one_all_at_once_and_in_the_lake_agree(somebody, fill_lake):
+    people = [
+        somebody(LOOKED, **FITS),
+        somebody(**FITS),
+        somebody(LOOKED, gender="female"),
+        somebody(LOOKED, yes=(), **FITS),
+    ]
+    people.append(somebody(LOOKED, **{**FITS, "country": "US"}))
+    segment = save_segment("Jackets", WOMEN, "personalise")
+    for profile in people:
+        evaluate(profile)
+    one_by_one = states(segment)
+
+    Membership.objects.all().delete()
+    evaluate_segment(segment)
+    fill_lake()
+    counted = count(WOMEN, "personalise")
+
+    assert states(segment) == one_by_one == {people[0].pk: "in", people[2].pk: "unknown", people[3].pk: "unknown"}
+    assert (counted.inside, counted.unknown, counted.outside) == (1, 2, 2)
+    assert counted.sample == [people[0].pk]
+
+
+def test_the_count_tells_which_condition_costs_how_many(somebody, fill_lake):
+    somebody(LOOKED, **FITS)
+    somebody(LOOKED, **{**FITS, "country": "US"})
+    fill_lake()
+
+    counted = count('gender:female AND continent:Europe AND did("Product Viewed")', "personalise")
+
+    assert [(drop.remaining, drop.without) for drop in counted.drops] == [(2, 1), (1, 2), (1, 1)]
+    assert counted.drops[1].text == "continent:Europe"
+
+
+def test_evaluating_again_changes_only_what_moved(somebody):
+    chika = somebody(**FITS)
+    segment = save_segment("Women", "gender:female", "personalise")
+    assert len(evaluate_segment(segment)) == 1
+    assert evaluate_segment(segment) == []
+
+    segment = save_segment("Women", "gender:male", "personalise")
+    [change] = evaluate_segment(segment)
+
+    assert (change.profile_id, change.was, change.now) == (chika.pk, "in", "out")
+
+
+def test_visitors_are_nobodys_customers(somebody):
+    visitor, _ = get_or_create_by_identity("anonymous", "cookie-1")
+    learn(visitor, [NewFact("gender", "female", "observed", "source:shop")])
+    refresh_views(visitor)
+    segment = save_segment("Everybody", "*", "serve")
+
+    assert evaluate(visitor) == []
+    assert evaluate_segment(segment) == []
+
+
+def test_a_segment_may_stand_inside_another_but_not_inside_itself(somebody, fill_lake):
+    somebody(LOOKED, **FITS)
+    save_segment("Women", "gender:female", "personalise")
+    save_segment("Women who looked", 'segment:"women" AND did("Product Viewed")', "personalise")
+    fill_lake()
+    assert count('segment:"women-who-looked"', "personalise").inside == 1
+
+    with pytest.raises(Refused) as refusal:
+        save_segment("Women", 'segment:"women-who-looked"', "personalise")
+
+    assert refusal.value.name == "segment_cycle"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "purpose", "refusal"),
+    [
+        ("No purpose", "gender:female", "", "unknown_purpose"),
+        ("No such segment", 'segment:"nobody"', "serve", "unknown_segment"),
+        ("Broken", "gender:(", "serve", "syntax"),
+        ("!!!", "gender:female", "serve", "no_name"),
+    ],
+)
+def test_what_cannot_be_evaluated_cannot_be_saved(house, name, text, purpose, refusal):
+    with pytest.raises(Refused) as caught:
+        save_segment(name, text, purpose)
+
+    assert caught.value.name == refusal
+
+
+def test_counting_without_a_purpose_is_refused(house, lake):
+    with pytest.raises(Refused):
+        count("gender:female", "curiosity")
+    with pytest.raises(BadCondition):
+        count("gender:(", "serve")

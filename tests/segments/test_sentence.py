@@ -1,0 +1,53 @@
+"""A sentence and its condition say the same, both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.base.conditions import parse, to_text
+from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Sentence, Within, to_condition, to_sentence
+
+WOMEN = Sentence(
+    (
+        Group((Is("gender", ("female",)), Is("age_band", ("25-34",)), Is("continent", ("Europe",)))),
+        Group(
+            (Happened("Product Viewed", 1, 90, "category", "jacket"), Is("looking_for", ("jackets", "coats"))), "any"
+        ),
+        Group((Belongs("staff"), Known("employer")), "none"),
+    )
+)
+
+
+def test_the_marketers_example_reads_as_expected():
+    assert to_text(to_condition(WOMEN)) == (
+        "gender:female AND age_band:25-34 AND continent:Europe"
+        ' AND (did("Product Viewed" where category:jacket in 90d) OR (looking_for:jackets OR looking_for:coats))'
+        ' AND NOT (segment:"staff" OR _exists_:employer)'
+    )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        Sentence((Group((Is("city", ("Porto", "Braga")), Within("birthdate", "1990", ""))),)),
+        Sentence((Group((Happened("Order Completed", 2), Known("email"))),)),
+        Sentence((Group((Is("gender", ("female",)),), "none"),)),
+        Sentence((Group((Is("gender", ("female",)),)), Group((Belongs("vip"), Known("city")), "any"))),
+        Sentence(()),
+    ],
+)
+def test_a_sentence_comes_back_from_its_condition(sentence):
+    assert to_sentence(to_condition(sentence)) == sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name:jo*",
+        "gender:female OR (city:Porto AND vip:true)",
+        'did(sum revenue of "Order Completed"):>100',
+        "born:{1990 TO *]",
+    ],
+)
+def test_what_is_too_free_for_a_sentence_is_told(text):
+    assert to_sentence(parse(text)) is None
