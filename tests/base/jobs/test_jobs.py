@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.jobs import queue, run
@@ -91,6 +91,19 @@ def test_what_a_failing_handler_wrote_is_undone():
     run.run_due()
 
     assert not Job.objects.filter(kind="follow-up").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_handler_that_calls_out_keeps_nobody_waiting():
+    seen = []
+    handles("call", calls_out=True)(lambda payload: seen.append(connection.in_atomic_block))
+    handles("write")(lambda payload: seen.append(connection.in_atomic_block))
+    enqueue("call", {})
+    enqueue("write", {})
+
+    run.run_due()
+
+    assert seen == [False, True]
 
 
 def test_a_dead_job_can_be_sent_again(done):

@@ -32,16 +32,21 @@ class GiveUp(Exception):  # noqa: N818
 class Registered:
     run: Handler
     attempts: int
+    calls_out: bool = False
 
 
 HANDLERS: dict[str, Registered] = {}
 
 
-def handles(kind: str, attempts: int = 8) -> Callable[[Handler], Handler]:
-    """Register the one handler of a kind of job. It may run more than once: make it repeatable."""
+def handles(kind: str, attempts: int = 8, *, calls_out: bool = False) -> Callable[[Handler], Handler]:
+    """Register the one handler of a kind of job. It may run more than once: make it repeatable.
+
+    What a handler writes is undone when it fails, unless it `calls_out` (HTTP, the lake): then it runs outside any
+    transaction, because one held open during a call would keep every other writer of SQLite waiting for a stranger.
+    """
 
     def register(handler: Handler) -> Handler:
-        HANDLERS[kind] = Registered(handler, attempts)
+        HANDLERS[kind] = Registered(handler, attempts, calls_out)
         return handler
 
     return register

@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
@@ -49,12 +49,12 @@ def take() -> Job | None:
 
 
 def do(job: Job) -> None:
-    """Run the handler in a transaction of its own and write down what came of it."""
+    """Run the handler and write down what came of it."""
     registered = HANDLERS.get(job.kind)
     if registered is None:
         return _finish(job, Job.State.DEAD, f"nobody handles {job.kind!r}")
     try:
-        with transaction.atomic():
+        with nullcontext() if registered.calls_out else transaction.atomic():
             registered.run(job.payload)
             _finish(job, Job.State.DONE)
     except GiveUp as reason:
