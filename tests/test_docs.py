@@ -23,7 +23,7 @@ FOREIGN = re.compile(
         [
             r"(?<![\w.])/" + "(?:work|root|home/[a-z]+|farm|Users)/",
             "pypi" + r"\.org",
-            "pythonhosted",
+            "python" + "hosted",
             "registry" + r"\.npmjs",
         ]
     )
