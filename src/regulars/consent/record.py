@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from django.db import transaction
 from regulars.base.kit import clock
 from regulars.profiles.models import Profile
 
-from .models import ConsentEvent, ConsentState
+from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .purposes import get_or_create_notice, get_purpose
 
 Action = ConsentEvent.Action
@@ -31,36 +32,93 @@ class Decision:
     explicit: bool = False
     evidence: dict[str, Any] = field(default_factory=dict)
     actor: str = "customer"
+    at: dt.datetime | None = None  # imports know when; otherwise now
 
 
 @transaction.atomic
 def record(profile: Profile, decision: Decision) -> ConsentEvent:
     """Append the decision to the customer's chain and update where she stands. The caller refreshes her views."""
-    Profile.objects.select_for_update().get(pk=profile.pk)  # one chain, one writer
-    purpose = get_purpose(decision.purpose)
-    last = profile.consent_events.order_by("-id").first()
+    return record_all([(profile, [decision])])[0]
+
+
+@transaction.atomic
+def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> list[ConsentEvent]:
+    """The same for many decisions of many customers (imports), in as many queries as for one."""
+    profiles = [profile.pk for profile, _ in decisions_of_many]
+    list(
+        Profile.objects.select_for_update().filter(pk__in=profiles).order_by("pk").values_list("pk")
+    )  # one writer per chain
+    ends = {event.profile_id: event.hash for event in ConsentEvent.objects.filter(profile__in=profiles).order_by("id")}
+    words = _Words()
+    events = []
+    for profile, decisions in decisions_of_many:
+        for decision in decisions:
+            event = _event(profile, decision, words, ends.get(profile.pk, ""))
+            ends[profile.pk] = event.hash
+            events.append(event)
+    ConsentEvent.objects.bulk_create(events, batch_size=500)
+    _stand(events)
+    return events
+
+
+def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) -> ConsentEvent:
+    purpose, notice = words.of(decision)
     event = ConsentEvent(
         profile=profile,
         purpose=purpose,
         purpose_version=purpose.version,
-        notice=get_or_create_notice(purpose, decision.words, decision.locale),
+        notice=notice,
         action=decision.action,
         explicit=decision.explicit,
-        at=clock.now(),
+        at=decision.at or clock.now(),
         method=decision.method,
         evidence=decision.evidence,
         actor=decision.actor,
-        prev_hash=last.hash if last else "",
+        prev_hash=prev_hash,
     )
     event.hash = digest(event)
-    event.save()
-    expires = clock.now() + dt.timedelta(days=purpose.expires_days) if purpose.expires_days else None
-    ConsentState.objects.update_or_create(
-        profile=profile,
-        purpose=purpose,
-        defaults={"status": decision.action, "since": event.at, "expires_at": expires, "event": event},
-    )
     return event
+
+
+def _stand(events: list[ConsentEvent]) -> None:
+    """The last word on each purpose is where she stands."""
+    last = {(event.profile_id, event.purpose_id): event for event in events}
+    ConsentState.objects.bulk_create(
+        [
+            ConsentState(
+                profile_id=event.profile_id,
+                purpose=event.purpose,
+                status=event.action,
+                since=event.at,
+                expires_at=_expiry(event),
+                event=event,
+            )
+            for event in last.values()
+        ],
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["profile", "purpose"],
+        update_fields=["status", "since", "expires_at", "event"],
+    )
+
+
+def _expiry(event: ConsentEvent) -> dt.datetime | None:
+    days = event.purpose.expires_days
+    return event.at + dt.timedelta(days=days) if days else None
+
+
+class _Words:
+    """The purpose and the notice of each decision, looked up once however many decided alike."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str, str], tuple[Purpose, Notice]] = {}
+
+    def of(self, decision: Decision) -> tuple[Purpose, Notice]:
+        key = (decision.purpose, decision.words, decision.locale)
+        if key not in self.found:
+            purpose = get_purpose(decision.purpose)
+            self.found[key] = purpose, get_or_create_notice(purpose, decision.words, decision.locale)
+        return self.found[key]
 
 
 def digest(event: ConsentEvent) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypedDict, Unpack
 
 from regulars.base.conditions import event_terms
 from regulars.base.kit import clock
@@ -13,36 +14,49 @@ from regulars.base.kit.text import storable
 from .models import Event, Source
 
 
+class Particulars(TypedDict, total=False):
+    """What may be said of an event beside who, what and its properties. Times are aware; `at` is now unless said."""
+
+    at: dt.datetime
+    type: str
+    message_id: str
+    source: Source
+    context: dict[str, Any]
+    received_at: dt.datetime
+
+
 def record(
-    profile_id: int,
-    name: str,
-    properties: dict[str, Any] | None = None,
-    *,
-    at: dt.datetime | None = None,
-    type: str = "track",  # noqa: A002 - Segment's word
-    message_id: str | None = None,
-    source: Source | None = None,
-    context: dict[str, Any] | None = None,
-    received_at: dt.datetime | None = None,
+    profile_id: int, name: str, properties: dict[str, Any] | None = None, **particulars: Unpack[Particulars]
 ) -> Event:
     """Append one event of a profile. A message id seen before adds nothing and returns the first event.
 
     The caller then calls `flows.refresh.after_event`, so that segments follow in the same transaction.
     """
+    event = new_event(profile_id, name, properties, **particulars)
+    Event.objects.bulk_create([event], ignore_conflicts=True)
+    return Event.objects.get(message_id=event.message_id)
+
+
+def record_all(events: Iterable[Event]) -> None:
+    """Append many (imports), made by `new_event`; those with a message id seen before add nothing."""
+    Event.objects.bulk_create(events, batch_size=500, ignore_conflicts=True)
+
+
+def new_event(
+    profile_id: int, name: str, properties: dict[str, Any] | None = None, **particulars: Unpack[Particulars]
+) -> Event:
+    """An event ready to be written: storable, with its terms."""
     now = clock.now()
     properties = storable(properties or {})
-    event, _ = Event.objects.get_or_create(
-        message_id=message_id or f"house-{uuid.uuid4()}",
-        defaults={
-            "profile_id": profile_id,
-            "source": source,
-            "type": type,
-            "name": storable(name)[:255],
-            "at": at or now,
-            "received_at": received_at or now,
-            "properties": properties,
-            "terms": event_terms(properties),
-            "context": storable(context or {}),
-        },
+    return Event(
+        message_id=particulars.get("message_id") or f"house-{uuid.uuid4()}",
+        profile_id=profile_id,
+        source=particulars.get("source"),
+        type=particulars.get("type", "track"),
+        name=storable(name)[:255],
+        at=particulars.get("at", now),
+        received_at=particulars.get("received_at", now),
+        properties=properties,
+        terms=event_terms(properties),
+        context=storable(particulars.get("context", {})),
     )
-    return event

@@ -14,7 +14,7 @@ from regulars.base.kit.text import storable
 
 from . import derive
 from .attributes import canonical_key
-from .document import known, rebuild
+from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile
 from .resolve import resolve
 
@@ -46,10 +46,17 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     The caller (a flow) then calls `flows.refresh.after_learning`, so that views and segments follow in the same
     transaction. A source that repeats its last word adds nothing.
     """
-    notebook = _Notebook(profile)
-    written = [fact for new in news for fact in notebook.write_with_conclusions(new)]
-    if written:
-        rebuild(profile)
+    return learn_all([(profile, list(news))])
+
+
+@transaction.atomic
+def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
+    """The same for many profiles at once (imports), in as many queries as for one."""
+    notebook = _Notebook([profile for profile, _ in news_of_many])
+    direct = notebook.write((profile, new) for profile, news in news_of_many for new in news)
+    followers = notebook.write((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new))
+    written = [fact for fact, _ in direct + followers]
+    rebuild_all(list({fact.profile_id: fact.profile for fact in written}.values()))
     return written
 
 
@@ -73,28 +80,26 @@ def retract(facts: Sequence[Fact], why: str) -> None:
 
 
 class _Notebook:
-    """One profile's last words per (attribute, source), read once, so that a login's twenty facts cost few queries."""
+    """Last words per (profile, attribute, source), read once, so that a login's twenty facts cost few queries."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, profiles: list[Profile]) -> None:
         self.attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
         self.key_of_path = {each.metadata_path: each.key for each in self.attributes.values() if each.metadata_path}
-        live = profile.facts.filter(retracted_at=None).order_by("collected_at", "id")
-        self.last = {(fact.attribute, fact.source): fact for fact in live}
+        live = Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("collected_at", "id")
+        self.last = {(fact.profile_id, fact.attribute, fact.source): fact for fact in live}
 
-    def write_with_conclusions(self, new: NewFact) -> list[Fact]:
-        fact = self.write(new)
-        if fact is None:
-            return []
-        followers = [self.write(conclusion) for conclusion in _conclusions(fact, new)]
-        return [fact, *(follower for follower in followers if follower)]
+    def write(self, news: Iterable[tuple[Profile, NewFact]]) -> list[tuple[Fact, NewFact]]:
+        """Every fact that says something new, with what it was made from."""
+        written = [(fact, new) for profile, new in news if (fact := self._fact(profile, new))]
+        Fact.objects.bulk_create([fact for fact, _ in written], batch_size=500)
+        return written
 
-    def write(self, new: NewFact) -> Fact | None:
+    def _fact(self, profile: Profile, new: NewFact) -> Fact | None:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
-        if _says_nothing_new(new, self.last.get((key, new.source))):
+        if _says_nothing_new(new, self.last.get((profile.pk, key, new.source))):
             return None
-        fact = Fact.objects.create(
-            profile=self.profile,
+        fact = Fact(
+            profile=profile,
             attribute=key,
             value=storable(new.value),
             source_kind=new.source_kind,
@@ -106,7 +111,7 @@ class _Notebook:
             expires_at=new.expires_at or self._default_expiry(key),
             derived_from=new.derived_from,
         )
-        self.last[key, new.source] = fact
+        self.last[profile.pk, key, new.source] = fact
         return fact
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
