@@ -20,7 +20,7 @@ class Particulars(TypedDict, total=False):
     at: dt.datetime
     type: str
     message_id: str
-    source: Source
+    source: Source | None
     context: dict[str, Any]
     received_at: dt.datetime
 

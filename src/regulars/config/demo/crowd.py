@@ -1,0 +1,137 @@
+"""Bring the invented customers into the house, through the same rooms that real ones come through, a few hundred at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from regulars.base.kit import clock
+from regulars.consent.record import Decision, record_all
+from regulars.consent.view import refresh_all_views
+from regulars.events.models import Event, Source
+from regulars.events.record import new_event
+from regulars.events.record import record_all as record_all_events
+from regulars.profiles.learn import NewFact, learn_all
+from regulars.profiles.models import Account, Identity, Profile
+
+from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
+from .visits import Happening, happenings
+
+PORTION = 250
+# Whose word a fact is, by the way she came: (kind of source, source).
+SOURCES = {
+    GOOGLE: ("verified", GOOGLE),
+    PASSWORD: ("declared", "app:shop"),
+    NEWSLETTER: ("imported", "import:newsletter"),
+}
+CONNECTIONS = {GOOGLE: GOOGLE, PASSWORD: "Username-Password-Authentication", NEWSLETTER: ""}
+INCOME_SOURCE = "source:us-census-acs"
+
+
+def bring_in(count: int, source: Source) -> Iterator[int]:
+    """Invent and write `count` customers with their history. Yields how many are there after each portion."""
+    now = clock.now()
+    crowd = customers(count, now)
+    done = 0
+    while portion := list(islice(crowd, PORTION)):
+        with transaction.atomic():
+            _bring_in(portion, source, now)
+        done += len(portion)
+        yield done
+
+
+def _bring_in(portion: list[Customer], source: Source, now: dt.datetime) -> None:
+    happened = {customer.number: list(happenings(customer, now)) for customer in portion}
+    profiles = _profiles(portion, happened)
+    record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
+    learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
+    refresh_all_views(list(profiles.values()))
+    record_all_events(
+        _event(profiles[each.number], each, number, happening, source)
+        for each in portion
+        for number, happening in enumerate(happened[each.number])
+    )
+
+
+def _profiles(portion: list[Customer], happened: dict[int, list[Happening]]) -> dict[int, Profile]:
+    """Customer number → her profile, with an account for those who can sign in and an identity for all."""
+    accounts = {
+        customer.number: Account(email=str(customer.told.get("email", "")), password=make_password(None))
+        for customer in portion
+        if customer.way != NEWSLETTER
+    }
+    Account.objects.bulk_create(accounts.values())
+    profiles = {
+        customer.number: _profile(customer, accounts.get(customer.number), happened[customer.number])
+        for customer in portion
+    }
+    Profile.objects.bulk_create(profiles.values())
+    Identity.objects.bulk_create(_identity(customer, profiles[customer.number]) for customer in portion)
+    return profiles
+
+
+def _profile(customer: Customer, account: Account | None, happened: list[Happening]) -> Profile:
+    logins = [each.at for each in happened if each.name == "Signed In"]
+    return Profile(
+        user_id=f"{customer.way}|{customer.id_there}",
+        account=account,
+        created_at=customer.joined,
+        last_seen_at=max((each.at for each in happened), default=customer.joined),
+        last_login=max(logins, default=None),
+        logins_count=len(logins),
+    )
+
+
+def _identity(customer: Customer, profile: Profile) -> Identity:
+    return Identity(
+        profile=profile,
+        provider=customer.way,
+        provider_user_id=customer.id_there,
+        connection=CONNECTIONS[customer.way],
+        is_social=customer.way == GOOGLE,
+        first_seen_at=customer.joined,
+        last_seen_at=profile.last_seen_at or customer.joined,
+    )
+
+
+def _decisions(customer: Customer) -> Iterable[Decision]:
+    method = "import" if customer.way == NEWSLETTER else "login"
+    return (Decision(each.purpose, each.action, method, at=each.at) for each in customer.decisions)
+
+
+def _facts(customer: Customer) -> Iterator[NewFact]:
+    kind, source = SOURCES[customer.way]
+    for attribute, value in customer.told.items():
+        yield NewFact(attribute, value, kind, source, collected_at=customer.joined)
+    for answer in customer.answers:
+        if answer.value is not None:
+            yield NewFact(
+                answer.question, answer.value, "declared", f"question:{answer.question}@1", collected_at=answer.at
+            )
+    if customer.income is not None:
+        yield NewFact(
+            "area_median_income",
+            customer.income,
+            "enriched",
+            INCOME_SOURCE,
+            basis="legitimate_interest",
+            confidence=0.6,
+            collected_at=customer.joined,
+        )
+
+
+def _event(profile: Profile, customer: Customer, number: int, happening: Happening, source: Source) -> Event:
+    return new_event(
+        profile.pk,
+        happening.name,
+        happening.properties,
+        at=happening.at,
+        received_at=happening.at,
+        type=happening.type,
+        message_id=f"demo-{customer.id_there}-{number}",
+        source=None if happening.house else source,
+    )
