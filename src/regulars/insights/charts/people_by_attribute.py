@@ -1,0 +1,50 @@
+"""Who are they? The most frequent values of one attribute among the people of a segment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair
+from sqlglot import exp
+
+from regulars.base.conditions import Schema, where
+
+from .about import About, Row
+
+title = "Who they are"
+columns = ("Value", "Customers")
+
+BARS = 12
+LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
+NOT_KNOWN = "Not known"
+
+
+def asks(about: About) -> str:
+    """Everybody inside, once per value of the attribute; once with no value when it is not known for the purpose."""
+    inside = where(about.condition, LAKE, "duckdb", about.now)
+    path = exp.Literal.string('$."' + about.attribute.replace('"', "") + '"')
+    values = f"FROM_JSON(JSON_EXTRACT(p.terms, {path.sql('duckdb')}), '[\"VARCHAR\"]')"
+    people = (
+        exp.select(f"UNNEST(COALESCE({values}, [NULL])) AS term", dialect="duckdb")
+        .from_("views AS p")
+        .where(exp.column("purpose", "p").eq(about.purpose), inside)
+    )
+    return exp.select("term", "COUNT(*)").from_(people.subquery("people")).group_by("term").sql(dialect="duckdb")
+
+
+def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:
+    """Most frequent first, the rest together, the unknown last: it is never dropped."""
+    known = sorted(((term[2:], number) for term, number in found if term), key=lambda row: (-row[1], row[0]))
+    rest = sum(number for _, number in known[BARS:])
+    unknown = sum(number for term, number in found if not term)
+    return [*known[:BARS], *([("All others", rest)] if rest else []), *([(NOT_KNOWN, unknown)] if unknown else [])]
+
+
+def draw(rows: list[Row]) -> dict[str, Any]:
+    data = altair.Data(values=[{"value": value, "customers": number} for value, number in rows])
+    bars = altair.Chart(data, width="container", height={"step": 24}).mark_bar(cornerRadiusEnd=2)
+    specification: dict[str, Any] = bars.encode(
+        x=altair.X("customers:Q", title=None, axis=altair.Axis(tickMinStep=1)),
+        y=altair.Y("value:N", title=None, sort=None, axis=altair.Axis(labelLimit=160)),
+    ).to_dict()
+    return specification
