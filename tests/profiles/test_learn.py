@@ -7,7 +7,7 @@ import datetime as dt
 from regulars.base.kit import clock
 from regulars.profiles.derive import conclusions
 from regulars.profiles.document import user
-from regulars.profiles.learn import NewFact, is_known, learn, retract
+from regulars.profiles.learn import NewFact, is_known, known_among, learn, retract
 from regulars.profiles.models import Attribute
 
 
@@ -88,3 +88,20 @@ def test_a_value_no_database_could_store_does_not_stop_a_login(chika):
     [fact] = learn(chika, [NewFact("city", "Por\x00to", "social", "google-oauth2")])
 
     assert fact.value == "Por�to"
+
+
+def test_what_is_known_is_found_by_key_and_by_path_in_two_queries(chika, django_assert_num_queries):
+    Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
+    learn(chika, [NewFact("looking_for", "shoes", "declared", "app:shop"), NewFact("city", "Berlin", "declared", "x")])
+
+    with django_assert_num_queries(2):
+        known = known_among(chika, {"user_metadata.looking_for", "city", "country"})
+
+    assert known == {"user_metadata.looking_for", "city"}
+
+
+def test_a_fact_written_before_its_path_was_declared_is_known_afterwards(chika):
+    learn(chika, [NewFact("user_metadata.looking_for", "shoes", "declared", "app:shop")])
+    Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
+
+    assert is_known(chika, "looking_for")

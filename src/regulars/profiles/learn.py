@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.base.kit import clock
 from regulars.base.kit.text import storable
 
 from . import derive
-from .attributes import canonical_key
 from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile
-from .resolve import resolve
+from .resolve import KnownFact, resolve
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,27 @@ def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fac
 
 def is_known(profile: Profile, attribute: str) -> bool:
     """Whether any live fact tells this attribute, from whatever source: what is known is not asked."""
-    facts = profile.facts.filter(attribute=canonical_key(attribute), retracted_at=None)
-    return resolve(map(known, facts), clock.now()) is not None
+    return bool(known_among(profile, {attribute}))
+
+
+def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
+    """Those of `attributes` (keys or metadata paths) that any live fact tells, in two queries.
+
+    A fact counts whether it was written before or after its path was declared as an attribute.
+    """
+    named = Attribute.objects.filter(Q(key__in=attributes) | Q(metadata_path__in=attributes)).exclude(metadata_path="")
+    other_name = dict(named.values_list("key", "metadata_path"))
+    other_name |= {path: key for key, path in other_name.items()}
+    names = {each: {each, other_name.get(each, each)} for each in attributes}
+    told: dict[str, list[KnownFact]] = {}
+    for fact in profile.facts.filter(attribute__in=set().union(*names.values()), retracted_at=None):
+        told.setdefault(fact.attribute, []).append(known(fact))
+    now = clock.now()
+    return {
+        each
+        for each, words in names.items()
+        if resolve([fact for word in words for fact in told.get(word, [])], now) is not None
+    }
 
 
 def retract(facts: Sequence[Fact], why: str) -> None:
