@@ -1,0 +1,1 @@
+"""What may be asked of a customer, when, and what came of it."""

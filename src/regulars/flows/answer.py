@@ -1,0 +1,77 @@
+"""She answers, passes, or asks us to stop. One transaction each."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.datastructures import MultiValueDict
+
+from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.record import Decision, record
+from regulars.events.record import record as record_event
+from regulars.profiles.learn import NewFact, learn
+from regulars.questions import answer as asks
+from regulars.questions.models import Ask
+
+from .refresh import after_event, after_learning
+
+
+def answer(ask: Ask, form: MultiValueDict[str, str]) -> bool:
+    """Keep what she said as a fact of hers, with the consent that her answer is. False: the ask was closed already.
+
+    Raises `BadAnswer`; then nothing was written and the ask stays open.
+    """
+    said = asks.read_answer(ask, form)
+    with transaction.atomic():
+        if not asks.close(ask, Ask.Outcome.ANSWERED):
+            return False
+        fact = NewFact(
+            said.attribute,
+            said.value,
+            "declared",
+            said.source,
+            basis=ask.question.purpose.basis,
+            consents=_consents(ask),
+        )
+        learn(ask.profile, [fact])
+        _note(ask, "Question Answered")
+        after_learning(ask.profile)
+    return True
+
+
+@transaction.atomic
+def pass_over(ask: Ask) -> bool:
+    """Not now. False: the ask was closed already."""
+    if closed := asks.pass_over(ask):
+        _note(ask, "Question Passed")
+        after_event(ask.profile)
+    return closed
+
+
+@transaction.atomic
+def never_again(ask: Ask) -> bool:
+    """Stop asking her. False: the ask was closed already."""
+    if closed := asks.never_again(ask):
+        _note(ask, "Question Declined")
+        after_event(ask.profile)
+    return closed
+
+
+def _consents(ask: Ask) -> list[int]:
+    """Answering below the words of a consent purpose is the consent: the ledger keeps those words."""
+    purpose = ask.question.purpose
+    if purpose.basis != Purpose.Basis.CONSENT:
+        return []
+    decision = Decision(
+        purpose.key,
+        ConsentEvent.Action.GIVEN,
+        "question",
+        words=ask.words,
+        locale=ask.locale,
+        evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}"},
+    )
+    return [record(ask.profile, decision).pk]
+
+
+def _note(ask: Ask, name: str) -> None:
+    """What she answered is not copied onto the event: the gate guards facts, and events pass it by."""
+    record_event(ask.profile_id, name, {"question": ask.question.key, "version": ask.version})

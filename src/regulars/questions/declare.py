@@ -1,0 +1,69 @@
+"""What a question type declares: how it is drawn, which answers it takes, and the value an answer gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from regulars.base.kit.catalog import Catalog
+from regulars.base.kit.errors import Refused
+
+
+class BadAnswer(Refused):
+    """An answer that cannot be taken. The sentence is shown beside the field."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """`key` is stored, `label` is read."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """How an answer is given. The house draws it; every input is called `answer`."""
+
+    widget: str  # "radio" "checkbox" "input"
+    options: tuple[Option, ...] = ()
+    input_type: str = "text"
+    inputmode: str = "text"
+    autocomplete: str = "off"
+    max_length: int | None = None
+    hint: str = ""
+
+
+class QuestionType(Protocol):
+    """A plug-in under `regulars.question_types`; its entry point's name is its key."""
+
+    label: str
+    attribute_type: str  # text number boolean date choice list: what its answers are as an attribute
+    takes_options: bool  # whether the marketer writes the options
+
+    def field(self, options: Sequence[Option]) -> Field:
+        """How to draw it."""
+        ...
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> Any:
+        """The JSON value of what was given under `answer`; raises `BadAnswer`."""
+        ...
+
+
+TYPES: Catalog[QuestionType] = Catalog("question_types")
+
+
+def only_one(given: Sequence[str], sentence: str) -> str:
+    """The one answer given, without blanks around it; `BadAnswer("no_answer", sentence)` when there is none."""
+    words = [each.strip() for each in given if each.strip()]
+    if not words:
+        raise BadAnswer("no_answer", sentence)
+    return words[0]
+
+
+def one_of(key: str, options: Sequence[Option]) -> str:
+    """`key` if it is offered; `BadAnswer("not_an_option")` otherwise."""
+    if key not in {option.key for option in options}:
+        raise BadAnswer("not_an_option", "Choose one of the answers below.")
+    return key

@@ -1,0 +1,32 @@
+"""A day. The value is an ISO date such as `1988-05-31`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+EARLIEST = dt.date(1900, 1, 1)
+
+
+class Date:
+    label = "A date"
+    attribute_type = "date"
+    takes_options = False
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("input", input_type="date", max_length=10, hint="Year, month and day: 1988-05-31.")
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        text = only_one(given, "Give a date, or pass.")
+        try:
+            day = dt.datetime.strptime(text, "%Y-%m-%d").date()
+        except ValueError:
+            raise BadAnswer("not_a_date", "Give a date as year, month and day: 1988-05-31.") from None
+        if day < EARLIEST:
+            raise BadAnswer("too_early", "Give a date after 1900.")
+        return day.isoformat()
+
+
+date = Date()

@@ -1,0 +1,25 @@
+"""Any of several answers. The value is the list of the options' keys, in the order of the options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, one_of
+
+
+class MultiChoice:
+    label = "Any of several"
+    attribute_type = "list"
+    takes_options = True
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("checkbox", tuple(options), hint="Choose as many as you like.")
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> list[str]:
+        chosen = {one_of(key, options) for key in given}
+        if not chosen:
+            raise BadAnswer("no_answer", "Choose at least one answer, or pass.")
+        return [option.key for option in options if option.key in chosen]
+
+
+multi_choice = MultiChoice()

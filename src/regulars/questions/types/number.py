@@ -1,0 +1,31 @@
+"""A number, written with a point or a comma."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+WRITTEN = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{1,6})?")
+
+
+class Number:
+    label = "A number"
+    attribute_type = "number"
+    takes_options = False
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("input", inputmode="decimal", max_length=24)
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> int | float:
+        """An int when it is whole. One comma is a decimal comma; thousands are not separated."""
+        text = only_one(given, "Write a number, or pass.").replace(" ", "")
+        if not WRITTEN.fullmatch(text):
+            raise BadAnswer("not_a_number", "Write a number in digits, such as 42 or 7.5.")
+        number = float(text.replace(",", "."))
+        return int(number) if math.floor(number) == number else number
+
+
+number = Number()

@@ -1,0 +1,29 @@
+"""A postal code of any country, in capitals with single blanks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+# The longest in use have ten signs (US ZIP+4, Iran), the shortest three (Iceland, the Faroes); all carry a digit.
+WRITTEN = re.compile(r"(?=.*[0-9])[A-Z0-9]([A-Z0-9 -]{1,8})[A-Z0-9]")
+
+
+class PostalCode:
+    label = "A postal code"
+    attribute_type = "text"
+    takes_options = False
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("input", autocomplete="postal-code", max_length=12)
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        code = " ".join(only_one(given, "Write your postal code, or pass.").upper().split())
+        if not WRITTEN.fullmatch(code):
+            raise BadAnswer("not_a_postal_code", "Write a postal code, such as 10115 or SW1A 1AA.")
+        return code
+
+
+postal_code = PostalCode()

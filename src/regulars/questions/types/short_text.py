@@ -1,0 +1,33 @@
+"""A few words in the customer's own language."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+MOST = 200
+
+
+class ShortText:
+    label = "A few words"
+    attribute_type = "text"
+    takes_options = False
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("input", max_length=MOST)
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        """NFC, on one line, without control characters, at most 200 characters."""
+        text = unicodedata.normalize("NFC", only_one(given, "Write a few words, or pass."))
+        text = "".join(" " if character.isspace() else character for character in text)
+        text = "".join(character for character in text if unicodedata.category(character) != "Cc").strip()
+        if not text:
+            raise BadAnswer("no_answer", "Write a few words, or pass.")
+        if len(text) > MOST:
+            raise BadAnswer("too_long", f"Use at most {MOST} characters.")
+        return text
+
+
+short_text = ShortText()

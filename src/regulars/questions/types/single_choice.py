@@ -1,0 +1,22 @@
+"""One of several answers. The value is the option's key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regulars.questions.declare import Field, Option, one_of, only_one
+
+
+class SingleChoice:
+    label = "One of several"
+    attribute_type = "choice"
+    takes_options = True
+
+    def field(self, options: Sequence[Option]) -> Field:
+        return Field("radio", tuple(options))
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        return one_of(only_one(given, "Choose an answer, or pass."), options)
+
+
+single_choice = SingleChoice()

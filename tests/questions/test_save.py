@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from regulars.base.kit.errors import Refused
+from regulars.profiles.models import Attribute
+from regulars.questions.answer import pass_over
+from regulars.questions.ask import ask_next
+from regulars.questions.counts import Counts, counts
+from regulars.questions.declare import Option
+from regulars.questions.models import Question
+from regulars.questions.save import save_question
+
+from .conftest import LOOKING_FOR
+
+
+def test_a_question_declares_the_attribute_that_nobody_had(looking_for):
+    attribute = Attribute.objects.get(key="looking_for")
+
+    assert attribute.type == "choice"
+    assert attribute.purposes == ["personalise", "serve"]
+    assert attribute.metadata_path == "user_metadata.looking_for"
+
+
+def test_other_words_are_another_version_and_another_weight_is_not(looking_for):
+    assert save_question(replace(LOOKING_FOR, weight=9)).version == 1
+    assert save_question(replace(LOOKING_FOR, why="Because winter comes.")).version == 2
+    assert Question.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"why": " "}, "missing_words"),
+        ({"text": "x" * 201}, "too_long"),
+        ({"options": (Option("a", "A"),)}, "options_missing"),
+        ({"type": "telepathy"}, "unknown_plugin"),
+        ({"purpose": "world domination"}, "unknown_purpose"),
+        ({"attribute": "email", "purpose": "personalise"}, "attribute_not_for_purpose"),
+        ({"attribute": "religion"}, "special_attribute"),
+    ],
+)
+def test_a_question_that_could_not_be_asked_is_refused_by_name(house, change, name):
+    Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["personalise"])
+
+    with pytest.raises(Refused) as refused:
+        save_question(replace(LOOKING_FOR, **change))
+
+    assert refused.value.name == name
+    assert not Question.objects.exists()
+
+
+def test_showings_and_what_came_of_them_are_counted(chika, looking_for, days_later):
+    ask_next(chika)
+    days_later(1)
+    pass_over(ask_next(chika))
+
+    assert counts() == {looking_for.pk: Counts(shown=2, passed=1)}

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from regulars.questions.declare import TYPES, BadAnswer, Option
+
+OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "value"),
+    [
+        ("single_choice", ["shoes"], "shoes"),
+        ("multi_choice", ["shoes", "jackets", "shoes"], ["jackets", "shoes"]),
+        ("short_text", ["  a warm\njacket\x07 "], "a warm jacket"),
+        ("short_text", ["Cafe\u0301"], "Caf\u00e9"),
+        ("number", ["42"], 42),
+        ("number", ["7,5"], 7.5),
+        ("number", ["-3.0"], -3),
+        ("date", ["1988-05-31"], "1988-05-31"),
+        ("postal_code", [" sw1a  1aa "], "SW1A 1AA"),
+        ("postal_code", ["10115"], "10115"),
+        ("postal_code", ["02139-4307"], "02139-4307"),
+        ("yes_no", ["yes"], True),
+        ("yes_no", ["no"], False),
+    ],
+)
+def test_an_answer_becomes_a_value(kind, given, value):
+    assert TYPES[kind].read(given, OPTIONS) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "name"),
+    [
+        ("single_choice", ["boats"], "not_an_option"),
+        ("multi_choice", ["shoes", "boats"], "not_an_option"),
+        ("short_text", ["x" * 201], "too_long"),
+        ("short_text", ["\x07"], "no_answer"),
+        ("number", ["about ten"], "not_a_number"),
+        ("number", ["1e400"], "not_a_number"),
+        ("number", ["nan"], "not_a_number"),
+        ("date", ["1988-02-30"], "not_a_date"),
+        ("date", ["1899-12-31"], "too_early"),
+        ("postal_code", ["somewhere"], "not_a_postal_code"),
+        ("postal_code", ["<b>1</b>"], "not_a_postal_code"),
+        ("yes_no", ["perhaps"], "not_an_option"),
+    ],
+)
+def test_what_is_no_answer_is_refused_by_name(kind, given, name):
+    with pytest.raises(BadAnswer) as refused:
+        TYPES[kind].read(given, OPTIONS)
+
+    assert refused.value.name == name
+
+
+@pytest.mark.parametrize("kind", list(TYPES))
+@pytest.mark.parametrize("nothing", [[], [""], ["  "]])
+def test_no_type_takes_an_empty_form(kind, nothing):
+    with pytest.raises(BadAnswer):
+        TYPES[kind].read(nothing, OPTIONS)
+
+
+@pytest.mark.parametrize("kind", list(TYPES))
+def test_every_type_says_how_it_is_drawn_and_what_it_gives(kind):
+    declared = TYPES[kind]
+    field = declared.field(OPTIONS)
+
+    assert declared.label
+    assert declared.attribute_type in {"text", "number", "boolean", "date", "choice", "list"}
+    assert field.widget in {"radio", "checkbox", "input"}
+    assert bool(field.options) == (field.widget != "input")
