@@ -1,5 +1,25 @@
+"""Where the API stands, and its description at `/api/openapi.json`."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
+from ninja import NinjaAPI
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from . import catalog, own, users
+from .body import StrictParser
+from .errors import answer_errors
+
+api = NinjaAPI(
+    title="Regulars",
+    version="1",
+    description="Auth0's Management API for users, clients and connections; segments and facts under /api/regulars/v1.",
+    docs_url=None,
+    urls_namespace="api",
+    parser=StrictParser(),
+)
+answer_errors(api)
+api.add_router("/v2", users.router)
+api.add_router("/v2", catalog.router)
+api.add_router("/regulars/v1", own.router)
+
+urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls)]

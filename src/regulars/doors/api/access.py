@@ -1,0 +1,85 @@
+"""Who calls, and what for: a bearer token of ours for the Management API, with one of the scopes an operation takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.signing.tokens import verify
+
+from .errors import ApiError, invalid_query
+
+LARGEST_BODY = 1_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The application a token was issued to, and the scopes it holds."""
+
+    client_id: str
+    scopes: frozenset[str]
+
+    @property
+    def source(self) -> str:
+        """What facts it writes are marked with."""
+        return f"app:{self.client_id}"
+
+
+class Bearer(HttpBearer):
+    """Lets in a token with any of `scopes`; 401 for no good token, 403 for a good one without them."""
+
+    def __init__(self, *scopes: str) -> None:
+        super().__init__()
+        self.scopes = scopes
+
+    def authenticate(self, request: HttpRequest, token: str) -> Caller:
+        caller = _caller(token)
+        if not caller.scopes.intersection(self.scopes):
+            raise insufficient_scope(*self.scopes)
+        _refuse_large(request)
+        _refuse_nul(request)
+        return caller
+
+
+def insufficient_scope(*scopes: str) -> ApiError:
+    return ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {','.join(scopes)}")
+
+
+def caller_of(request: HttpRequest) -> Caller:
+    caller: Caller = request.auth  # type: ignore[attr-defined]  # ninja puts it there
+    return caller
+
+
+def _caller(token: str) -> Caller:
+    try:
+        claims = verify(token, f"{settings.ISSUER}api/v2/")
+    except Refused as refused:
+        raise ApiError(401, "invalid_token", refused.sentence) from None
+    return Caller(_client_id(claims), frozenset(str(claims.get("scope", "")).split()))
+
+
+def _client_id(claims: dict[str, Any]) -> str:
+    return str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")[:64]
+
+
+def _refuse_large(request: HttpRequest) -> None:
+    try:
+        size = len(request.body)
+    except RequestDataTooBig:
+        size = LARGEST_BODY + 1
+    if size > LARGEST_BODY:
+        raise ApiError(413, "payload_too_large", f"A body may have {LARGEST_BODY:,} bytes.")
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """No text in a database holds NUL; PostgreSQL answers a question with one by an error."""
+    if "\0" in request.path or any(
+        "\0" in value for values in request.GET.lists() for value in (values[0], *values[1])
+    ):
+        raise invalid_query("NUL is not a character of any text here.")

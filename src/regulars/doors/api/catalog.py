@@ -1,0 +1,83 @@
+"""`/api/v2/clients` and `/api/v2/connections`: what is set up, without any secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from regulars.profiles.models import Client, Connection
+
+from .access import Bearer
+from .errors import ApiError
+from .paging import Paging, refuse_unknown
+
+router = Router(tags=["clients and connections"])
+
+
+class ConnectionList(Paging):
+    strategy: str = ""
+    name: str = ""
+
+
+@router.get("/clients", auth=Bearer("read:clients"), response=Any, summary="List clients")
+def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
+    refuse_unknown(request, Paging)
+    rows = Client.objects.order_by("created_at", "client_id")
+    return query.answer("clients", [_client(row) for row in rows[query.start : query.end]], rows.count())
+
+
+@router.get("/clients/{client_id}", auth=Bearer("read:clients"), response=Any, summary="Get a client")
+def get_client(request: HttpRequest, client_id: str) -> Any:
+    row = Client.objects.filter(pk=client_id).first()
+    if row is None:
+        raise ApiError(404, "inexistent_client", "The client does not exist.")
+    return _client(row)
+
+
+@router.get("/connections", auth=Bearer("read:connections"), response=Any, summary="List connections")
+def list_connections(request: HttpRequest, query: Query[ConnectionList]) -> Any:
+    refuse_unknown(request, ConnectionList)
+    rows = Connection.objects.order_by("created_at", "id")
+    rows = rows.filter(strategy=query.strategy) if query.strategy else rows
+    rows = rows.filter(name=query.name) if query.name else rows
+    return query.answer("connections", [_connection(row) for row in rows[query.start : query.end]], rows.count())
+
+
+@router.get("/connections/{connection_id}", auth=Bearer("read:connections"), response=Any, summary="Get a connection")
+def get_connection(request: HttpRequest, connection_id: str) -> Any:
+    row = next((row for row in Connection.objects.all() if _connection_id(row) == connection_id), None)
+    if row is None:
+        raise ApiError(404, "inexistent_connection", "The connection does not exist.")
+    return _connection(row)
+
+
+def _client(row: Client) -> dict[str, Any]:
+    return {
+        "client_id": row.client_id,
+        "name": row.name,
+        "is_first_party": row.first_party,
+        "token_endpoint_auth_method": row.auth_method,
+        "grant_types": row.grant_types,
+        "callbacks": row.redirect_uris,
+        "allowed_logout_urls": row.logout_uris,
+        "web_origins": row.web_origins,
+        "client_metadata": {key: str(value) for key, value in row.metadata.items()},
+    }
+
+
+def _connection(row: Connection) -> dict[str, Any]:
+    return {
+        "id": _connection_id(row),
+        "name": row.name,
+        "strategy": row.strategy,
+        "display_name": row.display_name,
+        "options": {"client_id": row.client_id, "scope": row.scopes} if row.client_id else {},
+        "is_domain_connection": False,
+        "enabled_clients": [],
+    }
+
+
+def _connection_id(row: Connection) -> str:
+    return f"con_{row.pk:016d}"

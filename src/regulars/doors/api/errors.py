@@ -1,0 +1,64 @@
+"""Every "no" of the API, in Auth0's body: `{"statusCode", "error", "message", "errorCode"}`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from regulars.base.kit.errors import Refused
+
+CODE_OF_PLACE = {"query": "invalid_query_string", "path": "invalid_uri"}
+
+
+class ApiError(Exception):
+    """An answer other than success: an HTTP status, Auth0's stable word for it, a sentence for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+def invalid_query(message: str) -> ApiError:
+    return ApiError(400, "invalid_query_string", f"Query validation error: {message}")
+
+
+def invalid_body(message: str) -> ApiError:
+    return ApiError(400, "invalid_body", f"Payload validation error: {message}")
+
+
+def answer_errors(api: NinjaAPI) -> None:
+    """Teach the API to say no in Auth0's words, whoever found the fault."""
+    for kind, words in WORDS.items():
+        api.add_exception_handler(kind, partial(_say, words))
+
+
+def _say(words: Callable[[Any], ApiError], request: HttpRequest, fault: Any) -> HttpResponse:
+    said = words(fault)
+    return _answer(said.status, said.code, said.message)
+
+
+def _validation(fault: ValidationError) -> ApiError:
+    first = fault.errors[0]
+    place, *rest = (str(step) for step in first["loc"])
+    where = ".".join(rest[1:] if place == "body" else rest[-1:]) or place
+    return ApiError(400, CODE_OF_PLACE.get(place, "invalid_body"), f"{where}: {first['msg']}")
+
+
+WORDS: dict[type[Exception], Callable[[Any], ApiError]] = {
+    ApiError: lambda fault: fault,
+    AuthenticationError: lambda fault: ApiError(401, "invalid_token", "Missing or malformed bearer token."),
+    ValidationError: _validation,
+    HttpError: lambda fault: ApiError(fault.status_code, "invalid_body", str(fault)),
+    Refused: lambda fault: ApiError(400, fault.name, fault.sentence),
+}
+
+
+def _answer(status: int, code: str, message: str) -> HttpResponse:
+    body = {"statusCode": status, "error": HTTPStatus(status).phrase, "message": message, "errorCode": code}
+    return JsonResponse(body, status=status)

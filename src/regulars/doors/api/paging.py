@@ -1,0 +1,56 @@
+"""Auth0's offset paging and choice of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Field, Schema
+
+from .errors import invalid_query
+
+DEEPEST_RECORD = 1000
+
+
+class Fields(Schema):
+    """`fields` is a comma separated list; `include_fields` false means all but these."""
+
+    fields: str = ""
+    include_fields: bool = True
+
+    def choose(self, document: dict[str, Any]) -> dict[str, Any]:
+        names = {name.strip() for name in self.fields.split(",") if name.strip()}
+        if not names:
+            return document
+        return {key: value for key, value in document.items() if (key in names) == self.include_fields}
+
+
+class Paging(Fields):
+    """`page` counts from 0. Without `include_totals` the answer is a bare list."""
+
+    page: int = Field(0, ge=0, le=10**6)
+    per_page: int = Field(50, ge=0, le=100)
+    include_totals: bool = False
+
+    @property
+    def start(self) -> int:
+        return self.page * self.per_page
+
+    @property
+    def end(self) -> int:
+        return self.start + self.per_page
+
+    def answer(self, name: str, documents: Sequence[dict[str, Any]], total: int) -> Any:
+        """The list, or the object around it: `{start, limit, length, total, <name>}`."""
+        chosen = [self.choose(document) for document in documents]
+        if not self.include_totals:
+            return chosen
+        return {"start": self.start, "limit": self.per_page, "length": len(chosen), "total": total, name: chosen}
+
+
+def refuse_unknown(request: HttpRequest, query: type[Schema]) -> None:
+    """As Auth0 does: a misspelt parameter is an error, not silence."""
+    for name in request.GET:
+        if name not in query.model_fields:
+            raise invalid_query(f"Additional properties not allowed: {name}")

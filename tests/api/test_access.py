@@ -1,0 +1,106 @@
+"""Who may call, and how every "no" reads."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from .conftest import a_token
+
+
+def no(answer) -> tuple[int, str]:
+    body = answer.json()
+    assert set(body) == {"statusCode", "error", "message", "errorCode"}
+    assert body["statusCode"] == answer.status_code
+    return answer.status_code, body["errorCode"]
+
+
+def test_a_call_without_a_token_is_refused(client, house):
+    assert no(client.get("/api/v2/users")) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize(
+    "claims", [{"aud": "https://elsewhere/"}, {"exp": int(time.time()) - 60}, {"iss": "https://elsewhere/"}]
+)
+def test_a_token_for_elsewhere_or_yesterday_is_refused(program, claims):
+    assert no(program.call("GET", "/v2/users", token=a_token(**claims))) == (401, "invalid_token")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v2/users", "create:users"),
+        ("POST", "/v2/users", "read:users"),
+        ("PATCH", "/v2/users/auth0%7C1", "read:users"),
+        ("DELETE", "/v2/users/auth0%7C1", "update:users"),
+        ("GET", "/v2/clients", "read:users"),
+        ("GET", "/regulars/v1/segments", "read:users"),
+        ("GET", "/regulars/v1/profiles/auth0%7C1/facts", "read:segments"),
+    ],
+)
+def test_every_operation_wants_its_own_scope(program, method, path, scope):
+    assert no(program.call(method, path, {}, token=a_token(scope))) == (403, "insufficient_scope")
+
+
+def test_app_metadata_alone_may_be_changed_with_its_own_scope(program, chika):
+    token, path = a_token("update:users_app_metadata"), f"/v2/users/{chika.user_id}"
+
+    allowed = program.call("PATCH", path, {"app_metadata": {"plan": "gold"}}, token=token)
+    refused = program.call("PATCH", path, {"user_metadata": {"plan": "gold"}}, token=token)
+
+    assert allowed.json()["app_metadata"] == {"plan": "gold"}
+    assert no(refused) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"q": "name:(a OR"},
+        {"q": "user_metadata.plan:gol*"},
+        {"q": "name:\0"},
+        {"sort": "email"},
+        {"sort": "user_metadata:1"},
+        {"per_page": 101},
+        {"per_page": 100, "page": 10},
+        {"page": -1},
+        {"search_engine": "v1"},
+        {"colour": "red"},
+    ],
+)
+def test_a_bad_query_is_named_so(program, query):
+    assert no(program.call("GET", "/v2/users", **query)) == (400, "invalid_query_string")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"\xff",
+        b"null",
+        b'{"colour": "red"}',
+        b'{"email": "no address"}',
+        b'{"user_metadata": {"a": NaN}}',
+        b'{"user_metadata": {"a": 1e999}}',
+        b'{"user_metadata": {"a.b": 1}}',
+        b'{"user_metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
+        b"[" * 100_000,
+    ],
+)
+def test_a_bad_body_is_named_so(program, chika, body):
+    assert no(program.call("PATCH", f"/v2/users/{chika.user_id}", body)) == (400, "invalid_body")
+
+
+def test_a_body_over_a_megabyte_is_too_large(program, chika):
+    for size in (1_000_001, 3_000_000):
+        answer = program.call("PATCH", f"/v2/users/{chika.user_id}", b"x" * size)
+
+        assert no(answer) == (413, "payload_too_large")
+
+
+def test_what_does_not_exist_is_named(program):
+    assert no(program.call("GET", "/v2/users/auth0%7Cnobody")) == (404, "inexistent_user")
+    assert no(program.call("GET", "/v2/clients/none")) == (404, "inexistent_client")
+    assert no(program.call("GET", "/v2/connections/none")) == (404, "inexistent_connection")
+    assert no(program.call("GET", "/regulars/v1/segments/none")) == (404, "inexistent_segment")

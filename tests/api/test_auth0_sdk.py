@@ -1,0 +1,44 @@
+"""The official auth0-python, unmodified, against a real server.
+
+It always calls `https://{domain}`; the HTTP client that it takes as an argument is its seam, and ours leaves TLS out.
+"""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from auth0.management import ManagementClient
+from auth0.management.errors import NotFoundError
+
+from regulars.profiles.learn import is_known
+from regulars.profiles.models import Attribute
+
+from .conftest import a_token
+
+
+class WithoutTls(httpx.HTTPTransport):
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(scheme="http")
+        return super().handle_request(request)
+
+
+@pytest.fixture
+def auth0(live_server, chika):
+    with httpx.Client(transport=WithoutTls(), timeout=10) as client:
+        domain = live_server.url.removeprefix("http://")
+        yield ManagementClient(domain=domain, token=a_token(), httpx_client=client)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sdk_finds_changes_and_forgets_a_customer(auth0, chika):
+    Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
+    changed = auth0.users.update(chika.user_id, name="Chika", user_metadata={"looking_for": "jackets"})
+
+    assert changed.user_metadata == {"looking_for": "jackets"}
+    assert is_known(chika, "looking_for")
+    assert [user.user_id for user in auth0.users.list(q="name:chi*", per_page=1)] == [chika.user_id]
+    assert auth0.users.get(chika.user_id).name == "Chika"
+
+    auth0.users.delete(chika.user_id)
+    with pytest.raises(NotFoundError):
+        auth0.users.get(chika.user_id)
