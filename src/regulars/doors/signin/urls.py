@@ -1,5 +1,9 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from .question import question
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("question", question),
+]

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pytest
+from django.urls import path
+
+from regulars.doors.signin.question import local_path, question
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.models import Account
+from regulars.questions.ask import ask_next
+from regulars.questions.declare import TYPES, Option
+from regulars.questions.save import Draft, save_question
+
+urlpatterns = [path("question", question)]
+pytestmark = pytest.mark.urls(__name__)
+
+OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+LOOKING_FOR = Draft(
+    "looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise",
+    OPTIONS, enabled=True,
+)  # fmt: skip
+
+
+def sign_in(client, profile):
+    profile.account = Account.objects.create_user()
+    profile.save()
+    client.force_login(profile.account, backend="django.contrib.auth.backends.ModelBackend")
+
+
+@pytest.fixture(autouse=True)
+def _plain_sessions(settings):
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+
+
+@pytest.fixture
+def ask(chika, client):
+    save_question(LOOKING_FOR)
+    sign_in(client, chika)
+    return ask_next(chika)
+
+
+def address(ask, onward="/authorize/resume%3Fstate%3Ds"):
+    return f"/question?ask={ask.pk}&next={onward}"
+
+
+def test_the_page_says_what_why_and_what_for_with_three_equal_buttons_and_no_script(client, ask):
+    response = client.get(address(ask))
+    page = response.content.decode()
+
+    for words in ("What do you look for?", "Why we ask:", "To show it first.", "To show you things that fit you."):
+        assert words in page
+    for button in ("Save and continue", "Pass", "Don’t ask me again"):
+        assert f">{button}</button>" in page
+    assert "<script" not in page
+    assert " checked" not in page
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("form", "outcome"),
+    [({"do": "answer", "answer": "shoes"}, "answered"), ({"do": "pass"}, "passed"), ({"do": "never"}, "never")],
+)
+def test_each_button_closes_the_ask_and_goes_on(client, ask, form, outcome):
+    response = client.post(address(ask), form)
+
+    ask.refresh_from_db()
+    assert (response.status_code, response["Location"]) == (302, "/authorize/resume?state=s")
+    assert ask.outcome == outcome
+
+
+def test_saving_nothing_says_what_to_do_and_keeps_the_question_open(client, ask):
+    response = client.post(address(ask), {"do": "answer"})
+
+    ask.refresh_from_db()
+    assert response.status_code == 422
+    assert "<title>Error: One question</title>" in response.content.decode()
+    assert "Choose an answer, or pass." in response.content.decode()
+    assert ask.outcome == "shown"
+
+
+def test_what_she_wrote_is_kept_and_escaped_when_it_was_refused(client, chika):
+    save_question(
+        Draft("code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True)
+    )
+    sign_in(client, chika)
+
+    page = client.post(address(ask_next(chika)), {"do": "answer", "answer": '"><b>'}).content.decode()
+
+    assert 'value="&quot;&gt;&lt;b&gt;"' in page
+
+
+def test_dov_cannot_see_or_answer_chikas_question(client, ask):
+    dov, _ = get_or_create_by_identity("google-oauth2", "2002")
+    sign_in(client, dov)
+
+    for response in (client.get(address(ask)), client.post(address(ask), {"do": "never"})):
+        assert response.status_code == 404
+        assert "This question is not yours" in response.content.decode()
+        assert "What do you look for?" not in response.content.decode()
+    ask.refresh_from_db()
+    assert ask.outcome == "shown"
+
+
+@pytest.mark.parametrize("number", ["", "abc", "-1", "9" * 30, "%00", "²"])
+def test_a_number_that_is_no_ask_is_a_page_with_words(client, ask, number):
+    assert client.get(f"/question?ask={number}").status_code == 404
+
+
+def test_a_question_answered_in_another_tab_is_not_shown_again(client, ask):
+    client.post(address(ask), {"do": "pass"})
+
+    assert client.get(address(ask))["Location"] == "/authorize/resume?state=s"
+    assert client.post(address(ask), {"do": "answer", "answer": "shoes"})["Location"] == "/authorize/resume?state=s"
+    ask.refresh_from_db()
+    assert ask.outcome == "passed"
+
+
+def test_nobody_signed_in_is_sent_to_the_login_and_back(client, ask):
+    client.logout()
+
+    response = client.get(address(ask, "/x"))
+
+    assert response["Location"] == f"/login?next=%2Fquestion%3Fask%3D{ask.pk}%26next%3D%2Fx"
+
+
+def test_a_form_without_the_pages_token_is_refused(ask, client):
+    from django.test import Client
+
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = client.cookies
+
+    assert strict.post(address(ask), {"do": "never"}).status_code == 403
+    ask.refresh_from_db()
+    assert ask.outcome == "shown"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "onward"),
+    [
+        ("/authorize/resume?state=s", "/authorize/resume?state=s"),
+        ("https://evil.example/", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("relative", "/"),
+        ("", "/"),
+    ],
+)
+def test_the_page_goes_on_only_to_paths_of_this_house(wanted, onward):
+    assert local_path(wanted) == onward
+
+
+@pytest.mark.parametrize("kind", list(TYPES))
+def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chika, client):
+    options = OPTIONS if TYPES[kind].takes_options else ()
+    save_question(Draft(kind, "What?", "Because.", kind, f"drawn_{kind}", "serve", options, enabled=True))
+    sign_in(client, chika)
+
+    page = client.get(address(ask_next(chika))).content.decode()
+
+    assert 'id="answer-1"' in page
+    assert 'name="answer"' in page
+    assert "<legend>" in page or '<label for="answer-1">' in page
