@@ -84,6 +84,8 @@ def test_a_bad_query_is_named_so(program, query):
         b'{"user_metadata": {"a": NaN}}',
         b'{"user_metadata": {"a": 1e999}}',
         b'{"user_metadata": {"a.b": 1}}',
+        rb'{"user_metadata": {"a": "\u0000"}}',
+        rb'{"password": "long enough \ud800"}',
         b'{"user_metadata": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
         b"[" * 100_000,
     ],
@@ -104,3 +106,41 @@ def test_what_does_not_exist_is_named(program):
     assert no(program.call("GET", "/v2/clients/none")) == (404, "inexistent_client")
     assert no(program.call("GET", "/v2/connections/none")) == (404, "inexistent_connection")
     assert no(program.call("GET", "/regulars/v1/segments/none")) == (404, "inexistent_segment")
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "[",
+        "*",
+        "a:b" * 2000,
+        "(" * 500,
+        "NOT " * 900 + "a:b",
+        " OR ".join(f"a:{number}" for number in range(1000)),
+        "a:[9999-12-31 TO *]",
+        "created_at:[0001 TO 0001]",
+        "created_at:[now-99999999999d TO *]",
+        "a:[1e999 TO *]",
+        "a:%s %d %(x)s",
+        "_exists_:%",
+        "a.b.c.'x:1",
+        "name:?",
+        "naïve:é",
+    ],
+)
+def test_no_search_text_breaks_the_house(program, chika, q):
+    assert program.call("GET", "/v2/users", q=q, include_totals="true").status_code in (200, 400)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"user_metadata": {"a": 10**400}},
+        {"user_metadata": {"a": {"": 1, "b.c": 2}}},
+        {"user_metadata": {"a" * 110: {"b" * 50: 1}}},
+        {"app_metadata": {"a": [], "b": {}, "c": ""}},
+        {"name": None, "email": None, "blocked": None},
+    ],
+)
+def test_odd_bodies_are_taken(program, chika, body):
+    assert program.call("PATCH", f"/v2/users/{chika.user_id}", body).status_code == 200

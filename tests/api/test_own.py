@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from regulars.base.kit import clock
 from regulars.events.record import record
 from regulars.flows.lake import fill_lake
@@ -25,6 +27,19 @@ def test_a_condition_is_counted_without_being_saved(program, chika, lake):
 
     assert (counted["in"], counted["unknown"], counted["out"]) == (1, 0, 0)
     assert counted["sample"] == [chika.user_id]
+
+
+def test_nobody_is_counted_as_zero(program, lake):
+    counted = program.call("POST", "/regulars/v1/segments/count", {"text": "*", "purpose": "serve"}).json()
+
+    assert counted | {"drops": []} == {"in": 0, "unknown": 0, "out": 0, "drops": [], "sample": []}
+
+
+@pytest.mark.parametrize("before", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00", "yesterday"])
+def test_a_moment_beyond_the_calendar_is_a_bad_query(program, chika, before):
+    answer = program.call("GET", f"/regulars/v1/profiles/google-oauth2%7C1001/timeline?before={before}")
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_query_string")
 
 
 def test_a_segment_that_cannot_be_understood_is_refused_with_its_reason(program):

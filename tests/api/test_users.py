@@ -186,6 +186,25 @@ def test_a_new_address_and_password_reach_the_account(program, passwords):
     account = Account.objects.get(profile=dov)
     assert account.email == "dov@new.example"
     assert account.check_password("battery staple 7")
+    assert account.emailaddress_set.get().email == "dov@new.example"
+
+
+def test_a_new_address_is_unverified_unless_the_app_vouches_for_it(program, passwords):
+    made = program.call("POST", "/v2/users", DOV | {"email_verified": True}).json()
+    dov = Profile.objects.get(user_id=made["user_id"])
+
+    assert made["email_verified"] is True
+    assert patch(program, dov, {"email": "dov@example.org"})["email_verified"] is True
+    assert patch(program, dov, {"email": "dov@new.example"})["email_verified"] is False
+    assert not dov.account.emailaddress_set.get().verified
+
+
+def test_an_address_of_somebody_else_is_not_taken_over(program, passwords):
+    program.call("POST", "/v2/users", DOV)
+    chika = program.call("POST", "/v2/users", DOV | {"email": "chika@example.org"}).json()["user_id"]
+    answer = program.call("PATCH", f"/v2/users/{chika}", {"email": "Dov@example.org"})
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (409, "auth0_idp_error")
 
 
 def test_a_deleted_user_leaves_nothing_and_the_lake_is_told(program, passwords):

@@ -79,7 +79,8 @@ def _counting(parts: tuple[Condition, ...], purpose: str) -> str:
 
 
 def _how_many(truth: exp.Expr) -> exp.Expr:
-    return exp.CountIf(this=truth)
+    """Of nobody at all DuckDB says NULL, not 0."""
+    return exp.func("COALESCE", exp.CountIf(this=truth), exp.Literal.number(0))
 
 
 def _all(columns: list[exp.Column]) -> exp.Expr:

@@ -9,16 +9,17 @@ from typing import Any
 from django.http import HttpRequest
 from ninja.parser import Parser
 
+from regulars.base.kit.text import storable
+
 DEEPEST = 32
 
 
 class StrictParser(Parser):
-    """Refuses NaN, infinities and towers of brackets (django-ninja answers 400 for any exception here)."""
+    """Refuses NaN, infinities, NUL, half characters and towers (django-ninja answers 400 for any exception here)."""
 
     def parse_body(self, request: HttpRequest) -> Any:
         body = json.loads(request.body, parse_constant=_not_a_number, parse_float=_finite)
-        if _depth(body) > DEEPEST:
-            raise ValueError("too deep")
+        _refuse_unstorable(body, DEEPEST)
         return body
 
 
@@ -33,10 +34,16 @@ def _finite(text: str) -> float:
     return number
 
 
-def _depth(value: Any) -> int:
+def _refuse_unstorable(value: Any, depth: int) -> None:
+    if depth < 0:
+        raise ValueError("too deep")
     match value:
         case dict():
-            return 1 + max(map(_depth, value.values()), default=0)
+            for key, inner in value.items():
+                _refuse_unstorable(key, depth)
+                _refuse_unstorable(inner, depth - 1)
         case list():
-            return 1 + max(map(_depth, value), default=0)
-    return 0
+            for inner in value:
+                _refuse_unstorable(inner, depth - 1)
+        case str() if value != storable(value):
+            raise ValueError("not a text")

@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.flows.refresh import after_learning
 from regulars.profiles.document import BAGS, rebuild
@@ -32,7 +33,8 @@ def create_user(body: NewUser, caller: Caller) -> Profile:
     profile, _ = get_or_create_by_identity("auth0", body.user_id or new_key(), connection=body.connection)
     profile.account = account
     profile.save(update_fields=["account"])
-    return _write(profile, {"name": email, "nickname": email.partition("@")[0], **body.sent(), "email": email}, caller)
+    defaults = {"name": email, "nickname": email.partition("@")[0], "email_verified": False}
+    return _write(profile, {**defaults, **body.sent(), "email": email}, caller)
 
 
 @transaction.atomic
@@ -46,6 +48,8 @@ def change_user(profile: Profile, body: UserChange, caller: Caller) -> Profile:
         sent["email"] = sent["email"].lower()
         if _is_taken(sent["email"], but=profile.account):
             raise ApiError(409, "auth0_idp_error", "The specified new email already exists.")
+    if sent.get("email") not in (None, profile.document.get("email")):
+        sent.setdefault("email_verified", False)
     return _write(profile, sent, caller)
 
 
@@ -119,11 +123,14 @@ def _change_columns(profile: Profile, sent: dict[str, Any]) -> None:
         account.set_password(sent["password"])
     account.is_active = not profile.blocked
     account.save(update_fields=["email", "password", "is_active"])
-    if "email" in sent or "email_verified" in sent:
-        EmailAddress.objects.filter(user=account, primary=True).delete()
-        EmailAddress.objects.create(
-            user=account, email=account.email, primary=True, verified=bool(sent.get("email_verified"))
-        )
+    if "email_verified" in sent and account.email:
+        _replace_address(account, bool(sent["email_verified"]))
+
+
+def _replace_address(account: Account, verified: bool) -> None:
+    """What allauth signs her in by."""
+    EmailAddress.objects.filter(Q(primary=True) | Q(email__iexact=account.email), user=account).delete()
+    EmailAddress.objects.create(user=account, email=account.email, primary=True, verified=verified)
 
 
 def _refuse_connection(name: str) -> None:
@@ -142,5 +149,7 @@ def _refuse_weak(password: str) -> None:
 
 
 def _is_taken(email: str, but: Account | None = None) -> bool:
-    others = Account.objects.filter(email__iexact=email, is_staff=False)
-    return (others.exclude(pk=but.pk) if but else others).exists()
+    """Whether another customer signs in with this address, or has proved that it is hers."""
+    proved = EmailAddress.objects.filter(email__iexact=email, verified=True).values("user")
+    owners = Account.objects.filter(Q(email__iexact=email) | Q(pk__in=proved), is_staff=False)
+    return (owners.exclude(pk=but.pk) if but else owners).exists()

@@ -23,7 +23,8 @@ from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
 
 from .access import Bearer
-from .errors import ApiError
+from .errors import ApiError, invalid_query
+from .paging import refuse_unknown
 from .users import find_user
 
 router = Router(tags=["segments and profiles"])
@@ -98,6 +99,7 @@ def get_segment(request: HttpRequest, slug: str) -> Any:
 
 @router.get("/segments/{slug}/members", auth=Bearer("read:segments"), response=Any, summary="Who is in a segment")
 def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> Any:
+    refuse_unknown(request, MemberPage)
     page = members(_find_segment(slug), query.state, query.limit, query.after)
     rows = [{"user_id": each.profile.user_id, "state": each.state, "since": iso(each.since)} for each in page]
     return {"members": rows, "next": page[-1].profile_id if len(page) == query.limit else None}
@@ -112,10 +114,19 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
 
 @router.get("/profiles/{user_id}/timeline", auth=Bearer("read:users"), response=Any, summary="What happened")
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
-    before = query.before
-    if before is not None and before.tzinfo is None:
-        before = before.replace(tzinfo=dt.UTC)
-    return {"events": [_event(event) for event in timeline(find_user(user_id).pk, query.limit, before)]}
+    refuse_unknown(request, TimelinePage)
+    events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))
+    return {"events": [_event(event) for event in events]}
+
+
+def _in_utc(moment: dt.datetime | None) -> dt.datetime | None:
+    """A time without a zone is meant in UTC. The first and last hours of the calendar may have no UTC time."""
+    if moment is None:
+        return None
+    try:
+        return moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
+    except OverflowError:
+        raise invalid_query("before is beyond the calendar.") from None
 
 
 def _find_segment(slug: str) -> Segment:
