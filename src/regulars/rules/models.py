@@ -1,0 +1,70 @@
+"""Rules, what they are configured with, and what every run of them did."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from regulars.base.kit import clock
+from regulars.base.kit.encrypted import EncryptedJSONField
+from regulars.profiles.models import Profile
+
+
+class Rule(models.Model):
+    """Code that runs at a moment, in `order`.
+
+    `script` is one JavaScript function expression, or the key of an installed Python rule. `settings` are its own; they
+    win over `RuleSetting` of the same name. A rule that fails is passed over, unless `deny_on_failure`: for rules that
+    guard something.
+    """
+
+    class Language(models.TextChoices):
+        JAVASCRIPT = "javascript", "JavaScript"
+        PYTHON = "python", "Python"
+
+    name = models.CharField(max_length=128)
+    slug = models.SlugField(max_length=64, unique=True)
+    language = models.CharField(max_length=16, choices=Language, default=Language.JAVASCRIPT)
+    moment = models.CharField(max_length=32, default="login")
+    script = models.TextField()
+    template = models.CharField(max_length=64, blank=True)
+    order = models.IntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    deny_on_failure = models.BooleanField(default=False)
+    settings = EncryptedJSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    updated_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ["order", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RuleSetting(models.Model):
+    """One value of `configuration`, which every rule can read."""
+
+    key = models.CharField(max_length=127, unique=True)
+    value = EncryptedJSONField(default=str)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class RuleRun(models.Model):
+    """What the rules of one moment did, rule by rule. Says which claims were set, never what they say.
+
+    `steps`: `[{"rule": "add-claim", "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
+    with the values of settings struck out. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
+    "denied": "", "redirect": false, "metadata": ["loyalty"], "enrichments": ["us-census-acs"]}`.
+    """
+
+    moment = models.CharField(max_length=32)
+    profile = models.ForeignKey(Profile, null=True, blank=True, on_delete=models.CASCADE, related_name="rule_runs")
+    at = models.DateTimeField(default=clock.now, db_index=True)
+    milliseconds = models.FloatField()
+    steps = models.JSONField(default=list)
+    effects = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.at:%Y-%m-%d %H:%M}"

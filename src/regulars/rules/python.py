@@ -1,0 +1,75 @@
+"""Python rules: trusted functions installed with the house, under the entry point group `regulars.rules`.
+
+    def rule(user: dict, context: dict, api: Api) -> None: ...
+
+The same objects as JavaScript rules get, changed in place; `raise Unauthorized("…")` ends the login.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from regulars.base.kit.catalog import Catalog
+
+from .decide import read_answer
+from .step import Job, Step, failed
+
+
+class Unauthorized(Exception):  # noqa: N818 - Auth0's word, and what it says
+    """Raised by a Python rule: this person may not sign in, and this is the sentence they read."""
+
+
+@dataclass
+class Api:
+    """What a Python rule can do besides changing `user` and `context`. `configuration` is the house's and the rule's own."""
+
+    configuration: dict[str, Any]
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    enrichments: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def update_user_metadata(self, data: dict[str, Any]) -> None:
+        self.updates.append({"bag": "user_metadata", "data": copy.deepcopy(data)})
+
+    def update_app_metadata(self, data: dict[str, Any]) -> None:
+        self.updates.append({"bag": "app_metadata", "data": copy.deepcopy(data)})
+
+    def enrich(self, source_key: str) -> None:
+        """Ask for a look-up after the login; nobody waits for it."""
+        self.enrichments.append(source_key)
+
+    def log(self, line: str) -> None:
+        self.console.append(line)
+
+
+PythonRule = Callable[[dict[str, Any], dict[str, Any], Api], None]
+python_rules: Catalog[PythonRule] = Catalog("rules")
+
+
+def run_python(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
+    """Run one installed rule; its faults come back as a failed step. Trusted: no limits."""
+    if job.script not in python_rules:
+        return failed("unknown_plugin", user, context, f"No rule called {job.script!r} is installed.")
+    api = Api(copy.deepcopy(job.configuration))
+    after = copy.deepcopy((user, context))
+    try:
+        python_rules[job.script](*after, api)
+    except Unauthorized as refusal:
+        error = {"name": "UnauthorizedError", "message": str(refusal)}
+        return Step("denied", user, context, error=error, console=api.console)
+    except Exception as error:  # a rule's fault is recorded, never raised
+        return failed("threw", user, context, f"{type(error).__name__}: {error}", api.console)
+    return _done(api, *after) or failed("bad_answer", user, context, console=api.console)
+
+
+def _done(api: Api, user: dict[str, Any], context: dict[str, Any]) -> Step | None:
+    """Trusted code too can leave a date or a set where only JSON travels on."""
+    try:
+        left = read_answer(json.dumps({"user": user, "context": context, "updates": api.updates}))
+    except (TypeError, ValueError):
+        return None
+    return Step("done", **left, enrichments=api.enrichments, console=api.console)

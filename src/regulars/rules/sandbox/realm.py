@@ -1,0 +1,252 @@
+"""One throw-away JavaScript realm: text in, text out, within limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import wasmtime
+
+from regulars.base.kit import clock
+
+from .bake import WASM_PAGE, bake
+from .machine import TICK_SECONDS, Machine, cached, guest, machine, running, write_whole
+
+_PRELUDE = Path(__file__).parent / "prelude"
+_FUNCTIONS = ("__compile", "__run", "__step")  # what kernel.js offers to us; taken away from rules when frozen
+_MEGABYTE = 1 << 20
+_STACK_BYTES = 256 << 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one rule may use. `cpu` and `wall` in seconds, `memory` in bytes of the whole machine, `answer` in bytes."""
+
+    cpu: float = 0.5
+    wall: float = 2.0
+    memory: int = 32 * _MEGABYTE
+    answer: int = _MEGABYTE
+
+
+class Stopped(Exception):  # noqa: N818 - reads as what happened: "stopped: too_much_cpu"
+    """The realm was stopped and is of no further use.
+
+    `name`: too_much_cpu, too_much_time, too_much_memory, too_deep, answer_too_large, engine_failed.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Realm:
+    """A fresh realm with the kernel loaded. For one thread; `close` it (or use `with`)."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        image = _image(machine().pid)
+        self._functions = image.functions
+        self._start(image.machine, image.module)
+
+    @classmethod
+    def unborn(cls, owner: Machine, module: wasmtime.Module) -> Realm:
+        """A realm of the bare guest, to load the kernel into; ours, so with generous limits."""
+        realm = cls.__new__(cls)
+        realm.limits = Limits(cpu=60, wall=120)
+        realm._start(owner, module)
+        realm._guest("set_memory_limit", realm.limits.memory - 4 * _MEGABYTE)
+        realm._guest("set_max_stack_size", _STACK_BYTES)
+        return realm
+
+    def __enter__(self) -> Realm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def begin(self) -> None:
+        """Start the clocks anew: the CPU clock that QuickJS asks, and epochs for loops that never ask."""
+        self._cpu_deadline = time.thread_time() + self.limits.cpu
+        self._deadline = time.monotonic() + self.limits.wall
+        self._store.set_epoch_deadline(int(self.limits.wall * 1.25 / TICK_SECONDS) + 2)
+
+    def call(self, function: str, argument: str) -> str:
+        """`function(argument)` of the kernel and then every promise that is ready, on the clocks of `begin`. Raises `Stopped`."""
+        handle = self._functions[function]
+        self._check(self.interrupt())
+        text = self._new_string(argument)
+        nothing = self._guest("new_undefined")
+        arguments, out = self._put(struct.pack("<i", text)), self._guest("qjs_alloc", 4)
+        self._check(self._guest("call_function", handle, nothing, arguments, 1, out))
+        answer = self._text_of(self._handle_at(out))
+        while (jobs := self._guest("execute_pending_jobs")) > 0:
+            self._check(self.interrupt())
+        self._check(int(jobs < 0))
+        for value in (text, nothing):
+            self._guest("free_value", value)
+        self._guest("qjs_free", arguments, 4)
+        self._guest("qjs_free", out, 4)
+        return answer
+
+    # what the guest imports
+
+    def interrupt(self) -> int:
+        """1 when the guest has used up its share. QuickJS asks every few thousand steps."""
+        if time.thread_time() > self._cpu_deadline:
+            self._why = "too_much_cpu"
+        elif time.monotonic() > self._deadline:
+            self._why = "too_much_time"
+        return int(bool(self._why))
+
+    def give_random(self, at: int, size: int) -> int:
+        self._write(at, os.urandom(min(size, 4096)))
+        return 0
+
+    def give_time(self, which: int, at: int) -> int:
+        nanoseconds = int(clock.now().timestamp() * 1e9) if which == 0 else time.monotonic_ns()
+        self._write(at, struct.pack("<Q", nanoseconds))
+        return 0
+
+    def give_nothing(self, count: int, size: int) -> int:
+        self._write(count, bytes(4))
+        self._write(size, bytes(4))
+        return 0
+
+    # the guest's own functions
+
+    def _start(self, owner: Machine, module: wasmtime.Module) -> None:
+        self._machine = owner
+        self._why = ""
+        self._store = wasmtime.Store(owner.engine)
+        self._store.set_limits(memory_size=self.limits.memory, instances=1, tables=2, memories=1, table_elements=20000)
+        self.begin()
+        running.realm = self
+        self._exports: Any = owner.linker.instantiate(self._store, module).exports(self._store)
+        self._memory: Any = self._exports["memory"]
+
+    def _guest(self, name: str, *arguments: int) -> int:
+        running.realm = self
+        try:
+            with self._machine:
+                result: int | None = self._exports[name](self._store, *arguments)
+        except wasmtime.Trap as trap:
+            raise Stopped(_name_of(trap)) from None
+        except wasmtime.WasmtimeError as error:
+            raise Stopped("engine_failed") from error
+        return result or 0
+
+    def _check(self, failed: int) -> None:
+        """The kernel catches what rules throw; what gets past it is a limit, or memory that is used up."""
+        if self._why:
+            raise Stopped(self._why)
+        if failed:
+            raise Stopped("too_much_memory")
+
+    def _new_string(self, text: str) -> int:
+        data = text.encode("utf-8", "replace")
+        at = self._put(data)
+        handle = self._guest("new_string", at, len(data))
+        self._guest("qjs_free", at, len(data))
+        return handle
+
+    def _text_of(self, handle: int) -> str:
+        self._check(self._guest("get_string", handle))
+        size = self._guest("qjs_last_len") & 0xFFFFFFFF
+        if size > self.limits.answer:
+            raise Stopped("answer_too_large")
+        text = self._read(self._guest("qjs_last_ptr"), size).decode("utf-8", "replace") if size else ""
+        self._guest("qjs_result_free")
+        self._guest("free_value", handle)
+        return text
+
+    def _handle_at(self, out: int) -> int:
+        handle: int = struct.unpack("<i", self._read(out, 4))[0]
+        return handle
+
+    def _put(self, data: bytes) -> int:
+        at = self._guest("qjs_alloc", len(data))
+        if data and not at:
+            raise Stopped("too_much_memory")
+        self._write(at, data)
+        return at
+
+    def _read(self, at: int, size: int) -> bytes:
+        at &= 0xFFFFFFFF
+        if at + size > self._memory.data_len(self._store):
+            raise Stopped("engine_failed")
+        return bytes(self._memory.read(self._store, at, at + size))
+
+    def _write(self, at: int, data: bytes) -> None:
+        at &= 0xFFFFFFFF
+        if at + len(data) > self._memory.data_len(self._store):
+            raise Stopped("engine_failed")
+        self._memory.write(self._store, data, at)
+
+    # making the image
+
+    def load(self, source: str) -> None:
+        """Evaluate a script of ours. Raises `Stopped`."""
+        self.begin()
+        data = source.encode()
+        at, out = self._put(data), self._guest("qjs_alloc", 4)
+        self._check(self._guest("eval_code", at, len(data), out))
+
+    def take(self, name: str) -> int:
+        """A handle on a global, which scripts no longer see afterwards."""
+        out = self._guest("qjs_alloc", 4)
+        data = name.encode()
+        self._check(self._guest("get_prop", self._guest("global_object"), self._put(data), len(data), out))
+        self.load(f"delete globalThis.{name}")
+        return self._handle_at(out)
+
+    def freeze(self) -> tuple[bytes, int]:
+        """All of its memory, and the stack pointer."""
+        self._guest("run_gc")
+        size = self._memory.data_len(self._store)
+        return self._read(0, size), self._exports["__stack_pointer"].value(self._store)
+
+
+@dataclass(frozen=True)
+class _Image:
+    machine: Machine
+    module: wasmtime.Module
+    functions: dict[str, int]
+
+
+_image_lock = threading.Lock()
+
+
+def _image(pid: int) -> _Image:
+    with _image_lock:  # two first logins compile once
+        return _image_of(pid)
+
+
+@cache
+def _image_of(pid: int) -> _Image:
+    """The guest with the kernel in it, for the process `pid`; made once per home."""
+    owner, wasm, kernel = machine(), guest(), (_PRELUDE / "kernel.js").read_text()
+    key = hashlib.sha256(b"\0".join([wasm, kernel.encode(), repr((Limits(), _STACK_BYTES)).encode()])).hexdigest()
+    frozen, handles = cached(f"{key}.wasm"), cached(f"{key}.json")
+    if not handles.exists():
+        with Realm.unborn(owner, owner.compile(wasm)) as realm:
+            realm.load(kernel)
+            functions = {name: realm.take(name) for name in _FUNCTIONS}
+            write_whole(frozen, bake(wasm, *realm.freeze(), Limits().memory // WASM_PAGE))
+        write_whole(handles, json.dumps(functions).encode())
+    return _Image(owner, owner.compile(frozen.read_bytes()), json.loads(handles.read_text()))
+
+
+def _name_of(trap: wasmtime.Trap) -> str:
+    names = {wasmtime.TrapCode.INTERRUPT: "too_much_time", wasmtime.TrapCode.STACK_OVERFLOW: "too_deep"}
+    return names.get(trap.trap_code, "engine_failed")

@@ -1,0 +1,44 @@
+"""What one rule is given and what it leaves behind, whatever language it is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """One rule to run. `script`: JavaScript text, or the key of a Python rule."""
+
+    slug: str
+    language: str
+    script: str
+    configuration: dict[str, Any]
+    deny_on_failure: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one rule went.
+
+    `how`: "done", "denied" or "failed"; then `fault` names what went wrong (threw, never_called_back, too_much_cpu,
+    too_much_time, too_much_memory, too_deep, answer_too_large, bad_answer, engine_failed, engine_unavailable,
+    unknown_plugin) and `message` is what it said. `error` is what a rule gave its callback. `user` and `context` go to the next rule.
+    """
+
+    how: str
+    user: dict[str, Any]
+    context: dict[str, Any]
+    error: dict[str, Any] = field(default_factory=dict)
+    fault: str = ""
+    message: str = ""
+    updates: list[Any] = field(default_factory=list)
+    enrichments: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+
+def failed(
+    fault: str, user: dict[str, Any], context: dict[str, Any], message: str = "", console: list[str] | None = None
+) -> Step:
+    """A rule at fault changes nothing: the next one sees what this one saw."""
+    return Step("failed", user, context, fault=fault, message=message, console=console or [])
