@@ -11,7 +11,7 @@ from auth0.management import ManagementClient
 from auth0.management.errors import NotFoundError
 
 from regulars.profiles.learn import is_known
-from regulars.profiles.models import Attribute
+from regulars.profiles.models import Attribute, Connection
 
 from .conftest import a_token
 
@@ -42,3 +42,13 @@ def test_the_sdk_finds_changes_and_forgets_a_customer(auth0, chika):
     auth0.users.delete(chika.user_id)
     with pytest.raises(NotFoundError):
         auth0.users.get(chika.user_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sdk_makes_a_customer_and_reads_what_is_set_up(auth0, passwords):
+    made = auth0.users.create(connection=passwords.name, email="dov@example.org", password="correct horse 9")
+
+    assert [user.user_id for user in auth0.users.list_users_by_email(email="dov@example.org")] == [made.user_id]
+    google = Connection.objects.create(name="google-oauth2", strategy="google-oauth2", display_name="Google")
+    assert [each.name for each in auth0.connections.list(take=1)] == [passwords.name, google.name]
+    assert list(auth0.clients.list()) == []

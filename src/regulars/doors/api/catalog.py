@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Field, Query, Router
 
 from regulars.profiles.models import Client, Connection
 
@@ -17,8 +18,12 @@ router = Router(tags=["clients and connections"])
 
 
 class ConnectionList(Paging):
+    """With `take` the answer is a page after the connection `from`, and `next` names the page after it."""
+
     strategy: str = ""
     name: str = ""
+    take: int | None = Field(None, ge=1, le=100)
+    after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
 
 
 @router.get("/clients", auth=Bearer("read:clients"), response=Any, summary="List clients")
@@ -39,9 +44,11 @@ def get_client(request: HttpRequest, client_id: str) -> Any:
 @router.get("/connections", auth=Bearer("read:connections"), response=Any, summary="List connections")
 def list_connections(request: HttpRequest, query: Query[ConnectionList]) -> Any:
     refuse_unknown(request, ConnectionList)
-    rows = Connection.objects.order_by("created_at", "id")
+    rows = Connection.objects.order_by("id")
     rows = rows.filter(strategy=query.strategy) if query.strategy else rows
     rows = rows.filter(name=query.name) if query.name else rows
+    if query.take:
+        return _checkpoint(rows, query.take, query.after)
     return query.answer("connections", [_connection(row) for row in rows[query.start : query.end]], rows.count())
 
 
@@ -65,6 +72,14 @@ def _client(row: Client) -> dict[str, Any]:
         "web_origins": row.web_origins,
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},
     }
+
+
+def _checkpoint(rows: QuerySet[Connection], take: int, after: str) -> dict[str, Any]:
+    page = list(rows.filter(pk__gt=int(after.removeprefix("con_") or 0))[: take + 1])
+    answer: dict[str, Any] = {"connections": [_connection(row) for row in page[:take]]}
+    if len(page) > take:
+        answer["next"] = _connection_id(page[take - 1])
+    return answer
 
 
 def _connection(row: Connection) -> dict[str, Any]:

@@ -51,6 +51,7 @@ class Paging(Fields):
 
 def refuse_unknown(request: HttpRequest, query: type[Schema]) -> None:
     """As Auth0 does: a misspelt parameter is an error, not silence."""
+    known = {field.alias or name for name, field in query.model_fields.items()}
     for name in request.GET:
-        if name not in query.model_fields:
+        if name not in known:
             raise invalid_query(f"Additional properties not allowed: {name}")
