@@ -1,0 +1,1 @@
+"""The kinds of destination that come with the house, one module each."""

@@ -1,0 +1,72 @@
+"""A file that spreadsheets open: one line for each time a customer entered or left a segment."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as house
+
+from regulars.base.kit.errors import Refused
+
+from ..kind import Field, Message, SendFailed
+
+COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
+
+
+class CsvFile:
+    title = "CSV file"
+    help = "Lines appended to a file in the exports folder of the house."
+    fields = (Field("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
+    needs: tuple[str, ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_file_name")`: a name, never a path."""
+        if not _NAME.fullmatch(settings["file"]):
+            raise Refused("bad_file_name", "A file name has letters, digits, - and _, and ends in .csv.")
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        self.check(settings)
+        path = Path(house.HOME) / "exports" / settings["file"]
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _append(path, _cells(message))
+        except OSError as fault:
+            raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
+
+
+def escaped(value: str) -> str:
+    """A cell that no spreadsheet reads as a formula: a customer who calls herself `=HYPERLINK(…)` stays text."""
+    return f"'{value}" if value.lstrip(" \0").startswith(FORMULA_STARTS) else value
+
+
+def _cells(message: Message) -> list[str]:
+    traits: dict[str, Any] = dict(message.traits)
+    told = json.dumps(traits, ensure_ascii=False, sort_keys=True)
+    cells = (message.id, message.at.isoformat(), message.type, message.user_id)
+    return [escaped(cell) for cell in (*cells, message.segment_slug, message.segment_name, told)]
+
+
+def _append(path: Path, cells: list[str]) -> None:
+    """One whole line at the end, whoever else writes; on the disk when this returns. Only the owner may read it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        head = [] if os.fstat(descriptor).st_size else [COLUMNS]
+        text = io.StringIO()
+        csv.writer(text).writerows([*head, cells])
+        file.write(text.getvalue().encode())
+        file.flush()
+        os.fsync(descriptor)
+
+
+csv_file = CsvFile()

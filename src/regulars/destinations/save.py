@@ -1,0 +1,57 @@
+"""Say where news shall go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import filled, shown
+from regulars.consent.purposes import get_purpose
+
+from .kind import KINDS
+from .models import Destination
+
+
+@transaction.atomic
+def save_destination(
+    name: str,
+    kind: str,
+    settings: Mapping[str, str],
+    *,
+    purpose: str,
+    segment_slugs: Sequence[str],
+    enabled: bool = True,
+    destination: Destination | None = None,
+) -> Destination:
+    """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
+
+    Raises `Refused`: `name_missing`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`,
+    `setting_missing`, `kind_is_fixed`, or whatever the kind says of its settings.
+    """
+    if destination is not None and destination.kind != kind:
+        raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
+    plugin = KINDS[kind]
+    complete = filled(plugin.fields, settings, destination.settings if destination else None)
+    plugin.check(complete)
+    destination = destination or Destination(slug=_new_slug(name), kind=kind)
+    destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
+    destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
+    destination.save()
+    return destination
+
+
+def shown_settings(destination: Destination) -> dict[str, str]:
+    """Setting → text for pages and the API: secrets are dots."""
+    return shown(KINDS[destination.kind].fields, destination.settings)
+
+
+def _new_slug(name: str) -> str:
+    slug = slugify(name)[:64]
+    if not slug:
+        raise Refused("name_missing", "Give the destination a name with letters or digits.")
+    if Destination.objects.filter(slug=slug).exists():
+        raise Refused("name_taken", f"There is a destination called {slug!r} already.")
+    return slug
