@@ -35,6 +35,18 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
     return _permitted(get_purpose(purpose), _Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
 
 
+def views(profile: Profile) -> dict[str, dict[str, Any]]:
+    """The same for every active purpose at once: purpose → attribute → value."""
+    return {purpose: traits for _, purpose, traits, _ in _all_views([profile], clock.now())}
+
+
+def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
+    """The same for many profiles, in as many queries as for one: profile id → attribute → value (empty: nothing)."""
+    found, now = get_purpose(purpose), clock.now()
+    standings, facts, attributes = _Standing.of(profiles, now), _live(profiles), _attributes()
+    return {profile.pk: _permitted(found, standings[profile.pk], facts, attributes) for profile in profiles}
+
+
 @transaction.atomic
 def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
     """Recompute every cached view of one profile. Returns purpose → {attribute: value} for the views that changed."""

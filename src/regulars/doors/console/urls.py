@@ -1,5 +1,17 @@
+"""The console's pages. One line per address; one file per page under `views`."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from .views import customer, customers, home, login, theme
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home.home),
+    path("login", login.sign_in),
+    path("logout", login.sign_out),
+    path("theme", theme.choose),
+    path("customers", customers.customers),
+    path("customers/<path:user_id>", customer.customer),
+    path("charts.js", home.charts_script),
+]

@@ -41,7 +41,7 @@ def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:
 
 
 def draw(rows: list[Row]) -> dict[str, Any]:
-    data = altair.Data(values=[{"value": value, "customers": number} for value, number in rows])
+    data = altair.InlineData(values=[{"value": value, "customers": number} for value, number in rows])
     bars = altair.Chart(data, width="container", height={"step": 24}).mark_bar(cornerRadiusEnd=2)
     specification: dict[str, Any] = bars.encode(
         x=altair.X("customers:Q", title=None, axis=altair.Axis(tickMinStep=1)),

@@ -24,13 +24,13 @@ def asks(about: About) -> str:
 
 def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:
     """Oldest first, ISO dates."""
-    counted: dict[dt.date, int] = dict(found)  # type: ignore[arg-type]  # the shape of `asks`
+    counted: dict[dt.date, int] = dict(found)
     days = [about.since + dt.timedelta(days=number) for number in range(about.days)]
     return [(day.isoformat(), counted.get(day, 0)) for day in days]
 
 
 def draw(rows: list[Row]) -> dict[str, Any]:
-    data = altair.Data(values=[{"day": day, "signins": number} for day, number in rows])
+    data = altair.InlineData(values=[{"day": day, "signins": number} for day, number in rows])
     bars = altair.Chart(data, width="container", height=180).mark_bar(cornerRadiusEnd=2)
     specification: dict[str, Any] = bars.encode(
         x=altair.X("day:T", timeUnit="yearmonthdate", title=None, axis=altair.Axis(format="%-d %b", grid=False)),

@@ -1,0 +1,1 @@
+"""One file per page: read the request, call one thing, answer."""

@@ -1,0 +1,86 @@
+"""The house's own keys in a marketer's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from regulars.profiles.derive import country_name
+
+PROVIDERS = {
+    "auth0": "Password",
+    "google-oauth2": "Google",
+    "facebook": "Facebook",
+    "linkedin": "LinkedIn",
+    "oidc": "OpenID",
+    "apple": "Apple",
+    "windowslive": "Microsoft",
+    "anonymous": "Visitor",
+    "external": "Import",
+}
+SOURCE_PREFIXES = {
+    "question": "Answer to",
+    "rule": "Rule",
+    "app": "App",
+    "source": "Lookup",
+    "derived": "Follows from",
+    "model": "Model",
+    "import": "Import",
+}
+CONSENT_WORDS = {
+    "given": "Yes",
+    "refused": "No",
+    "withdrawn": "Withdrawn",
+    "objected": "Objected",
+    "objection_lifted": "Objection lifted",
+    "expired": "Ran out",
+    "gpc": "Browser says do not share",
+    "imported": "Yes (imported)",
+}
+_STEPS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def provider(key: str) -> str:
+    return PROVIDERS.get(key, key.replace("-", " ").capitalize())
+
+
+def source(name: str) -> str:
+    """`question:looking_for@1` → `Answer to looking for`."""
+    kind, _, rest = name.partition(":")
+    if not rest:
+        return provider(kind)
+    what = rest.partition("@")[0].replace("_", " ")
+    return f"{SOURCE_PREFIXES.get(kind, kind.capitalize())} {what}"
+
+
+def consent(status: str) -> str:
+    return CONSENT_WORDS.get(status, status)
+
+
+def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:
+    """A fact's value as people say it."""
+    match raw:
+        case None:
+            return "taken back"
+        case bool():
+            return "Yes" if raw else "No"
+        case list():
+            return ", ".join(value(attribute, item, options) for item in raw)
+        case dict():
+            return ", ".join(f"{key}: {value(key, item)}" for key, item in raw.items())
+        case str() if attribute == "country":
+            return country_name(raw)
+        case int() | float():
+            return f"{raw:,}"
+    return (options or {}).get(str(raw), str(raw))
+
+
+def ago(gone: dt.timedelta) -> str:
+    """`3 days ago`; `in 2 hours` for what is still to come."""
+    seconds = gone.total_seconds()
+    for size, unit in _STEPS:
+        count = int(abs(seconds) // size)
+        if count:
+            plural = "" if count == 1 else "s"
+            return f"{count} {unit}{plural} ago" if seconds > 0 else f"in {count} {unit}{plural}"
+    return "just now"

@@ -1,0 +1,35 @@
+"""Ana owns the shop, Bruno only looks; both work in the console."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from regulars.profiles.models import Account
+
+
+@pytest.fixture
+def ana(house) -> Account:
+    return Account.objects.create_staff("ana@shop.example", "a long password", role="admin")
+
+
+@pytest.fixture
+def bruno(house) -> Account:
+    return Account.objects.create_staff("bruno@shop.example", "a long password", role="viewer")
+
+
+def _browser_of(account: Account) -> Client:
+    client = Client()
+    client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+@pytest.fixture
+def console(ana, lake) -> Client:
+    """Ana's browser, signed in."""
+    return _browser_of(ana)
+
+
+@pytest.fixture
+def bruno_console(bruno, lake) -> Client:
+    return _browser_of(bruno)
