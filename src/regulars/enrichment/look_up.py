@@ -1,0 +1,138 @@
+"""Ask a source about a customer, if she allows it, unless the answer is still fresh."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regulars.base.kit import clock
+from regulars.base.kit.crypto import fingerprint
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import redacted
+from regulars.base.kit.text import storable
+from regulars.consent.models import ConsentState, Purpose
+from regulars.consent.view import may, view
+from regulars.profiles.learn import NewFact
+from regulars.profiles.models import Fact, Profile
+
+from .models import Lookup, SourceSetting
+from .source import SOURCES, EnrichmentSource, LookupFailed
+
+log = logging.getLogger("regulars.enrichment")
+
+# A wrong key is not tried again at every login; somebody who mends it waits no longer than this.
+NOT_AGAIN_BEFORE = dt.timedelta(hours=1)
+
+
+def look_up(profile: Profile, source_key: str) -> list[NewFact]:
+    """What the source says of her, as facts to learn; a fact without value takes back what it said before.
+
+    Calls out when no fresh answer is kept: call it outside a transaction. Raises `Refused("source_off" | "no_consent" |
+    "unknown_plugin")` and then nothing left the house, or `LookupFailed` and then there is nothing to learn.
+    """
+    setting = permitted_source(profile, source_key)
+    source = SOURCES[source_key]
+    traits = {key: value for key, value in view(profile, setting.purpose_id).items() if key in source.needs}
+    question = source.question({key: value.value for key, value in traits.items()})
+    answer = {} if question is None else _Asking(profile, setting, source, question).answer()
+    facts = [value.fact_id for value in traits.values()]
+    return _news(setting, source, answer, premises=facts, consents=_consents(profile, setting.purpose, facts))
+
+
+def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
+    """The setting of a source that may be asked about her now. Raises `Refused("source_off" | "no_consent")`."""
+    setting = SourceSetting.objects.select_related("purpose").filter(key=source_key, enabled=True).first()
+    if setting is None:
+        raise Refused("source_off", f"The source {source_key!r} is not switched on.")
+    if not may(profile, setting.purpose_id):
+        raise Refused("no_consent", f"The customer does not allow the purpose {setting.purpose_id!r}.")
+    return setting
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """One question to one source about one customer."""
+
+    profile: Profile
+    setting: SourceSetting
+    source: EnrichmentSource
+    question: str
+
+    def answer(self) -> dict[str, Any]:
+        """The fresh answer that is kept, or a new one. Raises `LookupFailed`."""
+        lookup = Lookup.objects.filter(**self._named(), fresh_until__gt=clock.now()).first() or self._ask()
+        if lookup.error:
+            raise LookupFailed(lookup.error, lookup.last_error, permanent=True)
+        answer: dict[str, Any] = lookup.answer
+        return answer
+
+    def _ask(self) -> Lookup:
+        """Call, and keep what came of it. A passing fault is raised at once: the next attempt may ask again."""
+        try:
+            answer = self._call()
+        except LookupFailed as fault:
+            sentence = redacted(fault.sentence, self.source.fields, self.setting.settings)
+            kept_for = NOT_AGAIN_BEFORE if fault.permanent else dt.timedelta()
+            lookup = self._keep(kept_for, error=fault.name[:64], last_error=sentence)
+            if not fault.permanent:
+                raise LookupFailed(fault.name, sentence, after=fault.after) from None
+            return lookup
+        return self._keep(dt.timedelta(days=self.source.fresh_days if answer else self.source.nothing_days), answer)
+
+    def _call(self) -> dict[str, Any]:
+        """Only what the source declared to give. A stranger's plug-in may raise anything; only the type is told."""
+        try:
+            said = self.source.ask(self.question, self.setting.settings)
+            return {key: storable(said[key]) for key in self.source.gives if said.get(key) is not None}
+        except LookupFailed:
+            raise
+        except Exception as fault:
+            log.warning("enrichment source %r raised %s", self.setting.key, type(fault).__name__)
+            raise LookupFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
+
+    def _keep(
+        self, kept_for: dt.timedelta, answer: dict[str, Any] | None = None, *, error: str = "", last_error: str = ""
+    ) -> Lookup:
+        now = clock.now()
+        came = {"answer": answer or {}, "error": error, "last_error": last_error}
+        times = {"asked_at": now, "fresh_until": now + kept_for}
+        return Lookup.objects.update_or_create(**self._named(), defaults={**came, **times})[0]
+
+    def _named(self) -> dict[str, Any]:
+        whose = None if self.source.is_about_areas else self.profile
+        return {"source_key": self.setting.key, "profile": whose, "question": fingerprint(self.question)}
+
+
+def _news(
+    setting: SourceSetting,
+    source: EnrichmentSource,
+    answer: Mapping[str, Any],
+    *,
+    premises: list[int],
+    consents: list[int],
+) -> list[NewFact]:
+    """They live and die with the facts and the consent they came from."""
+    return [
+        NewFact(
+            attribute,
+            answer.get(attribute),
+            source.source_kind,
+            f"source:{setting.key}",
+            basis=setting.purpose.basis,
+            consents=consents,
+            confidence=source.confidence,
+            derived_from=premises,
+        )
+        for attribute in source.gives
+    ]
+
+
+def _consents(profile: Profile, purpose: Purpose, premises: list[int]) -> list[int]:
+    """The consent of the purpose, if that is what it rests on, and those under which she told what was asked about."""
+    under = {consent for row in Fact.objects.filter(pk__in=premises) for consent in row.consents}
+    if purpose.basis == Purpose.Basis.CONSENT:
+        under.update(ConsentState.objects.filter(profile=profile, purpose=purpose).values_list("event_id", flat=True))
+    return sorted(under)

@@ -1,0 +1,79 @@
+"""What an enrichment source is. The house's own and a stranger's are the same: entry point `regulars.enrichment_sources`.
+
+A source declares, says what it would ask, and asks; the house draws its form, keeps its settings encrypted, asks for
+consent first, caches, retries, keeps the log, takes secrets out of it and turns answers into facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from regulars.base.kit.catalog import Catalog
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import Field
+
+__all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed"]
+
+
+class LookupFailed(Refused):
+    """There is no answer. `permanent`: asking again soon changes nothing; `after`: seconds the source asks for."""
+
+    def __init__(self, name: str, sentence: str = "", *, permanent: bool = False, after: float | None = None) -> None:
+        super().__init__(name, sentence)
+        self.permanent = permanent
+        self.after = after
+
+
+class EnrichmentSource(Protocol):
+    """`needs` are the attributes it reads (only those may leave), `gives` those it may tell, `purpose` why it is asked.
+
+    `is_about_areas`: the question names no person, so that customers share answers, and a purpose without consent is
+    possible. `fresh_days` and `nothing_days` are how long an answer, and "nothing is known", are not asked again.
+    """
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def help(self) -> str: ...
+
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    @property
+    def gives(self) -> tuple[str, ...]: ...
+
+    @property
+    def purpose(self) -> str: ...
+
+    @property
+    def is_about_areas(self) -> bool: ...
+
+    @property
+    def source_kind(self) -> str:
+        """`enriched`, or `inferred` when it is a statistic: see `profiles.models.Fact.SourceKind`."""
+
+    @property
+    def confidence(self) -> float: ...
+
+    @property
+    def fresh_days(self) -> int: ...
+
+    @property
+    def nothing_days(self) -> int: ...
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """Raise `Refused` when these settings (complete, all text) cannot work. Calls nobody."""
+
+    def question(self, traits: Mapping[str, Any]) -> str | None:
+        """What will be asked, from those of `needs` that may be used; None: there is nothing to ask. Calls nobody."""
+
+    def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, Any]:
+        """Attribute → value; empty when the source knows nothing. Raises `LookupFailed`. Never guesses."""
+
+
+SOURCES: Catalog[EnrichmentSource] = Catalog("enrichment_sources")

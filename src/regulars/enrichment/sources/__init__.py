@@ -1,0 +1,1 @@
+"""The enrichment sources that come with the house, one module each."""

@@ -1,0 +1,68 @@
+"""Every enrichment source that is installed, ours or a stranger's, keeps the promises the house relies on."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import Field
+from regulars.consent.models import Purpose
+from regulars.enrichment.source import SOURCES
+from regulars.profiles.models import Attribute, Fact
+
+every_source = pytest.mark.parametrize("key", list(SOURCES))
+
+
+@every_source
+def test_it_says_what_it_is_and_what_it_wants(key):
+    source = SOURCES[key]
+    assert source.title
+    assert source.help
+    assert all(isinstance(field, Field) and field.label for field in source.fields)
+    assert len({field.key for field in source.fields}) == len(source.fields)
+    assert not [field.key for field in source.fields if field.secret and field.default]
+
+
+@every_source
+def test_its_promises_are_within_reason(key):
+    source = SOURCES[key]
+    assert source.source_kind in {Fact.SourceKind.ENRICHED, Fact.SourceKind.INFERRED}
+    assert 0 < source.confidence < 1
+    assert source.fresh_days > 0
+    assert source.nothing_days > 0
+
+
+@every_source
+def test_it_reads_and_gives_attributes_the_house_knows_and_may_use_for_its_purpose(key, house):
+    source = SOURCES[key]
+    purposes = dict(Attribute.objects.filter(key__in=[*source.needs, *source.gives]).values_list("key", "purposes"))
+    assert source.gives
+    assert [name for name in (*source.needs, *source.gives) if source.purpose not in purposes.get(name, [])] == []
+
+
+@every_source
+def test_a_source_that_is_told_who_she_is_asks_for_her_yes(key, house):
+    source = SOURCES[key]
+    assert source.is_about_areas or Purpose.objects.get(key=source.purpose).basis == Purpose.Basis.CONSENT
+
+
+@every_source
+@pytest.mark.parametrize("value", [None, "", "\x00", 7, ["list"], {"a": "dict"}, "ß" * 10_000])
+def test_traits_that_make_no_sense_are_no_question_and_no_crash(key, value):
+    source = SOURCES[key]
+    question = source.question(dict.fromkeys(source.needs, value))
+    assert question is None or isinstance(question, str)
+    assert source.question({}) is None
+
+
+@every_source
+def test_settings_that_make_no_sense_are_refused_by_name_and_not_by_a_crash(key):
+    source = SOURCES[key]
+    nonsense = {field.key: "\x00 = nonsense \n" for field in source.fields}
+    with pytest.raises(Refused) if source.fields else nullcontext() as refused:
+        source.check(nonsense)
+    if refused:
+        assert refused.value.name.islower()
+        assert not any(nonsense[field.key] in refused.value.sentence for field in source.fields)

@@ -1,0 +1,244 @@
+"""A source is asked only with permission, once per answer, and a fault is never taken for an answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from regulars.base.kit import clock
+from regulars.base.kit.errors import Refused
+from regulars.consent.record import Decision, record
+from regulars.enrichment import look_up as module
+from regulars.enrichment import save as save_module
+from regulars.enrichment.look_up import look_up
+from regulars.enrichment.models import Lookup
+from regulars.enrichment.save import save_source, shown_settings
+from regulars.enrichment.source import LookupFailed
+from regulars.profiles.find import get_or_create_by_identity
+from tests.receivers import Answer, receiving
+
+from .conftest import lives_in
+
+KEY = "us-census-acs"
+FOUND = Answer(body=b'[["B19013_001E","zip code tabulation area"],["52000","98101"]]')
+NOTHING = Answer(204, b"")
+
+
+def told(profile, key=KEY):
+    return {news.attribute: news.value for news in look_up(profile, key)}
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Let the business clock run ahead."""
+
+    def wait(**time):
+        moment = clock.now() + dt.timedelta(**time)
+        monkeypatch.setattr(clock, "now", lambda: moment)
+
+    return wait
+
+
+def test_the_answer_is_a_statistic_of_her_area_that_hangs_on_her_postal_code(chika, source_on):
+    postal_code, country, *_ = lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        (news,) = look_up(chika, KEY)
+    assert (news.attribute, news.value, news.source) == ("area_median_income", 52000, "source:us-census-acs")
+    assert (news.source_kind, news.basis, news.consents) == ("inferred", "legitimate_interest", [])
+    assert set(news.derived_from) == {postal_code.pk, country.pk}
+
+
+def test_after_an_objection_nothing_leaves(chika, source_on):
+    lives_in(chika, "98101")
+    record(chika, Decision("measure", "objected", "test"))
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        with pytest.raises(Refused) as refused:
+            look_up(chika, KEY)
+    assert refused.value.name == "no_consent"
+    assert receiver.received == []
+
+
+def test_a_source_that_is_off_is_not_asked(chika, house):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        save_source(KEY, {"base_url": receiver.url, "api_key": "k"}, enabled=False)
+        with pytest.raises(Refused) as refused:
+            look_up(chika, KEY)
+    assert refused.value.name == "source_off"
+    assert receiver.received == []
+
+
+def test_somebody_abroad_is_nothing_to_ask_about(chika, source_on):
+    lives_in(chika, "10437", "DE")
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        assert told(chika) == {"area_median_income": None}
+    assert receiver.received == []
+
+
+def test_neighbours_share_one_answer(chika, source_on):
+    neighbour, _ = get_or_create_by_identity("google-oauth2", "1002", connection="google-oauth2", is_social=True)
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        for profile in (chika, neighbour):
+            lives_in(profile, "98101")
+            assert told(profile) == {"area_median_income": 52000}
+    assert len(receiver.received) == 1
+
+
+def test_an_answer_is_fresh_for_half_a_year(chika, source_on, later):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        told(chika)
+        later(days=179)
+        told(chika)
+        assert len(receiver.received) == 1
+        later(days=2)
+        told(chika)
+        assert len(receiver.received) == 2
+
+
+def test_that_nothing_is_known_is_kept_for_a_month(chika, source_on, later):
+    lives_in(chika, "98101")
+    with receiving(NOTHING) as receiver:
+        source_on(receiver.url)
+        told(chika)
+        later(days=29)
+        assert told(chika) == {"area_median_income": None}
+        assert len(receiver.received) == 1
+        later(days=2)
+        told(chika)
+        assert len(receiver.received) == 2
+
+
+def test_a_passing_fault_is_forgotten_with_the_next_answer(chika, source_on):
+    lives_in(chika, "98101")
+    with receiving(Answer(503), FOUND) as receiver:
+        source_on(receiver.url)
+        with pytest.raises(LookupFailed):
+            look_up(chika, KEY)
+        assert Lookup.objects.get().error == "http_503"
+        assert told(chika) == {"area_median_income": 52000}
+    assert Lookup.objects.get().error == ""
+
+
+def test_a_lasting_fault_is_not_provoked_at_every_login(chika, source_on, later):
+    lives_in(chika, "98101")
+    with receiving(Answer(403), FOUND) as receiver:
+        source_on(receiver.url)
+        for _ in range(2):
+            with pytest.raises(LookupFailed) as failed:
+                look_up(chika, KEY)
+            assert (failed.value.name, failed.value.permanent) == ("http_403", True)
+        assert len(receiver.received) == 1
+        later(minutes=61)
+        assert told(chika) == {"area_median_income": 52000}
+
+
+def test_mending_the_settings_lifts_a_lasting_fault_at_once(chika, source_on):
+    lives_in(chika, "98101")
+    with receiving(Answer(403), FOUND) as receiver:
+        source_on(receiver.url)
+        with pytest.raises(LookupFailed):
+            look_up(chika, KEY)
+        source_on(receiver.url, api_key="mended")
+        assert told(chika) == {"area_median_income": 52000}
+
+
+class Directory:
+    """A stranger's source that is told who she is."""
+
+    title, help, fields = "Directory", "Knows people by e-mail address.", ()
+    needs, gives, purpose = ("email",), ("employer",), "enrich"
+    is_about_areas, source_kind, confidence = False, "enriched", 0.9
+    fresh_days, nothing_days = 30, 7
+
+    def __init__(self, said):
+        self.said = said
+        self.asked = []
+
+    def check(self, settings):
+        return
+
+    def question(self, traits):
+        return "chika@example.com"
+
+    def ask(self, question, settings):
+        self.asked.append(question)
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+
+@pytest.fixture
+def directory(house, monkeypatch):
+    def install(said):
+        source = Directory(said)
+        monkeypatch.setattr(module, "SOURCES", {"directory": source})
+        monkeypatch.setattr(save_module, "SOURCES", {"directory": source})
+        save_source("directory", {})
+        return source
+
+    return install
+
+
+def test_a_source_that_is_told_who_she_is_waits_for_her_yes(chika, directory):
+    source = directory({"employer": "Norte Wool"})
+    with pytest.raises(Refused) as refused:
+        look_up(chika, "directory")
+    assert (refused.value.name, source.asked) == ("no_consent", [])
+    yes = record(chika, Decision("enrich", "given", "test"))
+    (news,) = look_up(chika, "directory")
+    assert (news.value, news.basis, news.consents) == ("Norte Wool", "consent", [yes.pk])
+
+
+def test_a_source_that_is_told_who_she_is_cannot_be_used_without_consent_at_all(directory):
+    directory({})
+    with pytest.raises(Refused) as refused:
+        save_source("directory", {}, purpose="measure")
+    assert refused.value.name == "purpose_needs_consent"
+
+
+def test_what_was_said_of_a_person_goes_with_her_and_is_kept_for_her_only(chika, directory):
+    source = directory({"employer": "Norte Wool"})
+    other, _ = get_or_create_by_identity("google-oauth2", "1002", connection="google-oauth2", is_social=True)
+    for profile in (chika, other):
+        record(profile, Decision("enrich", "given", "test"))
+        look_up(profile, "directory")
+    assert len(source.asked) == 2
+    chika.delete()
+    assert Lookup.objects.count() == 1
+
+
+def test_a_source_tells_nothing_it_did_not_declare(chika, directory):
+    directory({"employer": "Norte Wool", "gender": "female"})
+    record(chika, Decision("enrich", "given", "test"))
+    assert told(chika, "directory") == {"employer": "Norte Wool"}
+
+
+@pytest.mark.parametrize("said", [KeyError("very private"), ["employer"], None])
+def test_a_source_that_breaks_is_a_passing_fault_whose_words_are_not_kept(chika, directory, said):
+    directory(said)
+    record(chika, Decision("enrich", "given", "test"))
+    with pytest.raises(LookupFailed) as failed:
+        look_up(chika, "directory")
+    assert (failed.value.name, failed.value.permanent) == ("plugin_failed", False)
+    assert "private" not in Lookup.objects.get().last_error
+
+
+def test_no_secret_is_written_down_or_shown(chika, source_on, monkeypatch):
+    lives_in(chika, "98101")
+    setting = source_on("http://example.com", api_key="very-secret")
+    assert shown_settings(setting)["api_key"] == "••••••••"
+
+    def fail(question, settings):
+        raise LookupFailed("bad_key", f"The key {settings['api_key']} is wrong.", permanent=True)
+
+    monkeypatch.setattr(module.SOURCES[KEY], "ask", fail)
+    with pytest.raises(LookupFailed) as failed:
+        look_up(chika, KEY)
+    assert "very-secret" not in failed.value.sentence + Lookup.objects.get().last_error
