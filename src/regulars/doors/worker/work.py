@@ -1,0 +1,80 @@
+"""The loop of `regulars worker`. Any number of workers share one database without doing anything twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
+
+from regulars.base.jobs.run import forget_finished, run_due, run_periodically
+from regulars.base.lake.tables import tidy
+from regulars.flows import deliver, enrich  # noqa: F401 - their handlers register themselves
+from regulars.flows.event import take_inbox
+from regulars.flows.refresh import reconcile_later
+
+log = logging.getLogger("regulars.worker")
+
+PAUSE = 0.5  # seconds between looks when there was nothing to do
+PAUSE_AFTER_FAULT = 5.0
+HOUR, DAY = 3600.0, 86400.0
+
+
+def forget_old_sessions() -> None:
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+
+
+# What begins by itself: name → (seconds between two times, what to do).
+CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
+    "jobs.forget_finished": (HOUR, forget_finished),
+    "sessions.forget": (DAY, forget_old_sessions),
+    "segments.reconcile": (DAY, reconcile_later),
+    "lake.tidy": (DAY, tidy),
+}
+
+
+class Worker:
+    """`threads` loops until `stop` is called; each finishes what it has begun."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self._loop, name=f"worker-{n}") for n in range(threads)]
+
+    def run(self) -> None:
+        for thread in self.threads:
+            thread.start()
+        for thread in self.threads:
+            thread.join()
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    def _loop(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                self.stopping.wait(self._turn())
+        finally:
+            connections.close_all()
+
+    def _turn(self) -> float:
+        """Do what is there. Returns how long to rest."""
+        try:
+            close_old_connections()
+            return 0.0 if work_once() else PAUSE
+        except DatabaseError:
+            log.exception("the database did not let the worker work")
+        except Exception:  # a worker that dies silently is worse than one that complains
+            log.exception("the worker met something unforeseen")
+        return PAUSE_AFTER_FAULT
+
+
+def work_once() -> int:
+    """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
+    done = take_inbox() + run_due(limit=20)
+    for name, (every, begin) in CALENDAR.items():
+        if run_periodically(name, every):
+            begin()
+    return done
