@@ -39,7 +39,8 @@ def test_a_day_without_sign_ins_is_a_zero_and_not_a_gap(lake):
 
     assert found.rows == [("2026-03-08", 1), ("2026-03-09", 0), ("2026-03-10", 2)]
     assert found.total == 3
-    assert [point["signins"] for point in found.spec["data"]["values"]] == [1, 0, 2]
+    [drawn] = found.spec["datasets"].values()
+    assert [point["signins"] for point in drawn] == [1, 0, 2]
 
 
 def test_an_empty_lake_draws_an_empty_month(lake):

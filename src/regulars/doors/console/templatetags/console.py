@@ -95,11 +95,9 @@ def ago(moment: dt.datetime | None) -> str:
 
 @register.filter
 def day(moment: dt.datetime | None) -> str:
-    return (
-        "–"
-        if moment is None
-        else format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{moment:%-d %b %Y}")
-    )
+    if moment is None:
+        return "–"
+    return format_html('<time datetime="{}">{}</time>', moment.isoformat(), f"{moment:%-d %b %Y}")
 
 
 @register.filter
@@ -135,7 +133,7 @@ def with_query(context: Context, **changes: Any) -> str:
             query.pop(key, None)
         else:
             query[key] = str(value)
-    return "?" + query.urlencode()
+    return f"?{query.urlencode()}"
 
 
 @register.filter

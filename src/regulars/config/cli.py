@@ -1,0 +1,206 @@
+"""The command `regulars`. Django is imported by the commands that need it, so that the one that only waits stays small."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+
+import click
+
+from regulars import __version__
+
+from .places import Places
+from .supervise import Program, Supervisor
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+class Problem(click.ClickException):
+    """A named reason why a command cannot go on."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(f"{sentence} ({name})")
+
+
+@click.group()
+@click.version_option(__version__, prog_name="regulars")
+def main() -> None:
+    """Get to know your customers at the moment they log in."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "regulars.config.settings")
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, help="Where Regulars listens; the demo takes the next two.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Where data and keys live. Default: $REGULARS_HOME or ./home"
+)
+@click.option("--demo/--no-demo", default=True, help="The shop Harbour & Pine with invented customers.")
+def start(port: int, host: str, home: Path | None, demo: bool) -> None:
+    """Set up what is missing, then run everything until stopped."""
+    places = Places.on_this_machine(port)
+    environment = _environment(places, home, demo)
+    ports = {port, *([places.port_of(places.shop), places.port_of(places.standins)] if demo else [])}
+    for each in sorted(ports):
+        _claim_port(host, each)
+    lock = _claim_home(Path(environment["REGULARS_HOME"]))
+    _run_set_up(environment, port, demo)
+    programs = _programs(places, environment, host, port, demo)
+    supervisor = Supervisor(programs)
+    code = supervisor.run(
+        lambda: _answers(f"http://127.0.0.1:{port}/healthz"), lambda: _welcome(environment, places, demo)
+    )
+    lock.close()
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, help="The port that addresses are made of.")
+@click.option("--demo/--no-demo", default=False, help="With the invented shop.")
+def setup(port: int, demo: bool) -> None:
+    """Make tables, keys, the first staff member and credentials.json. Changes nothing that is there."""
+    _django()
+    from .setup import set_up
+
+    set_up(Places.on_this_machine(port), demo=demo, say=click.echo)
+
+
+@main.command()
+@click.option("--threads", default=2, show_default=True, help="Jobs done at the same time.")
+def worker(threads: int) -> None:
+    """Turn events into facts and segments, and do everything that waits. Run as many as you like."""
+    _django()
+    from regulars.doors.worker.work import Worker
+
+    work = Worker(threads)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: work.stop())
+    work.run()
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is wrong with this installation, one line each. Ends with 1 when something is."""
+    _django()
+    from .doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.fine else 'FAIL'} {finding.sentence}")
+    sys.exit(0 if all(finding.fine for finding in findings) else 1)
+
+
+def _django() -> None:
+    import django
+
+    django.setup()
+
+
+def _environment(places: Places, home: Path | None, demo: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
+    environment.setdefault("REGULARS_URL", places.regulars)
+    environment["REGULARS_DEMO"] = "1" if demo else ""
+    return environment
+
+
+def _programs(places: Places, environment: dict[str, str], host: str, port: int, demo: bool) -> list[Program]:
+    workers = os.environ.get("REGULARS_WORKERS", "1")
+    programs = [
+        Program("web", _granian("regulars.config.asgi:application", host, port, "--workers", workers), environment),
+        Program("worker", [sys.executable, "-m", "regulars.config.cli", "worker"], environment),
+    ]
+    return programs + (_examples(places, environment, host) if demo else [])
+
+
+def _examples(places: Places, environment: dict[str, str], host: str) -> list[Program]:
+    """The shop and the stand-ins, when this is a checkout that has them."""
+    if not EXAMPLES.is_dir() or find_spec("starlette") is None:
+        click.echo("The example shop is not part of this installation; a checkout of the project has it.", err=True)
+        return []
+    outside = {
+        **{name: value for name, value in environment.items() if not name.startswith(("REGULARS_", "DATABASE_"))},
+        "PYTHONPATH": str(EXAMPLES.parent),
+        "SHOP_CREDENTIALS": str(Path(environment["REGULARS_HOME"]) / "credentials.json"),
+        "SHOP_ISSUER": places.regulars + "/",
+        "STANDINS_URL": places.standins,
+        "STANDINS_CALLBACK": places.regulars + "/login/callback",
+    }
+    shop = _granian("examples.shop.app:app", host, places.port_of(places.shop), "--factory")
+    standins = _granian("examples.standins.app:app", host, places.port_of(places.standins), "--factory")
+    return [Program("shop", shop, outside), Program("stand-ins", standins, outside)]
+
+
+def _granian(target: str, host: str, port: int, *more: str) -> list[str]:
+    granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
+    return [*granian, "--host", host, "--port", str(port), *more, target]
+
+
+def _run_set_up(environment: dict[str, str], port: int, demo: bool) -> None:
+    """In a process of its own, so that what it loads does not stay."""
+    command = [
+        sys.executable,
+        "-m",
+        "regulars.config.cli",
+        "setup",
+        "--port",
+        str(port),
+        "--demo" if demo else "--no-demo",
+    ]
+    if subprocess.run(command, env=environment, check=False).returncode:  # noqa: S603
+        raise Problem("not_set_up", "Regulars could not be set up; the reason stands above.")
+
+
+def _claim_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as fault:
+            raise Problem("port_in_use", f"Port {port} cannot be used: {fault.strerror}. Try --port.") from None
+
+
+def _claim_home(home: Path) -> IO[str]:
+    """Held for as long as this process lives: two installations in one folder would write each other's files."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (home / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Problem("home_in_use", f"Another Regulars runs with {home}. Stop it, or take --home.") from None
+    return lock
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _welcome(environment: dict[str, str], places: Places, demo: bool) -> None:
+    credentials = json.loads((Path(environment["REGULARS_HOME"]) / "credentials.json").read_text())
+    console = credentials["console"]
+    click.echo("Regulars is ready.\n")
+    click.echo(f"  Console    {console['url']}")
+    click.echo(f"  Sign in    {console['email']}  /  {console['password']}")
+    if demo:
+        click.echo(f"  Shop       {places.shop}/")
+        click.echo(
+            f"  Stand-ins  {places.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
+        )
+    click.echo(f"\n  Keys for your own apps: {environment['REGULARS_HOME']}/credentials.json\n  Stop with Ctrl-C.")
+
+
+if __name__ == "__main__":
+    main()

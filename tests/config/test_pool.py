@@ -1,0 +1,86 @@
+"""Between ASGI and Django: whole answers, streams, and a queue that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from django.http import HttpResponse, StreamingHttpResponse
+
+from regulars.config.pool import Pool
+
+SCOPE = {
+    "type": "http",
+    "method": "POST",
+    "path": "/caf\u00e9",
+    "query_string": b"a=1",
+    "http_version": "1.1",
+    "headers": [(b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"x-both", b"1"), (b"x-both", b"2"), (b"x_evil", b"3")],
+}
+
+
+def wsgi(answer):
+    """A WSGI application as Django's handler is one: it returns the response itself."""
+
+    def application(environ, start_response):
+        response = answer(environ)
+        start_response(f"{response.status_code} X", list(response.items()))
+        return response
+
+    return application
+
+
+async def ask(pool: Pool, body: bytes = b"") -> list[dict]:
+    sent: list[dict] = []
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        sent.append(message)
+
+    await pool(dict(SCOPE), receive, send)
+    return sent
+
+
+def test_django_sees_the_request_as_it_was_sent():
+    seen = {}
+
+    def answer(environ):
+        seen.update(environ)
+        return HttpResponse(environ["wsgi.input"].read())
+
+    sent = asyncio.run(ask(Pool(wsgi(answer), threads=1), b"hello"))
+
+    assert sent[1]["body"] == b"hello"
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/caf\u00e9"
+    assert (seen["HTTP_COOKIE"], seen["HTTP_X_BOTH"], seen["CONTENT_LENGTH"]) == ("a=1; b=2", "1,2", "5")
+    assert "HTTP_X_EVIL" not in seen
+
+
+def test_a_stream_goes_out_piece_by_piece():
+    sent = asyncio.run(ask(Pool(wsgi(lambda environ: StreamingHttpResponse(iter([b"one", b"two"]))), threads=1)))
+
+    assert [message.get("body") for message in sent[1:]] == [b"one", b"two", b""]
+
+
+def test_beyond_threads_and_queue_a_request_hears_no_at_once():
+    release = threading.Event()
+
+    def slow(environ):
+        release.wait(10)
+        return HttpResponse("done")
+
+    async def crowd():
+        pool = Pool(wsgi(slow), threads=1, queue=1)
+        waiting = [asyncio.create_task(ask(pool)) for _ in range(3)]
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        refused = done.pop().result()
+        release.set()
+        return refused, [(await task)[0]["status"] for task in waiting]
+
+    refused, statuses = asyncio.run(crowd())
+
+    assert refused[0]["status"] == 503
+    assert (b"retry-after", b"1") in refused[0]["headers"]
+    assert sorted(statuses) == [200, 200, 503]

@@ -1,0 +1,166 @@
+"""Start the real thing: processes, sockets, a database of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+
+ROOT = Path(__file__).parents[1]
+START_TIME = 120.0  # seconds; a first start with the demo's people on a busy machine
+
+
+@dataclass
+class Live:
+    """A running Regulars."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        return json.loads((self.home / "credentials.json").read_text())
+
+    def stop(self) -> int:
+        """Ask it to stop, as an operator or a container runtime does. Returns its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def kill(self) -> None:
+        """What no process can prepare for: SIGKILL to everything at once."""
+        for pid in [*descendants(self.process.pid), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(30)
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the database says, asked from outside."""
+        if "DATABASE_URL" in self.environment:
+            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+                return connection.execute(sql.replace("?", "%s"), parameters).fetchall()
+        import sqlite3
+
+        with sqlite3.connect(self.home / "regulars.sqlite3", timeout=30) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        full = [sys.executable, "-m", "regulars.config.cli", *command]
+        return subprocess.run(full, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+@contextmanager
+def regulars(home: Path, *options: str, database_url: str | None = None, **environment: str) -> Iterator[Live]:
+    """`regulars start` on free ports, ready; stopped at the end."""
+    port = free_ports()
+    live = start(home, port, *options, database_url=database_url, **environment)
+    try:
+        yield live
+    finally:
+        live.stop()
+
+
+def start(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
+    environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": str(ROOT), **more}
+    if database_url:
+        environment["DATABASE_URL"] = database_url
+    command = [sys.executable, "-m", "regulars.config.cli", "start", "--port", str(port), *options]
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+    live = Live(f"http://localhost:{port}", home, process, environment)
+    wait_until_ready(live)
+    return live
+
+
+def wait_until_ready(live: Live) -> None:
+    deadline = time.monotonic() + START_TIME
+    while time.monotonic() < deadline:
+        if live.process.poll() is not None:
+            raise AssertionError((live.home / "log").read_text())
+        try:
+            if httpx.get(f"{live.url}/healthz", timeout=2).status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    live.kill()
+    raise AssertionError("not ready in time:\n" + (live.home / "log").read_text())
+
+
+def free_ports(count: int = 3) -> int:
+    """The first of `count` neighbouring ports that are free now. Each pytest worker looks in a range of its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
+    for first in range(20000 + worker * 1000 + os.getpid() % 300 * 3, 60000, count):
+        if all(_is_free(first + offset) for offset in range(count)):
+            return first
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@contextmanager
+def own_database() -> Iterator[str | None]:
+    """A fresh PostgreSQL database when the suite runs on PostgreSQL, else None (the home folder's own SQLite)."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        yield None
+        return
+    name = f"regulars_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below one, from /proc."""
+    parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found, layer = [], [pid]
+    while layer:
+        layer = [child for child, parent in parents.items() if parent in layer]
+        found += layer
+    return found
+
+
+def _parent(entry: Path) -> int:
+    try:
+        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def memory_of(pids: list[int]) -> int:
+    """Bytes of memory that these processes hold, shared pages counted once (PSS)."""
+    total = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total

@@ -1,0 +1,70 @@
+"""What was acknowledged survives SIGKILL in the middle of the load, and is there once."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+
+import httpx
+import pytest
+from tests.live import free_ports, own_database, start
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+
+class Sender(threading.Thread):
+    """Sends batches of ten as fast as answers come, and keeps the ids of those that were acknowledged."""
+
+    def __init__(self, url: str, key: str) -> None:
+        super().__init__()
+        self.url, self.key = url, key
+        self.acknowledged: list[str] = []
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(auth=(self.key, ""), timeout=5) as client:
+            while not self.stop.is_set():
+                ids = [str(uuid.uuid4()) for _ in range(10)]
+                batch = [{"type": "page", "anonymousId": f"a-{each[:2]}", "messageId": each} for each in ids]
+                try:
+                    if client.post(f"{self.url}/v1/batch", json={"batch": batch}).status_code == 200:
+                        self.acknowledged += ids
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+
+
+def test_nothing_acknowledged_is_lost_when_everything_is_killed(tmp_path):
+    with own_database() as database_url:
+        port = free_ports()
+        live = start(tmp_path, port, "--no-demo", database_url=database_url)
+        senders = [Sender(live.url, live.credentials["collector"]["write_key"]) for _ in range(4)]
+        for sender in senders:
+            sender.start()
+        try:
+            for _ in range(2):
+                time.sleep(1.5)
+                live.kill()
+                live = start(tmp_path, port, "--no-demo", database_url=database_url)
+            time.sleep(0.5)
+        finally:
+            for sender in senders:
+                sender.stop.set()
+                sender.join()
+        acknowledged = [each for sender in senders for each in sender.acknowledged]
+        try:
+            everything_dealt_with(live)
+            happened = [row[0] for row in live.rows("SELECT message_id FROM events_event")]
+        finally:
+            live.stop()
+
+    assert len(acknowledged) > 100
+    assert sorted(set(acknowledged) - set(happened)) == []
+    assert len(happened) == len(set(happened))
+
+
+def everything_dealt_with(live) -> None:
+    deadline = time.monotonic() + 120
+    while live.rows("SELECT count(*) FROM events_inboxitem WHERE processed_at IS NULL")[0][0]:
+        assert time.monotonic() < deadline, "the worker did not finish"
+        time.sleep(0.2)

@@ -1,0 +1,79 @@
+"""One command starts everything, says when it is ready, and stops cleanly."""
+
+from __future__ import annotations
+
+import stat
+
+import httpx
+import pytest
+from tests.live import descendants, free_ports, regulars
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+
+def test_it_is_ready_only_when_it_can_serve(live):
+    answer = httpx.get(f"{live.url}/healthz")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+
+
+def test_pages_come_through_djangos_pool(live):
+    answer = httpx.get(f"{live.url}/console/login")
+
+    assert answer.status_code == 200
+    assert "text/html" in answer.headers["content-type"]
+
+
+def test_a_body_that_is_too_large_is_refused_before_a_thread_is_taken(live):
+    answer = httpx.post(f"{live.url}/console/login", content=b"x" * (11 * 1024 * 1024))
+
+    assert answer.status_code == 413
+
+
+def test_the_credentials_are_complete_and_private(live):
+    path = live.home / "credentials.json"
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {name: sorted(part) for name, part in live.credentials.items()} == {
+        "console": ["email", "password", "url"],
+        "management": ["audience", "client_id", "client_secret"],
+        "shop": ["callback", "client_id", "client_secret"],
+        "collector": ["write_key"],
+    }
+
+
+def test_a_second_one_in_the_same_home_is_refused_by_name(live):
+    again = live.run("start", "--no-demo", "--port", str(free_ports()))
+
+    assert again.returncode != 0
+    assert "home_in_use" in again.stderr
+
+
+def test_a_port_that_is_taken_is_refused_by_name(live, tmp_path):
+    again = live.run("start", "--no-demo", "--port", live.url.rpartition(":")[2], "--home", str(tmp_path))
+
+    assert again.returncode != 0
+    assert "port_in_use" in again.stderr
+
+
+def test_the_doctor_finds_a_healthy_installation_healthy(live):
+    said = live.run("doctor")
+
+    assert said.returncode == 0, said.stdout
+    assert "credentials.json is private" in said.stdout
+
+
+def test_sigterm_ends_every_process_cleanly(tmp_path):
+    with regulars(tmp_path, "--no-demo") as live:
+        children = descendants(live.process.pid)
+        code = live.stop()
+
+    assert code == 0
+    assert children
+    assert [pid for pid in children if alive(pid)] == []
+
+
+def alive(pid: int) -> bool:
+    from pathlib import Path
+
+    return Path(f"/proc/{pid}").exists()
