@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
+from regulars.config.sessions import STAFF_COOKIE
 from regulars.profiles.models import Account
 
 
@@ -21,6 +23,7 @@ def bruno(house) -> Account:
 def _browser_of(account: Account) -> Client:
     client = Client()
     client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    client.cookies[STAFF_COOKIE] = client.cookies.pop(settings.SESSION_COOKIE_NAME).value
     return client
 
 
