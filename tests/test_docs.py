@@ -17,6 +17,7 @@ DOCUMENTS = [path for path in TRACKED if path.suffix == ".md" and path.exists()]
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
 SCRIPT = re.compile(r"\bscripts/([a-z]+)\b")
 PLACE = re.compile(r"`((?:src|docs|tests|examples|benchmarks|scripts|requirements)/[\w./-]+)`")
+VARIABLE = re.compile(r"""environ(?:\.get\(|\.setdefault\(|\[)\s*"((?:REGULARS|DATABASE|LAKE)_[A-Z_]+)""")
 # A home, a build folder or a package index of somebody's machine. Put together here so that this file has none itself.
 FOREIGN = re.compile(
     "|".join(
@@ -48,6 +49,13 @@ def test_every_command_in_a_document_exists_and_can_be_run(document: Path) -> No
     commands = {ROOT / "scripts" / name for name in SCRIPT.findall(words(document))} - {ROOT / "scripts/lib"}
 
     assert [command.name for command in commands if not command.stat().st_mode & 0o100] == []
+
+
+def test_every_environment_variable_that_is_read_is_documented() -> None:
+    sources = [path for path in TRACKED if path.is_relative_to(ROOT / "src") and path.suffix == ".py"]
+    read = {name for path in sources for name in VARIABLE.findall(words(path))}
+
+    assert read - set(re.findall(r"^\| `(\w+)`", words(ROOT / "docs/operator/configuration.md"), re.MULTILINE)) == set()
 
 
 def test_the_readme_names_the_two_commands_first() -> None:

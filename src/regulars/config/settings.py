@@ -1,4 +1,4 @@
-"""Django settings. Everything an operator may change is an environment variable; the README lists them."""
+"""Django settings. Everything an operator may change is an environment variable: docs/operator/configuration.md lists them."""
 
 from __future__ import annotations
 
