@@ -7,6 +7,7 @@ and none is there twice.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 
 from django.db import transaction
@@ -67,13 +68,19 @@ def fill_views() -> int:
         .order_by("id")[:BATCH]
     )
     replace_views([ViewRow(view.profile_id, view.purpose_id, view.terms) for view in due])
-    now = timezone.now()
-    for view in due:
-        view.lake_at = now
-    with transaction.atomic():
-        for view in due:
-            PermittedView.objects.filter(pk=view.pk, refreshed_at=view.refreshed_at).update(lake_at=now)
+    _mark_as_there(due)
     return len(due)
+
+
+def _mark_as_there(views: list[PermittedView]) -> None:
+    """As they were read: views refreshed together share their moment, so that an import is marked in few statements."""
+    now = timezone.now()
+    together: dict[dt.datetime, list[int]] = {}
+    for view in views:
+        together.setdefault(view.refreshed_at, []).append(view.pk)
+    with transaction.atomic():
+        for refreshed_at, ids in together.items():
+            PermittedView.objects.filter(pk__in=ids, refreshed_at=refreshed_at).update(lake_at=now)
 
 
 def _oldest_promise() -> int | None:

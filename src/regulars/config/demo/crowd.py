@@ -17,11 +17,14 @@ from regulars.events.record import new_event
 from regulars.events.record import record_all as record_all_events
 from regulars.profiles.learn import NewFact, learn_all
 from regulars.profiles.models import Account, Identity, Profile
+from regulars.questions.ask import words_of
+from regulars.questions.models import Ask, Question
 
 from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
 from .visits import Happening, happenings
 
 PORTION = 250
+READING = dt.timedelta(seconds=6)
 # Whose word a fact is, by the way she came: (kind of source, source).
 SOURCES = {
     GOOGLE: ("verified", GOOGLE),
@@ -33,23 +36,34 @@ INCOME_SOURCE = "source:us-census-acs"
 
 
 def bring_in(count: int, source: Source) -> Iterator[int]:
-    """Invent and write `count` customers with their history. Yields how many are there after each portion."""
+    """Invent and write `count` customers with their history. Yields how many are there after each portion.
+
+    Who is there already is left as she is: a portion is written whole or not at all, so that one that was interrupted
+    goes on where it stopped. Questions must be there before the answers to them.
+    """
     now = clock.now()
     crowd = customers(count, now)
+    questions = {question.key: question for question in Question.objects.select_related("purpose")}
     done = 0
     while portion := list(islice(crowd, PORTION)):
         with transaction.atomic():
-            _bring_in(portion, source, now)
+            _bring_in(_strangers(portion), source, questions, now)
         done += len(portion)
         yield done
 
 
-def _bring_in(portion: list[Customer], source: Source, now: dt.datetime) -> None:
+def _strangers(portion: list[Customer]) -> list[Customer]:
+    there = set(Profile.objects.filter(user_id__in=map(_user_id, portion)).values_list("user_id", flat=True))
+    return [customer for customer in portion if _user_id(customer) not in there]
+
+
+def _bring_in(portion: list[Customer], source: Source, questions: dict[str, Question], now: dt.datetime) -> None:
     happened = {customer.number: list(happenings(customer, now)) for customer in portion}
     profiles = _profiles(portion, happened)
     record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
     learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
     refresh_all_views(list(profiles.values()))
+    Ask.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
     record_all_events(
         _event(profiles[each.number], each, number, happening, source)
         for each in portion
@@ -77,13 +91,17 @@ def _profiles(portion: list[Customer], happened: dict[int, list[Happening]]) -> 
 def _profile(customer: Customer, account: Account | None, happened: list[Happening]) -> Profile:
     logins = [each.at for each in happened if each.name == "Signed In"]
     return Profile(
-        user_id=f"{customer.way}|{customer.id_there}",
+        user_id=_user_id(customer),
         account=account,
         created_at=customer.joined,
         last_seen_at=max((each.at for each in happened), default=customer.joined),
         last_login=max(logins, default=None),
         logins_count=len(logins),
     )
+
+
+def _user_id(customer: Customer) -> str:
+    return f"{customer.way}|{customer.id_there}"
 
 
 def _identity(customer: Customer, profile: Profile) -> Identity:
@@ -121,6 +139,26 @@ def _facts(customer: Customer) -> Iterator[NewFact]:
             basis="legitimate_interest",
             confidence=0.6,
             collected_at=customer.joined,
+        )
+
+
+def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Ask]:
+    """One a day, as the database wants it; the last pass of every eighth customer says "never"."""
+    days = {answer.at.date(): answer for answer in customer.answers if answer.question in questions}
+    for number, (day, answer) in enumerate(days.items(), 1):
+        question = questions[answer.question]
+        says_never = number == len(days) and customer.number % 8 == 0
+        passed = Ask.Outcome.NEVER if says_never else Ask.Outcome.PASSED
+        yield Ask(
+            question=question,
+            version=question.version,
+            profile=profile,
+            day=day,
+            shown_at=answer.at - READING,
+            outcome=passed if answer.value is None else Ask.Outcome.ANSWERED,
+            closed_at=answer.at,
+            words=words_of(question),
+            value=question.weight,
         )
 
 

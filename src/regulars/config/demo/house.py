@@ -1,0 +1,154 @@
+"""What the staff of Harbour & Pine set up: questions, segments and rules, each made by its own room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regulars.profiles.attributes import AGE_BANDS
+from regulars.profiles.derive import country_name
+from regulars.questions.declare import Option
+from regulars.questions.models import Question
+from regulars.questions.save import Draft, save_question
+from regulars.rules.models import Rule
+from regulars.rules.templates import switch_on
+from regulars.segments.models import Segment
+from regulars.segments.save import save_segment
+
+from .people import CATEGORIES
+from .places import COUNTRIES
+
+JACKETS = "jackets"
+
+
+def _options(labels: dict[str, str]) -> tuple[Option, ...]:
+    return tuple(Option(key, label) for key, label in labels.items())
+
+
+# The keys are those that the invented customers answer (people.ANSWERS).
+QUESTIONS = (
+    Draft(
+        key="looking_for",
+        text="What are you looking for?",
+        why="So that we show you that first.",
+        type="single_choice",
+        attribute="looking_for",
+        purpose="personalise",
+        options=_options({category: category.capitalize() for category in CATEGORIES}),
+        weight=3.0,
+        enabled=True,
+    ),
+    Draft(
+        key="buys_for",
+        text="Who do you mostly shop for?",
+        why="So that sizes and gifts fit the right person.",
+        type="single_choice",
+        attribute="buys_for",
+        purpose="personalise",
+        options=_options({"myself": "Myself", "partner": "My partner", "children": "My children"}),
+        weight=2.0,
+        enabled=True,
+    ),
+    Draft(
+        key="age_band",
+        text="How old are you?",
+        why="So that what we suggest suits you.",
+        help="A range is enough.",
+        type="single_choice",
+        attribute="age_band",
+        purpose="personalise",
+        options=_options(dict(AGE_BANDS)),
+        weight=1.5,
+        enabled=True,
+    ),
+    Draft(
+        key="shoe_size",
+        text="Which shoe size do you wear?",
+        why="So that we only show you boots we have in your size.",
+        help="The European size.",
+        type="single_choice",
+        attribute="shoe_size",
+        purpose="personalise",
+        options=_options({str(size): str(size) for size in range(37, 45)}),
+        enabled=True,
+    ),
+    Draft(
+        key="country",
+        text="Which country do we ship to?",
+        why="So that you see prices with the shipping to your door.",
+        type="single_choice",
+        attribute="country",
+        purpose="personalise",
+        options=_options({country.code: country_name(country.code) for country in COUNTRIES}),
+        enabled=True,
+    ),
+)
+
+# (slug, name, description, purpose, condition)
+SEGMENTS = (
+    (
+        JACKETS,
+        "Women 25–34 in Europe who looked at jackets",
+        "Who may care most for the new harbour jackets.",
+        "personalise",
+        'gender:female AND age_band:"25-34" AND continent:Europe'
+        ' AND did("Product Viewed" where category:jackets in 90d)',
+    ),
+    (
+        "lapsed-buyers",
+        "Lapsed buyers",
+        "Bought before, but not in the last thirty days, and let us write to them.",
+        "message",
+        'consent:message AND did("Order Completed") AND NOT did("Order Completed" in 30d)',
+    ),
+    (
+        "big-baskets",
+        "Big baskets",
+        "Spent 300 euros or more in sixty days.",
+        "measure",
+        'did(sum total of "Order Completed" in 60d):>=300',
+    ),
+    (
+        "new-this-month",
+        "New this month",
+        "Signed up in the last thirty days.",
+        "personalise",
+        'did("Signed Up" in 30d)',
+    ),
+    (
+        "knitwear-fans",
+        "Knitwear fans",
+        "Told us so, or keep coming back to that shelf.",
+        "personalise",
+        'looking_for:knitwear OR did("Product Viewed" where category:knitwear in 60d):>=3',
+    ),
+    (
+        "newsletter-only",
+        "Newsletter only",
+        "We may write to them, and they never came to the shop.",
+        "message",
+        'consent:message AND NOT did("Page Viewed")',
+    ),
+)
+
+RULES = ("add-claim", "loyalty-tier-claim", "first-login-flag", "enrich-us-census-income")
+
+
+def make_questions() -> None:
+    there = set(Question.objects.values_list("key", flat=True))
+    for draft in QUESTIONS:
+        if draft.key not in there:
+            save_question(draft)
+
+
+def make_rules() -> None:
+    there = set(Rule.objects.values_list("slug", flat=True))
+    for key in RULES:
+        if key not in there:
+            switch_on(key)
+
+
+def make_segments() -> Iterator[Segment]:
+    """All of them, new or there already: who stands where is for the caller to find out."""
+    for slug, name, description, purpose, text in SEGMENTS:
+        there = Segment.objects.filter(slug=slug).first()
+        yield there or save_segment(name, text, purpose, slug=slug, description=description)

@@ -1,0 +1,86 @@
+"""The stand-ins on this machine: a social network, a statistics office and the company's own receiver of news.
+
+Their addresses change with `--port`. Those that Regulars keeps follow, as long as they still point at a stand-in.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from urllib.parse import urlsplit
+
+from regulars.destinations.models import Destination
+from regulars.destinations.save import save_destination
+from regulars.enrichment.models import SourceSetting
+from regulars.enrichment.save import save_source
+from regulars.profiles.models import Connection
+
+from ..places import Places
+from .crowd import CONNECTIONS
+from .house import JACKETS
+from .people import GOOGLE, PASSWORD
+
+# How the stand-in of Google knows the shop; the same words are in examples/standins/app.py.
+CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
+SOCIAL, CENSUS, RECEIVER = "/google", "/census", "/webhooks/"
+CENSUS_SOURCE = "us-census-acs"
+RECEIVER_NAME = "Harbour & Pine's own system"
+
+
+def make_neighbours(places: Places) -> None:
+    """Everything that points at a stand-in, and the way in with a password, unless it is there."""
+    _make_connections(places)
+    if not SourceSetting.objects.filter(key=CENSUS_SOURCE).exists():
+        save_source(CENSUS_SOURCE, {"base_url": places.standins + CENSUS, "api_key": "stand-in"})
+    if not Destination.objects.filter(name=RECEIVER_NAME).exists():
+        save_destination(
+            RECEIVER_NAME,
+            "webhook",
+            {"url": places.standins + RECEIVER, "secret": _signing_secret()},
+            purpose="personalise",
+            segment_slugs=[JACKETS],
+        )
+
+
+def follow(places: Places) -> None:
+    """Where the stand-ins answer now. What its staff pointed elsewhere stays there."""
+    for connection in Connection.objects.filter(client_id=CLIENT_ID):
+        if _has_moved(connection.urls.get("issuer", ""), SOCIAL, places):
+            connection.urls = {**connection.urls, "issuer": places.standins + SOCIAL}
+            connection.save(update_fields=["urls"])
+    for setting in SourceSetting.objects.filter(key=CENSUS_SOURCE):
+        if _has_moved(setting.settings["base_url"], CENSUS, places):
+            settings = {**setting.settings, "base_url": places.standins + CENSUS}
+            save_source(setting.key, settings, enabled=setting.enabled, purpose=setting.purpose_id)
+    for destination in Destination.objects.filter(kind="webhook"):
+        if _has_moved(destination.settings["url"], RECEIVER, places):
+            destination.settings = {**destination.settings, "url": places.standins + RECEIVER}
+            destination.save(update_fields=["settings"])
+
+
+def _make_connections(places: Places) -> None:
+    Connection.objects.get_or_create(
+        name=GOOGLE,
+        defaults={
+            "strategy": GOOGLE,
+            "display_name": "Google",
+            "client_id": CLIENT_ID,
+            "secret": CLIENT_SECRET,
+            "pieces": ["birthday", "gender", "address"],
+            "urls": {"issuer": places.standins + SOCIAL},
+            "note": "A stand-in with invented people, not the real Google",
+        },
+    )
+    Connection.objects.get_or_create(
+        name=CONNECTIONS[PASSWORD], defaults={"strategy": PASSWORD, "display_name": "E-mail and password"}
+    )
+
+
+def _has_moved(url: str, path: str, places: Places) -> bool:
+    """Whether this was the address of the stand-in with this path, at another port."""
+    was, now = urlsplit(url), urlsplit(places.standins + path)
+    return (was.scheme, was.hostname, was.path) == (now.scheme, now.hostname, now.path) and url != now.geturl()
+
+
+def _signing_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

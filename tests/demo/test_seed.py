@@ -1,0 +1,143 @@
+"""The demo's shop is filled once, completes what was interrupted, and its addresses follow the ports."""
+
+from __future__ import annotations
+
+import pytest
+from examples.shop.products import CATEGORIES
+from examples.standins.app import CLIENT_ID, CLIENT_SECRET
+
+from regulars.base.conditions import mentions
+from regulars.config.demo import crowd, people
+from regulars.config.demo import seed as seeding
+from regulars.config.demo.seed import seed
+from regulars.config.places import Places
+from regulars.consent.models import ConsentEvent, PermittedView
+from regulars.consent.record import first_broken_link
+from regulars.destinations.models import Delivery, Destination
+from regulars.enrichment.models import SourceSetting
+from regulars.enrichment.save import save_source
+from regulars.events.models import Event
+from regulars.profiles.models import Account, Client, Connection, Fact, Profile
+from regulars.questions.counts import counts
+from regulars.questions.models import Ask, Question
+from regulars.rules.models import Rule
+from regulars.segments.count import count
+from regulars.segments.models import Membership, Segment
+from regulars.segments.save import condition_of
+
+PEOPLE = 600
+HERE = Places("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")
+ELSEWHERE = Places("http://localhost:9000", "http://localhost:9001", "http://localhost:9002")
+EVERYTHING = (Account, Ask, Connection, ConsentEvent, Destination, Event, Fact, Membership, PermittedView, Profile)
+EVERYTHING += (Question, Rule, Segment, SourceSetting)
+
+
+@pytest.fixture
+def shop(house, lake) -> Client:
+    """What a first start makes before the demo comes."""
+    return Client.objects.create(client_id="shop", name="Shop", metadata={"made_by": "setup"})
+
+
+def quietly(words: str) -> None:
+    pass
+
+
+def how_many() -> dict[str, int]:
+    return {model.__name__: model.objects.count() for model in EVERYTHING}
+
+
+def test_the_shop_is_open_and_everything_in_it_works_at_once(shop):
+    seed(HERE, quietly, PEOPLE)
+
+    assert Profile.objects.count() == PEOPLE
+    assert not any(first_broken_link(profile) for profile in Profile.objects.all())
+    assert {question.key for question in Question.objects.filter(enabled=True)} == set(people.ANSWERS)
+    assert [each["key"] for each in Question.objects.get(key="looking_for").options] == list(CATEGORIES)
+    assert Rule.objects.filter(enabled=True).count() == 4
+    assert Event.objects.filter(lake_at=None).count() == 0
+    assert Delivery.objects.count() == 0
+    for segment in Segment.objects.all():
+        stands = list(segment.memberships.values_list("state", flat=True))
+        counted = count(segment.text, segment.purpose_id)
+        assert (counted.inside, counted.unknown) == (stands.count("in"), stands.count("unknown"))
+        assert counted.inside > 0, segment.slug
+        assert (counted.unknown > 0) == bool(mentions(condition_of(segment.text)).fields), segment.slug
+
+
+def test_questions_have_a_history_that_fits_the_answers(shop):
+    seed(HERE, quietly, PEOPLE)
+
+    for question in Question.objects.all():
+        fared = counts()[question.pk]
+        told = Fact.objects.filter(source=f"question:{question.key}@1", attribute=question.attribute)
+        assert fared.answered > fared.passed > 0
+        # Two answers of one day are one ask: nobody is asked twice a day.
+        assert fared.answered <= told.count() <= fared.answered * 1.2
+        assert set(told.values_list("value", flat=True)) <= {each["key"] for each in question.options}
+
+
+def test_a_later_start_makes_nothing_again_and_leaves_what_ana_changed(shop):
+    seed(HERE, quietly, PEOPLE)
+    Segment.objects.get(slug="big-baskets").delete()
+    Profile.objects.first().delete()
+    before = how_many()
+
+    seed(HERE, quietly, PEOPLE)
+
+    assert how_many() == before
+
+
+def test_a_start_that_was_killed_is_completed_by_the_next(shop, monkeypatch):
+    real = crowd.bring_in
+
+    def killed(count, source):
+        yield next(real(count, source))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(seeding, "bring_in", killed)
+    with pytest.raises(KeyboardInterrupt):
+        seed(HERE, quietly, PEOPLE)
+    part = Profile.objects.count()
+    monkeypatch.setattr(seeding, "bring_in", real)
+    seed(HERE, quietly, PEOPLE)
+
+    assert 0 < part < PEOPLE
+    assert Profile.objects.count() == PEOPLE
+    assert Segment.objects.count() == 6
+    assert Membership.objects.filter(segment__slug="newsletter-only", state="in").exists()
+
+
+def test_addresses_follow_the_ports(shop):
+    seed(HERE, quietly, 1)
+    save_source("us-census-acs", SourceSetting.objects.get().settings, enabled=False)
+    before = Destination.objects.get().settings
+
+    seed(ELSEWHERE, quietly, 1)
+
+    assert Connection.objects.get(name="google-oauth2").urls == {"issuer": "http://localhost:9002/google"}
+    assert SourceSetting.objects.get().settings["base_url"] == "http://localhost:9002/census"
+    assert not SourceSetting.objects.get().enabled
+    assert Destination.objects.get().settings == {**before, "url": "http://localhost:9002/webhooks/"}
+
+
+def test_what_ana_pointed_elsewhere_stays_there(shop):
+    seed(HERE, quietly, 1)
+    theirs = {"url": "https://hooks.example/webhooks/", "secret": Destination.objects.get().settings["secret"]}
+    Destination.objects.update(settings=theirs)
+    Connection.objects.filter(name="google-oauth2").update(client_id="1234.apps.example", urls={})
+    settings = {**SourceSetting.objects.get().settings, "base_url": "https://api.census.gov/data"}
+    save_source("us-census-acs", settings)
+
+    seed(ELSEWHERE, quietly, 1)
+
+    assert Destination.objects.get().settings == theirs
+    assert Connection.objects.get(name="google-oauth2").urls == {}
+    assert SourceSetting.objects.get().settings == settings
+
+
+def test_the_social_stand_in_knows_the_shop_by_the_words_we_keep(shop):
+    seed(HERE, quietly, 1)
+    google = Connection.objects.get(name="google-oauth2")
+
+    assert (google.client_id, google.secret) == (CLIENT_ID, CLIENT_SECRET)
+    assert "not the real Google" in google.note
