@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 
-# Settings are read on import, so the test home must be named before Django wakes up.
+# Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
+# this file is read if pyproject.toml named the settings.
+os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
 os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-"))
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
 
+import django
 import pytest
+
+django.setup()
 
 
 @pytest.fixture
