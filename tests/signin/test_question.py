@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from django.urls import path
 
-from regulars.doors.signin.question import local_path, question
+from regulars.doors.signin.door import local_path
+from regulars.doors.signin.question import question
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Account
 from regulars.questions.ask import ask_next

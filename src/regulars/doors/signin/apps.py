@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class SigninConfig(AppConfig):
+    name = "regulars.doors.signin"
+    label = "signin"
+
+    def ready(self) -> None:
+        """The worker does this door's jobs (mail) without knowing the door: the handlers register themselves."""
+        import_module("regulars.doors.signin.mail")

@@ -1,0 +1,21 @@
+"""The ways in that are open now, as allauth wants to hear of them."""
+
+from __future__ import annotations
+
+from regulars.profiles.models import Connection
+
+from .passwords import CONNECTION
+from .providers import STRATEGIES
+
+
+def social_connections() -> list[Connection]:
+    """Enabled connections of a strategy we speak, in the order they were made."""
+    return list(Connection.objects.filter(enabled=True, strategy__in=STRATEGIES).order_by("pk"))
+
+
+def find_social(name: str) -> Connection | None:
+    return Connection.objects.filter(name=name, enabled=True, strategy__in=STRATEGIES).first()
+
+
+def has_passwords() -> bool:
+    return Connection.objects.filter(name=CONNECTION, enabled=True).exists()

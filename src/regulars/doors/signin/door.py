@@ -1,0 +1,89 @@
+"""What every page of this door shares: its headers, where it leads on, and how somebody comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import clear_authentication_records, record_authentication
+from allauth.account.utils import perform_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from regulars.profiles.models import Account, Profile
+
+P = ParamSpec("P")
+
+# No form-action: after the form the browser follows redirects to the application that asked for the login, and
+# browsers hold the whole chain to it, custom schemes of apps included.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self' data: https:",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+# What an application may say about the login it wants; kept from page to page.
+CARRIED = ("next", "login_hint", "prompt", "ui_locales")
+
+
+def page(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page of this door: never cached, nothing from elsewhere on it, in nobody's frame."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        add_never_cache_headers(response)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        return response
+
+    return guarded
+
+
+def local_path(wanted: str) -> str:
+    """Where to go on: a path of this house, or its front door."""
+    local = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if local else "/"
+
+
+def onward(request: HttpRequest) -> str:
+    return local_path(request.GET.get("next", ""))
+
+
+def address(path: str, request: HttpRequest, **more: str) -> str:
+    """Another page of this door, with what the application said about the login."""
+    kept = {name: request.GET[name] for name in CARRIED if request.GET.get(name)}
+    if "next" in kept:
+        kept["next"] = local_path(kept["next"])
+    query = urlencode({**kept, **more})
+    return f"{path}?{query}" if query else path
+
+
+def words(request: HttpRequest, title: str, sentence: str, status: int = 200) -> HttpResponse:
+    """A page that says one thing, with the way back to signing in."""
+    context = {"title": title, "sentence": sentence, "login": address("/login", request)}
+    return render(request, "signin/words.html", context, status=status)
+
+
+def customer(request: HttpRequest) -> Profile | None:
+    """Who is signed in on this browser, if it is a customer (staff are not)."""
+    user = request.user
+    return Profile.objects.filter(account=user).first() if isinstance(user, Account) and not user.is_staff else None
+
+
+def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:
+    """Start her session and go on. What allauth records of it (`method`, time) is where tokens get auth_time and amr."""
+    if request.user.is_authenticated and request.user.pk != account.pk:
+        get_adapter().logout(request)  # another person's session: nothing of it carries over
+    clear_authentication_records(request)
+    record_authentication(request, account, method, **how)
+    return perform_login(request, account, email_verification="none", redirect_url=onward)  # type: ignore[no-any-return]

@@ -1,0 +1,70 @@
+"""Guessing is slowed down per address, per machine and per pair, across every process: the counts are rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass
+
+from allauth.account.adapter import get_adapter
+from django.db import connection
+from django.http import HttpRequest
+from django.utils import timezone
+
+from regulars.base.kit.crypto import fingerprint
+from regulars.base.kit.errors import Refused
+
+from .models import Attempts
+
+# One statement, so that two processes never both see the last free place. SQLite and PostgreSQL read it alike.
+COUNT_UP = """
+    INSERT INTO signin_attempts (key, count, expires_at) VALUES (%s, 1, %s)
+    ON CONFLICT (key) DO UPDATE SET count = signin_attempts.count + 1 RETURNING count
+"""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `most` attempts in `seconds`, in windows that start by the clock."""
+
+    most: int
+    seconds: int
+
+
+MINUTE, HOUR = 60, 3600
+# "pair" is one address from one machine, so that a stranger who guesses does not lock the customer herself out at once;
+# "email" still ends a guess that comes from many machines.
+LIMITS = {
+    "login": {"pair": Limit(10, 15 * MINUTE), "email": Limit(100, HOUR), "machine": Limit(60, 5 * MINUTE)},
+    "signup": {"email": Limit(5, HOUR), "machine": Limit(30, HOUR)},
+    "reset": {"email": Limit(5, HOUR), "machine": Limit(30, HOUR)},
+}
+
+
+def count_attempt(request: HttpRequest, action: str, email: str) -> None:
+    """Count one attempt; `Refused("too_many_attempts")` when a limit is passed. Commits by itself."""
+    email, machine = email.strip().lower(), machine_of(request)
+    subjects = {"pair": f"{email} {machine}", "email": email, "machine": machine}
+    passed = [_count(f"{action}:{name}:{subjects[name]}", limit) > limit.most for name, limit in LIMITS[action].items()]
+    if any(passed):
+        raise Refused("too_many_attempts", "Too many attempts. Wait a quarter of an hour, then try again.")
+
+
+def machine_of(request: HttpRequest) -> str:
+    """The browser's address as far as the proxy in front may be trusted."""
+    return str(get_adapter().get_client_ip(request))
+
+
+def forget_old_attempts() -> None:
+    Attempts.objects.filter(expires_at__lt=timezone.now()).delete()
+
+
+def _count(subject: str, limit: Limit) -> int:
+    window = int(time.time()) // limit.seconds
+    ends = dt.datetime.fromtimestamp((window + 1) * limit.seconds, dt.UTC)
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_UP, [fingerprint(f"{subject}:{window}"), ends])
+        count = int(cursor.fetchone()[0])
+    if count == 1:  # as often as a row is added, the old ones go: the table stays as small as the last hour
+        forget_old_attempts()
+    return count

@@ -1,0 +1,65 @@
+"""The hosted login page: every way in that the business offers, on one card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from regulars.base.kit.errors import Refused
+
+from .connections import find_social, has_passwords, social_connections
+from .door import address, customer, enter, onward, page
+from .limits import count_attempt
+from .passwords import CONNECTION, check
+
+WRONG = "E-mail or password is not right."
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+@page
+def login(request: HttpRequest) -> HttpResponse:
+    """`/login?next=&login_hint=&screen_hint=&connection=&prompt=`: signed in she goes on, unless `prompt=login`.
+
+    `screen_hint=signup` opens the sign-up; `connection=<name>` goes straight there.
+    """
+    if request.method == "POST":
+        return _sign_in(request)
+    if request.GET.get("prompt") != "login" and customer(request):
+        return HttpResponseRedirect(onward(request))
+    if request.GET.get("screen_hint") == "signup":
+        return HttpResponseRedirect(address("/signup", request))
+    wanted = request.GET.get("connection", "")
+    if any(connection.name == wanted for connection in social_connections()):
+        return HttpResponseRedirect(address(f"/login/{wanted}", request))
+    return _page(request, email=request.GET.get("login_hint", ""))
+
+
+def _sign_in(request: HttpRequest) -> HttpResponse:
+    email, password = request.POST.get("email", ""), request.POST.get("password", "")
+    try:
+        count_attempt(request, "login", email)
+    except Refused as refused:
+        return _page(request, email=email, problem=refused.sentence, status=429)
+    account = check(email, password)
+    if account is None or not has_passwords():
+        return _page(request, email=email, problem=WRONG, status=401)
+    return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
+
+
+def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {
+        "ways": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
+        "passwords": has_passwords(),
+        "email": email,
+        "problem": problem,
+        "stopped": find_social(request.GET.get("stopped", "")),
+        "here": address("/login", request),
+        "signup": address("/signup", request),
+        "reset": address("/password/reset", request),
+    }
+    return render(request, "signin/login.html", context, status=status)

@@ -1,0 +1,73 @@
+"""The mails of this door, written by the worker: the page answers the same, and as fast, whoever the address belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.core import signing
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from regulars.base.jobs.queue import enqueue, handles
+from regulars.profiles.models import Account
+
+from .models import PendingSignup
+from .passwords import customers, is_taken
+
+SIGNUP, RESET = "signin.mail_signup", "signin.mail_reset"
+SALT = "regulars.signin.signup"
+
+
+def ask_to_finish(pending: PendingSignup) -> None:
+    enqueue(SIGNUP, {"pending": pending.pk})
+
+
+def ask_to_reset(email: str, onward: str) -> None:
+    enqueue(RESET, {"email": email, "next": onward})
+
+
+def finish_link(pending: PendingSignup) -> str:
+    """The link that makes the account. Whoever has it can read the mail of the address."""
+    return f"{settings.PUBLIC_URL}/signup/finish?{urlencode({'token': signing.dumps(pending.pk, salt=SALT)})}"
+
+
+def pending_of(token: str) -> PendingSignup | None:
+    """The sign-up a link is for, or None: changed, used or too old."""
+    try:
+        number = signing.loads(token, salt=SALT)
+    except signing.BadSignature:
+        return None
+    return PendingSignup.objects.filter(pk=number, expires_at__gt=timezone.now()).first()
+
+
+def reset_link(account: Account, onward: str) -> str:
+    token = default_token_generator.make_token(account)
+    return f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{urlencode({'next': onward})}"
+
+
+@handles(SIGNUP, calls_out=True)
+def mail_signup(payload: dict[str, Any]) -> None:
+    pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
+    if pending is None:
+        return
+    if is_taken(pending.email):
+        _send(pending.email, "You already have an account", "known", {"login": f"{settings.PUBLIC_URL}/login"})
+    else:
+        _send(pending.email, "Finish your sign-up", "finish", {"link": finish_link(pending)})
+
+
+@handles(RESET, calls_out=True)
+def mail_reset(payload: dict[str, Any]) -> None:
+    """Nobody hears from us who has no account here: an address alone is no reason to write."""
+    account = customers(payload["email"]).filter(is_active=True).first()
+    if account is not None:
+        _send(account.email, "Choose a new password", "reset", {"link": reset_link(account, payload["next"])})
+
+
+def _send(to: str, subject: str, name: str, context: dict[str, str]) -> None:
+    body = render_to_string(f"signin/mail/{name}.txt", {**context, "email": to, "house": settings.PUBLIC_URL})
+    send_mail(subject, body, None, [to])

@@ -1,0 +1,123 @@
+"""Sign-up by e-mail and password. The page answers alike for every address; the link in the mail makes the account."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from regulars.base.kit.errors import Refused
+from regulars.flows.arrive import sign_up
+from regulars.profiles.models import Account, Connection
+
+from .connections import has_passwords, social_connections
+from .door import address, enter, onward, page, words
+from .limits import count_attempt
+from .mail import ask_to_finish, finish_link, pending_of
+from .models import PendingSignup
+from .passwords import CONNECTION, is_taken
+
+UNUSABLE = "This one cannot be used. Choose another."
+LIFETIME = dt.timedelta(days=1)
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+@page
+def signup(request: HttpRequest) -> HttpResponse:
+    """`/signup?next=&login_hint=`: asks for an address and a password."""
+    if not has_passwords():
+        return HttpResponseRedirect(address("/login", request))
+    if request.method == "GET":
+        return _page(request, email=request.GET.get("login_hint", ""))
+    email, password = request.POST.get("email", "").strip().lower(), request.POST.get("password", "")
+    if problems := problems_with(email, password):
+        return _page(request, email=email, problems=problems, status=422)
+    try:
+        count_attempt(request, "signup", email)
+    except Refused as refused:
+        return _page(request, email=email, problems={"email": refused.sentence}, status=429)
+    pending = _wait_for_click(email, password, onward(request))
+    # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
+    context = {
+        "email": email,
+        "link": finish_link(pending) if settings.DEMO else "",
+        "login": address("/login", request),
+    }
+    return render(request, "signin/sent.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def finish(request: HttpRequest) -> HttpResponse:
+    """`/signup/finish?token=`: the link of the mail. A page with a button, because mail scanners open links too."""
+    pending = pending_of(request.GET.get("token", ""))
+    if pending is None:
+        return words(
+            request, "This link no longer works", "It was used already, or is older than a day. Sign up again.", 410
+        )
+    if request.method == "GET":
+        return render(request, "signin/finish.html", {"email": pending.email})
+    account = _make_account(pending)
+    if account is None:
+        return words(request, "You already have an account", "Sign in with your password, or choose a new one.", 409)
+    return enter(request, account, "password", pending.onward, email=account.email, connection=CONNECTION)
+
+
+def problems_with(email: str, password: str) -> dict[str, str]:
+    """What is wrong with each field, in words."""
+    problems = {}
+    try:
+        validate_email(email)
+    except ValidationError:
+        problems["email"] = "Write an e-mail address, like name@example.com."
+    try:
+        validate_password(password, Account(email=email))
+    except ValidationError as fault:
+        problems["password"] = " ".join(fault.messages)
+    if "\x00" in password or len(password) > 1000:
+        problems["password"] = UNUSABLE
+    return problems
+
+
+@transaction.atomic
+def _wait_for_click(email: str, password: str, onward: str) -> PendingSignup:
+    PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
+    pending = PendingSignup.objects.create(
+        email=email, password=make_password(password), onward=onward, expires_at=timezone.now() + LIFETIME
+    )
+    ask_to_finish(pending)
+    return pending
+
+
+@transaction.atomic
+def _make_account(pending: PendingSignup) -> Account | None:
+    """The account, once: two clicks, or two sign-ups with one address, meet at the connection's row."""
+    list(Connection.objects.select_for_update().filter(name=CONNECTION))
+    if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_taken(pending.email):
+        return None
+    PendingSignup.objects.filter(email=pending.email).delete()
+    return sign_up(pending.email, pending.password, CONNECTION)
+
+
+def _page(
+    request: HttpRequest, *, email: str, problems: dict[str, str] | None = None, status: int = 200
+) -> HttpResponse:
+    context = {
+        "ways": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
+        "email": email,
+        "problems": problems or {},
+        "here": address("/signup", request),
+        "login": address("/login", request),
+    }
+    return render(request, "signin/signup.html", context, status=status)

@@ -1,0 +1,143 @@
+"""Signing in with a social network: what she shares, the way there, and the way back."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from regulars.base.kit.errors import Refused
+from regulars.consent.purposes import get_purpose
+from regulars.flows.arrive import Arrival, Choice, arrive
+from regulars.profiles.models import Connection
+
+from .connections import find_social
+from .door import address, enter, local_path, onward, page, words
+from .providers import STRATEGIES
+from .providers.strategy import Piece
+
+log = logging.getLogger("regulars.signin")
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def start(request: HttpRequest, name: str) -> HttpResponse:
+    """`/login/<connection>?next=`: what she may share, nothing chosen; then on to the provider.
+
+    A connection that asks for nothing optional goes straight on.
+    """
+    connection = find_social(name)
+    if connection is None:
+        return words(request, "This way in is closed", "Sign in another way.", 404)
+    offered = [(piece, _words(piece)) for piece in STRATEGIES[connection.strategy].offered(connection.pieces)]
+    if request.method == "GET" and offered:
+        context = {"connection": connection, "offered": offered, "login": address("/login", request)}
+        return render(request, "signin/pieces.html", context)
+    wanted = request.POST.getlist("piece")
+    return _go(request, connection, [(piece, said) for piece, said in offered if piece.name in wanted])
+
+
+@require_GET
+@page
+def callback(request: HttpRequest) -> HttpResponse:
+    """`/login/callback?state=&code=`: back from any provider. The state must be of this browser, and fresh."""
+    name = request.GET.get("state", "").partition(".")[0]
+    connection = find_social(name)
+    if connection is None:
+        return _lost(request)
+    provider = get_adapter(request).get_provider(request, connection.name)
+    view = OAuth2CallbackView.adapter_view(provider.get_oauth2_adapter(request))
+    return view(request)  # type: ignore[no-any-return]
+
+
+def _words(piece: Piece) -> str:
+    """What stands next to the box, whole: these are the words that her yes is kept with."""
+    return f"{piece.label}. {piece.why} What we use it for: {get_purpose(piece.purpose).text}"
+
+
+def _go(request: HttpRequest, connection: Connection, chosen: list[tuple[Piece, str]]) -> HttpResponse:
+    strategy = STRATEGIES[connection.strategy]
+    scopes = [*(connection.scopes or strategy.scopes), *(scope for piece, _ in chosen for scope in piece.scopes)]
+    data = {
+        "connection": connection.name,
+        "asked": list(dict.fromkeys(["openid", *scopes])),
+        "choices": [{"piece": piece.name, "words": said} for piece, said in chosen],
+    }
+    hints = {"prompt": strategy.fresh} if request.GET.get("prompt") == "login" else {}
+    if request.GET.get("login_hint"):
+        hints["login_hint"] = request.GET["login_hint"][:320]
+    try:
+        provider = get_adapter(request).get_provider(request, connection.name)
+        return provider.start(request, onward(request), data, hints)  # type: ignore[no-any-return]
+    except (OAuth2Error, requests.RequestException) as fault:
+        log.warning("connection %s cannot be reached: %s", connection.name, fault)
+        sentence = f"{connection.display_name} does not answer. Try again in a moment, or sign in another way."
+        return words(request, "This way in does not work now", sentence, 502)
+
+
+def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
+    """The provider said who she is: keep it, and let her in."""
+    data, raw = login.state["data"], login.account.extra_data
+    if not secrets.compare_digest(str(raw["id_token"].get("nonce", "")), login.state["nonce"]):
+        return _lost(request)
+    connection = Connection.objects.get(name=data["connection"])
+    try:
+        account = arrive(_arrival(connection, login.account.uid, raw, data, login.granted))
+    except Refused as no:
+        return words(request, "You cannot sign in", no.sentence, 403)
+    where = local_path(login.state.get("next", ""))
+    return enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
+
+
+def _arrival(
+    connection: Connection, uid: str, raw: dict[str, Any], data: dict[str, Any], granted: list[str] | None
+) -> Arrival:
+    strategy = STRATEGIES[connection.strategy]
+    aliases = dict(strategy.aliases)
+    given = data["asked"] if granted is None else [aliases.get(scope, scope) for scope in granted]
+    pieces = {piece.name: piece for piece in strategy.pieces}
+    chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
+    return Arrival(
+        strategy=connection.strategy,
+        provider_user_id=f"{connection.name}|{uid}" if strategy.scoped_ids else uid,
+        connection=connection.name,
+        raw=raw,
+        asked=data["asked"],
+        granted=given,
+        told=list(strategy.read(raw)),
+        choices=[Choice(piece.name, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
+    )
+
+
+def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *, cancelled: bool) -> HttpResponse:
+    """Back without her: she said no there, it took too long, or the provider failed."""
+    if state is None:
+        return _lost(request)
+    login = "/login?" + urlencode({"next": local_path(state.get("next", ""))})
+    if cancelled:
+        return HttpResponseRedirect(f"{login}&stopped={provider.sub_id}")
+    context = {
+        "title": "That did not work",
+        "sentence": f"{provider.name} did not confirm who you are. Try again, or sign in another way.",
+        "login": login,
+    }
+    return render(request, "signin/words.html", context, status=502)
+
+
+def _lost(request: HttpRequest) -> HttpResponse:
+    return words(
+        request,
+        "This sign-in has run out",
+        "It took too long, or was begun in another browser. Nothing was saved. Start again.",
+        400,
+    )

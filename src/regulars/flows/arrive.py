@@ -1,0 +1,177 @@
+"""She arrives: by a social network or with a password of ours. Who is it, what was said, what did she decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from regulars.base.kit import clock
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.text import storable
+from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.purposes import get_purpose
+from regulars.consent.record import Decision, record_all
+from regulars.events.record import record as record_event
+from regulars.profiles.find import create_database_profile, get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Account, Identity, Profile, ProviderAnswer
+
+from .refresh import after_event, after_learning
+
+SIGNED_UP = "Signed Up"
+# Who says it when she types her address into our own pages; applications say `app:<client>` in the same way.
+SOURCE = "app:signin"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
+
+    `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
+    """
+
+    attribute: str
+    value: Any
+    kind: str
+    piece: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A piece she chose to share, and that her provider then released. `words` are those she saw."""
+
+    piece: str
+    purpose: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One answer of one provider. `raw` is kept as it is; scopes are words of the provider."""
+
+    strategy: str
+    provider_user_id: str
+    connection: str
+    raw: dict[str, Any]
+    asked: Sequence[str]
+    granted: Sequence[str]
+    told: Sequence[Told] = ()
+    choices: Sequence[Choice] = field(default=())
+
+
+@transaction.atomic
+def arrive(arrival: Arrival) -> Account:
+    """The account of whoever the provider says she is, made on her first arrival. Raises `Refused("account_blocked")`.
+
+    The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
+    profile of its own until she links the two herself.
+    """
+    profile = _profile_of(arrival)
+    answer = _keep(profile, arrival)
+    consents = _decide(profile, arrival, answer)
+    learn(profile, _facts(arrival, consents))
+    account = profile.account or _open_account(profile, Account.objects.create_user())
+    after_learning(profile)
+    return account
+
+
+@transaction.atomic
+def sign_up(email: str, password: str, connection: str) -> Account:
+    """A new customer of our own password connection. `password` is hashed; she has proved the address."""
+    profile = create_database_profile(connection)
+    account = Account(email=email, password=password)
+    account.save()
+    EmailAddress.objects.create(user=account, email=email, primary=True, verified=True)
+    learn(
+        profile,
+        [
+            NewFact("email", email, "declared", SOURCE),
+            NewFact("email_verified", True, "verified", SOURCE),
+            # Auth0's applications expect a name; any better source wins over this guess.
+            NewFact("name", email, "inferred", SOURCE, confidence=0.1),
+            NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
+        ],
+    )
+    _open_account(profile, account)
+    after_learning(profile)
+    return account
+
+
+@transaction.atomic
+def prove_email(profile: Profile, email: str) -> None:
+    """She opened a link that only a reader of this mailbox has."""
+    news = [NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)]
+    if learn(profile, news):
+        after_learning(profile)
+
+
+def _profile_of(arrival: Arrival) -> Profile:
+    """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
+    found, _ = get_or_create_by_identity(
+        arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
+    )
+    profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
+    if profile.blocked or (profile.account and not profile.account.is_active):
+        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+    return profile
+
+
+def _keep(profile: Profile, arrival: Arrival) -> ProviderAnswer:
+    identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
+    identity.last_seen_at = clock.now()
+    identity.save(update_fields=["last_seen_at"])
+    return ProviderAnswer.objects.create(
+        identity=identity,
+        raw=storable(arrival.raw),
+        scopes_asked=list(arrival.asked),
+        scopes_granted=storable(list(arrival.granted)),
+        scopes_refused=[scope for scope in arrival.asked if scope not in arrival.granted],
+    )
+
+
+def _decide(profile: Profile, arrival: Arrival, answer: ProviderAnswer) -> dict[str, list[int]]:
+    """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
+    wanted = [choice for choice in arrival.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
+    decisions = [
+        Decision(
+            choice.purpose,
+            ConsentEvent.Action.GIVEN,
+            "login",
+            words=choice.words,
+            evidence={"connection": arrival.connection, "piece": choice.piece, "provider_answer": answer.pk},
+        )
+        for choice in wanted
+    ]
+    if not decisions:
+        return {}
+    events = record_all([(profile, decisions)])
+    return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
+
+
+def _facts(arrival: Arrival, consents: dict[str, list[int]]) -> list[NewFact]:
+    purposes = {choice.piece: choice.purpose for choice in arrival.choices}
+    return [
+        NewFact(
+            told.attribute,
+            told.value,
+            told.kind,
+            arrival.strategy,
+            basis=get_purpose(purposes[told.piece]).basis if told.piece else "contract",
+            consents=consents.get(told.piece, []),
+        )
+        for told in arrival.told
+        if not told.piece or told.piece in purposes
+    ]
+
+
+def _open_account(profile: Profile, account: Account) -> Account:
+    profile.account = account
+    profile.save(update_fields=["account"])
+    how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
+    record_event(profile.pk, SIGNED_UP, {"connection": how or ""}, message_id=f"signed-up-{profile.pk}")
+    after_event(profile)
+    return account
