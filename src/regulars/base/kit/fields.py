@@ -33,7 +33,7 @@ def filled(fields: Sequence[Field], given: Mapping[str, str], kept: Mapping[str,
     values = {field.key: _value(field, given, kept or {}) for field in fields}
     for field in fields:
         if field.required and not values[field.key]:
-            raise Refused("setting_missing", f"{field.label} is missing.")
+            raise Refused("setting_missing", f"{field.label} is missing.", field.key)
     return values
 
 

@@ -9,23 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import Field, filled
 
 from ..models import Rule
 from ..save import save_rule
 
 _FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Field:
-    """One setting to fill in. A rule reads it as `configuration.<key>`. `default` "" and `required`: must be given."""
-
-    key: str
-    label: str
-    help: str = ""
-    default: str = ""
-    required: bool = True
-    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Template:
-    """A rule that somebody else wrote and tested. `key` is its file's name."""
+    """A rule that somebody else wrote and tested. `key` is its file's name; it reads a setting as `configuration.<key>`."""
 
     key: str
     title: str
@@ -52,17 +41,6 @@ class Template:
     deny_on_failure: bool
     settings: tuple[Field, ...]
     examples: tuple[Example, ...]
-
-    def filled(self, given: dict[str, str]) -> dict[str, str]:
-        """The settings of a rule: what was given, else the default. Raises `Refused("unknown_setting" | "setting_missing")`."""
-        unknown = sorted(given.keys() - {field.key for field in self.settings})
-        if unknown:
-            raise Refused("unknown_setting", f"{self.title} has no setting called {unknown[0]}.")
-        filled = {field.key: given.get(field.key) or field.default for field in self.settings}
-        for field in self.settings:
-            if field.required and not filled[field.key]:
-                raise Refused("setting_missing", f"{self.title} needs {field.label}.")
-        return filled
 
 
 def all_templates() -> list[Template]:
@@ -78,18 +56,19 @@ def get_template(key: str) -> Template:
 
 
 def switch_on(key: str, settings: dict[str, str] | None = None) -> Rule:
-    """The template as an enabled rule (slug: the key), last in order; switched on again, it gets the new settings.
+    """The template as an enabled rule (slug: the key), last in order. Switched on again, it keeps what is not given.
 
     Raises `Refused("unknown_template" | "unknown_setting" | "setting_missing")`.
     """
     template = get_template(key)
+    before = Rule.objects.filter(slug=key).first()
     return save_rule(
         template.title,
         slug=key,
         script=template.script,
         template=key,
         deny_on_failure=template.deny_on_failure,
-        settings=template.filled(settings or {}),
+        settings=filled(template.settings, settings or {}, before.settings if before else None),
     )
 
 
