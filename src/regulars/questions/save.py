@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ from .declare import TYPES, Option, QuestionType
 from .models import Question
 
 WORDS = ("text", "why", "help", "type", "options", "attribute", "purpose_id")
+KEY = re.compile(r"[A-Za-z0-9_-]+")
+MOST_WEIGHT = 1000
 MOST = {"key": 64, "text": 200, "why": 140, "help": 200, "attribute": 128}
 
 
@@ -38,8 +42,8 @@ class Draft:
 def save_question(draft: Draft) -> Question:
     """Create or change the question called `draft.key`. Another word to read makes another version.
 
-    Declares the attribute when nobody has. Raises `Refused`: `missing_words`, `too_long`, `options_missing`,
-    `unknown_plugin`, `unknown_purpose`, `special_attribute`, `attribute_not_for_purpose`.
+    Declares the attribute when nobody has. Raises `Refused`: `missing_words`, `too_long`, `bad_key`, `bad_weight`,
+    `options_missing`, `unknown_plugin`, `unknown_purpose`, `special_attribute`, `attribute_not_for_purpose`.
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)
@@ -58,6 +62,13 @@ def save_question(draft: Draft) -> Question:
     return question
 
 
+def switch_question(key: str, on: bool) -> Question:
+    """Ask it, or ask it no more; its words and its version stay. Raises `Refused("unknown_question")`."""
+    if not Question.objects.filter(key=key).update(enabled=on):
+        raise Refused("unknown_question", f"There is no question called {key!r}.")
+    return Question.objects.get(key=key)
+
+
 def _words(question: Question) -> list[object]:
     return [getattr(question, name) for name in WORDS]
 
@@ -66,11 +77,16 @@ def _check_words(draft: Draft, kind: QuestionType) -> None:
     for name, most in MOST.items():
         value = getattr(draft, name).strip()
         if not value and name != "help":
-            raise Refused("missing_words", f"Fill in {name!r}.")
+            raise Refused("missing_words", f"Fill in {name!r}.", name)
         if len(value) > most:
-            raise Refused("too_long", f"{name!r} takes at most {most} characters.")
+            raise Refused("too_long", f"{name!r} takes at most {most} characters.", name)
+    for name in ("key", "attribute"):
+        if not KEY.fullmatch(getattr(draft, name)):
+            raise Refused("bad_key", f"{name!r} has letters, digits, - and _ and nothing else.", name)
+    if not (math.isfinite(draft.weight) and 0 <= draft.weight <= MOST_WEIGHT):
+        raise Refused("bad_weight", f"The weight is a number from 0 to {MOST_WEIGHT}.", "weight")
     if kind.takes_options and len({option.key for option in draft.options}) < 2:
-        raise Refused("options_missing", "Write at least two different options.")
+        raise Refused("options_missing", "Write at least two different options.", "options")
 
 
 def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
@@ -90,6 +106,10 @@ def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
 
 def _check_attribute(attribute: Attribute, purpose: str) -> None:
     if attribute.sensitivity == Attribute.Sensitivity.SPECIAL:
-        raise Refused("special_attribute", "Special categories need an explicit yes, which a login question is not.")
+        raise Refused(
+            "special_attribute", "Special categories need an explicit yes, which a login question is not.", "attribute"
+        )
     if purpose not in attribute.purposes:
-        raise Refused("attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose!r}.")
+        raise Refused(
+            "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose!r}.", "purpose"
+        )

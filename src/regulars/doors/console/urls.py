@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from .views import customer, customers, home, login, theme
+from .views import customer, customers, home, login, question, questions, theme
+
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
@@ -14,4 +15,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("customers", customers.customers),
     path("customers/<path:user_id>", customer.customer),
     path("charts.js", home.charts_script),
+    path("questions", questions.questions),
+    path("questions/new", question.question),
+    path("questions/<slug:key>", question.question),
+    path("questions/<slug:key>/switch", questions.switch),
 ]

@@ -1,0 +1,152 @@
+"""Questions in the console."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.doors.console.models import AuditEntry
+from regulars.questions.models import Ask, Question
+from regulars.questions.save import Draft, Option, save_question
+
+NASTY = "<script>alert(1)</script>"
+LOOKING = {
+    "text": "What are you looking for?",
+    "why": "We show you that first.",
+    "type": "single_choice",
+    "options": "jackets = Warm jackets\nBoots",
+    "attribute": "looking_for",
+    "purpose": "personalise",
+    "weight": "2,5",
+    "key": "looking_for",
+    "enabled": "on",
+}
+
+
+def _saved(number: int = 1, **more) -> Question:
+    words = {"text": f"Question {number}?", "why": "So that it fits.", "type": "yes_no", "purpose": "personalise"}
+    return save_question(Draft(**{"key": f"q{number}", "attribute": f"answer_{number}", **words, **more}))
+
+
+def test_ana_writes_a_question_and_is_sent_on_to_it(console):
+    response = console.post("/console/questions/new", LOOKING)
+
+    question = Question.objects.get()
+    assert (response.status_code, response["Location"]) == (302, "/console/questions/looking_for")
+    assert question.options == [{"key": "jackets", "label": "Warm jackets"}, {"key": "boots", "label": "Boots"}]
+    assert (question.weight, question.enabled, question.purpose_id) == (2.5, True, "personalise")
+    assert AuditEntry.objects.get(what="question.saved").subject == "looking_for"
+
+
+def test_without_a_key_the_question_names_itself(console):
+    console.post("/console/questions/new", {**LOOKING, "key": ""})
+
+    assert Question.objects.get().key == "what-are-you-looking-for"
+
+
+def test_bruno_reads_and_may_not_write(bruno_console):
+    _saved()
+
+    assert bruno_console.get("/console/questions").status_code == 200
+    assert b"New question" not in bruno_console.get("/console/questions").content
+    assert bruno_console.post("/console/questions/new", LOOKING).status_code == 403
+    assert bruno_console.post("/console/questions/q1/switch", {"on": "1"}).status_code == 403
+    assert not Question.objects.get().enabled
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"text": ""}, "text"),
+        ({"why": "x" * 141}, "why"),
+        ({"options": "only one"}, "options"),
+        ({"type": "telepathy"}, "type"),
+        ({"purpose": "world domination"}, "purpose"),
+        ({"purpose": "share"}, "purpose"),
+        ({"attribute": "no spaces please"}, "attribute"),
+        ({"weight": "heavy"}, "weight"),
+        ({"weight": "nan"}, "weight"),
+        ({"weight": "-1"}, "weight"),
+        ({"key": "new"}, "key"),
+        ({"key": "no good"}, "key"),
+        ({"key": "q1"}, "key"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, change, about):
+    _saved(attribute="looking_for")
+
+    response = console.post("/console/questions/new", {**LOOKING, **change})
+
+    page = response.content.decode()
+    assert response.status_code == 400
+    assert response.context["problem"].about == about
+    assert f'id="in-{about}-problem"' in page
+    assert "<title>Error: " in page
+    assert Question.objects.count() == 1
+
+
+def test_other_words_make_another_version_and_the_switch_does_not(console):
+    console.post("/console/questions/new", LOOKING)
+    console.post("/console/questions/looking_for/switch", {"on": "0"})
+    assert (Question.objects.get().version, Question.objects.get().enabled) == (1, False)
+
+    console.post("/console/questions/looking_for", {**LOOKING, "why": "You see it first."})
+
+    assert Question.objects.get().version == 2
+    assert "Version 2" in console.get("/console/questions/looking_for").content.decode()
+
+
+def test_the_preview_shows_what_is_written_and_saves_nothing(console):
+    whole = console.post("/console/questions/new", {**LOOKING, "do": "preview"})
+    part = console.post("/console/questions/new", {**LOOKING, "do": "preview"}, HTTP_HX_REQUEST="true")
+
+    assert "Warm jackets" in whole.content.decode()
+    assert "By answering you allow" in part.content.decode()
+    assert "<html" not in part.content.decode()
+    assert not Question.objects.exists()
+
+
+def test_words_are_words_and_never_markup(console):
+    console.post("/console/questions/new", {**LOOKING, "text": NASTY, "why": NASTY, "options": f"a = {NASTY}\nb"})
+
+    for address in ("/console/questions", "/console/questions/looking_for"):
+        page = console.get(address).content.decode()
+        assert NASTY not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_the_table_says_how_each_fares(console, chika):
+    question = _saved()
+    Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x")
+    Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-25", outcome="passed", words="x")
+
+    ((_, fared),) = console.get("/console/questions").context["rows"]
+
+    assert (fared.shown, fared.answered, fared.passed, fared.never) == (2, 1, 1, 0)
+
+
+def test_many_questions_cost_as_many_queries_as_one(console, django_assert_max_num_queries):
+    for number in range(15):
+        _saved(number)
+
+    with django_assert_max_num_queries(8):
+        console.get("/console/questions")
+    with django_assert_max_num_queries(12):
+        console.get("/console/questions/q1")
+
+
+def test_an_empty_page_says_what_will_be_here(console):
+    page = console.get("/console/questions").content.decode()
+
+    assert "Your questions will be here" in page
+    assert "Write the first question" in page
+
+
+def test_a_question_that_is_not_there_is_said_so(console):
+    assert console.get("/console/questions/nothing").status_code == 404
+    assert console.post("/console/questions/nothing/switch", {"on": "1"}).status_code == 400
+
+
+def test_options_of_a_choice_reach_the_form_as_they_were_written(console):
+    _saved(type="multi_choice", options=[Option("a", "Hats"), Option("b", "Gloves")])
+
+    assert "a = Hats\nb = Gloves" in console.get("/console/questions/q1").content.decode()
