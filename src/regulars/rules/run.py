@@ -41,12 +41,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """One rule tried out: nothing is stored. `error` is empty when it went well; `milliseconds` is wall time."""
+    """One rule tried out: nothing is stored. `error` is empty when it went well; `milliseconds` is wall time.
+
+    `user` and `context` are as the rule left them. Nothing is struck out: `configuration` is what it could have told.
+    """
 
     outcome: Outcome
     console: list[str]
     error: str
     milliseconds: float
+    user: dict[str, Any]
+    context: dict[str, Any]
+    configuration: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,16 @@ def try_rule(rule_or_script: Rule | str, user: dict[str, Any], context: dict[str
     taken = _run_all([_job(rule, _configuration())], user, context)
     step = taken[0].step
     error = f"{step.fault}: {step.message}" if step.message else step.fault
-    return Trial(_outcome(taken, context), step.console, error, taken[0].milliseconds)
+    after, configuration = (step.user, step.context), taken[0].job.configuration
+    return Trial(_outcome(taken, context), step.console, error, taken[0].milliseconds, *after, configuration)
+
+
+def without_secrets(secrets: Iterable[Any], text: str) -> str:
+    """The text with these values struck out: a rule may well print its API key."""
+    for secret in sorted(map(str, secrets), key=len, reverse=True):  # the longest first: one may hold another
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "•••")
+    return text
 
 
 def _jobs(moment: str) -> list[Job]:
@@ -174,20 +189,12 @@ def _recorded(one: _Taken) -> dict[str, Any]:
             "rule": one.job.slug,
             "how": step.how,
             "fault": step.fault,
-            "message": _without(secrets, step.message or str(step.error.get("message", ""))),
+            "message": without_secrets(secrets, step.message or str(step.error.get("message", ""))),
             "milliseconds": round(one.milliseconds, 2),
-            "console": [_without(secrets, line) for line in step.console],
+            "console": [without_secrets(secrets, line) for line in step.console],
         }
     )
     return recorded
-
-
-def _without(secrets: Iterable[Any], text: str) -> str:
-    """The text with the values of settings struck out: a rule may well print its API key."""
-    for secret in map(str, secrets):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "•••")
-    return text
 
 
 def _effects(outcome: Outcome) -> dict[str, Any]:

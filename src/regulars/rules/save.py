@@ -6,6 +6,7 @@ import importlib
 import re
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils.text import slugify
 
@@ -23,7 +24,7 @@ class BadScript(Refused):
     """A script that cannot be a rule. `line` is 1-based, 0 where there is none to name."""
 
     def __init__(self, name: str, sentence: str, line: int = 0) -> None:
-        super().__init__(name, sentence)
+        super().__init__(name, sentence, "script")
         self.line = line
 
 
@@ -46,7 +47,7 @@ def save_rule(
     """
     slug = slug or slugify(name)[:64]
     if not slug:
-        raise Refused("no_name", "Give the rule a name with letters in it.")
+        raise Refused("no_name", "Give the rule a name with letters in it.", "name")
     check(script, language)
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, language, template
@@ -56,6 +57,33 @@ def save_rule(
     rule.updated_at = clock.now()
     rule.save()
     return rule
+
+
+def find_rule(slug: str) -> Rule:
+    """Raises `Refused("unknown_rule")`."""
+    rule = Rule.objects.filter(slug=slug).first()
+    if rule is None:
+        raise Refused("unknown_rule", f"There is no rule called {slug!r}.")
+    return rule
+
+
+def switch_rule(slug: str, on: bool) -> Rule:
+    """From the next login on it runs, or it does not. Raises `Refused("unknown_rule")`."""
+    rule = find_rule(slug)
+    rule.enabled, rule.updated_at = on, clock.now()
+    rule.save(update_fields=["enabled", "updated_at"])
+    return rule
+
+
+@transaction.atomic
+def move_rule(slug: str, by: int) -> None:
+    """Let it run `by` places later (earlier: negative); at an end it stays. Raises `Refused("unknown_rule")`."""
+    rules = list(Rule.objects.select_for_update().filter(moment=find_rule(slug).moment))
+    place = next(place for place, rule in enumerate(rules) if rule.slug == slug)
+    rules.insert(max(0, place + by), rules.pop(place))
+    for order, rule in enumerate(rules, start=1):
+        rule.order = order
+    Rule.objects.bulk_update(rules, ["order"])
 
 
 def check(script: str, language: str = "javascript") -> None:
@@ -72,6 +100,11 @@ def set_setting(key: str, value: Any) -> RuleSetting:
     """One value of `configuration`, for every rule."""
     setting, _ = RuleSetting.objects.update_or_create(key=key, defaults={"value": value})
     return setting
+
+
+def drop_setting(key: str) -> None:
+    """Take a value out of `configuration`; one that is not there is gone already."""
+    RuleSetting.objects.filter(key=key).delete()
 
 
 def _check_javascript(script: str) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from .views import customer, customers, home, login, question, questions, theme
-
+from .views import customer, customers, home, login, question, questions, rule, rules, theme
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
@@ -19,4 +18,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("questions/new", question.question),
     path("questions/<slug:key>", question.question),
     path("questions/<slug:key>/switch", questions.switch),
+    path("rules", rules.rules),
+    path("rules/new", rule.rule),
+    path("rules/settings", rules.shared_setting),
+    path("rules/templates/<slug:key>", rules.take_template),
+    path("rules/<slug:slug>", rule.rule),
+    path("rules/<slug:slug>/switch", rules.switch),
+    path("rules/<slug:slug>/move", rules.move),
 ]

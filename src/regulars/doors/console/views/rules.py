@@ -1,0 +1,132 @@
+"""Rules: in which order they run, how they fared, and those that are ready to switch on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST, require_safe
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import shown
+from regulars.rules.models import Rule, RuleRun, RuleSetting
+from regulars.rules.save import drop_setting, move_rule, set_setting, switch_rule
+from regulars.rules.templates import all_templates, get_template, switch_on
+
+from ..door import may, require, staff_page
+from ..forms import Problem, done, problem_of, settings_drawn, settings_given
+
+ROLE = "admin"
+LATELY = 200  # runs looked at
+SETTING_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
+
+
+@dataclass
+class Record:
+    """How a rule fared in the last runs; `last` is its newest."""
+
+    runs: int = 0
+    failures: int = 0
+    last: RuleRun | None = None
+
+
+@require_safe
+@staff_page
+def rules(request: HttpRequest) -> HttpResponse:
+    return _page(request)
+
+
+@require_POST
+@staff_page
+def switch(request: HttpRequest, slug: str) -> HttpResponse:
+    require(request, ROLE)
+    on = request.POST.get("on") == "1"
+    rule = switch_rule(slug, on)
+    sentence = f"{rule.name} runs from the next login on." if on else f"{rule.name} is off."
+    return done(request, "/console/rules", "rule.switched", slug, sentence, on=on)
+
+
+@require_POST
+@staff_page
+def move(request: HttpRequest, slug: str) -> HttpResponse:
+    require(request, ROLE)
+    by = -1 if request.POST.get("to") == "up" else 1
+    move_rule(slug, by)
+    return done(request, "/console/rules", "rule.moved", slug, f"It runs one place {'earlier' if by < 0 else 'later'}.")
+
+
+@sensitive_post_parameters()
+@require_POST
+@staff_page
+def take_template(request: HttpRequest, key: str) -> HttpResponse:
+    """A rule from the gallery, switched on with its settings."""
+    require(request, ROLE)
+    template = get_template(key)
+    given = settings_given(request, template.settings)
+    try:
+        switch_on(key, given)
+    except Refused as refused:
+        problem = problem_of(refused, fields=template.settings)
+        return _page(request, {"key": key, "problem": problem, "given": given})
+    sentence = f"{template.title} is on, from the next login on. Switch it off again in the list."
+    return done(request, "/console/rules", "rule.switched", key, sentence, on=True)
+
+
+@sensitive_post_parameters()
+@require_POST
+@staff_page
+def shared_setting(request: HttpRequest) -> HttpResponse:
+    """A value that every rule can read: written once, replaced or taken away, never shown."""
+    require(request, ROLE)
+    key, value = request.POST.get("key", "").strip(), request.POST.get("value", "").strip()
+    if request.POST.get("do") == "remove":
+        drop_setting(key)
+        return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is gone.")
+    if not SETTING_KEY.fullmatch(key):
+        return _page(request, {"shared": Problem("A name has letters, digits and _, and no digit first.", "key")})
+    if not value:
+        return _page(request, {"shared": Problem("Write the value.", "value")})
+    set_setting(key, value)
+    return done(request, "/console/rules", "rule.setting_saved", key, f"{key} is kept. Rules read configuration.{key}.")
+
+
+def records() -> dict[str, Record]:
+    """Rule's slug → how it fared lately."""
+    found: dict[str, Record] = {}
+    for run in RuleRun.objects.order_by("-id")[:LATELY]:
+        for step in run.steps:
+            record = found.setdefault(step["rule"], Record())
+            record.runs += 1
+            record.failures += step["how"] == "failed"
+            record.last = record.last or run
+    return found
+
+
+def _page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResponse:
+    rows, fared, wrong = list(Rule.objects.all()), records(), wrong or {}
+    taken = {rule.slug: rule for rule in rows}
+    context = {
+        "rows": [(rule, fared.get(rule.slug, Record())) for rule in rows],
+        "gallery": [
+            {
+                "template": each,
+                "rule": taken.get(each.key),
+                "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
+                "values": settings_drawn(
+                    each.settings,
+                    shown(each.settings, {field.key: field.default for field in each.settings}),
+                    wrong.get("given", {}) if wrong.get("key") == each.key else {},
+                ),
+            }
+            for each in all_templates()
+        ],
+        "shared": list(RuleSetting.objects.order_by("key").values_list("key", flat=True)),
+        "shared_problem": wrong.get("shared"),
+        "lately": LATELY,
+        "may_write": may(request, ROLE),
+    }
+    return render(request, "console/rules.html", context, status=400 if wrong else 200)
