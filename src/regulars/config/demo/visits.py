@@ -46,8 +46,14 @@ def happenings(customer: Customer, now: dt.datetime) -> Iterator[Happening]:
     since = max(customer.joined, now - dt.timedelta(days=DAYS_OF_HISTORY))
     if customer.joined >= since and customer.way != NEWSLETTER:
         yield Happening("Signed Up", customer.joined, {"connection": customer.way}, house=True)
-    for _ in range(customer.eagerness):
+    for _ in range(_visits(customer.eagerness, since, now)):
         yield from _visit(customer, _moment(since, now, dice), dice, now)
+
+
+def _visits(eagerness: int, since: dt.datetime, now: dt.datetime) -> int:
+    """Whoever joined lately had less time to come back."""
+    share = (now - since) / dt.timedelta(days=DAYS_OF_HISTORY)
+    return min(eagerness, round(eagerness * share) + 1)
 
 
 def _visit(customer: Customer, at: dt.datetime, dice: random.Random, now: dt.datetime) -> Iterator[Happening]:
@@ -87,7 +93,8 @@ def _moment(since: dt.datetime, now: dt.datetime, dice: random.Random) -> dt.dat
     day = since + (now - since) * dice.random()
     hour = dice.choices(range(24), HOURS)[0]
     at = day.replace(hour=hour, minute=dice.randrange(60), second=dice.randrange(60))
-    return min(max(at, since), now - dt.timedelta(minutes=20))
+    latest = now - dt.timedelta(minutes=20)
+    return min(max(at if at < latest else at - dt.timedelta(days=1), since), latest)
 
 
 class _Clock:

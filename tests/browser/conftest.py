@@ -1,0 +1,80 @@
+"""The demo as `scripts/start` runs it, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.live import Live, regulars
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Demo:
+    """The running demo and the file that moves its clock."""
+
+    live: Live
+    offset: Path
+
+    @property
+    def regulars(self) -> str:
+        return self.live.url
+
+    @property
+    def shop(self) -> str:
+        return self._neighbour(1)
+
+    @property
+    def standins(self) -> str:
+        return self._neighbour(2)
+
+    def later(self, days: float) -> None:
+        """Move the clock of the business; protocols keep the machine's."""
+        now = float(self.offset.read_text() or 0) if self.offset.exists() else 0.0
+        self.offset.write_text(str(now + days * 86400))
+
+    def _neighbour(self, number: int) -> str:
+        address, _, port = self.live.url.rpartition(":")
+        return f"{address}:{int(port) + number}"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("demo")
+    offset = folder / "offset"
+    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
+        yield Demo(live, offset)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium: Playwright brings none."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(chromium: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: cookies of her own."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(person: BrowserContext) -> Page:
+    return person.new_page()
