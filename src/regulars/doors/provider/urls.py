@@ -1,5 +1,24 @@
+"""Auth0's paths, so that its SDKs find their way."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from .authorize import authorize, consent, continue_
+from .discovery import jwks, openid_configuration
+from .logout import oidc_logout, v2_logout
+from .token import revoke, token
+from .userinfo import userinfo
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("oauth/token", token),
+    path("authorize", authorize),
+    path("authorize/consent", consent),
+    path("continue", continue_),
+    path("userinfo", userinfo),
+    path("oauth/revoke", revoke),
+    path("v2/logout", v2_logout),
+    path("oidc/logout", oidc_logout),
+    path(".well-known/openid-configuration", openid_configuration),
+    path(".well-known/jwks.json", jwks),
+]

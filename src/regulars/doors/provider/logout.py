@@ -1,0 +1,92 @@
+"""/v2/logout (Auth0's) and /oidc/logout (OpenID's): end the session here, then go where the app may send her."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth import logout as end_session
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.signing.tokens import verify
+from regulars.profiles.models import Client
+
+from .clients import find_client
+from .errors import Lost
+from .models import SessionClient
+from .responses import say_lost, with_policy
+from .visitor import sid_of
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What a valid ID token of ours, however old, says: which app, which session."""
+
+    client_id: str = ""
+    sid: str = ""
+
+
+@require_GET
+def v2_logout(request: HttpRequest) -> HttpResponse:
+    """`?client_id=…&returnTo=…`. Without returnTo the answer is the text OK, as Auth0's."""
+    return_to, client_id = request.GET.get("returnTo", ""), request.GET.get("client_id", "")
+    client = find_client(client_id) if client_id else None
+    _sign_out(request)
+    if not return_to:
+        return HttpResponse("OK", content_type="text/plain; charset=utf-8")
+    allowed = client.logout_uris if client else [] if client_id else _everybodys()
+    return _to(request, return_to, allowed)
+
+
+@require_http_methods(["GET", "POST"])
+def oidc_logout(request: HttpRequest) -> HttpResponse:
+    """RP-initiated logout. With the session's own ID token it is done; without it she is asked first."""
+    hint = _read_hint(request.GET.get("id_token_hint", ""))
+    if _is_signed_in(request) and request.method == "GET" and not (hint and hint.sid == sid_of(request)):
+        return with_policy(render(request, "provider/logout.html"), {})
+    _sign_out(request)
+    client_id = (hint.client_id if hint else "") or request.GET.get("client_id", "")
+    return_to = request.GET.get("post_logout_redirect_uri", "")
+    if not return_to:
+        return HttpResponse("OK", content_type="text/plain; charset=utf-8")
+    client = find_client(client_id)
+    state = request.GET.get("state", "")
+    return _to(request, return_to, client.logout_uris if client else [], {"state": state} if state else {})
+
+
+def _to(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
+    if url not in allowed:
+        sentence = "You are signed out here. The app wants you sent to an address we do not know."
+        return say_lost(request, Lost("unknown_logout_uri", sentence))
+    response = HttpResponse(status=302)
+    response.headers["Location"] = url + (("&" if "?" in url else "?") + urlencode(more) if more else "")
+    return response
+
+
+def _sign_out(request: HttpRequest) -> None:
+    sid = sid_of(request)
+    if sid:
+        SessionClient.objects.filter(sid=sid).delete()
+        end_session(request)
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    return bool(request.user.is_authenticated)
+
+
+def _read_hint(token: str) -> Hint | None:
+    try:
+        claims: dict[str, Any] = verify(token, typ="jwt", allow_expired=True)
+    except Refused:
+        return None
+    return Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
+
+
+def _everybodys() -> list[str]:
+    """Without a client, any address that one of our apps may use."""
+    lists = Client.objects.values_list("logout_uris", flat=True)
+    return [uri for uris in lists for uri in uris]

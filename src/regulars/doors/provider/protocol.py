@@ -1,0 +1,237 @@
+"""The only module that speaks with Authlib: its grants of the token endpoint over our stores.
+
+Authlib checks who the client is, what it may use, PKCE and the shape of the request. Stores and tokens are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
+from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc7636 import CodeChallenge
+
+from regulars.profiles.models import Client
+
+from . import codes, refresh, tokens
+from .clients import find_client, find_machine, has_secret, is_public
+from .errors import Refusal
+from .grants import Grant
+
+AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+ADDRESS = "https://house/oauth/token"  # Authlib refuses plain http; whether TLS ends before us is the operator's to say
+# Authlib's sentences where Auth0's are known to SDKs; the rest is passed on.
+SENTENCES = {
+    "invalid_grant": "Invalid authorization code",
+    "unauthorized_client": "Grant type not allowed for the client.",
+}
+
+Renew = Callable[[refresh.Found, Client, list[str]], Grant]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, JSON body and more headers of the token endpoint."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class TokenRequest(OAuth2Request):  # type: ignore[misc]
+    """The parameters of a request, whatever they were written in."""
+
+    def __init__(self, params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> None:
+        super().__init__("POST", ADDRESS, headers=headers)
+        self.payload = BasicOAuth2Payload(params)
+        self.renew = renew
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        params: Mapping[str, str] = self.payload.data
+        return params
+
+
+class App:
+    """A client as Authlib asks about it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def check_client_secret(self, secret: str) -> bool:
+        return has_secret(self.client, secret)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """A client with a secret may send it either way, as Auth0 lets it; one without has none to send."""
+        return (method == "none") == is_public(self.client)
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in self.client.grant_types
+
+
+class Code:
+    """A redeemed code as Authlib asks about it."""
+
+    code_challenge_method = "S256"
+
+    def __init__(self, redeemed: codes.Redeemed) -> None:
+        self.redeemed = redeemed
+        self.code_challenge = redeemed.grant.challenge
+
+    def get_redirect_uri(self) -> str:
+        return self.redeemed.grant.redirect_uri
+
+    def get_scope(self) -> str:
+        return self.redeemed.grant.scope
+
+
+class RefreshCredential:
+    """A refresh token as Authlib asks about it. Whose it is was checked when it was found."""
+
+    def __init__(self, found: refresh.Found) -> None:
+        self.found = found
+
+    def check_client(self, client: App) -> bool:
+        return self.found.family.client_id == client.client.pk
+
+    def get_scope(self) -> str:
+        return self.found.grant.scope
+
+
+class Stateless:
+    """What Authlib would save, our stores saved already."""
+
+    def save_token(self, token: Any) -> None:
+        pass
+
+    def delete_authorization_code(self, code: Any) -> None:
+        pass
+
+    def revoke_old_credential(self, credential: Any) -> None:
+        pass
+
+
+class CodeGrant(Stateless, AuthorizationCodeGrant):  # type: ignore[misc]
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION
+
+    def query_authorization_code(self, code: str, client: App) -> Code | None:
+        redeemed = codes.redeem(code, client.client)
+        return Code(redeemed) if redeemed else None
+
+    def authenticate_user(self, code: Code) -> Grant:
+        return code.redeemed.grant
+
+    def generate_token(self, **_: Any) -> dict[str, Any]:
+        redeemed = self.request.authorization_code.redeemed
+        return tokens.answer(redeemed.grant, redeemed.refresh_token)
+
+
+class RefreshGrant(Stateless, RefreshTokenGrant):  # type: ignore[misc]
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION
+
+    def authenticate_refresh_token(self, token: str) -> RefreshCredential:
+        return RefreshCredential(refresh.find(token, self.request.client.client))
+
+    def authenticate_user(self, credential: RefreshCredential) -> Any:
+        return credential.found.profile
+
+    def issue_token(self, profile: Any, credential: RefreshCredential) -> dict[str, Any]:
+        """Rules first: a refusal of theirs leaves the token as it was."""
+        found, client = credential.found, self.request.client.client
+        asked = (self.request.payload.scope or "").split() or found.grant.scopes
+        grant = self.request.renew(found, client, asked)
+        return tokens.answer(grant, refresh.rotate(found, client))
+
+
+class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+
+    def generate_token(self, **_: Any) -> dict[str, Any]:
+        client, params = self.request.client.client, self.request.payload.data
+        audience = params.get("audience", "")
+        if not audience:
+            raise Refusal("access_denied", "No audience parameter was provided.")
+        machine = find_machine((client.pk, audience))
+        if machine is None:
+            raise Refusal("access_denied", f"Service not found: {audience[:200]}")
+        asked = params.get("scope", "").split()
+        beyond = [scope for scope in asked if scope not in machine.scopes]
+        if beyond:
+            raise Refusal("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
+        scopes = asked or list(machine.scopes)
+        body = {
+            "access_token": tokens.machine_token(client.pk, audience, scopes, machine.lifetime),
+            "expires_in": machine.lifetime,
+            "token_type": "Bearer",
+        }
+        return {**body, **({"scope": " ".join(scopes)} if scopes else {})}
+
+
+class S256(CodeChallenge):  # type: ignore[misc]
+    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
+    SUPPORTED_CODE_CHALLENGE_METHOD = ["S256"]
+
+
+class Server(AuthorizationServer):  # type: ignore[misc]
+    def query_client(self, client_id: str) -> App | None:
+        client = find_client(client_id)
+        return App(client) if client else None
+
+    def send_signal(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def create_oauth2_request(self, request: TokenRequest) -> TokenRequest:
+        return request
+
+    def handle_response(self, status: int, body: dict[str, Any], headers: Any) -> Answer:
+        return Answer(status, body, {})
+
+    def handle_error_response(self, request: TokenRequest, error: OAuth2Error) -> Answer:
+        if isinstance(error, InvalidClientError):
+            return _not_known(request)
+        sentence = SENTENCES.get(error.error) or error.get_error_description()
+        return no(Refusal(error.error, sentence))
+
+
+_server = Server()
+_server.register_grant(CodeGrant, [S256(required=True)])
+_server.register_grant(RefreshGrant)
+_server.register_grant(MachineGrant)
+
+
+def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:
+    """What the token endpoint answers. `renew` decides anew for a refresh token."""
+    try:
+        answer: Answer = _server.create_token_response(TokenRequest(params, headers, renew))
+    except Refusal as refusal:
+        return no(refusal)
+    return answer
+
+
+def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Client:
+    """The client that calls; `Refusal` when it does not prove to be one."""
+    request = TokenRequest(params, headers, _nothing_to_renew)
+    try:
+        app: App = _server.authenticate_client(request, AUTHENTICATION)
+    except InvalidClientError:
+        raise Refusal("access_denied", "Unauthorized", 401) from None
+    return app.client
+
+
+def no(refusal: Refusal) -> Answer:
+    return Answer(refusal.status, refusal.body(), {})
+
+
+def _not_known(request: TokenRequest) -> Answer:
+    answer = no(Refusal("access_denied", "Unauthorized", 401))
+    if "Authorization" in request.headers:
+        answer.headers["WWW-Authenticate"] = 'Basic realm="token"'
+    return answer
+
+
+def _nothing_to_renew(found: refresh.Found, client: Client, scopes: list[str]) -> Grant:
+    raise Refusal("invalid_request", "There is nothing to renew here.")

@@ -1,0 +1,108 @@
+"""Refresh tokens: each used once, each followed by the next; a token used again ends its whole family."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from regulars.base.kit.crypto import fingerprint, random_secret
+from regulars.profiles.models import Client, Profile
+
+from .errors import Refusal
+from .grants import Grant
+from .models import RefreshFamily, RefreshToken
+
+IDLE = dt.timedelta(days=15)
+ABSOLUTE = dt.timedelta(days=30)
+LEEWAY = "refresh_token_leeway"  # a client's metadata: seconds in which a used token may be used again
+LONGEST_LEEWAY = 60
+
+
+@dataclass(frozen=True)
+class Found:
+    """A refresh token that may be used now."""
+
+    token: RefreshToken
+    family: RefreshFamily
+    grant: Grant
+    profile: Profile
+
+
+def unknown() -> Refusal:
+    """One sentence for every reason; SDKs look for its words and then sign in again."""
+    return Refusal("invalid_grant", "Unknown or invalid refresh token.")
+
+
+def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
+    """Begin a family and give its first token."""
+    row = RefreshFamily(
+        id=family,
+        client_id=grant.client_id,
+        profile_id=profile_id,
+        grant=grant.kept(),
+        expires_at=timezone.now() + ABSOLUTE,
+    )
+    RefreshFamily.objects.bulk_create([row])
+    return _new_token(row)
+
+
+def find(token: str, client: Client) -> Found:
+    """The token if it may be used; `Refusal("invalid_grant")` if not. A token used before ends the family."""
+    rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client)
+    row = rows.select_related("family__profile__account").first()
+    now = timezone.now()
+    if row is None or row.family.revoked_at or min(row.expires_at, row.family.expires_at) <= now:
+        raise unknown()
+    if row.used_at and now - row.used_at > leeway_of(client):
+        end(row.family_id, "token_reused")
+        raise unknown()
+    profile = row.family.profile
+    if profile.blocked or profile.account is None or not profile.account.is_active:
+        raise unknown()
+    return Found(row, row.family, Grant(**row.family.grant), profile)
+
+
+def rotate(found: Found, client: Client) -> str:
+    """Use the token up and give the next one. Of many at once, one gets it; to the rest the token is a used one."""
+    now = timezone.now()
+    with transaction.atomic():
+        unused = RefreshToken.objects.filter(pk=found.token.pk, used_at=None)
+        if unused.update(used_at=now) or _within_leeway(found, client, now):
+            return _new_token(found.family)
+        end(found.family.pk, "token_reused")
+    raise unknown()
+
+
+def end(family: uuid.UUID, why: str) -> None:
+    RefreshFamily.objects.filter(pk=family, revoked_at=None).update(revoked_at=timezone.now(), revoked_why=why)
+
+
+def end_by_token(token: str, client: Client) -> None:
+    """What /oauth/revoke does. A token of another app, or of nobody, is passed over in silence (RFC 7009)."""
+    row = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client).first()
+    if row:
+        end(row.family_id, "by_client")
+
+
+def leeway_of(client: Client) -> dt.timedelta:
+    try:
+        seconds = float(client.metadata.get(LEEWAY, 0))
+    except (TypeError, ValueError):
+        seconds = 0.0
+    return dt.timedelta(seconds=min(max(seconds, 0.0), LONGEST_LEEWAY))
+
+
+def _within_leeway(found: Found, client: Client, now: dt.datetime) -> bool:
+    leeway = leeway_of(client)
+    return bool(leeway) and RefreshToken.objects.filter(pk=found.token.pk, used_at__gt=now - leeway).exists()
+
+
+def _new_token(family: RefreshFamily) -> str:
+    token = random_secret(43)
+    expires_at = min(timezone.now() + IDLE, family.expires_at)
+    RefreshToken.objects.bulk_create([RefreshToken(hash=fingerprint(token), family=family, expires_at=expires_at)])
+    return token

@@ -1,0 +1,49 @@
+"""/userinfo: what the scopes of an access token tell of its customer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.signing.tokens import verify
+from regulars.profiles.document import user
+from regulars.profiles.models import Profile
+
+from .cors import open_to_scripts
+from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
+
+
+@open_to_scripts("GET", "POST")
+def userinfo(request: HttpRequest) -> HttpResponse:
+    try:
+        claims = verify(_bearer(request), userinfo_audience(), typ=ACCESS_TOKEN)
+    except Refused as refused:
+        return _unauthorized(refused.sentence)
+    profile = Profile.objects.filter(user_id=claims["sub"], blocked=False).first()
+    if profile is None:
+        return _unauthorized("This customer is not here.")
+    scopes = str(claims.get("scope", "")).split()
+    answer: dict[str, Any] = {"sub": profile.user_id, **claims_of(user(profile), scopes)}
+    return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _bearer(request: HttpRequest) -> str:
+    """From the header, or from a form as RFC 6750 2.2 allows; never from the address, which ends up in logs."""
+    kind, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() == "bearer" and token:
+        return str(token.strip())
+    if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
+        return str(request.POST.get("access_token", ""))
+    return ""
+
+
+def _unauthorized(why: str) -> HttpResponse:
+    challenge = f'Bearer error="invalid_token", error_description="{why}"'
+    return HttpResponse(
+        "Unauthorized",
+        status=401,
+        content_type="text/plain; charset=utf-8",
+        headers={"WWW-Authenticate": challenge, "Access-Control-Expose-Headers": "WWW-Authenticate"},
+    )

@@ -1,0 +1,329 @@
+"""She logs in: the steps between a live session and the code, top to bottom.
+
+A step may stop the story: `Detour` sends her browser away and the story goes on at the same place when she is back;
+`Denied` ends it. Nothing in questions, enrichment or statistics can hold a login: a fault there is recorded by name
+and she goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.db import transaction
+
+from regulars.base.conditions.terms import terms_of
+from regulars.base.kit import clock
+from regulars.events.record import new_event, record_all
+from regulars.profiles.document import user
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Client, Fact, Profile
+from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.models import Ask, Question
+from regulars.rules.decide import Denied, MetadataUpdate
+from regulars.rules.models import Rule
+from regulars.rules.run import Outcome, run
+
+from .enrich import queue_enrichment
+from .refresh import after_event, after_learning
+
+__all__ = ["Decision", "Denied", "Detour", "Login", "Visit", "log_in", "renew"]
+
+log = logging.getLogger("regulars.login")
+T = TypeVar("T")
+
+TENANT = "regulars"
+BUDGET = 6.0  # seconds for one stretch of steps; what may be left out is left out after that
+SLOW = 1.0  # seconds after which a step is named in the log
+LONGEST_PATH = 128
+REFRESHING = "oauth2-refresh-token"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the browser and its session say of this login; rules see it, and nothing here is trusted.
+
+    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
+    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown.
+    """
+
+    protocol: str
+    hostname: str = ""
+    ip: str = ""
+    user_agent: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    session_id: str = ""
+    methods: list[dict[str, Any]] = field(default_factory=list)
+    connection: str = ""
+    strategy: str = ""
+    other_clients: Callable[[], list[str]] = list
+    locale: str = "en"
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Detour:
+    """The browser goes to `url` first. `why` is "rule" or "question"."""
+
+    why: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the tokens will say. `scopes` and the claims are final."""
+
+    scopes: list[str]
+    id_token: dict[str, Any]
+    access_token: dict[str, Any]
+
+
+@dataclass
+class Login:
+    """One login on its way through the steps.
+
+    `progress` is JSON and comes back with her after a detour: `done` names the steps that are behind her, the rest is
+    what they decided.
+    """
+
+    profile: Profile
+    client: Client
+    visit: Visit
+    scopes: list[str]
+    progress: dict[str, Any] = field(default_factory=dict)
+    user: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    ask: Ask | None = None
+    decision: Decision | None = None
+
+    @property
+    def done(self) -> list[str]:
+        names: list[str] = self.progress.setdefault("done", [])
+        return names
+
+
+Step = Callable[[Login], Detour | Denied | None]
+
+
+def log_in(login: Login, issue: Callable[[Decision], T]) -> T | Detour | Denied:
+    """Take her through the steps that are left; `issue` makes of the decision what the browser brings home.
+
+    `issue` runs in the transaction that records the login: neither is there without the other.
+    """
+    stopped = _walk(ASKING, login)
+    if stopped:
+        return stopped
+    with transaction.atomic():
+        _walk(FINISHING, login)
+        assert login.decision is not None
+        return issue(login.decision)
+
+
+def renew(login: Login) -> Decision | Denied:
+    """The same without a browser, for a refresh token: rules decide anew, nobody is asked, no login is counted."""
+    stopped = _walk(RENEWING, login)
+    if isinstance(stopped, Detour):
+        return Denied("interaction_required", "A rule of this site wants her to see a page. Sign her in again.")
+    if stopped:
+        return stopped
+    assert login.decision is not None
+    return login.decision
+
+
+def run_rules_again(progress: dict[str, Any]) -> dict[str, Any]:
+    """The progress of somebody who comes back from a rule's page: rules run once more, as Auth0's do."""
+    return {**progress, "done": [name for name in progress.get("done", []) if name != run_rules.__name__]}
+
+
+def collect_social_facts(login: Login) -> None:
+    """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
+    if Rule.objects.filter(moment="login", enabled=True).exists():
+        login.user = user(login.profile)
+        login.context = _context(login)
+
+
+def run_rules(login: Login) -> Denied | None:
+    if not login.context:
+        return None
+    outcome = run("login", login.user, login.context, profile_id=login.profile.pk)
+    _keep_what_rules_learned(login.profile, outcome)
+    login.progress["rules"] = {
+        "id_token": outcome.id_token_claims,
+        "access_token": outcome.access_token_claims,
+        "scopes": outcome.scopes,
+        "redirect": outcome.redirect_url,
+    }
+    return outcome.denied
+
+
+def maybe_redirect(login: Login) -> Detour | None:
+    url = login.progress.get("rules", {}).get("redirect")
+    return Detour("rule", url) if url else None
+
+
+def choose_question(login: Login) -> None:
+    if login.visit.silent or not Question.objects.filter(enabled=True).exists():
+        return
+    chosen = ask_next(login.profile, locale=login.visit.locale, client_id=login.client.pk)
+    login.ask = None if isinstance(chosen, NotAsked) else chosen
+
+
+def maybe_ask(login: Login) -> Detour | None:
+    return Detour("question", "/question?" + urlencode({"ask": login.ask.pk})) if login.ask else None
+
+
+@transaction.atomic
+def record_login(login: Login) -> None:
+    """Count it and tell the house. A silent login is the same visit going on."""
+    if login.visit.silent:
+        return
+    profile = Profile.objects.select_for_update().get(pk=login.profile.pk)
+    profile.last_login = profile.last_seen_at = clock.now()
+    profile.last_ip = login.visit.ip[:45]
+    profile.logins_count += 1
+    profile.terms = terms_of(user(profile))
+    profile.save(update_fields=["last_login", "last_seen_at", "last_ip", "logins_count", "terms"])
+    properties = {"connection": login.visit.connection, "client": login.client.pk, "client_name": login.client.name}
+    record_all([new_event(profile.pk, "Signed In", properties)])
+    after_event(profile)
+
+
+def decide_claims(login: Login) -> None:
+    rules = login.progress.get("rules", {})
+    scopes = login.scopes if rules.get("scopes") is None else _permitted(rules["scopes"], login)
+    login.decision = Decision(
+        scopes=scopes,
+        id_token=rules.get("id_token", {}),
+        access_token=rules.get("access_token", {}),
+    )
+
+
+ASKING: list[Step] = [
+    collect_social_facts,
+    run_rules,
+    maybe_redirect,
+    choose_question,
+    maybe_ask,
+]
+FINISHING: list[Step] = [
+    record_login,
+    decide_claims,
+]
+RENEWING: list[Step] = [
+    collect_social_facts,
+    run_rules,
+    maybe_redirect,
+    decide_claims,
+]
+# Worth having, not worth waiting for.
+OPTIONAL = {choose_question.__name__, record_login.__name__}
+
+
+def _walk(steps: list[Step], login: Login) -> Detour | Denied | None:
+    started = time.monotonic()
+    for step in steps:
+        if step.__name__ in login.done:
+            continue
+        stopped = _take(step, login, time.monotonic() - started)
+        if step is not collect_social_facts:  # what it collects is as fresh as this request
+            login.done.append(step.__name__)
+        if stopped:
+            return stopped
+    return None
+
+
+def _take(step: Step, login: Login, used: float) -> Detour | Denied | None:
+    """One step with its time. What is optional gives way when the time is up, and its faults are only written down."""
+    if step.__name__ not in OPTIONAL:
+        return _timed(step, login)
+    if used > BUDGET:
+        log.warning("login step %s was left out: the steps before it took %.1f s", step.__name__, used)
+        return None
+    try:
+        return _timed(step, login)
+    except Exception:
+        log.exception("login step %s failed for profile %s; she goes on", step.__name__, login.profile.pk)
+        return None
+
+
+def _timed(step: Step, login: Login) -> Detour | Denied | None:
+    started = time.monotonic()
+    stopped = step(login)
+    took = time.monotonic() - started
+    if took > SLOW:
+        log.warning("login step %s took %.1f s", step.__name__, took)
+    return stopped
+
+
+def _permitted(wanted: list[str], login: Login) -> list[str]:
+    """A rule may widen what our own app gets. Somebody else's app gets what she agreed to, at most."""
+    if login.client.first_party:
+        return wanted
+    return [scope for scope in wanted if scope in login.scopes]
+
+
+def _keep_what_rules_learned(profile: Profile, outcome: Outcome) -> None:
+    try:
+        with transaction.atomic():
+            news = [fact for update in outcome.metadata_updates for fact in _facts(update)]
+            if news and learn(profile, news):
+                after_learning(profile)
+            for source_key in outcome.enrichments:
+                queue_enrichment(profile, source_key)
+    except Exception:
+        log.exception("what rules learned of profile %s could not be kept; she goes on", profile.pk)
+
+
+def _facts(update: MetadataUpdate) -> list[NewFact]:
+    """As a write of an app does it, so that a rule's word replaces an older one."""
+    source = f"rule:{update.rule_slug}"
+    return [NewFact(path, value, Fact.SourceKind.DECLARED, source) for path, value in _leaves(update.bag, update.data)]
+
+
+def _leaves(path: str, data: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Nested objects as dotted paths; what cannot be a path is left out."""
+    found: list[tuple[str, Any]] = []
+    for name, value in data.items():
+        leaf = f"{path}.{name}"
+        if not name or "." in name or len(leaf) > LONGEST_PATH:
+            continue
+        found += _leaves(leaf, value) if isinstance(value, dict) and value else [(leaf, value)]
+    return found
+
+
+def _context(login: Login) -> dict[str, Any]:
+    """Auth0's `context`. Without geography: we do not look addresses up while she waits."""
+    visit, client = login.visit, login.client
+    others = visit.other_clients()
+    return {
+        "tenant": TENANT,
+        "clientID": client.pk,
+        "clientName": client.name,
+        "clientMetadata": client.metadata,
+        "connection": visit.connection,
+        "connectionStrategy": visit.strategy,
+        "protocol": visit.protocol,
+        "stats": {"loginsCount": login.profile.logins_count + (0 if visit.silent else 1)},
+        "sso": {
+            "with_auth0": bool(others),
+            "with_dbconn": visit.strategy == "auth0",
+            "current_clients": [*others, client.pk],
+        },
+        "sessionID": visit.session_id,
+        "request": {
+            "ip": visit.ip,
+            "userAgent": visit.user_agent,
+            "hostname": visit.hostname,
+            "query": dict(visit.query),
+            "body": dict(visit.body),
+        },
+        "authentication": {"methods": visit.methods},
+        "authorization": {"roles": []},
+        "accessToken": {},
+        "idToken": {},
+    }

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from regulars.doors.provider import clients
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import ResourceServer
+from tests.provider.app import App, make_client, sign_in
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    clients.forget()
+    yield
+    clients.forget()
+
+
+@pytest.fixture
+def customer(chika):
+    learn(
+        chika,
+        [
+            NewFact("name", "Chika Okafor", "social", "google-oauth2"),
+            NewFact("email", "chika@example.com", "verified", "google-oauth2"),
+            NewFact("email_verified", True, "verified", "google-oauth2"),
+        ],
+    )
+    return chika
+
+
+@pytest.fixture
+def app(client, house) -> App:
+    """The shop, before anybody signed in."""
+    make_client()
+    return App(client)
+
+
+@pytest.fixture
+def signed_in(app, customer) -> App:
+    """The shop in the browser of Chika, who has a session."""
+    sign_in(app.browser, customer, method="socialaccount", provider="google", uid="1001")
+    return app
+
+
+@pytest.fixture
+def orders(house) -> ResourceServer:
+    return ResourceServer.objects.create(
+        identifier="https://orders.example/", name="Orders", scopes=["read:orders", "write:orders"], token_lifetime=7200
+    )
