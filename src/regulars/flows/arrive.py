@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -22,6 +22,7 @@ from regulars.profiles.models import Account, Identity, Profile, ProviderAnswer
 
 from .refresh import after_event, after_learning
 
+LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
 # Who says it when she types her address into our own pages; applications say `app:<client>` in the same way.
 SOURCE = "app:signin"
@@ -60,7 +61,7 @@ class Arrival:
     asked: Sequence[str]
     granted: Sequence[str]
     told: Sequence[Told] = ()
-    choices: Sequence[Choice] = field(default=())
+    choices: Sequence[Choice] = ()
 
 
 @transaction.atomic
@@ -111,6 +112,8 @@ def prove_email(profile: Profile, email: str) -> None:
 
 def _profile_of(arrival: Arrival) -> Profile:
     """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
+    if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
+        raise Refused("id_too_long", "Your provider's name for you is too long to be kept.")
     found, _ = get_or_create_by_identity(
         arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
     )
@@ -122,8 +125,7 @@ def _profile_of(arrival: Arrival) -> Profile:
 
 def _keep(profile: Profile, arrival: Arrival) -> ProviderAnswer:
     identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
-    identity.last_seen_at = clock.now()
-    identity.save(update_fields=["last_seen_at"])
+    Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
     return ProviderAnswer.objects.create(
         identity=identity,
         raw=storable(arrival.raw),

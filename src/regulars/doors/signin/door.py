@@ -51,7 +51,9 @@ def page(
 
 def local_path(wanted: str) -> str:
     """Where to go on: a path of this house, or its front door."""
-    local = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    local = (
+        wanted.startswith("/") and wanted.isprintable() and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    )
     return wanted if local else "/"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from allauth.account.adapter import get_adapter
 from django.db import connection
+from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -43,11 +44,16 @@ LIMITS = {
 
 def count_attempt(request: HttpRequest, action: str, email: str) -> None:
     """Count one attempt; `Refused("too_many_attempts")` when a limit is passed. Commits by itself."""
-    email, machine = email.strip().lower(), machine_of(request)
-    subjects = {"pair": f"{email} {machine}", "email": email, "machine": machine}
-    passed = [_count(f"{action}:{name}:{subjects[name]}", limit) > limit.most for name, limit in LIMITS[action].items()]
-    if any(passed):
-        raise Refused("too_many_attempts", "Too many attempts. Wait a quarter of an hour, then try again.")
+    passed = [window for window in _windows(request, action, email) if _count(window) > window.limit.most]
+    if passed:
+        minutes = max(window.minutes_left for window in passed)
+        raise Refused("too_many_attempts", f"Too many attempts. Try again in {minutes} min.")
+
+
+def give_back(request: HttpRequest, action: str, email: str) -> None:
+    """The attempt was good: only failures count, or a busy office would lock itself out."""
+    keys = [window.key for window in _windows(request, action, email)]
+    Attempts.objects.filter(key__in=keys, count__gt=0).update(count=F("count") - 1)
 
 
 def machine_of(request: HttpRequest) -> str:
@@ -59,11 +65,39 @@ def forget_old_attempts() -> None:
     Attempts.objects.filter(expires_at__lt=timezone.now()).delete()
 
 
-def _count(subject: str, limit: Limit) -> int:
-    window = int(time.time()) // limit.seconds
-    ends = dt.datetime.fromtimestamp((window + 1) * limit.seconds, dt.UTC)
+@dataclass(frozen=True)
+class _Window:
+    """One subject's present window of one limit."""
+
+    subject: str
+    limit: Limit
+    number: int
+
+    @property
+    def key(self) -> str:
+        return fingerprint(f"{self.subject}:{self.number}")
+
+    @property
+    def ends(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp((self.number + 1) * self.limit.seconds, dt.UTC)
+
+    @property
+    def minutes_left(self) -> int:
+        return max(1, round((self.ends - timezone.now()).total_seconds() / MINUTE))
+
+
+def _windows(request: HttpRequest, action: str, email: str) -> list[_Window]:
+    email, machine = email.strip().lower(), machine_of(request)
+    subjects = {"pair": f"{email} {machine}", "email": email, "machine": machine}
+    return [
+        _Window(f"{action}:{name}:{subjects[name]}", limit, int(time.time()) // limit.seconds)
+        for name, limit in LIMITS[action].items()
+    ]
+
+
+def _count(window: _Window) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_UP, [fingerprint(f"{subject}:{window}"), ends])
+        cursor.execute(COUNT_UP, [window.key, window.ends])
         count = int(cursor.fetchone()[0])
     if count == 1:  # as often as a row is added, the old ones go: the table stays as small as the last hour
         forget_old_attempts()

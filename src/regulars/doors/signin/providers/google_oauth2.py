@@ -7,7 +7,7 @@ from typing import Any
 
 from regulars.flows.arrive import Told
 
-from .strategy import More, Piece, Raw, Strategy, claims, mapping, text
+from .strategy import More, Piece, Raw, Strategy, claims, gender_of, mapping, text
 
 PREFIX = "https://www.googleapis.com/auth/"
 PIECES = (
@@ -46,7 +46,7 @@ def read(raw: Raw) -> list[Told]:
     address, phone = first(people.get("addresses")), first(people.get("phoneNumbers"))
     optional = [
         Told("birthdate", date_of(mapping(first(people.get("birthdays")).get("date"))), "social", "birthday"),
-        Told("gender", text(first(people.get("genders")).get("value")).lower(), "social", "gender"),
+        Told("gender", gender_of(first(people.get("genders")).get("value")), "social", "gender"),
         Told("phone_number", text(phone.get("canonicalForm") or phone.get("value")), "social", "phone"),
         Told("city", text(address.get("city")), "social", "address"),
         Told("postal_code", text(address.get("postalCode")), "social", "address"),

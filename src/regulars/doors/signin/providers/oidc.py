@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regulars.flows.arrive import Told
 
-from .strategy import Piece, Raw, Strategy, claims, mapping, text
+from .strategy import Piece, Raw, Strategy, claims, gender_of, mapping, text
 
 PIECES = (
     Piece("address", "Your address", "So that we know which shop and which season is near you.", ("address",)),
@@ -18,7 +18,7 @@ def read(raw: Raw) -> list[Told]:
     info = mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
     place = mapping(info.get("address"))
     optional = [
-        Told("gender", text(info.get("gender")).lower(), "social", "gender"),
+        Told("gender", gender_of(info.get("gender")), "social", "gender"),
         Told("birthdate", text(info.get("birthdate")), "social", "birthday"),
         Told("phone_number", text(info.get("phone_number")), "social", "phone"),
         Told("city", text(place.get("locality")), "social", "address"),

@@ -73,6 +73,12 @@ def text(value: Any) -> str:
     return value.strip()[:500] if isinstance(value, str) else ""
 
 
+def gender_of(value: Any) -> str:
+    """One of the words that the house's own attribute has; nothing when she keeps it to herself."""
+    word = text(value).lower()
+    return word if word in ("", "female", "male") else "" if word == "unspecified" else "other"
+
+
 def mapping(value: Any) -> Raw:
     return value if isinstance(value, dict) else {}
 
