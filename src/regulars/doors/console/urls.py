@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from .views import customer, customers, home, login, question, questions, rule, rules, theme
+from .views import applications, connections, customer, customers, home, login, question, questions, rule, rules, theme
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
@@ -25,4 +25,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("rules/<slug:slug>", rule.rule),
     path("rules/<slug:slug>/switch", rules.switch),
     path("rules/<slug:slug>/move", rules.move),
+    path("connections", connections.connections),
+    path("connections/new", connections.connection),
+    path("connections/<slug:name>", connections.connection),
+    path("connections/<slug:name>/switch", connections.switch),
+    path("applications", applications.applications),
+    path("applications/new", applications.application),
+    path("applications/<slug:client_id>", applications.application),
+    path("applications/<slug:client_id>/rotate", applications.rotate),
 ]

@@ -31,7 +31,9 @@ NAVIGATION = (
     ("/console/questions", "Questions"),
     ("/console/rules", "Rules"),
     ("/console/connections", "Connections"),
+    ("/console/sources", "Sources"),
     ("/console/destinations", "Destinations"),
+    ("/console/applications", "Applications"),
 )
 
 

@@ -1,0 +1,139 @@
+"""The company's own apps, in the console."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from regulars.base.kit.crypto import matches_secret
+from regulars.doors.console.models import AuditEntry
+from regulars.profiles.models import Client
+
+SHOP = {
+    "name": "Shop",
+    "auth_method": "client_secret_post",
+    "grant_types": ["authorization_code", "refresh_token"],
+    "redirect_uris": "https://shop.example/callback\ncom.shop.app:/done",
+    "logout_uris": "https://shop.example/",
+    "web_origins": "https://shop.example/",
+}
+
+
+def test_ana_registers_an_app_and_reads_its_secret_once(console, caplog):
+    caplog.set_level(logging.DEBUG)
+    made = console.post("/console/applications/new", SHOP)
+
+    client, secret = Client.objects.get(), made.context["secret"]
+    assert matches_secret(secret, client.secret_hash)
+    assert secret in made.content.decode()
+    assert made["Cache-Control"] == "no-store"
+    assert (client.redirect_uris, client.web_origins) == (
+        ["https://shop.example/callback", "com.shop.app:/done"],
+        ["https://shop.example"],
+    )
+    for address in ("/console/applications", f"/console/applications/{client.pk}"):
+        page = console.get(address).content.decode()
+        assert secret not in page
+        assert client.secret_hash not in page
+    assert secret not in caplog.text
+    assert secret not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_public_app_has_no_secret(console):
+    response = console.post("/console/applications/new", {**SHOP, "auth_method": "none"})
+
+    client = Client.objects.get()
+    assert response.status_code == 302
+    assert client.secret_hash == ""
+    assert console.post(f"/console/applications/{client.pk}/rotate").status_code == 400
+
+
+def test_changing_an_app_keeps_its_secret_and_goes_back_to_it(console):
+    secret = console.post("/console/applications/new", SHOP).context["secret"]
+    client = Client.objects.get()
+
+    response = console.post(f"/console/applications/{client.pk}", {**SHOP, "name": "The shop"})
+
+    client.refresh_from_db()
+    assert response["Location"] == f"/console/applications/{client.pk}"
+    assert client.name == "The shop"
+    assert matches_secret(secret, client.secret_hash)
+
+
+def test_a_public_app_that_becomes_private_gets_a_secret(console):
+    console.post("/console/applications/new", {**SHOP, "auth_method": "none"})
+    client = Client.objects.get()
+
+    response = console.post(f"/console/applications/{client.pk}", SHOP)
+
+    client.refresh_from_db()
+    assert matches_secret(response.context["secret"], client.secret_hash)
+
+
+def test_a_new_secret_ends_the_old_one(console):
+    old = console.post("/console/applications/new", SHOP).context["secret"]
+
+    new = console.post(f"/console/applications/{Client.objects.get().pk}/rotate").context["secret"]
+
+    kept = Client.objects.get().secret_hash
+    assert matches_secret(new, kept)
+    assert not matches_secret(old, kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "x" * 101}, "name"),
+        ({"auth_method": "trust me"}, "auth_method"),
+        ({"auth_method": "none", "grant_types": ["client_credentials"]}, "auth_method"),
+        ({"grant_types": []}, "grant_types"),
+        ({"grant_types": ["password"]}, "grant_types"),
+        ({"redirect_uris": "javascript:alert(1)"}, "redirect_uris"),
+        ({"redirect_uris": "https://*.shop.example/cb"}, "redirect_uris"),
+        ({"redirect_uris": "https://shop.example/cb#here"}, "redirect_uris"),
+        ({"redirect_uris": "/cb"}, "redirect_uris"),
+        ({"redirect_uris": "https://[::1"}, "redirect_uris"),
+        ({"redirect_uris": "\n".join(f"https://shop.example/{n}" for n in range(101))}, "redirect_uris"),
+        ({"logout_uris": "shop.example"}, "logout_uris"),
+        ({"web_origins": "https://shop.example/path"}, "web_origins"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(console, change, about):
+    response = console.post("/console/applications/new", {**SHOP, **change})
+
+    assert response.status_code == 400
+    assert response.context["problem"].about == about
+    assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
+    assert not Client.objects.exists()
+
+
+def test_bruno_reads_and_may_not_write(bruno_console):
+    Client.objects.create(client_id="shop", name="Shop")
+
+    assert bruno_console.get("/console/applications/shop").status_code == 200
+    assert bruno_console.post("/console/applications/new", SHOP).status_code == 403
+    assert bruno_console.post("/console/applications/shop", SHOP).status_code == 403
+    assert bruno_console.post("/console/applications/shop/rotate").status_code == 403
+    assert Client.objects.get().secret_hash == ""
+
+
+def test_words_are_words_and_never_markup(console):
+    nasty = "<script>alert(1)</script>"
+    console.post("/console/applications/new", {**SHOP, "name": nasty})
+
+    assert nasty not in console.get("/console/applications").content.decode()
+
+
+def test_many_apps_cost_as_many_queries_as_one(console, django_assert_max_num_queries):
+    for number in range(15):
+        Client.objects.create(client_id=f"app-{number}", name=f"App {number}")
+
+    with django_assert_max_num_queries(6):
+        console.get("/console/applications")
+
+
+def test_an_app_that_is_not_there_is_said_so(console):
+    assert console.get("/console/applications/nothing").status_code == 404
+    assert console.post("/console/applications/nothing/rotate").status_code == 404

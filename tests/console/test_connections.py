@@ -1,0 +1,157 @@
+"""Ways in, in the console."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from regulars.doors.console.models import AuditEntry
+from regulars.profiles.models import Attribute, Connection
+from regulars.profiles.pieces import STRATEGIES, scopes_of
+
+NASTY = "<script>alert(1)</script>"
+SECRET = "GOCSPX-very-secret-4711"
+GOOGLE = {
+    "name": "google-oauth2",
+    "display_name": "Google",
+    "client_id": "shop.apps.example",
+    "secret": SECRET,
+    "scopes": "openid email profile",
+    "pieces": ["birthday", "address"],
+    "enabled": "on",
+}
+PARTNER = {**GOOGLE, "name": "partner", "display_name": "Partner", "issuer": "https://login.partner.example"}
+NEW_GOOGLE, NEW_OIDC = "/console/connections/new?strategy=google-oauth2", "/console/connections/new?strategy=oidc"
+
+
+def test_ana_adds_google_with_the_pieces_she_wants(console):
+    response = console.post(NEW_GOOGLE, GOOGLE)
+
+    row = Connection.objects.get()
+    assert (response.status_code, response["Location"]) == (302, "/console/connections/google-oauth2")
+    assert (row.strategy, row.secret, row.pieces, row.urls) == ("google-oauth2", SECRET, ["birthday", "address"], {})
+    assert AuditEntry.objects.get().what == "connection.saved"
+
+
+def test_any_issuer_of_openid_connect_is_a_way_in(console):
+    console.post(NEW_OIDC, PARTNER)
+
+    row = Connection.objects.get()
+    assert (row.strategy, row.urls) == ("oidc", {"issuer": "https://login.partner.example"})
+
+
+def test_the_secret_is_never_shown_and_stays_when_left_empty(console, caplog):
+    caplog.set_level(logging.DEBUG)
+    console.post(NEW_GOOGLE, GOOGLE)
+    wrong = console.post("/console/connections/google-oauth2", {**GOOGLE, "display_name": ""})
+    console.post("/console/connections/google-oauth2", {**GOOGLE, "secret": "", "note": "A stand-in", "pieces": []})
+
+    row = Connection.objects.get()
+    pages = [wrong, console.get("/console/connections"), console.get("/console/connections/google-oauth2")]
+    assert (row.secret, row.note, row.pieces) == (SECRET, "A stand-in", [])
+    assert all(SECRET not in page.content.decode() for page in pages)
+    assert SECRET not in caplog.text
+    assert SECRET not in str(list(AuditEntry.objects.values()))
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"display_name": ""}, "display_name"),
+        ({"display_name": "x" * 129}, "display_name"),
+        ({"name": "no blanks"}, "name"),
+        ({"name": "new"}, "name"),
+        ({"name": "taken"}, "name"),
+        ({"client_id": " "}, "client_id"),
+        ({"secret": ""}, "secret"),
+        ({"issuer": ""}, "issuer"),
+        ({"issuer": "http://partner.example"}, "issuer"),
+        ({"issuer": "javascript:alert(1)"}, "issuer"),
+        ({"issuer": "https://user:pw@partner.example"}, "issuer"),
+        ({"issuer": "https://[::1"}, "issuer"),
+        ({"scopes": 'openid "quoted"'}, "scopes"),
+        ({"pieces": ["shoe_size"]}, "pieces"),
+        ({"note": "x" * 201}, "note"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(console, change, about):
+    Connection.objects.create(name="taken", strategy="oidc")
+
+    response = console.post(NEW_OIDC, {**PARTNER, **change})
+
+    assert response.status_code == 400
+    assert response.context["problem"].about == about
+    assert f'href="#in-{about.replace("_", "-")}"' in response.content.decode()
+    assert f'id="in-{about.replace("_", "-")}"' in response.content.decode()
+    assert Connection.objects.count() == 1
+
+
+def test_a_stand_in_on_this_machine_needs_no_tls(console):
+    console.post(
+        NEW_GOOGLE, {**GOOGLE, "issuer": "http://localhost:9200", "people": "http://127.0.0.1:9200/v1/people/me"}
+    )
+
+    assert Connection.objects.get().urls == {
+        "issuer": "http://localhost:9200",
+        "people": "http://127.0.0.1:9200/v1/people/me",
+    }
+
+
+def test_the_password_connection_has_words_and_a_switch_and_no_secret(console):
+    Connection.objects.create(name="Username-Password-Authentication", strategy="auth0", display_name="E-mail")
+    address = "/console/connections/Username-Password-Authentication"
+
+    assert "Client secret" not in console.get(address).content.decode()
+    console.post(address, {"display_name": "E-mail and password", "enabled": "on"})
+    console.post(address + "/switch", {"on": "0"})
+
+    row = Connection.objects.get()
+    assert (row.display_name, row.enabled, row.secret) == ("E-mail and password", False, None)
+
+
+def test_bruno_reads_and_may_not_write(bruno_console):
+    Connection.objects.create(name="google-oauth2", strategy="google-oauth2", display_name="Google", secret=SECRET)
+
+    assert SECRET not in bruno_console.get("/console/connections/google-oauth2").content.decode()
+    assert bruno_console.post(NEW_OIDC, PARTNER).status_code == 403
+    assert bruno_console.post("/console/connections/google-oauth2", GOOGLE).status_code == 403
+    assert bruno_console.post("/console/connections/google-oauth2/switch", {"on": "0"}).status_code == 403
+    assert Connection.objects.get().enabled
+
+
+def test_the_callback_to_register_and_the_cost_of_each_piece_are_shown(console, settings):
+    page = console.get(NEW_GOOGLE).content.decode()
+
+    assert f"{settings.PUBLIC_URL}/login/callback" in page
+    assert "https://www.googleapis.com/auth/user.birthday.read" in page
+    assert "Google verifies apps" in page
+
+
+def test_words_are_words_and_never_markup(console):
+    console.post(NEW_GOOGLE, {**GOOGLE, "display_name": NASTY, "note": NASTY})
+
+    for address in ("/console/connections", "/console/connections/google-oauth2"):
+        assert NASTY not in console.get(address).content.decode()
+
+
+def test_many_connections_cost_as_many_queries_as_one(console, django_assert_max_num_queries):
+    for number in range(15):
+        Connection.objects.create(name=f"way-{number}", strategy="oidc", display_name=f"Way {number}")
+
+    with django_assert_max_num_queries(6):
+        console.get("/console/connections")
+
+
+def test_every_piece_fills_attributes_that_there_are(house):
+    known = set(Attribute.objects.values_list("key", flat=True))
+
+    for strategy in STRATEGIES.values():
+        for piece in strategy.pieces:
+            assert known.issuperset(piece.attributes)
+    assert scopes_of("oidc", ["gender", "birthday"]) == ["profile"]
+
+
+def test_a_connection_that_is_not_there_is_said_so(console):
+    assert console.get("/console/connections/nowhere").status_code == 404
+    assert console.post("/console/connections/nowhere/switch", {"on": "1"}).status_code == 400
