@@ -17,11 +17,15 @@ Handler = Callable[[dict[str, Any]], None]
 
 
 class Retry(Exception):  # noqa: N818 - an instruction, not an error
-    """The handler could not do it now: try again after so many seconds (None: the usual back-off)."""
+    """The handler could not do it now: try again after so many seconds (None: the usual back-off).
 
-    def __init__(self, why: str, after: float | None = None) -> None:
+    `counts=False`: it was not even tried (out of budget, over a rate), so it is no attempt.
+    """
+
+    def __init__(self, why: str, after: float | None = None, *, counts: bool = True) -> None:
         super().__init__(why)
         self.after = after
+        self.counts = counts
 
 
 class GiveUp(Exception):  # noqa: N818
@@ -52,16 +56,18 @@ def handles(kind: str, attempts: int = 8, *, calls_out: bool = False) -> Callabl
     return register
 
 
-def enqueue(kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None) -> Job:
+def enqueue(
+    kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None, lane: str = ""
+) -> Job:
     """Write a job into the caller's transaction: it exists if and only if the change that needs it does."""
-    return Job.objects.create(kind=kind, payload=payload, key=key, due_at=due_at or timezone.now())
+    return Job.objects.create(kind=kind, payload=payload, key=key, lane=lane, due_at=due_at or timezone.now())
 
 
-def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0) -> Job | None:
+def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, lane: str = "") -> Job | None:
     """Write a job unless one with this kind and key is already waiting; `after` seconds let more of the same gather."""
     if Job.objects.filter(kind=kind, key=key, state=Job.State.WAITING).exists():
         return None
-    return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after))
+    return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after), lane=lane)
 
 
 def resend(job: Job) -> None:

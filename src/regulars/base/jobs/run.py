@@ -12,10 +12,11 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .models import Beat, Job
+from .models import Beat, Job, Lane
 from .queue import HANDLERS, GiveUp, Registered, Retry
 
 log = logging.getLogger("regulars.jobs")
@@ -60,7 +61,7 @@ def do(job: Job) -> None:
     except GiveUp as reason:
         _finish(job, Job.State.DEAD, str(reason))
     except Retry as reason:
-        _put_off(job, registered, str(reason), reason.after)
+        _put_off(job, registered, str(reason), reason.after, counts=reason.counts)
     except Exception as fault:
         log.warning("job %s (%s) failed: %s", job.pk, job.kind, type(fault).__name__, exc_info=True)
         _put_off(job, registered, f"{type(fault).__name__}: {fault}")
@@ -86,7 +87,19 @@ def _due(now: dt.datetime) -> QuerySet[Job]:
         key=OuterRef("key"), id__lt=OuterRef("id"), state__in=[Job.State.WAITING, Job.State.RUNNING]
     )
     free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
-    return Job.objects.filter(free, Q(key="") | ~Exists(elder), due_at__lte=now).order_by("due_at", "id")
+    due = Job.objects.filter(free, Q(key="") | ~Exists(elder), due_at__lte=now)
+    return due.exclude(lane__in=_shut_lanes(now)).order_by("due_at", "id")
+
+
+def _shut_lanes(now: dt.datetime) -> QuerySet[Lane, str]:
+    """The names of those that are closed, or full."""
+    running = Job.objects.filter(lane=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
+    busy = Coalesce(Subquery(running.order_by().values("lane").annotate(n=Count("id")).values("n")), 0)
+    return (
+        Lane.objects.annotate(busy=busy)
+        .filter(Q(closed_until__gt=now) | Q(busy__gte=F("width")))
+        .values_list("name", flat=True)
+    )
 
 
 def _locked(jobs: QuerySet[Job]) -> QuerySet[Job]:
@@ -102,12 +115,13 @@ def _finish(job: Job, state: str, error: str = "") -> None:
     _mine(job).update(state=state, last_error=error, finished_at=timezone.now(), leased_until=None)
 
 
-def _put_off(job: Job, registered: Registered, error: str, after: float | None = None) -> None:
-    if job.attempts >= registered.attempts:
+def _put_off(job: Job, registered: Registered, error: str, after: float | None = None, *, counts: bool = True) -> None:
+    if counts and job.attempts >= registered.attempts:
         return _finish(job, Job.State.DEAD, error)
     pause = after if after is not None else pause_before_attempt(job.attempts + 1)
     due = timezone.now() + dt.timedelta(seconds=pause)
-    _mine(job).update(state=Job.State.WAITING, last_error=error, due_at=due, leased_until=None)
+    attempts = job.attempts if counts else job.attempts - 1
+    _mine(job).update(state=Job.State.WAITING, attempts=attempts, last_error=error, due_at=due, leased_until=None)
     return None
 
 
