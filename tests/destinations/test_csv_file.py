@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.spreadsheet import escaped
 from regulars.destinations.kind import Message, SendFailed
-from regulars.destinations.kinds.csv_file import csv_file, escaped
+from regulars.destinations.kinds.csv_file import csv_file
 
 AT = dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC)
 MESSAGE = Message("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Lyon"})

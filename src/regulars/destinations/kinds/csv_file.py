@@ -15,11 +15,11 @@ from typing import Any
 from django.conf import settings as house
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.spreadsheet import escaped
 
 from ..kind import Field, Message, SendFailed
 
 COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
 
 
@@ -42,11 +42,6 @@ class CsvFile:
             _append(path, _cells(message))
         except OSError as fault:
             raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
-
-
-def escaped(value: str) -> str:
-    """A cell that no spreadsheet reads as a formula: a customer who calls herself `=HYPERLINK(…)` stays text."""
-    return f"'{value}" if value.lstrip(" \0").startswith(FORMULA_STARTS) else value
 
 
 def _cells(message: Message) -> list[str]:
