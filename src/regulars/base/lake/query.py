@@ -6,6 +6,8 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from regulars.base.kit.errors import Refused
+
 from .tables import open_table
 
 # A table nobody wrote to yet is empty, not missing.
@@ -21,12 +23,29 @@ _engine: Any = None
 
 
 def query(sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a DuckDB query over `events` and `views` as they stand now. Values in `sql` are quoted by the caller's tree."""
+    """The rows of a DuckDB query over `events` and `views` as they stand now. Values in `sql` are quoted by the caller's tree.
+
+    Raises `Refused("lake_out_of_reach")` when the tables cannot be read.
+    """
+    try:
+        return _rows(sql)
+    except _out_of_reach() as fault:
+        raise Refused("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
+
+
+def _rows(sql: str) -> list[tuple[Any, ...]]:
     with _cursor() as cursor:
         for name in _EMPTY:
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_source(name)}")
         rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
         return rows
+
+
+def _out_of_reach() -> tuple[type[Exception], ...]:
+    """What a disk or a store that is away looks like; a wrong query is a fault of ours and stays one."""
+    broken: type[Exception] = import_module("deltalake.exceptions").DeltaError
+    unreadable: type[Exception] = import_module("duckdb").IOException
+    return (OSError, broken, unreadable)
 
 
 def _source(name: str) -> str:
