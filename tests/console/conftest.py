@@ -7,6 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from regulars.config.sessions import STAFF_COOKIE
+from regulars.flows import lake as filling
 from regulars.profiles.models import Account
 
 
@@ -36,3 +37,9 @@ def console(ana, lake) -> Client:
 @pytest.fixture
 def bruno_console(bruno, lake) -> Client:
     return _browser_of(bruno)
+
+
+@pytest.fixture
+def fill_lake(lake):
+    """The worker's job, done now."""
+    return lambda: filling.fill_lake({})

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import Context, RequestContext, loader
 from django.template.backends.django import Template
@@ -17,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from regulars.base.kit.errors import Refused
 from regulars.profiles.models import Account
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -40,7 +41,7 @@ def page(view: View) -> View:
     """A page that anybody may open (the login page): strict policy, never cached."""
 
     @wraps(view)
-    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers.setdefault("Cache-Control", "no-store")
@@ -54,7 +55,7 @@ def staff_page(view: View) -> View:
 
     @page
     @wraps(view)
-    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not is_staff(request):
             return to_login(request)
         try:

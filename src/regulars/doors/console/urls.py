@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from .views import applications, connections, customer, customers, home, login, question, questions, rule, rules, theme
+from .views import (
+    applications,
+    connections,
+    customer,
+    customers,
+    home,
+    login,
+    question,
+    questions,
+    rule,
+    rules,
+    segment,
+    segment_builder,
+    segment_export,
+    segments,
+    theme,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
@@ -33,4 +49,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("applications/new", applications.application),
     path("applications/<slug:client_id>", applications.application),
     path("applications/<slug:client_id>/rotate", applications.rotate),
+    path("segments", segments.segments),
+    path("segments/new", segment_builder.new),
+    path("segments/new/save", segment_builder.save_new),
+    path("segments/<slug:slug>", segment.segment),
+    path("segments/<slug:slug>/edit", segment_builder.edit),
+    path("segments/<slug:slug>/edit/save", segment_builder.save_edited),
+    path("segments/<slug:slug>/delete", segment.delete),
+    path("segments/<slug:slug>/export", segment_export.export),
+    path("segments/<slug:slug>/export.csv", segment_export.export_csv),
 ]

@@ -20,6 +20,7 @@ from regulars.insights.answer import Answer
 from regulars.profiles.models import Profile
 
 from .. import words
+from ..counting import FEW
 from ..theme import theme_of
 
 register = template.Library()
@@ -114,16 +115,28 @@ def source(name: str) -> str:
 
 
 @register.inclusion_tag("console/parts/count_bar.html")
-def count_bar(inside: int, unknown: int, outside: int) -> dict[str, Any]:
-    """The three-valued count: in, unknown, out, as words and as one bar of 100 units."""
+def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> dict[str, Any]:
+    """The three-valued count: in, unknown, out, as words and as one bar of 100 units; small groups unless `exact`."""
     everybody = max(inside + unknown + outside, 1)
+    inside_drawn, unknown_drawn = (_drawn(part, exact) for part in (inside, unknown))
     return {
-        "inside": inside,
-        "unknown": unknown,
-        "outside": outside,
-        "inside_width": round(100 * inside / everybody, 2),
-        "unknown_width": round(100 * unknown / everybody, 2),
+        "inside": people(inside, exact),
+        "unknown": people(unknown, exact),
+        "outside": people(outside, exact),
+        "inside_width": round(min(100 * inside_drawn / everybody, 100), 2),
+        "unknown_width": round(min(100 * unknown_drawn / everybody, 100), 2),
     }
+
+
+@register.filter
+def people(count: int, exact: bool = True) -> str:
+    """How many people; a small group is not counted out to whoever may not see people."""
+    return number(count) if exact or not 0 < count < FEW else f"fewer than {FEW}"
+
+
+def _drawn(count: int, exact: bool) -> int:
+    """A bar of nearly nobody is as long as one of the fewest that are counted."""
+    return count if exact or count == 0 else max(count, FEW)
 
 
 @register.simple_tag(takes_context=True)

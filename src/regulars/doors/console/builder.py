@@ -1,0 +1,213 @@
+"""What the sentence builder shows: one form per row, what can be added, and hints where a row can never match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from regulars.profiles.models import Attribute
+from regulars.segments.known import KnownAttribute, Overview, SeenEvent
+from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within
+
+from .draft import choice
+from .sentences import Vocabulary
+
+MODES = (("all", "all of these"), ("any", "any of these"), ("none", "none of these"))
+OPERATORS = (("is", "is one of"), ("within", "is between"), ("known", "is known"))
+INPUTS = {"date": "date", "number": "number"}
+# Who she is and how to reach her: such values are never listed or counted.
+PRIVATE = ("user.name", "user.contact.email", "user.contact.phone_number", "user.account")
+SHORTCUTS = 8  # values offered at once; the row itself offers more
+Choice = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Option:
+    value: str
+    label: str
+    people: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class RowForm:
+    """One row as a form: `name` prefixes its fields, `kind` picks its controls."""
+
+    name: str
+    kind: str
+    row: Row
+    label: str
+    fill: int | None = None  # percent of people of whom the attribute is known
+    input: str = "text"
+    options: list[Option] = field(default_factory=list)
+    suggestions: list[Choice] = field(default_factory=list)
+    properties: list[str] = field(default_factory=list)
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class GroupForm:
+    name: str
+    number: int
+    mode: str
+    rows: list[RowForm]
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Makes the forms for a purpose, out of what the house calls things and what the lake has."""
+
+    purpose: str
+    vocabulary: Vocabulary
+    known: Overview
+
+    def groups(self, sentence: Sentence) -> list[GroupForm]:
+        return [self._group(number, group) for number, group in enumerate(sentence.groups or (Group(()),))]
+
+    def choices(self) -> Iterator[tuple[str, list[Choice]]]:
+        """Heading and choices of "add a condition": each value is a query of its own (`draft.choice`)."""
+        others: list[Choice] = []
+        for attribute in self.vocabulary.attributes.values():
+            if self.purpose not in attribute.purposes:
+                continue
+            shortcuts = self._shortcuts(attribute)
+            if shortcuts:
+                yield self._heading(attribute), shortcuts
+            else:
+                kind = "within" if attribute.type in INPUTS else "is"
+                others.append((_value(kind, attribute.key), f"{self._heading(attribute)} …"))
+        yield "More about them", others
+        for name, event in self.known.events.items():
+            yield name, self._happenings(name, event)
+        yield "Something else they did", [(_value("did", ""), "Another event …")]
+        if self.vocabulary.segments:
+            yield "Segments", [(_value("in", slug), f"in {name}") for slug, name in self.vocabulary.segments.items()]
+
+    def _heading(self, attribute: Attribute) -> str:
+        return f"{attribute.label} (known for {self._fill(attribute.key)} %)"
+
+    def _shortcuts(self, attribute: Attribute) -> list[Choice]:
+        options = [option for option in self._options(attribute.key, ()) if option.label][:SHORTCUTS]
+        if not options:
+            return []
+        said = [
+            (
+                _value("is", attribute.key, value=each.value),
+                f"{each.label} ({each.people:,})" if each.people else each.label,
+            )
+            for each in options
+        ]
+        return [
+            *said,
+            (_value("is", attribute.key), f"{attribute.label}: choose several …"),
+            (_value("known", attribute.key), f"{attribute.label} is known"),
+        ]
+
+    def _happenings(self, name: str, event: SeenEvent) -> list[Choice]:
+        often = f"{event.times:,} time{'' if event.times == 1 else 's'} lately"
+        said = [(_value("did", name), f"{name} ({often})")]
+        for property_, values in event.properties.items():
+            if 1 < len(values) <= SHORTCUTS:
+                said += [
+                    (_value("did", name, where=property_, equals=each), f"{name}: {property_} is {each}")
+                    for each in values
+                ]
+        return said
+
+    def _group(self, number: int, group: Group) -> GroupForm:
+        rows = [self._row(f"g{number}.{index}", row) for index, row in enumerate(group.rows)]
+        return GroupForm(f"g{number}", number, group.mode, rows)
+
+    def _row(self, name: str, row: Row) -> RowForm:
+        match row:
+            case Happened():
+                return self._happened(name, row)
+            case Belongs(segment):
+                hint = "" if segment in self.vocabulary.segments else "There is no such segment."
+                return RowForm(
+                    name, "in", row, "Is in the segment", suggestions=list(self.vocabulary.segments.items()), hint=hint
+                )
+        attribute, kind = self.vocabulary.attributes.get(row.attribute), _kind(row)
+        type_ = INPUTS.get(attribute.type, "text") if attribute else "text"
+        chosen = row.values if isinstance(row, Is) else ()
+        options = self._options(row.attribute, chosen)
+        boxes = attribute is not None and attribute.type in ("choice", "boolean")
+        return RowForm(
+            name,
+            kind,
+            row,
+            self.vocabulary.attribute(row.attribute),
+            fill=self._fill(row.attribute),
+            input=type_ if _fits(type_, row) else "text",
+            options=options if boxes else [],
+            suggestions=[] if boxes else [(option.value, option.label) for option in options],
+            hint=self._hint(row.attribute, attribute),
+        )
+
+    def _happened(self, name: str, row: Happened) -> RowForm:
+        seen = self.known.events.get(row.event)
+        hint = "Not seen in the last 90 days." if row.event and seen is None else ""
+        properties = seen.properties if seen else {}
+        values = properties.get(row.property, []) if row.property else []
+        events = [(event, event) for event in self.known.events]
+        return RowForm(
+            name,
+            "did",
+            row,
+            row.event or "Something they did",
+            options=[Option(value, value, 0, value == row.value) for value in values],
+            properties=sorted({*properties, *([row.property] if row.property else [])}),
+            suggestions=events,
+            hint=hint,
+        )
+
+    def _options(self, key: str, chosen: tuple[str, ...]) -> list[Option]:
+        """An attribute's values with how many have them: its own in their order, else the common ones."""
+        attribute = self.vocabulary.attributes.get(key)
+        common = self.known.attributes.get(key, KnownAttribute()).values
+        declared = [str(option["key"]) for option in attribute.options] if attribute else []
+        if attribute and attribute.type == "boolean":
+            declared = ["true", "false"]
+        values = dict.fromkeys([*(declared or common), *chosen])
+        return [Option(each, self.vocabulary.value(key, each), common.get(each, 0), each in chosen) for each in values]
+
+    def _fill(self, key: str) -> int:
+        people = self.known.attributes.get(key, KnownAttribute()).people
+        return round(100 * people / self.known.everybody) if self.known.everybody else 0
+
+    def _hint(self, key: str, attribute: Attribute | None) -> str:
+        """Why a row can never match; empty when it can."""
+        if attribute is not None and self.purpose not in attribute.purposes:
+            return "This may not be used for the purpose you chose, so it is unknown for everybody."
+        if self.known.everybody and key not in self.known.attributes:
+            return "This is known of nobody for the purpose you chose."
+        return ""
+
+
+def countable(attributes: dict[str, Attribute], purpose: str) -> list[str]:
+    """The attributes whose values people may be counted by for a purpose."""
+    return [
+        attribute.key
+        for attribute in attributes.values()
+        if purpose in attribute.purposes
+        and attribute.type not in INPUTS
+        and not attribute.category.startswith(PRIVATE)
+        and attribute.sensitivity == Attribute.Sensitivity.NORMAL
+    ]
+
+
+def _value(kind: str, what: str, **more: str) -> str:
+    return choice(kind, what, **more).urlencode()
+
+
+def _kind(row: Is | Within | Known) -> str:
+    return {Is: "is", Within: "within", Known: "known"}[type(row)]
+
+
+def _fits(type_: str, row: Row) -> bool:
+    """A date or number control shows nothing for `now-30d`; text shows everything."""
+    ends = row.values if isinstance(row, Is) else (row.low, row.high) if isinstance(row, Within) else ()
+    length = {"date": 10}.get(type_)
+    return all(
+        not end or (len(end) == length if length else end.lstrip("-").replace(".", "", 1).isdigit()) for end in ends
+    )

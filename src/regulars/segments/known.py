@@ -1,0 +1,126 @@
+"""What a condition can be made of: how much is known for a purpose, which values are common, what happened lately."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from regulars.base.conditions.terms import CONSENT_PATH
+from regulars.base.kit import clock
+from regulars.base.lake.query import query
+
+LATELY = dt.timedelta(days=90)
+MOST_EVENTS = 40
+MOST_VALUES = 12
+RARE = 10  # a value that fewer share is nearly a person
+SEEN = 20_000  # events looked at for their properties
+
+
+@dataclass(frozen=True)
+class KnownAttribute:
+    """For how many people it is known, and its common values with their counts, most frequent first."""
+
+    people: int = 0
+    values: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SeenEvent:
+    """How often it happened lately, and its properties with their common values."""
+
+    times: int = 0
+    properties: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """`everybody` is how many people the lake has a view of for the purpose."""
+
+    everybody: int
+    attributes: dict[str, KnownAttribute]
+    events: dict[str, SeenEvent]
+
+
+def overview(purpose: str, countable: Collection[str]) -> Overview:
+    """What can be chosen for a purpose. Values are listed only of `countable` attributes: names and addresses are no values."""
+    [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)).sql("duckdb"))
+    return Overview(everybody, _attributes(purpose, countable), _events())
+
+
+def _attributes(purpose: str, countable: Collection[str]) -> dict[str, KnownAttribute]:
+    people = {str(key): int(number) for key, number in query(_fill(purpose))}
+    values: dict[str, dict[str, int]] = {}
+    for key, term, number in query(_values(purpose, countable)) if countable else []:
+        values.setdefault(key, {})[str(term)[2:]] = int(number)
+    return {key: KnownAttribute(number, values.get(key, {})) for key, number in people.items() if key != CONSENT_PATH}
+
+
+def _events() -> dict[str, SeenEvent]:
+    properties: dict[str, dict[str, list[str]]] = {}
+    for name, key, term in query(_properties()):
+        found = properties.setdefault(name, {}).setdefault(key, [])
+        if term is not None:
+            found.append(str(term)[2:])
+    return {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(_names()) if name}
+
+
+def _for(purpose: str) -> exp.Expr:
+    return exp.column("purpose").eq(purpose)
+
+
+def _fill(purpose: str) -> str:
+    keys = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect="duckdb").from_("views").where(_for(purpose))
+    return exp.select("key", "COUNT(*)").from_(keys.subquery("keys")).group_by("key").sql("duckdb")
+
+
+def _values(purpose: str, countable: Collection[str]) -> str:
+    """Every value of the attributes that people can be counted by, unless it is rare; the most frequent first."""
+    pairs = [_pair(key) for key in sorted(countable)]
+    each = exp.select(f"UNNEST([{', '.join(pairs)}]) AS pair", dialect="duckdb").from_("views").where(_for(purpose))
+    terms = exp.select("pair.key AS key", "UNNEST(pair.terms) AS term", dialect="duckdb").from_(each.subquery("each"))
+    counted = exp.select("key", "term", "COUNT(*) AS number").from_(terms.subquery("found")).group_by("key", "term")
+    return counted.having(f"COUNT(*) >= {RARE}").order_by("key", "number DESC", "term").sql("duckdb")
+
+
+def _pair(key: str) -> str:
+    path = exp.Literal.string('$."' + key.replace('"', "") + '"').sql("duckdb")
+    return f"{{'key': {exp.Literal.string(key).sql('duckdb')}, 'terms': FROM_JSON(JSON_EXTRACT(terms, {path}), '[\"VARCHAR\"]')}}"
+
+
+def _since() -> exp.Expr:
+    instant = (clock.now() - LATELY).strftime("%Y-%m-%d %H:%M:%S")
+    return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
+
+
+def _names() -> str:
+    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
+    return names.order_by("times DESC", "name").limit(MOST_EVENTS).sql("duckdb")
+
+
+def _properties() -> str:
+    """(event, property, value) of the newest events; no value for a property whose values are mostly different."""
+    newest = exp.select("name", "terms").from_("events").where(_since()).order_by('"at" DESC').limit(SEEN)
+    keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect="duckdb").from_(
+        newest.subquery("newest")
+    )
+    first = "JSON_EXTRACT_STRING(terms, '$.\"' || key || '\"[0]')"
+    pairs = exp.select("name", "key", f"{first} AS term", dialect="duckdb").from_(keys.subquery("keys"))
+    pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect="duckdb")  # what no path can name
+    counted = exp.select("name", "key", "term", "COUNT(*) AS number").from_(pairs.subquery("pairs"))
+    counted = counted.group_by("name", "key", "term")
+    ranked = exp.select(
+        "name",
+        "key",
+        "term",
+        "number",
+        "ROW_NUMBER() OVER (PARTITION BY name, key ORDER BY number DESC, term) AS place",
+        "COUNT(*) OVER (PARTITION BY name, key) AS kinds",
+        dialect="duckdb",
+    ).from_(counted.subquery("counted"))
+    few = f"kinds <= {MOST_VALUES * 2} AND number >= {RARE}"
+    shown = exp.select("name", "key", f"CASE WHEN {few} THEN term END AS term", dialect="duckdb")
+    shown = shown.from_(ranked.subquery("ranked")).where(f"place = 1 OR ({few} AND place <= {MOST_VALUES})")
+    return shown.order_by("name", "key", "place").sql("duckdb")

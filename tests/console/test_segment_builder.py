@@ -1,0 +1,289 @@
+"""The sentence builder: the address is the sentence, the count is honest, and nothing needs a script."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+import pytest
+from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regulars.base.conditions import parse, to_text
+from regulars.doors.console.draft import choice, complete, of_query, to_query
+from regulars.events.record import record
+from regulars.profiles.models import Attribute
+from regulars.segments.save import save_segment
+from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Sentence, Within, to_condition
+
+NEW = "/console/segments/new"
+LOOKED = ("Product Viewed", {"category": "jackets"})
+FITS = {"gender": "female", "birthdate": "1997-05-05", "country": "PT"}
+WANTED = 'gender:female AND age_band:25-34 AND continent:Europe AND did("Product Viewed" where category:jackets)'
+
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+values = st.lists(words.filter(bool), max_size=4).map(tuple)
+times = st.integers(0, 999_999)
+rows = st.one_of(
+    st.builds(Is, words, values),
+    st.builds(Within, words, words, words),
+    st.builds(Known, words),
+    st.builds(Belongs, words),
+    st.builds(Happened, words, times, times, words, words),
+)
+groups = st.builds(Group, st.lists(rows, max_size=5).map(tuple), st.sampled_from(["all", "any", "none"]))
+sentences = st.builds(Sentence, st.lists(groups, max_size=4).map(tuple))
+
+
+class Form(HTMLParser):
+    """What a browser without scripts would send of the builder's form."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.pairs: list[tuple[str, str]] = []
+        self.select = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if not (name.startswith(("g", "add")) or name in ("for", "as")):
+            name = ""
+        if tag == "input" and name and (given.get("type") != "checkbox" or "checked" in given):
+            self.pairs.append((name, value))
+        if tag == "select":
+            self.select = name
+        if tag == "option" and self.select and "selected" in given:
+            self.pairs.append((self.select, value))
+
+
+@given(sentences)
+def test_a_sentence_comes_back_from_its_address(sentence):
+    assert of_query(QueryDict(urlencode(to_query(sentence)))) == sentence
+
+
+@given(sentences)
+def test_whatever_is_complete_can_be_written_down(sentence):
+    assert isinstance(to_text(to_condition(complete(sentence))), str)
+
+
+def test_the_marketers_example_takes_four_choices_and_no_script(console, somebody, fill_lake):
+    chika = somebody(*[LOOKED] * 10, **FITS)
+    for _ in range(9):
+        somebody(*[("Product Viewed", {"category": "boots"})] * 2, **{**FITS, "country": "US"})
+    fill_lake()
+    page = console.get(NEW, {"for": "personalise"})
+
+    for chosen in (
+        choice("is", "gender", value="female"),
+        choice("is", "age_band", value="25-34"),
+        choice("is", "continent", value="Europe"),
+        choice("did", "Product Viewed", where="category", equals="jackets"),
+    ):
+        offered = {value for _, options in page.context["choices"] for value, _ in options}
+        assert chosen.urlencode() in offered
+        sent = [*Form(page.content.decode()).pairs, ("add0", chosen.urlencode())]
+        page = console.get(f"{NEW}?{urlencode(sent)}", follow=True)
+
+    assert page.context["draft"].text == WANTED
+    count = page.context["count"]
+    assert (count.count.inside, count.count.outside) == (1, 9)
+    assert [person for person, _ in count.sample] == [chika]
+    assert count.drops[2].said == "Continent is Europe"
+    assert (count.drops[2].remaining, count.drops[2].gain) == (1, 0)
+
+
+def test_a_page_sent_back_as_it_is_says_the_same(console, somebody, fill_lake):
+    sentence = Sentence(
+        (
+            Group(
+                (
+                    Is("city", ("Porto", "Bragança")),
+                    Within("birthdate", "1990-01-01", ""),
+                    Is("email_verified", ("true",)),
+                )
+            ),
+            Group((Happened("Order Completed", 2, 90, "category", "jackets"), Known("name")), "any"),
+            Group((Belongs("staff"), Is("gender", ("other", "unheard of"))), "none"),
+        )
+    )
+    save_segment("Staff", "*", "serve")
+    page = console.get(f"{NEW}?for=serve&{urlencode(to_query(sentence))}")
+
+    assert of_query(QueryDict(urlencode(Form(page.content.decode()).pairs))) == sentence
+
+
+def test_a_condition_that_is_a_segment_is_called_by_its_name(console, somebody, fill_lake):
+    somebody(gender="female", city="Porto")
+    fill_lake()
+    save_segment("Women", "gender:female AND _exists_:city", "personalise")
+
+    page = console.get(f"{NEW}?for=personalise&g0.0=in&g0.0.what=women&g0.1=known&g0.1.what=city")
+
+    assert [line.said for line in page.context["count"].drops] == ["In Women", "City is known"]
+
+
+def test_a_row_is_taken_away_and_a_group_put_beside(console):
+    address = f"{NEW}?for=serve&g0=all&g0.0=known&g0.0.what=email&g0.1=known&g0.1.what=city"
+
+    without = console.get(f"{address}&drop=g0.0", follow=True)
+    beside = console.get(f"{address}&group=none")
+
+    assert without.context["draft"].text == "_exists_:city"
+    assert beside["Location"].endswith("&g1=none#g1")
+
+
+def test_what_was_added_is_where_the_browser_goes_on(console):
+    response = console.get(f"{NEW}?for=serve&g0=all&add0={choice('is', 'gender').urlencode().replace('&', '%26')}")
+
+    assert response["Location"].endswith("g0.0=is&g0.0.what=gender#g0.0")
+
+
+def test_htmx_gets_the_count_and_the_address_to_show(console, somebody, fill_lake):
+    somebody(gender="female")
+    fill_lake()
+
+    response = console.get(
+        f"{NEW}?for=personalise&g0=all&g0.0=is&g0.0.what=gender&g0.0.value=female&add0=", HTTP_HX_REQUEST="true"
+    )
+
+    assert b"<html" not in response.content
+    assert response["HX-Replace-Url"] == f"{NEW}?for=personalise&g0=all&g0.0=is&g0.0.what=gender&g0.0.value=female"
+    assert "of 1 customers" in response.content.decode()
+
+
+def test_an_unfinished_row_is_shown_and_not_counted(console, somebody, fill_lake):
+    somebody(gender="female")
+    fill_lake()
+
+    page = console.get(f"{NEW}?for=personalise&g0=all&g0.0=is&g0.0.what=gender")
+
+    assert page.context["count"].count.inside == 1
+    assert "is not counted" in page.content.decode()
+
+
+def test_an_empty_lake_is_said_in_words(console, chika):
+    page = console.get(NEW).content.decode()
+
+    assert "Nothing can be counted yet" in page
+
+
+def test_a_count_that_is_behind_says_so(console, somebody, fill_lake):
+    chika = somebody(gender="female")
+    fill_lake()
+    record(chika.pk, "Order Completed")
+
+    assert "still on their way" in console.get(NEW).content.decode()
+
+
+def test_a_lake_that_cannot_be_read_is_said_in_words(console, settings, tmp_path):
+    log = tmp_path / "torn" / "views" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text("not a log")
+    settings.LAKE_URL = str(tmp_path / "torn")
+
+    page = console.get(NEW)
+
+    assert page.status_code == 200
+    assert "cannot be read" in page.content.decode()
+
+
+def test_a_text_that_does_not_fit_says_where(console, somebody, fill_lake):
+    somebody(gender="female")
+    fill_lake()
+    page = console.get(NEW, {"as": "text", "text": "gender:(female", "for": "serve"})
+    part = console.get(NEW, {"as": "text", "text": "gender:female AND AND", "for": "serve"}, HTTP_HX_REQUEST="true")
+
+    assert page.status_code == 400
+    assert page.context["count"].spot is not None
+    assert part.status_code == 200
+    assert "<mark>AND</mark>" in part.content.decode()
+
+
+def test_a_condition_too_free_for_a_sentence_is_edited_as_text(console):
+    save_segment("Jo", "name:jo* AND gender:female", "serve")
+
+    page = console.get("/console/segments/jo/edit", follow=True)
+
+    assert page.context["draft"].sentence is None
+    assert "name:jo* AND gender:female" in page.content.decode()
+
+
+def test_a_text_that_is_a_sentence_leads_back_to_one(console):
+    page = console.get(NEW, {"as": "text", "text": WANTED, "for": "serve"})
+
+    back = console.get(f"{NEW}?{page.context['as_sentence']}")
+    assert parse(back.context["draft"].text) == parse(WANTED)
+
+
+def test_editing_begins_with_the_saved_sentence(console):
+    save_segment("Women", WANTED, "personalise")
+
+    page = console.get("/console/segments/women/edit", follow=True)
+
+    assert page.context["draft"].text == WANTED
+    assert page.context["draft"].purpose.key == "personalise"
+
+
+@pytest.mark.parametrize(
+    ("row", "hint"),
+    [
+        ("g0.0=is&g0.0.what=birthdate&g0.0.value=1990", "may not be used for the purpose"),
+        ("g0.0=known&g0.0.what=employer_of_the_cat", "known of nobody"),
+        ("g0.0=did&g0.0.what=Moon+Landed", "Not seen in the last 90 days"),
+        ("g0.0=in&g0.0.what=nobody", "There is no such segment"),
+    ],
+)
+def test_a_row_that_can_never_match_says_why(console, somebody, fill_lake, row, hint):
+    somebody(yes=("message",), city="Porto")
+    fill_lake()
+
+    assert hint in console.get(f"{NEW}?for=message&{row}").content.decode()
+
+
+def test_names_and_addresses_are_never_listed_as_values(console, somebody, fill_lake):
+    for _ in range(12):
+        somebody(name="Chika Abe", city="Porto", job_title="Captain")
+    Attribute.objects.filter(key="job_title").update(sensitivity="sensitive")
+    fill_lake()
+
+    page = console.get(f"{NEW}?for=personalise&g0.0=is&g0.0.what=name&g0.1=is&g0.1.what=job_title").content.decode()
+
+    assert "Porto (12)" in page
+    assert 'value="chika abe"' not in page.lower()
+    assert "Captain" not in page
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "g0.0=is&g0.0.what=a%22b&g0.0.value=x",
+        "g0.0=is&g0.0.what=city&g0.0.value=x%00y",
+        "g0.0=did&g0.0.what=%27%3B+DROP&g0.0.where=a%22%29&g0.0.equals=b",
+        "g0.0=within&g0.0.what=birthdate&g0.0.low=%5D+OR&g0.0.high=",
+        "g0=sideways&g0.0=what&g9999.9999=is&drop=g7.7&group=maybe&add0=%26%26kind%3D",
+        "as=text&text=%00",
+        "as=text&text=",
+        "g0.0=in&g0.0.what=nobody",
+        "g0.0=did&g0.0.what=x&g0.0.times=-4&g0.0.days=99999999999",
+    ],
+)
+def test_whatever_stands_in_the_address_is_a_page(console, somebody, fill_lake, query):
+    somebody(('Odd "name"', {'a"b': 'x"y', "back\\slash": "z"}), gender="female")
+    fill_lake()
+
+    assert console.get(f"{NEW}?for=serve&{query}", follow=True).status_code in (200, 400)
+
+
+def test_a_sentence_has_an_end(console):
+    query = "&".join(f"g0.{number}=known&g0.{number}.what=email" for number in range(61))
+
+    assert "at most 60" in console.get(f"{NEW}?{query}").content.decode()
+
+
+def test_a_purpose_nobody_declared_is_refused_in_words(console):
+    response = console.get(NEW, {"for": "curiosity"})
+
+    assert response.status_code == 400
+    assert "no active purpose" in response.content.decode()
