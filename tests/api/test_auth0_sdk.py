@@ -12,14 +12,9 @@ from auth0.management.errors import NotFoundError
 
 from regulars.profiles.learn import is_known
 from regulars.profiles.models import Attribute, Connection
+from tests.without_tls import WithoutTls
 
 from .conftest import a_token
-
-
-class WithoutTls(httpx.HTTPTransport):
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.url = request.url.copy_with(scheme="http")
-        return super().handle_request(request)
 
 
 @pytest.fixture

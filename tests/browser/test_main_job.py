@@ -1,0 +1,184 @@
+"""The main job through the real server with a real browser: she signs in, and the shop gets to know her."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import httpx
+import pytest
+from auth0.authentication import GetToken
+from auth0.management import ManagementClient
+from playwright.sync_api import Page, expect
+from tests.without_tls import WithoutTls
+
+from .conftest import Demo
+from .journey import claims, eventually, open_console, sign_in_with_google, sign_out
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ASKED = "What are you looking for?"
+LENA = "google-oauth2|110248495921238986401"
+GRACE = "google-oauth2|110248495921238986402"
+TOM = "google-oauth2|110248495921238986403"
+PASSWORDS = "Username-Password-Authentication"
+NADIA = "google-oauth2|110248495921238986405"
+
+
+def facts_of(demo: Demo, user_id: str) -> dict[str, tuple[str, str]]:
+    """attribute → (value, source), of what nobody took back."""
+    rows = demo.live.rows(
+        "SELECT f.attribute, f.value, f.source FROM profiles_fact f JOIN profiles_profile p ON p.id = f.profile_id"
+        " WHERE p.user_id = ? AND f.retracted_at IS NULL ORDER BY f.id",
+        user_id,
+    )
+    return {attribute: (json.loads(value), source) for attribute, value, source in rows}
+
+
+def happened(demo: Demo, user_id: str) -> list[str]:
+    rows = demo.live.rows(
+        "SELECT e.name FROM events_event e JOIN profiles_profile p ON p.id = e.profile_id WHERE p.user_id = ?", user_id
+    )
+    return [name for (name,) in rows]
+
+
+def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, demo: Demo):
+    page.goto(f"{demo.shop}/products/harbour-jacket")
+    sign_in_with_google(page, demo, "Lena Vogt", "date of birth", "gender", "address")
+    expect(page.get_by_role("heading", name=ASKED)).to_be_visible()
+    page.get_by_role("radio", name="Jackets").check()
+    page.get_by_role("button", name="Save and continue").click()
+    expect(page.get_by_role("heading", name="Hello, Lena")).to_be_visible()
+    said = claims(page)
+    facts = facts_of(demo, LENA)
+    [(raw, asked, granted)] = demo.live.rows(
+        "SELECT a.raw, a.scopes_asked, a.scopes_granted FROM profiles_provideranswer a"
+        " JOIN profiles_identity i ON i.id = a.identity_id WHERE i.provider_user_id = ?",
+        LENA.partition("|")[2],
+    )
+
+    assert said["sub"] == LENA
+    assert said["https://harbourandpine.example/tier"] == "bronze"
+    assert facts["birthdate"] == ("1997-03-07", "google-oauth2")
+    assert facts["continent"][0] == "Europe"
+    assert facts["looking_for"] == ("jackets", "question:looking_for@1")
+    assert "Lena" in raw
+    assert json.loads(asked) == json.loads(granted)
+
+
+def test_what_she_did_before_she_signed_in_and_what_she_bought_is_hers(page: Page, demo: Demo):
+    page.goto(f"{demo.shop}/products/quay-parka")
+    sign_in_with_google(page, demo, "Nadia Rahman")
+    page.get_by_role("button", name="Pass").click()
+    page.goto(f"{demo.shop}/products/ferry-bag")
+    page.get_by_role("button", name="Add to basket").click()
+    page.get_by_role("button", name="Place the order").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    names = eventually(lambda: {"Product Viewed", "Order Completed"} <= set(seen := happened(demo, NADIA)) and seen)
+
+    assert {"Signed Up", "Signed In", "Page Viewed", "Product Added"} <= set(names)
+    assert names.count("Product Viewed") == 2
+
+
+def test_the_census_is_asked_after_the_login_and_never_during_it(page: Page, demo: Demo):
+    sign_in_with_google(page, demo, "Grace Miller", "address")
+    page.get_by_role("button", name="Pass").click()
+    expect(page.get_by_role("heading", name="Hello, Grace")).to_be_visible()
+    income = eventually(lambda: facts_of(demo, GRACE).get("area_median_income"))
+
+    assert income == (106509, "source:us-census-acs")
+
+
+def test_one_question_a_day_and_another_on_a_later_day(page: Page, demo: Demo):
+    sign_in_with_google(page, demo, "Tom Okafor")
+    expect(page.get_by_role("heading", name=ASKED)).to_be_visible()
+    page.get_by_role("button", name="Pass").click()
+    expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
+    sign_out(page, demo)
+
+    sign_in_with_google(page, demo, "Tom Okafor")
+    expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
+    sign_out(page, demo)
+
+    demo.later(days=1.5)
+    sign_in_with_google(page, demo, "Tom Okafor")
+    expect(page.get_by_role("button", name="Pass")).to_be_visible()
+    expect(page.get_by_role("heading", name=ASKED)).not_to_be_visible()
+    page.get_by_role("button", name="Pass").click()
+    expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
+
+
+def test_a_marketer_finds_her_and_builds_the_segment_that_a_webhook_hears_of(page: Page, demo: Demo):
+    open_console(page, demo)
+    page.get_by_role("link", name="Customers").click()
+    page.get_by_role("searchbox").fill("lena.vogt@example.com")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Lena Vogt").click()
+    expect(page.get_by_role("region", name="What we know")).to_contain_text("Google")
+    expect(page.get_by_role("region", name="Timeline")).to_contain_text("Product Viewed")
+
+    page.get_by_role("link", name="Segments").click()
+    page.get_by_role("link", name="New segment").click()
+    page.get_by_label("For").select_option(label="A shop that fits you")
+    for attribute, choice in (("Gender", "Woman"), ("Age", "25 to 34"), ("Continent", "Europe")):
+        page.get_by_label("Add a condition").select_option(label=attribute)
+        page.get_by_role("group", name=attribute).get_by_role("checkbox", name=choice).check()
+    page.get_by_label("Add a condition").select_option(label="Product Viewed")
+    viewed = page.get_by_role("group", name="Product Viewed")
+    viewed.get_by_label("Where").select_option("category")
+    viewed.get_by_label("is", exact=True).fill("jackets")
+    expect(page.get_by_role("status")).to_contain_text("Product Viewed where category is jackets")
+    page.get_by_role("link", name="Save …").click()
+    page.get_by_label("Name").fill("Jackets for her")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Jackets for her", level=1)).to_be_visible()
+    expect(page.locator(".drawing canvas")).to_be_visible()
+    expect(page.get_by_role("region", name="Members")).to_contain_text("Lena Vogt")
+
+    page.get_by_role("link", name="Export CSV").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    exported = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+
+    assert LENA in {row["user_id"] for row in exported}
+    assert {row["gender"] for row in exported} == {"female"}
+    assert told_of(demo, LENA) == ["segment.entered"]
+
+
+def told_of(demo: Demo, user_id: str) -> list[str]:
+    """The types of the webhooks about her, oldest first; the seeded destination follows the same people."""
+
+    def look() -> list[str]:
+        received = [json.loads(each["body"]) for each in httpx.get(f"{demo.standins}/webhooks/received").json()]
+        return [each["type"] for each in reversed(received) if each["data"]["user_id"] == user_id]
+
+    return eventually(look)
+
+
+def test_what_an_application_writes_is_not_asked(page: Page, demo: Demo):
+    """The official SDK, unmodified; it insists on https, and its own seam for an HTTP client leaves TLS out."""
+    with httpx.Client(transport=WithoutTls(), timeout=10) as http:
+        auth0 = management(demo, http)
+        dov = auth0.users.create(connection=PASSWORDS, email="dov@example.org", password="correct horse 9")
+        auth0.users.update(dov.user_id, user_metadata={"looking_for": "boots"})
+        found = [user.user_id for user in auth0.users.list(q='email:"dov@example.org"')]
+        known = auth0.users.get(dov.user_id).user_metadata
+    page.goto(demo.shop)
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("E-mail").fill("dov@example.org")
+    page.get_by_label("Password").fill("correct horse 9")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Pass")).to_be_visible()
+
+    assert found == [dov.user_id]
+    assert known == {"looking_for": "boots"}
+    assert facts_of(demo, dov.user_id)["looking_for"][0] == "boots"
+    expect(page.get_by_role("heading", name=ASKED)).not_to_be_visible()
+
+
+def management(demo: Demo, http: httpx.Client) -> ManagementClient:
+    keys, domain = demo.live.credentials["management"], demo.regulars.removeprefix("http://")
+    machine = GetToken(domain, keys["client_id"], client_secret=keys["client_secret"], protocol="http")
+    token = machine.client_credentials(keys["audience"])["access_token"]
+    return ManagementClient(domain=domain, token=token, httpx_client=http)
