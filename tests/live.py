@@ -79,6 +79,13 @@ def regulars(home: Path, *options: str, database_url: str | None = None, **envir
 
 
 def start(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
+    live = launch(home, port, *options, database_url=database_url, **more)
+    wait_until_ready(live)
+    return live
+
+
+def launch(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
+    """Started, and not waited for."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
     environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": str(ROOT), **more}
     if database_url:
@@ -87,9 +94,7 @@ def start(home: Path, port: int, *options: str, database_url: str | None = None,
     home.mkdir(parents=True, exist_ok=True)
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    live = Live(f"http://localhost:{port}", home, process, environment)
-    wait_until_ready(live)
-    return live
+    return Live(f"http://localhost:{port}", home, process, environment)
 
 
 def wait_until_ready(live: Live) -> None:

@@ -56,6 +56,11 @@ def test_a_port_that_is_taken_is_refused_by_name(live, tmp_path):
     assert "port_in_use" in again.stderr
 
 
+def test_without_the_demo_nobody_is_invented(live):
+    assert live.rows("SELECT count(*) FROM profiles_profile") == [(0,)]
+    assert live.rows("SELECT count(*) FROM profiles_connection") == [(0,)]
+
+
 def test_the_doctor_finds_a_healthy_installation_healthy(live):
     said = live.run("doctor")
 

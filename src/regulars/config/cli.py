@@ -19,7 +19,7 @@ import click
 from regulars import __version__
 
 from .places import Places
-from .supervise import Program, Supervisor
+from .supervise import Program, Supervisor, end_with_parent
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -156,7 +156,7 @@ def _run_set_up(environment: dict[str, str], port: int, demo: bool) -> None:
         str(port),
         "--demo" if demo else "--no-demo",
     ]
-    if subprocess.run(command, env=environment, check=False).returncode:  # noqa: S603
+    if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
         raise Problem("not_set_up", "Regulars could not be set up; the reason stands above.")
 
 

@@ -31,7 +31,7 @@ class Program:
     def start(self) -> None:
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603 - our own programs
-            self.command, env=dict(self.environment), start_new_session=True, preexec_fn=_end_with_parent
+            self.command, env=dict(self.environment), start_new_session=True, preexec_fn=end_with_parent
         )
 
     def has_ended(self) -> bool:
@@ -94,7 +94,7 @@ class Supervisor:
                 process.wait()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A supervisor that is killed cannot end its children; on Linux the kernel does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

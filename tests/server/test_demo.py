@@ -1,0 +1,93 @@
+"""The demo as a stranger meets it: three ports, one printed password, a shop full of people."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import httpx
+import pytest
+from tests.live import Live, descendants, free_ports, launch, memory_of, own_database, regulars, start
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+CUSTOMERS = "SELECT count(*) FROM profiles_identity WHERE provider <> 'anonymous'"
+MEMORY = 512 * 1024 * 1024  # bytes of the whole process tree
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo at its second start: the first was stopped while its people came."""
+    home = tmp_path_factory.mktemp("demo")
+    with own_database() as database_url:
+        stop_half_way(launch(home, free_ports(), database_url=database_url))
+        with regulars(home, database_url=database_url) as running:
+            yield running
+
+
+def stop_half_way(live: Live) -> None:
+    deadline = time.monotonic() + 120
+    while "of 5,000" not in (live.home / "log").read_text():
+        assert time.monotonic() < deadline, (live.home / "log").read_text()
+        time.sleep(0.1)
+    below = descendants(live.process.pid)
+    live.stop()
+    while descendants_alive(below):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def descendants_alive(pids: list[int]) -> bool:
+    return any(memory_of([pid]) for pid in pids)
+
+
+def neighbour(live: Live, offset: int) -> str:
+    before, _, port = live.url.rpartition(":")
+    return f"{before}:{int(port) + offset}"
+
+
+def test_a_first_start_that_was_stopped_is_completed_by_the_next(demo):
+    [(people,)] = demo.rows(CUSTOMERS)
+    [(segments,)] = demo.rows("SELECT count(*) FROM segments_segment")
+
+    assert (people, segments) == (5000, 6)
+
+
+@pytest.mark.parametrize(("offset", "path"), [(0, "/console/login"), (1, "/"), (2, "/webhooks/"), (2, "/healthz")])
+def test_regulars_the_shop_and_the_stand_ins_answer(demo, offset, path):
+    assert httpx.get(neighbour(demo, offset) + path).status_code == 200
+
+
+def test_the_printed_password_opens_the_console(demo):
+    email, password = re.search(r"Sign in +(\S+) +/ +(\S+)", (demo.home / "log").read_text()).groups()
+    with httpx.Client(base_url=demo.url, follow_redirects=True) as browser:
+        form = browser.get("/console/login").text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
+        filled = {"csrfmiddlewaretoken": token, "email": email, "password": password, "next": ""}
+        page = browser.post("/console/login", data=filled)
+
+    assert page.status_code == 200
+    assert page.url.path == "/console/"
+
+
+def test_at_rest_it_is_content_with_half_a_gigabyte(demo):
+    used = memory_of([demo.process.pid, *descendants(demo.process.pid)])
+    print(f"at rest: {used / 2**20:.0f} MB")  # noqa: T201
+
+    assert 0 < used < MEMORY
+
+
+def test_a_later_start_finds_everything_there(demo):
+    """How long that takes is printed, not asserted: the machine of a test is busy with other tests."""
+    demo.stop()
+    options = {name: value for name, value in demo.environment.items() if name == "DATABASE_URL"}
+    began = time.monotonic()
+    again = start(demo.home, free_ports(), **options)
+    print(f"ready again after {time.monotonic() - began:.1f} s")  # noqa: T201
+    again_people = again.rows(CUSTOMERS)
+    moved = again.rows("SELECT urls FROM profiles_connection WHERE name = 'google-oauth2'")
+    code = again.stop()
+
+    assert again_people == [(5000,)]
+    assert neighbour(again, 2) in str(moved)
+    assert code == 0
