@@ -32,7 +32,7 @@ MAX_KEYS = 10_000  # a stranger may invent any number of them
 MAX_NOTES = 20  # rejections written down per request
 NOTE_SECONDS = 60.0  # one rejection of a stranger's key in so much time is enough to know
 
-Row = tuple[int, str, str, str, str, dt.datetime]
+Row = tuple[int, str, str, str, str, str | dt.datetime]
 COLUMNS = "source_id, message_id, type, body, sent_at, received_at, rejected"
 ONE_ROW = "(%s, %s, %s, %s, %s, %s, '')"
 ROWS_PER_STATEMENT = 100  # seven hundred parameters: below every database's limit
@@ -125,7 +125,7 @@ class Inbox:
 
 def keep(group: Sequence[Delivery], sources: _Sources) -> None:
     """One transaction for all of them."""
-    now = clock.now()
+    now = connection.ops.adapt_datetimefield_value(clock.now())  # once, and in the words the ORM would write
     rows: list[Row] = []
     notes: list[Rejection] = []
     with transaction.atomic(durable=True):

@@ -1,0 +1,26 @@
+"""What the inbox keeps with plain SQL reads the same as what the ORM writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from regulars.base.kit import clock
+from regulars.doors.collector.inbox import Delivery, _Sources, keep
+from regulars.doors.collector.parse import Message
+from regulars.events.models import InboxItem, Source
+
+NOON = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_moment_of_receipt_can_be_compared(monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: NOON)
+    shop = Source.objects.create(name="Shop", slug="shop")
+    message = Message("m-1", "track", '{"event": "Product Viewed"}')
+
+    keep([Delivery(shop.write_key, [message], [], "", None)], _Sources())
+
+    assert InboxItem.objects.get(received_at=NOON).message_id == "m-1"
+    assert InboxItem.objects.filter(received_at__lt=NOON).count() == 0
