@@ -52,7 +52,7 @@ class Demo:
 def demo(tmp_path_factory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     offset = folder / "offset"
-    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
+    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset), REGULARS_DEMO_PEOPLE="500") as live:
         yield Demo(live, offset)
 
 
@@ -76,5 +76,19 @@ def person(chromium: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(person: BrowserContext) -> Page:
-    return person.new_page()
+def page(person: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
+    page = person.new_page()
+    yield page
+    if request.node.stash.get(FAILED, False):
+        print(f"{page.url}\n{page.inner_text('body')}")  # noqa: T201 - what a person would have seen
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report

@@ -28,6 +28,7 @@ if os.environ.get("REGULARS_TRUST_PROXY") == "1":
 
 # In demo mode the stand-ins on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"
+DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
 # Hosts of the operator's own network that rules, enrichment and destinations may call although they are not public.
 ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))

@@ -46,7 +46,7 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
     if demo:
         from .demo.seed import seed
 
-        seed(places, say)
+        seed(places, say, settings.DEMO_PEOPLE)
 
 
 def _credentials(kept: Kept, places: Places, demo: bool) -> dict[str, dict[str, str]]:

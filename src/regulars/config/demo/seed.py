@@ -19,13 +19,12 @@ from .crowd import bring_in
 from .house import make_questions, make_rules, make_segments
 from .neighbours import follow, make_neighbours
 
-PEOPLE = 5000
 SAY_EVERY = 5.0  # seconds
 MARK = "seeded"
 Say = Callable[[str], None]
 
 
-def seed(places: Places, say: Say, people: int = PEOPLE) -> None:
+def seed(places: Places, say: Say, people: int) -> None:
     """Make what is missing, once; then and at every later start let addresses follow. `say` hears how far it is."""
     shop = Client.objects.get(name="Shop", metadata__made_by="setup")
     if shop.metadata.get("demo") != MARK:
