@@ -14,6 +14,8 @@ from regulars.consent.purposes import get_purpose
 from .kind import KINDS
 from .models import Destination
 
+LONGEST_NAME = 128
+
 
 @transaction.atomic
 def save_destination(
@@ -28,11 +30,14 @@ def save_destination(
 ) -> Destination:
     """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
 
-    Raises `Refused`: `name_missing`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`,
+    Raises `Refused`: `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`,
     `setting_missing`, `kind_is_fixed`, or whatever the kind says of its settings.
     """
     if destination is not None and destination.kind != kind:
         raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
+    if not name.strip() or len(name.strip()) > LONGEST_NAME:
+        wrong = "name_too_long" if name.strip() else "name_missing"
+        raise Refused(wrong, f"Give the destination a name of at most {LONGEST_NAME} characters.", "name")
     plugin = KINDS[kind]
     complete = filled(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
@@ -43,6 +48,13 @@ def save_destination(
     return destination
 
 
+def switch_destination(slug: str, on: bool) -> Destination:
+    """Tell it what happens from now on, or no more. Raises `Refused("unknown_destination")`."""
+    if not Destination.objects.filter(slug=slug).update(enabled=on):
+        raise Refused("unknown_destination", f"There is no destination called {slug!r}.")
+    return Destination.objects.get(slug=slug)
+
+
 def shown_settings(destination: Destination) -> dict[str, str]:
     """Setting → text for pages and the API: secrets are dots."""
     return shown(KINDS[destination.kind].fields, destination.settings)
@@ -51,7 +63,7 @@ def shown_settings(destination: Destination) -> dict[str, str]:
 def _new_slug(name: str) -> str:
     slug = slugify(name)[:64]
     if not slug:
-        raise Refused("name_missing", "Give the destination a name with letters or digits.")
-    if Destination.objects.filter(slug=slug).exists():
-        raise Refused("name_taken", f"There is a destination called {slug!r} already.")
+        raise Refused("name_missing", "Give the destination a name with letters or digits.", "name")
+    if slug == "new" or Destination.objects.filter(slug=slug).exists():
+        raise Refused("name_taken", f"There is a destination called {slug!r} already.", "name")
     return slug

@@ -28,12 +28,23 @@ def save_source(key: str, settings: Mapping[str, str], *, enabled: bool = True, 
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
     if not source.is_about_areas and reason.basis != Purpose.Basis.CONSENT:
-        raise Refused("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.")
+        raise Refused("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
     setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
     setting.save()
     return setting
+
+
+@transaction.atomic
+def switch_source(key: str, on: bool) -> SourceSetting:
+    """Ask it from now on, or no more. On: what is kept must be complete. Raises what `save_source` raises."""
+    before = SourceSetting.objects.filter(key=key).first()
+    if on or before is None:
+        return save_source(key, {}, enabled=on, purpose=before.purpose_id if before else "")
+    before.enabled = False
+    before.save(update_fields=["enabled"])
+    return before
 
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:
