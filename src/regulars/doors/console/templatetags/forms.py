@@ -16,7 +16,8 @@ register = template.Library()
 
 @register.inclusion_tag("console/parts/input.html")
 def text_input(name: str, label: str, value: Any = "", problem: Problem | None = None, **more: Any) -> dict[str, Any]:
-    """One input. `more`: help, kind (text url number password area code), required, most (characters), rows, lang."""
+    """One input. `more`: help, kind (text url number password area code), required, optional (says so), rows,
+    most (characters), counted (shows how many are used)."""
     return _input(name, label, value, problem, **more)
 
 
