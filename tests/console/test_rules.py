@@ -128,7 +128,10 @@ def test_a_rule_that_throws_is_tried_and_says_its_line(console):
 def test_a_rule_that_loops_is_stopped_and_named(console):
     response = _try(console, LOOPS)
 
-    assert response.context["tried"].error == "too_much_cpu"
+    assert response.context["tried"].error in (
+        "too_much_cpu",
+        "too_much_time",
+    )  # whichever limit the machine meets first
     assert "It failed" in response.content.decode()
 
 
