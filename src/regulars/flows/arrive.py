@@ -17,7 +17,7 @@ from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision, record_all
 from regulars.events.record import record as record_event
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
-from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Account, Identity, Profile, ProviderAnswer
 
 from .refresh import after_event, after_learning
@@ -104,7 +104,9 @@ def sign_up(email: str, password: str, connection: str) -> Account:
 
 @transaction.atomic
 def prove_email(profile: Profile, email: str) -> None:
-    """She opened a link that only a reader of this mailbox has."""
+    """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date."""
+    doubts = profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)
+    retract(list(doubts.select_related("profile")), "proved_by_mail")
     news = [NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)]
     if learn(profile, news):
         after_learning(profile)
