@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from django.db import connection, connections
@@ -55,8 +56,6 @@ def test_what_succeeds_does_not_count(dina, client, three):
 def test_a_window_ends(dina, client, three, monkeypatch):
     for _ in range(4):
         guess(client)
-    import time
-
     later = time.time() + 900
     monkeypatch.setattr("regulars.doors.signin.limits.time.time", lambda: later)
 

@@ -31,11 +31,10 @@ def login(request: HttpRequest) -> HttpResponse:
         return _sign_in(request)
     if request.GET.get("prompt") != "login" and customer(request):
         return HttpResponseRedirect(onward(request))
+    if wanted := find_social(request.GET.get("connection", "")):
+        return HttpResponseRedirect(address(f"/login/{wanted.name}", request))
     if request.GET.get("screen_hint") == "signup":
         return HttpResponseRedirect(address("/signup", request))
-    wanted = request.GET.get("connection", "")
-    if any(connection.name == wanted for connection in social_connections()):
-        return HttpResponseRedirect(address(f"/login/{wanted}", request))
     return _page(request, email=request.GET.get("login_hint", ""))
 
 

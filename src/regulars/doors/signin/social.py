@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,12 +39,12 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     connection = find_social(name)
     if connection is None:
         return words(request, "This way in is closed", "Sign in another way.", 404)
-    offered = [(piece, _words(piece)) for piece in STRATEGIES[connection.strategy].offered(connection.pieces)]
+    offered = [_Offer(piece) for piece in STRATEGIES[connection.strategy].offered(connection.pieces)]
     if request.method == "GET" and offered:
         context = {"connection": connection, "offered": offered, "login": address("/login", request)}
         return render(request, "signin/pieces.html", context)
     wanted = request.POST.getlist("piece")
-    return _go(request, connection, [(piece, said) for piece, said in offered if piece.name in wanted])
+    return _go(request, connection, [offer for offer in offered if offer.piece.name in wanted])
 
 
 @require_GET
@@ -59,18 +60,29 @@ def callback(request: HttpRequest) -> HttpResponse:
     return view(request)  # type: ignore[no-any-return]
 
 
-def _words(piece: Piece) -> str:
-    """What stands next to the box, whole: these are the words that her yes is kept with."""
-    return f"{piece.label}. {piece.why} What we use it for: {get_purpose(piece.purpose).text}"
+@dataclass(frozen=True)
+class _Offer:
+    """A piece as the page shows it."""
+
+    piece: Piece
+
+    @property
+    def use(self) -> str:
+        return f"What we use it for: {get_purpose(self.piece.purpose).text}"
+
+    @property
+    def words(self) -> str:
+        """What stands next to the box, whole: her yes is kept with these words."""
+        return f"{self.piece.label}. {self.piece.why} {self.use}"
 
 
-def _go(request: HttpRequest, connection: Connection, chosen: list[tuple[Piece, str]]) -> HttpResponse:
+def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> HttpResponse:
     strategy = STRATEGIES[connection.strategy]
-    scopes = [*(connection.scopes or strategy.scopes), *(scope for piece, _ in chosen for scope in piece.scopes)]
+    scopes = [*(connection.scopes or strategy.scopes), *(scope for offer in chosen for scope in offer.piece.scopes)]
     data = {
         "connection": connection.name,
         "asked": list(dict.fromkeys(["openid", *scopes])),
-        "choices": [{"piece": piece.name, "words": said} for piece, said in chosen],
+        "choices": [{"piece": offer.piece.name, "words": offer.words} for offer in chosen],
     }
     hints = {"prompt": strategy.fresh} if request.GET.get("prompt") == "login" else {}
     if request.GET.get("login_hint"):
