@@ -16,9 +16,11 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest
 
 from regulars.base.kit import http
+from regulars.base.kit.crypto import fingerprint
 from regulars.profiles.models import Connection
 
 from .providers import STRATEGIES
@@ -27,6 +29,7 @@ from .providers.strategy import More
 log = logging.getLogger("regulars.signin")
 
 LONGEST_ID = 200  # with the strategy's word before it, a user id stays below 255 characters
+DISCOVERY_LIFETIME = 600  # seconds
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint")
 
 
@@ -90,9 +93,17 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     @cached_property
     def openid_config(self) -> dict[str, Any]:
-        """Discovery, which must speak of the issuer that we asked for."""
+        """Discovery, which must speak of the issuer that we asked for. Kept for ten minutes: a login needs it twice."""
+        address = self.provider.server_url
+        found = cache.get(fingerprint(address))
+        if found is None:
+            found = self._discover(address)
+            cache.set(fingerprint(address), found, DISCOVERY_LIFETIME)
+        return dict(found)
+
+    def _discover(self, address: str) -> dict[str, Any]:
         with session() as http_session:
-            answer = http_session.get(self.provider.server_url)
+            answer = http_session.get(address)
             answer.raise_for_status()
             found = answer.json()
         if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in ENDPOINTS):
@@ -101,10 +112,12 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise OAuth2Error("discovery speaks of another issuer")
         return found
 
-    def parse_token(self, data: dict[str, Any]) -> Any:
-        """An answer without a scope grants all that was asked (RFC 6749, 5.1)."""
+    def parse_token(self, data: Any) -> Any:
+        """What was granted; an answer without a scope grants all that was asked (RFC 6749, 5.1). The token is not kept."""
+        if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
+            raise OAuth2Error("the answer has no token")
         self.granted = str(data["scope"]).split() if isinstance(data.get("scope"), str) else None
-        return super().parse_token(data)
+        return super().parse_token({"access_token": data["access_token"]})
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any) -> SocialLogin:
         """Userinfo and ID token as allauth reads them, then whatever else this strategy asks for."""
