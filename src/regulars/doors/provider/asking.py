@@ -115,7 +115,7 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
     api = _api(query.get("audience", ""))
     return Asked(
         client=client,
-        params=query.dict(),
+        params={name: str(value) for name, value in query.items()},
         redirect_uri=address.redirect_uri,
         sent_redirect_uri=address.sent_redirect_uri,
         state=address.state,

@@ -87,7 +87,7 @@ def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, str]) ->
     message = {"type": "authorization_response", "response": answer}
     context = {"message": _in_script(message), "origin": _in_script(origin), "nonce": nonce}
     response = render(request, "provider/web_message.html", context)
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]  # only this answer may be framed, only by the app
+    response.xframe_options_exempt = True  # only this answer may be framed, only by the app
     return with_policy(response, {"script-src": f"'nonce-{nonce}'", "frame-ancestors": origin})
 
 

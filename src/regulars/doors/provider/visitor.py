@@ -88,5 +88,5 @@ def sid_of(request: HttpRequest) -> str:
 
 def _is_way(record: dict[str, Any], identity: dict[str, Any]) -> bool:
     if record["method"] == "socialaccount":
-        return str(record.get("uid")) == identity["user_id"]
+        return bool(str(record.get("uid")) == identity["user_id"])
     return record["method"] in ("password", "code") and identity["provider"] == "auth0"
