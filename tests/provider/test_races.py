@@ -1,0 +1,144 @@
+"""Twelve at once through the real server with two worker processes: one wins, the others hear why not."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from authlib.integrations.httpx_client import OAuth2Client
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from tests.live import ROOT, Live, own_database, regulars
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+AT_ONCE = 12
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+# What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of how she came in.
+SESSION = """
+import django, time
+django.setup()
+from django.contrib.sessions.backends.db import SessionStore
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.models import Account
+profile, made = get_or_create_by_identity("auth0", "chika", connection="Username-Password-Authentication")
+if made:
+    profile.account = Account.objects.create_user(email="chika@example.com")
+    profile.save()
+account = profile.account
+session = SessionStore()
+session["_auth_user_id"] = str(account.pk)
+session["_auth_user_backend"] = "allauth.account.auth_backends.AuthenticationBackend"
+session["_auth_user_hash"] = account.get_session_auth_hash()
+session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+session["account_authentication_methods_user"] = str(account.pk)
+session.save()
+print(session.session_key)
+"""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with (
+        own_database() as database_url,
+        regulars(home, "--no-demo", database_url=database_url, REGULARS_WORKERS="2") as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(live: Live):
+    environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
+    made = subprocess.run(
+        [sys.executable, "-c", SESSION], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    cookies = {"regulars_session": made.stdout.strip().splitlines()[-1]}
+    with httpx.Client(base_url=live.url, cookies=cookies, timeout=60) as client:
+        yield client
+
+
+def authorize(browser: httpx.Client, live: Live) -> str:
+    shop = live.credentials["shop"]
+    params = {
+        "client_id": shop["client_id"],
+        "redirect_uri": shop["callback"],
+        "response_type": "code",
+        "scope": "openid offline_access",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        "nonce": "n",
+    }
+    answer = browser.get("/authorize", params=params)
+    assert answer.status_code == 302, answer.text
+    return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+
+
+def exchange(live: Live, **params: str) -> httpx.Response:
+    shop = live.credentials["shop"]
+    body = {"client_id": shop["client_id"], "client_secret": shop["client_secret"], **params}
+    return httpx.post(f"{live.url}/oauth/token", data=body, timeout=60)
+
+
+def redeem(live: Live, code: str) -> httpx.Response:
+    callback = live.credentials["shop"]["callback"]
+    return exchange(live, grant_type="authorization_code", code=code, redirect_uri=callback, code_verifier=VERIFIER)
+
+
+def refresh(live: Live, token: str) -> httpx.Response:
+    return exchange(live, grant_type="refresh_token", refresh_token=token)
+
+
+def all_at_once(act) -> list[httpx.Response]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [future.result() for future in [pool.submit(act) for _ in range(AT_ONCE)]]
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_twelve_who_redeem_one_code_one_gets_tokens_and_they_end_with_the_replay(live, browser, _round):
+    code = authorize(browser, live)
+    answers = all_at_once(lambda: redeem(live, code))
+    winner = next(answer for answer in answers if answer.status_code == 200)
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 403: AT_ONCE - 1}
+    assert refresh(live, winner.json()["refresh_token"]).status_code == 403
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_twelve_who_use_one_refresh_token_one_gets_the_next(live, browser, _round):
+    token = redeem(live, authorize(browser, live)).json()["refresh_token"]
+    answers = all_at_once(lambda: refresh(live, token))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 403: AT_ONCE - 1}
+
+
+def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live, browser):
+    shop = live.credentials["shop"]
+    known = httpx.get(f"{live.url}/.well-known/openid-configuration").json()
+    app = OAuth2Client(
+        shop["client_id"],
+        shop["client_secret"],
+        scope="openid profile offline_access",
+        redirect_uri=shop["callback"],
+        code_challenge_method="S256",
+    )
+    url, state = app.create_authorization_url(known["authorization_endpoint"], code_verifier=VERIFIER, nonce="n2")
+    back = browser.get(url).headers["location"]
+    token = app.fetch_token(known["token_endpoint"], authorization_response=back, state=state, code_verifier=VERIFIER)
+    keys = KeySet.import_key_set(httpx.get(known["jwks_uri"]).json())
+    claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
+    told = app.get(known["userinfo_endpoint"]).json()
+    renewed = app.refresh_token(known["token_endpoint"], refresh_token=token["refresh_token"])
+
+    assert (claims["iss"], claims["aud"], claims["nonce"]) == (known["issuer"], shop["client_id"], "n2")
+    assert told["sub"] == claims["sub"] == "auth0|chika"
+    assert renewed["refresh_token"] != token["refresh_token"]
