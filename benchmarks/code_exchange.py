@@ -151,8 +151,16 @@ def install() -> None:
 def ours(home: Path) -> Iterator[Side]:
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
-    environment = {**kept, "REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
-    command = [sys.executable, "-m", "regulars.config.cli", "start", "--no-demo", "--port", str(port)]
+    environment = {
+        **kept,
+        "REGULARS_HOME": str(home),
+        "REGULARS_URL": f"http://localhost:{port}",
+        "DJANGO_SETTINGS_MODULE": "regulars.config.settings",
+    }
+    set_up = [sys.executable, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(port)]
+    subprocess.run(set_up, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "regulars.config.asgi:application"]
     with running(command, environment, ROOT) as process:
         wait(lambda: is_answering(f"http://127.0.0.1:{port}/healthz"), process)
         made = subprocess.run(
