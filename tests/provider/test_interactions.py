@@ -9,8 +9,10 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from regulars.doors.provider import clients
 from regulars.doors.provider.models import Consent, PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.models import Account, Client
 from regulars.questions.declare import Option
 from regulars.questions.models import Ask
 from regulars.questions.save import Draft, save_question
@@ -213,7 +215,7 @@ def test_what_was_decided_for_one_customer_is_not_used_for_the_next_in_the_same_
     )
     sent = query_of(signed_in.authorize()["Location"])
     dov, _ = get_or_create_by_identity("auth0", "dov", connection="Username-Password-Authentication")
-    dov.account = type(signed_in_account(signed_in)).objects.create_user(email="dov@example.com")
+    dov.account = Account.objects.create_user(email="dov@example.com")
     dov.save()
     sign_in(signed_in.browser, dov)
     asked = signed_in.browser.get(sent["next"])
@@ -221,12 +223,6 @@ def test_what_was_decided_for_one_customer_is_not_used_for_the_next_in_the_same_
     claims = id_claims(signed_in.exchange(back["code"]).json())
 
     assert (claims["sub"], claims["https://shop.example/who"]) == ("auth0|dov", "auth0|dov")
-
-
-def signed_in_account(app):
-    from regulars.profiles.models import Account
-
-    return Account.objects.get(pk=app.browser.session["_auth_user_id"])
 
 
 # A rule's own page
@@ -270,6 +266,37 @@ def test_a_state_that_does_not_wait_here_is_refused(signed_in, how, customer):
 
     assert answer.status_code == 400
     assert "invalid_request" in answer.content.decode()
+
+
+def test_a_rules_page_seen_by_one_customer_is_not_seen_by_the_next_in_the_same_browser(signed_in):
+    save_rule("terms", script=TO_OUR_PAGE)
+    state = query_of(signed_in.authorize()["Location"])["state"]
+    dov, _ = get_or_create_by_identity("auth0", "dov", connection="Username-Password-Authentication")
+    dov.account = Account.objects.create_user(email="dov@example.com")
+    dov.save()
+    sign_in(signed_in.browser, dov)
+
+    assert signed_in.browser.get("/continue", {"state": state})["Location"].startswith("https://shop.example/terms")
+
+
+def test_signing_out_on_the_way_does_not_get_round_a_rules_page(signed_in, customer):
+    save_rule("terms", script=TO_OUR_PAGE)
+    state = query_of(signed_in.authorize()["Location"])["state"]
+    signed_in.browser.get("/v2/logout")
+    login = signed_in.browser.get("/continue", {"state": state})
+    sign_in(signed_in.browser, customer)
+    back = signed_in.browser.get(query_of(login["Location"])["next"])
+
+    assert login["Location"].startswith("/login?")
+    assert back["Location"].startswith("https://shop.example/terms")
+
+
+def test_an_app_changed_while_she_reads_about_it_gets_nothing(partner):
+    where = partner.authorize()["Location"]
+    Client.objects.filter(pk="partner").update(redirect_uris=[])
+    clients.forget()
+
+    assert partner.browser.get(where).status_code == 400
 
 
 def test_rules_run_once_although_she_comes_back_from_a_question(signed_in, question):

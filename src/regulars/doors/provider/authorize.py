@@ -22,11 +22,12 @@ from .errors import Lost, Refusal
 from .grants import Grant
 from .models import PendingLogin, SessionClient
 from .pending import RESUME, Wait
-from .responses import say_lost, say_no, say_yes, with_policy
+from .responses import say_lost, say_no, say_yes, with_policy, with_query
 from .tokens import claims_of
 from .visitor import Visitor, find_visitor
 
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales")  # to the sign-in page
+FIRST_RUN, BACK_FROM_RULE = "oidc-basic-profile", "redirect-callback"  # Auth0's context.protocol
 GONE = "This sign-in is finished, was started in another browser, or waited too long."
 
 
@@ -38,7 +39,7 @@ class Turn:
     address: ReturnAddress
     asked: Asked
     pending: PendingLogin
-    protocol: str = "oidc-basic-profile"
+    protocol: str = FIRST_RUN
     visitor: Visitor | None = None
 
     @property
@@ -80,7 +81,7 @@ def continue_(request: HttpRequest) -> HttpResponse:
     if resumed is None:
         return say_lost(request, Lost("invalid_request", GONE))
     resumed.progress = run_rules_again(resumed.progress)
-    return _go_on(request, _query_of(resumed.params), resumed, "redirect-callback")
+    return _go_on(request, _query_of(resumed.params), resumed, BACK_FROM_RULE)
 
 
 @require_http_methods(["GET", "POST"])
@@ -92,24 +93,31 @@ def consent(request: HttpRequest) -> HttpResponse:
     if waiting is None or visitor is None or waiting.account_id != visitor.account.pk:
         return say_lost(request, Lost("invalid_request", GONE))
     query = _query_of(waiting.params)
-    address = read_address(query)
-    asked = read(query, address)
+    try:
+        asked = read(query, read_address(query))
+    except (Lost, Refusal):  # the app was changed while she read
+        return say_lost(request, Lost("invalid_request", GONE))
     if request.method == "GET":
         page = render(request, "provider/consent.html", {"client": asked.client, "lines": consents.in_words(asked)})
         return with_policy(page, {})
+    return _decided(request, state, visitor, asked)
+
+
+def _decided(request: HttpRequest, state: str, visitor: Visitor, asked: Asked) -> HttpResponse:
     taken = pending.take_up(request, state, Wait.CONSENT)
     if taken is None:
         return say_lost(request, Lost("invalid_request", GONE))
+    query = _query_of(taken.params)
     if request.POST.get("do") != "allow":
         pending.forget(taken)
-        return say_no(request, address, Refusal("access_denied", "The customer did not allow it."))
+        return say_no(request, read_address(query), Refusal("access_denied", "The customer did not allow it."))
     consents.remember(visitor.profile, asked)
     taken.progress["consented"] = True
     return _go_on(request, query, taken)
 
 
 def _go_on(
-    request: HttpRequest, query: QueryDict, resumed: PendingLogin | None, protocol: str = "oidc-basic-profile"
+    request: HttpRequest, query: QueryDict, resumed: PendingLogin | None, protocol: str = FIRST_RUN
 ) -> HttpResponse:
     try:
         address = read_address(query)
@@ -157,7 +165,8 @@ def is_the_same_person(turn: Turn) -> HttpResponse | None:
     """What was decided for another account in this browser is not decided for her."""
     account = _visitor(turn).account
     if turn.pending.account_id != account.pk:
-        turn.pending.account, turn.pending.progress = account, {}
+        turn.pending.account, turn.pending.progress, turn.pending.brought = account, {}, {}
+        turn.protocol = FIRST_RUN
     return None
 
 
@@ -220,11 +229,12 @@ def _detour(turn: Turn, detour: Detour) -> HttpResponse:
         raise Refusal("interaction_required", "A page must be shown first. Sign in without prompt=none.")
     state = pending.put_down(turn.pending, detour.why)
     onward = {"state": state} if detour.why == Wait.RULE else {"next": pending.way_back(turn.pending, state)}
-    return _away(turn, detour.url + ("&" if "?" in detour.url else "?") + urlencode(onward))
+    return _away(turn, with_query(detour.url, onward))
 
 
 def _to_sign_in(turn: Turn, again: bool) -> HttpResponse:
-    """`again`: she must prove anew who she is, and on her return we must know that she did."""
+    """`again`: she must prove anew who she is, and on her return we must know that she did. All is decided anew then."""
+    turn.pending.progress, turn.pending.brought = {}, {}
     params = turn.asked.params
     hints = {name: params[name] for name in PASSED_ON if params.get(name)}
     if not again and turn.asked.max_age is None and not turn.asked.prompts:
@@ -258,7 +268,7 @@ def _visitor(turn: Turn) -> Visitor:
 def _visit(turn: Turn) -> Visit:
     request, visitor = turn.request, _visitor(turn)
     connection, strategy = visitor.way_in
-    is_back = turn.protocol == "redirect-callback"
+    is_back = turn.protocol == BACK_FROM_RULE
     return Visit(
         protocol=turn.protocol,
         hostname=request.get_host(),

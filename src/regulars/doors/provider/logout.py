@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth import logout as end_session
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +17,7 @@ from regulars.profiles.models import Client
 from .clients import find_client
 from .errors import Lost
 from .models import SessionClient
-from .responses import say_lost, with_policy
+from .responses import say_lost, with_policy, with_query
 from .visitor import sid_of
 
 
@@ -63,7 +62,7 @@ def _to(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str]
         sentence = "You are signed out here. The app wants you sent to an address we do not know."
         return say_lost(request, Lost("unknown_logout_uri", sentence))
     response = HttpResponse(status=302)
-    response.headers["Location"] = url + (("&" if "?" in url else "?") + urlencode(more) if more else "")
+    response.headers["Location"] = with_query(url, more or {})
     return response
 
 

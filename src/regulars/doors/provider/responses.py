@@ -44,6 +44,14 @@ def with_policy(response: HttpResponse, more: Mapping[str, str]) -> HttpResponse
     return response
 
 
+def with_query(url: str, more: Mapping[str, str]) -> str:
+    """The address with more parameters, before its fragment."""
+    if not more:
+        return url
+    address, hash_, fragment = url.partition("#")
+    return address + ("&" if "?" in address else "?") + urlencode(more) + hash_ + fragment
+
+
 def origin_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
@@ -61,8 +69,7 @@ def _send(request: HttpRequest, to: ReturnAddress, answer: dict[str, str]) -> Ht
         case "fragment":
             return _redirect(to.redirect_uri.partition("#")[0] + "#" + urlencode(answer))
         case _:
-            joiner = "&" if "?" in to.redirect_uri else "?"
-            return _redirect(to.redirect_uri + joiner + urlencode(answer))
+            return _redirect(with_query(to.redirect_uri, answer))
 
 
 def _redirect(url: str) -> HttpResponse:

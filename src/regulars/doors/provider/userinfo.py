@@ -21,7 +21,8 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         claims = verify(_bearer(request), userinfo_audience(), typ=ACCESS_TOKEN)
     except Refused as refused:
         return _unauthorized(refused.sentence)
-    profile = Profile.objects.filter(user_id=claims["sub"], blocked=False).first()
+    customers = Profile.objects.filter(blocked=False).exclude(account__is_active=False)
+    profile = customers.filter(user_id=claims["sub"]).first()
     if profile is None:
         return _unauthorized("This customer is not here.")
     scopes = str(claims.get("scope", "")).split()
