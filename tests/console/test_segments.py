@@ -6,12 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from regulars.base.jobs.run import run_due
 from regulars.consent.models import Purpose
 from regulars.destinations.models import Destination
 from regulars.doors.console.models import AuditEntry
 from regulars.flows.refresh import after_saving
 from regulars.profiles.models import Account
-from regulars.segments.models import Segment
+from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
 
 NASTY = "<script>alert(1)</script>"
@@ -97,6 +98,19 @@ def test_editing_changes_the_segment_and_moves_people(console, somebody):
     segment = Segment.objects.get()
     assert (segment.slug, segment.name, segment.text) == ("women", "Men", "gender:male")
     assert [row.state for row in segment.memberships.all()] == ["out"]
+
+
+def test_segments_that_stand_on_an_edited_one_follow(console, somebody):
+    somebody(gender="female")
+    for name, text in (("Women", "gender:female"), ("More", 'segment:"women"'), ("Most", 'segment:"more"')):
+        _save(name, text)
+
+    console.post(
+        "/console/segments/women/edit/save?for=personalise&g0.0=is&g0.0.what=gender&g0.0.value=male", {"name": "Men"}
+    )
+    run_due()
+
+    assert [row.state for row in Membership.objects.order_by("segment__slug")] == ["out", "out", "out"]
 
 
 def test_a_segment_that_would_contain_itself_is_refused_in_words(console):

@@ -54,7 +54,11 @@ def after_saving(segment: Segment) -> int:
 def reconcile_later() -> None:
     """Evaluate every segment for everybody: windows end and answers expire without an event."""
     for slug in Segment.objects.values_list("slug", flat=True):
-        enqueue("segments.reconcile", {"segment": slug}, key=f"segment:{slug}")
+        reconcile_soon(slug)
+
+
+def reconcile_soon(slug: str) -> None:
+    enqueue("segments.reconcile", {"segment": slug}, key=f"segment:{slug}")
 
 
 @handles("segments.reconcile")

@@ -11,15 +11,20 @@ from regulars.profiles.models import Account
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 
-from .refresh import after_saving
+from .refresh import after_saving, reconcile_soon
 
 
 @transaction.atomic
 def save_and_evaluate(
     name: str, text: str, purpose: str, *, slug: str, description: str = "", by: Account | None = None
 ) -> tuple[Segment, int]:
-    """The saved segment and how many customers moved. Raises what `save_segment` raises."""
+    """The saved segment and how many customers moved. Segments that refer to it follow soon.
+
+    Raises what `save_segment` raises.
+    """
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
+    for other in _standing_on(slug):
+        reconcile_soon(other)
     return segment, after_saving(segment)
 
 
@@ -36,6 +41,15 @@ def segments_with(slug: str) -> list[Segment]:
     """The segments whose condition refers to this one."""
     others = Segment.objects.exclude(slug=slug).order_by("name")
     return [other for other in others if slug in mentions(parse(other.text)).segments]
+
+
+def _standing_on(slug: str) -> list[str]:
+    """The slugs of every segment that refers to this one, directly or through others, nearest first."""
+    uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
+    found = [slug]
+    for each in found:
+        found += [other for other, parts in uses.items() if each in parts and other not in found]
+    return found[1:]
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from regulars.base.conditions.terms import as_number
 from regulars.profiles.models import Attribute
 from regulars.segments.known import KnownAttribute, Overview, SeenEvent
 from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within
@@ -141,7 +142,7 @@ class Builder:
             input=type_ if _fits(type_, row) else "text",
             options=options if boxes else [],
             suggestions=[] if boxes else [(option.value, option.label) for option in options],
-            hint=self._hint(row.attribute, attribute),
+            hint=self._hint(row.attribute, attribute) or _backwards(row),
         )
 
     def _happened(self, name: str, row: Happened) -> RowForm:
@@ -202,6 +203,17 @@ def _value(kind: str, what: str, **more: str) -> str:
 
 def _kind(row: Is | Within | Known) -> str:
     return {Is: "is", Within: "within", Known: "known"}[type(row)]
+
+
+def _backwards(row: Row) -> str:
+    """A range whose first end lies after its last matches nobody."""
+    if not isinstance(row, Within) or not (row.low and row.high):
+        return ""
+    low, high = as_number(row.low), as_number(row.high)
+    wrong = row.low > row.high if low is None or high is None else low > high
+    return (
+        "The first end lies after the last, so nobody can match." if wrong and "now" not in row.low + row.high else ""
+    )
 
 
 def _fits(type_: str, row: Row) -> bool:
