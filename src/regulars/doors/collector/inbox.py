@@ -7,7 +7,6 @@ a batch sent twice is kept once.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 import threading
 import time
@@ -32,7 +31,7 @@ MAX_KEYS = 10_000  # a stranger may invent any number of them
 MAX_NOTES = 20  # rejections written down per request
 NOTE_SECONDS = 60.0  # one rejection of a stranger's key in so much time is enough to know
 
-Row = tuple[int, str, str, str, str, str | dt.datetime]
+Row = tuple[int, str, str, str, str, str | None]
 COLUMNS = "source_id, message_id, type, body, sent_at, received_at, rejected"
 ONE_ROW = "(%s, %s, %s, %s, %s, %s, '')"
 ROWS_PER_STATEMENT = 100  # seven hundred parameters: below every database's limit
