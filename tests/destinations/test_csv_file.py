@@ -12,7 +12,7 @@ import pytest
 
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.spreadsheet import escaped
-from regulars.destinations.kind import Message, SendFailed
+from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.csv_file import csv_file
 
 AT = dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC)
@@ -78,3 +78,28 @@ def test_a_folder_that_cannot_be_written_is_tried_again_later(exports):
     with pytest.raises(SendFailed) as failed:
         csv_file.send(MESSAGE, FILE)
     assert (failed.value.name, failed.value.permanent) == ("cannot_write", False)
+
+
+def removal(**changes):
+    given = {"id": "del_1", "at": AT, "user_id": "auth0|chika", "match": {}, "segments": ("jackets",), "told": ()}
+    return Removal(**{**given, "erase": False, **changes})
+
+
+def test_who_withdrew_has_no_line_but_the_one_that_says_so(exports):
+    csv_file.send(MESSAGE, FILE)
+    csv_file.send(replace(MESSAGE, id="msg_2", user_id="auth0|dov"), FILE)
+    csv_file.remove(removal(), FILE)
+
+    assert [(line["user_id"], line["type"]) for line in lines(exports)] == [
+        ("auth0|dov", "segment.entered"),
+        ("auth0|chika", "customer.removed"),
+    ]
+
+
+def test_who_is_forgotten_is_not_in_the_file_at_all(exports):
+    csv_file.send(MESSAGE, FILE)
+    csv_file.remove(removal(erase=True), FILE)
+    csv_file.remove(removal(erase=True), {"file": "never-written.csv"})
+
+    assert "chika" not in (exports / "segments.csv").read_text()
+    assert not (exports / "never-written.csv").exists()

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 
 from regulars.base.jobs.queue import Retry
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import redacted
-from regulars.consent.view import may, view
 
+from .breaker import note_failure, note_success
+from .disclose import Gone, note_attempt, note_sent
 from .kind import KINDS, DestinationKind, Message, SendFailed
-from .models import Delivery
+from .message import Dropped, News, compose
+from .models import Delivery, Destination
+
+__all__ = ["ATTEMPTS", "PAUSES", "Dropped", "deliver"]
 
 log = logging.getLogger("regulars.destinations")
 
-# Seconds before the second, third… attempt, as Standard Webhooks advises: about 32 hours in all.
-PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0)
+# Seconds before the second, third… attempt, as Standard Webhooks advises: about 76 hours in all.
+PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 ATTEMPTS = len(PAUSES) + 1
-
-
-class Dropped(Refused):
-    """The message is not to be sent: `no_consent`, `switched_off`, `nothing_to_match`."""
+# While the breaker is open nothing is tried, so attempts alone would let news wait for ever.
+TOO_OLD = dt.timedelta(days=7)
 
 
 def deliver(delivery: Delivery) -> None:
@@ -31,56 +34,58 @@ def deliver(delivery: Delivery) -> None:
     """
     if delivery.state != Delivery.State.PENDING:
         return
+    destination = delivery.destination
     try:
-        kind = KINDS[delivery.destination.kind]
-        message = _message(delivery, kind)
+        kind = KINDS[destination.kind]
+        told = compose(destination, kind, delivery.profile, _news(delivery))
+        disclosure = note_attempt(destination, delivery.profile, told)
         delivery.attempts += 1
-        _send(kind, message, delivery)
-    except Dropped as no:
+        delivery.save(update_fields=["attempts"])  # counted before it is tried: it may take the worker with it
+        send(kind, told.message, destination)
+    except (Dropped, Gone) as no:
         _finish(delivery, Delivery.State.DROPPED, no)
     except SendFailed as fault:
+        note_failure(destination, fault)
         _failed(delivery, fault)
     except Refused as no:  # the plug-in is gone, or refuses the settings it was given
         _finish(delivery, Delivery.State.FAILED, no)
     else:
+        note_success(destination)
+        note_sent(disclosure, told)
         _finish(delivery, Delivery.State.SENT)
 
 
-def _message(delivery: Delivery, kind: DestinationKind) -> Message:
-    """What may leave now. Consent is asked here, at the last moment, not when the news was written down."""
-    destination, profile = delivery.destination, delivery.profile
-    if not destination.enabled:
-        raise Dropped("switched_off", "The destination is switched off.")
-    if not may(profile, destination.purpose_id):
-        raise Dropped("no_consent", f"The customer does not allow the purpose {destination.purpose_id!r}.")
-    traits = {key: value.value for key, value in view(profile, destination.purpose_id).items()}
-    lacking = [key for key in kind.needs if key not in traits]
-    if lacking:
-        raise Dropped("nothing_to_match", f"What the destination needs may not be used or is not known: {lacking[0]}.")
-    return Message(
-        id=f"msg_{delivery.message_id.hex}",
-        at=delivery.at,
-        user_id=profile.user_id,
-        segment_slug=delivery.segment_slug,
-        segment_name=delivery.segment_name,
-        entered=delivery.entered,
-        traits=traits,
-    )
-
-
-def _send(kind: DestinationKind, message: Message, delivery: Delivery) -> None:
+def send(kind: DestinationKind, message: Message, destination: Destination) -> None:
     """A stranger's plug-in may raise anything; its words may hold anything, so only the type is told."""
     try:
-        kind.send(message, delivery.destination.settings)
+        kind.send(message, destination.settings)
     except Refused:
         raise
     except Exception as fault:
-        log.warning("destination kind %r raised %s", delivery.destination.kind, type(fault).__name__)
+        log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
         raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
 
 
+def told_to_people(destination: Destination, sentence: str) -> str:
+    """The sentence without secrets; of a plug-in that is gone nobody knows which settings are secret."""
+    if destination.kind not in KINDS:
+        return f"No plug-in for destinations is called {destination.kind!r}."
+    return redacted(sentence, KINDS[destination.kind].fields, destination.settings)
+
+
+def _news(delivery: Delivery) -> News:
+    return News(
+        id=f"msg_{delivery.message_id.hex}",
+        at=delivery.at,
+        segment_slug=delivery.segment_slug,
+        segment_name=delivery.segment_name,
+        entered=delivery.entered,
+    )
+
+
 def _failed(delivery: Delivery, fault: SendFailed) -> None:
-    if fault.permanent or delivery.attempts >= ATTEMPTS:
+    is_over = delivery.attempts >= ATTEMPTS or clock.now() - delivery.queued_at > TOO_OLD
+    if fault.permanent or is_over:
         return _finish(delivery, Delivery.State.FAILED, fault)
     _write(delivery, fault)
     pause = PAUSES[delivery.attempts - 1] if fault.after is None else fault.after
@@ -93,14 +98,8 @@ def _finish(delivery: Delivery, state: Delivery.State, reason: Refused | None = 
 
 
 def _write(delivery: Delivery, reason: Refused | None) -> None:
+    """By its number and not by `save`: she may have been forgotten meanwhile, and the row with her."""
     delivery.error = reason.name[:64] if reason else ""
-    delivery.last_error = _told(delivery, reason.sentence) if reason else ""
-    delivery.save(update_fields=["state", "attempts", "error", "last_error", "finished_at"])
-
-
-def _told(delivery: Delivery, sentence: str) -> str:
-    """The sentence without secrets; of a plug-in that is gone nobody knows which settings are secret."""
-    destination = delivery.destination
-    if destination.kind not in KINDS:
-        return f"No plug-in for destinations is called {destination.kind!r}."
-    return redacted(sentence, KINDS[destination.kind].fields, destination.settings)
+    delivery.last_error = told_to_people(delivery.destination, reason.sentence) if reason else ""
+    fields = ("state", "attempts", "error", "last_error", "finished_at")
+    Delivery.objects.filter(pk=delivery.pk).update(**{name: getattr(delivery, name) for name in fields})

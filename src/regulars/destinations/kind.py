@@ -1,7 +1,8 @@
 """What a kind of destination is. The house's own and a stranger's are the same: entry point `regulars.destination_kinds`.
 
 A kind declares and sends one message; the house draws its form, keeps its settings encrypted, asks for consent, puts
-messages in order, retries, keeps the log and takes secrets out of it.
+messages in order, retries, keeps the log and takes secrets out of it. What a kind can do besides is told by the small
+protocols `Removes` and `Shows`, and by the optional attributes `matches` and `default_mapping`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from regulars.base.kit.catalog import Catalog
-from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import Field
 
-__all__ = ["KINDS", "DestinationKind", "Field", "Message", "SendFailed"]
+from .calls import Call, SendFailed
+
+__all__ = ["KINDS", "Call", "DestinationKind", "Field", "Message", "Removal", "Removes", "SendFailed", "Shows"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Message:
     """One customer entered or left one segment at `at` (UTC).
 
     `id` stays the same when the message is sent again, so that receivers can tell. `traits` is what may be used of her
-    for the destination's purpose, attribute → value, and nothing else.
+    for the destination's purpose, field → value as its mapping says, and nothing else. `match` holds, unmapped, those
+    of the kind's `needs` and `matches` that may be used: what the destination knows her by.
     """
 
     id: str
@@ -33,23 +36,41 @@ class Message:
     segment_name: str
     entered: bool
     traits: Mapping[str, Any] = field(default_factory=dict)
+    match: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def type(self) -> str:
         return "segment.entered" if self.entered else "segment.left"
 
 
-class SendFailed(Refused):
-    """The message did not arrive. `permanent`: trying again changes nothing; `after`: seconds the receiver asks for."""
+@dataclass(frozen=True)
+class Removal:
+    """A destination shall let go of one customer: no longer tell of her, or (`erase`) forget her.
 
-    def __init__(self, name: str, sentence: str = "", *, permanent: bool = False, after: float | None = None) -> None:
-        super().__init__(name, sentence)
-        self.permanent = permanent
-        self.after = after
+    `match` is what it knows her by, `segments` those it believes she is in, `told` the names of the fields it was given.
+    `id` stays the same when the removal is sent again.
+    """
+
+    id: str
+    at: dt.datetime
+    user_id: str
+    match: Mapping[str, Any]
+    segments: tuple[str, ...]
+    told: tuple[str, ...]
+    erase: bool
+
+    @property
+    def type(self) -> str:
+        return "customer.deleted" if self.erase else "customer.removed"
 
 
 class DestinationKind(Protocol):
-    """`needs` are attributes without which a message is pointless (an e-mail tool needs `email`): such are dropped."""
+    """`needs` are attributes without which a message is pointless (an e-mail tool needs `email`): such are dropped.
+
+    A kind may also have `matches: tuple[str, ...]`, attributes it recognises people by when they are known, and
+    `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing, and
+    `parallel: int`, how many messages may be under way to one destination at a time (1 unless it says more).
+    """
 
     @property
     def title(self) -> str: ...
@@ -68,6 +89,27 @@ class DestinationKind(Protocol):
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         """Return when the message has arrived, else raise `SendFailed`. May be called twice for one message."""
+
+
+@runtime_checkable
+class Removes(Protocol):
+    """A kind whose destinations can let go of a customer."""
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Return when the destination has confirmed, else raise `SendFailed`. Nobody there (404) is a confirmation."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A kind that can say beforehand what it would send."""
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        """The calls of one message, in order. Calls nobody; what a call needs of the one before it is named in words."""
+
+
+def known_by(kind: DestinationKind) -> tuple[str, ...]:
+    """The attributes a kind recognises people by: those it cannot do without, then those it can."""
+    return tuple(dict.fromkeys((*kind.needs, *getattr(kind, "matches", ()))))
 
 
 KINDS: Catalog[DestinationKind] = Catalog("destination_kinds")

@@ -16,6 +16,8 @@ class Destination(models.Model):
     """One system that hears of customers entering and leaving the segments in `segment_slugs`.
 
     `kind` is a key of `destinations.kind.KINDS`; `settings` is what the kind's fields ask for, setting → text.
+    `mapping` is what is told and under which name: `[{"attribute", "field", "transform"}]`, empty for the kind's own.
+    `failures` in a row have opened the breaker until `broken_until` (the machine's time): see `destinations.breaker`.
     """
 
     name = models.CharField(max_length=128)
@@ -24,11 +26,19 @@ class Destination(models.Model):
     settings = EncryptedJSONField(default=dict)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
     segment_slugs = models.JSONField(default=list)
+    mapping = models.JSONField(default=list)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now)
+    failures = models.PositiveIntegerField(default=0)
+    broken_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def lane(self) -> str:
+        """Its own queue among the jobs (`base.jobs.lanes`)."""
+        return f"destination:{self.pk}"
 
 
 class Delivery(models.Model):
@@ -55,6 +65,7 @@ class Delivery(models.Model):
     error = models.CharField(max_length=64, blank=True)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=clock.now)
+    queued_at = models.DateTimeField(default=clock.now)  # the last time somebody asked for it
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -62,3 +73,44 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id} ({self.state})"
+
+
+class Disclosure(models.Model):
+    """One destination was told of one customer: which facts, when, and whether it has let go of her again.
+
+    `told`: destination's field → `{"attribute", "fact", "at"}` of the newest word; `segments` are those it believes she
+    is in. `match` is what the destination knows her by, encrypted, kept until it has confirmed. When she is forgotten
+    the row outlives her without a name until the deletion is confirmed; then `match` and `told` are emptied.
+    """
+
+    class State(models.TextChoices):
+        ATTEMPTED = "attempted"  # may have arrived
+        SENT = "sent"
+        REMOVING = "removing"  # asked to let go of her: not confirmed yet
+        REMOVED = "removed"
+        FAILED = "failed"  # could not be removed: somebody must look
+
+    destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="disclosures")
+    profile = models.ForeignKey(Profile, null=True, blank=True, on_delete=models.SET_NULL, related_name="disclosures")
+    told = models.JSONField(default=dict)
+    segments = models.JSONField(default=list)
+    match = EncryptedJSONField(default=dict)
+    first_at = models.DateTimeField(default=clock.now)
+    last_at = models.DateTimeField(default=clock.now)
+    state = models.CharField(max_length=12, choices=State, default=State.ATTEMPTED)
+    erase = models.BooleanField(default=False)  # she is forgotten, not only no longer told of
+    removal_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=64, blank=True)
+    last_error = models.TextField(blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["destination", "profile"], name="one_disclosure_per_destination")
+        ]
+        indexes = [models.Index(fields=["destination", "state"])]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} at {self.destination_id}: {self.state}"

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 from django.utils.text import slugify
 
+from regulars.base.jobs.lanes import set_lane
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import filled, shown
 from regulars.consent.purposes import get_purpose
 
+from .breaker import note_success
 from .kind import KINDS
+from .mapping import checked
 from .models import Destination
 
 LONGEST_NAME = 128
@@ -27,11 +30,14 @@ def save_destination(
     segment_slugs: Sequence[str],
     enabled: bool = True,
     destination: Destination | None = None,
+    mapping: Sequence[Mapping[str, str]] | None = None,
 ) -> Destination:
     """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
 
-    Raises `Refused`: `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`,
-    `setting_missing`, `kind_is_fixed`, or whatever the kind says of its settings.
+    `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
+    None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `Refused`:
+    `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
+    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, or whatever the kind says of its settings.
     """
     if destination is not None and destination.kind != kind:
         raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
@@ -41,10 +47,14 @@ def save_destination(
     plugin = KINDS[kind]
     complete = filled(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
+    lines = None if mapping is None else checked(mapping)
     destination = destination or Destination(slug=_new_slug(name), kind=kind)
     destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
+    destination.mapping = destination.mapping if lines is None else lines
     destination.save()
+    set_lane(destination.lane, getattr(plugin, "parallel", 1))
+    note_success(destination)
     return destination
 
 

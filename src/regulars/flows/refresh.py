@@ -6,6 +6,7 @@ from django.db import transaction
 
 from regulars.base.jobs.queue import enqueue, handles
 from regulars.consent.view import refresh_views
+from regulars.destinations.disclose import queue_removals
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.profiles.models import Profile
 from regulars.segments.evaluate import Change, evaluate, evaluate_segment
@@ -18,10 +19,11 @@ IN = Membership.State.IN
 
 @transaction.atomic
 def after_learning(profile: Profile) -> None:
-    """After facts or consent changed: views, then segments, then deliveries, then the lake."""
+    """After facts or consent changed: views, then segments, then deliveries and removals, then the lake."""
     if refresh_views(profile):
         fill_lake_soon()
     tell_destinations(profile, evaluate(profile))
+    queue_removals(profile)
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from django.conf import settings as house
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.spreadsheet import escaped
 
-from ..kind import Field, Message, SendFailed
+from ..kind import Field, Message, Removal, SendFailed
 
 COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
@@ -36,12 +36,23 @@ class CsvFile:
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         self.check(settings)
-        path = Path(house.HOME) / "exports" / settings["file"]
+        _write(settings["file"], _cells(message))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Her lines are taken out; what was already copied elsewhere is told by a line `customer.removed`.
+
+        Of somebody who is forgotten no line stays, not even that one.
+        """
+        self.check(settings)
+        path = _path(settings["file"])
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _append(path, _cells(message))
+            if path.exists():
+                _without(path, escaped(removal.user_id))
         except OSError as fault:
             raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
+        if not removal.erase:
+            cells = (removal.id, removal.at.isoformat(), removal.type, removal.user_id, "", "", "")
+            _write(settings["file"], [escaped(cell) for cell in cells])
 
 
 def _cells(message: Message) -> list[str]:
@@ -49,6 +60,31 @@ def _cells(message: Message) -> list[str]:
     told = json.dumps(traits, ensure_ascii=False, sort_keys=True)
     cells = (message.id, message.at.isoformat(), message.type, message.user_id)
     return [escaped(cell) for cell in (*cells, message.segment_slug, message.segment_name, told)]
+
+
+def _path(name: str) -> Path:
+    return Path(house.HOME) / "exports" / name
+
+
+def _write(name: str, cells: list[str]) -> None:
+    path = _path(name)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _append(path, cells)
+    except OSError as fault:
+        raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
+
+
+def _without(path: Path, user_id: str) -> None:
+    """The file without one customer's lines, in place, so that whoever appends meanwhile appends to the same file."""
+    with path.open("r+", encoding="utf-8", newline="") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        kept = [row for row in csv.reader(file) if row[COLUMNS.index("user_id")] != user_id]
+        file.seek(0)
+        csv.writer(file).writerows(kept)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _append(path: Path, cells: list[str]) -> None:

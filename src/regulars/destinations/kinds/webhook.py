@@ -5,24 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import email.utils
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-from regulars.base.kit import clock, http
+from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 
-from ..kind import Field, Message, SendFailed
+from ..calls import check_url, perform
+from ..kind import Call, Field, Message, Removal
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
-TIMEOUT, MAX_ANSWER = 15.0, 100_000  # seconds, bytes
-COME_AGAIN = frozenset({408, 429})
-LONGEST_WAIT = 24 * 3600.0  # seconds; no receiver may put us off for longer
 
 
 class Webhook:
@@ -38,45 +34,37 @@ class Webhook:
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_url" | "bad_secret")`."""
-        try:
-            parts = urlsplit(settings["url"])
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused("bad_url", "The address is not a web address.")
+        check_url(settings["url"])
         _key(settings["secret"])
 
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        return [_signed(message.id, body(message), settings)]
+
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
-        content = json.dumps(body(message), separators=(",", ":"), ensure_ascii=False).encode()
-        moment = int(clock.now().timestamp())
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(moment),
-            "webhook-signature": signature(settings["secret"], message.id, moment, content),
-        }
-        try:
-            answer = http.request(
-                "POST", settings["url"], headers=headers, content=content, timeout=TIMEOUT, max_bytes=MAX_ANSWER
-            )
-        except http.HttpRefused as no:
-            raise SendFailed(no.name, no.sentence, permanent=True) from None
-        except http.HttpFailed as fault:
-            raise SendFailed(fault.name, fault.sentence) from None
-        _read(answer)
+        perform(_signed(message.id, body(message), settings))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """`customer.removed` (she no longer allows it) or `customer.deleted` (forget her); 2xx confirms."""
+        perform(_signed(removal.id, removal_body(removal), settings))
 
 
 def body(message: Message) -> dict[str, Any]:
     """What a receiver reads: `{"type", "timestamp", "data": {"user_id", "segment": {"slug", "name"}, "traits"}}`."""
     return {
         "type": message.type,
-        "timestamp": message.at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
+        "timestamp": _moment(message.at),
         "data": {
             "user_id": message.user_id,
             "segment": {"slug": message.segment_slug, "name": message.segment_name},
             "traits": dict(message.traits),
         },
     }
+
+
+def removal_body(removal: Removal) -> dict[str, Any]:
+    """`{"type", "timestamp", "data": {"user_id", "segments": [slug]}}`: those she was believed to be in."""
+    data = {"user_id": removal.user_id, "segments": list(removal.segments)}
+    return {"type": removal.type, "timestamp": _moment(removal.at), "data": data}
 
 
 def signature(secret: str, message_id: str, moment: int, content: bytes) -> str:
@@ -95,27 +83,20 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def _read(answer: http.Response) -> None:
-    """Only 2xx is arrival. A redirect is not followed: the address that was agreed on is the one that gets the data."""
-    if 200 <= answer.status < 300:
-        return
-    permanent = answer.status < 500 and answer.status not in COME_AGAIN
-    after = None if permanent else _seconds(answer.headers.get("retry-after", ""))
-    raise SendFailed(
-        f"http_{answer.status}", f"The receiver answered {answer.status}.", permanent=permanent, after=after
-    )
+def _signed(message_id: str, said: dict[str, Any], settings: Mapping[str, str]) -> Call:
+    content = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+    moment = int(clock.now().timestamp())
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(moment),
+        "webhook-signature": signature(settings["secret"], message_id, moment, content),
+    }
+    return Call("POST", settings["url"], headers, content=content)
 
 
-def _seconds(retry_after: str) -> float | None:
-    """`Retry-After` as seconds from now: a number, or a date as HTTP writes it. None: nothing usable was said."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after), LONGEST_WAIT)
-    try:
-        moment = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-    return min(max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0), LONGEST_WAIT)
+def _moment(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 webhook = Webhook()

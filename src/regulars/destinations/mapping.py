@@ -1,0 +1,79 @@
+"""Which attribute is told under which name, and in which form: the lines of a form."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from regulars.base.kit.errors import Refused
+
+Lines = list[dict[str, str]]
+_FIELD = re.compile(r"[^\x00-\x1f]{1,100}")
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(_text, value)) if isinstance(value, list) else str(value)
+
+
+def _of_day(form: str) -> Callable[[Any], Any]:
+    """A part of a date; None when it is no date."""
+
+    def part(value: Any) -> Any:
+        day = _DAY.match(str(value))
+        return form.format(year=day[1], month=day[2], day=day[3]) if day else None
+
+    return part
+
+
+# Transform → (what the form calls it, what it does). A value it cannot be done to becomes None and is not told.
+TRANSFORMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "": ("as it is", lambda value: value),
+    "text": ("as text", _text),
+    "lower": ("in small letters", lambda value: _text(value).lower()),
+    "upper": ("in capitals", lambda value: _text(value).upper()),
+    "initial": ("first letter", lambda value: _text(value).strip()[:1] or None),
+    "first": ("first of several", lambda value: (value[0] if value else None) if isinstance(value, list) else value),
+    "digits": ("digits only", lambda value: re.sub(r"\D", "", _text(value)) or None),
+    "year": ("year of a date", _of_day("{year}")),
+    "birthday": ("MM/DD of a date", _of_day("{month}/{day}")),
+    "sha256": (
+        "SHA-256 of the small letters",
+        lambda value: hashlib.sha256(_text(value).strip().lower().encode()).hexdigest(),
+    ),
+}
+
+
+def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
+    """The lines as they are kept; those without an attribute are empty rows of the form.
+
+    Raises `Refused("bad_field" | "field_twice" | "unknown_transform")`.
+    """
+    kept = [_line(line) for line in lines if line.get("attribute", "").strip()]
+    names = [line["field"] for line in kept]
+    for name in names:
+        if names.count(name) > 1:
+            raise Refused("field_twice", f"The field {name!r} is filled twice.")
+    return kept
+
+
+def mapped(lines: Sequence[Mapping[str, str]], traits: Mapping[str, Any]) -> dict[str, Any]:
+    """Field → value, for the attributes that are there and can be brought into the form asked for."""
+    told = {
+        line["field"]: TRANSFORMS[line["transform"]][1](traits[line["attribute"]])
+        for line in lines
+        if line["attribute"] in traits
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _line(line: Mapping[str, str]) -> dict[str, str]:
+    attribute = line["attribute"].strip()
+    name, transform = line.get("field", "").strip() or attribute, line.get("transform", "")
+    if not _FIELD.fullmatch(name):
+        raise Refused("bad_field", "A field's name is one line of up to 100 letters.")
+    if transform not in TRANSFORMS:
+        raise Refused("unknown_transform", f"There is no transform called {transform!r}.")
+    return {"attribute": attribute, "field": name, "transform": transform}

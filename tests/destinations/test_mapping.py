@@ -1,0 +1,111 @@
+"""A destination's owner says which attribute is told under which name, and sees on a real customer what would leave."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from regulars.base.kit.errors import Refused
+from regulars.consent.record import Decision, record
+from regulars.destinations.deliver import deliver
+from regulars.destinations.mapping import checked, mapped
+from regulars.destinations.message import preview
+from regulars.destinations.models import Delivery, Disclosure
+from regulars.profiles.learn import NewFact, learn
+from tests.receivers import receiving
+
+from .conftest import SECRET, queue_one
+
+LINES = [
+    {"attribute": "given_name", "field": "FNAME", "transform": "upper"},
+    {"attribute": "city", "field": "town", "transform": ""},
+    {"attribute": "birthdate", "field": "BIRTHDAY", "transform": "birthday"},
+]
+
+
+@pytest.fixture
+def known(chika):
+    facts = {"given_name": "Chika", "city": "Porto", "country": "PT", "birthdate": "1990-04-01"}
+    learn(chika, [NewFact(key, value, "declared", "test") for key, value in facts.items()])
+    record(chika, Decision("message", "given", "test"))
+    return chika
+
+
+@pytest.mark.parametrize(
+    ("transform", "value", "told"),
+    [
+        ("lower", "Ana", "ana"),
+        ("initial", " ana", "a"),
+        ("first", ["skiing", "tea"], "skiing"),
+        ("text", ["skiing", "tea"], "skiing, tea"),
+        ("digits", "+351 912-345", "351912345"),
+        ("year", "1990-04-01", "1990"),
+        ("birthday", "1990-04-01", "04/01"),
+        ("sha256", " ANA ", "24d4b96f58da6d4a8512313bbd02a28ebf0ca95dec6e4c86ef78ce7f01e788ac"),
+    ],
+)
+def test_a_transform_does_what_it_says(transform, value, told):
+    assert mapped([{"attribute": "a", "field": "f", "transform": transform}], {"a": value}) == {"f": told}
+
+
+def test_what_cannot_be_brought_into_the_form_is_not_told():
+    assert mapped([{"attribute": "a", "field": "f", "transform": "year"}], {"a": "unknown"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        ([{"attribute": "city", "field": "a"}, {"attribute": "country", "field": "a"}], "field_twice"),
+        ([{"attribute": "city", "field": "a\nb"}], "bad_field"),
+        ([{"attribute": "city", "transform": "guess"}], "unknown_transform"),
+    ],
+)
+def test_lines_that_make_no_sense_are_refused_by_name(lines, name):
+    with pytest.raises(Refused) as refused:
+        checked(lines)
+
+    assert refused.value.name == name
+
+
+def test_empty_rows_of_the_form_are_no_lines():
+    assert checked([{"attribute": " ", "field": "x"}]) == []
+
+
+def test_only_what_is_mapped_leaves_under_its_new_name_and_if_its_purpose_allows(known, to_webhook):
+    with receiving() as receiver:
+        to_webhook(receiver.url, mapping=LINES)
+        deliver(queue_one(known))
+
+    assert json.loads(receiver.received[0].body)["data"]["traits"] == {"FNAME": "CHIKA", "town": "Porto"}
+
+
+def test_it_is_written_down_which_facts_were_told_under_which_name(known, to_webhook):
+    with receiving() as receiver:
+        to_webhook(receiver.url, mapping=LINES)
+        deliver(queue_one(known))
+    city = known.facts.get(attribute="city")
+
+    told = Disclosure.objects.get().told
+    assert told.keys() == {"FNAME", "town"}
+    assert (told["town"]["attribute"], told["town"]["fact"]) == ("city", city.pk)
+
+
+def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_webhook):
+    with receiving() as receiver:
+        destination = to_webhook(receiver.url, mapping=LINES)
+        seen = preview(destination, known)
+
+    assert receiver.received == []
+    assert not Delivery.objects.exists()
+    assert not Disclosure.objects.exists()
+    assert seen.traits == {"FNAME": "CHIKA", "town": "Porto"}
+    assert json.loads(seen.calls[0].body)["data"]["segment"]["slug"] == "jackets"
+    assert SECRET not in repr(seen)
+
+
+def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
+    seen = preview(to_webhook("http://example.com"), chika)
+
+    assert seen.refused == "The customer does not allow the purpose 'message'."
+    assert seen.calls == ()
