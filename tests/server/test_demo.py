@@ -7,7 +7,7 @@ import time
 
 import httpx
 import pytest
-from tests.live import Live, descendants, free_ports, launch, memory_of, own_database, regulars, start
+from tests.live import START_TIME, Live, descendants, free_ports, launch, memory_of, own_database, regulars, start
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
 
@@ -26,7 +26,7 @@ def demo(tmp_path_factory):
 
 
 def stop_half_way(live: Live) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + START_TIME
     while "of 5,000" not in (live.home / "log").read_text():
         assert time.monotonic() < deadline, (live.home / "log").read_text()
         time.sleep(0.1)
