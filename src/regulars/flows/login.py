@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -30,40 +30,17 @@ from regulars.rules.run import Outcome, run
 
 from .enrich import queue_enrichment
 from .refresh import after_event, after_learning
+from .visit import Visit, context_of
 
 __all__ = ["Decision", "Denied", "Detour", "Login", "Visit", "log_in", "renew"]
 
 log = logging.getLogger("regulars.login")
 T = TypeVar("T")
 
-TENANT = "regulars"
 BUDGET = 6.0  # seconds for one stretch of steps; what may be left out is left out after that
 SLOW = 1.0  # seconds after which a step is named in the log
 LONGEST_PATH = 128
 REFRESHING = "oauth2-refresh-token"
-
-
-@dataclass(frozen=True)
-class Visit:
-    """What the browser and its session say of this login; rules see it, and nothing here is trusted.
-
-    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
-    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown.
-    """
-
-    protocol: str
-    hostname: str = ""
-    ip: str = ""
-    user_agent: str = ""
-    query: Mapping[str, Any] = field(default_factory=dict)
-    body: Mapping[str, Any] = field(default_factory=dict)
-    session_id: str = ""
-    methods: list[dict[str, Any]] = field(default_factory=list)
-    connection: str = ""
-    strategy: str = ""
-    other_clients: Callable[[], list[str]] = list
-    locale: str = "en"
-    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +121,7 @@ def collect_social_facts(login: Login) -> None:
     """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
     if Rule.objects.filter(moment="login", enabled=True).exists():
         login.user = user(login.profile)
-        login.context = _context(login)
+        login.context = context_of(login.profile, login.client, login.visit)
 
 
 def run_rules(login: Login) -> Denied | None:
@@ -294,36 +271,3 @@ def _leaves(path: str, data: dict[str, Any]) -> list[tuple[str, Any]]:
             continue
         found += _leaves(leaf, value) if isinstance(value, dict) and value else [(leaf, value)]
     return found
-
-
-def _context(login: Login) -> dict[str, Any]:
-    """Auth0's `context`. Without geography: we do not look addresses up while she waits."""
-    visit, client = login.visit, login.client
-    others = visit.other_clients()
-    return {
-        "tenant": TENANT,
-        "clientID": client.pk,
-        "clientName": client.name,
-        "clientMetadata": client.metadata,
-        "connection": visit.connection,
-        "connectionStrategy": visit.strategy,
-        "protocol": visit.protocol,
-        "stats": {"loginsCount": login.profile.logins_count + (0 if visit.silent else 1)},
-        "sso": {
-            "with_auth0": bool(others),
-            "with_dbconn": visit.strategy == "auth0",
-            "current_clients": [*others, client.pk],
-        },
-        "sessionID": visit.session_id,
-        "request": {
-            "ip": visit.ip,
-            "userAgent": visit.user_agent,
-            "hostname": visit.hostname,
-            "query": dict(visit.query),
-            "body": dict(visit.body),
-        },
-        "authentication": {"methods": visit.methods},
-        "authorization": {"roles": []},
-        "accessToken": {},
-        "idToken": {},
-    }

@@ -1,0 +1,66 @@
+"""What a login is told of its browser, and what rules are told of a login: Auth0's `context`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from regulars.profiles.models import Client, Profile
+
+TENANT = "regulars"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the browser and its session say of this login; rules see it, and nothing here is trusted.
+
+    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
+    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown.
+    """
+
+    protocol: str
+    hostname: str = ""
+    ip: str = ""
+    user_agent: str = ""
+    query: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+    session_id: str = ""
+    methods: list[dict[str, Any]] = field(default_factory=list)
+    connection: str = ""
+    strategy: str = ""
+    other_clients: Callable[[], list[str]] = list
+    locale: str = "en"
+    silent: bool = False
+
+
+def context_of(profile: Profile, client: Client, visit: Visit) -> dict[str, Any]:
+    """Auth0's `context`. Without geography: we do not look addresses up while she waits."""
+    others = visit.other_clients()
+    return {
+        "tenant": TENANT,
+        "clientID": client.pk,
+        "clientName": client.name,
+        "clientMetadata": client.metadata,
+        "connection": visit.connection,
+        "connectionStrategy": visit.strategy,
+        "protocol": visit.protocol,
+        "stats": {"loginsCount": profile.logins_count + (0 if visit.silent else 1)},
+        "sso": {
+            "with_auth0": bool(others),
+            "with_dbconn": visit.strategy == "auth0",
+            "current_clients": [*others, client.pk],
+        },
+        "sessionID": visit.session_id,
+        "request": {
+            "ip": visit.ip,
+            "userAgent": visit.user_agent,
+            "hostname": visit.hostname,
+            "query": dict(visit.query),
+            "body": dict(visit.body),
+        },
+        "authentication": {"methods": visit.methods},
+        "authorization": {"roles": []},
+        "accessToken": {},
+        "idToken": {},
+    }
