@@ -12,14 +12,16 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from . import census, webhooks
+from . import census, recording, webhooks
+from .partners import PARTNERS
 from .social import Application, Provider
 
 CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
 
 
 def app() -> Starlette:
-    """`/google` the social network, `/census` the statistics office, `/webhooks` the company's own receiver.
+    """`/google` the social network, `/census` the statistics office, `/webhooks` the company's own receiver, `/partners/…`
+    the systems that destinations and sources talk to; `/partners` shows what they were sent.
 
     `STANDINS_URL` is this process as browsers see it, `STANDINS_CALLBACK` where the social network sends people back.
     """
@@ -32,5 +34,7 @@ def app() -> Starlette:
             Mount("/google", Provider(f"{url}/google", {shop.client_id: shop}).app()),
             Mount("/census", census.app()),
             Mount("/webhooks", webhooks.app()),
+            *(Mount(f"/partners/{name}", make()) for name, make in PARTNERS.items()),
+            Mount("/partners", recording.pages()),
         ]
     )

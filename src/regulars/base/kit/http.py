@@ -217,6 +217,22 @@ def _tls() -> ssl.SSLContext:
 # --- which addresses may be called
 
 
+def check_address(text: str) -> None:
+    """For libraries that bring their own HTTP: `HttpRefused` when this address may not be called now.
+
+    Weaker than `request`, which holds on to the address that was checked: use it for what staff wrote, never for what
+    a customer or a stranger wrote.
+    """
+    url = _checked_url(text)
+    ours = url.host.lower() in settings.ALLOW_HOSTS
+    try:
+        found = _resolve(url.host, _port(url))
+    except httpcore.ConnectError:
+        return  # nobody there: the call will say so
+    if not all(is_permitted(address, _port(url), ours=ours) for address in found):
+        raise HttpRefused("address_not_allowed", f"{url.host}:{_port(url)} is not on the public web; it is not called.")
+
+
 def is_permitted(address: Address, port: int, *, ours: bool = False) -> bool:
     """Whether an address may be called: public ones on the web's ports; ones that are near (`is_near`) on any port."""
     address = _innermost(address)

@@ -1,0 +1,59 @@
+"""Personal data as advertising platforms want it: normalised by each one's own rules, then SHA-256. Never stored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from typing import Any
+
+DOTLESS = frozenset({"gmail.com", "googlemail.com"})
+
+
+def sha256(text: str) -> str:
+    """Lower-case hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def meta_email(value: Any) -> str:
+    return str(value).strip().lower()
+
+
+def google_email(value: Any) -> str:
+    """Without any white space; for Gmail without *every* dot and the +suffix: all of these are one mailbox there."""
+    local, at, domain = re.sub(r"\s", "", str(value)).lower().rpartition("@")
+    if domain in DOTLESS:
+        local = local.partition("+")[0].replace(".", "")
+    return f"{local}{at}{domain}"
+
+
+def meta_phone(value: Any) -> str:
+    """Digits with the country code, without + and leading zeros."""
+    return re.sub(r"\D", "", str(value)).lstrip("0")
+
+
+def google_phone(value: Any) -> str:
+    """E.164, with its +. Empty: a number without a country code cannot be told apart."""
+    text = str(value).strip()
+    return f"+{meta_phone(text)}" if text.startswith(("+", "00")) and meta_phone(text) else ""
+
+
+def name(value: Any) -> str:
+    """Small letters without punctuation; letters of any script stay."""
+    kept = (sign for sign in str(value).strip().lower() if not unicodedata.category(sign).startswith("P"))
+    return "".join(kept).strip()
+
+
+def city(value: Any) -> str:
+    return "".join(sign for sign in str(value).lower() if sign.isalpha())
+
+
+def postal_code(value: Any, country: Any) -> str:
+    """Without spaces; of the United States the first five digits."""
+    text = re.sub(r"\s", "", str(value)).lower()
+    return text[:5] if str(country).upper() == "US" else text
+
+
+def gender(value: Any) -> str:
+    """`f` or `m`; anything else is not told."""
+    return {"female": "f", "male": "m"}.get(str(value).lower(), "")

@@ -1,0 +1,122 @@
+"""Google customer match, through the Data Manager API (the Ads API takes no newcomers since April 2026)."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from regulars.base.kit.errors import Refused
+
+from .. import hashing
+from ..calls import check_url, perform, table
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+SCOPE = "https://www.googleapis.com/auth/datamanager"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_DIGITS = re.compile(r"\d{1,20}", re.ASCII)
+
+
+class GoogleAudience:
+    title = "Google customer match"
+    help = "Adds hashed contact data of those in the segments to a Google Ads audience. It serves from 100 members on."
+    fields = (
+        Field("service_account", "Service account key", "The whole JSON file.", secret=True),
+        Field("account_id", "Google Ads account", "Digits without dashes."),
+        Field("audience_id", "Audience id", "Of a customer-list audience."),
+        Field("base_url", "Address of the API", default="https://datamanager.googleapis.com"),
+        Field("token_url", "Address for tokens", default="https://oauth2.googleapis.com/token"),
+    )
+    needs = ("email",)
+    matches = ("phone_number", "given_name", "family_name", "country", "postal_code")
+    default_mapping: tuple[tuple[str, str, str], ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""
+        if not _DIGITS.fullmatch(settings["account_id"]):
+            raise Refused("bad_account", "The account has digits only, no dashes.")
+        if not _DIGITS.fullmatch(settings["audience_id"]):
+            raise Refused("bad_audience", "An audience id has digits only.")
+        check_url(settings["base_url"], "The address of the API")
+        check_url(settings["token_url"], "The address for tokens")
+        _account(settings)
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        """The call itself; the one before it, for a token, holds nothing of hers."""
+        return [_members("ingest" if message.entered else "remove", message.match, settings, "{token}")]
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        verb = "ingest" if message.entered else "remove"
+        _accepted(_members(verb, message.match, settings, _token(settings)))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        _accepted(_members("remove", removal.match, settings, _token(settings)))
+
+
+def identifiers(match: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Google's `userIdentifiers`: e-mail, phone and names hashed; country and postal code as they are."""
+    found: list[dict[str, Any]] = [{"emailAddress": hashing.sha256(hashing.google_email(match["email"]))}]
+    phone = hashing.google_phone(match.get("phone_number", ""))
+    if phone:
+        found.append({"phoneNumber": hashing.sha256(phone)})
+    parts = ("given_name", "family_name", "country", "postal_code")
+    if all(match.get(part) for part in parts):
+        address = {
+            "givenName": hashing.sha256(hashing.name(match["given_name"])),
+            "familyName": hashing.sha256(hashing.name(match["family_name"])),
+            "regionCode": str(match["country"]).upper(),
+            "postalCode": str(match["postal_code"]),
+        }
+        found.append({"address": address})
+    return found
+
+
+def _members(verb: str, match: Mapping[str, Any], settings: Mapping[str, str], token: str) -> Call:
+    account = {"accountType": "GOOGLE_ADS", "accountId": settings["account_id"]}
+    said: dict[str, Any] = {
+        "destinations": [{"operatingAccount": account, "productDestinationId": settings["audience_id"]}],
+        "audienceMembers": [{"userData": {"userIdentifiers": identifiers(match)}}],
+        "encoding": "HEX",
+    }
+    if verb == "ingest":  # nobody gets here without her yes to the destination's purpose
+        said["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+        said["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+    url = f"{settings['base_url'].rstrip('/')}/v1/audienceMembers:{verb}"
+    return Call("POST", url, {"authorization": f"Bearer {token}"}, json=said)
+
+
+def _accepted(call: Call) -> None:
+    if not table(perform(call)).get("requestId"):
+        raise SendFailed("bad_answer", "Google did not confirm with a request id.")
+
+
+def _token(settings: Mapping[str, str]) -> str:
+    """A token of an hour, asked for each time: nothing that opens an account is kept."""
+    email, key = _account(settings)
+    now = int(time.time())
+    claims = {"iss": email, "scope": SCOPE, "aud": settings["token_url"], "iat": now, "exp": now + 600}
+    assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key)
+    form = urlencode({"grant_type": GRANT, "assertion": assertion}).encode()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    said = table(perform(Call("POST", settings["token_url"], headers, content=form)))
+    if not isinstance(said.get("access_token"), str):
+        raise SendFailed("bad_answer", "Google gave no token.")
+    return str(said["access_token"])
+
+
+def _account(settings: Mapping[str, str]) -> tuple[str, RSAKey]:
+    try:
+        account = json.loads(settings["service_account"])
+        return str(account["client_email"]), RSAKey.import_key(account["private_key"])
+    except (ValueError, KeyError, TypeError, AttributeError, JoseError):
+        raise Refused("bad_key", "The service account key is not the JSON file that Google gives.") from None
+
+
+google_audience = GoogleAudience()

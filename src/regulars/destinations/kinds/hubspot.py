@@ -1,0 +1,96 @@
+"""HubSpot: a contact by e-mail, and a static list that follows a segment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from regulars.base.kit.errors import Refused
+
+from ..calls import check_url, perform
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+_LIST = re.compile(r"\d{0,20}", re.ASCII)
+
+
+class HubSpot:
+    title = "HubSpot"
+    help = "Creates or updates her contact, and keeps a static list of those who are in the segments."
+    fields = (
+        Field("token", "Access token", "Of a private app that may write contacts and lists.", secret=True),
+        Field("list_id", "List id", "A static list. Empty: no list.", required=False),
+        Field("base_url", "Address of the API", default="https://api.hubapi.com"),
+    )
+    needs = ("email",)
+    default_mapping = (("given_name", "firstname", ""), ("family_name", "lastname", ""), ("city", "city", ""))
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_list" | "bad_url")`."""
+        if not _LIST.fullmatch(settings["list_id"]):
+            raise Refused("bad_list", "A list id has digits only.")
+        check_url(settings["base_url"], "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        calls = [_upsert(str(message.match["email"]), message.traits, message.id, settings)]
+        if settings["list_id"]:
+            calls.append(_membership("{id of the contact}", message.entered, settings))
+        return calls
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        first, *rest = self.calls(message, settings)
+        contact = _contact(perform(first).json())
+        if rest:
+            perform(_membership(contact, message.entered, settings))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Off the list; who is forgotten is deleted as the GDPR wants it."""
+        email = str(removal.match["email"])
+        if removal.erase:
+            said = {"objectId": email, "idProperty": "email"}
+            perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", said, settings), accept=frozenset({404}))
+        elif settings["list_id"]:
+            contact = _contact(perform(_upsert(email, {}, removal.id, settings)).json())
+            perform(_membership(contact, False, settings))
+        else:
+            raise SendFailed("cannot_remove", "Without a list HubSpot has nothing to take her off.", permanent=True)
+
+
+def _upsert(email: str, traits: Mapping[str, Any], trace: str, settings: Mapping[str, str]) -> Call:
+    contact = {
+        "id": email,
+        "idProperty": "email",
+        "properties": {"email": email, **{name: _text(value) for name, value in traits.items()}},
+        "objectWriteTraceId": trace,
+    }
+    return _call("POST", "/crm/v3/objects/contacts/batch/upsert", {"inputs": [contact]}, settings)
+
+
+def _membership(contact: str, is_in: bool, settings: Mapping[str, str]) -> Call:
+    path = f"/crm/v3/lists/{settings['list_id']}/memberships/{'add' if is_in else 'remove'}"
+    return _call("PUT", path, [contact], settings)
+
+
+def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> Call:
+    headers = {"authorization": f"Bearer {settings['token']}"}
+    return Call(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+
+
+def _text(value: Any) -> str:
+    """Properties are text; several choices are joined by semicolons, true and false are small."""
+    if isinstance(value, list):
+        return ";".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _contact(said: Any) -> str:
+    """The contact's id. 207 looks like success and is not: `numErrors` counts those that were refused."""
+    results = said.get("results") if isinstance(said, dict) else None
+    if isinstance(said, dict) and (said.get("numErrors") or said.get("errors")):
+        raise SendFailed("rejected", "HubSpot took the call and rejected the contact.", permanent=True)
+    if not results or not isinstance(results[0], dict) or "id" not in results[0]:
+        raise SendFailed("bad_answer", "HubSpot did not say which contact it is.")
+    return str(results[0]["id"])
+
+
+hubspot = HubSpot()

@@ -1,0 +1,86 @@
+"""Klaviyo: a profile, and a list that follows a segment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from regulars.base.kit.errors import Refused
+
+from ..calls import check_url, perform, table
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+REVISION = "2026-07-15"
+_LIST = re.compile(r"[A-Za-z0-9]{0,40}")
+OWN = {"email": "email", "phone_number": "phone_number", "given_name": "first_name", "family_name": "last_name"}
+
+
+class Klaviyo:
+    title = "Klaviyo"
+    help = "Keeps her profile up to date, with her segments as properties, and a list with those who are in them."
+    fields = (
+        Field("api_key", "Private API key", secret=True),
+        Field("list_id", "List id", "Those who are in the segments are on it. Empty: no list.", required=False),
+        Field("base_url", "Address of the API", default="https://a.klaviyo.com"),
+    )
+    needs = ("email",)
+    default_mapping = (("given_name", "first_name", ""), ("family_name", "last_name", ""), ("city", "city", ""))
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_list" | "bad_url")`."""
+        if not _LIST.fullmatch(settings["list_id"]):
+            raise Refused("bad_list", "A list id has letters and digits.")
+        check_url(settings["base_url"], "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        flag = f"in_{message.segment_slug}"
+        calls = [_import(str(message.match["email"]), message.traits, {flag: message.entered}, settings)]
+        if settings["list_id"]:
+            calls.append(_on_list("{id of the profile}", "POST" if message.entered else "DELETE", settings))
+        return calls
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        first, *rest = self.calls(message, settings)
+        profile_id = _id(table(perform(first)))
+        for call in rest:
+            perform(_on_list(profile_id, call.method, settings))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Suppressed, so that nothing is sent to her; who is forgotten is deleted by a privacy job."""
+        profile = {"type": "profile", "attributes": {"email": removal.match["email"]}}
+        if removal.erase:
+            said = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": profile}}}
+            perform(_call("POST", "/api/data-privacy-deletion-jobs", {"data": said}, settings))
+            return
+        said = {"type": "profile-suppression-bulk-create-job", "attributes": {"profiles": {"data": [profile]}}}
+        perform(_call("POST", "/api/profile-suppression-bulk-create-jobs", {"data": said}, settings))
+
+
+def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], settings: Mapping[str, str]) -> Call:
+    """Klaviyo's own fields at the top, everything else among the properties."""
+    own = {name: value for name, value in traits.items() if name in OWN.values()}
+    others = {name: value for name, value in traits.items() if name not in own}
+    attributes = {"email": email, **own, "properties": {**others, **flags}}
+    return _call("POST", "/api/profile-import", {"data": {"type": "profile", "attributes": attributes}}, settings)
+
+
+def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> Call:
+    said = {"data": [{"type": "profile", "id": profile_id}]}
+    return _call(method, f"/api/lists/{settings['list_id']}/relationships/profiles", said, settings)
+
+
+def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> Call:
+    headers = {"authorization": f"Klaviyo-API-Key {settings['api_key']}", "revision": REVISION}
+    return Call(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+
+
+def _id(said: Mapping[str, Any]) -> str:
+    data = said.get("data")
+    found = data.get("id") if isinstance(data, dict) else None
+    if not isinstance(found, str):
+        raise SendFailed("bad_answer", "Klaviyo did not say which profile it is.")
+    return found
+
+
+klaviyo = Klaviyo()

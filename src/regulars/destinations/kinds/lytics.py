@@ -1,0 +1,81 @@
+"""Lytics: one event per change into a data stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ..calls import check_url, perform, table
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+
+class Lytics:
+    title = "Lytics"
+    help = "Who enters or leaves a segment, as an event in a Lytics data stream."
+    fields = (
+        Field("api_key", "API key", "With the right to write data.", secret=True),
+        Field("stream", "Data stream", default="regulars"),
+        Field("base_url", "Address of the API", default="https://api.lytics.io"),
+    )
+    needs: tuple[str, ...] = ()
+    matches = ("email",)
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_url")`."""
+        check_url(settings["base_url"], "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        said = {
+            "message_id": message.id,
+            "event": message.type,
+            "segment": message.segment_slug,
+            "segment_name": message.segment_name,
+            **_person(message.user_id, message.match, message.at.isoformat()),
+            **{name: _flat(value) for name, value in message.traits.items()},
+        }
+        return [_collect(said, settings)]
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        for call in self.calls(message, settings):
+            _take(call)
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """An event that says so; who is forgotten is deleted as an entity too."""
+        if removal.erase:
+            url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(removal.user_id, safe='')}"
+            perform(Call("DELETE", url, _headers(settings)), accept=frozenset({404}))
+            return
+        person = _person(removal.user_id, removal.match, removal.at.isoformat())
+        _take(_collect({"message_id": removal.id, "event": removal.type, **person}, settings))
+
+
+def _person(user_id: str, match: Mapping[str, Any], at: str) -> dict[str, Any]:
+    return {"user_id": user_id, **({"email": match["email"]} if "email" in match else {}), "timestamp": at}
+
+
+def _flat(value: Any) -> Any:
+    """Lytics takes no objects inside arrays."""
+    return (
+        [str(each) if isinstance(each, dict | list) else each for each in value] if isinstance(value, list) else value
+    )
+
+
+def _collect(said: dict[str, Any], settings: Mapping[str, str]) -> Call:
+    stream = quote(settings["stream"], safe="")
+    url = f"{settings['base_url'].rstrip('/')}/collect/json/{stream}?timestamp_field=timestamp"
+    return Call("POST", url, _headers(settings), json=said)
+
+
+def _headers(settings: Mapping[str, str]) -> dict[str, str]:
+    return {"authorization": settings["api_key"]}
+
+
+def _take(call: Call) -> None:
+    """200 with `rejected_count` above zero is a no."""
+    data = table(perform(call)).get("data") or {}
+    if isinstance(data, dict) and data.get("rejected_count"):
+        raise SendFailed("rejected", "Lytics took the call and rejected the event.", permanent=True)
+
+
+lytics = Lytics()

@@ -1,0 +1,97 @@
+"""Mailchimp: a member of an audience, tagged with the segments she is in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+
+from regulars.base.kit.errors import Refused
+
+from ..calls import check_url, perform, unwell
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+_LIST = re.compile(r"[A-Za-z0-9]{1,40}")
+_KEY = re.compile(r"[\x21-\x7e]+-[a-z]{2,4}\d{1,3}")
+THROTTLED_FOR = 60.0  # seconds: Mailchimp says neither that nor for how long
+
+
+class Mailchimp:
+    title = "Mailchimp"
+    help = "Adds her to an audience and tags her with the segments she is in."
+    fields = (
+        Field("api_key", "API key", "It ends in the data centre, such as -us21.", secret=True),
+        Field("list_id", "Audience id", "Audience, Settings, Audience name and defaults."),
+        Field("base_url", "Address of the API", default="https://{dc}.api.mailchimp.com/3.0"),
+    )
+    needs = ("email",)
+    default_mapping = (("given_name", "FNAME", ""), ("family_name", "LNAME", ""))
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_key" | "bad_list" | "bad_url")`."""
+        if not _KEY.fullmatch(settings["api_key"]):
+            raise Refused("bad_key", "A Mailchimp key ends in its data centre, such as -us21.")
+        if not _LIST.fullmatch(settings["list_id"]):
+            raise Refused("bad_list", "An audience id has letters and digits.")
+        check_url(_base(settings), "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        email, tag = str(message.match["email"]), {"name": message.segment_slug, "status": _status(message.entered)}
+        member = {"email_address": email, "status_if_new": "subscribed"}
+        if message.traits:
+            member["merge_fields"] = dict(message.traits)  # type: ignore[assignment]
+        return [
+            Call("PUT", _member(email, settings), _headers(settings), json=member),
+            Call("POST", f"{_member(email, settings)}/tags", _headers(settings), json={"tags": [tag]}),
+        ]
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        for call in self.calls(message, settings):
+            _make(call)
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Unsubscribed and without our tags; who is forgotten is deleted for good."""
+        member = _member(str(removal.match["email"]), settings)
+        headers, gone = _headers(settings), frozenset({404})
+        if removal.erase:
+            _make(Call("POST", f"{member}/actions/delete-permanent", headers), gone)
+            return
+        _make(Call("PATCH", member, headers, json={"status": "unsubscribed"}), gone)
+        tags = [{"name": slug, "status": "inactive"} for slug in removal.segments]
+        _make(Call("POST", f"{member}/tags", headers, json={"tags": tags}), gone)
+
+
+def _status(entered: bool) -> str:
+    return "active" if entered else "inactive"
+
+
+def _base(settings: Mapping[str, str]) -> str:
+    data_centre = settings["api_key"].rpartition("-")[2]
+    return settings["base_url"].replace("{dc}", data_centre).rstrip("/")
+
+
+def _member(email: str, settings: Mapping[str, str]) -> str:
+    digest = hashlib.md5(email.strip().lower().encode(), usedforsecurity=False).hexdigest()
+    return f"{_base(settings)}/lists/{settings['list_id']}/members/{digest}"
+
+
+def _headers(settings: Mapping[str, str]) -> dict[str, str]:
+    key = base64.b64encode(f"any:{settings['api_key']}".encode()).decode()
+    return {"authorization": f"Basic {key}"}
+
+
+def _make(call: Call, accept: frozenset[int] = frozenset()) -> None:
+    """A 403 without JSON is how Mailchimp turns away whoever calls too much; a 400 has its reason in `title`."""
+    answer = perform(call, accept=accept | {400, 403})
+    if answer.status == 403 and "json" not in answer.headers.get("content-type", ""):
+        raise SendFailed("throttled", "Mailchimp turned us away for calling too often.", after=THROTTLED_FOR)
+    if answer.status == 400 and "forgotten email" in answer.text.lower():
+        raise SendFailed(
+            "forgotten_there", "Mailchimp deleted this address for good: she must sign up there.", permanent=True
+        )
+    if answer.status in (400, 403) and answer.status not in accept:
+        raise unwell(answer)
+
+
+mailchimp = Mailchimp()

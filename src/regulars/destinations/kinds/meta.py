@@ -1,0 +1,101 @@
+"""Meta custom audiences: hashed at the edge, added when she enters a segment, deleted when she leaves.
+
+Meta does not let audiences be used that hint at health or money: do not follow such segments with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regulars.base.kit import http
+from regulars.base.kit.errors import Refused
+
+from .. import hashing
+from ..calls import check_url, perform, unwell
+from ..kind import Call, Field, Message, Removal, SendFailed
+
+_DIGITS = re.compile(r"\d{1,30}", re.ASCII)
+PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "later": too much, or in trouble
+
+# Attribute → (Meta's key, how Meta normalises it).
+KEYS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "email": ("EMAIL", hashing.meta_email),
+    "phone_number": ("PHONE", hashing.meta_phone),
+    "given_name": ("FN", hashing.name),
+    "family_name": ("LN", hashing.name),
+    "gender": ("GEN", hashing.gender),
+    "city": ("CT", hashing.city),
+    "country": ("COUNTRY", lambda value: str(value).strip().lower()),
+}
+
+
+class Meta:
+    title = "Meta custom audience"
+    help = "Adds hashed contact data of those in the segments to an audience for Facebook and Instagram."
+    fields = (
+        Field("access_token", "Access token", "With ads_management.", secret=True),
+        Field("audience_id", "Audience id", "Of a customer-list audience whose terms were accepted."),
+        Field("base_url", "Address of the API", default="https://graph.facebook.com/v25.0"),
+    )
+    needs = ("email",)
+    matches = ("phone_number", "given_name", "family_name", "gender", "city", "postal_code", "country")
+    default_mapping: tuple[tuple[str, str, str], ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_audience" | "bad_url")`."""
+        if not _DIGITS.fullmatch(settings["audience_id"]):
+            raise Refused("bad_audience", "An audience id has digits only.")
+        check_url(settings["base_url"], "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        return [_users("POST" if message.entered else "DELETE", message.match, settings)]
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        for call in self.calls(message, settings):
+            _make(call)
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        _make(_users("DELETE", removal.match, settings))
+
+
+def row(match: Mapping[str, Any]) -> dict[str, str]:
+    """Meta's key → hash, of what is known."""
+    plain = {key: normal(match[attribute]) for attribute, (key, normal) in KEYS.items() if attribute in match}
+    if "postal_code" in match:
+        plain["ZIP"] = hashing.postal_code(match["postal_code"], match.get("country"))
+    return {key: hashing.sha256(value) for key, value in plain.items() if value}
+
+
+def _users(method: str, match: Mapping[str, Any], settings: Mapping[str, str]) -> Call:
+    hashed = row(match)
+    url = f"{settings['base_url'].rstrip('/')}/{settings['audience_id']}/users"
+    said = {"payload": {"schema": list(hashed), "data": [list(hashed.values())]}}
+    return Call(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=said)
+
+
+def _make(call: Call) -> None:
+    """Graph says "later" as 400 with a code; 200 with invalid entries is a no."""
+    answer = perform(call, accept=frozenset({400, 403}))
+    said = _json(answer)
+    if answer.status != 200:
+        code = (said.get("error") or {}).get("code")
+        if code in PASSING:
+            raise SendFailed("later", f"Meta asks to come back later (code {code}).")
+        raise unwell(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
+    if said.get("num_invalid_entries"):
+        raise SendFailed("rejected", "Meta took the call and could not read the entry.", permanent=True)
+
+
+def _json(answer: http.Response) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except http.HttpFailed:
+        said = None
+    if not isinstance(said, dict):
+        raise SendFailed("bad_answer", "Meta did not answer in JSON.")
+    return said
+
+
+meta = Meta()

@@ -1,0 +1,141 @@
+"""Parquet files for a warehouse, in a folder of the house or in a bucket that speaks S3.
+
+One file per message, named by its id: what is sent again replaces itself, and readers take the folder as one table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from django.conf import settings as house
+from pyarrow import fs
+
+from regulars.base.kit import http
+from regulars.base.kit.errors import Refused
+
+from ..calls import check_url
+from ..kind import Field, Message, Removal, SendFailed
+
+SCHEMA = pa.schema(
+    [
+        ("message_id", pa.string()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("type", pa.string()),
+        ("user_id", pa.string()),
+        ("segment", pa.string()),
+        ("segment_name", pa.string()),
+        ("traits", pa.string()),  # JSON
+    ]
+)
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(/[A-Za-z0-9][A-Za-z0-9_-]*){0,7}")
+_BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?")
+TIMEOUT = 15.0  # seconds
+
+
+class Parquet:
+    title = "Parquet files"
+    help = "One small Parquet file per message, in the exports folder of the house or in an S3-compatible bucket."
+    fields = (
+        Field("folder", "Folder", "Letters, digits, -, _ and /.", default="segments"),
+        Field("bucket", "Bucket", "Empty: the exports folder of the house.", required=False),
+        Field("endpoint", "Address of the storage", default="https://s3.amazonaws.com", required=False),
+        Field("region", "Region", default="us-east-1", required=False),
+        Field("access_key", "Access key", required=False),
+        Field("secret_key", "Secret key", secret=True, required=False),
+    )
+    needs: tuple[str, ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""
+        if not _FOLDER.fullmatch(settings["folder"]):
+            raise Refused("bad_folder", "A folder has letters, digits, -, _ and / between its parts.")
+        if not _BUCKET.fullmatch(settings["bucket"]):
+            raise Refused("bad_bucket", "A bucket has small letters, digits, dots and dashes.")
+        if settings["bucket"]:
+            check_url(settings["endpoint"], "The address of the storage")
+            if not (settings["access_key"] and settings["secret_key"]):
+                raise Refused("setting_missing", "A bucket needs an access key and a secret key.")
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        self.check(settings)
+        row = {
+            "message_id": message.id,
+            "at": message.at,
+            "type": message.type,
+            "user_id": message.user_id,
+            "segment": message.segment_slug,
+            "segment_name": message.segment_name,
+            "traits": json.dumps(dict(message.traits), ensure_ascii=False, sort_keys=True),
+        }
+        store, folder = _store(settings)
+        _attempt(lambda: _write(store, f"{folder}/{message.id}.parquet", row))
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Her files are deleted; found by reading, because their names must not tell who she is."""
+        self.check(settings)
+        store, folder = _store(settings)
+        _attempt(lambda: _delete(store, folder, removal.user_id))
+
+
+def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
+    if not settings["bucket"]:
+        return fs.LocalFileSystem(), str(Path(house.HOME) / "exports" / settings["folder"])
+    parts = urlsplit(settings["endpoint"])
+    try:
+        http.check_address(settings["endpoint"])
+    except http.HttpRefused as no:
+        raise SendFailed(no.name, no.sentence, permanent=True) from None
+    store = fs.S3FileSystem(
+        access_key=settings["access_key"],
+        secret_key=settings["secret_key"],
+        endpoint_override=parts.netloc,
+        scheme=parts.scheme,
+        region=settings["region"],
+        connect_timeout=TIMEOUT,
+        request_timeout=TIMEOUT,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+    )
+    return store, f"{settings['bucket']}/{settings['folder']}"
+
+
+def _write(store: fs.FileSystem, path: str, row: Mapping[str, object]) -> None:
+    """Whole or not at all: a reader who comes meanwhile must not meet half a file."""
+    table = pa.Table.from_pylist([dict(row)], schema=SCHEMA)
+    if not isinstance(store, fs.LocalFileSystem):
+        with store.open_output_stream(path) as sink:
+            pq.write_table(table, sink)
+        return
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    begun = Path(f"{path}.begun")
+    pq.write_table(table, begun)
+    begun.chmod(0o600)
+    begun.replace(path)
+
+
+def _delete(store: fs.FileSystem, folder: str, user_id: str) -> None:
+    files = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    for each in files:
+        if each.path.endswith(".parquet"):
+            with store.open_input_file(each.path) as source:
+                (owner,) = pq.read_table(source, columns=["user_id"]).column("user_id").to_pylist()
+            if owner == user_id:
+                store.delete_file(each.path)
+
+
+def _attempt(work: Callable[[], None]) -> None:
+    """pyarrow tells every fault as an OSError, with words that may hold the address: only the kind of fault is told."""
+    try:
+        work()
+    except PermissionError:
+        raise SendFailed("not_allowed", "The storage does not let us write there.") from None
+    except OSError:
+        raise SendFailed("cannot_write", "The storage cannot be reached or written.") from None
+
+
+parquet = Parquet()

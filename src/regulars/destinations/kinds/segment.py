@@ -1,0 +1,66 @@
+"""Twilio Segment, or whatever speaks its HTTP API: audience membership as a trait of the user."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from ..calls import check_url, perform
+from ..kind import Call, Field, Message, Removal
+
+
+class Segment:
+    title = "Segment"
+    help = "Identify calls that carry the segment as a trait: true when she enters, false when she leaves."
+    fields = (
+        Field("write_key", "Write key", "Of an HTTP API source.", secret=True),
+        Field("base_url", "Address of the API", default="https://api.segment.io"),
+    )
+    needs: tuple[str, ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """`Refused("bad_url")`."""
+        check_url(settings["base_url"], "The address of the API")
+
+    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+        traits = {**message.traits, message.segment_slug: message.entered}
+        audience = {
+            "computation_class": "audience",
+            "computation_id": message.segment_slug,
+            "computation_key": message.segment_slug,
+        }
+        return [_identify(message.id, message.at, message.user_id, traits, settings, {"personas": audience})]
+
+    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+        for call in self.calls(message, settings):
+            perform(call)
+
+    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+        """Out of every audience, and every trait that was told emptied: the tracking API has no deletion."""
+        traits = {**dict.fromkeys(removal.told), **dict.fromkeys(removal.segments, False)}
+        perform(_identify(removal.id, removal.at, removal.user_id, traits, settings, {}))
+
+
+def _identify(
+    message_id: str,
+    at: dt.datetime,
+    user_id: str,
+    traits: Mapping[str, Any],
+    settings: Mapping[str, str],
+    context: Mapping[str, Any],
+) -> Call:
+    key = base64.b64encode(f"{settings['write_key']}:".encode()).decode()
+    said = {
+        "messageId": message_id,
+        "timestamp": at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
+        "userId": user_id,
+        "traits": dict(traits),
+        "context": {"library": {"name": "regulars"}, **context},
+    }
+    url = f"{settings['base_url'].rstrip('/')}/v1/identify"
+    return Call("POST", url, {"authorization": f"Basic {key}"}, json=said)
+
+
+segment = Segment()
