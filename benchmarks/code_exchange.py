@@ -93,7 +93,7 @@ class Side:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    rounds, seconds, warm = (2, 4.0, 2.0) if parser.parse_args().quick else (5, 8.0, 5.0)
+    rounds, seconds, warm = (2, 3.0, 1.0) if parser.parse_args().quick else (5, 8.0, 5.0)
     install()
     with (
         tempfile.TemporaryDirectory(prefix="regulars-bench-") as home,
