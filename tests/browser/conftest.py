@@ -52,7 +52,7 @@ class Demo:
 def demo(tmp_path_factory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     offset = folder / "offset"
-    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset), REGULARS_DEMO_PEOPLE="500") as live:
+    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
         yield Demo(live, offset)
 
 
