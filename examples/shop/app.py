@@ -48,7 +48,7 @@ class Shop:
             server_metadata_url=f"{settings.issuer}.well-known/openid-configuration",
             client_id=settings.client_id,
             client_secret=settings.client_secret,
-            client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256"},
+            client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256", "timeout": 20},
         )
 
     def app(self) -> Starlette:
