@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
 from . import census, recording, webhooks
+from .knowers import KNOWERS
 from .partners import PARTNERS
 from .social import Application, Provider
 
@@ -34,7 +35,7 @@ def app() -> Starlette:
             Mount("/google", Provider(f"{url}/google", {shop.client_id: shop}).app()),
             Mount("/census", census.app()),
             Mount("/webhooks", webhooks.app()),
-            *(Mount(f"/partners/{name}", make()) for name, make in PARTNERS.items()),
+            *(Mount(f"/partners/{name}", make()) for name, make in {**PARTNERS, **KNOWERS}.items()),
             Mount("/partners", recording.pages()),
         ]
     )

@@ -9,7 +9,8 @@ import pytest
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import Field
 from regulars.consent.models import Purpose
-from regulars.enrichment.source import SOURCES
+from regulars.enrichment.source import LAST_IP, SOURCES, Shaped, is_local
+from regulars.profiles.attributes import STANDARD
 from regulars.profiles.models import Attribute, Fact
 
 every_source = pytest.mark.parametrize("key", list(SOURCES))
@@ -35,17 +36,30 @@ def test_its_promises_are_within_reason(key):
 
 
 @every_source
-def test_it_reads_and_gives_attributes_the_house_knows_and_may_use_for_its_purpose(key, house):
+def test_it_reads_what_may_be_used_for_its_purpose_and_gives_what_may_be_used_for_something(key, house):
     source = SOURCES[key]
     purposes = dict(Attribute.objects.filter(key__in=[*source.needs, *source.gives]).values_list("key", "purposes"))
-    assert source.gives
-    assert [name for name in (*source.needs, *source.gives) if source.purpose not in purposes.get(name, [])] == []
+    needs = set(source.needs) - {LAST_IP}
+    assert source.gives or isinstance(source, Shaped)
+    assert [name for name in needs if source.purpose not in purposes.get(name, [])] == []
+    assert [name for name in source.gives if not purposes.get(name)] == []
 
 
 @every_source
-def test_a_source_that_is_told_who_she_is_asks_for_her_yes(key, house):
+def test_a_source_that_tells_somebody_who_she_is_asks_for_her_yes(key, house):
     source = SOURCES[key]
-    assert source.is_about_areas or Purpose.objects.get(key=source.purpose).basis == Purpose.Basis.CONSENT
+    needs_none = source.is_about_areas or is_local(source)
+    assert needs_none or Purpose.objects.get(key=source.purpose).basis == Purpose.Basis.CONSENT
+
+
+@every_source
+def test_what_it_says_of_an_area_is_called_so(key):
+    """A statistic must not pass for a person's own: places may be named, but numbers say that they are the area's."""
+    source = SOURCES[key]
+    numbers = {standard.key for standard in STANDARD if standard.type == "number"}
+    if source.is_about_areas:
+        assert [name for name in set(source.gives) & numbers if not name.startswith("area_")] == []
+        assert source.source_kind == Fact.SourceKind.INFERRED
 
 
 @every_source

@@ -11,6 +11,7 @@ import pytest
 
 from regulars.enrichment.save import save_source
 from regulars.profiles.learn import NewFact, learn
+from tests.partners import Partners, partners_running
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +30,19 @@ def bureau():
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def all_partners():
+    with partners_running() as running:
+        yield running
+
+
+@pytest.fixture
+def partners(all_partners) -> Partners:
+    """The stand-ins, as if nobody had called them before this test."""
+    all_partners.calls()
+    return all_partners
 
 
 def _wait_for(url: str, seconds: float = 30.0) -> None:

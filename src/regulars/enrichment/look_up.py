@@ -18,8 +18,9 @@ from regulars.consent.view import may, view
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 
+from .budget import note_outcome, take_turn
 from .models import Lookup, SourceSetting
-from .source import SOURCES, EnrichmentSource, LookupFailed
+from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed, bound
 
 log = logging.getLogger("regulars.enrichment")
 
@@ -34,9 +35,12 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
     "unknown_plugin")` and then nothing left the house, or `LookupFailed` and then there is nothing to learn.
     """
     setting = permitted_source(profile, source_key)
-    source = SOURCES[source_key]
+    source = bound(SOURCES[source_key], setting.settings)
     traits = {key: value for key, value in view(profile, setting.purpose_id).items() if key in source.needs}
-    question = source.question({key: value.value for key, value in traits.items()})
+    told = {key: value.value for key, value in traits.items()}
+    if LAST_IP in source.needs:
+        told[LAST_IP] = profile.last_ip
+    question = source.question(told)
     answer = {} if question is None else _Asking(profile, setting, source, question).answer()
     facts = [value.fact_id for value in traits.values()]
     return _news(setting, source, answer, premises=facts, consents=_consents(profile, setting.purpose, facts))
@@ -71,15 +75,18 @@ class _Asking:
 
     def _ask(self) -> Lookup:
         """Call, and keep what came of it. A passing fault is raised at once: the next attempt may ask again."""
+        take_turn(self.setting)
         try:
             answer = self._call()
         except LookupFailed as fault:
+            note_outcome(self.setting.key, "faults")
             sentence = redacted(fault.sentence, self.source.fields, self.setting.settings)
             kept_for = NOT_AGAIN_BEFORE if fault.permanent else dt.timedelta()
             lookup = self._keep(kept_for, error=fault.name[:64], last_error=sentence)
             if not fault.permanent:
                 raise LookupFailed(fault.name, sentence, after=fault.after) from None
             return lookup
+        note_outcome(self.setting.key, "answers" if answer else "nothing")
         return self._keep(dt.timedelta(days=self.source.fresh_days if answer else self.source.nothing_days), answer)
 
     def _call(self) -> dict[str, Any]:
@@ -114,7 +121,7 @@ def _news(
     premises: list[int],
     consents: list[int],
 ) -> list[NewFact]:
-    """They live and die with the facts and the consent they came from."""
+    """They live and die with the facts and the consent they came from, and expire unless the source confirms them."""
     return [
         NewFact(
             attribute,
@@ -124,6 +131,7 @@ def _news(
             basis=setting.purpose.basis,
             consents=consents,
             confidence=source.confidence,
+            expires_at=clock.now() + dt.timedelta(days=2 * source.fresh_days),
             derived_from=premises,
         )
         for attribute in source.gives

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
 from django.db.models import Q
 
@@ -12,15 +14,48 @@ from regulars.profiles.models import Profile
 
 
 class SourceSetting(models.Model):
-    """How the source `key` (of `enrichment.source.SOURCES`) is used here. `settings`: setting → text, as it declares."""
+    """How the source `key` (of `enrichment.source.SOURCES`) is used here. `settings`: setting → text, as it declares.
+
+    Limits are None where there is none; `price` is what one call costs and `money_per_day` what a day may cost, in the
+    business's own currency. `next_call_at` paces the calls (the machine's time).
+    """
 
     key = models.CharField(max_length=64, primary_key=True)
     enabled = models.BooleanField(default=False)
     settings = EncryptedJSONField(default=dict)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True)
+    calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    at_a_time = models.PositiveSmallIntegerField(default=1)
+    price = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0))
+    money_per_day = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
+    next_call_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def lane(self) -> str:
+        """Its own queue among the jobs (`base.jobs.lanes`)."""
+        return f"source:{self.key}"[:64]
+
+
+class SourceDay(models.Model):
+    """What a source was asked on one day (UTC), what came of it, and what it cost. Answers from the cache do not count."""
+
+    source_key = models.CharField(max_length=64)
+    day = models.DateField()
+    calls = models.PositiveIntegerField(default=0)
+    answers = models.PositiveIntegerField(default=0)
+    nothing = models.PositiveIntegerField(default=0)
+    faults = models.PositiveIntegerField(default=0)
+    cost = models.DecimalField(max_digits=14, decimal_places=4, default=Decimal(0))
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source_key", "day"], name="one_row_per_source_and_day")]
+
+    def __str__(self) -> str:
+        return f"{self.source_key} on {self.day}: {self.calls} calls"
 
 
 class Lookup(models.Model):

@@ -3,36 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db import transaction
 
+from regulars.base.jobs.lanes import open_lane, set_lane
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import filled, shown
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 
 from .models import Lookup, SourceSetting
-from .source import SOURCES
+from .source import SOURCES, is_local
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a source may be asked; None: without limit. `price` and `money_per_day` are in one currency."""
+
+    calls_per_day: int | None = None
+    calls_per_minute: int | None = None
+    at_a_time: int = 1
+    price: Decimal = Decimal(0)
+    money_per_day: Decimal | None = None
+
+    def check(self) -> None:
+        """`Refused("bad_limit")`."""
+        given = (self.calls_per_day, self.calls_per_minute, self.at_a_time, self.price, self.money_per_day)
+        if any(limit is not None and limit < 0 for limit in given) or 0 in (self.calls_per_minute, self.at_a_time):
+            raise Refused("bad_limit", "A limit is a number above zero, or empty for none.")
 
 
 @transaction.atomic
-def save_source(key: str, settings: Mapping[str, str], *, enabled: bool = True, purpose: str = "") -> SourceSetting:
-    """Check and save how a source is used; `purpose` empty: the one it declares. A secret left empty stays as it was.
+def save_source(
+    key: str, settings: Mapping[str, str], *, enabled: bool = True, purpose: str = "", limits: Limits | None = None
+) -> SourceSetting:
+    """Check and save how a source is used; `purpose` empty: the one it declares. A secret left empty stays as it was,
+    and so do limits that are None.
 
     Failures that were kept are forgotten: they may be what was mended. Raises `Refused`: `unknown_plugin`,
-    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, or what the source says.
+    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, or what the source says.
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
     complete = filled(source.fields, settings, before.settings if before else None)
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
-    if not source.is_about_areas and reason.basis != Purpose.Basis.CONSENT:
+    if not (source.is_about_areas or is_local(source)) and reason.basis != Purpose.Basis.CONSENT:
         raise Refused("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
     setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
+    if limits is not None:
+        limits.check()
+        for name, value in vars(limits).items():
+            setattr(setting, name, value)
     setting.save()
+    set_lane(setting.lane, setting.at_a_time)
+    open_lane(setting.lane)
     return setting
 
 

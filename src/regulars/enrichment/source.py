@@ -7,13 +7,15 @@ consent first, caches, retries, keeps the log, takes secrets out of it and turns
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from regulars.base.kit.catalog import Catalog
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import Field
 
-__all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed"]
+__all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed", "Shaped", "bound", "is_local"]
+
+LAST_IP = "last_ip"  # no attribute: the address she last signed in from, for sources that need it
 
 
 class LookupFailed(Refused):
@@ -29,7 +31,8 @@ class EnrichmentSource(Protocol):
     """`needs` are the attributes it reads (only those may leave), `gives` those it may tell, `purpose` why it is asked.
 
     `is_about_areas`: the question names no person, so that customers share answers, and a purpose without consent is
-    possible. `fresh_days` and `nothing_days` are how long an answer, and "nothing is known", are not asked again.
+    possible. `fresh_days` and `nothing_days` are how long an answer, and "nothing is known", are not asked again. A fact
+    outlives its answer once, then it expires. A source that asks nobody outside has `is_local = True`.
     """
 
     @property
@@ -74,6 +77,23 @@ class EnrichmentSource(Protocol):
 
     def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, Any]:
         """Attribute → value; empty when the source knows nothing. Raises `LookupFailed`. Never guesses."""
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """A source whose `needs` and `gives` follow from its settings."""
+
+    def shaped(self, settings: Mapping[str, str]) -> EnrichmentSource: ...
+
+
+def bound(source: EnrichmentSource, settings: Mapping[str, str]) -> EnrichmentSource:
+    """The source as these settings make it."""
+    return source.shaped(settings) if isinstance(source, Shaped) else source
+
+
+def is_local(source: EnrichmentSource) -> bool:
+    """Whether nothing leaves the house when it is asked: then it may serve a purpose that needs no consent."""
+    return bool(getattr(source, "is_local", False))
 
 
 SOURCES: Catalog[EnrichmentSource] = Catalog("enrichment_sources")

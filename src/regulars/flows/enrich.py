@@ -7,10 +7,13 @@ from typing import Any
 
 from django.db import transaction
 
+from regulars.base.jobs.lanes import close_lane
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.queue import GiveUp, Retry, enqueue_once, handles
+from regulars.base.jobs.queue import GiveUp, Retry, enqueue_once, handles, resend
 from regulars.base.kit.errors import Refused
+from regulars.enrichment.budget import NotNow
 from regulars.enrichment.look_up import look_up, permitted_source
+from regulars.enrichment.models import Lookup, SourceSetting
 from regulars.enrichment.source import LookupFailed
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile
@@ -24,8 +27,30 @@ JOB = "enrich"
 
 def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
     """Ask for it in the caller's transaction. None: the same is waiting already, so two logins ask once."""
-    payload = {"profile": profile.pk, "source": source_key}
-    return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128])
+    payload, lane = {"profile": profile.pk, "source": source_key}, SourceSetting(key=source_key).lane
+    return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128], lane=lane)
+
+
+def queue_all_sources(profile: Profile) -> list[Job]:
+    """Ask every source that is switched on, each in its own time. Consent is asked when its turn comes."""
+    keys = SourceSetting.objects.filter(enabled=True).order_by("key").values_list("key", flat=True)
+    return [job for key in keys if (job := queue_enrichment(profile, key))]
+
+
+def dead_letters(source_key: str) -> list[Job]:
+    """The questions that were given up, newest first."""
+    dead = Job.objects.filter(kind=JOB, state=Job.State.DEAD, lane=SourceSetting(key=source_key).lane)
+    return list(dead.order_by("-id"))
+
+
+@transaction.atomic
+def resend_dead_letters(source_key: str) -> int:
+    """Ask them all again, as if the source had never failed. Returns how many."""
+    dead = dead_letters(source_key)
+    Lookup.objects.filter(source_key=source_key).exclude(error="").delete()
+    for job in dead:
+        resend(job)
+    return len(dead)
 
 
 @handles(JOB, calls_out=True)
@@ -36,6 +61,12 @@ def enrich(payload: dict[str, Any]) -> None:
         return
     try:
         _learn(profile.pk, payload["source"], look_up(profile, payload["source"]))
+    except NotNow as wait:
+        if (
+            wait.name == "too_fast"
+        ):  # nobody else of this source may go either; over budget, those with an answer kept may
+            close_lane(SourceSetting(key=payload["source"]).lane, wait.after or 0.0)
+        raise Retry(f"{wait.name}: {wait.sentence}", wait.after, counts=False) from None
     except LookupFailed as fault:
         if fault.permanent:
             raise GiveUp(f"{fault.name}: {fault.sentence}") from None

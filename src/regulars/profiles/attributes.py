@@ -8,6 +8,8 @@ from .models import Attribute
 
 EVERY_PURPOSE = ("serve", "personalise", "measure", "message", "enrich", "share")
 LOGIN = ("serve", "message", "enrich", "share")
+NETWORK = ("serve", "personalise", "measure")
+EMAIL_KINDS = (("company", "A company's"), ("free", "A free provider's"), ("disposable", "A throw-away one"))
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,30 @@ STANDARD = (
         ("personalise", "measure"),
         expires_days=730,
     ),
+    Standard(
+        "area_median_age",
+        "Median age of her area",
+        "number",
+        "user.demographic",
+        ("personalise", "measure"),
+        expires_days=730,
+    ),
+    Standard("region", "Region", category="user.contact.address", half_life_days=730),
+    Standard("network_country", "Country of her network", category="user.location", purposes=NETWORK, expires_days=60),
+    Standard("network_region", "Region of her network", category="user.location", purposes=NETWORK, expires_days=60),
+    Standard("time_zone", "Time zone", category="user.location", expires_days=365),
+    Standard(
+        "email_kind",
+        "Kind of e-mail address",
+        "choice",
+        "user.contact.email",
+        ("serve", "measure"),
+        options=EMAIL_KINDS,
+    ),
+    Standard("email_domain", "Domain of her e-mail", category="user.contact.email", purposes=("serve", "measure")),
+    Standard("phone_country", "Country of her phone", category="user.contact.phone_number", purposes=LOGIN),
+    Standard("phone_kind", "Kind of phone", category="user.contact.phone_number", purposes=LOGIN),
+    Standard("phone_e164", "Phone, as machines dial it", category="user.contact.phone_number", purposes=LOGIN),
     Standard("employer", "Employer", category="user.workplace", purposes=("personalise", "measure")),
     Standard("job_title", "Job title", category="user.workplace", purposes=("personalise", "measure")),
 )
