@@ -20,6 +20,7 @@ from regulars.profiles.models import Fact, Profile
 
 from .budget import note_outcome, take_turn
 from .models import Lookup, SourceSetting
+from .reliability import confidences
 from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed, bound
 
 log = logging.getLogger("regulars.enrichment")
@@ -121,7 +122,11 @@ def _news(
     premises: list[int],
     consents: list[int],
 ) -> list[NewFact]:
-    """They live and die with the facts and the consent they came from, and expire unless the source confirms them."""
+    """They live and die with the facts and the consent they came from, and expire unless the source confirms them.
+
+    How sure they are is what the source promises, until agreement with customers' own answers says better.
+    """
+    learned = confidences(setting.key)
     return [
         NewFact(
             attribute,
@@ -130,7 +135,7 @@ def _news(
             f"source:{setting.key}",
             basis=setting.purpose.basis,
             consents=consents,
-            confidence=source.confidence,
+            confidence=learned.get(attribute, source.confidence),
             expires_at=clock.now() + dt.timedelta(days=2 * source.fresh_days),
             derived_from=premises,
         )

@@ -84,3 +84,22 @@ class Lookup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source_key} at {self.asked_at:%Y-%m-%d %H:%M}: {self.error or self.answer or 'nothing'}"
+
+
+class Reliability(models.Model):
+    """How often a source said the same as customers themselves, per attribute: `agree` of `compared`."""
+
+    source_key = models.CharField(max_length=64)
+    attribute = models.CharField(max_length=128)
+    agree = models.PositiveIntegerField(default=0)
+    compared = models.PositiveIntegerField(default=0)
+    reliability = models.FloatField()
+    counted_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source_key", "attribute"], name="one_reliability_per_attribute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_key} {self.attribute}: {self.reliability:.2f}"

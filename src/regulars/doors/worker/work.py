@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
 from regulars.base.lake.tables import tidy
+from regulars.enrichment.reliability import learn_reliabilities
 from regulars.flows import deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.flows.event import take_inbox
 from regulars.flows.refresh import reconcile_later
@@ -32,6 +33,7 @@ CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
     "jobs.forget_finished": (HOUR, forget_finished),
     "sessions.forget": (DAY, forget_old_sessions),
     "segments.reconcile": (DAY, reconcile_later),
+    "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "lake.tidy": (DAY, tidy),
 }
 
