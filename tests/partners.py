@@ -35,15 +35,15 @@ class Partners:
 
 
 @contextmanager
-def partners_running() -> Iterator[Partners]:
+def partners_running(app: str = "app", ready: str = "/healthz") -> Iterator[Partners]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--port", str(port)]
     process = subprocess.Popen(
-        [*command, "--log-level", "error", "examples.standins.app:app"], cwd=Path(__file__).parents[1]
+        [*command, "--log-level", "error", f"examples.standins.{app}:app"], cwd=Path(__file__).parents[1]
     )
     try:
-        _wait_for(f"http://127.0.0.1:{port}/healthz")
+        _wait_for(f"http://127.0.0.1:{port}{ready}")
         yield Partners(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()

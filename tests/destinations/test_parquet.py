@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,6 +14,7 @@ from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import filled
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.parquet import parquet
+from tests.partners import partners_running
 
 from .conftest import AT
 
@@ -44,6 +47,37 @@ def test_who_is_taken_back_has_no_file_left(folder):
     parquet.remove(Removal("del_1", AT, "auth0|chika", {}, (), (), erase=True), given())
 
     assert pq.read_table(folder).column("user_id").to_pylist() == ["auth0|dov"]
+
+
+@pytest.fixture(scope="module")
+def storage():
+    with partners_running("bucket", "/lake") as running:
+        yield running.url
+
+
+def test_a_bucket_takes_and_lets_go_of_the_same_files(storage):
+    settings = given(**{**BUCKET, "endpoint": storage})
+    for message in (MESSAGE, MESSAGE, dataclasses.replace(MESSAGE, id="msg_2", user_id="auth0|dov")):
+        parquet.send(message, settings)
+    names = httpx.get(f"{storage}/lake?list-type=2", trust_env=False).text
+    assert names.count("<Key>segments/msg_1.parquet</Key>") == 1
+    written = httpx.get(f"{storage}/lake/segments/msg_1.parquet", trust_env=False).content
+    assert pq.read_table(io.BytesIO(written)).column("user_id").to_pylist() == ["auth0|chika"]
+    parquet.remove(Removal("del_1", AT, "auth0|chika", {}, (), (), erase=True), settings)
+    names = httpx.get(f"{storage}/lake?list-type=2", trust_env=False).text
+
+    assert "msg_1" not in names
+    assert "msg_2" in names
+
+
+def test_a_bucket_that_refuses_our_key_says_so_without_repeating_it(storage):
+    with pytest.raises(SendFailed) as failed:
+        parquet.send(
+            MESSAGE, given(**{**BUCKET, "endpoint": storage, "access_key": "wrong", "secret_key": "very-secret"})
+        )
+
+    assert failed.value.name in ("not_allowed", "cannot_write")
+    assert "very-secret" not in failed.value.sentence
 
 
 @pytest.mark.parametrize(
