@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import connection
 
 from regulars.base.kit.errors import Refused
 from regulars.consent.record import Decision, record
@@ -12,6 +13,7 @@ from regulars.destinations.deliver import deliver
 from regulars.destinations.mapping import checked, mapped
 from regulars.destinations.message import preview
 from regulars.destinations.models import Delivery, Disclosure
+from regulars.destinations.save import save_destination
 from regulars.profiles.learn import NewFact, learn
 from tests.receivers import receiving
 
@@ -109,3 +111,24 @@ def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
 
     assert seen.refused == "The customer does not allow the purpose 'message'."
     assert seen.calls == ()
+
+
+def test_a_destination_that_tells_no_traits_takes_no_mapping(house):
+    with pytest.raises(Refused) as refused:
+        save_destination(
+            "Chat", "slack", {"url": "http://example.com"}, purpose="message", segment_slugs=[], mapping=LINES
+        )
+
+    assert refused.value.name == "nothing_to_map"
+
+
+def test_what_a_destination_knows_her_by_is_ciphertext_in_the_table(known, to_webhook):
+    with receiving() as receiver:
+        to_webhook(receiver.url)
+        deliver(queue_one(known))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT match FROM destinations_disclosure")
+        (stored,) = cursor.fetchone()
+
+    assert Disclosure.objects.get().match == {"user_id": "google-oauth2|1001"}
+    assert "1001" not in stored

@@ -15,6 +15,7 @@ from regulars.base.kit.errors import Refused
 from regulars.enrichment.budget import NotNow, take_turn
 from regulars.enrichment.models import SourceDay, SourceSetting
 from regulars.enrichment.save import Limits, save_source
+from regulars.enrichment.sources import us_census
 from regulars.flows.enrich import dead_letters, queue_all_sources, queue_enrichment, resend_dead_letters
 from regulars.profiles.find import get_or_create_by_identity
 from tests.receivers import Answer, receiving
@@ -100,6 +101,16 @@ def test_calls_keep_their_pace_and_nobody_elses_work_waits(crowd):
     assert len(receiver.received) == 1
     assert states() == ["done", "waiting", "waiting"]
     assert 0 < (SourceSetting.objects.get(pk=setting.pk).next_call_at - timezone.now()).total_seconds() <= 60
+
+
+def test_a_source_that_hangs_is_left_alone_for_a_while(crowd, monkeypatch):
+    monkeypatch.setattr(us_census, "TIMEOUT", 0.5)
+    with receiving(Answer(wait=30)) as hanging:
+        source_on(hanging.url)
+        ask_about(crowd)
+
+    assert len(hanging.received) == 1
+    assert states() == ["waiting", "waiting", "waiting"]
 
 
 def test_every_outcome_is_counted(crowd):

@@ -68,7 +68,8 @@ class DestinationKind(Protocol):
     """`needs` are attributes without which a message is pointless (an e-mail tool needs `email`): such are dropped.
 
     A kind may also have `matches: tuple[str, ...]`, attributes it recognises people by when they are known, and
-    `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing, and
+    `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing (an
+    empty one: it tells no traits at all), and
     `parallel: int`, how many messages may be under way to one destination at a time (1 unless it says more).
     """
 

@@ -37,7 +37,7 @@ def save_destination(
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
     None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `Refused`:
     `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
-    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, or whatever the kind says of its settings.
+    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `nothing_to_map`, or what the kind says of its settings.
     """
     if destination is not None and destination.kind != kind:
         raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
@@ -48,6 +48,8 @@ def save_destination(
     complete = filled(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
     lines = None if mapping is None else checked(mapping)
+    if lines and getattr(plugin, "default_mapping", None) == ():
+        raise Refused("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
     destination = destination or Destination(slug=_new_slug(name), kind=kind)
     destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled

@@ -23,6 +23,8 @@ from .refresh import after_learning
 log = logging.getLogger("regulars.enrichment")
 
 JOB = "enrich"
+SILENT = frozenset({"timed_out", "unreachable"})
+LEFT_ALONE = 30.0  # seconds; a source that hangs costs a worker half of that per call
 
 
 def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
@@ -70,6 +72,8 @@ def enrich(payload: dict[str, Any]) -> None:
     except LookupFailed as fault:
         if fault.permanent:
             raise GiveUp(f"{fault.name}: {fault.sentence}") from None
+        if fault.name in SILENT:
+            close_lane(SourceSetting(key=payload["source"]).lane, LEFT_ALONE)
         raise Retry(f"{fault.name}: {fault.sentence}", fault.after) from None
     except Refused as no:
         log.info("profile %s was not looked up: %s", profile.pk, no.sentence)
