@@ -8,6 +8,7 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -109,11 +110,21 @@ class App:
 def came_back(response: Any) -> dict[str, str]:
     assert response.status_code == 302, response.content
     assert response["Location"].startswith(CALLBACK), response["Location"]
-    return query_of(response["Location"])
+    return query_of(response["Location"]) or fragment_of(response["Location"])
 
 
 def query_of(url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url).query))
+
+
+def fragment_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).fragment))
+
+
+def form_of(response: Any) -> dict[str, str]:
+    """The fields that a form_post page sends to the app."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', response.content.decode())
+    return {name: unescape(value) for name, value in found}
 
 
 def message_of(response: Any) -> tuple[dict[str, Any], str]:

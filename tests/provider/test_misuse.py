@@ -53,7 +53,10 @@ def test_the_only_registered_address_may_be_left_out_but_not_one_of_two(signed_i
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": "token"}, "unauthorized_client"),
+        ({"response_type": "code token"}, "unauthorized_client"),
+        ({"response_type": "none"}, "unsupported_response_type"),
+        ({"response_type": "code telepathy"}, "unsupported_response_type"),
         ({"response_type": None}, "unsupported_response_type"),
         ({"response_mode": "pigeon"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),

@@ -14,7 +14,7 @@ from regulars.base.kit.errors import Refused
 
 from .applications import Client
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", "implicit")
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 

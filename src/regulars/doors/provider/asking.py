@@ -15,6 +15,16 @@ from .errors import Lost, Refusal
 
 OPENID_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 RESPONSE_MODES = ("query", "fragment", "form_post", "web_message")
+RESPONSE_TYPES = (
+    "code",
+    "token",
+    "id_token",
+    "code token",
+    "code id_token",
+    "token id_token",
+    "code token id_token",
+)
+IMPLICIT = "implicit"  # the grant type that lets an app have tokens straight from /authorize
 PROMPTS = ("none", "login", "consent", "select_account")
 # Said twice, one of them is not what the other reader of the address saw.
 ONCE = [
@@ -34,6 +44,7 @@ ONCE = [
 ]
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 LONGEST = 4096
+BROWSER_LIFETIME = 7200  # seconds, as Auth0's
 DEFAULT_LIFETIME = 86400  # seconds, of an access token that is for /userinfo only
 
 
@@ -42,7 +53,7 @@ class Asked:
     """One authorization request that holds together.
 
     `scopes` are those of the requested ones that there are. `redirect_uri` is where the answer goes; `sent_redirect_uri`
-    is empty when the app left it to us.
+    is empty when the app left it to us. `response_types` are the words of response_type, in no order.
     """
 
     client: Client
@@ -51,6 +62,7 @@ class Asked:
     sent_redirect_uri: str
     state: str
     response_mode: str
+    response_types: frozenset[str]
     scopes: list[str]
     api: ResourceServer | None
     nonce: str
@@ -69,6 +81,11 @@ class Asked:
     @property
     def lifetime(self) -> int:
         return self.api.token_lifetime if self.api else DEFAULT_LIFETIME
+
+    @property
+    def browser_lifetime(self) -> int:
+        """Of an access token that goes through the browser and so into its history and logs."""
+        return min(self.lifetime, BROWSER_LIFETIME)
 
 
 @dataclass(frozen=True)
@@ -94,13 +111,12 @@ def read_address(query: QueryDict) -> ReturnAddress:
         raise Lost("missing_redirect_uri", "The app that sent you here did not say where to send you back.")
     if sent and sent not in client.redirect_uris:
         raise Lost("unknown_redirect_uri", "The app that sent you here wants you sent to an address we do not know.")
-    mode = query.get("response_mode", "query")
     return ReturnAddress(
         client=client,
         redirect_uri=sent or client.redirect_uris[0],
         sent_redirect_uri=sent,
         state=query.get("state", ""),
-        response_mode=mode if mode in RESPONSE_MODES else "query",
+        response_mode=_mode(query),
     )
 
 
@@ -108,11 +124,10 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
     """The rest of the request; `Refusal` with OAuth's word for what is wrong with it."""
     _refuse_malformed(query)
     client = address.client
-    if query.get("response_type", "") != "code":
-        raise Refusal("unsupported_response_type", "This server answers response_type=code.")
-    if "authorization_code" not in client.grant_types:
-        raise Refusal("unauthorized_client", "Grant type 'authorization_code' is not allowed for the client.")
+    types = _response_types(query, client)
     api = _api(query.get("audience", ""))
+    scopes = scopes_of(query.get("scope", ""), api, client)
+    _refuse_unsafe_id_token(query, types, scopes)
     return Asked(
         client=client,
         params={name: str(value) for name, value in query.items()},
@@ -120,10 +135,11 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
         sent_redirect_uri=address.sent_redirect_uri,
         state=address.state,
         response_mode=address.response_mode,
-        scopes=scopes_of(query.get("scope", ""), api, client),
+        response_types=types,
+        scopes=scopes if "code" in types else [scope for scope in scopes if scope != "offline_access"],
         api=api,
         nonce=query.get("nonce", ""),
-        challenge=_challenge(query, client),
+        challenge=_challenge(query, client) if "code" in types else "",
         prompts=_prompts(query.get("prompt", "")),
         max_age=_max_age(query.get("max_age", "")),
     )
@@ -135,6 +151,42 @@ def scopes_of(scope: str, api: ResourceServer | None, client: Client) -> list[st
     if not may_refresh(client):
         known.discard("offline_access")
     return [word for word in dict.fromkeys(scope.split()) if word in known]
+
+
+def _mode(query: QueryDict) -> str:
+    """As asked where it may be. Tokens never travel in the query, where servers on the way write them down."""
+    tokens = bool({"token", "id_token"} & _words(query))
+    mode = query.get("response_mode", "")
+    if mode not in RESPONSE_MODES or (mode == "query" and tokens):
+        return "fragment" if tokens else "query"
+    return str(mode)
+
+
+def _words(query: QueryDict) -> frozenset[str]:
+    return frozenset(query.get("response_type", "").split())
+
+
+def _response_types(query: QueryDict, client: Client) -> frozenset[str]:
+    words = _words(query)
+    if not words or not words <= {"code", "token", "id_token"}:
+        raise Refusal("unsupported_response_type", f"response_type is one of: {', '.join(RESPONSE_TYPES)}.")
+    needed = [*(["authorization_code"] if "code" in words else []), *([IMPLICIT] if words - {"code"} else [])]
+    for grant in needed:
+        if grant not in client.grant_types:
+            raise Refusal("unauthorized_client", f"Grant type '{grant}' is not allowed for the client.")
+    if words - {"code"} and query.get("response_mode") == "query":
+        raise Refusal("invalid_request", "response_mode=query is for response_type=code alone.")
+    return words
+
+
+def _refuse_unsafe_id_token(query: QueryDict, types: frozenset[str], scopes: list[str]) -> None:
+    """An ID token that comes through the browser says by its nonce which request it answers (OpenID Core 3.2.2.1)."""
+    if "id_token" not in types:
+        return
+    if "openid" not in scopes:
+        raise Refusal("invalid_request", "An id_token needs scope=openid.")
+    if not query.get("nonce"):
+        raise Refusal("invalid_request", "Missing required parameter: nonce")
 
 
 def _refuse_malformed(query: QueryDict) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,11 +23,13 @@ from .grants import Grant
 from .models import PendingLogin, SessionClient
 from .pending import RESUME, Wait
 from .responses import say_lost, say_no, say_yes, with_policy, with_query
-from .tokens import claims_of
+from .tokens import browser_answer, claims_of
 from .visitor import Visitor, find_visitor
 
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales")  # to the sign-in page
-FIRST_RUN, BACK_FROM_RULE = "oidc-basic-profile", "redirect-callback"  # Auth0's context.protocol
+# Auth0's context.protocol
+FIRST_RUN, BACK_FROM_RULE = "oidc-basic-profile", "redirect-callback"
+IMPLICIT, HYBRID = "oidc-implicit-profile", "oidc-hybrid-profile"
 GONE = "This sign-in is finished, was started in another browser, or waited too long."
 
 
@@ -197,12 +199,12 @@ def _finish(turn: Turn) -> HttpResponse:
             raise Refusal(denied.error, denied.description)
         case Detour() as detour:
             return _detour(turn, detour)
-        case str(code):
-            return say_yes(turn.request, turn.address, code)
+        case dict(answer):
+            return say_yes(turn.request, turn.address, answer)
     raise AssertionError("a login ends in one of three ways")
 
 
-def _issue(turn: Turn, decision: Decision) -> str:
+def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
     visitor, asked = _visitor(turn), turn.asked
     pending.forget(turn.pending)
     grant = Grant(
@@ -221,7 +223,10 @@ def _issue(turn: Turn, decision: Decision) -> str:
         id_token={**claims_of(user(visitor.profile), decision.scopes), **decision.id_token},
         access_token=decision.access_token,
     )
-    return codes.issue(visitor.profile, grant)
+    code = codes.issue(visitor.profile, grant) if "code" in asked.response_types else ""
+    codes.note_session(visitor.profile, grant)
+    in_browser = replace(grant, lifetime=asked.browser_lifetime)
+    return {**({"code": code} if code else {}), **browser_answer(in_browser, asked.response_types, code)}
 
 
 def _detour(turn: Turn, detour: Detour) -> HttpResponse:
@@ -270,7 +275,7 @@ def _visit(turn: Turn) -> Visit:
     connection, strategy = visitor.way_in
     is_back = turn.protocol == BACK_FROM_RULE
     return Visit(
-        protocol=turn.protocol,
+        protocol=turn.protocol if is_back else _profile_of(turn.asked),
         hostname=request.get_host(),
         ip=request.META.get("REMOTE_ADDR", ""),
         user_agent=request.headers.get("User-Agent", ""),
@@ -284,6 +289,13 @@ def _visit(turn: Turn) -> Visit:
         locale=(turn.asked.params.get("ui_locales", "").split() or ["en"])[0],
         silent=turn.asked.is_silent,
     )
+
+
+def _profile_of(asked: Asked) -> str:
+    """Auth0's name for how the app gets its tokens."""
+    if asked.response_types == {"code"}:
+        return FIRST_RUN
+    return HYBRID if "code" in asked.response_types else IMPLICIT
 
 
 def _others_in(sid: str, client_id: str) -> list[str]:

@@ -39,7 +39,7 @@ class Redeemed:
 
 
 def issue(profile: Profile, grant: Grant) -> str:
-    """A new code, and the note that this app is now part of the session."""
+    """A new code."""
     code = random_secret(43)
     AuthorizationCode.objects.bulk_create(
         [
@@ -52,9 +52,13 @@ def issue(profile: Profile, grant: Grant) -> str:
             )
         ]
     )
+    return code
+
+
+def note_session(profile: Profile, grant: Grant) -> None:
+    """Note that this app is now part of the session."""
     note = SessionClient(sid=grant.sid, client_id=grant.client_id, profile=profile)
     SessionClient.objects.bulk_create([note], ignore_conflicts=True)
-    return code
 
 
 def redeem(code: str, client: Client) -> Redeemed | None:

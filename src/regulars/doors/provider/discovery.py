@@ -9,13 +9,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.kit.signing.tokens import ALGORITHM, public_jwks
 
-from .asking import OPENID_SCOPES, PROMPTS, RESPONSE_MODES
+from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from .cors import open_to_scripts
 from .protocol import AUTHENTICATION
 from .tokens import CLAIMS
 
 PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials"]
+GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT]
 
 
 @open_to_scripts("GET")
@@ -38,7 +38,7 @@ def _document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}oauth/revoke",
         "end_session_endpoint": f"{issuer}oidc/logout",
         "scopes_supported": list(OPENID_SCOPES),
-        "response_types_supported": ["code"],
+        "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": GRANT_TYPES,
         "subject_types_supported": ["public"],

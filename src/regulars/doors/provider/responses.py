@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
@@ -23,8 +24,9 @@ PAGE = {
 }
 
 
-def say_yes(request: HttpRequest, to: ReturnAddress, code: str) -> HttpResponse:
-    return _send(request, to, {"code": code})
+def say_yes(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, Any]) -> HttpResponse:
+    """`answer` holds the code, the tokens or both."""
+    return _send(request, to, dict(answer))
 
 
 def say_no(request: HttpRequest, to: ReturnAddress, refusal: Refusal) -> HttpResponse:
@@ -57,7 +59,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _send(request: HttpRequest, to: ReturnAddress, answer: dict[str, str]) -> HttpResponse:
+def _send(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
     if to.state:
         answer["state"] = to.state
     answer["iss"] = settings.ISSUER  # RFC 9207: an app with several servers can tell whose answer this is
@@ -80,14 +82,14 @@ def _redirect(url: str) -> HttpResponse:
     return response
 
 
-def _form(request: HttpRequest, to: ReturnAddress, answer: dict[str, str]) -> HttpResponse:
+def _form(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
     context = {"url": to.redirect_uri, "answer": answer, "nonce": nonce, "client": to.client}
     response = render(request, "provider/form_post.html", context)
     return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
 
 
-def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, str]) -> HttpResponse:
+def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
     """A page in a hidden frame or a popup that tells the window of the app, and no other window, the answer."""
     nonce = secrets.token_urlsafe(16)
     origin = origin_of(to.redirect_uri)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
 import time
+from collections.abc import Set
 from typing import Any
 
 from django.conf import settings
@@ -81,7 +84,19 @@ def machine_token(client_id: str, audience: str, scopes: list[str], lifetime: in
     return sign({**claims, **({"scope": " ".join(scopes)} if scopes else {})}, ACCESS_TOKEN)
 
 
-def id_token(grant: Grant) -> str:
+def browser_answer(grant: Grant, wanted: Set[str], code: str = "") -> dict[str, Any]:
+    """The tokens that come straight from /authorize; empty when the app wants a code alone."""
+    body: dict[str, Any] = {}
+    if "token" in wanted:
+        body["access_token"] = access_token(grant)
+        body |= {"token_type": "Bearer", "expires_in": grant.lifetime, "scope": grant.scope}
+    if "id_token" in wanted:
+        body["id_token"] = id_token(grant, at_hash=body.get("access_token", ""), c_hash=code)
+    return body
+
+
+def id_token(grant: Grant, **beside: str) -> str:
+    """`beside`: what is sent together with it, under the name of the claim that holds it to that."""
     claims: dict[str, Any] = {
         "sub": grant.sub,
         "aud": grant.client_id,
@@ -89,6 +104,7 @@ def id_token(grant: Grant) -> str:
     }
     said = {"sid": grant.sid, "nonce": grant.nonce, "auth_time": grant.auth_time, "amr": grant.amr, "acr": grant.acr}
     claims |= {name: value for name, value in said.items() if value}
+    claims |= {name: half_hash(value) for name, value in beside.items() if value}
     return sign({**grant.id_token, **claims})
 
 
@@ -100,6 +116,11 @@ def answer(grant: Grant, refresh_token: str = "") -> dict[str, Any]:
     if "openid" in grant.scopes:
         body["id_token"] = id_token(grant)
     return {**body, "scope": grant.scope, "expires_in": grant.lifetime, "token_type": "Bearer"}
+
+
+def half_hash(value: str) -> str:
+    """at_hash and c_hash: the left half of the SHA-256, base64url (OpenID Core 3.3.2.11)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(value.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
 def _audience(grant: Grant) -> str | list[str]:

@@ -21,7 +21,12 @@ ROLE = "admin"
 GRANTS = dict(
     zip(
         GRANT_TYPES,
-        ("Sign customers in", "Stay signed in (refresh tokens)", "Act as a machine, without a customer"),
+        (
+            "Sign customers in",
+            "Stay signed in (refresh tokens)",
+            "Act as a machine, without a customer",
+            "Get tokens straight from the browser (implicit: for Lock and older apps)",
+        ),
         strict=True,
     )
 )
