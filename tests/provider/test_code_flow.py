@@ -139,7 +139,7 @@ def test_discovery_names_the_endpoints_and_the_keys_check_the_tokens(client, hou
 
     assert found["issuer"] == settings.ISSUER
     assert found["token_endpoint"] == settings.ISSUER + "oauth/token"
-    assert [key["kty"] for key in keys] == ["RSA"]
+    assert [key["kty"] for key in keys] == ["RSA", "RSA"]
     assert "d" not in keys[0]
 
 

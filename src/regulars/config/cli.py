@@ -99,6 +99,51 @@ def doctor() -> None:
     sys.exit(0 if all(finding.fine for finding in findings) else 1)
 
 
+@main.group(name="keys")
+def keys_() -> None:
+    """The keys that sign tokens."""
+    _django()
+
+
+@keys_.command(name="list")
+def list_keys() -> None:
+    """Every key that apps are told of, oldest first."""
+    from regulars.base.kit.signing.keys import ring, still_verifying
+    from regulars.base.kit.signing.models import SigningKey
+
+    ring()
+    for key in SigningKey.objects.filter(still_verifying()).order_by("created_at", "id"):
+        click.echo(f"{key.kid}  {key.state:8}  made {key.created_at:%Y-%m-%d %H:%M}")
+
+
+@keys_.command()
+@click.option("--at-once", is_flag=True, help="Even if apps may not have seen the next key yet: for a key that leaked.")
+def rotate(at_once: bool) -> None:
+    """Sign with the next key from now on. What the old one signed stays good until it runs out."""
+    from regulars.base.kit.errors import Refused
+    from regulars.base.kit.signing.rotate import rotate
+
+    try:
+        signer = rotate(at_once=at_once)
+    except Refused as refused:
+        raise Problem(refused.name, refused.sentence) from None
+    click.echo(f"{signer.kid} signs now. Every process notices within seconds.")
+
+
+@keys_.command()
+@click.argument("kid")
+def revoke(kid: str) -> None:
+    """Take a retired key away: whatever it signed is refused from now on."""
+    from regulars.base.kit.errors import Refused
+    from regulars.base.kit.signing.rotate import revoke
+
+    try:
+        revoke(kid)
+    except Refused as refused:
+        raise Problem(refused.name, refused.sentence) from None
+    click.echo(f"{kid} is gone. Every process notices within seconds.")
+
+
 def _django() -> None:
     import django
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
@@ -46,9 +47,9 @@ def test_what_we_sign_we_verify_and_so_does_anybody_with_our_public_keys(claims,
 
 @pytest.mark.django_db
 def test_the_public_keys_hold_nothing_private():
-    [key] = public_jwks()["keys"]
+    current, next_ = public_jwks()["keys"]
 
-    assert set(key) == {"kty", "use", "alg", "kid", "n", "e"}
+    assert set(current) == set(next_) == {"kty", "use", "alg", "kid", "n", "e"}
 
 
 @pytest.mark.django_db
@@ -59,7 +60,7 @@ def test_the_private_key_is_encrypted_at_rest(claims):
         cursor.execute("SELECT private_pem FROM signing_signingkey")
         [stored] = cursor.fetchone()
     assert "PRIVATE KEY" not in stored
-    assert "PRIVATE KEY" in SigningKey.objects.get().private_pem
+    assert all("PRIVATE KEY" in key.private_pem for key in SigningKey.objects.all())
 
 
 @pytest.mark.django_db
@@ -92,7 +93,9 @@ def test_a_key_of_another_process_is_found_but_strangers_cannot_make_us_search(
 ):
     known = keys.ring()
     other = RSAKey.generate_key(2048, auto_kid=True)
-    SigningKey.objects.create(kid=other.kid, private_pem=other.as_pem(private=True).decode(), is_current=False)
+    SigningKey.objects.create(
+        kid=other.kid, private_pem=other.as_pem(private=True).decode(), state="retired", retired_at=timezone.now()
+    )
     monkeypatch.setattr(keys, "_ring", known)
 
     with django_assert_num_queries(0):
@@ -118,18 +121,18 @@ def test_a_key_whose_making_was_rolled_back_never_signs_again(claims):
 
     token = sign(claims)
 
-    assert SigningKey.objects.get().kid == keys.ring().current.kid
+    assert SigningKey.objects.get(state="current").kid == keys.ring().current.kid
     assert verify(token)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_that_come_first_at_once_make_one_key():
+def test_eight_that_come_first_at_once_make_one_pair_of_keys():
     if connection.vendor == "sqlite" and connection.is_in_memory_db():
         pytest.skip("one in-memory database has one connection")
 
     def make(_: int) -> str:
-        keys._make_current()
-        kid = SigningKey.objects.get(is_current=True).kid
+        keys._make_first()
+        kid = SigningKey.objects.get(state="current").kid
         connection.close()
         return kid
 

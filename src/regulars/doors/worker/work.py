@@ -11,6 +11,7 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
+from regulars.base.kit.signing.rotate import forget_retired
 from regulars.base.lake.tables import tidy
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.flows import deliver, enrich  # noqa: F401 - their handlers register themselves
@@ -32,6 +33,7 @@ def forget_old_sessions() -> None:
 CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
     "jobs.forget_finished": (HOUR, forget_finished),
     "sessions.forget": (DAY, forget_old_sessions),
+    "keys.forget": (DAY, forget_retired),
     "segments.reconcile": (DAY, reconcile_later),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "lake.tidy": (DAY, tidy),

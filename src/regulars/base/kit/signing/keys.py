@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,12 +10,20 @@ from threading import Lock
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 from joserfc.jwk import RSAKey
 
 from .models import SigningKey
 
+# How late a process hears of a rotation; until then it signs with the key before, which everybody still takes.
+FRESH_FOR = 5.0  # seconds
 # A token that names an unknown key costs the stranger who sends it nothing, so it may cost us a query only this often.
 RELOAD_AT_MOST_EVERY = 10.0  # seconds
+# A retired key verifies until the last token it signed has run out.
+LONGEST_TOKEN = dt.timedelta(days=30)
+
+State = SigningKey.State
 
 
 @dataclass(frozen=True)
@@ -28,35 +37,61 @@ class Ring:
     def public(self) -> dict[str, Any]:
         return {"keys": [key.as_dict(private=False) for key in self.by_kid.values()]}
 
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.read_at
+
 
 _ring: Ring | None = None
 _reading = Lock()
 
 
 def ring() -> Ring:
-    """The keys, read from the database at most once per process; the first caller of all makes the first key."""
-    if _ring is not None:
-        return _ring
-    with _reading:
-        return _ring or _read()
+    """The keys as they were in the database a few seconds ago; the first caller of all makes the first two."""
+    known = _ring
+    if known is None:
+        with _reading:
+            return _ring or _read()
+    if known.age < FRESH_FOR or not _reading.acquire(blocking=False):
+        return known
+    try:
+        return _read()
+    finally:
+        _reading.release()
 
 
 def find_key(kid: str) -> RSAKey | None:
     """The key with this id. An unknown id makes us look again: another process may have made a key since."""
     known = ring()
-    if kid not in known.by_kid and time.monotonic() - known.read_at > RELOAD_AT_MOST_EVERY:
+    if kid not in known.by_kid and known.age > RELOAD_AT_MOST_EVERY:
         with _reading:
             known = _read()
     return known.by_kid.get(kid)
 
 
+def still_verifying() -> Q:
+    return ~Q(state=State.RETIRED) | Q(retired_at__gt=timezone.now() - LONGEST_TOKEN)
+
+
+def new_key(state: str) -> SigningKey:
+    """A fresh key pair, not written down yet. Takes a tenth of a second or more."""
+    key = RSAKey.generate_key(2048)
+    return SigningKey(kid=key.thumbprint(), private_pem=key.as_pem(private=True).decode(), state=state)
+
+
+def forget_ring() -> None:
+    """Look at the database at the next use: this process changed the keys."""
+    global _ring
+    _ring = None
+
+
 def _read() -> Ring:
     rows = _rows()
-    if not any(row.is_current for row in rows):
-        _make_current()
+    if not any(row.state == State.CURRENT for row in rows):
+        _make_first()
         rows = _rows()
     by_kid = {row.kid: _parsed(row.kid, row.private_pem) for row in rows}
-    fresh = Ring(next(by_kid[row.kid] for row in rows if row.is_current), by_kid)
+    fresh = Ring(next(by_kid[row.kid] for row in rows if row.state == State.CURRENT), by_kid)
     # Not before the commit: a key made in a transaction that is rolled back must not sign for the rest of this process.
     transaction.on_commit(lambda: _remember(fresh))
     return fresh
@@ -68,14 +103,13 @@ def _remember(fresh: Ring) -> None:
 
 
 def _rows() -> list[SigningKey]:
-    return list(SigningKey.objects.order_by("created_at", "id"))
+    return list(SigningKey.objects.filter(still_verifying()).order_by("created_at", "id"))
 
 
-def _make_current() -> None:
-    """Two processes may do this at once: the constraint lets one key in, and both read that one back."""
-    key = RSAKey.generate_key(2048)
-    row = SigningKey(kid=key.thumbprint(), private_pem=key.as_pem(private=True).decode())
-    SigningKey.objects.bulk_create([row], ignore_conflicts=True)
+def _make_first() -> None:
+    """Two processes may do this at once: the constraints let one pair in, and both read that one back."""
+    pair = [new_key(State.CURRENT), new_key(State.NEXT)]
+    SigningKey.objects.bulk_create(pair, ignore_conflicts=True)
 
 
 @lru_cache(maxsize=64)

@@ -10,19 +10,26 @@ from regulars.base.kit.encrypted import EncryptedJSONField
 
 
 class SigningKey(models.Model):
-    """An RSA key pair. One is current and signs; the others only verify what they signed before.
+    """An RSA key pair. One signs; the next one is known to everybody before it does; retired ones only verify.
 
     Times are the machine's: a rehearsal that moves the business clock must not age keys.
     """
 
+    class State(models.TextChoices):
+        NEXT = "next"
+        CURRENT = "current"
+        RETIRED = "retired"
+
     kid = models.CharField(max_length=64, unique=True)
     private_pem = EncryptedJSONField()
-    is_current = models.BooleanField(default=True)
+    state = models.CharField(max_length=8, choices=State)
     created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["is_current"], condition=Q(is_current=True), name="one_key_signs"),
+            models.UniqueConstraint(fields=["state"], condition=Q(state="current"), name="one_key_signs"),
+            models.UniqueConstraint(fields=["state"], condition=Q(state="next"), name="one_key_is_next"),
         ]
 
     def __str__(self) -> str:
