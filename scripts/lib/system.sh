@@ -16,6 +16,17 @@ have() {
     esac
 }
 
+# install_modules FOLDER: the npm packages of its lock file, once per change of the lock.
+install_modules() {
+    local folder=$ROOT/$1
+    local installed=$folder/node_modules/installed.lock
+    cmp -s "$folder/package-lock.json" "$installed" && return
+    say "Installing what $1/package-lock.json names …"
+    npm ci --prefix "$folder" --no-audit --no-fund --loglevel error >&2 ||
+        die "npm could not install the packages of $1. It needs a package registry."
+    cp "$folder/package-lock.json" "$installed"
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }

@@ -1,0 +1,122 @@
+"""A real server behind https, apps around it that use other people's SDKs unmodified, and a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.browser.conftest import chromium, page  # noqa: F401 - fixtures
+from tests.live import ROOT, Live, free_ports, own_database, start
+
+from .pages import MODULES, pages
+from .tls import Certificate, make_certificate, tls_in_front
+
+HERE = Path(__file__).parent
+FURNISH = (
+    "import django, json, sys; django.setup(); from tests.sdk.furnish import main;"
+    "print(json.dumps(main(**json.loads(sys.argv[1]))))"
+)
+APPS = ("openid-client", "express", "authlib", "spa", "lock")
+
+
+@dataclass(frozen=True)
+class Town:
+    """The server, the apps around it, and whom to trust."""
+
+    live: Live
+    url: str
+    certificate: Certificate
+    origins: dict[str, str]
+    clients: dict[str, dict[str, str]]
+
+    @property
+    def issuer(self) -> str:
+        return self.url + "/"
+
+    def client(self) -> httpx.Client:
+        """A browser without a screen."""
+        return httpx.Client(verify=self.certificate.client_context(), timeout=15)
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """One server for all tests of this folder; the apps in Node run for as long as it does."""
+    assert MODULES.is_dir(), "The SDKs are not installed: scripts/test does it (npm ci in tests/sdk)."
+    folder = tmp_path_factory.mktemp("town")
+    first = free_ports(7)
+    certificate = make_certificate(folder)
+    url = f"https://localhost:{first + 1}"
+    origins = {name: f"https://localhost:{first + 2 + number}" for number, name in enumerate(APPS[:3])}
+    origins |= dict.fromkeys(("spa", "lock"), f"https://localhost:{first + 5}")
+    upstream = f"http://localhost:{first + 6}"
+    with ExitStack() as stack:
+        environment = {"REGULARS_URL": url, "REGULARS_ALLOW_HOSTS": "localhost"}
+        database_url = stack.enter_context(own_database())
+        live = start(folder / "home", first, "--no-demo", database_url=database_url, **environment)
+        stack.callback(live.stop)
+        stack.enter_context(tls_in_front(certificate, first + 1, first))
+        clients = furnish(live, {"apps": origins, "upstream": upstream})
+        town = Town(live, url, certificate, origins, clients)
+        stack.enter_context(node(town, "upstream.mjs", upstream, f"{url}/login/callback"))
+        for name in ("openid-client", "express"):
+            stack.enter_context(node(town, f"{name.replace('-', '_')}.mjs", origins[name]))
+        config = {"domain": url.removeprefix("https://"), "clients": {name: clients[name] for name in ("spa", "lock")}}
+        stack.enter_context(pages(certificate, first + 5, config))
+        yield town
+
+
+def furnish(live: Live, wanted: dict[str, Any]) -> dict[str, dict[str, str]]:
+    environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
+    command = [sys.executable, "-c", FURNISH, json.dumps(wanted)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextmanager
+def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
+    """One of the apps, answering at `origin`."""
+    task = {
+        "issuer": town.issuer,
+        "origin": origin,
+        "clients": town.clients,
+        "certificate": str(town.certificate.chain),
+        "key": str(town.certificate.key),
+        "more": more,
+    }
+    environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(town.certificate.authority)}
+    log = town.live.home / f"{script}.log"
+    with log.open("wb") as said:
+        command = ["node", str(HERE / "apps" / script), json.dumps(task)]
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+    try:
+        deadline = time.monotonic() + 60
+        while b"ready" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def person(chromium: Browser) -> Iterator[BrowserContext]:  # noqa: F811
+    """One person's browser; it takes the certificate that the tests made for localhost."""
+    context = chromium.new_context(ignore_https_errors=True)
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()

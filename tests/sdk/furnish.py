@@ -1,0 +1,53 @@
+"""Run beside a server, with its home: the apps, ways in and customers that the SDKs' tests need."""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+
+from regulars.flows.arrive import sign_up
+from regulars.profiles.models import Client, ClientGrant, Connection, ResourceServer
+from regulars.profiles.register import App, register
+
+PASSWORDS = "Username-Password-Authentication"
+API = "https://orders.example/"
+PASSWORD = "a few words in a row"
+CUSTOMERS = ("chika", "dov")
+
+
+def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
+    """`apps` are origins by name. Returns client ids and secrets by the same names, and `machine`."""
+    Connection.objects.create(name=PASSWORDS, strategy="auth0", display_name="E-mail and password")
+    Connection.objects.create(
+        name="upstream",
+        strategy="oidc",
+        display_name="Upstream",
+        client_id="regulars",
+        secret="upstream-secret",
+        urls={"issuer": upstream},
+    )
+    for name in CUSTOMERS:
+        sign_up(f"{name}@example.com", make_password(PASSWORD), PASSWORDS)
+    made = {name: app(name, origin) for name, origin in apps.items()}
+    made["machine"] = machine()
+    return made
+
+
+def app(name: str, origin: str) -> dict[str, str]:
+    in_the_browser = name in ("spa", "lock")
+    client, secret = register(
+        App(
+            name=name,
+            auth_method=Client.AuthMethod.NONE if in_the_browser else Client.AuthMethod.POST,
+            redirect_uris=[f"{origin}/{name}.html" if in_the_browser else f"{origin}/callback"],
+            logout_uris=[origin, f"{origin}/{name}.html"],
+            web_origins=[origin],
+        )
+    )
+    return {"client_id": client.pk, "client_secret": secret}
+
+
+def machine() -> dict[str, str]:
+    api = ResourceServer.objects.create(identifier=API, name="Orders", scopes=["read:orders", "write:orders"])
+    client, secret = register(App("Machine", grant_types=["client_credentials"]))
+    ClientGrant.objects.create(client=client, resource_server=api, scopes=["read:orders"])
+    return {"client_id": client.pk, "client_secret": secret, "audience": API}

@@ -1,0 +1,53 @@
+"""The pages of an app in the browser, and the SDKs' files beside them, on https://localhost."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from .tls import Certificate
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
+
+
+@contextmanager
+def pages(certificate: Certificate, port: int, config: dict[str, Any]) -> Iterator[None]:
+    """`/<page>.html` from the folder beside this file, `/modules/…` from the packages, `/config.js` as `window.config`."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def translate_path(self, path: str) -> str:
+            path = path.partition("?")[0]
+            if path.startswith("/modules/"):
+                return str(MODULES / path.removeprefix("/modules/"))
+            return str(HERE / "pages" / path.lstrip("/"))
+
+        def do_GET(self) -> None:
+            if self.path == "/config.js":
+                self._say(f"window.config = {json.dumps(config)};".encode(), "text/javascript")
+            else:
+                super().do_GET()
+
+        def _say(self, body: bytes, kind: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """The tests say what matters."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.socket = certificate.server_context().wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()

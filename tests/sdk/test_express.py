@@ -1,0 +1,31 @@
+"""express-openid-connect, unmodified."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Town
+from .people import said, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+
+
+def test_a_web_app_signs_her_in_by_code_refreshes_and_signs_her_out(page: Page, town: Town):
+    app = town.origins["express"]
+    page.goto(f"{app}/login")
+    sign_in(page, "chika@example.com")
+    page.wait_for_url(f"{app}/")
+    told = said(page)
+    page.goto(f"{app}/refresh")
+    renewed = said(page)
+    page.goto(f"{app}/logout")
+    page.wait_for_url(f"{app}/")
+    out = said(page)
+    page.goto(f"{app}/login")
+
+    assert told["signedIn"] is True
+    assert told["user"]["email"] == "chika@example.com"
+    assert renewed == {"type": "Bearer", "lifetime": 86400}
+    assert out == {"signedIn": False}
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

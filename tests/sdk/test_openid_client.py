@@ -1,0 +1,35 @@
+"""npm openid-client, unmodified, in a web app that signs customers in through us."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import Town
+from .people import said, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+
+
+def test_a_web_app_signs_her_in_refreshes_once_per_token_and_signs_her_out(page: Page, town: Town):
+    app = town.origins["openid-client"]
+    page.goto(f"{app}/login")
+    sign_in(page, "chika@example.com")
+    page.wait_for_url(f"{app}/callback*")
+    told = said(page)
+    page.goto(f"{app}/logout")
+    page.wait_for_url(f"{app}/")
+    page.goto(f"{app}/login")
+
+    assert told["claims"]["iss"] == town.issuer
+    assert told["claims"]["email"] == told["userinfo"]["email"] == "chika@example.com"
+    assert told["renewed"] == told["userinfo"]["sub"] == told["claims"]["sub"]
+    assert told["reused"] == "invalid_grant"
+    assert told["scope"] == "openid profile email offline_access"
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()  # signed out here too, not only at the app
+
+
+def test_a_machine_gets_a_token_for_its_api(page: Page, town: Town):
+    page.goto(f"{town.origins['openid-client']}/machine")
+
+    assert said(page) == {"scope": "read:orders", "type": "bearer", "lifetime": 86400}
