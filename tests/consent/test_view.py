@@ -6,7 +6,7 @@ import pytest
 
 from regulars.base.kit.errors import Refused
 from regulars.consent.record import Decision, first_broken_link, record
-from regulars.consent.view import refresh_views, view
+from regulars.consent.view import refresh_views, served, view
 from regulars.profiles.learn import NewFact, learn
 
 
@@ -65,6 +65,20 @@ def test_the_cached_views_equal_the_gate(chika):
     for row in chika.permitted_views.all():
         assert row.traits == {key: value.value for key, value in view(chika, row.purpose_id).items()}
     assert chika.permitted_views.get(purpose="personalise").traits["continent"] == "Europe"
+
+
+def test_what_she_took_back_is_in_no_token_and_no_rule(chika):
+    yes = record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [says("gender", "female", consents=[yes.pk]), says("name", "Chika"), says("user_metadata.shoe", 38)])
+    refresh_views(chika)
+    before = served(chika)
+    record(chika, Decision("personalise", "withdrawn", "profile"))
+    refresh_views(chika)
+    after = served(chika)
+
+    assert (before["gender"], before["name"], before["user_metadata"]) == ("female", "Chika", {"shoe": 38})
+    assert "gender" not in after
+    assert (after["name"], after["user_id"]) == ("Chika", chika.user_id)
 
 
 def test_a_changed_ledger_row_is_found(chika):

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from regulars.base.jobs.models import Job
+from regulars.consent.view import refresh_views
 from regulars.events.read import timeline
 from regulars.flows import login as story
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, renew, run_rules_again
@@ -81,6 +82,7 @@ def tell(expression: str) -> str:
 )
 def test_rules_are_told_what_auth0_tells_them(chika, shop, expression, told):
     learn(chika, [NewFact("name", "Chika", "social", "google-oauth2")])
+    refresh_views(chika)
     save_rule("tell", script=tell(expression))
 
     assert go(chika, shop).id_token == {NAMESPACE + "x": told}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from regulars.consent.view import refresh_views
 from regulars.doors.provider import clients
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import ResourceServer
@@ -25,6 +26,7 @@ def customer(chika):
             NewFact("email_verified", True, "verified", "google-oauth2"),
         ],
     )
+    refresh_views(chika)
     return chika
 
 

@@ -21,7 +21,7 @@ def test_a_live_session_gets_a_code_and_the_code_gets_tokens_that_say_who_she_is
     assert (claims["sub"], claims["aud"], claims["nonce"]) == (customer.user_id, "shop", "n1")
     assert (claims["name"], claims["email"], claims["email_verified"]) == ("Chika Okafor", "chika@example.com", True)
     assert claims["amr"] == ["fed"]
-    assert abs(claims["auth_time"] - time.time()) < 10
+    assert 0 <= time.time() - claims["auth_time"] < 600
     assert len(claims["sid"]) == 32
     assert (tokens["token_type"], tokens["expires_in"], tokens["scope"]) == ("Bearer", 86400, "openid profile email")
     assert "refresh_token" not in tokens

@@ -15,7 +15,7 @@ from django.db import transaction
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
-from regulars.profiles.document import known
+from regulars.profiles.document import known, put, user
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve
 
@@ -38,6 +38,19 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
     """The same for every active purpose at once: purpose → attribute → value."""
     return {purpose: traits for _, purpose, traits, _ in _all_views([profile], clock.now())}
+
+
+def served(profile: Profile) -> dict[str, Any]:
+    """The user as tokens and rules see her: Auth0's shape, of what may be used to serve her account, and nothing else.
+
+    Reads the cached view, which equals `view(profile, "serve")`: a login asks this every time.
+    """
+    traits = PermittedView.objects.filter(profile=profile, purpose="serve").values_list("traits", flat=True).first()
+    paths = dict(Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
+    document: dict[str, Any] = {"identities": profile.document.get("identities", [])}
+    for key, value in (traits or {}).items():
+        put(document, paths.get(key, key), value)
+    return user(profile, document)
 
 
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:

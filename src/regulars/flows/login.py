@@ -18,6 +18,7 @@ from django.db import transaction
 
 from regulars.base.conditions.terms import terms_of
 from regulars.base.kit import clock
+from regulars.consent.view import served
 from regulars.events.record import new_event, record_all
 from regulars.profiles.document import user
 from regulars.profiles.learn import NewFact, learn
@@ -120,7 +121,7 @@ def run_rules_again(progress: dict[str, Any]) -> dict[str, Any]:
 def collect_social_facts(login: Login) -> None:
     """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
     if Rule.objects.filter(moment="login", enabled=True).exists():
-        login.user = user(login.profile)
+        login.user = served(login.profile)
         login.context = context_of(login.profile, login.client, login.visit)
 
 

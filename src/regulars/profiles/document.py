@@ -36,8 +36,8 @@ def rebuild_all(profiles: list[Profile]) -> None:
     Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at"], batch_size=200)
 
 
-def user(profile: Profile) -> dict[str, Any]:
-    """The user as Auth0's Management API and rules show it (ISO 8601 times in UTC, absent keys left out)."""
+def user(profile: Profile, document: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The user in Auth0's shape (ISO 8601 times in UTC, absent keys left out), of `document` instead of the cached one."""
     columns = {
         "user_id": profile.user_id,
         "created_at": iso(profile.created_at),
@@ -47,7 +47,8 @@ def user(profile: Profile) -> dict[str, Any]:
         "logins_count": profile.logins_count if profile.last_login else None,
         "blocked": profile.blocked or None,
     }
-    return {**profile.document, **{key: value for key, value in columns.items() if value is not None}}
+    told = profile.document if document is None else document
+    return {**told, **{key: value for key, value in columns.items() if value is not None}}
 
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:

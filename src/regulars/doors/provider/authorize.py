@@ -13,8 +13,8 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, run_rules_again
-from regulars.profiles.document import user
 
 from . import codes, consents, forget, pending
 from .asking import Asked, ReturnAddress, read, read_address
@@ -220,7 +220,7 @@ def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
         nonce=asked.nonce,
         redirect_uri=asked.sent_redirect_uri,
         challenge=asked.challenge,
-        id_token={**claims_of(user(visitor.profile), decision.scopes), **decision.id_token},
+        id_token={**claims_of(served(visitor.profile), decision.scopes), **decision.id_token},
         access_token=decision.access_token,
     )
     code = codes.issue(visitor.profile, grant) if "code" in asked.response_types else ""

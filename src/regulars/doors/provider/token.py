@@ -10,8 +10,8 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from regulars.consent.view import served
 from regulars.flows.login import REFRESHING, Denied, Login, Visit, renew
-from regulars.profiles.document import user
 from regulars.profiles.models import Client
 
 from . import protocol, refresh
@@ -101,7 +101,7 @@ def _renewed(found: refresh.Found, client: Client, scopes: list[str], visit: Vis
         grant,
         scopes=decided.scopes,
         nonce="",
-        id_token={**claims_of(user(found.profile), decided.scopes), **decided.id_token},
+        id_token={**claims_of(served(found.profile), decided.scopes), **decided.id_token},
         access_token=decided.access_token,
     )
 

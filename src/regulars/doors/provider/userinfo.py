@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.signing.tokens import verify
-from regulars.profiles.document import user
+from regulars.consent.view import served
 from regulars.profiles.models import Profile
 
 from .cors import open_to_scripts
@@ -26,7 +26,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     if profile is None:
         return _unauthorized("This customer is not here.")
     scopes = str(claims.get("scope", "")).split()
-    answer: dict[str, Any] = {"sub": profile.user_id, **claims_of(user(profile), scopes)}
+    answer: dict[str, Any] = {"sub": profile.user_id, **claims_of(served(profile), scopes)}
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 
