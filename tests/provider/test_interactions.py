@@ -10,9 +10,9 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from regulars.doors.provider import clients
-from regulars.doors.provider.models import Consent, PendingLogin, SessionClient
+from regulars.doors.provider.models import PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
-from regulars.profiles.models import Account, Client
+from regulars.profiles.models import Account, AppGrant, Client
 from regulars.questions.declare import Option
 from regulars.questions.models import Ask
 from regulars.questions.save import Draft, save_question
@@ -123,7 +123,7 @@ def test_an_app_of_somebody_else_asks_once_and_is_remembered(partner, customer):
     assert "Let Bikes &amp; Co in?" in page.content.decode()
     assert "see your e-mail address" in page.content.decode()
     assert "code" in came_back(allowed)
-    assert Consent.objects.get().scopes == ["email", "openid", "profile"]
+    assert AppGrant.objects.get().scopes == ["email", "openid", "profile"]
     assert "code" in partner.answer(prompt="none")
 
 
@@ -132,7 +132,7 @@ def test_no_means_no(partner):
     refused = came_back(partner.browser.post(where, {"do": "refuse"}))
 
     assert refused["error"] == "access_denied"
-    assert not Consent.objects.exists()
+    assert not AppGrant.objects.exists()
     assert not PendingLogin.objects.exists()
 
 
@@ -165,7 +165,7 @@ def test_another_browser_cannot_answer_for_her(partner, customer):
     sign_in(thief, customer)
 
     assert thief.post(where, {"do": "allow"}).status_code == 400
-    assert not Consent.objects.exists()
+    assert not AppGrant.objects.exists()
 
 
 def test_an_answer_forged_by_a_foreign_page_does_not_count(partner):
@@ -174,7 +174,7 @@ def test_an_answer_forged_by_a_foreign_page_does_not_count(partner):
     strict.cookies = partner.browser.cookies
 
     assert strict.post(where, {"do": "allow"}).status_code == 403
-    assert not Consent.objects.exists()
+    assert not AppGrant.objects.exists()
 
 
 # Questions

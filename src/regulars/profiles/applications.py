@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 
 from regulars.base.kit import clock
 
@@ -10,13 +11,15 @@ from regulars.base.kit import clock
 class Client(models.Model):
     """An application that signs customers in (or a machine that calls an API). OAuth's client.
 
-    Lists are exact: a redirect URI is compared character by character.
+    Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
+    signs who it is. `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
     """
 
     class AuthMethod(models.TextChoices):
         NONE = "none"
         POST = "client_secret_post"
         BASIC = "client_secret_basic"
+        PRIVATE_KEY = "private_key_jwt"
 
     client_id = models.CharField(max_length=64, primary_key=True)
     name = models.CharField(max_length=100)
@@ -28,6 +31,11 @@ class Client(models.Model):
     logout_uris = models.JSONField(default=list)
     web_origins = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
+    public_keys = models.JSONField(default=list)
+    backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
+    requires_par = models.BooleanField(default=False)
+    requires_dpop = models.BooleanField(default=False)
+    refresh = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:
@@ -35,12 +43,25 @@ class Client(models.Model):
 
 
 class ResourceServer(models.Model):
-    """An API of the company. Auth0's `audience` is its identifier."""
+    """An API of the company. Auth0's `audience` is its identifier.
+
+    `scope_words` says of a scope what it allows, for the page that asks a customer. `token_dialect` is Auth0's:
+    `access_token_authz` puts the scopes a customer may use into `permissions` too.
+    """
+
+    class Dialect(models.TextChoices):
+        PLAIN = "access_token"
+        WITH_PERMISSIONS = "access_token_authz"
 
     identifier = models.CharField(max_length=255, unique=True)
     name = models.CharField(max_length=100)
     scopes = models.JSONField(default=list)
+    scope_words = models.JSONField(default=dict)  # {"read:orders": "See your orders"}
     token_lifetime = models.PositiveIntegerField(default=86400)  # seconds
+    token_lifetime_for_web = models.PositiveIntegerField(default=7200)  # of tokens that go through the browser
+    token_dialect = models.CharField(max_length=32, choices=Dialect, default=Dialect.PLAIN)
+    allow_offline_access = models.BooleanField(default=True)
+    skip_consent = models.BooleanField(default=True)  # for our own apps
 
     def __str__(self) -> str:
         return self.identifier
@@ -58,3 +79,21 @@ class ClientGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client_id} at {self.resource_server_id}"
+
+
+class AppGrant(models.Model):
+    """What a customer lets an app of somebody else have, per API (`audience` is empty for her profile alone)."""
+
+    profile = models.ForeignKey("profiles.Profile", on_delete=models.CASCADE, related_name="app_grants")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    audience = models.CharField(max_length=255, blank=True)
+    scopes = models.JSONField(default=list)
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "client", "audience"], name="one_consent_per_app_and_api"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} lets {self.client_id} have {' '.join(self.scopes)}"

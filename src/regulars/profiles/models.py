@@ -10,11 +10,12 @@ from django.db import models
 
 from regulars.base.kit import clock
 
-from .applications import Client, ClientGrant, ResourceServer
+from .applications import AppGrant, Client, ClientGrant, ResourceServer
 from .connections import Connection
 
 __all__ = [
     "Account",
+    "AppGrant",
     "Attribute",
     "Client",
     "ClientGrant",

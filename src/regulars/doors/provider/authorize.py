@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, run_rules_again
 
-from . import codes, consents, forget, pending
+from . import codes, consents, forget, pending, pushed
 from .asking import Asked, ReturnAddress, read, read_address
 from .errors import Lost, Refusal
 from .grants import Grant
@@ -66,7 +66,14 @@ def authorize(request: HttpRequest) -> HttpResponse:
     # A state that waits no more (the back button) leaves the request itself, which begins anew.
     query = (request.POST if request.method == "POST" else request.GET).copy()
     query.pop(RESUME, None)
-    return _go_on(request, query, None)
+    if "request_uri" not in query:
+        return _go_on(request, query, None)
+    try:
+        return _go_on(
+            request, pushed.take(query.get("request_uri", ""), query.get("client_id", "")), None, pushed_before=True
+        )
+    except Lost as lost:
+        return say_lost(request, lost)
 
 
 @csrf_exempt
@@ -119,7 +126,11 @@ def _decided(request: HttpRequest, state: str, visitor: Visitor, asked: Asked) -
 
 
 def _go_on(
-    request: HttpRequest, query: QueryDict, resumed: PendingLogin | None, protocol: str = FIRST_RUN
+    request: HttpRequest,
+    query: QueryDict,
+    resumed: PendingLogin | None,
+    protocol: str = FIRST_RUN,
+    pushed_before: bool = False,
 ) -> HttpResponse:
     try:
         address = read_address(query)
@@ -127,7 +138,9 @@ def _go_on(
         return say_lost(request, lost)
     try:
         asked = read(query, address)
-        login = resumed or pending.begin(request, asked.client.pk, dict(asked.params))
+        login = resumed or pending.begin(request, asked.client.pk, dict(asked.params), pushed=pushed_before)
+        if asked.client.requires_par and not login.pushed:
+            raise Refusal("invalid_request", "This app leaves its requests at /oauth/par first.")
         return _through(GATES, Turn(request, address, asked, login, protocol))
     except Refusal as refusal:
         if resumed:
@@ -242,7 +255,7 @@ def _to_sign_in(turn: Turn, again: bool) -> HttpResponse:
     turn.pending.progress, turn.pending.brought = {}, {}
     params = turn.asked.params
     hints = {name: params[name] for name in PASSED_ON if params.get(name)}
-    if not again and turn.asked.max_age is None and not turn.asked.prompts:
+    if not (again or turn.pending.pushed) and turn.asked.max_age is None and not turn.asked.prompts:
         next_ = "/authorize?" + urlencode(turn.pending.params)
         return HttpResponseRedirect("/login?" + urlencode({"next": next_, **hints}))
     next_ = pending.way_back(turn.pending, pending.put_down(turn.pending, Wait.LOGIN))

@@ -55,6 +55,10 @@ def has_secret(client: Client, secret: str) -> bool:
     return matches_secret(secret, client.secret_hash)
 
 
+def has_a_secret(client: Client) -> bool:
+    return client.auth_method in (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
+
+
 def is_public(client: Client) -> bool:
     return client.auth_method == Client.AuthMethod.NONE
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from regulars.profiles.models import Profile
+from regulars.profiles.models import AppGrant, Profile
 
 from .asking import Asked
-from .models import Consent
 
 WORDS = {
     "openid": "know that it is you, by a number of yours",
@@ -24,13 +23,13 @@ def is_given(profile: Profile, asked: Asked) -> bool:
     """Our own apps need none. An app of somebody else has what was allowed to it, not to another one."""
     if asked.client.first_party:
         return True
-    given = Consent.objects.filter(profile=profile, client=asked.client, audience=asked.audience).first()
+    given = AppGrant.objects.filter(profile=profile, client=asked.client, audience=asked.audience).first()
     return given is not None and set(asked.scopes) <= set(given.scopes)
 
 
 @transaction.atomic
 def remember(profile: Profile, asked: Asked) -> None:
-    consent, _ = Consent.objects.select_for_update().get_or_create(
+    consent, _ = AppGrant.objects.select_for_update().get_or_create(
         profile=profile, client=asked.client, audience=asked.audience
     )
     consent.scopes = sorted({*consent.scopes, *asked.scopes})

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from regulars.base.kit.signing.tokens import ALGORITHM, public_jwks
 
 from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
+from .assertion import ALGORITHMS
 from .cors import open_to_scripts
 from .protocol import AUTHENTICATION
 from .tokens import CLAIMS
@@ -36,6 +37,10 @@ def _document(issuer: str) -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}userinfo",
         "jwks_uri": f"{issuer}.well-known/jwks.json",
         "revocation_endpoint": f"{issuer}oauth/revoke",
+        "introspection_endpoint": f"{issuer}oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": AUTHENTICATION[:-1],
+        "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
+        "require_pushed_authorization_requests": False,
         "end_session_endpoint": f"{issuer}oidc/logout",
         "scopes_supported": list(OPENID_SCOPES),
         "response_types_supported": list(RESPONSE_TYPES),
@@ -46,6 +51,7 @@ def _document(issuer: str) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": AUTHENTICATION,
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": list(PROMPTS),
         "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS.values() for claim in names)],
         "authorization_response_iss_parameter_supported": True,

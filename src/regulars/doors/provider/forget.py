@@ -11,7 +11,15 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from .models import AuthorizationCode, PendingLogin, RefreshFamily, SessionClient
+from .models import (
+    AuthorizationCode,
+    DeviceRequest,
+    PendingLogin,
+    PushedRequest,
+    RefreshFamily,
+    SessionClient,
+    UsedOnce,
+)
 
 log = logging.getLogger("regulars.provider")
 
@@ -41,6 +49,7 @@ def forget_expired() -> None:
     now = timezone.now()
     AuthorizationCode.objects.filter(expires_at__lt=now - CODES_STAY).delete()
     PendingLogin.objects.filter(expires_at__lt=now).delete()
-    RefreshFamily.objects.filter(expires_at__lt=now).delete()
+    for model in (RefreshFamily, PushedRequest, DeviceRequest, UsedOnce):
+        model.objects.filter(expires_at__lt=now).delete()
     oldest = now - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
     SessionClient.objects.filter(since__lt=oldest).delete()

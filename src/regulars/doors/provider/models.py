@@ -32,6 +32,7 @@ class PendingLogin(models.Model):
     progress = models.JSONField(default=dict)
     brought = models.JSONField(default=dict)  # the body of a POST to /continue, until its browser is recognised
     waits_for = models.CharField(max_length=16, choices=Wait, blank=True)
+    pushed = models.BooleanField(default=False)  # the request came by /oauth/par and never shows in an address
     started_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 
@@ -63,7 +64,9 @@ class RefreshFamily(models.Model):
     started_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
     revoked_at = models.DateTimeField(null=True)
-    revoked_why = models.CharField(max_length=32, blank=True)  # code_replayed token_reused by_client
+    # code_replayed token_reused by_client signed_out grant_withdrawn
+    revoked_why = models.CharField(max_length=32, blank=True)
+    sid = models.CharField(max_length=64, blank=True, db_index=True)
 
     def __str__(self) -> str:
         return f"offline access of {self.client_id}"
@@ -81,34 +84,70 @@ class RefreshToken(models.Model):
         return f"token of family {self.family_id}"
 
 
-class Consent(models.Model):
-    """What a customer lets an app of somebody else have, per API (`audience` is empty for her profile alone)."""
-
-    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
-    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
-    audience = models.CharField(max_length=255, blank=True)
-    scopes = models.JSONField(default=list)
-    given_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["profile", "client", "audience"], name="one_consent_per_app_and_api"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.profile_id} lets {self.client_id} have {' '.join(self.scopes)}"
-
-
 class SessionClient(models.Model):
-    """An app that got tokens in a session: who must hear of a logout. `sid` is the claim in the ID token."""
+    """An app that got tokens in a session: who must hear of a logout. `sid` is the claim in the ID token.
+
+    `claims` are what rules added to her ID token there; /userinfo tells them too, also after she signed out.
+    """
 
     sid = models.CharField(max_length=64)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
+    claims = models.JSONField(default=dict)
     since = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sid", "client"], name="an_app_is_once_in_a_session")]
 
     def __str__(self) -> str:
         return f"{self.client_id} in {self.sid}"
+
+
+class PushedRequest(models.Model):
+    """An authorization request that an app left with us (RFC 9126), by the hash of its `request_uri`. Taken once."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    params = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"request of {self.client_id}"
+
+
+class UsedOnce(models.Model):
+    """Names that may be used once (`jti` of assertions and proofs), by their hash, until they would be too old anyway."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.hash
+
+
+class DeviceRequest(models.Model):
+    """A device without a keyboard waits for its customer, who types `user_code` on another one (RFC 8628).
+
+    Both codes are hashes. `grant` is there when she allowed it; whoever empties `state` of `allowed` gets the tokens.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ALLOWED = "allowed"
+        DENIED = "denied"
+        USED = "used"
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    user_code_hash = models.CharField(max_length=64, unique=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    params = models.JSONField()
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    profile = models.ForeignKey(Profile, null=True, on_delete=models.CASCADE, related_name="+")
+    grant = models.JSONField(default=dict)
+    interval = models.PositiveSmallIntegerField(default=5)  # seconds between two questions; longer for the impatient
+    asked_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"device of {self.client_id}, {self.state}"

@@ -23,13 +23,14 @@ LARGEST_BODY = 64 * 1024
 Wait = PendingLogin.Wait
 
 
-def begin(request: HttpRequest, client_id: str, params: dict[str, str]) -> PendingLogin:
+def begin(request: HttpRequest, client_id: str, params: dict[str, str], *, pushed: bool = False) -> PendingLogin:
     """A login not written down yet. It will be this browser's: one cookie for all its logins."""
     now = timezone.now()
     return PendingLogin(
         browser=fingerprint(_browser(request)),
         client_id=client_id,
         params={name: value for name, value in params.items() if name != RESUME},
+        pushed=pushed,
         started_at=now,
         expires_at=now + LIVES,
     )
@@ -78,8 +79,9 @@ def forget(pending: PendingLogin) -> None:
 
 
 def way_back(pending: PendingLogin, state: str) -> str:
-    """The address at which this login goes on."""
-    return "/authorize?" + urlencode({**pending.params, RESUME: state})
+    """The address at which this login goes on. What was pushed stays here, out of addresses and their logs."""
+    shown = {"client_id": pending.client_id} if pending.pushed else pending.params
+    return "/authorize?" + urlencode({**shown, RESUME: state})
 
 
 def mark_browser(request: HttpRequest, response: HttpResponse) -> None:

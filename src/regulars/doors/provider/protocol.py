@@ -17,12 +17,12 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from regulars.profiles.models import Client
 
-from . import codes, refresh, tokens
-from .clients import find_client, find_machine, has_secret, is_public
+from . import assertion, codes, refresh, tokens
+from .clients import find_client, find_machine, has_a_secret, has_secret
 from .errors import Refusal
 from .grants import Grant
 
-AUTHENTICATION = ["client_secret_basic", "client_secret_post", "none"]
+AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 ADDRESS = "https://house/oauth/token"  # Authlib refuses plain http; whether TLS ends before us is the operator's to say
 # Authlib's sentences where Auth0's are known to SDKs; the rest is passed on.
 SENTENCES = {
@@ -67,7 +67,9 @@ class App:
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """A client with a secret may send it either way, as Auth0 lets it; one without has none to send."""
-        return (method == "none") == is_public(self.client)
+        if method in ("none", "private_key_jwt") or not has_a_secret(self.client):
+            return self.client.auth_method == method
+        return True
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.client.grant_types
@@ -148,7 +150,7 @@ class RefreshGrant(Stateless, RefreshTokenGrant):  # type: ignore[misc]
 
 
 class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION[:-1]
 
     def generate_token(self, **_: Any) -> dict[str, Any]:
         client, params = self.request.client.client, self.request.payload.data
@@ -197,7 +199,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         return no(Refusal(error.error, sentence))
 
 
+def _by_signature(query_client: Callable[[str], App | None], request: TokenRequest) -> App | None:
+    client = assertion.client_of(request.form)
+    return App(client) if client else None
+
+
 _server = Server()
+_server.register_client_auth_method("private_key_jwt", _by_signature)
 _server.register_grant(CodeGrant, [S256(required=True)])
 _server.register_grant(RefreshGrant)
 _server.register_grant(MachineGrant)

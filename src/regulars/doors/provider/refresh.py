@@ -50,20 +50,25 @@ def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
     return _new_token(row)
 
 
+def look(token: str, client: Client) -> Found | None:
+    """The token if it may be used, without ending anything when it may not."""
+    rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client, used_at=None)
+    row = rows.select_related("family__profile__account").first()
+    return _usable(row, timezone.now()) if row else None
+
+
 def find(token: str, client: Client) -> Found:
     """The token if it may be used; `Refusal("invalid_grant")` if not. A token used before ends the family."""
     rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client)
     row = rows.select_related("family__profile__account").first()
     now = timezone.now()
-    if row is None or row.family.revoked_at or min(row.expires_at, row.family.expires_at) <= now:
+    found = _usable(row, now) if row else None
+    if row is None or found is None:
         raise unknown()
     if row.used_at and now - row.used_at > leeway_of(client):
         end(row.family_id, "token_reused")
         raise unknown()
-    profile = row.family.profile
-    if profile.blocked or profile.account is None or not profile.account.is_active:
-        raise unknown()
-    return Found(row, row.family, Grant(**row.family.grant), profile)
+    return found
 
 
 def rotate(found: Found, client: Client) -> str:
@@ -94,6 +99,16 @@ def leeway_of(client: Client) -> dt.timedelta:
     except (TypeError, ValueError):
         seconds = 0.0
     return dt.timedelta(seconds=min(max(seconds, 0.0), LONGEST_LEEWAY))
+
+
+def _usable(row: RefreshToken, now: dt.datetime) -> Found | None:
+    """Neither run out nor ended, of a customer who may come in."""
+    family, profile = row.family, row.family.profile
+    if family.revoked_at or min(row.expires_at, family.expires_at) <= now:
+        return None
+    if profile.blocked or profile.account is None or not profile.account.is_active:
+        return None
+    return Found(row, family, Grant(**family.grant), profile)
 
 
 def _within_leeway(found: Found, client: Client, now: dt.datetime) -> bool:

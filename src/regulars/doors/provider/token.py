@@ -32,7 +32,7 @@ def token(request: HttpRequest) -> HttpResponse:
         if not params.get("grant_type"):
             raise Refusal("invalid_request", "Missing required parameter: grant_type")
     except Refusal as refusal:
-        return _json(protocol.no(refusal))
+        return answer_json(protocol.no(refusal))
     visit = Visit(
         protocol=REFRESHING,
         hostname=request.META.get("HTTP_HOST", ""),
@@ -41,7 +41,7 @@ def token(request: HttpRequest) -> HttpResponse:
         body={name: value for name, value in params.items() if name in ("grant_type", "client_id", "scope")},
         silent=True,
     )
-    return _json(
+    return answer_json(
         protocol.exchange(params, request.headers, lambda found, client, scopes: _renewed(found, client, scopes, visit))
     )
 
@@ -55,7 +55,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
         if not params.get("token"):
             raise Refusal("invalid_request", "Missing required parameter: token")
     except Refusal as refusal:
-        return _json(protocol.no(refusal))
+        return answer_json(protocol.no(refusal))
     refresh.end_by_token(params["token"], client)
     return HttpResponse(status=200)
 
@@ -106,6 +106,6 @@ def _renewed(found: refresh.Found, client: Client, scopes: list[str], visit: Vis
     )
 
 
-def _json(answer: protocol.Answer) -> HttpResponse:
+def answer_json(answer: protocol.Answer) -> HttpResponse:
     headers = {"Cache-Control": "no-store", "Pragma": "no-cache", **answer.headers}
     return JsonResponse(answer.body, status=answer.status, headers=headers)

@@ -6,7 +6,9 @@ from django.urls import URLPattern, URLResolver, path
 
 from .authorize import authorize, consent, continue_
 from .discovery import jwks, openid_configuration
+from .introspect import introspect
 from .logout import oidc_logout, v2_logout
+from .pushed import push
 from .token import revoke, token
 from .userinfo import userinfo
 
@@ -17,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("continue", continue_),
     path("userinfo", userinfo),
     path("oauth/revoke", revoke),
+    path("oauth/introspect", introspect),
+    path("oauth/par", push),
     path("v2/logout", v2_logout),
     path("oidc/logout", oidc_logout),
     path(".well-known/openid-configuration", openid_configuration),
