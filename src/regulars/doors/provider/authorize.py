@@ -16,11 +16,11 @@ from django.views.decorators.http import require_http_methods
 from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, run_rules_again
 
-from . import codes, consents, forget, pending, pushed
+from . import codes, consents, forget, pending, pushed, sessions
 from .asking import Asked, ReturnAddress, read, read_address
 from .errors import Lost, Refusal
 from .grants import Grant
-from .models import PendingLogin, SessionClient
+from .models import PendingLogin
 from .pending import RESUME, Wait
 from .responses import say_lost, say_no, say_yes, with_policy, with_query
 from .tokens import browser_answer, claims_of
@@ -69,11 +69,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
     if "request_uri" not in query:
         return _go_on(request, query, None)
     try:
-        return _go_on(
-            request, pushed.take(query.get("request_uri", ""), query.get("client_id", "")), None, pushed_before=True
-        )
+        left = pushed.take(query.get("request_uri", ""), query.get("client_id", ""))
     except Lost as lost:
         return say_lost(request, lost)
+    return _go_on(request, left, None, pushed_before=True)
 
 
 @csrf_exempt
@@ -237,7 +236,7 @@ def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
         access_token=decision.access_token,
     )
     code = codes.issue(visitor.profile, grant) if "code" in asked.response_types else ""
-    codes.note_session(visitor.profile, grant)
+    sessions.note(visitor.profile, grant.sid, grant.client_id, decision.id_token)
     in_browser = replace(grant, lifetime=asked.browser_lifetime)
     return {**({"code": code} if code else {}), **browser_answer(in_browser, asked.response_types, code)}
 
@@ -298,7 +297,7 @@ def _visit(turn: Turn) -> Visit:
         methods=visitor.methods,
         connection=connection,
         strategy=strategy,
-        other_clients=lambda: _others_in(visitor.sid, turn.asked.client.pk),
+        other_clients=lambda: sessions.others_in(visitor.sid, turn.asked.client.pk),
         locale=(turn.asked.params.get("ui_locales", "").split() or ["en"])[0],
         silent=turn.asked.is_silent,
     )
@@ -309,11 +308,6 @@ def _profile_of(asked: Asked) -> str:
     if asked.response_types == {"code"}:
         return FIRST_RUN
     return HYBRID if "code" in asked.response_types else IMPLICIT
-
-
-def _others_in(sid: str, client_id: str) -> list[str]:
-    others = SessionClient.objects.filter(sid=sid).exclude(client=client_id).order_by("since")
-    return list(others.values_list("client_id", flat=True))
 
 
 def _query_of(params: dict[str, str]) -> QueryDict:

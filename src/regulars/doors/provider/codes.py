@@ -16,7 +16,7 @@ from regulars.profiles.models import Client, Profile
 from . import refresh
 from .clients import may_refresh
 from .grants import Grant
-from .models import AuthorizationCode, SessionClient
+from .models import AuthorizationCode
 
 LIVES = dt.timedelta(seconds=60)
 
@@ -53,12 +53,6 @@ def issue(profile: Profile, grant: Grant) -> str:
         ]
     )
     return code
-
-
-def note_session(profile: Profile, grant: Grant) -> None:
-    """Note that this app is now part of the session."""
-    note = SessionClient(sid=grant.sid, client_id=grant.client_id, profile=profile)
-    SessionClient.objects.bulk_create([note], ignore_conflicts=True)
 
 
 def redeem(code: str, client: Client) -> Redeemed | None:

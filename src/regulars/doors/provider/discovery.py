@@ -42,6 +42,8 @@ def _document(issuer: str) -> dict[str, Any]:
         "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
         "require_pushed_authorization_requests": False,
         "end_session_endpoint": f"{issuer}oidc/logout",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": list(OPENID_SCOPES),
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),

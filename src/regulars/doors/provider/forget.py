@@ -18,6 +18,7 @@ from .models import (
     PushedRequest,
     RefreshFamily,
     SessionClient,
+    SessionName,
     UsedOnce,
 )
 
@@ -52,4 +53,5 @@ def forget_expired() -> None:
     for model in (RefreshFamily, PushedRequest, DeviceRequest, UsedOnce):
         model.objects.filter(expires_at__lt=now).delete()
     oldest = now - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
-    SessionClient.objects.filter(since__lt=oldest).delete()
+    for kept in (SessionClient, SessionName):
+        kept.objects.filter(since__lt=oldest).delete()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth import logout as end_session
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 
 from regulars.base.kit.errors import Refused
@@ -16,9 +18,8 @@ from regulars.profiles.models import Client
 
 from .clients import find_client
 from .errors import Lost
-from .models import SessionClient
 from .responses import say_lost, with_policy, with_query
-from .visitor import sid_of
+from .sessions import sid_of
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,42 @@ class Hint:
 
 @require_GET
 def v2_logout(request: HttpRequest) -> HttpResponse:
-    """`?client_id=…&returnTo=…`. Without returnTo the answer is the text OK, as Auth0's."""
+    """`?client_id=…&returnTo=…`. Without returnTo the answer is the text OK, as Auth0's.
+
+    `federated` changes nothing: her session at a social network is hers, and we keep nothing that could end it.
+    """
     return_to, client_id = request.GET.get("returnTo", ""), request.GET.get("client_id", "")
     client = find_client(client_id) if client_id else None
-    _sign_out(request)
+    end_session(request)
     if not return_to:
         return HttpResponse("OK", content_type="text/plain; charset=utf-8")
     allowed = client.logout_uris if client else [] if client_id else _everybodys()
     return _to(request, return_to, allowed)
 
 
+@csrf_exempt
 @require_http_methods(["GET", "POST"])
 def oidc_logout(request: HttpRequest) -> HttpResponse:
     """RP-initiated logout. With the session's own ID token it is done; without it she is asked first."""
+    if request.method == "POST" and "do" not in request.POST:
+        # An app's own form: her cookies do not travel with it, so her browser comes again by GET.
+        return HttpResponseRedirect("/oidc/logout?" + urlencode(request.POST.dict()), status=303)
+    return _asked_or_done(request)
+
+
+@csrf_protect
+def _asked_or_done(request: HttpRequest) -> HttpResponse:
     hint = _read_hint(request.GET.get("id_token_hint", ""))
+    client_id = request.GET.get("client_id", "")
+    if hint and client_id and hint.client_id != client_id:
+        sentence = (
+            "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
+        )
+        return say_lost(request, Lost("client_mismatch", sentence))
     if _is_signed_in(request) and request.method == "GET" and not (hint and hint.sid == sid_of(request)):
         return with_policy(render(request, "provider/logout.html"), {})
-    _sign_out(request)
-    client_id = (hint.client_id if hint else "") or request.GET.get("client_id", "")
+    end_session(request)
+    client_id = hint.client_id if hint else client_id
     return_to = request.GET.get("post_logout_redirect_uri", "")
     if not return_to:
         return HttpResponse("OK", content_type="text/plain; charset=utf-8")
@@ -64,13 +83,6 @@ def _to(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str]
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})
     return response
-
-
-def _sign_out(request: HttpRequest) -> None:
-    sid = sid_of(request)
-    if sid:
-        SessionClient.objects.filter(sid=sid).delete()
-        end_session(request)
 
 
 def _is_signed_in(request: HttpRequest) -> bool:

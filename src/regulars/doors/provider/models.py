@@ -104,6 +104,17 @@ class SessionClient(models.Model):
         return f"{self.client_id} in {self.sid}"
 
 
+class SessionName(models.Model):
+    """The `sid` of a session whose key changed since it got it. `key_sid` is what the new key alone would be called."""
+
+    key_sid = models.CharField(max_length=64, primary_key=True)
+    sid = models.CharField(max_length=64)
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.sid
+
+
 class PushedRequest(models.Model):
     """An authorization request that an app left with us (RFC 9126), by the hash of its `request_uri`. Taken once."""
 

@@ -14,7 +14,7 @@ from regulars.consent.view import served
 from regulars.flows.login import REFRESHING, Denied, Login, Visit, renew
 from regulars.profiles.models import Client
 
-from . import protocol, refresh
+from . import protocol, refresh, sessions
 from .cors import open_to_scripts
 from .errors import Refusal
 from .grants import Grant
@@ -97,6 +97,8 @@ def _renewed(found: refresh.Found, client: Client, scopes: list[str], visit: Vis
     decided = renew(Login(found.profile, client, replace(visit, session_id=grant.sid), scopes))
     if isinstance(decided, Denied):
         raise Refusal(decided.error, decided.description)
+    if grant.sid:
+        sessions.note(found.profile, grant.sid, client.pk, decided.id_token)
     return replace(
         grant,
         scopes=decided.scopes,

@@ -12,6 +12,7 @@ from regulars.consent.view import served
 from regulars.profiles.models import Profile
 
 from .cors import open_to_scripts
+from .sessions import claims_in
 from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
 
 
@@ -26,7 +27,8 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     if profile is None:
         return _unauthorized("This customer is not here.")
     scopes = str(claims.get("scope", "")).split()
-    answer: dict[str, Any] = {"sub": profile.user_id, **claims_of(served(profile), scopes)}
+    told_by_rules = claims_in(str(claims.get("sid", "")), str(claims.get("client_id", "")), profile)
+    answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": profile.user_id}
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,8 @@ from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 
 from regulars.profiles.models import Account, Profile
+
+from .sessions import name_session, sid_of
 
 # allauth's methods → Auth0's names (context.authentication.methods) and RFC 8176's words (amr).
 METHODS = {
@@ -77,13 +78,8 @@ def find_visitor(request: HttpRequest) -> Visitor | None:
     profile = Profile.objects.filter(account=account, merged_into=None).first()
     if profile is None:
         return None
+    name_session(request)
     return Visitor(account, profile, sid_of(request), list(get_authentication_records(request, account)))
-
-
-def sid_of(request: HttpRequest) -> str:
-    """The session's public name: what apps may know of it is of no use to open it."""
-    key = request.session.session_key
-    return hashlib.sha256(f"sid:{key}".encode()).hexdigest()[:32] if key else ""
 
 
 def _is_way(record: dict[str, Any], identity: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from regulars.base.jobs.run import forget_finished, run_due, run_periodically
 from regulars.base.kit.signing.rotate import forget_retired
 from regulars.base.lake.tables import tidy
 from regulars.enrichment.reliability import learn_reliabilities
-from regulars.flows import deliver, enrich  # noqa: F401 - their handlers register themselves
+from regulars.flows import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
 from regulars.flows.event import take_inbox
 from regulars.flows.refresh import reconcile_later
 

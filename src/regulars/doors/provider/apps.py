@@ -1,0 +1,17 @@
+"""The provider hears of every end of a session, whichever page ended it."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class ProviderConfig(AppConfig):
+    name = "regulars.doors.provider"
+
+    def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in, user_logged_out
+
+        from .sessions import on_signed_in, on_signed_out
+
+        user_logged_in.connect(on_signed_in, dispatch_uid="provider.sessions")
+        user_logged_out.connect(on_signed_out, dispatch_uid="provider.sessions")
