@@ -10,15 +10,21 @@ from allauth.account import authentication
 from allauth.account.adapter import get_adapter as account_adapter
 from allauth.account.internal.flows import login as account_login
 from allauth.account.utils import perform_login
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
+from allauth.mfa.recovery_codes.internal import auth as recovery
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.webauthn.internal import auth as webauthn
 from allauth.socialaccount.adapter import get_adapter as social_adapter
 from allauth.socialaccount.internal import statekit
 from allauth.socialaccount.models import SocialAccount, SocialApp
 from allauth.socialaccount.providers.oauth2.provider import OAuth2Provider
 from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter, OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AnonymousUser
 
 from regulars.doors.signin import oauth
+from regulars.profiles.factors.adapter import FactorAdapter
 from regulars.profiles.models import Connection
 
 
@@ -110,3 +116,28 @@ def test_nobody_is_told_that_she_signed_in(rf):
     request.user = AnonymousUser()
 
     assert account_adapter().add_message(request, 20, "account/messages/logged_in.txt") is None
+
+
+def test_second_factors_are_allauths_rows_and_protocols():
+    assert names(totp.TOTP.activate) == ["user", "secret"]
+    assert names(totp.hotp_value) == ["secret", "counter"]
+    assert len(list(totp.yield_hotp_counters_from_time())) == 3
+    assert names(recovery.RecoveryCodes.activate) == ["user"]
+    assert names(webauthn.begin_registration) == ["user", "passwordless"]
+    assert names(webauthn.complete_registration) == ["credential"]
+    assert names(webauthn.begin_authentication) == ["user"]
+    assert names(webauthn.complete_authentication) == ["user", "response"]
+    assert names(webauthn.extract_user_from_response) == ["response"]
+    assert isinstance(get_mfa_adapter(), FactorAdapter)
+
+
+def test_no_login_stage_of_allauths_stands_between_our_checks_and_the_session():
+    """Its pages are not here: whoever brings a stage back asks for it in `door.enter`."""
+    assert account_adapter().get_login_stages() == []
+
+
+def test_sessions_are_listed_by_allauths_rows():
+    assert {"user", "session_key", "ip", "user_agent", "created_at"} <= {
+        each.name for each in UserSession._meta.get_fields()
+    }
+    assert names(UserSession.end) == ["self"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -9,9 +11,11 @@ class ProviderConfig(AppConfig):
     name = "regulars.doors.provider"
 
     def ready(self) -> None:
+        """Sessions end in `flows.sign_out`, which does not know this door: what ends here with them registers itself."""
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
         from .sessions import on_signed_in, on_signed_out
 
         user_logged_in.connect(on_signed_in, dispatch_uid="provider.sessions")
         user_logged_out.connect(on_signed_out, dispatch_uid="provider.sessions")
+        import_module("regulars.doors.provider.endings")

@@ -23,6 +23,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No "you have signed in" banners: she goes straight on to where she was going."""
 
+    def get_login_stages(self) -> list[str]:
+        """None of allauth's own, whose pages are not here: `door.enter` asks for what is missing before it calls."""
+        return []
+
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def list_apps(

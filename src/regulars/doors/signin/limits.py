@@ -39,6 +39,10 @@ LIMITS = {
     "login": {"pair": Limit(10, 15 * MINUTE), "email": Limit(100, HOUR), "machine": Limit(60, 5 * MINUTE)},
     "signup": {"email": Limit(5, HOUR), "machine": Limit(30, HOUR)},
     "reset": {"email": Limit(5, HOUR), "machine": Limit(30, HOUR)},
+    # Six digits: of a million codes three are right at any time.
+    "second": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR)},
+    "passkey": {"machine": Limit(60, 5 * MINUTE)},
+    "password": {"email": Limit(10, 15 * MINUTE)},
 }
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.kit.errors import Refused
 
 from .connections import find_social, has_passwords, social_connections
-from .door import address, customer, enter, onward, page
+from .door import address, customer, enter, onward, page, with_passkeys
 from .limits import count_attempt, give_back
 from .passwords import CONNECTION, check
 
@@ -61,5 +61,6 @@ def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 
         "here": address("/login", request),
         "signup": address("/signup", request),
         "reset": address("/password/reset", request),
+        "passkey": address("/passkey", request),
     }
-    return render(request, "signin/login.html", context, status=status)
+    return with_passkeys(render(request, "signin/login.html", context, status=status))

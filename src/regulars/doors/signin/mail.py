@@ -18,7 +18,19 @@ from regulars.profiles.models import Account
 from .models import PendingSignup
 from .passwords import customers, is_taken
 
-SIGNUP, RESET = "signin.mail_signup", "signin.mail_reset"
+SIGNUP, RESET, NOTICE = "signin.mail_signup", "signin.mail_reset", "signin.mail_notice"
+# What she hears of whenever it happens, because it may not have been her: name → subject and sentence.
+NOTICES = {
+    "password_changed": (
+        "Your password was changed",
+        "The password of {email} was changed. Other devices are signed out.",
+    ),
+    "app_added": ("An authenticator app was added", "Signing in as {email} now takes a code of an authenticator app."),
+    "app_removed": ("The authenticator app was removed", "Signing in as {email} takes no code of an app any more."),
+    "passkey_added": ("A passkey was added", "A new passkey can sign in as {email}."),
+    "passkey_removed": ("A passkey was removed", "A passkey can no longer sign in as {email}."),
+    "codes_made": ("New recovery codes", "New recovery codes were made for {email}. The old ones no longer work."),
+}
 SALT = "regulars.signin.signup"
 
 
@@ -28,6 +40,11 @@ def ask_to_finish(pending: PendingSignup) -> None:
 
 def ask_to_reset(email: str, onward: str) -> None:
     enqueue(RESET, {"email": email, "next": onward})
+
+
+def tell(account: Account, what: str) -> None:
+    """Write her that something of `NOTICES` happened, where we have an address."""
+    enqueue(NOTICE, {"account": account.pk, "what": what, "at": timezone.now().strftime("%d %B %Y, %H:%M UTC")})
 
 
 def finish_link(pending: PendingSignup) -> str:
@@ -66,6 +83,23 @@ def mail_reset(payload: dict[str, Any]) -> None:
     account = customers(payload["email"]).filter(is_active=True).first()
     if account is not None:
         _send(account.email, "Choose a new password", "reset", {"link": reset_link(account, payload["next"])})
+
+
+@handles(NOTICE, calls_out=True)
+def mail_notice(payload: dict[str, Any]) -> None:
+    account = Account.objects.filter(pk=payload["account"]).first()
+    to = mailbox_of(account) if account else ""
+    if not to:
+        return
+    subject, sentence = NOTICES[payload["what"]]
+    context = {"sentence": sentence.format(email=to), "at": payload["at"], "page": f"{settings.PUBLIC_URL}/me/security"}
+    _send(to, subject, "notice", context)
+
+
+def mailbox_of(account: Account) -> str:
+    """Her own address: of the account, or what her provider told us."""
+    document: dict[str, Any] = getattr(getattr(account, "profile", None), "document", {})
+    return str(account.email or document.get("email") or "")
 
 
 def _send(to: str, subject: str, name: str, context: dict[str, str]) -> None:

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.text import storable
 from regulars.flows.arrive import prove_email
+from regulars.flows.sign_out import end_sessions
 from regulars.profiles.models import Account
 
 from .door import address, enter, onward, page, words
 from .limits import count_attempt
-from .mail import ask_to_reset
+from .mail import ask_to_reset, tell
 from .passwords import CONNECTION
 
 
@@ -66,10 +67,12 @@ def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
 
 @transaction.atomic
 def _change(account: Account, password: str) -> None:
-    """A new hash ends every session of the old password and every other link; the click proved the address."""
+    """Every session, all offline access and every other link end; the click proved the address."""
     account.set_password(password)
     account.save(update_fields=["password"])
     EmailAddress.objects.update_or_create(
         user=account, email=account.email, defaults={"primary": True, "verified": True}
     )
     prove_email(account.profile, account.email)
+    end_sessions(account)
+    tell(account, "password_changed")

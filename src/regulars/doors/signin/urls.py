@@ -6,6 +6,11 @@ from .front import front, logout
 from .login import login
 from .question import question
 from .reset import choose, reset
+from .second import passkey, passkey_options, second_factor, second_factor_options
+from .security.factors import add_passkey, app, recovery_codes
+from .security.factors import passkey_options as new_passkey_options
+from .security.overview import end, overview, remove
+from .security.password import change_password
 from .signup import finish, signup
 from .social import callback, start
 
@@ -21,4 +26,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/reset", reset),
     path("password/reset/<slug:key>/<str:token>", choose),
     path("question", question),
+    path("second-factor", second_factor),
+    path("second-factor/options", second_factor_options),
+    path("passkey", passkey),
+    path("passkey/options", passkey_options),
+    path("me/security", overview),
+    path("me/security/app", app),
+    path("me/security/codes", recovery_codes),
+    path("me/security/passkeys", add_passkey),
+    path("me/security/passkeys/options", new_passkey_options),
+    path("me/security/password", change_password),
+    path("me/security/remove", remove),
+    path("me/security/sessions/end", end),
 ]

@@ -1,0 +1,1 @@
+"""`/me/security`: how she signs in, where she is signed in, and ending it."""

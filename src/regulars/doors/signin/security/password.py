@@ -1,0 +1,47 @@
+"""A new password, for who has one."""
+
+from __future__ import annotations
+
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from regulars.flows.sign_out import end_sessions
+from regulars.profiles.models import Account
+
+from ..mail import tell
+from .own import HERE, fresh_page
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+@fresh_page
+def change_password(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/password`: she has signed in a moment ago, so the old one is not asked. Every other session ends."""
+    if not account.has_usable_password():
+        return HttpResponseRedirect(HERE)
+    if request.method == "GET":
+        return render(request, "signin/security/password.html", {"email": account.email})
+    password = request.POST.get("password", "")
+    try:
+        validate_password(password, account)
+    except ValidationError as fault:
+        context = {"email": account.email, "problem": " ".join(fault.messages)}
+        return render(request, "signin/security/password.html", context, status=422)
+    _change(request, account, password)
+    return HttpResponseRedirect(HERE)
+
+
+@transaction.atomic
+def _change(request: HttpRequest, account: Account, password: str) -> None:
+    account.set_password(password)
+    account.save(update_fields=["password"])
+    end_sessions(account, but=request.session.session_key or "")
+    tell(account, "password_changed")
+    # Not Django's `update_session_auth_hash`, which gives the session another key: apps know this one by its sid.
+    request.session[HASH_SESSION_KEY] = account.get_session_auth_hash()

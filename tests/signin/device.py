@@ -1,0 +1,81 @@
+"""Her devices: an authenticator app, and a passkey as a phone makes it (ES256, no attestation)."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from fido2.cose import ES256
+from fido2.utils import sha256, websafe_decode, websafe_encode
+from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData
+
+ORIGIN = "http://localhost:8000"
+PRESENT, VERIFIED = 0x01, 0x04
+
+
+def code_of(secret: str, later: int = 0) -> str:
+    """What the app shows now, or `later` half-minutes from now."""
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + later))
+
+
+@dataclass
+class Phone:
+    """Holds one passkey and answers as a browser would."""
+
+    origin: str = ORIGIN
+    host: str = "localhost"
+    id: bytes = b"a passkey of sixteen bytes"
+    verifies: bool = True
+    handle: str = ""
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+
+    def make(self, options: dict) -> str:
+        self.handle = options["user"]["id"]
+        credential = AttestedCredentialData.create(
+            b"\0" * 16, self.id, ES256.from_cryptography_key(self.key.public_key())
+        )
+        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags | 0x40, 0, credential)
+        return self._answer(
+            {
+                "clientDataJSON": self._said("webauthn.create", options),
+                "attestationObject": websafe_encode(AttestationObject.create("none", data, {})),
+            }
+        )
+
+    def sign(self, options: dict) -> str:
+        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags, 0)
+        said = self._said("webauthn.get", options)
+        signature = self.key.sign(bytes(data) + sha256(websafe_decode(said)), ec.ECDSA(hashes.SHA256()))
+        return self._answer(
+            {
+                "clientDataJSON": said,
+                "authenticatorData": websafe_encode(data),
+                "signature": websafe_encode(signature),
+                "userHandle": self.handle,
+            }
+        )
+
+    @property
+    def _flags(self) -> int:
+        return PRESENT | (VERIFIED if self.verifies else 0)
+
+    def _said(self, kind: str, options: dict) -> str:
+        said = {"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": False}
+        return websafe_encode(json.dumps(said).encode())
+
+    def _answer(self, response: dict) -> str:
+        number = websafe_encode(self.id)
+        extensions = {"credProps": {"rk": True}}
+        return json.dumps(
+            {
+                "id": number,
+                "rawId": number,
+                "type": "public-key",
+                "response": response,
+                "clientExtensionResults": extensions,
+            }
+        )

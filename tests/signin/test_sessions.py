@@ -1,0 +1,130 @@
+"""Where she is signed in, and ending it: sessions, codes and offline access of apps go together."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+from django.test import Client
+from tests.provider.app import App, make_client
+
+from regulars.base.jobs.run import run_due
+from regulars.doors.provider import clients
+from regulars.doors.provider.models import RefreshFamily
+
+from .conftest import PASSWORD
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1"
+
+
+def browser(agent: str) -> Client:
+    made = Client(HTTP_USER_AGENT=agent)
+    made.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    return made
+
+
+def is_signed_in(client) -> bool:
+    return "You are signed in" in client.get("/").content.decode()
+
+
+def offline(client) -> App:
+    """The shop's app in this browser, with a refresh token."""
+    app = App(client)
+    app.refresh_token = app.tokens(scope="openid offline_access")["refresh_token"]
+    return app
+
+
+def still_works(app: App) -> bool:
+    answer = app.refresh(app.refresh_token)
+    app.refresh_token = answer.json().get("refresh_token", "")
+    return answer.status_code == 200
+
+
+@pytest.fixture
+def shop(house):
+    clients.forget()
+    yield make_client()
+    clients.forget()
+
+
+@pytest.fixture
+def two(dina, shop):
+    """Dina at her desk and on her phone, the shop's app on both."""
+    desk, phone = browser(FIREFOX), browser(SAFARI)
+    return desk, phone, offline(desk), offline(phone)
+
+
+def test_she_sees_where_she_is_signed_in(two):
+    desk, *_ = two
+    page = desk.get("/me/security").content.decode()
+
+    assert "Firefox on Windows (this one)" in page
+    assert "Safari on iPhone" in page
+    assert page.count("127.0.0.1") == 2
+
+
+def test_signing_one_device_out_ends_its_apps_and_no_other(two, dina):
+    desk, phone, at_desk, on_phone = two
+    number = dina.usersession_set.get(user_agent=SAFARI).pk
+    desk.post("/me/security/sessions/end", {"session": number})
+
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+    assert RefreshFamily.objects.get(revoked_why="signed_out")
+
+
+def test_signing_out_everywhere_else_keeps_this_device(two):
+    desk, phone, at_desk, on_phone = two
+    desk.post("/me/security/sessions/end", {"session": "others"})
+
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+
+
+def test_a_code_that_waits_is_worth_nothing_after_signing_out(two):
+    desk, _, _, on_phone = two
+    code = on_phone.code()
+    desk.post("/me/security/sessions/end", {"session": "others"})
+
+    assert on_phone.exchange(code).status_code == 403
+
+
+def test_nobody_ends_what_is_anothers(two, dina, client, last_link):
+    client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
+    client.post(last_link())
+    for session in (*(each.pk for each in dina.usersession_set.all()), "others", "x", "", "9" * 30):
+        client.post("/me/security/sessions/end", {"session": session})
+
+    assert is_signed_in(two[0])
+    assert still_works(two[3])
+
+
+def test_a_new_password_ends_everything_but_this_session_and_tells_her(two, dina):
+    desk, phone, at_desk, on_phone = two
+    weak = desk.post("/me/security/password", {"password": "short"})
+    done = desk.post("/me/security/password", {"password": "another row of words"})
+    run_due()
+
+    assert (weak.status_code, done.status_code) == (422, 302)
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+    assert (mail.outbox[-1].subject, mail.outbox[-1].to) == ("Your password was changed", [dina.email])
+    assert "/me/security" in mail.outbox[-1].body
+
+
+def test_a_forgotten_password_ends_everything(two, client, last_link):
+    desk, phone, at_desk, on_phone = two
+    client.post("/password/reset", {"email": "dina@example.com"})
+    client.post(last_link(), {"password": "another row of words"})
+    run_due()
+
+    assert not is_signed_in(desk)
+    assert not is_signed_in(phone)
+    assert not still_works(at_desk)
+    assert not still_works(on_phone)
+    assert is_signed_in(client)
+    assert mail.outbox[-1].subject == "Your password was changed"
+
+
+def test_a_stranger_sees_no_list(dina, client):
+    assert client.get("/me/security")["Location"] == "/login?next=%2Fme%2Fsecurity"
