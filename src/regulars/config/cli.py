@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import click
 
@@ -21,6 +22,7 @@ from regulars import __version__
 from .places import Places
 from .supervise import Program, Supervisor, end_with_parent
 
+T = TypeVar("T")
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -142,6 +144,53 @@ def revoke(kid: str) -> None:
     except Refused as refused:
         raise Problem(refused.name, refused.sentence) from None
     click.echo(f"{kid} is gone. Every process notices within seconds.")
+
+
+@main.group()
+def staff() -> None:
+    """Who works in the console."""
+
+
+@staff.command("list")
+def list_staff() -> None:
+    """One line per person: address, role, second factor."""
+    _django()
+    from .staff import members
+
+    for member in members():
+        factor = "second factor" if member.second_factor else "no second factor yet"
+        click.echo(f"{member.email}  {member.role or 'no role'}  {factor}{'' if member.is_active else '  closed'}")
+
+
+@staff.command("add")
+@click.argument("email")
+@click.option("--role", default="viewer", show_default=True, help="viewer, marketer or admin.")
+def add_staff(email: str, role: str) -> None:
+    """Let somebody into the console. Prints her first password, once; she sets up her second factor when she signs in."""
+    _django()
+    from .staff import add
+
+    click.echo(f"{email} may sign in as {role}. Password, shown this once: {_or_problem(add, email, role)}")
+
+
+@staff.command("reset-second-factor")
+@click.argument("email")
+def reset_second_factor(email: str) -> None:
+    """Her phone is gone: take her second factors away. Make sure that it is her who asks."""
+    _django()
+    from . import staff as people
+
+    count = _or_problem(people.reset_second_factor, email)
+    click.echo(f"{count} taken away. {email} sets up a new one at the next sign-in.")
+
+
+def _or_problem(act: Callable[..., T], *args: str) -> T:
+    from regulars.base.kit.errors import Refused
+
+    try:
+        return act(*args)
+    except Refused as no:
+        raise Problem(no.name, no.sentence) from None
 
 
 def _django() -> None:

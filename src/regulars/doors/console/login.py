@@ -26,12 +26,25 @@ def check(request: HttpRequest, email: str, password: str) -> Account:
     Raises `Refused("too_many_attempts")` or `Refused("wrong_credentials")`: one sentence for a wrong password and an unknown
     address, so that nobody learns who works here.
     """
-    _refuse_guessing(request, email)
+    refuse_guessing(request, email)
     account = _staff(email, password)
     if account is None:
-        audit.note(request, "login.failed", _subject(email), machine=_machine(request))
+        note_failure(request, email)
         raise Refused("wrong_credentials", "E-mail or password is not right.")
     return account
+
+
+def note_failure(request: HttpRequest, email: str) -> None:
+    audit.note(request, "login.failed", _subject(email), machine=_machine(request))
+
+
+def refuse_guessing(request: HttpRequest, email: str) -> None:
+    """`Refused("too_many_attempts")` after too many failures for this address or from this machine, whatever the step."""
+    failures = AuditEntry.objects.filter(what="login.failed", at__gte=clock.now() - WINDOW)
+    by_email = failures.filter(subject=_subject(email)).count()
+    by_machine = failures.filter(details__machine=_machine(request)).count()
+    if by_email >= FAILURES_PER_EMAIL or by_machine >= FAILURES_PER_MACHINE:
+        raise Refused("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
 
 
 def _staff(email: str, password: str) -> Account | None:
@@ -40,14 +53,6 @@ def _staff(email: str, password: str) -> Account | None:
     if not candidates:
         make_password(password)  # an unknown address takes as long as a known one
     return found[0] if found else None
-
-
-def _refuse_guessing(request: HttpRequest, email: str) -> None:
-    failures = AuditEntry.objects.filter(what="login.failed", at__gte=clock.now() - WINDOW)
-    by_email = failures.filter(subject=_subject(email)).count()
-    by_machine = failures.filter(details__machine=_machine(request)).count()
-    if by_email >= FAILURES_PER_EMAIL or by_machine >= FAILURES_PER_MACHINE:
-        raise Refused("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
 
 
 def _subject(email: str) -> str:

@@ -29,6 +29,10 @@ from .views import (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
     path("login", login.sign_in),
+    path("login/second", login.second),
+    path("login/setup", login.setup),
+    path("login/passkey", login.passkey_options),
+    path("login/codes", login.recovery_codes),
     path("logout", login.sign_out),
     path("theme", theme.choose),
     path("customers", customers.customers),

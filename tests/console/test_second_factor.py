@@ -1,0 +1,125 @@
+"""Staff and their second factor: required, set up at the first sign-in, replaced when the phone is gone."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from tests.signin.device import Phone, code_of
+
+from regulars.config.sessions import STAFF_COOKIE
+from regulars.doors.console.models import AuditEntry
+from regulars.profiles.factors import codes
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long password"
+
+
+@pytest.fixture(autouse=True)
+def in_earnest(settings, lake):
+    """Not the demonstration."""
+    settings.DEMO, settings.PUBLIC_URL = False, "http://localhost:8000"
+
+
+def sign_in(client, email="ana@shop.example", password=PASSWORD):
+    return client.post("/console/login", {"email": email, "password": password, "next": "/console/segments"})
+
+
+def is_in(client) -> bool:
+    return client.get("/console/").status_code == 200
+
+
+def secret_on(page) -> str:
+    text = page.content.decode()
+    return text.partition("or type: <code>")[2].partition("</code>")[0].replace(" ", "")
+
+
+@pytest.fixture
+def app(ana) -> str:
+    secret = codes.new_secret()
+    codes.add_app(ana, secret, code_of(secret, -1))
+    return secret
+
+
+def test_at_the_first_sign_in_she_sets_up_an_app_before_she_sees_anything(ana, client):
+    step = sign_in(client)["Location"]
+
+    assert step == "/console/login/setup?next=%2Fconsole%2Fsegments"
+    assert not is_in(client)
+
+    secret = secret_on(client.get(step))
+    wrong = client.post(step, {"code": "000000"})
+    right = client.post(step, {"code": code_of(secret)})
+
+    assert (wrong.status_code, right.status_code) == (422, 302)
+    assert is_in(client)
+    shown = client.get(right["Location"]).content.decode()
+    assert all(code in shown for code in codes.recovery_codes(ana))
+    assert 'href="/console/segments"' in shown
+    assert set(AuditEntry.objects.values_list("what", flat=True)) == {"login.succeeded", "second_factor.added"}
+
+
+def test_a_passkey_serves_as_well(ana, client):
+    step, phone = sign_in(client)["Location"], Phone()
+    made = client.post(step, {"credential": phone.make(client.post("/console/login/passkey").json()), "name": "Laptop"})
+    other = Client()
+    asked = sign_in(other)["Location"]
+    answer = other.post(asked, {"credential": phone.sign(other.post("/console/login/passkey").json())})
+
+    assert made.status_code == 302
+    assert (asked, answer["Location"]) == ("/console/login/second?next=%2Fconsole%2Fsegments", "/console/segments")
+    assert is_in(other)
+
+
+def test_with_a_password_alone_nobody_is_in(app, client):
+    step = sign_in(client)["Location"]
+
+    assert not is_in(client)
+    assert client.get("/console/login/codes").status_code == 302
+    assert client.get("/console/login/setup")["Location"] == "/console/"
+    assert client.post(step, {"code": "12345"}).status_code == 401
+    assert client.post(step, {"credential": "{}"}).status_code == 401
+    assert not is_in(client)
+    assert client.post(step, {"code": code_of(app)})["Location"] == "/console/segments"
+    assert is_in(client)
+
+
+def test_guessing_codes_ends_with_a_pause_that_the_password_page_shares(app, client):
+    step = sign_in(client)["Location"]
+    guesses = [client.post(step, {"code": f"{n:06}"}).status_code for n in range(5)]
+
+    assert guesses == [401] * 5
+    assert client.post(step, {"code": code_of(app)}).status_code == 429
+    assert sign_in(Client()).status_code == 429
+
+
+def test_a_recovery_code_lets_her_in_and_she_makes_new_ones(app, ana, client):
+    client.post(sign_in(client)["Location"], {"code": codes.recovery_codes(ana)[0]})
+    old = codes.recovery_codes(ana)
+    client.post("/console/login/codes")
+
+    assert is_in(client)
+    assert len(old) == 9
+    assert not set(old) & set(codes.recovery_codes(ana))
+
+
+def test_a_session_of_the_demonstration_opens_nothing_afterwards(ana, client, settings):
+    settings.DEMO = True
+    assert sign_in(client)["Location"] == "/console/segments"
+    assert is_in(client)
+    settings.DEMO = False
+
+    assert not is_in(client)
+
+
+def test_in_the_demonstration_who_has_a_second_factor_is_asked_for_it(app, client, settings):
+    settings.DEMO = True
+
+    assert sign_in(client)["Location"].startswith("/console/login/second")
+    assert not is_in(client)
+
+
+def test_a_stranger_gets_neither_pages_nor_options(ana, client):
+    for path in ("second", "setup", "codes"):
+        assert client.get(f"/console/login/{path}").status_code == 302
+    assert client.post("/console/login/passkey").status_code == 403
+    assert STAFF_COOKIE not in client.cookies
