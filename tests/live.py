@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -32,6 +33,16 @@ class Live:
     home: Path
     process: subprocess.Popen[bytes]
     environment: dict[str, str]
+
+    @property
+    def authority(self) -> Path:
+        """Who vouches for its certificate when it runs with --https."""
+        return self.home / "tls" / "authority.pem"
+
+    @property
+    def trust(self) -> ssl.SSLContext | bool:
+        """What clients of it take as `verify`."""
+        return ssl.create_default_context(cafile=str(self.authority)) if self.authority.exists() else True
 
     @property
     def credentials(self) -> dict[str, Any]:
@@ -94,7 +105,8 @@ def launch(home: Path, port: int, *options: str, database_url: str | None = None
     home.mkdir(parents=True, exist_ok=True)
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
-    return Live(f"http://localhost:{port}", home, process, environment)
+    scheme = "https" if "--https" in options else "http"
+    return Live(f"{scheme}://localhost:{port}", home, process, environment)
 
 
 def wait_until_ready(live: Live) -> None:
@@ -103,7 +115,7 @@ def wait_until_ready(live: Live) -> None:
         if live.process.poll() is not None:
             raise AssertionError((live.home / "log").read_text())
         try:
-            if httpx.get(f"{live.url}/healthz", timeout=2).status_code == 200:
+            if httpx.get(f"{live.url}/healthz", timeout=2, verify=live.trust).status_code == 200:
                 return
         except httpx.HTTPError:
             pass

@@ -7,11 +7,11 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -20,10 +20,11 @@ import click
 from regulars import __version__
 
 from .places import Places
-from .supervise import Program, Supervisor, end_with_parent
+from .programs import programs
+from .supervise import Supervisor, end_with_parent
+from .tls import Certificate
 
 T = TypeVar("T")
-EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 class Problem(click.ClickException):
@@ -47,20 +48,23 @@ def main() -> None:
     "--home", type=click.Path(path_type=Path), help="Where data and keys live. Default: $REGULARS_HOME or ./home"
 )
 @click.option("--demo/--no-demo", default=True, help="The shop Harbour & Pine with invented customers.")
-def start(port: int, host: str, home: Path | None, demo: bool) -> None:
+@click.option("--https", is_flag=True, help="Serve https, with a certificate for localhost made by this installation.")
+def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> None:
     """Set up what is missing, then run everything until stopped."""
-    places = Places.on_this_machine(port)
+    places = Places.on_this_machine(port, https=https)
+    if https and not places.regulars.startswith("https://"):
+        raise Problem("url_is_not_https", "REGULARS_URL begins with http://; --https serves only https.")
     environment = _environment(places, home, demo)
+    certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
+    if certificate:
+        _believe(environment, certificate)
     ports = {port, *([places.port_of(places.shop), places.port_of(places.standins)] if demo else [])}
     for each in sorted(ports):
         _claim_port(host, each)
     lock = _claim_home(Path(environment["REGULARS_HOME"]))
-    _run_set_up(environment, port, demo)
-    programs = _programs(places, environment, host, port, demo)
-    supervisor = Supervisor(programs)
-    code = supervisor.run(
-        lambda: _answers(f"http://127.0.0.1:{port}/healthz"), lambda: _welcome(environment, places, demo)
-    )
+    _run_set_up(environment, port, demo, https)
+    supervisor = Supervisor(programs(places, environment, host, port, demo=demo, certificate=certificate))
+    code = supervisor.run(lambda: _answers(port, certificate), lambda: _welcome(environment, places, demo, certificate))
     lock.close()
     sys.exit(code)
 
@@ -68,12 +72,18 @@ def start(port: int, host: str, home: Path | None, demo: bool) -> None:
 @main.command()
 @click.option("--port", default=8000, show_default=True, help="The port that addresses are made of.")
 @click.option("--demo/--no-demo", default=False, help="With the invented shop.")
-def setup(port: int, demo: bool) -> None:
+@click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
+def setup(port: int, demo: bool, https: bool) -> None:
     """Make tables, keys, the first staff member and credentials.json. Changes nothing that is there."""
     _django()
+    from django.conf import settings
+
+    from .certificate import ensure_certificate
     from .setup import set_up
 
-    set_up(Places.on_this_machine(port), demo=demo, say=click.echo)
+    if https:
+        ensure_certificate(settings.HOME)
+    set_up(Places.on_this_machine(port, https=https), demo=demo, say=click.echo)
 
 
 @main.command()
@@ -207,49 +217,16 @@ def _environment(places: Places, home: Path | None, demo: bool) -> dict[str, str
     return environment
 
 
-def _programs(places: Places, environment: dict[str, str], host: str, port: int, demo: bool) -> list[Program]:
-    workers = os.environ.get("REGULARS_WORKERS", "1")
-    programs = [
-        Program("web", _granian("regulars.config.asgi:application", host, port, "--workers", workers), environment),
-        Program("worker", [sys.executable, "-m", "regulars.config.cli", "worker"], environment),
-    ]
-    return programs + (_examples(places, environment, host) if demo else [])
+def _believe(environment: dict[str, str], certificate: Certificate) -> None:
+    """What runs beside us on this machine shows a certificate of ours."""
+    others = environment.get("REGULARS_CA_FILES", "")
+    environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
 
 
-def _examples(places: Places, environment: dict[str, str], host: str) -> list[Program]:
-    """The shop and the stand-ins, when this is a checkout that has them."""
-    if not EXAMPLES.is_dir() or find_spec("starlette") is None:
-        click.echo("The example shop is not part of this installation; a checkout of the project has it.", err=True)
-        return []
-    outside = {
-        **{name: value for name, value in environment.items() if not name.startswith(("REGULARS_", "DATABASE_"))},
-        "PYTHONPATH": str(EXAMPLES.parent),
-        "SHOP_CREDENTIALS": str(Path(environment["REGULARS_HOME"]) / "credentials.json"),
-        "SHOP_ISSUER": places.regulars + "/",
-        "STANDINS_URL": places.standins,
-        "STANDINS_CALLBACK": places.regulars + "/login/callback",
-    }
-    shop = _granian("examples.shop.app:app", host, places.port_of(places.shop), "--factory")
-    standins = _granian("examples.standins.app:app", host, places.port_of(places.standins), "--factory")
-    return [Program("shop", shop, outside), Program("stand-ins", standins, outside)]
-
-
-def _granian(target: str, host: str, port: int, *more: str) -> list[str]:
-    granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
-    return [*granian, "--host", host, "--port", str(port), *more, target]
-
-
-def _run_set_up(environment: dict[str, str], port: int, demo: bool) -> None:
+def _run_set_up(environment: dict[str, str], port: int, demo: bool, https: bool) -> None:
     """In a process of its own, so that what it loads does not stay."""
-    command = [
-        sys.executable,
-        "-m",
-        "regulars.config.cli",
-        "setup",
-        "--port",
-        str(port),
-        "--demo" if demo else "--no-demo",
-    ]
+    options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
+    command = [sys.executable, "-m", "regulars.config.cli", "setup", *options]
     if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
         raise Problem("not_set_up", "Regulars could not be set up; the reason stands above.")
 
@@ -274,15 +251,17 @@ def _claim_home(home: Path) -> IO[str]:
     return lock
 
 
-def _answers(url: str) -> bool:
+def _answers(port: int, certificate: Certificate | None) -> bool:
+    address = f"{'https' if certificate else 'http'}://127.0.0.1:{port}/healthz"
+    context = ssl.create_default_context(cafile=str(certificate.authority)) if certificate else None
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(address, timeout=1, context=context) as answer:  # noqa: S310 - our own address
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
-def _welcome(environment: dict[str, str], places: Places, demo: bool) -> None:
+def _welcome(environment: dict[str, str], places: Places, demo: bool, certificate: Certificate | None) -> None:
     credentials = json.loads((Path(environment["REGULARS_HOME"]) / "credentials.json").read_text())
     console = credentials["console"]
     click.echo("Regulars is ready.\n")
@@ -293,6 +272,8 @@ def _welcome(environment: dict[str, str], places: Places, demo: bool) -> None:
         click.echo(
             f"  Stand-ins  {places.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
         )
+    if certificate:
+        click.echo(certificate.how_to_trust())
     click.echo(f"\n  Keys for your own apps: {environment['REGULARS_HOME']}/credentials.json\n  Stop with Ctrl-C.")
 
 

@@ -16,10 +16,11 @@ class Places:
     standins: str
 
     @classmethod
-    def on_this_machine(cls, port: int) -> Places:
+    def on_this_machine(cls, port: int, *, https: bool = False) -> Places:
         """`$REGULARS_URL` when it is set (behind a proxy), else localhost."""
-        regulars = os.environ.get("REGULARS_URL", f"http://localhost:{port}").rstrip("/")
-        return cls(regulars, f"http://localhost:{port + 1}", f"http://localhost:{port + 2}")
+        here = f"{'https' if https else 'http'}://localhost"
+        regulars = os.environ.get("REGULARS_URL", f"{here}:{port}").rstrip("/")
+        return cls(regulars, f"{here}:{port + 1}", f"{here}:{port + 2}")
 
     @staticmethod
     def port_of(url: str) -> int:

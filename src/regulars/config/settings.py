@@ -31,6 +31,8 @@ DEMO = os.environ.get("REGULARS_DEMO") == "1"
 DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
 # Hosts of the operator's own network that rules, enrichment and destinations may call although they are not public.
 ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
+# PEM files of authorities beside the web's own, for hosts of the operator's network that show their certificates.
+CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

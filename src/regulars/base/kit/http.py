@@ -211,7 +211,11 @@ def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)
+    """The web's own authorities, and those of the operator's own network."""
+    context = httpx.create_ssl_context(trust_env=False)
+    for path in settings.CA_FILES:
+        context.load_verify_locations(path)
+    return context
 
 
 # --- which addresses may be called

@@ -77,9 +77,9 @@ def _make_connections(places: Places) -> None:
 
 
 def _has_moved(url: str, path: str, places: Places) -> bool:
-    """Whether this was the address of the stand-in with this path, at another port."""
+    """Whether this was the address of the stand-in with this path, at another port or without its https."""
     was, now = urlsplit(url), urlsplit(places.standins + path)
-    return (was.scheme, was.hostname, was.path) == (now.scheme, now.hostname, now.path) and url != now.geturl()
+    return (was.hostname, was.path) == (now.hostname, now.path) and url != now.geturl()
 
 
 def _signing_secret() -> str:

@@ -1,0 +1,145 @@
+"""https on a developer's machine: an authority of this installation's own, and a certificate for localhost.
+
+Whoever trusts the authority trusts it for this machine alone: it is constrained to the names of localhost.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from .tls import Certificate
+
+AUTHORITY_DAYS, HOST_DAYS, RENEW_DAYS = 1825, 90, 30
+NAMES = ("localhost",)
+ADDRESSES = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
+
+
+def ensure_certificate(home: Path) -> Certificate:
+    """The home's certificate, good for a month at least. The authority stays, so that it is trusted once."""
+    kept = Certificate.of(home)
+    if not _lasts(kept.authority, kept.authority_key, HOST_DAYS):
+        _make_authority(kept)
+    if not _lasts(kept.chain, kept.key, RENEW_DAYS) or not _is_signed_by(kept):
+        _make_host(kept)
+    return kept
+
+
+def _lasts(path: Path, key: Path, days: int) -> bool:
+    if not (path.exists() and key.exists()):
+        return False
+    until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+    return until > dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+
+
+def _is_signed_by(kept: Certificate) -> bool:
+    """Whether the two files belong together: somebody may have put one of them back from a backup."""
+    authority = x509.load_pem_x509_certificate(kept.authority.read_bytes())
+    host = x509.load_pem_x509_certificate(kept.chain.read_bytes())
+    return host.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == _key_id(
+        authority.public_key()
+    )
+
+
+def _make_authority(kept: Certificate) -> None:
+    """In a folder that takes its place whole: an authority whose key went missing half-way would sign nothing."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name(f"Regulars on {os.uname().nodename}")
+    permitted = [
+        *(x509.DNSName(each) for each in NAMES),
+        *(x509.IPAddress(ipaddress.ip_network(each)) for each in ADDRESSES),
+    ]
+    made = (
+        _builder(name, name, key.public_key(), AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.NameConstraints(permitted, None), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    kept.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = Certificate(Path(mkdtemp(prefix=".tls", dir=kept.folder.parent)))
+    _write(draft.authority_key, _pem_of(key), 0o600)
+    _write(draft.authority, made.public_bytes(serialization.Encoding.PEM), 0o644)
+    shutil.rmtree(kept.folder, ignore_errors=True)
+    draft.folder.rename(kept.folder)
+
+
+def _make_host(kept: Certificate) -> None:
+    authority = x509.load_pem_x509_certificate(kept.authority.read_bytes())
+    signer = serialization.load_pem_private_key(kept.authority_key.read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [*(x509.DNSName(each) for each in NAMES), *(x509.IPAddress(each) for each in ADDRESSES)]
+    made = (
+        _builder(_name("localhost"), authority.subject, key.public_key(), HOST_DAYS)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier(_key_id(authority.public_key()), None, None), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM) + kept.authority.read_bytes()
+    _write(kept.key, _pem_of(key), 0o600)
+    _write(kept.chain, pem, 0o644)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))  # clocks in containers are not always right
+        .not_valid_after(now + dt.timedelta(days=days))
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(words: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, words[:64])])
+
+
+def _key_id(key: object) -> bytes:
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest
+
+
+def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Never readable by more people than `mode` says, not even for a moment."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)

@@ -1,0 +1,86 @@
+"""`regulars start --https`: SDKs that insist on https meet a certificate of this installation's own."""
+
+from __future__ import annotations
+
+import socket
+import stat
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from tests.live import free_ports, own_database, regulars
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory):
+    with (
+        own_database() as database_url,
+        regulars(tmp_path_factory.mktemp("home"), "--no-demo", "--https", database_url=database_url) as running,
+    ):
+        yield running
+
+
+def plain(live) -> str:
+    return live.url.replace("https://", "http://")
+
+
+def test_whoever_trusts_the_authority_is_served_by_https(secure):
+    with httpx.Client(verify=secure.trust, timeout=60) as client:
+        found = client.get(f"{secure.url}/.well-known/openid-configuration").json()
+
+    assert found["issuer"] == f"{secure.url}/"
+    assert found["token_endpoint"].startswith("https://")
+
+
+def test_whoever_does_not_trust_the_authority_is_not(secure):
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(f"{secure.url}/healthz")
+
+
+def test_cookies_stay_on_https(secure):
+    answer = httpx.get(f"{secure.url}/console/login", verify=secure.trust, timeout=60)
+    [cookie] = answer.headers.get_list("set-cookie")
+
+    assert "Secure" in cookie
+
+
+def test_a_page_asked_for_by_http_is_found_by_https(secure):
+    answer = httpx.get(f"{plain(secure)}/login?next=%2F")
+
+    assert (answer.status_code, answer.headers["location"]) == (308, f"{secure.url}/login?next=%2F")
+
+
+def test_a_secret_sent_by_http_is_refused_and_not_sent_on(secure):
+    answer = httpx.post(f"{plain(secure)}/oauth/token", data={"client_secret": "in the open"})
+
+    assert answer.status_code == 426
+    assert "https_only" in answer.text
+
+
+def test_somebody_who_speaks_neither_is_hung_up_on(secure):
+    port = urlsplit(secure.url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"x" * 50_000 + b"\r\n")
+
+        assert connection.recv(100) == b""
+
+
+def test_the_keys_are_private(secure):
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in secure.authority.parent.glob("*.key")}
+
+    assert modes == {"authority.key": 0o600, "localhost.key": 0o600}
+
+
+def test_it_says_whom_to_trust(secure):
+    assert f"NODE_EXTRA_CA_CERTS={secure.authority}" in (secure.home / "log").read_text()
+
+
+def test_a_public_address_without_https_is_refused_by_name(secure, tmp_path):
+    secure.environment["REGULARS_URL"] = "http://shop.example"
+    said = secure.run("start", "--https", "--no-demo", "--port", str(free_ports()), "--home", str(tmp_path))
+    del secure.environment["REGULARS_URL"]
+
+    assert said.returncode != 0
+    assert "url_is_not_https" in said.stderr
