@@ -1,10 +1,11 @@
-"""The home folder: where one installation keeps its data and its keys."""
+"""The home folder: where one installation keeps its data and its keys. And what the environment says of numbers."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 
@@ -13,6 +14,14 @@ def home() -> Path:
     path = Path(os.environ.get("REGULARS_HOME", "home")).resolve()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+def number(name: str) -> int:
+    """An environment variable that counts something; 0 when it is not set."""
+    given = os.environ.get(name) or "0"
+    if not given.isdecimal():
+        raise ImproperlyConfigured(f"{name} is a number, not {given!r} (bad_number)")
+    return int(given)
 
 
 def secret_key() -> str:

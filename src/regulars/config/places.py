@@ -25,3 +25,9 @@ class Places:
     @staticmethod
     def port_of(url: str) -> int:
         return urlsplit(url).port or 80
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is a name of whatever machine one sits at."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 from regulars.doors.collector.app import Collector, Receive, Scope, Send
 
+from .forwarded import settled
 from .health import is_ready
 from .pool import Pool
 
@@ -20,6 +22,8 @@ class Root:
         self.pool = Pool(WSGIHandler())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = settled(scope, settings.TRUSTED_PROXIES)
         match scope["type"]:
             case "lifespan":
                 await self._live(receive, send)

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 CONSOLE = "/console/"
-STAFF_COOKIE = "regulars_staff"
+# Not `__Host-`: that prefix wants the path to be `/`, and this cookie stays below the console's.
+STAFF_COOKIE = f"{'__Secure-' if settings.SECURE else ''}regulars_staff"
 
 
 def console_session(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

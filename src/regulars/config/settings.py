@@ -6,7 +6,8 @@ import os
 from urllib.parse import urlsplit
 
 from .database import database
-from .home import home, secret_key
+from .home import home, number, secret_key
+from .places import is_local
 
 HOME = home()
 SECRET_KEY = secret_key()
@@ -22,9 +23,8 @@ ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
 ]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = PUBLIC_URL.startswith("https://")
-if os.environ.get("REGULARS_TRUST_PROXY") == "1":
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    ALLAUTH_TRUSTED_PROXY_COUNT = 1
+# How many proxies stand in front and say truly who came to them (`forwarded` settles it before Django looks).
+TRUSTED_PROXIES = number("REGULARS_TRUST_PROXY")
 
 # In demo mode the stand-ins on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"
@@ -100,8 +100,12 @@ TEMPLATES = [
 
 # Sessions and sign-in
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_NAME = "regulars_session"
+# The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http.
+SESSION_COOKIE_NAME = f"{'__Host-' if SECURE else ''}regulars_session"
+CSRF_COOKIE_NAME = f"{'__Host-' if SECURE else ''}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+# Browsers hold every port of a host to it, so never for names of this machine, where others develop too.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE and not is_local(PUBLIC_URL) else 0
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600

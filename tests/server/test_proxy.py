@@ -1,0 +1,81 @@
+"""Behind a proxy, through the real server: who came, by which scheme and under which name."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+from tests.live import own_database, regulars
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+
+PUBLIC = "https://shop.example"
+PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example"}
+TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+@pytest.fixture(scope="module", params=["1", "0"], ids=["trusted", "not trusted"])
+def behind(request, tmp_path_factory):
+    with (
+        own_database() as database_url,
+        regulars(
+            tmp_path_factory.mktemp("home"),
+            "--no-demo",
+            database_url=database_url,
+            REGULARS_URL=PUBLIC,
+            REGULARS_TRUST_PROXY=request.param,
+        ) as running,
+    ):
+        yield running, request.param == "1"
+
+
+def ask(live, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"{live.url}{path}", headers={**PROXY, **headers}, timeout=60)
+
+
+def guess(live, visitor: str, number: int) -> int:
+    """One wrong password at the console for somebody new, from the address that the proxy names."""
+    page = ask(live, "/console/login")
+    cookie = page.headers["set-cookie"].partition(";")[0]
+    form = {"email": f"{number}@shop.example", "password": "wrong", "csrfmiddlewaretoken": TOKEN.search(page.text)[1]}
+    headers = {**PROXY, "X-Forwarded-For": visitor, "Cookie": cookie, "Referer": f"{PUBLIC}/console/login"}
+    return httpx.post(f"{live.url}/console/login", data=form, headers=headers, timeout=60).status_code
+
+
+def test_a_name_that_only_the_proxy_knows_is_answered_when_the_proxy_is_trusted(behind):
+    live, trusted = behind
+    answer = ask(live, "/console/login", Host="inner.example")
+
+    assert answer.status_code == (200 if trusted else 400)
+
+
+def test_a_stranger_cannot_bring_a_name_of_his_own(behind):
+    live, trusted = behind
+    answer = ask(live, "/console/login", **{"X-Forwarded-Host": "evil.example"})
+
+    assert answer.status_code == (400 if trusted else 200)
+
+
+def test_browsers_are_held_to_https_when_the_proxy_says_that_it_is(behind):
+    live, trusted = behind
+    answer = ask(live, "/console/login")
+
+    assert ("strict-transport-security" in answer.headers) is trusted
+
+
+def test_cookies_take_the_prefix_that_binds_them_to_this_host_and_https(behind):
+    live, _ = behind
+    [cookie] = ask(live, "/console/login").headers.get_list("set-cookie")
+
+    assert cookie.strip().startswith("__Host-csrftoken=")
+    assert "Secure" in cookie
+    assert "Path=/;" in cookie
+
+
+def test_guesses_are_counted_for_the_browser_and_not_for_the_proxy(behind):
+    live, trusted = behind
+    answers = [guess(live, "203.0.113.1", number) for number in range(31)]
+
+    assert answers == [401] * 30 + [429]
+    assert guess(live, "203.0.113.2", 31) == (401 if trusted else 429)
