@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 
 from . import census, recording, webhooks
 from .knowers import KNOWERS
+from .networks import NETWORKS
 from .partners import PARTNERS
 from .social import Application, Provider
 
@@ -21,7 +22,7 @@ CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
 
 
 def app() -> Starlette:
-    """`/google` the social network, `/census` the statistics office, `/webhooks` the company's own receiver, `/partners/…`
+    """`/google`, `/facebook` and the other social networks, `/census` the statistics office, `/webhooks` the company's own receiver, `/partners/…`
     the systems that destinations and sources talk to; `/partners` shows what they were sent.
 
     `STANDINS_URL` is this process as browsers see it, `STANDINS_CALLBACK` where the social network sends people back.
@@ -33,6 +34,10 @@ def app() -> Starlette:
         routes=[
             Route("/healthz", lambda request: JSONResponse({"ready": True})),
             Mount("/google", Provider(f"{url}/google", {shop.client_id: shop}).app()),
+            *(
+                Mount(f"/{name}", make(f"{url}/{name}", {shop.client_id: shop}).app())
+                for name, make in NETWORKS.items()
+            ),
             Mount("/census", census.app()),
             Mount("/webhooks", webhooks.app()),
             *(Mount(f"/partners/{name}", make()) for name, make in {**PARTNERS, **KNOWERS}.items()),

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
-from .people import PEOPLE, SCOPES, Person, claims_of, people_api
+from .people import PEOPLE, SCOPES, Person, Scope, claims_of, people_api
 
 HERE = Path(__file__).parent
 PAGES = Jinja2Templates(HERE / "templates")
@@ -84,6 +84,16 @@ class Provider:
     )
     codes: dict[str, Grant] = field(default_factory=dict)
     tokens: dict[str, Grant] = field(default_factory=dict)
+    title: str = "Google"
+    scopes: Mapping[str, Scope] = field(default_factory=lambda: SCOPES)
+    people: Mapping[str, Person] = field(default_factory=lambda: PEOPLE)
+
+    @property
+    def root(self) -> str:
+        return urlsplit(self.issuer).path
+
+    def page(self, request: Request, name: str, **context: object) -> Response:
+        return PAGES.TemplateResponse(request, name, {"title": self.title, "root": self.root, **context})
 
     def app(self) -> Starlette:
         return Starlette(
@@ -126,21 +136,24 @@ class Provider:
     async def choose_account(self, request: Request) -> Response:
         self.asked(request.query_params)
         carried = carry(request.query_params)
-        choices = [(person, f"consent?{urlencode({**carried, 'person': person.sub})}") for person in PEOPLE.values()]
-        return PAGES.TemplateResponse(request, "choose.html", {"choices": choices})
+        there = f"{self.root}/consent?"
+        choices = [(person, there + urlencode({**carried, "person": key})) for key, person in self.people.items()]
+        return self.page(request, "choose.html", choices=choices)
 
     async def ask_consent(self, request: Request) -> Response:
         application, scopes = self.asked(request.query_params)
-        person = PEOPLE.get(request.query_params.get("person", ""))
-        if person is None:
-            return RedirectResponse(f"authorize?{urlencode(carry(request.query_params))}")
-        context = {
-            "person": person,
-            "application": application,
-            "scopes": [(name, SCOPES[name]) for name in scopes],
-            "carried": carry(request.query_params),
-        }
-        return PAGES.TemplateResponse(request, "consent.html", context)
+        key = request.query_params.get("person", "")
+        if key not in self.people:
+            return RedirectResponse(f"{self.root}/authorize?{urlencode(carry(request.query_params))}")
+        return self.page(
+            request,
+            "consent.html",
+            key=key,
+            person=self.people[key],
+            application=application,
+            scopes=[(name, self.scopes[name]) for name in scopes],
+            carried=carry(request.query_params),
+        )
 
     async def decide(self, request: Request) -> Response:
         """Her decision: back to the application with a code for exactly the boxes she left ticked, or with a no."""
@@ -151,14 +164,17 @@ class Provider:
             raise Refused("access_denied", "The person said no.", back(form))
         code = secrets.token_urlsafe(24)
         self.codes[code] = Grant(
-            person=PEOPLE[form["person"]],
+            person=self.people[form["person"]],
             application=application,
-            scopes=[scope for scope in scopes if scope in ticked or not SCOPES[scope].optional],
+            scopes=[scope for scope in scopes if scope in ticked or not self.scopes[scope].optional],
             until=time.time() + CODE_LIFETIME,
             redirect_uri=form["redirect_uri"],
             challenge=form.get("code_challenge", ""),
             nonce=form.get("nonce", ""),
         )
+        return self.answer(form, code)
+
+    def answer(self, form: Mapping[str, str], code: str) -> Response:
         return RedirectResponse(f"{back(form)}code={code}", 303)
 
     async def token(self, request: Request) -> Response:
@@ -171,16 +187,20 @@ class Provider:
             raise Refused("invalid_grant", "The redirect address is not the one the code was made for.")
         if grant.challenge and not matches_challenge(form.get("code_verifier", ""), grant.challenge):
             raise Refused("invalid_grant", "The code verifier does not match.")
+        return JSONResponse(
+            {**self.issue(grant), "id_token": self.id_token(grant)}, headers={"Cache-Control": "no-store"}
+        )
+
+    def issue(self, grant: Grant) -> dict[str, object]:
+        """A new token for what she allowed, as the token endpoint says it."""
         token = secrets.token_urlsafe(24)
-        self.tokens[token] = Grant(grant.person, application, grant.scopes, time.time() + TOKEN_LIFETIME)
-        answer = {
+        self.tokens[token] = Grant(grant.person, grant.application, grant.scopes, time.time() + TOKEN_LIFETIME)
+        return {
             "access_token": token,
             "token_type": "Bearer",
             "expires_in": TOKEN_LIFETIME,
             "scope": " ".join(grant.scopes),
-            "id_token": self.id_token(grant),
         }
-        return JSONResponse(answer, headers={"Cache-Control": "no-store"})
 
     async def userinfo(self, request: Request) -> Response:
         grant = self.bearer(request)
@@ -201,8 +221,8 @@ class Provider:
             raise Refused("unsupported_response_type", "Only code.", back(given))
         if given.get("code_challenge") and given.get("code_challenge_method") != "S256":
             raise Refused("invalid_request", "Only S256 challenges.", back(given))
-        scopes = [scope for scope in given.get("scope", "").split() if scope in SCOPES]
-        if "openid" not in scopes:
+        scopes = [scope for scope in given.get("scope", "").replace(",", " ").split() if scope in self.scopes]
+        if "openid" in self.scopes and "openid" not in scopes:
             raise Refused("invalid_scope", "The scope must contain openid.", back(given))
         return application, scopes
 
@@ -224,7 +244,7 @@ class Provider:
     def id_token(self, grant: Grant) -> str:
         """Signed claims; like Google, with name and e-mail in it but nothing that needs an optional scope."""
         now = int(time.time())
-        plain = [scope for scope in grant.scopes if not SCOPES[scope].optional]
+        plain = [scope for scope in grant.scopes if not self.scopes[scope].optional]
         claims = {
             "iss": self.issuer,
             "aud": grant.application.client_id,
@@ -264,7 +284,7 @@ async def answer_refusal(request: Request, refusal: Exception) -> Response:
         return RedirectResponse(
             f"{refusal.back}{urlencode({'error': refusal.error, 'error_description': refusal.sentence})}", 303
         )
-    if request.url.path.endswith("/token"):
-        status = 401 if refusal.error == "invalid_client" else 400
+    if request.url.path.endswith("token") or refusal.error in ("invalid_token", "invalid_client"):
+        status = 400 if refusal.error in ("invalid_grant", "invalid_request") else 401
         return JSONResponse({"error": refusal.error, "error_description": refusal.sentence}, status)
     return PAGES.TemplateResponse(request, "refused.html", {"refusal": refusal}, status_code=400)

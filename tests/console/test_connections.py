@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 import pytest
+from joserfc.jwk import ECKey
 
 from regulars.doors.console.models import AuditEntry
 from regulars.profiles.models import Attribute, Connection
-from regulars.profiles.pieces import STRATEGIES, scopes_of
+from regulars.profiles.pieces import PROVIDERS, scopes_of
 
 NASTY = "<script>alert(1)</script>"
 SECRET = "GOCSPX-very-secret-4711"
@@ -146,7 +147,7 @@ def test_many_connections_cost_as_many_queries_as_one(console, django_assert_max
 def test_every_piece_fills_attributes_that_there_are(house):
     known = set(Attribute.objects.values_list("key", flat=True))
 
-    for strategy in STRATEGIES.values():
+    for strategy in PROVIDERS.values():
         for piece in strategy.pieces:
             assert known.issuperset(piece.attributes)
     assert scopes_of("oidc", ["gender", "birthday"]) == ["profile"]
@@ -155,3 +156,40 @@ def test_every_piece_fills_attributes_that_there_are(house):
 def test_a_connection_that_is_not_there_is_said_so(console):
     assert console.get("/console/connections/nowhere").status_code == 404
     assert console.post("/console/connections/nowhere/switch", {"on": "1"}).status_code == 400
+
+
+def test_every_kind_of_provider_has_a_form(console):
+    for kind in PROVIDERS:
+        page = console.get(f"/console/connections/new?strategy={kind}").content.decode()
+
+        assert PROVIDERS[kind].label in page
+        assert all(piece.label in page for piece in PROVIDERS[kind].pieces)
+
+
+def test_apple_wants_a_key_that_can_sign(console):
+    given = {
+        **GOOGLE,
+        "name": "apple",
+        "scopes": "name email",
+        "pieces": [],
+        "setting.team_id": "T1",
+        "setting.key_id": "K1",
+    }
+    wrong = console.post("/console/connections/new?strategy=apple", given)
+    key = ECKey.generate_key("P-256").as_pem(private=True).decode()
+    right = console.post("/console/connections/new?strategy=apple", {**given, "secret": key})
+
+    assert (wrong.status_code, right.status_code) == (400, 302)
+    assert "paste the whole .p8 file" in wrong.content.decode()
+    assert Connection.objects.get().settings == {"team_id": "T1", "key_id": "K1"}
+
+
+def test_a_provider_of_plain_oauth_is_a_way_in_once_its_addresses_are_written(console):
+    given = {**GOOGLE, "name": "members", "scopes": "basic", "pieces": [], "setting.id_at": "member.no"}
+    places = {"authorize": "https://m.example/a", "token": "https://m.example/t", "user": "https://m.example/u"}
+    without = console.post("/console/connections/new?strategy=oauth2", given)
+    console.post("/console/connections/new?strategy=oauth2", {**given, **places})
+
+    row = Connection.objects.get()
+    assert without.status_code == 400
+    assert (row.urls, row.scopes, row.settings["id_at"]) == (places, ["basic"], "member.no")

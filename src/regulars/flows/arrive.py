@@ -19,6 +19,7 @@ from regulars.events.record import record as record_event
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Account, Identity, Profile, ProviderAnswer
+from regulars.profiles.pieces import Told
 
 from .refresh import after_event, after_learning
 
@@ -26,19 +27,6 @@ LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
 # Who says it when she types her address into our own pages; applications say `app:<client>` in the same way.
 SOURCE = "app:signin"
-
-
-@dataclass(frozen=True)
-class Told:
-    """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
-
-    `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
-    """
-
-    attribute: str
-    value: Any
-    kind: str
-    piece: str = ""
 
 
 @dataclass(frozen=True)

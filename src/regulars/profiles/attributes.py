@@ -50,6 +50,7 @@ STANDARD = (
     Standard("gender", "Gender", "choice", "user.demographic.gender", options=GENDERS),
     Standard("birthdate", "Date of birth", "date", "user.demographic.age_range", ("serve", "personalise", "measure")),
     Standard("age_band", "Age", "choice", "user.demographic.age_range", options=AGE_BANDS),
+    Standard("interests", "Interests", "list", "user.behavior", ("personalise", "measure"), expires_days=730),
     Standard("city", "City", category="user.contact.address.city", half_life_days=730),
     Standard(
         "postal_code",

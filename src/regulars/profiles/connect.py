@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import filled
 
 from .connections import Connection
-from .pieces import STRATEGIES
+from .pieces import PROVIDERS, Provider
+from .upstream import address_of, credentials_of
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
@@ -21,27 +23,31 @@ _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")  # RFC 6749, 3.3
 
 @dataclass(frozen=True)
 class Way:
-    """A connection as an operator writes it. `secret` empty: as it was. `issuer` empty: the provider's own."""
+    """A connection as an operator writes it. `secret` empty: as it was.
+
+    `urls` by key (`issuer`, `site`, or one of the provider's addresses): an empty one goes, one that is not named stays.
+    """
 
     name: str
     strategy: str
     display_name: str
     client_id: str = ""
     secret: str = ""
-    issuer: str = ""
-    people_url: str = ""
+    urls: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     scopes: Sequence[str] = ()
     pieces: Sequence[str] = ()
     note: str = ""
     enabled: bool = True
+    offline: bool = False
 
 
 @transaction.atomic
 def save_connection(way: Way, connection: Connection | None = None) -> Connection:
     """Make a connection, or change `connection`, whose name and strategy stay as they are.
 
-    Raises `Refused`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_issuer`, `bad_scope`,
-    `unknown_piece`.
+    Raises `Refused`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
+    `unknown_piece`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
     """
     connection = connection or Connection(name=_new_name(way.name), strategy=_known(way.strategy))
     _check_lengths(way)
@@ -50,7 +56,7 @@ def save_connection(way: Way, connection: Connection | None = None) -> Connectio
         way.note.strip(),
         way.enabled,
     )
-    if connection.strategy in STRATEGIES:
+    if connection.strategy in PROVIDERS:
         _take_provider(connection, way)
     connection.save()
     return connection
@@ -78,35 +84,54 @@ def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
 
 
 def _take_provider(connection: Connection, way: Way) -> None:
-    strategy = STRATEGIES[connection.strategy]
+    provider = PROVIDERS[connection.strategy]
     if not way.client_id.strip():
         raise Refused("missing", "Write the client id that the provider gave you.", "client_id")
     if not (way.secret or connection.secret):
         raise Refused("missing", "Write the client secret that the provider gave you.", "secret")
-    if not (way.issuer or strategy.issuer):
-        raise Refused("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
     connection.client_id, connection.secret = way.client_id.strip(), way.secret or connection.secret
-    connection.scopes = _scopes(way.scopes or strategy.scopes)
+    connection.scopes = _scopes(way.scopes or provider.scopes, provider)
     connection.pieces = _pieces(way.pieces, connection.strategy)
-    connection.urls = _urls(connection.urls, way)
+    connection.settings = filled(provider.settings, way.settings, connection.settings)
+    connection.offline = way.offline
+    connection.urls = _urls(connection.urls, way, provider)
+    _check_places(connection, provider)
+    credentials_of(connection)
 
 
-def _urls(before: dict[str, str], way: Way) -> dict[str, str]:
-    """What is not on the form stays; what is emptied goes."""
-    given = {"issuer": way.issuer, "people": way.people_url}
-    checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in given.items() if url}
-    return {**{key: url for key, url in before.items() if key not in given}, **checked}
+def _urls(before: Mapping[str, str], way: Way, provider: Provider) -> dict[str, str]:
+    """What is not named stays; what is emptied goes."""
+    for key in way.urls:
+        if key not in url_keys(provider):
+            raise Refused("unknown_address", f"This provider has no address called {key[:60]!r}.", key)
+    checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in way.urls.items() if url}
+    return {**{key: url for key, url in before.items() if key not in way.urls}, **checked}
 
 
-def _scopes(words: Sequence[str]) -> list[str]:
+def url_keys(provider: Provider) -> list[str]:
+    """The addresses that may be re-pointed, the one that moves all of them first."""
+    own = [key for key in provider.addresses if key != "token" or not provider.openid]
+    return ["issuer", *own] if provider.openid else ["site", *own]
+
+
+def _check_places(connection: Connection, provider: Provider) -> None:
+    if provider.openid and not (provider.issuer or connection.urls.get("issuer")):
+        raise Refused("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
+    needed = [] if provider.openid else ["authorize", "token", *(call.key for call in provider.calls if call.required)]
+    for key in needed:
+        if not address_of(connection, key):
+            raise Refused("missing", "Write this address: the provider's documents name it.", key)
+
+
+def _scopes(words: Sequence[str], provider: Provider) -> list[str]:
     for word in words:
         if not _SCOPE.fullmatch(word):
             raise Refused("bad_scope", f"{word[:60]!r} is not a scope.", "scopes")
-    return list(dict.fromkeys(["openid", *words]))
+    return list(dict.fromkeys([*(["openid"] if provider.openid else []), *words]))
 
 
 def _pieces(keys: Sequence[str], strategy: str) -> list[str]:
-    known = [piece.key for piece in STRATEGIES[strategy].pieces]
+    known = [piece.key for piece in PROVIDERS[strategy].pieces]
     for key in keys:
         if key not in known:
             raise Refused("unknown_piece", f"This provider has no piece called {key!r}.", "pieces")
@@ -130,6 +155,6 @@ def _new_name(name: str) -> str:
 
 
 def _known(strategy: str) -> str:
-    if strategy not in STRATEGIES:
+    if strategy not in PROVIDERS:
         raise Refused("unknown_strategy", f"No kind of provider is called {strategy!r}.", "strategy")
     return strategy

@@ -1,14 +1,20 @@
-"""The optional pieces that each kind of provider can share: what they cost and which attributes they fill.
+"""Kinds of provider: where they are, what they ask, what they tell. The one catalogue, filled by plug-ins.
 
-Two doors need this list, which must not know each other: the sign-in pages offer the pieces, the console switches them on.
+Three doors and the flows need it, which must not know each other: the sign-in pages offer the pieces, the console and
+the API switch them on, and a flow renews or gives back what a customer granted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-GOOGLE = "https://www.googleapis.com/auth/"
+from regulars.base.kit.catalog import Catalog
+from regulars.base.kit.fields import Field
+
+Raw = dict[str, Any]  # what a provider said, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
+Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,57 +34,128 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Strategy:
-    """A kind of provider. `issuer` is where discovery starts; empty: every connection has its own."""
+class Told:
+    """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
+
+    `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
+    """
+
+    attribute: str
+    value: Any
+    kind: str
+    piece: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One address to ask with her token. `key` names it in the raw answer and in `Provider.addresses`.
+
+    It is asked when one of `scopes` was granted (none: always). `parameters` may depend on what was granted. Without
+    the answer of a `required` call nobody knows who she is; without another, less is known.
+    """
+
+    key: str
+    parameters: Callable[[Collection[str]], Mapping[str, str]] = lambda granted: {}
+    scopes: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How the provider knows us: what an operator wrote, the secret already in the shape it wants."""
+
+    client_id: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request to a provider: `form` or nothing in the body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A grant to be given back, whole or in part. `address` is the provider's, `scopes` those to give back."""
+
+    address: str
+    user_id: str
+    token: str
+    scopes: tuple[str, ...]
+
+
+def no_parameters(token: str, secret: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A kind of provider.
+
+    `openid`: it speaks OpenID Connect, `issuer` is where discovery starts (empty: every connection has its own).
+    Otherwise `addresses` are its own (`authorize`, `token`, one per call, `revoke`), with `{setting}` in braces.
+    `who` finds her id in an answer and `read` what it tells. `aliases` are other words for a scope when it says what was
+    granted; `granted` reads that from the answer where the token does not say it. `scoped_ids`: ids are unique within a
+    connection only. `fresh` and `again` are parameters that make it ask her anew: to sign in, and for what she once
+    refused. `offline` are scopes and parameters for a token that can be renewed without her. `revoke` gives a grant back
+    and `revokes_pieces` says that it can do so in part.
+    """
 
     key: str
     label: str
-    issuer: str
     scopes: tuple[str, ...]
-    pieces: tuple[Piece, ...]
+    read: Callable[[Raw, Settings], Iterable[Told]]
+    who: Callable[[Raw, Settings], Any]
+    pieces: tuple[Piece, ...] = ()
+    openid: bool = False
+    issuer: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    settings: tuple[Field, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    granted: Callable[[Raw], list[str] | None] = lambda raw: None
+    scoped_ids: bool = False
+    separator: str = " "
+    basic: bool = False
+    pkce: bool = True
+    nonce: bool = True
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    again: Mapping[str, str] = field(default_factory=dict)
+    offline: tuple[tuple[str, ...], Mapping[str, str]] = ((), {})
+    secret_of: Callable[[Settings, str, str], str] = lambda settings, client_id, secret: secret
+    proof: Callable[[str, str], Mapping[str, str]] = no_parameters
+    revoke: Callable[[Granted, Credentials], list[Message]] | None = None
+    revokes_pieces: bool = False
+    note: str = ""
+
+    def offered(self, wanted: Iterable[str]) -> list[Piece]:
+        """The pieces that a connection asks for, in our order; words we do not know are passed over."""
+        names = set(wanted)
+        return [piece for piece in self.pieces if piece.key in names]
+
+    def called(self, scopes: Iterable[str]) -> list[str]:
+        """Scopes by the words in which they were asked."""
+        names = dict(self.aliases)
+        return list(dict.fromkeys(names.get(scope, scope) for scope in scopes))
 
 
-_AGE, _CUT = "So that we show you what people of your age like.", "So that we show you things in your cut first."
-_PLACE, _CALL = (
-    "So that we know which shop and which season is near you.",
-    "So that we can reach you about your orders.",
-)
-_ADDRESS = ("city", "postal_code", "country")
-_SENSITIVE = "Google verifies apps that ask for this."
+PROVIDERS: Catalog[Provider] = Catalog("providers")
 
-GOOGLE_PIECES = (
-    Piece("birthday", "Your date of birth", _AGE, (f"{GOOGLE}user.birthday.read",), ("birthdate",), _SENSITIVE),
-    Piece("gender", "Your gender", _CUT, (f"{GOOGLE}user.gender.read",), ("gender",), _SENSITIVE),
-    Piece("address", "Your address", _PLACE, (f"{GOOGLE}user.addresses.read",), _ADDRESS, _SENSITIVE),
-    Piece(
-        "phone",
-        "Your phone number",
-        _CALL,
-        (f"{GOOGLE}user.phonenumbers.read",),
-        ("phone_number",),
-        _SENSITIVE,
-        "serve",
-    ),
-)
-OIDC_PIECES = (
-    Piece("address", "Your address", _PLACE, ("address",), _ADDRESS),
-    Piece("phone", "Your phone number", _CALL, ("phone",), ("phone_number",), purpose="serve"),
-    Piece("gender", "Your gender", _CUT, ("profile",), ("gender",)),
-    Piece("birthday", "Your date of birth", _AGE, ("profile",), ("birthdate",)),
-)
-LOGIN_SCOPES = ("openid", "email", "profile")
 
-STRATEGIES = {
-    each.key: each
-    for each in (
-        Strategy("google-oauth2", "Google", "https://accounts.google.com", LOGIN_SCOPES, GOOGLE_PIECES),
-        Strategy("oidc", "OpenID Connect", "", LOGIN_SCOPES, OIDC_PIECES),
-    )
-}
+def find_provider(strategy: str) -> Provider | None:
+    """What there is to know of a strategy; None for one that nobody speaks here (`auth0`: our own passwords)."""
+    known = dict(PROVIDERS.items())
+    return known.get(strategy)
 
 
 def scopes_of(strategy: str, pieces: Iterable[str]) -> list[str]:
     """What the pieces cost at this kind of provider, each scope once."""
-    wanted = set(pieces)
-    known = STRATEGIES[strategy].pieces if strategy in STRATEGIES else ()
-    return list(dict.fromkeys(scope for piece in known if piece.key in wanted for scope in piece.scopes))
+    provider = find_provider(strategy)
+    known = provider.offered(pieces) if provider else []
+    return list(dict.fromkeys(scope for piece in known for scope in piece.scopes))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from regulars.profiles.models import Connection
+from regulars.profiles.pieces import PROVIDERS
 
 from .passwords import CONNECTION
-from .providers import STRATEGIES
 
 
 def social_connections() -> list[Connection]:
     """Enabled connections of a strategy we speak, in the order they were made."""
-    return list(Connection.objects.filter(enabled=True, strategy__in=STRATEGIES).order_by("pk"))
+    return list(Connection.objects.filter(enabled=True, strategy__in=list(PROVIDERS)).order_by("pk"))
 
 
 def find_social(name: str) -> Connection | None:
-    return Connection.objects.filter(name=name, enabled=True, strategy__in=STRATEGIES).first()
+    return Connection.objects.filter(name=name, enabled=True, strategy__in=list(PROVIDERS)).first()
 
 
 def has_passwords() -> bool:

@@ -1,18 +1,20 @@
-"""The seam into allauth: any OpenID Connect provider at any address, one callback, and what was really granted.
+"""The seam into allauth: any provider of OAuth 2.0 or OpenID Connect at any address, one callback, what was really granted.
 
 allauth knows the protocol; this decides where it goes, what is asked, and what is kept of the answer.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import secrets
 from functools import cached_property
 from typing import Any
 
 import requests
 from allauth.socialaccount.models import SocialApp, SocialLogin
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
@@ -20,17 +22,19 @@ from django.core.cache import cache
 from django.http import HttpRequest
 
 from regulars.base.kit import http
-from regulars.base.kit.crypto import fingerprint
+from regulars.base.kit.crypto import decrypt, fingerprint
+from regulars.base.kit.errors import Refused
 from regulars.profiles.models import Connection
-
-from .providers import STRATEGIES
-from .providers.strategy import More
+from regulars.profiles.pieces import PROVIDERS, Call, Provider, Raw, no_parameters
+from regulars.profiles.upstream import address_of, credentials_of, issuer_of, settings_of
 
 log = logging.getLogger("regulars.signin")
 
 LONGEST_ID = 200  # with the strategy's word before it, a user id stays below 255 characters
 DISCOVERY_LIFETIME = 600  # seconds
-ENDPOINTS = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint")
+ENDPOINTS = ("authorization_endpoint", "token_endpoint")
+# How providers say that she stopped there.
+CANCELLED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "user_denied")
 
 
 class GuardedTransport(requests.adapters.BaseAdapter):
@@ -59,7 +63,7 @@ def session() -> requests.Session:
 
 def social_app(connection: Connection) -> SocialApp:
     """A connection as allauth's own model, never saved: the secret stays encrypted in our table."""
-    strategy = STRATEGIES[connection.strategy]
+    kind = PROVIDERS[connection.strategy]
     return SocialApp(
         provider="openid_connect",
         provider_id=connection.name,
@@ -67,11 +71,10 @@ def social_app(connection: Connection) -> SocialApp:
         client_id=connection.client_id,
         secret=str(connection.secret or ""),
         settings={
-            "strategy": connection.strategy,
-            "urls": connection.urls,
-            "server_url": str(connection.urls.get("issuer") or strategy.issuer).rstrip("/"),
-            "scope": list(connection.scopes or strategy.scopes),
-            "oauth_pkce_enabled": True,
+            "connection": connection,
+            "server_url": issuer_of(connection),
+            "scope": list(connection.scopes or kind.scopes),
+            "oauth_pkce_enabled": kind.pkce,
         },
     )
 
@@ -79,10 +82,17 @@ def social_app(connection: Connection) -> SocialApp:
 class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     """One connection's side of the protocol."""
 
+    headers = {"Accept": "application/json"}
+    basic_auth = False
+
     def __init__(self, request: HttpRequest, provider: ConnectionProvider) -> None:
         super().__init__(request, provider.app.provider_id)
-        self.provider = provider
+        self.provider, self.kind, self.connection = provider, provider.kind, provider.connection
+        self.scope_delimiter, self.basic_auth = self.kind.separator, self.kind.basic
+        if request.GET.get("error") in CANCELLED:
+            self.login_cancelled_error = request.GET["error"]
         self.granted: list[str] | None = None
+        self.issued: dict[str, Any] = {}
 
     def get_provider(self) -> ConnectionProvider:
         return self.provider
@@ -91,9 +101,18 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         """One address for every provider, as it is registered there: the state says which connection it was."""
         return f"{settings.PUBLIC_URL}/login/callback"
 
+    def get_client(self, request: HttpRequest, app: SocialApp) -> OAuth2Client:
+        """Some secrets are made anew for every request, from the one that is kept."""
+        client = super().get_client(request, app)
+        client.consumer_secret = credentials_of(self.connection).secret
+        return client
+
     @cached_property
     def openid_config(self) -> dict[str, Any]:
-        """Discovery, which must speak of the issuer that we asked for. Kept for ten minutes: a login needs it twice."""
+        """Where everything is. Discovery is kept for ten minutes: a login needs it twice."""
+        if not self.kind.openid:
+            places = {"authorization_endpoint": "authorize", "token_endpoint": "token"}
+            return {name: address_of(self.connection, key) for name, key in places.items()}
         address = self.provider.server_url
         found = cache.get(fingerprint(address))
         if found is None:
@@ -102,6 +121,7 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         return dict(found)
 
     def _discover(self, address: str) -> dict[str, Any]:
+        """What the issuer says of itself; it must be the issuer that we asked for."""
         with session() as http_session:
             answer = http_session.get(address)
             answer.raise_for_status()
@@ -113,52 +133,70 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         return found
 
     def parse_token(self, data: Any) -> Any:
-        """What was granted; an answer without a scope grants all that was asked (RFC 6749, 5.1). The token is not kept."""
+        """What was granted; an answer without a scope grants all that was asked (RFC 6749, 5.1)."""
         if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
             raise OAuth2Error("the answer has no token")
-        self.granted = str(data["scope"]).split() if isinstance(data.get("scope"), str) else None
+        self.issued = data
+        # Some write commas between scopes, whatever the standard says.
+        self.granted = re.split(r"[\s,]+", data["scope"].strip()) if isinstance(data.get("scope"), str) else None
         return super().parse_token({"access_token": data["access_token"]})
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any) -> SocialLogin:
-        """Userinfo and ID token as allauth reads them, then whatever else this strategy asks for."""
-        if not isinstance(kwargs["response"].get("id_token"), str):
-            raise OAuth2Error("the answer has no ID token")
-        login = super().complete_login(request, app, token, **kwargs)
-        raw = login.account.extra_data
-        if raw["userinfo"].get("sub") != raw["id_token"].get("sub"):
-            raise OAuth2Error("userinfo speaks of another person than the ID token")
-        login.granted = self.granted
-        more = STRATEGIES[app.settings["strategy"]].more
-        if more and (self.granted is None or set(more.scopes) & set(self.granted)):
-            raw[more.key] = self._ask_more(more, token.token)
+        """The ID token and userinfo where there are any, then whatever else this kind of provider is asked."""
+        raw: Raw = self._openid(app, token.token, kwargs["response"]) if self.kind.openid else {}
+        if told := _told_by_form(request):
+            raw["user"] = told
+        for call in self.kind.calls:
+            if not call.scopes or self.granted is None or set(call.scopes) & set(self.kind.called(self.granted)):
+                raw[call.key] = self._ask(call, token.token)
+                self.granted = self.kind.granted(raw) or self.granted
+        login = self.provider.sociallogin_from_response(request, raw)
+        login.granted, login.issued = self.granted, self.issued
         return login
 
-    def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
-        info = super()._fetch_user_info(access_token)
+    def _openid(self, app: SocialApp, token: str, response: dict[str, Any]) -> Raw:
+        if not isinstance(response.get("id_token"), str):
+            raise OAuth2Error("the answer has no ID token")
+        claims = self._decode_id_token(app, response["id_token"])
+        if not isinstance(self.openid_config.get("userinfo_endpoint"), str):
+            return {"id_token": claims}
+        info = self._fetch_user_info(token)
         if not isinstance(info, dict):
             raise OAuth2Error("userinfo is not an object")
-        return info
+        if info.get("sub") != claims.get("sub"):
+            raise OAuth2Error("userinfo speaks of another person than the ID token")
+        return {"userinfo": info, "id_token": claims}
 
-    def _ask_more(self, more: More, token: str) -> dict[str, Any]:
-        """A provider that fails here costs her nothing: she is signed in with what is known."""
+    def _ask(self, call: Call, token: str) -> Any:
+        """A provider that fails here costs her nothing: she is signed in with what is known, if that names her."""
+        granted = self.kind.called(self.connection.scopes if self.granted is None else self.granted)
+        secret = credentials_of(self.connection).secret if self.kind.proof is not no_parameters else ""
+        parameters = {**call.parameters(granted), **self.kind.proof(token, secret)}
         try:
             with session() as http_session:
-                headers = {"Authorization": f"Bearer {token}"}
-                answer = http_session.get(self._address_of(more), params=more.parameters, headers=headers)
+                headers = {"Authorization": f"Bearer {token}", **self.headers}
+                answer = http_session.get(address_of(self.connection, call.key), params=parameters, headers=headers)
                 answer.raise_for_status()
                 found = answer.json()
         except requests.RequestException as fault:
-            log.warning("%s of connection %s did not answer: %s", more.key, self.provider_id, type(fault).__name__)
+            if call.required:
+                raise
+            log.warning("%s of connection %s did not answer: %s", call.key, self.provider_id, type(fault).__name__)
             return {}
-        return found if isinstance(found, dict) else {}
-
-    def _address_of(self, more: More) -> str:
-        urls = self.provider.app.settings["urls"]
-        return str(urls.get(more.key) or (urls["issuer"].rstrip("/") + more.path if urls.get("issuer") else more.url))
+        return found if isinstance(found, dict | list) else {}
 
 
 class ConnectionProvider(OpenIDConnectProvider):  # type: ignore[misc]
     """A connection as a provider of allauth's. Nothing in the browser's address changes what is asked upstream."""
+
+    @property
+    def connection(self) -> Connection:
+        connection: Connection = self.app.settings["connection"]
+        return connection
+
+    @property
+    def kind(self) -> Provider:
+        return PROVIDERS[self.connection.strategy]
 
     def get_oauth2_adapter(self, request: HttpRequest) -> ConnectionAdapter:
         return ConnectionAdapter(request, self)
@@ -169,20 +207,32 @@ class ConnectionProvider(OpenIDConnectProvider):  # type: ignore[misc]
     def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
         return dict(self.get_auth_params())
 
-    def extract_uid(self, data: dict[str, Any]) -> str:
-        subject = data.get("userinfo", {}).get("sub")
-        if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_ID or not subject.isprintable():
+    def extract_uid(self, data: Raw) -> str:
+        found = self.kind.who(data, settings_of(self.connection))
+        # Plain OAuth 2.0 has providers that count their people; OpenID Connect says that `sub` is a text.
+        counted = isinstance(found, int) and not isinstance(found, bool) and not self.kind.openid
+        name = str(found) if counted else found
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ID or not name.isprintable():
             raise OAuth2Error("the answer names nobody")
-        return subject
+        return name
 
     def start(self, request: HttpRequest, onward: str, data: dict[str, Any], hints: dict[str, str]) -> Any:
         """Send her there. `data` comes back with the state: `{"connection", "asked", "choices"}`.
 
         Raises `OAuth2Error` or `requests.RequestException` when the provider cannot be reached.
         """
-        nonce = secrets.token_urlsafe(24)
-        parameters = {**hints, "nonce": nonce}
+        nonce = secrets.token_urlsafe(24) if self.kind.openid and self.kind.nonce else ""
+        parameters = {**self.kind.parameters, **hints, **({"nonce": nonce} if nonce else {})}
         return self.redirect(request, "login", onward, data, scope=data["asked"], auth_params=parameters, nonce=nonce)
+
+
+def _told_by_form(request: HttpRequest) -> Raw:
+    """What came with the answer itself, by way of `social.callback`; nothing when it is not of our making."""
+    try:
+        told = json.loads(decrypt(request.GET["told"]))
+    except (KeyError, ValueError, Refused):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _as_requests_says_it(request: requests.PreparedRequest, answer: http.Response) -> requests.Response:

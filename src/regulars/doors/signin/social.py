@@ -14,19 +14,23 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
 
+from regulars.base.kit.crypto import encrypt
 from regulars.base.kit.errors import Refused
 from regulars.consent.purposes import get_purpose
 from regulars.flows.arrive import Arrival, Choice, arrive
 from regulars.profiles.models import Connection
+from regulars.profiles.pieces import PROVIDERS, Piece
+from regulars.profiles.upstream import settings_of
 
 from .connections import find_social
 from .door import address, enter, local_path, onward, page, words
-from .providers import STRATEGIES
-from .providers.strategy import Piece
 
 log = logging.getLogger("regulars.signin")
+
+LONGEST_FORM = 2000  # characters of what a provider tells by a form
 
 
 @require_http_methods(["GET", "POST"])
@@ -39,18 +43,21 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     connection = find_social(name)
     if connection is None:
         return words(request, "This way in is closed", "Sign in another way.", 404)
-    offered = [_Offer(piece) for piece in STRATEGIES[connection.strategy].offered(connection.pieces)]
+    offered = [_Offer(piece) for piece in PROVIDERS[connection.strategy].offered(connection.pieces)]
     if request.method == "GET" and offered:
         context = {"connection": connection, "offered": offered, "login": address("/login", request)}
         return render(request, "signin/pieces.html", context)
     wanted = request.POST.getlist("piece")
-    return _go(request, connection, [offer for offer in offered if offer.piece.name in wanted])
+    return _go(request, connection, [offer for offer in offered if offer.piece.key in wanted])
 
 
-@require_GET
+@csrf_exempt  # the state is what tells a foreign answer
+@require_http_methods(["GET", "POST"])
 @page
 def callback(request: HttpRequest) -> HttpResponse:
     """`/login/callback?state=&code=`: back from any provider. The state must be of this browser, and fresh."""
+    if request.method == "POST":
+        return _by_form(request)
     name = request.GET.get("state", "").partition(".")[0]
     connection = find_social(name)
     if connection is None:
@@ -58,6 +65,19 @@ def callback(request: HttpRequest) -> HttpResponse:
     provider = get_adapter(request).get_provider(request, connection.name)
     view = OAuth2CallbackView.adapter_view(provider.get_oauth2_adapter(request))
     return view(request)  # type: ignore[no-any-return]
+
+
+def _by_form(request: HttpRequest) -> HttpResponse:
+    """Apple answers by a form from its own site, where browsers send no cookie of ours: she comes again, by address.
+
+    What the form tells of her is not for the address line, so it travels encrypted.
+    """
+    sent = {name: request.POST[name] for name in ("state", "code", "error") if name in request.POST}
+    if request.POST.get("user"):
+        sent["told"] = encrypt(request.POST["user"][:LONGEST_FORM])
+    answer = HttpResponseRedirect(f"/login/callback?{urlencode(sent)}")
+    answer.status_code = 303
+    return answer
 
 
 @dataclass(frozen=True)
@@ -77,14 +97,14 @@ class _Offer:
 
 
 def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> HttpResponse:
-    strategy = STRATEGIES[connection.strategy]
+    strategy = PROVIDERS[connection.strategy]
     scopes = [*(connection.scopes or strategy.scopes), *(scope for offer in chosen for scope in offer.piece.scopes)]
     data = {
         "connection": connection.name,
-        "asked": list(dict.fromkeys(["openid", *scopes])),
-        "choices": [{"piece": offer.piece.name, "words": offer.words} for offer in chosen],
+        "asked": list(dict.fromkeys([*(["openid"] if strategy.openid else []), *scopes])),
+        "choices": [{"piece": offer.piece.key, "words": offer.words} for offer in chosen],
     }
-    hints = {"prompt": strategy.fresh} if request.GET.get("prompt") == "login" else {}
+    hints = dict(strategy.fresh) if request.GET.get("prompt") == "login" else {}
     if request.GET.get("login_hint"):
         hints["login_hint"] = request.GET["login_hint"][:320]
     try:
@@ -99,7 +119,7 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> H
 def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     """The provider said who she is: keep it, and let her in."""
     data, raw = login.state["data"], login.account.extra_data
-    if str(raw["id_token"].get("nonce", "")) != login.state["nonce"]:
+    if login.state["nonce"] and raw["id_token"].get("nonce") != login.state["nonce"]:
         return _lost(request)
     connection = Connection.objects.get(name=data["connection"])
     try:
@@ -113,10 +133,9 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
 def _arrival(
     connection: Connection, uid: str, raw: dict[str, Any], data: dict[str, Any], granted: list[str] | None
 ) -> Arrival:
-    strategy = STRATEGIES[connection.strategy]
-    aliases = dict(strategy.aliases)
-    given = data["asked"] if granted is None else [aliases.get(scope, scope) for scope in granted]
-    pieces = {piece.name: piece for piece in strategy.pieces}
+    strategy = PROVIDERS[connection.strategy]
+    given = data["asked"] if granted is None else strategy.called(granted)
+    pieces = {piece.key: piece for piece in strategy.pieces}
     chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
     return Arrival(
         strategy=connection.strategy,
@@ -125,15 +144,17 @@ def _arrival(
         raw=raw,
         asked=data["asked"],
         granted=given,
-        told=list(strategy.read(raw)),
-        choices=[Choice(piece.name, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
+        told=list(strategy.read(raw, settings_of(connection))),
+        choices=[Choice(piece.key, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
     )
 
 
 def _has_ids_of_its_own(connection: Connection) -> bool:
     """Whether the same user id from another connection of this strategy could be another person: another issuer's could."""
-    elsewhere = bool(connection.urls.get("issuer")) and connection.name != connection.strategy
-    return elsewhere or STRATEGIES[connection.strategy].scoped_ids
+    elsewhere = (
+        bool(connection.urls.get("issuer") or connection.urls.get("site")) and connection.name != connection.strategy
+    )
+    return elsewhere or PROVIDERS[connection.strategy].scoped_ids
 
 
 def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *, cancelled: bool) -> HttpResponse:

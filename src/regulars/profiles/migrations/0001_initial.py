@@ -66,6 +66,8 @@ class Migration(migrations.Migration):
                 ('scopes', models.JSONField(default=list)),
                 ('pieces', models.JSONField(default=list)),
                 ('urls', models.JSONField(default=dict)),
+                ('settings', models.JSONField(default=dict)),
+                ('offline', models.BooleanField(default=False)),
                 ('note', models.CharField(blank=True, max_length=200)),
                 ('enabled', models.BooleanField(default=True)),
                 ('created_at', models.DateTimeField(default=regulars.base.kit.clock.now)),

@@ -11,14 +11,23 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.kit.errors import Refused
-from regulars.profiles.connect import Way, save_connection, switch_connection
+from regulars.profiles.connect import Way, save_connection, switch_connection, url_keys
 from regulars.profiles.models import Connection
-from regulars.profiles.pieces import STRATEGIES
+from regulars.profiles.pieces import PROVIDERS, find_provider
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import SETTING, Problem, done, problem_of
 
 ROLE = "admin"
+ADDRESS_WORDS = {
+    "issuer": "Issuer",
+    "site": "Everything below this address",
+    "authorize": "Where she signs in",
+    "token": "Where the code becomes a token",
+    "user": "Where it tells who she is",
+    "people": "Address of the People API",
+    "revoke": "Where a grant is given back",
+}
 
 
 @require_safe
@@ -48,7 +57,7 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     if name and saved is None:
         raise Http404("There is no such connection.")
     asked = request.GET.get("strategy", "google-oauth2")
-    strategy = saved.strategy if saved else asked if asked in STRATEGIES else "oidc"
+    strategy = saved.strategy if saved else asked if asked in PROVIDERS else "oidc"
     if request.method != "POST":
         given = _written(saved) if saved else _empty(strategy)
         return _page(request, saved, strategy, given, saved.pieces if saved else [])
@@ -74,12 +83,13 @@ def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> Way:
         display_name=given.get("display_name", ""),
         client_id=given.get("client_id", ""),
         secret=given.get("secret", "").strip(),
-        issuer=given.get("issuer", "").strip(),
-        people_url=given.get("people", "").strip(),
+        urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
+        settings={name.removeprefix(SETTING): words for name, words in given.items() if name.startswith(SETTING)},
         scopes=given.get("scopes", "").split(),
         pieces=pieces,
         note=given.get("note", ""),
         enabled=given.get("enabled") == "on",
+        offline=given.get("offline") == "on",
     )
 
 
@@ -91,13 +101,19 @@ def _page(
     pieces: Sequence[str],
     problem: Problem | None = None,
 ) -> HttpResponse:
-    known = STRATEGIES.get(strategy)
+    known = find_provider(strategy)
     context = {
         "saved": saved,
         "strategy": known,
-        "strategies": [(each.key, each.label) for each in STRATEGIES.values()],
+        "strategies": [(each.key, each.label) for each in PROVIDERS.values()],
         "given": given,
         "pieces": [(piece, piece.key in pieces) for piece in known.pieces] if known else [],
+        "addresses": [(key, _address_words(key), given.get(key, "")) for key in _url_keys(strategy)],
+        "moved": any(given.get(key) for key in _url_keys(strategy)),
+        "settings": {field.key: given.get(SETTING + field.key, field.default) for field in known.settings}
+        if known
+        else {},
+        "can_be_offline": bool(known and known.offline != ((), {})),
         "has_secret": bool(saved and saved.secret),
         "callback": callback_url(),
         "problem": problem,
@@ -107,25 +123,36 @@ def _page(
 
 
 def _piece_words(row: Connection) -> list[str]:
-    known = STRATEGIES[row.strategy].pieces if row.strategy in STRATEGIES else ()
+    known = PROVIDERS[row.strategy].pieces if row.strategy in PROVIDERS else ()
     return [piece.label.removeprefix("Your ").capitalize() for piece in known if piece.key in row.pieces]
 
 
+def _url_keys(strategy: str) -> list[str]:
+    known = find_provider(strategy)
+    return url_keys(known) if known else []
+
+
+def _address_words(key: str) -> str:
+    return ADDRESS_WORDS.get(key) or f"Address of “{key}”"
+
+
 def _empty(strategy: str) -> dict[str, str]:
-    google = strategy == "google-oauth2"
-    names = {"name": "google-oauth2", "display_name": "Google"} if google else {}
-    return {**names, "scopes": " ".join(STRATEGIES[strategy].scopes), "enabled": "on"}
+    """A new connection of a known network has its names already."""
+    known = PROVIDERS[strategy]
+    names = {} if known.scoped_ids else {"name": known.key, "display_name": known.label}
+    return {**names, "scopes": " ".join(known.scopes), "enabled": "on"}
 
 
 def _written(saved: Connection) -> dict[str, str]:
     """A saved connection as its form was filled in, but for the secret."""
     return {
+        **saved.urls,
+        **{SETTING + key: value for key, value in saved.settings.items()},
         "name": saved.name,
         "display_name": saved.display_name,
         "client_id": saved.client_id,
-        "issuer": saved.urls.get("issuer", ""),
-        "people": saved.urls.get("people", ""),
         "scopes": " ".join(saved.scopes),
         "note": saved.note,
         "enabled": "on" if saved.enabled else "",
+        "offline": "on" if saved.offline else "",
     }

@@ -2,85 +2,82 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
-from regulars.flows.arrive import Told
+from regulars.profiles.pieces import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
 
-from .strategy import More, Piece, Raw, Strategy, claims, gender_of, mapping, text
+from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_piece, text
 
 PREFIX = "https://www.googleapis.com/auth/"
+REVIEW = "Google verifies apps that ask for this."
+ADDRESS = ("city", "postal_code", "country")
 PIECES = (
-    Piece(
-        "birthday",
-        "Your date of birth",
-        "So that we show you what people of your age like.",
-        (f"{PREFIX}user.birthday.read",),
-    ),
-    Piece("gender", "Your gender", "So that we show you things in your cut first.", (f"{PREFIX}user.gender.read",)),
-    Piece(
-        "address",
-        "Your address",
-        "So that we know which shop and which season is near you.",
-        (f"{PREFIX}user.addresses.read",),
-    ),
-    Piece(
-        "phone",
-        "Your phone number",
-        "So that we can reach you about your orders.",
-        (f"{PREFIX}user.phonenumbers.read",),
-        "serve",
-    ),
-)
-PEOPLE = More(
-    "people",
-    "https://people.googleapis.com/v1/people/me",
-    "/v1/people/me",
-    {"personFields": "addresses,birthdays,genders,phoneNumbers"},
-    tuple(scope for piece in PIECES for scope in piece.scopes),
+    Piece("birthday", "Your date of birth", AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW),
+    Piece("gender", "Your gender", CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
+    Piece("address", "Your address", PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
+    Piece("phone", "Your phone number", CALL, (f"{PREFIX}user.phonenumbers.read",), ("phone_number",), REVIEW, "serve"),
+    Piece("work", "Where you work", WORK, (f"{PREFIX}user.organization.read",), ("employer", "job_title"), REVIEW),
 )
 
 
-def read(raw: Raw) -> list[Told]:
+def who(raw: Raw, settings: Settings) -> Any:
+    return mapping(raw.get("userinfo")).get("sub")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
     people = mapping(raw.get("people"))
-    address, phone = first(people.get("addresses")), first(people.get("phoneNumbers"))
-    optional = [
-        Told("birthdate", date_of(mapping(first(people.get("birthdays")).get("date"))), "social", "birthday"),
-        Told("gender", gender_of(first(people.get("genders")).get("value")), "social", "gender"),
-        Told("phone_number", text(phone.get("canonicalForm") or phone.get("value")), "social", "phone"),
-        Told("city", text(address.get("city")), "social", "address"),
-        Told("postal_code", text(address.get("postalCode")), "social", "address"),
-        Told("country", text(address.get("countryCode")), "social", "address"),
+    address, phone = primary(people.get("addresses")), primary(people.get("phoneNumbers"))
+    born, work = mapping(primary(people.get("birthdays")).get("date")), primary(people.get("organizations"))
+    return [
+        *claims(mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))),
+        *of_piece("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
+        *of_piece("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
+        *of_piece("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
+        *of_piece(
+            "address",
+            city=text(address.get("city")),
+            postal_code=text(address.get("postalCode")),
+            country=text(address.get("countryCode")),
+        ),
+        *of_piece("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
     ]
-    login = mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
-    return claims(login) + [each for each in optional if each.value]
 
 
-def first(entries: Any) -> Raw:
+def primary(values: Any) -> Raw:
     """The entry that she, or Google, calls the primary one."""
-    known = [each for each in entries if isinstance(each, dict)] if isinstance(entries, list) else []
-    primary = [each for each in known if mapping(each.get("metadata")).get("primary")]
-    return next(iter(primary + known), {})
+    known = entries(values)
+    return first([each for each in known if mapping(each.get("metadata")).get("primary")] + known)
 
 
-def date_of(date: Raw) -> str:
-    """`1996-03-07`. Many people hide the year; a birthday without one tells no age and is left out."""
-    year, month, day = (date.get(part) for part in ("year", "month", "day"))
-    if not (isinstance(year, int) and isinstance(month, int) and isinstance(day, int)):
-        return ""
-    try:
-        return dt.date(year, month, day).isoformat()
-    except ValueError:
-        return ""
+def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+    """Google takes a whole grant back, never a part of it."""
+    return [Message("POST", grant.address, form={"token": grant.token})]
 
 
-GOOGLE = Strategy(
-    "google-oauth2",
-    ("openid", "email", "profile"),
-    PIECES,
-    read,
+google = Provider(
+    key="google-oauth2",
+    label="Google",
+    scopes=("openid", "email", "profile"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    openid=True,
     issuer="https://accounts.google.com",
+    addresses={
+        "people": "https://people.googleapis.com/v1/people/me",
+        "revoke": "https://oauth2.googleapis.com/revoke",
+        "token": "https://oauth2.googleapis.com/token",
+    },
+    calls=(
+        Call(
+            "people",
+            lambda granted: {"personFields": "addresses,birthdays,genders,organizations,phoneNumbers"},
+            tuple(scope for piece in PIECES for scope in piece.scopes),
+        ),
+    ),
     aliases=((f"{PREFIX}userinfo.email", "email"), (f"{PREFIX}userinfo.profile", "profile")),
-    more=PEOPLE,
-    fresh="select_account",
+    fresh={"prompt": "select_account"},
+    again={"prompt": "consent", "include_granted_scopes": "true"},
+    offline=((), {"access_type": "offline", "prompt": "consent"}),
+    revoke=revoke,
 )

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from regulars.flows.arrive import Told
+from typing import Any
 
-from .strategy import Piece, Raw, Strategy, claims, gender_of, mapping, text
+from regulars.profiles.pieces import Piece, Provider, Raw, Settings, Told
+
+from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
 
 PIECES = (
-    Piece("address", "Your address", "So that we know which shop and which season is near you.", ("address",)),
-    Piece("phone", "Your phone number", "So that we can reach you about your orders.", ("phone",), "serve"),
-    Piece("gender", "Your gender", "So that we show you things in your cut first.", ("profile",)),
-    Piece("birthday", "Your date of birth", "So that we show you what people of your age like.", ("profile",)),
+    Piece("address", "Your address", PLACE, ("address",), ("city", "postal_code", "country")),
+    Piece("phone", "Your phone number", CALL, ("phone",), ("phone_number",), purpose="serve"),
+    Piece("gender", "Your gender", CUT, ("profile",), ("gender",)),
+    Piece("birthday", "Your date of birth", AGE, ("profile",), ("birthdate",)),
 )
 
 
-def read(raw: Raw) -> list[Told]:
-    info = mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
+def info_of(raw: Raw) -> Raw:
+    return mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return info_of(raw).get("sub")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    info = info_of(raw)
     place = mapping(info.get("address"))
-    optional = [
-        Told("gender", gender_of(info.get("gender")), "social", "gender"),
-        Told("birthdate", text(info.get("birthdate")), "social", "birthday"),
-        Told("phone_number", text(info.get("phone_number")), "social", "phone"),
-        Told("city", text(place.get("locality")), "social", "address"),
-        Told("postal_code", text(place.get("postal_code")), "social", "address"),
-        Told("country", text(place.get("country")), "social", "address"),
+    return [
+        *claims(info),
+        *of_piece("gender", gender=gender_of(info.get("gender"))),
+        *of_piece("birthday", birthdate=text(info.get("birthdate"))),
+        *of_piece("phone", phone_number=text(info.get("phone_number"))),
+        *of_piece(
+            "address",
+            city=text(place.get("locality")),
+            postal_code=text(place.get("postal_code")),
+            country=text(place.get("country")),
+        ),
     ]
-    return claims(info) + [each for each in optional if each.value]
 
 
-OIDC = Strategy("oidc", ("openid", "email", "profile"), PIECES, read, scoped_ids=True)
+oidc = Provider(
+    key="oidc",
+    label="OpenID Connect",
+    scopes=("openid", "email", "profile"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    openid=True,
+    scoped_ids=True,
+    fresh={"prompt": "login"},
+    again={"prompt": "consent"},
+    offline=(("offline_access",), {"prompt": "consent"}),
+)

@@ -1,0 +1,350 @@
+"""Every kind of provider signs somebody in, end to end, against its stand-in: one suite for all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from examples.standins.app import CLIENT_ID, CLIENT_SECRET
+from examples.standins.networks import KEY_ID, NOOR, TEAM
+from joserfc.jwk import ECKey
+
+from regulars.consent.models import ConsentEvent
+from regulars.profiles.find import find_by_user_id
+from regulars.profiles.models import Attribute, Connection, Profile, ProviderAnswer
+from regulars.profiles.pieces import PROVIDERS
+from tests.standins import standins
+
+LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
+APPLE_KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
+PREFIX = "https://www.googleapis.com/auth/"
+
+__all__ = ["standins"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of provider: where its stand-in is, who comes out, which pieces she shares and what is then known."""
+
+    strategy: str
+    place: str
+    user_id: str
+    facts: dict[str, object]
+    raw: tuple[str, ...]
+    pieces: dict[str, tuple[str, ...]] = field(default_factory=dict)  # piece → scopes she grants there
+    learned: dict[str, object] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict)
+    consent: str = "/consent"
+
+    @property
+    def scopes(self) -> list[str]:
+        return [scope for scopes in self.pieces.values() for scope in scopes]
+
+
+NAMES = {"name": "Lena Vogt"}
+MAIL = {"email": "lena.vogt@example.com", "email_verified": True}
+UNPROVED = {**MAIL, "email_verified": False}
+CASES = [
+    Case(
+        "google-oauth2",
+        "google",
+        f"google-oauth2|{LENA}",
+        {**NAMES, **MAIL},
+        ("userinfo", "id_token"),
+        {"birthday": (f"{PREFIX}user.birthday.read",), "gender": (f"{PREFIX}user.gender.read",)},
+        {"birthdate": "1997-03-07", "gender": "female"},
+    ),
+    Case(
+        "facebook",
+        "facebook",
+        f"facebook|1022{LENA[-8:]}",
+        {**NAMES, **UNPROVED, "given_name": "Lena"},
+        ("permissions", "me"),
+        {
+            "birthday": ("user_birthday",),
+            "gender": ("user_gender",),
+            "location": ("user_location",),
+            "likes": ("user_likes",),
+        },
+        {"birthdate": "1997-03-07", "gender": "female", "city": "Berlin", "interests": ["Alpine Ski", "Snow Fest"]},
+    ),
+    Case("twitter", "x", f"twitter|{LENA[-10:]}", {**NAMES, **MAIL, "nickname": "lena"}, ("user",)),
+    Case("linkedin", "linkedin", f"linkedin|{LENA}", {**NAMES, **MAIL, "locale": "de-DE"}, ("userinfo", "id_token")),
+    Case(
+        "github",
+        "github",
+        f"github|{int(LENA[-6:])}",
+        {**NAMES, **MAIL, "nickname": "lena"},
+        ("user", "emails"),
+        {"work": ()},
+        {"employer": "norte"},
+    ),
+    Case(
+        "apple",
+        "apple",
+        f"apple|001234.{LENA[-6:]}.0915",
+        {**NAMES, "given_name": "Lena", "email": f"x{LENA[-3:]}@privaterelay.appleid.com", "email_verified": True},
+        ("id_token", "user"),
+        extra={"secret": APPLE_KEY, "settings": {"team_id": TEAM, "key_id": KEY_ID}},
+    ),
+    Case(
+        "windowslive",
+        "microsoft",
+        f"windowslive|87d349ed-{LENA[-4:]}",
+        {**NAMES, **UNPROVED, "locale": "de"},
+        ("me",),
+        {"work": ()},
+        {"job_title": "Buyer"},
+    ),
+    Case(
+        "amazon",
+        "amazon",
+        f"amazon|amzn1.account.{LENA[-6:]}",
+        {**NAMES, **UNPROVED},
+        ("profile",),
+        {"postal_code": ("postal_code",)},
+        {"postal_code": "10437"},
+    ),
+    Case(
+        "oidc",
+        "google",
+        f"oidc|way|{LENA}",
+        {**NAMES, **MAIL},
+        ("userinfo", "id_token"),
+        {"address": ("address",)},
+        {"city": "Berlin", "postal_code": "10437", "country": "DE"},
+    ),
+    Case(
+        "oauth2",
+        "members",
+        f"oauth2|way|{int(LENA[-6:])}",
+        {**NAMES, **MAIL},
+        ("user",),
+        extra={
+            "scopes": ["basic"],
+            "settings": {
+                "id_at": "member.no",
+                "name_at": "member.called",
+                "email_at": "member.mail",
+                "email_verified_at": "member.proved",
+            },
+        },
+    ),
+]
+every_provider = pytest.mark.parametrize("case", CASES, ids=lambda case: case.strategy)
+
+
+def connect(case: Case, standins: str, **changes: object) -> Connection:
+    place = f"{standins}/{case.place}"
+    own = {"authorize": f"{place}/authorize", "token": f"{place}/token", "user": f"{place}/member"}
+    urls = (
+        own if case.strategy == "oauth2" else {"issuer": place} if PROVIDERS[case.strategy].openid else {"site": place}
+    )
+    given = {"client_id": CLIENT_ID, "secret": CLIENT_SECRET, "pieces": list(case.pieces), "urls": urls, **case.extra}
+    name = "way" if PROVIDERS[case.strategy].scoped_ids else case.strategy
+    if case.strategy == "apple":
+        with suppress(httpx.HTTPError):
+            httpx.post(f"{place}/forget", trust_env=False)  # so that it tells the name again
+    return Connection.objects.create(
+        **{"name": name, "strategy": case.strategy, "display_name": "The Network", **given, **changes}
+    )
+
+
+def begin(client, connection: Connection, *pieces: str) -> str:
+    answer = client.post(f"/login/{connection.name}?next=/authorize%3Fa%3Db", {"piece": list(pieces)})
+    assert answer.status_code == 302, answer.content.decode()
+    return answer["Location"]
+
+
+def decide(case: Case, standins: str, away: str, *ticked: str, person: str = LENA, decision: str = "allow"):
+    """What the provider sends back after her decision: our callback's path, or the fields of its form."""
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(away).query).items()}
+    chosen = httpx.get(away, trust_env=False)
+    assert chosen.status_code == 200, chosen.text
+    form = {**asked, "person": person, "decision": decision, "granted": list(ticked)}
+    answer = httpx.post(f"{standins}/{case.place}/consent", data=form, trust_env=False)
+    if answer.status_code == 303:
+        return urlsplit(answer.headers["location"])._replace(scheme="", netloc="").geturl()
+    found = re.findall(r'name="(\w+)" value="([^"]*)"', answer.text)
+    return {name: unescape(value) for name, value in found}
+
+
+def come_back(client, sent):
+    """By address, or by the form that Apple posts."""
+    if isinstance(sent, str):
+        return client.get(sent)
+    redirected = client.post("/login/callback", sent)
+    assert redirected.status_code == 303
+    assert "Lena" not in redirected["Location"]
+    return client.get(redirected["Location"])
+
+
+def sign_in(client, case: Case, standins: str, *ticked: str, pieces: tuple[str, ...] = (), **who: str):
+    connection = Connection.objects.get(strategy=case.strategy)
+    sent = decide(case, standins, begin(client, connection, *pieces), *ticked, **who)
+    return come_back(client, sent)
+
+
+@pytest.fixture(autouse=True)
+def _our_address(house, settings):
+    settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
+
+
+def test_every_provider_is_here():
+    assert {case.strategy for case in CASES} == set(PROVIDERS)
+
+
+@every_provider
+def test_she_signs_in_and_is_known_as_declared(client, standins, case):
+    connect(case, standins)
+
+    back = sign_in(client, case, standins, "email")
+
+    lena = find_by_user_id(case.user_id)
+    assert (back.status_code, back["Location"]) == (302, "/authorize?a=b")
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    assert {key: lena.document.get(key) for key in case.facts} == case.facts
+    assert not set(case.learned) & set(lena.facts.values_list("attribute", flat=True))
+
+
+@every_provider
+def test_what_she_shares_is_learned_with_her_yes(client, standins, case):
+    connect(case, standins)
+
+    sign_in(client, case, standins, "email", *case.scopes, pieces=tuple(case.pieces))
+
+    lena = find_by_user_id(case.user_id)
+    assert {key: lena.document.get(key) for key in case.learned} == case.learned
+    assert all(fact.consents for fact in lena.facts.filter(attribute__in=case.learned))
+    assert {event.evidence["piece"] for event in ConsentEvent.objects.all()} == set(case.pieces)
+
+
+@every_provider
+def test_a_partial_grant_is_fine(client, standins, case):
+    connect(case, standins)
+    optional = [scope for scope in case.scopes if scope]
+
+    back = sign_in(client, case, standins, "email", *optional[1:], pieces=tuple(case.pieces))
+
+    answer = ProviderAnswer.objects.get()
+    assert back.status_code == 302
+    assert answer.scopes_refused == optional[:1]
+    assert set(answer.scopes_granted) | set(answer.scopes_refused) == set(answer.scopes_asked)
+
+
+@every_provider
+def test_the_raw_answer_is_kept_as_it_was_said(client, standins, case, monkeypatch):
+    connect(case, standins)
+    said = record_answers(monkeypatch)
+
+    sign_in(client, case, standins, "email", *case.scopes, pieces=tuple(case.pieces))
+
+    raw = ProviderAnswer.objects.get().raw
+    assert set(raw) >= set(case.raw)
+    assert all(value in said for key, value in raw.items() if key != "id_token" and case.strategy != "apple")
+
+
+@every_provider
+def test_a_no_there_is_no_fault_here(client, standins, case, caplog):
+    connect(case, standins)
+    caplog.set_level(logging.DEBUG)
+
+    back = sign_in(client, case, standins, decision="deny")
+
+    assert (back.status_code, "stopped=" in back["Location"]) == (302, True)
+    assert not Profile.objects.exists()
+    assert CLIENT_SECRET not in caplog.text
+    assert "failed" not in caplog.text
+
+
+@every_provider
+def test_who_shows_little_is_let_in_as_well(client, standins, case):
+    """Noor has no e-mail, Yuki has nothing but one, which is not proved."""
+    connect(case, standins)
+
+    people = [YUKI] if case.place == "google" else [NOOR.sub, YUKI]
+    statuses = [sign_in(client, case, standins, person=person).status_code for person in people]
+
+    assert statuses == [302] * len(people)
+    assert Profile.objects.count() == len(people)
+    assert not any(each.document["email_verified"] for each in Profile.objects.all() if "email" in each.document) or (
+        case.strategy in ("twitter", "apple")  # which tell proved addresses only
+    )
+
+
+@every_provider
+def test_a_wrong_secret_is_a_page_with_words(client, standins, case):
+    other = ECKey.generate_key("P-256").as_pem(private=True).decode()
+    wrong = {"settings": {"team_id": "OTHER", "key_id": KEY_ID}, "secret": other} if case.strategy == "apple" else {}
+    connect(case, standins, **(wrong or {"secret": "wrong"}))
+
+    assert sign_in(client, case, standins).status_code == 502
+    assert not Profile.objects.exists()
+
+
+@every_provider
+def test_a_provider_that_is_down_is_a_page_with_words(client, case):
+    connection = connect(case, "http://localhost:1")
+
+    answer = client.post(f"/login/{connection.name}")
+
+    away = answer.get("Location", "")
+    assert answer.status_code == (502 if PROVIDERS[case.strategy].openid else 302)
+    if away:
+        state = parse_qs(urlsplit(away).query)["state"][0]
+        assert client.get("/login/callback", {"state": state, "code": "c"}).status_code == 502
+
+
+@every_provider
+def test_nonsense_in_an_answer_is_no_fault(case):
+    provider = PROVIDERS[case.strategy]
+    settings = {field.key: field.default for field in provider.settings}
+    for nonsense in (None, 7, "x", [], [7], {}, {"data": 7}, {"sub": {}, "email": 7, "birthday": "31/31/1"}):
+        raw = dict.fromkeys((*case.raw, "people"), nonsense)
+
+        assert all(told.attribute for told in provider.read(raw, settings))
+        provider.who(raw, settings)
+
+
+@every_provider
+def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(house, case):
+    known = set(Attribute.objects.values_list("key", flat=True))
+    for piece in PROVIDERS[case.strategy].pieces:
+        assert piece.why
+        assert piece.scopes
+        assert known.issuperset(piece.attributes)
+
+
+def test_apple_tells_the_name_once_and_it_stays(client, standins):
+    case = next(case for case in CASES if case.strategy == "apple")
+    connect(case, standins)
+    for person in (TOM, TOM):
+        sign_in(client, case, standins, person=person)
+
+    first, second = ProviderAnswer.objects.order_by("pk")
+    assert Profile.objects.get().document["name"] == "Tom Okafor"
+    assert "user" not in second.raw
+    assert first.identity == second.identity
+
+
+def record_answers(monkeypatch) -> list[object]:
+    """Every JSON document that came from outside."""
+    from regulars.base.kit import http
+
+    said: list[object] = []
+    ask = http.request
+
+    def asked(*args, **kwargs):
+        answer = ask(*args, **kwargs)
+        said.append(json.loads(answer.body))
+        return answer
+
+    monkeypatch.setattr(http, "request", asked)
+    return said
