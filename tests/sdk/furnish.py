@@ -16,7 +16,7 @@ CUSTOMERS = ("chika", "dov")
 
 def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
     """`apps` are origins by name. Returns client ids and secrets by the same names, and `machine`."""
-    Connection.objects.create(name=PASSWORDS, strategy="auth0", display_name="E-mail and password")
+    Connection.objects.filter(strategy__in=("auth0", "email")).update(enabled=True)
     Connection.objects.create(
         name="upstream",
         strategy="oidc",

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "regulars.base.kit.signing",
     "regulars.base.jobs",
     "regulars.profiles",
+    "regulars.profiles.proofs",
     "regulars.events",
     "regulars.consent",
     "regulars.rules",

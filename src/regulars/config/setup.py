@@ -19,6 +19,7 @@ from regulars.base.kit.crypto import hash_secret, matches_secret, random_secret
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
 from regulars.profiles.attributes import ensure_standard_attributes
+from regulars.profiles.connect import ensure_own_connections
 from regulars.profiles.models import Account, Client, ClientGrant, ResourceServer
 
 from .doctor import CREDENTIALS
@@ -41,6 +42,7 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
     with transaction.atomic():
         ensure_standard_attributes()
         ensure_standard_purposes()
+        ensure_own_connections(enabled=demo)
         credentials = _credentials(_kept(path), places, demo)
     _write_privately(path, credentials)
     if demo:

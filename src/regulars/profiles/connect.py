@@ -16,6 +16,11 @@ from .connections import Connection
 from .pieces import PROVIDERS, Provider
 from .upstream import address_of, credentials_of
 
+# Our own ways in, which need no provider: name, strategy, words.
+OWN = (
+    ("Username-Password-Authentication", "auth0", "E-mail and password"),
+    ("email", "email", "Code by e-mail"),
+)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")  # RFC 6749, 3.3
@@ -60,6 +65,14 @@ def save_connection(way: Way, connection: Connection | None = None) -> Connectio
         _take_provider(connection, way)
     connection.save()
     return connection
+
+
+def ensure_own_connections(*, enabled: bool) -> None:
+    """Our own ways in are there from the first start; what the business switched on or off since stays."""
+    for name, strategy, words in OWN:
+        Connection.objects.get_or_create(
+            name=name, defaults={"strategy": strategy, "display_name": words, "enabled": enabled}
+        )
 
 
 def switch_connection(name: str, on: bool) -> Connection:

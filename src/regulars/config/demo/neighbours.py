@@ -16,9 +16,8 @@ from regulars.enrichment.save import save_source
 from regulars.profiles.models import Connection
 
 from ..places import Places
-from .crowd import CONNECTIONS
 from .house import JACKETS
-from .people import GOOGLE, PASSWORD
+from .people import GOOGLE
 
 # How the stand-in of Google knows the shop; the same words are in examples/standins/app.py.
 CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
@@ -70,9 +69,6 @@ def _make_connections(places: Places) -> None:
             "urls": {"issuer": places.standins + SOCIAL},
             "note": "A stand-in with invented people, not the real Google",
         },
-    )
-    Connection.objects.get_or_create(
-        name=CONNECTIONS[PASSWORD], defaults={"strategy": PASSWORD, "display_name": "E-mail and password"}
     )
 
 

@@ -9,6 +9,7 @@ from regulars.profiles.derive import country_name
 
 PROVIDERS = {
     "auth0": "Password",
+    "email": "Code by e-mail",
     "google-oauth2": "Google",
     "facebook": "Facebook",
     "twitter": "X",

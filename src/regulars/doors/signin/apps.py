@@ -11,4 +11,5 @@ class SigninConfig(AppConfig):
 
     def ready(self) -> None:
         """The worker does this door's jobs (mail) without knowing the door: the handlers register themselves."""
-        import_module("regulars.doors.signin.mail")
+        for module in ("mail", "code_mail"):
+            import_module(f"regulars.doors.signin.{module}")

@@ -43,6 +43,7 @@ LIMITS = {
     "second": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR)},
     "passkey": {"machine": Limit(60, 5 * MINUTE)},
     "password": {"email": Limit(10, 15 * MINUTE)},
+    "code": {"email": Limit(5, HOUR), "machine": Limit(50, HOUR)},  # Auth0's number for a machine
 }
 
 

@@ -10,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.kit.errors import Refused
+from regulars.profiles.proofs import codes
 
 from .connections import find_social, has_passwords, social_connections
 from .door import address, customer, enter, onward, page, with_passkeys
@@ -62,5 +63,6 @@ def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 
         "signup": address("/signup", request),
         "reset": address("/password/reset", request),
         "passkey": address("/passkey", request),
+        "code": address("/code", request) if codes.is_open() else "",
     }
     return with_passkeys(render(request, "signin/login.html", context, status=status))

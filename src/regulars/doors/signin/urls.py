@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from .code import ask_code, enter_code, open_link
 from .front import front, logout
 from .login import login
 from .question import question
@@ -38,4 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/security/password", change_password),
     path("me/security/remove", remove),
     path("me/security/sessions/end", end),
+    path("code", ask_code),
+    path("code/enter", enter_code),
+    path("code/open", open_link),
 ]

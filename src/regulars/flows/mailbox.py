@@ -1,0 +1,35 @@
+"""She proved that she reads a mailbox, by a code or a link in a mail: who is she?"""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.db.models import QuerySet
+
+from regulars.base.kit.errors import Refused
+from regulars.profiles.models import Account, Connection
+
+from .arrive import prove_email, sign_up
+
+DATABASE = "auth0"  # the strategy of everybody who signs in by an address of her own
+
+
+@transaction.atomic
+def enter_by_mailbox(email: str, connection: str) -> Account:
+    """The account of this address, made on her first arrival. Raises `Refused("account_blocked")`.
+
+    Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
+    """
+    list(Connection.objects.select_for_update().filter(name=connection))
+    account = _accounts(email).order_by("pk").first()
+    if account is None:
+        return sign_up(email, make_password(None), connection)
+    if account.profile.blocked or not account.is_active:
+        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+    prove_email(account.profile, email)
+    return account
+
+
+def _accounts(email: str) -> QuerySet[Account]:
+    found = Account.objects.filter(email__iexact=email, is_staff=False, profile__identities__provider=DATABASE)
+    return found.select_related("profile").distinct()

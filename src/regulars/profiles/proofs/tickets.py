@@ -1,0 +1,47 @@
+"""Login tickets: from an app's own sign-in form to a session with us, for the browser and app that asked, once."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.utils import timezone
+
+from regulars.base.kit.crypto import fingerprint, random_secret
+
+from ..models import Account, Client
+from .models import LoginTicket
+
+LIVES = dt.timedelta(seconds=60)
+OPTED_IN = "cross_origin_authentication"  # a client's metadata; Auth0's name
+
+
+def may_embed(client: Client) -> bool:
+    """Whether the app may show a sign-in form of its own. Nobody may who did not ask for it."""
+    return client.metadata.get(OPTED_IN) in (True, "true")
+
+
+def give(account: Account, client: Client, origin: str, browser: str, method: str) -> str:
+    """A ticket for `account`. `browser` is a secret that only the browser holds; `method` is how she proved who she is."""
+    LoginTicket.objects.filter(expires_at__lt=timezone.now()).delete()
+    ticket = random_secret(43)
+    LoginTicket.objects.create(
+        hash=fingerprint(ticket),
+        account=account,
+        client=client,
+        origin=origin,
+        browser=fingerprint(browser),
+        method=method,
+        expires_at=timezone.now() + LIVES,
+    )
+    return ticket
+
+
+def take(ticket: str, client_id: str, browser: str, origin: str = "") -> LoginTicket | None:
+    """The ticket, for the first who shows it, from the browser it was given to. `origin`, where known, must be the same."""
+    found = LoginTicket.objects.filter(
+        hash=fingerprint(ticket), client=client_id, browser=fingerprint(browser), expires_at__gt=timezone.now()
+    )
+    row = found.select_related("account").first()
+    if row is None or (origin and origin != row.origin) or not found.delete()[0]:
+        return None
+    return row
