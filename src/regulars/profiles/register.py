@@ -14,7 +14,13 @@ from regulars.base.kit.errors import Refused
 
 from .applications import Client
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", "implicit")
+GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "implicit",
+    "urn:ietf:params:oauth:grant-type:device_code",
+)
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 

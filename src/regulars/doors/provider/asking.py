@@ -10,6 +10,7 @@ from django.http import QueryDict
 
 from regulars.profiles.models import Client, ResourceServer
 
+from .claims_asked import needs_second_factor
 from .clients import find_api, find_client, is_public, may_refresh
 from .errors import Lost, Refusal
 
@@ -41,6 +42,8 @@ ONCE = [
     "code_challenge",
     "code_challenge_method",
     "login_hint",
+    "acr_values",
+    "claims",
 ]
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 LONGEST = 4096
@@ -69,6 +72,7 @@ class Asked:
     challenge: str
     prompts: frozenset[str]
     max_age: int | None
+    second_factor: bool
 
     @property
     def is_silent(self) -> bool:
@@ -125,7 +129,7 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
     _refuse_malformed(query)
     client = address.client
     types = _response_types(query, client)
-    api = _api(query.get("audience", ""))
+    api = find_audience(query.get("audience", ""))
     scopes = scopes_of(query.get("scope", ""), api, client)
     _refuse_unsafe_id_token(query, types, scopes)
     return Asked(
@@ -142,6 +146,7 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
         challenge=_challenge(query, client) if "code" in types else "",
         prompts=_prompts(query.get("prompt", "")),
         max_age=_max_age(query.get("max_age", "")),
+        second_factor=needs_second_factor(query.get("acr_values", ""), query.get("claims", "")),
     )
 
 
@@ -197,13 +202,15 @@ def _refuse_malformed(query: QueryDict) -> None:
             raise Refusal("invalid_request", "A parameter is too long or holds a NUL.")
     if query.get("response_mode", "query") not in RESPONSE_MODES:
         raise Refusal("invalid_request", f"response_mode is one of {', '.join(RESPONSE_MODES)}.")
+    if query.get("organization"):
+        raise Refusal("invalid_request", "parameter organization is not allowed for this client")
     if "request" in query:
         raise Refusal("request_not_supported", "Request objects are not supported.")
     if "request_uri" in query:
         raise Refusal("request_uri_not_supported", "Request objects are not supported.")
 
 
-def _api(audience: str) -> ResourceServer | None:
+def find_audience(audience: str) -> ResourceServer | None:
     if not audience:
         return None
     api = find_api(audience)

@@ -24,9 +24,9 @@ from .models import PendingLogin
 from .pending import RESUME, Wait
 from .responses import say_lost, say_no, say_yes, with_policy, with_query
 from .tokens import browser_answer, claims_of
-from .visitor import Visitor, find_visitor
+from .visitor import MULTI_FACTOR, Visitor, find_visitor
 
-PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales")  # to the sign-in page
+PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values")  # to the sign-in page
 # Auth0's context.protocol
 FIRST_RUN, BACK_FROM_RULE = "oidc-basic-profile", "redirect-callback"
 IMPLICIT, HYBRID = "oidc-implicit-profile", "oidc-hybrid-profile"
@@ -162,11 +162,21 @@ def is_signed_in(turn: Turn) -> HttpResponse | None:
     """There is a session of a customer, as fresh as the app wants it."""
     turn.visitor = visitor = find_visitor(turn.request)
     if visitor and _is_fresh_enough(visitor, turn):
-        return None
+        return _second_factor(turn, visitor)
     # She comes from the sign-in page and is not signed in: sending her there again would never end.
     if turn.asked.is_silent or turn.came_from == Wait.LOGIN:
         raise Refusal("login_required", "Login required")
     return _to_sign_in(turn, again=turn.request.user.is_authenticated or "login" in turn.asked.prompts)
+
+
+def _second_factor(turn: Turn, visitor: Visitor) -> HttpResponse | None:
+    if not turn.asked.second_factor or "mfa" in visitor.amr:
+        return None
+    if turn.asked.is_silent:
+        raise Refusal("interaction_required", "Multifactor authentication required")
+    if turn.came_from == Wait.LOGIN:
+        raise Refusal("unmet_authentication_requirements", "She did not show a second factor.")
+    return _to_sign_in(turn, again=False)
 
 
 def is_allowed_in(turn: Turn) -> HttpResponse | None:
@@ -254,7 +264,10 @@ def _to_sign_in(turn: Turn, again: bool) -> HttpResponse:
     turn.pending.progress, turn.pending.brought = {}, {}
     params = turn.asked.params
     hints = {name: params[name] for name in PASSED_ON if params.get(name)}
-    if not (again or turn.pending.pushed) and turn.asked.max_age is None and not turn.asked.prompts:
+    if turn.asked.second_factor:
+        hints["acr_values"] = MULTI_FACTOR
+    must_know = again or turn.pending.pushed or turn.asked.second_factor
+    if not must_know and turn.asked.max_age is None and not turn.asked.prompts:
         next_ = "/authorize?" + urlencode(turn.pending.params)
         return HttpResponseRedirect("/login?" + urlencode({"next": next_, **hints}))
     next_ = pending.way_back(turn.pending, pending.put_down(turn.pending, Wait.LOGIN))

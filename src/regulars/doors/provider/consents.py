@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from regulars.profiles.models import AppGrant, Profile
+from regulars.profiles.models import AppGrant, Profile, ResourceServer
 
 from .asking import Asked
 
@@ -38,6 +38,10 @@ def remember(profile: Profile, asked: Asked) -> None:
 
 
 def in_words(asked: Asked) -> list[str]:
-    """One line per thing that is asked for."""
-    api = asked.api.name if asked.api else ""
-    return [WORDS.get(scope, f"use {scope} of {api} for you") for scope in asked.scopes]
+    return words_of(asked.scopes, asked.api)
+
+
+def words_of(scopes: list[str], api: ResourceServer | None) -> list[str]:
+    """One line per thing that is asked for: our own words, the API's, or at least the scope's name."""
+    own = {**(api.scope_words if api else {}), **WORDS}
+    return [own.get(scope) or f"use {scope} of {api.name if api else ''} for you" for scope in scopes]

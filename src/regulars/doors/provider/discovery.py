@@ -12,11 +12,13 @@ from regulars.base.kit.signing.tokens import ALGORITHM, public_jwks
 from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from .assertion import ALGORITHMS
 from .cors import open_to_scripts
+from .grants import DEVICE_CODE
 from .protocol import AUTHENTICATION
 from .tokens import CLAIMS
+from .visitor import MULTI_FACTOR
 
 PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT]
+GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT, DEVICE_CODE]
 
 
 @open_to_scripts("GET")
@@ -37,6 +39,7 @@ def _document(issuer: str) -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}userinfo",
         "jwks_uri": f"{issuer}.well-known/jwks.json",
         "revocation_endpoint": f"{issuer}oauth/revoke",
+        "device_authorization_endpoint": f"{issuer}oauth/device/code",
         "introspection_endpoint": f"{issuer}oauth/introspect",
         "introspection_endpoint_auth_methods_supported": AUTHENTICATION[:-1],
         "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
@@ -56,6 +59,8 @@ def _document(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": list(PROMPTS),
         "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS.values() for claim in names)],
+        "acr_values_supported": [MULTI_FACTOR],
+        "claims_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -33,4 +33,6 @@ STATUS = {
     "access_denied": 403,
     "unauthorized": 401,
     "interaction_required": 403,
+    "authorization_pending": 403,
+    "expired_token": 403,
 }

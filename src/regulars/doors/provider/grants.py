@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+
 
 @dataclass(frozen=True)
 class Grant:

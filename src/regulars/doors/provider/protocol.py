@@ -10,17 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
-from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error
-from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error, UnauthorizedClientError
+from authlib.oauth2.rfc6749.grants import (
+    AuthorizationCodeGrant,
+    BaseGrant,
+    ClientCredentialsGrant,
+    RefreshTokenGrant,
+    TokenEndpointMixin,
+)
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
 
 from regulars.profiles.models import Client
 
-from . import assertion, codes, refresh, tokens
+from . import assertion, codes, devices, refresh, tokens
 from .clients import find_client, find_machine, has_a_secret, has_secret
 from .errors import Refusal
-from .grants import Grant
+from .grants import DEVICE_CODE, Grant
 
 AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 ADDRESS = "https://house/oauth/token"  # Authlib refuses plain http; whether TLS ends before us is the operator's to say
@@ -149,6 +155,24 @@ class RefreshGrant(Stateless, RefreshTokenGrant):  # type: ignore[misc]
         return tokens.answer(grant, refresh.rotate(found, client))
 
 
+class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
+    """Authlib's own asks about each state in turn; ours takes the tokens by the statement that ends the waiting."""
+
+    GRANT_TYPE = DEVICE_CODE
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+        if not self.request.client.check_grant_type(DEVICE_CODE):
+            raise UnauthorizedClientError
+        if not self.request.payload.data.get("device_code"):
+            raise Refusal("invalid_request", "Missing required parameter: device_code")
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        grant, refresh_token = devices.redeem(self.request.payload.data["device_code"], self.request.client.client)
+        return 200, tokens.answer(grant, refresh_token), self.TOKEN_RESPONSE_HEADER
+
+
 class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION[:-1]
 
@@ -209,6 +233,7 @@ _server.register_client_auth_method("private_key_jwt", _by_signature)
 _server.register_grant(CodeGrant, [S256(required=True)])
 _server.register_grant(RefreshGrant)
 _server.register_grant(MachineGrant)
+_server.register_grant(DeviceGrant)
 
 
 def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:

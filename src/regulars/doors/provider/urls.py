@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from .activate import activate
 from .authorize import authorize, consent, continue_
+from .device import device_code
 from .discovery import jwks, openid_configuration
 from .introspect import introspect
 from .logout import oidc_logout, v2_logout
@@ -17,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("authorize", authorize),
     path("authorize/consent", consent),
     path("continue", continue_),
+    path("activate", activate),
+    path("oauth/device/code", device_code),
     path("userinfo", userinfo),
     path("oauth/revoke", revoke),
     path("oauth/introspect", introspect),

@@ -26,6 +26,7 @@ GRANTS = dict(
             "Stay signed in (refresh tokens)",
             "Act as a machine, without a customer",
             "Get tokens straight from the browser (implicit: for Lock and older apps)",
+            "Sign in on a device without a keyboard (device code)",
         ),
         strict=True,
     )
