@@ -61,6 +61,8 @@ def _caller(token: str) -> Caller:
         claims = verify(token, f"{settings.ISSUER}api/v2/")
     except Refused as refused:
         raise ApiError(401, "invalid_token", refused.sentence) from None
+    if "cnf" in claims:
+        raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
     return Caller(_client_id(claims), frozenset(str(claims.get("scope", "")).split()))
 
 

@@ -44,6 +44,7 @@ ONCE = [
     "login_hint",
     "acr_values",
     "claims",
+    "dpop_jkt",
 ]
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 LONGEST = 4096
@@ -70,6 +71,7 @@ class Asked:
     api: ResourceServer | None
     nonce: str
     challenge: str
+    jkt: str
     prompts: frozenset[str]
     max_age: int | None
     second_factor: bool
@@ -144,6 +146,7 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
         api=api,
         nonce=query.get("nonce", ""),
         challenge=_challenge(query, client) if "code" in types else "",
+        jkt=_jkt(query.get("dpop_jkt", "")),
         prompts=_prompts(query.get("prompt", "")),
         max_age=_max_age(query.get("max_age", "")),
         second_factor=needs_second_factor(query.get("acr_values", ""), query.get("claims", "")),
@@ -228,6 +231,13 @@ def _challenge(query: QueryDict, client: Client) -> str:
     if challenge and not CHALLENGE.fullmatch(challenge):
         raise Refusal("invalid_request", "code_challenge is not a base64url SHA-256.")
     return challenge
+
+
+def _jkt(thumbprint: str) -> str:
+    """An app may say already here which key it will prove to have (RFC 9449, 10): a stolen code is of no use then."""
+    if thumbprint and not CHALLENGE.fullmatch(thumbprint):
+        raise Refusal("invalid_request", "dpop_jkt is not a base64url SHA-256.")
+    return thumbprint
 
 
 def _prompts(prompt: str) -> frozenset[str]:

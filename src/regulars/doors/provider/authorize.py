@@ -242,12 +242,13 @@ def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
         nonce=asked.nonce,
         redirect_uri=asked.sent_redirect_uri,
         challenge=asked.challenge,
+        jkt=asked.jkt,
         id_token={**claims_of(served(visitor.profile), decision.scopes), **decision.id_token},
         access_token=decision.access_token,
     )
     code = codes.issue(visitor.profile, grant) if "code" in asked.response_types else ""
     sessions.note(visitor.profile, grant.sid, grant.client_id, decision.id_token)
-    in_browser = replace(grant, lifetime=asked.browser_lifetime)
+    in_browser = replace(grant, lifetime=asked.browser_lifetime, jkt="")
     return {**({"code": code} if code else {}), **browser_answer(in_browser, asked.response_types, code)}
 
 

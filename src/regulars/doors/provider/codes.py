@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -55,8 +55,10 @@ def issue(profile: Profile, grant: Grant) -> str:
     return code
 
 
-def redeem(code: str, client: Client) -> Redeemed | None:
+def redeem(code: str, client: Client, jkt: str = "") -> Redeemed | None:
     """The grant, for exactly one of however many ask at once. A code asked for again ends what it had started.
+
+    `jkt` is the thumbprint of the key that was proved; a code bound to another key is used up and gives nothing.
 
     The first refresh token is born in the transaction in which the code dies, so that a replay, which waits for the
     row, always finds the family it must end.
@@ -66,6 +68,9 @@ def redeem(code: str, client: Client) -> Redeemed | None:
         row = _redeemed(code, client, family)
         if row:
             profile_id, grant = row
+            if grant.jkt and grant.jkt != jkt:
+                return None
+            grant = replace(grant, jkt=jkt)
             offline = grant.is_offline and may_refresh(client)
             token = refresh.start(family, profile_id, grant) if offline else ""
             return Redeemed(grant, token, family)

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 View = Callable[[HttpRequest], HttpResponse]
+EXPOSED = "WWW-Authenticate, DPoP-Nonce"
 HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
 
 
@@ -27,6 +28,7 @@ def open_to_scripts(*methods: str) -> Callable[[View], View]:
             else:
                 response = view(request)
             response.headers["Access-Control-Allow-Origin"] = "*"
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED
             return response
 
         return answer

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import secrets
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.db import connection, transaction
@@ -49,7 +50,7 @@ def begin(client: Client, params: dict[str, str]) -> tuple[str, str]:
     return code, user_code
 
 
-def redeem(code: str, client: Client) -> tuple[Grant, str]:
+def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
     """The grant and a refresh token, once she allowed it. `Refusal`: why there is none, in the words of RFC 8628."""
     row = DeviceRequest.objects.filter(hash=fingerprint(code), client=client).first()
     if row is None or row.state == State.USED:
@@ -63,6 +64,7 @@ def redeem(code: str, client: Client) -> tuple[Grant, str]:
             raise _not_yet(row)
     with transaction.atomic():
         profile_id, grant = _redeemed(row)
+        grant = replace(grant, jkt=jkt)
         offline = grant.is_offline and may_refresh(client)
         return grant, refresh.start(uuid.uuid4(), profile_id, grant) if offline else ""
 

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.kit.signing.tokens import ALGORITHM, public_jwks
 
+from . import dpop
 from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from .assertion import ALGORITHMS
 from .cors import open_to_scripts
@@ -59,6 +60,7 @@ def _document(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": list(PROMPTS),
         "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS.values() for claim in names)],
+        "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
         "acr_values_supported": [MULTI_FACTOR],
         "claims_parameter_supported": False,
         "authorization_response_iss_parameter_supported": True,

@@ -12,7 +12,8 @@ DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 class Grant:
     """`sub` is the customer's user id. `audience` is empty when the tokens are for /userinfo only. Times are seconds.
 
-    `auth_time` None: nobody knows when she signed in. `redirect_uri` is empty when the app did not send one.
+    `auth_time` None: nobody knows when she signed in. `redirect_uri` is empty when the app did not send one. `jkt` is
+    the thumbprint of the key that every use of the tokens must be signed with; empty: none is needed.
     """
 
     client_id: str
@@ -27,6 +28,7 @@ class Grant:
     nonce: str = ""
     redirect_uri: str = ""
     challenge: str = ""
+    jkt: str = ""
     id_token: dict[str, Any] = field(default_factory=dict)
     access_token: dict[str, Any] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ Authlib checks who the client is, what it may use, PKCE and the shape of the req
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
@@ -23,8 +23,8 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from regulars.profiles.models import Client
 
-from . import assertion, codes, devices, refresh, tokens
-from .clients import find_client, find_machine, has_a_secret, has_secret
+from . import assertion, codes, devices, dpop, refresh, tokens
+from .clients import find_client, find_machine, has_a_secret, has_secret, is_public
 from .errors import Refusal
 from .grants import DEVICE_CODE, Grant
 
@@ -51,10 +51,11 @@ class Answer:
 class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """The parameters of a request, whatever they were written in."""
 
-    def __init__(self, params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> None:
+    def __init__(self, params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, jkt: str = "") -> None:
         super().__init__("POST", ADDRESS, headers=headers)
         self.payload = BasicOAuth2Payload(params)
         self.renew = renew
+        self.jkt = jkt  # of the key whose use this request proves; empty for none
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -127,7 +128,7 @@ class CodeGrant(Stateless, AuthorizationCodeGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION
 
     def query_authorization_code(self, code: str, client: App) -> Code | None:
-        redeemed = codes.redeem(code, client.client)
+        redeemed = codes.redeem(code, client.client, self.request.jkt)
         return Code(redeemed) if redeemed else None
 
     def authenticate_user(self, code: Code) -> Grant:
@@ -151,7 +152,9 @@ class RefreshGrant(Stateless, RefreshTokenGrant):  # type: ignore[misc]
         """Rules first: a refusal of theirs leaves the token as it was."""
         found, client = credential.found, self.request.client.client
         asked = (self.request.payload.scope or "").split() or found.grant.scopes
-        grant = self.request.renew(found, client, asked)
+        if is_public(client) and found.grant.jkt != self.request.jkt:
+            raise refresh.unknown()  # who has no secret is known by its key alone
+        grant = replace(self.request.renew(found, client, asked), jkt=self.request.jkt)
         return tokens.answer(grant, refresh.rotate(found, client))
 
 
@@ -169,7 +172,8 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             raise Refusal("invalid_request", "Missing required parameter: device_code")
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
-        grant, refresh_token = devices.redeem(self.request.payload.data["device_code"], self.request.client.client)
+        code, client = self.request.payload.data["device_code"], self.request.client.client
+        grant, refresh_token = devices.redeem(code, client, self.request.jkt)
         return 200, tokens.answer(grant, refresh_token), self.TOKEN_RESPONSE_HEADER
 
 
@@ -177,7 +181,7 @@ class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION[:-1]
 
     def generate_token(self, **_: Any) -> dict[str, Any]:
-        client, params = self.request.client.client, self.request.payload.data
+        client, params, jkt = self.request.client.client, self.request.payload.data, self.request.jkt
         audience = params.get("audience", "")
         if not audience:
             raise Refusal("access_denied", "No audience parameter was provided.")
@@ -190,9 +194,9 @@ class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
             raise Refusal("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
         scopes = asked or list(machine.scopes)
         body = {
-            "access_token": tokens.machine_token(client.pk, audience, scopes, machine.lifetime),
+            "access_token": tokens.machine_token(client.pk, audience, scopes, machine.lifetime, jkt),
             "expires_in": machine.lifetime,
-            "token_type": "Bearer",
+            "token_type": tokens.type_of(jkt),
         }
         return {**body, **({"scope": " ".join(scopes)} if scopes else {})}
 
@@ -239,10 +243,21 @@ _server.register_grant(DeviceGrant)
 def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:
     """What the token endpoint answers. `renew` decides anew for a refresh token."""
     try:
-        answer: Answer = _server.create_token_response(TokenRequest(params, headers, renew))
+        request = TokenRequest(params, headers, renew, _proved(params, headers))
+        answer: Answer = _server.create_token_response(request)
     except Refusal as refusal:
         return no(refusal)
     return answer
+
+
+def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    """An app without a secret brings a nonce of ours with each proof, so that none can be made in advance."""
+    client = find_client(params.get("client_id", ""))
+    needs_nonce = client is not None and is_public(client)
+    jkt = dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
+    if client is not None and client.requires_dpop and not jkt:
+        raise Refusal("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
+    return jkt
 
 
 def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Client:
@@ -256,7 +271,8 @@ def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Clien
 
 
 def no(refusal: Refusal) -> Answer:
-    return Answer(refusal.status, refusal.body(), {})
+    headers = {"DPoP-Nonce": dpop.nonce()} if refusal.error == "use_dpop_nonce" else {}
+    return Answer(refusal.status, refusal.body(), headers)
 
 
 def _not_known(request: TokenRequest) -> Answer:

@@ -68,10 +68,11 @@ def access_token(grant: Grant) -> str:
         claims["scope"] = grant.scope
     if grant.sid:
         claims["sid"] = grant.sid
+    claims |= _held_by(grant.jkt)
     return sign({**grant.access_token, **claims}, ACCESS_TOKEN)
 
 
-def machine_token(client_id: str, audience: str, scopes: list[str], lifetime: int) -> str:
+def machine_token(client_id: str, audience: str, scopes: list[str], lifetime: int, jkt: str = "") -> str:
     claims = {
         "sub": client_id + MACHINE,
         "aud": audience,
@@ -81,7 +82,7 @@ def machine_token(client_id: str, audience: str, scopes: list[str], lifetime: in
         "gty": "client-credentials",
         "jti": secrets.token_urlsafe(16),
     }
-    return sign({**claims, **({"scope": " ".join(scopes)} if scopes else {})}, ACCESS_TOKEN)
+    return sign({**claims, **_held_by(jkt), **({"scope": " ".join(scopes)} if scopes else {})}, ACCESS_TOKEN)
 
 
 def browser_answer(grant: Grant, wanted: Set[str], code: str = "") -> dict[str, Any]:
@@ -115,7 +116,16 @@ def answer(grant: Grant, refresh_token: str = "") -> dict[str, Any]:
         body["refresh_token"] = refresh_token
     if "openid" in grant.scopes:
         body["id_token"] = id_token(grant)
-    return {**body, "scope": grant.scope, "expires_in": grant.lifetime, "token_type": "Bearer"}
+    return {**body, "scope": grant.scope, "expires_in": grant.lifetime, "token_type": type_of(grant.jkt)}
+
+
+def type_of(jkt: str) -> str:
+    """What the Authorization header that carries the token begins with."""
+    return "DPoP" if jkt else "Bearer"
+
+
+def _held_by(jkt: str) -> dict[str, Any]:
+    return {"cnf": {"jkt": jkt}} if jkt else {}
 
 
 def half_hash(value: str) -> str:

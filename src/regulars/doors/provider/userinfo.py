@@ -11,7 +11,9 @@ from regulars.base.kit.signing.tokens import verify
 from regulars.consent.view import served
 from regulars.profiles.models import Profile
 
+from . import dpop
 from .cors import open_to_scripts
+from .errors import Refusal
 from .sessions import claims_in
 from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
 
@@ -19,9 +21,13 @@ from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
 @open_to_scripts("GET", "POST")
 def userinfo(request: HttpRequest) -> HttpResponse:
     try:
-        claims = verify(_bearer(request), userinfo_audience(), typ=ACCESS_TOKEN)
+        kind, token = _credential(request)
+        claims = verify(token, userinfo_audience(), typ=ACCESS_TOKEN)
+        _check_holder(request, kind, token, claims)
     except Refused as refused:
         return _unauthorized(refused.sentence)
+    except Refusal as refusal:
+        return _unauthorized(refusal.description, refusal.error, "DPoP")
     customers = Profile.objects.filter(blocked=False).exclude(account__is_active=False)
     profile = customers.filter(user_id=claims["sub"]).first()
     if profile is None:
@@ -32,21 +38,32 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 
-def _bearer(request: HttpRequest) -> str:
+def _credential(request: HttpRequest) -> tuple[str, str]:
     """From the header, or from a form as RFC 6750 2.2 allows; never from the address, which ends up in logs."""
     kind, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if kind.lower() == "bearer" and token:
-        return str(token.strip())
+    if kind.lower() in ("bearer", "dpop") and token:
+        return kind.lower(), str(token.strip())
     if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
-        return str(request.POST.get("access_token", ""))
-    return ""
+        return "bearer", str(request.POST.get("access_token", ""))
+    return "bearer", ""
 
 
-def _unauthorized(why: str) -> HttpResponse:
-    challenge = f'Bearer error="invalid_token", error_description="{why}"'
+def _check_holder(request: HttpRequest, kind: str, token: str, claims: dict[str, Any]) -> None:
+    """A token that is bound to a key comes with a proof of it, and only such a token comes as DPoP."""
+    jkt = claims.get("cnf", {}).get("jkt", "")
+    if kind == "bearer" and not jkt:
+        return
+    proved = dpop.thumbprint_of(request.headers, str(request.method), "userinfo", access_token=token)
+    if kind != "dpop" or not proved or proved != jkt:
+        raise Refusal("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
+
+
+def _unauthorized(why: str, error: str = "invalid_token", kind: str = "Bearer") -> HttpResponse:
+    challenge = f'{kind} error="{error}", error_description="{why}"'
+    nonce = {"DPoP-Nonce": dpop.nonce()} if error == "use_dpop_nonce" else {}
     return HttpResponse(
         "Unauthorized",
         status=401,
         content_type="text/plain; charset=utf-8",
-        headers={"WWW-Authenticate": challenge, "Access-Control-Expose-Headers": "WWW-Authenticate"},
+        headers={"WWW-Authenticate": challenge, **nonce},
     )
