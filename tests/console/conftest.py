@@ -7,6 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from regulars.config.sessions import STAFF_COOKIE
+from regulars.doors.console.door import PROVED
 from regulars.flows import lake as filling
 from regulars.profiles.models import Account
 
@@ -24,6 +25,9 @@ def bruno(house) -> Account:
 def _browser_of(account: Account) -> Client:
     client = Client()
     client.force_login(account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    session = client.session
+    session[PROVED] = True
+    session.save()
     client.cookies[STAFF_COOKIE] = client.cookies.pop(settings.SESSION_COOKIE_NAME).value
     return client
 

@@ -45,6 +45,7 @@ def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
         profile_id=profile_id,
         grant=grant.kept(),
         expires_at=timezone.now() + ABSOLUTE,
+        sid=grant.sid,
     )
     RefreshFamily.objects.bulk_create([row])
     return _new_token(row)
