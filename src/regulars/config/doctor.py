@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 
 from regulars.base.jobs.models import Job
+from regulars.base.kit.breached import is_listed
 from regulars.base.lake.tables import open_table
 from regulars.events.models import InboxItem
 
@@ -33,6 +35,8 @@ def examine() -> Iterator[Finding]:
     yield _dead_jobs()
     yield _inbox()
     yield _lake()
+    if settings.BREACHED_PASSWORDS:
+        yield _breached_passwords()
 
 
 def _credentials() -> Finding:
@@ -63,3 +67,12 @@ def _lake() -> Finding:
     except (OSError, DatabaseError) as fault:
         return Finding(False, f"lake: {type(fault).__name__}")
     return Finding(True, f"lake: {', '.join(versions) or 'empty'}")
+
+
+def _breached_passwords() -> Finding:
+    path = Path(settings.BREACHED_PASSWORDS)
+    try:
+        is_listed("password", path)
+    except OSError as fault:
+        return Finding(False, f"breached passwords: {path} cannot be read: {fault.strerror}")
+    return Finding(True, f"breached passwords: {path}")

@@ -12,6 +12,7 @@ from regulars.base.kit import clock
 
 from .applications import AppGrant, Client, ClientGrant, ResourceServer
 from .connections import Connection
+from .policies import PasswordPolicy, PreviousPassword
 
 __all__ = [
     "Account",
@@ -22,6 +23,8 @@ __all__ = [
     "Connection",
     "Fact",
     "Identity",
+    "PasswordPolicy",
+    "PreviousPassword",
     "Profile",
     "ProviderAnswer",
     "ResourceServer",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
 from regulars.flows.refresh import after_learning
+from regulars.flows.sign_out import end_sessions
 from regulars.profiles.document import BAGS, rebuild
 from regulars.profiles.find import find_by_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Account, Attribute, Connection, Fact, Profile, new_key
+from regulars.profiles.passwords import problems_with, set_password
 
 from .access import Caller
 from .bodies import ROOT, NewUser, UserChange
@@ -28,7 +28,7 @@ def create_user(body: NewUser, caller: Caller) -> Profile:
     email = body.email.lower()
     if _is_taken(email) or (body.user_id and find_by_identity("auth0", body.user_id)):
         raise ApiError(409, "auth0_idp_error", "The user already exists.")
-    _refuse_weak(body.password or "")
+    _refuse_weak(body.password or "", Account(email=email), body.connection)
     account = Account.objects.create_user(email, body.password)
     profile, _ = get_or_create_by_identity("auth0", body.user_id or new_key(), connection=body.connection)
     profile.account = account
@@ -43,7 +43,7 @@ def change_user(profile: Profile, body: UserChange, caller: Caller) -> Profile:
     profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=profile.pk)
     sent = body.sent()
     if sent.get("password"):
-        _refuse_weak(sent["password"])
+        _refuse_weak(sent["password"], profile.account or Account(), _database_of(profile))
     if profile.account and sent.get("email"):
         sent["email"] = sent["email"].lower()
         if _is_taken(sent["email"], but=profile.account):
@@ -120,7 +120,8 @@ def _change_columns(profile: Profile, sent: dict[str, Any]) -> None:
     if sent.get("email"):
         account.email = sent["email"]
     if sent.get("password"):
-        account.set_password(sent["password"])
+        set_password(account, sent["password"], _database_of(profile))
+        end_sessions(account)
     account.is_active = not profile.blocked
     account.save(update_fields=["email", "password", "is_active"])
     if "email_verified" in sent and account.email:
@@ -141,11 +142,14 @@ def _refuse_connection(name: str) -> None:
         raise ApiError(400, "operation_not_supported", "Users can be created in database connections only.")
 
 
-def _refuse_weak(password: str) -> None:
-    try:
-        validate_password(password)
-    except ValidationError as fault:
-        raise ApiError(400, "auth0_idp_error", f"PasswordStrengthError: {' '.join(fault.messages)}") from None
+def _refuse_weak(password: str, account: Account, connection: str) -> None:
+    if problems := problems_with(password, account, connection):
+        raise ApiError(400, "auth0_idp_error", f"PasswordStrengthError: {' '.join(problems)}")
+
+
+def _database_of(profile: Profile) -> str:
+    """The connection that her password is of."""
+    return profile.identities.filter(provider="auth0").values_list("connection", flat=True).first() or ""
 
 
 def _is_taken(email: str, but: Account | None = None) -> bool:

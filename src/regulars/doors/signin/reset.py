@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,6 +15,7 @@ from regulars.base.kit.text import storable
 from regulars.flows.arrive import prove_email
 from regulars.flows.sign_out import end_sessions
 from regulars.profiles.models import Account
+from regulars.profiles.passwords import problems_with, rules_of, set_password
 
 from .door import address, enter, onward, page, words
 from .limits import count_attempt
@@ -54,12 +53,10 @@ def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
             request, "This link no longer works", "It was used already, or is too old. Ask for a new one.", 410
         )
     if request.method == "GET":
-        return render(request, "signin/choose.html", {"email": account.email})
+        return render(request, "signin/choose.html", {"email": account.email, "rules": rules_of(CONNECTION)})
     password = request.POST.get("password", "")
-    try:
-        validate_password(password, account)
-    except ValidationError as fault:
-        context = {"email": account.email, "problem": " ".join(fault.messages)}
+    if problems := problems_with(password, account, CONNECTION):
+        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(CONNECTION)}
         return render(request, "signin/choose.html", context, status=422)
     _change(account, password)
     return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
@@ -68,8 +65,7 @@ def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
 @transaction.atomic
 def _change(account: Account, password: str) -> None:
     """Every session, all offline access and every other link end; the click proved the address."""
-    account.set_password(password)
-    account.save(update_fields=["password"])
+    set_password(account, password, CONNECTION)
     EmailAddress.objects.update_or_create(
         user=account, email=account.email, defaults={"primary": True, "verified": True}
     )

@@ -6,7 +6,6 @@ import datetime as dt
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.base.kit.errors import Refused
 from regulars.flows.arrive import sign_up
+from regulars.profiles import passwords
 from regulars.profiles.models import Account, Connection
 
 from .connections import has_passwords, social_connections
@@ -27,7 +27,6 @@ from .mail import ask_to_finish, finish_link, pending_of
 from .models import PendingSignup
 from .passwords import CONNECTION, is_taken
 
-UNUSABLE = "This one cannot be used. Choose another."
 LONGEST_EMAIL = 254
 LIFETIME = dt.timedelta(days=1)
 
@@ -82,12 +81,8 @@ def problems_with(email: str, password: str) -> dict[str, str]:
         validate_email(email if len(email) <= LONGEST_EMAIL else "")
     except ValidationError:
         problems["email"] = "Write an e-mail address, like name@example.com."
-    try:
-        validate_password(password, Account(email=email))
-    except ValidationError as fault:
-        problems["password"] = " ".join(fault.messages)
-    if "\x00" in password or len(password) > 1000:
-        problems["password"] = UNUSABLE
+    if wrong := passwords.problems_with(password, Account(email=email), CONNECTION):
+        problems["password"] = " ".join(wrong)
     return problems
 
 
@@ -120,5 +115,6 @@ def _page(
         "problems": problems or {},
         "here": address("/signup", request),
         "login": address("/login", request),
+        "rules": passwords.rules_of(CONNECTION),
     }
     return render(request, "signin/signup.html", context, status=status)

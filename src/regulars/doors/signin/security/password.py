@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.auth import HASH_SESSION_KEY
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -13,8 +11,10 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.flows.sign_out import end_sessions
 from regulars.profiles.models import Account
+from regulars.profiles.passwords import problems_with, rules_of, set_password
 
 from ..mail import tell
+from ..passwords import CONNECTION
 from .own import HERE, fresh_page
 
 
@@ -26,12 +26,11 @@ def change_password(request: HttpRequest, account: Account) -> HttpResponse:
     if not account.has_usable_password():
         return HttpResponseRedirect(HERE)
     if request.method == "GET":
-        return render(request, "signin/security/password.html", {"email": account.email})
+        context = {"email": account.email, "rules": rules_of(CONNECTION)}
+        return render(request, "signin/security/password.html", context)
     password = request.POST.get("password", "")
-    try:
-        validate_password(password, account)
-    except ValidationError as fault:
-        context = {"email": account.email, "problem": " ".join(fault.messages)}
+    if problems := problems_with(password, account, CONNECTION):
+        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(CONNECTION)}
         return render(request, "signin/security/password.html", context, status=422)
     _change(request, account, password)
     return HttpResponseRedirect(HERE)
@@ -39,8 +38,7 @@ def change_password(request: HttpRequest, account: Account) -> HttpResponse:
 
 @transaction.atomic
 def _change(request: HttpRequest, account: Account, password: str) -> None:
-    account.set_password(password)
-    account.save(update_fields=["password"])
+    set_password(account, password, CONNECTION)
     end_sessions(account, but=request.session.session_key or "")
     tell(account, "password_changed")
     # Not Django's `update_session_auth_hash`, which gives the session another key: apps know this one by its sid.
