@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.kit import clock
@@ -124,9 +125,13 @@ class _Standing:
         standings = {profile.pk: cls(profile.pk, now) for profile in profiles}
         for state in ConsentState.objects.filter(profile__in=profiles).select_related("event"):
             standings[state.profile_id].states[state.purpose_id] = state
-        given = ConsentEvent.objects.filter(profile__in=profiles).values_list("profile_id", "id", "purpose_id")
-        for profile_id, event_id, purpose in given:
-            standings[profile_id].consents[event_id] = purpose
+        # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
+        hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
+        given = ConsentEvent.objects.filter(hers).values_list(
+            "profile_id", "profile__merged_into_id", "id", "purpose_id"
+        )
+        for profile_id, merged_into, event_id, purpose in given:
+            standings[merged_into or profile_id].consents[event_id] = purpose
         return standings
 
     def allows(self, purpose: Purpose) -> bool:

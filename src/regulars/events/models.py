@@ -55,10 +55,11 @@ class Event(models.Model):
     """Something that happened, Segment-shaped. `name` is the track event's name; for pages "Page Viewed".
 
     `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is promised to, `lake_at` when it was seen there; NULL means it
-    still has to be.
+    still has to be. `origin` is the profile it first happened to, once two were merged.
     """
 
     profile_id = models.BigIntegerField()
+    origin = models.BigIntegerField(null=True, blank=True)
     source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL)
     message_id = models.CharField(max_length=255, unique=True)
     type = models.CharField(max_length=16)  # identify track page screen group alias
@@ -76,6 +77,7 @@ class Event(models.Model):
             models.Index(fields=["profile_id", "-at"], name="events_of_profile"),
             models.Index(fields=["profile_id", "name", "at"], name="events_of_profile_by_name"),
             models.Index(fields=["id"], name="events_not_in_lake", condition=models.Q(lake_at=None)),
+            models.Index(fields=["origin"], name="events_by_origin", condition=models.Q(origin__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -62,7 +62,7 @@ def arrive(arrival: Arrival) -> Account:
     profile = _profile_of(arrival)
     answer = _keep(profile, arrival)
     consents = _decide(profile, arrival, answer)
-    learn(profile, _facts(arrival, consents))
+    learn(profile, _facts(arrival, consents, answer.identity_id))
     account = profile.account or _open_account(profile, Account.objects.create_user())
     after_learning(profile)
     return account
@@ -144,7 +144,7 @@ def _decide(profile: Profile, arrival: Arrival, answer: ProviderAnswer) -> dict[
     return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
 
 
-def _facts(arrival: Arrival, consents: dict[str, list[int]]) -> list[NewFact]:
+def _facts(arrival: Arrival, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
     purposes = {choice.piece: choice.purpose for choice in arrival.choices}
     return [
         NewFact(
@@ -154,6 +154,7 @@ def _facts(arrival: Arrival, consents: dict[str, list[int]]) -> list[NewFact]:
             arrival.strategy,
             basis=get_purpose(purposes[told.piece]).basis if told.piece else "contract",
             consents=consents.get(told.piece, []),
+            identity=identity,
         )
         for told in arrival.told
         if not told.piece or told.piece in purposes

@@ -32,6 +32,19 @@ def leave_lake_soon(profile_ids: list[int]) -> None:
     enqueue("lake.leave", {"profiles": profile_ids}, key=KEY)
 
 
+def rewrite_in_lake_soon(profile_ids: list[int]) -> None:
+    """Take profiles out and write them anew: some of what the lake has under their numbers belongs to others now."""
+    enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
+
+
+@handles("lake.rewrite", attempts=50, calls_out=True)
+def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
+    delete_profiles(payload["profiles"])
+    Event.objects.filter(profile_id__in=payload["profiles"]).update(lake_batch=None, lake_at=None)
+    PermittedView.objects.filter(profile__in=payload["profiles"]).update(lake_at=None)
+    fill_lake({})
+
+
 @handles("lake.leave", attempts=50, calls_out=True)
 def leave_lake(payload: dict[str, list[int]]) -> None:
     delete_profiles(payload["profiles"])

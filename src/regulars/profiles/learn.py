@@ -24,7 +24,8 @@ class NewFact:
     """What somebody says of a customer. `value=None` takes back what this source said before.
 
     `attribute` is a key (`gender`) or a metadata path (`user_metadata.shoe.size`); `source` says exactly who
-    (`google-oauth2`, `question:looking_for@1`, `app:shop`); `consents` are ids of consent events it was given under.
+    (`google-oauth2`, `question:looking_for@1`, `app:shop`); `consents` are ids of consent events it was given under;
+    `identity` is the one whose provider says it.
     """
 
     attribute: str
@@ -37,6 +38,7 @@ class NewFact:
     collected_at: dt.datetime | None = None
     expires_at: dt.datetime | None = None
     derived_from: list[int] = field(default_factory=list)
+    identity: int | None = None
 
 
 @transaction.atomic
@@ -129,6 +131,7 @@ class _Notebook:
             confidence=new.confidence,
             expires_at=new.expires_at or self._default_expiry(key),
             derived_from=new.derived_from,
+            identity_id=new.identity,
         )
         self.last[profile.pk, key, new.source] = fact
         return fact

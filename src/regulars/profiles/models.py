@@ -23,6 +23,7 @@ __all__ = [
     "Connection",
     "Fact",
     "Identity",
+    "Merge",
     "PasswordPolicy",
     "PreviousPassword",
     "Profile",
@@ -90,10 +91,24 @@ class Profile(models.Model):
         return self.user_id
 
 
+class Merge(models.Model):
+    """Two profiles became one: `source` gave everything to `into`. Undone, everything went back by its origin."""
+
+    source = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="merges_away")
+    into = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="merges")
+    why = models.CharField(max_length=96)  # visitor, customer, api:<client>
+    at = models.DateTimeField(default=clock.now)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_why = models.CharField(max_length=96, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.source_id} into {self.into_id}"
+
+
 class Identity(models.Model):
     """One way a profile is known. Unique over (provider, provider_user_id).
 
-    `provider` is an Auth0 strategy word (`auth0`, `google-oauth2`) or one of ours: `anonymous`, `external`.
+    `origin` is the profile it came with when two were merged. `provider` is an Auth0 strategy word (`auth0`, `google-oauth2`) or one of ours: `anonymous`, `external`.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identities")
@@ -101,6 +116,7 @@ class Identity(models.Model):
     provider_user_id = models.CharField(max_length=255)
     connection = models.CharField(max_length=128, blank=True)
     is_social = models.BooleanField(default=False)
+    origin = models.BigIntegerField(null=True, blank=True)
     first_seen_at = models.DateTimeField(default=clock.now)
     last_seen_at = models.DateTimeField(default=clock.now)
 
@@ -158,7 +174,8 @@ class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 
     `source` says exactly who: `google-oauth2`, `question:looking_for@1`, `rule:12`, `app:shop`, `source:us-census-acs`.
-    `consents` are ids of the consent events under which it was given; empty when its basis needs none.
+    `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
+    one whose provider said it, `origin` the profile it was first written for, once two were merged.
     """
 
     class SourceKind(models.TextChoices):
@@ -184,6 +201,8 @@ class Fact(models.Model):
     derived_from = models.JSONField(default=list)
     retracted_at = models.DateTimeField(null=True, blank=True)
     retracted_why = models.CharField(max_length=64, blank=True)
+    identity = models.ForeignKey(Identity, null=True, blank=True, on_delete=models.SET_NULL, related_name="facts")
+    origin = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["profile", "attribute"])]

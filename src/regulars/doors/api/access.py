@@ -20,10 +20,11 @@ LARGEST_BODY = 1_000_000  # bytes
 
 @dataclass(frozen=True)
 class Caller:
-    """The application a token was issued to, and the scopes it holds."""
+    """The application a token was issued to, the scopes it holds, and whose it is."""
 
     client_id: str
     scopes: frozenset[str]
+    subject: str = ""
 
     @property
     def source(self) -> str:
@@ -63,7 +64,7 @@ def _caller(token: str) -> Caller:
         raise ApiError(401, "invalid_token", refused.sentence) from None
     if "cnf" in claims:
         raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
-    return Caller(_client_id(claims), frozenset(str(claims.get("scope", "")).split()))
+    return Caller(_client_id(claims), frozenset(str(claims.get("scope", "")).split()), str(claims.get("sub", "")))
 
 
 def _client_id(claims: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 
-from . import catalog, own, users
+from . import catalog, identities, own, users
 from .body import StrictParser
 from .errors import answer_errors
 
@@ -19,6 +19,7 @@ api = NinjaAPI(
 )
 answer_errors(api)
 api.add_router("/v2", users.router)
+api.add_router("/v2", identities.router)
 api.add_router("/v2", catalog.router)
 api.add_router("/regulars/v1", own.router)
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in
-from regulars.profiles.document import user
 from regulars.profiles.models import Client
 
 from . import consents, devices, forget, sessions
@@ -86,7 +86,7 @@ def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> bool:
         auth_time=None if visitor.auth_time is None else int(visitor.auth_time),
         amr=visitor.amr,
         acr=visitor.acr,
-        id_token={**claims_of(user(visitor.profile), decision.scopes), **decision.id_token},
+        id_token={**claims_of(served(visitor.profile), decision.scopes), **decision.id_token},
         access_token=decision.access_token,
     )
     done = devices.decide(row, DeviceRequest.State.ALLOWED, visitor.profile, grant.kept())

@@ -21,6 +21,7 @@ from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from regulars.flows.link import account_of
 from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.models import Account, Profile
 
@@ -113,11 +114,16 @@ def words(request: HttpRequest, title: str, sentence: str, status: int = 200) ->
 def customer(request: HttpRequest) -> Profile | None:
     """Who is signed in on this browser, if it is a customer (staff are not)."""
     user = request.user
-    return Profile.objects.filter(account=user).first() if isinstance(user, Account) and not user.is_staff else None
+    return (
+        Profile.objects.filter(account=user, merged_into=None).first()
+        if isinstance(user, Account) and not user.is_staff
+        else None
+    )
 
 
 def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:
     """Start her session and go on; first to the second factor, if she has one and `method` was not that."""
+    account = account_of(account)
     if method != "mfa" and is_enrolled(account):
         request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how))
         return HttpResponseRedirect(SECOND_FACTOR)

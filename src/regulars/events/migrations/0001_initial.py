@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('profile_id', models.BigIntegerField()),
+                ('origin', models.BigIntegerField(blank=True, null=True)),
                 ('message_id', models.CharField(max_length=255, unique=True)),
                 ('type', models.CharField(max_length=16)),
                 ('name', models.CharField(max_length=255)),
@@ -70,7 +71,7 @@ class Migration(migrations.Migration):
                 ('source', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to='events.source')),
             ],
             options={
-                'indexes': [models.Index(fields=['profile_id', '-at'], name='events_of_profile'), models.Index(fields=['profile_id', 'name', 'at'], name='events_of_profile_by_name'), models.Index(condition=models.Q(('lake_at', None)), fields=['id'], name='events_not_in_lake')],
+                'indexes': [models.Index(fields=['profile_id', '-at'], name='events_of_profile'), models.Index(fields=['profile_id', 'name', 'at'], name='events_of_profile_by_name'), models.Index(condition=models.Q(('lake_at', None)), fields=['id'], name='events_not_in_lake'), models.Index(condition=models.Q(('origin__isnull', False)), fields=['origin'], name='events_by_origin')],
             },
         ),
     ]

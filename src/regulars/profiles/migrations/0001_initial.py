@@ -127,6 +127,18 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Merge',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('why', models.CharField(max_length=96)),
+                ('at', models.DateTimeField(default=regulars.base.kit.clock.now)),
+                ('undone_at', models.DateTimeField(blank=True, null=True)),
+                ('undone_why', models.CharField(blank=True, max_length=96)),
+                ('into', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='merges', to='profiles.profile')),
+                ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='merges_away', to='profiles.profile')),
+            ],
+        ),
+        migrations.CreateModel(
             name='Identity',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -134,6 +146,7 @@ class Migration(migrations.Migration):
                 ('provider_user_id', models.CharField(max_length=255)),
                 ('connection', models.CharField(blank=True, max_length=128)),
                 ('is_social', models.BooleanField(default=False)),
+                ('origin', models.BigIntegerField(blank=True, null=True)),
                 ('first_seen_at', models.DateTimeField(default=regulars.base.kit.clock.now)),
                 ('last_seen_at', models.DateTimeField(default=regulars.base.kit.clock.now)),
                 ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='profiles.profile')),
@@ -155,6 +168,8 @@ class Migration(migrations.Migration):
                 ('derived_from', models.JSONField(default=list)),
                 ('retracted_at', models.DateTimeField(blank=True, null=True)),
                 ('retracted_why', models.CharField(blank=True, max_length=64)),
+                ('identity', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='facts', to='profiles.identity')),
+                ('origin', models.BigIntegerField(blank=True, null=True)),
                 ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='facts', to='profiles.profile')),
             ],
         ),

@@ -1,0 +1,84 @@
+"""Several ways in, one customer: link and unlink, by herself or by an app of the business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from regulars.base.kit.errors import Refused
+from regulars.profiles.models import Account, Fact, Identity, Profile
+
+from .merge import ANONYMOUS, merge, split
+from .refresh import after_learning
+
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Another account that has proved the same address. She has to sign in there before the two become one."""
+
+    profile: Profile
+    email: str
+    identities: tuple[Identity, ...]
+
+
+@transaction.atomic
+def link(primary: Profile, other: Profile, why: str) -> None:
+    """Make two customers one, under the name of `primary`. Whoever calls has made sure that both are the same person.
+
+    Raises `Refused`: `same_account`, `account_blocked`.
+    """
+    if primary.pk == other.pk:
+        raise Refused("same_account", "These two are one account already.")
+    if primary.blocked or other.blocked:
+        raise Refused("account_blocked", "A closed account cannot be linked.")
+    merge(other, primary, why)
+    after_learning(primary)
+
+
+@transaction.atomic
+def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
+    """The identity leaves with what it brought. Returns the profile that it has now.
+
+    Raises `Refused`: `main_identity`, `last_way_in`.
+    """
+    if identity.profile_id != profile.pk:
+        raise Refused("unknown_identity", "This account has no such way in.")
+    if len(ways_in(profile)) < 2:
+        raise Refused("last_way_in", "This is your only way in. Add another one first.")
+    return split(identity, why)
+
+
+def ways_in(profile: Profile) -> list[Identity]:
+    """The identities that somebody can sign in with, oldest first."""
+    return list(profile.identities.exclude(provider__in=[ANONYMOUS, EXTERNAL]).order_by("pk"))
+
+
+def account_of(account: Account) -> Account:
+    """Whose session this becomes: an account that was linked to another signs in as the other."""
+    profile = Profile.objects.filter(account=account).select_related("merged_into__account").first()
+    target = profile.merged_into if profile else None
+    if target is None:
+        return account
+    if target.account is None:
+        target.account = Account.objects.create_user()
+        target.save(update_fields=["account"])
+    return target.account
+
+
+def find_proposals(profile: Profile) -> list[Proposal]:
+    """Customers with an address that they proved, and that she proved too. Only an offer: nothing is joined by it."""
+    email = _proved_email(profile)
+    if not email:
+        return []
+    same = Fact.objects.filter(attribute="email", value=email, retracted_at=None).values("profile")
+    others = Profile.objects.filter(pk__in=same, merged_into=None, blocked=False, account__isnull=False)
+    found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _proved_email(each) == email]
+    return [Proposal(each, email, tuple(ways_in(each))) for each in found]
+
+
+def _proved_email(profile: Profile) -> str:
+    known = profile.document
+    return str(known.get("email", "")) if known.get("email_verified") is True else ""
