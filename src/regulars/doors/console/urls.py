@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from .views import (
     applications,
+    branding,
     connections,
     customer,
     customers,
@@ -59,6 +60,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("applications/new", applications.application),
     path("applications/<slug:client_id>", applications.application),
     path("applications/<slug:client_id>/rotate", applications.rotate),
+    path("applications/<slug:client_id>/branding", branding.branding),
+    path("branding.css", branding.preview_stylesheet),
     path("segments", segments.segments),
     path("segments/new", segment_builder.new),
     path("segments/new/save", segment_builder.save_new),

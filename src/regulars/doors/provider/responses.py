@@ -19,6 +19,7 @@ from .errors import Lost, Refusal
 PAGE = {
     "default-src": "'none'",
     "style-src": "'self'",
+    "img-src": "'self' data: https:",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
+from .brand import brand_stylesheet
 from .code import ask_code, enter_code, open_link
 from .front import front, logout
 from .login import login
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/reset", reset),
     path("password/reset/<slug:key>/<str:token>", choose),
     path("question", question),
+    path("brand/<slug:client_id>.css", brand_stylesheet),
     path("second-factor", second_factor),
     path("second-factor/options", second_factor_options),
     path("passkey", passkey),

@@ -51,7 +51,7 @@ def applications(request: HttpRequest) -> HttpResponse:
 @staff_page
 def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     """The form of an app. Its secret is on the page that answers the POST which made it, and never again."""
-    saved = _find(client_id) if client_id else None
+    saved = find(client_id) if client_id else None
     if request.method != "POST":
         given = _written(saved) if saved else {"auth_method": Client.AuthMethod.POST.value}
         return _page(request, saved, given, saved.grant_types if saved else list(App.grant_types))
@@ -71,7 +71,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
 @staff_page
 def rotate(request: HttpRequest, client_id: str) -> HttpResponse:
     require(request, ROLE)
-    client = _find(client_id)
+    client = find(client_id)
     return _show_secret(request, client, rotate_secret(client), "application.secret_rotated")
 
 
@@ -81,7 +81,7 @@ def _show_secret(request: HttpRequest, client: Client, secret: str, what: str) -
     return render(request, "console/secret.html", {"client": client, "secret": secret, "issuer": settings.ISSUER})
 
 
-def _find(client_id: str) -> Client:
+def find(client_id: str) -> Client:
     client = Client.objects.filter(pk=client_id).first()
     if client is None:
         raise Http404("There is no such application.")
