@@ -41,6 +41,11 @@ class Town:
     origins: dict[str, str]
     clients: dict[str, dict[str, str]]
 
+    def mails(self) -> list[str]:
+        """What was sent so far, oldest first, as text."""
+        found = sorted((self.live.home / "mail").glob("*"), key=lambda each: each.stat().st_mtime)
+        return [each.read_text() for each in found]
+
     @property
     def issuer(self) -> str:
         return self.url + "/"
@@ -73,7 +78,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         for name in ("openid-client", "express"):
             stack.enter_context(node(town, f"{name.replace('-', '_')}.mjs", origins[name]))
         config = {"domain": url.removeprefix("https://"), "clients": {name: clients[name] for name in ("spa", "lock")}}
-        stack.enter_context(pages(certificate, first + 5, config))
+        stack.enter_context(pages(certificate, first + 5, config, folder))
         yield town
 
 

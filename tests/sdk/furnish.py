@@ -34,9 +34,11 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
 
 def app(name: str, origin: str) -> dict[str, str]:
     in_the_browser = name in ("spa", "lock")
+    own_form = {"embeds_login": True, "grant_types": ["authorization_code", "refresh_token", "implicit"]}
     client, secret = register(
         App(
             name=name,
+            **(own_form if name == "lock" else {}),
             auth_method=Client.AuthMethod.NONE if in_the_browser else Client.AuthMethod.POST,
             redirect_uris=[f"{origin}/{name}.html" if in_the_browser else f"{origin}/callback"],
             logout_uris=[origin, f"{origin}/{name}.html"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,20 @@ MODULES = HERE / "node_modules"
 
 
 @contextmanager
-def pages(certificate: Certificate, port: int, config: dict[str, Any]) -> Iterator[None]:
-    """`/<page>.html` from the folder beside this file, `/modules/…` from the packages, `/config.js` as `window.config`."""
+def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: Path) -> Iterator[None]:
+    """`/<page>.html` from the folder beside this file, `/modules/…` from the packages, `/config.js` as `window.config`.
+
+    Lock ships no file for browsers: `bundles` gets one, at `/bundles/lock.js`.
+    """
+    subprocess.run(["node", "bundle_lock.mjs", str(bundles / "lock.js")], cwd=HERE, check=True)
 
     class Handler(SimpleHTTPRequestHandler):
         def translate_path(self, path: str) -> str:
             path = path.partition("?")[0]
             if path.startswith("/modules/"):
                 return str(MODULES / path.removeprefix("/modules/"))
+            if path.startswith("/bundles/"):
+                return str(bundles / path.removeprefix("/bundles/"))
             return str(HERE / "pages" / path.lstrip("/"))
 
         def do_GET(self) -> None:

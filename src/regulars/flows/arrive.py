@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,11 @@ def arrive(arrival: Arrival) -> Account:
 
 
 @transaction.atomic
-def sign_up(email: str, password: str, connection: str) -> Account:
-    """A new customer of our own password connection. `password` is hashed; she has proved the address."""
+def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] | None = None) -> Account:
+    """A new customer of our own password connection. `password` is hashed; she has proved the address.
+
+    `told` is `{"source": "app:…", "values": {attribute or path: text}}`, from the app whose form she filled in.
+    """
     profile = create_database_profile(connection)
     account = Account(email=email, password=password)
     account.save()
@@ -85,6 +88,8 @@ def sign_up(email: str, password: str, connection: str) -> Account:
             NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
         ],
     )
+    if told:
+        learn(profile, [NewFact(path, value, "declared", told["source"]) for path, value in told["values"].items()])
     _open_account(profile, account)
     after_learning(profile)
     return account

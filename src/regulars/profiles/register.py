@@ -21,6 +21,7 @@ GRANT_TYPES = (
     "implicit",
     "urn:ietf:params:oauth:grant-type:device_code",
 )
+EMBEDS = "cross_origin_authentication"  # the key in a client's metadata; Auth0's name
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 
@@ -35,6 +36,7 @@ class App:
     redirect_uris: Sequence[str] = ()
     logout_uris: Sequence[str] = ()
     web_origins: Sequence[str] = ()
+    embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component); None: as it was
 
 
 @transaction.atomic
@@ -81,6 +83,8 @@ def _take(client: Client, app: App) -> None:
     client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(app.logout_uris, "logout_uris")
     client.web_origins = [_origin(each) for each in _few(app.web_origins, "web_origins")]
+    if app.embeds_login is not None:
+        client.metadata = {**client.metadata, EMBEDS: app.embeds_login}
     if app.auth_method == Client.AuthMethod.NONE:
         client.secret_hash = ""
 

@@ -26,7 +26,8 @@ from .responses import say_lost, say_no, say_yes, with_policy, with_query
 from .tokens import browser_answer, claims_of
 from .visitor import MULTI_FACTOR, Visitor, find_visitor
 
-PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values")  # to the sign-in page
+TICKET = "login_ticket"  # she signed in on a page of the app; the sign-in door makes a session of it
+PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values", TICKET)  # to the sign-in page
 # Auth0's context.protocol
 FIRST_RUN, BACK_FROM_RULE = "oidc-basic-profile", "redirect-callback"
 IMPLICIT, HYBRID = "oidc-implicit-profile", "oidc-hybrid-profile"
@@ -163,6 +164,8 @@ def is_signed_in(turn: Turn) -> HttpResponse | None:
     turn.visitor = visitor = find_visitor(turn.request)
     if visitor and _is_fresh_enough(visitor, turn):
         return _second_factor(turn, visitor)
+    if turn.asked.params.get(TICKET) and turn.came_from != Wait.LOGIN:
+        return _to_sign_in(turn, again=True)
     # She comes from the sign-in page and is not signed in: sending her there again would never end.
     if turn.asked.is_silent or turn.came_from == Wait.LOGIN:
         raise Refusal("login_required", "Login required")
@@ -286,7 +289,7 @@ def _is_fresh_enough(visitor: Visitor, turn: Turn) -> bool:
     at = visitor.auth_time or 0.0
     if at > turn.pending.started_at.timestamp():
         return True
-    if turn.asked.prompts & {"login", "select_account"}:
+    if turn.asked.prompts & {"login", "select_account"} or turn.asked.params.get(TICKET):
         return False
     return turn.asked.max_age is None or time.time() - at <= turn.asked.max_age
 

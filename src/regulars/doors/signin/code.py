@@ -83,12 +83,12 @@ def open_link(request: HttpRequest) -> HttpResponse:
     """`/code/open?link=`: the link of the mail. A page with a button, because mail scanners open links too.
 
     In another browser than the one that asked it signs nobody in: whoever sent the mail off could be a stranger who
-    waits there. She types the digits where she began.
+    waits there. She types the digits where she began. An app's link has no such browser; it opens where she reads her mail.
     """
     expected = codes.find_by_link(request.GET.get("link", ""))
     if expected is None:
         return _run_out(request)
-    if not codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
+    if expected.browser and not codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
         sentence = (
             "This browser did not ask for the mail. Go back to where you began, and type the code from the mail there."
         )

@@ -14,6 +14,7 @@ from regulars.profiles.proofs import codes
 
 from .connections import find_social, has_passwords, social_connections
 from .door import address, customer, enter, onward, page, with_passkeys
+from .embedded.authenticate import enter_by_ticket
 from .limits import count_attempt, give_back
 from .passwords import CONNECTION, check
 
@@ -30,6 +31,8 @@ def login(request: HttpRequest) -> HttpResponse:
     """
     if request.method == "POST":
         return _sign_in(request)
+    if request.GET.get("login_ticket") and (entered := enter_by_ticket(request)):
+        return entered
     if request.GET.get("prompt") != "login" and customer(request):
         return HttpResponseRedirect(onward(request))
     if wanted := find_social(request.GET.get("connection", "")):

@@ -11,6 +11,7 @@ class PendingSignup(models.Model):
     email = models.EmailField()
     password = models.CharField(max_length=128)
     onward = models.TextField(blank=True)  # where she was going
+    told = models.JSONField(default=dict)  # what an app asked her besides: {"source": "app:…", "values": {path: text}}
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

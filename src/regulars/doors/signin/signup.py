@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -47,7 +48,7 @@ def signup(request: HttpRequest) -> HttpResponse:
         count_attempt(request, "signup", email)
     except Refused as refused:
         return _page(request, email=email, problems={"email": refused.sentence}, status=429)
-    pending = _wait_for_click(email, password, onward(request))
+    pending = wait_for_click(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
     context = {
         "email": email,
@@ -87,10 +88,15 @@ def problems_with(email: str, password: str) -> dict[str, str]:
 
 
 @transaction.atomic
-def _wait_for_click(email: str, password: str, onward: str) -> PendingSignup:
+def wait_for_click(email: str, password: str, onward: str, told: dict[str, Any] | None = None) -> PendingSignup:
+    """A sign-up that the link in the mail finishes. `told` is `{"source", "values"}`: what an app asked her besides."""
     PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
     pending = PendingSignup.objects.create(
-        email=email, password=make_password(password), onward=onward, expires_at=timezone.now() + LIFETIME
+        email=email,
+        password=make_password(password),
+        onward=onward,
+        told=told or {},
+        expires_at=timezone.now() + LIFETIME,
     )
     ask_to_finish(pending)
     return pending
@@ -103,7 +109,7 @@ def _make_account(pending: PendingSignup) -> Account | None:
     if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_taken(pending.email):
         return None
     PendingSignup.objects.filter(email=pending.email).delete()
-    return sign_up(pending.email, pending.password, CONNECTION)
+    return sign_up(pending.email, pending.password, CONNECTION, pending.told)
 
 
 def _page(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from .brand import brand_stylesheet
 from .code import ask_code, enter_code, open_link
@@ -19,6 +19,7 @@ from .social import callback, start
 # Only these: allauth's own pages are not reachable.
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", front),
+    path("", include("regulars.doors.signin.embedded.urls")),
     path("login", login),
     path("login/callback", callback),
     path("login/<slug:name>", start),

@@ -9,15 +9,15 @@ from django.utils import timezone
 from regulars.base.kit.crypto import fingerprint, random_secret
 
 from ..models import Account, Client
+from ..register import EMBEDS
 from .models import LoginTicket
 
 LIVES = dt.timedelta(seconds=60)
-OPTED_IN = "cross_origin_authentication"  # a client's metadata; Auth0's name
 
 
 def may_embed(client: Client) -> bool:
     """Whether the app may show a sign-in form of its own. Nobody may who did not ask for it."""
-    return client.metadata.get(OPTED_IN) in (True, "true")
+    return client.metadata.get(EMBEDS) in (True, "true")
 
 
 def give(account: Account, client: Client, origin: str, browser: str, method: str) -> str:

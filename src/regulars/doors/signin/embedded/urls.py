@@ -1,0 +1,25 @@
+"""Auth0's paths for sign-in forms inside apps."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+
+from .authenticate import authenticate
+from .database import change_password, signup
+from .passwordless import start, verify
+from .settings import challenge, client_file, country, sso_data
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("client/<str:client_id>.js", client_file),
+    path("co/authenticate", authenticate),
+    path("dbconnections/signup", signup),
+    path("dbconnections/signup/challenge", challenge),
+    path("dbconnections/change_password", change_password),
+    path("dbconnections/change_password/challenge", challenge),
+    path("usernamepassword/challenge", challenge),
+    path("passwordless/start", start),
+    path("passwordless/verify", verify),
+    path("passwordless/challenge", challenge),
+    path("user/geoloc/country", country),
+    path("user/ssodata", sso_data),
+]

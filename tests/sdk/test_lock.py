@@ -1,0 +1,105 @@
+"""auth0-lock 14, unmodified, in an app that opted in."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.journey import eventually
+
+from .conftest import Town
+from .furnish import PASSWORD
+from .people import said
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+
+
+def open_lock(page: Page, town: Town, query: str = "", button: str = "Sign in") -> None:
+    page.goto(f"{town.origins['lock']}/lock.html{query}")
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def fill_in(page: Page, email: str, password: str) -> None:
+    page.locator(".auth0-lock input[name=email]").fill(email)
+    page.locator(".auth0-lock input[name=password]").fill(password)
+    page.locator(".auth0-lock-submit").click()
+
+
+def test_she_signs_in_with_her_password_and_the_app_knows_her(page: Page, town: Town):
+    open_lock(page, town)
+    fill_in(page, "chika@example.com", PASSWORD)
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["claims"]["iss"] == town.issuer
+    assert said(page)["user"]["email"] == "chika@example.com"
+
+
+def test_she_signs_in_without_leaving_the_page(page: Page, town: Town):
+    open_lock(page, town, "?here")
+    fill_in(page, "chika@example.com", PASSWORD)
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["user"]["email"] == "chika@example.com"
+    assert page.url.endswith("?here")
+
+
+def test_a_wrong_password_is_said_in_locks_own_words(page: Page, town: Town):
+    open_lock(page, town)
+    fill_in(page, "chika@example.com", "not her password")
+
+    expect(page.locator(".auth0-global-message-error")).to_contain_text("Wrong email or password")
+
+
+def test_she_signs_up_and_what_the_app_asked_her_is_known_once_she_opened_the_mail(page: Page, town: Town):
+    open_lock(page, town)
+    page.locator(".auth0-lock").get_by_text("Sign Up").first.click()
+    page.get_by_placeholder("your shoe size").fill("39")
+    fill_in(page, "mila@example.com", PASSWORD)
+    expect(page.locator("pre")).to_contain_text("mila@example.com")
+    link = eventually(lambda: mailed(town, "mila@example.com", r"https://localhost\S+finish\S+"))
+    page.goto(link)
+    page.get_by_role("button", name="Finish and sign in").click()
+    rows = eventually(
+        lambda: town.live.rows(
+            "SELECT f.value, f.source FROM profiles_fact f JOIN profiles_account a ON a.email = ?"
+            " JOIN profiles_profile p ON p.account_id = a.id"
+            " WHERE f.profile_id = p.id AND f.attribute = 'user_metadata.shoe_size'",
+            "mila@example.com",
+        )
+    )
+
+    assert rows == [('"39"', f"app:{town.clients['lock']['client_id']}")]
+
+
+def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
+    open_lock(page, town)
+    page.locator(".auth0-lock").get_by_text("Sign in with Upstream").click()
+    page.locator("input[name=login]").fill("ines")
+    page.locator("input[name=password]").fill("whatever")
+    page.get_by_role("button", name="Sign-in").click()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["claims"]["sub"] == "oidc|upstream|ines"
+
+
+def test_she_signs_in_with_a_code_by_mail(page: Page, town: Town):
+    open_lock(page, town, button="Sign in by mail")
+    page.locator(".auth0-lock input[name=email]").fill("dov@example.com")
+    page.locator(".auth0-lock-submit").click()
+    code = eventually(lambda: mailed(town, "dov@example.com", r"(?m)^\d{6}$"))
+    page.locator(".auth0-lock input[name=vcode]").fill(code)
+    page.locator(".auth0-lock-submit").click()
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["user"]["email"] == "dov@example.com"
+
+
+def mailed(town: Town, to: str, pattern: str) -> str:
+    """What matches in the last mail to somebody; empty while there is none."""
+    for mail in reversed(town.mails()):
+        if f"To: {to}" in mail and (found := re.search(pattern, mail)):
+            return found[0]
+    return ""
