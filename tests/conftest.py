@@ -17,6 +17,22 @@ import pytest
 
 django.setup()
 
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what asks a database runs; the rest would say there what it says on SQLite."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return
+    asking = [item for item in items if _asks_a_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _asks_a_database(item)])
+    items[:] = asking
+
+
+def _asks_a_database(item: pytest.Item) -> bool:
+    marked = any(item.get_closest_marker(name) for name in ("django_db", "server", "browser"))
+    return marked or bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+
 
 @pytest.fixture
 def house(db: None) -> None:
