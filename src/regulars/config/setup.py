@@ -29,7 +29,18 @@ SETUP = "setup"
 MANAGEMENT_API = "Management API"
 MANAGEMENT_SCOPES = [
     f"{verb}:{noun}"
-    for noun in ("users", "users_app_metadata", "clients", "connections", "segments", "events")
+    for noun in (
+        "users",
+        "users_app_metadata",
+        "clients",
+        "client_keys",
+        "client_grants",
+        "resource_servers",
+        "grants",
+        "connections",
+        "segments",
+        "events",
+    )
     for verb in ("read", "create", "update", "delete")
 ]
 Kept = dict[str, dict[str, str]]

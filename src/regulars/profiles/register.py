@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.kit.crypto import hash_secret, random_secret
 from regulars.base.kit.errors import Refused
@@ -23,12 +26,14 @@ GRANT_TYPES = (
 )
 EMBEDS = "cross_origin_authentication"  # the key in a client's metadata; Auth0's name
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
+WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
+KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 
 
 @dataclass(frozen=True)
 class App:
-    """An application as a developer writes it. Addresses are exact, character by character."""
+    """An application as a developer writes it. Addresses are exact, character by character. None: as it is."""
 
     name: str
     auth_method: str = Client.AuthMethod.POST
@@ -37,6 +42,25 @@ class App:
     logout_uris: Sequence[str] = ()
     web_origins: Sequence[str] = ()
     embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component); None: as it was
+    public_keys: Sequence[Mapping[str, Any]] | None = None
+    backchannel_logout_uri: str | None = None
+    first_party: bool | None = None
+    requires_par: bool | None = None
+    requires_dpop: bool | None = None
+    refresh: Mapping[str, int] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def app_of(client: Client) -> App:
+    """A client as it is written now."""
+    return App(
+        name=client.name,
+        auth_method=client.auth_method,
+        grant_types=client.grant_types,
+        redirect_uris=client.redirect_uris,
+        logout_uris=client.logout_uris,
+        web_origins=client.web_origins,
+    )
 
 
 @transaction.atomic
@@ -54,10 +78,10 @@ def change(client: Client, app: App) -> tuple[Client, str]:
     """The client with what is written now; and a secret, where it had none and needs one.
 
     Raises `Refused`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
-    `bad_address`, `bad_origin`, `too_many_addresses`.
+    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
     """
     _take(client, app)
-    needs_one = client.auth_method != Client.AuthMethod.NONE and not client.secret_hash
+    needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
     secret = _new_secret(client) if needs_one else ""
     client.save()
     return client, secret
@@ -66,8 +90,8 @@ def change(client: Client, app: App) -> tuple[Client, str]:
 @transaction.atomic
 def rotate_secret(client: Client) -> str:
     """A new secret; the old one is refused from now on. Raises `Refused("public_client")`."""
-    if client.auth_method == Client.AuthMethod.NONE:
-        raise Refused("public_client", "A public app has no secret: whoever has the app could read it.")
+    if client.auth_method not in WITH_SECRET:
+        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
     secret = _new_secret(client)
     client.save(update_fields=["secret_hash"])
     return secret
@@ -83,9 +107,18 @@ def _take(client: Client, app: App) -> None:
     client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(app.logout_uris, "logout_uris")
     client.web_origins = [_origin(each) for each in _few(app.web_origins, "web_origins")]
+    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata"):
+        if getattr(app, name) is not None:
+            setattr(client, name, getattr(app, name))
     if app.embeds_login is not None:
         client.metadata = {**client.metadata, EMBEDS: app.embeds_login}
-    if app.auth_method == Client.AuthMethod.NONE:
+    if app.backchannel_logout_uri is not None:
+        client.backchannel_logout_uri = _web_address(app.backchannel_logout_uri)
+    if app.public_keys is not None:
+        client.public_keys = [_public_key(key) for key in app.public_keys]
+    if app.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
+        raise Refused("key_needed", "An app that signs who it is needs a public key.", "public_keys")
+    if app.auth_method not in WITH_SECRET:
         client.secret_hash = ""
 
 
@@ -101,7 +134,7 @@ def _grants(app: App) -> list[str]:
 
 
 def _new_secret(client: Client) -> str:
-    if client.auth_method == Client.AuthMethod.NONE:
+    if client.auth_method not in WITH_SECRET:
         return ""
     secret = random_secret(64)
     client.secret_hash = hash_secret(secret)
@@ -132,6 +165,20 @@ def _origin(address: str) -> str:
     if not re.fullmatch(r"https?://[^/?#\s*\\@]+", trimmed) or not _host(trimmed):
         raise Refused("bad_origin", f"{address[:80]!r} is not an origin, such as https://shop.example.", "web_origins")
     return trimmed
+
+
+def _web_address(address: str) -> str:
+    if address and (_scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)):
+        raise Refused("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
+    return address
+
+
+def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:
+    """The public half alone: a private key that was sent by mistake is not kept."""
+    try:
+        return dict(KEYS[str(key.get("kty"))].import_key(dict(key)).as_dict(private=False))
+    except (JoseError, KeyError, ValueError, TypeError):
+        raise Refused("bad_key", "This is not an RSA or EC key in JSON (RFC 7517).", "public_keys") from None
 
 
 def _scheme(address: str) -> str:

@@ -1,4 +1,4 @@
-"""`/api/v2/clients` and `/api/v2/connections`: what is set up, without any secret."""
+"""`/api/v2/connections`: what is set up, without any secret."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Field, Query, Router
 
-from regulars.profiles.models import Client, Connection
+from regulars.profiles.models import Connection
 
 from .access import Bearer
 from .errors import ApiError
 from .paging import Paging, refuse_unknown
 
-router = Router(tags=["clients and connections"])
+router = Router(tags=["connections"])
 
 
 class ConnectionList(Paging):
@@ -24,21 +24,6 @@ class ConnectionList(Paging):
     name: str = ""
     take: int | None = Field(None, ge=1, le=100)
     after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
-
-
-@router.get("/clients", auth=Bearer("read:clients"), response=Any, summary="List clients")
-def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
-    refuse_unknown(request, Paging)
-    rows = Client.objects.order_by("created_at", "client_id")
-    return query.answer("clients", [_client(row) for row in rows[query.start : query.end]], rows.count())
-
-
-@router.get("/clients/{client_id}", auth=Bearer("read:clients"), response=Any, summary="Get a client")
-def get_client(request: HttpRequest, client_id: str) -> Any:
-    row = Client.objects.filter(pk=client_id).first()
-    if row is None:
-        raise ApiError(404, "inexistent_client", "The client does not exist.")
-    return _client(row)
 
 
 @router.get("/connections", auth=Bearer("read:connections"), response=Any, summary="List connections")
@@ -58,20 +43,6 @@ def get_connection(request: HttpRequest, connection_id: str) -> Any:
     if row is None:
         raise ApiError(404, "inexistent_connection", "The connection does not exist.")
     return _connection(row)
-
-
-def _client(row: Client) -> dict[str, Any]:
-    return {
-        "client_id": row.client_id,
-        "name": row.name,
-        "is_first_party": row.first_party,
-        "token_endpoint_auth_method": row.auth_method,
-        "grant_types": row.grant_types,
-        "callbacks": row.redirect_uris,
-        "allowed_logout_urls": row.logout_uris,
-        "web_origins": row.web_origins,
-        "client_metadata": {key: str(value) for key, value in row.metadata.items()},
-    }
 
 
 def _checkpoint(rows: QuerySet[Connection], take: int, after: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 
-from . import catalog, identities, own, users
+from . import apis, catalog, clients, grants, identities, own, users
 from .body import StrictParser
 from .errors import answer_errors
 
 api = NinjaAPI(
     title="Regulars",
     version="1",
-    description="Auth0's Management API for users, clients and connections; segments and facts under /api/regulars/v1.",
+    description="Auth0's Management API for users, clients, APIs, grants and connections; segments and facts under /api/regulars/v1.",
     docs_url=None,
     urls_namespace="api",
     parser=StrictParser(),
@@ -21,6 +21,9 @@ answer_errors(api)
 api.add_router("/v2", users.router)
 api.add_router("/v2", identities.router)
 api.add_router("/v2", catalog.router)
+api.add_router("/v2", clients.router)
+api.add_router("/v2", apis.router)
+api.add_router("/v2", grants.router)
 api.add_router("/regulars/v1", own.router)
 
 urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls)]

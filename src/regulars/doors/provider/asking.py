@@ -91,7 +91,7 @@ class Asked:
     @property
     def browser_lifetime(self) -> int:
         """Of an access token that goes through the browser and so into its history and logs."""
-        return min(self.lifetime, BROWSER_LIFETIME)
+        return self.api.token_lifetime_for_web if self.api else BROWSER_LIFETIME
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
 def scopes_of(scope: str, api: ResourceServer | None, client: Client) -> list[str]:
     """Those of the words that mean something here: OpenID's own and the API's. The rest is dropped, as Auth0 does."""
     known = {*OPENID_SCOPES, *(api.scopes if api else ())}
-    if not may_refresh(client):
+    if not may_refresh(client) or (api and not api.allow_offline_access):
         known.discard("offline_access")
     return [word for word in dict.fromkeys(scope.split()) if word in known]
 

@@ -49,6 +49,7 @@ class Machine:
     audience: str
     lifetime: int
     scopes: tuple[str, ...]
+    with_permissions: bool = False
 
 
 def has_secret(client: Client, secret: str) -> bool:
@@ -86,7 +87,9 @@ def _machine(key: tuple[str, str]) -> Machine | None:
     grant = grants.select_related("resource_server").first() if _is_name(audience) else None
     if grant is None:
         return None
-    return Machine(audience, grant.resource_server.token_lifetime, tuple(grant.scopes))
+    api = grant.resource_server
+    with_permissions = api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS
+    return Machine(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
 
 
 find_client = Remembered(_client)

@@ -20,8 +20,8 @@ WORDS = {
 
 
 def is_given(profile: Profile, asked: Asked) -> bool:
-    """Our own apps need none. An app of somebody else has what was allowed to it, not to another one."""
-    if asked.client.first_party:
+    """Our own apps need none, unless an API wants it. An app of somebody else has what was allowed to it, not to another one."""
+    if asked.client.first_party and (asked.api is None or asked.api.skip_consent):
         return True
     given = AppGrant.objects.filter(profile=profile, client=asked.client, audience=asked.audience).first()
     return given is not None and set(asked.scopes) <= set(given.scopes)

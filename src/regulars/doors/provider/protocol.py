@@ -194,7 +194,7 @@ class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
             raise Refusal("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
         scopes = asked or list(machine.scopes)
         body = {
-            "access_token": tokens.machine_token(client.pk, audience, scopes, machine.lifetime, jkt),
+            "access_token": tokens.machine_token(client.pk, machine, scopes, jkt),
             "expires_in": machine.lifetime,
             "token_type": tokens.type_of(jkt),
         }

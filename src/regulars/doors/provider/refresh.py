@@ -12,13 +12,14 @@ from django.utils import timezone
 from regulars.base.kit.crypto import fingerprint, random_secret
 from regulars.profiles.models import Client, Profile
 
+from .clients import find_client
 from .errors import Refusal
 from .grants import Grant
 from .models import RefreshFamily, RefreshToken
 
-IDLE = dt.timedelta(days=15)
-ABSOLUTE = dt.timedelta(days=30)
-LEEWAY = "refresh_token_leeway"  # a client's metadata: seconds in which a used token may be used again
+# Seconds, where the client's own settings (`Client.refresh`) say nothing else.
+IDLE, ABSOLUTE = 15 * 86400, 30 * 86400
+LEEWAY = "refresh_token_leeway"  # the same setting in a client's metadata, for consoles that know no other place
 LONGEST_LEEWAY = 60
 
 
@@ -44,8 +45,8 @@ def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
         client_id=grant.client_id,
         profile_id=profile_id,
         grant=grant.kept(),
-        expires_at=timezone.now() + ABSOLUTE,
         sid=grant.sid,
+        expires_at=timezone.now() + _lifetime(find_client(grant.client_id), "token_lifetime", ABSOLUTE),
     )
     RefreshFamily.objects.bulk_create([row])
     return _new_token(row)
@@ -96,10 +97,14 @@ def end_by_token(token: str, client: Client) -> None:
 
 def leeway_of(client: Client) -> dt.timedelta:
     try:
-        seconds = float(client.metadata.get(LEEWAY, 0))
+        seconds = float(client.refresh.get("leeway") or client.metadata.get(LEEWAY, 0))
     except (TypeError, ValueError):
         seconds = 0.0
     return dt.timedelta(seconds=min(max(seconds, 0.0), LONGEST_LEEWAY))
+
+
+def _lifetime(client: Client | None, name: str, otherwise: int) -> dt.timedelta:
+    return dt.timedelta(seconds=(client.refresh.get(name) if client else None) or otherwise)
 
 
 def _usable(row: RefreshToken, now: dt.datetime) -> Found | None:
@@ -119,6 +124,7 @@ def _within_leeway(found: Found, client: Client, now: dt.datetime) -> bool:
 
 def _new_token(family: RefreshFamily) -> str:
     token = random_secret(43)
-    expires_at = min(timezone.now() + IDLE, family.expires_at)
+    idle = _lifetime(find_client(family.client_id), "idle_token_lifetime", IDLE)
+    expires_at = min(timezone.now() + idle, family.expires_at)
     RefreshToken.objects.bulk_create([RefreshToken(hash=fingerprint(token), family=family, expires_at=expires_at)])
     return token

@@ -12,7 +12,9 @@ from typing import Any
 from django.conf import settings
 
 from regulars.base.kit.signing.tokens import sign
+from regulars.profiles.models import ResourceServer
 
+from .clients import Machine, find_api
 from .grants import Grant
 
 ID_TOKEN_LIFETIME = 36000  # seconds, as Auth0's
@@ -68,20 +70,25 @@ def access_token(grant: Grant) -> str:
         claims["scope"] = grant.scope
     if grant.sid:
         claims["sid"] = grant.sid
+    api = find_api(grant.audience)
+    if api and api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS:
+        claims["permissions"] = [scope for scope in grant.scopes if scope in api.scopes]
     claims |= _held_by(grant.jkt)
     return sign({**grant.access_token, **claims}, ACCESS_TOKEN)
 
 
-def machine_token(client_id: str, audience: str, scopes: list[str], lifetime: int, jkt: str = "") -> str:
-    claims = {
+def machine_token(client_id: str, machine: Machine, scopes: list[str], jkt: str = "") -> str:
+    claims: dict[str, Any] = {
         "sub": client_id + MACHINE,
-        "aud": audience,
-        "exp": int(time.time()) + lifetime,
+        "aud": machine.audience,
+        "exp": int(time.time()) + machine.lifetime,
         "azp": client_id,
         "client_id": client_id,
         "gty": "client-credentials",
         "jti": secrets.token_urlsafe(16),
     }
+    if machine.with_permissions:
+        claims["permissions"] = scopes
     return sign({**claims, **_held_by(jkt), **({"scope": " ".join(scopes)} if scopes else {})}, ACCESS_TOKEN)
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.kit.errors import Refused
 from regulars.profiles.models import Client
-from regulars.profiles.register import EMBEDS, GRANT_TYPES, App, change, register, rotate_secret
+from regulars.profiles.register import EMBEDS, GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
 
 from .. import audit
 from ..door import may, require, staff_page
@@ -34,6 +34,7 @@ GRANTS = dict(
 METHODS = (
     (Client.AuthMethod.POST.value, "Secret in the request's body"),
     (Client.AuthMethod.BASIC.value, "Secret in the request's header"),
+    (Client.AuthMethod.PRIVATE_KEY.value, "A signature with its own key (set by the Management API)"),
     (Client.AuthMethod.NONE.value, "None: a public app, in a browser or on a phone"),
 )
 
@@ -113,7 +114,7 @@ def _page(
         "grants": [(key, label, key in grants) for key, label in GRANTS.items()],
         "methods": METHODS,
         "issuer": settings.ISSUER,
-        "public": bool(saved and saved.auth_method == Client.AuthMethod.NONE),
+        "public": bool(saved and saved.auth_method not in WITH_SECRET),
         "problem": problem,
         "may_write": may(request, ROLE),
     }
