@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext
 from tests.browser.conftest import chromium, page  # noqa: F401 - fixtures
 from tests.live import ROOT, Live, free_ports, own_database, start
 
+from .furnish import IN_THE_BROWSER
 from .pages import MODULES, pages
 from .tls import Certificate, make_certificate, tls_in_front
 
@@ -28,7 +30,7 @@ FURNISH = (
     "import django, json, sys; django.setup(); from tests.sdk.furnish import main;"
     "print(json.dumps(main(**json.loads(sys.argv[1]))))"
 )
-APPS = ("openid-client", "express", "authlib", "spa", "lock")
+IN_NODE = ("openid-client", "express", "express-id-token")
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,13 @@ class Town:
     origins: dict[str, str]
     clients: dict[str, dict[str, str]]
 
-    def mails(self) -> list[str]:
-        """What was sent so far, oldest first, as text."""
-        found = sorted((self.live.home / "mail").glob("*"), key=lambda each: each.stat().st_mtime)
-        return [each.read_text() for each in found]
+    def mailed(self, to: str, pattern: str) -> str:
+        """What matches in the last mail to somebody; empty while there is none."""
+        found = sorted((self.live.home / "mail").glob("*"), key=lambda each: each.stat().st_mtime, reverse=True)
+        for mail in (each.read_text() for each in found):
+            if f"To: {to}" in mail and (match := re.search(pattern, mail)):
+                return match[0]
+        return ""
 
     @property
     def issuer(self) -> str:
@@ -60,12 +65,12 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """One server for all tests of this folder; the apps in Node run for as long as it does."""
     assert MODULES.is_dir(), "The SDKs are not installed: scripts/test does it (npm ci in tests/sdk)."
     folder = tmp_path_factory.mktemp("town")
-    first = free_ports(7)
+    first = free_ports(8)
     certificate = make_certificate(folder)
     url = f"https://localhost:{first + 1}"
-    origins = {name: f"https://localhost:{first + 2 + number}" for number, name in enumerate(APPS[:3])}
-    origins |= dict.fromkeys(("spa", "lock"), f"https://localhost:{first + 5}")
-    upstream = f"http://localhost:{first + 6}"
+    origins = {name: f"https://localhost:{first + 2 + number}" for number, name in enumerate((*IN_NODE, "authlib"))}
+    origins |= dict.fromkeys(IN_THE_BROWSER, f"https://localhost:{first + 6}")
+    upstream = f"http://localhost:{first + 7}"
     with ExitStack() as stack:
         environment = {"REGULARS_URL": url, "REGULARS_ALLOW_HOSTS": "localhost"}
         database_url = stack.enter_context(own_database())
@@ -75,10 +80,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         clients = furnish(live, {"apps": origins, "upstream": upstream})
         town = Town(live, url, certificate, origins, clients)
         stack.enter_context(node(town, "upstream.mjs", upstream, f"{url}/login/callback"))
-        for name in ("openid-client", "express"):
+        for name in IN_NODE:
             stack.enter_context(node(town, f"{name.replace('-', '_')}.mjs", origins[name]))
-        config = {"domain": url.removeprefix("https://"), "clients": {name: clients[name] for name in ("spa", "lock")}}
-        stack.enter_context(pages(certificate, first + 5, config, folder))
+        config = {"domain": url.removeprefix("https://"), "clients": {name: clients[name] for name in IN_THE_BROWSER}}
+        stack.enter_context(pages(certificate, first + 6, config, folder))
         yield town
 
 

@@ -11,6 +11,8 @@ from regulars.profiles.register import App, register
 PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"
 PASSWORD = "a few words in a row"
+IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js")
+IMPLICIT = ("lock", "auth0-js", "express-id-token")
 CUSTOMERS = ("chika", "dov")
 
 
@@ -33,12 +35,12 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
 
 
 def app(name: str, origin: str) -> dict[str, str]:
-    in_the_browser = name in ("spa", "lock")
-    own_form = {"embeds_login": True, "grant_types": ["authorization_code", "refresh_token", "implicit"]}
+    in_the_browser = name in IN_THE_BROWSER
     client, secret = register(
         App(
             name=name,
-            **(own_form if name == "lock" else {}),
+            embeds_login=name in ("lock", "component", "auth0-js"),
+            grant_types=["authorization_code", "refresh_token", *(["implicit"] if name in IMPLICIT else [])],
             auth_method=Client.AuthMethod.NONE if in_the_browser else Client.AuthMethod.POST,
             redirect_uris=[f"{origin}/{name}.html" if in_the_browser else f"{origin}/callback"],
             logout_uris=[origin, f"{origin}/{name}.html"],

@@ -40,6 +40,13 @@ def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: 
             else:
                 super().do_GET()
 
+        def end_headers(self) -> None:
+            if self.path.startswith("/component.html"):  # as strict as a page can be that shows our component
+                at = f"https://{config['domain']}"
+                policy = f"default-src 'none'; script-src 'self' {at}; connect-src {at}; style-src 'self'"
+                self.send_header("Content-Security-Policy", policy)
+            super().end_headers()
+
         def _say(self, body: bytes, kind: str) -> None:
             self.send_response(200)
             self.send_header("Content-Type", kind)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -58,7 +56,7 @@ def test_she_signs_up_and_what_the_app_asked_her_is_known_once_she_opened_the_ma
     page.get_by_placeholder("your shoe size").fill("39")
     fill_in(page, "mila@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("mila@example.com")
-    link = eventually(lambda: mailed(town, "mila@example.com", r"https://localhost\S+finish\S+"))
+    link = eventually(lambda: town.mailed("mila@example.com", r"https://localhost\S+finish\S+"))
     page.goto(link)
     page.get_by_role("button", name="Finish and sign in").click()
     rows = eventually(
@@ -89,17 +87,9 @@ def test_she_signs_in_with_a_code_by_mail(page: Page, town: Town):
     open_lock(page, town, button="Sign in by mail")
     page.locator(".auth0-lock input[name=email]").fill("dov@example.com")
     page.locator(".auth0-lock-submit").click()
-    code = eventually(lambda: mailed(town, "dov@example.com", r"(?m)^\d{6}$"))
+    code = eventually(lambda: town.mailed("dov@example.com", r"(?m)^\d{6}$"))
     page.locator(".auth0-lock input[name=vcode]").fill(code)
     page.locator(".auth0-lock-submit").click()
     expect(page.locator("pre")).to_contain_text("claims")
 
     assert said(page)["user"]["email"] == "dov@example.com"
-
-
-def mailed(town: Town, to: str, pattern: str) -> str:
-    """What matches in the last mail to somebody; empty while there is none."""
-    for mail in reversed(town.mails()):
-        if f"To: {to}" in mail and (found := re.search(pattern, mail)):
-            return found[0]
-    return ""

@@ -85,8 +85,16 @@ def tls_in_front(certificate: Certificate, port: int, plain_port: int) -> Iterat
     try:
         yield
     finally:
+        asyncio.run_coroutine_threadsafe(_hang_up(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
+
+
+async def _hang_up() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

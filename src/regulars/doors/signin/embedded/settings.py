@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from regulars.profiles.derive import country_name
+from regulars.profiles.models import Client
 from regulars.profiles.proofs import codes
 
 from ..connections import has_passwords, social_connections
@@ -29,9 +30,17 @@ def client_file(request: HttpRequest, client_id: str) -> HttpResponse:
     client = find_embedding(client_id)
     if client is None:
         return HttpResponse("// This app is not allowed to show a sign-in form of its own.", "text/javascript", 404)
-    settings = {"id": client.pk, "tenant": "regulars", "subscription": "self-hosted", "strategies": _strategies()}
-    body = f"Auth0.setClient({json.dumps(settings)});"
+    body = f"Auth0.setClient({json.dumps(_settings(client))});"
     return HttpResponse(body, content_type="application/x-javascript", headers={"Cache-Control": "public, max-age=60"})
+
+
+@require_safe
+def client_json(request: HttpRequest, client_id: str) -> HttpResponse:
+    """`/client/<id>.json`: the same for our own component, as data and not as a script."""
+    client = find_embedding(client_id)
+    if client is None:
+        return _open(JsonResponse({"error": "unauthorized_client"}, status=404))
+    return _open(JsonResponse(_settings(client)))
 
 
 @csrf_exempt
@@ -64,6 +73,10 @@ def sso_data(request: HttpRequest) -> HttpResponse:
         "lastUsedUsername": profile.document.get("email", ""),
     }
     return JsonResponse(told, headers={"Cache-Control": "no-store"})
+
+
+def _settings(client: Client) -> dict[str, Any]:
+    return {"id": client.pk, "tenant": "regulars", "subscription": "self-hosted", "strategies": _strategies()}
 
 
 def _strategies() -> list[dict[str, Any]]:

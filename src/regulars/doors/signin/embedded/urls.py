@@ -7,10 +7,11 @@ from django.urls import URLPattern, URLResolver, path
 from .authenticate import authenticate
 from .database import change_password, signup
 from .passwordless import start, verify
-from .settings import challenge, client_file, country, sso_data
+from .settings import challenge, client_file, client_json, country, sso_data
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("client/<str:client_id>.js", client_file),
+    path("client/<str:client_id>.json", client_json),
     path("co/authenticate", authenticate),
     path("dbconnections/signup", signup),
     path("dbconnections/signup/challenge", challenge),

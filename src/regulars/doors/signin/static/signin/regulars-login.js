@@ -1,0 +1,194 @@
+// <regulars-login client-id="…">: a sign-in form for a page of your own. One file, no build, strict CSP.
+// It proves who she is and hands your SDK what to send to /authorize; docs/developer/login-component.md has the rest.
+(() => {
+  const home = new URL(document.currentScript.src).origin;
+
+  const WORDS = {
+    heading: "Sign in",
+    with: (name) => `Continue with ${name}`,
+    or: "or with your e-mail",
+    email: "E-mail",
+    password: "Password",
+    signIn: "Sign in",
+    code: "Code from the mail",
+    sendCode: "Get a code by e-mail",
+    codeSent: "A mail with six digits is on its way. They work for ten minutes.",
+    back: "Sign in another way",
+    signUp: "Sign up",
+    reset: "Forgot your password?",
+    more: "Passkeys and other ways",
+    closed: "This app may not show a sign-in form here.",
+    lost: "That did not arrive. Check your connection and try again.",
+    missing: "Write your e-mail first.",
+  };
+
+  // Not a <style>: adopted sheets need no exception in the page's policy.
+  const STYLE = new CSSStyleSheet();
+  STYLE.replaceSync(`
+    :host { display: block; color-scheme: light dark; max-width: 24rem; color: var(--regulars-text, CanvasText); font: var(--regulars-font, 1rem/1.5 system-ui, sans-serif); }
+    * { box-sizing: border-box; }
+    h2 { margin: 0 0 1rem; font-size: 1.5em; line-height: 1.3; }
+    p { margin: 0 0 1rem; }
+    label { display: block; margin-bottom: .25rem; font-weight: 600; }
+    input { width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); background: var(--regulars-surface, Field); color: inherit; font: inherit; }
+    input[aria-invalid="true"] { border: 2px solid var(--regulars-problem, #b42318); }
+    button { display: block; width: 100%; min-height: 2.75rem; margin-bottom: .5rem; padding: .5rem 1rem; border: 1px solid transparent; border-radius: var(--regulars-radius, 8px); background: var(--regulars-accent, #4338ca); color: var(--regulars-on-accent, #fff); font: inherit; font-weight: 600; cursor: pointer; }
+    button.way { border-color: var(--regulars-border, #64748b); background: transparent; color: inherit; }
+    button.link { min-height: 2.75rem; background: none; color: inherit; font-weight: 400; text-align: left; text-decoration: underline; padding: .5rem 0; }
+    button[disabled] { opacity: .6; cursor: progress; }
+    :focus-visible { outline: 3px solid var(--regulars-accent, #4338ca); outline-offset: 2px; }
+    [role="alert"]:not(:empty) { margin-bottom: 1rem; padding: .75rem; border: 2px solid var(--regulars-problem, #b42318); border-radius: var(--regulars-radius, 8px); }
+    [role="alert"]:empty { margin: 0; }
+  `);
+
+  function make(name, properties = {}, ...children) {
+    const element = Object.assign(document.createElement(name), properties);
+    element.append(...children);
+    return element;
+  }
+
+  class RegularsLogin extends HTMLElement {
+    words = {};
+
+    connectedCallback() {
+      if (this.shadowRoot) return;
+      this.attachShadow({ mode: "open" }).adoptedStyleSheets = [STYLE];
+      this.start();
+    }
+
+    get say() { return { ...WORDS, ...this.words }; }
+    get clientId() { return this.getAttribute("client-id") ?? ""; }
+
+    async start() {
+      try {
+        const answer = await fetch(`${home}/client/${encodeURIComponent(this.clientId)}.json`);
+        if (!answer.ok) return this.draw(this.problem(this.say.closed));
+        this.ways = (await answer.json()).strategies.flatMap((strategy) =>
+          strategy.connections.map((connection) => ({ strategy: strategy.name, ...connection })));
+        this.drawWays();
+      } catch {
+        this.draw(this.problem(this.say.lost));
+      }
+    }
+
+    drawWays(email = "") {
+      const has = (strategy) => this.ways.some((way) => way.strategy === strategy);
+      const social = this.ways.filter((way) => !["auth0", "email"].includes(way.strategy));
+      const own = has("auth0") || has("email");
+      this.draw(
+        make("h2", { textContent: this.say.heading }),
+        ...social.map((way) => this.button(this.say.with(way.display_name), "way", () => this.goOn({ connection: way.name }))),
+        ...(social.length && own ? [make("p", { textContent: this.say.or })] : []),
+        this.problem(),
+        ...(own ? [this.ownForm(email, has("auth0"), has("email"))] : []),
+        ...(has("auth0") ? [this.button(this.say.signUp, "link", () => this.goOn({ screen_hint: "signup" }))] : []),
+        ...(has("auth0") ? [this.button(this.say.reset, "link", () => this.reset())] : []),
+        this.button(this.say.more, "link", () => this.goOn({})),
+      );
+    }
+
+    ownForm(email, password, code) {
+      const form = make("form", { noValidate: true });
+      form.append(...this.field("email", this.say.email, { type: "email", autocomplete: "username", value: email }));
+      if (password) {
+        form.append(...this.field("password", this.say.password, { type: "password", autocomplete: "current-password" }));
+        form.append(make("button", { textContent: this.say.signIn }));
+      }
+      if (code) {
+        form.append(this.button(this.say.sendCode, password ? "way" : "", () => this.sendCode(form.elements.email.value)));
+      }
+      this.onSubmit(form, () => password
+        ? this.prove("http://auth0.com/oauth/grant-type/password-realm", "Username-Password-Authentication",
+          { username: form.elements.email.value, password: form.elements.password.value })
+        : this.sendCode(form.elements.email.value));
+      return form;
+    }
+
+    async sendCode(email) {
+      if (!email) return this.fail(this.say.missing);
+      const sent = await this.post("/passwordless/start", { connection: "email", email, send: "code" });
+      if (sent) this.drawCode(email);
+    }
+
+    drawCode(email) {
+      const form = make("form", { noValidate: true });
+      form.append(...this.field("code", this.say.code, { inputMode: "numeric", autocomplete: "one-time-code", maxLength: 6 }));
+      form.append(make("button", { textContent: this.say.signIn }));
+      this.onSubmit(form, () => this.prove("http://auth0.com/oauth/grant-type/passwordless/otp", "email",
+        { username: email, otp: form.elements.code.value }));
+      this.draw(
+        make("h2", { textContent: this.say.heading }),
+        make("p", { textContent: this.say.codeSent, role: "status" }),
+        this.problem(),
+        form,
+        this.button(this.say.back, "link", () => this.drawWays(email)),
+      );
+      form.elements.code.focus();
+    }
+
+    async prove(credential_type, realm, credentials) {
+      const answer = await this.post("/co/authenticate", { credential_type, realm, ...credentials });
+      if (answer) this.goOn({ login_ticket: answer.login_ticket });
+    }
+
+    reset() {
+      const email = this.shadowRoot.querySelector("[name=email]").value;
+      location.assign(`${home}/password/reset?${new URLSearchParams({ login_hint: email })}`);
+    }
+
+    // The page's SDK takes it from here: `sdk.loginWithRedirect(event.detail)`.
+    goOn(authorizationParams) {
+      this.dispatchEvent(new CustomEvent("regulars-login", { detail: { authorizationParams }, bubbles: true }));
+    }
+
+    async post(path, body) {
+      this.busy(true);
+      try {
+        const answer = await fetch(home + path, {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          credentials: path === "/co/authenticate" ? "include" : "omit",
+          body: JSON.stringify({ client_id: this.clientId, ...body }),
+        });
+        const told = await answer.json();
+        if (answer.ok) return told;
+        this.fail(told.description);
+      } catch {
+        this.fail(this.say.lost);
+      } finally {
+        this.busy(false);
+      }
+    }
+
+    draw(...children) { this.shadowRoot.replaceChildren(...children); }
+
+    problem(text = "") { return make("p", { role: "alert", id: "problem", textContent: text }); }
+
+    fail(text) {
+      this.shadowRoot.getElementById("problem").textContent = text;
+      for (const input of this.shadowRoot.querySelectorAll("input")) {
+        input.setAttribute("aria-invalid", "true");
+        input.setAttribute("aria-describedby", "problem");
+      }
+      this.shadowRoot.querySelector("input")?.focus();
+    }
+
+    busy(is) { for (const button of this.shadowRoot.querySelectorAll("button")) button.disabled = is; }
+
+    field(name, label, properties) {
+      return [make("label", { htmlFor: name, textContent: label }), make("input", { id: name, name, required: true, ...properties })];
+    }
+
+    button(text, kind, act) {
+      const button = make("button", { type: "button", textContent: text, className: kind });
+      button.addEventListener("click", act);
+      return button;
+    }
+
+    onSubmit(form, act) {
+      form.addEventListener("submit", (event) => { event.preventDefault(); act(); });
+    }
+  }
+
+  customElements.define("regulars-login", RegularsLogin);
+})();
