@@ -1,0 +1,104 @@
+"""Passkeys in a real browser: Chromium's own virtual authenticator holds the key and answers for the finger."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+from tests.live import Live, regulars
+
+pytestmark = pytest.mark.browser
+PASSWORD = "a few words in a row"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Iterator[Live]:
+    """Not the demonstration: staff need a second factor, and no way in is open yet."""
+    with regulars(tmp_path_factory.mktemp("house") / "home", "--no-demo") as live:
+        yield live
+
+
+class Device:
+    """A passkey store and a finger on it."""
+
+    def __init__(self, page: Page) -> None:
+        self.devtools = page.context.new_cdp_session(page)
+        self.devtools.send("WebAuthn.enable")
+        self.number = ""
+
+    def take_another(self) -> None:
+        """A new one, which holds no passkey yet."""
+        if self.number:
+            self.devtools.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self.number})
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        made = self.devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        self.number = made["authenticatorId"]
+
+
+def link_in_mail(live: Live, to: str) -> str:
+    for _ in range(100):
+        for mail in sorted((live.home / "mail").glob("*")) if (live.home / "mail").exists() else []:
+            text = mail.read_text()
+            found = re.search(r"http\S+/signup/finish\S+", text)
+            if f"To: {to}" in text and found:
+                return found[0]
+        time.sleep(0.2)
+    raise AssertionError("no mail came")
+
+
+def test_staff_and_a_customer_sign_in_with_their_finger(house: Live, page: Page) -> None:
+    device = Device(page)
+    device.take_another()
+    console = house.credentials["console"]
+    page.goto(console["url"])
+    page.get_by_label("E-mail").fill(console["email"])
+    page.get_by_label("Password").fill(console["password"])
+    page.get_by_role("button", name="Sign in").click()
+
+    page.get_by_role("button", name="Use a passkey instead").click()
+    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="Connections").wait_for()
+    page.goto(f"{house.url}/console/connections")
+    page.locator("form[action$='Username-Password-Authentication/switch'] button").click()
+    page.get_by_role("button", name="Sign out").click()
+
+    page.get_by_label("E-mail").fill(console["email"])
+    page.get_by_label("Password").fill(console["password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Use a passkey").click()
+    page.get_by_role("link", name="Connections").wait_for()
+
+    device.take_another()
+    a_customer_adds_a_passkey(house, page)
+    page.goto(f"{house.url}/login")  # the offer below the address field is taken at once: her finger is on the device
+    page.get_by_text("You are signed in as").wait_for()
+
+    assert page.url == f"{house.url}/"
+
+
+def a_customer_adds_a_passkey(house: Live, page: Page) -> None:
+    page.goto(f"{house.url}/signup")
+    page.get_by_label("E-mail").fill("dina@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    page.get_by_text("mail").first.wait_for()
+    page.goto(link_in_mail(house, "dina@example.com"))
+    page.get_by_role("button", name="Finish and sign in").click()
+    page.goto(f"{house.url}/me/security")
+    page.get_by_label("Name it").fill("My laptop")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_text("Your second factor is on").wait_for()
+    page.goto(f"{house.url}/me/security")
+    page.get_by_text("My laptop").first.wait_for()
+    page.goto(f"{house.url}/logout")
+    page.get_by_role("button", name="Sign out").click()
