@@ -11,6 +11,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
 os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-"))
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
+# Nobody listens there: no test asks the public registry of npm for anything.
+os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 
 import django
 import pytest

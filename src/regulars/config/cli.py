@@ -203,6 +203,50 @@ def _or_problem(act: Callable[..., T], *args: str) -> T:
         raise Problem(no.name, no.sentence) from None
 
 
+@main.group()
+def rules() -> None:
+    """What rules of this installation may use."""
+
+
+@rules.group()
+def modules() -> None:
+    """The modules that rules may require()."""
+
+
+@modules.command("install")
+def modules_install() -> None:
+    """Fetch the curated modules that are missing."""
+    _django()
+    from regulars.rules.modules.install import install_curated
+
+    sys.exit(0 if install_curated(click.echo) else 1)
+
+
+@modules.command("add")
+@click.argument("specs", nargs=-1, required=True, metavar="NAME@VERSION…")
+def modules_add(specs: tuple[str, ...]) -> None:
+    """Fetch modules from the npm registry and pin them."""
+    _django()
+    from regulars.base.kit.errors import Refused
+    from regulars.rules.modules.install import add
+
+    try:
+        for module in add(specs):
+            click.echo(f"{module.name}@{module.version} ({module.licence or 'licence not stated'}) {module.integrity}")
+    except Refused as refused:
+        raise Problem(refused.name, refused.sentence) from None
+
+
+@modules.command("list")
+def modules_list() -> None:
+    """Say what is installed, and under which licence."""
+    _django()
+    from regulars.rules.sandbox.library import library
+
+    for module in library().modules:
+        click.echo(f"{module.name}@{module.version}  {module.licence or 'licence not stated'}")
+
+
 def _django() -> None:
     import django
 

@@ -33,6 +33,10 @@ DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
 ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
 # PEM files of authorities beside the web's own, for hosts of the operator's network that show their certificates.
 CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
+# When given, rules may call these hosts only (".example.com" means everything below it); empty: any public host.
+RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
+# What a rule saw is kept, encrypted, for replays; then it is gone.
+RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

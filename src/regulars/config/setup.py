@@ -21,6 +21,9 @@ from regulars.events.models import Source
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.connect import ensure_own_connections
 from regulars.profiles.models import Account, Client, ClientGrant, ResourceServer
+from regulars.rules.modules.install import install_curated
+from regulars.rules.sandbox.machine import Unavailable
+from regulars.rules.sandbox.realm import prepare
 
 from .doctor import CREDENTIALS
 from .places import Places
@@ -56,10 +59,20 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
         ensure_own_connections(enabled=demo)
         credentials = _credentials(_kept(path), places, demo)
     _write_privately(path, credentials)
+    install_curated(say)
+    _prepare_rules(say)
     if demo:
         from .demo.seed import seed
 
         seed(places, say, settings.DEMO_PEOPLE)
+
+
+def _prepare_rules(say: Callable[[str], None]) -> None:
+    """Seconds now, so that no login waits for them."""
+    try:
+        prepare()
+    except (Unavailable, OSError) as fault:
+        say(f"JavaScript rules will not run here: {fault}.")
 
 
 def _credentials(kept: Kept, places: Places, demo: bool) -> dict[str, dict[str, str]]:

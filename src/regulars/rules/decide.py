@@ -16,6 +16,10 @@ MAX_METADATA_BYTES = 64 * 1024
 MAX_URL = 2048
 MAX_DESCRIPTION = 500
 
+IGNORED = ("multifactor", "samlConfiguration", "primaryUser", "jwtConfiguration")
+# Not even app_metadata says who somebody is.
+NOT_AT_ROOT = frozenset({"user_id", "identities", "user_metadata", "app_metadata"})
+
 # Who the token is about, for whom, and how it was made is the provider's word alone (OpenID Connect Core 2, RFC 9068 2.2).
 RESERVED_IN_ID_TOKEN = frozenset(
     [
@@ -81,6 +85,18 @@ class MetadataUpdate:
     rule_slug: str
     bag: str
     data: dict[str, Any]
+
+
+def objects_given(user: dict[str, Any], context: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`user` and `context` as rules expect them: app_metadata's keys at the root too, and the objects they write into."""
+    own = user.get("app_metadata")
+    roots = {name: value for name, value in own.items() if name not in NOT_AT_ROOT} if isinstance(own, dict) else {}
+    return {**user, **roots}, {"idToken": {}, "accessToken": {}, "samlConfiguration": {}, **context}
+
+
+def ignored(context: dict[str, Any]) -> list[str]:
+    """What a rule asked of the context that this house does not do: on record, so that nobody relies on it."""
+    return [f"context.{name}" for name in IGNORED if context.get(name)]
 
 
 def id_token_claims(context: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,19 @@ from regulars.profiles.models import Profile
 class Rule(models.Model):
     """Code that runs at a moment, in `order`.
 
-    `script` is one JavaScript function expression, or the key of an installed Python rule. `settings` are its own; they
-    win over `RuleSetting` of the same name. A rule that fails is passed over, unless `deny_on_failure`: for rules that
-    guard something.
+    `script` is one JavaScript function expression, an action (`exports.onExecutePostLogin = …`), the key of an installed
+    Python rule, or Python for the sandbox. `settings` are its own; they win over `RuleSetting` of the same name. A rule
+    that fails is passed over, unless `deny_on_failure`: for rules that guard something.
+
+    `patience`: seconds that a login waits for it. `own_realm`: it shares no globals with other rules. `limit_hits` since
+    `limit_since` count how often it had to be stopped; too often, and it is switched off and `stopped_why` says so.
     """
 
     class Language(models.TextChoices):
         JAVASCRIPT = "javascript", "JavaScript"
-        PYTHON = "python", "Python"
+        ACTION = "action", "Action"
+        PYTHON = "python", "Python (installed)"
+        MONTY = "monty", "Python"
 
     name = models.CharField(max_length=128)
     slug = models.SlugField(max_length=64, unique=True)
@@ -31,6 +36,11 @@ class Rule(models.Model):
     enabled = models.BooleanField(default=True)
     deny_on_failure = models.BooleanField(default=False)
     settings = EncryptedJSONField(default=dict, blank=True)
+    patience = models.FloatField(default=3.0)
+    own_realm = models.BooleanField(default=False)
+    limit_hits = models.PositiveIntegerField(default=0)
+    limit_since = models.DateTimeField(null=True, blank=True)
+    stopped_why = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
 
@@ -56,7 +66,9 @@ class RuleRun(models.Model):
 
     `steps`: `[{"rule": "add-claim", "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
     with the values of settings struck out. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
-    "denied": "", "redirect": false, "metadata": ["loyalty"], "enrichments": ["us-census-acs"]}`.
+    "denied": "", "redirect": false, "redirect_by": "", "metadata": ["loyalty"], "enrichments": ["us-census-acs"],
+    "ignored": ["context.multifactor"]}`. `inputs` is what the rules were given and heard from outside, encrypted, without
+    credentials, for replays; emptied by `record.forget_inputs`.
     """
 
     moment = models.CharField(max_length=32)
@@ -65,6 +77,7 @@ class RuleRun(models.Model):
     milliseconds = models.FloatField()
     steps = models.JSONField(default=list)
     effects = models.JSONField(default=dict)
+    inputs = EncryptedJSONField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.moment} {self.at:%Y-%m-%d %H:%M}"

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import importlib
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from regulars.base.kit.text import storable
-
-from . import decide
+from . import decide, outside
+from .breaker import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
 from .models import Rule, RuleRun, RuleSetting
+from .monty import run_monty
 from .python import run_python
+from .record import inputs_kept, step_recorded
 from .step import Job, Step, failed
 
 log = logging.getLogger(__name__)
 
-MAX_SECONDS = 5.0  # for all rules of one moment
+MAX_SECONDS = 20.0  # for all rules of one moment, as with Auth0; one rule waits for `patience`
 MAX_ENRICHMENTS = 20
-_SHORTEST_SECRET = 4
+_JAVASCRIPT = (Rule.Language.JAVASCRIPT, Rule.Language.ACTION)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rules of one moment want. `scopes` None: as asked. `enrichments` are keys of sources, to be queued."""
+    """What the rules of one moment want. `scopes` None: as asked. `enrichments` are keys of sources, to be queued.
+    `ignored` names what a rule asked for and this house does not do, `redirect_by` the rule that sends her away."""
 
     id_token_claims: dict[str, Any] = field(default_factory=dict)
     access_token_claims: dict[str, Any] = field(default_factory=dict)
@@ -37,6 +40,8 @@ class Outcome:
     metadata_updates: list[MetadataUpdate] = field(default_factory=list)
     enrichments: list[str] = field(default_factory=list)
     run_id: int = 0
+    redirect_by: str = ""
+    ignored: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Trial:
     """One rule tried out: nothing is stored. `error` is empty when it went well; `milliseconds` is wall time.
 
     `user` and `context` are as the rule left them. Nothing is struck out: `configuration` is what it could have told.
+    `requests`: what it asked outside, `{"method", "host", "status" | "code", "milliseconds"}`.
     """
 
     outcome: Outcome
@@ -53,10 +59,11 @@ class Trial:
     user: dict[str, Any]
     context: dict[str, Any]
     configuration: dict[str, Any]
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Taken:
+class Taken:
     """A step with the rule that took it and the time it took."""
 
     job: Job
@@ -67,60 +74,114 @@ class _Taken:
 def run(moment: str, user: dict[str, Any], context: dict[str, Any], *, profile_id: int | None) -> Outcome:
     """Run the enabled rules of `moment` ("login") over Auth0's `user` and `context`, and record what they did.
 
-    Never raises for a rule's fault. After a denial no further rule runs. `user` and `context` stay as they are.
+    Never raises for a rule's fault. After a denial, and after an action that sends the browser away, no further rule
+    runs. `user` and `context` stay as they are.
     """
-    taken = _run_all(_jobs(moment), user, context)
-    outcome = _outcome(taken, context)
-    record = RuleRun.objects.create(
+    heard = Heard()
+    taken = run_all(_jobs(moment, context, profile_id), user, context, heard.perform)
+    outcome = outcome_of(taken, context)
+    record = RuleRun(
         moment=moment,
         profile_id=profile_id,
         milliseconds=sum(one.milliseconds for one in taken),
-        steps=[_recorded(one) for one in taken],
+        steps=[step_recorded(one.job, one.step, one.milliseconds) for one in taken],
         effects=_effects(outcome),
     )
+    record.inputs = inputs_kept(user, context, heard.answers) if taken else None
+    record.save()
     for one in taken:
         if one.step.how == "failed":
             log.warning("rule %s failed: %s (run %s)", one.job.slug, one.step.fault, record.pk)
+        if one.step.fault in LIMITS:
+            count_limit(one.job.slug, one.step.fault)
     return Outcome(**{**vars(outcome), "run_id": record.pk})
 
 
-def try_rule(rule_or_script: Rule | str, user: dict[str, Any], context: dict[str, Any]) -> Trial:
-    """Run one rule, saved or being written (JavaScript), over the given objects; stores nothing."""
+def try_rule(
+    rule_or_script: Rule | str,
+    user: dict[str, Any],
+    context: dict[str, Any],
+    perform: outside.Perform = outside.perform,
+) -> Trial:
+    """Run one rule, saved or being written (JavaScript), over the given objects; stores nothing.
+
+    Requests it makes are real, unless `perform` answers them. What it asks after its callback is waited for.
+    """
     rule = Rule(slug="trial", script=rule_or_script) if isinstance(rule_or_script, str) else rule_or_script
-    taken = _run_all([_job(rule, _configuration())], user, context)
-    step = taken[0].step
+    taken = run_all([job_of(rule, configuration())], user, context, perform, hear_out=True)
+    step, kept = taken[0].step, taken[0].job.configuration
     error = f"{step.fault}: {step.message}" if step.message else step.fault
-    after, configuration = (step.user, step.context), taken[0].job.configuration
-    return Trial(_outcome(taken, context), step.console, error, taken[0].milliseconds, *after, configuration)
+    return Trial(
+        outcome_of(taken, context),
+        step.console,
+        error,
+        taken[0].milliseconds,
+        step.user,
+        step.context,
+        kept,
+        list(step.requests),
+    )
 
 
-def without_secrets(secrets: Iterable[Any], text: str) -> str:
-    """The text with these values struck out: a rule may well print its API key."""
-    for secret in sorted(map(str, secrets), key=len, reverse=True):  # the longest first: one may hold another
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "•••")
-    return text
+class Heard:
+    """Asks outside and remembers what was said, for replays."""
+
+    def __init__(self) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def perform(self, request: outside.Request, seconds: float) -> outside.Answer:
+        answer = outside.perform(request, seconds)
+        with self._lock:
+            self.answers.append({"method": request.get("method"), "url": request.get("url"), "answer": answer})
+        return answer
 
 
-def _jobs(moment: str) -> list[Job]:
+def _jobs(moment: str, context: dict[str, Any], profile_id: int | None) -> list[Job]:
     rules = list(Rule.objects.filter(moment=moment, enabled=True))
-    shared = _configuration() if rules else {}
-    return [_job(rule, shared) for rule in rules]
+    shared = configuration() if rules else {}
+    sender = _sent_away_by(profile_id) if rules and context.get("protocol") == "redirect-callback" else ""
+    return [job_of(rule, shared, resumes=rule.slug == sender) for rule in rules]
 
 
-def _job(rule: Rule, shared: dict[str, Any]) -> Job:
-    return Job(rule.slug, rule.language, rule.script, {**shared, **rule.settings}, rule.deny_on_failure)
+def job_of(rule: Rule, shared: dict[str, Any], *, resumes: bool = False) -> Job:
+    return Job(
+        rule.slug,
+        rule.language,
+        rule.script,
+        {**shared, **rule.settings},
+        deny_on_failure=rule.deny_on_failure,
+        patience=rule.patience,
+        own_realm=rule.own_realm,
+        resumes=resumes,
+    )
 
 
-def _configuration() -> dict[str, Any]:
+def configuration() -> dict[str, Any]:
+    """What every rule may read as `configuration`."""
     return {setting.key: setting.value for setting in RuleSetting.objects.all()}
 
 
-def _run_all(jobs: Iterable[Job], user: dict[str, Any], context: dict[str, Any]) -> list[_Taken]:
-    """Each rule sees what the one before it left, until one denies or the time is up."""
-    taken: list[_Taken] = []
+def _sent_away_by(profile_id: int | None) -> str:
+    """The rule whose redirect this person comes back from."""
+    runs = RuleRun.objects.filter(profile__id=profile_id) if profile_id else RuleRun.objects.filter(profile=None)
+    last = runs.filter(effects__redirect=True).order_by("-id").first()
+    return str(last.effects.get("redirect_by", "")) if last else ""
+
+
+def run_all(
+    jobs: Iterable[Job],
+    user: dict[str, Any],
+    context: dict[str, Any],
+    perform: outside.Perform,
+    *,
+    hear_out: bool = False,
+) -> list[Taken]:
+    """Each rule sees what the one before it left, until one denies or sends away or the time is up."""
+    taken: list[Taken] = []
     ends = time.monotonic() + MAX_SECONDS
-    with closing(_Runners()) as runners:
+    user, context = decide.objects_given(user, context)
+    with closing(_Runners(perform)) as runners:
         for job in jobs:
             started = time.perf_counter()
             step = (
@@ -128,41 +189,51 @@ def _run_all(jobs: Iterable[Job], user: dict[str, Any], context: dict[str, Any])
                 if time.monotonic() < ends
                 else failed("too_much_time", user, context, "The rules before it used up the time.")
             )
-            taken.append(_Taken(job, step, (time.perf_counter() - started) * 1000))
+            taken.append(Taken(job, step, (time.perf_counter() - started) * 1000))
             user, context = step.user, step.context
-            if _denial([taken[-1]]):
+            if step.paused or _denial([taken[-1]]):
                 break
+        if hear_out:
+            runners.hear_out()
     return taken
 
 
 class _Runners:
-    """Both languages; the JavaScript engine is loaded by the first rule that needs it (it costs memory)."""
+    """Every language; the JavaScript engine is loaded by the first rule that needs it (it costs memory)."""
 
-    def __init__(self) -> None:
+    def __init__(self, perform: outside.Perform) -> None:
+        self._perform = perform
         self._javascript: Any = None
 
     def run(self, job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
         if job.language == Rule.Language.PYTHON:
             return run_python(job, user, context)
+        if job.language == Rule.Language.MONTY:
+            return run_monty(job, user, context)
         if self._javascript is None:
-            self._javascript = importlib.import_module("regulars.rules.javascript").JavaScript()
+            self._javascript = importlib.import_module("regulars.rules.javascript").JavaScript(self._perform)
         step: Step = self._javascript.run(job, user, context)
         return step
+
+    def hear_out(self) -> None:
+        if self._javascript is not None:
+            self._javascript.hear_out()
 
     def close(self) -> None:
         if self._javascript is not None:
             self._javascript.close()
 
 
-def _outcome(taken: list[_Taken], context: dict[str, Any]) -> Outcome:
+def outcome_of(taken: list[Taken], context: dict[str, Any]) -> Outcome:
     """A denied login keeps what rules learned about the person, and carries nothing into a token."""
     updates = [update for one in taken for update in decide.metadata_updates(one.job.slug, one.step.updates)]
     asked = list(dict.fromkeys(key for one in taken for key in one.step.enrichments))[:MAX_ENRICHMENTS]
-    denied = _denial(taken)
-    if denied:
-        return Outcome(denied=denied, metadata_updates=updates, enrichments=asked)
     # Whether this is a return from a redirect is the provider's word, not a rule's.
     final = {**(taken[-1].step.context if taken else context), "protocol": context.get("protocol")}
+    ignored = list(dict.fromkeys([*decide.ignored(final), *(name for one in taken for name in one.step.ignored)]))
+    denied = _denial(taken)
+    if denied:
+        return Outcome(denied=denied, metadata_updates=updates, enrichments=asked, ignored=ignored)
     return Outcome(
         id_token_claims=decide.id_token_claims(final),
         access_token_claims=decide.access_token_claims(final),
@@ -170,10 +241,12 @@ def _outcome(taken: list[_Taken], context: dict[str, Any]) -> Outcome:
         redirect_url=decide.redirect_url(final),
         metadata_updates=updates,
         enrichments=asked,
+        redirect_by=taken[-1].job.slug if taken and taken[-1].step.paused else "",
+        ignored=ignored,
     )
 
 
-def _denial(taken: list[_Taken]) -> Denied | None:
+def _denial(taken: list[Taken]) -> Denied | None:
     for one in taken:
         if one.step.how == "denied":
             return decide.denied(one.step.error)
@@ -182,27 +255,14 @@ def _denial(taken: list[_Taken]) -> Denied | None:
     return None
 
 
-def _recorded(one: _Taken) -> dict[str, Any]:
-    step, secrets = one.step, one.job.configuration.values()
-    recorded: dict[str, Any] = storable(
-        {
-            "rule": one.job.slug,
-            "how": step.how,
-            "fault": step.fault,
-            "message": without_secrets(secrets, step.message or str(step.error.get("message", ""))),
-            "milliseconds": round(one.milliseconds, 2),
-            "console": [without_secrets(secrets, line) for line in step.console],
-        }
-    )
-    return recorded
-
-
 def _effects(outcome: Outcome) -> dict[str, Any]:
     return {
         "id_token": sorted(outcome.id_token_claims),
         "access_token": sorted(outcome.access_token_claims),
         "denied": outcome.denied.error if outcome.denied else "",
         "redirect": outcome.redirect_url is not None,
+        "redirect_by": outcome.redirect_by if outcome.redirect_url else "",
         "metadata": sorted({f"{update.bag}.{key}" for update in outcome.metadata_updates for key in update.data}),
         "enrichments": outcome.enrichments,
+        "ignored": outcome.ignored,
     }

@@ -12,12 +12,18 @@ from django.utils.text import slugify
 
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.fields import HIDDEN
 
 from .models import Rule, RuleSetting
+from .modules.curated import CURATED
+from .monty import check_monty
 from .python import python_rules
+from .sandbox.library import OURS, library, major, named
 
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
-_REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*['"]([^'"]+)['"]\s*\)""")
+MAX_PATIENCE = 15.0
+_REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"`])([^'"`]+)\1\s*\)""")
+_ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=")
 
 
 class BadScript(Refused):
@@ -39,21 +45,32 @@ def save_rule(
     enabled: bool = True,
     deny_on_failure: bool = False,
     settings: dict[str, Any] | None = None,
+    patience: float | None = None,
+    own_realm: bool | None = None,
 ) -> Rule:
-    """Create the rule, or change the one with this slug. `order` and `settings` None: as they are (a new rule goes last).
+    """Create the rule, or change the one with this slug. What is None stays as it is (a new rule goes last).
 
-    Raises `Refused("no_name" | "unknown_language" | "unknown_plugin")` and `BadScript("empty_script" |
-    "script_too_long" | "unknown_module" | "does_not_compile")`.
+    A script in JavaScript that exports `onExecutePostLogin` is saved as an action. A setting whose value is
+    `fields.HIDDEN` keeps what it was: secrets are written, never read back. Saving a rule that was switched off for
+    hitting limits gives it a new start.
+
+    Raises `Refused("no_name" | "unknown_language" | "unknown_plugin" | "bad_patience")` and `BadScript("empty_script" |
+    "script_too_long" | "unknown_module" | "module_not_installed" | "does_not_compile" | "not_installed")`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
         raise Refused("no_name", "Give the rule a name with letters in it.", "name")
     check(script, language)
+    if patience is not None and not 0 < patience <= MAX_PATIENCE:
+        raise Refused("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.")
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
-    rule.name, rule.script, rule.language, rule.template = name, script, language, template
+    rule.name, rule.script, rule.language, rule.template = name, script, _language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
-    rule.settings = rule.settings if settings is None else settings
+    rule.settings = rule.settings if settings is None else _written(settings, rule.settings)
+    rule.patience = rule.patience if patience is None else patience
+    rule.own_realm = rule.own_realm if own_realm is None else own_realm
+    rule.limit_hits, rule.limit_since, rule.stopped_why = 0, None, ""
     rule.updated_at = clock.now()
     rule.save()
     return rule
@@ -90,15 +107,36 @@ def check(script: str, language: str = "javascript") -> None:
     """Raises what `save_rule` raises about a script."""
     if language == Rule.Language.PYTHON:
         python_rules[script]
-    elif language == Rule.Language.JAVASCRIPT:
+    elif language in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
         _check_javascript(script)
+    elif language == Rule.Language.MONTY:
+        _check_length(script)
+        _check_monty(script)
     else:
         raise Refused("unknown_language", f"Rules are written in JavaScript or Python, not in {language!r}.")
 
 
+def warnings(script: str) -> list[str]:
+    """What the author should know about a script that can be saved: modules of another version than it asks for."""
+    sentences = []
+    for line, spec in _required(script):
+        name, version = named(spec)
+        module = library().find(name)
+        if module and version and version != module.version:
+            sentences.append(f"Line {line}: {name} {module.version} is used instead of {version}.")
+    return sentences
+
+
+def shown_settings(rule: Rule) -> dict[str, str]:
+    """The rule's settings as anybody may see them: which there are, not what they hold."""
+    return dict.fromkeys(rule.settings, HIDDEN)
+
+
 def set_setting(key: str, value: Any) -> RuleSetting:
-    """One value of `configuration`, for every rule."""
-    setting, _ = RuleSetting.objects.update_or_create(key=key, defaults={"value": value})
+    """One value of `configuration`, for every rule; `fields.HIDDEN` leaves what is there."""
+    setting = RuleSetting.objects.filter(key=key).first() or RuleSetting(key=key)
+    setting.value = _written({key: value}, {key: setting.value})[key]
+    setting.save()
     return setting
 
 
@@ -107,20 +145,59 @@ def drop_setting(key: str) -> None:
     RuleSetting.objects.filter(key=key).delete()
 
 
+def _written(given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+    return {key: kept.get(key, "") if value == HIDDEN else value for key, value in given.items()}
+
+
+def _language(script: str, language: str) -> str:
+    if language not in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
+        return language
+    return Rule.Language.ACTION if _ACTION.search(script) else Rule.Language.JAVASCRIPT
+
+
 def _check_javascript(script: str) -> None:
-    if not script.strip():
-        raise BadScript("empty_script", "Write a function: function (user, context, callback) { … }.")
-    if len(script) > MAX_SCRIPT:
-        raise BadScript("script_too_long", f"A rule has at most {MAX_SCRIPT:,} characters.")
+    _check_length(script)
     # Loaded here, not above: the JavaScript engine costs memory that a process without rules need not spend.
     error = importlib.import_module("regulars.rules.javascript").syntax_error(script)
     if error:
         what, line = error
         raise BadScript("does_not_compile", f"Line {line}: {what}" if line else what, line)
-    module = _REQUIRE.search(script)
+    for line, spec in _required(script):
+        _check_module(spec, line)
+
+
+def _check_length(script: str) -> None:
+    if not script.strip():
+        raise BadScript("empty_script", "Write a function: function (user, context, callback) { … }.")
+    if len(script) > MAX_SCRIPT:
+        raise BadScript("script_too_long", f"A rule has at most {MAX_SCRIPT:,} characters.")
+
+
+def _check_monty(script: str) -> None:
+    try:
+        check_monty(script)
+    except Refused as refused:
+        line = re.search(r"\(line (\d+)\)$", refused.sentence)
+        raise BadScript(refused.name, refused.sentence, int(line[1]) if line else 0) from None
+
+
+def _check_module(spec: str, line: int) -> None:
+    name, version = named(spec)
+    module = library().find(name)
+    if name in OURS or (module and (not version or major(version) == major(module.version))):
+        return
     if module:
-        line = script.count("\n", 0, module.start()) + 1
-        raise BadScript("unknown_module", f"Line {line}: there is no module {module[1]!r} for rules.", line)
+        there = f"{name} is here as {module.version}; `regulars rules modules add {name}@{version}` replaces it."
+        raise BadScript("unknown_module", f"Line {line}: {there}", line)
+    if name in CURATED:
+        command = "`regulars rules modules install` fetches it"
+        raise BadScript("module_not_installed", f"Line {line}: {name} is not installed here yet; {command}.", line)
+    raise BadScript("unknown_module", f"Line {line}: there is no module {spec!r} for rules.", line)
+
+
+def _required(script: str) -> list[tuple[int, str]]:
+    """`(line, "lodash@4.17.21")` of every module that a script asks for by a plain text."""
+    return [(script.count("\n", 0, one.start()) + 1, one[2]) for one in _REQUIRE.finditer(script)]
 
 
 def _last() -> int:

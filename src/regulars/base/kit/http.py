@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -40,7 +40,7 @@ _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 class HttpRefused(Refused):
     """We will not send this request: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`,
-    `address_not_allowed`. Trying again changes nothing."""
+    `address_not_allowed`, `host_not_listed`. Trying again changes nothing."""
 
 
 class HttpFailed(Refused):
@@ -50,11 +50,12 @@ class HttpFailed(Refused):
 
 @dataclass(frozen=True)
 class Response:
-    """`headers` has lower-case names; `body` is complete and no longer than the caller allowed."""
+    """`headers` has lower-case names; `body` is complete and no longer than the caller allowed; `url` is who answered."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    url: str = ""
 
     @property
     def text(self) -> str:
@@ -78,11 +79,13 @@ def request(
     timeout: float = 10.0,
     max_bytes: int = 1_000_000,
     redirects: int = 0,
+    hosts: Collection[str] | None = None,
 ) -> Response:
     """One request, redirects included, within `timeout` seconds in all and `max_bytes` of body.
 
     `json` or `content` is the body. `redirects` is how many to follow: each is checked like the first address, and
-    credentials stay behind when the host changes. With 0 the caller gets the 3xx answer itself.
+    credentials stay behind when the host changes. With 0 the caller gets the 3xx answer itself. `hosts`: only these may
+    be called, redirects included (`example.com`, or `.example.com` for everything below it).
     Raises `HttpRefused` (our no) or `HttpFailed` (theirs).
     """
     ask = _Ask(method.upper(), _checked_url(url), _checked_headers(headers or {}), content)
@@ -91,12 +94,12 @@ def request(
     if json is not None:
         ask = ask.with_json(json)
     deadline = time.monotonic() + timeout
-    answer = _send(ask, deadline, max_bytes)
+    answer = _send(ask.within(hosts), deadline, max_bytes)
     for _ in range(redirects):
         if not _leads_on(answer):
             return answer
         ask = ask.redirected(answer)
-        answer = _send(ask, deadline, max_bytes)
+        answer = _send(ask.within(hosts), deadline, max_bytes)
     if redirects and _leads_on(answer):
         raise HttpFailed("too_many_redirects", "The address leads from one to the next for too long.")
     return answer
@@ -114,6 +117,12 @@ class _Ask:
     def with_json(self, value: Any) -> _Ask:
         headers = {"content-type": "application/json", **self.headers}
         return _Ask(self.method, self.url, headers, json_module.dumps(value).encode())
+
+    def within(self, hosts: Collection[str] | None) -> _Ask:
+        host = self.url.host.lower()
+        if hosts is None or any(host == one or (one.startswith(".") and host.endswith(one)) for one in hosts):
+            return self
+        raise HttpRefused("host_not_listed", f"{host} is not among the hosts that may be called.")
 
     def redirected(self, answer: Response) -> _Ask:
         """The next request, as browsers make it: 303 (and 301/302 after a POST) turn into GET without a body."""
@@ -189,7 +198,7 @@ def _exchange(ask: _Ask, deadline: float, max_bytes: int) -> Response:
         pool.stream(ask.method, url, headers=pairs, content=ask.content) as answer,
     ):
         body = _at_most(max_bytes, answer.iter_stream())
-        return Response(answer.status, _joined(answer.headers), body)
+        return Response(answer.status, _joined(answer.headers), body, str(ask.url))
 
 
 def _at_most(max_bytes: int, chunks: Iterable[bytes]) -> bytes:

@@ -10,7 +10,8 @@ from regulars.base.kit.errors import Refused
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 from regulars.rules.models import Rule
-from regulars.rules.run import Trial, try_rule, without_secrets
+from regulars.rules.record import without_secrets
+from regulars.rules.run import Trial, try_rule
 from regulars.rules.templates import all_templates
 
 from .differences import Difference, differences

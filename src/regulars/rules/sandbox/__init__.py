@@ -1,5 +1,6 @@
 """Where a stranger's JavaScript runs: QuickJS compiled to WebAssembly, one throw-away machine per login.
 
 `machine` owns what a process needs once (engine, compiled code), `bake` freezes a started machine into a module,
-`realm` is one machine with its limits, `kernel.js` is what a rule sees.
+`realm` is one machine with its limits, `host` answers it at once, `library` holds the modules that it may require.
+`prelude/` is what a rule sees: `kernel.js`, and one file per room of Node and of Auth0.
 """

@@ -8,8 +8,10 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,26 @@ import wasmtime
 from regulars.base.kit import clock
 
 from .bake import WASM_PAGE, bake
-from .machine import TICK_SECONDS, Machine, cached, guest, machine, running, write_whole
+from .host import do_now
+from .library import library
+from .machine import TICK_SECONDS, Machine, Unavailable, cached, guest, machine, running, write_whole
 
 _PRELUDE = Path(__file__).parent / "prelude"
-_FUNCTIONS = ("__compile", "__run", "__step")  # what kernel.js offers to us; taken away from rules when frozen
+_FILES = ("kernel", "bytes", "web", "node", "crypto", "http", "auth0", "actions")
+_FUNCTIONS = ("__compile", "__run", "__step", "__report")  # what kernel.js offers to us; taken from rules when frozen
+_MAKING = ("__define", "__freeze", "__house")  # what only the making of the image needs
 _MEGABYTE = 1 << 20
 _STACK_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one rule may use. `cpu` and `wall` in seconds, `memory` in bytes of the whole machine, `answer` in bytes."""
+    """What one rule may use. `cpu` and `wall` in seconds of running (waiting for an answer from outside does not count),
+    `memory` in bytes of the whole machine, `answer` in bytes."""
 
     cpu: float = 0.5
     wall: float = 2.0
-    memory: int = 32 * _MEGABYTE
+    memory: int = 48 * _MEGABYTE
     answer: int = _MEGABYTE
 
 
@@ -52,7 +59,7 @@ class Realm:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        image = _image(machine().pid)
+        image = _image(machine().pid, library().stamp)
         self._functions = image.functions
         self._start(image.machine, image.module)
 
@@ -78,8 +85,20 @@ class Realm:
     def begin(self) -> None:
         """Start the clocks anew: the CPU clock that QuickJS asks, and epochs for loops that never ask."""
         self._cpu_deadline = time.thread_time() + self.limits.cpu
-        self._deadline = time.monotonic() + self.limits.wall
-        self._store.set_epoch_deadline(int(self.limits.wall * 1.25 / TICK_SECONDS) + 2)
+        self._run_for(self.limits.wall)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While the house waits for somebody outside, the clock of running stands still."""
+        left = self._deadline - time.monotonic()
+        try:
+            yield
+        finally:
+            self._run_for(left)
+
+    def _run_for(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
+        self._store.set_epoch_deadline(int(max(seconds, 0) * 1.25 / TICK_SECONDS) + 2)
 
     def call(self, function: str, argument: str) -> str:
         """`function(argument)` of the kernel and then every promise that is ready, on the clocks of `begin`. Raises `Stopped`."""
@@ -117,6 +136,16 @@ class Realm:
         nanoseconds = int(clock.now().timestamp() * 1e9) if which == 0 else time.monotonic_ns()
         self._write(at, struct.pack("<Q", nanoseconds))
         return 0
+
+    def answer(self, count: int, values: int) -> int:
+        """`__host(op, argument)` of the kernel: a handle on the text that `host.do_now` answers, or -1."""
+        if count != 2 or self.interrupt():
+            return -1
+        operation, argument = struct.unpack("<2i", self._read(values, 8))
+        try:
+            return self._new_string(do_now(self._text(operation), self._text(argument)))
+        except Stopped:
+            return -1
 
     def give_nothing(self, count: int, size: int) -> int:
         self._write(count, bytes(4))
@@ -161,13 +190,17 @@ class Realm:
         return handle
 
     def _text_of(self, handle: int) -> str:
+        text = self._text(handle)
+        self._guest("free_value", handle)
+        return text
+
+    def _text(self, handle: int) -> str:
         self._check(self._guest("get_string", handle))
         size = self._guest("qjs_last_len") & 0xFFFFFFFF
         if size > self.limits.answer:
             raise Stopped("answer_too_large")
         text = self._read(self._guest("qjs_last_ptr"), size).decode("utf-8", "replace") if size else ""
         self._guest("qjs_result_free")
-        self._guest("free_value", handle)
         return text
 
     def _handle_at(self, out: int) -> int:
@@ -202,6 +235,13 @@ class Realm:
         at, out = self._put(data), self._guest("qjs_alloc", 4)
         self._check(self._guest("eval_code", at, len(data), out))
 
+    def offer_host(self) -> None:
+        """The global `__host`, which kernel.js takes."""
+        name = b"__host"
+        at = self._put(name)
+        function = self._guest("new_function", at, len(name))
+        self._check(self._guest("set_prop", self._guest("global_object"), at, len(name), function))
+
     def take(self, name: str) -> int:
         """A handle on a global, which scripts no longer see afterwards."""
         out = self._guest("qjs_alloc", 4)
@@ -209,6 +249,22 @@ class Realm:
         self._check(self._guest("get_prop", self._guest("global_object"), self._put(data), len(data), out))
         self.load(f"delete globalThis.{name}")
         return self._handle_at(out)
+
+    def load_prelude(self, sources: list[str]) -> dict[str, int]:
+        """Everything a rule will find: ours, then the library. The handles of what we call."""
+        self.offer_host()
+        for source in sources:
+            self.load(source)
+        self._functions = {name: self.take(name) for name in (*_FUNCTIONS, *_MAKING)}
+        for module in library().modules:
+            self._make("__define", json.dumps({"name": module.name, "version": module.version, "code": module.code()}))
+        self._make("__freeze", "")
+        return {name: self._functions[name] for name in _FUNCTIONS}
+
+    def _make(self, function: str, argument: str) -> None:
+        problem = self.call(function, argument)
+        if problem:
+            raise Unavailable(f"a module for rules cannot be loaded: {problem}")
 
     def freeze(self) -> tuple[bytes, int]:
         """All of its memory, and the stack pointer."""
@@ -227,21 +283,26 @@ class _Image:
 _image_lock = threading.Lock()
 
 
-def _image(pid: int) -> _Image:
+def prepare() -> None:
+    """Make the image now (seconds) so that no login has to wait for it. Raises `Unavailable`."""
+    _image(machine().pid, library().stamp)
+
+
+def _image(pid: int, stamp: str) -> _Image:
     with _image_lock:  # two first logins compile once
-        return _image_of(pid)
+        return _image_of(pid, stamp)
 
 
-@cache
-def _image_of(pid: int) -> _Image:
-    """The guest with the kernel in it, for the process `pid`; made once per home."""
-    owner, wasm, kernel = machine(), guest(), (_PRELUDE / "kernel.js").read_text()
-    key = hashlib.sha256(b"\0".join([wasm, kernel.encode(), repr((Limits(), _STACK_BYTES)).encode()])).hexdigest()
+@lru_cache(maxsize=2)
+def _image_of(pid: int, stamp: str) -> _Image:
+    """The guest with the prelude and the library `stamp` in it, for the process `pid`; made once per home."""
+    owner, wasm, prelude = machine(), guest(), [(_PRELUDE / f"{name}.js").read_text() for name in _FILES]
+    sources = [stamp, repr((Limits(), _STACK_BYTES)), *prelude]
+    key = hashlib.sha256(wasm + b"\0" + "\0".join(sources).encode()).hexdigest()
     frozen, handles = cached(f"{key}.wasm"), cached(f"{key}.json")
     if not handles.exists():
         with Realm.unborn(owner, owner.compile(wasm)) as realm:
-            realm.load(kernel)
-            functions = {name: realm.take(name) for name in _FUNCTIONS}
+            functions = realm.load_prelude(prelude)
             write_whole(frozen, bake(wasm, *realm.freeze(), Limits().memory // WASM_PAGE))
         write_whole(handles, json.dumps(functions).encode())
     return _Image(owner, owner.compile(frozen.read_bytes()), json.loads(handles.read_text()))

@@ -1,11 +1,12 @@
 // What a rule sees, and the three functions the house calls: __compile, __run, __step.
 // Runs once; its state is frozen into the image, so nothing random may happen while it loads.
+// `__house` is what the files beside this one build on; rules never see it.
 (function (realm) {
   'use strict';
   const { parse, stringify } = JSON;
   const evaluate = realm.eval;
   const later = Promise.prototype.then;
-  const MAX_LINES = 100, MAX_LINE = 500;
+  const MAX_LINES = 100, MAX_LINE = 500, MAX_ASKS = 30;
   let turn = null;
 
   class UnauthorizedError extends Error {
@@ -32,54 +33,161 @@
     } catch { return { name: 'Error', message: '[unprintable]', stack: '' }; }
   }
 
-  function settle(how, error, user, context) {
-    if (turn.how) return;
-    turn.how = how;
-    turn.error = error;
-    if (user !== null && typeof user === 'object') turn.user = user;
-    if (context !== null && typeof context === 'object') turn.context = context;
+  // Each rule settles its own turn: one that calls back late does not speak for the rule after it.
+  function settle(one, how, error, user, context) {
+    if (one.how) return;
+    one.how = how;
+    one.error = error;
+    if (user !== null && typeof user === 'object') one.user = user;
+    if (context !== null && typeof context === 'object') one.context = context;
   }
 
   // `throw new UnauthorizedError()` is a decision of the rule; any other throw is its fault.
-  function fail(thrown) {
-    const error = describe(thrown);
-    settle(thrown instanceof UnauthorizedError ? 'denied' : 'threw', error);
+  function fail(one, thrown) {
+    settle(one, thrown instanceof UnauthorizedError || thrown instanceof house.Denial ? 'denied' : 'threw', describe(thrown));
   }
 
-  function callback(error, user, context) {
-    if (error === null || error === undefined) settle('done', null, user, context);
-    else settle('denied', describe(error));
+  function callbackOf(one) {
+    return function (error, user, context) {
+      if (error === null || error === undefined) settle(one, 'done', null, user, context);
+      else settle(one, 'denied', describe(error));
+    };
   }
 
   // Math.random of a frozen image would repeat itself in every login: seeded by the house, per rule (mulberry32).
-  let random = 1;
+  let random = 1, draws = 0;
   Math.random = function () {
+    draws += 1;
     random = (random + 0x6D2B79F5) | 0;
     let mixed = Math.imul(random ^ (random >>> 15), 1 | random);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
 
-  // Time does not pass while a rule waits: timers fire in order of their delay, at once.
-  let timers = [], timerId = 0;
-  realm.setTimeout = function (action, delay, ...values) {
+  // Time does not pass while a rule waits for nobody: timers fire in order of their delay, at once. While an answer from
+  // outside is awaited the house says how much time went by (`passed`).
+  let timers = [], timerId = 0, now = 0;
+  class Timeout {
+    constructor(id) { this.id = id; }
+    ref() { return this; }
+    unref() { return this; }
+    hasRef() { return true; }
+    [Symbol.toPrimitive]() { return this.id; }
+  }
+  function start(action, delay, values, every) {
+    if (typeof action !== 'function') throw new TypeError('a timer needs a function');
     timerId += 1;
-    timers.push({ id: timerId, at: turn.now + Math.max(0, Number(delay) || 0), action, values });
-    return timerId;
-  };
-  realm.clearTimeout = function (id) { timers = timers.filter(function (timer) { return timer.id !== id; }); };
+    const wait = Math.max(0, Number(delay) || 0);
+    timers.push({ id: timerId, at: now + wait, action, values, every: every ? Math.max(1, wait) : 0 });
+    return new Timeout(timerId);
+  }
+  function stop(timer) { timers = timers.filter(function (one) { return one.id !== Number(timer); }); }
+  realm.setTimeout = function (action, delay, ...values) { return start(action, delay, values); };
+  realm.setInterval = function (action, delay, ...values) { return start(action, delay, values, true); };
+  realm.setImmediate = function (action, ...values) { return start(action, 0, values); };
+  realm.clearTimeout = realm.clearInterval = realm.clearImmediate = stop;
+
+  function first() {
+    return timers.reduce(function (soonest, timer) { return timer.at < soonest.at ? timer : soonest; });
+  }
 
   function fireNext() {
-    const next = timers.reduce(function (first, timer) { return timer.at < first.at ? timer : first; });
-    timers = timers.filter(function (timer) { return timer !== next; });
-    turn.now = next.at;
+    const next = first();
+    if (next.every) next.at += next.every;
+    else stop(next.id);
+    now = Math.max(now, next.every ? next.at - next.every : next.at);
     next.action(...next.values);
   }
 
-  function write(...values) {
-    if (turn.console.length < MAX_LINES) turn.console.push(values.map(textOf).join(' ').slice(0, MAX_LINE));
+  function format(values) {
+    if (typeof values[0] !== 'string' || !values[0].includes('%')) return values.map(textOf).join(' ');
+    const rest = values.slice(1);
+    const text = values[0].replace(/%([sdifjoO%])/g, function (whole, kind) {
+      if (kind === '%') return '%';
+      if (!rest.length) return whole;
+      const value = rest.shift();
+      return kind === 'd' || kind === 'f' ? String(Number(value)) : kind === 'i' ? String(parseInt(value, 10)) : textOf(value);
+    });
+    return [text, ...rest.map(textOf)].join(' ');
   }
-  realm.console = { log: write, info: write, warn: write, error: write, debug: write };
+  function write(...values) {
+    if (turn.console.length < MAX_LINES) turn.console.push(format(values).slice(0, MAX_LINE));
+  }
+  realm.console = { log: write, info: write, warn: write, error: write, debug: write, dir: write, trace: write };
+  realm.queueMicrotask = function (action) { later.call(Promise.resolve(), action); };
+
+  // Operations that leave the sandbox are queued here; the house performs them between turns.
+  let asks = [], pending = {}, asked = 0;
+  function ask(op, arg) {
+    return new Promise(function (resolve, reject) {
+      turn.asks += 1;
+      if (turn.asks > MAX_ASKS) {
+        reject(Object.assign(new Error('a rule may make at most ' + MAX_ASKS + ' requests'), { code: 'ETOOMANY' }));
+        return;
+      }
+      asked += 1;
+      pending[asked] = { resolve, reject };
+      asks.push({ id: asked, op, arg });
+    });
+  }
+  function hear(answer) {
+    const waiting = pending[answer.id];
+    if (!waiting) return;
+    delete pending[answer.id];
+    if (!answer.error) { waiting.resolve(answer.value); return; }
+    waiting.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code, errno: answer.error.code }));
+  }
+
+  // What the house does at once, on the rule's own time: random bytes, digests, signatures.
+  const host = realm.__host;
+  delete realm.__host;
+  let frozen = false;
+  function doNow(op, arg) {
+    if (!frozen) throw new Error('nothing is asked of the house while the image is made');
+    const answer = parse(host(op, stringify(arg)));
+    if (answer.error) throw new Error(answer.error);
+    return answer.value;
+  }
+
+  // Calls a rule's own callbacks: what they throw is the fault of the rule that handed them over.
+  function guarded() {
+    const one = turn;
+    return function (action, ...values) { try { action(...values); } catch (thrown) { fail(one, thrown); } };
+  }
+
+  // `require`: ours by name whatever version is asked for, the library's by name and major version.
+  const modules = { __proto__: null };
+  function define(names, make, version) {
+    const module = { make, version, made: false, exports: {} };
+    for (const name of [].concat(names)) modules[name] = module;
+  }
+  function load(module) {
+    if (!module.made) {
+      module.made = true;
+      const shell = { exports: module.exports };
+      module.make(shell, shell.exports, realm.require);
+      module.exports = shell.exports;
+    }
+    return module.exports;
+  }
+  realm.require = function (name) {
+    const [, plain, version] = /^(?:node:)?(@?[^@]+)(?:@(.*))?$/.exec(String(name)) || [];
+    const module = modules[plain];
+    if (module && (!version || !module.version || major(version) === major(module.version))) return load(module);
+    const error = new Error("Cannot find module '" + name + "'");
+    error.code = 'MODULE_NOT_FOUND';
+    throw error;
+  };
+  function major(version) { return String(version).replace(/^[^0-9]*/, '').split('.')[0]; }
+
+  // The old names that need no require. Each is loaded by the rule that first says it.
+  function offer(name, module) {
+    Object.defineProperty(realm, name, {
+      configurable: true, enumerable: false,
+      get() { return frozen || modules[module] ? realm.require(module) : undefined; },
+      set(value) { Object.defineProperty(realm, name, { value, writable: true, configurable: true }); },
+    });
+  }
 
   function updater(bag) {
     return function (userId, data, done) {
@@ -88,58 +196,113 @@
       else if (data === null || typeof data !== 'object') error = new Error('metadata must be an object');
       else turn.updates.push({ bag, data: parse(stringify(data)) });
       if (typeof done === 'function') { done(error); return undefined; }
-      return error ? Promise.reject(error) : Promise.resolve();
+      return error ? Promise.reject(error) : Promise.resolve(turn.user);
     };
   }
 
   realm.UnauthorizedError = UnauthorizedError;
-  realm.global = {};
+  realm.global = realm;
   realm.regulars = { enrich(source) { turn.enrichments.push(String(source)); } };
-  realm.require = function (name) {
-    const error = new Error("Cannot find module '" + name + "'");
-    error.code = 'MODULE_NOT_FOUND';
-    throw error;
-  };
+  const process = { env: {}, version: 'v18.0.0', versions: { node: '18.0.0' }, platform: 'linux', argv: [], uptime() { return 1; },
+    nextTick(action, ...values) { later.call(Promise.resolve(), function () { action(...values); }); },
+    hrtime() { const ms = Date.now(); return [Math.floor(ms / 1000), (ms % 1000) * 1e6]; },
+    cwd() { return '/'; }, on() { return this; }, emitWarning() {} };
+  realm.process = process;
+
+  const ACTION = /(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=/;
+  function ruleOf(script) { return evaluate('(' + script + '\n)'); }
+  // The wrapper stays on the script's first line, so that lines in errors are the script's own.
+  function actionOf(script) {
+    const module = { exports: {} };
+    evaluate('(function (exports, module, require) {' + script + '\n})')(module.exports, module, realm.require);
+    return module.exports;
+  }
 
   realm.__compile = function (script) {
     try {
-      const rule = evaluate('(' + script + '\n)');
-      return stringify(typeof rule === 'function' ? null : { name: 'TypeError', message: 'not a function', stack: '' });
+      if (ACTION.test(script)) {
+        evaluate('(function (exports, module, require) {' + script + '\n})');
+        return 'null';
+      }
+      return stringify(typeof ruleOf(script) === 'function' ? null : { name: 'TypeError', message: 'not a function', stack: '' });
     } catch (thrown) { return stringify(describe(thrown)); }
   };
 
-  // {script, user, context, configuration, domain, seed} -> '' ; __step tells how it went
+  const house = { define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
+
+  // {script, user, context, configuration, domain, accessToken, seed, resumes, cache} -> '' ; __step tells how it went
   realm.__run = function (text) {
     const given = parse(text);
-    turn = { user: given.user, context: given.context, userId: given.user.user_id, now: 0, how: '', error: null,
-      updates: [], enrichments: [], console: [] };
+    turn = { user: given.user, context: given.context, userId: given.user.user_id, how: '', error: null, asks: 0,
+      updates: [], enrichments: [], ignored: [], cache: null, paused: false, console: [] };
+    const one = turn, callback = callbackOf(turn);
     timers = [];
     random = given.seed;
     realm.configuration = given.configuration;
-    realm.auth0 = { domain: given.domain, baseUrl: 'https://' + given.domain + '/api/v2',
+    realm.auth0 = { domain: given.domain, baseUrl: 'https://' + given.domain + '/api/v2', accessToken: given.accessToken,
       users: { updateUserMetadata: updater('user_metadata'), updateAppMetadata: updater('app_metadata') } };
+    function failed(thrown) { fail(one, thrown); }
     try {
-      const rule = evaluate('(' + given.script + '\n)');
+      if (ACTION.test(given.script)) {
+        const returned = house.action(actionOf(given.script), given, one);
+        later.call(Promise.resolve(returned), function () { callback(null); }, failed);
+        return '';
+      }
+      const rule = ruleOf(given.script);
       const returned = rule(turn.user, turn.context, callback);
       if (returned instanceof Promise) {
         // An async rule that takes no callback has ended when it returns.
-        later.call(returned, function () { if (rule.length < 3) callback(null); }, fail);
+        later.call(returned, function () { if (rule.length < 3) callback(null); }, failed);
       }
-    } catch (thrown) { fail(thrown); }
+    } catch (thrown) { failed(thrown); }
     return '';
   };
 
-  // Fire the next timer, if the rule still waits for one, and report.
-  realm.__step = function () {
-    if (timers.length) {
-      try { fireNext(); } catch (thrown) { fail(thrown); }
-      return stringify({ how: 'waiting' });
-    }
-    const { how, error, user, context, updates, enrichments, console } = turn;
+  function left() { const taken = asks; asks = []; return taken; }
+
+  // {passed, heard} of what happened outside since the last step. Reports what is wanted from outside, or how it ended.
+  realm.__step = function (text) {
+    const { passed, heard } = parse(text);
+    now += passed;
     try {
-      return stringify({ how: how || 'silent', error, user, context, updates, enrichments, console });
+      heard.forEach(hear);
+      const idle = Object.keys(pending).length === 0;
+      if (!heard.length && timers.length && !turn.how && (idle || first().at <= now)) fireNext();
+    } catch (thrown) { fail(turn, thrown); }
+    return '';
+  };
+
+  // How the turn stands, after every promise that was ready has run. 'after': the login went on, answers are still heard.
+  realm.__report = function (mode) {
+    const wanted = left(), waiting = Object.keys(pending).length;
+    if (turn.how ? mode === 'after' && waiting : waiting || timers.length) {
+      return stringify({ how: 'waiting', asks: wanted, waiting, timer: timers.length ? Math.max(0, first().at - now) : null });
+    }
+    const { how, error, user, context, updates, enrichments, ignored, cache, paused, console } = turn;
+    const end = { how: how || 'silent', error, updates, enrichments, ignored, cache, paused, console, asks: wanted, waiting };
+    try {
+      return stringify({ ...end, user, context });
     } catch (thrown) {
-      return stringify({ how: 'threw', error: describe(thrown), user: {}, context: {}, updates: [], enrichments: [], console });
+      return stringify({ how: 'threw', error: describe(thrown), user: {}, context: {}, updates: [], enrichments: [], console,
+        asks: wanted, waiting });
     }
   };
+
+  // The library is loaded before the freeze, so that a login does not pay for it; what draws at load would repeat itself.
+  realm.__freeze = function () {
+    for (const name in modules) {
+      try { if (modules[name].version) load(modules[name]); } catch (thrown) { return name + ': ' + textOf(thrown); }
+      if (draws) return name + ' draws random numbers while it loads';
+    }
+    frozen = true;
+    return '';
+  };
+  realm.__define = function (text) {
+    const { name, version, code } = parse(text);
+    try {
+      define(name, evaluate('(function (module, exports, require) {' + code + '\n})'), version);
+      return '';
+    } catch (thrown) { return name + ': ' + textOf(thrown); }
+  };
+  realm.__house = house;
 })(globalThis);

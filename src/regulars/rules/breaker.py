@@ -1,0 +1,39 @@
+"""A rule that had to be stopped again and again is switched off: each time it cost a login its patience."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+from django.db import transaction
+
+from regulars.base.kit import clock
+
+from .models import Rule
+
+log = logging.getLogger(__name__)
+
+HITS = 10
+MINUTES = 10
+LIMITS = frozenset(
+    {"too_much_cpu", "too_much_time", "too_much_memory", "too_deep", "answer_too_large", "waited_too_long"}
+)
+
+
+def count_limit(slug: str, fault: str) -> bool:
+    """Note that a rule hit a limit. True when that switched it off."""
+    with transaction.atomic():
+        rule = Rule.objects.select_for_update().filter(slug=slug, enabled=True).first()
+        if rule is None:
+            return False
+        now = clock.now()
+        is_new = rule.limit_since is None or now - rule.limit_since > dt.timedelta(minutes=MINUTES)
+        rule.limit_hits = 1 if is_new else rule.limit_hits + 1
+        rule.limit_since = now if is_new else rule.limit_since
+        if rule.limit_hits >= HITS:
+            rule.enabled = False
+            rule.stopped_why = f"Switched off: stopped {HITS} times within {MINUTES} minutes, last for {fault}."
+        rule.save(update_fields=["limit_hits", "limit_since", "enabled", "stopped_why"])
+    if not rule.enabled:
+        log.error("rule %s is switched off: %s", slug, rule.stopped_why)
+    return not rule.enabled

@@ -1,0 +1,105 @@
+"""Bring modules into this home: the curated ones when it is set up, others when an operator says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from regulars.base.kit.errors import Refused
+
+from ..sandbox.library import OURS, Module, folder, library, named, write_library
+from ..sandbox.machine import Unavailable
+from ..sandbox.realm import prepare
+from .curated import CURATED, Locked
+from .link import Linked, link
+from .registry import Files, NoRegistry, Unreachable, fetch, find
+
+
+def install_curated(say: Callable[[str], None]) -> bool:
+    """Fetch what is missing of the lock file. False when the registry cannot be reached; then nothing changed."""
+    there = {(module.name, module.version) for module in library().modules}
+    wanted = [one for one in CURATED.values() if (one.name, one.version) not in there]
+    # What an operator chose in another version stays.
+    wanted = [one for one in wanted if library().find(one.name) is None]
+    if not wanted:
+        return True
+    say(f"Fetching {len(wanted)} modules for rules …")
+    try:
+        _install(wanted)
+    except (NoRegistry, Unreachable) as refused:
+        say(
+            f"{refused.sentence} Everything starts without; rules that need {_listed(one.name for one in wanted)} are"
+            " refused until `regulars rules modules install` succeeds."
+        )
+        return False
+    return True
+
+
+def add(specs: Iterable[str]) -> list[Module]:
+    """Modules by `name@version`, pinned from now on by what the registry says today.
+
+    Raises `Refused("no_version" | "already_ours" | "module_needs" | "unknown_module" | "wrong_content" | …)`.
+    """
+    wanted = [_asked(spec) for spec in specs]
+    return _install(wanted)
+
+
+def _asked(spec: str) -> Locked:
+    name, version = named(spec)
+    if name in OURS:
+        raise Refused("already_ours", f"{name} is part of the house, whatever version a rule asks for.")
+    if not version:
+        raise Refused("no_version", f"Say which version of {name}: {name}@1.2.3")
+    curated = CURATED.get(name)
+    return curated if curated and curated.version == version else find(name, version)
+
+
+def _install(wanted: list[Locked]) -> list[Module]:
+    fetched = {one: fetch(one) for one in wanted}
+    linked = {one: link(files, one.entry) for one, files in fetched.items()}
+    kept = [module for module in library().modules if module.name not in {one.name for one in wanted}]
+    _check_needs(linked, {module.name for module in kept} | {one.name for one in wanted} | OURS)
+    texts = {_module(one): linked[one].code for one in wanted}
+    notices = {f"{one.name}@{one.version}": _notice(one, files) for one, files in fetched.items()}
+    before = library().modules
+    write_library([*kept, *texts], texts, _notices(kept, notices))
+    try:
+        prepare()
+    except Unavailable as fault:
+        write_library(list(before), {}, _notices(list(before), {}))
+        raise Refused("not_loadable", f"Nothing was installed: {fault}.") from None
+    return list(texts)
+
+
+def _check_needs(linked: dict[Locked, Linked], there: Iterable[str]) -> None:
+    for package, result in linked.items():
+        missing = sorted(result.needs - set(there))
+        if missing:
+            raise Refused("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
+
+
+def _module(package: Locked) -> Module:
+    return Module(package.name, package.version, package.integrity, package.licence)
+
+
+def _notice(package: Locked, files: Files) -> str:
+    texts = [text for path, text in files.items() if "/" not in path and not path.endswith((".js", ".json", ".cjs"))]
+    return (
+        f"{package.name}@{package.version}\nLicence: {package.licence or 'not stated'}\n\n" + "\n".join(texts).strip()
+    )
+
+
+_RULER = "\n\n" + "-" * 80 + "\n\n"
+_HEAD = "What rules of this installation may require, and under which licence."
+
+
+def _notices(kept: list[Module], fresh: dict[str, str]) -> str:
+    """The whole file: what was there for modules that stay, and the new."""
+    path = folder() / "THIRD-PARTY.txt"
+    before = path.read_text().split(_RULER)[1:] if path.exists() else []
+    names = {f"{module.name}@{module.version}" for module in kept}
+    stay = [notice for notice in before if notice.split("\n", 1)[0] in names]
+    return _RULER.join([_HEAD, *stay, *fresh.values()])
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,84 @@
+"""Make one script of a package's CommonJS files, without node."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+
+from regulars.base.kit.errors import Refused
+
+from .registry import Files
+
+MAX_FILES = 300
+_REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"])([^'"]+)\1\s*\)""")
+# Each file is a function, run when it is first asked for. What a file asks for by a path of this package is here; the
+# rest is asked of the realm.
+_FRAME = """var made = {{}}, files = {{
+{files}
+}};
+function load(path) {{
+  if (made[path]) return made[path].exports;
+  var own = made[path] = {{ exports: {{}} }}, file = files[path];
+  file[0].call(own.exports, own, own.exports, function (name) {{ return name in file[1] ? load(file[1][name]) : require(name); }});
+  return own.exports;
+}}
+module.exports = load({entry});"""
+
+
+@dataclass(frozen=True)
+class Linked:
+    """`needs`: modules of others that it asks for, and declares."""
+
+    code: str
+    needs: frozenset[str]
+
+
+def link(files: Files, entry: str = "") -> Linked:
+    """Raises `Refused("not_linkable")` for a package without CommonJS to begin with."""
+    about = json.loads(files.get("package.json", "{}"))
+    start = _find(files, entry or str(about.get("main") or "index.js"))
+    if start is None or about.get("type") == "module":
+        raise Refused("not_linkable", "The package has no CommonJS file to begin with.")
+    parts: dict[str, str] = {}
+    needs: set[str] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in parts:
+            continue
+        inside, outside = _asked(files, path)
+        needs |= outside
+        waiting += inside.values()
+        parts[path] = _part(path, files[path], inside)
+        if len(parts) > MAX_FILES:
+            raise Refused("not_linkable", f"The package is made of more than {MAX_FILES} files.")
+    code = _FRAME.format(files=",\n".join(parts.values()), entry=json.dumps(start))
+    return Linked(code, frozenset(needs & set(about.get("dependencies") or {})))
+
+
+def _part(path: str, text: str, inside: dict[str, str]) -> str:
+    body = f"module.exports = {text.strip()};" if path.endswith(".json") else text
+    return f"{json.dumps(path)}: [function (module, exports, require) {{{body}\n}}, {json.dumps(inside)}]"
+
+
+def _asked(files: Files, path: str) -> tuple[dict[str, str], set[str]]:
+    """What a file requires: `{"./util": "lib/util.js"}` of this package, and the names of others."""
+    if path.endswith(".json"):
+        return {}, set()
+    inside: dict[str, str] = {}
+    outside: set[str] = set()
+    for match in _REQUIRE.finditer(files[path]):  # in comments too: one more file does no harm
+        name = match[2]
+        if not name.startswith("."):
+            outside.add("/".join(name.split("/")[: 2 if name.startswith("@") else 1]))
+        elif found := _find(files, posixpath.join(posixpath.dirname(path), name)):
+            inside[name] = found  # one that is not there fails if it is ever reached, as in node
+    return inside, outside
+
+
+def _find(files: Files, path: str) -> str | None:
+    path = posixpath.normpath(path).lstrip("/")
+    tried = (path, f"{path}.js", f"{path}.cjs", f"{path}.json", f"{path}/index.js")
+    return next((one for one in tried if one in files), None)

@@ -1,0 +1,145 @@
+"""Ask the npm registry that npm itself would ask, and believe nothing but the sha512."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from regulars.base.kit.errors import Refused
+
+from .curated import Locked
+
+TIMEOUT = 10.0
+NPM_TIMEOUT = 5.0
+MAX_TARBALL = 20 << 20
+MAX_TEXTS = 8 << 20
+_TEXTS = re.compile(r"\.(js|cjs|json)$|(^|/)(licen[cs]e|copying|notice)[^/]*$", re.IGNORECASE)
+_LINE = re.compile(r"^\s*registry\s*=\s*(\S+)\s*$", re.MULTILINE)
+
+Files = dict[str, str]  # path in the package -> text
+
+
+class NoRegistry(Refused):
+    """`no_registry`: nobody said where modules come from."""
+
+
+class Unreachable(Refused):
+    """`registry_unreachable`: nobody answers there, or not with what was asked. Later it may."""
+
+
+def registry() -> str:
+    """Where npm would ask on this machine, with a slash at its end: the environment, `.npmrc`, npm itself.
+
+    Raises `Refused("no_registry")`.
+    """
+    found = _of_environment() or _of_files() or _of_npm()
+    if not found:
+        raise NoRegistry(
+            "no_registry",
+            "No npm registry is set on this machine. Set the environment variable npm_config_registry to its address,"
+            " or write registry=ADDRESS into the file .npmrc of your home.",
+        )
+    return found.rstrip("/") + "/"
+
+
+def _of_environment() -> str:
+    given = (value for name, value in os.environ.items() if name.lower() == "npm_config_registry")
+    return next(filter(None, given), "")
+
+
+def _of_files() -> str:
+    """The project's own file wins over the user's, as with npm."""
+    for path in (Path.cwd() / ".npmrc", Path.home() / ".npmrc"):
+        try:
+            found = _LINE.search(path.read_text())
+        except (OSError, UnicodeDecodeError):
+            continue
+        if found:
+            return found[1]
+    return ""
+
+
+def _of_npm() -> str:
+    npm = shutil.which("npm")
+    if npm is None:
+        return ""
+    try:
+        asked = [npm, "config", "get", "registry"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return said.stdout.strip() if said.stdout.startswith(("https://", "http://")) else ""
+
+
+def find(name: str, version: str) -> Locked:
+    """What the registry says about one version. Raises `Refused("unknown_module" | "registry_unreachable")`."""
+    try:
+        about: dict[str, Any] = json.loads(_get(f"{quote(name, safe='@')}/{quote(version)}"))
+        tarball = str(about["dist"]["tarball"]).split("://", 1)[-1].split("/", 1)[1]
+        tarball = tarball[tarball.index(f"{name}/-/") :]
+        return Locked(
+            name, str(about["version"]), str(about["dist"]["integrity"]), tarball, str(about.get("license", ""))
+        )
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise Refused("unknown_module", f"The registry does not know {name}@{version}.") from None
+
+
+def fetch(package: Locked) -> Files:
+    """The texts of a package. Raises `Refused("wrong_content" | "not_a_package" | "registry_unreachable")`."""
+    data = _get(package.tarball)
+    kind, _, expected = package.integrity.partition("-")
+    found = base64.b64encode(hashlib.sha512(data).digest()).decode()
+    if kind != "sha512" or not hmac.compare_digest(found, expected):
+        raise Refused("wrong_content", f"{package.name}@{package.version} is not what was pinned; it is not used.")
+    try:
+        return _texts(data)
+    except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError):
+        raise Refused("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
+
+
+def _get(path: str) -> bytes:
+    url = registry() + path
+    if not url.startswith(("https://", "http://")):
+        raise Unreachable("registry_unreachable", "The address of the npm registry is not a web address.")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 - the operator's own address
+            data: bytes = answer.read(MAX_TARBALL + 1)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise Refused("unknown_module", "The registry does not know this module in this version.") from None
+        raise Unreachable("registry_unreachable", f"The npm registry answers {error.code}.") from None
+    except (OSError, ValueError):
+        raise Unreachable("registry_unreachable", "The npm registry cannot be reached.") from None
+    if len(data) > MAX_TARBALL:
+        raise Refused("not_a_package", "The package is too large.")
+    return data
+
+
+def _texts(data: bytes) -> Files:
+    """Only texts, only up to a size: a tarball is a stranger's, whatever its checksum."""
+    files: Files = {}
+    left = MAX_TEXTS
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        for member in archive:
+            path = member.name.partition("/")[2]
+            if not member.isfile() or not _TEXTS.search(path):
+                continue
+            left -= member.size
+            content = archive.extractfile(member) if left > 0 else None
+            if content is None:
+                raise tarfile.TarError("too much text")
+            files[path] = content.read().decode()
+    return files

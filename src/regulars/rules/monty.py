@@ -1,0 +1,137 @@
+"""Python typed into the console: run by pydantic-monty, in worker processes of its own, when that is installed.
+
+    def rule(user, context, api): ...
+
+The same as an installed Python rule gets (`python.Api`, `raise Unauthorized("…")`), in Monty's subset of Python:
+no files, no network, no imports of ours. `pip install regulars[monty]`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from regulars.base.kit.errors import Refused
+
+from .decide import read_answer
+from .step import Job, Step, failed
+
+LIMITS = {"max_feed_duration_secs": 0.5, "max_memory": 32 << 20, "max_recursion_depth": 200, "max_suspensions": 10}
+MAX_PRINTED = 20_000
+MAX_LINES = 100
+_FIRST_LINES = """
+import json as _json
+# Monty has no inheritance yet: a marked error of Python's own stands for ours.
+def Unauthorized(sentence): return PermissionError("Unauthorized: " + str(sentence))
+class _Api:
+    def __init__(self, configuration):
+        self.configuration, self.updates, self.enrichments, self.console = configuration, [], [], []
+    def update_user_metadata(self, data): self.updates.append({"bag": "user_metadata", "data": data})
+    def update_app_metadata(self, data): self.updates.append({"bag": "app_metadata", "data": data})
+    def enrich(self, source_key): self.enrichments.append(source_key)
+    def log(self, line): self.console.append(str(line))
+"""
+_LAST_LINES = """
+_api = _Api(_given["configuration"])
+_denied = None
+try:
+    rule(_given["user"], _given["context"], _api)
+except PermissionError as _refusal:
+    if not str(_refusal).startswith("Unauthorized: "): raise
+    _denied = str(_refusal)[14:]
+_json.dumps({"denied": _denied, "user": _given["user"], "context": _given["context"], "updates": _api.updates,
+             "enrichments": _api.enrichments, "console": _api.console})
+"""
+
+
+def is_installed() -> bool:
+    return find_spec("pydantic_monty") is not None
+
+
+def check_monty(script: str) -> None:
+    """Raises `Refused("not_installed" | "does_not_compile")`: only text that defines `rule` is one."""
+    if not is_installed():
+        raise Refused(
+            "not_installed", "Python typed here needs the package pydantic-monty: pip install regulars[monty]."
+        )
+    monty = importlib.import_module("pydantic_monty")
+    try:
+        with _pool(os.getpid()).checkout(script_name="rule.py", limits=LIMITS) as session:
+            session.feed_run(_FIRST_LINES)
+            session.feed_run(script)
+            session.feed_run("rule")
+    except monty.MontyError as error:
+        raise Refused("does_not_compile", _sentence(error)) from None
+
+
+def run_monty(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
+    """Run one rule; its faults come back as a failed step."""
+    if not is_installed():
+        return failed("engine_unavailable", user, context, "The package pydantic-monty is not installed.")
+    monty = importlib.import_module("pydantic_monty")
+    printed = monty.CollectString(max_bytes=MAX_PRINTED)
+    given = {"user": user, "context": context, "configuration": job.configuration}
+    try:
+        with _pool(os.getpid()).checkout(script_name="rule.py", limits=LIMITS) as session:
+            session.feed_run(_FIRST_LINES)
+            session.feed_run(job.script, print_callback=printed)
+            text = session.feed_run(_LAST_LINES, inputs={"_given": given}, print_callback=printed)
+        answer = read_answer(text if isinstance(text, str) else "")
+    except (monty.MontyCrashedError, TimeoutError):
+        return failed("too_much_time", user, context)
+    except monty.MontyError as error:
+        return _fault(error, user, context, printed.output.splitlines()[:MAX_LINES])
+    except ValueError:
+        return failed("bad_answer", user, context)
+    return _step(answer, user, context, printed.output.splitlines())
+
+
+def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any], printed: list[str]) -> Step:
+    console = [*printed, *filter(lambda line: isinstance(line, str), answer["console"])][:MAX_LINES]
+    if answer["denied"] is not None:
+        error = {"name": "UnauthorizedError", "message": answer["denied"]}
+        return Step("denied", user, context, error=error, updates=answer["updates"], console=console)
+    if not isinstance(answer["user"], dict) or not isinstance(answer["context"], dict):
+        return failed("bad_answer", user, context, console=console)
+    enrichments = [key for key in answer["enrichments"] if isinstance(key, str)]
+    return Step(
+        "done", answer["user"], answer["context"], updates=answer["updates"], enrichments=enrichments, console=console
+    )
+
+
+def _fault(error: Any, user: dict[str, Any], context: dict[str, Any], console: list[str]) -> Step:
+    match error.exception():
+        case TimeoutError():
+            return failed("too_much_cpu", user, context, console=console)
+        case MemoryError():
+            return failed("too_much_memory", user, context, console=console)
+        case RecursionError():
+            return failed("too_deep", user, context, console=console)
+    return failed("threw", user, context, _sentence(error), console)
+
+
+def _sentence(error: Any) -> str:
+    """The error with its line in the rule, as JavaScript rules say it."""
+    lines = [frame.line for frame in error.traceback()] if hasattr(error, "traceback") else []
+    what = error.display("type-msg") if hasattr(error, "traceback") else str(error)
+    return f"{what} (line {lines[0]})" if lines else what
+
+
+_lock = threading.Lock()
+
+
+def _pool(pid: int) -> Any:
+    with _lock:
+        return _started(pid)
+
+
+@lru_cache(maxsize=1)
+def _started(pid: int) -> Any:
+    """This process's workers: two, kept warm. They end with it."""
+    monty = importlib.import_module("pydantic_monty")
+    pool = monty.Monty(min_processes=1, max_processes=2, checkout_timeout=2, max_checkouts_per_worker=500)
+    return pool.__enter__()

@@ -1,0 +1,141 @@
+"""What the house does for a rule at once, on the rule's own CPU time: random bytes, digests, signatures.
+
+Arguments and answers are JSON; bytes travel as base64. Every argument is a stranger's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.x509 import load_pem_x509_certificate
+
+MAX_RANDOM = 4096
+MAX_WORK = 200_000  # rounds of PBKDF2 times blocks: about a fifth of a second
+MAX_KEY_BITS = 8192
+_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
+    "md5": hashes.MD5,
+    "sha1": hashes.SHA1,
+    "sha224": hashes.SHA224,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+}
+
+
+def do_now(operation: str, argument: str) -> str:
+    """`{"value": …}`, or `{"error": "…"}` with a sentence for the rule's author."""
+    try:
+        return json.dumps({"value": _OPERATIONS[operation](json.loads(argument))})
+    except KeyError as error:
+        return json.dumps({"error": f"unknown operation or missing argument: {error.args[0]}"[:200]})
+    except (ValueError, TypeError, OverflowError, RecursionError, UnsupportedAlgorithm) as error:
+        return json.dumps({"error": str(error)[:200] or "bad argument"})
+
+
+def _random(given: dict[str, Any]) -> str:
+    size = given["size"]
+    if not isinstance(size, int) or not 0 <= size <= MAX_RANDOM:
+        raise ValueError(f"at most {MAX_RANDOM} random bytes at a time")
+    return _text(os.urandom(size))
+
+
+def _hash(given: dict[str, Any]) -> str:
+    return _text(hashlib.new(_digest(given), _bytes(given["data"]), usedforsecurity=False).digest())
+
+
+def _hmac(given: dict[str, Any]) -> str:
+    return _text(hmac.new(_bytes(given["key"]), _bytes(given["data"]), _digest(given)).digest())
+
+
+def _pbkdf2(given: dict[str, Any]) -> str:
+    rounds, length, digest = int(given["iterations"]), int(given["length"]), _digest(given)
+    blocks = -(-length // hashlib.new(digest, usedforsecurity=False).digest_size)
+    if rounds < 1 or length < 1 or rounds * blocks > MAX_WORK:
+        raise ValueError(f"PBKDF2 is limited to {MAX_WORK} rounds")
+    return _text(hashlib.pbkdf2_hmac(digest, _bytes(given["password"]), _bytes(given["salt"]), rounds, length))
+
+
+def _sign(given: dict[str, Any]) -> str:
+    key = serialization.load_pem_private_key(given["key"].encode(), password=None)
+    algorithm, data = _HASHES[_digest(given)](), _bytes(given["data"])
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size <= MAX_KEY_BITS:
+        return _text(key.sign(data, _padding(given, algorithm), algorithm))
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        signature = key.sign(data, ec.ECDSA(algorithm))
+        return _text(_as_jws(signature, key.curve) if given.get("kind") == "ES" else signature)
+    raise ValueError("this kind of key is not supported")
+
+
+def _verify(given: dict[str, Any]) -> bool:
+    key = _public_key(given["key"])
+    algorithm, data, signature = _HASHES[_digest(given)](), _bytes(given["data"]), _bytes(given["signature"])
+    try:
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_KEY_BITS:
+            key.verify(signature, data, _padding(given, algorithm), algorithm)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(_from_jws(signature) if given.get("kind") == "ES" else signature, data, ec.ECDSA(algorithm))
+        else:
+            raise ValueError("this kind of key is not supported")
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _public_key(text: str) -> Any:
+    pem = text.encode()
+    if b"BEGIN CERTIFICATE" in pem:
+        return load_pem_x509_certificate(pem).public_key()
+    if b"PRIVATE KEY" in pem:
+        return serialization.load_pem_private_key(pem, password=None).public_key()
+    return serialization.load_pem_public_key(pem)
+
+
+def _padding(given: dict[str, Any], algorithm: hashes.HashAlgorithm) -> Any:
+    if given.get("kind") == "PS":
+        return padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
+    return padding.PKCS1v15()
+
+
+def _as_jws(signature: bytes, curve: ec.EllipticCurve) -> bytes:
+    """The two numbers side by side, as RFC 7518 3.4 wants them."""
+    size = (curve.key_size + 7) // 8
+    return b"".join(number.to_bytes(size, "big") for number in utils.decode_dss_signature(signature))
+
+
+def _from_jws(signature: bytes) -> bytes:
+    half = len(signature) // 2
+    return utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+
+
+def _digest(given: dict[str, Any]) -> str:
+    name = str(given["hash"]).lower().replace("-", "")
+    if name not in _HASHES:
+        raise ValueError("this digest is not supported")
+    return name
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+_OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "random": _random,
+    "hash": _hash,
+    "hmac": _hmac,
+    "pbkdf2": _pbkdf2,
+    "sign": _sign,
+    "verify": _verify,
+}

@@ -1,0 +1,123 @@
+"""The modules that rules may `require` beside our own: linked texts in this home's folder, baked into the image."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from .machine import cached, write_whole
+
+# Ours, by name alone: what touches the outside, or what Node brings along.
+OURS = frozenset(
+    [
+        "assert",
+        "async",
+        "auth0",
+        "axios",
+        "buffer",
+        "cross-fetch",
+        "crypto",
+        "events",
+        "isomorphic-fetch",
+        "jsonwebtoken",
+        "node-fetch",
+        "node-uuid",
+        "os",
+        "path",
+        "pbkdf2",
+        "punycode",
+        "querystring",
+        "request",
+        "request-promise",
+        "request-promise-any",
+        "request-promise-core/errors",
+        "request-promise-native",
+        "request-promise-native/errors",
+        "request-promise/errors",
+        "safe-buffer",
+        "slack-notify",
+        "stream",
+        "timers",
+        "url",
+        "util",
+        "uuid",
+        "uuid/v1",
+        "uuid/v3",
+        "uuid/v4",
+        "uuid/v5",
+        "@auth0/rule-utilities",
+    ]
+)
+_SPEC = re.compile(r"(?:node:)?(@?[^@]+)(?:@(.+))?")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module of the library. `integrity` is npm's own sha512 of the package it was linked from."""
+
+    name: str
+    version: str
+    integrity: str
+    licence: str
+
+    @property
+    def path(self) -> Path:
+        return folder() / (f"{self.name}@{self.version}".replace("/", "__") + ".js")
+
+    def code(self) -> str:
+        return self.path.read_text()
+
+
+@dataclass(frozen=True)
+class Library:
+    """`stamp` changes with every change of what is in it."""
+
+    modules: tuple[Module, ...]
+    stamp: str
+
+    def find(self, name: str) -> Module | None:
+        return next((module for module in self.modules if module.name == name), None)
+
+
+def folder() -> Path:
+    path = cached("modules")
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def library() -> Library:
+    """What is installed now; another process may have added to it."""
+    index = folder() / "library.json"
+    try:
+        about = index.stat()
+    except FileNotFoundError:
+        return Library((), "")
+    return _read(index, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read(index: Path, changed: int, size: int) -> Library:
+    text = index.read_text()
+    return Library(tuple(Module(**one) for one in json.loads(text)), text)
+
+
+def write_library(modules: list[Module], texts: dict[Module, str], notices: str) -> None:
+    """Texts first, the index last: whoever reads it finds everything that it names."""
+    for module, text in texts.items():
+        write_whole(module.path, text.encode())
+    write_whole(folder() / "THIRD-PARTY.txt", notices.encode())
+    listed = [asdict(module) for module in sorted(modules, key=lambda module: module.name)]
+    write_whole(folder() / "library.json", json.dumps(listed, indent=1).encode())
+
+
+def named(spec: str) -> tuple[str, str]:
+    """`lodash@4.17.21` is `("lodash", "4.17.21")`; without a version the second is empty."""
+    found = _SPEC.fullmatch(spec)
+    return (found[1], found[2] or "") if found else (spec, "")
+
+
+def major(version: str) -> str:
+    return version.lstrip("^~=v").split(".")[0]
