@@ -1,4 +1,4 @@
-"""Python rules: trusted functions installed with the house, under the entry point group `regulars.rules`.
+"""Python rules: trusted functions, installed under the entry point group `regulars.rules` or laid in the home (`folder`).
 
     def rule(user: dict, context: dict, api: Api) -> None: ...
 
@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regulars.base.kit.catalog import Catalog
+from regulars.base.kit.errors import Refused
 
 from .decide import read_answer
+from .folder import load
 from .step import Job, Step, failed
 
 
@@ -50,20 +52,38 @@ PythonRule = Callable[[dict[str, Any], dict[str, Any], Api], None]
 python_rules: Catalog[PythonRule] = Catalog("rules")
 
 
+def python_rule(key: str) -> PythonRule:
+    """The rule of that key: an installed one, else the file of that name in the home.
+
+    Raises `Refused("unknown_plugin" | "bad_rule_file")`.
+    """
+    return python_rules[key] if key in python_rules else load(key)
+
+
 def run_python(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
     """Run one installed rule; its faults come back as a failed step. Trusted: no limits."""
-    if job.script not in python_rules:
-        return failed("unknown_plugin", user, context, f"No rule called {job.script!r} is installed.")
+    try:
+        rule = python_rule(job.script)
+    except Refused as refused:
+        return failed(refused.name, user, context, refused.sentence)
     api = Api(copy.deepcopy(job.configuration))
     after = copy.deepcopy((user, context))
     try:
-        python_rules[job.script](*after, api)
+        rule(*after, api)
     except Unauthorized as refusal:
         error = {"name": "UnauthorizedError", "message": str(refusal)}
-        return Step("denied", user, context, error=error, console=api.console)
+        return Step("denied", user, context, error=error, updates=_plain(api.updates), console=api.console)
     except Exception as error:  # a rule's fault is recorded, never raised
         return failed("threw", user, context, f"{type(error).__name__}: {error}", api.console)
     return _done(api, *after) or failed("bad_answer", user, context, console=api.console)
+
+
+def _plain(updates: list[dict[str, Any]]) -> list[Any]:
+    """What a rule learned before it denied; nothing when that is not JSON."""
+    try:
+        return list(read_answer(json.dumps({"updates": updates}))["updates"])
+    except (TypeError, ValueError):
+        return []
 
 
 def _done(api: Api, user: dict[str, Any], context: dict[str, Any]) -> Step | None:

@@ -17,7 +17,7 @@ from regulars.base.kit.fields import HIDDEN
 from .models import Rule, RuleSetting
 from .modules.curated import CURATED
 from .monty import check_monty
-from .python import python_rules
+from .python import python_rule
 from .sandbox.library import OURS, library, major, named
 
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
@@ -64,7 +64,7 @@ def save_rule(
     if patience is not None and not 0 < patience <= MAX_PATIENCE:
         raise Refused("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.")
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
-    rule.name, rule.script, rule.language, rule.template = name, script, _language(script, language), template
+    rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
     rule.settings = rule.settings if settings is None else _written(settings, rule.settings)
@@ -106,7 +106,7 @@ def move_rule(slug: str, by: int) -> None:
 def check(script: str, language: str = "javascript") -> None:
     """Raises what `save_rule` raises about a script."""
     if language == Rule.Language.PYTHON:
-        python_rules[script]
+        python_rule(script)
     elif language in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
         _check_javascript(script)
     elif language == Rule.Language.MONTY:
@@ -149,7 +149,8 @@ def _written(given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     return {key: kept.get(key, "") if value == HIDDEN else value for key, value in given.items()}
 
 
-def _language(script: str, language: str) -> str:
+def script_language(script: str, language: str) -> str:
+    """What a script in JavaScript is: a rule or an action. Other languages are what they were said to be."""
     if language not in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
         return language
     return Rule.Language.ACTION if _ACTION.search(script) else Rule.Language.JAVASCRIPT
