@@ -19,14 +19,18 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Example:
-    """What the rule does to whom. `expect` names what comes of it, out of: id_token, access_token, denied, user_metadata,
-    app_metadata, enrichments; what it does not name must be empty. Settings not given are the defaults."""
+    """What the rule does to whom. `expect` names what comes of it, out of: id_token, access_token, scopes, redirect, denied,
+    user_metadata, app_metadata, enrichments; what it does not name must be empty. Settings not given are the defaults.
+
+    `http` is what the rule asks outside, in any order, and what it hears: `{method = "GET", url = "…", headers = {…},
+    sends = ["part of the body"], status = 200, answer = {…} or text = "…"}`; it asks exactly that and nothing else."""
 
     name: str
     user: dict[str, Any]
     context: dict[str, Any]
     expect: dict[str, Any]
     settings: dict[str, str]
+    http: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def _read(path: Path) -> Template:
                 example.get("context", {}),
                 example.get("expect", {}),
                 example.get("settings", {}),
+                tuple(example.get("http", [])),
             )
             for example in data["examples"]
         ),
