@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from tests.receivers import Answer, Receiver, receiving
 
-from regulars.rules.models import RuleRun
+from regulars.rules.javascript import JavaScript
+from regulars.rules.models import Rule, RuleRun
 from regulars.rules.outside import perform
-from regulars.rules.run import Trial, run, try_rule
+from regulars.rules.run import Trial, job_of, run, try_rule
 from regulars.rules.save import save_rule
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
@@ -155,17 +157,32 @@ def test_code_after_callback_goes_on_and_nobody_waits_for_it() -> None:
     assert waited < 1500
 
 
-def test_a_third_party_that_is_slow_costs_the_rules_patience_and_no_more() -> None:
-    with receiving(Answer(wait=5)) as server:
-        rule = save_rule("slow", script=f"function (u, c, cb) {{ request('{server.url}', () => cb(null, u, c)); }}")
-        rule.patience = 0.4
-        rule.save()
+def test_a_third_party_that_is_slow_is_given_up_in_time_and_the_rule_hears_of_it() -> None:
+    with receiving(Answer(wait=8)) as server:
+        script = f"function (u, c, cb) {{ request('{server.url}', e => {{ c.idToken.e = e.code; cb(null, u, c); }}); }}"
+        save_rule("slow", script=script, patience=2)
 
         outcome = run("login", CHIKA, {}, profile_id=None)
 
-    step = RuleRun.objects.get().steps[0]
-    assert (outcome.denied, step["fault"]) == (None, "waited_too_long")
-    assert 350 < step["milliseconds"] < 3000
+    assert outcome.id_token_claims == {"e": "ETIMEDOUT"}
+    assert 1500 < RuleRun.objects.get().milliseconds < 5000
+
+
+def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
+    """Whoever answers takes no notice of how long it may take."""
+
+    def sleep(request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        over.wait(5)
+        return {"error": {"message": "late", "code": "ELATE"}}
+
+    over = threading.Event()
+    rule = Rule(
+        slug="slow", script="function (u, c, cb) { fetch('http://a.example').catch(() => cb()); }", patience=0.3
+    )
+    trial = JavaScript(sleep).run(job_of(rule, {}), CHIKA, {})
+    over.set()
+
+    assert (trial.fault, trial.message) == ("waited_too_long", "No answer within 0.3 seconds.")
 
 
 def test_waiting_is_not_running() -> None:

@@ -141,6 +141,16 @@ def test_a_rule_that_hits_its_limits_again_and_again_is_switched_off_and_says_so
     assert rule.stopped_why == "Switched off: stopped 10 times within 10 minutes, last for answer_too_large."
 
 
+def test_a_guard_is_never_switched_off_since_that_would_let_everybody_in() -> None:
+    save_rule("guard", script=NOOP, deny_on_failure=True)
+
+    switched_off = [count_limit("guard", "waited_too_long") for _ in range(HITS)]
+
+    rule = Rule.objects.get()
+    assert (any(switched_off), rule.enabled) == (False, True)
+    assert rule.stopped_why == "Denies everybody: stopped 10 times within 10 minutes, last for waited_too_long."
+
+
 def test_hits_long_apart_and_ordinary_faults_do_not_count() -> None:
     save_rule("unlucky", script="function (u, c, cb) { throw new Error('x'); }")
     for _ in range(HITS - 1):

@@ -1,4 +1,7 @@
-"""A rule that had to be stopped again and again is switched off: each time it cost a login its patience."""
+"""A rule that had to be stopped again and again is switched off: each time it cost a login its patience.
+
+Never one that guards something (`deny_on_failure`): switched off it would let everybody in. It stays, denies, and says so.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,14 @@ def count_limit(slug: str, fault: str) -> bool:
         rule.limit_hits = 1 if is_new else rule.limit_hits + 1
         rule.limit_since = now if is_new else rule.limit_since
         if rule.limit_hits >= HITS:
-            rule.enabled = False
-            rule.stopped_why = f"Switched off: stopped {HITS} times within {MINUTES} minutes, last for {fault}."
+            rule.enabled = rule.deny_on_failure
+            rule.stopped_why = _why(rule, fault)
         rule.save(update_fields=["limit_hits", "limit_since", "enabled", "stopped_why"])
-    if not rule.enabled:
-        log.error("rule %s is switched off: %s", slug, rule.stopped_why)
+    if rule.limit_hits == HITS:
+        log.error("rule %s: %s", slug, rule.stopped_why)
     return not rule.enabled
+
+
+def _why(rule: Rule, fault: str) -> str:
+    what = "Denies everybody" if rule.deny_on_failure else "Switched off"
+    return f"{what}: stopped {HITS} times within {MINUTES} minutes, last for {fault}."

@@ -24,6 +24,7 @@ AFTERWARDS_SECONDS = 10.0
 AFTERWARDS_AT_ONCE = 8
 _AT_LINE = re.compile(r"<input>:(\d+)")
 _FAULTS_BY_MESSAGE = {"out of memory": "too_much_memory", "stack overflow": "too_deep"}
+_OF_WHAT_IS_LEFT = 0.8
 _CACHE_SECONDS = 24 * 3600
 
 
@@ -110,8 +111,9 @@ class JavaScript:
     def _ask(self, report: dict[str, Any], ends: float) -> None:
         for ask in report.get("asks") or []:
             request, left = ask["arg"], ends - time.monotonic()
-            # A request that nobody waits for any more has its own time.
-            left = left if report.get("how") == "waiting" else AFTERWARDS_SECONDS
+            # A little less than the rule has, so that it hears of the time-out and can go on without an answer. A request
+            # that nobody waits for any more has its own time.
+            left = left * _OF_WHAT_IS_LEFT if report.get("how") == "waiting" else AFTERWARDS_SECONDS
             self._open[ask["id"]] = outside.submit(self._performed, request, left)
 
     def _performed(self, request: outside.Request, seconds: float) -> outside.Answer:

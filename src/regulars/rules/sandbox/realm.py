@@ -55,7 +55,9 @@ class Stopped(Exception):  # noqa: N818 - reads as what happened: "stopped: too_
 
 
 class Realm:
-    """A fresh realm with the kernel loaded. For one thread; `close` it (or use `with`)."""
+    """A fresh realm with the kernel loaded. For one thread at a time; `close` it (or use `with`)."""
+
+    _scratch: tuple[int, int, int] | None
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -104,19 +106,22 @@ class Realm:
         """`function(argument)` of the kernel and then every promise that is ready, on the clocks of `begin`. Raises `Stopped`."""
         handle = self._functions[function]
         self._check(self.interrupt())
+        nothing, arguments, out = self._places()
         text = self._new_string(argument)
-        nothing = self._guest("new_undefined")
-        arguments, out = self._put(struct.pack("<i", text)), self._guest("qjs_alloc", 4)
+        self._write(arguments, struct.pack("<i", text))
         self._check(self._guest("call_function", handle, nothing, arguments, 1, out))
         answer = self._text_of(self._handle_at(out))
         while (jobs := self._guest("execute_pending_jobs")) > 0:
             self._check(self.interrupt())
         self._check(int(jobs < 0))
-        for value in (text, nothing):
-            self._guest("free_value", value)
-        self._guest("qjs_free", arguments, 4)
-        self._guest("qjs_free", out, 4)
+        self._guest("free_value", text)
         return answer
+
+    def _places(self) -> tuple[int, int, int]:
+        """`undefined`, and where arguments and results lie: made once, since every step into the guest costs."""
+        if self._scratch is None:
+            self._scratch = (self._guest("new_undefined"), self._guest("qjs_alloc", 4), self._guest("qjs_alloc", 4))
+        return self._scratch
 
     # what the guest imports
 
@@ -157,6 +162,7 @@ class Realm:
     def _start(self, owner: Machine, module: wasmtime.Module) -> None:
         self._machine = owner
         self._why = ""
+        self._scratch = None
         self._store = wasmtime.Store(owner.engine)
         self._store.set_limits(memory_size=self.limits.memory, instances=1, tables=2, memories=1, table_elements=20000)
         self.begin()

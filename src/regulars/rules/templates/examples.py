@@ -29,7 +29,8 @@ def play(template: Template, example: Example) -> Played:
     """Run the example; stores and sends nothing."""
     world = _Declared(example.http)
     language = script_language(template.script, Rule.Language.JAVASCRIPT)
-    rule = Rule(slug="trial", script=template.script, language=language, settings=filled(template.settings, example.settings))
+    rule = Rule(slug="trial", script=template.script, language=language)
+    rule.settings = filled(template.settings, example.settings)
     trial = try_rule(rule, example.user, example.context, world.perform)
     came = summary(trial.outcome)
     problems = [trial.error] if trial.error else []
