@@ -34,7 +34,7 @@ def said(body: str, *answers: Answer, settings: dict[str, Any] | None = None) ->
             f"async function (user, context, callback) {{ const url = '{server.url}';"
             f" const say = function (x) {{ context.idToken.said = x; callback(null, user, context); }}; {body}\n}}"
         )
-        trial = try_rule(script, CHIKA, {})
+        trial = try_rule(Rule(slug="trial", script=script, patience=10), CHIKA, {})
         assert trial.error == ""
         return trial.outcome.id_token_claims.get("said"), server
 

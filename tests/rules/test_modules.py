@@ -19,6 +19,7 @@ from tests.receivers import Answer, Receiver, receiving
 from regulars.base.kit.errors import Refused
 from regulars.config.cli import main
 from regulars.rules.modules import install
+from regulars.rules.modules import registry as registry_
 from regulars.rules.modules.curated import CURATED, Locked
 from regulars.rules.modules.link import link
 from regulars.rules.modules.registry import registry
@@ -198,15 +199,60 @@ def test_the_lock_file_pins_by_sha512_and_names_no_host() -> None:
         assert one.licence
 
 
-def test_the_registry_is_the_one_that_npm_would_ask(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://mirror.example/npm")
+@pytest.fixture
+def nowhere(home: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine on which nobody said where npm's registry is. Returns the home folder of its user."""
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
     monkeypatch.delenv("npm_config_registry", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path
+
+
+def npm_says(nowhere: Path, shell: str) -> None:
+    (nowhere / "bin/npm").write_text(f"#!/bin/sh\n{shell}\n")
+    (nowhere / "bin/npm").chmod(0o700)
+
+
+def test_the_registry_is_the_one_that_npm_would_ask(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm_says(nowhere, "echo https://npm.example/")
+    assert registry() == "https://npm.example/"
+
+    (nowhere / ".npmrc").write_text("fund=false\nregistry = https://own.example\n")
+    assert registry() == "https://own.example/"
+
+    (nowhere / "project/.npmrc").write_text("registry=https://project.example/npm/\n")
+    assert registry() == "https://project.example/npm/"
+
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://mirror.example/npm")
     assert registry() == "https://mirror.example/npm/"
 
-    monkeypatch.delenv("NPM_CONFIG_REGISTRY")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".npmrc").write_text("fund=false\nregistry = https://own.example\n")
-    assert registry() == "https://own.example/"
+
+@pytest.mark.parametrize("npm", ["", "echo undefined", "exit 1", "exec /bin/sleep 60"])
+def test_without_any_registry_the_command_says_how_to_name_one(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, npm: str
+) -> None:
+    monkeypatch.setattr(registry_, "NPM_TIMEOUT", 0.2)
+    if npm:
+        npm_says(nowhere, npm)
+
+    said = CliRunner().invoke(main, ["rules", "modules", "install"])
+
+    assert said.exit_code == 1
+    assert "(no_registry)" in said.output
+    assert "npm_config_registry" in said.output
+    assert ".npmrc" in said.output
+
+
+def test_a_registry_that_drips_is_given_up(npm: Receiver) -> None:
+    npm.answers[:] = [Answer(wait=5.0)]
+
+    said = CliRunner().invoke(main, ["rules", "modules", "install", "--within", "1"])
+
+    assert (said.exit_code, "(registry_too_slow)" in said.output) == (1, True)
 
 
 def test_the_command_line_adds_and_lists(npm: Receiver) -> None:

@@ -214,12 +214,25 @@ def modules() -> None:
 
 
 @modules.command("install")
-def modules_install() -> None:
+@click.option("--within", type=click.IntRange(min=1), help="Give up after so many seconds.")
+def modules_install(within: int | None) -> None:
     """Fetch the curated modules that are missing."""
     _django()
+    from regulars.base.kit.errors import Refused
     from regulars.rules.modules.install import install_curated
 
-    sys.exit(0 if install_curated(click.echo) else 1)
+    signal.signal(signal.SIGALRM, _too_late)
+    signal.alarm(within or 0)
+    try:
+        sys.exit(0 if install_curated(click.echo) else 1)
+    except Refused as refused:
+        raise Problem(refused.name, refused.sentence) from None
+    finally:
+        signal.alarm(0)
+
+
+def _too_late(number: int, frame: object) -> None:
+    raise Problem("registry_too_slow", "The npm registry takes too long. Nothing was installed.")
 
 
 @modules.command("add")

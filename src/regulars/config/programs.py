@@ -38,15 +38,19 @@ def programs(
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
     servers = [Server("web", port, ("regulars.config.asgi:application", *workers), environment)]
     servers += _examples(places, environment, certificate) if demo else []
-    worker = Program("worker", _python("regulars.config.cli", "worker"), environment)
+    errand = _python("regulars.config.cli", "rules", "modules", "install", "--within", "300")
+    inside = [
+        Program("worker", _python("regulars.config.cli", "worker"), environment),
+        Program("modules", errand, environment, errand=True),
+    ]
     if certificate is None:
-        return [*(_program(server, host, server.port) for server in servers), worker]
+        return [*(_program(server, host, server.port) for server in servers), *inside]
     pairs = list(zip(servers, _free_ports(len(servers)), strict=True))
     shown = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
     doors = [f"{server.port}={inner}" for server, inner in pairs]
     return [
         *(_program(server, "127.0.0.1", inner, *map(str, shown)) for server, inner in pairs),
-        worker,
+        *inside,
         Program("https", _python("regulars.config.doorkeeper", host, *doors), environment),
     ]
 

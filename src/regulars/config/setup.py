@@ -21,7 +21,6 @@ from regulars.events.models import Source
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.connect import ensure_own_connections
 from regulars.profiles.models import Account, Client, ClientGrant, ResourceServer
-from regulars.rules.modules.install import install_curated
 from regulars.rules.sandbox.machine import Unavailable
 from regulars.rules.sandbox.realm import prepare
 
@@ -59,7 +58,6 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
         ensure_own_connections(enabled=demo)
         credentials = _credentials(_kept(path), places, demo)
     _write_privately(path, credentials)
-    install_curated(say)
     _prepare_rules(say)
     if demo:
         from .demo.seed import seed

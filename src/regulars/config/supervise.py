@@ -19,11 +19,12 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Program:
-    """One child: what to run, with which environment."""
+    """One child: what to run, with which environment. `errand`: begun when everything is ready, and done when it ends."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    errand: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
     faults: int = field(default=0, init=False)
@@ -51,7 +52,8 @@ class Supervisor:
         """Start all, call `when_ready` once `is_ready` says so, and watch until told to stop."""
         try:
             for program in self.programs:
-                program.start()
+                if not program.errand:
+                    program.start()
             said = False
             while not self.stopping:
                 if not all(self._keep(program) for program in self.programs):
@@ -59,6 +61,9 @@ class Supervisor:
                 if not said and is_ready():
                     when_ready()
                     said = True
+                    for program in self.programs:
+                        if program.errand:
+                            program.start()
                 time.sleep(LOOK_EVERY)
             return 0
         finally:
@@ -69,7 +74,7 @@ class Supervisor:
 
     def _keep(self, program: Program) -> bool:
         """Start it again if it ended by itself. False when that is no use any more."""
-        if not program.has_ended() or self.stopping:
+        if not program.has_ended() or program.errand or self.stopping:
             return True
         quick = time.monotonic() - program.started_at < QUICKLY
         program.faults = program.faults + 1 if quick else 1

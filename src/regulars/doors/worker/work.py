@@ -17,6 +17,7 @@ from regulars.enrichment.reliability import learn_reliabilities
 from regulars.flows import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
 from regulars.flows.event import take_inbox
 from regulars.flows.refresh import reconcile_later
+from regulars.rules.record import forget_inputs
 
 log = logging.getLogger("regulars.worker")
 
@@ -34,6 +35,7 @@ CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
     "jobs.forget_finished": (HOUR, forget_finished),
     "sessions.forget": (DAY, forget_old_sessions),
     "keys.forget": (DAY, forget_retired),
+    "rules.forget_inputs": (DAY, forget_inputs),
     "segments.reconcile": (DAY, reconcile_later),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "lake.tidy": (DAY, tidy),

@@ -1,4 +1,4 @@
-"""Bring modules into this home: the curated ones when it is set up, others when an operator says so."""
+"""Bring modules into this home: the curated ones after its start, others when an operator says so."""
 
 from __future__ import annotations
 
@@ -6,67 +6,76 @@ from collections.abc import Callable, Iterable
 
 from regulars.base.kit.errors import Refused
 
-from ..sandbox.library import OURS, Module, folder, library, named, write_library
+from ..sandbox.library import OURS, Library, Module, folder, library, named, publish, write_texts
 from ..sandbox.machine import Unavailable
 from ..sandbox.realm import prepare
 from .curated import CURATED, Locked
 from .link import Linked, link
-from .registry import Files, NoRegistry, Unreachable, fetch, find
+from .registry import Files, NoRegistry, Unreachable, fetch, find, registry
 
 
 def install_curated(say: Callable[[str], None]) -> bool:
-    """Fetch what is missing of the lock file. False when the registry cannot be reached; then nothing changed."""
-    there = {(module.name, module.version) for module in library().modules}
-    wanted = [one for one in CURATED.values() if (one.name, one.version) not in there]
-    # What an operator chose in another version stays.
-    wanted = [one for one in wanted if library().find(one.name) is None]
+    """Fetch what is missing of the lock file; what an operator chose in another version stays.
+
+    False without a registry that can be reached; then nothing changed. Raises `Refused("wrong_content" | …)` as `add`.
+    """
+    wanted = [one for one in CURATED.values() if library().find(one.name) is None]
     if not wanted:
         return True
-    say(f"Fetching {len(wanted)} modules for rules …")
     try:
-        _install(wanted)
+        place = registry()
+        say(f"Fetching {len(wanted)} modules for rules …")
+        _install(wanted, place)
     except (NoRegistry, Unreachable) as refused:
+        names = _listed(one.name for one in wanted)
         say(
-            f"{refused.sentence} Everything starts without; rules that need {_listed(one.name for one in wanted)} are"
-            " refused until `regulars rules modules install` succeeds."
+            f"{refused.sentence} ({refused.name})\nUntil `regulars rules modules install` succeeds, rules are refused"
+            f" that need {names}."
         )
         return False
+    say(f"Rules may require {_listed(one.name for one in wanted)} from now on.")
     return True
 
 
 def add(specs: Iterable[str]) -> list[Module]:
     """Modules by `name@version`, pinned from now on by what the registry says today.
 
-    Raises `Refused("no_version" | "already_ours" | "module_needs" | "unknown_module" | "wrong_content" | …)`.
+    Raises `Refused("no_version" | "already_ours" | "module_needs" | "no_registry" | "unknown_module" | …)`.
     """
-    wanted = [_asked(spec) for spec in specs]
-    return _install(wanted)
+    asked = [_asked(spec) for spec in specs]
+    place = registry()
+    return _install([_pinned(name, version, place) for name, version in asked], place)
 
 
-def _asked(spec: str) -> Locked:
+def _asked(spec: str) -> tuple[str, str]:
     name, version = named(spec)
     if name in OURS:
         raise Refused("already_ours", f"{name} is part of the house, whatever version a rule asks for.")
     if not version:
         raise Refused("no_version", f"Say which version of {name}: {name}@1.2.3")
+    return name, version
+
+
+def _pinned(name: str, version: str, place: str) -> Locked:
     curated = CURATED.get(name)
-    return curated if curated and curated.version == version else find(name, version)
+    return curated if curated and curated.version == version else find(name, version, place)
 
 
-def _install(wanted: list[Locked]) -> list[Module]:
-    fetched = {one: fetch(one) for one in wanted}
+def _install(wanted: list[Locked], place: str) -> list[Module]:
+    """The image is made before anybody is told of the modules: no login waits for it."""
+    fetched = {one: fetch(one, place) for one in wanted}
     linked = {one: link(files, one.entry) for one, files in fetched.items()}
     kept = [module for module in library().modules if module.name not in {one.name for one in wanted}]
     _check_needs(linked, {module.name for module in kept} | {one.name for one in wanted} | OURS)
     texts = {_module(one): linked[one].code for one in wanted}
     notices = {f"{one.name}@{one.version}": _notice(one, files) for one, files in fetched.items()}
-    before = library().modules
-    write_library([*kept, *texts], texts, _notices(kept, notices))
+    write_texts(texts)
+    stock = Library.of([*kept, *texts])
     try:
-        prepare()
+        prepare(stock)
     except Unavailable as fault:
-        write_library(list(before), {}, _notices(list(before), {}))
         raise Refused("not_loadable", f"Nothing was installed: {fault}.") from None
+    publish(stock, _notices(kept, notices))
     return list(texts)
 
 

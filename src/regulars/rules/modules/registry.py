@@ -84,10 +84,10 @@ def _of_npm() -> str:
     return said.stdout.strip() if said.stdout.startswith(("https://", "http://")) else ""
 
 
-def find(name: str, version: str) -> Locked:
-    """What the registry says about one version. Raises `Refused("unknown_module" | "registry_unreachable")`."""
+def find(name: str, version: str, place: str) -> Locked:
+    """What the registry at `place` says about one version. Raises `Refused("unknown_module" | "registry_unreachable")`."""
     try:
-        about: dict[str, Any] = json.loads(_get(f"{quote(name, safe='@')}/{quote(version)}"))
+        about: dict[str, Any] = json.loads(_get(f"{place}{quote(name, safe='@')}/{quote(version)}"))
         tarball = str(about["dist"]["tarball"]).split("://", 1)[-1].split("/", 1)[1]
         tarball = tarball[tarball.index(f"{name}/-/") :]
         return Locked(
@@ -97,9 +97,9 @@ def find(name: str, version: str) -> Locked:
         raise Refused("unknown_module", f"The registry does not know {name}@{version}.") from None
 
 
-def fetch(package: Locked) -> Files:
+def fetch(package: Locked, place: str) -> Files:
     """The texts of a package. Raises `Refused("wrong_content" | "not_a_package" | "registry_unreachable")`."""
-    data = _get(package.tarball)
+    data = _get(place + package.tarball)
     kind, _, expected = package.integrity.partition("-")
     found = base64.b64encode(hashlib.sha512(data).digest()).decode()
     if kind != "sha512" or not hmac.compare_digest(found, expected):
@@ -110,8 +110,7 @@ def fetch(package: Locked) -> Files:
         raise Refused("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
 
 
-def _get(path: str) -> bytes:
-    url = registry() + path
+def _get(url: str) -> bytes:
     if not url.startswith(("https://", "http://")):
         raise Unreachable("registry_unreachable", "The address of the npm registry is not a web address.")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +79,11 @@ class Library:
     modules: tuple[Module, ...]
     stamp: str
 
+    @classmethod
+    def of(cls, modules: Iterable[Module]) -> Library:
+        listed = tuple(sorted(modules, key=lambda module: module.name))
+        return cls(listed, json.dumps([asdict(module) for module in listed], indent=1))
+
     def find(self, name: str) -> Module | None:
         return next((module for module in self.modules if module.name == name), None)
 
@@ -104,13 +110,16 @@ def _read(index: Path, changed: int, size: int) -> Library:
     return Library(tuple(Module(**one) for one in json.loads(text)), text)
 
 
-def write_library(modules: list[Module], texts: dict[Module, str], notices: str) -> None:
-    """Texts first, the index last: whoever reads it finds everything that it names."""
+def write_texts(texts: Mapping[Module, str]) -> None:
+    """Texts first: whoever reads the index finds everything that it names."""
     for module, text in texts.items():
         write_whole(module.path, text.encode())
+
+
+def publish(stock: Library, notices: str) -> None:
+    """From the next login on rules may require what is in `stock`."""
     write_whole(folder() / "THIRD-PARTY.txt", notices.encode())
-    listed = [asdict(module) for module in sorted(modules, key=lambda module: module.name)]
-    write_whole(folder() / "library.json", json.dumps(listed, indent=1).encode())
+    write_whole(folder() / "library.json", stock.stamp.encode())
 
 
 def named(spec: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # The guest is an unpublished part of an alpha package: exactly these bytes, or none.
 GUEST_SHA256 = "647ab11ae29cc6d39a6d17d3aa1e7a6a0b5fb9c44b4864475a18bc644f926050"
 TICK_SECONDS = 0.01
+FRESH = 3600.0  # seconds in which somebody else may be about to use what was compiled
 _BAD_FILE_DESCRIPTOR = 8  # WASI errno `badf`: there are no files
 
 running = threading.local()  # .realm: whose imports are being called on this thread
@@ -109,6 +110,16 @@ def write_whole(path: Path, content: bytes) -> None:
     draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     draft.write_bytes(content)
     draft.replace(path)
+
+
+def forget_older() -> None:
+    """Drop compiled code of former releases and libraries. Whoever runs it has it mapped and goes on.
+
+    The operator's own Python rules lie in the same folder and stay.
+    """
+    for path in _cache().glob("?" * 64 + ".*"):
+        if path.suffix in (".wasm", ".cwasm", ".json") and time.time() - path.stat().st_mtime > FRESH:
+            path.unlink(missing_ok=True)
 
 
 def _cache() -> Path:

@@ -21,8 +21,8 @@ from regulars.base.kit import clock
 
 from .bake import WASM_PAGE, bake
 from .host import do_now
-from .library import library
-from .machine import TICK_SECONDS, Machine, Unavailable, cached, guest, machine, running, write_whole
+from .library import Library, library
+from .machine import TICK_SECONDS, Machine, Unavailable, cached, forget_older, guest, machine, running, write_whole
 
 _PRELUDE = Path(__file__).parent / "prelude"
 _FILES = ("kernel", "bytes", "web", "node", "crypto", "http", "auth0", "actions")
@@ -61,7 +61,7 @@ class Realm:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        image = _image(machine().pid, library().stamp)
+        image = _image(machine().pid, library())
         self._functions = image.functions
         self._start(image.machine, image.module)
 
@@ -256,13 +256,13 @@ class Realm:
         self.load(f"delete globalThis.{name}")
         return self._handle_at(out)
 
-    def load_prelude(self, sources: list[str]) -> dict[str, int]:
-        """Everything a rule will find: ours, then the library. The handles of what we call."""
+    def load_prelude(self, sources: list[str], stock: Library) -> dict[str, int]:
+        """Everything a rule will find: ours, then what is in stock. The handles of what we call."""
         self.offer_host()
         for source in sources:
             self.load(source)
         self._functions = {name: self.take(name) for name in (*_FUNCTIONS, *_MAKING)}
-        for module in library().modules:
+        for module in stock.modules:
             self._make("__define", json.dumps({"name": module.name, "version": module.version, "code": module.code()}))
         self._make("__freeze", "")
         return {name: self._functions[name] for name in _FUNCTIONS}
@@ -289,28 +289,32 @@ class _Image:
 _image_lock = threading.Lock()
 
 
-def prepare() -> None:
-    """Make the image now (seconds) so that no login has to wait for it. Raises `Unavailable`."""
-    _image(machine().pid, library().stamp)
+def prepare(stock: Library | None = None) -> None:
+    """Make the image now (seconds) so that no login has to wait for it: with the library as it is, or as it will be.
+
+    Raises `Unavailable`.
+    """
+    _image(machine().pid, stock or library())
 
 
-def _image(pid: int, stamp: str) -> _Image:
+def _image(pid: int, stock: Library) -> _Image:
     with _image_lock:  # two first logins compile once
-        return _image_of(pid, stamp)
+        return _image_of(pid, stock)
 
 
 @lru_cache(maxsize=2)
-def _image_of(pid: int, stamp: str) -> _Image:
-    """The guest with the prelude and the library `stamp` in it, for the process `pid`; made once per home."""
+def _image_of(pid: int, stock: Library) -> _Image:
+    """The guest with the prelude and the library in it, for the process `pid`; made once per home."""
     owner, wasm, prelude = machine(), guest(), [(_PRELUDE / f"{name}.js").read_text() for name in _FILES]
-    sources = [stamp, repr((Limits(), _STACK_BYTES)), *prelude]
+    sources = [stock.stamp, repr((Limits(), _STACK_BYTES)), *prelude]
     key = hashlib.sha256(wasm + b"\0" + "\0".join(sources).encode()).hexdigest()
     frozen, handles = cached(f"{key}.wasm"), cached(f"{key}.json")
     if not handles.exists():
         with Realm.unborn(owner, owner.compile(wasm)) as realm:
-            functions = realm.load_prelude(prelude)
+            functions = realm.load_prelude(prelude, stock)
             write_whole(frozen, bake(wasm, *realm.freeze(), Limits().memory // WASM_PAGE))
         write_whole(handles, json.dumps(functions).encode())
+        forget_older()
     return _Image(owner, owner.compile(frozen.read_bytes()), json.loads(handles.read_text()))
 
 
