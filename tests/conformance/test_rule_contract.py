@@ -190,7 +190,7 @@ def test_an_action_that_sends_her_away_is_the_one_that_goes_on_when_she_is_back(
     save_rule("sign", script=signing)
     token = run("login", {**CHIKA, "app_metadata": {"size": "M"}}, CONTEXT, profile_id=None).id_token_claims["t"]
     back = {**CONTEXT, "protocol": "redirect-callback", "request": {"query": {"answer": token}}}
-    returned = run("login", CHIKA, back, profile_id=chika.pk)
+    returned = run("login", CHIKA, back, profile_id=chika.pk, before=away)
 
     assert (away.redirect_url or "").startswith("https://form.example/size?session_token=ey")
     assert "late" not in away.id_token_claims
@@ -202,10 +202,30 @@ def test_an_action_that_sends_her_away_is_the_one_that_goes_on_when_she_is_back(
 def test_a_token_signed_by_somebody_else_does_not_let_an_action_go_on(db: None, chika: Any) -> None:
     set_setting("KEY", "long-enough-secret")
     save_rule("ask", script=GOES_AWAY)
-    run("login", CHIKA, CONTEXT, profile_id=chika.pk)
+    away = run("login", CHIKA, CONTEXT, profile_id=chika.pk)
     back = {**CONTEXT, "protocol": "redirect-callback", "request": {"query": {"answer": "ey.ey.x"}}}
 
-    outcome = run("login", CHIKA, back, profile_id=chika.pk)
+    outcome = run("login", CHIKA, back, profile_id=chika.pk, before=away)
 
     assert outcome.metadata_updates == []
     assert RuleRun.objects.get(pk=outcome.run_id).steps[0]["fault"] == "threw"
+
+
+def test_when_she_is_back_rules_run_again_and_actions_that_are_done_do_not(db: None) -> None:
+    save_rule("rule", script="function (u, c, cb) { c.idToken.rule = c.protocol; cb(null, u, c); }")
+    save_rule(
+        "done",
+        script="exports.onExecutePostLogin = async (e, api) => { api.accessToken.addScope('gold');"
+        " api.idToken.setCustomClaim('done', e.transaction.protocol); };",
+    )
+    save_rule(
+        "ask",
+        script="exports.onExecutePostLogin = async (e, api) => { api.redirect.sendUserTo('https://a.example'); };",
+    )
+    away = run("login", CHIKA, CONTEXT, profile_id=None)
+
+    back = run("login", CHIKA, {**CONTEXT, "protocol": "redirect-callback"}, profile_id=None, before=away)
+
+    assert [step["rule"] for step in RuleRun.objects.get(pk=back.run_id).steps] == ["rule", "ask"]
+    assert back.id_token_claims == {"rule": "redirect-callback", "done": "oidc-basic-profile"}
+    assert back.scopes == ["openid", "email", "gold"]

@@ -240,6 +240,29 @@ def test_a_rule_sends_her_to_its_page_and_rules_run_once_more_when_she_is_back(s
     assert RuleRun.objects.count() == 2
 
 
+def test_an_action_goes_on_where_it_sent_her_away_and_its_scopes_are_those_the_app_asked_for(signed_in):
+    save_rule(
+        "form",
+        script="""
+exports.onExecutePostLogin = async (event, api) => { api.redirect.sendUserTo('https://shop.example/size'); };
+exports.onContinuePostLogin = async (event, api) => {
+  api.idToken.setCustomClaim('https://shop.example/size', event.request.query.size);
+  api.accessToken.addScope('read:gold');
+};""",
+    )
+    save_rule("late", script="function (u, c, cb) { c.idToken['https://shop.example/late'] = 1; cb(null, u, c); }")
+    away = signed_in.authorize()
+    state = query_of(away["Location"])["state"]
+    back = came_back(signed_in.browser.get("/continue", {"state": state, "size": "M"}))
+    tokens = signed_in.exchange(back["code"]).json()
+    claims = id_claims(tokens)
+
+    assert away["Location"].startswith("https://shop.example/size?state=")
+    assert (claims["https://shop.example/size"], claims["https://shop.example/late"]) == ("M", 1)
+    assert set(tokens["scope"].split()) == {"openid", "profile", "email", "read:gold"}
+    assert [run.effects["redirect_by"] for run in RuleRun.objects.order_by("id")] == ["form", ""]
+
+
 def test_what_the_page_posts_reaches_the_rules_although_its_cookies_do_not_travel(signed_in):
     save_rule("terms", script=TO_OUR_PAGE)
     state = query_of(signed_in.authorize()["Location"])["state"]

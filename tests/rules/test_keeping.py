@@ -264,7 +264,7 @@ def test_python_for_the_sandbox_is_checked_when_it_is_saved() -> None:
 
 MONTY_ATTACKS = {
     "infinite loop": ("    while True:\n        pass", "too_much_cpu"),
-    "memory": ("    x = []\n    while True:\n        x.append('a' * 100000)", "too_much_memory"),
+    "memory": ("    x = []\n    while True:\n        x.append('a' * 1000000)", "too_much_memory"),
     "recursion": ("    rule(user, context, api)", "too_deep"),
     "files": ("    open('/etc/passwd')", "threw"),
     "no JSON": ("    context['a'] = {1, 2}", "threw"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 
 import httpx
 import pytest
@@ -61,6 +62,16 @@ def test_without_the_demo_nobody_is_invented(live):
     assert live.rows("SELECT count(*) FROM profiles_connection") == [(0,)]
 
 
+def test_without_a_registry_it_is_ready_all_the_same_and_says_what_rules_may_not_require(live):
+    said = until(lambda: "(registry_unreachable)" in (live.home / "log").read_text())
+
+    assert said
+    assert (live.home / "log").read_text().index("Regulars is ready") < (live.home / "log").read_text().index(
+        "Until `regulars rules modules install`"
+    )
+    assert httpx.get(f"{live.url}/healthz", timeout=30).status_code == 200
+
+
 def test_the_doctor_finds_a_healthy_installation_healthy(live):
     said = live.run("doctor")
 
@@ -82,3 +93,11 @@ def alive(pid: int) -> bool:
     from pathlib import Path
 
     return Path(f"/proc/{pid}").exists()
+
+
+def until(happened, seconds=60):
+    """Whether it happens within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return happened()

@@ -122,21 +122,30 @@ def collect_social_facts(login: Login) -> None:
     """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
     if Rule.objects.filter(moment="login", enabled=True).exists():
         login.user = served(login.profile)
-        login.context = context_of(login.profile, login.client, login.visit)
+        login.context = context_of(login.profile, login.client, login.visit, login.scopes)
 
 
 def run_rules(login: Login) -> Denied | None:
     if not login.context:
         return None
-    outcome = run("login", login.user, login.context, profile_id=login.profile.pk)
+    before = _wanted_before(login.progress.get("rules", {}))
+    outcome = run("login", login.user, login.context, profile_id=login.profile.pk, before=before)
     _keep_what_rules_learned(login.profile, outcome)
     login.progress["rules"] = {
         "id_token": outcome.id_token_claims,
         "access_token": outcome.access_token_claims,
         "scopes": outcome.scopes,
         "redirect": outcome.redirect_url,
+        "redirect_by": outcome.redirect_by,
     }
     return outcome.denied
+
+
+def _wanted_before(rules: dict[str, Any]) -> Outcome | None:
+    """What rules wanted when one of them sent her away."""
+    if not rules.get("redirect"):
+        return None
+    return Outcome(rules["id_token"], rules["access_token"], rules["scopes"], redirect_by=rules.get("redirect_by", ""))
 
 
 def maybe_redirect(login: Login) -> Detour | None:

@@ -34,8 +34,8 @@ class Visit:
     silent: bool = False
 
 
-def context_of(profile: Profile, client: Client, visit: Visit) -> dict[str, Any]:
-    """Auth0's `context`. Without geography: we do not look addresses up while she waits."""
+def context_of(profile: Profile, client: Client, visit: Visit, scopes: list[str]) -> dict[str, Any]:
+    """Auth0's `context`, and `requested_scopes` for actions. Without geography: we do not look addresses up while she waits."""
     others = visit.other_clients()
     return {
         "tenant": TENANT,
@@ -61,6 +61,7 @@ def context_of(profile: Profile, client: Client, visit: Visit) -> dict[str, Any]
         },
         "authentication": {"methods": visit.methods},
         "authorization": {"roles": []},
+        "requested_scopes": scopes,
         "accessToken": {},
         "idToken": {},
     }

@@ -71,14 +71,26 @@ class Taken:
     milliseconds: float
 
 
-def run(moment: str, user: dict[str, Any], context: dict[str, Any], *, profile_id: int | None) -> Outcome:
+def run(
+    moment: str,
+    user: dict[str, Any],
+    context: dict[str, Any],
+    *,
+    profile_id: int | None,
+    before: Outcome | None = None,
+) -> Outcome:
     """Run the enabled rules of `moment` ("login") over Auth0's `user` and `context`, and record what they did.
 
     Never raises for a rule's fault. After a denial, and after an action that sends the browser away, no further rule
-    runs. `user` and `context` stay as they are.
+    runs. `before` is what they wanted when they sent her away: with the protocol "redirect-callback" that action goes on,
+    and actions before it do not run twice; rules do, as Auth0's. `user` and `context` stay as they are.
     """
     heard = Heard()
-    taken = run_all(_jobs(moment, context, profile_id), user, context, heard.perform)
+    back = before if before and context.get("protocol") == "redirect-callback" else Outcome()
+    jobs = _jobs(moment, back.redirect_by)
+    if back.redirect_by and any(job.language == Rule.Language.ACTION and job.slug == back.redirect_by for job in jobs):
+        context = _resumed(context, back)
+    taken = run_all(jobs, user, context, heard.perform)
     outcome = outcome_of(taken, context)
     record = RuleRun(
         moment=moment,
@@ -94,6 +106,8 @@ def run(moment: str, user: dict[str, Any], context: dict[str, Any], *, profile_i
             log.warning("rule %s failed: %s (run %s)", one.job.slug, one.step.fault, record.pk)
         if one.step.fault in LIMITS:
             count_limit(one.job.slug, one.step.fault)
+    if outcome.ignored:
+        log.info("rules asked for what is not here: %s (run %s)", ", ".join(outcome.ignored), record.pk)
     return Outcome(**{**vars(outcome), "run_id": record.pk})
 
 
@@ -137,11 +151,18 @@ class Heard:
         return answer
 
 
-def _jobs(moment: str, context: dict[str, Any], profile_id: int | None) -> list[Job]:
+def _jobs(moment: str, resumes: str) -> list[Job]:
     rules = list(Rule.objects.filter(moment=moment, enabled=True))
     shared = configuration() if rules else {}
-    sender = _sent_away_by(profile_id) if rules and context.get("protocol") == "redirect-callback" else ""
-    return [job_of(rule, shared, resumes=rule.slug == sender) for rule in rules]
+    place = next((place for place, rule in enumerate(rules) if rule.slug == resumes), 0)
+    done = {rule.slug for rule in rules[:place] if rule.language == Rule.Language.ACTION}
+    return [job_of(rule, shared, resumes=rule.slug == resumes) for rule in rules if rule.slug not in done]
+
+
+def _resumed(context: dict[str, Any], back: Outcome) -> dict[str, Any]:
+    """Tokens as they were when she left: actions that are done do not say it again."""
+    scope = {} if back.scopes is None else {"scope": back.scopes}
+    return {**context, "idToken": back.id_token_claims, "accessToken": {**back.access_token_claims, **scope}}
 
 
 def job_of(rule: Rule, shared: dict[str, Any], *, resumes: bool = False) -> Job:
@@ -160,13 +181,6 @@ def job_of(rule: Rule, shared: dict[str, Any], *, resumes: bool = False) -> Job:
 def configuration() -> dict[str, Any]:
     """What every rule may read as `configuration`."""
     return {setting.key: setting.value for setting in RuleSetting.objects.all()}
-
-
-def _sent_away_by(profile_id: int | None) -> str:
-    """The rule whose redirect this person comes back from."""
-    runs = RuleRun.objects.filter(profile__id=profile_id) if profile_id else RuleRun.objects.filter(profile=None)
-    last = runs.filter(effects__redirect=True).order_by("-id").first()
-    return str(last.effects.get("redirect_by", "")) if last else ""
 
 
 def run_all(

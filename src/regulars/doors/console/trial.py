@@ -9,6 +9,7 @@ from typing import Any
 from regulars.base.kit.errors import Refused
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
+from regulars.rules.decide import objects_given
 from regulars.rules.models import Rule
 from regulars.rules.record import without_secrets
 from regulars.rules.run import Trial, try_rule
@@ -63,7 +64,7 @@ def try_on(rule: Rule, user_id: str, context_text: str) -> Tried:
     trial = try_rule(rule, whose, context)
     open_keys = open_settings(rule)
     secrets = [str(value) for key, value in trial.configuration.items() if key not in open_keys]
-    return _told(_struck(_said(trial), secrets), _struck([whose, context], secrets))
+    return _told(_struck(_said(trial), secrets), _struck(list(objects_given(whose, context)), secrets))
 
 
 def open_settings(rule: Rule) -> set[str]:

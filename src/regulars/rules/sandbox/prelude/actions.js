@@ -17,6 +17,10 @@
     return value;
   }
 
+  function scopesAsked(context) {  // when she is back, or a token is renewed, the request does not say them again
+    return [...(context.requested_scopes || String(((context.request || {}).query || {}).scope || '').split(' ').filter(Boolean))];
+  }
+
   function eventOf(given) {
     const { user, context, configuration } = house.parse(house.stringify(given)), request = context.request || {}, query = request.query || {};
     const secrets = ['access_token', 'access_token_secret', 'refresh_token'];
@@ -29,7 +33,7 @@
       request: { ip: request.ip, method: request.method || 'GET', query, body: request.body || {}, hostname: request.hostname,
         language: request.language, user_agent: request.userAgent, geoip: camel(request.geoip) },
       transaction: { id: context.sessionID, acr_values: query.acr_values ? query.acr_values.split(' ') : [], locale: query.ui_locales || '', login_hint: query.login_hint, prompt: query.prompt ? query.prompt.split(' ') : [],
-        protocol: context.protocol, redirect_uri: query.redirect_uri, requested_scopes: query.scope ? query.scope.split(' ') : [], response_mode: query.response_mode,
+        protocol: context.protocol, redirect_uri: query.redirect_uri, requested_scopes: scopesAsked(context), response_mode: query.response_mode,
         response_type: query.response_type ? query.response_type.split(' ') : [], state: query.state, ui_locales: query.ui_locales ? query.ui_locales.split(' ') : [], metadata: {} },
       authentication: { methods: (context.authentication || {}).methods || [], riskAssessment: context.riskAssessment },
       authorization: { roles: (context.authorization || {}).roles || [] }, session: { id: context.sessionID },
@@ -51,7 +55,7 @@
   }
   function scopes(one) {
     const token = one.context.accessToken || (one.context.accessToken = {});
-    if (!Array.isArray(token.scope)) token.scope = String((one.context.request || {}).query && one.context.request.query.scope || '').split(' ').filter(Boolean);
+    if (!Array.isArray(token.scope)) token.scope = scopesAsked(one.context);
     return token;
   }
   function secretOf(options) { if (!options || !options.secret) throw new Error('a secret is needed'); return options.secret; }
