@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 
 import pytest
+from tests.receivers import Answer, receiving
 
 from regulars.doors.console.differences import differences
 from regulars.doors.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
+from regulars.rules.breaker import HITS, count_limit
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.run import run
 from regulars.rules.save import save_rule, set_setting
+from regulars.rules.templates import all_templates
 
 NASTY = "<script>alert(1)</script>"
 KEY = "sk-very-secret-4711"
 FINE = "function (user, context, callback) { callback(null, user, context); }"
 THROWS = "function (user, context, callback) {\n  throw new Error('no tea');\n}"
+TIER = "function (user, context, callback) { context.idToken['https://shop.example/tier'] = '%s'; callback(null, user, context); }"
 LOOPS = "function (user, context, callback) { while (true) {} }"
 
 
@@ -245,3 +249,157 @@ def test_differences_name_paths_and_kinds():
     found = list(differences({"a": {"b": 1, "c": 2}, "d": True}, {"a": {"b": 1, "e": [1]}, "d": 1}))
 
     assert [(each.path, each.kind) for each in found] == [("a.c", "taken away"), ("a.e", "added"), ("d", "changed")]
+
+
+ASKS = """function (user, context, callback) {
+  request.get({url: 'https://crm.example/1', json: true}, function (error, response, body) {
+    context.idToken['https://shop.example/tier'] = error ? error.code : body.tier;
+    callback(null, user, context);
+  });
+}"""
+ANSWERS = '[{"url": "https://crm.example/1", "answer": {"tier": "gold"}}]'
+
+
+def test_what_a_tried_rule_asks_outside_hears_what_was_declared(console):
+    tried = _try(console, ASKS, answers=ANSWERS)
+    unheard = _try(console, ASKS)
+
+    assert tried.context["tried"].claims == [("ID token", "https://shop.example/tier", "gold")]
+    assert [(each["method"], each["host"], each["status"]) for each in tried.context["tried"].requests] == [
+        ("GET", "crm.example", 200)
+    ]
+    assert "Nobody outside was asked" in tried.content.decode()
+    assert unheard.context["tried"].claims == [("ID token", "https://shop.example/tier", "ENOTDECLARED")]
+    assert "asked and not declared: GET https://crm.example/1" in unheard.content.decode()
+
+
+def test_the_real_services_are_asked_only_when_she_says_so(console, settings):
+    settings.DEMO = True
+    with receiving(Answer(body=b'{"tier": "silver"}', headers={"content-type": "application/json"})) as crm:
+        script = ASKS.replace("https://crm.example", crm.url)
+        _try(console, script)
+        assert crm.received == []
+
+        tried = _try(console, script, really="on")
+
+    assert [one.path for one in crm.received] == ["/1"]
+    assert tried.context["tried"].claims == [("ID token", "https://shop.example/tier", "silver")]
+    assert "The real services were asked" in tried.content.decode()
+
+
+@pytest.mark.parametrize("answers", ["{", "{}", "[1]", "[{}]", '[{"url": 1}]', '[{"url": "x", "sends": [1]}]'])
+def test_answers_that_are_none_are_refused_beside_their_field(console, answers):
+    response = _try(console, ASKS, answers=answers)
+
+    assert (response.status_code, response.context["problem"].about) == (400, "answers")
+
+
+def test_a_recorded_login_is_played_again_with_the_rules_of_today(console, chika):
+    save_rule("tier", script=TIER % "silver", settings={"KEY": KEY})
+    recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+    save_rule("tier", script=TIER.replace("'%s'", "'gold' + configuration.KEY"), slug="tier", settings={"KEY": KEY})
+    address = f"/console/rules/runs/{recorded.run_id}"
+
+    page = console.get(address).content.decode()
+    again = console.post(address)
+
+    assert chika.user_id in page
+    assert again.context["again"] == {"ID token": {"https://shop.example/tier": "gold•••"}}
+    assert KEY not in again.content.decode()
+    assert RuleRun.objects.count() == 1
+    assert console.get("/console/rules/runs/4711").status_code == 404
+
+
+def test_a_login_that_is_not_kept_any_more_is_not_played_and_bruno_plays_none(console, bruno_console, chika):
+    save_rule("tier", script=TIER % "silver")
+    recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+    address = f"/console/rules/runs/{recorded.run_id}"
+    assert bruno_console.get(address).status_code == 200
+    assert bruno_console.post(address).status_code == 403
+    RuleRun.objects.update(inputs=None)
+
+    response = console.post(address)
+
+    assert response.status_code == 400
+    assert "is not kept any more" in response.content.decode()
+
+
+def test_a_new_version_is_compared_with_the_live_one_over_the_last_logins(console, chika):
+    save_rule("tier", script=TIER % "silver")
+    for _ in range(2):
+        run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+
+    same = console.post("/console/rules/tier", {"name": "tier", "script": TIER % "silver", "do": "shadow"})
+    other = console.post("/console/rules/tier", {"name": "tier", "script": TIER % "gold", "do": "shadow"})
+
+    assert same.context["shadowed"] == {"of": 2, "differing": []}
+    assert "2 of 2 logins would differ" in other.content.decode()
+    [change] = other.context["shadowed"]["differing"][0]["pairs"]
+    assert (change.path, change.before, change.after) == ("ID token.https://shop.example/tier", "silver", "gold")
+    assert Rule.objects.get().script == TIER % "silver"
+    assert RuleRun.objects.count() == 2
+
+
+def test_a_rule_that_was_stopped_too_often_says_so_and_is_switched_on_again(console):
+    save_rule("slow", script=FINE)
+    for _ in range(HITS):
+        count_limit("slow", "too_much_cpu")
+    assert "stopped 10 times" in console.get("/console/rules").content.decode()
+    assert "Switch on again" in console.get("/console/rules/slow").content.decode()
+
+    console.post("/console/rules/slow/switch", {"on": "1"})
+
+    rule = Rule.objects.get()
+    assert (rule.enabled, rule.stopped_why, rule.limit_hits) == (True, "", 0)
+
+
+def test_how_long_a_login_waits_is_written_with_the_rule(console):
+    console.post("/console/rules/new", {"name": "Mine", "script": FINE, "patience": "1.5", "own_realm": "on"})
+    wrong = console.post("/console/rules/mine", {"name": "Mine", "script": FINE, "patience": "an hour"})
+
+    assert (Rule.objects.get().patience, Rule.objects.get().own_realm) == (1.5, True)
+    assert (wrong.status_code, wrong.context["problem"].about) == (400, "patience")
+
+
+@pytest.mark.parametrize(
+    ("language", "script", "saved"),
+    [
+        ("javascript", "exports.onExecutePostLogin = async (event, api) => {};", "action"),
+        ("action", "exports.onExecutePostLogin = async (event, api) => {};", "action"),
+        ("monty", "def rule(user, context, api):\n    pass", "monty"),
+        ("cobol", FINE, "javascript"),
+    ],
+)
+def test_a_rule_is_written_in_the_language_she_chose(console, language, script, saved):
+    page = console.get(f"/console/rules/new?language={language}")
+    console.post("/console/rules/new", {"name": "Mine", "script": script, "language": language})
+
+    assert page.status_code == 200
+    assert Rule.objects.get().language == saved
+    assert Rule.objects.get().get_language_display() in console.get("/console/rules").content.decode()
+
+
+def test_python_of_the_home_folder_is_offered_by_name(console, settings, tmp_path):
+    settings.HOME = tmp_path
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/greet.py").write_text(
+        "def rule(user, context, api):\n    context['idToken']['https://shop.example/hi'] = 1\n"
+    )
+    page = console.get("/console/rules/new?language=python").content.decode()
+    tried = _try(console, "greet", language="python")
+
+    assert "<code>greet</code>" in page
+    assert tried.context["tried"].claims == [("ID token", "https://shop.example/hi", 1)]
+
+
+def test_the_gallery_is_found_by_words_and_by_category(console):
+    everything = console.get("/console/rules")
+    slack = console.get("/console/rules?q=slack")
+    nothing = console.get("/console/rules?q=zeppelin")
+
+    assert [category for category, _ in everything.context["gallery"]] == sorted(
+        {each.category for each in all_templates()}
+    )
+    assert "slack-new-customer" in [card["template"].key for _, cards in slack.context["gallery"] for card in cards]
+    assert slack.context["found"] < len(all_templates())
+    assert "Nothing in the gallery is like that" in nothing.content.decode()

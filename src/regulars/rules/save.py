@@ -62,7 +62,7 @@ def save_rule(
         raise Refused("no_name", "Give the rule a name with letters in it.", "name")
     check(script, language)
     if patience is not None and not 0 < patience <= MAX_PATIENCE:
-        raise Refused("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.")
+        raise Refused("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.", "patience")
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
@@ -85,10 +85,14 @@ def find_rule(slug: str) -> Rule:
 
 
 def switch_rule(slug: str, on: bool) -> Rule:
-    """From the next login on it runs, or it does not. Raises `Refused("unknown_rule")`."""
+    """From the next login on it runs, or it does not. One that hit its limits too often gets a new start.
+
+    Raises `Refused("unknown_rule")`.
+    """
     rule = find_rule(slug)
     rule.enabled, rule.updated_at = on, clock.now()
-    rule.save(update_fields=["enabled", "updated_at"])
+    rule.limit_hits, rule.limit_since, rule.stopped_why = 0, None, ""
+    rule.save(update_fields=["enabled", "updated_at", "limit_hits", "limit_since", "stopped_why"])
     return rule
 
 

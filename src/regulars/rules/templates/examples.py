@@ -27,7 +27,7 @@ class Played:
 
 def play(template: Template, example: Example) -> Played:
     """Run the example; stores and sends nothing."""
-    world = _Declared(example.http)
+    world = Declared(example.http)
     language = script_language(template.script, Rule.Language.JAVASCRIPT)
     rule = Rule(slug="trial", script=template.script, language=language)
     rule.settings = filled(template.settings, example.settings)
@@ -56,7 +56,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in everything.items() if value}
 
 
-class _Declared:
+class Declared:
     """Answers what an example declares, each once; anything else is a problem."""
 
     def __init__(self, exchanges: Iterable[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,7 @@ from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import shown
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.save import drop_setting, move_rule, set_setting, switch_rule
-from regulars.rules.templates import all_templates, get_template, switch_on
+from regulars.rules.templates import Template, all_templates, get_template, switch_on
 
 from ..door import may, require, staff_page
 from ..forms import Problem, done, problem_of, settings_drawn, settings_given
@@ -106,24 +107,46 @@ def records() -> dict[str, Record]:
     return found
 
 
+def _matching(query: str) -> list[Template]:
+    """The templates that hold every word in their title, reason or category."""
+    words = query.lower().split()
+    return [
+        each
+        for each in all_templates()
+        if all(word in f"{each.title} {each.why} {each.category}".lower() for word in words)
+    ]
+
+
+def _gallery(
+    found: list[Template], taken: dict[str, Rule], wrong: dict[str, Any]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Category → its cards; each with the rule that was made of it, or with its form."""
+    cards: list[dict[str, Any]] = [
+        {
+            "template": each,
+            "rule": taken.get(each.key),
+            "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
+            "values": settings_drawn(
+                each.settings,
+                shown(each.settings, {field.key: field.default for field in each.settings}),
+                wrong.get("given", {}) if wrong.get("key") == each.key else {},
+            ),
+        }
+        for each in found
+    ]
+    by_category = groupby(cards, key=lambda card: card["template"].category)
+    return [(category, list(those)) for category, those in by_category]
+
+
 def _page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResponse:
     rows, fared, wrong = list(Rule.objects.all()), records(), wrong or {}
-    taken = {rule.slug: rule for rule in rows}
+    query = request.GET.get("q", "").strip()
+    found = _matching(query)
     context = {
         "rows": [(rule, fared.get(rule.slug, Record())) for rule in rows],
-        "gallery": [
-            {
-                "template": each,
-                "rule": taken.get(each.key),
-                "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
-                "values": settings_drawn(
-                    each.settings,
-                    shown(each.settings, {field.key: field.default for field in each.settings}),
-                    wrong.get("given", {}) if wrong.get("key") == each.key else {},
-                ),
-            }
-            for each in all_templates()
-        ],
+        "gallery": _gallery(found, {rule.slug: rule for rule in rows}, wrong),
+        "query": query,
+        "found": len(found),
         "shared": list(RuleSetting.objects.order_by("key").values_list("key", flat=True)),
         "shared_problem": wrong.get("shared"),
         "lately": LATELY,
