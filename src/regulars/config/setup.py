@@ -21,7 +21,7 @@ from regulars.events.models import Source
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.connect import ensure_own_connections
 from regulars.profiles.models import Account, Client, ClientGrant, ResourceServer
-from regulars.rules.sandbox.machine import Unavailable
+from regulars.rules.sandbox.cache import Unavailable
 from regulars.rules.sandbox.realm import prepare
 
 from .doctor import CREDENTIALS

@@ -16,7 +16,7 @@ from django.core.cache import cache
 
 from . import outside
 from .decide import read_answer
-from .sandbox.machine import Unavailable
+from .sandbox.cache import Unavailable
 from .sandbox.realm import Realm, Stopped
 from .step import Job, Step, failed
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 from regulars.base.kit.errors import Refused
 
+from ..sandbox.cache import Unavailable
 from ..sandbox.library import OURS, Library, Module, folder, library, named, publish, write_texts
-from ..sandbox.machine import Unavailable
 from ..sandbox.realm import prepare
 from .curated import CURATED, Locked
 from .link import Linked, link

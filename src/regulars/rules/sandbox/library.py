@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .machine import cached, write_whole
+from .cache import cached, write_whole
 
 # Ours, by name alone: what touches the outside, or what Node brings along.
 OURS = frozenset(

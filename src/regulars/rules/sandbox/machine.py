@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import wasmtime
-from django.conf import settings
+
+from .cache import Unavailable, cached, write_whole
 
 if TYPE_CHECKING:
     from .realm import Realm
@@ -20,14 +21,9 @@ if TYPE_CHECKING:
 # The guest is an unpublished part of an alpha package: exactly these bytes, or none.
 GUEST_SHA256 = "647ab11ae29cc6d39a6d17d3aa1e7a6a0b5fb9c44b4864475a18bc644f926050"
 TICK_SECONDS = 0.01
-FRESH = 3600.0  # seconds in which somebody else may be about to use what was compiled
 _BAD_FILE_DESCRIPTOR = 8  # WASI errno `badf`: there are no files
 
 running = threading.local()  # .realm: whose imports are being called on this thread
-
-
-class Unavailable(Exception):  # noqa: N818 - what the sandbox is
-    """This installation cannot run JavaScript; the text says why."""
 
 
 class Machine:
@@ -59,7 +55,7 @@ class Machine:
 
     def compile(self, wasm: bytes) -> wasmtime.Module:
         """The module, compiled now or mapped from this home's cache (seconds against a millisecond)."""
-        path = _cache() / (hashlib.sha256(wasm + version("wasmtime").encode()).hexdigest() + ".cwasm")
+        path = cached(hashlib.sha256(wasm + version("wasmtime").encode()).hexdigest() + ".cwasm")
         if path.exists():
             try:
                 return wasmtime.Module.deserialize_file(self.engine, str(path))
@@ -98,38 +94,6 @@ def guest() -> bytes:
     if hashlib.sha256(wasm).hexdigest() != GUEST_SHA256:
         raise Unavailable("the JavaScript guest is not the one that this release was tested with")
     return wasm
-
-
-def cached(name: str) -> Path:
-    """Where something of the sandbox is kept between processes."""
-    return _cache() / name
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that nobody ever sees half of."""
-    draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
-    draft.write_bytes(content)
-    draft.replace(path)
-
-
-def forget_older() -> None:
-    """Drop compiled code of former releases and libraries. Whoever runs it has it mapped and goes on.
-
-    The operator's own Python rules lie in the same folder and stay.
-    """
-    for path in _cache().glob("?" * 64 + ".*"):
-        if path.suffix in (".wasm", ".cwasm", ".json") and time.time() - path.stat().st_mtime > FRESH:
-            path.unlink(missing_ok=True)
-
-
-def _cache() -> Path:
-    """The folder of compiled code. What is in it gets executed: it must be ours and nobody else's to write."""
-    path = Path(settings.HOME) / "rules"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = path.stat()
-    if about.st_uid != os.getuid() or about.st_mode & 0o022:
-        raise Unavailable("the folder of compiled rules is writable by others")
-    return path
 
 
 def _linker(engine: wasmtime.Engine) -> wasmtime.Linker:

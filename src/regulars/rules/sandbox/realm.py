@@ -20,9 +20,10 @@ import wasmtime
 from regulars.base.kit import clock
 
 from .bake import WASM_PAGE, bake
+from .cache import Unavailable, cached, forget_older, write_whole
 from .host import do_now
 from .library import Library, library
-from .machine import TICK_SECONDS, Machine, Unavailable, cached, forget_older, guest, machine, running, write_whole
+from .machine import TICK_SECONDS, Machine, guest, machine, running
 
 _PRELUDE = Path(__file__).parent / "prelude"
 _FILES = ("kernel", "bytes", "web", "node", "crypto", "http", "auth0", "actions")
