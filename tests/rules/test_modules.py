@@ -88,6 +88,17 @@ def test_a_module_is_fetched_checked_linked_and_required(npm: Receiver, db: None
     assert "Do as you like." in (folder() / "THIRD-PARTY.txt").read_text()
 
 
+def test_a_part_of_lodash_is_its_function(npm: Receiver, db: None) -> None:
+    data = tarball({"package.json": '{"main": "lodash.js"}', "lodash.js": "exports.get = (of, name) => of[name];"})
+    npm.answers[:] = [Answer(body=about("lodash", "4.17.20", data)), Answer(body=data)]
+    install.add(["lodash@4.17.20"])
+    script = "function (u, c, cb) { c.idToken.a = require('lodash/get')(u, 'user_id'); cb(null, u, c); }"
+
+    assert save_rule("part", script=script).pk
+    assert try_rule(script, CHIKA, {}).outcome.id_token_claims == {"a": "auth0|chika"}
+    assert "Cannot find module 'lodash/fp'" in try_rule(script.replace("/get", "/fp"), CHIKA, {}).error
+
+
 def test_another_minor_version_is_served_with_a_warning_and_another_major_is_refused(npm: Receiver, db: None) -> None:
     install.add(["greeting@2.1.0"])
     asking = "function (u, c, cb) {\n  c.idToken.a = require('greeting@%s')('x'); cb(null, u, c); }"

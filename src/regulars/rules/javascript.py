@@ -16,6 +16,7 @@ from django.core.cache import cache
 
 from . import outside
 from .decide import read_answer
+from .own_token import token_for
 from .sandbox.cache import Unavailable
 from .sandbox.realm import Realm, Stopped
 from .step import Job, Step, failed
@@ -35,11 +36,13 @@ class WaitedTooLong(Exception):  # noqa: N818 - reads as what happened
 class JavaScript:
     """The rules of one login share a realm, as on Auth0; one that had to be stopped takes its realm with it.
 
-    `perform` answers what rules ask outside (`outside.perform`; a replay answers from what was recorded).
+    `perform` answers what rules ask outside (`outside.perform`; a replay answers from what was recorded). `subject` is the
+    id of who logs in, whatever rules write into `user`.
     """
 
-    def __init__(self, perform: outside.Perform = outside.perform) -> None:
+    def __init__(self, perform: outside.Perform = outside.perform, subject: str = "") -> None:
         self._perform = perform
+        self._subject = subject
         self._realm: Realm | None = None
         self._open: dict[int, Future[outside.Answer]] = {}
         self._requests: list[dict[str, Any]] = []
@@ -96,7 +99,7 @@ class JavaScript:
         if self._realm is None:
             self._realm = Realm()
         self._realm.begin()
-        self._realm.call("__run", json.dumps(_given(job, user, context)))
+        self._realm.call("__run", json.dumps(_given(job, user, context, self._subject)))
         while True:
             report = self._report("")
             self._ask(report, ends)
@@ -167,14 +170,14 @@ def syntax_error(script: str) -> tuple[str, int] | None:
     return f"{error['name']}: {error['message']}", int(line[1]) if line else 0
 
 
-def _given(job: Job, user: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+def _given(job: Job, user: dict[str, Any], context: dict[str, Any], subject: str) -> dict[str, Any]:
     return {
         "script": job.script,
         "user": user,
         "context": context,
         "configuration": job.configuration,
         "domain": settings.PUBLIC_URL.split("://")[-1],
-        "accessToken": "",
+        "accessToken": token_for(job.script, subject),
         "seed": secrets.randbits(31),
         "resumes": job.resumes,
         "cache": cache.get(_cache_key(job)) or {},

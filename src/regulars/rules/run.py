@@ -90,7 +90,7 @@ def run(
     jobs = _jobs(moment, back.redirect_by)
     if back.redirect_by and any(job.language == Rule.Language.ACTION and job.slug == back.redirect_by for job in jobs):
         context = _resumed(context, back)
-    taken = run_all(jobs, user, context, heard.perform)
+    taken = run_all(jobs, user, context, heard.perform, subject=_id_of(user))
     outcome = outcome_of(taken, context)
     record = RuleRun(
         moment=moment,
@@ -122,7 +122,8 @@ def try_rule(
     Requests it makes are real, unless `perform` answers them. What it asks after its callback is waited for.
     """
     rule = Rule(slug="trial", script=rule_or_script) if isinstance(rule_or_script, str) else rule_or_script
-    taken = run_all([job_of(rule, configuration())], user, context, perform, hear_out=True)
+    subject = _id_of(user) if perform is outside.perform else ""  # declared answers need no token
+    taken = run_all([job_of(rule, configuration())], user, context, perform, hear_out=True, subject=subject)
     step, kept = taken[0].step, taken[0].job.configuration
     error = f"{step.fault}: {step.message}" if step.message else step.fault
     return Trial(
@@ -135,6 +136,10 @@ def try_rule(
         kept,
         list(step.requests),
     )
+
+
+def _id_of(user: dict[str, Any]) -> str:
+    return str(user.get("user_id") or "")
 
 
 class Heard:
@@ -190,12 +195,13 @@ def run_all(
     perform: outside.Perform,
     *,
     hear_out: bool = False,
+    subject: str = "",
 ) -> list[Taken]:
     """Each rule sees what the one before it left, until one denies or sends away or the time is up."""
     taken: list[Taken] = []
     ends = time.monotonic() + MAX_SECONDS
     user, context = decide.objects_given(user, context)
-    with closing(_Runners(perform)) as runners:
+    with closing(_Runners(perform, subject)) as runners:
         for job in jobs:
             started = time.perf_counter()
             step = (
@@ -215,8 +221,9 @@ def run_all(
 class _Runners:
     """Every language; the JavaScript engine is loaded by the first rule that needs it (it costs memory)."""
 
-    def __init__(self, perform: outside.Perform) -> None:
+    def __init__(self, perform: outside.Perform, subject: str) -> None:
         self._perform = perform
+        self._subject = subject
         self._javascript: Any = None
 
     def run(self, job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
@@ -225,7 +232,9 @@ class _Runners:
         if job.language == Rule.Language.MONTY:
             return run_monty(job, user, context)
         if self._javascript is None:
-            self._javascript = importlib.import_module("regulars.rules.javascript").JavaScript(self._perform)
+            self._javascript = importlib.import_module("regulars.rules.javascript").JavaScript(
+                self._perform, self._subject
+            )
         step: Step = self._javascript.run(job, user, context)
         return step
 

@@ -23,6 +23,7 @@ from .sandbox.library import OURS, library, major, named
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
 MAX_PATIENCE = 15.0
 _REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"`])([^'"`]+)\1\s*\)""")
+_LODASH_PART = re.compile(r"lodash/\w+(\.js)?")  # each function of lodash is a file there too
 _ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=")
 
 
@@ -188,6 +189,7 @@ def _check_monty(script: str) -> None:
 
 def _check_module(spec: str, line: int) -> None:
     name, version = named(spec)
+    name = "lodash" if _LODASH_PART.fullmatch(name) else name
     module = library().find(name)
     if name in OURS or (module and (not version or major(version) == major(module.version))):
         return

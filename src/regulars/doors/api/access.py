@@ -20,11 +20,13 @@ LARGEST_BODY = 1_000_000  # bytes
 
 @dataclass(frozen=True)
 class Caller:
-    """The application a token was issued to, the scopes it holds, and whose it is."""
+    """The application a token was issued to, the scopes it holds, and whose it is. `only_user`: for this customer alone (a
+    rule's token)."""
 
     client_id: str
     scopes: frozenset[str]
     subject: str = ""
+    only_user: str = ""
 
     @property
     def source(self) -> str:
@@ -43,6 +45,8 @@ class Bearer(HttpBearer):
         caller = _caller(token)
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
+        if caller.only_user and _asked_about(request) != caller.only_user:
+            raise ApiError(403, "another_user", "This token is good for the customer who logs in, and for nobody else.")
         _refuse_large(request)
         _refuse_nul(request)
         return caller
@@ -64,7 +68,13 @@ def _caller(token: str) -> Caller:
         raise ApiError(401, "invalid_token", refused.sentence) from None
     if "cnf" in claims:
         raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
-    return Caller(_client_id(claims), frozenset(str(claims.get("scope", "")).split()), str(claims.get("sub", "")))
+    scopes = frozenset(str(claims.get("scope", "")).split())
+    return Caller(_client_id(claims), scopes, str(claims.get("sub", "")), str(claims.get("only_user", "")))
+
+
+def _asked_about(request: HttpRequest) -> str:
+    """The customer in the address; empty where it names none."""
+    return str(request.resolver_match.kwargs.get("user_id", "")) if request.resolver_match else ""
 
 
 def _client_id(claims: dict[str, Any]) -> str:

@@ -174,10 +174,17 @@
     const [, plain, version] = /^(?:node:)?(@?[^@]+)(?:@(.*))?$/.exec(String(name)) || [];
     const module = modules[plain];
     if (module && (!version || !module.version || major(version) === major(module.version))) return load(module);
+    const part = partOf(String(name));
+    if (part) return part;
     const error = new Error("Cannot find module '" + name + "'");
     error.code = 'MODULE_NOT_FOUND';
     throw error;
   };
+  // lodash/get: each of its functions is a file there too.
+  function partOf(name) {
+    const [, verb] = /^lodash(?:@[^/]*)?\/(\w+)(?:\.js)?$/.exec(name) || [], whole = modules.lodash && verb ? load(modules.lodash) : {};
+    return Object.prototype.hasOwnProperty.call(whole, verb) ? whole[verb] : undefined;
+  }
   function major(version) { return String(version).replace(/^[^0-9]*/, '').split('.')[0]; }
 
   // The old names that need no require. Each is loaded by the rule that first says it.

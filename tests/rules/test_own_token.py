@@ -1,0 +1,80 @@
+"""`auth0.accessToken`: only for a rule that mentions it, only about who logs in, only for a minute."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from regulars.base.kit.signing.tokens import verify
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.models import Profile
+from regulars.rules.replay import replay
+from regulars.rules.run import run, try_rule
+from regulars.rules.save import save_rule
+
+TELLS = "function (user, context, callback) { context.idToken.t = auth0.accessToken; callback(null, user, context); }"
+PRETENDS = "function (user, context, callback) { user.user_id = 'auth0|dov'; callback(null, user, context); }"
+
+
+@pytest.fixture
+def dov(house: None) -> Profile:
+    profile, _ = get_or_create_by_identity("auth0", "dov", connection="Username-Password-Authentication")
+    return profile
+
+
+def token_of(chika: Profile) -> str:
+    outcome = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+    token: str = outcome.id_token_claims["t"]
+    return token
+
+
+def test_a_rule_that_mentions_it_gets_a_token_for_a_minute(chika: Profile, settings: Any) -> None:
+    save_rule("tells", script=TELLS)
+
+    claims = verify(token_of(chika), f"{settings.ISSUER}api/v2/", typ="at+jwt")
+
+    assert (claims["only_user"], claims["scope"]) == (chika.user_id, "read:users update:users")
+    assert claims["exp"] - time.time() <= 60
+
+
+def test_a_rule_that_does_not_mention_it_gets_none(chika: Profile) -> None:
+    save_rule("tells", script=TELLS.replace("auth0.accessToken", "globalThis['auth' + 0]['access' + 'Token']"))
+
+    assert token_of(chika) == ""
+
+
+def test_with_it_she_is_read_and_changed_and_nobody_else(client: Any, chika: Profile, dov: Profile) -> None:
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+    change = {"data": json.dumps({"user_metadata": {"colour": "red"}}), "content_type": "application/json"}
+
+    hers = client.patch(f"/api/v2/users/{chika.user_id}", **change, headers=authorization)
+    others = [
+        client.patch(f"/api/v2/users/{dov.user_id}", **change, headers=authorization),
+        client.get(f"/api/v2/users/{dov.user_id}", headers=authorization),
+        client.get("/api/v2/users", headers=authorization),
+        client.get("/api/v2/users-by-email?email=dov@example.com", headers=authorization),
+    ]
+
+    assert (hers.status_code, hers.json()["user_metadata"]) == (200, {"colour": "red"})
+    assert [answer.status_code for answer in others] == [403, 403, 403, 403]
+    assert others[0].json()["errorCode"] == "another_user"
+
+
+def test_a_rule_cannot_make_it_somebody_elses(chika: Profile, dov: Profile) -> None:
+    save_rule("pretends", script=PRETENDS)
+    save_rule("tells", script=TELLS)
+
+    assert verify(token_of(chika))["only_user"] == chika.user_id
+
+
+def test_nobody_gets_one_who_asks_nobody(chika: Profile) -> None:
+    save_rule("tells", script=TELLS)
+    recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+    tried = try_rule(TELLS, {"user_id": chika.user_id}, {}, lambda request, seconds: {"error": {}})
+
+    assert replay(recorded.run_id).outcome.id_token_claims["t"] == ""
+    assert tried.outcome.id_token_claims["t"] == ""
