@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from regulars.base.kit.errors import Refused
 from regulars.questions.declare import TYPES, BadAnswer, Option
 
 OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]
@@ -23,6 +24,16 @@ OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]
         ("postal_code", ["02139-4307"], "02139-4307"),
         ("yes_no", ["yes"], True),
         ("yes_no", ["no"], False),
+        ("band", ["jackets"], "jackets"),
+        ("pick", ["shoes"], "shoes"),
+        ("scale", ["5"], 5),
+        ("year", ["1988"], 1988),
+        ("email", [" Chika@Example.COM "], "Chika@example.com"),
+        ("phone", ["+49 (0) 30 / 12-34.56"], "+4930123456"),
+        ("phone", ["0049 30 123456"], "+4930123456"),
+        ("country", ["pt"], "PT"),
+        ("confirm", ["shoes"], "shoes"),
+        ("consent", ["no"], False),
     ],
 )
 def test_an_answer_becomes_a_value(kind, given, value):
@@ -44,6 +55,15 @@ def test_an_answer_becomes_a_value(kind, given, value):
         ("postal_code", ["somewhere"], "not_a_postal_code"),
         ("postal_code", ["<b>1</b>"], "not_a_postal_code"),
         ("yes_no", ["perhaps"], "not_an_option"),
+        ("scale", ["6"], "not_an_option"),
+        ("year", ["88"], "not_a_year"),
+        ("year", ["²²²²"], "not_a_year"),
+        ("year", ["1899"], "year_out_of_range"),
+        ("year", ["9999"], "year_out_of_range"),
+        ("email", ["chika at example"], "not_an_email"),
+        ("phone", ["030 123456"], "not_a_phone_number"),
+        ("country", ["EU"], "not_a_country"),
+        ("consent", ["perhaps"], "not_an_option"),
     ],
 )
 def test_what_is_no_answer_is_refused_by_name(kind, given, name):
@@ -67,5 +87,28 @@ def test_every_type_says_how_it_is_drawn_and_what_it_gives(kind):
 
     assert declared.label
     assert declared.attribute_type in {"text", "number", "boolean", "date", "choice", "list"}
-    assert field.widget in {"radio", "checkbox", "input"}
+    assert field.widget in {"radio", "checkbox", "input", "select", "cards", "consent"}
     assert bool(field.options) == (field.widget != "input")
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "name"),
+    [
+        ("band", Option("young", "Young"), "not_a_range"),
+        ("band", Option("34-25", "Backwards"), "not_a_range"),
+        ("pick", Option("a", "A", "http://pictures.example/a.png"), "bad_image"),
+        ("pick", Option("a", "A", "javascript:alert(1)"), "bad_image"),
+    ],
+)
+def test_options_that_could_not_be_drawn_are_refused_by_name(kind, option, name):
+    with pytest.raises(Refused) as refused:
+        TYPES[kind].check([option])
+
+    assert refused.value.name == name
+
+
+def test_a_country_is_read_in_her_own_language():
+    labels = {option.key: option.label for option in TYPES["country"].field([], "de-AT").options}
+
+    assert (labels["PT"], labels["DE"]) == ("Portugal", "Deutschland")
+    assert TYPES["country"].field([], "no such language").options == TYPES["country"].field([], "en").options

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.urls import path
 
+from regulars.consent.view import view
 from regulars.doors.signin.door import local_path
 from regulars.doors.signin.question import question
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account
 from regulars.questions.ask import ask_next
 from regulars.questions.declare import TYPES, Option
@@ -153,11 +157,78 @@ def test_the_page_goes_on_only_to_paths_of_this_house(wanted, onward):
 @pytest.mark.parametrize("kind", list(TYPES))
 def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chika, client):
     options = OPTIONS if TYPES[kind].takes_options else ()
-    save_question(Draft(kind, "What?", "Because.", kind, f"drawn_{kind}", "serve", options, enabled=True))
+    if kind == "band":
+        options = (Option("18-24", "18 to 24"), Option("55+", "55 or older"))
+    purpose = "personalise" if kind == "consent" else "serve"
+    learn(chika, [NewFact(f"drawn_{kind}", "Porto", "social", "google-oauth2")])
+    text = "Is it {value}?" if kind == "confirm" else "What?"
+    if kind != "confirm":
+        chika.facts.all().delete()
+    save_question(Draft(kind, text, "Because.", kind, f"drawn_{kind}", purpose, options, enabled=True))
     sign_in(client, chika)
 
     page = client.get(address(ask_next(chika))).content.decode()
 
     assert 'id="answer-1"' in page
     assert 'name="answer"' in page
-    assert "<legend>" in page or '<label for="answer-1">' in page
+    assert "<legend>" in page or '<label for="answer-1">' in page or kind == "consent"
+
+
+def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_the_ledger(client, chika):
+    draft = Draft(
+        "news", "May we write to you?", "To tell you of new jackets.", "consent", "news", "message", enabled=True
+    )
+    save_question(draft)
+    sign_in(client, chika)
+    ask = ask_next(chika)
+
+    page = client.get(address(ask)).content.decode()
+    client.post(address(ask), {"answer": "no"})
+
+    assert '<button name="answer" value="yes">Yes, I agree</button>' in page
+    assert '<button name="answer" value="no">No, I do not agree</button>' in page
+    state = chika.consent_states.get(purpose="message")
+    assert (state.status, state.event.explicit) == ("refused", True)
+    assert not chika.facts.exists()
+
+
+def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
+    draft = Draft(
+        "city",
+        "We think you live in {value}. Right?",
+        "To name the nearest shop.",
+        "confirm",
+        "city",
+        "serve",
+        enabled=True,
+    )
+    save_question(draft)
+    learn(chika, [NewFact("city", "<Porto>", "social", "google-oauth2")])
+    sign_in(client, chika)
+    ask = ask_next(chika)
+
+    page = client.get(address(ask)).content.decode()
+    refused = client.post(address(ask), {"do": "answer", "answer": "__no", "other": ""})
+    client.post(address(ask), {"do": "answer", "answer": "__no", "other": "Braga"})
+
+    assert "We think you live in &lt;Porto&gt;. Right?" in page
+    assert refused.status_code == 422
+    assert (view(chika, "serve")["city"].value, view(chika, "serve")["city"].source_kind) == ("Braga", "corrected")
+
+
+@pytest.mark.parametrize(("choice", "outcome"), [("__declined", "declined"), ("__dont_know", "dont_know")])
+def test_prefer_not_to_say_and_dont_know_are_answers_of_their_own(client, chika, choice, outcome):
+    save_question(replace(LOOKING_FOR, may_decline=True, may_not_know=True))
+    sign_in(client, chika)
+    ask = ask_next(chika)
+
+    assert choice in client.get(address(ask)).content.decode()
+    client.post(address(ask), {"do": "answer", "answer": choice})
+
+    ask.refresh_from_db()
+    assert ask.outcome == outcome
+    assert not chika.facts.exists()
+
+
+def test_nobody_can_decline_in_a_way_the_question_does_not_offer(client, ask):
+    assert client.post(address(ask), {"do": "answer", "answer": "__declined"}).status_code == 422

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils.datastructures import MultiValueDict
 
-from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.record import Decision, record
 from regulars.events.record import record as record_event
 from regulars.profiles.learn import NewFact, learn
@@ -18,21 +18,23 @@ from .refresh import after_event, after_learning
 def answer(ask: Ask, form: MultiValueDict[str, str]) -> bool:
     """Keep what she said as a fact of hers, with the consent that her answer is. False: the ask was closed already.
 
+    "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing.
+
     Raises `BadAnswer`; then nothing was written and the ask stays open.
     """
+    if unsaid := asks.left_unsaid(ask, form):
+        return _leave(ask, unsaid)
     said = asks.read_answer(ask, form)
     with transaction.atomic():
-        if not asks.close(ask, Ask.Outcome.ANSWERED):
+        if not asks.close(ask, Ask.Outcome.ANSWERED, said):
             return False
-        fact = NewFact(
-            said.attribute,
-            said.value,
-            "declared",
-            said.source,
-            basis=ask.question.purpose.basis,
-            consents=_consents(ask),
-        )
-        learn(ask.profile, [fact])
+        consents = _consents(ask, said)
+        if said.consent is None:
+            basis = ask.question.purpose.basis
+            learn(
+                ask.profile,
+                [NewFact(said.attribute, said.value, said.source_kind, said.source, basis=basis, consents=consents)],
+            )
         _note(ask, "Question Answered")
         after_learning(ask.profile)
     return True
@@ -56,20 +58,40 @@ def never_again(ask: Ask) -> bool:
     return closed
 
 
-def _consents(ask: Ask) -> list[int]:
-    """Answering below the words of a consent purpose is the consent: the ledger keeps those words."""
+@transaction.atomic
+def _leave(ask: Ask, outcome: str) -> bool:
+    """She prefers not to say, or does not know: the question rests for long, and nothing is kept of her but that."""
+    if closed := asks.close(ask, outcome):
+        _note(ask, "Question Left Open")
+        after_event(ask.profile)
+    return closed
+
+
+def _consents(ask: Ask, said: asks.Answer) -> list[int]:
+    """Answering below the words of a consent purpose is the consent: the ledger keeps those words.
+
+    The answer to a consent question is nothing else, and explicit: a yes or a no.
+    """
     purpose = ask.question.purpose
     if purpose.basis != Purpose.Basis.CONSENT:
         return []
     decision = Decision(
         purpose.key,
-        ConsentEvent.Action.GIVEN,
+        ConsentEvent.Action.REFUSED if said.consent is False else ConsentEvent.Action.GIVEN,
         "question",
         words=ask.words,
         locale=ask.locale,
+        explicit=said.consent is not None or _was_explicit(ask, purpose),
         evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}"},
     )
     return [record(ask.profile, decision).pk]
+
+
+def _was_explicit(ask: Ask, purpose: Purpose) -> bool:
+    """An explicit yes stays one when an answer below its words says it again."""
+    return ConsentState.objects.filter(
+        profile=ask.profile, purpose=purpose, status=ConsentEvent.Action.GIVEN, event__explicit=True
+    ).exists()
 
 
 def _note(ask: Ask, name: str) -> None:

@@ -13,6 +13,7 @@ from regulars.segments.evaluate import Change, evaluate, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
 from .lake import fill_lake_soon
+from .questions import tell_questions
 
 IN = Membership.State.IN
 
@@ -46,10 +47,11 @@ def tell_destinations(profile: Profile, changes: list[Change]) -> None:
 
 @transaction.atomic
 def after_saving(segment: Segment) -> int:
-    """A segment was saved: evaluate everybody now. Returns how many customers moved.
+    """A segment was saved: evaluate everybody now, and ask with it in mind. Returns how many customers moved.
 
     Nobody is told of the members a new segment starts with: destinations get those by an export or a resend.
     """
+    tell_questions()
     return len(evaluate_segment(segment))
 
 

@@ -9,35 +9,62 @@ from django.utils.datastructures import MultiValueDict
 
 from regulars.base.kit import clock
 
+from .appraise import Appraisal
 from .declare import BadAnswer
 from .models import Ask
+from .wording import wording_of
 
-__all__ = ["Answer", "BadAnswer", "close", "never_again", "pass_over", "read_answer"]
+__all__ = ["Answer", "BadAnswer", "close", "left_unsaid", "never_again", "pass_over", "read_answer"]
+
+YES, NO = "__yes", "__no"  # to something offered for confirming
+UNSAID = {"__declined": Ask.Outcome.DECLINED, "__dont_know": Ask.Outcome.DONT_KNOW}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`value` is JSON; `source` says which question in which words, for the fact: `question:looking_for@1`."""
+    """`value` is JSON; `source` says which question in which words, for the fact: `question:looking_for@1`.
+
+    `source_kind` is `corrected` when she set right what somebody else told, else `declared`. `consent` is a yes or no to
+    the question's purpose, which is a matter of the ledger and not a fact.
+    """
 
     attribute: str
     value: Any
     source: str
+    source_kind: str = "declared"
+    consent: bool | None = None
 
 
 def read_answer(ask: Ask, form: MultiValueDict[str, str]) -> Answer:
-    """What `form["answer"]` says; raises `BadAnswer` with the sentence to show beside the field."""
+    """What `form["answer"]` says; raises `BadAnswer` with the sentence to show beside the field.
+
+    Of something to confirm the answer is `__yes`, or `__no` with what is right under `other`.
+    """
     question = ask.question
-    value = question.kind.read(form.getlist("answer"), question.choices())
-    return Answer(question.attribute, value, f"question:{question.key}@{ask.version}")
+    source = f"question:{question.key}@{ask.version}"
+    given, options = form.getlist("answer"), list(wording_of(ask).options) or question.choices()
+    if ask.offer is not None:
+        return _confirmed(ask, form, source)
+    value = question.kind.read(given, options)
+    consent = value if getattr(question.kind, "gives_consent", False) else None
+    return Answer(question.attribute, value, source, consent=consent)
 
 
-def close(ask: Ask, outcome: str) -> bool:
+def left_unsaid(ask: Ask, form: MultiValueDict[str, str]) -> str:
+    """`declined` or `dont_know` when she chose that and the question offers it; empty otherwise."""
+    question = ask.question
+    offered = {"__declined": question.may_decline, "__dont_know": question.may_not_know}
+    chosen = [each for each in (*form.getlist("answer"), form.get("do", "")) if offered.get(each or "")]
+    return UNSAID[chosen[0]] if chosen else ""
+
+
+def close(ask: Ask, outcome: str, said: Answer | None = None) -> bool:
     """Whether this call closed the ask: of two (a double click, two tabs) the first counts."""
-    now = clock.now()
+    now, bits = clock.now(), _bits(ask, said) if said else None
     open_ask = Ask.objects.filter(pk=ask.pk, outcome=Ask.Outcome.SHOWN)
-    if not open_ask.update(outcome=outcome, closed_at=now):
+    if not open_ask.update(outcome=outcome, closed_at=now, bits=bits):
         return False
-    ask.outcome, ask.closed_at = outcome, now
+    ask.outcome, ask.closed_at, ask.bits = outcome, now, bits
     return True
 
 
@@ -49,3 +76,21 @@ def pass_over(ask: Ask) -> bool:
 def never_again(ask: Ask) -> bool:
     """Never ask her anything again. False when the ask was closed already."""
     return close(ask, Ask.Outcome.NEVER)
+
+
+def _confirmed(ask: Ask, form: MultiValueDict[str, str], source: str) -> Answer:
+    question, given = ask.question, form.getlist("answer")
+    if given[:1] == [YES]:
+        return Answer(question.attribute, ask.offer, source)
+    if not given:
+        raise BadAnswer("no_answer", "Say whether it is right, or pass.")
+    other = form.getlist("other") if given[:1] == [NO] else given
+    value = question.kind.read(other, question.choices())
+    return Answer(question.attribute, value, source, "declared" if value == ask.offer else "corrected")
+
+
+def _bits(ask: Ask, said: Answer) -> float:
+    """By what was written down when she was asked: the answer itself is kept with her facts alone."""
+    doubts = {term: left for term, left in ask.after.items() if term not in ("before", "expected")}
+    appraisal = Appraisal({"": ask.after.get("expected", 0.0)}, ask.after.get("before", 0.0), doubts)
+    return appraisal.gained(said.attribute, said.value)

@@ -1,108 +1,218 @@
-"""Ask a customer the next question, once a day however many logins race."""
+"""Ask a customer the next question, once a day however many logins race; and write down why, or why not."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable
+import logging
+from hashlib import sha256
+from typing import Any, TypeVar
 
 from django.db import transaction
 
 from regulars.base.kit import clock
-from regulars.consent.models import ConsentEvent, ConsentState
-from regulars.profiles.learn import known_among
 from regulars.profiles.models import Profile
 
-from .choose import CAPS, Candidate, Caps, Choice, History, NotAsked, choose
-from .models import Ask, Question
+from .appraise import Appraisal, appraise
+from .choose import (
+    Candidate,
+    Caps,
+    Choice,
+    Dice,
+    NotAsked,
+    Option,
+    Policy,
+    choose,
+    eligible,
+    refusal_of,
+    score,
+    silence,
+)
+from .customer import Customer
+from .mind import Mind, get_mind
+from .models import Ask, AskDecision, AskSettings, Question
+from .propensity import Rate, chance_of_answer, person_effect
+from .settings import how_we_ask
+from .wording import choose_wording
 
 __all__ = ["NotAsked", "ask_next", "words_of"]
 
-Outcome = Ask.Outcome
-# Someone who took a yes back or objected is not asked under that purpose again. A plain "no" to something else that the
-# purpose covers (a social permission) does not close it: a question of its own is how she may answer instead.
-CLOSED = (ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED, ConsentEvent.Action.GPC)
+log = logging.getLogger("regulars.questions")
+Kept = TypeVar("Kept", Ask, NotAsked)
+
+OWN_BITS = 0.5  # what an answer is worth to the company by itself, per weight, whatever segments it serves
+SERVED = 3  # segments an explanation names
 
 
-@transaction.atomic
 def ask_next(
     profile: Profile,
     *,
     locale: str = "en",
     client_id: str = "",
-    caps: Caps = CAPS,
+    caps: Caps | None = None,
+    interactive: bool = True,
 ) -> Ask | NotAsked:
-    """The question to show her now, written down as shown; or why none.
+    """The question to show her now, written down as shown; or why none. Never raises: a login must not fail by it.
 
     A question shown earlier today and still open is the one to show again. Two logins at once get the same ask.
+    `interactive=False` for `prompt=none`, a step-up, a checkout or `ask=0`. `caps` win over the operator's settings.
     """
-    asks = list(Ask.objects.filter(profile=profile).select_related("question").order_by("day"))
-    questions = _open_questions(profile)
-    known = known_among(profile, {question.attribute for question in questions})
-    today = clock.today()
-    if still_open := _still_open(asks, questions, known, today):
-        return still_open
-    candidates = [_candidate(question, asks) for question in questions]
-    choice = choose(candidates, known, _history(asks), today, caps)
-    if isinstance(choice, NotAsked):
-        return choice
-    question = next(each for each in questions if each.key == choice.key)
-    return _show(question, profile, choice, today, locale, client_id)
+    try:
+        with transaction.atomic():
+            return _decide(profile, locale, client_id, caps, interactive)
+    except Exception:
+        log.exception("no question could be chosen for profile %s", profile.pk)
+        return NotAsked("unavailable")
 
 
-def words_of(question: Question) -> str:
+def words_of(question: Question, text: str = "", why: str = "") -> str:
     """What the page says of one question, as it goes into the ledger."""
-    return f"{question.text}\n{question.why}\n{question.purpose.text}"
+    return f"{text or question.text}\n{why or question.why}\n{question.purpose.text}"
 
 
-def _open_questions(profile: Profile) -> list[Question]:
-    closed = ConsentState.objects.filter(profile=profile, status__in=CLOSED).values("purpose_id")
-    questions = Question.objects.filter(enabled=True, purpose__active=True).exclude(purpose__in=closed)
-    return list(questions.select_related("purpose").order_by("key"))
+def _decide(profile: Profile, locale: str, client_id: str, caps: Caps | None, interactive: bool) -> Ask | NotAsked:
+    settings = how_we_ask()
+    customer = Customer.of(profile)
+    if not settings.asking:
+        return _note(profile, client_id, NotAsked("switched_off"))
+    if interactive and (open_ask := customer.still_open()):
+        return open_ask
+    caps = caps or settings.caps()
+    stopped = _stopped(customer, caps, interactive)
+    if stopped:
+        return _note(profile, client_id, stopped)
+    free, refusals = eligible(customer.candidates(), clock.today(), caps)
+    if not free:
+        return _note(profile, client_id, silence(refusals))
+    return _Choosing(customer, settings, refusals).ask_one_of(free, locale, client_id)
 
 
-def _still_open(asks: Iterable[Ask], questions: list[Question], known: set[str], today: dt.date) -> Ask | None:
-    """Today's ask, unless it was dealt with, withdrawn by the company, or answered from elsewhere meanwhile."""
-    current = {(question.pk, question.version) for question in questions if question.attribute not in known}
-    for ask in asks:
-        if ask.day == today and ask.outcome == Outcome.SHOWN and (ask.question_id, ask.version) in current:
-            return ask
-    return None
+def _stopped(customer: Customer, caps: Caps, interactive: bool) -> NotAsked | None:
+    """Her age is looked up only for somebody who would be asked."""
+    stopped = refusal_of(customer.history(interactive), clock.today(), caps)
+    young = stopped is None and customer.is_under(caps.adult_age)
+    return NotAsked("under_age") if young else stopped
 
 
-def _candidate(question: Question, asks: Iterable[Ask]) -> Candidate:
-    of_this = [ask for ask in asks if ask.question_id == question.pk]
-    passes = [ask.day for ask in of_this if ask.outcome == Outcome.PASSED]
-    return Candidate(
-        key=question.key,
-        attribute=question.attribute,
-        weight=question.weight,
-        shown=sum(ask.outcome != Outcome.ANSWERED for ask in of_this),
-        passed=len(passes),
-        last_passed=max(passes, default=None),
-    )
+class _Choosing:
+    """From the questions that may be asked to the one that is."""
+
+    def __init__(self, customer: Customer, settings: AskSettings, refusals: dict[str, str]) -> None:
+        self.customer, self.settings, self.refusals = customer, settings, refusals
+        self.mind = get_mind(customer.questions, customer.attributes, settings)
+        self.price = settings.pace * self.mind.doubt
+        customer.watched_events = self.mind.world.events
+
+    def ask_one_of(self, free: list[Candidate], locale: str, client_id: str) -> Ask | NotAsked:
+        questions = {each.key: each for each in self.customer.questions}
+        asked_about = [questions[each.key] for each in free]
+        profile, now = self.customer.profile, clock.now()
+        appraised = appraise(
+            asked_about, self.customer.attributes, self.mind, self.customer.known, now, seed=profile.pk
+        )
+        options = self._options(free, appraised)
+        choice = choose(options, _policy(self.settings, self.mind, self.price), dice_of(profile))
+        told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
+        if isinstance(choice, NotAsked):
+            return _note(profile, client_id, choice, self, told)
+        return self._show(questions[choice.key], choice, appraised[choice.key], told, locale, client_id)
+
+    def _options(self, free: list[Candidate], appraised: dict[str, Appraisal]) -> list[Option]:
+        wishes = self.customer.wishes()
+        person = person_effect([(ask.outcome == Ask.Outcome.ANSWERED, ask.chance) for ask in self.customer.asks])
+        lately = self.customer.asks_lately(clock.today())
+        options = []
+        for each in free:
+            value = appraised[each.key].value + OWN_BITS * (each.weight + wishes.get(each.key, 0.0))
+            chance = chance_of_answer(self.mind.rates.get(each.key, Rate()), person, each.passed, lately)
+            options.append(Option(each.key, value, chance, score(value, chance, self.price), each.may_explore))
+        return options
+
+    def _show(
+        self,
+        question: Question,
+        choice: Choice,
+        appraisal: Appraisal,
+        told: dict[str, Any],
+        locale: str,
+        client_id: str,
+    ) -> Ask | NotAsked:
+        profile = self.customer.profile
+        offer = self.customer.offers.get(question.key)
+        wording = choose_wording(question, locale, profile.pk)
+        asking = wording.asking(question.label_of(offer) if offer is not None else "")
+        ask, created = Ask.objects.get_or_create(
+            profile=profile,
+            day=clock.today(),
+            defaults={
+                "question": question,
+                "version": question.version,
+                "variant": wording.variant,
+                "shown_at": clock.now(),
+                "words": words_of(question, asking, wording.why),
+                "offer": offer,
+                "locale": wording.locale,
+                "client_id": client_id[:64],
+                "value": choice.value,
+                "chance": choice.chance,
+                "probability": choice.probability,
+                "explored": choice.explored,
+                "explanation": explain(choice, appraisal, self),
+                "after": _rounded(before=appraisal.before, expected=appraisal.value, **appraisal.after),
+            },
+        )
+        if created:
+            _note(profile, client_id, ask, self, told)
+        return ask if created or ask.outcome == Ask.Outcome.SHOWN else NotAsked("asked_recently")
 
 
-def _history(asks: list[Ask]) -> History:
-    return History(
-        last_asked=max((ask.day for ask in asks), default=None),
-        said_never=any(ask.outcome == Outcome.NEVER for ask in asks),
-    )
+def explain(choice: Choice, appraisal: Appraisal, choosing: _Choosing) -> dict[str, Any]:
+    """Why this question: value and price in bits, chance of an answer, who came second, the segments it serves most."""
+    served = sorted(appraisal.bits.items(), key=lambda each: -each[1])[:SERVED]
+    return {
+        **_rounded(value=choice.value, chance=choice.chance, price=choosing.price, score=choice.score),
+        "runner_up": choice.runner_up,
+        "segments": [slug for slug, bits in served if bits >= 0.005],
+        "policy": choosing.mind.version,
+        "probability": round(choice.probability, 4),
+        "explored": choice.explored,
+    }
 
 
-def _show(
-    question: Question, profile: Profile, choice: Choice, today: dt.date, locale: str, client_id: str
-) -> Ask | NotAsked:
-    ask, created = Ask.objects.get_or_create(
+def dice_of(profile: Profile) -> Dice:
+    """The same for one customer all day: two logins at once decide alike, and a decision can be checked later."""
+    thrown = sha256(f"{profile.pk}:{profile.user_id}:{clock.today()}".encode()).digest()
+    return Dice(*(int.from_bytes(thrown[start : start + 8]) / 2**64 for start in (0, 8, 16)))
+
+
+def _policy(settings: AskSettings, mind: Mind, price: float) -> Policy:
+    """Nothing is left to chance before there are enough asks for its figures to say anything."""
+    if mind.shown < settings.measure_from:
+        return Policy(price)
+    return Policy(price, settings.control_share, settings.explore_share)
+
+
+def _note(
+    profile: Profile,
+    client_id: str,
+    came_of_it: Kept,
+    choosing: _Choosing | None = None,
+    candidates: dict[str, Any] | None = None,
+) -> Kept:
+    """Every login's decision is kept, with its reason and its probability."""
+    refused = came_of_it if isinstance(came_of_it, NotAsked) else None
+    AskDecision.objects.create(
         profile=profile,
-        day=today,
-        defaults={
-            "question": question,
-            "version": question.version,
-            "shown_at": clock.now(),
-            "words": words_of(question),
-            "locale": locale[:16],
-            "client_id": client_id[:64],
-            "value": choice.value,
-        },
+        at=clock.now(),
+        client_id=client_id[:64],
+        ask=came_of_it if isinstance(came_of_it, Ask) else None,
+        reason=refused.name if refused else "asked",
+        probability=came_of_it.probability,
+        refusals=choosing.refusals if choosing else refused.refusals if refused else {},
+        candidates=candidates or {},
+        price=choosing.price if choosing else 0.0,
+        policy=choosing.mind.version if choosing else "",
     )
-    return ask if created or ask.outcome == Outcome.SHOWN else NotAsked("asked_recently")
+    return came_of_it
+
+
+def _rounded(**numbers: float) -> dict[str, float]:
+    return {name: round(number, 5) for name, number in numbers.items()}

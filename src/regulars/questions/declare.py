@@ -20,13 +20,14 @@ class Option:
 
     key: str
     label: str
+    image: str = ""  # address of a picture, for cards
 
 
 @dataclass(frozen=True)
 class Field:
     """How an answer is given. The house draws it; every input is called `answer`."""
 
-    widget: str  # "radio" "checkbox" "input"
+    widget: str  # "radio" "checkbox" "input" "select" "cards" "consent"
     options: tuple[Option, ...] = ()
     input_type: str = "text"
     inputmode: str = "text"
@@ -41,14 +42,22 @@ class QuestionType(Protocol):
     label: str
     attribute_type: str  # text number boolean date choice list: what its answers are as an attribute
     takes_options: bool  # whether the marketer writes the options
+    # A type may also have `answers(options)`: every value it can give, when they are few; the chooser reasons over them.
+    # And `check(options)`: raises `Refused` for options it cannot draw.
 
-    def field(self, options: Sequence[Option]) -> Field:
-        """How to draw it."""
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        """How to draw it for somebody who reads `locale`."""
         ...
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> Any:
         """The JSON value of what was given under `answer`; raises `BadAnswer`."""
         ...
+
+
+def answers_of(kind: QuestionType, options: Sequence[Option]) -> tuple[str | int | bool, ...]:
+    """Every value this question can give, or none when they are too many to count."""
+    count = getattr(kind, "answers", None)
+    return tuple(count(options)) if count else ()
 
 
 TYPES: Catalog[QuestionType] = Catalog("question_types")

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
+from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
 
 from .declare import TYPES, Option, QuestionType
 from .models import Question
+from .targets import condition_of
 
-WORDS = ("text", "why", "help", "type", "options", "attribute", "purpose_id")
+WORDS = (
+    "locale", "text", "why", "help", "confirm", "type", "options", "translations", "variants", "attribute", "purpose_id",
+    "may_decline", "may_not_know",
+)  # fmt: skip
 KEY = re.compile(r"[A-Za-z0-9_-]+")
 MOST_WEIGHT = 1000
-MOST = {"key": 64, "text": 200, "why": 140, "help": 200, "attribute": 128}
+REQUIRED = ("key", "text", "why", "attribute")
+MOST = {"key": 64, "text": 200, "why": 140, "help": 200, "confirm": 200, "attribute": 128}
 
 
 @dataclass(frozen=True)
@@ -36,26 +43,55 @@ class Draft:
     help: str = ""
     weight: float = 1.0
     enabled: bool = False
+    locale: str = "en"
+    confirm: str = ""
+    translations: dict[str, Any] = field(default_factory=dict)
+    variants: Sequence[dict[str, Any]] = ()
+    audience: str = ""
+    not_before_logins: int = 0
+    not_before_days: int = 0
+    quota: int | None = None
+    may_decline: bool = False
+    may_not_know: bool = False
+
+
+AS_WRITTEN = (
+    "type", "attribute", "weight", "enabled", "locale", "translations", "audience", "not_before_logins",
+    "not_before_days", "quota", "may_decline", "may_not_know",
+)  # fmt: skip
 
 
 @transaction.atomic
 def save_question(draft: Draft) -> Question:
     """Create or change the question called `draft.key`. Another word to read makes another version.
 
-    Declares the attribute when nobody has. Raises `Refused`: `missing_words`, `too_long`, `bad_key`, `bad_weight`,
-    `options_missing`, `unknown_plugin`, `unknown_purpose`, `special_attribute`, `attribute_not_for_purpose`.
+    Declares the attribute when nobody has. Options that are taken away stay readable in old answers. Raises `Refused`,
+    about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
+    `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
+    `attribute_not_for_purpose`, what the type's own checks raise; and `BadCondition`.
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)
+    _check_variants(draft)
+    condition_of(draft.audience or "*")
     purpose = get_purpose(draft.purpose)
-    _check_attribute(_get_or_declare_attribute(draft, kind), draft.purpose)
+    if getattr(kind, "gives_consent", False) and purpose.basis != Purpose.Basis.CONSENT:
+        raise Refused(
+            "consent_basis",
+            f"The purpose {purpose.key!r} does not rest on consent; there is nothing to agree to.",
+            "purpose",
+        )
+    _check_attribute(_get_or_declare_attribute(draft, kind), purpose)
     before = Question.objects.select_for_update().filter(key=draft.key).first()
     question = before or Question(key=draft.key)
     was = _words(question) if before else None
     question.text, question.why, question.help = draft.text.strip(), draft.why.strip(), draft.help.strip()
-    question.type, question.attribute, question.purpose = draft.type, draft.attribute, purpose
-    question.options = [{"key": each.key, "label": each.label} for each in draft.options] if kind.takes_options else []
-    question.weight, question.enabled = draft.weight, draft.enabled
+    question.confirm, question.purpose, question.variants = draft.confirm.strip(), purpose, list(draft.variants)
+    for name in AS_WRITTEN:
+        setattr(question, name, getattr(draft, name))
+    options = [_option(each) for each in draft.options] if kind.takes_options or hasattr(kind, "confirms") else []
+    _keep_old_options(question, options)
+    question.options = options
     if was is not None and was != _words(question):
         question.version += 1
     question.save()
@@ -73,10 +109,21 @@ def _words(question: Question) -> list[object]:
     return [getattr(question, name) for name in WORDS]
 
 
+def _option(option: Option) -> dict[str, str]:
+    written = {"key": option.key, "label": option.label}
+    return {**written, "image": option.image} if option.image else written
+
+
+def _keep_old_options(question: Question, options: list[dict[str, str]]) -> None:
+    now = {each["key"] for each in options}
+    before = {each["key"]: each for each in [*question.old_options, *question.options]}
+    question.old_options = [each for key, each in before.items() if key not in now]
+
+
 def _check_words(draft: Draft, kind: QuestionType) -> None:
     for name, most in MOST.items():
         value = getattr(draft, name).strip()
-        if not value and name != "help":
+        if not value and name in REQUIRED:
             raise Refused("missing_words", f"Fill in {name!r}.", name)
         if len(value) > most:
             raise Refused("too_long", f"{name!r} takes at most {most} characters.", name)
@@ -87,6 +134,31 @@ def _check_words(draft: Draft, kind: QuestionType) -> None:
         raise Refused("bad_weight", f"The weight is a number from 0 to {MOST_WEIGHT}.", "weight")
     if kind.takes_options and len({option.key for option in draft.options}) < 2:
         raise Refused("options_missing", "Write at least two different options.", "options")
+    if any(option.key.startswith("__") for option in draft.options):
+        raise Refused("reserved_option", "An option's key cannot begin with two underscores.", "options")
+    if check := getattr(kind, "check", None):
+        check(draft.options)
+    if check_text := getattr(kind, "check_text", None):
+        check_text(draft.text)
+
+
+def _check_variants(draft: Draft) -> None:
+    """Every wording, in every language, is as short and as complete as the question's own."""
+    keys = [str(each.get("key", "")) for each in draft.variants]
+    if len({"", *keys}) != len(keys) + 1 or any(len(key) > 32 for key in keys):
+        raise Refused("bad_variant", "Give every variant a short key of its own.", "variants")
+    for variant in draft.variants:
+        _check_wordings([variant, *variant.get("translations", {}).values()], "variants")
+    _check_wordings(draft.translations.values(), "translations")
+
+
+def _check_wordings(wordings: Iterable[Mapping[str, Any]], about: str) -> None:
+    for each in wordings:
+        for name in ("text", "why"):
+            if not str(each.get(name, "")).strip() or len(str(each[name])) > MOST[name]:
+                raise Refused(
+                    "bad_variant", f"Every wording needs {name!r}, of at most {MOST[name]} characters.", about
+                )
 
 
 def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
@@ -104,12 +176,15 @@ def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
     return attribute
 
 
-def _check_attribute(attribute: Attribute, purpose: str) -> None:
-    if attribute.sensitivity == Attribute.Sensitivity.SPECIAL:
+def _check_attribute(attribute: Attribute, purpose: Purpose) -> None:
+    """A special category is asked about only under a purpose of that kind, which needs an explicit yes first."""
+    if attribute.sensitivity == Attribute.Sensitivity.SPECIAL and purpose.kind != "special":
         raise Refused(
-            "special_attribute", "Special categories need an explicit yes, which a login question is not.", "attribute"
+            "special_attribute",
+            "Special categories need a purpose of the kind 'special', with an explicit yes.",
+            "attribute",
         )
-    if purpose not in attribute.purposes:
+    if purpose.key not in attribute.purposes:
         raise Refused(
-            "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose!r}.", "purpose"
+            "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose.key!r}.", "purpose"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
@@ -12,6 +12,7 @@ from regulars.flows.answer import answer, never_again, pass_over
 from regulars.profiles.models import Account
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Ask
+from regulars.questions.wording import direction, wording_of
 
 from .door import onward, page
 
@@ -60,11 +61,22 @@ def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, ask: Ask, bad: BadAnswer | None = None) -> HttpResponse:
-    context = {
+    return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
+
+
+def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
+    """What the template needs: the words she is asked in, how the answer is given, and what was wrong with it."""
+    wording, question = wording_of(ask), ask.question
+    offered = question.label_of(ask.offer) if ask.offer is not None else ""
+    return {
         "ask": ask,
-        "question": ask.question,
-        "field": ask.question.kind.field(ask.question.choices()),
-        "given": request.POST.getlist("answer"),
+        "question": question,
+        "wording": wording,
+        "text": wording.asking(offered),
+        "offered": offered,
+        "direction": direction(wording.locale),
+        "field": question.kind.field(wording.options, wording.locale),
+        "given": form.getlist("answer"),
+        "other": form.getlist("other"),
         "problem": bad.sentence if bad else "",
     }
-    return render(request, "signin/question.html", context, status=422 if bad else 200)

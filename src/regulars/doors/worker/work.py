@@ -16,6 +16,7 @@ from regulars.base.lake.tables import tidy
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.flows import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
 from regulars.flows.event import take_inbox
+from regulars.flows.questions import refit_later
 from regulars.flows.refresh import reconcile_later
 from regulars.rules.record import forget_inputs
 
@@ -38,6 +39,7 @@ CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
     "rules.forget_inputs": (DAY, forget_inputs),
     "segments.reconcile": (DAY, reconcile_later),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
+    "questions.refit": (DAY, refit_later),
     "lake.tidy": (DAY, tidy),
 }
 

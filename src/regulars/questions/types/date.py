@@ -15,7 +15,7 @@ class Date:
     attribute_type = "date"
     takes_options = False
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("input", input_type="date", max_length=10, hint="Year, month and day: 1988-05-31.")
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:

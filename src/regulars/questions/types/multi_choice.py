@@ -12,8 +12,11 @@ class MultiChoice:
     attribute_type = "list"
     takes_options = True
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("checkbox", tuple(options), hint="Choose as many as you like.")
+
+    def answers(self, options: Sequence[Option]) -> list[str]:
+        return [option.key for option in options]
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> list[str]:
         chosen = {one_of(key, options) for key in given}

@@ -16,7 +16,7 @@ class Number:
     attribute_type = "number"
     takes_options = False
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("input", inputmode="decimal", max_length=24)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> int | float:

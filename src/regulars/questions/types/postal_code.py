@@ -16,7 +16,7 @@ class PostalCode:
     attribute_type = "text"
     takes_options = False
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("input", autocomplete="postal-code", max_length=12)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:

@@ -15,7 +15,7 @@ class ShortText:
     attribute_type = "text"
     takes_options = False
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("input", max_length=MOST)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:

@@ -12,8 +12,11 @@ class SingleChoice:
     attribute_type = "choice"
     takes_options = True
 
-    def field(self, options: Sequence[Option]) -> Field:
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         return Field("radio", tuple(options))
+
+    def answers(self, options: Sequence[Option]) -> list[str]:
+        return [option.key for option in options]
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         return one_of(only_one(given, "Choose an answer, or pass."), options)

@@ -14,8 +14,13 @@ class YesNo:
     attribute_type = "boolean"
     takes_options = False
 
-    def field(self, options: Sequence[Option]) -> Field:
-        return Field("radio", ANSWERS)
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        """In the words of a translation's options where it has them."""
+        labels = {option.key: option.label for option in options}
+        return Field("radio", tuple(Option(each.key, labels.get(each.key, each.label)) for each in ANSWERS))
+
+    def answers(self, options: Sequence[Option]) -> list[bool]:
+        return [True, False]
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> bool:
         return one_of(only_one(given, "Choose yes or no, or pass."), ANSWERS) == "yes"

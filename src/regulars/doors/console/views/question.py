@@ -69,13 +69,13 @@ def _page(
 def _preview(given: Mapping[str, str], purposes: Mapping[str, Purpose]) -> dict[str, Any]:
     """The question as the sign-in page is handed it."""
     kind = TYPES[given["type"]] if given.get("type") in TYPES else TYPES[EMPTY["type"]]
-    words = {
+    wording = {"why": given.get("why") or "What she gets for her answer.", "help": given.get("help", "")}
+    return {
+        "question": {"purpose": purposes.get(given.get("purpose", ""))},
+        "wording": wording,
         "text": given.get("text") or "Your question",
-        "why": given.get("why") or "What she gets for her answer.",
-        "help": given.get("help", ""),
-        "purpose": purposes.get(given.get("purpose", "")),
+        "field": kind.field(_options(given.get("options", ""))),
     }
-    return {"question": words, "field": kind.field(_options(given.get("options", "")))}
 
 
 def _draft(given: Mapping[str, str], saved: Question | None) -> Draft:

@@ -1,0 +1,59 @@
+"""How seldom and how keenly we ask: the operator's one row."""
+
+from __future__ import annotations
+
+from dataclasses import fields as fields_of
+from typing import Any
+
+from django.db import transaction
+
+from regulars.base.kit.errors import Refused
+
+from .choose import Caps
+from .models import AskSettings
+
+SHARES = {"pace", "control_share", "explore_share"}
+NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
+
+
+def how_we_ask() -> AskSettings:
+    """The operator's settings, or the defaults until she saves some."""
+    return AskSettings.objects.first() or AskSettings()
+
+
+@transaction.atomic
+def save_settings(**changes: Any) -> AskSettings:
+    """Change some of them: `save_settings(days_between=7, min_logins=2)`, or `asking=False` to ask nobody at all.
+
+    Raises `Refused`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
+    """
+    settings = AskSettings.objects.select_for_update().first() or AskSettings()
+    for name, value in changes.items():
+        _check(name, value)
+        setattr(settings, name, value)
+    settings.save()
+    return settings
+
+
+def _check(name: str, value: Any) -> None:
+    if name in NUMBERS:
+        least = 1 if name in ("days_between", "shows") else 0
+        if type(value) is not int or not least <= value <= 10_000:
+            raise Refused("bad_number", f"{name!r} takes a whole number from {least} to 10000.")
+    elif name in SHARES:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
+            raise Refused("bad_share", f"{name!r} takes a share from 0 to 0.5.")
+    elif name == "priors":
+        _check_priors(value)
+    elif name != "asking" or not isinstance(value, bool):
+        raise Refused("unknown_setting", f"There is no setting {name!r} that takes {value!r}.")
+
+
+def _check_priors(priors: Any) -> None:
+    """`{"gender": {"female": 0.6}}`: shares of one attribute's answers, not more than 1 together."""
+    try:
+        bad = [key for key, shares in priors.items() if min(shares.values()) < 0 or sum(shares.values()) > 1.0001]
+    except (AttributeError, TypeError, ValueError):
+        bad = ["?"]
+    if bad:
+        raise Refused("bad_priors", 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.')

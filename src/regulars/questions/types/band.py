@@ -1,0 +1,36 @@
+"""A range out of several: an age, an income, a budget. The value is the option's key, such as `25-34`, `<25` or `55+`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from regulars.base.kit.errors import Refused
+from regulars.questions.declare import Field, Option, one_of, only_one
+
+WRITTEN = re.compile(r"<\d+(\.\d+)?|\d+(\.\d+)?\+|(?P<low>\d+(\.\d+)?)-(?P<high>\d+(\.\d+)?)")
+
+
+class Band:
+    label = "A range"
+    attribute_type = "choice"
+    takes_options = True
+
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        return Field("radio", tuple(options))
+
+    def answers(self, options: Sequence[Option]) -> list[str]:
+        return [option.key for option in options]
+
+    def check(self, options: Sequence[Option]) -> None:
+        """Every key must read as a range, so that segments can count on it."""
+        for option in options:
+            found = WRITTEN.fullmatch(option.key)
+            if not found or (found["low"] and float(found["low"]) > float(found["high"])):
+                raise Refused("not_a_range", f"{option.key!r} is no range. Write 25-34, <25 or 55+.", "options")
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        return one_of(only_one(given, "Choose a range, or pass."), options)
+
+
+band = Band()

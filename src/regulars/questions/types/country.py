@@ -1,0 +1,41 @@
+"""A country, chosen from a list in the customer's language. The value is its ISO 3166 code: `PT`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from babel import Locale, UnknownLocaleError
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+NOT_COUNTRIES = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}  # groups and placeholders of CLDR
+
+
+class Country:
+    label = "A country"
+    attribute_type = "text"
+    takes_options = False
+
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        return Field("select", countries(locale), autocomplete="country")
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        code = only_one(given, "Choose a country, or pass.").upper()
+        if code not in {option.key for option in countries("en")}:
+            raise BadAnswer("not_a_country", "Choose a country from the list.")
+        return code
+
+
+@lru_cache(maxsize=64)
+def countries(locale: str) -> tuple[Option, ...]:
+    """Every country by name, in the order of the names."""
+    try:
+        names = Locale.parse(locale, sep="-").territories
+    except (UnknownLocaleError, ValueError):
+        names = Locale("en").territories
+    found = [Option(code, name) for code, name in names.items() if code.isalpha() and code not in NOT_COUNTRIES]
+    return tuple(sorted(found, key=lambda option: option.label.casefold()))
+
+
+country = Country()

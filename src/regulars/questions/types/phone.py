@@ -1,0 +1,31 @@
+"""A phone number with its country code. The value is E.164: `+4930123456`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+WRITTEN = re.compile(r"\+[1-9][0-9]{6,14}")
+NOISE = re.compile(r"\(0\)|[\s().\-/]")
+
+
+class Phone:
+    label = "A phone number"
+    attribute_type = "text"
+    takes_options = False
+
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        hint = "With the country code: +49 30 123456."
+        return Field("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+        number = NOISE.sub("", only_one(given, "Write a phone number, or pass."))
+        number = "+" + number[2:] if number.startswith("00") else number
+        if not WRITTEN.fullmatch(number):
+            raise BadAnswer("not_a_phone_number", "Write the number with its country code, such as +49 30 123456.")
+        return number
+
+
+phone = Phone()

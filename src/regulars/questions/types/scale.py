@@ -1,0 +1,29 @@
+"""From 1 to 5, with words at both ends: the first and the last option. The value is a whole number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regulars.questions.declare import Field, Option, one_of, only_one
+
+STEPS = range(1, 6)
+
+
+class Scale:
+    label = "From 1 to 5"
+    attribute_type = "number"
+    takes_options = True
+
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        """Radios and no slider: a slider cannot be left unanswered."""
+        ends = {STEPS[0]: options[0].label, STEPS[-1]: options[-1].label} if options else {}
+        return Field("radio", tuple(Option(str(n), f"{n} – {ends[n]}" if n in ends else str(n)) for n in STEPS))
+
+    def answers(self, options: Sequence[Option]) -> list[int]:
+        return list(STEPS)
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
+        return int(one_of(only_one(given, "Choose a number from 1 to 5, or pass."), self.field(options).options))
+
+
+scale = Scale()

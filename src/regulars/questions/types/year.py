@@ -1,0 +1,31 @@
+"""A year of birth, instead of a whole birthday: more people give it. The value is a whole number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regulars.base.kit import clock
+from regulars.questions.declare import BadAnswer, Field, Option, only_one
+
+EARLIEST = 1900
+
+
+class Year:
+    label = "A year of birth"
+    attribute_type = "number"
+    takes_options = False
+
+    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+        return Field("input", inputmode="numeric", autocomplete="bday-year", max_length=4, hint="Four digits: 1988.")
+
+    def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
+        """Not in the future; too young is an answer too, after which nothing more is asked."""
+        text = only_one(given, "Write a year, or pass.")
+        if not (text.isascii() and text.isdigit() and len(text) == 4):
+            raise BadAnswer("not_a_year", "Write the year in four digits, such as 1988.")
+        if not EARLIEST <= int(text) <= clock.today().year:
+            raise BadAnswer("year_out_of_range", f"Write a year from {EARLIEST} to {clock.today().year}.")
+        return int(text)
+
+
+year = Year()

@@ -1,0 +1,252 @@
+"""What a customer may rely on when she is asked, one promise a test; through the page where it is about the page."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+from django.db import DatabaseError
+from django.http import QueryDict
+from django.urls import path
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regulars.base.kit import clock
+from regulars.consent.models import Purpose
+from regulars.consent.record import Decision, record
+from regulars.doors.signin.question import question
+from regulars.flows.answer import answer, never_again, pass_over
+from regulars.profiles.attributes import GENDERS
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Account, Attribute
+from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.choose import Candidate, Caps, Dice, Policy, choose, eligible
+from regulars.questions.choose import Option as Choosable
+from regulars.questions.customer import Customer
+from regulars.questions.declare import Option
+from regulars.questions.models import Ask, AskDecision
+from regulars.questions.save import Draft, save_question
+from regulars.questions.settings import save_settings
+
+from .conftest import LOOKING_FOR
+
+urlpatterns = [path("question", question)]
+GENDER = Draft(
+    "gender", "How do you describe yourself?", "So that sizes fit.", "single_choice", "gender", "personalise",
+    tuple(Option(key, label) for key, label in GENDERS), enabled=True,
+)  # fmt: skip
+
+
+def last_decision(profile) -> AskDecision:
+    return AskDecision.objects.filter(profile=profile).latest("id")
+
+
+@pytest.fixture
+def browser(client, chika, settings):
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+    chika.account = Account.objects.create_user()
+    chika.save()
+    client.force_login(chika.account, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def address(ask: Ask) -> str:
+    return f"/question?ask={ask.pk}&next=/on"
+
+
+def test_01_a_gender_known_from_google_with_consent_is_never_asked(chika):
+    save_question(GENDER)
+    consent = record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [NewFact("gender", "female", "social", "google-oauth2", basis="consent", consents=[consent.pk])])
+
+    assert ask_next(chika) == NotAsked("all_known")
+    assert last_decision(chika).refusals == {"gender": "known"}
+
+
+def test_02_a_passed_question_rests_thirty_days_and_sixty_after_the_second_pass(chika, looking_for, days_later):
+    save_settings(quiet_after_passes=0)
+    pass_over(ask_next(chika))
+    days_later(29)
+    assert ask_next(chika) == NotAsked("resting")
+    days_later(30)
+    pass_over(ask_next(chika))
+    days_later(89)
+    assert ask_next(chika) == NotAsked("resting")
+    days_later(90)
+    assert ask_next(chika).question == looking_for
+
+
+def test_03_never_means_nothing_ever(chika, looking_for, postal_code, days_later):
+    never_again(ask_next(chika))
+
+    for days in (0, 1, 400, 4000):
+        days_later(days)
+        assert ask_next(chika) == NotAsked("said_never")
+
+
+def test_04_two_logins_within_an_hour_bring_one_question_at_most(chika, looking_for, postal_code):
+    first = ask_next(chika, client_id="phone")
+    answer(first, QueryDict("answer=shoes"))
+
+    assert ask_next(chika, client_id="laptop") == NotAsked("asked_recently")
+    assert Ask.objects.count() == 1
+
+
+def test_05_nobody_is_asked_where_no_page_may_be_shown(chika, looking_for):
+    assert ask_next(chika, interactive=False) == NotAsked("not_interactive")
+    assert not Ask.objects.exists()
+
+
+def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chika, looking_for, monkeypatch, caplog):
+    def broken(profile):
+        raise DatabaseError("the table of questions is gone")
+
+    monkeypatch.setattr(Customer, "of", broken)
+
+    assert ask_next(chika) == NotAsked("unavailable")
+    assert "no question could be chosen" in caplog.text
+
+
+@pytest.mark.urls(__name__)
+def test_07_saving_nothing_is_told_with_the_focus_on_it_and_what_was_written_is_kept(browser, chika, postal_code):
+    ask = ask_next(chika)
+
+    response = browser.post(address(ask), {"do": "answer", "answer": "somewhere"})
+    page = response.content.decode()
+
+    assert response.status_code == 422
+    assert "<title>Error: One question</title>" in page
+    assert '<p class="problem" role="alert" id="problem" tabindex="-1" autofocus><a href="#answer-1">' in page
+    assert 'value="somewhere"' in page
+    assert browser.post(address(ask), {"do": "answer"}).status_code == 422
+
+
+@pytest.mark.urls(__name__)
+def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
+    ask = ask_next(chika)
+
+    first = browser.post(address(ask), {"do": "answer", "answer": "shoes"})
+    again = browser.post(address(ask), {"do": "answer", "answer": "jackets"})
+
+    assert (first["Location"], again["Location"]) == ("/on", "/on")
+    assert [fact.value for fact in chika.facts.filter(attribute="looking_for")] == ["shoes"]
+
+
+@pytest.mark.urls(__name__)
+def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_left(browser, chika):
+    words = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
+    save_question(replace(LOOKING_FOR, translations={"ar": words}))
+    ask = ask_next(chika, locale="ar-EG")
+
+    page = browser.get(address(ask)).content.decode()
+
+    assert '<html lang="ar" dir="rtl">' in page
+    assert all(word in page for word in ("عمّ تبحث؟", "لنعرضه أولاً.", "سترات"))
+    assert "What are you looking for?" not in page
+    assert ask.locale == "ar"
+
+
+def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika):
+    save_question(replace(LOOKING_FOR, translations={"de": {"text": "Was suchst du?", "why": "Wegen dir.", "options": {"shoes": "Schuhe"}}}))  # fmt: skip
+
+    ask = ask_next(chika, locale="de")
+
+    assert (ask.locale, ask.words.splitlines()[0]) == ("en", "What are you looking for?")
+
+
+def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, looking_for):
+    answer(ask_next(chika), QueryDict("answer=shoes"))
+    save_question(replace(LOOKING_FOR, options=(Option("jackets", "Jackets"), Option("hats", "Hats"))))
+    looking_for.refresh_from_db()
+
+    assert looking_for.version == 2
+    assert looking_for.label_of(chika.facts.get(attribute="looking_for").value) == "Shoes"
+
+
+def test_11_a_question_switched_off_leaves_its_answers_with_their_source(chika, looking_for):
+    answer(ask_next(chika), QueryDict("answer=shoes"))
+    save_question(replace(LOOKING_FOR, enabled=False))
+
+    fact = chika.facts.get(attribute="looking_for")
+    assert (fact.value, fact.source, fact.retracted_at) == ("shoes", "question:looking_for@1", None)
+
+
+def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_later):
+    save_question(replace(LOOKING_FOR, confirm="You look for {value}. Is that still right?"))
+    Attribute.objects.filter(key="looking_for").update(expires_days=365)
+    answer(ask_next(chika), QueryDict("answer=shoes"))
+
+    days_later(364)
+    assert ask_next(chika) == NotAsked("all_known")
+    days_later(366)
+    ask = ask_next(chika)
+    assert (ask.offer, ask.words.splitlines()[0]) == ("shoes", "You look for Shoes. Is that still right?")
+    answer(ask, QueryDict("answer=__yes"))
+    assert chika.facts.latest("id").source_kind == "declared"
+    assert chika.facts.latest("id").expires_at > clock.now()
+
+
+@pytest.fixture
+def religion(house):
+    Purpose.objects.create(key="faith", label="Faith", text="To show feasts.", basis="consent", kind="special")
+    Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["faith"])
+    options = (Option("a", "A"), Option("b", "B"))
+    return save_question(
+        Draft("religion", "Which feasts?", "To show them.", "single_choice", "religion", "faith", options, enabled=True)
+    )
+
+
+def test_13_a_special_question_waits_for_an_explicit_yes(chika, religion):
+    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert last_decision(chika).refusals == {"religion": "needs_explicit_consent"}
+    record(chika, Decision("faith", "given", "profile"))
+    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    record(chika, Decision("faith", "given", "profile", explicit=True))
+    assert ask_next(chika).question == religion
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.floats(0.1, 9)), min_size=1, max_size=8),
+    st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.999),
+)  # fmt: skip
+def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn, explore, dice, pick):
+    candidates = [Candidate(str(n), "x", may_be_asked=yes, may_explore=yes) for n, (yes, _) in enumerate(drawn)]
+    free, _ = eligible(candidates, dt.date(2026, 3, 2), Caps())
+    options = [Choosable(each.key, 1, 0.5, drawn[int(each.key)][1], each.may_explore) for each in free]
+    choice = choose(options, Policy(explore=explore), Dice(1, dice, pick))
+
+    assert isinstance(choice, NotAsked) or drawn[int(choice.key)][0]
+
+
+def test_14_after_an_answer_that_tells_her_age_a_child_is_not_asked_again(chika, looking_for, days_later):
+    save_question(
+        Draft("born", "When were you born?", "For a present.", "year", "birth_year", "serve", weight=9, enabled=True)
+    )
+    young = clock.today().year - 14
+    answer(ask_next(chika), QueryDict(f"answer={young}"))
+
+    days_later(1)
+    assert ask_next(chika) == NotAsked("under_age")
+    days_later(366 * 4)
+    assert isinstance(ask_next(chika), Ask)
+
+
+def test_15_every_login_keeps_the_name_of_the_rule_that_stopped_it(chika, looking_for, postal_code):
+    ask = ask_next(chika, client_id="shop")
+    asked = last_decision(chika)
+    pass_over(ask)
+    ask_next(chika)
+
+    assert (asked.reason, asked.ask, asked.client_id) == ("asked", ask, "shop")
+    assert set(asked.candidates) == {"looking_for", "postal_code"}
+    assert last_decision(chika).reason == "asked_recently"
+
+
+@pytest.mark.urls(__name__)
+def test_16_answer_pass_and_never_are_reached_by_keyboard_in_this_order(browser, chika, looking_for):
+    page = browser.get(address(ask_next(chika))).content.decode()
+    stops = ['value="jackets"', 'value="shoes"', ">Save and continue<", ">Pass<", ">Don’t ask me again<"]
+
+    assert [page.index(stop) for stop in stops] == sorted(page.index(stop) for stop in stops)
+    assert not any(word in page for word in ('tabindex="1"', "onclick", "<script", "disabled"))

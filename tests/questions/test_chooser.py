@@ -1,0 +1,306 @@
+"""The chooser put together: segments, consent, priors, the learned model and chance, for one customer at one login."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from django.http import QueryDict
+
+from regulars.consent.record import Decision, record
+from regulars.consent.view import refresh_views
+from regulars.flows.answer import answer
+from regulars.flows.refresh import after_saving
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute
+from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.declare import Option
+from regulars.questions.models import AnswerModel, AskDecision, Question, Target
+from regulars.questions.refit import refit
+from regulars.questions.save import Draft, save_question
+from regulars.questions.settings import save_settings
+from regulars.segments.save import save_segment
+
+BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
+
+
+def choice(key, options, purpose="measure", **more):
+    drawn = tuple(Option(each, each.title()) for each in options)
+    return save_question(Draft(key, f"{key}?", "Because.", "single_choice", key, purpose, drawn, enabled=True, **more))
+
+
+@pytest.fixture
+def questions(house):
+    return [
+        choice("colour", ("red", "blue")),
+        choice("sport", ("run", "swim", "none")),
+        choice("travel", ("sea", "hills")),
+    ]
+
+
+def segment(text, purpose="measure"):
+    saved = save_segment(text, text, purpose, slug=f"s{Target.objects.count()}")
+    after_saving(saved)
+    return saved
+
+
+def test_on_the_first_day_the_segments_alone_say_what_to_ask(chika, questions):
+    refresh_views(chika)
+    segment("sport:run AND travel:sea")
+
+    ask = ask_next(chika)
+
+    assert ask.question.key == "sport"
+    assert ask.explanation["segments"] == ["s0"]
+    assert ask.explanation["runner_up"] == "travel"
+    assert ask.explanation["policy"] == "types:1 model:0"
+    assert ask.explanation["probability"] == 1
+
+
+def test_what_one_answer_settles_is_written_beside_the_ask(chika, questions):
+    refresh_views(chika)
+    segment("sport:run AND travel:sea")
+    ask = ask_next(chika)
+
+    answer(ask, QueryDict("answer=swim"))
+
+    ask.refresh_from_db()
+    assert ask.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of doubt, all gone
+
+
+def test_an_operators_share_moves_the_choice(chika, questions):
+    refresh_views(chika)
+    segment("sport:run AND travel:sea")
+    save_settings(priors={"sport": {"run": 0.99}})
+
+    assert ask_next(chika).question.key == "travel"
+
+
+def test_a_segment_whose_purpose_is_not_open_counts_nothing(chika, questions):
+    Attribute.objects.filter(key="travel").update(purposes=["measure", "message"])
+    refresh_views(chika)
+    segment("travel:sea", "message")
+
+    assert ask_next(chika).explanation["segments"] == []
+
+
+def test_the_same_segment_counts_once_its_purpose_is_open(chika, questions):
+    Attribute.objects.filter(key="travel").update(purposes=["measure", "message"])
+    record(chika, Decision("message", "given", "profile"))
+    refresh_views(chika)
+    segment("travel:sea", "message")
+
+    assert ask_next(chika).explanation["segments"] == ["s0"]
+
+
+def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):
+    Attribute.objects.filter(key="travel").update(sensitivity="special")
+    refresh_views(chika)
+    segment("travel:sea AND sport:run")
+
+    ask = ask_next(chika)
+
+    assert ask.question.key == "colour"
+    assert ask.explanation["segments"] == []
+
+
+def test_what_is_known_may_only_be_used_for_the_segments_purpose(chika, questions):
+    """Her sport was told under a yes she took back: the segment does not see it, and she is not asked it again."""
+    Attribute.objects.filter(key="sport").update(purposes=["measure", "personalise"])
+    yes = record(chika, Decision("personalise", "given", "login"))
+    learn(chika, [NewFact("sport", "none", "declared", "app:shop", basis="consent", consents=[yes.pk])])
+    record(chika, Decision("personalise", "withdrawn", "profile"))
+    refresh_views(chika)
+    segment("sport:run AND travel:sea")
+
+    ask = ask_next(chika)
+
+    assert ask.question.key == "travel"
+    assert ask.value > 0.5
+
+
+def test_a_question_that_only_costs_is_not_asked(chika, questions):
+    refresh_views(chika)
+    for text in ("sport:run", "sport:swim", "travel:sea", "colour:red"):
+        segment(text)
+    for key in ("sport", "travel", "colour"):
+        learn(chika, [NewFact(key, "x", "declared", "app:shop")])
+    choice("idle", ("a", "b"), weight=0.1)
+    save_settings(pace=0.5)
+
+    assert ask_next(chika) == NotAsked("not_worth_asking")
+    assert AskDecision.objects.latest("id").candidates["idle"]["score"] < 0
+
+
+def test_switched_off_for_everybody_means_nobody_is_asked(chika, questions):
+    save_settings(asking=False)
+
+    assert ask_next(chika) == NotAsked("switched_off")
+
+
+def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, house):
+    choice("sport", ("run", "swim"), audience="country:PT", purpose="serve")
+    refresh_views(chika)
+    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert AskDecision.objects.latest("id").refusals == {"sport": "not_in_audience"}
+
+    learn(chika, [NewFact("country", "PT", "declared", "app:shop")])
+    refresh_views(chika)
+
+    assert ask_next(chika).question.key == "sport"
+
+
+def test_a_quota_stops_a_question_for_a_month(chika, house, days_later):
+    choice("sport", ("run", "swim"), quota=1)
+    dov, _ = get_or_create_by_identity("google-oauth2", "2002")
+    answer(ask_next(dov), QueryDict("answer=run"))
+
+    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    days_later(31)
+    assert ask_next(chika).question.key == "sport"
+
+
+def test_a_question_waits_for_logins_and_days(chika, house, days_later):
+    choice("sport", ("run", "swim"), not_before_logins=2, not_before_days=3)
+    chika.logins_count = 2
+
+    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    days_later(4)
+    assert ask_next(chika).question.key == "sport"
+
+
+def test_two_passes_in_a_row_bring_two_quiet_months(chika, questions, days_later):
+    from regulars.questions.answer import pass_over
+
+    for day in (0, 1):
+        days_later(day)
+        pass_over(ask_next(chika))
+
+    days_later(60)
+    assert ask_next(chika) == NotAsked("quiet")
+    days_later(61)
+    assert ask_next(chika).question.key
+
+
+def test_an_operators_caps_hold(chika, questions, days_later):
+    save_settings(days_between=7, min_logins=2)
+    assert ask_next(chika) == NotAsked("too_new")
+    chika.logins_count = 2
+    ask_next(chika)
+
+    days_later(6)
+    assert ask_next(chika) == NotAsked("asked_recently")
+
+
+def test_chance_begins_once_enough_was_shown_and_is_the_same_all_day(chika, questions):
+    save_settings(control_share=0.5, explore_share=0.5, measure_from=0)
+    people = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(40)]
+
+    reasons = [ask_next(each) for each in people]
+    control = [each for each in reasons if isinstance(each, NotAsked)]
+    explored = [each for each in reasons if not isinstance(each, NotAsked) and each.explored]
+
+    assert {each.name for each in control} == {"control_group"}
+    assert 8 < len(control) < 32
+    assert explored
+    assert {round(each.probability, 4) for each in explored} <= {
+        round(0.5 * 0.5 / 3, 4),
+        round(0.5 * (0.5 / 3 + 0.5), 4),
+    }
+
+
+def test_variants_get_equal_shares_and_a_customer_keeps_hers(questions):
+    from regulars.questions.wording import choose_wording
+
+    question = Question.objects.get(key="sport")
+    question.variants = [{"key": "b", "text": "Do you move?", "why": "Because."}]
+    drawn = [choose_wording(question, "en", number).variant for number in range(1000)]
+
+    assert 430 < drawn.count("b") < 570
+    assert drawn[7] == choose_wording(question, "en", 7).variant
+
+
+def test_wishing_to_know_comes_first_within_the_caps(chika, questions):
+    from regulars.questions.find_out import wish_to_know
+
+    refresh_views(chika)
+    wish_to_know(Question.objects.get(key="travel"), [chika.pk])
+
+    assert ask_next(chika).question.key == "travel"
+
+
+def test_a_learned_model_is_used_kept_and_replaced_only_by_a_better_one(house, questions, settings):
+    segment("sport:run AND travel:sea")
+    for number in range(120):
+        profile, _ = get_or_create_by_identity("google-oauth2", f"p{number}")
+        kind = number % 2
+        facts = {"sport": ("run", "swim")[kind], "travel": ("sea", "hills")[kind], "colour": ("red", "blue")[kind]}
+        learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in facts.items()])
+        refresh_views(profile)
+
+    first = refit()
+    AnswerModel.objects.filter(pk=first.pk).update(held_out=0.0)
+    worse = AnswerModel.objects.get(pk=first.pk)
+
+    assert (first.in_use, first.why, first.rows) == (True, "learned", 120)
+    assert len(first.mixture["shares"]) >= 2
+    assert worse.columns == [["colour", 2], ["sport", 3], ["travel", 2]]
+    stranger, _ = get_or_create_by_identity("google-oauth2", "stranger")
+    refresh_views(stranger)
+    ask = ask_next(stranger)
+    assert ask.explanation["policy"].endswith(f"model:{first.pk}")
+    assert ask.value > 1  # whatever is asked tells the type, and the type tells the rest
+
+
+def test_a_worse_model_is_written_down_and_not_used(house, questions, monkeypatch):
+    from regulars.questions import refit as module
+
+    test_a_learned_model_is_used_kept_and_replaced_only_by_a_better_one(house, questions, None)
+    good = AnswerModel.objects.get()
+    monkeypatch.setattr(module, "fit", lambda rows, cards, types, **more: module.uniform(cards))
+
+    worse = refit()
+
+    assert (worse.in_use, worse.why) == (False, "worse_than_before")
+    assert AnswerModel.objects.filter(in_use=True).latest("id") == good
+
+
+def test_too_few_profiles_leave_the_shares_to_the_operator(chika, questions):
+    assert refit().why == "too_few_profiles"
+    assert isinstance(ask_next(chika).pk, int)
+
+
+def test_a_segment_that_is_gone_is_no_aim_any_more(chika, questions):
+    from regulars.flows.questions import tell_questions
+
+    saved = segment("travel:sea")
+    saved.delete()
+    tell_questions()
+
+    assert not Target.objects.exists()
+
+
+def test_a_login_spends_few_queries_and_little_time_on_a_question(chika, questions, django_assert_max_num_queries):
+    refresh_views(chika)
+    for text in ("sport:run AND travel:sea", "colour:red", "sport:swim OR colour:blue"):
+        segment(text)
+    dov, _ = get_or_create_by_identity("google-oauth2", "2002")
+    ask_next(dov)
+
+    began = time.thread_time()
+    with django_assert_max_num_queries(25):
+        ask_next(chika)
+
+    assert time.thread_time() - began < 0.15
+
+
+def test_a_change_of_words_makes_another_version_of_every_wording(questions):
+    question = Question.objects.get(key="sport")
+    draft = Draft(
+        "sport", "sport?", "Because.", "single_choice", "sport", "measure", tuple(question.choices()), enabled=True
+    )
+
+    assert save_question(draft).version == 1
+    assert save_question(replace(draft, variants=({"key": "b", "text": "Move?", "why": "Why not."},))).version == 2

@@ -1,0 +1,167 @@
+"""What an answer is worth, over worlds small enough to reckon by hand and over the simulated shop."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from benchmarks._people import shop
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regulars.questions.mixture import Mixture, fit, uniform
+from regulars.questions.worth import Sets, Shape, entropy, nothing_known, one_hot, worth
+
+CARDS = [2, 3, 4, 2]
+WANTED = Sets({0: np.array([1.0, 0.0]), 1: np.array([0.0, 1.0, 1.0])})
+OTHER = Sets({1: np.array([1.0, 0.0, 0.0]), 2: np.array([1.0, 1.0, 0.0, 0.0])})
+
+
+def some_mixture(seed: int, types: int = 3) -> Mixture:
+    rng = np.random.default_rng(seed)
+    return Mixture(rng.dirichlet(np.ones(types)), tuple(rng.dirichlet(np.ones(card), types) for card in CARDS))
+
+
+def some_evidence(seed: int):
+    rng = np.random.default_rng(seed)
+    return [one_hot(card, int(rng.integers(card))) if rng.random() < 0.4 else np.ones(card) for card in CARDS]
+
+
+def as_shape(target: Sets) -> Shape:
+    return Shape(lambda rows: np.prod([allowed[rows[:, k]] for k, allowed in target.allowed.items()], axis=0))
+
+
+@pytest.fixture(scope="module")
+def people():
+    return shop()
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_no_answer_is_worth_less_than_nothing(model, known):
+    told = worth(some_mixture(model), [WANTED, OTHER], some_evidence(known), range(4))
+
+    assert all(told.of(question) >= 0 for question in range(4))
+
+
+def test_a_question_no_segment_touches_is_worth_nothing_with_one_type():
+    told = worth(some_mixture(1, types=1), [WANTED, OTHER], nothing_known(CARDS), range(4))
+
+    assert told.of(3) == pytest.approx(0, abs=1e-9)
+    assert told.of(0) > 0.01
+
+
+def test_with_types_even_a_question_no_segment_touches_may_tell_something():
+    assert worth(some_mixture(1), [WANTED, OTHER], nothing_known(CARDS), [3]).of(3) > 0
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_after_all_answers_no_doubt_is_left_to_settle(model, answers):
+    rng = np.random.default_rng(answers)
+    evidence = [one_hot(card, int(rng.integers(card))) for card in CARDS]
+    told = worth(some_mixture(model), [WANTED, OTHER], evidence, range(4))
+
+    assert sum(told.of(question) for question in range(4)) == pytest.approx(0, abs=1e-6)
+    assert told.doubt == pytest.approx(0, abs=1e-6)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_the_bits_of_a_question_are_the_doubt_now_less_the_doubt_expected_after(model, known):
+    mixture, evidence = some_mixture(model), some_evidence(known)
+    told = worth(mixture, [WANTED, OTHER], evidence, [2])
+    types = worth(mixture, [], evidence, [])  # no targets: no doubt
+    after = 0.0
+    for answer in range(4):
+        then = [each if k != 2 else each * np.eye(4)[answer] for k, each in enumerate(evidence)]
+        if then[2].sum():
+            share = _share(mixture, evidence, 2, answer)
+            after += share * worth(mixture, [WANTED, OTHER], then, []).doubt
+
+    assert types.doubt == 0
+    assert told.of(2) == pytest.approx(max(told.doubt - after, 0), abs=1e-9)
+
+
+def _share(mixture, evidence, question, answer):
+    weights = mixture.shares.copy()
+    for k, table in enumerate(mixture.answers):
+        weights = weights * (table @ evidence[k])
+    weights /= weights.sum()
+    seen = mixture.answers[question] * evidence[question]
+    return float(weights @ (seen[:, answer] / seen.sum(1)))
+
+
+def test_exact_and_sampled_agree(people):
+    mixture = fit(people.rows[:2000], people.cards, 4)
+    questions = range(len(people.cards))
+    exact = worth(mixture, people.targets, nothing_known(people.cards), questions)
+    sampled = worth(
+        mixture, [as_shape(t) for t in people.targets], nothing_known(people.cards), questions, samples=100_000
+    )
+
+    assert max(abs(exact.of(question) - sampled.of(question)) for question in questions) < 0.01
+
+
+def test_permuting_the_answers_changes_nothing():
+    mixture, order = some_mixture(7), [2, 0, 1]
+    permuted = Mixture(mixture.shares, (mixture.answers[0], mixture.answers[1][:, order], *mixture.answers[2:]))
+    moved = [Sets({k: a[order] if k == 1 else a for k, a in t.allowed.items()}) for t in (WANTED, OTHER)]
+    before = worth(mixture, [WANTED, OTHER], nothing_known(CARDS), range(4))
+    after = worth(permuted, moved, nothing_known(CARDS), range(4))
+
+    assert [before.of(k) for k in range(4)] == pytest.approx([after.of(k) for k in range(4)])
+
+
+@given(st.integers(0, 10_000))
+def test_what_is_known_is_worth_nothing(model):
+    evidence = [one_hot(2, 1), *nothing_known(CARDS)[1:]]
+
+    assert worth(some_mixture(model), [WANTED, OTHER], evidence, [0]).of(0) == pytest.approx(0, abs=1e-9)
+
+
+def test_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first():
+    only = Sets({2: np.array([1.0, 0.0, 0.0, 0.0])})
+    told = worth(uniform(CARDS), [only], nothing_known(CARDS), range(4))
+
+    assert max(range(4), key=told.of) == 2
+    assert told.of(2) == pytest.approx(float(entropy(np.array(0.25))))
+
+
+@given(st.integers(0, 10_000), st.integers(0, 2))
+def test_a_source_that_is_always_right_is_as_good_as_knowing(model, answer):
+    known, told = np.zeros(3), one_hot(3, answer, reliability=1.0)
+    known[answer] = 1.0
+    rest = nothing_known(CARDS)
+    mixture = some_mixture(model)
+    one = worth(mixture, [WANTED, OTHER], [rest[0], known, *rest[2:]], range(4))
+    other = worth(mixture, [WANTED, OTHER], [rest[0], told, *rest[2:]], range(4))
+
+    assert [one.of(k) for k in range(4)] == pytest.approx([other.of(k) for k in range(4)])
+
+
+def test_the_less_a_source_is_to_be_trusted_the_more_confirming_is_worth():
+    rest = nothing_known(CARDS)
+    bits = [
+        worth(uniform(CARDS), [OTHER], [rest[0], one_hot(3, 0, reliability), *rest[2:]], [1]).of(1)
+        for reliability in (0.99, 0.9, 0.65)
+    ]
+
+    assert bits == sorted(bits)
+    assert bits[0] > 0
+
+
+def test_a_segment_without_weight_counts_nothing():
+    weightless = Sets(WANTED.allowed, weight=0.0)
+
+    assert worth(some_mixture(3), [weightless], nothing_known(CARDS), range(4)).of(1) == 0
+
+
+def test_a_decision_takes_two_milliseconds_at_most(people):
+    mixture = fit(people.rows[:1000], people.cards, 8)
+    taken = []
+    for _ in range(10):
+        began = time.thread_time()
+        for _ in range(20):
+            worth(mixture, people.targets, nothing_known(people.cards), range(len(people.cards)))
+        taken.append((time.thread_time() - began) / 20)
+
+    assert min(taken) < 0.002
