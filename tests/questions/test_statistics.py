@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from django.http import QueryDict
+
+from regulars.base.kit.errors import Refused
+from regulars.consent.view import refresh_views
+from regulars.flows.answer import answer, never_again, pass_over
+from regulars.flows.refresh import after_saving
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
+from regulars.questions.ask import ask_next
+from regulars.questions.evaluation import Logged, doubly_robust, effective, interval, snips
+from regulars.questions.find_out import rank_questions, wish_to_know
+from regulars.questions.models import Ask, Wish
+from regulars.questions.statistics import (
+    asked_against_control,
+    burdens,
+    fates,
+    logged_asks,
+    used_by,
+    worth_of_another_policy,
+)
+from regulars.segments.save import save_segment
+
+
+def somebody(number):
+    profile, _ = get_or_create_by_identity("google-oauth2", f"n{number}")
+    refresh_views(profile)
+    return profile
+
+
+def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
+    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+    closing = [lambda ask: answer(ask, QueryDict("answer=shoes")), pass_over, never_again, lambda ask: None]
+    for number, close in enumerate(closing):
+        close(ask_next(somebody(number)))
+
+    [fate] = fates()
+
+    assert (fate.shown, fate.answered, fate.passed, fate.never, fate.closed) == (4, 1, 1, 1, 1)
+    assert (fate.rate, round(fate.rate_low, 2), round(fate.rate_high, 2)) == (0.25, 0.05, 0.7)
+    assert fate.bits == pytest.approx(0.25)  # one answer settled one bit, of four showings
+    assert fate.segments == 1
+    assert used_by(looking_for) == ["jackets"]
+    assert not fate.is_to_retire
+
+
+def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_retired(looking_for):
+    chika = somebody(0)
+    first = ask_next(chika)
+    copies = [Ask(question=looking_for, version=1, profile=somebody(n), day=first.day, words="") for n in range(1, 4)]
+    Ask.objects.bulk_create(copies)
+    many = [
+        Ask(question=looking_for, version=1, profile=chika, day=first.day.replace(year=1000 + n), words="")
+        for n in range(600)
+    ]
+    Ask.objects.bulk_create(many)
+
+    [fate] = fates()
+    looking_for.refresh_from_db()
+
+    assert fate.retire == "seldom_answered"
+    assert looking_for.enabled
+
+
+def test_too_few_asks_are_no_figure(chika, looking_for):
+    pass_over(ask_next(chika))
+
+    assert len(logged_asks()) == 1
+    with pytest.raises(Refused) as refused:
+        worth_of_another_policy()
+    assert refused.value.name == "too_few_asks"
+
+
+def log_of(policy_share: float, count: int) -> list[Logged]:
+    """Two questions; the good one gives 0.7 bits on average, the bad one 0.2; it was asked with `policy_share`."""
+    rng = random.Random(3)
+    log = []
+    for _ in range(count):
+        good = rng.random() < policy_share
+        reward = rng.choice([0.0, 1.4] if good else [0.0, 0.4])
+        probability = policy_share if good else 1 - policy_share
+        log.append(Logged(probability, float(good), reward, 0.6 if good else 0.3, 0.6))
+    return log
+
+
+@pytest.mark.parametrize("estimate", [snips, doubly_robust])
+def test_both_estimates_find_what_always_asking_the_good_question_would_bring(estimate):
+    found = estimate(log_of(0.1, 4000))
+
+    assert abs(found.value - 0.7) < 3 * found.error
+    assert 0 < found.error < 0.06
+    assert found.asks == pytest.approx(400, rel=0.15)
+
+
+def test_thirty_effective_asks_are_the_least():
+    with pytest.raises(Refused):
+        snips(log_of(0.1, 150))
+    assert effective([]) == 0
+    assert interval(0, 0) == (0, 1)
+
+
+def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, days_later):
+    people = [somebody(number) for number in range(12)]
+    for number, profile in enumerate(people):
+        learn(profile, [NewFact("gender", ("female", "male")[number % 2], "declared", "app:shop")])
+        refresh_views(profile)
+        ask_next(profile)
+    days_later(1)
+    for profile in people[::2]:
+        pass_over(ask_next(profile))
+
+    women, men = burdens(groups=["gender"], fewest=5)
+
+    assert (women.group, women.customers, women.asks_each) == ("female", 6, 2)
+    assert (men.asks_each, men.ratio, men.is_fair) == (1, 2, False)
+    assert burdens(groups=["gender"], fewest=7) == []
+
+
+def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_later):
+    ask_next(chika)
+    days_later(20)
+    ask_next(chika)
+    days_later(60)
+
+    seen = asked_against_control()
+
+    assert (seen.asked, seen.asked_returned, seen.control) == (1, 1, 0)
+
+
+def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looking_for, postal_code):
+    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+    people = [somebody(number).pk for number in range(10)]
+
+    [finding] = rank_questions("jackets", people)
+
+    assert (finding.question, finding.settles, finding.people) == ("looking_for", 5.0, 10)  # half of them answer
+    with pytest.raises(Refused):
+        rank_questions("nobody", people)
+
+
+def test_a_wish_is_one_row_a_person_and_ends(looking_for, days_later):
+    people = [somebody(number).pk for number in range(3)]
+    wish_to_know(looking_for, people)
+    days_later(31)
+
+    assert wish_to_know(looking_for, people[:1]) == 1
+    assert Wish.objects.count() == 1
