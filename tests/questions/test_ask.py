@@ -18,7 +18,7 @@ def test_the_weightiest_question_is_asked_in_the_words_shown(chika, looking_for,
 
     assert ask.question == looking_for
     assert ask.words == "What are you looking for?\nSo that we show you that first.\nTo show you things that fit you."
-    assert (ask.version, ask.locale, ask.client_id, ask.value) == (1, "en", "shop", 1.0)
+    assert (ask.version, ask.locale, ask.client_id, ask.value) == (1, "en", "shop", 0.2)
 
 
 def test_an_open_ask_is_shown_again_the_same_day_and_not_twice_in_the_book(chika, looking_for):

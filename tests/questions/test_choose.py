@@ -44,6 +44,13 @@ def test_equal_questions_are_asked_in_the_order_of_their_keys():
     assert choose([Option("b", 1, 0.5, 0.5), Option("a", 1, 0.5, 0.5)], Policy()).key == "a"
 
 
+def test_a_question_asked_of_too_many_today_gives_way_to_one_nearly_as_good():
+    near, far = Option("near", 1.9, 0.5, 0.96), Option("far", 1.5, 0.5, 0.9)
+
+    assert choose([JACKETS, near, far], Policy(), crowded={"jackets"}).key == "near"
+    assert choose([JACKETS, far], Policy(), crowded={"jackets"}).key == "jackets"
+
+
 def test_a_question_that_costs_more_than_it_tells_is_not_asked():
     dear = Option("dear", 0.2, 0.5, score(0.2, 0.5, price=0.3))
 

@@ -79,12 +79,14 @@ def never_again(ask: Ask) -> bool:
 
 
 def _confirmed(ask: Ask, form: MultiValueDict[str, str], source: str) -> Answer:
+    """Who wrote another value corrects it, whether or not she also chose "No" above it."""
     question, given = ask.question, form.getlist("answer")
     if given[:1] == [YES]:
         return Answer(question.attribute, ask.offer, source)
-    if not given:
+    other = [each for each in form.getlist("other") if each.strip()]
+    if not given and not other:
         raise BadAnswer("no_answer", "Say whether it is right, or pass.")
-    other = form.getlist("other") if given[:1] == [NO] else given
+    other = other if given[:1] in ([], [NO]) else given
     value = question.kind.read(other, question.choices())
     return Answer(question.attribute, value, source, "declared" if value == ask.offer else "corrected")
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import Count
 
 from regulars.base.kit import clock
 from regulars.profiles.models import Profile
@@ -38,7 +39,10 @@ __all__ = ["NotAsked", "ask_next", "words_of"]
 log = logging.getLogger("regulars.questions")
 Kept = TypeVar("Kept", Ask, NotAsked)
 
-OWN_BITS = 0.5  # what an answer is worth to the company by itself, per weight, whatever segments it serves
+# What an answer is worth by itself, per weight, whatever segments it serves: the price of two passes, so that a question
+# the marketer switched on is asked while more than a third would answer; and a little where no segment makes a pass dear.
+OWN_PASSES, OWN_LEAST = 2.0, 0.1
+CROWDED, FEW_ASKS = 0.4, 50  # share of a day's asks above which a question gives way to one nearly as good
 SERVED = 3  # segments an explanation names
 
 
@@ -109,7 +113,8 @@ class _Choosing:
             asked_about, self.customer.attributes, self.mind, self.customer.known, now, seed=profile.pk
         )
         options = self._options(free, appraised)
-        choice = choose(options, _policy(self.settings, self.mind, self.price), dice_of(profile))
+        policy = _policy(self.settings, self.mind, self.price)
+        choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
         told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
         if isinstance(choice, NotAsked):
             return _note(profile, client_id, choice, self, told)
@@ -119,9 +124,10 @@ class _Choosing:
         wishes = self.customer.wishes()
         person = person_effect([(ask.outcome == Ask.Outcome.ANSWERED, ask.chance) for ask in self.customer.asks])
         lately = self.customer.asks_lately(clock.today())
+        own = max(OWN_PASSES * self.price, OWN_LEAST)
         options = []
         for each in free:
-            value = appraised[each.key].value + OWN_BITS * (each.weight + wishes.get(each.key, 0.0))
+            value = appraised[each.key].value + own * (each.weight + wishes.get(each.key, 0.0))
             chance = chance_of_answer(self.mind.rates.get(each.key, Rate()), person, each.passed, lately)
             options.append(Option(each.key, value, chance, score(value, chance, self.price), each.may_explore))
         return options
@@ -181,6 +187,14 @@ def dice_of(profile: Profile) -> Dice:
     """The same for one customer all day: two logins at once decide alike, and a decision can be checked later."""
     thrown = sha256(f"{profile.pk}:{profile.user_id}:{clock.today()}".encode()).digest()
     return Dice(*(int.from_bytes(thrown[start : start + 8]) / 2**64 for start in (0, 8, 16)))
+
+
+def crowded_today() -> frozenset[str]:
+    """The questions that make up more than two fifths of today's asks."""
+    rows = Ask.objects.filter(day=clock.today()).order_by().values_list("question__key").annotate(Count("id"))
+    asks: dict[str, int] = dict(rows)
+    everything = sum(asks.values())
+    return frozenset(key for key, number in asks.items() if everything >= FEW_ASKS and number > CROWDED * everything)
 
 
 def _policy(settings: AskSettings, mind: Mind, price: float) -> Policy:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 
@@ -27,6 +28,7 @@ class Caps:
 
 
 CAPS = Caps()
+NEAREST, NEARLY = 3, 0.95  # among how many, and how close to the best, a crowded question looks for another
 
 
 @dataclass(frozen=True)
@@ -210,8 +212,11 @@ def score(value: float, chance: float, price: float) -> float:
     return chance * value - price * (1 - chance)
 
 
-def choose(options: Sequence[Option], policy: Policy, dice: Dice = Dice()) -> Choice | NotAsked:
-    """The question with the highest score above nothing; equal ones in the order of their keys.
+def choose(
+    options: Sequence[Option], policy: Policy, dice: Dice = Dice(), crowded: AbstractSet[str] = frozenset()
+) -> Choice | NotAsked:
+    """The question with the highest score above nothing; equal ones in the order of their keys. One asked of too many
+    today (`crowded`) gives way to one nearly as good.
 
     A share of logins is asked nothing and a share of asks is random, each with a probability that is told: without
     both nobody could say what asking, or asking this, is good for.
@@ -221,7 +226,7 @@ def choose(options: Sequence[Option], policy: Policy, dice: Dice = Dice()) -> Ch
         return NotAsked("not_worth_asking")
     if dice.control < policy.control:
         return NotAsked("control_group", probability=policy.control)
-    best, explorable = ranked[0], [each for each in ranked if each.may_explore]
+    best, explorable = _uncrowded(ranked, crowded), [each for each in ranked if each.may_explore]
     share = policy.explore if explorable else 0.0
     explored = dice.explore < share
     chosen = explorable[min(int(dice.pick * len(explorable)), len(explorable) - 1)] if explored else best
@@ -235,6 +240,11 @@ def choose(options: Sequence[Option], policy: Policy, dice: Dice = Dice()) -> Ch
         explored,
         next((each.key for each in ranked if each is not chosen), ""),
     )
+
+
+def _uncrowded(ranked: Sequence[Option], crowded: AbstractSet[str]) -> Option:
+    near = [each for each in ranked[:NEAREST] if each.score >= NEARLY * ranked[0].score]
+    return next((each for each in near if each.key not in crowded), ranked[0])
 
 
 def rest_days(candidate: Candidate, caps: Caps) -> int:
