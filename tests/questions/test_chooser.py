@@ -152,6 +152,20 @@ def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, house):
     assert ask_next(chika).question.key == "sport"
 
 
+def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, house):
+    for key, confidence in (("birthplace", 1.0), ("hometown", 0.6)):
+        save_question(Draft(key, "Is it {value}?", "Because.", "confirm", key, "measure", enabled=True))
+        learn(chika, [NewFact(key, "Porto", "social", "google-oauth2", confidence=confidence)])
+        segment(f"{key}:Porto")
+    refresh_views(chika)
+
+    ask = ask_next(chika)
+    told = AskDecision.objects.get().candidates
+
+    assert (ask.question.key, ask.offer) == ("hometown", "Porto")
+    assert 0 < told["birthplace"]["value"] < told["hometown"]["value"]
+
+
 def test_a_quota_stops_a_question_for_a_month(chika, house, days_later):
     choice("sport", ("run", "swim"), quota=1)
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")

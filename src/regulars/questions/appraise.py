@@ -13,8 +13,10 @@ from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.profiles.models import Attribute
 
 from .mind import Mind
+from .mixture import HOLE, Floats
 from .models import Question
-from .worth import Worth, worth
+from .offer import Offer
+from .worth import Worth, one_hot, worth
 
 
 @dataclass
@@ -37,10 +39,11 @@ class Appraisal:
 
 @dataclass(frozen=True)
 class Known:
-    """What may be used of a customer: terms by purpose, and her events by name."""
+    """What may be used of a customer: terms by purpose, her events by name, and what questions offer for confirming."""
 
     terms: dict[str, Terms]
     events: Callable[[str], Sequence[EventSeen]] = lambda name: ()
+    offers: dict[str, Offer] = field(default_factory=dict)
 
     def person(self, purpose: str) -> Person:
         return Person(self.terms.get(purpose, {}), self.events)
@@ -67,6 +70,8 @@ def appraise(
         if not columns or not aims:
             continue
         evidence = mind.world.evidence(known.terms.get(purpose, {}), now)
+        for question in (each for each in serving if each.key in known.offers):
+            _doubt(evidence, mind, question.attribute, known.offers[question.key], now)
         told = worth(mind.mixture, [target for _, target in aims], evidence, columns, seed=seed)
         slugs = [aim.slug for aim, _ in aims]
         for question in serving:
@@ -79,6 +84,14 @@ def _serves(question: Question, attribute: Attribute | None, purpose: str, known
     if attribute is None or attribute.sensitivity == Attribute.Sensitivity.SPECIAL:
         return False
     return purpose in attribute.purposes and (purpose == question.purpose_id or known.is_open(purpose))
+
+
+def _doubt(evidence: list[Floats], mind: Mind, attribute: str, offer: Offer, now: dt.datetime) -> None:
+    """What is offered for confirming is a source's word and no more: that is what confirming it is worth."""
+    row = mind.world.row(terms_of({attribute: offer.value}), now)
+    for k in mind.world.of_attribute.get(attribute, ()):
+        if row[k] != HOLE:
+            evidence[k] = one_hot(mind.world.columns[k].card, row[k], offer.reliability)
 
 
 def _add(appraisal: Appraisal, slugs: list[str], told: Worth, mind: Mind, columns: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -109,9 +110,8 @@ class _Choosing:
         questions = {each.key: each for each in self.customer.questions}
         asked_about = [questions[each.key] for each in free]
         profile, now = self.customer.profile, clock.now()
-        appraised = appraise(
-            asked_about, self.customer.attributes, self.mind, self.customer.known, now, seed=profile.pk
-        )
+        known = replace(self.customer.known, offers=self.customer.offers)
+        appraised = appraise(asked_about, self.customer.attributes, self.mind, known, now, seed=profile.pk)
         options = self._options(free, appraised)
         policy = _policy(self.settings, self.mind, self.price)
         choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
@@ -144,7 +144,7 @@ class _Choosing:
         profile = self.customer.profile
         offer = self.customer.offers.get(question.key)
         wording = choose_wording(question, locale, profile.pk)
-        asking = wording.asking(question.label_of(offer) if offer is not None else "")
+        asking = wording.asking(question.label_of(offer.value) if offer else "")
         ask, created = Ask.objects.get_or_create(
             profile=profile,
             day=clock.today(),
@@ -154,7 +154,7 @@ class _Choosing:
                 "variant": wording.variant,
                 "shown_at": clock.now(),
                 "words": words_of(question, asking, wording.why),
-                "offer": offer,
+                "offer": offer.value if offer else None,
                 "locale": wording.locale,
                 "client_id": client_id[:64],
                 "value": choice.value,

@@ -20,7 +20,7 @@ from regulars.profiles.models import Attribute, Profile
 from .appraise import Known
 from .choose import Candidate, History
 from .models import Ask, Question, Wish
-from .offer import confirms, offers
+from .offer import Offer, confirms, offers
 from .targets import condition_of
 
 Outcome = Ask.Outcome
@@ -60,7 +60,7 @@ class Customer:
         }
 
     @cached_property
-    def offers(self) -> dict[str, Any]:
+    def offers(self) -> dict[str, Offer]:
         return offers(self.profile, [each for each in self.questions if self._purpose_is_open(each)])
 
     @cached_property

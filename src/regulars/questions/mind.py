@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from regulars.base.conditions import Person, mentions, parse
+from regulars.base.kit import clock
 from regulars.profiles.models import Attribute
 
 from .declare import answers_of
@@ -71,7 +71,7 @@ def blueprint_of(
             else:
                 closed[key] = answers
     rest = sorted(mentioned - special - set(closed) - set(lists))
-    return Blueprint(tuple(aims), tuple(closed.items()), tuple(lists.items()), tuple(rest))
+    return Blueprint(tuple(aims), tuple(closed.items()), tuple(lists.items()), tuple(rest), clock.today())
 
 
 def _answers(attribute: Attribute | None, question: Question | None) -> Closed:
@@ -96,7 +96,7 @@ def _mind(plan: Blueprint, model: int, priors: str) -> Mind:
 
 
 def _doubt_about_nobody(world: World, mixture: Mixture) -> float:
-    now = dt.datetime.now(dt.UTC)
+    now = clock.now()
     doubt = 0.0
     for purpose in {aim.purpose for aim in world.blueprint.aims}:
         targets = [target for _, target in world.targets(purpose, Person({}), now)]

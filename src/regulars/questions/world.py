@@ -17,6 +17,7 @@ import numpy as np
 from regulars.base.conditions import Condition, Person, holds, mentions, parse, terms_of
 from regulars.base.conditions.terms import Terms, as_number
 from regulars.base.conditions.tree import And, Between, Equals, walk
+from regulars.base.kit import clock
 
 from .mixture import HOLE, Floats, Ints, Mixture
 from .worth import Sets, Shape, Target, one_hot
@@ -58,13 +59,14 @@ class Blueprint:
     """Everything a world is built from; hashable, so that it is built once per change.
 
     `closed` are attributes with their answers as JSON scalars, `lists` those whose value is a list of them, `open` are
-    askable attributes of any value: their answers are what the aims can tell apart.
+    askable attributes of any value: their answers are what the aims can tell apart. `day` because "30 days ago" moves.
     """
 
     aims: tuple[Aim, ...] = ()
     closed: tuple[tuple[str, tuple[str | int | bool, ...]], ...] = ()
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     open: tuple[str, ...] = ()
+    day: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class World:
         return None
 
     def _truths(self, part: Condition, k: int) -> tuple[bool, ...]:
-        column, now = self.columns[k], dt.datetime.now(dt.UTC)
+        column, now = self.columns[k], clock.now()
         return tuple(holds(part, Person({column.attribute: list(terms)}), now) is True for terms in column.answers)
 
     def _target(self, plan: _Plan, factor: float, person: Person, now: dt.datetime) -> Target:
@@ -257,7 +259,7 @@ def _distinguishable(name: str, parts: Sequence[Condition]) -> tuple[tuple[str, 
     between = [(low + high) / 2 for low, high in pairwise(numbers)]
     beyond = [numbers[0] - 1, numbers[-1] + 1] if numbers else []
     values: list[str | float] = [*numbers, *between, *beyond] if numbers else [*texts, OTHER]
-    now, answers, seen = dt.datetime.now(dt.UTC), [], set()
+    now, answers, seen = clock.now(), [], set()
     for value in values:
         terms = tuple(terms_of({name: value}).get(name, ()))
         signature = _signature(name, terms, parts, now)
