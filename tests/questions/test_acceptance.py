@@ -28,6 +28,7 @@ from regulars.questions.declare import Option
 from regulars.questions.models import Ask, AskDecision
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
+from regulars.questions.wording import languages
 
 from .conftest import LOOKING_FOR
 
@@ -152,6 +153,7 @@ def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika)
 
     ask = ask_next(chika, locale="de")
 
+    assert languages(ask.question) == ["en"]
     assert (ask.locale, ask.words.splitlines()[0]) == ("en", "What are you looking for?")
 
 

@@ -119,6 +119,16 @@ def test_a_question_answered_in_another_tab_is_not_shown_again(client, ask):
     assert ask.outcome == "passed"
 
 
+def test_a_question_reworded_meanwhile_is_not_shown_in_other_words_than_were_written_down(client, ask):
+    save_question(replace(LOOKING_FOR, why="For another reason."))
+
+    assert client.get(address(ask))["Location"] == "/authorize/resume?state=s"
+    assert client.post(address(ask), {"do": "answer", "answer": "boats"})["Location"] == "/authorize/resume?state=s"
+    assert client.post(address(ask), {"do": "pass"}).status_code == 302
+    ask.refresh_from_db()
+    assert ask.outcome == "passed"
+
+
 def test_nobody_signed_in_is_sent_to_the_login_and_back(client, ask):
     client.logout()
 

@@ -71,7 +71,9 @@ def _wordings(question: Question) -> Iterator[Wording]:
     """The question's own wording first, then its translations, then every variant in every language it is whole in."""
     own = {"text": question.text, "why": question.why, "help": question.help, "confirm": question.confirm}
     sources = [(FIRST, own, question.translations)]
-    sources += [(each["key"], each, each.get("translations", {})) for each in question.variants]
+    sources += [
+        (each["key"], {"confirm": question.confirm, **each}, each.get("translations", {})) for each in question.variants
+    ]
     for key, words, translations in sources:
         yield _wording(question, question.locale, words, {}, key)
         for locale, translated in sorted(translations.items()):
@@ -93,7 +95,8 @@ def _is_whole(
     question: Question, words: Mapping[str, Any], translated: Mapping[str, Any], labels: dict[str, str]
 ) -> bool:
     needed = {option.key for option in question.choices()} or _built_in_options(question)
-    whole = all(translated.get(name) for name in ("text", "why", "help") if words.get(name) or name != "help")
+    wanted = [name for name in ("text", "why", "help", "confirm") if words.get(name)]
+    whole = all(translated.get(name) for name in wanted)
     return whole and needed <= {key for key, label in labels.items() if label}
 
 

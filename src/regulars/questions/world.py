@@ -22,7 +22,7 @@ from regulars.base.kit import clock
 from .mixture import HOLE, Floats, Ints, Mixture
 from .worth import Sets, Shape, Target, one_hot
 
-OTHER = "\x00other"  # the rest of an open attribute
+OTHER = "\ue000"  # the rest of an open attribute: a sign for private use, which nobody writes
 MOST_ANSWERS = 24
 UNSETTLED = 0.5  # a part nobody can ask about and nobody knows
 

@@ -34,9 +34,12 @@ def question(request: HttpRequest) -> HttpResponse:
         return render(request, "signin/question.html", {"next": goes_to}, status=404)
     if request.method == "POST":
         return _close(request, ask, goes_to)
-    if ask.outcome != Ask.Outcome.SHOWN:
-        return HttpResponseRedirect(goes_to)
-    return _page(request, ask)
+    return _page(request, ask) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
+
+
+def _can_be_shown(ask: Ask) -> bool:
+    """Still open, and in the words that were written down as shown: a question reworded meanwhile is asked another day."""
+    return ask.outcome == Ask.Outcome.SHOWN and ask.version == ask.question.version
 
 
 def _own_ask(account: Account, number: str) -> Ask | None:
@@ -56,7 +59,7 @@ def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
             try:
                 answer(ask, request.POST)
             except BadAnswer as bad:
-                return _page(request, ask, bad)
+                return _page(request, ask, bad) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
     return HttpResponseRedirect(goes_to)
 
 
