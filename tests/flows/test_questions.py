@@ -25,6 +25,15 @@ def test_every_night_the_segments_are_told_and_a_model_is_learned(house):
     assert Target.objects.get().text == "city:Porto"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_house_without_customers_questions_and_segments_learns_nothing_and_does_not_fail():
+    refit_later()
+    run_due()
+
+    assert [job.state for job in Job.objects.filter(kind="questions.refit")] == ["done"]
+    assert AnswerModel.objects.get().why == "too_few_profiles"
+
+
 def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(house):
     after_saving(save_segment("Porto", "city:Porto", "serve"))
     after_saving(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))

@@ -66,7 +66,8 @@ def _rows(world: World) -> Ints:
     now = clock.now()
     views = PermittedView.objects.filter(purpose=PURPOSE, profile__merged_into=None).order_by("?")
     terms = views.values_list("terms", flat=True)[:SAMPLE]
-    rows = np.array([world.row(each, now) for each in terms.iterator()], dtype=np.int64).reshape(-1, len(world.columns))
+    answers = [world.row(each, now) for each in terms.iterator()]
+    rows = np.array(answers, dtype=np.int64).reshape(len(answers), len(world.columns))
     return rows[(rows >= 0).any(1)]
 
 
