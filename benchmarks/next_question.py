@@ -9,6 +9,7 @@ holds ours against the order in which the questions happen to be listed, on the 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -251,6 +252,17 @@ def run_with_refusals(name: str, seeds: int, people: int) -> None:
         print(f"{name:5s} {policy:13s} with refusals: asks {means[0]:.2f}  passes {means[1]:.2f}  bits per ask {means[2]:.3f} ± {error:.3f}  placed {means[3]:.2f}", flush=True)  # fmt: skip
 
 
+def print_cost(name: str, times: int = 500) -> None:
+    world = draw(PEOPLE[name](), 0, 1)
+    row, questions = world.start[0], [int(k) for k in np.flatnonzero(world.start[0] == HOLE)]
+    began = time.thread_time()
+    for _ in range(times):
+        world.appraise(row, questions)
+    print(
+        f"{name:5s} one appraisal: {1000 * (time.thread_time() - began) / times:.2f} ms of processor time", flush=True
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two drawings of 40 customers instead of five of 200")
@@ -261,6 +273,7 @@ def main() -> None:
         run("fair", seeds, people, POLICIES)
     for name in ("shop",) if quick else ("shop", "fair"):
         run_with_refusals(name, 2, 40 if quick else 150)
+    print_cost("shop")
     ratio = np.mean([each.questions for each in shop["fixed"]]) / np.mean([each.questions for each in shop["ours"]])
     print(f"next-question ratio={ratio:.2f} questions asked by a fixed order / ours, on shop")
 
