@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from regulars.doors.console.models import AuditEntry
+from regulars.flows.refresh import after_saving
 from regulars.questions.models import Ask, Question
 from regulars.questions.save import Draft, Option, save_question
+from regulars.segments.save import save_segment
 
 NASTY = "<script>alert(1)</script>"
 LOOKING = {
@@ -150,3 +152,111 @@ def test_options_of_a_choice_reach_the_form_as_they_were_written(console):
     _saved(type="multi_choice", options=[Option("a", "Hats"), Option("b", "Gloves")])
 
     assert "a = Hats\nb = Gloves" in console.get("/console/questions/q1").content.decode()
+
+
+def test_the_table_tells_the_interval_the_bits_and_who_uses_the_answers(console, chika):
+    question = _saved(attribute="gender", type="yes_no")
+    after_saving(save_segment("Women", "gender:female", "personalise"))
+    Ask.objects.create(
+        question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x", bits=0.5
+    )
+
+    page = console.get("/console/questions").content.decode()
+
+    assert "21 % to 100 %" in page
+    assert "0.50" in page
+    assert "1 segment<" in page
+
+
+def test_a_question_hardly_anybody_answers_is_proposed_for_retiring(console, somebody):
+    question = _saved()
+    people = [somebody() for _ in range(3)]
+    Ask.objects.bulk_create(
+        Ask(question=question, version=1, profile=people[n % 3], day=f"{1500 + n}-01-01", outcome="passed", words="x")
+        for n in range(501)
+    )
+
+    page = console.get("/console/questions").content.decode()
+
+    assert "Retire?" in page
+    assert "fewer than 15 in 100 answer" in page
+    assert Question.objects.get().key == "q1"
+
+
+WHOLE = {
+    **LOOKING,
+    "confirm": "You look for {value}. Still so?",
+    "audience": "gender:female",
+    "not_before_logins": "2",
+    "not_before_days": "3",
+    "quota": "500",
+    "may_decline": "on",
+    "may_not_know": "on",
+    "locale": "en",
+    "translation.0.locale": "he",
+    "translation.0.text": "מה מחפשים?",
+    "translation.0.why": "נראה לך קודם.",
+    "translation.0.options": "jackets = מעילים\nboots = מגפיים",
+    "variant.0.key": "b",
+    "variant.0.text": "What brings you here?",
+    "variant.0.why": "We show it first.",
+}
+
+
+def test_everything_a_question_may_be_is_written_in_its_form_and_comes_back_as_written(console):
+    response = console.post("/console/questions/new", WHOLE)
+
+    question = Question.objects.get()
+    assert response.status_code == 302
+    assert (question.audience, question.quota) == ("gender:female", 500)
+    assert (question.not_before_logins, question.not_before_days) == (2, 3)
+    assert (question.may_decline, question.may_not_know) == (True, True)
+    assert question.translations["he"]["options"] == {"jackets": "מעילים", "boots": "מגפיים"}
+    assert question.variants == [{"key": "b", "text": "What brings you here?", "why": "We show it first."}]
+    given = console.get("/console/questions/looking_for").context["given"]
+    console.post("/console/questions/looking_for", given)
+    assert Question.objects.get().version == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "about"),
+    [
+        ({"audience": "gender:"}, "audience"),
+        ({"audience": 'segment:"nobody"'}, "audience"),
+        ({"quota": "many"}, "quota"),
+        ({"not_before_days": "-1"}, "not_before_days"),
+        ({"translation.0.locale": ""}, "translations"),
+        ({"translation.0.why": ""}, "translations"),
+        ({"variant.0.key": ""}, "variants"),
+        ({"variant.0.text": ""}, "variants"),
+        ({"type": "band"}, "options"),
+        ({"type": "pick", "options": "a = A | http://elsewhere.example/a.png\nb = B"}, "options"),
+        ({"type": "confirm", "attribute": "own"}, "text"),
+        ({"type": "consent", "purpose": "serve", "attribute": "own"}, "purpose"),
+        ({"options": "__yes = Yes\nb = B"}, "options"),
+    ],
+)
+def test_what_is_wrong_with_the_rest_of_a_question_is_said_beside_it(console, change, about):
+    response = console.post("/console/questions/new", {**WHOLE, **change})
+
+    assert (response.status_code, response.context["problem"].about) == (400, about)
+    assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
+    assert not Question.objects.exists()
+
+
+def test_the_preview_shows_another_language_in_its_direction_and_the_ways_out(console):
+    page = console.post("/console/questions/new", {**WHOLE, "do": "preview", "seen": "he"}).content.decode()
+    own = console.post("/console/questions/new", {**WHOLE, "do": "preview", "seen": "wording b"}).content.decode()
+
+    assert 'lang="he" dir="rtl"' in page
+    assert "מעילים</label>" in page
+    assert "I prefer not to say</label>" in page
+    assert "<strong>What brings you here?</strong>" in own
+
+
+@pytest.mark.parametrize("kind", ["band", "confirm", "consent", "country", "phone", "pick", "scale", "year"])
+def test_every_kind_is_drawn_in_the_preview(console, kind):
+    page = console.post("/console/questions/new", {**LOOKING, "type": kind, "do": "preview"}).content.decode()
+
+    assert "What are you looking for?" in page
+    assert "Pass</button>" in page

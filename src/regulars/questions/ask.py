@@ -81,44 +81,49 @@ def _decide(profile: Profile, locale: str, client_id: str, caps: Caps | None, in
     if interactive and (open_ask := customer.still_open()):
         return open_ask
     caps = caps or settings.caps()
-    stopped = _stopped(customer, caps, interactive)
+    stopped = stopped_by(customer, caps, interactive)
     if stopped:
         return _note(profile, client_id, stopped)
     free, refusals = eligible(customer.candidates(), clock.today(), caps)
     if not free:
         return _note(profile, client_id, silence(refusals))
-    return _Choosing(customer, settings, refusals).ask_one_of(free, locale, client_id)
+    return Choosing(customer, settings, refusals).ask_one_of(free, locale, client_id)
 
 
-def _stopped(customer: Customer, caps: Caps, interactive: bool) -> NotAsked | None:
+def stopped_by(customer: Customer, caps: Caps, interactive: bool) -> NotAsked | None:
     """Her age is looked up only for somebody who would be asked."""
     stopped = refusal_of(customer.history(interactive), clock.today(), caps)
     young = stopped is None and customer.is_under(caps.adult_age)
     return NotAsked("under_age") if young else stopped
 
 
-class _Choosing:
+class Choosing:
     """From the questions that may be asked to the one that is."""
 
     def __init__(self, customer: Customer, settings: AskSettings, refusals: dict[str, str]) -> None:
         self.customer, self.settings, self.refusals = customer, settings, refusals
         self.mind = get_mind(customer.questions, customer.attributes, settings)
         self.price = settings.pace * self.mind.doubt
-        customer.watched_events = self.mind.world.events
+        customer.watch(frozenset(self.mind.world.events))
 
     def ask_one_of(self, free: list[Candidate], locale: str, client_id: str) -> Ask | NotAsked:
+        profile = self.customer.profile
         questions = {each.key: each for each in self.customer.questions}
-        asked_about = [questions[each.key] for each in free]
-        profile, now = self.customer.profile, clock.now()
-        known = replace(self.customer.known, offers=self.customer.offers)
-        appraised = appraise(asked_about, self.customer.attributes, self.mind, known, now, seed=profile.pk)
-        options = self._options(free, appraised)
+        options, appraised = self.weigh(free)
         policy = _policy(self.settings, self.mind, self.price)
         choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
         told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
         if isinstance(choice, NotAsked):
             return _note(profile, client_id, choice, self, told)
         return self._show(questions[choice.key], choice, appraised[choice.key], told, locale, client_id)
+
+    def weigh(self, free: list[Candidate]) -> tuple[list[Option], dict[str, Appraisal]]:
+        """What each question that may be asked is worth now, and what that stands on."""
+        asked_about = [each for each in self.customer.questions if each.key in {one.key for one in free}]
+        known = replace(self.customer.known, offers=self.customer.offers)
+        seed, attributes = self.customer.profile.pk, self.customer.attributes
+        appraised = appraise(asked_about, attributes, self.mind, known, clock.now(), seed=seed)
+        return self._options(free, appraised), appraised
 
     def _options(self, free: list[Candidate], appraised: dict[str, Appraisal]) -> list[Option]:
         wishes = self.customer.wishes()
@@ -170,7 +175,7 @@ class _Choosing:
         return ask if created or ask.outcome == Ask.Outcome.SHOWN else NotAsked("asked_recently")
 
 
-def explain(choice: Choice, appraisal: Appraisal, choosing: _Choosing) -> dict[str, Any]:
+def explain(choice: Choice, appraisal: Appraisal, choosing: Choosing) -> dict[str, Any]:
     """Why this question: value and price in bits, chance of an answer, who came second, the segments it serves most."""
     served = sorted(appraisal.bits.items(), key=lambda each: -each[1])[:SERVED]
     return {
@@ -208,7 +213,7 @@ def _note(
     profile: Profile,
     client_id: str,
     came_of_it: Kept,
-    choosing: _Choosing | None = None,
+    choosing: Choosing | None = None,
     candidates: dict[str, Any] | None = None,
 ) -> Kept:
     """Every login's decision is kept, with its reason and its probability."""

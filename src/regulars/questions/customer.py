@@ -191,7 +191,13 @@ class Customer:
         audiences = (condition_of(each.audience) for each in self.questions if each.audience)
         return self.watched_events.union(*(mentions(condition).events for condition in audiences))
 
-    watched_events: frozenset[str] = frozenset()  # those of the segments; the chooser sets it
+    watched_events: frozenset[str] = frozenset()
+
+    def watch(self, events: frozenset[str]) -> None:
+        """The segments' events matter as well; what an audience had read before is read anew with them."""
+        if not events <= self.watched_events:
+            self.watched_events = events
+            self.__dict__.pop("_seen", None)
 
 
 def _birthday(value: Any, age: int) -> dt.date:

@@ -39,10 +39,10 @@ def _check(name: str, value: Any) -> None:
     if name in NUMBERS:
         least = 1 if name in ("days_between", "shows") else 0
         if type(value) is not int or not least <= value <= 10_000:
-            raise Refused("bad_number", f"{name!r} takes a whole number from {least} to 10000.")
+            raise Refused("bad_number", f"{name!r} takes a whole number from {least} to 10000.", name)
     elif name in SHARES:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
-            raise Refused("bad_share", f"{name!r} takes a share from 0 to 0.5.")
+            raise Refused("bad_share", f"{name!r} takes a share from 0 to 0.5.", name)
     elif name == "priors":
         _check_priors(value)
     elif name != "asking" or not isinstance(value, bool):
@@ -56,4 +56,5 @@ def _check_priors(priors: Any) -> None:
     except (AttributeError, TypeError, ValueError):
         bad = ["?"]
     if bad:
-        raise Refused("bad_priors", 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.')
+        sentence = 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.'
+        raise Refused("bad_priors", sentence, "priors")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -47,14 +47,28 @@ class Fate:
         return bool(self.retire)
 
 
-def fates(*, since: dt.datetime | None = None, by_variant: bool = False) -> list[Fate]:
-    """Every question that was ever shown (since then), by key; with `by_variant` every wording apart."""
+def fates(
+    *, since: dt.datetime | None = None, by_variant: bool = False, questions: Iterable[Question] | None = None
+) -> list[Fate]:
+    """Every question (or those given) that was ever shown (since then), by key; `by_variant`: every wording apart."""
     asks = Ask.objects.filter(shown_at__gte=since) if since else Ask.objects.all()
+    asks = asks if questions is None else asks.filter(question__in=[each.pk for each in questions])
     keys = ["question__key", "question__attribute", "question__created_at"]
     keys += ["variant"] if by_variant else []
     counted = asks.order_by().values(*keys).annotate(shown=Count("id"), bits=Sum("bits"), **_outcomes())
     used = _segments_by_attribute()
     return sorted((_fate(row, used) for row in counted), key=lambda each: (each.question, each.variant))
+
+
+def fates_of(questions: Sequence[Question]) -> dict[str, Fate]:
+    """Key → how it fares, of these questions; one never shown has counts of nothing and a rate nobody knows yet."""
+    found, used = {fate.question: fate for fate in fates(questions=questions)}, _segments_by_attribute()
+    nothing = dict.fromkeys(("shown", "answered", "passed", "never", "declined", "dont_know", "closed"), 0)
+    return {
+        each.key: found.get(each.key)
+        or Fate(each.key, "", **nothing, rate=0, rate_low=0, rate_high=1, bits=0, segments=used.get(each.attribute, 0))
+        for each in questions
+    }
 
 
 def worth_of_another_policy(*, since: dt.datetime | None = None) -> Estimate:

@@ -52,6 +52,12 @@ def settings_inputs(
     return {"inputs": [_setting(field, values, problem, prefix) for field in fields]}
 
 
+@register.inclusion_tag("console/parts/input.html")
+def block_input(kind: str, number: int, name: str, label: str, block: Mapping[str, str]) -> dict[str, Any]:
+    """One input of a numbered block: `translation.0.text`."""
+    return _input(f"{kind}.{number}.{name}", label, block[name], None, kind="area" if name == "options" else "text")
+
+
 @register.inclusion_tag("console/parts/problem.html")
 def problem_summary(problem: Problem | None) -> dict[str, Any]:
     """At the top of a form: what is wrong, and a link to where."""

@@ -14,13 +14,15 @@ from regulars.consent.view import views
 from regulars.events.read import timeline
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.questions.foresee import foresee
+from regulars.questions.trace import decisions_of
 
 from .. import words
 from ..door import staff_page
 from ..people import name_of
 
 EVENTS = 50
-QUESTION_EVENTS = "Question "
+DECISIONS = 10
 
 
 @require_safe
@@ -42,7 +44,8 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
         "uses": _uses(profile, attributes),
         "consents": [(each, words.consent(each.action)) for each in consents],
         "happened": happened,
-        "asks": [event for event in happened if event.name.startswith(QUESTION_EVENTS)],
+        "foresight": foresee(profile),
+        "decisions": decisions_of(profile, DECISIONS),
         "memberships": list(profile.memberships.select_related("segment").order_by("segment__name")),
     }
     return render(request, "console/customer.html", context)

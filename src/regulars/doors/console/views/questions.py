@@ -6,25 +6,33 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.questions.counts import Counts, counts
 from regulars.questions.models import Question
 from regulars.questions.save import switch_question
+from regulars.questions.settings import how_we_ask
+from regulars.questions.statistics import fates_of
 
 from ..door import may, require, staff_page
 from ..forms import done
 
 ROLE = "marketer"
+RETIRE = {
+    "seldom_answered": "Shown more than 500 times, and fewer than 15 in 100 answer.",
+    "unused": "Shown more than 500 times in two months, and no segment uses the answers.",
+}
 
 
 @require_safe
 @staff_page
 def questions(request: HttpRequest) -> HttpResponse:
-    fared = counts()
-    rows = [
-        (question, fared.get(question.pk, Counts()))
-        for question in Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key")
-    ]
-    return render(request, "console/questions.html", {"rows": rows, "may_write": may(request, ROLE)})
+    asked = list(Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key"))
+    fared = fates_of(asked)
+    context = {
+        "rows": [(question, fared[question.key]) for question in asked],
+        "retire": RETIRE,
+        "asking": how_we_ask().asking,
+        "may_write": may(request, ROLE),
+    }
+    return render(request, "console/questions.html", context)
 
 
 @require_POST

@@ -27,6 +27,7 @@ from ..door import may, require, show, staff_page
 from ..people import customers, name_of
 from ..sentences import Vocabulary
 from ..templatetags.console import percent
+from .find_out import findings
 from .segment_builder import find_segment
 
 PAGE = 50
@@ -38,7 +39,7 @@ State = Membership.State
 @require_safe
 @staff_page
 def segment(request: HttpRequest, slug: str) -> HttpResponse:
-    """The page; `state` and `after` choose the members shown, `attribute` the chart."""
+    """The page; `state` and `after` choose the members shown, `attribute` the chart; `find` ranks questions."""
     found, vocabulary = find_segment(slug), Vocabulary.of_house()
     figures = _figures(found)
     context = {
@@ -53,6 +54,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         **figures,
         **_members(request, found, figures),
         **_chart(request, found, vocabulary, figures["inside"]),
+        **(findings(found) if "find" in request.GET and may(request, "marketer") else {}),
     }
     return show(request, "console/segments/segment.html", context)
 

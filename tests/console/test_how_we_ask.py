@@ -1,0 +1,68 @@
+"""How seldom and how keenly customers are asked, through the console."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.doors.console.models import AuditEntry
+from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.models import AskSettings
+from regulars.questions.save import Draft, save_question
+
+ADDRESS = "/console/questions/how-we-ask"
+AS_IT_IS = {
+    "asking": "on", "pace": "0.075", "days_between": "1", "min_logins": "0", "most_in_30_days": "3",
+    "quiet_after_passes": "2", "quiet_days": "60", "pass_days": "30", "shows": "3", "declined_days": "365",
+    "adult_age": "16", "measure_from": "2000", "control_share": "5", "explore_share": "10", "priors": "",
+}  # fmt: skip
+
+
+def test_the_form_shows_what_holds_now_and_ana_changes_it(console):
+    assert console.get(ADDRESS).context["given"] == AS_IT_IS
+
+    console.post(ADDRESS, {**AS_IT_IS, "days_between": "7", "pace": "0.15", "priors": '{"gender": {"female": 0.6}}'})
+
+    saved = AskSettings.objects.get()
+    assert (saved.days_between, saved.pace, saved.control_share) == (7, 0.15, 0.05)
+    assert saved.priors == {"gender": {"female": 0.6}}
+    assert AuditEntry.objects.get(what="questions.settings")
+
+
+def test_switched_off_nobody_is_asked_and_the_questions_page_says_so(console, chika):
+    save_question(Draft("q", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
+    console.post(ADDRESS, {**AS_IT_IS, "asking": ""})
+
+    assert ask_next(chika) == NotAsked("switched_off")
+    assert "Asking is switched off for everybody" in console.get("/console/questions").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("days_between", "0"),
+        ("days_between", "soon"),
+        ("quiet_days", "-1"),
+        ("shows", ""),
+        ("control_share", "60"),
+        ("explore_share", "nan"),
+        ("explore_share", "much"),
+        ("pace", "2"),
+        ("priors", "{"),
+        ("priors", '{"gender": {"female": 1.6}}'),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, name, value):
+    response = console.post(ADDRESS, {**AS_IT_IS, name: value})
+
+    assert response.status_code == 400
+    assert response.context["problem"].about == name
+    assert f'id="in-{name.replace("_", "-")}-problem"' in response.content.decode()
+    assert not AskSettings.objects.exists()
+
+
+def test_bruno_reads_it_and_may_not_change_it(bruno_console):
+    page = bruno_console.get(ADDRESS).content.decode()
+
+    assert "How we ask" in page
+    assert ">Save</button>" not in page
+    assert bruno_console.post(ADDRESS, {**AS_IT_IS, "asking": ""}).status_code == 403

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from regulars.flows.answer import pass_over
+from regulars.flows.refresh import after_saving
+from regulars.questions.ask import ask_next
+from regulars.questions.foresee import foresee
+from regulars.questions.models import Ask, AskDecision
+from regulars.questions.settings import save_settings
+from regulars.segments.save import save_segment
+
+
+def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_written(chika, looking_for, postal_code):
+    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+
+    foreseen = foresee(chika)
+
+    assert not Ask.objects.exists()
+    assert not AskDecision.objects.exists()
+    assert foreseen.next.key == ask_next(chika).question.key == "looking_for"
+    assert [each.key for each in foreseen.questions] == ["looking_for", "postal_code"]
+    assert foreseen.questions[0].score > foreseen.questions[1].score
+
+
+def test_what_stops_her_and_what_stops_each_question_is_told(chika, looking_for, postal_code, days_later):
+    pass_over(ask_next(chika))
+
+    foreseen = foresee(chika)
+
+    assert foreseen.stopped == "She was asked a short while ago."
+    assert foreseen.next is None
+    days_later(1)
+    stopped = {each.key: each.stopped for each in foresee(chika).questions}
+    assert sorted(stopped.values()) == ["", "She passed; it rests."]
+
+
+def test_a_question_still_open_comes_again_today(chika, looking_for):
+    ask_next(chika)
+
+    assert foresee(chika).again == looking_for.text
+    save_settings(asking=False)
+    assert foresee(chika).stopped == "Asking is switched off for everybody."
