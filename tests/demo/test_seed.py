@@ -17,7 +17,9 @@ from regulars.destinations.models import Delivery, Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
+from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Account, Client, Connection, Fact, Profile
+from regulars.questions.ask import ask_next
 from regulars.questions.counts import counts
 from regulars.questions.models import Ask, Question
 from regulars.rules.models import Rule
@@ -56,6 +58,8 @@ def test_the_shop_is_open_and_everything_in_it_works_at_once(shop):
     assert Rule.objects.filter(enabled=True).count() == 4
     assert Event.objects.filter(lake_at=None).count() == 0
     assert Delivery.objects.count() == 0
+    newcomer, _ = get_or_create_by_identity("google-oauth2", "1001")
+    assert ask_next(newcomer).question.key == "looking_for"
     for segment in Segment.objects.all():
         stands = list(segment.memberships.values_list("state", flat=True))
         counted = count(segment.text, segment.purpose_id)

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from benchmarks._people import shop
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regulars.questions.mixture import Mixture, fit, uniform
@@ -37,6 +37,7 @@ def people():
     return shop()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_no_answer_is_worth_less_than_nothing(model, known):
     told = worth(some_mixture(model), [WANTED, OTHER], some_evidence(known), range(4))
@@ -55,6 +56,7 @@ def test_with_types_even_a_question_no_segment_touches_may_tell_something():
     assert worth(some_mixture(1), [WANTED, OTHER], nothing_known(CARDS), [3]).of(3) > 0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_after_all_answers_no_doubt_is_left_to_settle(model, answers):
     rng = np.random.default_rng(answers)
@@ -65,6 +67,7 @@ def test_after_all_answers_no_doubt_is_left_to_settle(model, answers):
     assert told.doubt == pytest.approx(0, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_the_bits_of_a_question_are_the_doubt_now_less_the_doubt_expected_after(model, known):
     mixture, evidence = some_mixture(model), some_evidence(known)
@@ -111,6 +114,7 @@ def test_permuting_the_answers_changes_nothing():
     assert [before.of(k) for k in range(4)] == pytest.approx([after.of(k) for k in range(4)])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_what_is_known_is_worth_nothing(model):
     evidence = [one_hot(2, 1), *nothing_known(CARDS)[1:]]
@@ -126,6 +130,7 @@ def test_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first(
     assert told.of(2) == pytest.approx(float(entropy(np.array(0.25))))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 2))
 def test_a_source_that_is_always_right_is_as_good_as_knowing(model, answer):
     known, told = np.zeros(3), one_hot(3, answer, reliability=1.0)

@@ -17,7 +17,7 @@ from regulars.events.record import new_event
 from regulars.events.record import record_all as record_all_events
 from regulars.profiles.learn import NewFact, learn_all
 from regulars.profiles.models import Account, Identity, Profile
-from regulars.questions.ask import words_of
+from regulars.questions.ask import OWN_LEAST, words_of
 from regulars.questions.models import Ask, Question
 
 from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
@@ -158,7 +158,7 @@ def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) 
             outcome=passed if answer.value is None else Ask.Outcome.ANSWERED,
             closed_at=answer.at,
             words=words_of(question),
-            value=question.weight,
+            value=OWN_LEAST * question.weight,
         )
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.utils.translation import override
 from django.views.decorators.http import require_http_methods
 
 from regulars.flows.answer import answer, never_again, pass_over
@@ -64,7 +65,9 @@ def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, ask: Ask, bad: BadAnswer | None = None) -> HttpResponse:
-    return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
+    """The house's own words follow the language the question is asked in."""
+    with override(ask.locale):
+        return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
 
 
 def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:

@@ -1,0 +1,100 @@
+"""What the console tells of asking: a customer's next question and why she was asked, a segment's way to find out."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from regulars.doors.console.models import AuditEntry
+from regulars.flows.answer import pass_over
+from regulars.flows.refresh import after_saving
+from regulars.questions.ask import ask_next
+from regulars.questions.models import Ask, Wish
+from regulars.questions.save import Draft, Option, save_question
+from regulars.segments.save import save_segment
+
+OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+
+
+@pytest.fixture
+def looking_for(house):
+    return save_question(
+        Draft("looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for",
+              "personalise", OPTIONS, enabled=True)
+    )  # fmt: skip
+
+
+@pytest.fixture
+def jackets(looking_for):
+    segment = save_segment("Jackets", "looking_for:jackets", "personalise")
+    after_saving(segment)
+    return segment
+
+
+def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, somebody, jackets):
+    save_question(Draft("hats", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
+    chika = somebody()
+
+    page = console.get(f"/console/customers/{chika.user_id}").content.decode()
+
+    assert "At her next login: <strong>What do you look for?</strong>" in page
+    assert page.index(">What do you look for?</a>") < page.index(">Hats?</a>")
+    assert not Ask.objects.exists()
+
+
+def test_her_page_says_why_nothing_was_asked(console, somebody, looking_for):
+    chika = somebody()
+    pass_over(ask_next(chika))
+    ask_next(chika)
+
+    page = console.get(f"/console/customers/{chika.user_id}").content.decode()
+
+    assert "At a login today she would be asked nothing. She was asked a short while ago." in page
+    assert "<td>nothing</td><td>She was asked a short while ago." in page
+    assert "She passed; it rests." in page
+
+
+def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(console, somebody, jackets):
+    for _ in range(4):
+        somebody()
+    after_saving(jackets)
+
+    short = console.get("/console/segments/jackets").content.decode()
+    whole = console.get("/console/segments/jackets?find=1").content.decode()
+
+    assert "Which question settles most?" in short
+    assert "about 2 of 4" in whole
+    assert "Ask them first" in whole
+
+
+def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, somebody, jackets):
+    chika, dov = somebody(), somebody(looking_for="shoes")
+    after_saving(jackets)
+
+    response = console.post("/console/segments/jackets/ask", {"question": "looking_for"})
+
+    wish = Wish.objects.get()
+    assert response["Location"] == "/console/segments/jackets"
+    assert (wish.profile, wish.question.key) == (chika, "looking_for")
+    assert wish.until > timezone.now()
+    assert dov.pk != wish.profile_id
+    assert AuditEntry.objects.get(what="segment.asked").subject == "jackets"
+
+
+def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(console, bruno_console, somebody, jackets):
+    somebody()
+    after_saving(jackets)
+
+    assert console.post("/console/segments/jackets/ask", {"question": "telepathy"}).status_code == 400
+    assert bruno_console.post("/console/segments/jackets/ask", {"question": "looking_for"}).status_code == 403
+    assert "Ask to find out" not in bruno_console.get("/console/segments/jackets?find=1").content.decode()
+    assert not Wish.objects.exists()
+
+
+def test_a_segment_no_question_fills_says_so(console, somebody, looking_for):
+    somebody()
+    after_saving(save_segment("Porto", "city:Porto", "personalise"))
+
+    page = console.get("/console/segments/porto?find=1").content.decode()
+
+    assert "No question that is switched on would settle it" in page
