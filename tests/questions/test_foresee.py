@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from regulars.flows.answer import pass_over
 from regulars.flows.refresh import after_saving
 from regulars.questions.ask import ask_next
+from regulars.questions.customer import Customer
 from regulars.questions.foresee import foresee
 from regulars.questions.models import Ask, AskDecision
+from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
+
+from .conftest import LOOKING_FOR
 
 
 def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_written(chika, looking_for, postal_code):
@@ -39,3 +45,14 @@ def test_a_question_still_open_comes_again_today(chika, looking_for):
     assert foresee(chika).again == looking_for.text
     save_settings(asking=False)
     assert foresee(chika).stopped == "Asking is switched off for everybody."
+
+
+def test_an_audience_that_reads_one_event_does_not_hide_the_events_of_segments(somebody):
+    save_question(replace(LOOKING_FOR, audience='did("Product Viewed")'))
+    customer = Customer.of(somebody(("Product Viewed", {}), ("Order Completed", {})))
+
+    assert [each.in_audience for each in customer.candidates()] == [True]
+    assert not customer.known.events("Order Completed")
+    customer.watch(frozenset({"Order Completed"}))
+    assert len(customer.known.events("Order Completed")) == 1
+    assert len(customer.known.events("Product Viewed")) == 1

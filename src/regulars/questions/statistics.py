@@ -24,22 +24,22 @@ GROUPS = ("gender", "age_band", "country")
 @dataclass(frozen=True)
 class Fate:
     """One question (and one wording of it, when asked so). `rate` is answers per showing with its 95 % interval;
-    `bits` the doubt settled per showing; `segments` how many live segments use its answers."""
+    `bits` the doubt settled per showing, None when its answers were not measured; `segments` how many live segments use its answers."""
 
     question: str
-    variant: str
-    shown: int
-    answered: int
-    passed: int
-    never: int
-    declined: int
-    dont_know: int
-    closed: int
-    rate: float
-    rate_low: float
-    rate_high: float
-    bits: float
-    segments: int
+    variant: str = ""
+    shown: int = 0
+    answered: int = 0
+    passed: int = 0
+    never: int = 0
+    declined: int = 0
+    dont_know: int = 0
+    closed: int = 0
+    rate: float = 0.0
+    rate_low: float = 0.0
+    rate_high: float = 1.0
+    bits: float | None = 0.0
+    segments: int = 0
     retire: str = ""
 
     @property
@@ -63,12 +63,7 @@ def fates(
 def fates_of(questions: Sequence[Question]) -> dict[str, Fate]:
     """Key → how it fares, of these questions; one never shown has counts of nothing and a rate nobody knows yet."""
     found, used = {fate.question: fate for fate in fates(questions=questions)}, _segments_by_attribute()
-    nothing = dict.fromkeys(("shown", "answered", "passed", "never", "declined", "dont_know", "closed"), 0)
-    return {
-        each.key: found.get(each.key)
-        or Fate(each.key, "", **nothing, rate=0, rate_low=0, rate_high=1, bits=0, segments=used.get(each.attribute, 0))
-        for each in questions
-    }
+    return {each.key: found.get(each.key) or Fate(each.key, segments=used.get(each.attribute, 0)) for each in questions}
 
 
 def worth_of_another_policy(*, since: dt.datetime | None = None) -> Estimate:
@@ -164,7 +159,7 @@ def _fate(row: dict[str, object], used: dict[str, int]) -> Fate:
         rate=answered / shown,
         rate_low=low,
         rate_high=high,
-        bits=float(str(row["bits"] or 0.0)) / shown,
+        bits=None if answered and row["bits"] is None else float(str(row["bits"] or 0.0)) / shown,
         segments=segments,
         retire=_why_retire(shown, answered, segments, row["question__created_at"]),
     )
