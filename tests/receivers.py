@@ -22,6 +22,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    method: str = "POST"
 
 
 @dataclass
@@ -43,7 +44,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
         def _answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.received.append(Received(self.path, headers, self.rfile.read(length)))
+            receiver.received.append(Received(self.path, headers, self.rfile.read(length), self.command))
             answer = receiver.next_answer()
             receiver.over.wait(answer.wait)
             self.send_response(answer.status)
@@ -53,7 +54,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
                 self.end_headers()
                 self.wfile.write(answer.body)
 
-        do_GET = do_POST = _answer
+        do_GET = do_POST = do_DELETE = _answer
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name the base class gives it
             return

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.kit.signing.tokens import sign
+from regulars.flows.upstream import show_tokens
+from regulars.profiles.document import user
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile
+from regulars.profiles.tokens import keep_token
+from regulars.rules.models import Rule, RuleRun
+from regulars.rules.run import run
 
 from .conftest import a_token
 
@@ -94,3 +99,28 @@ def test_what_cannot_be_linked_or_unlinked_has_a_name(program, two):
     assert [each.status_code for each in (itself, unknown, nobody, main, none)] == [409, 400, 404, 400, 400]
     assert itself.json()["errorCode"] == "identity_already_linked"
     assert program.call("POST", PATH, {}).status_code == 400
+
+
+def test_a_program_sees_the_tokens_of_networks_only_with_a_scope_for_it(program, two):
+    keep_token(two[1].identities.get().pk, {"access_token": "EAAB-hers", "expires_in": 3600}, ["email"])
+    may = a_token("read:users read:user_idp_tokens")
+
+    for path in ("/v2/users/facebook%7C2", "/v2/users"):
+        assert "EAAB-hers" not in program.call("GET", path).content.decode()
+        assert "EAAB-hers" in program.call("GET", path, token=may).content.decode()
+
+
+def test_a_rule_may_use_her_token_and_its_record_hides_it(chika):
+    keep_token(chika.identities.get().pk, {"access_token": "ya29-hers"}, [])
+    script = (
+        "function (user, context, callback) { console.log(user.identities[0].access_token);"
+        " context.idToken['https://x/t'] = user.identities[0].access_token.length; callback(null, user, context); }"
+    )
+    Rule.objects.create(slug="t", name="T", moment="login", language="javascript", script=script, enabled=True)
+    shown = user(chika)
+    show_tokens(shown, chika)
+
+    outcome = run("login", shown, {"idToken": {}, "accessToken": {}}, profile_id=chika.pk)
+
+    assert outcome.id_token_claims == {"https://x/t": 9}
+    assert "ya29-hers" not in str(RuleRun.objects.get().steps)

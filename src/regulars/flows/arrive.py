@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -20,6 +20,7 @@ from regulars.profiles.find import create_database_profile, get_or_create_by_ide
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Account, Identity, Profile, ProviderAnswer
 from regulars.profiles.pieces import Told
+from regulars.profiles.tokens import keep_token
 
 from .refresh import after_event, after_learning
 
@@ -40,7 +41,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One answer of one provider. `raw` is kept as it is; scopes are words of the provider."""
+    """One answer of one provider. `raw` is kept as it is; scopes are words of the provider.
+
+    `issued` is what its token endpoint said: `{"access_token", "refresh_token", "expires_in"}`, kept encrypted.
+    """
 
     strategy: str
     provider_user_id: str
@@ -50,6 +54,7 @@ class Arrival:
     granted: Sequence[str]
     told: Sequence[Told] = ()
     choices: Sequence[Choice] = ()
+    issued: Mapping[str, Any] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -61,6 +66,8 @@ def arrive(arrival: Arrival) -> Account:
     """
     profile = _profile_of(arrival)
     answer = _keep(profile, arrival)
+    if arrival.issued:
+        keep_token(answer.identity_id, arrival.issued, arrival.granted)
     consents = _decide(profile, arrival, answer)
     learn(profile, _facts(arrival, consents, answer.identity_id))
     account = profile.account or _open_account(profile, Account.objects.create_user())

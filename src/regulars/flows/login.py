@@ -31,6 +31,7 @@ from regulars.rules.run import Outcome, run
 
 from .enrich import queue_enrichment
 from .refresh import after_event, after_learning
+from .upstream import show_tokens
 from .visit import Visit, context_of
 
 __all__ = ["Decision", "Denied", "Detour", "Login", "Visit", "log_in", "renew"]
@@ -122,6 +123,7 @@ def collect_social_facts(login: Login) -> None:
     """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
     if Rule.objects.filter(moment="login", enabled=True).exists():
         login.user = served(login.profile)
+        show_tokens(login.user, login.profile)
         login.context = context_of(login.profile, login.client, login.visit, login.scopes)
 
 

@@ -13,6 +13,7 @@ from regulars.base.kit import clock
 from .applications import AppGrant, Client, ClientGrant, ResourceServer
 from .connections import Connection
 from .policies import PasswordPolicy, PreviousPassword
+from .tokens import UpstreamToken
 
 __all__ = [
     "Account",
@@ -29,6 +30,7 @@ __all__ = [
     "Profile",
     "ProviderAnswer",
     "ResourceServer",
+    "UpstreamToken",
 ]
 
 

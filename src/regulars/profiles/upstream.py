@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import defaultdict
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .connections import Connection
 from .pieces import PROVIDERS, Credentials
@@ -36,3 +37,9 @@ def credentials_of(connection: Connection) -> Credentials:
     kept = str(connection.secret or "")
     secret = PROVIDERS[connection.strategy].secret_of(settings_of(connection), connection.client_id, kept)
     return Credentials(connection.client_id, secret)
+
+
+def basic_header(credentials: Credentials) -> dict[str, str]:
+    """The Authorization header of RFC 6749, 2.3.1."""
+    pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.secret, safe='')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}

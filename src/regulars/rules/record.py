@@ -38,9 +38,9 @@ _CREDENTIALS = frozenset(
 )
 
 
-def step_recorded(job: Job, step: Step, milliseconds: float) -> dict[str, Any]:
-    """One entry of `RuleRun.steps`, with the values of settings struck out: a rule may well print its API key."""
-    secrets = job.configuration.values()
+def step_recorded(job: Job, step: Step, milliseconds: float, tokens: Iterable[str] = ()) -> dict[str, Any]:
+    """One entry of `RuleRun.steps`, with the values of settings and `tokens` struck out: a rule may well print its API key."""
+    secrets = [*job.configuration.values(), *tokens]
     recorded: dict[str, Any] = storable(
         {
             "rule": job.slug,

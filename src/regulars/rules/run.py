@@ -96,7 +96,7 @@ def run(
         moment=moment,
         profile_id=profile_id,
         milliseconds=sum(one.milliseconds for one in taken),
-        steps=[step_recorded(one.job, one.step, one.milliseconds) for one in taken],
+        steps=[step_recorded(one.job, one.step, one.milliseconds, _tokens(user)) for one in taken],
         effects=_effects(outcome),
     )
     record.inputs = inputs_kept(user, context, heard.answers) if taken else None
@@ -276,6 +276,12 @@ def _denial(taken: list[Taken]) -> Denied | None:
         if one.step.how == "failed" and one.job.deny_on_failure:
             return Denied("access_denied", "A rule of this site could not be checked. Try again later.")
     return None
+
+
+def _tokens(user: dict[str, Any]) -> list[str]:
+    """What her providers gave us to act for her: a rule may use it, and no record shows it."""
+    identities = user.get("identities") or []
+    return [each["access_token"] for each in identities if isinstance(each, dict) and each.get("access_token")]
 
 
 def _effects(outcome: Outcome) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Status
 
 from regulars.flows.forget import forget
+from regulars.flows.upstream import show_tokens
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
 
-from .access import Bearer, caller_of, insufficient_scope
+from .access import Bearer, Caller, caller_of, insufficient_scope
 from .bodies import NewUser, UserChange
 from .changes import change_user, create_user
 from .errors import ApiError, invalid_query
@@ -20,6 +21,7 @@ from .paging import DEEPEST_RECORD, Fields, Paging, refuse_unknown
 from .search import customers, search
 
 router = Router(tags=["users"])
+TOKENS = "read:user_idp_tokens"
 
 
 class UserSearch(Paging):
@@ -44,7 +46,8 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
         raise invalid_query(f"You can only page through the first {DEEPEST_RECORD} records.")
     found = search(query.q, query.sort)
     total = found.count() if query.include_totals else 0
-    return query.answer("users", [user(profile) for profile in found[query.start : query.end]], total)
+    page = [_shown(profile, caller_of(request)) for profile in found[query.start : query.end]]
+    return query.answer("users", page, total)
 
 
 @router.post("/users", auth=Bearer("create:users"), response={201: Any}, summary="Create a user")
@@ -62,7 +65,7 @@ def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
 @router.get("/users/{user_id}", auth=Bearer("read:users"), response=Any, summary="Get a user")
 def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
     refuse_unknown(request, Fields)
-    return query.choose(user(find_user(user_id)))
+    return query.choose(_shown(find_user(user_id), caller_of(request), renew=True))
 
 
 @router.patch(
@@ -84,6 +87,14 @@ def delete_user(request: HttpRequest, user_id: str) -> HttpResponse:
     if profile is not None:
         forget(profile)
     return HttpResponse(status=204)
+
+
+def _shown(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, Any]:
+    """The user, with the tokens of her social networks for a program that may have them."""
+    shown = user(profile)
+    if TOKENS in caller.scopes:
+        show_tokens(shown, profile, renew=renew)
+    return shown
 
 
 def find_user(user_id: str) -> Profile:

@@ -98,13 +98,15 @@ class _Offer:
 
 def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> HttpResponse:
     strategy = PROVIDERS[connection.strategy]
-    scopes = [*(connection.scopes or strategy.scopes), *(scope for offer in chosen for scope in offer.piece.scopes)]
+    always, parameters = strategy.offline if connection.offline else ((), {})
+    pieces = [scope for offer in chosen for scope in offer.piece.scopes]
+    scopes = [*(connection.scopes or strategy.scopes), *always, *pieces]
     data = {
         "connection": connection.name,
         "asked": list(dict.fromkeys([*(["openid"] if strategy.openid else []), *scopes])),
         "choices": [{"piece": offer.piece.key, "words": offer.words} for offer in chosen],
     }
-    hints = dict(strategy.fresh) if request.GET.get("prompt") == "login" else {}
+    hints = {**parameters, **(strategy.fresh if request.GET.get("prompt") == "login" else {})}
     if request.GET.get("login_hint"):
         hints["login_hint"] = request.GET["login_hint"][:320]
     try:
@@ -123,18 +125,16 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
         return _lost(request)
     connection = Connection.objects.get(name=data["connection"])
     try:
-        account = arrive(_arrival(connection, login.account.uid, raw, data, login.granted))
+        account = arrive(_arrival(connection, login, raw, data))
     except Refused as no:
         return words(request, "You cannot sign in", no.sentence, 403)
     where = local_path(login.state.get("next", ""))
     return enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
 
 
-def _arrival(
-    connection: Connection, uid: str, raw: dict[str, Any], data: dict[str, Any], granted: list[str] | None
-) -> Arrival:
-    strategy = PROVIDERS[connection.strategy]
-    given = data["asked"] if granted is None else strategy.called(granted)
+def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> Arrival:
+    strategy, uid = PROVIDERS[connection.strategy], login.account.uid
+    given = data["asked"] if login.granted is None else strategy.called(login.granted)
     pieces = {piece.key: piece for piece in strategy.pieces}
     chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
     return Arrival(
@@ -146,6 +146,7 @@ def _arrival(
         granted=given,
         told=list(strategy.read(raw, settings_of(connection))),
         choices=[Choice(piece.key, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
+        issued=login.issued,
     )
 
 

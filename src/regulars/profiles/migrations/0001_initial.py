@@ -153,6 +153,18 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='UpstreamToken',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('secret', regulars.base.kit.encrypted.EncryptedJSONField()),
+                ('scopes', models.JSONField(default=list)),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('refreshing_until', models.DateTimeField(blank=True, null=True)),
+                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('identity', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='token', to='profiles.identity')),
+            ],
+        ),
+        migrations.CreateModel(
             name='Fact',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from regulars.profiles.pieces import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from regulars.profiles.upstream import basic_header
 
 from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
-from .sending import basic
 
 PIECES = (Piece("work", "Where you work", WORK, ("read:user",), ("employer",)),)
 
@@ -29,7 +29,7 @@ def read(raw: Raw, settings: Settings) -> list[Told]:
 
 
 def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
-    headers = {"Authorization": basic(credentials), "Accept": "application/vnd.github+json"}
+    headers = {**basic_header(credentials), "Accept": "application/vnd.github+json"}
     return [Message("DELETE", grant.address, headers, json={"access_token": grant.token})]
 
 

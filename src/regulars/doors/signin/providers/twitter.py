@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from regulars.profiles.pieces import Call, Credentials, Granted, Message, Provider, Raw, Settings, Told
+from regulars.profiles.upstream import basic_header
 
 from .reading import mail, mapping, plainly
-from .sending import basic
 
 FIELDS = "confirmed_email,created_at,description,entities,location,profile_image_url,protected,public_metrics,url,verified,verified_type"
 
@@ -31,7 +31,7 @@ def read(raw: Raw, settings: Settings) -> list[Told]:
 
 def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
     form = {"token": grant.token, "token_type_hint": "access_token"}
-    return [Message("POST", grant.address, {"Authorization": basic(credentials)}, form)]
+    return [Message("POST", grant.address, basic_header(credentials), form)]
 
 
 twitter = Provider(
