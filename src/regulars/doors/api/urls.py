@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 
-from . import apis, catalog, clients, grants, identities, own, users
+from . import apis, clients, connections, grants, identities, own, users
 from .body import StrictParser
 from .errors import answer_errors
 
@@ -20,10 +20,10 @@ api = NinjaAPI(
 answer_errors(api)
 api.add_router("/v2", users.router)
 api.add_router("/v2", identities.router)
-api.add_router("/v2", catalog.router)
 api.add_router("/v2", clients.router)
 api.add_router("/v2", apis.router)
 api.add_router("/v2", grants.router)
+api.add_router("/v2", connections.router)
 api.add_router("/regulars/v1", own.router)
 
 urlpatterns: list[URLPattern | URLResolver] = [path("", api.urls)]
