@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
+from regulars.profiles.find import find_by_identity, identify
 from regulars.profiles.models import Account, Fact, Identity, Profile
 
+from .arrive import Arrival, arrive
 from .merge import ANONYMOUS, merge, split
 from .refresh import after_learning
 
@@ -36,6 +38,17 @@ def link(primary: Profile, other: Profile, why: str) -> None:
         raise Refused("account_blocked", "A closed account cannot be linked.")
     merge(other, primary, why)
     after_learning(primary)
+
+
+@transaction.atomic
+def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
+    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `arrive` and `link`."""
+    if find_by_identity(arrival.strategy, arrival.provider_user_id) is None:
+        identify(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
+    other = arrive(arrival)
+    if other.profile.pk != profile.pk:
+        link(profile, other.profile, "customer")
+    return account_of(other)
 
 
 @transaction.atomic

@@ -41,6 +41,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
 # Pages that offer passkeys have the one script of this door.
 POLICY_WITH_PASSKEYS = f"{CONTENT_SECURITY_POLICY}; script-src 'self'; connect-src 'self'"
 # What an application may say about the login it wants; kept from page to page.
+FRESH = 600  # seconds after a proof in which she may change how she signs in
 CARRIED = ("next", "login_hint", "prompt", "ui_locales", "acr_values")
 # Words of acr_values that ask for a second factor: Auth0's, and the short one.
 MULTI_FACTOR = {"http://schemas.openid.net/pape/policies/2007/06/multi-factor", "mfa"}
@@ -119,6 +120,21 @@ def customer(request: HttpRequest) -> Profile | None:
         if isinstance(user, Account) and not user.is_staff
         else None
     )
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether she proved within the last minutes that it is her, with the second factor if she has one.
+
+    What changes an account asks for that. A fresh login serves everybody: a password, a passkey, or her provider asked
+    again (`prompt=login`).
+    """
+    account = request.user
+    if not isinstance(account, Account):
+        return False
+    proofs = proofs_of(request, account)
+    latest = max((float(proof["at"]) for proof in proofs), default=0.0)
+    has_both = not is_enrolled(account) or any(proof["method"] == "mfa" for proof in proofs)
+    return time.time() - latest < FRESH and has_both
 
 
 def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.conf import settings
+from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
@@ -21,15 +24,19 @@ from regulars.base.kit.crypto import encrypt
 from regulars.base.kit.errors import Refused
 from regulars.consent.purposes import get_purpose
 from regulars.flows.arrive import Arrival, Choice, arrive
-from regulars.profiles.models import Connection
+from regulars.flows.link import arrive_and_link
+from regulars.flows.share import share_of
+from regulars.profiles.find import find_by_identity
+from regulars.profiles.models import Account, Connection, Profile
 from regulars.profiles.pieces import PROVIDERS, Piece
 from regulars.profiles.upstream import settings_of
 
 from .connections import find_social
-from .door import address, enter, local_path, onward, page, words
+from .door import address, customer, enter, is_fresh, local_path, onward, page, words
 
 log = logging.getLogger("regulars.signin")
 
+DECLINED, REMEMBERED = "declined", 365 * 86400  # a cookie, and its seconds
 LONGEST_FORM = 2000  # characters of what a provider tells by a form
 
 
@@ -38,17 +45,21 @@ LONGEST_FORM = 2000  # characters of what a provider tells by a form
 def start(request: HttpRequest, name: str) -> HttpResponse:
     """`/login/<connection>?next=`: what she may share, nothing chosen; then on to the provider.
 
-    A connection that asks for nothing optional goes straight on.
+    A connection that asks for nothing optional goes straight on. For a customer who is signed in, `?more=1` offers what
+    she does not share yet, and `?link=1` adds this way in to her account.
     """
     connection = find_social(name)
     if connection is None:
         return words(request, "This way in is closed", "Sign in another way.", 404)
-    offered = [_Offer(piece) for piece in PROVIDERS[connection.strategy].offered(connection.pieces)]
-    if request.method == "GET" and offered:
-        context = {"connection": connection, "offered": offered, "login": address("/login", request)}
-        return render(request, "signin/pieces.html", context)
+    aim = _aim(request, connection)
+    if isinstance(aim, HttpResponse):
+        return aim
+    pieces = aim.pieces if aim else PROVIDERS[connection.strategy].offered(connection.pieces)
+    offered = [_Offer(piece) for piece in pieces]
+    if request.method == "GET" and (offered or aim):
+        return _ask(request, connection, offered, aim)
     wanted = request.POST.getlist("piece")
-    return _go(request, connection, [offer for offer in offered if offer.piece.key in wanted])
+    return _go(request, connection, [offer for offer in offered if offer.piece.key in wanted], aim)
 
 
 @csrf_exempt  # the state is what tells a foreign answer
@@ -96,7 +107,61 @@ class _Offer:
         return f"{self.piece.label}. {self.piece.why} {self.use}"
 
 
-def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> HttpResponse:
+@dataclass(frozen=True)
+class _Aim:
+    """What a customer who is signed in wants of this connection: "more" of what she shares, or to "link" it."""
+
+    what: str
+    profile: Profile
+    pieces: list[Piece]
+
+
+def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | None:
+    what = next((each for each in ("more", "link") if request.GET.get(each) == "1"), "")
+    profile = customer(request) if what else None
+    if profile is None or (what == "link" and not is_fresh(request)):
+        here = urlencode({"next": request.get_full_path(), "prompt": "login"})
+        return HttpResponseRedirect(f"/login?{here}") if what else None
+    if what == "link":
+        return _Aim(what, profile, [])
+    identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
+    share = share_of(identity) if identity else None
+    if share is None or not share.more:
+        sentence = f"There is nothing more to share from {connection.display_name}."
+        return words(request, "Nothing more to share", sentence)
+    return _Aim(what, profile, list(share.more))
+
+
+def _ask(request: HttpRequest, connection: Connection, offered: list[_Offer], aim: _Aim | None) -> HttpResponse:
+    """What she left out the last time, on this browser, is not put before her again: it waits in a fold."""
+    declined = [] if aim else _declined(request).get(connection.name, [])
+    context = {
+        "connection": connection,
+        "offered": [offer for offer in offered if offer.piece.key not in declined],
+        "declined": [offer for offer in offered if offer.piece.key in declined],
+        "aim": aim.what if aim else "",
+        "login": address("/login", request),
+    }
+    return render(request, "signin/pieces.html", context)
+
+
+def _declined(request: HttpRequest) -> dict[str, list[str]]:
+    try:
+        found = json.loads(request.get_signed_cookie(DECLINED, default="{}", max_age=REMEMBERED) or "{}")
+    except (BadSignature, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember_declined(request: HttpRequest, response: HttpResponse, connection: Connection, arrival: Arrival) -> None:
+    shared = {choice.piece for choice in arrival.choices}
+    left = [key for key in connection.pieces if key not in shared]
+    said = json.dumps({**_declined(request), connection.name: left})
+    secure = settings.PUBLIC_URL.startswith("https://")
+    response.set_signed_cookie(DECLINED, said, max_age=REMEMBERED, httponly=True, samesite="Lax", secure=secure)
+
+
+def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim: _Aim | None) -> HttpResponse:
     strategy = PROVIDERS[connection.strategy]
     always, parameters = strategy.offline if connection.offline else ((), {})
     pieces = [scope for offer in chosen for scope in offer.piece.scopes]
@@ -105,8 +170,10 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer]) -> H
         "connection": connection.name,
         "asked": list(dict.fromkeys([*(["openid"] if strategy.openid else []), *scopes])),
         "choices": [{"piece": offer.piece.key, "words": offer.words} for offer in chosen],
+        **({aim.what: aim.profile.pk} if aim else {}),
     }
-    hints = {**parameters, **(strategy.fresh if request.GET.get("prompt") == "login" else {})}
+    fresh = strategy.fresh if request.GET.get("prompt") == "login" else {}
+    hints = {**parameters, **fresh, **(strategy.again if aim and aim.what == "more" else {})}
     if request.GET.get("login_hint"):
         hints["login_hint"] = request.GET["login_hint"][:320]
     try:
@@ -124,12 +191,32 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     if login.state["nonce"] and raw["id_token"].get("nonce") != login.state["nonce"]:
         return _lost(request)
     connection = Connection.objects.get(name=data["connection"])
+    arrival = _arrival(connection, login, raw, data)
     try:
-        account = arrive(_arrival(connection, login, raw, data))
+        account = _let_in(request, arrival, data)
     except Refused as no:
         return words(request, "You cannot sign in", no.sentence, 403)
     where = local_path(login.state.get("next", ""))
-    return enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
+    response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
+    if "more" not in data and "link" not in data:
+        _remember_declined(request, response, connection, arrival)
+    return response
+
+
+def _let_in(request: HttpRequest, arrival: Arrival, data: dict[str, Any]) -> Account:
+    """Whoever shares more or links must be signed in still, as the one who began it."""
+    begun = data.get("more") or data.get("link")
+    profile = customer(request) if begun else None
+    if begun and (profile is None or profile.pk != begun):
+        raise Refused("another_customer", "Somebody else is signed in on this browser now. Start again.")
+    if profile is None:
+        return arrive(arrival)
+    if data.get("link"):
+        return arrive_and_link(profile, arrival)
+    known = find_by_identity(arrival.strategy, arrival.provider_user_id)
+    if known is None or known.pk != profile.pk:
+        raise Refused("another_person", "You chose another account there than the one you sign in with here.")
+    return arrive(arrival)
 
 
 def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> Arrival:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from .accounts import accounts, part, stop
 from .brand import brand_stylesheet
 from .code import ask_code, enter_code, open_link
 from .front import front, logout
@@ -45,4 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("code", ask_code),
     path("code/enter", enter_code),
     path("code/open", open_link),
+    path("me/accounts", accounts),
+    path("me/accounts/<int:number>/part", part),
+    path("me/accounts/<int:number>/stop", stop),
 ]

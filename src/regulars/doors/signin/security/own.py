@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.models import Account
 
-from ..door import customer, page, proofs_of
+from ..door import customer, is_fresh, page
 
 HERE = "/me/security"
-FRESH = 600  # seconds after a proof in which she may change how she signs in
 
 Page = Callable[[HttpRequest, Account], HttpResponse]
 
@@ -33,27 +30,17 @@ def own_page(view: Page) -> Callable[[HttpRequest], HttpResponse]:
 
 
 def fresh_page(view: Page) -> Callable[[HttpRequest], HttpResponse]:
-    """The same, for who has proved in the last ten minutes that it is her, with the second factor if she has one.
-
-    A fresh login serves everybody: a password, a passkey, or her provider asked again (`prompt=login`).
-    """
+    """The same, for who has proved in the last minutes that it is her (`door.is_fresh`)."""
 
     @page
     @wraps(view)
     def opened(request: HttpRequest) -> HttpResponse:
         account = _account(request)
-        if account is None or not is_fresh(request, account):
+        if account is None or not is_fresh(request):
             return _to_login(request, again=account is not None)
         return view(request, account)
 
     return opened
-
-
-def is_fresh(request: HttpRequest, account: Account) -> bool:
-    proofs = proofs_of(request, account)
-    latest = max((float(proof["at"]) for proof in proofs), default=0.0)
-    has_both = not is_enrolled(account) or any(proof["method"] == "mfa" for proof in proofs)
-    return time.time() - latest < FRESH and has_both
 
 
 def _account(request: HttpRequest) -> Account | None:
