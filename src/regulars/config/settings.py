@@ -37,6 +37,8 @@ CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pa
 RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
 # What a rule saw is kept, encrypted, for replays; then it is gone.
 RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
+# Apps of strangers may register themselves at /oidc/register; their customers are asked before anything is given.
+DYNAMIC_REGISTRATION = os.environ.get("REGULARS_DYNAMIC_REGISTRATION") == "1"
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

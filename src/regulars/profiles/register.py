@@ -177,7 +177,7 @@ def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:
     """The public half alone: a private key that was sent by mistake is not kept."""
     try:
         return dict(KEYS[str(key.get("kty"))].import_key(dict(key)).as_dict(private=False))
-    except (JoseError, KeyError, ValueError, TypeError):
+    except (JoseError, AttributeError, KeyError, ValueError, TypeError):
         raise Refused("bad_key", "This is not an RSA or EC key in JSON (RFC 7517).", "public_keys") from None
 
 

@@ -33,7 +33,9 @@ def jwks(request: HttpRequest) -> HttpResponse:
 
 
 def _document(issuer: str) -> dict[str, Any]:
+    registration = {"registration_endpoint": f"{issuer}oidc/register"} if settings.DYNAMIC_REGISTRATION else {}
     return {
+        **registration,
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}authorize",
         "token_endpoint": f"{issuer}oauth/token",

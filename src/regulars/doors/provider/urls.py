@@ -11,6 +11,7 @@ from .discovery import jwks, openid_configuration
 from .introspect import introspect
 from .logout import oidc_logout, v2_logout
 from .pushed import push
+from .registration import register_client
 from .token import revoke, token
 from .userinfo import userinfo
 
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("oauth/revoke", revoke),
     path("oauth/introspect", introspect),
     path("oauth/par", push),
+    path("oidc/register", register_client),
     path("v2/logout", v2_logout),
     path("oidc/logout", oidc_logout),
     path(".well-known/openid-configuration", openid_configuration),
