@@ -171,6 +171,13 @@ def test_a_body_that_is_no_object_of_texts_is_refused(app, body):
     assert refused(response)[:2] == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("header", ["Basic", "Basic ", "Bearer", "Basic é", "Basic %%%", "Basic /w==", "Basic =", ""])
+def test_an_authorization_header_that_says_nothing_is_no_fault(app, header):
+    answer = app.browser.post("/oauth/token", {"grant_type": "refresh_token"}, headers={"Authorization": header})
+
+    assert refused(answer)[:2] == (401, "access_denied")
+
+
 def test_a_field_sent_twice_is_refused(app):
     form = "application/x-www-form-urlencoded"
     response = app.browser.post("/oauth/token", "grant_type=a&grant_type=b", content_type=form)

@@ -80,9 +80,10 @@ def authorize(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def continue_(request: HttpRequest) -> HttpResponse:
     """Where a rule's own page sends her back to. By POST its fields are kept, and her browser comes again by GET."""
+    size = len(request.body)  # before its fields: a form with files can be read once only
     state = request.GET.get("state") or request.POST.get("state", "")
     if request.method == "POST":
-        if len(request.body) > pending.LARGEST_BODY or not pending.leave_message(state, request.POST.dict()):
+        if size > pending.LARGEST_BODY or not pending.leave_message(state, request.POST.dict()):
             return say_lost(request, Lost("invalid_request", GONE))
         query = {**request.GET.dict(), "state": state}
         return HttpResponseRedirect("/continue?" + urlencode(query), status=303)

@@ -5,6 +5,7 @@ Authlib checks who the client is, what it may use, PKCE and the shape of the req
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,7 +53,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """The parameters of a request, whatever they were written in."""
 
     def __init__(self, params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, jkt: str = "") -> None:
-        super().__init__("POST", ADDRESS, headers=headers)
+        super().__init__("POST", ADDRESS, headers=_readable(headers))
         self.payload = BasicOAuth2Payload(params)
         self.renew = renew
         self.jkt = jkt  # of the key whose use this request proves; empty for none
@@ -61,6 +62,16 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
     def form(self) -> Mapping[str, str]:
         params: Mapping[str, str] = self.payload.data
         return params
+
+
+def _readable(headers: Mapping[str, str]) -> dict[str, str]:
+    """Authlib falls over an Authorization header that is no text in base64; such a one has nothing to say."""
+    kind, _, word = headers.get("Authorization", "").strip().partition(" ")
+    try:
+        says_something = kind.lower() == "basic" and bool(base64.b64decode(word).decode())
+    except ValueError:
+        says_something = False
+    return {name: value for name, value in headers.items() if says_something or name != "Authorization"}
 
 
 class App:
