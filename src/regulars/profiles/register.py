@@ -23,6 +23,7 @@ GRANT_TYPES = (
     "client_credentials",
     "implicit",
     "urn:ietf:params:oauth:grant-type:device_code",
+    "http://auth0.com/oauth/grant-type/passwordless/otp",
 )
 EMBEDS = "cross_origin_authentication"  # the key in a client's metadata; Auth0's name
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000

@@ -13,13 +13,13 @@ from . import dpop
 from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from .assertion import ALGORITHMS
 from .cors import open_to_scripts
-from .grants import DEVICE_CODE
+from .grants import DEVICE_CODE, EMAIL_CODE
 from .protocol import AUTHENTICATION
 from .tokens import CLAIMS
 from .visitor import MULTI_FACTOR
 
 PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT, DEVICE_CODE]
+GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT, DEVICE_CODE, EMAIL_CODE]
 
 
 @open_to_scripts("GET")

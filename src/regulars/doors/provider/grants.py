@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+EMAIL_CODE = "http://auth0.com/oauth/grant-type/passwordless/otp"
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from regulars.profiles.models import Client
 
-from . import assertion, codes, devices, dpop, refresh, tokens
+from . import assertion, codes, devices, dpop, otp, refresh, tokens
 from .clients import find_client, find_machine, has_a_secret, has_secret, is_public
 from .errors import Refusal
-from .grants import DEVICE_CODE, Grant
+from .grants import DEVICE_CODE, EMAIL_CODE, Grant
 
 AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 ADDRESS = "https://house/oauth/token"  # Authlib refuses plain http; whether TLS ends before us is the operator's to say
@@ -188,6 +188,22 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return 200, tokens.answer(grant, refresh_token), self.TOKEN_RESPONSE_HEADER
 
 
+class EmailCodeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
+    """Auth0's own: what she typed from a mail, for tokens."""
+
+    GRANT_TYPE = EMAIL_CODE
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION
+
+    def validate_token_request(self) -> None:
+        self.request.client = self.authenticate_token_endpoint_client()
+        if not self.request.client.check_grant_type(EMAIL_CODE):
+            raise UnauthorizedClientError
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
+        grant, refresh_token = otp.redeem(self.request.client.client, self.request.payload.data, self.request.jkt)
+        return 200, tokens.answer(grant, refresh_token), self.TOKEN_RESPONSE_HEADER
+
+
 class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = AUTHENTICATION[:-1]
 
@@ -249,6 +265,7 @@ _server.register_grant(CodeGrant, [S256(required=True)])
 _server.register_grant(RefreshGrant)
 _server.register_grant(MachineGrant)
 _server.register_grant(DeviceGrant)
+_server.register_grant(EmailCodeGrant)
 
 
 def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:

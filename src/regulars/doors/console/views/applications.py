@@ -27,6 +27,7 @@ GRANTS = dict(
             "Act as a machine, without a customer",
             "Get tokens straight from the browser (implicit: for Lock and older apps)",
             "Sign in on a device without a keyboard (device code)",
+            "Sign in with a code by mail that the app itself asks for (passwordless)",
         ),
         strict=True,
     )
