@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -73,7 +74,9 @@ def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
     page.wait_for_url(re.compile("/interaction/"))
 
 
-def test_machines_that_look_for_barriers_find_none(page: Page, town: Town):
+@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light for both: the form must follow the page
+def test_machines_that_look_for_barriers_find_none(page: Page, town: Town, scheme: Literal["light", "dark"]):
+    page.emulate_media(color_scheme=scheme)
     open_form(page, town)
     page.set_viewport_size({"width": 320, "height": 800})
     found = page_barriers(page)

@@ -25,12 +25,12 @@
   // Not a <style>: adopted sheets need no exception in the page's policy.
   const STYLE = new CSSStyleSheet();
   STYLE.replaceSync(`
-    :host { display: block; color-scheme: light dark; max-width: 24rem; color: var(--regulars-text, CanvasText); font: var(--regulars-font, 1rem/1.5 system-ui, sans-serif); }
+    :host { display: block; max-width: 24rem; color: var(--regulars-text, inherit); font: var(--regulars-font, 1rem/1.5 system-ui, sans-serif); }
     * { box-sizing: border-box; }
     h2 { margin: 0 0 1rem; font-size: 1.5em; line-height: 1.3; }
     p { margin: 0 0 1rem; }
     label { display: block; margin-bottom: .25rem; font-weight: 600; }
-    input { width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); background: var(--regulars-surface, Field); color: inherit; font: inherit; }
+    input { width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); background: var(--regulars-surface, Field); color: var(--regulars-text, FieldText); font: inherit; }
     input[aria-invalid="true"] { border: 2px solid var(--regulars-problem, #b42318); }
     button { display: block; width: 100%; min-height: 2.75rem; margin-bottom: .5rem; padding: .5rem 1rem; border: 1px solid transparent; border-radius: var(--regulars-radius, 8px); background: var(--regulars-accent, #4338ca); color: var(--regulars-on-accent, #fff); font: inherit; font-weight: 600; cursor: pointer; }
     button.way { border-color: var(--regulars-border, #64748b); background: transparent; color: inherit; }
