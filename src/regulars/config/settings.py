@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "regulars.doors.signin.gpc.honour",
 ]
 ROOT_URLCONF = "regulars.config.urls"
 APPEND_SLASH = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 
 from regulars.base.kit import clock
@@ -9,7 +11,11 @@ from regulars.profiles.models import Profile
 
 
 class Purpose(models.Model):
-    """Why we may use something. A legal basis belongs to a purpose, not to a person or a field."""
+    """Why we may use something. A legal basis belongs to a purpose, not to a person or a field.
+
+    `version` rises with every change of its words; a yes to a version before `consents_from` does not cover what the
+    purpose has become. `translations`: locale → `{"label", "text"}`.
+    """
 
     class Basis(models.TextChoices):
         CONTRACT = "contract"
@@ -20,6 +26,8 @@ class Purpose(models.Model):
     version = models.PositiveIntegerField(default=1)
     label = models.CharField(max_length=128)
     text = models.TextField()
+    translations = models.JSONField(default=dict, blank=True)
+    consents_from = models.PositiveIntegerField(default=1)
     basis = models.CharField(max_length=24, choices=Basis)
     kind = models.CharField(max_length=16)  # serve personalise measure message enrich share special
     expires_days = models.PositiveIntegerField(null=True, blank=True)
@@ -112,3 +120,70 @@ class PermittedView(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} for {self.purpose_id}"
+
+
+class Erasure(models.Model):
+    """Somebody was forgotten: the proof, and what a restored backup is cleaned by. Names nobody.
+
+    `who` are fingerprints of the names she was known by (under the house's key), `profiles` her numbers. `removed`:
+    table → `[rows before, rows after]`; `disclosures` are those whose deletion elsewhere was asked for.
+    """
+
+    class Mode(models.TextChoices):
+        ERASED = "erased"
+        ANONYMISED = "anonymised"  # what happened stays, without her
+        PERIOD = "period"  # only what happened and was learned between `since` and `until`
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    at = models.DateTimeField(default=clock.now)
+    mode = models.CharField(max_length=12, choices=Mode, default=Mode.ERASED)
+    asked_by = models.CharField(max_length=16)  # customer staff api operator restore
+    who = models.JSONField(default=list)
+    profiles = models.JSONField(default=list)
+    since = models.DateTimeField(null=True, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+    removed = models.JSONField(default=dict)
+    disclosures = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.at:%Y-%m-%d}"
+
+
+class KeptDecision(models.Model):
+    """A line of the ledger of somebody who was forgotten: that a yes was given to these words then, by nobody in particular.
+
+    `person` is a random number that holds her lines together. Kept as long as the retention of `ledger` says.
+    """
+
+    person = models.UUIDField(db_index=True)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    purpose_version = models.PositiveIntegerField()
+    notice = models.ForeignKey(Notice, null=True, on_delete=models.PROTECT)
+    action = models.CharField(max_length=16, choices=ConsentEvent.Action)
+    explicit = models.BooleanField(default=False)
+    at = models.DateTimeField()
+    method = models.CharField(max_length=16)
+    erased_at = models.DateTimeField(default=clock.now, db_index=True)
+
+    def __str__(self) -> str:
+        return f"somebody {self.action} {self.purpose_id}"
+
+
+class Suppression(models.Model):
+    """Somebody asked not to be written to and was forgotten: her address, as a fingerprint, never enters by a list again."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    since = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.hash[:8]
+
+
+class Retention(models.Model):
+    """How many days one kind of data is kept (`flows.retain.KINDS`). No row: the kind's default. NULL: for ever."""
+
+    kind = models.CharField(max_length=32, primary_key=True)
+    days = models.PositiveIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.days}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from regulars.base.kit.errors import Refused
@@ -42,6 +43,52 @@ def get_purpose(key: str) -> Purpose:
     if purpose is None:
         raise Refused("unknown_purpose", f"There is no active purpose called {key!r}.")
     return purpose
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a purpose is put to customers. `translations`: locale → `{"label", "text"}`."""
+
+    label: str
+    text: str
+    translations: dict[str, dict[str, str]] = field(default_factory=dict)
+    expires_days: int | None = None
+
+
+def reword(key: str, wording: Wording, *, widened: bool) -> Purpose:
+    """Another version of a purpose, when its words differ; `widened` makes every yes to earlier versions too narrow.
+
+    A yes keeps the words it was given to, and the day it runs out. Raises `Refused`: `unknown_purpose`, `bad_label`,
+    `bad_text`, `bad_expiry`.
+    """
+    purpose = get_purpose(key)
+    _check(wording)
+    said = (wording.label, wording.text, wording.translations)
+    if widened or said != (purpose.label, purpose.text, purpose.translations):
+        purpose.version += 1
+    if widened:
+        purpose.consents_from = purpose.version
+    purpose.label, purpose.text, purpose.translations = said
+    purpose.expires_days = wording.expires_days
+    purpose.save()
+    return purpose
+
+
+def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
+    """(locale, label, text) in the language asked for, as far as the operator wrote it: `pt-BR`, else `pt`, else the default."""
+    for wanted in (locale, locale.partition("-")[0]):
+        if found := purpose.translations.get(wanted):
+            return wanted, found["label"], found["text"]
+    return "en", purpose.label, purpose.text
+
+
+def _check(wording: Wording) -> None:
+    if not wording.label.strip() or len(wording.label) > 128:
+        raise Refused("bad_label", "Give the purpose a name of at most 128 characters.", "label")
+    if not wording.text.strip() or len(wording.text) > 2000:
+        raise Refused("bad_text", "Say in at most 2,000 characters what it is for.", "text")
+    if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
+        raise Refused("bad_expiry", "A yes lasts between 1 day and 10 years.", "expires_days")
 
 
 def get_or_create_notice(purpose: Purpose, body: str = "", locale: str = "en") -> Notice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -14,6 +14,8 @@ from django.db import transaction
 from regulars.base.kit import clock
 from regulars.profiles.models import Profile
 
+from .erasures import suppressed
+from .fold import YES, last_word
 from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .purposes import get_or_create_notice, get_purpose
 
@@ -48,16 +50,21 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> l
     list(
         Profile.objects.select_for_update().filter(pk__in=profiles).order_by("pk").values_list("pk")
     )  # one writer per chain
-    ends = {event.profile_id: event.hash for event in ConsentEvent.objects.filter(profile__in=profiles).order_by("id")}
+    before = list(ConsentEvent.objects.filter(profile__in=profiles).select_related("purpose").order_by("id"))
+    ends = {event.profile_id: event.hash for event in before}
+    imports = [profile for profile, each in decisions_of_many if any(one.action == Action.IMPORTED for one in each)]
+    unwanted = suppressed(imports) if imports else set()
     words = _Words()
     events = []
     for profile, decisions in decisions_of_many:
         for decision in decisions:
+            if decision.action == Action.IMPORTED and profile.pk in unwanted:
+                decision = replace(decision, evidence={**decision.evidence, "suppressed": True})
             event = _event(profile, decision, words, ends.get(profile.pk, ""))
             ends[profile.pk] = event.hash
             events.append(event)
     ConsentEvent.objects.bulk_create(events, batch_size=500)
-    _stand(events)
+    _stand(before + events, {(event.profile_id, event.purpose_id) for event in events})
     return events
 
 
@@ -80,9 +87,13 @@ def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) 
     return event
 
 
-def _stand(events: list[ConsentEvent]) -> None:
-    """The last word on each purpose is where she stands."""
-    last = {(event.profile_id, event.purpose_id): event for event in events}
+def _stand(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:
+    """The word that holds on each purpose is where she stands."""
+    histories: dict[tuple[int, str], list[ConsentEvent]] = {key: [] for key in moved}
+    for event in events:
+        if (event.profile_id, event.purpose_id) in histories:
+            histories[event.profile_id, event.purpose_id].append(event)
+    held = [word for history in histories.values() if (word := last_word(history))]
     ConsentState.objects.bulk_create(
         [
             ConsentState(
@@ -93,7 +104,7 @@ def _stand(events: list[ConsentEvent]) -> None:
                 expires_at=_expiry(event),
                 event=event,
             )
-            for event in last.values()
+            for event in held
         ],
         batch_size=500,
         update_conflicts=True,
@@ -104,7 +115,7 @@ def _stand(events: list[ConsentEvent]) -> None:
 
 def _expiry(event: ConsentEvent) -> dt.datetime | None:
     days = event.purpose.expires_days
-    return event.at + dt.timedelta(days=days) if days else None
+    return event.at + dt.timedelta(days=days) if days and event.action in YES else None
 
 
 class _Words:

@@ -11,20 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
 
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
-from regulars.profiles.document import known, put, user
+from regulars.profiles.document import known, put, rebuild_all, user
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve
 
-from .models import ConsentEvent, ConsentState, PermittedView, Purpose
+from .models import PermittedView, Purpose
 from .purposes import get_purpose
-
-YES = {ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED}
-NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
+from .standing import Standing
 
 
 def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
@@ -33,7 +30,7 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
     Raises `Refused("unknown_purpose")`. An empty answer means: nothing may be used.
     """
     now = at or clock.now()
-    return _permitted(get_purpose(purpose), _Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
+    return _permitted(get_purpose(purpose), Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -57,7 +54,7 @@ def served(profile: Profile) -> dict[str, Any]:
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
     """The same for many profiles, in as many queries as for one: profile id → attribute → value (empty: nothing)."""
     found, now = get_purpose(purpose), clock.now()
-    standings, facts, attributes = _Standing.of(profiles, now), _live(profiles), _attributes()
+    standings, facts, attributes = Standing.of(profiles, now), _live(profiles), _attributes()
     return {profile.pk: _permitted(found, standings[profile.pk], facts, attributes) for profile in profiles}
 
 
@@ -71,6 +68,7 @@ def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
 def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     """The same for many profiles, in as many queries as for one. Returns the views that changed."""
     now = clock.now()
+    _hide_what_is_closed(profiles, now)
     before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
     changed = []
     for profile, purpose, traits, terms in _all_views(profiles, now):
@@ -88,10 +86,24 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     return changed
 
 
+def _hide_what_is_closed(profiles: Sequence[Profile], now: dt.datetime) -> None:
+    """The user document, and so tokens and rules, leave out what was given under a yes that no longer stands."""
+    standings, moved = Standing.of(profiles, now), []
+    for profile in profiles:
+        standing = standings[profile.pk]
+        closed = sorted(consent for consent in standing.consents if not standing.holds(consent))
+        if closed != profile.closed_consents:
+            profile.closed_consents = closed
+            moved.append(profile)
+    if moved:
+        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
+        rebuild_all(moved)
+
+
 def _all_views(profiles: Sequence[Profile], now: dt.datetime) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
     """(profile, purpose, traits, terms) for every active purpose."""
     facts = _live(profiles)
-    standings, attributes = _Standing.of(profiles, now), _attributes()
+    standings, attributes = Standing.of(profiles, now), _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         standing = standings[profile.pk]
@@ -105,51 +117,9 @@ def _all_views(profiles: Sequence[Profile], now: dt.datetime) -> Iterator[tuple[
 def may(profile: Profile, purpose: str) -> bool:
     """Whether this purpose is open for this customer now (enrichment and destinations ask before anything leaves)."""
     try:
-        return _Standing.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
+        return Standing.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
     except Refused:
         return False
-
-
-class _Standing:
-    """Where one customer stands on every purpose at one instant."""
-
-    def __init__(self, profile_id: int, now: dt.datetime) -> None:
-        self.profile_id = profile_id
-        self.now = now
-        self.states: dict[str, ConsentState] = {}
-        self.consents: dict[int, str] = {}  # consent event → purpose
-
-    @classmethod
-    def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, _Standing]:
-        """Profile id → where she stands."""
-        standings = {profile.pk: cls(profile.pk, now) for profile in profiles}
-        for state in ConsentState.objects.filter(profile__in=profiles).select_related("event"):
-            standings[state.profile_id].states[state.purpose_id] = state
-        # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
-        hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
-        given = ConsentEvent.objects.filter(hers).values_list(
-            "profile_id", "profile__merged_into_id", "id", "purpose_id"
-        )
-        for profile_id, merged_into, event_id, purpose in given:
-            standings[merged_into or profile_id].consents[event_id] = purpose
-        return standings
-
-    def allows(self, purpose: Purpose) -> bool:
-        match purpose.basis:
-            case Purpose.Basis.CONTRACT:
-                return True
-            case Purpose.Basis.LEGITIMATE_INTEREST:
-                state = self.states.get(purpose.key)
-                return state is None or state.status in NO_OBJECTION
-        return self.stands(purpose.key)
-
-    def stands(self, purpose_key: str) -> bool:
-        state = self.states.get(purpose_key)
-        return state is not None and state.status in YES and not (state.expires_at and state.expires_at <= self.now)
-
-    def covers(self, fact: Fact) -> bool:
-        """Every consent the fact was given under still stands (a fact given under none needs none of its own)."""
-        return all(self.stands(self.consents.get(consent, "")) for consent in fact.consents)
 
 
 def _live(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
@@ -165,7 +135,7 @@ def _attributes() -> dict[str, Attribute]:
 
 
 def _permitted(
-    purpose: Purpose, standing: _Standing, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
+    purpose: Purpose, standing: Standing, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
 ) -> dict[str, Value]:
     if not standing.allows(purpose):
         return {}
@@ -178,7 +148,7 @@ def _permitted(
     return {key: value for key, value in resolved.items() if value is not None}
 
 
-def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: _Standing) -> bool:
+def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Standing) -> bool:
     """Undeclared attributes serve the account only; special ones want an explicit yes to the very purpose."""
     if attribute is None:
         return purpose.key == "serve"
@@ -186,8 +156,7 @@ def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: _Sta
         return False
     if attribute.sensitivity != Attribute.Sensitivity.SPECIAL:
         return True
-    state = standing.states.get(purpose.key)
-    return state is not None and state.event.explicit and standing.stands(purpose.key)
+    return standing.is_explicit(purpose.key)
 
 
 def _half_life(attribute: Attribute | None) -> int | None:

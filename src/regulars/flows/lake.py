@@ -10,11 +10,19 @@ from __future__ import annotations
 import datetime as dt
 import time
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.jobs.queue import enqueue, enqueue_once, handles
-from regulars.base.lake.tables import EventRow, ViewRow, append_events, delete_profiles, replace_views
+from regulars.base.lake.tables import (
+    EventRow,
+    ViewRow,
+    append_events,
+    delete_events_before,
+    delete_profiles,
+    purge,
+    replace_views,
+)
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
 
@@ -43,6 +51,27 @@ def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
     Event.objects.filter(profile_id__in=payload["profiles"]).update(lake_batch=None, lake_at=None)
     PermittedView.objects.filter(profile__in=payload["profiles"]).update(lake_at=None)
     fill_lake({})
+
+
+def leave_lake_before(at: dt.datetime) -> None:
+    """Take out what happened before an instant (retention)."""
+    enqueue_once("lake.leave_before", {"at": at.isoformat()}, key=KEY)
+
+
+def purge_lake_soon() -> None:
+    """After somebody was taken out: drop the files that still have her, in line behind the taking out."""
+    enqueue("lake.purge", {}, key=KEY)
+
+
+@handles("lake.leave_before", attempts=50, calls_out=True)
+def leave_before(payload: dict[str, str]) -> None:
+    delete_events_before(dt.datetime.fromisoformat(payload["at"]))
+
+
+@handles("lake.purge", attempts=50, calls_out=True)
+def purge_lake(payload: dict[str, str]) -> None:
+    purge()
+    wipe_log()
 
 
 @handles("lake.leave", attempts=50, calls_out=True)
@@ -94,6 +123,13 @@ def _mark_as_there(views: list[PermittedView]) -> None:
     with transaction.atomic():
         for refreshed_at, ids in together.items():
             PermittedView.objects.filter(pk__in=ids, refreshed_at=refreshed_at).update(lake_at=now)
+
+
+def wipe_log() -> None:
+    """SQLite's log still has the pages as they were: write it into the database and empty it."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _oldest_promise() -> int | None:

@@ -29,7 +29,9 @@ def rebuild_all(profiles: list[Profile]) -> None:
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))
     now = clock.now()
     for profile in profiles:
-        values = winners(facts.get(profile.pk, []), attributes, now)
+        closed = set(profile.closed_consents)
+        usable = [fact for fact in facts.get(profile.pk, []) if closed.isdisjoint(fact.consents)]
+        values = winners(usable, attributes, now)
         profile.document = _document(values, attributes, identities.get(profile.pk, []))
         profile.updated_at = now
         profile.terms = terms_of(user(profile))

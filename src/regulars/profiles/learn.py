@@ -18,6 +18,10 @@ from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile
 from .resolve import KnownFact, resolve
 
+# Who speaks on her own page. Her `None` says: keep nothing of this about me.
+CUSTOMER = "customer"
+HER_OWN = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
+
 
 @dataclass(frozen=True)
 class NewFact:
@@ -39,6 +43,7 @@ class NewFact:
     expires_at: dt.datetime | None = None
     derived_from: list[int] = field(default_factory=list)
     identity: int | None = None
+    reason: str = ""
 
 
 @transaction.atomic
@@ -119,6 +124,8 @@ class _Notebook:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
         if _says_nothing_new(new, self.last.get((profile.pk, key, new.source))):
             return None
+        if self._is_guess_at_special(key, new) or self._is_unwanted(profile, key, new):
+            return None
         fact = Fact(
             profile=profile,
             attribute=key,
@@ -132,9 +139,21 @@ class _Notebook:
             expires_at=new.expires_at or self._default_expiry(key),
             derived_from=new.derived_from,
             identity_id=new.identity,
+            reason=storable(new.reason)[:200],
         )
         self.last[profile.pk, key, new.source] = fact
         return fact
+
+    def _is_guess_at_special(self, key: str, new: NewFact) -> bool:
+        """What reveals health, belief or the like by deduction is as special as the thing itself: never kept."""
+        attribute = self.attributes.get(key)
+        guessed = new.source_kind == Fact.SourceKind.INFERRED or bool(new.derived_from)
+        return attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL and guessed
+
+    def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
+        """She deleted it: others do not bring it back; she may, by her own word."""
+        last = self.last.get((profile.pk, key, CUSTOMER))
+        return last is not None and last.value is None and new.source_kind not in HER_OWN
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
         attribute = self.attributes.get(key)
@@ -145,7 +164,7 @@ class _Notebook:
 def _says_nothing_new(new: NewFact, last: Fact | None) -> bool:
     """The same word again, unless the last one ran out or this one comes under a consent the last one lacked."""
     if last is None:
-        return new.value is None
+        return new.value is None and new.source != CUSTOMER
     ran_out = last.expires_at is not None and last.expires_at <= clock.now()
     return last.value == new.value and not ran_out and set(new.consents) <= set(last.consents)
 

@@ -87,6 +87,7 @@ class Profile(models.Model):
     blocked = models.BooleanField(default=False)
     document = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
+    closed_consents = models.JSONField(default=list)  # ids of consent events that no longer stand (`consent.view`)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
 
     def __str__(self) -> str:
@@ -177,7 +178,8 @@ class Fact(models.Model):
 
     `source` says exactly who: `google-oauth2`, `question:looking_for@1`, `rule:12`, `app:shop`, `source:us-census-acs`.
     `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
-    one whose provider said it, `origin` the profile it was first written for, once two were merged.
+    one whose provider said it, `origin` the profile it was first written for, once two were merged. `reason` is why
+    somebody corrected it.
     """
 
     class SourceKind(models.TextChoices):
@@ -201,6 +203,7 @@ class Fact(models.Model):
     confidence = models.FloatField(default=1.0)
     expires_at = models.DateTimeField(null=True, blank=True)
     derived_from = models.JSONField(default=list)
+    reason = models.CharField(max_length=200, blank=True)
     retracted_at = models.DateTimeField(null=True, blank=True)
     retracted_why = models.CharField(max_length=64, blank=True)
     identity = models.ForeignKey(Identity, null=True, blank=True, on_delete=models.SET_NULL, related_name="facts")

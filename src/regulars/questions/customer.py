@@ -13,6 +13,7 @@ from django.db.models import Count
 from regulars.base.conditions import EventSeen, holds, mentions
 from regulars.base.kit import clock
 from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
+from regulars.consent.standing import closed_to_questions
 from regulars.events.read import named
 from regulars.profiles.learn import known_among
 from regulars.profiles.models import Attribute, Profile
@@ -25,9 +26,6 @@ from .targets import condition_of
 
 Outcome = Ask.Outcome
 Action = ConsentEvent.Action
-# Someone who took a yes back or objected is not asked under that purpose again. A plain "no" to something else that the
-# purpose covers (a social permission) does not close it: a question of its own is how she may answer instead.
-CLOSED = (Action.WITHDRAWN, Action.OBJECTED, Action.GPC)
 BIRTH = ("birthdate", "birth_year")
 PROFILING = "personalise"  # the kind of purpose an objection to which ends all asking
 DECLINED = (Outcome.DECLINED, Outcome.DONT_KNOW)
@@ -152,9 +150,12 @@ class Customer:
             may_explore=sensitivity == Attribute.Sensitivity.NORMAL,
         )
 
+    @cached_property
+    def _closed_purposes(self) -> set[str]:
+        return closed_to_questions(self.profile)
+
     def _purpose_is_open(self, question: Question) -> bool:
-        state = self.states.get(question.purpose_id)
-        return state is None or state.status not in CLOSED
+        return question.purpose_id not in self._closed_purposes
 
     def _said_yes_explicitly(self, question: Question) -> bool:
         """A consent question is how the explicit yes is given; any other about a special category waits for it."""

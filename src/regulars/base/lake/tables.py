@@ -18,6 +18,8 @@ from typing import Any
 from django.conf import settings
 
 BATCHES = "regulars.events"  # the application transaction under which event batches are numbered
+# The log keeps the smallest and largest value of a column for a month: of none that says something of a person.
+_QUIET_LOG = {"delta.dataSkippingStatsColumns": "profile_id"}
 RETENTION_HOURS = 24  # how long a reader may hold on to an old snapshot
 
 
@@ -49,7 +51,12 @@ def append_events(rows: Sequence[EventRow], batch: int) -> bool:
     stamp = delta.CommitProperties(app_transactions=[delta.Transaction(BATCHES, batch)])
     ordered = sorted(rows, key=lambda row: (row.profile_id, row.at))
     delta.write_deltalake(
-        _address("events"), _events(ordered), mode="append", partition_by=["month"], commit_properties=stamp
+        _address("events"),
+        _events(ordered),
+        mode="append",
+        partition_by=["month"],
+        commit_properties=stamp,
+        configuration=_QUIET_LOG if table is None else None,
     )
     return True
 
@@ -60,7 +67,7 @@ def replace_views(rows: Sequence[ViewRow]) -> None:
         return
     delta, table = _delta(), open_table("views")
     if table is None:
-        delta.write_deltalake(_address("views"), _views(rows), mode="append")
+        delta.write_deltalake(_address("views"), _views(rows), mode="append", configuration=_QUIET_LOG)
         return
     same = "held.profile_id = new.profile_id AND held.purpose = new.purpose"
     merge = table.merge(_views(rows), predicate=same, source_alias="new", target_alias="held")
@@ -74,6 +81,24 @@ def delete_profiles(profile_ids: Iterable[int]) -> None:
         table = open_table(name)
         if table is not None and listed:
             table.delete(f"profile_id IN ({listed})")
+
+
+def delete_events_before(at: dt.datetime) -> None:
+    """Take out what happened before an instant (retention)."""
+    table = open_table("events")
+    if table is not None:
+        table.delete(f"at < TIMESTAMP '{_utc(at):%Y-%m-%d %H:%M:%S.%f}'")
+
+
+def purge() -> None:
+    """Drop every file that the newest snapshot does not need, so that nothing stays of who was taken out.
+
+    A reader that holds an older snapshot is told to ask again.
+    """
+    for name in ("events", "views"):
+        table = open_table(name)
+        if table is not None:
+            table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
 
 def tidy() -> None:

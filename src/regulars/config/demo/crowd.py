@@ -117,8 +117,9 @@ def _identity(customer: Customer, profile: Profile) -> Identity:
 
 
 def _decisions(customer: Customer) -> Iterable[Decision]:
-    method = "import" if customer.way == NEWSLETTER else "login"
-    return (Decision(each.purpose, each.action, method, at=each.at) for each in customer.decisions)
+    imported = customer.way == NEWSLETTER
+    method, evidence = ("import", {"double_opt_in": "newsletter"}) if imported else ("login", {})
+    return (Decision(each.purpose, each.action, method, at=each.at, evidence=evidence) for each in customer.decisions)
 
 
 def _facts(customer: Customer) -> Iterator[NewFact]:

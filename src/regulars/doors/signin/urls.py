@@ -6,7 +6,12 @@ from .accounts import accounts, part, stop
 from .brand import brand_stylesheet
 from .code import ask_code, enter_code, open_link
 from .front import front, logout
+from .gpc import well_known
 from .login import login
+from .me import correct, decide, me
+from .me import remove as remove_fact
+from .me_data import portable, taken_along, whole
+from .me_erase import erase, erased
 from .question import question
 from .reset import choose, reset
 from .second import passkey, passkey_options, second_factor, second_factor_options
@@ -49,4 +54,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/accounts", accounts),
     path("me/accounts/<int:number>/part", part),
     path("me/accounts/<int:number>/stop", stop),
+    path("me", me),
+    path("me/facts/correct", correct),
+    path("me/facts/remove", remove_fact),
+    path("me/purposes/<slug:key>", decide),
+    path("me/data", whole),
+    path("me/data.json", taken_along),
+    path("me/portable.<slug:form>", portable),
+    path("me/erase", erase),
+    path("me/erased/<uuid:number>", erased),
+    path(".well-known/gpc.json", well_known),
 ]

@@ -15,9 +15,11 @@ from regulars.base.kit.signing.rotate import forget_retired
 from regulars.base.lake.tables import tidy
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.flows import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
+from regulars.flows.decide import expire_consents
 from regulars.flows.event import take_inbox
 from regulars.flows.questions import refit_later
 from regulars.flows.refresh import reconcile_later
+from regulars.flows.retain import take_away_what_is_old
 from regulars.rules.record import forget_inputs
 
 log = logging.getLogger("regulars.worker")
@@ -41,6 +43,8 @@ CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, refit_later),
     "lake.tidy": (DAY, tidy),
+    "consents.expire": (DAY, expire_consents),
+    "retention": (DAY, take_away_what_is_old),
 }
 
 

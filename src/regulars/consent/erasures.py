@@ -1,0 +1,113 @@
+"""Who was forgotten, without naming anybody: fingerprints by which a restored backup is cleaned and lists are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hmac
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from regulars.profiles.models import Profile
+
+from .models import ConsentEvent, ConsentState, Erasure, KeptDecision, Suppression
+
+FILE = "erasures.jsonl"
+NO_CONTACT = {ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED}
+
+
+def fingerprint(name: str) -> str:
+    """HMAC-SHA-256 under the house's key: the same name gives the same, and nobody without the key can try names."""
+    key = f"regulars.erasures:{settings.SECRET_KEY}".encode()
+    return hmac.new(key, name.strip().lower().encode(), "sha256").hexdigest()
+
+
+def write_down(erasure: Erasure) -> None:
+    """Into the database, and once that is committed into a file of the home folder, which no restored backup replaces."""
+    erasure.save()
+    transaction.on_commit(lambda: _append(erasure))
+
+
+def written_down() -> list[Erasure]:
+    """Every erasure that the file or the database knows, oldest first."""
+    known = {each.pk: each for each in _in_file()} | {each.pk: each for each in Erasure.objects.all()}
+    return sorted(known.values(), key=lambda each: each.at)
+
+
+def remember(erasures: Iterable[Erasure]) -> None:
+    """Into the file, those it does not have: before a database that knew them is replaced."""
+    known = {each.pk for each in _in_file()}
+    for erasure in erasures:
+        if erasure.pk not in known:
+            _append(erasure)
+
+
+def keep_ledger(profiles: Iterable[Profile]) -> int:
+    """Her decisions stay as nobody's, without evidence: what was given when can still be proved. Returns how many."""
+    person = uuid.uuid4()
+    rows = [
+        KeptDecision(
+            person=person,
+            purpose_id=event.purpose_id,
+            purpose_version=event.purpose_version,
+            notice_id=event.notice_id,
+            action=event.action,
+            explicit=event.explicit,
+            at=event.at,
+            method=event.method,
+        )
+        for event in ConsentEvent.objects.filter(profile__in=list(profiles)).order_by("id")
+    ]
+    KeptDecision.objects.bulk_create(rows, batch_size=500)
+    return len(rows)
+
+
+def suppress(profiles: Iterable[Profile]) -> int:
+    """Whoever asked not to be written to is not written to again by way of a list. Returns how many addresses."""
+    people = list(profiles)
+    asked = ConsentState.objects.filter(profile__in=people, purpose__kind="message", status__in=NO_CONTACT)
+    wanted = set(asked.values_list("profile_id", flat=True))
+    addresses = {str(each.document["email"]) for each in people if each.pk in wanted and each.document.get("email")}
+    rows = [Suppression(hash=fingerprint(address)) for address in addresses]
+    Suppression.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def suppressed(profiles: Iterable[Profile]) -> set[int]:
+    """Those of `profiles` whose address once asked not to be written to, by number."""
+    found = {fingerprint(str(each.document["email"])): each.pk for each in profiles if each.document.get("email")}
+    return {found[hash_] for hash_ in Suppression.objects.filter(hash__in=found).values_list("hash", flat=True)}
+
+
+def _in_file() -> list[Erasure]:
+    path = Path(settings.HOME) / FILE
+    return [_read(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _append(erasure: Erasure) -> None:
+    row = {
+        "id": str(erasure.pk),
+        "at": erasure.at.isoformat(),
+        "mode": erasure.mode,
+        "who": erasure.who,
+        "since": erasure.since.isoformat() if erasure.since else None,
+        "until": erasure.until.isoformat() if erasure.until else None,
+    }
+    descriptor = os.open(Path(settings.HOME) / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a") as file:
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _read(row: dict[str, Any]) -> Erasure:
+    at, since, until = (row[key] and dt.datetime.fromisoformat(row[key]) for key in ("at", "since", "until"))
+    return Erasure(
+        id=uuid.UUID(row["id"]), at=at, mode=row["mode"], who=row["who"], since=since, until=until, asked_by="restore"
+    )

@@ -1,0 +1,124 @@
+"""Where customers stand on every purpose at one instant: what is open and what is closed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from django.db.models import Q
+
+from regulars.base.kit import clock
+from regulars.profiles.document import known
+from regulars.profiles.models import Fact, Profile
+from regulars.profiles.resolve import KnownFact, resolve
+
+from .ages import is_too_young
+from .fold import YES
+from .models import ConsentEvent, ConsentState, Purpose
+
+NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
+BIRTHDATE, COUNTRY = "birthdate", "country"
+# She answers a "do not share" of her browser by herself at any time; we ask again after twelve months at the earliest.
+GPC_RESTS = dt.timedelta(days=365)
+
+
+class Standing:
+    """Where one customer stands. `is_child`: by what we know she is too young to consent in her country."""
+
+    def __init__(self, profile_id: int, now: dt.datetime) -> None:
+        self.profile_id = profile_id
+        self.now = now
+        self.states: dict[str, ConsentState] = {}
+        self.consents: dict[int, ConsentEvent] = {}
+        self.is_child = False
+
+    @classmethod
+    def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, Standing]:
+        """Profile id → where she stands."""
+        standings = {profile.pk: cls(profile.pk, now) for profile in profiles}
+        for state in ConsentState.objects.filter(profile__in=profiles).select_related("event", "purpose"):
+            standings[state.profile_id].states[state.purpose_id] = state
+        # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
+        hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
+        for event in ConsentEvent.objects.filter(hers, action__in=YES).select_related("profile"):
+            owner = event.profile.merged_into_id or event.profile_id
+            if owner in standings:
+                standings[owner].consents[event.pk] = event
+        for profile_id in _children(profiles, now):
+            standings[profile_id].is_child = True
+        return standings
+
+    def allows(self, purpose: Purpose) -> bool:
+        if purpose.basis == Purpose.Basis.CONTRACT:
+            return True
+        if self.is_child:
+            return False
+        if purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST:
+            state = self.states.get(purpose.key)
+            return state is None or state.status in NO_OBJECTION
+        return self.stands(purpose.key)
+
+    def stands(self, purpose_key: str) -> bool:
+        """Her yes to it holds: not run out, given to no less than the purpose is today, and proven if it was imported."""
+        state = self.states.get(purpose_key)
+        if state is None or state.status not in YES or self.is_child:
+            return False
+        if state.expires_at and state.expires_at <= self.now:
+            return False
+        return state.event.purpose_version >= state.purpose.consents_from and is_proven(state.event)
+
+    def covers(self, fact: Fact) -> bool:
+        """Every consent the fact was given under still stands. One that came in a list needs one: a list proves nothing."""
+        if fact.source_kind == Fact.SourceKind.IMPORTED and fact.basis == Purpose.Basis.CONSENT and not fact.consents:
+            return False
+        return all(self.holds(consent) for consent in fact.consents)
+
+    def holds(self, consent: int) -> bool:
+        event = self.consents.get(consent)
+        return event is not None and self.stands(event.purpose_id)
+
+    def is_explicit(self, purpose_key: str) -> bool:
+        return self.stands(purpose_key) and self.states[purpose_key].event.explicit
+
+
+def is_proven(event: ConsentEvent) -> bool:
+    """An imported yes counts with evidence only, and never for somebody who once asked not to be written to."""
+    if event.action != ConsentEvent.Action.IMPORTED:
+        return True
+    return bool(event.evidence) and not event.evidence.get("suppressed")
+
+
+def closed_to_questions(profile: Profile) -> set[str]:
+    """Purposes under which she is not asked: she took a yes back, objected, or her browser said "do not share" lately.
+
+    A plain no to something else that the purpose covers (a social permission) does not close it: a question of its own
+    is how she may answer instead.
+    """
+    standing = Standing.of([profile], clock.now())[profile.pk]
+    if standing.is_child:
+        return set(Purpose.objects.exclude(basis=Purpose.Basis.CONTRACT).values_list("key", flat=True))
+    return {key for key, state in standing.states.items() if _is_closed(state, standing.now)}
+
+
+def _is_closed(state: ConsentState, now: dt.datetime) -> bool:
+    if state.status == ConsentEvent.Action.GPC:
+        return state.since + GPC_RESTS > now
+    return state.status in (ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED)
+
+
+def _children(profiles: Sequence[Profile], now: dt.datetime) -> list[int]:
+    """Who is too young by any source: protecting a child needs nobody's consent."""
+    told: dict[int, dict[str, list[KnownFact]]] = {}
+    facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
+    for fact in facts:
+        told.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
+    winners = {
+        profile_id: {key: resolve(rows, now) for key, rows in attributes.items()}
+        for profile_id, attributes in told.items()
+    }
+    return [profile_id for profile_id, values in winners.items() if _is_child(values, now)]
+
+
+def _is_child(values: Mapping[str, object], now: dt.datetime) -> bool:
+    birthdate, country = (getattr(values.get(key), "value", "") for key in (BIRTHDATE, COUNTRY))
+    return is_too_young(birthdate, country, now)

@@ -1,0 +1,79 @@
+"""What somebody types into a form, read as a value of its attribute. Plain functions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from regulars.base.kit.errors import Refused
+
+from .models import Attribute
+
+LONGEST = 500
+YES_NO = {"yes": True, "no": False}
+
+
+def read_value(attribute: Attribute | None, text: str) -> Any:
+    """The value typed as `text`. An attribute nobody declared is text. Raises `Refused("bad_value")`."""
+    text = text.strip()
+    if not text or len(text) > LONGEST:
+        raise _bad(f"Write between 1 and {LONGEST} characters.")
+    kind = attribute.type if attribute else "text"
+    return _READERS.get(kind, _text)(text, attribute)
+
+
+def write_value(value: Any) -> str:
+    """The same back as a form shows it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(str(each) for each in value)
+        case None:
+            return ""
+    return str(value)
+
+
+def _text(text: str, attribute: Attribute | None) -> str:
+    return text
+
+
+def _number(text: str, attribute: Attribute | None) -> float | int:
+    try:
+        number = float(text)
+    except ValueError:
+        raise _bad("Write a number.") from None
+    if not -1e15 < number < 1e15:
+        raise _bad("This number is too large.")
+    return int(number) if number.is_integer() else number
+
+
+def _yes_no(text: str, attribute: Attribute | None) -> bool:
+    if text not in YES_NO:
+        raise _bad("Choose yes or no.")
+    return YES_NO[text]
+
+
+def _date(text: str, attribute: Attribute | None) -> str:
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise _bad("Write a date as year-month-day, such as 1991-04-12.") from None
+
+
+def _choice(text: str, attribute: Attribute | None) -> str:
+    options = [option["key"] for option in attribute.options] if attribute else []
+    if options and text not in options:
+        raise _bad("Choose one of those offered.")
+    return text
+
+
+def _list(text: str, attribute: Attribute | None) -> list[str]:
+    return [_choice(each.strip(), attribute) for each in text.split(",") if each.strip()]
+
+
+_READERS = {"number": _number, "boolean": _yes_no, "date": _date, "choice": _choice, "list": _list}
+
+
+def _bad(sentence: str) -> Refused:
+    return Refused("bad_value", sentence, "value")
