@@ -20,6 +20,7 @@ import click
 from regulars import __version__
 
 from .places import Places
+from .privacy import COMMANDS as PRIVACY
 from .programs import programs
 from .supervise import Supervisor, end_with_parent
 from .tls import Certificate
@@ -258,6 +259,10 @@ def modules_list() -> None:
 
     for module in library().modules:
         click.echo(f"{module.name}@{module.version}  {module.licence or 'licence not stated'}")
+
+
+for command in PRIVACY:
+    main.add_command(command)
 
 
 def _django() -> None:

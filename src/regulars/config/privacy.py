@@ -1,0 +1,126 @@
+"""Commands about people's data: look after the ledger, erase somebody, back up and restore."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def consent() -> None:
+    """The ledger of what customers allow."""
+    _django()
+
+
+@consent.command()
+def verify() -> None:
+    """Look whether anybody changed the ledger. Ends with 1 at the first broken link, named."""
+    from regulars.consent.verify import verify_everybody
+
+    checked = 0
+    for user_id, broken in verify_everybody():
+        checked += 1
+        if broken:
+            click.echo(
+                f"BROKEN  decision {broken.pk} of {user_id}: {broken.action} {broken.purpose_id} at {broken.at:%Y-%m-%d %H:%M}"
+            )
+            raise SystemExit(1)
+    click.echo(f"ok  The ledgers of {checked} customers hold.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--since", type=click.DateTime(), help="Only what happened and was learned from this day (UTC) on …")
+@click.option("--until", type=click.DateTime(), help="… until before this day.")
+@click.option("--keep-events", is_flag=True, help="Keep what happened, without her.")
+@click.option("--yes", is_flag=True, help="Do not ask again.")
+def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
+    """Erase whoever is known by NAME: a user id, an address, a telephone number, an id at a network or of a browser."""
+    _django()
+    from regulars.flows.forget import find_people, forget, forget_period
+
+    people = find_people(name)
+    if not people:
+        raise _problem("nobody", "Nobody is known by this name.")
+    if not yes:
+        click.confirm(f"Erase {len(people)} customer(s)? This cannot be undone", abort=True)
+    for person in people:
+        if since or until:
+            proof = forget_period(person, _utc(since, dt.datetime.min), _utc(until, dt.datetime.max), "operator")
+        else:
+            proof = forget(person, "operator", keep_events=keep_events)
+        click.echo(f"{proof.mode}  proof {proof.pk}")
+        for label, (before, after) in sorted(proof.removed.items()):
+            click.echo(f"  {label:32} {before:>8} → {after}")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+def backup(path: Path) -> None:
+    """Write database, lake and keys into one file, while everything runs. Keep it as you keep the keys."""
+    _django()
+    from .backup import write_backup
+
+    _say(write_backup, path)
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--yes", is_flag=True, help="Do not ask again.")
+def restore(path: Path, yes: bool) -> None:
+    """Put a backup in place of what is here. Stop Regulars first. Whoever was erased since is erased again."""
+    _django()
+    from .backup import restore_backup
+
+    if not yes:
+        click.confirm("Replace everything that is here?", abort=True)
+    _say(restore_backup, path)
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.argument("days", required=False)
+def retention(kind: str | None, days: str | None) -> None:
+    """Show how long each KIND of data is kept, or keep it for DAYS from now on ("forever" for no end)."""
+    _django()
+    from regulars.base.kit.errors import Refused
+    from regulars.flows.retain import KINDS, days_of, keep
+
+    if kind:
+        if days != "forever" and not (days or "").isdigit():
+            raise _problem("bad_days", "Say for how many days, or forever.")
+        try:
+            keep(kind, None if days == "forever" else int(days or 0))
+        except Refused as refused:
+            raise _problem(refused.name, refused.sentence) from None
+    for key, kept in days_of().items():
+        click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")
+
+
+COMMANDS = (consent, erase, backup, restore, retention)
+
+
+def _say(work: object, path: Path) -> None:
+    from regulars.base.kit.errors import Refused
+
+    try:
+        for line in work(path):  # type: ignore[operator]
+            click.echo(line)
+    except Refused as refused:
+        raise _problem(refused.name, refused.sentence) from None
+
+
+def _utc(moment: dt.datetime | None, otherwise: dt.datetime) -> dt.datetime:
+    return (moment or otherwise).replace(tzinfo=dt.UTC)
+
+
+def _problem(name: str, sentence: str) -> click.ClickException:
+    return click.ClickException(f"{sentence} ({name})")
+
+
+def _django() -> None:
+    import django
+
+    django.setup()
