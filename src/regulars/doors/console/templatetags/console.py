@@ -35,6 +35,7 @@ NAVIGATION = (
     ("/console/sources", "Sources"),
     ("/console/destinations", "Destinations"),
     ("/console/applications", "Applications"),
+    ("/console/privacy", "Privacy"),
 )
 
 

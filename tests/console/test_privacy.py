@@ -1,0 +1,102 @@
+"""Purposes, erasures, the ledger and how long data is kept, in the console."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from regulars.consent.models import ConsentEvent, Purpose, Retention
+from regulars.consent.record import Decision, record
+from regulars.consent.view import may
+from regulars.doors.console.models import AuditEntry
+from regulars.flows.forget import forget
+
+PURPOSE = "/console/privacy/purposes/message"
+WORDS = {"label": "News", "text": "We write to you.", "expires_days": "730"}
+
+
+def text(response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+def test_ana_reads_how_many_said_yes(console, somebody):
+    somebody(yes=("message",))
+    record(somebody(yes=()), Decision("message", "refused", "login"))
+
+    assert re.search(r"News by e-mail .*? Consent version 1 1 1 0 50", text(console.get("/console/privacy")))
+
+
+def test_other_words_are_another_version_and_the_old_ones_are_shown(console, chika):
+    record(chika, Decision("message", "given", "login"))
+
+    response = console.post(PURPOSE, WORDS)
+
+    purpose = Purpose.objects.get(key="message")
+    assert (response.status_code, purpose.version, purpose.expires_days) == (302, 2, 730)
+    assert may(chika, "message")
+    assert "To write to you about things you may like. 1 en 1" in text(console.get(PURPOSE))
+    assert AuditEntry.objects.get().what == "purpose.changed"
+
+
+def test_whoever_said_yes_before_it_was_widened_is_listed(console, chika):
+    record(chika, Decision("message", "given", "login"))
+
+    console.post(PURPOSE, {**WORDS, "widened": "on"})
+
+    assert not may(chika, "message")
+    assert chika.user_id in text(console.get(PURPOSE))
+    assert "1 to ask anew" in text(console.get("/console/privacy"))
+
+
+@pytest.mark.parametrize("wrong", [{"label": ""}, {"text": ""}, {"expires_days": "soon"}, {"expires_days": "99999999"}])
+def test_words_that_cannot_be_are_said_beside_the_field(console, wrong):
+    response = console.post(PURPOSE, {**WORDS, **wrong})
+
+    assert response.status_code == 400
+    field = next(iter(wrong)).replace("_", "-")
+    assert f'id="in-{field}-problem"' in response.content.decode()
+    assert Purpose.objects.get(key="message").version == 1
+
+
+def test_ana_sets_how_long_data_is_kept(console):
+    assert console.post("/console/privacy/retention", {"inbox": "7", "lookups": ""}).status_code == 302
+
+    assert dict(Retention.objects.values_list("kind", "days")) == {"inbox": 7, "lookups": None}
+
+
+@pytest.mark.parametrize("days", ["-1", "0", "soon", "9" * 30])
+def test_a_number_of_days_that_cannot_be_is_refused(console, days):
+    assert console.post("/console/privacy/retention", {"inbox": days}).status_code == 400
+    assert not Retention.objects.exists()
+
+
+def test_who_only_looks_changes_nothing(bruno_console):
+    assert bruno_console.post(PURPOSE, WORDS).status_code == 403
+    assert bruno_console.post("/console/privacy/retention", {"inbox": "7"}).status_code == 403
+    assert bruno_console.get("/console/privacy").status_code == 200
+
+
+def test_the_ledger_of_one_customer_is_found_and_a_changed_row_is_named(console, chika):
+    event = record(chika, Decision("message", "given", "login"))
+    address = f"/console/privacy?q={chika.user_id}".replace("|", "%7C")
+    assert "holds" in text(console.get(address))
+
+    ConsentEvent.objects.filter(pk=event.pk).update(action="refused")
+
+    assert f"decision {event.pk} does not fit" in text(console.get(address))
+    assert "No decision fits" in text(console.get("/console/privacy?q=nobody%00"))
+    assert console.get("/console/privacy?action=nonsense").status_code == 200
+
+
+def test_an_erasure_is_listed_by_its_proof(console, chika):
+    proof = forget(chika, "customer")
+
+    page = text(console.get("/console/privacy"))
+
+    assert str(proof.pk) in page
+    assert chika.user_id not in page
+
+
+def test_a_purpose_that_is_not_there_is_a_page_that_says_so(console):
+    assert console.get("/console/privacy/purposes/nothing").status_code == 404
