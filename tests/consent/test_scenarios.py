@@ -424,6 +424,9 @@ READERS = {
     "flows/export.py",
     "flows/retain.py",
     "flows/correct.py",
+    "flows/link.py",  # facts move with the identity that told them
+    "flows/merge.py",
+    "flows/share.py",  # which facts a shared piece gave, to take them back
     "doors/console/views/customer.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer

@@ -41,9 +41,8 @@ class Standing:
         # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
         hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
         for event in ConsentEvent.objects.filter(hers, action__in=YES).select_related("profile"):
-            owner = event.profile.merged_into_id or event.profile_id
-            if owner in standings:
-                standings[owner].consents[event.pk] = event
+            merged = event.profile.merged_into_id
+            standings[merged if merged in standings else event.profile_id].consents[event.pk] = event
         for profile_id in _children(profiles, now):
             standings[profile_id].is_child = True
         return standings
