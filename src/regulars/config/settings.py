@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from .catalogues import compiled
 from .database import database
 from .home import home, number, secret_key
 from .places import is_local
@@ -87,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "regulars.doors.signin.brand.remembers_the_app",
+    "regulars.doors.signin.language.speaks_her_language",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -99,12 +101,14 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["django.templatetags.i18n"],
             "context_processors": [
+                "django.template.context_processors.i18n",
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "regulars.doors.signin.brand.brand",
-            ]
+            ],
         },
     }
 ]
@@ -156,6 +160,17 @@ EMAIL_FILE_PATH = str(HOME / "mail")
 DEFAULT_FROM_EMAIL = os.environ.get("REGULARS_FROM_EMAIL", "hello@localhost")
 
 LANGUAGE_CODE = "en"
+# What customers can read (`config/locale`); the console is in English.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ja", "日本語"),
+    ("pt-br", "Português (Brasil)"),
+    ("ar", "العربية"),
+]
+LOCALE_PATHS = compiled(HOME)
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

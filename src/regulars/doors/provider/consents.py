@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from regulars.profiles.models import AppGrant, Profile, ResourceServer
 
 from .asking import Asked
 
 WORDS = {
-    "openid": "know that it is you, by a number of yours",
-    "profile": "see your name, picture and the rest of your basic profile",
-    "email": "see your e-mail address",
-    "phone": "see your phone number",
-    "address": "see your postal address",
-    "offline_access": "stay connected when you are away",
+    "openid": gettext_noop("know that it is you, by a number of yours"),
+    "profile": gettext_noop("see your name, picture and the rest of your basic profile"),
+    "email": gettext_noop("see your e-mail address"),
+    "phone": gettext_noop("see your phone number"),
+    "address": gettext_noop("see your postal address"),
+    "offline_access": gettext_noop("stay connected when you are away"),
 }
 
 
@@ -44,4 +46,5 @@ def in_words(asked: Asked) -> list[str]:
 def words_of(scopes: list[str], api: ResourceServer | None) -> list[str]:
     """One line per thing that is asked for: our own words, the API's, or at least the scope's name."""
     own = {**(api.scope_words if api else {}), **WORDS}
-    return [own.get(scope) or f"use {scope} of {api.name if api else ''} for you" for scope in scopes]
+    named = _("use {scope} of {api} for you")
+    return [own.get(scope) or named.format(scope=scope, api=api.name if api else "") for scope in scopes]

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.kit.crypto import random_secret
@@ -25,8 +26,8 @@ from .limits import count_attempt
 COOKIE = "regulars_code"  # what only the browser that asked holds
 SALT = "regulars.signin.code"
 LONGEST_EMAIL = 254
-BAD_EMAIL = "Write an e-mail address, like name@example.com."
-WRONG = "That is not the code, or it no longer works. After three wrong tries you need a new one."
+BAD_EMAIL = gettext_noop("Write an e-mail address, like name@example.com.")
+WRONG = gettext_noop("That is not the code, or it no longer works. After three wrong tries you need a new one.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -89,7 +90,7 @@ def open_link(request: HttpRequest) -> HttpResponse:
     if expected is None:
         return _run_out(request)
     if expected.browser and not codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
-        sentence = (
+        sentence = gettext_noop(
             "This browser did not ask for the mail. Go back to where you began, and type the code from the mail there."
         )
         return words(request, "Go on where you began", sentence, 403)
@@ -137,5 +138,5 @@ def _enter_page(request: HttpRequest, problem: str = "", status: int = 200) -> H
 
 
 def _run_out(request: HttpRequest) -> HttpResponse:
-    sentence = "It was used already, or is older than ten minutes. Ask for a new one."
+    sentence = gettext_noop("It was used already, or is older than ten minutes. Ask for a new one.")
     return words(request, "This code no longer works", sentence, 410)

@@ -8,20 +8,24 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 from regulars.base.jobs.queue import enqueue, handles
 from regulars.profiles.proofs import codes
 from regulars.profiles.proofs.models import EmailCode
+
+from .language import hers, in_her_language
 
 JOB = "signin.mail_code"
 
 
 def ask_to_mail(expected: EmailCode, template: str) -> None:
     """`template` is `code_and_link` for our own pages, `code` or `link` for apps."""
-    enqueue(JOB, {"code": expected.pk, "template": template})
+    enqueue(JOB, {"code": expected.pk, "template": template, **hers()})
 
 
 @handles(JOB, calls_out=True)
+@in_her_language
 def mail_code(payload: dict[str, Any]) -> None:
     expected = EmailCode.objects.filter(pk=payload["code"]).first()
     if expected is None:
@@ -31,5 +35,8 @@ def mail_code(payload: dict[str, Any]) -> None:
     context = {"digits": digits, "link": link, "email": expected.email, "house": settings.PUBLIC_URL}
     body = render_to_string(f"signin/mail/{payload['template']}.txt", context)
     send_mail(
-        "Your sign-in code" if payload["template"] != "link" else "Your sign-in link", body, None, [expected.email]
+        _("Your sign-in code") if payload["template"] != "link" else _("Your sign-in link"),
+        body,
+        None,
+        [expected.email],
     )

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from regulars.base.kit.crypto import fingerprint
 from regulars.base.kit.errors import Refused
@@ -52,7 +53,7 @@ def count_attempt(request: HttpRequest, action: str, email: str) -> None:
     passed = [window for window in _windows(request, action, email) if _count(window) > window.limit.most]
     if passed:
         minutes = max(window.minutes_left for window in passed)
-        raise Refused("too_many_attempts", f"Too many attempts. Try again in {minutes} min.")
+        raise Refused("too_many_attempts", _("Too many attempts. Try again in {minutes} min.").format(minutes=minutes))
 
 
 def give_back(request: HttpRequest, action: str, email: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -18,7 +19,7 @@ from .embedded.authenticate import enter_by_ticket
 from .limits import count_attempt, give_back
 from .passwords import CONNECTION, check
 
-WRONG = "E-mail or password is not right."
+WRONG = gettext_noop("E-mail or password is not right.")
 
 
 @sensitive_post_parameters("password")

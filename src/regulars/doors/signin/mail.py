@@ -11,10 +11,13 @@ from django.core import signing
 from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from regulars.base.jobs.queue import enqueue, handles
 from regulars.profiles.models import Account
 
+from .language import hers, in_her_language
 from .models import PendingSignup
 from .passwords import customers, is_taken
 
@@ -22,29 +25,43 @@ SIGNUP, RESET, NOTICE = "signin.mail_signup", "signin.mail_reset", "signin.mail_
 # What she hears of whenever it happens, because it may not have been her: name → subject and sentence.
 NOTICES = {
     "password_changed": (
-        "Your password was changed",
-        "The password of {email} was changed. Other devices are signed out.",
+        gettext_noop("Your password was changed"),
+        gettext_noop("The password of {email} was changed. Other devices are signed out."),
     ),
-    "app_added": ("An authenticator app was added", "Signing in as {email} now takes a code of an authenticator app."),
-    "app_removed": ("The authenticator app was removed", "Signing in as {email} takes no code of an app any more."),
-    "passkey_added": ("A passkey was added", "A new passkey can sign in as {email}."),
-    "passkey_removed": ("A passkey was removed", "A passkey can no longer sign in as {email}."),
-    "codes_made": ("New recovery codes", "New recovery codes were made for {email}. The old ones no longer work."),
+    "app_added": (
+        gettext_noop("An authenticator app was added"),
+        gettext_noop("Signing in as {email} now takes a code of an authenticator app."),
+    ),
+    "app_removed": (
+        gettext_noop("The authenticator app was removed"),
+        gettext_noop("Signing in as {email} takes no code of an app any more."),
+    ),
+    "passkey_added": (gettext_noop("A passkey was added"), gettext_noop("A new passkey can sign in as {email}.")),
+    "passkey_removed": (
+        gettext_noop("A passkey was removed"),
+        gettext_noop("A passkey can no longer sign in as {email}."),
+    ),
+    "codes_made": (
+        gettext_noop("New recovery codes"),
+        gettext_noop("New recovery codes were made for {email}. The old ones no longer work."),
+    ),
 }
 SALT = "regulars.signin.signup"
 
 
 def ask_to_finish(pending: PendingSignup) -> None:
-    enqueue(SIGNUP, {"pending": pending.pk})
+    enqueue(SIGNUP, {"pending": pending.pk, **hers()})
 
 
 def ask_to_reset(email: str, onward: str) -> None:
-    enqueue(RESET, {"email": email, "next": onward})
+    enqueue(RESET, {"email": email, "next": onward, **hers()})
 
 
 def tell(account: Account, what: str) -> None:
     """Write her that something of `NOTICES` happened, where we have an address."""
-    enqueue(NOTICE, {"account": account.pk, "what": what, "at": timezone.now().strftime("%d %B %Y, %H:%M UTC")})
+    enqueue(
+        NOTICE, {"account": account.pk, "what": what, "at": timezone.now().strftime("%d %B %Y, %H:%M UTC"), **hers()}
+    )
 
 
 def finish_link(pending: PendingSignup) -> str:
@@ -67,33 +84,40 @@ def reset_link(account: Account, onward: str) -> str:
 
 
 @handles(SIGNUP, calls_out=True)
+@in_her_language
 def mail_signup(payload: dict[str, Any]) -> None:
     pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
     if pending is None:
         return
     if is_taken(pending.email):
-        _send(pending.email, "You already have an account", "known", {"login": f"{settings.PUBLIC_URL}/login"})
+        _send(pending.email, _("You already have an account"), "known", {"login": f"{settings.PUBLIC_URL}/login"})
     else:
-        _send(pending.email, "Finish your sign-up", "finish", {"link": finish_link(pending)})
+        _send(pending.email, _("Finish your sign-up"), "finish", {"link": finish_link(pending)})
 
 
 @handles(RESET, calls_out=True)
+@in_her_language
 def mail_reset(payload: dict[str, Any]) -> None:
     """Nobody hears from us who has no account here: an address alone is no reason to write."""
     account = customers(payload["email"]).filter(is_active=True).first()
     if account is not None:
-        _send(account.email, "Choose a new password", "reset", {"link": reset_link(account, payload["next"])})
+        _send(account.email, _("Choose a new password"), "reset", {"link": reset_link(account, payload["next"])})
 
 
 @handles(NOTICE, calls_out=True)
+@in_her_language
 def mail_notice(payload: dict[str, Any]) -> None:
     account = Account.objects.filter(pk=payload["account"]).first()
     to = mailbox_of(account) if account else ""
     if not to:
         return
     subject, sentence = NOTICES[payload["what"]]
-    context = {"sentence": sentence.format(email=to), "at": payload["at"], "page": f"{settings.PUBLIC_URL}/me/security"}
-    _send(to, subject, "notice", context)
+    context = {
+        "sentence": _(sentence).format(email=to),
+        "at": payload["at"],
+        "page": f"{settings.PUBLIC_URL}/me/security",
+    }
+    _send(to, _(subject), "notice", context)
 
 
 def mailbox_of(account: Account) -> str:

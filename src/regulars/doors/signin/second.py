@@ -11,6 +11,7 @@ from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -33,7 +34,7 @@ from .door import (
 )
 from .limits import count_attempt, give_back
 
-WRONG = "This code is not right, or was used before. Take the one that your app shows now."
+WRONG = gettext_noop("This code is not right, or was used before. Take the one that your app shows now.")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -81,7 +82,7 @@ def problems_with(email: str, password: str) -> dict[str, str]:
     try:
         validate_email(email if len(email) <= LONGEST_EMAIL else "")
     except ValidationError:
-        problems["email"] = "Write an e-mail address, like name@example.com."
+        problems["email"] = gettext_noop("Write an e-mail address, like name@example.com.")
     if wrong := passwords.problems_with(password, Account(email=email), CONNECTION):
         problems["password"] = " ".join(wrong)
     return problems

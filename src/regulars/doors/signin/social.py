@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -98,13 +99,21 @@ class _Offer:
     piece: Piece
 
     @property
+    def label(self) -> str:
+        return _(self.piece.label)
+
+    @property
+    def why(self) -> str:
+        return _(self.piece.why)
+
+    @property
     def use(self) -> str:
-        return f"What we use it for: {get_purpose(self.piece.purpose).text}"
+        return _("What we use it for:") + " " + get_purpose(self.piece.purpose).text
 
     @property
     def words(self) -> str:
         """What stands next to the box, whole: her yes is kept with these words."""
-        return f"{self.piece.label}. {self.piece.why} {self.use}"
+        return f"{self.label}. {self.why} {self.use}"
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,9 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim:
         return provider.start(request, onward(request), data, hints)  # type: ignore[no-any-return]
     except (OAuth2Error, requests.RequestException) as fault:
         log.warning("connection %s cannot be reached: %s", connection.name, fault)
-        sentence = f"{connection.display_name} does not answer. Try again in a moment, or sign in another way."
+        sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
+            network=connection.display_name
+        )
         return words(request, "This way in does not work now", sentence, 502)
 
 
@@ -253,8 +264,10 @@ def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *,
     if cancelled:
         return HttpResponseRedirect(f"{login}&stopped={provider.sub_id}")
     context = {
-        "title": "That did not work",
-        "sentence": f"{provider.name} did not confirm who you are. Try again, or sign in another way.",
+        "title": _("That did not work"),
+        "sentence": _("{network} did not confirm who you are. Try again, or sign in another way.").format(
+            network=provider.name
+        ),
         "login": login,
     }
     return render(request, "signin/words.html", context, status=502)

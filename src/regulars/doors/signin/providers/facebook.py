@@ -7,12 +7,14 @@ import hmac
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from regulars.profiles.pieces import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
 
 from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_piece, plainly, text
 
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
-LIKES = "So that we show you first what goes with what you like."
+LIKES = gettext_noop("So that we show you first what goes with what you like.")
 PIECES = (
     Piece("birthday", "Your date of birth", AGE, ("user_birthday",), ("birthdate",), REVIEW),
     Piece("gender", "Your gender", CUT, ("user_gender",), ("gender",), REVIEW),

@@ -6,12 +6,16 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from regulars.profiles.pieces import Raw, Told
 
 PLAIN = ("name", "given_name", "family_name", "nickname", "picture", "locale")
-AGE, CUT = "So that we show you what people of your age like.", "So that we show you things in your cut first."
-PLACE, CALL = "So that we know which shop and which season is near you.", "So that we can reach you about your orders."
-WORK = "So that we show you what people in your line of work like."
+AGE = gettext_noop("So that we show you what people of your age like.")
+CUT = gettext_noop("So that we show you things in your cut first.")
+PLACE = gettext_noop("So that we know which shop and which season is near you.")
+CALL = gettext_noop("So that we can reach you about your orders.")
+WORK = gettext_noop("So that we show you what people in your line of work like.")
 
 
 def claims(info: Raw) -> list[Told]:
