@@ -33,6 +33,12 @@ def _browser_of(account: Account) -> Client:
 
 
 @pytest.fixture
+def mia_console(house, lake) -> Client:
+    """Mia's browser: a marketer."""
+    return _browser_of(Account.objects.create_staff("mia@shop.example", "a long password", role="marketer"))
+
+
+@pytest.fixture
 def console(ana, lake) -> Client:
     """Ana's browser, signed in."""
     return _browser_of(ana)

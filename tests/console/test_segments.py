@@ -11,7 +11,6 @@ from regulars.consent.models import Purpose
 from regulars.destinations.models import Destination
 from regulars.doors.console.models import AuditEntry
 from regulars.flows.refresh import after_saving
-from regulars.profiles.models import Account
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
 
@@ -235,14 +234,10 @@ def test_a_viewer_counts_but_sees_nobody_and_changes_nothing(bruno_console, some
     assert Segment.objects.count() == 1
 
 
-def test_a_marketer_saves_and_does_not_delete(client, house, lake):
-    client.force_login(
-        Account.objects.create_staff("mia@shop.example", "a long password", role="marketer"),
-        backend="allauth.account.auth_backends.AuthenticationBackend",
-    )
-    client.post(SAVE, {"name": "Women"})
+def test_a_marketer_saves_and_does_not_delete(mia_console):
+    mia_console.post(SAVE, {"name": "Women"})
 
-    assert client.post("/console/segments/women/delete").status_code == 403
+    assert mia_console.post("/console/segments/women/delete").status_code == 403
     assert Segment.objects.get().slug == "women"
 
 
