@@ -8,6 +8,7 @@ import pytest
 
 from regulars.base.jobs.models import Job
 from regulars.consent.view import refresh_views
+from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
 from regulars.flows import login as story
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, renew, run_rules_again
@@ -212,3 +213,14 @@ def test_enrichment_a_rule_wants_is_queued_and_not_awaited(chika, shop):
     assert [job.payload for job in Job.objects.filter(kind="enrich")] == [
         {"profile": chika.pk, "source": "us-census-acs"}
     ]
+
+
+def test_every_source_that_is_switched_on_is_asked_after_the_login_and_not_on_a_silent_one(chika, shop):
+    save_source("email", {})
+    save_source("phone", {}, enabled=False)
+    go(chika, shop, silent=True)
+    before = Job.objects.filter(kind="enrich").count()
+    go(chika, shop)
+
+    assert before == 0
+    assert [job.payload["source"] for job in Job.objects.filter(kind="enrich")] == ["email"]

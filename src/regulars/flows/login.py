@@ -29,7 +29,7 @@ from regulars.rules.decide import Denied, MetadataUpdate
 from regulars.rules.models import Rule
 from regulars.rules.run import Outcome, run
 
-from .enrich import queue_enrichment
+from .enrich import queue_all_sources, queue_enrichment
 from .refresh import after_event, after_learning
 from .upstream import show_tokens
 from .visit import Visit, context_of
@@ -182,6 +182,13 @@ def record_login(login: Login) -> None:
     after_event(profile)
 
 
+@transaction.atomic
+def ask_sources(login: Login) -> None:
+    """Every source that is switched on is asked after the login; what it tells is there at the next one."""
+    if not login.visit.silent:
+        queue_all_sources(login.profile)
+
+
 def decide_claims(login: Login) -> None:
     rules = login.progress.get("rules", {})
     scopes = login.scopes if rules.get("scopes") is None else _permitted(rules["scopes"], login)
@@ -201,6 +208,7 @@ ASKING: list[Step] = [
 ]
 FINISHING: list[Step] = [
     record_login,
+    ask_sources,
     decide_claims,
 ]
 RENEWING: list[Step] = [
@@ -210,7 +218,7 @@ RENEWING: list[Step] = [
     decide_claims,
 ]
 # Worth having, not worth waiting for.
-OPTIONAL = {choose_question.__name__, record_login.__name__}
+OPTIONAL = {choose_question.__name__, record_login.__name__, ask_sources.__name__}
 
 
 def _walk(steps: list[Step], login: Login) -> Detour | Denied | None:
