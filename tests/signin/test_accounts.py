@@ -80,7 +80,7 @@ def test_more_from_another_persons_account_there_is_refused(client, come):
     answer = come("gender", person=TOM, aim="&more=1")
 
     assert answer.status_code == 403
-    assert "another account there" in answer.content.decode()
+    assert "Sie haben dort ein anderes Konto gewählt" in answer.content.decode()
     assert Profile.objects.count() == 1
 
 
@@ -97,7 +97,7 @@ def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, c
     page = client.get(HERE).content.decode()
     answer = client.post(f"{HERE}/{lena.identities.get().pk}/stop", {"piece": "birthday"})
 
-    assert "Stop sharing: Your date of birth" in page
+    assert "Nicht mehr teilen: Ihr Geburtsdatum" in page
     assert answer["Location"] == f"{HERE}?done=stopped"
     assert "age_band" not in view(lena, "personalise")
     assert view(lena, "personalise")["gender"].value == "female"
@@ -134,7 +134,7 @@ def test_an_account_that_she_proves_is_hers_joins_and_parts(client, come, club):
     offered = client.get(HERE).content.decode()
     come(name="club", aim="&link=1", ticked=())
 
-    assert "Another account with lena.vogt@example.com" in offered
+    assert "Ein anderes Konto mit lena.vogt@example.com" in offered
     assert Profile.objects.filter(merged_into=None).count() == 1
 
     hers = Profile.objects.get(merged_into=None)

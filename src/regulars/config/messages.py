@@ -25,7 +25,14 @@ HEADER = "# What customers read in Regulars. scripts/check --messages keeps the 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 # Whose words customers read. The console speaks English.
 PAGES = ("doors/signin", "doors/provider", "questions/templates")
-CODE = ("doors/signin", "doors/provider", "profiles/factors", "profiles/proofs")
+CODE = (
+    "doors/signin/**/*.py",
+    "doors/provider/**/*.py",
+    "profiles/factors/**/*.py",
+    "profiles/proofs/**/*.py",
+    "consent/standard.py",
+    *(f"flows/{name}.py" for name in ("arrive", "correct", "decide", "export", "link", "merge", "share")),
+)
 # Calls whose words reach a page, where the template translates them; the number says which argument.
 CALLS = {
     "_": None,
@@ -114,8 +121,8 @@ def _arguments(words: list[str]) -> Iterator[str]:
 
 
 def _in_code() -> Iterator[tuple[Path, str]]:
-    for folder in CODE:
-        for path in sorted((HOUSE / folder).rglob("*.py")):
+    for place in CODE:
+        for path in sorted(HOUSE.glob(place)):
             calls = [name for name in CALLS if not (name == "Refused" and path.parent.name == "providers")]  # staff's
             with path.open("rb") as file:
                 for _, function, found, _ in extract_python(file, dict.fromkeys(calls), [], {}):

@@ -1,40 +1,22 @@
-"""The purposes every business starts with. Words are short because people read them on a phone."""
+"""Purposes: the ones every business starts with, how they are put to customers, and in which words they were shown."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 
 from regulars.base.kit.errors import Refused
 
 from .models import Notice, Purpose
-
-STANDARD = (
-    ("serve", "Your account", "To sign you in and to serve your account.", "contract", "serve"),
-    ("personalise", "A shop that fits you", "To show you things that fit you.", "consent", "personalise"),
-    (
-        "measure",
-        "Understanding our customers",
-        "To count and understand our customers as a group.",
-        "legitimate_interest",
-        "measure",
-    ),
-    ("message", "News by e-mail", "To write to you about things you may like.", "consent", "message"),
-    (
-        "enrich",
-        "Filling the gaps",
-        "To look up public information about you from the companies we name.",
-        "consent",
-        "enrich",
-    ),
-    ("share", "Sharing with partners", "To share what we know with the partners we name.", "consent", "share"),
-)
+from .standard import STANDARD, in_every_language
 
 
 def ensure_standard_purposes() -> None:
     """Insert what is missing; never overwrite an operator's words."""
     for key, label, text, basis, kind in STANDARD:
-        Purpose.objects.get_or_create(key=key, defaults={"label": label, "text": text, "basis": basis, "kind": kind})
+        words = {"label": label, "text": text, "translations": partial(in_every_language, label, text)}
+        Purpose.objects.get_or_create(key=key, defaults={**words, "basis": basis, "kind": kind})
 
 
 def get_purpose(key: str) -> Purpose:

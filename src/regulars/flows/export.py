@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.kit import clock
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.destinations.disclose import told_about
@@ -24,8 +26,8 @@ VERSION = "regulars-access-1"
 PORTABLE_KINDS = {"corrected", "declared", "verified", "social", "observed"}
 PORTABLE_BASES = {"consent", "contract"}
 LOGIC = {
-    "inferred": "Concluded from other things we know; a guess that any word of yours replaces.",
-    "enriched": "Looked up at a source outside; your own word replaces it.",
+    "inferred": gettext_noop("Concluded from other things we know; a guess that any word of yours replaces."),
+    "enriched": gettext_noop("Looked up at a source outside; your own word replaces it."),
 }
 # The Data Privacy Vocabulary's words, which other systems know.
 DPV = {
@@ -37,7 +39,7 @@ DPV = {
     "objected": "dpv:ConsentWithdrawn",
     "gpc": "dpv:ConsentWithdrawn",
 }
-RIGHTS = (
+RIGHTS = gettext_noop(
     "You may see, correct, restrict, take along and erase all this, object to uses and take any yes back, on the page "
     "/me. You may complain to the data protection authority of your country."
 )

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.kit.errors import Refused
@@ -72,9 +73,11 @@ def stop(request: HttpRequest, number: int) -> HttpResponse:
 
 
 DONE = {
-    "parted": "This way in is an account of its own again.",
-    "stopped": "We do not use it any more, and we ask your provider to end the permission.",
-    "stopped-here": "We do not use it any more. Your provider keeps what you allowed there until you end it in its settings.",
+    "parted": gettext_noop("This way in is an account of its own again."),
+    "stopped": gettext_noop("We do not use it any more, and we ask your provider to end the permission."),
+    "stopped-here": gettext_noop(
+        "We do not use it any more. Your provider keeps what you allowed there until you end it in its settings."
+    ),
 }
 
 

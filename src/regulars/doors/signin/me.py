@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.kit.errors import Refused
@@ -35,10 +37,10 @@ ACTIONS = {
     "lift": Action.OBJECTION_LIFTED,
 }
 DONE = {
-    Action.GIVEN: "You allowed it. You can take that back here at any time.",
-    Action.WITHDRAWN: "You took it back. It is not used for this any more.",
-    Action.OBJECTED: "You objected. It is not used for this any more.",
-    Action.OBJECTION_LIFTED: "Your objection is gone.",
+    Action.GIVEN: gettext_noop("You allowed it. You can take that back here at any time."),
+    Action.WITHDRAWN: gettext_noop("You took it back. It is not used for this any more."),
+    Action.OBJECTED: gettext_noop("You objected. It is not used for this any more."),
+    Action.OBJECTION_LIFTED: gettext_noop("Your objection is gone."),
 }
 
 
@@ -55,7 +57,12 @@ def me(request: HttpRequest, profile: Profile) -> HttpResponse:
         "identities": _identities(profile),
         "segments": segments_of(profile),
         "told": [
-            (each, me_words.TOLD[each.state], labels.get(each.purpose, ""), [names.get(a, a) for a in each.attributes])
+            (
+                each,
+                _(me_words.TOLD[each.state]),
+                labels.get(each.purpose, ""),
+                [names.get(a, a) for a in each.attributes],
+            )
             for each in told_about(profile)
         ],
         "happened": timeline(profile.pk, EVENTS),
@@ -78,7 +85,7 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
         write_decision(profile, decision, seen=int(seen))
     except Refused as refused:
         return words(request, "That did not work", refused.sentence, 409)
-    return _back(request, f"{label}: {DONE[action]}", "purposes")
+    return _back(request, f"{label}: {_(DONE[action])}", "purposes")
 
 
 @require_http_methods(["GET", "POST"])
@@ -96,7 +103,7 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
         flow.correct(profile, key, typed, reason=reason)
     except Refused as refused:
         return _form(request, fact, typed, reason, refused)
-    return _back(request, f"{fact.label} is changed.", "facts")
+    return _back(request, _("{name} is changed.").format(name=fact.label), "facts")
 
 
 @require_POST
@@ -110,7 +117,9 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
         flow.remove(profile, key)
     except Refused as refused:
         return words(request, "That did not work", refused.sentence, 409)
-    return _back(request, f"{fact.label} is deleted, and nobody but you can bring it back.", "facts")
+    return _back(
+        request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
+    )
 
 
 def _row(fact: Known, labels: dict[str, str]) -> dict[str, Any]:
@@ -118,7 +127,7 @@ def _row(fact: Known, labels: dict[str, str]) -> dict[str, Any]:
         "fact": fact,
         "value": me_words.value(fact.attribute, fact.value, fact.options),
         "source": me_words.source(fact),
-        "why_not": me_words.WHY_NOT.get(fact.why_not, ""),
+        "why_not": _(me_words.WHY_NOT[fact.why_not]) if fact.why_not in me_words.WHY_NOT else "",
         "uses": [labels.get(each, each) for each in fact.purposes],
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from regulars.base.kit.spreadsheet import escaped
@@ -33,8 +34,8 @@ def whole(request: HttpRequest, profile: Profile) -> HttpResponse:
             (each, me_words.value(each.attribute, each.value, each.options), me_words.source(each))
             for each in facts_of(profile, everything=True)
         ],
-        "why_not": me_words.WHY_NOT,
-        "decisions": [(each, me_words.STATUS.get(each.action, each.action)) for each in decisions_of(profile)],
+        "why_not": {key: _(sentence) for key, sentence in me_words.WHY_NOT.items()},
+        "decisions": [(each, _(me_words.STATUS.get(each.action, each.action))) for each in decisions_of(profile)],
         "segments": segments_of(profile),
         "kinds": export.LOGIC,
     }

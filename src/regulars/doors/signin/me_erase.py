@@ -9,6 +9,7 @@ from allauth.account.adapter import get_adapter
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.consent.models import Erasure
@@ -30,7 +31,7 @@ UNDERSTOOD = "understood"
 def erase(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/erase`: what will go, and one box to tick; then the proof."""
     if request.method == "GET" or UNDERSTOOD not in request.POST:
-        problem = "Tick the box to go on." if request.method == "POST" else ""
+        problem = _("Tick the box to go on.") if request.method == "POST" else ""
         context = {"facts": len(facts_of(profile)), "problem": problem}
         return render(request, "signin/me_erase.html", context, status=400 if problem else 200)
     erasure = forget(profile, "customer")
@@ -51,7 +52,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
     context = {
         "erasure": erasure,
         "rows": sorted((_name(label), *counts) for label, counts in erasure.removed.items()),
-        "told": [(each.destination.name, me_words.TOLD[each.state], each.confirmed_at) for each in disclosures],
+        "told": [(each.destination.name, _(me_words.TOLD[each.state]), each.confirmed_at) for each in disclosures],
     }
     return render(request, "signin/me_erased.html", context)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from regulars.flows.about import Known, Stand
 from regulars.profiles.derive import country_name
 
@@ -14,70 +17,77 @@ NETWORKS = {
     "windowslive": "Microsoft",
     "twitter": "X",
     "github": "GitHub",
-    "auth0": "E-mail and password",
-    "anonymous": "A visit before you signed in",
-    "external": "A customer number of ours",
+    "auth0": gettext_noop("E-mail and password"),
+    "anonymous": gettext_noop("A visit before you signed in"),
+    "external": gettext_noop("A customer number of ours"),
 }
-OURS = {"signin": "You, when you signed up"}
+OURS = {"signin": gettext_noop("You, when you signed up")}
 WHY_NOT = {
-    "blocked": "Kept, but not used: you took your yes back.",
-    "ran_out": "Too old to be used.",
-    "taken_back": "Taken back; it goes for good in a while.",
-    "another_wins": "Not used: another source counts more.",
+    "blocked": gettext_noop("Kept, but not used: you took your yes back."),
+    "ran_out": gettext_noop("Too old to be used."),
+    "taken_back": gettext_noop("Taken back; it goes for good in a while."),
+    "another_wins": gettext_noop("Not used: another source counts more."),
 }
 STATUS = {
-    "given": "You said yes",
-    "imported": "You said yes elsewhere",
-    "refused": "You said no",
-    "withdrawn": "You took your yes back",
-    "objected": "You objected",
-    "objection_lifted": "You took your objection back",
-    "expired": "Your yes ran out",
-    "gpc": "Your browser said “do not share”",
+    "given": gettext_noop("you said yes"),
+    "imported": gettext_noop("you said yes elsewhere"),
+    "refused": gettext_noop("you said no"),
+    "withdrawn": gettext_noop("you took your yes back"),
+    "objected": gettext_noop("you objected"),
+    "objection_lifted": gettext_noop("you took your objection back"),
+    "expired": gettext_noop("your yes ran out"),
+    "gpc": gettext_noop("your browser said “do not share”"),
 }
 TOLD = {
-    "attempted": "May have been told",
-    "sent": "Was told",
-    "removing": "Asked to delete it; not confirmed yet",
-    "removed": "Has deleted it",
-    "failed": "Could not be asked to delete it; we are looking into it",
+    "attempted": gettext_noop("May have been told"),
+    "sent": gettext_noop("Was told"),
+    "removing": gettext_noop("Asked to delete it; not confirmed yet"),
+    "removed": gettext_noop("Has deleted it"),
+    "failed": gettext_noop("Could not be asked to delete it; we are looking into it"),
 }
+UNASKED = {
+    "contract": gettext_noop("On: part of your account"),
+    "legitimate_interest": gettext_noop("On, unless you object"),
+}
+NEVER_ASKED = gettext_noop("Off: you have not been asked")
 
 
 def network(provider: str) -> str:
-    return NETWORKS.get(provider, provider.replace("-", " ").capitalize())
+    return _(NETWORKS[provider]) if provider in NETWORKS else provider.replace("-", " ").capitalize()
 
 
 def source(fact: Known) -> str:
     """Who told us: `question:looking_for@1` → `Your answer to “What are you looking for?”`."""
     if fact.follows_from:
-        return f"Follows from your {', '.join(fact.follows_from).lower()}"
-    kind, _, rest = fact.source.partition(":")
-    what = rest.partition("@")[0].replace("_", " ").replace("-", " ")
+        return _("Follows from your {facts}").format(facts=", ".join(fact.follows_from).lower())
+    kind, rest = fact.source.partition(":")[::2]
+    what = rest.split("@")[0].replace("_", " ").replace("-", " ")
     match kind:
         case "customer":
-            return "You, on this page"
+            return _("You, on this page")
         case "staff":
-            return "Our staff, for you"
+            return _("Our staff, for you")
         case "question":
-            return f"Your answer to “{fact.source_label or what}”"
+            return _("Your answer to “{question}”").format(question=fact.source_label or what)
         case "app":
-            return OURS.get(
-                rest, f"The app “{what}”" if fact.source_kind != "observed" else f"What you did in “{what}”"
-            )
+            if rest in OURS:
+                return _(OURS[rest])
+            if fact.source_kind == "observed":
+                return _("What you did in “{app}”").format(app=what)
+            return _("The app “{app}”").format(app=what)
         case "rule":
-            return f"A rule of ours, “{what}”"
+            return _("A rule of ours, “{name}”").format(name=what)
         case "source":
-            return f"Looked up at “{what}”"
+            return _("Looked up at “{name}”").format(name=what)
         case "import":
-            return f"A list of ours, “{what}”"
+            return _("A list of ours, “{name}”").format(name=what)
     return network(fact.source)
 
 
 def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:
     match raw:
         case bool():
-            return "Yes" if raw else "No"
+            return _("Yes") if raw else _("No")
         case list():
             return ", ".join(value(attribute, each, options) for each in raw)
         case dict():
@@ -90,11 +100,10 @@ def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> st
 def status(stand: Stand) -> str:
     """Where she stands, in a few words."""
     if stand.barred:
-        return "Off: by your date of birth you are too young to allow this"
+        return _("Off: by your date of birth you are too young to allow this")
     if stand.outdated:
-        return "Off: this covers more than when you said yes"
+        return _("Off: this covers more than when you said yes")
     if not stand.status:
-        return {"contract": "On: part of your account", "legitimate_interest": "On, unless you object"}.get(
-            stand.basis, "Off: you have not been asked"
-        )
-    return f"{'On' if stand.is_open else 'Off'}: {STATUS.get(stand.status, stand.status).lower()}"
+        return _(UNASKED.get(stand.basis, NEVER_ASKED))
+    said = _(STATUS.get(stand.status, stand.status))
+    return f"{_('On') if stand.is_open else _('Off')}: {said}"
