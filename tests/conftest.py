@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 # Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
 # this file is read if pyproject.toml named the settings.
@@ -11,6 +14,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
 os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-"))
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
+# Playwright keeps a loop of its own in the thread it was started in, and Django takes that for asynchronous code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 # Nobody listens there: no test asks the public registry of npm for anything.
 os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 
@@ -19,6 +24,15 @@ import pytest
 
 django.setup()
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
 
@@ -82,3 +96,15 @@ def somebody(house):
 def lake(settings, tmp_path):
     """A lake of this test's own."""
     settings.LAKE_URL = str(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, once for all tests of a process: Playwright brings none, and does not start twice."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from tests.live import Live, regulars
-
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",  # CI runs as root
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -54,16 +46,6 @@ def demo(tmp_path_factory) -> Iterator[Demo]:
     offset = folder / "offset"
     with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
         yield Demo(live, offset)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium: Playwright brings none."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.conftest import chromium, page  # noqa: F401 - fixtures
+from tests.browser.conftest import page  # noqa: F401 - a fixture
 from tests.live import ROOT, Live, free_ports, own_database, start
 
 from .furnish import IN_THE_BROWSER
@@ -124,7 +124,7 @@ def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def person(chromium: Browser) -> Iterator[BrowserContext]:  # noqa: F811
+def person(chromium: Browser) -> Iterator[BrowserContext]:
     """One person's browser; it takes the certificate that the tests made for localhost."""
     context = chromium.new_context(ignore_https_errors=True)
     context.set_default_timeout(20_000)
