@@ -97,7 +97,9 @@ def start(home: Path, port: int, *options: str, database_url: str | None = None,
 
 def launch(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
     """Started, and not waited for."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_", "DJANGO_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_", "DJANGO_"))
+    }
     environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": str(ROOT), **more}
     if database_url:
         environment["DATABASE_URL"] = database_url
