@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def is_quick() -> bool:
@@ -29,3 +34,24 @@ def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int
 def tell(name: str, ours: float, theirs: float, words: str) -> None:
     """The last line; a higher ratio is better. `words` has a place for each rate: `{ours:,.0f} events/s / …`."""
     print(f"{name} ratio={ours / theirs:.3f} {words.format(ours=ours, theirs=theirs)}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of processor time of a process and its living children."""
+    children = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    family = [each for each in children if each == pid or _stat(each)[1:2] == [str(pid)]]
+    return sum(sum(int(ticks) for ticks in _stat(each)[11:13]) for each in family) / TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields after the name: state, parent, …"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

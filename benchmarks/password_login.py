@@ -13,7 +13,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,12 +26,11 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks._run import in_turns, is_quick, tell
+from benchmarks._run import cpu_of, free_port, in_turns, is_quick, tell
 
 ROOT = Path(__file__).parents[1]
 PASSWORD = "a few words in a row"
 CUSTOMERS = 200  # each signs in a few times only, as people do
-TICKS = os.sysconf("SC_CLK_TCK")
 FURNISH = f"""
 import django
 django.setup()
@@ -176,21 +174,6 @@ def on_first_core() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def cpu_of(pid: int) -> float:
-    """Seconds of processor time of a process and its living children."""
-    children = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    family = [each for each in children if each == pid or _stat(each)[1:2] == [str(pid)]]
-    return sum(sum(int(ticks) for ticks in _stat(each)[11:13]) for each in family) / TICKS
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields after the name: state, parent, …"""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
@@ -203,12 +186,6 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         time.sleep(0.1)
     sys.exit("the server was not ready in time")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 // npm oidc-provider, in memory: one app, one customer whose session and grant last, tokens as ours (RS256, both JWTs).
+// Their /me wants access tokens that are not for an API, and those are never JWTs: "opaque" makes such ones.
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
 
-const [port, clientId, clientSecret, callback] = process.argv.slice(2);
+const [port, clientId, clientSecret, callback, accessTokens] = process.argv.slice(2);
 const issuer = `http://localhost:${port}`;
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const key = { ...privateKey.export({ format: "jwk" }), alg: "RS256", use: "sig", kid: "benchmark" };
@@ -15,7 +16,7 @@ const provider = new Provider(issuer, {
       client_secret: clientSecret,
       token_endpoint_auth_method: "client_secret_post",
       redirect_uris: [callback],
-      grant_types: ["authorization_code"],
+      grant_types: ["authorization_code", "client_credentials"],
       response_types: ["code"],
     },
   ],
@@ -28,12 +29,13 @@ const provider = new Provider(issuer, {
     claims: () => ({ sub, name: "Chika Okafor", email: "chika@example.com" }),
   }),
   features: {
+    clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
     resourceIndicators: {
-      enabled: true,
+      enabled: accessTokens === "jwt",
       defaultResource: () => `${issuer}/api`,
       useGrantedResource: () => true,
-      getResourceServerInfo: () => ({ scope: "", accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } }),
+      getResourceServerInfo: () => ({ scope: "read:orders", accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } }),
     },
   },
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
