@@ -63,7 +63,8 @@ class Network(Provider):
         )
 
     def routes(self) -> list[Route]:
-        raise NotImplementedError
+        """Where it tells about people."""
+        return []
 
     async def choose_account(self, request: Request) -> Response:
         if self.needs_challenge and not request.query_params.get("code_challenge"):

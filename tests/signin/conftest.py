@@ -1,22 +1,19 @@
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from django.core import mail
-from tests.live import ROOT, free_ports
+from tests.standins import standins
 
 from regulars.base.jobs.run import run_due
 from regulars.profiles.models import Connection
 
 PASSWORD = "a few words in a row"
+
+__all__ = ["standins"]  # a fixture
 
 
 @pytest.fixture
@@ -64,27 +61,9 @@ class Upstream:
         return f"{back.path}?{back.query}"
 
 
-@pytest.fixture(scope="session")
-def upstream():
-    port = free_ports(1)
-    url = f"http://localhost:{port}"
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "examples.standins.app:app"],
-        cwd=ROOT,
-        env={**os.environ, "STANDINS_URL": url, "STANDINS_CALLBACK": "http://localhost:8000/login/callback"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/healthz", timeout=2).status_code == 200:
-                break
-        time.sleep(0.1)
-    yield Upstream(url)
-    process.terminate()
-    process.wait(20)
+@pytest.fixture
+def upstream(standins: str) -> Upstream:
+    return Upstream(standins)
 
 
 @pytest.fixture
