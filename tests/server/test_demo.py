@@ -71,10 +71,14 @@ def test_the_printed_password_opens_the_console(demo):
 
 
 def test_at_rest_it_is_content_with_half_a_gigabyte(demo):
-    used = memory_of([demo.process.pid, *descendants(demo.process.pid)])
+    """At rest: what a first start sets going (modules for rules, the calendar's first round) is over after a while."""
+    deadline = time.monotonic() + 120
+    while (used := memory_of([demo.process.pid, *descendants(demo.process.pid)])) >= MEMORY:
+        assert time.monotonic() < deadline, f"still {used / 2**20:.0f} MB"
+        time.sleep(2)
     print(f"at rest: {used / 2**20:.0f} MB")  # noqa: T201
 
-    assert 0 < used < MEMORY
+    assert used > 0
 
 
 def test_a_later_start_finds_everything_there(demo):
