@@ -22,6 +22,8 @@ import httpx
 import psycopg
 
 ROOT = Path(__file__).parents[1]
+# What a server under test can import: this checkout, and nothing that only the tests have installed (tests/absent).
+SEEN = os.pathsep.join([str(ROOT / "tests/absent"), str(ROOT)])
 START_TIME = 600.0  # seconds until we stop hoping; a first start with the demo's people on a busy machine
 
 
@@ -100,7 +102,7 @@ def launch(home: Path, port: int, *options: str, database_url: str | None = None
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_", "DJANGO_"))
     }
-    environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": str(ROOT), **more}
+    environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": SEEN, **more}
     if database_url:
         environment["DATABASE_URL"] = database_url
     command = [sys.executable, "-m", "regulars.config.cli", "start", "--port", str(port), *options]
