@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from regulars.base.kit import clock
 
 from .document import rebuild
 from .models import Identity, Profile, new_key
+
+ANONYMOUS = "anonymous|"  # how the user id of a visitor begins of whom we know a cookie only
+
+
+def customers() -> QuerySet[Profile]:
+    """Everybody the outside knows: no nameless visitors, and nobody who was merged into somebody else."""
+    return Profile.objects.filter(merged_into=None).exclude(user_id__startswith=ANONYMOUS)
 
 
 def find_by_user_id(user_id: str) -> Profile | None:

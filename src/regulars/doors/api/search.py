@@ -13,6 +13,7 @@ from django.db.models.functions import Lower
 from regulars.base.conditions import BadCondition, Schema, parse_search, where
 from regulars.base.conditions.terms import CASELESS
 from regulars.base.kit import clock
+from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 
 from .errors import invalid_query
@@ -22,11 +23,6 @@ TABLE = Schema(terms="profiles_profile.terms", person="profiles_profile.id")
 COLUMNS = {"user_id", "created_at", "updated_at", "last_login", "last_ip", "logins_count", "blocked"}
 SORT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(1|-1)")
 NOT_SORTABLE = {"user_metadata", "app_metadata", "identities"}
-
-
-def customers() -> QuerySet[Profile]:
-    """Everybody the outside knows: no merged profiles, no visitors of whom we know a cookie only."""
-    return Profile.objects.filter(merged_into=None).exclude(user_id__startswith="anonymous|")
 
 
 def search(q: str, sort: str) -> QuerySet[Profile]:

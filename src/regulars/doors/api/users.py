@@ -10,7 +10,7 @@ from ninja import Field, Query, Router, Status
 from regulars.flows.forget import forget
 from regulars.flows.upstream import show_tokens
 from regulars.profiles.document import user
-from regulars.profiles.find import find_by_user_id
+from regulars.profiles.find import customers, find_by_user_id
 from regulars.profiles.models import Profile
 
 from .access import Bearer, Caller, caller_of, insufficient_scope
@@ -18,7 +18,7 @@ from .bodies import NewUser, UserChange
 from .changes import change_user, create_user
 from .errors import ApiError, invalid_query
 from .paging import DEEPEST_RECORD, Fields, Paging, refuse_unknown
-from .search import customers, search
+from .search import search
 
 router = Router(tags=["users"])
 TOKENS = "read:user_idp_tokens"

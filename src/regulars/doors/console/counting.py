@@ -11,10 +11,11 @@ from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
+from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Profile
 from regulars.segments.count import Count, Drop, count
 
-from .people import ANONYMOUS, by_number, name_of
+from .people import by_number, name_of
 from .sentences import Vocabulary
 
 FEW = 10  # fewer than these are not counted out to whoever may not see people

@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch
 from sqlglot import exp
 
 from regulars.base.conditions import Condition, Schema, parse_search, where
 from regulars.base.conditions.parse import BARE_FIELDS
 from regulars.base.conditions.tree import And, Matches, Or
 from regulars.base.kit import clock
+from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership
 
 DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
-ANONYMOUS = "anonymous|"
 PLAIN = re.compile(r"[\w@.'+|-]+")
 OPERATORS = frozenset({"AND", "OR", "NOT"})
 TABLE = Schema(terms="p.terms", person="p.id")
@@ -30,11 +30,6 @@ class Page:
 
     people: list[Profile]
     next: int
-
-
-def customers() -> QuerySet[Profile]:
-    """Everybody who is somebody: no nameless visitors, nobody twice."""
-    return Profile.objects.filter(merged_into=None).exclude(user_id__startswith=ANONYMOUS)
 
 
 def find(text: str, limit: int = 50, before: int = 0) -> Page:

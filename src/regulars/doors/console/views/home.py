@@ -18,10 +18,11 @@ from regulars.events.models import Event
 from regulars.insights.answer import answer
 from regulars.insights.charts.about import About
 from regulars.insights.script import drawing_script
+from regulars.profiles.find import customers
 from regulars.segments.models import Membership, Segment
 
 from ..door import staff_page
-from ..people import by_number, customers, name_of
+from ..people import by_number, name_of
 
 DAYS = 30
 RECENT = 8

@@ -16,6 +16,7 @@ from regulars.flows.segment import remove_segment, segments_with, used_by
 from regulars.insights.answer import CHARTS, Answer, answer
 from regulars.insights.charts.about import About
 from regulars.insights.charts.people_by_attribute import NOT_KNOWN
+from regulars.profiles.find import customers
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
@@ -24,7 +25,7 @@ from .. import audit
 from ..builder import countable
 from ..counting import FEW, lake_is_behind
 from ..door import may, require, show, staff_page
-from ..people import customers, name_of
+from ..people import name_of
 from ..sentences import Vocabulary
 from ..templatetags.console import percent
 from .find_out import findings

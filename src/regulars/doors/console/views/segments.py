@@ -8,10 +8,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from regulars.flows.segment import used_by
+from regulars.profiles.find import customers
 from regulars.segments.models import Membership, Segment
 
 from ..door import may, staff_page
-from ..people import customers
 from ..sentences import Vocabulary
 
 State = Membership.State
