@@ -143,7 +143,8 @@ def rotate(at_once: bool) -> None:
     click.echo(f"{signer.kid} signs now. Every process notices within seconds.")
 
 
-@keys_.command()
+# A kid is base64url: one in sixty-four begins with "-", and names a key all the same.
+@keys_.command(context_settings={"ignore_unknown_options": True})
 @click.argument("kid")
 def revoke(kid: str) -> None:
     """Take a retired key away: whatever it signed is refused from now on."""
