@@ -25,6 +25,7 @@ from regulars.base.lake.tables import (
 )
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
+from regulars.profiles.find import ANONYMOUS
 
 BATCH = 20_000
 KEY = "lake"  # one writer at a time, in order
@@ -106,7 +107,7 @@ def fill_views() -> int:
     """Replace views that changed. A view that changes again meanwhile stays due."""
     due = list(
         PermittedView.objects.filter(lake_at=None, profile__merged_into=None)
-        .exclude(profile__user_id__startswith="anonymous|")
+        .exclude(profile__user_id__startswith=ANONYMOUS)
         .order_by("id")[:BATCH]
     )
     replace_views([ViewRow(view.profile_id, view.purpose_id, view.terms) for view in due])

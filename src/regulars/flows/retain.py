@@ -13,6 +13,7 @@ from regulars.base.kit.errors import Refused
 from regulars.consent.models import KeptDecision, Retention
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection
+from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
@@ -35,12 +36,12 @@ class Kind:
 
 def _visitors(before: dt.datetime) -> QuerySet[Profile]:
     """Who never signed in and was not seen since."""
-    nameless = Profile.objects.filter(user_id__startswith="anonymous|", account=None, merged_into=None)
+    nameless = Profile.objects.filter(user_id__startswith=ANONYMOUS, account=None, merged_into=None)
     return nameless.filter(last_seen_at__lt=before) | nameless.filter(last_seen_at=None, created_at__lt=before)
 
 
 def _customers(before: dt.datetime) -> QuerySet[Profile]:
-    known = Profile.objects.exclude(user_id__startswith="anonymous|").filter(merged_into=None)
+    known = customers()
     return known.filter(last_seen_at__lt=before) | known.filter(last_seen_at=None, created_at__lt=before)
 
 

@@ -18,6 +18,11 @@ def customers() -> QuerySet[Profile]:
     return Profile.objects.filter(merged_into=None).exclude(user_id__startswith=ANONYMOUS)
 
 
+def is_anonymous(profile: Profile) -> bool:
+    """A visitor of whom we know a cookie only is nobody's customer yet."""
+    return profile.user_id.startswith(ANONYMOUS)
+
+
 def find_by_user_id(user_id: str) -> Profile | None:
     profile = Profile.objects.filter(user_id=user_id).select_related("merged_into").first()
     return profile.merged_into if profile and profile.merged_into else profile

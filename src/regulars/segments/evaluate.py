@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from sqlglot import exp
 
-from regulars.base.conditions import Condition, EventSeen, Person, Schema, holds, mentions, where
+from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
 from regulars.base.kit import clock
 from regulars.consent.models import PermittedView
 from regulars.events.read import named
+from regulars.profiles.find import ANONYMOUS, is_anonymous
 from regulars.profiles.models import Profile
 
 from .models import Membership, Segment
 from .save import condition_of
 
-DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 STATES = {True: Membership.State.IN, False: Membership.State.OUT, None: Membership.State.UNKNOWN}
 
 
@@ -84,20 +84,15 @@ def evaluate_segment(segment: Segment) -> list[Change]:
     return changes
 
 
-def is_anonymous(profile: Profile) -> bool:
-    """A visitor we only know a cookie of is nobody's customer yet."""
-    return profile.user_id.startswith("anonymous|")
-
-
 def _stand_now(segment: Segment, now: dt.datetime) -> dict[int, str]:
-    dialect = DIALECTS[connection.vendor]
+    dialect = DIALECT_OF[connection.vendor]
     truth = where(condition_of(segment.text, (segment.slug,)), Schema(), dialect, now)
     people = (
         exp.select("p.profile_id", exp.alias_(truth, "truth"))
         .from_("consent_permittedview AS p")
         .join("profiles_profile AS c", on="c.id = p.profile_id")
         .where(exp.column("purpose_id", "p").eq(segment.purpose_id))
-        .where(exp.column("user_id", "c").like("anonymous|%").not_())
+        .where(exp.column("user_id", "c").like(f"{ANONYMOUS}%").not_())
         .where("c.merged_into_id IS NULL")
     )
     with connection.cursor() as cursor:

@@ -101,6 +101,7 @@ def _like_escaped(piece: str) -> str:
     return "".join(f"^{character}" if character in "%_^" else character for character in piece)
 
 
+DIALECT_OF = {"sqlite": "sqlite", "postgresql": "postgres"}  # Django's word for an engine → ours
 DIALECTS = {
     "sqlite": Dialect(
         name="sqlite",

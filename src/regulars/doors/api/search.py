@@ -10,7 +10,7 @@ from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Lower
 
-from regulars.base.conditions import BadCondition, Schema, parse_search, where
+from regulars.base.conditions import DIALECT_OF, BadCondition, Schema, parse_search, where
 from regulars.base.conditions.terms import CASELESS
 from regulars.base.kit import clock
 from regulars.profiles.find import customers
@@ -18,7 +18,6 @@ from regulars.profiles.models import Profile
 
 from .errors import invalid_query
 
-DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 TABLE = Schema(terms="profiles_profile.terms", person="profiles_profile.id")
 COLUMNS = {"user_id", "created_at", "updated_at", "last_login", "last_ip", "logins_count", "blocked"}
 SORT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(1|-1)")
@@ -35,7 +34,7 @@ def search(q: str, sort: str) -> QuerySet[Profile]:
 
 def _truth(q: str) -> RawSQL:
     """sqlglot has quoted every value; only the percent signs still mean something to the database adapter."""
-    dialect = DIALECTS[connection.vendor]
+    dialect = DIALECT_OF[connection.vendor]
     try:
         condition = parse_search(q)
     except BadCondition as fault:

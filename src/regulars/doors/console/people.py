@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Prefetch
 from sqlglot import exp
 
-from regulars.base.conditions import Condition, Schema, parse_search, where
+from regulars.base.conditions import DIALECT_OF, Condition, Schema, parse_search, where
 from regulars.base.conditions.parse import BARE_FIELDS
 from regulars.base.conditions.tree import And, Matches, Or
 from regulars.base.kit import clock
@@ -18,7 +18,6 @@ from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership
 
-DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 PLAIN = re.compile(r"[\w@.'+|-]+")
 OPERATORS = frozenset({"AND", "OR", "NOT"})
 TABLE = Schema(terms="p.terms", person="p.id")
@@ -52,7 +51,7 @@ def by_number(numbers: Iterable[int]) -> dict[int, Profile]:
 
 
 def _numbers(text: str, limit: int, before: int) -> list[int]:
-    dialect = DIALECTS[connection.vendor]
+    dialect = DIALECT_OF[connection.vendor]
     query = (
         exp.select("p.id")
         .from_("profiles_profile AS p")
