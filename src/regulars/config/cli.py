@@ -11,31 +11,25 @@ import ssl
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import click
 
 from regulars import __version__
 
+from .commands.keys import keys
+from .commands.privacy import COMMANDS as PRIVACY
+from .commands.rules import rules
+from .commands.say import House, Problem, wake_django
+from .commands.staff import staff
 from .places import Places
-from .privacy import COMMANDS as PRIVACY
 from .programs import programs
 from .supervise import Supervisor, end_with_parent
 from .tls import Certificate
 
-T = TypeVar("T")
 
-
-class Problem(click.ClickException):
-    """A named reason why a command cannot go on."""
-
-    def __init__(self, name: str, sentence: str) -> None:
-        super().__init__(f"{sentence} ({name})")
-
-
-@click.group()
+@click.group(cls=House)
 @click.version_option(__version__, prog_name="regulars")
 def main() -> None:
     """Get to know your customers at the moment they log in."""
@@ -76,7 +70,7 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
 @click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
 def setup(port: int, demo: bool, https: bool) -> None:
     """Make tables, keys, the first staff member and credentials.json. Changes nothing that is there."""
-    _django()
+    wake_django()
     from django.conf import settings
 
     from .certificate import ensure_certificate
@@ -91,7 +85,7 @@ def setup(port: int, demo: bool, https: bool) -> None:
 @click.option("--threads", default=2, show_default=True, help="Jobs done at the same time.")
 def worker(threads: int) -> None:
     """Turn events into facts and segments, and do everything that waits. Run as many as you like."""
-    _django()
+    wake_django()
     from regulars.doors.worker.work import Worker
 
     work = Worker(threads)
@@ -103,7 +97,7 @@ def worker(threads: int) -> None:
 @main.command()
 def doctor() -> None:
     """Say what is wrong with this installation, one line each. Ends with 1 when something is."""
-    _django()
+    wake_django()
     from .doctor import examine
 
     findings = list(examine())
@@ -112,164 +106,8 @@ def doctor() -> None:
     sys.exit(0 if all(finding.fine for finding in findings) else 1)
 
 
-@main.group(name="keys")
-def keys_() -> None:
-    """The keys that sign tokens."""
-    _django()
-
-
-@keys_.command(name="list")
-def list_keys() -> None:
-    """Every key that apps are told of, oldest first."""
-    from regulars.base.kit.signing.keys import ring, still_verifying
-    from regulars.base.kit.signing.models import SigningKey
-
-    ring()
-    for key in SigningKey.objects.filter(still_verifying()).order_by("created_at", "id"):
-        click.echo(f"{key.kid}  {key.state:8}  made {key.created_at:%Y-%m-%d %H:%M}")
-
-
-@keys_.command()
-@click.option("--at-once", is_flag=True, help="Even if apps may not have seen the next key yet: for a key that leaked.")
-def rotate(at_once: bool) -> None:
-    """Sign with the next key from now on. What the old one signed stays good until it runs out."""
-    from regulars.base.kit.errors import Refused
-    from regulars.base.kit.signing.rotate import rotate
-
-    try:
-        signer = rotate(at_once=at_once)
-    except Refused as refused:
-        raise Problem(refused.name, refused.sentence) from None
-    click.echo(f"{signer.kid} signs now. Every process notices within seconds.")
-
-
-# A kid is base64url: one in sixty-four begins with "-", and names a key all the same.
-@keys_.command(context_settings={"ignore_unknown_options": True})
-@click.argument("kid")
-def revoke(kid: str) -> None:
-    """Take a retired key away: whatever it signed is refused from now on."""
-    from regulars.base.kit.errors import Refused
-    from regulars.base.kit.signing.rotate import revoke
-
-    try:
-        revoke(kid)
-    except Refused as refused:
-        raise Problem(refused.name, refused.sentence) from None
-    click.echo(f"{kid} is gone. Every process notices within seconds.")
-
-
-@main.group()
-def staff() -> None:
-    """Who works in the console."""
-
-
-@staff.command("list")
-def list_staff() -> None:
-    """One line per person: address, role, second factor."""
-    _django()
-    from .staff import members
-
-    for member in members():
-        factor = "second factor" if member.second_factor else "no second factor yet"
-        click.echo(f"{member.email}  {member.role or 'no role'}  {factor}{'' if member.is_active else '  closed'}")
-
-
-@staff.command("add")
-@click.argument("email")
-@click.option("--role", default="viewer", show_default=True, help="viewer, marketer or admin.")
-def add_staff(email: str, role: str) -> None:
-    """Let somebody into the console. Prints her first password, once; she sets up her second factor when she signs in."""
-    _django()
-    from .staff import add
-
-    click.echo(f"{email} may sign in as {role}. Password, shown this once: {_or_problem(add, email, role)}")
-
-
-@staff.command("reset-second-factor")
-@click.argument("email")
-def reset_second_factor(email: str) -> None:
-    """Her phone is gone: take her second factors away. Make sure that it is her who asks."""
-    _django()
-    from . import staff as people
-
-    count = _or_problem(people.reset_second_factor, email)
-    click.echo(f"{count} taken away. {email} sets up a new one at the next sign-in.")
-
-
-def _or_problem(act: Callable[..., T], *args: str) -> T:
-    from regulars.base.kit.errors import Refused
-
-    try:
-        return act(*args)
-    except Refused as no:
-        raise Problem(no.name, no.sentence) from None
-
-
-@main.group()
-def rules() -> None:
-    """What rules of this installation may use."""
-
-
-@rules.group()
-def modules() -> None:
-    """The modules that rules may require()."""
-
-
-@modules.command("install")
-@click.option("--within", type=click.IntRange(min=1), help="Give up after so many seconds.")
-def modules_install(within: int | None) -> None:
-    """Fetch the curated modules that are missing."""
-    _django()
-    from regulars.base.kit.errors import Refused
-    from regulars.rules.modules.install import install_curated
-
-    signal.signal(signal.SIGALRM, _too_late)
-    signal.alarm(within or 0)
-    try:
-        sys.exit(0 if install_curated(click.echo) else 1)
-    except Refused as refused:
-        raise Problem(refused.name, refused.sentence) from None
-    finally:
-        signal.alarm(0)
-
-
-def _too_late(number: int, frame: object) -> None:
-    raise Problem("registry_too_slow", "The npm registry takes too long. Nothing was installed.")
-
-
-@modules.command("add")
-@click.argument("specs", nargs=-1, required=True, metavar="NAME@VERSION…")
-def modules_add(specs: tuple[str, ...]) -> None:
-    """Fetch modules from the npm registry and pin them."""
-    _django()
-    from regulars.base.kit.errors import Refused
-    from regulars.rules.modules.install import add
-
-    try:
-        for module in add(specs):
-            click.echo(f"{module.name}@{module.version} ({module.licence or 'licence not stated'}) {module.integrity}")
-    except Refused as refused:
-        raise Problem(refused.name, refused.sentence) from None
-
-
-@modules.command("list")
-def modules_list() -> None:
-    """Say what is installed, and under which licence."""
-    _django()
-    from regulars.rules.sandbox.library import library
-
-    for module in library().modules:
-        click.echo(f"{module.name}@{module.version}  {module.licence or 'licence not stated'}")
-
-
-for command in PRIVACY:
+for command in (keys, staff, rules, *PRIVACY):
     main.add_command(command)
-
-
-def _django() -> None:
-    import django
-
-    django.setup()
 
 
 def _environment(places: Places, home: Path | None, demo: bool) -> dict[str, str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from .say import Problem, wake_django
+
 
 @click.group()
 def consent() -> None:
     """The ledger of what customers allow."""
-    _django()
+    wake_django()
 
 
 @consent.command()
@@ -38,12 +40,12 @@ def verify() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask again.")
 def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
     """Erase whoever is known by NAME: a user id, an address, a telephone number, an id at a network or of a browser."""
-    _django()
+    wake_django()
     from regulars.flows.forget import find_people, forget, forget_period
 
     people = find_people(name)
     if not people:
-        raise _problem("nobody", "Nobody is known by this name.")
+        raise Problem("nobody", "Nobody is known by this name.")
     if not yes:
         click.confirm(f"Erase {len(people)} customer(s)? This cannot be undone", abort=True)
     for person in people:
@@ -60,10 +62,11 @@ def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 def backup(path: Path) -> None:
     """Write database, lake and keys into one file, while everything runs. Keep it as you keep the keys."""
-    _django()
-    from .backup import write_backup
+    wake_django()
+    from ..backup import write_backup
 
-    _say(write_backup, path)
+    for line in write_backup(path):
+        click.echo(line)
 
 
 @click.command()
@@ -71,12 +74,13 @@ def backup(path: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask again.")
 def restore(path: Path, yes: bool) -> None:
     """Put a backup in place of what is here. Stop Regulars first. Whoever was erased since is erased again."""
-    _django()
-    from .backup import restore_backup
+    wake_django()
+    from ..backup import restore_backup
 
     if not yes:
         click.confirm("Replace everything that is here?", abort=True)
-    _say(restore_backup, path)
+    for line in restore_backup(path):
+        click.echo(line)
 
 
 @click.command()
@@ -84,17 +88,13 @@ def restore(path: Path, yes: bool) -> None:
 @click.argument("days", required=False)
 def retention(kind: str | None, days: str | None) -> None:
     """Show how long each KIND of data is kept, or keep it for DAYS from now on ("forever" for no end)."""
-    _django()
-    from regulars.base.kit.errors import Refused
+    wake_django()
     from regulars.flows.retain import KINDS, days_of, keep
 
     if kind:
         if days != "forever" and not (days or "").isdigit():
-            raise _problem("bad_days", "Say for how many days, or forever.")
-        try:
-            keep(kind, None if days == "forever" else int(days or 0))
-        except Refused as refused:
-            raise _problem(refused.name, refused.sentence) from None
+            raise Problem("bad_days", "Say for how many days, or forever.")
+        keep(kind, None if days == "forever" else int(days or 0))
     for key, kept in days_of().items():
         click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")
 
@@ -102,25 +102,5 @@ def retention(kind: str | None, days: str | None) -> None:
 COMMANDS = (consent, erase, backup, restore, retention)
 
 
-def _say(work: object, path: Path) -> None:
-    from regulars.base.kit.errors import Refused
-
-    try:
-        for line in work(path):  # type: ignore[operator]
-            click.echo(line)
-    except Refused as refused:
-        raise _problem(refused.name, refused.sentence) from None
-
-
 def _utc(moment: dt.datetime | None, otherwise: dt.datetime) -> dt.datetime:
     return (moment or otherwise).replace(tzinfo=dt.UTC)
-
-
-def _problem(name: str, sentence: str) -> click.ClickException:
-    return click.ClickException(f"{sentence} ({name})")
-
-
-def _django() -> None:
-    import django
-
-    django.setup()
