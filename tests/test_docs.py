@@ -6,7 +6,10 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
+
+from regulars.config.cli import main
 
 ROOT = Path(__file__).parents[1]
 TRACKED = [
@@ -15,6 +18,7 @@ TRACKED = [
 DOCUMENTS = [path for path in TRACKED if path.suffix == ".md" and path.exists()]
 
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
+COMMAND = re.compile(r"`regulars ((?:[a-z-]+ ?)+)")
 SCRIPT = re.compile(r"\bscripts/([a-z]+)\b")
 PLACE = re.compile(r"`((?:src|docs|tests|examples|benchmarks|scripts|requirements)/[\w./-]+)`")
 VARIABLE = re.compile(r"""environ(?:\.get\(|\.setdefault\(|\[)\s*"((?:REGULARS|DATABASE|LAKE)_[A-Z_]+)""")
@@ -49,6 +53,23 @@ def test_every_command_in_a_document_exists_and_can_be_run(document: Path) -> No
     commands = {ROOT / "scripts" / name for name in SCRIPT.findall(words(document))} - {ROOT / "scripts/lib"}
 
     assert [command.name for command in commands if not command.stat().st_mode & 0o100] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_word_of_the_command_line_that_a_document_names_exists(document: Path) -> None:
+    named = COMMAND.findall(words(document))
+
+    assert [each for each in named if not _is_a_command(each.split())] == []
+
+
+def _is_a_command(spoken: list[str]) -> bool:
+    """Down the groups; what follows a command is its arguments."""
+    command: click.Command | None = main
+    for word in spoken:
+        if not isinstance(command, click.Group):
+            return True
+        command = command.commands.get(word)
+    return command is not None
 
 
 def test_every_environment_variable_that_is_read_is_documented() -> None:
