@@ -11,8 +11,8 @@ from regulars.profiles.register import App, register
 PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"
 PASSWORD = "a few words in a row"
-IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js")
-IMPLICIT = ("lock", "auth0-js", "express-id-token")
+IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js", "elsewhere")
+IMPLICIT = ("lock", "auth0-js", "elsewhere", "express-id-token")
 CUSTOMERS = ("chika", "dov")
 
 
@@ -36,15 +36,16 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
 
 def app(name: str, origin: str) -> dict[str, str]:
     in_the_browser = name in IN_THE_BROWSER
+    callbacks = [f"{origin}/{name}.html", f"{origin}/{name}-popup.html"]
     client, secret = register(
         App(
             name=name,
             embeds_login=name in ("lock", "component", "auth0-js"),
             grant_types=["authorization_code", "refresh_token", *(["implicit"] if name in IMPLICIT else [])],
             auth_method=Client.AuthMethod.NONE if in_the_browser else Client.AuthMethod.POST,
-            redirect_uris=[f"{origin}/{name}.html" if in_the_browser else f"{origin}/callback"],
+            redirect_uris=callbacks if in_the_browser else [f"{origin}/callback"],
             logout_uris=[origin, f"{origin}/{name}.html"],
-            web_origins=[origin],
+            web_origins=["https://elsewhere.example" if name == "elsewhere" else origin],
         )
     )
     return {"client_id": client.pk, "client_secret": secret}

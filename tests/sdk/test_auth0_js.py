@@ -1,4 +1,4 @@
-"""auth0-js 10, unmodified: passwordless start and verify."""
+"""auth0-js 10, unmodified: passwordless start and verify, and its popup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.journey import eventually
 
 from .conftest import Town
-from .people import said
+from .people import said, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
 
@@ -27,3 +27,25 @@ def test_she_signs_in_with_a_code_and_a_wrong_one_is_said(page: Page, town: Town
     expect(page.locator("pre")).to_contain_text("claims")
 
     assert said(page)["claims"]["email"] == "pia@example.com"
+
+
+@pytest.mark.parametrize("button", ["Popup that comes back to the app", "Popup that we answer"])
+def test_she_signs_in_in_a_popup_whoever_answers_it(page: Page, town: Town, button: str):
+    page.goto(f"{town.origins['auth0-js']}/auth0-js.html")
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name=button).click()
+    sign_in(opened.value, "dov@example.com")
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["claims"]["email"] == "dov@example.com"
+
+
+def test_a_page_that_is_no_web_origin_of_the_app_is_told_nothing(page: Page, town: Town):
+    page.goto(f"{town.origins['auth0-js']}/auth0-js.html?as=elsewhere")
+    with page.expect_popup() as opened:
+        page.get_by_role("button", name="Popup that we answer").click()
+    sign_in(opened.value, "dov@example.com")
+    expect(opened.value.get_by_role("heading", name="Back to")).to_be_visible()
+    page.wait_for_timeout(500)
+
+    assert page.locator("pre").inner_text() == ""

@@ -83,6 +83,22 @@ def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
     assert said(page)["claims"]["sub"] == "oidc|upstream|ines"
 
 
+def test_a_social_button_opens_a_popup_when_the_page_stays_where_it_is(page: Page, town: Town):
+    open_lock(page, town, "?here")
+    with page.expect_popup() as opened:
+        page.locator(".auth0-lock").get_by_text("Sign in with Upstream").click()
+    popup = opened.value
+    popup.locator("input[name=login]").fill("lena")
+    popup.locator("input[name=password]").fill("whatever")
+    popup.get_by_role("button", name="Sign-in").click()
+    popup.get_by_role("button", name="Continue").click()
+    expect(page.locator("pre")).to_contain_text("claims")
+
+    assert said(page)["claims"]["sub"] == said(page)["user"]["sub"] == "oidc|upstream|lena"
+    assert page.url.endswith("?here")
+    assert popup.is_closed()
+
+
 def test_she_signs_in_with_a_code_by_mail(page: Page, town: Town):
     open_lock(page, town, button="Sign in by mail")
     page.locator(".auth0-lock input[name=email]").fill("dov@example.com")

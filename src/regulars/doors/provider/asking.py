@@ -163,6 +163,8 @@ def scopes_of(scope: str, api: ResourceServer | None, client: Client) -> list[st
 
 def _mode(query: QueryDict) -> str:
     """As asked where it may be. Tokens never travel in the query, where servers on the way write them down."""
+    if query.get("owp") == "true":  # Lock and auth0-js, whose popup is no response_mode of its own
+        return "popup"
     tokens = bool({"token", "id_token"} & _words(query))
     mode = query.get("response_mode", "")
     if mode not in RESPONSE_MODES or (mode == "query" and tokens):

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from regulars.base.kit.signing.tokens import verify
+
 from .asking import ReturnAddress
 from .errors import Lost, Refusal
 
@@ -69,6 +71,8 @@ def _send(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> Ht
             return _message(request, to, answer)
         case "form_post":
             return _form(request, to, answer)
+        case "popup":
+            return _popup(request, to, answer)
         case "fragment":
             return _redirect(to.redirect_uri.partition("#")[0] + "#" + urlencode(answer))
         case _:
@@ -99,6 +103,20 @@ def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) ->
     response = render(request, "provider/web_message.html", context)
     response.xframe_options_exempt = True  # only this answer may be framed, only by the app
     return with_policy(response, {"script-src": f"'nonce-{nonce}'", "frame-ancestors": origin})
+
+
+def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
+    """A window that Lock or auth0-js opened and listens to, in the words of WinChan: "ready", "request", "response".
+
+    The app's window speaks first, so we know its origin; only one of the app's web origins is answered.
+    """
+    if "id_token" in answer:  # auth0-js reads it everywhere but in a popup
+        answer["id_token_payload"] = verify(answer["id_token"])
+    nonce = secrets.token_urlsafe(16)
+    origins = _in_script(to.client.web_origins)
+    context = {"answer": _in_script(answer), "origins": origins, "nonce": nonce, "client": to.client}
+    response = render(request, "provider/popup.html", context)
+    return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
 
 
 def _in_script(value: object) -> str:
