@@ -13,9 +13,8 @@ from django.conf import settings
 from joserfc import jws
 from joserfc.jwk import ECKey
 
+from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
-from regulars.doors.provider import dpop
-from tests.api.conftest import a_token
 from tests.provider.app import App, make_client, sign_in
 
 KEY = ECKey.generate_key("P-256")
@@ -161,9 +160,3 @@ def test_an_app_that_must_prove_gets_nothing_without(client, customer):
 
     assert strict.exchange(code).json()["error"] == "invalid_dpop_proof"
     assert sent_with(strict, proof(), strict.exchange, code).status_code == 200
-
-
-def test_the_management_api_does_not_take_a_bound_token_for_a_bearer(client, house):
-    headers = {"Authorization": f"Bearer {a_token(cnf={'jkt': KEY.thumbprint()})}"}
-
-    assert client.get("/api/v2/users", headers=headers).status_code == 401

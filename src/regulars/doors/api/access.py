@@ -1,4 +1,7 @@
-"""Who calls, and what for: a bearer token of ours for the Management API, with one of the scopes an operation takes."""
+"""Who calls, and what for: a token of ours for the Management API, with one of the scopes an operation takes.
+
+A token that is bound to a key comes with a proof of it (DPoP, RFC 9449); every other comes as bearer.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
 
 from .errors import ApiError, invalid_query
@@ -41,8 +45,12 @@ class Bearer(HttpBearer):
         super().__init__()
         self.scopes = scopes
 
-    def authenticate(self, request: HttpRequest, token: str) -> Caller:
-        caller = _caller(token)
+    def __call__(self, request: HttpRequest) -> Caller | None:
+        kind, token = dpop.credential_of(request.headers)
+        return self.authenticate(request, token, kind) if token else None
+
+    def authenticate(self, request: HttpRequest, token: str, kind: str = "bearer") -> Caller:
+        caller = _caller(request, kind, token)
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
         if caller.only_user and _asked_about(request) != caller.only_user:
@@ -61,13 +69,15 @@ def caller_of(request: HttpRequest) -> Caller:
     return caller
 
 
-def _caller(token: str) -> Caller:
+def _caller(request: HttpRequest, kind: str, token: str) -> Caller:
     try:
         claims = verify(token, f"{settings.ISSUER}api/v2/")
     except Refused as refused:
         raise ApiError(401, "invalid_token", refused.sentence) from None
-    if "cnf" in claims:
-        raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
+    try:
+        dpop.check_holder(claims, kind, token, request.headers, str(request.method), request.path.removeprefix("/"))
+    except Refused as refused:
+        raise ApiError(401, refused.name, refused.sentence, dpop.challenge(refused)) from None
     scopes = frozenset(str(claims.get("scope", "")).split())
     return Caller(_client_id(claims), scopes, str(claims.get("sub", "")), str(claims.get("only_user", "")))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -17,11 +17,11 @@ CODE_OF_PLACE = {"query": "invalid_query_string", "path": "invalid_uri"}
 
 
 class ApiError(Exception):
-    """An answer other than success: an HTTP status, Auth0's stable word for it, a sentence for people."""
+    """An answer other than success: an HTTP status, Auth0's stable word for it, a sentence for people, more headers."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
 
 
 def invalid_query(message: str) -> ApiError:
@@ -40,7 +40,7 @@ def answer_errors(api: NinjaAPI) -> None:
 
 def _say(words: Callable[[Any], ApiError], request: HttpRequest, fault: Any) -> HttpResponse:
     said = words(fault)
-    return _answer(said.status, said.code, said.message)
+    return _answer(said)
 
 
 def _validation(fault: ValidationError) -> ApiError:
@@ -59,6 +59,7 @@ WORDS: dict[type[Exception], Callable[[Any], ApiError]] = {
 }
 
 
-def _answer(status: int, code: str, message: str) -> HttpResponse:
-    body = {"statusCode": status, "error": HTTPStatus(status).phrase, "message": message, "errorCode": code}
-    return JsonResponse(body, status=status)
+def _answer(said: ApiError) -> HttpResponse:
+    phrase = HTTPStatus(said.status).phrase
+    body = {"statusCode": said.status, "error": phrase, "message": said.message, "errorCode": said.code}
+    return JsonResponse(body, status=said.status, headers=said.headers)

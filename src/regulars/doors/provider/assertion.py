@@ -12,9 +12,9 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from regulars.base.kit.signing import once
 from regulars.profiles.models import Client
 
-from . import once
 from .clients import find_client
 
 KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import ALGORITHM, public_jwks
 
-from . import dpop
 from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from .assertion import ALGORITHMS
 from .cors import open_to_scripts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from regulars.base.kit.errors import Refused
+
 
 class Refusal(Exception):  # noqa: N818 - reads as what happened
     """An answer of OAuth other than yes. `error` is OAuth's word; the status is the token endpoint's, as Auth0 has it."""
@@ -11,6 +13,11 @@ class Refusal(Exception):  # noqa: N818 - reads as what happened
         self.error = error
         self.description = description
         self.status = status or STATUS.get(error, 400)
+
+    @classmethod
+    def of(cls, refused: Refused) -> Refusal:
+        """For names that are OAuth's words already."""
+        return cls(refused.name, refused.sentence)
 
     def body(self) -> dict[str, str]:
         return {"error": self.error, "error_description": self.description}

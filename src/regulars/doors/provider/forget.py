@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
+from regulars.base.kit.signing.models import UsedOnce
+
 from .models import (
     AuthorizationCode,
     DeviceRequest,
@@ -19,7 +21,6 @@ from .models import (
     RefreshFamily,
     SessionClient,
     SessionName,
-    UsedOnce,
 )
 
 log = logging.getLogger("regulars.provider")

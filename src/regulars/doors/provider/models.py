@@ -127,16 +127,6 @@ class PushedRequest(models.Model):
         return f"request of {self.client_id}"
 
 
-class UsedOnce(models.Model):
-    """Names that may be used once (`jti` of assertions and proofs), by their hash, until they would be too old anyway."""
-
-    hash = models.CharField(max_length=64, primary_key=True)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.hash
-
-
 class DeviceRequest(models.Model):
     """A device without a keyboard waits for its customer, who types `user_code` on another one (RFC 8628).
 

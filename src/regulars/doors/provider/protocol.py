@@ -22,9 +22,11 @@ from authlib.oauth2.rfc6749.grants import (
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
 
+from regulars.base.kit.errors import Refused
+from regulars.base.kit.signing import dpop
 from regulars.profiles.models import Client
 
-from . import assertion, codes, devices, dpop, otp, refresh, tokens
+from . import assertion, codes, devices, otp, refresh, tokens
 from .clients import find_client, find_machine, has_a_secret, has_secret, is_public
 from .errors import Refusal
 from .grants import DEVICE_CODE, EMAIL_CODE, Grant
@@ -282,7 +284,10 @@ def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
     """An app without a secret brings a nonce of ours with each proof, so that none can be made in advance."""
     client = find_client(params.get("client_id", ""))
     needs_nonce = client is not None and is_public(client)
-    jkt = dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
+    try:
+        jkt = dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
+    except Refused as refused:
+        raise Refusal.of(refused) from None
     if client is not None and client.requires_dpop and not jkt:
         raise Refusal("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
     return jkt

@@ -1,4 +1,4 @@
-"""The keys that sign tokens, kept in the operational database, the private half encrypted."""
+"""The keys that sign tokens, the private half encrypted, and what signatures of others may be used for once."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class UsedOnce(models.Model):
+    """Names that may be used once (`jti` of assertions and proofs), by their hash, until they would be too old anyway."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.hash

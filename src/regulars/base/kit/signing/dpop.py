@@ -1,4 +1,7 @@
-"""DPoP (RFC 9449): a token that is of no use to whoever copied it, because each use is signed with the app's own key."""
+"""DPoP (RFC 9449): a token that is of no use to whoever copied it, because each use is signed with the app's own key.
+
+Every "no" has the name that RFC 9449 gives it.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import hmac
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from ..errors import Refused
 from . import once
-from .errors import Refusal
 
 ALGORITHMS = ["ES256", "RS256", "PS256"]
 KEYS: dict[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
@@ -31,8 +35,8 @@ def thumbprint_of(
 ) -> str:
     """The thumbprint of the key that signed this request's proof; empty when it brings none.
 
-    `path` is without its first slash. Raises `Refusal`: `invalid_dpop_proof`, or `use_dpop_nonce` when the proof lacks
-    the nonce that `nonce()` gives out now.
+    `path` is without its first slash and percent signs. Raises `Refused`: `invalid_dpop_proof`, or `use_dpop_nonce` when
+    the proof lacks the nonce that `nonce()` gives out now.
     """
     proof = headers.get("DPoP", "")
     if not proof:
@@ -52,6 +56,39 @@ def thumbprint_of(
     return thumbprint
 
 
+def credential_of(headers: Mapping[str, str]) -> tuple[str, str]:
+    """What the Authorization header brings: "bearer" or "dpop", and the token; both empty for anything else."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return (kind.lower(), token.strip()) if kind.lower() in ("bearer", "dpop") and token.strip() else ("", "")
+
+
+def check_holder(
+    claims: Mapping[str, Any], kind: str, token: str, headers: Mapping[str, str], method: str, path: str
+) -> None:
+    """A token that is bound to a key comes with a proof of it, and only such a token comes as DPoP.
+
+    Raises `Refused`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that the proven key does not
+    open, and what `thumbprint_of` says.
+    """
+    jkt = claims.get("cnf", {}).get("jkt", "")
+    if kind == "bearer":
+        if jkt:
+            raise Refused(
+                "dpop_proof_required", "This token is bound to a key: send it as DPoP, with a proof of that key."
+            )
+        return
+    if not jkt or thumbprint_of(headers, method, path, access_token=token) != jkt:
+        raise Refused("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
+
+
+def challenge(refused: Refused, kind: str = "DPoP") -> dict[str, str]:
+    """The headers of an answer 401 that say what was wrong with the token or its proof."""
+    error = refused.name if refused.name in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
+    algorithms = f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else ""
+    said = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.sentence}"{algorithms}'}
+    return {**said, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else said
+
+
 def nonce(windows_ago: int = 0) -> str:
     """What a proof must hold now. Every process gives out the same one, and nobody can make one in advance."""
     window = int(time.time()) // NONCE_LIVES - windows_ago
@@ -64,7 +101,7 @@ def _check_nonce(claims: Mapping[str, Any], needed: bool) -> None:
     if said is None and not needed:
         return
     if not isinstance(said, str) or not any(hmac.compare_digest(said.encode(), nonce(ago).encode()) for ago in (0, 1)):
-        raise Refusal("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
+        raise Refused("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
 
 
 def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
@@ -82,12 +119,12 @@ def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
 
 
 def _is_here(url: Any, path: str) -> bool:
-    return isinstance(url, str) and url.partition("?")[0].partition("#")[0] == settings.ISSUER + path
+    return isinstance(url, str) and unquote(url.partition("?")[0].partition("#")[0]) == settings.ISSUER + path
 
 
 def _hash(token: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
 
 
-def _bad(why: str) -> Refusal:
-    return Refusal("invalid_dpop_proof", f"The DPoP proof is not good: {why}.")
+def _bad(why: str) -> Refused:
+    return Refused("invalid_dpop_proof", f"The DPoP proof is not good: {why}.")
