@@ -126,6 +126,24 @@ def test_a_forged_answer_to_our_own_page_signs_nobody_out(signed_in):
     assert "code" in signed_in.answer(prompt="none")
 
 
+def test_an_app_that_kept_no_id_token_names_the_session_by_its_sid(signed_in):
+    asked = {"client_id": "shop", "post_logout_redirect_uri": "https://shop.example/", "state": "bye"}
+    sid = id_claims(signed_in.tokens())["sid"]
+    answer = signed_in.browser.get("/oidc/logout", {**asked, "logout_hint": sid})
+
+    assert (answer.status_code, answer["Location"]) == (302, "https://shop.example/?state=bye")
+    assert "_auth_user_id" not in signed_in.browser.session
+
+
+@pytest.mark.parametrize("hint", ["", "chika@example.com", "another session"])
+def test_a_hint_that_does_not_name_this_session_asks_her_first(signed_in, hint):
+    signed_in.tokens()
+    page = signed_in.browser.get("/oidc/logout", {"client_id": "shop", "logout_hint": hint})
+
+    assert page.status_code == 200
+    assert "_auth_user_id" in signed_in.browser.session
+
+
 def test_a_hint_of_one_app_is_not_taken_from_another(signed_in):
     make_client("other")
     hint = signed_in.tokens()["id_token"]

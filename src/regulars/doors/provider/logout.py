@@ -48,7 +48,11 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def oidc_logout(request: HttpRequest) -> HttpResponse:
-    """RP-initiated logout. With the session's own ID token it is done; without it she is asked first."""
+    """RP-initiated logout. With the session's own ID token, or its `sid` as `logout_hint`, it is done; else she is asked first.
+
+    `logout_hint` is Auth0's: an app that kept no ID token still knows the `sid`, which nobody can guess. What anybody can
+    (an address) proves nothing about who sent her here.
+    """
     if request.method == "POST" and "do" not in request.POST:
         # An app's own form: her cookies do not travel with it, so her browser comes again by GET.
         return HttpResponseRedirect("/oidc/logout?" + urlencode(request.POST.dict()), status=303)
@@ -64,7 +68,8 @@ def _asked_or_done(request: HttpRequest) -> HttpResponse:
             "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
         )
         return say_lost(request, Lost("client_mismatch", sentence))
-    if _is_signed_in(request) and request.method == "GET" and not (hint and hint.sid == sid_of(request)):
+    names = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
+    if _is_signed_in(request) and request.method == "GET" and sid_of(request) not in names:
         return with_policy(render(request, "provider/logout.html"), {})
     end_session(request)
     client_id = hint.client_id if hint else client_id
