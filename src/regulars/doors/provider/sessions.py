@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -67,11 +68,10 @@ def others_in(sid: str, client_id: str) -> list[str]:
     return list(others.values_list("client_id", flat=True))
 
 
-def claims_in(sid: str, client_id: str, profile: Profile) -> dict[str, Any]:
-    """What rules added to the ID token that this app got last in this session."""
-    rows = SessionClient.objects.filter(sid=sid, client=client_id, profile=profile)
-    found: dict[str, Any] | None = rows.values_list("claims", flat=True).first() if sid else None
-    return found or {}
+def claims_in(sid: Any, client_id: Any, profile: Any) -> QuerySet[SessionClient, Any]:
+    """What rules added to the ID token that this app got last in this session: a query that becomes part of another."""
+    rows = SessionClient.objects.filter(sid=sid, client_id=client_id, profile=profile)
+    return rows.exclude(sid="").values("claims")
 
 
 @transaction.atomic

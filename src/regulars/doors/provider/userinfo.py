@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.prepared import Prepared, given
 from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
-from regulars.consent.view import served
+from regulars.consent.view import served, to_serve
 from regulars.profiles.models import Profile
 
+from . import sessions
 from .cors import open_to_scripts
-from .sessions import claims_in
 from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
+
+TOLD = "told_by_rules"
 
 
 @open_to_scripts("GET", "POST")
@@ -28,14 +32,25 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         dpop.check_holder(claims, kind, token, request.headers, str(request.method), "userinfo")
     except Refused as refused:
         return _unauthorized(refused, "DPoP")
-    customers = Profile.objects.filter(blocked=False).exclude(account__is_active=False)
-    profile = customers.filter(user_id=claims["sub"]).first()
+    profile = _customer.first(
+        user_id=str(claims["sub"]), sid=str(claims.get("sid", "")), client=str(claims.get("client_id", ""))
+    )
     if profile is None:
         return _unauthorized(Refused("unknown_customer", "This customer is not here."), "Bearer")
     scopes = str(claims.get("scope", "")).split()
-    told_by_rules = claims_in(str(claims.get("sid", "")), str(claims.get("client_id", "")), profile)
+    told_by_rules: dict[str, Any] = getattr(profile, TOLD) or {}
     answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": profile.user_id}
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+def _customers() -> QuerySet[Profile]:
+    """Whoever may be told of, with what is told: by what she allows, and by rules in this session of this app."""
+    here = Profile.objects.filter(user_id=given("user_id"), blocked=False).exclude(account__is_active=False)
+    told = sessions.claims_in(given("sid"), given("client"), OuterRef("pk"))
+    return to_serve(here).annotate(**{TOLD: Subquery(told)}).defer("terms", "closed_consents")
+
+
+_customer = Prepared(_customers)
 
 
 def _credential(request: HttpRequest) -> tuple[str, str]:

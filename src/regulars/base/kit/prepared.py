@@ -1,0 +1,157 @@
+"""What is asked of the database at every login: Django writes the SQL once, and the values are filled in each time.
+
+Writing the SQL of a small query costs Django ten times what asking it does. The statement stays as Django wrote it for
+the first caller, so a value that changes its shape (None, a list) is no `given`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import Field, Model, QuerySet
+from django.db.models.constants import OnConflict
+from django.db.models.expressions import RawSQL
+from django.db.models.query import FlatValuesListIterable, ModelIterable
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+M = TypeVar("M", bound=Model)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The place of a value; `field` writes it the database's way (dates, JSON). Texts and numbers need none."""
+
+    name: str
+    field: Field[Any, Any] | None = None
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        value = values[self.name]
+        return self.field.get_db_prep_value(value, connection, prepared=False) if self.field else value
+
+
+def given(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
+    """Stands in a filter, an annotation or an update for what the caller brings under this name."""
+    return RawSQL("%s", (Given(name, field),))
+
+
+@dataclass(frozen=True)
+class Statement:
+    sql: str
+    params: Sequence[Any]
+
+    def filled(self, values: Mapping[str, Any]) -> list[Any]:
+        return [param.of(values) if isinstance(param, Given) else param for param in self.params]
+
+
+class Prepared(Generic[Row]):
+    """A query: rows as its queryset gives them, instances or tuples or (`flat=True`) single values.
+
+    `write` is called once, by who asks first.
+    """
+
+    def __init__(self, write: Callable[[], QuerySet[Any, Row]]) -> None:
+        self._write = write
+        self._reader: _Reader | None = None
+
+    def first(self, **values: Any) -> Row | None:
+        """One row, or None. The queryset says itself how it is ordered and where it ends."""
+        rows = self._rows(values)
+        return self._made(rows[0]) if rows else None
+
+    def all(self, **values: Any) -> list[Row]:
+        return [self._made(row) for row in self._rows(values)]
+
+    def exists(self, **values: Any) -> bool:
+        return bool(self._rows(values))
+
+    def _rows(self, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        reader = self._reader = self._reader or _Reader(self._write())
+        with connection.cursor() as cursor:
+            cursor.execute(reader.statement.sql, reader.statement.filled(values))
+            rows: list[Sequence[Any]] = cursor.fetchall()
+            return rows
+
+    def _made(self, row: Sequence[Any]) -> Row:
+        assert self._reader
+        made: Row = self._reader.read(row)
+        return made
+
+
+class _Reader:
+    """What Django's compiler knows of a query: its SQL, and how its rows become what was asked for."""
+
+    def __init__(self, queryset: QuerySet[Any, Any]) -> None:
+        compiler = queryset.query.get_compiler(connection=connection)
+        self.statement = Statement(*compiler.as_sql())
+        select = compiler.select
+        self.converters = list(compiler.get_converters([column for column, *_ in select]).items())
+        self.model: type[Model] | None = None
+        self.annotations = dict(compiler.annotation_col_map or {})
+        self.flat = queryset._iterable_class is FlatValuesListIterable
+        if queryset._iterable_class is ModelIterable:
+            assert not queryset.query.select_related, "a prepared query has no select_related"
+            self.model = compiler.klass_info["model"]
+            self.columns = compiler.klass_info["select_fields"]
+            self.names = [select[column][0].target.attname for column in self.columns]
+
+    def read(self, row: Sequence[Any]) -> Any:
+        values = list(row)
+        for position, (converters, expression) in self.converters:
+            for convert in converters:
+                values[position] = convert(values[position], expression, connection)
+        if self.model is None:
+            return values[0] if self.flat else tuple(values)
+        made = self.model.from_db(connection.alias, self.names, [values[column] for column in self.columns])
+        for name, position in self.annotations.items():
+            setattr(made, name, values[position])
+        return made
+
+
+class PreparedUpdate:
+    """`queryset.update(**changes)`; among the changes and in the filter stand `given` values."""
+
+    def __init__(self, write: Callable[[], tuple[QuerySet[Any, Any], dict[str, Any]]]) -> None:
+        self._write = write
+        self._statement: Statement | None = None
+
+    def __call__(self, **values: Any) -> int:
+        """How many rows it met."""
+        statement = self._statement = self._statement or self._compiled()
+        with connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.filled(values))
+            return int(cursor.rowcount)
+
+    def _compiled(self) -> Statement:
+        queryset, changes = self._write()
+        query: Any = queryset.query.chain(UpdateQuery)  # Django's types do not know that it is another kind now
+        query.add_update_values(changes)
+        return Statement(*query.get_compiler(connection=connection).as_sql())
+
+
+class PreparedInsert(Generic[M]):
+    """`bulk_create([row])`: the row does not learn its number. `or_leave`: one that is there already stays as it is."""
+
+    def __init__(self, model: type[M], *, or_leave: bool = False) -> None:
+        self._model = model
+        self._on_conflict = OnConflict.IGNORE if or_leave else None
+        self._sql = ""
+
+    def __call__(self, row: M) -> None:
+        fields = self._fields()
+        self._sql = sql = self._sql or self._compiled(fields)
+        params = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+
+    def _fields(self) -> list[Any]:
+        return [field for field in self._model._meta.concrete_fields if field is not self._model._meta.auto_field]
+
+    def _compiled(self, fields: Iterable[Any]) -> str:
+        query = InsertQuery(self._model, on_conflict=self._on_conflict)
+        query.insert_values(fields, [self._model()])
+        [(sql, _)] = query.get_compiler(connection=connection).as_sql()
+        return str(sql)
