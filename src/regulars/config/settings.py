@@ -115,7 +115,7 @@ TEMPLATES = [
 ]
 
 # Sessions and sign-in
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "regulars.config.session_store"
 # The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http.
 SESSION_COOKIE_NAME = f"{'__Host-' if SECURE else ''}regulars_session"
 CSRF_COOKIE_NAME = f"{'__Host-' if SECURE else ''}csrftoken"

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from regulars.base.conditions import event_terms
 from regulars.base.kit import clock
+from regulars.base.kit.prepared import PreparedInsert
 from regulars.base.kit.text import storable
 
 from .models import Event, Source
@@ -33,8 +34,11 @@ def record(
     The caller then calls `flows.refresh.after_event`, so that segments follow in the same transaction.
     """
     event = new_event(profile_id, name, properties, **particulars)
-    Event.objects.bulk_create([event], ignore_conflicts=True)
+    append(event)
     return Event.objects.get(message_id=event.message_id)
+
+
+append = PreparedInsert(Event, or_leave=True)  # one event made by `new_event`, the same way
 
 
 def record_all(events: Iterable[Event]) -> None:

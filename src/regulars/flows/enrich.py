@@ -11,6 +11,7 @@ from regulars.base.jobs.lanes import close_lane
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queue import GiveUp, Retry, enqueue_once, handles, resend
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.prepared import Prepared
 from regulars.enrichment.budget import NotNow
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
@@ -35,8 +36,12 @@ def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
 
 def queue_all_sources(profile: Profile) -> list[Job]:
     """Ask every source that is switched on, each in its own time. Consent is asked when its turn comes."""
-    keys = SourceSetting.objects.filter(enabled=True).order_by("key").values_list("key", flat=True)
-    return [job for key in keys if (job := queue_enrichment(profile, key))]
+    return [job for key in _switched_on.all() if (job := queue_enrichment(profile, key))]
+
+
+_switched_on = Prepared(
+    lambda: SourceSetting.objects.filter(enabled=True).order_by("key").values_list("key", flat=True)
+)
 
 
 def dead_letters(source_key: str) -> list[Job]:

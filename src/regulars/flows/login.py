@@ -18,8 +18,9 @@ from django.db import transaction
 
 from regulars.base.conditions.terms import terms_of
 from regulars.base.kit import clock
+from regulars.base.kit.prepared import Prepared, PreparedUpdate, given, given_for
 from regulars.consent.view import served
-from regulars.events.record import new_event, record_all
+from regulars.events.record import append, new_event
 from regulars.profiles.document import user
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Client, Fact, Profile
@@ -121,7 +122,7 @@ def run_rules_again(progress: dict[str, Any]) -> dict[str, Any]:
 
 def collect_social_facts(login: Login) -> None:
     """What the network said is known since she arrived; rules, where there are any, get it as it stands now."""
-    if Rule.objects.filter(moment="login", enabled=True).exists():
+    if _rules.exists():
         login.user = served(login.profile)
         show_tokens(login.user, login.profile)
         login.context = context_of(login.profile, login.client, login.visit, login.scopes)
@@ -156,7 +157,7 @@ def maybe_redirect(login: Login) -> Detour | None:
 
 
 def choose_question(login: Login) -> None:
-    if login.visit.silent or not Question.objects.filter(enabled=True).exists():
+    if login.visit.silent or not _questions.exists():
         return
     chosen = ask_next(login.profile, locale=login.visit.locale, client_id=login.client.pk)
     login.ask = None if isinstance(chosen, NotAsked) else chosen
@@ -171,14 +172,16 @@ def record_login(login: Login) -> None:
     """Count it and tell the house. A silent login is the same visit going on."""
     if login.visit.silent:
         return
-    profile = Profile.objects.select_for_update().get(pk=login.profile.pk)
+    profile = _counted.first(id=login.profile.pk)
+    if profile is None:
+        raise Profile.DoesNotExist
     profile.last_login = profile.last_seen_at = clock.now()
     profile.last_ip = login.visit.ip[:45]
     profile.logins_count += 1
     profile.terms = terms_of(user(profile))
-    profile.save(update_fields=["last_login", "last_seen_at", "last_ip", "logins_count", "terms"])
+    _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})
     properties = {"connection": login.visit.connection, "client": login.client.pk, "client_name": login.client.name}
-    record_all([new_event(profile.pk, "Signed In", properties)])
+    append(new_event(profile.pk, "Signed In", properties))
     after_event(profile)
 
 
@@ -198,6 +201,15 @@ def decide_claims(login: Login) -> None:
         access_token=rules.get("access_token", {}),
     )
 
+
+# What every login asks, written as SQL once.
+COUNTED = ("last_login", "last_seen_at", "last_ip", "logins_count", "terms")
+_rules = Prepared(lambda: Rule.objects.filter(moment="login", enabled=True).values_list("pk")[:1])
+_questions = Prepared(lambda: Question.objects.filter(enabled=True).values_list("pk")[:1])
+_counted = Prepared(lambda: Profile.objects.select_for_update().filter(pk=given("id")))
+_count = PreparedUpdate(
+    lambda: (Profile.objects.filter(pk=given("id")), {name: given_for(Profile, name) for name in COUNTED})
+)
 
 ASKING: list[Step] = [
     collect_social_facts,

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from regulars.base.kit import clock
+from regulars.base.kit.prepared import Prepared, given
 
 from .document import rebuild
 from .models import Identity, Profile, new_key
@@ -26,6 +27,14 @@ def is_anonymous(profile: Profile) -> bool:
 def find_by_user_id(user_id: str) -> Profile | None:
     profile = Profile.objects.filter(user_id=user_id).select_related("merged_into").first()
     return profile.merged_into if profile and profile.merged_into else profile
+
+
+def find_by_account(account_id: int) -> Profile | None:
+    """The customer who signs in with this account; staff are none."""
+    return _by_account.first(account=account_id)
+
+
+_by_account = Prepared(lambda: Profile.objects.filter(account_id=given("account"), merged_into=None))
 
 
 def find_by_identity(provider: str, provider_user_id: str) -> Profile | None:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models
 
 from regulars.base.kit import clock
+from regulars.base.kit.prepared import Prepared, given
 
 from .applications import AppGrant, Client, ClientGrant, ResourceServer
 from .connections import Connection
@@ -46,6 +47,15 @@ class AccountManager(BaseUserManager["Account"]):
         account.save(using=self._db)
         return account
 
+    def get(self, *args: Any, **kwargs: Any) -> Account:
+        """Every request of somebody signed in asks by key alone (`django.contrib.auth.get_user`): SQL written once."""
+        if args or set(kwargs) != {"pk"}:
+            return super().get(*args, **kwargs)
+        found = _by_key.first(pk=kwargs["pk"])
+        if found is None:
+            raise Account.DoesNotExist
+        return found
+
     def create_staff(self, email: str, password: str, role: str = "admin") -> Account:
         return self.create_user(email, password, is_staff=True, role=role)
 
@@ -67,6 +77,9 @@ class Account(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email or self.key
+
+
+_by_key = Prepared(lambda: Account.objects.filter(pk=given("pk")))
 
 
 class Profile(models.Model):

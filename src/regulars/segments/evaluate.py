@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
 from regulars.base.kit import clock
+from regulars.base.kit.prepared import Prepared
 from regulars.consent.models import PermittedView
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous
@@ -37,7 +38,7 @@ class Change:
 @transaction.atomic
 def evaluate(profile: Profile) -> list[Change]:
     """Evaluate every segment for one customer, write down where she stands, and tell what changed."""
-    segments = list(Segment.objects.all())
+    segments = _segments.all()
     if not segments or is_anonymous(profile):
         return []
     conditions = {segment.pk: condition_of(segment.text, (segment.slug,)) for segment in segments}
@@ -59,6 +60,9 @@ def evaluate(profile: Profile) -> list[Change]:
             )
             changes.append(_change(profile.pk, segment, was, is_now, now))
     return changes
+
+
+_segments = Prepared(Segment.objects.all)
 
 
 @transaction.atomic

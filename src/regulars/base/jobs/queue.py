@@ -10,6 +10,7 @@ from typing import Any
 from django.utils import timezone
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.prepared import Prepared, given
 
 from .models import Job
 
@@ -65,9 +66,14 @@ def enqueue(
 
 def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, lane: str = "") -> Job | None:
     """Write a job unless one with this kind and key is already waiting; `after` seconds let more of the same gather."""
-    if Job.objects.filter(kind=kind, key=key, state=Job.State.WAITING).exists():
+    if _waiting.exists(kind=kind, key=key):
         return None
     return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after), lane=lane)
+
+
+_waiting = Prepared(
+    lambda: Job.objects.filter(kind=given("kind"), key=given("key"), state=Job.State.WAITING).values_list("pk")[:1]
+)
 
 
 def resend(job: Job) -> None:

@@ -38,6 +38,12 @@ def given(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
     return RawSQL("%s", (Given(name, field),))
 
 
+def given_for(model: type[Model], name: str) -> RawSQL:
+    """A new value of this field, under the field's name."""
+    field: Any = model._meta.get_field(name)
+    return given(name, field)
+
+
 @dataclass(frozen=True)
 class Statement:
     sql: str

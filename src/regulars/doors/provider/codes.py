@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.kit.crypto import fingerprint, random_secret
+from regulars.base.kit.prepared import PreparedInsert
 from regulars.profiles.models import Client, Profile
 
 from . import refresh
@@ -41,18 +42,19 @@ class Redeemed:
 def issue(profile: Profile, grant: Grant) -> str:
     """A new code."""
     code = random_secret(43)
-    AuthorizationCode.objects.bulk_create(
-        [
-            AuthorizationCode(
-                hash=fingerprint(code),
-                client_id=grant.client_id,
-                profile=profile,
-                grant=grant.kept(),
-                expires_at=timezone.now() + LIVES,
-            )
-        ]
+    _write(
+        AuthorizationCode(
+            hash=fingerprint(code),
+            client_id=grant.client_id,
+            profile=profile,
+            grant=grant.kept(),
+            expires_at=timezone.now() + LIVES,
+        )
     )
     return code
+
+
+_write = PreparedInsert(AuthorizationCode)
 
 
 def redeem(code: str, client: Client, jkt: str = "") -> Redeemed | None:

@@ -13,6 +13,7 @@ from regulars.flows.link import account_of
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in
 from regulars.flows.mailbox import enter_by_mailbox
 from regulars.profiles.factors.codes import is_enrolled
+from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Account, Client, Profile
 from regulars.profiles.proofs import codes
 
@@ -35,7 +36,7 @@ def redeem(client: Client, params: Mapping[str, str], jkt: str) -> tuple[Grant, 
     api = find_audience(params.get("audience", ""))
     scopes = scopes_of(params.get("scope", ""), api, client)
     account = _proved(client, params)
-    profile = Profile.objects.filter(account=account, merged_into=None).first()
+    profile = find_by_account(account.pk)
     if profile is None or profile.blocked or not account.is_active:
         raise Refusal("unauthorized", "user is blocked")
     if is_enrolled(account):

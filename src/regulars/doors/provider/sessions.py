@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from regulars.base.kit.prepared import PreparedInsert
 from regulars.flows.tell_apps import tell_apps
 from regulars.profiles.models import Profile
 
@@ -55,11 +56,14 @@ def note(profile: Profile, sid: str, client_id: str, claims: dict[str, Any]) -> 
     """This app is part of the session now; `claims` are what rules add to her ID token there."""
     row = SessionClient(sid=sid, client_id=client_id, profile=profile, claims=claims)
     if not claims:
-        SessionClient.objects.bulk_create([row], ignore_conflicts=True)
+        _note(row)
         return
     SessionClient.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=["sid", "client"], update_fields=["claims"]
     )
+
+
+_note = PreparedInsert(SessionClient, or_leave=True)
 
 
 def others_in(sid: str, client_id: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 
+from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Account, Profile
 
 from .sessions import name_session, sid_of
@@ -75,7 +76,7 @@ def find_visitor(request: HttpRequest) -> Visitor | None:
     account = request.user
     if not isinstance(account, Account):
         return None
-    profile = Profile.objects.filter(account=account, merged_into=None).first()
+    profile = find_by_account(account.pk)
     if profile is None:
         return None
     name_session(request)

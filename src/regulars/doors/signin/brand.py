@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
+from regulars.base.kit.prepared import Prepared, given
 from regulars.profiles.look import Look, look_of, stylesheet
 from regulars.profiles.models import Client
 
@@ -57,11 +58,14 @@ def remembers_the_app(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     def respond(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         named = "" if request.path.startswith(NOT_HERS) else _named(request)
-        if named and named != request.COOKIES.get(COOKIE) and Client.objects.filter(pk=named).exists():
+        if named and named != request.COOKIES.get(COOKIE) and _is_an_app.exists(id=named):
             response.set_cookie(COOKIE, named, max_age=LIVES, httponly=True, samesite="Lax", secure=settings.SECURE)
         return response
 
     return respond
+
+
+_is_an_app = Prepared(lambda: Client.objects.filter(pk=given("id")).values_list("pk")[:1])
 
 
 def _brand_of(request: HttpRequest) -> Brand:

@@ -23,6 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from regulars.flows.link import account_of
 from regulars.profiles.factors.codes import is_enrolled
+from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Account, Profile
 
 P = ParamSpec("P")
@@ -115,11 +116,7 @@ def words(request: HttpRequest, title: str, sentence: str, status: int = 200) ->
 def customer(request: HttpRequest) -> Profile | None:
     """Who is signed in on this browser, if it is a customer (staff are not)."""
     user = request.user
-    return (
-        Profile.objects.filter(account=user, merged_into=None).first()
-        if isinstance(user, Account) and not user.is_staff
-        else None
-    )
+    return find_by_account(user.pk) if isinstance(user, Account) and not user.is_staff else None
 
 
 def is_fresh(request: HttpRequest) -> bool:
