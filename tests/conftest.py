@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tests.workers import OneServerEach, longest_first
+
 # Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
 # this file is read if pyproject.toml named the settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
@@ -36,8 +38,16 @@ CHROMIUM_OPTIONS = [
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneServerEach:
+    return OneServerEach(config, log)
+
+
+@pytest.hookimpl(trylast=True)  # after Django's plug-in, which has an order of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On PostgreSQL only what asks a database runs; the rest would say there what it says on SQLite."""
+    if hasattr(config, "workerinput"):
+        longest_first(items)
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
     asking = [item for item in items if _asks_a_database(item)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from tests.live import Live, regulars
+from tests.workers import once_in_a_run
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Iterator[Demo]:
+    once_in_a_run("the-demo", tmp_path_factory)
     folder = tmp_path_factory.mktemp("demo")
     offset = folder / "offset"
     with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:

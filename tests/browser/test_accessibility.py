@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 from .conftest import Demo
 from .journey import sign_in_with_google
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 OPEN = (
     "/",

@@ -12,7 +12,7 @@ from .conftest import Demo
 from .journey import claims, eventually, sign_in_with_google
 from .test_main_job import LENA, happened
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

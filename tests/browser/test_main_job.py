@@ -17,7 +17,7 @@ from tests.without_tls import WithoutTls
 from .conftest import Demo
 from .journey import claims, eventually, open_console, sign_in_with_google, sign_out
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 ASKED = "What are you looking for?"
 LENA = "google-oauth2|110248495921238986401"

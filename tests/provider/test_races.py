@@ -18,7 +18,7 @@ from joserfc.jwk import KeySet
 
 from tests.live import ROOT, Live, own_database, regulars
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 AT_ONCE = 12
 VERIFIER = "v" * 43

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.conftest import page  # noqa: F401 - a fixture
 from tests.live import ROOT, Live, free_ports, own_database, start
+from tests.workers import once_in_a_run
 
 from .furnish import IN_THE_BROWSER
 from .pages import MODULES, pages
@@ -64,6 +65,7 @@ class Town:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """One server for all tests of this folder; the apps in Node run for as long as it does."""
     assert MODULES.is_dir(), "The SDKs are not installed: scripts/test does it (npm ci in tests/sdk)."
+    once_in_a_run("the-town", tmp_path_factory)
     folder = tmp_path_factory.mktemp("town")
     first = free_ports(8)
     certificate = make_certificate(folder)

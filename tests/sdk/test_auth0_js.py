@@ -10,7 +10,7 @@ from tests.browser.journey import eventually
 from .conftest import Town
 from .people import said, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def test_she_signs_in_with_a_code_and_a_wrong_one_is_said(page: Page, town: Town):

@@ -14,7 +14,7 @@ from joserfc.jwk import KeySet
 from .conftest import Town
 from .furnish import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def walk(browser: httpx.Client, town: Town, address: str, callback: str) -> str:

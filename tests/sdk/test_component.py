@@ -15,7 +15,7 @@ from .conftest import Town
 from .furnish import PASSWORD
 from .people import said
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

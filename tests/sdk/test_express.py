@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Town
 from .people import said, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def test_a_web_app_signs_her_in_by_code_refreshes_and_signs_her_out(page: Page, town: Town):

@@ -11,7 +11,7 @@ from .conftest import Town
 from .furnish import PASSWORD
 from .people import said
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def open_lock(page: Page, town: Town, query: str = "", button: str = "Sign in") -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Town
 from .people import said, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def open_app(page: Page, town: Town, query: str = "") -> None:

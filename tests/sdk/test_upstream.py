@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from .conftest import Town
 from .people import said
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+pytestmark = pytest.mark.browser
 
 
 def test_she_signs_in_with_any_openid_provider_and_the_app_hears_who_she_is(page: Page, town: Town):

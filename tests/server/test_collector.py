@@ -11,7 +11,7 @@ import httpx
 import pytest
 from segment.analytics.client import Client
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture

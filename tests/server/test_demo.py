@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.live import START_TIME, Live, descendants, free_ports, launch, memory_of, own_database, regulars, start
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 CUSTOMERS = "SELECT count(*) FROM profiles_identity WHERE provider <> 'anonymous'"
 MEMORY = 512 * 1024 * 1024  # bytes of the whole process tree

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.live import free_ports, own_database, regulars
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")

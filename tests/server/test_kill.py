@@ -11,7 +11,7 @@ import httpx
 import pytest
 from tests.live import free_ports, own_database, start
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 PACE = 0.02  # seconds between two batches: enough to be killed in the middle, no more than the worker deals with after

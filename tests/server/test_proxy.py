@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.live import own_database, regulars
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 PUBLIC = "https://shop.example"
 PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example"}

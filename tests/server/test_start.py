@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.live import descendants, free_ports, regulars
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("server")]
+pytestmark = pytest.mark.server
 
 
 def test_it_is_ready_only_when_it_can_serve(live):
