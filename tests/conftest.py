@@ -36,6 +36,7 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+HASH_COSTS = ("time_cost", "memory_cost", "parallelism")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -58,6 +59,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _asks_a_database(item: pytest.Item) -> bool:
     marked = any(item.get_closest_marker(name) for name in ("django_db", "server", "browser"))
     return marked or bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hashes_cost_nothing() -> dict[str, int]:
+    """A real hash takes longer than most tests. What it costs an installation, for `a_real_hash`."""
+    from regulars.profiles.hashing import PasswordHasher
+
+    real = {name: getattr(PasswordHasher, name) for name in HASH_COSTS}
+    PasswordHasher.time_cost, PasswordHasher.memory_cost, PasswordHasher.parallelism = 1, 8, 1
+    return real
+
+
+@pytest.fixture
+def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords cost what they cost in an installation, for tests about that."""
+    from regulars.profiles.hashing import PasswordHasher
+
+    for name, value in _hashes_cost_nothing.items():
+        monkeypatch.setattr(PasswordHasher, name, value)
 
 
 @pytest.fixture

@@ -107,13 +107,13 @@ def test_only_who_knows_the_password_learns_of_a_second_factor(everybody):
     assert right["Location"] == "/second-factor"
 
 
-def test_the_hash_costs_what_the_house_says():
+def test_the_hash_costs_what_the_house_says(a_real_hash):
     made = PasswordHasher().encode(PASSWORD, "salt" * 6)
 
     assert made.startswith("argon2$argon2id$v=19$m=65536,t=3,p=4$")
 
 
-def test_a_hash_of_another_cost_is_renewed_when_she_signs_in(dina, client):
+def test_a_hash_of_another_cost_is_renewed_when_she_signs_in(dina, client, a_real_hash):
     from django.contrib.auth.hashers import Argon2PasswordHasher
 
     Account.objects.filter(pk=dina.pk).update(password=Argon2PasswordHasher().encode(PASSWORD, "salt" * 6))
