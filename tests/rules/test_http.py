@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -139,7 +140,7 @@ def test_slack_is_notified_without_anybody_waiting() -> None:
 
 def test_code_after_callback_goes_on_and_nobody_waits_for_it() -> None:
     """The second request depends on the answer to the first; the login is over before either is answered."""
-    with receiving(Answer(body=b"two", wait=1.5), Answer()) as server:
+    with receiving(Answer(body=b"two", wait=60), Answer()) as server:
         save_rule(
             "afterwards",
             script="function (user, context, callback) {"
@@ -147,14 +148,13 @@ def test_code_after_callback_goes_on_and_nobody_waits_for_it() -> None:
         )
 
         run("login", CHIKA, {}, profile_id=None)
-        waited = RuleRun.objects.get().milliseconds
+        server.over.set()  # only now is anything answered
         for _ in range(200):
             if len(server.received) == 2:
                 break
-            server.over.wait(0.05)
+            time.sleep(0.05)
 
     assert [one.path for one in server.received] == ["/one", "/two"]
-    assert waited < 1500
 
 
 def test_a_third_party_that_is_slow_is_given_up_in_time_and_the_rule_hears_of_it() -> None:
