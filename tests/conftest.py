@@ -8,7 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tests.partners import all_partners, partners
+from tests.standins import standins
 from tests.workers import OneServerEach, longest_first
+
+__all__ = ["all_partners", "partners", "standins"]  # fixtures
 
 # Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
 # this file is read if pyproject.toml named the settings.

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 # What a server under test can import: this checkout, and nothing that only the tests have installed (tests/absent).
 SEEN = os.pathsep.join([str(ROOT / "tests/absent"), str(ROOT)])
 START_TIME = 600.0  # seconds until we stop hoping; a first start with the demo's people on a busy machine
+PATIENCE = 60.0  # seconds for one answer: the machine of a test is busy with other tests
 
 
 @dataclass
@@ -43,18 +44,28 @@ class Live:
 
     @property
     def trust(self) -> ssl.SSLContext | bool:
-        """What clients of it take as `verify`."""
-        return ssl.create_default_context(cafile=str(self.authority)) if self.authority.exists() else True
+        """What clients of it take as `verify`: its own authority, and nothing when it speaks no https."""
+        return ssl.create_default_context(cafile=str(self.authority)) if self.url.startswith("https:") else False
 
     @property
     def credentials(self) -> dict[str, Any]:
         return json.loads((self.home / "credentials.json").read_text())
 
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return ask("GET", f"{self.url}{path}", verify=self.trust, **more)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return ask("POST", f"{self.url}{path}", verify=self.trust, **more)
+
     def stop(self) -> int:
         """Ask it to stop, as an operator or a container runtime does. Returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """What no process can prepare for: SIGKILL to everything at once."""
@@ -108,24 +119,58 @@ def launch(home: Path, port: int, *options: str, database_url: str | None = None
     command = [sys.executable, "-m", "regulars.config.cli", "start", "--port", str(port), *options]
     home.mkdir(parents=True, exist_ok=True)
     with (home / "log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+        process = spawn(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
     scheme = "https" if "--https" in options else "http"
     return Live(f"{scheme}://localhost:{port}", home, process, environment)
 
 
 def wait_until_ready(live: Live) -> None:
+    try:
+        wait_for(live.process, f"{live.url}/healthz", lambda: live.trust)
+    except Exception as error:
+        live.kill()
+        raise AssertionError((live.home / "log").read_text()) from error
+
+
+@contextmanager
+def stand_in(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
+    """One of `examples/standins` in a process of its own: its address."""
+    port = free_ports(1)
+    url = f"http://{host}:{port}"
+    serve = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--log-level", "error"]
+    process = spawn(
+        [*serve, "--port", str(port), f"examples.standins.{app}:app"],
+        cwd=ROOT,
+        env={**os.environ, "STANDINS_URL": url, **environment},
+    )
+    try:
+        wait_for(process, url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def spawn(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
+    """A process that is asked to stop when this one is gone, however it went: nobody stays behind a broken run."""
+    return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], **more)
+
+
+def wait_for(process: subprocess.Popen[bytes], url: str, trust: Callable[[], Any] = lambda: False) -> None:
+    """Until it answers there, and does not say that it cannot yet."""
     deadline = time.monotonic() + START_TIME
     while time.monotonic() < deadline:
-        if live.process.poll() is not None:
-            raise AssertionError((live.home / "log").read_text())
-        try:
-            if httpx.get(f"{live.url}/healthz", timeout=2, verify=live.trust).status_code == 200:
+        assert process.poll() is None, f"{url}: ended with {process.returncode}"
+        with suppress(httpx.HTTPError, FileNotFoundError):  # no file yet: it has not made its certificate
+            if ask("GET", url, timeout=2, verify=trust()).status_code < 500:
                 return
-        except httpx.HTTPError:
-            pass
         time.sleep(0.1)
-    live.kill()
-    raise AssertionError("not ready in time:\n" + (live.home / "log").read_text())
+    raise AssertionError(f"{url}: not ready in time")
+
+
+def ask(method: str, url: str, **more: Any) -> httpx.Response:
+    """One request to a server of this machine. Whom the web trusts is not read for it: that takes longer than most answers."""
+    return httpx.request(method, url, **{"timeout": PATIENCE, "trust_env": False, "verify": False, **more})
 
 
 def free_ports(count: int = 3) -> int:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import httpx
+import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.live import ask, stand_in
 
 
 @dataclass
@@ -29,25 +26,29 @@ class Partners:
 
     def calls(self, name: str = "") -> list[dict[str, Any]]:
         """The calls since the last time, oldest first; all are counted as seen."""
-        everything = httpx.get(f"{self.url}/partners/calls", trust_env=False).json()
+        everything = ask("GET", f"{self.url}/partners/calls").json()
         fresh, self.seen = everything[self.seen :], len(everything)
         return [call for call in fresh if name in ("", call["partner"])]
 
 
 @contextmanager
-def partners_running(app: str = "app", ready: str = "/healthz") -> Iterator[Partners]:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--log-level", "error", f"examples.standins.{app}:app"], cwd=Path(__file__).parents[1]
-    )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}{ready}")
-        yield Partners(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait(10)
+def partners_running(app: str = "app") -> Iterator[Partners]:
+    with stand_in(app) as url:
+        yield Partners(url)
+
+
+@pytest.fixture(scope="session")
+def all_partners() -> Iterator[Partners]:
+    """Once per worker."""
+    with partners_running() as running:
+        yield running
+
+
+@pytest.fixture
+def partners(all_partners: Partners) -> Partners:
+    """The stand-ins, as if nobody had called them before this test."""
+    all_partners.calls()
+    return all_partners
 
 
 @cache
@@ -56,14 +57,3 @@ def service_account() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return json.dumps({"type": "service_account", "client_email": "shop@example.com", "private_key": private})
-
-
-def _wait_for(url: str, seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            httpx.get(url, timeout=2, trust_env=False)
-            return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise TimeoutError(f"{url} does not answer")

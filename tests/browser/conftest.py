@@ -1,4 +1,4 @@
-"""The demo as `scripts/start` runs it, and a real browser in front of it."""
+"""The demo as `scripts/start` runs it, with fewer people, and a real browser in front of it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def demo(tmp_path_factory) -> Iterator[Demo]:
     once_in_a_run("the-demo", tmp_path_factory)
     folder = tmp_path_factory.mktemp("demo")
     offset = folder / "offset"
-    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
+    more = {"REGULARS_CLOCK_OFFSET_FILE": str(offset), "REGULARS_DEMO_PEOPLE": "300"}
+    with regulars(folder / "home", **more) as live:
         yield Demo(live, offset)
 
 

@@ -12,6 +12,7 @@ import pytest
 from auth0.authentication import GetToken
 from auth0.management import ManagementClient
 from playwright.sync_api import Page, expect
+from tests.live import ask
 from tests.without_tls import WithoutTls
 
 from .conftest import Demo
@@ -166,7 +167,7 @@ def told_of(demo: Demo, user_id: str) -> list[str]:
     """The types of the webhooks about her, oldest first; the seeded destination follows the same people."""
 
     def look() -> list[str]:
-        received = [json.loads(each["body"]) for each in httpx.get(f"{demo.standins}/webhooks/received").json()]
+        received = [json.loads(each["body"]) for each in ask("GET", f"{demo.standins}/webhooks/received").json()]
         return [each["type"] for each in reversed(received) if each["data"]["user_id"] == user_id]
 
     return eventually(look)

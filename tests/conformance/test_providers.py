@@ -20,13 +20,11 @@ from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Connection, Profile, ProviderAnswer
 from regulars.profiles.pieces import PROVIDERS
-from tests.standins import standins
+from tests.live import ask
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
 APPLE_KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
 PREFIX = "https://www.googleapis.com/auth/"
-
-__all__ = ["standins"]
 
 
 @dataclass(frozen=True)
@@ -151,7 +149,7 @@ def connect(case: Case, standins: str, **changes: object) -> Connection:
     name = "way" if PROVIDERS[case.strategy].scoped_ids else case.strategy
     if case.strategy == "apple":
         with suppress(httpx.HTTPError):
-            httpx.post(f"{place}/forget", trust_env=False)  # so that it tells the name again
+            ask("POST", f"{place}/forget")  # so that it tells the name again
     return Connection.objects.create(
         **{"name": name, "strategy": case.strategy, "display_name": "The Network", **given, **changes}
     )
@@ -166,10 +164,10 @@ def begin(client, connection: Connection, *pieces: str) -> str:
 def decide(case: Case, standins: str, away: str, *ticked: str, person: str = LENA, decision: str = "allow"):
     """What the provider sends back after her decision: our callback's path, or the fields of its form."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(away).query).items()}
-    chosen = httpx.get(away, trust_env=False)
+    chosen = ask("GET", away)
     assert chosen.status_code == 200, chosen.text
     form = {**asked, "person": person, "decision": decision, "granted": list(ticked)}
-    answer = httpx.post(f"{standins}/{case.place}/consent", data=form, trust_env=False)
+    answer = ask("POST", f"{standins}/{case.place}/consent", data=form)
     if answer.status_code == 303:
         return urlsplit(answer.headers["location"])._replace(scheme="", netloc="").geturl()
     found = re.findall(r'name="(\w+)" value="([^"]*)"', answer.text)

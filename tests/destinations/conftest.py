@@ -6,23 +6,9 @@ import pytest
 
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.destinations.save import save_destination
-from tests.partners import Partners, partners_running
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 AT = dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC)
-
-
-@pytest.fixture(scope="session")
-def all_partners():
-    with partners_running() as running:
-        yield running
-
-
-@pytest.fixture
-def partners(all_partners) -> Partners:
-    """The stand-ins, as if nobody had called them before this test."""
-    all_partners.calls()
-    return all_partners
 
 
 @pytest.fixture

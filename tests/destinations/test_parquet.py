@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 
-import httpx
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +13,7 @@ from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import filled
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.parquet import parquet
-from tests.partners import partners_running
+from tests.live import ask, stand_in
 
 from .conftest import AT
 
@@ -51,20 +50,20 @@ def test_who_is_taken_back_has_no_file_left(folder):
 
 @pytest.fixture(scope="module")
 def storage():
-    with partners_running("bucket", "/lake") as running:
-        yield running.url
+    with stand_in("bucket") as url:
+        yield url
 
 
 def test_a_bucket_takes_and_lets_go_of_the_same_files(storage):
     settings = given(**{**BUCKET, "endpoint": storage})
     for message in (MESSAGE, MESSAGE, dataclasses.replace(MESSAGE, id="msg_2", user_id="auth0|dov")):
         parquet.send(message, settings)
-    names = httpx.get(f"{storage}/lake?list-type=2", trust_env=False).text
+    names = ask("GET", f"{storage}/lake?list-type=2").text
     assert names.count("<Key>segments/msg_1.parquet</Key>") == 1
-    written = httpx.get(f"{storage}/lake/segments/msg_1.parquet", trust_env=False).content
+    written = ask("GET", f"{storage}/lake/segments/msg_1.parquet").content
     assert pq.read_table(io.BytesIO(written)).column("user_id").to_pylist() == ["auth0|chika"]
     parquet.remove(Removal("del_1", AT, "auth0|chika", {}, (), (), erase=True), settings)
-    names = httpx.get(f"{storage}/lake?list-type=2", trust_env=False).text
+    names = ask("GET", f"{storage}/lake?list-type=2").text
 
     assert "msg_1" not in names
     assert "msg_2" in names

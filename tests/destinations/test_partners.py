@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 
-import httpx
 import pytest
 
 from regulars.base.kit.fields import filled
@@ -13,6 +12,7 @@ from regulars.destinations import hashing
 from regulars.destinations.kind import KINDS, Message, Removal, SendFailed
 from regulars.destinations.kinds.google_audience import identifiers
 from regulars.destinations.kinds.meta import row
+from tests.live import ask
 from tests.partners import service_account
 
 from .conftest import AT
@@ -348,7 +348,7 @@ def test_too_many_calls_are_a_passing_no(at, key, name):
 def test_people_see_on_one_page_what_partners_were_sent(at, partners):
     kind, settings = at("slack", "slack")
     kind.send(MESSAGE, settings)
-    page = httpx.get(f"{partners.url}/partners/", trust_env=False)
+    page = ask("GET", f"{partners.url}/partners/")
 
     assert page.status_code == 200
     assert "auth0|chika entered Jackets" in page.text

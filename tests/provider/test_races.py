@@ -16,7 +16,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.live import ROOT, Live, own_database, regulars
+from tests.live import PATIENCE, ROOT, Live, ask, own_database, regulars
 
 pytestmark = pytest.mark.server
 
@@ -63,7 +63,7 @@ def browser(live: Live):
         [sys.executable, "-c", SESSION], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
     cookies = {"regulars_session": made.stdout.strip().splitlines()[-1]}
-    with httpx.Client(base_url=live.url, cookies=cookies, timeout=60) as client:
+    with httpx.Client(base_url=live.url, cookies=cookies, timeout=PATIENCE) as client:
         yield client
 
 
@@ -86,7 +86,7 @@ def authorize(browser: httpx.Client, live: Live) -> str:
 def exchange(live: Live, **params: str) -> httpx.Response:
     shop = live.credentials["shop"]
     body = {"client_id": shop["client_id"], "client_secret": shop["client_secret"], **params}
-    return httpx.post(f"{live.url}/oauth/token", data=body, timeout=60)
+    return live.post("/oauth/token", data=body)
 
 
 def redeem(live: Live, code: str) -> httpx.Response:
@@ -123,7 +123,7 @@ def test_of_twelve_who_use_one_refresh_token_one_gets_the_next(live, browser, _r
 
 def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live, browser):
     shop = live.credentials["shop"]
-    known = httpx.get(f"{live.url}/.well-known/openid-configuration").json()
+    known = live.get("/.well-known/openid-configuration").json()
     app = OAuth2Client(
         shop["client_id"],
         shop["client_secret"],
@@ -134,7 +134,7 @@ def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live,
     url, state = app.create_authorization_url(known["authorization_endpoint"], code_verifier=VERIFIER, nonce="n2")
     back = browser.get(url).headers["location"]
     token = app.fetch_token(known["token_endpoint"], authorization_response=back, state=state, code_verifier=VERIFIER)
-    keys = KeySet.import_key_set(httpx.get(known["jwks_uri"]).json())
+    keys = KeySet.import_key_set(ask("GET", known["jwks_uri"]).json())
     claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
     told = app.get(known["userinfo_endpoint"]).json()
     renewed = app.refresh_token(known["token_endpoint"], refresh_token=token["refresh_token"])

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.conftest import page  # noqa: F401 - a fixture
-from tests.live import ROOT, Live, free_ports, own_database, start
+from tests.live import ROOT, Live, free_ports, own_database, spawn, start
 from tests.workers import once_in_a_run
 
 from .furnish import IN_THE_BROWSER
@@ -112,7 +112,7 @@ def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
     log = town.live.home / f"{script}.log"
     with log.open("wb") as said:
         command = ["node", str(HERE / "apps" / script), json.dumps(task)]
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        process = spawn(command, env=environment, stdout=said, stderr=said)
     try:
         deadline = time.monotonic() + 60
         while b"ready" not in log.read_bytes():

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.live import free_ports, own_database, regulars
+from tests.live import ask, free_ports, own_database, regulars
 
 pytestmark = pytest.mark.server
 
@@ -27,8 +27,7 @@ def plain(live) -> str:
 
 
 def test_whoever_trusts_the_authority_is_served_by_https(secure):
-    with httpx.Client(verify=secure.trust, timeout=60) as client:
-        found = client.get(f"{secure.url}/.well-known/openid-configuration").json()
+    found = secure.get("/.well-known/openid-configuration").json()
 
     assert found["issuer"] == f"{secure.url}/"
     assert found["token_endpoint"].startswith("https://")
@@ -40,20 +39,20 @@ def test_whoever_does_not_trust_the_authority_is_not(secure):
 
 
 def test_cookies_stay_on_https(secure):
-    answer = httpx.get(f"{secure.url}/console/login", verify=secure.trust, timeout=60)
+    answer = secure.get("/console/login")
     [cookie] = answer.headers.get_list("set-cookie")
 
     assert "Secure" in cookie
 
 
 def test_a_page_asked_for_by_http_is_found_by_https(secure):
-    answer = httpx.get(f"{plain(secure)}/login?next=%2F")
+    answer = ask("GET", f"{plain(secure)}/login?next=%2F")
 
     assert (answer.status_code, answer.headers["location"]) == (308, f"{secure.url}/login?next=%2F")
 
 
 def test_a_secret_sent_by_http_is_refused_and_not_sent_on(secure):
-    answer = httpx.post(f"{plain(secure)}/oauth/token", data={"client_secret": "in the open"})
+    answer = ask("POST", f"{plain(secure)}/oauth/token", data={"client_secret": "in the open"})
 
     assert answer.status_code == 426
     assert "https_only" in answer.text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import time
 
-import httpx
 import pytest
 from tests.live import descendants, free_ports, regulars
 
@@ -13,20 +12,20 @@ pytestmark = pytest.mark.server
 
 
 def test_it_is_ready_only_when_it_can_serve(live):
-    answer = httpx.get(f"{live.url}/healthz")
+    answer = live.get("/healthz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
 
 
 def test_pages_come_through_djangos_pool(live):
-    answer = httpx.get(f"{live.url}/console/login")
+    answer = live.get("/console/login")
 
     assert answer.status_code == 200
     assert "text/html" in answer.headers["content-type"]
 
 
 def test_a_body_that_is_too_large_is_refused_before_a_thread_is_taken(live):
-    answer = httpx.post(f"{live.url}/console/login", content=b"x" * (11 * 1024 * 1024))
+    answer = live.post("/console/login", content=b"x" * (11 * 1024 * 1024))
 
     assert answer.status_code == 413
 
@@ -69,7 +68,7 @@ def test_without_a_registry_it_is_ready_all_the_same_and_says_what_rules_may_not
     assert (live.home / "log").read_text().index("Regulars is ready") < (live.home / "log").read_text().index(
         "Until `regulars rules modules install`"
     )
-    assert httpx.get(f"{live.url}/healthz", timeout=30).status_code == 200
+    assert live.get("/healthz").status_code == 200
 
 
 def test_the_doctor_finds_a_healthy_installation_healthy(live):

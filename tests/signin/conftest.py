@@ -3,17 +3,14 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from django.core import mail
-from tests.standins import standins
+from tests.live import ask
 
 from regulars.base.jobs.run import run_due
 from regulars.profiles.models import Connection
 
 PASSWORD = "a few words in a row"
-
-__all__ = ["standins"]  # a fixture
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ class Upstream:
         """From the address we sent her to, to the path of our callback."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         form = {**asked, "person": person, "decision": decision, "granted": list(ticked)}
-        answer = httpx.post(f"{self.url}/consent", data=form)
+        answer = ask("POST", f"{self.url}/consent", data=form)
         assert answer.status_code == 303, answer.text
         back = urlsplit(answer.headers["location"])
         return f"{back.path}?{back.query}"
