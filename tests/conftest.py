@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from tests.partners import all_partners, partners
@@ -82,6 +84,20 @@ def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.Monkey
 
     for name, value in _hashes_cost_nothing.items():
         monkeypatch.setattr(PasswordHasher, name, value)
+
+
+@pytest.fixture(autouse=True)
+def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts are counted, and codes of apps change, in windows that start by the clock. No test runs past the end of one:
+    the clock that both look at stands still at the next full hour.
+    """
+    from allauth.mfa.totp.internal import auth as totp
+
+    from regulars.doors.signin import limits
+
+    full_hour = (int(time.time()) // 3600 + 1) * 3600
+    for module in (totp, limits):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: full_hour))
 
 
 @pytest.fixture
