@@ -177,3 +177,23 @@ def test_a_message_that_nobody_foresaw_is_kept_with_its_fault_and_holds_up_nobod
 )
 def test_only_differences_of_the_senders_clock_are_believed(timestamp, sent_at, happened):
     assert corrected(timestamp, sent_at, NOON) == happened
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"userId": "dov\x00"},
+        {"anonymousId": "a-\x00"},
+        {"userId": "dov", "traits": {"ci\x00ty": "Porto"}},
+        {"userId": "dov", "traits": {"city": "\ud83d"}},
+        {"userId": "dov", "traits": {"city": float("inf"), "x": float("nan")}},
+        {"userId": "dov", "context": {"screen": {"density": float("-inf")}}},
+    ],
+    ids=["id", "visitor", "trait", "half-emoji", "endless", "context"],
+)
+def test_a_message_that_no_database_could_keep_holds_up_nobody(send, odd):
+    (item, after) = send({"type": "identify", **odd}, viewed(userId="fay"))
+
+    assert item.processed_at
+    assert not item.rejected
+    assert after.processed_at

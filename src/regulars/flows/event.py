@@ -13,10 +13,11 @@ import re
 import time
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, DataError, connection, transaction
 from django.db.models import QuerySet
 
 from regulars.base.kit import clock
+from regulars.base.kit.text import storable
 from regulars.events.models import Event, InboxItem
 from regulars.events.record import record
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity, identify
@@ -86,9 +87,9 @@ def _deal_with(item: InboxItem) -> None:
     try:
         with transaction.atomic():
             become_event(item)
-    except DatabaseError:
-        raise  # not the message's fault: all of it again later
     except Exception as fault:  # a message that nobody foresaw must not hold up those behind it
+        if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
+            raise  # not the message's fault: all of it again later
         log.exception("message %s cannot become an event", item.pk)
         item.rejected = f"failed:{type(fault).__name__}"[:64]
     item.processed_at = clock.now()
@@ -97,7 +98,7 @@ def _deal_with(item: InboxItem) -> None:
 
 def become_event(item: InboxItem) -> Event | None:
     """The story of one message. None when it names nobody; `item.rejected` then says so."""
-    message: dict[str, Any] = json.loads(item.body)
+    message: dict[str, Any] = storable(json.loads(item.body))
     profile = profile_of(message)
     if profile is None:
         item.rejected = "nobody"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
-# PostgreSQL stores neither NUL nor half of a surrogate pair; JSON from a stranger may carry both.
+# PostgreSQL stores neither NUL nor half of a surrogate pair; JSON from a stranger may carry both. And `1e400` is a number
+# to JSON, but endless to Python, which neither database takes.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """The same JSON value with unstorable characters replaced by U+FFFD, in keys too."""
+    """The same JSON value with unstorable characters replaced by U+FFFD, in keys too, and endless numbers by null."""
     match value:
         case str():
             return _UNSTORABLE.sub("�", value)
@@ -18,4 +20,6 @@ def storable(value: Any) -> Any:
             return [storable(item) for item in value]
         case dict():
             return {storable(key): storable(item) for key, item in value.items()}
+        case float() if not math.isfinite(value):
+            return None
     return value
