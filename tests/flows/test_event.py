@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from regulars.base.jobs.run import run_due
 from regulars.base.lake.query import query
+from regulars.consent.view import served
 from regulars.events.models import Event, InboxItem, Source
 from regulars.flows.event import corrected, take_inbox
 from regulars.profiles.find import find_by_identity
-from regulars.profiles.models import Fact, Profile
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 
@@ -177,6 +179,35 @@ def test_a_message_that_nobody_foresaw_is_kept_with_its_fault_and_holds_up_nobod
 )
 def test_only_differences_of_the_senders_clock_are_believed(timestamp, sent_at, happened):
     assert corrected(timestamp, sent_at, NOON) == happened
+
+
+def test_whoever_has_the_public_key_proves_nothing_and_writes_no_app_metadata(send, chika):
+    Attribute.objects.create(key="role", label="Role", purposes=["serve"], metadata_path="app_metadata.role")
+    said = {
+        "email": "ana@shop.example",
+        "email_verified": True,
+        "phone_verified": True,
+        "username": "ana",
+        "role": "admin",
+    }
+    send({"type": "identify", "userId": chika.user_id, "traits": said})
+    user = served(chika)
+
+    assert user["email"] == "ana@shop.example"
+    assert not {"email_verified", "phone_verified", "username", "app_metadata"} & user.keys()
+
+
+def test_an_address_that_an_event_brings_does_not_inherit_the_proof_of_another(send, chika):
+    proved = [
+        NewFact("email", "chika@example.com", "social", "twitter"),
+        NewFact("email_verified", True, "verified", "twitter"),
+    ]
+    learn(chika, proved)
+    send({"type": "identify", "userId": chika.user_id, "traits": {"email": "ana@shop.example"}})
+    chika.refresh_from_db()
+
+    assert (chika.document["email"], chika.document["email_verified"]) == ("ana@shop.example", False)
+    assert (served(chika)["email"], served(chika)["email_verified"]) == ("ana@shop.example", False)
 
 
 @pytest.mark.parametrize(

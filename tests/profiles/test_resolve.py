@@ -7,7 +7,7 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.profiles.resolve import TIERS, KnownFact, resolve
+from regulars.profiles.resolve import TIERS, KnownFact, resolve, resolve_all
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 
@@ -63,3 +63,38 @@ def test_a_statistic_about_her_street_disputes_nothing():
 
 def test_the_newer_of_two_equals_wins():
     assert resolve([fact(1, "Porto", "social", days=9), fact(2, "Braga", "social", days=1)], NOW).value == "Braga"
+
+
+def said(number, attribute, value, kind, source, days=0):
+    return KnownFact(number, attribute, value, kind, source, NOW - dt.timedelta(days=days))
+
+
+def verified(*facts):
+    by_attribute = {}
+    for each in facts:
+        by_attribute.setdefault(each.attribute, []).append(each)
+    return resolve_all(by_attribute, NOW, {})["email_verified"].value
+
+
+GOOGLE = (
+    said(1, "email", "chika@example.com", "verified", "google-oauth2"),
+    said(2, "email_verified", True, "verified", "google-oauth2"),
+)
+
+
+def test_a_proof_is_for_the_address_it_came_with():
+    typed = said(3, "email", "ana@shop.example", "declared", "question:mail@1")
+
+    assert verified(*GOOGLE)
+    assert not verified(*GOOGLE, typed)
+    assert verified(*GOOGLE, said(3, "email", "Chika@Example.com", "declared", "question:mail@1"))
+
+
+def test_an_app_that_says_proved_without_naming_one_means_the_address_that_was_there():
+    by_app = said(9, "email_verified", True, "declared", "app:crm", days=1)
+    before = said(3, "email", "chika@example.com", "declared", "question:mail@1", days=2)
+    since = said(4, "email", "ana@shop.example", "declared", "question:mail@2")
+
+    assert verified(before, by_app)
+    assert verified(before, by_app, said(5, "email", "chika@example.com", "declared", "question:mail@3"))
+    assert not verified(before, by_app, since)

@@ -19,7 +19,7 @@ from regulars.base.kit.errors import Refused
 from regulars.base.kit.prepared import Prepared, given
 from regulars.profiles.document import known, put, rebuild_all, user
 from regulars.profiles.models import Attribute, Fact, Profile
-from regulars.profiles.resolve import KnownFact, Value, resolve
+from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
 from .models import PermittedView, Purpose
 from .purposes import get_purpose
@@ -159,9 +159,7 @@ def _permitted(
     for fact in facts[standing.profile_id]:
         if _lists_purpose(attributes.get(fact.attribute), purpose, standing) and standing.covers(fact):
             by_attribute.setdefault(fact.attribute, []).append(known(fact))
-    now = standing.now
-    resolved = {key: resolve(rows, now, _half_life(attributes.get(key))) for key, rows in by_attribute.items()}
-    return {key: value for key, value in resolved.items() if value is not None}
+    return resolve_all(by_attribute, standing.now, {key: _half_life(attributes.get(key)) for key in by_attribute})
 
 
 def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Standing) -> bool:

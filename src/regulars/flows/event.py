@@ -58,6 +58,8 @@ TRAITS = {
     "address.postal_code": "postal_code",
     "address.country": "country",
 }
+# What has to be proved, or is an app's to say. A write key is public: whoever reads the shop's page has it.
+NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
 
 
 def take_inbox() -> int:
@@ -150,13 +152,18 @@ def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
     if not traits or message.get("type") == "group":
         return []
     found = {key: value for path, key in TRAITS.items() if (value := _inside(traits, path)) is not None}
-    declared = Attribute.objects.filter(key__in=traits).values_list("key", flat=True)
-    found |= {key: traits[key] for key in declared if key not in found}
+    found |= {key: traits[key] for key in _declared(traits) if key not in found}
     return [
         NewFact(key, value, "observed", source, basis="legitimate_interest")
         for key, value in found.items()
         if isinstance(value, str | int | float | bool) and value != ""
     ]
+
+
+def _declared(traits: dict[str, Any]) -> set[str]:
+    apps_own = Attribute.objects.filter(metadata_path__startswith="app_metadata").values("pk")
+    known = Attribute.objects.filter(key__in=traits).exclude(pk__in=apps_own)
+    return set(known.values_list("key", flat=True)) - NOT_BY_EVENT
 
 
 def name_of(message: dict[str, Any], type_: str) -> str:

@@ -10,7 +10,7 @@ from regulars.base.conditions.terms import terms_of
 from regulars.base.kit import clock
 
 from .models import Attribute, Fact, Identity, Profile
-from .resolve import KnownFact, Value, resolve
+from .resolve import KnownFact, Value, resolve_all
 
 T = TypeVar("T", Fact, Identity)
 BAGS = ("user_metadata", "app_metadata")
@@ -59,8 +59,7 @@ def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetim
     for fact in facts:
         by_attribute.setdefault(fact.attribute, []).append(known(fact))
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
-    resolved = {key: resolve(rows, now, half_lives.get(key)) for key, rows in by_attribute.items()}
-    return {key: value for key, value in resolved.items() if value is not None}
+    return resolve_all(by_attribute, now, half_lives)
 
 
 def known(fact: Fact) -> KnownFact:

@@ -7,8 +7,8 @@ which facts arrived. Facts that may not be used are removed *before* the ranking
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 # A customer's correction beats her answer beats a verified social claim beats … a statistic about her street.
@@ -22,6 +22,8 @@ TIERS = {
     "enriched": (1, 0.65),
     "inferred": (0, 0.50),
 }
+# What is proved → what it is a proof of.
+PROOFS = {"email_verified": "email", "phone_verified": "phone_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,41 @@ def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | 
         fact_id=winner.id,
         disputed=any(fact.value != winner.value and TIERS[fact.source_kind][0] >= 1 for fact in live),
     )
+
+
+def resolve_all(
+    facts: Mapping[str, list[KnownFact]], now: dt.datetime, half_lives: Mapping[str, int | None]
+) -> dict[str, Value]:
+    """The winning value of every attribute among its permitted facts; a proof counts only for what it proves."""
+    found = {key: resolve(rows, now, half_lives.get(key)) for key, rows in facts.items()}
+    values = {key: value for key, value in found.items() if value is not None}
+    for proof, thing in PROOFS.items():
+        if _is_of_another(values, facts, proof, thing, now):
+            values[proof] = replace(values[proof], value=False)
+    return values
+
+
+def _is_of_another(
+    values: Mapping[str, Value], facts: Mapping[str, list[KnownFact]], proof: str, thing: str, now: dt.datetime
+) -> bool:
+    """Whether nobody who says "proved" means the value that won. Else whoever brings an address of somebody else, by a
+    question or an event, would have it proved by the network that vouched for her own.
+    """
+    if thing not in values or proof not in values or values[proof].value is not True:
+        return False
+    live = [fact for fact in latest_per_source(facts[thing]) if fact.value and not expired(fact, now)]
+    said = {fact.source: fact.value for fact in live}
+    won = values[thing].value
+    since = min(fact.collected_at for fact in live if _same(fact.value, won))
+    return not any(
+        _same(said[each.source], won) if each.source in said else each.collected_at >= since
+        for each in latest_per_source(facts[proof])
+        if each.value is True and not expired(each, now)
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    return str(one).strip().lower() == str(other).strip().lower()
 
 
 def rank(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> tuple[int, float, dt.datetime, int]:
