@@ -31,6 +31,7 @@ class Phone:
     id: bytes = b"a passkey of sixteen bytes"
     verifies: bool = True
     handle: str = ""
+    count: int = 0  # how often it signed; synchronised passkeys say 0 for ever
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     def make(self, options: dict) -> str:
@@ -38,7 +39,7 @@ class Phone:
         credential = AttestedCredentialData.create(
             b"\0" * 16, self.id, ES256.from_cryptography_key(self.key.public_key())
         )
-        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags | 0x40, 0, credential)
+        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags | 0x40, self.count, credential)
         return self._answer(
             {
                 "clientDataJSON": self._said("webauthn.create", options),
@@ -47,7 +48,7 @@ class Phone:
         )
 
     def sign(self, options: dict) -> str:
-        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags, 0)
+        data = AuthenticatorData.create(sha256(self.host.encode()), self._flags, self.count)
         said = self._said("webauthn.get", options)
         signature = self.key.sign(bytes(data) + sha256(websafe_decode(said)), ec.ECDSA(hashes.SHA256()))
         return self._answer(

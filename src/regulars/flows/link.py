@@ -13,6 +13,7 @@ from regulars.profiles.models import Account, Fact, Identity, Profile
 from .arrive import Arrival, arrive
 from .merge import ANONYMOUS, merge, split
 from .refresh import after_learning
+from .sign_out import move_sessions
 
 EXTERNAL = "external"
 
@@ -37,6 +38,8 @@ def link(primary: Profile, other: Profile, why: str) -> None:
     if primary.blocked or other.blocked:
         raise Refused("account_blocked", "A closed account cannot be linked.")
     merge(other, primary, why)
+    if other.account:
+        move_sessions(other.account, account_of(other.account))
     after_learning(primary)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
-from django.db.models import QuerySet
 
 from regulars.base.kit.errors import Refused
+from regulars.profiles.find import accounts_by_address, whole
 from regulars.profiles.models import Account, Connection
 
 from .arrive import prove_email, sign_up
@@ -21,15 +21,11 @@ def enter_by_mailbox(email: str, connection: str) -> Account:
     Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
     """
     list(Connection.objects.select_for_update().filter(name=connection))
-    account = _accounts(email).order_by("pk").first()
+    account = accounts_by_address(email, DATABASE).select_related("profile__merged_into").order_by("pk").first()
     if account is None:
         return sign_up(email, make_password(None), connection)
-    if account.profile.blocked or not account.is_active:
+    if whole(account.profile).blocked or not account.is_active:
         raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
-    prove_email(account.profile, email)
+    if account.profile.merged_into is None:  # linked to another, who has an address of her own
+        prove_email(account.profile, email)
     return account
-
-
-def _accounts(email: str) -> QuerySet[Account]:
-    found = Account.objects.filter(email__iexact=email, is_staff=False, profile__identities__provider=DATABASE)
-    return found.select_related("profile").distinct()

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.db import transaction
 
+from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.models import Account
+
+PROOFS_ARE_OF = "account_authentication_methods_user"  # allauth's: whose records of signing in a session holds
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,32 @@ def end_sessions(account: Account, but: str = "") -> int:
         session.end()
     _tell(Ending(account, keys, everything=True, kept=but))
     return len(keys)
+
+
+@transaction.atomic
+def move_sessions(source: Account, into: Account) -> None:
+    """Two customers became one: where she was signed in as the one, she is the other now, in the same session.
+
+    A session that has not shown the second factor that she has now ends instead.
+    """
+    asked_for_more, short = is_enrolled(into), []
+    for row in UserSession.objects.filter(user=source):
+        session = _store()(row.session_key)
+        proofs = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
+        if asked_for_more and not any(proof.get("method") == "mfa" for proof in proofs):
+            short.append(row.session_key)
+            row.end()
+        elif SESSION_KEY in session:
+            session[SESSION_KEY] = session[PROOFS_ARE_OF] = str(into.pk)
+            session[HASH_SESSION_KEY] = into.get_session_auth_hash()
+            session.save(must_create=False)
+    UserSession.objects.filter(user=source).update(user=into)
+    if short:
+        _tell(Ending(source, tuple(short)))
+
+
+def _store() -> Any:
+    return import_module(settings.SESSION_ENGINE).SessionStore
 
 
 def _tell(ending: Ending) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from regulars.base.kit import clock
 from regulars.base.kit.prepared import Prepared, given
 
 from .document import rebuild
-from .models import Identity, Profile, new_key
+from .models import Account, Identity, Profile, new_key
 
 ANONYMOUS = "anonymous|"  # how the user id of a visitor begins of whom we know a cookie only
 
@@ -26,7 +29,38 @@ def is_anonymous(profile: Profile) -> bool:
 
 def find_by_user_id(user_id: str) -> Profile | None:
     profile = Profile.objects.filter(user_id=user_id).select_related("merged_into").first()
-    return profile.merged_into if profile and profile.merged_into else profile
+    return whole(profile) if profile else None
+
+
+def number_of(user_id: Any) -> Subquery:
+    """The number of the customer that this user id names by now, as a part of another query."""
+    named = Profile.objects.filter(user_id=user_id)
+    return Subquery(named.values(number=Coalesce("merged_into_id", "pk"))[:1])
+
+
+def whole(profile: Profile) -> Profile:
+    """The customer that this profile is a part of by now: itself, or the one it was merged into."""
+    return profile.merged_into or profile
+
+
+def of_account(account: Account, field: str = "user") -> Q:
+    """Rows of this account and of those whose customers became one with hers: parted again, each has its own again."""
+    return Q(**{field: account}) | Q(**{f"{field}__profile__merged_into__account": account})
+
+
+def of_profile(profile: Profile | OuterRef, field: str = "profile") -> Q:
+    """The same for rows that hang on a profile."""
+    return Q(**{field: profile}) | Q(**{f"{field}__merged_into": profile})
+
+
+def accounts_by_address(email: str, strategy: str) -> QuerySet[Account]:
+    """Customers' accounts with this address and a way in of this kind. Who came by a social network has none.
+
+    Linked to another customer, the way in is that one's and still opens.
+    """
+    own, given = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
+    found = Account.objects.filter(email__iexact=email, is_staff=False)
+    return found.filter(Exists(Identity.objects.filter(own | given, provider=strategy)))
 
 
 def find_by_account(account_id: int) -> Profile | None:

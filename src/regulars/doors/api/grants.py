@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
 
+from regulars.profiles.find import find_by_user_id, of_profile, whole
 from regulars.profiles.models import AppGrant
 
 from .access import Bearer
@@ -30,15 +32,16 @@ class OfUser(Schema):
 @router.get("/grants", auth=Bearer("read:grants"), response=Any, summary="List what customers let apps have")
 def list_grants(request: HttpRequest, query: Query[GrantList]) -> Any:
     refuse_unknown(request, GrantList)
-    wanted = {"profile__user_id": query.user_id, "client_id": query.client_id, "audience": query.audience}
+    wanted = {"client_id": query.client_id, "audience": query.audience}
     rows = AppGrant.objects.filter(**{name: value for name, value in wanted.items() if value})
-    rows = rows.select_related("profile").order_by("id")
+    rows = _of(query.user_id, rows) if query.user_id else rows
+    rows = rows.select_related("profile__merged_into").order_by("id")
     return query.answer("grants", [_grant(row) for row in rows[query.start : query.end]], rows.count())
 
 
 @router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Take all of a customer's back")
 def delete_grants(request: HttpRequest, query: Query[OfUser]) -> Any:
-    AppGrant.objects.filter(profile__user_id=query.user_id).delete()
+    _of(query.user_id, AppGrant.objects.all()).delete()
     return Status(204, None)
 
 
@@ -49,11 +52,16 @@ def delete_grant(request: HttpRequest, grant_id: str) -> Any:
     return Status(204, None)
 
 
+def _of(user_id: str, rows: QuerySet[AppGrant]) -> QuerySet[AppGrant]:
+    profile = find_by_user_id(user_id)
+    return rows.filter(of_profile(profile)) if profile else rows.none()
+
+
 def _grant(row: AppGrant) -> dict[str, Any]:
     return {
         "id": f"{row.pk:024x}",
         "clientID": row.client_id,
-        "user_id": row.profile.user_id,
+        "user_id": whole(row.profile).user_id,
         "audience": row.audience,
         "scope": row.scopes,
     }

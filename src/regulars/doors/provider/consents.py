@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from regulars.profiles.find import of_profile
 from regulars.profiles.models import AppGrant, Profile, ResourceServer
 
 from .asking import Asked
@@ -25,8 +26,9 @@ def is_given(profile: Profile, asked: Asked) -> bool:
     """Our own apps need none, unless an API wants it. An app of somebody else has what was allowed to it, not to another one."""
     if asked.client.first_party and (asked.api is None or asked.api.skip_consent):
         return True
-    given = AppGrant.objects.filter(profile=profile, client=asked.client, audience=asked.audience).first()
-    return given is not None and set(asked.scopes) <= set(given.scopes)
+    rows = AppGrant.objects.filter(of_profile(profile), client=asked.client, audience=asked.audience)
+    given = {scope for row in rows for scope in row.scopes}
+    return bool(rows) and set(asked.scopes) <= given
 
 
 @transaction.atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from django.utils import timezone
 
 from regulars.flows.sign_out import Ending, hears_of_endings
@@ -13,8 +14,9 @@ from .sessions import end, sids_of_keys
 @hears_of_endings
 def end_grants(ending: Ending) -> None:
     """Of these sessions; with `everything` also what outlived its session."""
-    codes = AuthorizationCode.objects.filter(profile__account=ending.account, family=None)
-    families = RefreshFamily.objects.filter(profile__account=ending.account, revoked_at=None)
+    hers = Q(profile__account=ending.account) | Q(profile__merged_into__account=ending.account)
+    codes = AuthorizationCode.objects.filter(hers, family=None)
+    families = RefreshFamily.objects.filter(hers, revoked_at=None)
     sids = sids_of_keys(ending.sessions)
     if ending.everything:
         kept = sids_of_keys([ending.kept] if ending.kept else [])

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.signing.tokens import verify
-from regulars.profiles.models import Client, Profile
+from regulars.profiles.models import Client
 
 from . import protocol, refresh
 from .clients import find_machine, is_public
@@ -16,6 +16,7 @@ from .cors import open_to_scripts
 from .errors import Refusal
 from .token import answer_json, read_params
 from .tokens import ACCESS_TOKEN, MACHINE
+from .visitor import find_present
 
 TOLD = ("iss", "sub", "aud", "exp", "iat", "client_id", "scope", "jti", "sid", "cnf", "permissions")
 NOTHING: dict[str, Any] = {"active": False}
@@ -65,6 +66,4 @@ def _refresh_token(token: str, client: Client) -> dict[str, Any] | None:
 
 
 def _is_here(sub: str) -> bool:
-    if sub.endswith(MACHINE):
-        return True
-    return Profile.objects.filter(user_id=sub, blocked=False).exclude(account__is_active=False).exists()
+    return sub.endswith(MACHINE) or find_present(sub) is not None

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.kit.crypto import fingerprint, random_secret
+from regulars.profiles.find import whole
 from regulars.profiles.models import Client, Profile
 
 from .clients import find_client
@@ -21,11 +22,16 @@ from .models import RefreshFamily, RefreshToken
 IDLE, ABSOLUTE = 15 * 86400, 30 * 86400
 LEEWAY = "refresh_token_leeway"  # the same setting in a client's metadata, for consoles that know no other place
 LONGEST_LEEWAY = 60
+WHOSE = ("family__profile__account", "family__profile__merged_into__account")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A refresh token that may be used now."""
+    """A refresh token that may be used now. `profile` is the customer that she is today.
+
+    When the one she signed in as was linked to another since, that is the other; `grant.sub` stays what the app knows
+    her by (OpenID Connect Core, 12.2). Parted again, the offline access is again of the one who gave it.
+    """
 
     token: RefreshToken
     family: RefreshFamily
@@ -55,14 +61,14 @@ def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
 def look(token: str, client: Client) -> Found | None:
     """The token if it may be used, without ending anything when it may not."""
     rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client, used_at=None)
-    row = rows.select_related("family__profile__account").first()
+    row = rows.select_related(*WHOSE).first()
     return _usable(row, timezone.now()) if row else None
 
 
 def find(token: str, client: Client) -> Found:
     """The token if it may be used; `Refusal("invalid_grant")` if not. A token used before ends the family."""
     rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client)
-    row = rows.select_related("family__profile__account").first()
+    row = rows.select_related(*WHOSE).first()
     now = timezone.now()
     found = _usable(row, now) if row else None
     if row is None or found is None:
@@ -112,9 +118,13 @@ def _usable(row: RefreshToken, now: dt.datetime) -> Found | None:
     family, profile = row.family, row.family.profile
     if family.revoked_at or min(row.expires_at, family.expires_at) <= now:
         return None
-    if profile.blocked or profile.account is None or not profile.account.is_active:
+    if profile.account is None or not all(_may_come_in(each) for each in (profile, whole(profile))):
         return None
-    return Found(row, family, Grant(**family.grant), profile)
+    return Found(row, family, Grant(**family.grant), whole(profile))
+
+
+def _may_come_in(profile: Profile) -> bool:
+    return not profile.blocked and (profile.account is None or profile.account.is_active)
 
 
 def _within_leeway(found: Found, client: Client, now: dt.datetime) -> bool:

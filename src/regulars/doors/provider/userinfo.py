@@ -12,6 +12,7 @@ from regulars.base.kit.prepared import Prepared, given
 from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
 from regulars.consent.view import served, to_serve
+from regulars.profiles.find import number_of
 from regulars.profiles.models import Profile
 
 from . import sessions
@@ -39,13 +40,13 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         return _unauthorized(Refused("unknown_customer", "This customer is not here."), "Bearer")
     scopes = str(claims.get("scope", "")).split()
     told_by_rules: dict[str, Any] = getattr(profile, TOLD) or {}
-    answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": profile.user_id}
+    answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": claims["sub"]}
     return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 
 def _customers() -> QuerySet[Profile]:
     """Whoever may be told of, with what is told: by what she allows, and by rules in this session of this app."""
-    here = Profile.objects.filter(user_id=given("user_id"), blocked=False).exclude(account__is_active=False)
+    here = Profile.objects.filter(pk=number_of(given("user_id")), blocked=False).exclude(account__is_active=False)
     told = sessions.claims_in(given("sid"), given("client"), OuterRef("pk"))
     return to_serve(here).annotate(**{TOLD: Subquery(told)}).defer("terms", "closed_consents")
 

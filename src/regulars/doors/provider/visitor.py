@@ -8,7 +8,7 @@ from typing import Any
 from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest
 
-from regulars.profiles.find import find_by_account
+from regulars.profiles.find import find_by_account, find_by_user_id
 from regulars.profiles.models import Account, Profile
 
 from .sessions import name_session, sid_of
@@ -81,6 +81,13 @@ def find_visitor(request: HttpRequest) -> Visitor | None:
         return None
     name_session(request)
     return Visitor(account, profile, sid_of(request), list(get_authentication_records(request, account)))
+
+
+def find_present(sub: str) -> Profile | None:
+    """The customer that a token's `sub` is today, if she may come in."""
+    profile = find_by_user_id(sub)
+    barred = profile is None or profile.blocked or (profile.account is not None and not profile.account.is_active)
+    return None if barred else profile
 
 
 def _is_way(record: dict[str, Any], identity: dict[str, Any]) -> bool:

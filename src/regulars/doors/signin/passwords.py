@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
 from django.db.models import Q, QuerySet
 
+from regulars.profiles.find import accounts_by_address
 from regulars.profiles.models import Account
 
 CONNECTION = "Username-Password-Authentication"
@@ -14,8 +15,7 @@ STRATEGY = "auth0"
 
 def customers(email: str) -> QuerySet[Account]:
     """Accounts of our own password connection with this address: no staff, nobody who came by a social network."""
-    found = Account.objects.filter(email__iexact=email.strip(), is_staff=False)
-    return found.filter(profile__identities__provider=STRATEGY).distinct()
+    return accounts_by_address(email.strip(), STRATEGY)
 
 
 def check(email: str, password: str) -> Account | None:

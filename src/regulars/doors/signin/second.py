@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.base.kit.errors import Refused
+from regulars.flows.link import account_of
 from regulars.profiles.factors import codes, passkeys
 from regulars.profiles.models import Account
 
@@ -33,6 +34,7 @@ from .door import (
     with_passkeys,
 )
 from .limits import count_attempt, give_back
+from .mail import tell
 
 WRONG = gettext_noop("This code is not right, or was used before. Take the one that your app shows now.")
 
@@ -84,9 +86,10 @@ def passkey(request: HttpRequest) -> HttpResponse:
         count_attempt(request, "passkey", "")
         key = passkeys.check(request.POST.get("credential", ""))
         account = Account.objects.filter(pk=key.user_id, is_staff=False, is_active=True).exclude(profile=None).first()
-        if account is None:
+        if account is None or not account_of(account).is_active:
             raise Refused("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")
     except Refused as no:
+        _warn(no)
         status = 429 if no.name == "too_many_attempts" else 401
         context = {"title": "That did not work", "sentence": no.sentence, "login": address("/login", request)}
         return render(request, "signin/words.html", context, status=status)
@@ -99,7 +102,7 @@ def _asked(request: HttpRequest) -> Asked | None:
     if kept and time.time() - kept["at"] < PATIENCE:
         first = Waiting(**kept)
         account = Account.objects.filter(pk=first.account, is_active=True).first()
-        return Asked(account, first.onward, first) if account else None
+        return Asked(account_of(account), first.onward, first) if account else None
     profile = customer(request)
     return Asked(profile.account, onward(request), None) if profile and profile.account else None
 
@@ -110,6 +113,7 @@ def _check(request: HttpRequest, asked: Asked) -> HttpResponse:
         count_attempt(request, "second", name)
         proof = _proof(request, asked.account)
     except Refused as no:
+        _warn(no)
         return _page(request, asked, no.sentence, 429 if no.name == "too_many_attempts" else 401)
     give_back(request, "second", name)
     if asked.first is None:
@@ -126,6 +130,12 @@ def _proof(request: HttpRequest, account: Account) -> Authenticator:
     if proof is None:
         raise Refused("wrong_code", WRONG, "code")
     return proof
+
+
+def _warn(no: Refused) -> None:
+    """She hears of a passkey that may have been copied: whoever holds the copy would not tell her."""
+    if isinstance(no, passkeys.CopiedPasskey) and not no.passkey.user.is_staff:
+        tell(account_of(no.passkey.user), "passkey_copied")
 
 
 def _how(proof: Authenticator) -> dict[str, Any]:

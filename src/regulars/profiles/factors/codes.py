@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from regulars.base.kit.errors import Refused
 
+from ..find import of_account
 from ..models import Account
 from .adapter import FactorAdapter
 
@@ -36,12 +37,12 @@ class Setup:
 
 
 def is_enrolled(account: Account) -> bool:
-    """Whether a second factor must be asked of her."""
-    return bool(Authenticator.objects.filter(user=account, type__in=FIRST_HAND).exists())
+    """Whether a second factor must be asked of her: by this account, or by one whose customer became one with hers."""
+    return bool(Authenticator.objects.filter(of_account(account), type__in=FIRST_HAND).exists())
 
 
 def find(account: Account, kind: str) -> Authenticator | None:
-    return Authenticator.objects.filter(user=account, type=kind).first()
+    return Authenticator.objects.filter(of_account(account), type=kind).order_by("pk").first()
 
 
 def new_secret() -> str:
@@ -73,20 +74,19 @@ def check_code(account: Account, code: str) -> Authenticator | None:
     """The app or the recovery codes it is from; None when it is wrong, or was used before. A right one is used up."""
     if not (code := code.replace(" ", "").replace("-", "")) or len(code) > 32:
         return None
-    app = find(account, Kind.TOTP)
-    if app and _uses_up(app, code):
-        return app
-    spare = find(account, Kind.RECOVERY_CODES)
-    if spare and RecoveryCodes(spare).validate_code(code):
-        Authenticator.objects.filter(pk=spare.pk).update(last_used_at=timezone.now())
-        return spare
+    for app in _all(account, Kind.TOTP):
+        if _uses_up(app, code):
+            return app
+    for spare in _all(account, Kind.RECOVERY_CODES):
+        if RecoveryCodes(spare).validate_code(code):
+            Authenticator.objects.filter(pk=spare.pk).update(last_used_at=timezone.now())
+            return spare
     return None
 
 
 def recovery_codes(account: Account) -> list[str]:
     """Those that were not used yet."""
-    spare = find(account, Kind.RECOVERY_CODES)
-    return list(RecoveryCodes(spare).get_unused_codes()) if spare else []
+    return [code for spare in _all(account, Kind.RECOVERY_CODES) for code in RecoveryCodes(spare).get_unused_codes()]
 
 
 @transaction.atomic
@@ -95,25 +95,29 @@ def new_recovery_codes(account: Account) -> list[str]:
     Account.objects.select_for_update().get(pk=account.pk)
     if not is_enrolled(account):
         raise Refused("no_second_factor", "Set up an authenticator app or a passkey first.")
-    Authenticator.objects.filter(user=account, type=Kind.RECOVERY_CODES).delete()
+    Authenticator.objects.filter(of_account(account), type=Kind.RECOVERY_CODES).delete()
     return list(RecoveryCodes.activate(account).generate_codes())
 
 
 @transaction.atomic
 def remove(account: Account, number: int) -> Authenticator | None:
     """Take an app or a passkey away. Recovery codes go with the last of them."""
-    found = Authenticator.objects.filter(user=account, pk=number, type__in=FIRST_HAND).first()
+    found = Authenticator.objects.filter(of_account(account), pk=number, type__in=FIRST_HAND).first()
     if found:
         Authenticator.objects.filter(pk=found.pk).delete()
         if not is_enrolled(account):
-            Authenticator.objects.filter(user=account).delete()
+            Authenticator.objects.filter(of_account(account)).delete()
     return found
 
 
 def remove_all(account: Account) -> int:
     """Take everything away; how many there were."""
-    count, _ = Authenticator.objects.filter(user=account).delete()
+    count, _ = Authenticator.objects.filter(of_account(account)).delete()
     return int(count)
+
+
+def _all(account: Account, kind: str) -> list[Authenticator]:
+    return list(Authenticator.objects.filter(of_account(account), type=kind).order_by("pk"))
 
 
 @transaction.atomic

@@ -15,14 +15,20 @@ from cryptography.exceptions import InvalidSignature
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
+from fido2.utils import websafe_decode
+from fido2.webauthn import AttestedCredentialData, AuthenticationResponse
+from fido2.webauthn import UserVerificationRequirement as Verification
 
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.text import storable
 
+from ..find import of_account
 from ..models import Account
 
 LARGEST = 20_000  # characters of a browser's answer
 MOST = 10  # passkeys of one account
+COUNTER = "sign_count"  # in a passkey's data: what its device counted to at the last signature
 # A browser's answer is a stranger's: the library names what is wrong with it in many ways.
 MALFORMED = (
     ValidationError,
@@ -36,8 +42,23 @@ MALFORMED = (
 )
 
 
+class CopiedPasskey(Refused):
+    """`passkey` signed rightly, but its device counted backwards: two devices seem to have its key."""
+
+    def __init__(self, passkey: Authenticator) -> None:
+        super().__init__(
+            "copied_passkey",
+            gettext_noop(
+                "This passkey was not accepted: it may have been copied. Sign in another way, remove it and add a new one."
+            ),
+        )
+        self.passkey = passkey
+
+
 def passkeys_of(account: Account) -> list[Authenticator]:
-    return list(Authenticator.objects.filter(user=account, type=Authenticator.Type.WEBAUTHN).order_by("pk"))
+    """Hers, and those of accounts whose customers became one with hers."""
+    found = Authenticator.objects.filter(of_account(account), type=Authenticator.Type.WEBAUTHN)
+    return list(found.select_related("user").order_by("pk"))
 
 
 def options_to_add(account: Account) -> dict[str, Any]:
@@ -48,8 +69,13 @@ def options_to_add(account: Account) -> dict[str, Any]:
 
 def options_to_sign_in(account: Account | None = None) -> dict[str, Any]:
     """What the browser is asked to sign. Without an account any passkey of this house may answer."""
-    options: dict[str, Any] = auth.begin_authentication(account)["publicKey"]
-    return dict(options)
+    server = auth.get_server()
+    may_answer = [_credential(key) for key in passkeys_of(account)] if account else []
+    # allauth's own `begin_authentication` knows one account's keys only; its levels are kept.
+    verified = Verification.PREFERRED if account else Verification.REQUIRED
+    options, state = server.authenticate_begin(credentials=may_answer, user_verification=verified)
+    auth.set_state(state)
+    return dict(dict(options)["publicKey"])
 
 
 @transaction.atomic
@@ -61,7 +87,7 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
     credential = _read(answer)
     try:
         auth.complete_registration(credential)
-        made = auth.WebAuthn.add(account, storable(name.strip()[:60]) or "Passkey", storable(credential)).instance
+        made = auth.WebAuthn.add(account, _name(name), storable(credential)).instance
     except MALFORMED:
         raise _refused() from None
     RecoveryCodes.activate(account)
@@ -69,15 +95,54 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
 
 
 def check(answer: str, account: Account | None = None) -> Authenticator:
-    """The passkey that signed, of `account` or of whoever it says. Raises `Refused("bad_passkey")`."""
+    """The passkey that signed, of `account` or of whoever it says. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
     try:
-        whose = account or auth.extract_user_from_response(response)
+        whose = _whose(response, account) if account else auth.extract_user_from_response(response)
         passkey: Authenticator = auth.complete_authentication(whose, response)
+        count = AuthenticationResponse.from_dict(response).response.authenticator_data.counter
     except MALFORMED:
         raise _refused() from None
-    Authenticator.objects.filter(pk=passkey.pk).update(last_used_at=timezone.now())
+    if not _counts_on(passkey, count):
+        raise CopiedPasskey(passkey)
     return passkey
+
+
+def rename(account: Account, number: int, name: str) -> Authenticator | None:
+    """Call one of her passkeys by another name; None when it is none of hers."""
+    found = next((key for key in passkeys_of(account) if key.pk == number), None)
+    if found:
+        found.data["name"] = _name(name)
+        found.save(update_fields=["data"])
+    return found
+
+
+@transaction.atomic
+def _counts_on(passkey: Authenticator, count: int) -> bool:
+    """WebAuthn 7.2, step 22: a device that counts has counted on since the last time. Synchronised passkeys stay at 0."""
+    held = Authenticator.objects.select_for_update().get(pk=passkey.pk)
+    before = held.data.get(COUNTER, held.wrap().authenticator_data.counter)
+    if (count or before) and count <= before:
+        return False
+    held.data[COUNTER], held.last_used_at = count, timezone.now()
+    held.save(update_fields=["data", "last_used_at"])
+    return True
+
+
+def _whose(response: dict[str, Any], account: Account) -> Account:
+    """Which of the accounts that are hers has the passkey that answers."""
+    credential = websafe_decode(response["rawId"])
+    keys = [key for key in passkeys_of(account) if _credential(key).credential_id == credential]
+    return keys[0].user if keys else account
+
+
+def _credential(passkey: Authenticator) -> AttestedCredentialData:
+    found: AttestedCredentialData = passkey.wrap().authenticator_data.credential_data
+    return found
+
+
+def _name(name: str) -> str:
+    return storable(name.strip()[:60]) or "Passkey"
 
 
 def _read(answer: str) -> dict[str, Any]:
