@@ -250,6 +250,36 @@ def test_a_passkey_is_the_second_factor_after_a_password(phone, dina, client):
     assert len(options["allowCredentials"]) == 1
 
 
+def test_a_passkey_that_counts_backwards_may_be_a_copy_is_refused_and_she_hears_of_it(dina, client, settings):
+    settings.PUBLIC_URL = "http://localhost:8000"
+    phone = add_passkey(dina, count=1)
+
+    def answer(count: int):
+        phone.count = count
+        return client.post("/passkey?next=/x", {"credential": phone.sign(client.post("/passkey/options").json())})
+
+    statuses = [answer(count).status_code for count in (1, 2, 2, 0, 7, 3, 8)]
+    run_due()
+    told = [mailed.body for mailed in mail.outbox if mailed.subject == "A passkey was refused"]
+
+    assert statuses == [401, 302, 401, 401, 302, 401, 302]
+    assert len(told) == 4
+    assert "dina@example.com" in told[0]
+    assert "may have been copied" in told[0]
+
+
+def test_a_copied_passkey_is_no_second_factor_either(dina, client, settings):
+    settings.PUBLIC_URL = "http://localhost:8000"
+    phone = add_passkey(dina, count=5)
+    sign_in(client)
+    answer = client.post("/second-factor", {"credential": phone.sign(client.post("/second-factor/options").json())})
+    run_due()
+
+    assert answer.status_code == 401
+    assert not signed_in_as(client)
+    assert mail.outbox[-1].subject == "A passkey was refused"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

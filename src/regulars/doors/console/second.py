@@ -56,8 +56,10 @@ def prove(request: HttpRequest, account: Account, code: str, credential: str) ->
     refuse_guessing(request, account.email)
     try:
         proof = passkeys.check(credential, account) if credential else codes.check_code(account, code)
-    except Refused:
+    except Refused as no:
         note_failure(request, account.email)
+        if no.name == "copied_passkey":
+            audit.note(request, "second_factor.copied", account.email)
         raise
     if proof is None:
         note_failure(request, account.email)

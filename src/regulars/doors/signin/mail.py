@@ -41,6 +41,13 @@ NOTICES = {
         gettext_noop("A passkey was removed"),
         gettext_noop("A passkey can no longer sign in as {email}."),
     ),
+    "passkey_copied": (
+        gettext_noop("A passkey was refused"),
+        gettext_noop(
+            "Somebody tried to sign in as {email} with a passkey that may have been copied. Nobody was let in. "
+            "Remove this passkey and add a new one."
+        ),
+    ),
     "codes_made": (
         gettext_noop("New recovery codes"),
         gettext_noop("New recovery codes were made for {email}. The old ones no longer work."),
