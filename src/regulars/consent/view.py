@@ -17,7 +17,7 @@ from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.prepared import Prepared, given
-from regulars.profiles.document import known, put, rebuild_all, user
+from regulars.profiles.document import known, put, rebuild_all, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
@@ -26,6 +26,13 @@ from .purposes import get_purpose
 from .standing import Standing
 
 BROUGHT = "traits_to_serve"  # on a customer of `to_serve`
+# Why something that is known may not be used for a purpose, for people.
+WHY_NOT = {
+    "not_allowed": "she does not allow the purpose",
+    "not_for_this": "it is not meant for this purpose",
+    "needs_explicit_yes": "it is special: that needs her explicit yes to this very purpose",
+    "yes_is_over": "it was told under a yes that no longer stands",
+}
 
 _traits_to_serve = Prepared(
     lambda: PermittedView.objects.filter(profile_id=given("profile"), purpose="serve").values_list("traits", flat=True)
@@ -40,6 +47,15 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
     """
     now = at or clock.now()
     return _permitted(get_purpose(purpose), Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
+
+
+def withheld(profile: Profile, purpose: str) -> dict[str, str]:
+    """What is known of her and does not pass for this purpose: attribute → why, a key of `WHY_NOT`."""
+    found, now = get_purpose(purpose), clock.now()
+    standing, attributes, facts = Standing.of([profile], now)[profile.pk], _attributes(), _live([profile])
+    passed = _permitted(found, standing, facts, attributes)
+    everything = winners(facts[profile.pk], attributes, now)
+    return {key: _why_not(attributes.get(key), found, standing) for key in everything if key not in passed}
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -171,6 +187,14 @@ def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Stan
     if attribute.sensitivity != Attribute.Sensitivity.SPECIAL:
         return True
     return standing.is_explicit(purpose.key)
+
+
+def _why_not(attribute: Attribute | None, purpose: Purpose, standing: Standing) -> str:
+    if not standing.allows(purpose):
+        return "not_allowed"
+    if _lists_purpose(attribute, purpose, standing):
+        return "yes_is_over"
+    return "needs_explicit_yes" if attribute and purpose.key in attribute.purposes else "not_for_this"
 
 
 def _half_life(attribute: Attribute | None) -> int | None:

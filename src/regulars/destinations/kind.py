@@ -2,7 +2,8 @@
 
 A kind declares and sends one message; the house draws its form, keeps its settings encrypted, asks for consent, puts
 messages in order, retries, keeps the log and takes secrets out of it. What a kind can do besides is told by the small
-protocols `Removes` and `Shows`, and by the optional attributes `matches` and `default_mapping`.
+protocols `Removes` and `Shows`, and by the optional attributes that
+`DestinationKind` names.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class DestinationKind(Protocol):
 
     A kind may also have `matches: tuple[str, ...]`, attributes it recognises people by when they are known, and
     `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing (an
-    empty one: it tells no traits at all), and
+    empty one: it tells no traits at all), `targets: tuple[tuple[field, help], ...]`, the fields its receivers have and
+    the form offers (others may be written in), `tells_repeats: bool`, whether the receiver knows a message by its id or
+    its effect (so that sending it again changes nothing), and
     `parallel: int`, how many messages may be under way to one destination at a time (1 unless it says more).
     """
 
@@ -111,6 +114,11 @@ class Shows(Protocol):
 def known_by(kind: DestinationKind) -> tuple[str, ...]:
     """The attributes a kind recognises people by: those it cannot do without, then those it can."""
     return tuple(dict.fromkeys((*kind.needs, *getattr(kind, "matches", ()))))
+
+
+def takes_fields(kind: DestinationKind) -> bool:
+    """Whether there is anything to map: some kinds tell no traits at all."""
+    return getattr(kind, "default_mapping", None) != ()
 
 
 KINDS: Catalog[DestinationKind] = Catalog("destination_kinds")

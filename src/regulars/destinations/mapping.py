@@ -10,6 +10,8 @@ from typing import Any
 from regulars.base.kit.errors import Refused
 
 Lines = list[dict[str, str]]
+FIXED = "="  # in the place of an attribute: the line tells its own `constant`, the same of everybody
+LONGEST_CONSTANT = 500
 _FIELD = re.compile(r"[^\x00-\x1f]{1,100}")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 
@@ -49,7 +51,7 @@ TRANSFORMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
     """The lines as they are kept; those without an attribute are empty rows of the form.
 
-    Raises `Refused("bad_field" | "field_twice" | "unknown_transform")`.
+    Raises `Refused("bad_field" | "field_twice" | "unknown_transform" | "bad_constant")`.
     """
     kept = [_line(line) for line in lines if line.get("attribute", "").strip()]
     names = [line["field"] for line in kept]
@@ -61,19 +63,37 @@ def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
 
 def mapped(lines: Sequence[Mapping[str, str]], traits: Mapping[str, Any]) -> dict[str, Any]:
     """Field → value, for the attributes that are there and can be brought into the form asked for."""
-    told = {
-        line["field"]: TRANSFORMS[line["transform"]][1](traits[line["attribute"]])
-        for line in lines
-        if line["attribute"] in traits
-    }
+    told = {line["field"]: _value(line, traits) for line in lines}
     return {name: value for name, value in told.items() if value is not None}
+
+
+def is_fixed(line: Mapping[str, str]) -> bool:
+    """Whether it tells the same of everybody."""
+    return line["attribute"] == FIXED
+
+
+def _value(line: Mapping[str, str], traits: Mapping[str, Any]) -> Any:
+    if is_fixed(line):
+        return line["constant"]
+    return TRANSFORMS[line["transform"]][1](traits[line["attribute"]]) if line["attribute"] in traits else None
 
 
 def _line(line: Mapping[str, str]) -> dict[str, str]:
     attribute = line["attribute"].strip()
+    if attribute == FIXED:
+        return _fixed(line)
     name, transform = line.get("field", "").strip() or attribute, line.get("transform", "")
     if not _FIELD.fullmatch(name):
         raise Refused("bad_field", "A field's name is one line of up to 100 letters.")
     if transform not in TRANSFORMS:
         raise Refused("unknown_transform", f"There is no transform called {transform!r}.")
     return {"attribute": attribute, "field": name, "transform": transform}
+
+
+def _fixed(line: Mapping[str, str]) -> dict[str, str]:
+    name, constant = line.get("field", "").strip(), line.get("constant", "").strip()
+    if not _FIELD.fullmatch(name):
+        raise Refused("bad_field", "A fixed value needs the name of the field it fills.")
+    if not constant or len(constant) > LONGEST_CONSTANT:
+        raise Refused("bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters.")
+    return {"attribute": FIXED, "field": name, "transform": "", "constant": constant}

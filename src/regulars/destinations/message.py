@@ -10,12 +10,12 @@ from typing import Any
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import redacted
-from regulars.consent.view import may, view
+from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
 from regulars.profiles.resolve import Value
 
 from .kind import KINDS, Call, DestinationKind, Message, Shows, known_by
-from .mapping import mapped
+from .mapping import TRANSFORMS, is_fixed, mapped
 from .models import Destination
 
 
@@ -43,13 +43,27 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Held:
+    """One attribute that would not be told under `field`, the reason's name, and the same for people."""
+
+    attribute: str
+    field: str
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Preview:
-    """What one customer's message would be. `refused` says why nothing would leave; secrets in `calls` are dots."""
+    """What one customer's message would be. `refused` says why nothing would leave; secrets in `calls` are dots.
+
+    `held` is what the mapping asks for and does not get of her.
+    """
 
     refused: str = ""
     traits: Mapping[str, Any] | None = None
     match: Mapping[str, Any] | None = None
     calls: tuple[Call, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 def compose(destination: Destination, kind: DestinationKind, profile: Profile, news: News) -> Told:
@@ -67,7 +81,7 @@ def compose(destination: Destination, kind: DestinationKind, profile: Profile, n
     traits = values if lines is None else mapped(lines, values)
     match = {key: values[key] for key in known_by(kind) if key in values}
     origin = {name: name for name in traits} if lines is None else {line["field"]: line["attribute"] for line in lines}
-    sources = {name: (origin[name], permitted[origin[name]]) for name in traits}
+    sources = {name: (origin[name], permitted[origin[name]]) for name in traits if origin[name] in permitted}
     sources |= {key: (key, permitted[key]) for key in match if key not in sources}
     return Told(Message(user_id=profile.user_id, traits=traits, match=match, **vars(news)), sources)
 
@@ -87,12 +101,34 @@ def preview(destination: Destination, profile: Profile, *, entered: bool = True)
     news = News("msg_preview", clock.now(), slug, slug.replace("-", " ").capitalize(), entered)
     try:
         kind = KINDS[destination.kind]
+        held = _held(destination, kind, profile)
         message = compose(destination, kind, profile, news).message
+    except Dropped as no:
+        return Preview(refused=no.sentence, held=held)
     except Refused as no:
         return Preview(refused=no.sentence)
     calls = kind.calls(message, destination.settings) if isinstance(kind, Shows) else []
     shown = tuple(_without_secrets(call, kind, destination) for call in calls)
-    return Preview(traits=message.traits, match=message.match, calls=shown)
+    return Preview(traits=message.traits, match=message.match, calls=shown, held=held)
+
+
+def _held(destination: Destination, kind: DestinationKind, profile: Profile) -> tuple[Held, ...]:
+    """What is asked for, by the mapping or to know her by, and does not leave."""
+    secret = withheld(profile, destination.purpose_id)
+    values = {key: value.value for key, value in view(profile, destination.purpose_id).items()}
+    lines = mapping_of(destination, kind)
+    wanted = [(key, key, "") for key in secret] if lines is None else []
+    wanted += [(line["attribute"], line["field"], line["transform"]) for line in lines or () if not is_fixed(line)]
+    wanted += [(key, key, "") for key in known_by(kind) if key not in {attribute for attribute, _, _ in wanted}]
+    held = []
+    for attribute, field, transform in wanted:
+        if attribute in secret:
+            held.append(Held(attribute, field, secret[attribute], WHY_NOT[secret[attribute]]))
+        elif attribute not in values:
+            held.append(Held(attribute, field, "unknown", "not known of her"))
+        elif TRANSFORMS[transform][1](values[attribute]) is None:
+            held.append(Held(attribute, field, "does_not_fit", f"cannot be told {TRANSFORMS[transform][0]}"))
+    return tuple(held)
 
 
 def _without_secrets(call: Call, kind: DestinationKind, destination: Destination) -> Call:

@@ -13,8 +13,8 @@ from regulars.base.kit.fields import filled, shown
 from regulars.consent.purposes import get_purpose
 
 from .breaker import note_success
-from .kind import KINDS
-from .mapping import checked
+from .kind import KINDS, DestinationKind, takes_fields
+from .mapping import Lines, checked
 from .models import Destination
 
 LONGEST_NAME = 128
@@ -37,7 +37,7 @@ def save_destination(
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
     None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `Refused`:
     `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
-    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `nothing_to_map`, or what the kind says of its settings.
+    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or what the kind says of its settings.
     """
     if destination is not None and destination.kind != kind:
         raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
@@ -47,9 +47,7 @@ def save_destination(
     plugin = KINDS[kind]
     complete = filled(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
-    lines = None if mapping is None else checked(mapping)
-    if lines and getattr(plugin, "default_mapping", None) == ():
-        raise Refused("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
+    lines = None if mapping is None else _lines(plugin, mapping)
     destination = destination or Destination(slug=_new_slug(name), kind=kind)
     destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
@@ -57,6 +55,16 @@ def save_destination(
     destination.save()
     set_lane(destination.lane, getattr(plugin, "parallel", 1))
     note_success(destination)
+    return destination
+
+
+def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]]) -> Destination:
+    """What it is told from now on and under which name; empty: what its kind maps itself.
+
+    Raises `Refused`: `unknown_plugin`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`.
+    """
+    destination.mapping = _lines(KINDS[destination.kind], mapping)
+    destination.save(update_fields=["mapping"])
     return destination
 
 
@@ -70,6 +78,13 @@ def switch_destination(slug: str, on: bool) -> Destination:
 def shown_settings(destination: Destination) -> dict[str, str]:
     """Setting → text for pages and the API: secrets are dots."""
     return shown(KINDS[destination.kind].fields, destination.settings)
+
+
+def _lines(plugin: DestinationKind, mapping: Sequence[Mapping[str, str]]) -> Lines:
+    lines = checked(mapping)
+    if lines and not takes_fields(plugin):
+        raise Refused("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
+    return lines
 
 
 def _new_slug(name: str) -> str:

@@ -37,6 +37,7 @@ class GoogleAudience:
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "country", "postal_code")
     default_mapping: tuple[tuple[str, str, str], ...] = ()
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""

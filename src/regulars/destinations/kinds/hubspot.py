@@ -24,6 +24,18 @@ class HubSpot:
     )
     needs = ("email",)
     default_mapping = (("given_name", "firstname", ""), ("family_name", "lastname", ""), ("city", "city", ""))
+    targets = (
+        ("firstname", "first name"),
+        ("lastname", "last name"),
+        ("phone", "phone number"),
+        ("city", "city"),
+        ("state", "region"),
+        ("zip", "postal code"),
+        ("country", "country"),
+        ("company", "company"),
+        ("jobtitle", "job title"),
+    )
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_list" | "bad_url")`."""

@@ -26,6 +26,13 @@ class Klaviyo:
     )
     needs = ("email",)
     default_mapping = (("given_name", "first_name", ""), ("family_name", "last_name", ""), ("city", "city", ""))
+    targets = (
+        ("first_name", "first name"),
+        ("last_name", "last name"),
+        ("phone_number", "in E.164, with its +"),
+        ("city", "a property of her profile, as every other name is"),
+    )
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_list" | "bad_url")`."""

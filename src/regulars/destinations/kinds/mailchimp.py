@@ -27,6 +27,13 @@ class Mailchimp:
     )
     needs = ("email",)
     default_mapping = (("given_name", "FNAME", ""), ("family_name", "LNAME", ""))
+    targets = (
+        ("FNAME", "first name"),
+        ("LNAME", "last name"),
+        ("PHONE", "phone number"),
+        ("BIRTHDAY", "MM/DD, without the year"),
+    )
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_key" | "bad_list" | "bad_url")`."""

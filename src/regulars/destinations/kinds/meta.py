@@ -42,6 +42,7 @@ class Meta:
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "gender", "city", "postal_code", "country")
     default_mapping: tuple[tuple[str, str, str], ...] = ()
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_audience" | "bad_url")`."""

@@ -50,6 +50,7 @@ class Parquet:
         Field("secret_key", "Secret key", secret=True, required=False),
     )
     needs: tuple[str, ...] = ()
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""

@@ -19,6 +19,15 @@ class Segment:
         Field("base_url", "Address of the API", default="https://api.segment.io"),
     )
     needs: tuple[str, ...] = ()
+    targets = (
+        ("email", "e-mail"),
+        ("firstName", "first name"),
+        ("lastName", "last name"),
+        ("phone", "phone number"),
+        ("birthday", "a date"),
+        ("gender", "gender"),
+    )
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_url")`."""

@@ -31,6 +31,7 @@ class Webhook:
         ),
     )
     needs: tuple[str, ...] = ()
+    tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_url" | "bad_secret")`."""

@@ -11,6 +11,7 @@ from .views import (
     customer,
     customers,
     destination,
+    destination_mapping,
     destinations,
     find_out,
     home,
@@ -90,6 +91,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("destinations", destinations.destinations),
     path("destinations/new", destination.destination),
     path("destinations/<slug:slug>", destination.destination),
+    path("destinations/<slug:slug>/mapping", destination_mapping.mapping),
+    path("destinations/<slug:slug>/mapping/try", destination_mapping.try_mapping),
     path("destinations/<slug:slug>/switch", destinations.switch),
     path("destinations/<slug:slug>/deliveries/<int:number>/again", destinations.send_again),
 ]

@@ -110,6 +110,14 @@ def pretty_json(value: Any) -> str:
 
 
 @register.filter
+def plain_value(value: Any) -> str:
+    """A value as people read it: text without quotes, lists with commas, anything deeper as JSON."""
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        return ", ".join(map(plain_value, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+@register.filter
 def source(name: str) -> str:
     """Who said so, in words: `google-oauth2` → `Google`."""
     return words.source(name)

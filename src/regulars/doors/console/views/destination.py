@@ -78,6 +78,7 @@ def _page(
     kept = shown_settings(saved) if saved else {}
     context = {
         "saved": saved,
+        "here": "settings",
         "kind": kind,
         "plugin": plugin,
         "kinds": [(key, each.title) for key, each in KINDS.items()],
