@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("regulars.doors.provider.urls")),  # few and often asked: patterns are tried in their order
     path("", include("regulars.doors.signin.urls")),
-    path("", include("regulars.doors.provider.urls")),
     path("api/", include("regulars.doors.api.urls")),
     path("console/", include("regulars.doors.console.urls")),
 ]

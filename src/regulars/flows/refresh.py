@@ -27,7 +27,7 @@ def after_learning(profile: Profile) -> None:
     queue_removals(profile)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def after_event(profile: Profile) -> None:
     """After something happened: nothing new may be used, but segments may follow."""
     fill_lake_soon()

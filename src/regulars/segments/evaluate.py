@@ -35,7 +35,7 @@ class Change:
     at: dt.datetime
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def evaluate(profile: Profile) -> list[Change]:
     """Evaluate every segment for one customer, write down where she stands, and tell what changed."""
     segments = _segments.all()

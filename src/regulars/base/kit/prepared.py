@@ -30,7 +30,7 @@ class Given:
 
     def of(self, values: Mapping[str, Any]) -> Any:
         value = values[self.name]
-        return self.field.get_db_prep_value(value, connection, prepared=False) if self.field else value
+        return value if self.field is None else self.field.get_db_prep_value(value, connection, prepared=False)
 
 
 def given(name: str, field: Field[Any, Any] | None = None) -> RawSQL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -43,4 +43,4 @@ class Grant:
 
     def kept(self) -> dict[str, Any]:
         """As JSON; `Grant(**kept)` is the way back."""
-        return asdict(self)
+        return dict(vars(self))

@@ -12,7 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
-from .door import customer
+from regulars.base.kit.prepared import Prepared, given
+from regulars.profiles.models import Account, Profile
 
 COOKIE = "regulars_language"  # what the app asked for, on pages whose address no longer says it
 LIVES = 3600  # seconds
@@ -68,8 +69,14 @@ def _kept(request: HttpRequest) -> str:
 
 def _of_customer(request: HttpRequest) -> str:
     """Her own locale; asked only of whoever brings a session."""
-    profile = customer(request) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
-    return str(profile.document.get("locale", "")) if profile else ""
+    user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+    found = _document.first(account=user.pk) if isinstance(user, Account) and not user.is_staff else None
+    return str((found or {}).get("locale", ""))
+
+
+_document = Prepared(
+    lambda: Profile.objects.filter(account_id=given("account"), merged_into=None).values_list("document", flat=True)
+)
 
 
 def _first(tags: list[str]) -> str:
