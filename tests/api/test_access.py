@@ -144,3 +144,10 @@ def test_no_search_text_breaks_the_house(program, chika, q):
 )
 def test_odd_bodies_are_taken(program, chika, body):
     assert program.call("PATCH", f"/v2/users/{chika.user_id}", body).status_code == 200
+
+
+@pytest.mark.parametrize("sub", ["google-oauth2|1", "oidc|bot@clients"])
+def test_what_a_customers_token_says_of_everybody_is_not_believed(program, sub):
+    hers = a_token("read:users update:users read:clients", sub=sub)
+
+    assert no(program.call("GET", "/v2/users", token=hers)) == (403, "insufficient_scope")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from regulars.doors.provider.models import AuthorizationCode, RefreshFamily, RefreshToken
+from regulars.profiles.models import ResourceServer
 from tests.provider.app import CALLBACK, CHALLENGE, VERIFIER, App, make_client, message_of, sign_in
 
 OFFLINE = "openid offline_access"
@@ -323,3 +325,15 @@ def test_secrets_codes_and_tokens_are_stored_as_hashes_only(signed_in):
     assert not AuthorizationCode.objects.filter(hash=code).exists()
     assert not RefreshToken.objects.filter(hash=token).exists()
     assert VERIFIER not in str(AuthorizationCode.objects.values())
+
+
+def test_a_customers_token_is_no_key_to_the_management_api(signed_in, customer):
+    """The company's own programs manage customers; a customer who asks for their scopes gets none of them."""
+    scopes = ["read:users", "delete:users", "create:clients", "update:current_user_identities"]
+    management = f"{settings.ISSUER}api/v2/"
+    ResourceServer.objects.create(identifier=management, name="Management", scopes=scopes)
+    tokens = signed_in.tokens(audience=management, scope=f"openid {' '.join(scopes)}")
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+
+    assert tokens["scope"] == "openid update:current_user_identities"
+    assert signed_in.browser.get("/api/v2/users", headers=bearer).status_code == 403

@@ -20,6 +20,7 @@ from regulars.base.kit.signing.tokens import verify
 from .errors import ApiError, invalid_query
 
 LARGEST_BODY = 1_000_000  # bytes
+HERSELF = ":current_user"  # in the names of scopes that a customer's own token may hold
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,15 @@ def _caller(request: HttpRequest, kind: str, token: str) -> Caller:
         dpop.check_holder(claims, kind, token, request.headers, str(request.method), request.path.removeprefix("/"))
     except Refused as refused:
         raise ApiError(401, refused.name, refused.sentence, dpop.challenge(refused)) from None
-    scopes = frozenset(str(claims.get("scope", "")).split())
-    return Caller(_client_id(claims), scopes, str(claims.get("sub", "")), str(claims.get("only_user", "")))
+    scopes = str(claims.get("scope", "")).split()
+    if not _is_of_a_machine(claims):
+        scopes = [scope for scope in scopes if HERSELF in scope]
+    return Caller(_client_id(claims), frozenset(scopes), str(claims.get("sub", "")), str(claims.get("only_user", "")))
+
+
+def _is_of_a_machine(claims: dict[str, Any]) -> bool:
+    """A customer's token may change what is hers, and nothing else, even if somebody gave it more."""
+    return bool(claims.get("azp")) and claims.get("sub") == f"{claims['azp']}@clients"
 
 
 def _asked_about(request: HttpRequest) -> str:

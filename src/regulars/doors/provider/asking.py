@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import QueryDict
 
 from regulars.profiles.models import Client, ResourceServer
@@ -26,6 +27,7 @@ RESPONSE_TYPES = (
     "code token id_token",
 )
 IMPLICIT = "implicit"  # the grant type that lets an app have tokens straight from /authorize
+HERSELF = ":current_user"  # what Auth0's scopes have in their names that a customer may hold
 PROMPTS = ("none", "login", "consent", "select_account")
 # Said twice, one of them is not what the other reader of the address saw.
 ONCE = [
@@ -155,10 +157,17 @@ def read(query: QueryDict, address: ReturnAddress) -> Asked:
 
 def scopes_of(scope: str, api: ResourceServer | None, client: Client) -> list[str]:
     """Those of the words that mean something here: OpenID's own and the API's. The rest is dropped, as Auth0 does."""
-    known = {*OPENID_SCOPES, *(api.scopes if api else ())}
+    known = {*OPENID_SCOPES, *(_for_customers(api) if api else ())}
     if not may_refresh(client) or (api and not api.allow_offline_access):
         known.discard("offline_access")
     return [word for word in dict.fromkeys(scope.split()) if word in known]
+
+
+def _for_customers(api: ResourceServer) -> list[str]:
+    """The Management API is for the company's programs: a customer has of it what concerns herself, whatever she asks for."""
+    if api.identifier != f"{settings.ISSUER}api/v2/":
+        return list(api.scopes)
+    return [scope for scope in api.scopes if HERSELF in scope]
 
 
 def _mode(query: QueryDict) -> str:
