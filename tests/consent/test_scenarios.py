@@ -426,6 +426,7 @@ READERS = {
     "flows/correct.py",
     "flows/link.py",  # facts move with the identity that told them
     "flows/merge.py",
+    "flows/traces.py",  # whose a name is, before it is struck out everywhere
     "flows/share.py",  # which facts a shared piece gave, to take them back
     "doors/console/views/customer.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new

@@ -37,7 +37,8 @@ from regulars.flows.replay import replay_erasures
 from regulars.flows.retain import keep
 from regulars.profiles.find import get_or_create_by_identity, identify
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Account, Profile, ProviderAnswer
+from regulars.profiles.models import Account, Connection, Profile, ProviderAnswer
+from regulars.profiles.models import Client as Client_
 from regulars.segments.save import save_segment
 
 MARK = "zq7431marker"
@@ -250,3 +251,44 @@ def test_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home
     assert made
     assert not Standing.of([again], timezone.now())[again.pk].stands("message")
     assert Suppression.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "claim", ["https://", "callback", "Username-Password-Authentication", "delivery", "dov@example.com"]
+)
+@pytest.mark.django_db(transaction=True)
+def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(home, marked, claim):
+    """A name is what she says, or a stranger with the public write key; what is taken out goes by it."""
+    connection_, app = (
+        Connection.objects.create(name="Username-Password-Authentication", strategy="auth0"),
+        Client_.objects.create(client_id="shop", name="Shop", redirect_uris=["https://shop.example/callback"]),
+    )
+    dov, _ = get_or_create_by_identity("auth0", "dov", connection=connection_.name)
+    dov.account = Account.objects.create_user("dov@example.com", "a few words in a row")
+    dov.save()
+    learn(dov, [NewFact("email", "dov@example.com", "declared", "app:signin")])
+    job = enqueue("deliver", {"delivery": 1, "to": "dov@example.com"}, due_at=timezone.now() + dt.timedelta(days=1))
+    learn(
+        marked,
+        [NewFact("phone_number", claim, "observed", "app:shop"), NewFact("email", claim, "observed", "app:shop")],
+    )
+    identify(marked, "anonymous", claim)
+    forget(marked, "customer")
+
+    app.refresh_from_db()
+    dov.refresh_from_db()
+    assert app.redirect_uris == ["https://shop.example/callback"]
+    assert Connection.objects.get().name == "Username-Password-Authentication"
+    assert (dov.document["email"], dov.account.email) == ("dov@example.com", "dov@example.com")
+    assert dov.identities.get().connection == connection_.name
+    assert Job.objects.filter(payload__delivery=1).exists(), job
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_hers_is_a_part_of_stays_whole(home, marked):
+    AuditEntry.objects.create(
+        what="x", subject="x", details={"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": f"to {EMAIL}."}
+    )
+    forget(marked, "customer")
+
+    assert AuditEntry.objects.get(what="x").details == {"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": "to (erased)."}

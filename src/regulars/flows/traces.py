@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from django.db.models.functions import Cast
 
 from regulars.base.kit.encrypted import EncryptedJSONField
 from regulars.events.models import Event, InboxItem
-from regulars.profiles.models import Account, Profile
+from regulars.profiles.models import Account, Client, Fact, Identity, Profile
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -27,19 +28,75 @@ SHORTEST = 8  # a shorter name stands in too many texts that are not about her
 BY_NUMBER = {"events.Event", "profiles.Fact", "consent.PermittedView", "segments.Membership", "events.InboxItem"}
 # What is only passing through: a row that names her is not needed without her. From others her name is struck out.
 PASSING = {"jobs.Job", "events.Rejection", "signin.PendingSignup", "provider.PendingLogin"}
+# What the company wrote, not what passed through: a customer who calls herself like a word of it takes nothing of it along.
+WRITTEN_BY_STAFF = {
+    "auth.Permission",
+    "consent.KeptDecision",
+    "consent.Notice",
+    "consent.Purpose",
+    "contenttypes.ContentType",
+    "destinations.Destination",
+    "enrichment.Reliability",
+    "enrichment.SourceDay",
+    "enrichment.SourceSetting",
+    "events.Source",
+    "profiles.Attribute",
+    "profiles.Client",
+    "profiles.ClientGrant",
+    "profiles.Connection",
+    "profiles.ResourceServer",
+    "questions.AnswerModel",
+    "questions.AskSettings",
+    "questions.Question",
+    "questions.Target",
+    "rules.Rule",
+    "rules.RuleSetting",
+    "segments.Segment",
+    "signing.SigningKey",
+    "socialaccount.SocialApp",
+}
 STRUCK = "(erased)"
+TOLD = ("email", "phone_number")
+FEWEST_DIGITS = 4  # of a name that is no address: without them it is a word, and stands in texts about something else
 
 
 def names_of(profiles: Sequence[Profile]) -> set[str]:
-    """What she is called inside and outside: user ids, ids at networks and of browsers, addresses, telephone numbers."""
-    names: set[str] = set()
+    """What she is called inside and outside: user ids, ids at networks and of browsers, addresses, telephone numbers.
+
+    What nobody vouches for (she typed it, or a stranger sent it with the public write key) counts when it is a name and
+    nobody else's.
+    """
+    sure: set[str] = set()
+    claimed: set[str] = set()
     for profile in profiles:
-        names |= {profile.user_id, profile.account.email if profile.account else ""}
+        sure |= {profile.user_id, profile.account.email if profile.account else "", *_proved(profile)}
         for identity in profile.identities.all():
-            names |= {f"{identity.provider}|{identity.provider_user_id}", identity.provider_user_id}
-        told = profile.facts.filter(attribute__in=("email", "phone_number", "username"))
-        names |= {str(value) for value in told.values_list("value", flat=True)}
+            sure.add(f"{identity.provider}|{identity.provider_user_id}")
+            claimed.add(identity.provider_user_id)
+        sure |= {str(value) for value in profile.facts.filter(attribute="username").values_list("value", flat=True)}
+        claimed |= {str(value) for value in profile.facts.filter(attribute__in=TOLD).values_list("value", flat=True)}
+    names = sure | ({name for name in claimed if _is_a_name(name)} - _of_others(claimed, profiles))
     return {name for name in names if len(name) >= SHORTEST}
+
+
+def _proved(profile: Profile) -> set[str]:
+    return {str(profile.document.get("email", ""))} if profile.document.get("email_verified") is True else set()
+
+
+def _is_a_name(text: str) -> bool:
+    return "@" in text or sum(letter.isdigit() for letter in text) >= FEWEST_DIGITS
+
+
+def _of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
+    told = Fact.objects.filter(attribute__in=TOLD, value__in=sorted(names)).exclude(profile__in=profiles)
+    theirs = Identity.objects.filter(provider_user_id__in=names).exclude(profile__in=profiles)
+    accounts = Account.objects.filter(email__in=names).exclude(profile__in=profiles)
+    return {
+        *map(str, told.values_list("value", flat=True)),
+        *theirs.values_list("provider_user_id", flat=True),
+        *accounts.values_list("email", flat=True),
+        *Client.objects.filter(client_id__in=names).values_list("client_id", flat=True),
+    }
 
 
 def rows_of(profiles: Sequence[Profile]) -> dict[str, QuerySet[models.Model]]:
@@ -58,16 +115,20 @@ def count(rows: dict[str, QuerySet[models.Model]]) -> dict[str, int]:
 
 
 def sweep(names: Iterable[str]) -> dict[str, int]:
-    """Take her names out of every table that has them in a text. Table → rows that went or were struck out."""
+    """Take her names out of what passed through the house and is nobody else's. Table → rows that went or were struck out.
+
+    Call it when the rows that hang on her are gone: those that hang on somebody now are another's, and stay as they are.
+    """
     wanted, done = sorted(names, key=len, reverse=True), {}
     if not wanted:
         return {}
+    whole = _whole(wanted)
     for model in apps.get_models():
-        if model._meta.proxy or model._meta.label in BY_NUMBER:
+        if model._meta.proxy or model._meta.label in BY_NUMBER | WRITTEN_BY_STAFF or model in (Profile, Account):
             continue
-        if gone := _sweep_table(model, wanted):
+        if gone := _sweep_table(model, wanted, whole):
             done[model._meta.label] = gone
-    if gone := _sweep_inbox(wanted):
+    if gone := _sweep_inbox(wanted, whole):
         done["events.InboxItem"] = gone
     return done
 
@@ -126,20 +187,26 @@ def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, typ
                 yield f"{field.name}__{path}", end
 
 
-def _sweep_table(model: type[models.Model], names: list[str]) -> int:
+def _sweep_table(model: type[models.Model], names: list[str], whole: re.Pattern[str]) -> int:
     texts = [field for field in model._meta.concrete_fields if _is_text(field)]
     if not texts:
         return 0
-    found = _naming(model._default_manager.all(), texts, names)
+    nobodys = {f"{path.partition('__')[0]}__isnull": True for path, _ in _paths(model)}
+    found = _naming(model._default_manager.filter(**nobodys), texts, names)
     if model._meta.label in PASSING:
-        return found.delete()[0]
-    return sum(_strike_out(row, texts, names) for row in found)
+        return _delete([row for row in found if _names_her(row, texts, whole)])
+    return sum(_strike_out(row, texts, whole) for row in found)
 
 
-def _sweep_inbox(names: list[str]) -> int:
+def _sweep_inbox(names: list[str], whole: re.Pattern[str]) -> int:
     """What became an event of hers went by its id; what never did is looked through."""
     odd = InboxItem.objects.filter(Q(processed_at=None) | ~Q(rejected=""))
-    return _naming(odd, [InboxItem._meta.get_field("body")], names).delete()[0]
+    body = [InboxItem._meta.get_field("body")]
+    return _delete([row for row in _naming(odd, body, names) if _names_her(row, body, whole)])
+
+
+def _delete(rows: Sequence[models.Model]) -> int:
+    return sum(row.delete()[0] for row in rows)
 
 
 def _is_text(field: AnyField) -> bool:
@@ -163,11 +230,29 @@ def _naming(
     return rows.filter(where)
 
 
-def _strike_out(row: models.Model, fields: Sequence[AnyField], names: list[str]) -> bool:
+def _whole(names: list[str]) -> re.Pattern[str]:
+    """Her names where they stand whole: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`."""
+    either = "|".join(re.escape(name) for name in names)
+    return re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
+
+
+def _names_her(row: models.Model, fields: Sequence[AnyField], whole: re.Pattern[str]) -> bool:
+    return any(_without(value := _read(getattr(row, field.name)), whole) != value for field in fields)
+
+
+def _read(value: object) -> object:
+    """A text that is JSON is looked through as what it says: in the text itself a name may stand behind an escape."""
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def _strike_out(row: models.Model, fields: Sequence[AnyField], whole: re.Pattern[str]) -> bool:
     changed = []
     for field in fields:
         before = getattr(row, field.name)
-        after = _without(before, names)
+        after = _without(before, whole)
         if after != before:
             setattr(row, field.name, after)
             changed.append(field.name)
@@ -176,14 +261,12 @@ def _strike_out(row: models.Model, fields: Sequence[AnyField], names: list[str])
     return bool(changed)
 
 
-def _without(value: object, names: list[str]) -> object:
+def _without(value: object, whole: re.Pattern[str]) -> object:
     match value:
         case str():
-            for name in names:
-                value = value.replace(name, STRUCK)
-            return value
+            return whole.sub(STRUCK, value)
         case list():
-            return [_without(each, names) for each in value]
+            return [_without(each, whole) for each in value]
         case dict():
-            return {str(_without(key, names)): _without(each, names) for key, each in value.items()}
+            return {str(_without(key, whole)): _without(each, whole) for key, each in value.items()}
     return value
