@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
+from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.find import find_by_identity, identify
 from regulars.profiles.models import Account, Fact, Identity, Profile
 
@@ -45,8 +46,17 @@ def link(primary: Profile, other: Profile, why: str) -> None:
 
 @transaction.atomic
 def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
-    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `arrive` and `link`."""
-    if find_by_identity(arrival.strategy, arrival.provider_user_id) is None:
+    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `arrive` and `link`.
+
+    And `second_factor_there`: that network is but the first of the two things that open the other account.
+    """
+    known = find_by_identity(arrival.strategy, arrival.provider_user_id)
+    if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
+        raise Refused(
+            "second_factor_there",
+            "Your other account has a second factor. Sign in there, and add this way in from there.",
+        )
+    if known is None:
         identify(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
     other = arrive(arrival)
     if other.profile.pk != profile.pk:
