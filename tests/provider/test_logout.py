@@ -175,3 +175,10 @@ def test_what_rules_add_is_told_by_userinfo_too_also_after_a_refresh_and_a_logou
     signed_in.browser.get("/v2/logout")
 
     assert tier(renewed["access_token"]) == "silver"
+
+
+def test_an_address_that_a_stranger_registered_is_nobodys_without_its_app(signed_in):
+    make_client("stranger", first_party=False, logout_uris=["https://evil.example/"])
+
+    assert signed_in.browser.get("/v2/logout?returnTo=https://evil.example/").status_code == 400
+    assert signed_in.browser.get("/v2/logout?returnTo=https://shop.example/").status_code == 302

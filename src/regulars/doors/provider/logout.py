@@ -103,6 +103,6 @@ def _read_hint(token: str) -> Hint | None:
 
 
 def _everybodys() -> list[str]:
-    """Without a client, any address that one of our apps may use."""
-    lists = Client.objects.values_list("logout_uris", flat=True)
+    """Without a client, any address that one of our own apps may use. What strangers registered counts for them alone."""
+    lists = Client.objects.filter(first_party=True).values_list("logout_uris", flat=True)
     return [uri for uris in lists for uri in uris]
