@@ -19,7 +19,7 @@ from regulars.consent.record import Decision
 from regulars.consent.view import view
 from regulars.flows.decide import decide
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Account, Profile
+from regulars.profiles.models import Account, Attribute, Profile
 
 from .conftest import PASSWORD
 
@@ -107,6 +107,26 @@ def test_a_value_that_cannot_be_is_said_beside_the_field(signed_in, her, attribu
 @pytest.mark.parametrize("attribute", ["email", "email_verified", "nonsense", "\x00"])
 def test_what_is_proved_by_a_mail_is_not_typed(signed_in, attribute):
     assert signed_in.post("/me/facts/correct", {"value": "x"}, QUERY_STRING=f"attribute={attribute}").status_code == 404
+
+
+@pytest.mark.parametrize("attribute", ["role", "app_metadata.suspended"])
+def test_what_an_app_keeps_of_her_is_read_but_neither_set_nor_deleted(signed_in, her, attribute):
+    Attribute.objects.create(key="role", label="Role", purposes=["serve"], metadata_path="app_metadata.role")
+    learn(
+        her,
+        [
+            NewFact("app_metadata.role", "guest", "declared", "app:shop"),
+            NewFact("app_metadata.suspended", True, "declared", "app:shop"),
+        ],
+    )
+    page = signed_in.get("/me").content.decode()
+    signed_in.post(f"/me/facts/correct?attribute={attribute}", {"value": "admin"})
+    signed_in.post("/me/facts/remove", {"attribute": attribute})
+    her.refresh_from_db()
+
+    assert "Suspended" in page
+    assert f'name="attribute" value="{attribute}"' not in page
+    assert her.document["app_metadata"] == {"role": "guest", "suspended": True}
 
 
 def test_what_she_deletes_no_source_brings_back_but_she_may(signed_in, her):

@@ -16,7 +16,7 @@ from regulars.profiles.resolve import resolve
 from regulars.questions.models import Question
 from regulars.segments.models import Membership
 
-from .correct import DELETED, FOLLOWS, may_correct
+from .correct import DELETED, may_correct, may_remove
 from .decide import last_decision
 
 UNDECLARED = ("serve",)
@@ -157,7 +157,7 @@ def _known(
         reason="" if fact.retracted_why == DELETED else fact.reason,
         why_not=why_not,
         may_correct=may_correct(fact.attribute),
-        may_remove=fact.attribute not in FOLLOWS and fact.attribute not in ("email", "email_verified"),
+        may_remove=may_remove(fact.attribute),
     )
 
 

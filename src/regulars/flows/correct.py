@@ -24,7 +24,18 @@ LONGEST_REASON = 200
 
 def may_correct(key: str) -> bool:
     """Whether somebody may write this by hand: not what has to be proved, what follows from something else, or an app's."""
-    return key not in NOT_BY_HAND | FOLLOWS and not key.startswith("app_metadata")
+    return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key)
+
+
+def may_remove(key: str) -> bool:
+    """Whether she may delete it: not what her account cannot do without, nor what an app of the company keeps of her."""
+    return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key)
+
+
+def is_an_apps(key: str) -> bool:
+    """Auth0's `app_metadata`, where apps keep what a customer must not set: roles, plans, suspensions."""
+    path = Attribute.objects.filter(key=key).values_list("metadata_path", flat=True).first() or key
+    return path.partition(".")[0] == "app_metadata"
 
 
 @transaction.atomic
@@ -45,7 +56,7 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
 
     Returns how many facts went. Raises `Refused("not_by_hand")` for what her account cannot do without.
     """
-    if key in ("email", "email_verified") or key in FOLLOWS:
+    if not may_remove(key):
         raise Refused("not_by_hand", "This goes with what it belongs to, or with the account.")
     facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
     retract(facts, DELETED)
