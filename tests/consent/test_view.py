@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from regulars.base.kit.errors import Refused
@@ -89,3 +91,10 @@ def test_a_changed_ledger_row_is_found(chika):
     type(second).objects.filter(pk=second.pk).update(action="given")
 
     assert first_broken_link(chika) == second
+
+
+def test_a_decision_of_another_time_zone_does_not_break_the_chain(chika):
+    noon_in_berlin = dt.datetime(2026, 11, 24, 12, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    record(chika, Decision("message", "imported", "import", evidence={"list": "fair"}, at=noon_in_berlin))
+
+    assert first_broken_link(chika) is None

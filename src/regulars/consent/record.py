@@ -77,7 +77,7 @@ def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) 
         notice=notice,
         action=decision.action,
         explicit=decision.explicit,
-        at=decision.at or clock.now(),
+        at=(decision.at or clock.now()).astimezone(dt.UTC),  # as the database gives it back: the hash is of its words
         method=decision.method,
         evidence=decision.evidence,
         actor=decision.actor,
