@@ -52,6 +52,7 @@ def test_one_bad_message_is_set_aside_and_the_rest_is_taken():
         ({"type": "alias", "userId": "u"}, "nobody"),
         ({"type": "t", "event": "X", "userId": "u"}, "unknown_type"),
         ({**PAGE, "messageId": "m" * 256}, "message_id_too_long"),
+        ({**PAGE, "messageId": "house-signed-up-7"}, "message_id_is_ours"),
         ({**PAGE, "properties": {"text": "x" * MAX_MESSAGE}}, "message_too_large"),
         ({**PAGE, "userId": {"not": "an id"}}, "not_a_message"),
     ],

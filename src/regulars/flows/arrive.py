@@ -177,6 +177,6 @@ def _open_account(profile: Profile, account: Account) -> Account:
     profile.account = account
     profile.save(update_fields=["account"])
     how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
-    record_event(profile.pk, SIGNED_UP, {"connection": how or ""}, message_id=f"signed-up-{profile.pk}")
+    record_event(profile.pk, SIGNED_UP, {"connection": how or ""}, message_id=f"house-signed-up-{profile.pk}")
     after_event(profile)
     return account

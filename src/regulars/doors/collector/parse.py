@@ -21,6 +21,9 @@ MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
 MAX_MESSAGE = 32 * 1024
 MAX_MESSAGES = 2500
 MAX_ID = 255  # characters
+OURS = (
+    "house-"  # how ids of the house's own events begin: whoever sent one first would keep that event from being written
+)
 # A word or its first letter, as analytics.js sends it.
 TYPES = {
     word: name
@@ -179,7 +182,9 @@ def _kept(message: _Message, type_: str, raw: bytes) -> Message:
         raise _Unfit("nobody")
     if type_ == "track" and not message.event:
         raise _Unfit("event_without_name")
-    message_id = storable(message.message_id or f"house-{uuid.uuid4()}")
+    if (message.message_id or "").startswith(OURS):
+        raise _Unfit("message_id_is_ours")
+    message_id = storable(message.message_id or f"{OURS}{uuid.uuid4()}")
     if len(message_id) > MAX_ID:
         raise _Unfit("message_id_too_long")
     try:
