@@ -193,6 +193,26 @@ def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_aft
     assert Disclosure.objects.get().told == {}
 
 
+def test_who_withdraws_while_her_message_is_being_written_is_not_told_of(chika, french, monkeypatch):
+    with receiving() as receiver:
+        tell(receiver.url)
+        decides(chika, "given")
+        learns(chika, "FR")
+
+        compose = deliver_module.compose
+
+        def withdrawn_meanwhile(*about):
+            told_now = compose(*about)
+            decides(chika, "withdrawn")
+            return told_now
+
+        monkeypatch.setattr(deliver_module, "compose", withdrawn_meanwhile)
+        run_due()
+
+    assert receiver.received == []
+    assert not Disclosure.objects.exists()
+
+
 def test_a_destination_that_cannot_take_back_says_so(chika, french, monkeypatch):
     with receiving() as receiver:
         told(chika, receiver.url)

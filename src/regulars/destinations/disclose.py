@@ -23,7 +23,7 @@ HELD = (State.ATTEMPTED, State.SENT)
 
 
 class Gone(Refused):
-    """She was forgotten while her message was being written: `forgotten`. Nothing is sent."""
+    """While her message was being written she was forgotten, or took her yes back: `forgotten`, `no_consent`. Nothing is sent."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,15 @@ def told_about(profile: Profile) -> list[Disclosed]:
 
 @transaction.atomic
 def note_attempt(destination: Destination, profile: Profile, told: Told) -> Disclosure:
-    """Before a message leaves: whoever is forgotten a moment later is known to have been told of. Raises `Gone`."""
+    """Before a message leaves: whoever is forgotten or withdraws a moment later is known to have been told of.
+
+    Raises `Gone` when that happened already. A decision of hers holds her row too: it comes before this and is seen here,
+    or after it and finds the row that a removal needs.
+    """
     if not Profile.objects.select_for_update().filter(pk=profile.pk).exists():
         raise Gone("forgotten", "She was forgotten.")
+    if not may(profile, destination.purpose_id):
+        raise Gone("no_consent", f"The customer does not allow the purpose {destination.purpose_id!r} any more.")
     row, made = Disclosure.objects.get_or_create(destination=destination, profile=profile)
     row.match = {**row.match, "user_id": told.message.user_id, **told.message.match}
     if not made and row.state not in HELD:
