@@ -71,6 +71,14 @@ def test_what_she_chose_and_granted_is_known_with_source_and_consent(client, goo
     assert Event.objects.filter(profile_id=lena.pk, name="Signed Up").count() == 1
 
 
+def test_an_answer_of_another_issuer_than_she_was_sent_to_is_not_taken(client, google, upstream):
+    back = upstream.decide(begin(client), person=LENA)
+    mixed_up = client.get(f"{back}&iss=https%3A%2F%2Fhonest.example")
+
+    assert (mixed_up.status_code, Account.objects.count()) == (400, 0)
+    assert client.get(f"{back}&iss={upstream.url}").status_code == 302
+
+
 def test_the_session_says_how_and_when_she_came(client, google, upstream):
     client.get(upstream.decide(begin(client), person=LENA))
 

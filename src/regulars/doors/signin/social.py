@@ -30,7 +30,7 @@ from regulars.flows.share import share_of
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Account, Connection, Profile
 from regulars.profiles.pieces import PROVIDERS, Piece
-from regulars.profiles.upstream import settings_of
+from regulars.profiles.upstream import issuer_of, settings_of
 
 from .connections import find_social
 from .door import address, customer, enter, is_fresh, local_path, onward, page, words
@@ -72,11 +72,19 @@ def callback(request: HttpRequest) -> HttpResponse:
         return _by_form(request)
     name = request.GET.get("state", "").partition(".")[0]
     connection = find_social(name)
-    if connection is None:
+    if connection is None or _is_from_another(request, connection):
         return _lost(request)
     provider = get_adapter(request).get_provider(request, connection.name)
     view = OAuth2CallbackView.adapter_view(provider.get_oauth2_adapter(request))
     return view(request)  # type: ignore[no-any-return]
+
+
+def _is_from_another(request: HttpRequest, connection: Connection) -> bool:
+    """Whether the answer names another issuer than she was sent to (RFC 9207). One address serves all providers: one of
+    them could pass her on to another, and have us bring it the code of that one.
+    """
+    said = request.GET.get("iss", "").rstrip("/")
+    return bool(said) and PROVIDERS[connection.strategy].openid and said != issuer_of(connection)
 
 
 def _by_form(request: HttpRequest) -> HttpResponse:
@@ -84,7 +92,7 @@ def _by_form(request: HttpRequest) -> HttpResponse:
 
     What the form tells of her is not for the address line, so it travels encrypted.
     """
-    sent = {name: request.POST[name] for name in ("state", "code", "error") if name in request.POST}
+    sent = {name: request.POST[name] for name in ("state", "code", "error", "iss") if name in request.POST}
     if request.POST.get("user"):
         sent["told"] = encrypt(request.POST["user"][:LONGEST_FORM])
     answer = HttpResponseRedirect(f"/login/callback?{urlencode(sent)}")
