@@ -20,6 +20,7 @@ from .cors import open_to_scripts
 from .tokens import ACCESS_TOKEN, claims_of, userinfo_audience
 
 TOLD = "told_by_rules"
+GONE = "This customer is not here."  # read by apps
 
 
 @open_to_scripts("GET", "POST")
@@ -37,7 +38,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         user_id=str(claims["sub"]), sid=str(claims.get("sid", "")), client=str(claims.get("client_id", ""))
     )
     if profile is None:
-        return _unauthorized(Refused("unknown_customer", "This customer is not here."), "Bearer")
+        return _unauthorized(Refused("unknown_customer", GONE), "Bearer")
     scopes = str(claims.get("scope", "")).split()
     told_by_rules: dict[str, Any] = getattr(profile, TOLD) or {}
     answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": claims["sub"]}
