@@ -1,4 +1,4 @@
-"""The demo as `scripts/start` runs it, with fewer people, and a real browser in front of it."""
+"""The demo as `scripts/start` runs it, and a real browser in front of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.live import Live, regulars
 from tests.workers import once_in_a_run
 
@@ -46,16 +46,18 @@ def demo(tmp_path_factory) -> Iterator[Demo]:
     once_in_a_run("the-demo", tmp_path_factory)
     folder = tmp_path_factory.mktemp("demo")
     offset = folder / "offset"
-    more = {"REGULARS_CLOCK_OFFSET_FILE": str(offset), "REGULARS_DEMO_PEOPLE": "300"}
-    with regulars(folder / "home", **more) as live:
+    with regulars(folder / "home", REGULARS_CLOCK_OFFSET_FILE=str(offset)) as live:
         yield Demo(live, offset)
+
+
+expect.set_options(timeout=30_000)  # milliseconds; a page has as long as the browser waits for anything else
 
 
 @pytest.fixture
 def person(chromium: Browser) -> Iterator[BrowserContext]:
     """One person's browser: cookies of her own."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 

@@ -129,6 +129,6 @@ def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
 def person(chromium: Browser) -> Iterator[BrowserContext]:
     """One person's browser; it takes the certificate that the tests made for localhost."""
     context = chromium.new_context(ignore_https_errors=True)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
