@@ -180,7 +180,7 @@ def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(ch
     assert go(chika, other).scopes == ["openid"]
 
 
-@pytest.mark.parametrize(("what", "step"), [("ask_next", "choose_question"), ("record_all", "record_login")])
+@pytest.mark.parametrize(("what", "step"), [("ask_next", "choose_question"), ("append", "record_login")])
 def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
     chika, shop, question, monkeypatch, caplog, what, step
 ):
