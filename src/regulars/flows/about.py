@@ -139,6 +139,7 @@ def _known(
     fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
 ) -> Known:
     kind, _, rest = fact.source.partition(":")
+    path = attribute.metadata_path if attribute else ""
     return Known(
         id=fact.pk,
         attribute=fact.attribute,
@@ -156,8 +157,8 @@ def _known(
         follows_from=tuple(dict.fromkeys(names[each] for each in fact.derived_from if each in names)),
         reason="" if fact.retracted_why == DELETED else fact.reason,
         why_not=why_not,
-        may_correct=may_correct(fact.attribute),
-        may_remove=may_remove(fact.attribute),
+        may_correct=may_correct(fact.attribute, path),
+        may_remove=may_remove(fact.attribute, path),
     )
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from regulars.base.kit.errors import Refused
 from regulars.events.record import record as record_event
+from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.learn import CUSTOMER, NewFact, learn, retract
 from regulars.profiles.models import Attribute, Fact, Profile
@@ -22,20 +23,14 @@ DELETED = "deleted_by_customer"
 LONGEST_REASON = 200
 
 
-def may_correct(key: str) -> bool:
+def may_correct(key: str, path: str) -> bool:
     """Whether somebody may write this by hand: not what has to be proved, what follows from something else, or an app's."""
-    return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key)
+    return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key, path)
 
 
-def may_remove(key: str) -> bool:
+def may_remove(key: str, path: str) -> bool:
     """Whether she may delete it: not what her account cannot do without, nor what an app of the company keeps of her."""
-    return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key)
-
-
-def is_an_apps(key: str) -> bool:
-    """Auth0's `app_metadata`, where apps keep what a customer must not set: roles, plans, suspensions."""
-    path = Attribute.objects.filter(key=key).values_list("metadata_path", flat=True).first() or key
-    return path.partition(".")[0] == "app_metadata"
+    return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key, path)
 
 
 @transaction.atomic
@@ -44,8 +39,11 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
 
     Raises `Refused`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`.
     """
-    _refuse(key, reason, staff)
-    value = read_value(Attribute.objects.filter(key=key).first(), text)
+    attribute = _declared(key)
+    if not may_correct(key, _path(attribute)):
+        raise Refused("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
+    _refuse_reason(reason, staff)
+    value = read_value(attribute, text)
     source = f"staff:{staff}" if staff else CUSTOMER
     _write(profile, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
 
@@ -56,7 +54,7 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
 
     Returns how many facts went. Raises `Refused("not_by_hand")` for what her account cannot do without.
     """
-    if not may_remove(key):
+    if not may_remove(key, _path(_declared(key))):
         raise Refused("not_by_hand", "This goes with what it belongs to, or with the account.")
     facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
     retract(facts, DELETED)
@@ -64,9 +62,15 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     return len(facts)
 
 
-def _refuse(key: str, reason: str, staff: str) -> None:
-    if not may_correct(key):
-        raise Refused("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
+def _declared(key: str) -> Attribute | None:
+    return Attribute.objects.filter(key=key).first()
+
+
+def _path(attribute: Attribute | None) -> str:
+    return attribute.metadata_path if attribute else ""
+
+
+def _refuse_reason(reason: str, staff: str) -> None:
     if staff and not reason.strip():
         raise Refused("reason_needed", "Say why it is changed: she will read it.", "reason")
     if len(reason) > LONGEST_REASON:

@@ -20,6 +20,7 @@ from regulars.base.kit import clock
 from regulars.base.kit.text import storable
 from regulars.events.models import Event, InboxItem
 from regulars.events.record import record
+from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity, identify
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
@@ -161,9 +162,8 @@ def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
 
 
 def _declared(traits: dict[str, Any]) -> set[str]:
-    apps_own = Attribute.objects.filter(metadata_path__startswith="app_metadata").values("pk")
-    known = Attribute.objects.filter(key__in=traits).exclude(pk__in=apps_own)
-    return set(known.values_list("key", flat=True)) - NOT_BY_EVENT
+    known = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
+    return {key for key, path in known if not is_an_apps(key, path)} - NOT_BY_EVENT
 
 
 def name_of(message: dict[str, Any], type_: str) -> str:

@@ -114,6 +114,14 @@ def canonical_key(path: str) -> str:
     return declared or path
 
 
+def is_an_apps(key: str, path: str) -> bool:
+    """Auth0's `app_metadata`, where apps keep what a customer must not set: roles, plans, suspensions.
+
+    `path` is the attribute's metadata path; what is not declared, or has none, is told by its key.
+    """
+    return (path or key).partition(".")[0] == "app_metadata"
+
+
 def _row(standard: Standard) -> Attribute:
     return Attribute(
         key=standard.key,
