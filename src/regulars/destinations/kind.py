@@ -2,8 +2,7 @@
 
 A kind declares and sends one message; the house draws its form, keeps its settings encrypted, asks for consent, puts
 messages in order, retries, keeps the log and takes secrets out of it. What a kind can do besides is told by the small
-protocols `Removes` and `Shows`, and by the optional attributes that
-`DestinationKind` names.
+protocols `Removes` and `Shows`, and by the optional attributes that `DestinationKind` names.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def move_sessions(source: Account, into: Account) -> None:
     """
     asked_for_more, short = is_enrolled(into), []
     for row in UserSession.objects.filter(user=source):
-        session = _store()(row.session_key)
+        session = session_store()(row.session_key)
         proofs = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
         if asked_for_more and not any(proof.get("method") == "mfa" for proof in proofs):
             short.append(row.session_key)
@@ -92,7 +92,8 @@ def move_sessions(source: Account, into: Account) -> None:
         _tell(Ending(source, tuple(short)))
 
 
-def _store() -> Any:
+def session_store() -> Any:
+    """The class by which sessions of this installation are read and written."""
     return import_module(settings.SESSION_ENGINE).SessionStore
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ from django.db.models.functions import Cast
 from regulars.base.kit.encrypted import EncryptedJSONField
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Account, Client, Fact, Identity, Profile
+
+from .sign_out import session_store
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -135,7 +136,7 @@ def sweep(names: Iterable[str]) -> dict[str, int]:
 
 def end_sessions(accounts: Iterable[int]) -> int:
     """Sessions say whose they are only inside."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
+    store = session_store()
     hers = {str(account) for account in accounts}
     ended = 0
     for session in Session.objects.iterator(chunk_size=500):

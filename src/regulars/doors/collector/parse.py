@@ -21,9 +21,8 @@ MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
 MAX_MESSAGE = 32 * 1024
 MAX_MESSAGES = 2500
 MAX_ID = 255  # characters
-OURS = (
-    "house-"  # how ids of the house's own events begin: whoever sent one first would keep that event from being written
-)
+# How ids of the house's own events begin: whoever sent one first would keep that event from being written.
+OURS = "house-"
 # A word or its first letter, as analytics.js sends it.
 TYPES = {
     word: name

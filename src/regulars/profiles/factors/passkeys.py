@@ -87,7 +87,7 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
     credential = _read(answer)
     try:
         auth.complete_registration(credential)
-        made = auth.WebAuthn.add(account, _name(name), storable(credential)).instance
+        made = auth.WebAuthn.add(account, storable(name.strip()[:60]) or "Passkey", storable(credential)).instance
     except MALFORMED:
         raise _refused() from None
     RecoveryCodes.activate(account)
@@ -106,15 +106,6 @@ def check(answer: str, account: Account | None = None) -> Authenticator:
     if not _counts_on(passkey, count):
         raise CopiedPasskey(passkey)
     return passkey
-
-
-def rename(account: Account, number: int, name: str) -> Authenticator | None:
-    """Call one of her passkeys by another name; None when it is none of hers."""
-    found = next((key for key in passkeys_of(account) if key.pk == number), None)
-    if found:
-        found.data["name"] = _name(name)
-        found.save(update_fields=["data"])
-    return found
 
 
 @transaction.atomic
@@ -139,10 +130,6 @@ def _whose(response: dict[str, Any], account: Account) -> Account:
 def _credential(passkey: Authenticator) -> AttestedCredentialData:
     found: AttestedCredentialData = passkey.wrap().authenticator_data.credential_data
     return found
-
-
-def _name(name: str) -> str:
-    return storable(name.strip()[:60]) or "Passkey"
 
 
 def _read(answer: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -135,22 +136,18 @@ def _previewed(saved: Destination, rows: Sequence[Row], asked: Mapping[str, Any]
     if named and named not in people and not text:  # a new search chooses anew
         people = [named, *people[: FOUND - 1]]
     chosen = named if named in people else next(iter(people), None)
-    is_on, saved.enabled = saved.enabled, True
-    before, wrong = saved.mapping, ""
-    seen = None
+    trial, seen, wrong = copy(saved), None, ""
+    trial.enabled = True
     try:
-        saved.mapping = checked(rows) if takes_fields(KINDS[saved.kind]) else []
-        seen = preview(saved, chosen) if chosen else None
+        trial.mapping = checked(rows) if takes_fields(KINDS[saved.kind]) else []
+        seen = preview(trial, chosen) if chosen else None
     except Refused as refused:
         wrong = refused.sentence
-    finally:
-        saved.enabled, saved.mapping = is_on, before
     return {
         "q": text,
         "sought": sought,
         "people": [(each, name_of(each), each == chosen) for each in people],
         "chosen": chosen,
-        "chosen_name": name_of(chosen) if chosen else "",
         "seen": seen,
         "traits": list(seen.traits.items()) if seen and seen.traits else [],
         "match": list(seen.match.items()) if seen and seen.match else [],
