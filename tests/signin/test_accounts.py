@@ -10,7 +10,13 @@ from examples.standins.people import GOOGLE
 from regulars.base.jobs.models import Job
 from regulars.consent.view import view
 from regulars.events.models import Event
-from regulars.profiles.models import Connection, Profile, ProviderAnswer
+from regulars.flows.link import link
+from regulars.flows.mailbox import enter_by_mailbox
+from regulars.profiles.factors import codes
+from regulars.profiles.models import Account, Connection, Profile, ProviderAnswer
+
+from .conftest import PASSWORD
+from .device import code_of
 
 BIRTHDAY, GENDER = f"{GOOGLE}user.birthday.read", f"{GOOGLE}user.gender.read"
 LENA, TOM = "110248495921238986401", "110248495921238986403"
@@ -174,3 +180,36 @@ def test_whoever_signs_in_meanwhile_gets_nothing_of_it(client, come, club, upstr
 def test_the_page_is_for_who_is_signed_in(client, house):
     assert client.get(HERE)["Location"].startswith("/login?")
     assert client.post(f"{HERE}/1/part")["Location"].startswith("/login?")
+
+
+def test_an_account_with_a_second_factor_is_not_joined_by_its_first_alone(client, come, club):
+    """Whoever got at her network, but not at her phone, makes an account of his own and would add her way in to it."""
+    come(person=TOM, name="club", ticked=())
+    tom = Account.objects.get()
+    codes.add_app(tom, secret := codes.new_secret(), code_of(secret))
+    client.post("/logout")
+    come()
+    answer = come(person=TOM, name="club", aim="&link=1", ticked=())
+
+    assert answer.status_code == 403
+    assert Profile.objects.filter(merged_into=None).count() == 2
+    assert client.session["_auth_user_id"] != str(tom.pk)
+
+
+def test_who_joined_her_password_account_to_another_still_comes_in_by_password_code_and_reset(
+    client, come, dina, last_link
+):
+    Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
+    come()
+    lena = Profile.objects.get(user_id=f"google-oauth2|{LENA}")
+    link(lena, dina.profile, "customer")
+    client.post("/logout")
+
+    assert enter_by_mailbox("dina@example.com", "email") == dina
+    client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    client.post("/password/reset", {"email": "dina@example.com"})
+    back = client.post(last_link(), {"password": "other words in a row"})
+    assert back.status_code == 302
+    assert "_auth_user_id" in client.session
+    assert not dina.profile.facts.exists()

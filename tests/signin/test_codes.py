@@ -11,6 +11,7 @@ from django.db import connection as database
 from django.test import Client as Browser
 
 from regulars.base.jobs.run import run_due
+from regulars.flows.mailbox import enter_by_mailbox
 from regulars.profiles.models import Account, Connection, Profile
 from regulars.profiles.proofs import codes
 from regulars.profiles.proofs.models import EmailCode
@@ -62,6 +63,21 @@ def test_who_has_a_password_comes_in_as_herself(by_mail, dina, client):
     assert Account.objects.count() == 1
     dina.refresh_from_db()
     assert dina.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("alike", ["dina@maıl.example", "dına@mail.example", "dina@mail.example".replace("m", "ｍ")])
+def test_an_address_that_only_looks_alike_is_another_mailbox(by_mail, alike):
+    """To PostgreSQL `ı` in capitals is `I`; the mail goes elsewhere."""
+    hers = enter_by_mailbox("Dina@Mail.example", "email")
+
+    assert enter_by_mailbox("dina@mail.example", "email") == hers
+    assert enter_by_mailbox(alike, "email") != hers
+
+
+def test_the_sign_of_kelvin_is_no_k(by_mail):
+    assert enter_by_mailbox("kira@mail.example", "email") != enter_by_mailbox(
+        "\N{KELVIN SIGN}ira@mail.example", "email"
+    )
 
 
 def test_the_link_works_in_the_browser_that_asked_and_signs_nobody_in_elsewhere(by_mail, client):

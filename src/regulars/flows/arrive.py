@@ -104,7 +104,12 @@ def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] 
 
 @transaction.atomic
 def prove_email(profile: Profile, email: str) -> None:
-    """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date."""
+    """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date.
+
+    Linked to another customer, who has an address of her own, it proves nothing of that one.
+    """
+    if profile.merged_into_id:
+        return
     doubts = profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)
     retract(list(doubts.select_related("profile")), "proved_by_mail")
     news = [NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)]

@@ -6,12 +6,10 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
-from regulars.profiles.find import accounts_by_address, whole
+from regulars.profiles.find import accounts_of_address, whole
 from regulars.profiles.models import Account, Connection
 
 from .arrive import prove_email, sign_up
-
-DATABASE = "auth0"  # the strategy of everybody who signs in by an address of her own
 
 
 @transaction.atomic
@@ -21,11 +19,10 @@ def enter_by_mailbox(email: str, connection: str) -> Account:
     Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
     """
     list(Connection.objects.select_for_update().filter(name=connection))
-    account = accounts_by_address(email, DATABASE).select_related("profile__merged_into").order_by("pk").first()
+    account = next(iter(accounts_of_address(email)), None)
     if account is None:
         return sign_up(email, make_password(None), connection)
     if whole(account.profile).blocked or not account.is_active:
         raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
-    if account.profile.merged_into is None:  # linked to another, who has an address of her own
-        prove_email(account.profile, email)
+    prove_email(account.profile, email)
     return account

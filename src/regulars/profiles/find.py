@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 
 from regulars.base.kit import clock
 from regulars.base.kit.prepared import Prepared, given
@@ -14,6 +14,7 @@ from regulars.base.kit.prepared import Prepared, given
 from .document import rebuild
 from .models import Account, Identity, Profile, new_key
 
+DATABASE = "auth0"  # the strategy of everybody who signs in by an address of her own
 ANONYMOUS = "anonymous|"  # how the user id of a visitor begins of whom we know a cookie only
 
 
@@ -53,14 +54,32 @@ def of_profile(profile: Profile | OuterRef, field: str = "profile") -> Q:
     return Q(**{field: profile}) | Q(**{f"{field}__merged_into": profile})
 
 
-def accounts_by_address(email: str, strategy: str) -> QuerySet[Account]:
-    """Customers' accounts with this address and a way in of this kind. Who came by a social network has none.
+def accounts_of_address(email: str) -> list[Account]:
+    """Customers who sign in with this address of their own, the oldest first: no staff, nobody who came by a network only.
 
-    Linked to another customer, the way in is that one's and still opens.
+    Linked to another customer, the way in is that one's and still opens. Databases differ in what they hold alike (to
+    PostgreSQL `Ä` is `ä`, and the sign of Kelvin is a `k`), and a mail to the one does not reach the other: so only
+    letters of ASCII are the same in capitals, and that is looked at here too.
     """
-    own, given = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
-    found = Account.objects.filter(email__iexact=email, is_staff=False)
-    return found.filter(Exists(Identity.objects.filter(own | given, provider=strategy)))
+    email = email.strip()
+    if "\x00" in email:
+        return []
+    return [account for account in _by_address.all(email=email) if _alike(account.email, email)]
+
+
+def _alike(email: str, other: str) -> bool:
+    return email.encode().lower() == other.encode().lower()
+
+
+def _accounts_by_address() -> QuerySet[Account]:
+    own, given_to_another = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
+    found = Account.objects.alias(lower=Lower("email")).filter(lower=Lower(given("email")), is_staff=False)
+    # Not a join: SQLite would begin with everybody who has a password.
+    found = found.filter(Exists(Identity.objects.filter(own | given_to_another, provider=DATABASE)))
+    return found.order_by("pk")[:10]
+
+
+_by_address = Prepared(_accounts_by_address)
 
 
 def find_by_account(account_id: int) -> Profile | None:
@@ -100,7 +119,7 @@ def get_or_create_by_identity(
 def create_database_profile(connection: str) -> Profile:
     """A customer of our own password connection: `auth0|<24 hex>`, as Auth0 names them."""
     key = new_key()
-    profile, _ = get_or_create_by_identity("auth0", key, connection=connection)
+    profile, _ = get_or_create_by_identity(DATABASE, key, connection=connection)
     return profile
 
 

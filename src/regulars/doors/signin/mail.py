@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.base.jobs.queue import enqueue, handles
+from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Account
 
 from .language import hers, in_her_language
 from .models import PendingSignup
-from .passwords import customers, is_taken
+from .passwords import is_taken
 
 SIGNUP, RESET, NOTICE = "signin.mail_signup", "signin.mail_reset", "signin.mail_notice"
 # What she hears of whenever it happens, because it may not have been her: name → subject and sentence.
@@ -106,7 +107,7 @@ def mail_signup(payload: dict[str, Any]) -> None:
 @in_her_language
 def mail_reset(payload: dict[str, Any]) -> None:
     """Nobody hears from us who has no account here: an address alone is no reason to write."""
-    account = customers(payload["email"]).filter(is_active=True).first()
+    account = next((each for each in accounts_of_address(payload["email"]) if each.is_active), None)
     if account is not None:
         _send(account.email, _("Choose a new password"), "reset", {"link": reset_link(account, payload["next"])})
 

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
-from regulars.profiles.find import accounts_by_address
+from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Account
 
 CONNECTION = "Username-Password-Authentication"
-STRATEGY = "auth0"
-
-
-def customers(email: str) -> QuerySet[Account]:
-    """Accounts of our own password connection with this address: no staff, nobody who came by a social network."""
-    return accounts_by_address(email.strip(), STRATEGY)
 
 
 def check(email: str, password: str) -> Account | None:
     """The customer with these credentials, or None; a password is hashed either way."""
-    candidates = list(customers(email)[:3]) if "\x00" not in email else []
+    candidates = accounts_of_address(email)[:3]
     found = [account for account in candidates if account.check_password(password)]
     if not candidates:
         make_password(password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.text import storable
 from regulars.flows.arrive import prove_email
+from regulars.flows.link import account_of
 from regulars.flows.sign_out import end_sessions
 from regulars.profiles.models import Account
 from regulars.profiles.passwords import problems_with, rules_of, set_password
@@ -58,6 +60,7 @@ def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
     if problems := problems_with(password, account, CONNECTION):
         context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(CONNECTION)}
         return render(request, "signin/choose.html", context, status=422)
+    get_adapter().logout(request)  # this browser's session, whosever it is, ends with hers
     _change(account, password)
     return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
 
@@ -70,5 +73,6 @@ def _change(account: Account, password: str) -> None:
         user=account, email=account.email, defaults={"primary": True, "verified": True}
     )
     prove_email(account.profile, account.email)
-    end_sessions(account)
+    for each in {account, account_of(account)}:
+        end_sessions(each)
     tell(account, "password_changed")

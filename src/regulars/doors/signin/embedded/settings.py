@@ -11,12 +11,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from regulars.profiles.derive import country_name
+from regulars.profiles.find import DATABASE
 from regulars.profiles.models import Client
 from regulars.profiles.proofs import codes
 
 from ..connections import has_passwords, social_connections
 from ..door import customer
-from ..passwords import CONNECTION, STRATEGY
+from ..passwords import CONNECTION
 from .call import find_embedding
 
 # Lock's own words for social networks; every other way in is `oauth2` to it: a button with a name.
@@ -90,7 +91,7 @@ def _strategies() -> list[dict[str, Any]]:
             "showForgot": True,
             "requires_username": False,
         }
-        found.append({"name": STRATEGY, "connections": [database]})
+        found.append({"name": DATABASE, "connections": [database]})
     if codes.is_open():
         found.append({"name": codes.STRATEGY, "connections": [{"name": codes.CONNECTION}]})
     for each in social_connections():
