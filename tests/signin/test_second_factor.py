@@ -301,6 +301,18 @@ def test_a_passkey_of_elsewhere_or_without_her_finger_is_refused(phone, client, 
     assert not signed_in_as(client)
 
 
+def test_a_key_that_was_found_signs_nobody_in_by_the_question_of_another_page(phone, client, passwords, last_link):
+    """As a second factor a key may answer without a finger; whoever holds it signs in with nothing but that."""
+    client.post("/signup", {"email": "dov@example.com", "password": PASSWORD})
+    client.post(last_link())
+    dov = signed_in_as(client)
+    phone.verifies = False
+    answer = client.post("/passkey", {"credential": phone.sign(client.post("/second-factor/options").json())})
+
+    assert answer.status_code == 401
+    assert signed_in_as(client) == dov
+
+
 def test_a_signature_of_another_key_or_another_moment_is_refused(phone, client):
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -97,6 +97,8 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
 def check(answer: str, account: Account | None = None) -> Authenticator:
     """The passkey that signed, of `account` or of whoever it says. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
+    if account is None and not _wants_her_finger():
+        raise _refused()
     try:
         whose = _whose(response, account) if account else auth.extract_user_from_response(response)
         passkey: Authenticator = auth.complete_authentication(whose, response)
@@ -106,6 +108,12 @@ def check(answer: str, account: Account | None = None) -> Authenticator:
     if not _counts_on(passkey, count):
         raise CopiedPasskey(passkey)
     return passkey
+
+
+def _wants_her_finger() -> bool:
+    """Whether the browser was asked for what signs in alone. A second factor may be a key without finger, face or PIN,
+    and one that was found is no way in."""
+    return (auth.get_state() or {}).get("user_verification") == Verification.REQUIRED
 
 
 @transaction.atomic
