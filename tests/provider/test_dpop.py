@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 
 from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
-from tests.provider.app import App, make_client, sign_in
+from tests.provider.app import SECRET, App, make_client, sign_in
 
 KEY = ECKey.generate_key("P-256")
 OTHER = ECKey.generate_key("P-256")
@@ -159,4 +159,9 @@ def test_an_app_that_must_prove_gets_nothing_without(client, customer):
     code = strict.code()
 
     assert strict.exchange(code).json()["error"] == "invalid_dpop_proof"
+    basic = {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(f"strict:{SECRET}".encode()).decode()}
+    strict.browser.defaults.update(basic)
+    named_otherwise = [strict.exchange(code, client_id=name, client_secret=None).json() for name in (None, "nobody")]
+    del strict.browser.defaults["HTTP_AUTHORIZATION"]
+    assert [each["error"] for each in named_otherwise] == ["invalid_dpop_proof"] * 2
     assert sent_with(strict, proof(), strict.exchange, code).status_code == 200

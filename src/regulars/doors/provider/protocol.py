@@ -54,8 +54,17 @@ class Answer:
 class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """The parameters of a request, whatever they were written in."""
 
-    def __init__(self, params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, jkt: str = "") -> None:
+    def __init__(
+        self,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        renew: Renew,
+        jkt: str = "",
+        *,
+        wants_tokens: bool = False,
+    ) -> None:
         super().__init__("POST", ADDRESS, headers=_readable(headers))
+        self.wants_tokens = wants_tokens
         self.payload = BasicOAuth2Payload(params)
         self.renew = renew
         self.jkt = jkt  # of the key whose use this request proves; empty for none
@@ -240,6 +249,13 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         client = find_client(client_id)
         return App(client) if client else None
 
+    def authenticate_client(self, request: TokenRequest, methods: list[str], endpoint: str = "token") -> App:
+        """Who it is is known here alone: by its header, its form or its signature."""
+        app: App = super().authenticate_client(request, methods, endpoint)
+        if request.wants_tokens and app.client.requires_dpop and not request.jkt:
+            raise Refusal("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
+        return app
+
     def send_signal(self, *_: Any, **__: Any) -> None:
         pass
 
@@ -273,7 +289,7 @@ _server.register_grant(EmailCodeGrant)
 def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:
     """What the token endpoint answers. `renew` decides anew for a refresh token."""
     try:
-        request = TokenRequest(params, headers, renew, _proved(params, headers))
+        request = TokenRequest(params, headers, renew, _proved(params, headers), wants_tokens=True)
         answer: Answer = _server.create_token_response(request)
     except Refusal as refusal:
         return no(refusal)
@@ -285,12 +301,9 @@ def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
     client = find_client(params.get("client_id", ""))
     needs_nonce = client is not None and is_public(client)
     try:
-        jkt = dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
+        return dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
     except Refused as refused:
         raise Refusal.of(refused) from None
-    if client is not None and client.requires_dpop and not jkt:
-        raise Refusal("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
-    return jkt
 
 
 def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Client:
