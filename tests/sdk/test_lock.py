@@ -58,6 +58,7 @@ def test_she_signs_up_and_what_the_app_asked_her_is_known_once_she_opened_the_ma
     expect(page.locator("pre")).to_contain_text("mila@example.com")
     link = eventually(lambda: town.mailed("mila@example.com", r"https://localhost\S+finish\S+"))
     page.goto(link)
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Finish and sign in").click()
     rows = eventually(
         lambda: town.live.rows(

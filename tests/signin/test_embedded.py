@@ -185,7 +185,7 @@ def test_what_the_app_asked_at_sign_up_is_known_when_she_finishes(app, passwords
     fields = {"given_name": "Mila", "user_metadata": {"shoe_size": "39"}}
     body = {"client_id": app.pk, "connection": REALM, "email": "mila@example.com", "password": PASSWORD, **fields}
     call(client, "/dbconnections/signup", body)
-    client.post(last_link())
+    client.post(last_link(), {"password": PASSWORD})
     profile = Profile.objects.get()
 
     assert profile.document["given_name"] == "Mila"

@@ -52,6 +52,26 @@ def test_the_link_in_the_mail_makes_the_account_signs_her_in_and_goes_on(passwor
     assert client.post(link).status_code == 410
 
 
+def test_a_stranger_who_signs_up_with_her_address_gets_no_account_by_her_click(passwords, client, last_link):
+    Client().post("/signup", {"email": "dina@example.com", "password": "words of a stranger"})
+    link = last_link()
+    page = client.get(link).content.decode()
+    clicked, guessed = client.post(link), client.post(link, {"password": PASSWORD})
+
+    assert 'name="password"' in page
+    assert (clicked.status_code, guessed.status_code) == (422, 422)
+    assert not Account.objects.exists()
+
+
+def test_in_another_browser_she_finishes_with_the_password_that_she_chose(passwords, client, last_link):
+    client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
+    elsewhere = Client()
+    done = elsewhere.post(last_link(), {"password": PASSWORD})
+
+    assert done.status_code == 302
+    assert signed_in_as(elsewhere) == str(Account.objects.get().pk)
+
+
 def test_she_signs_in_with_her_password_and_tokens_will_know_how(dina, client):
     answer = sign_in(client, "DINA@example.com", query="?next=/authorize")
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -31,6 +31,8 @@ from .passwords import CONNECTION, is_taken
 
 LONGEST_EMAIL = 254
 LIFETIME = dt.timedelta(days=1)
+COOKIE = "regulars_signup"  # which sign-up began in this browser
+NOT_HERS = gettext_noop("That is not the password of this sign-up. Did you not sign up yourself? Then leave this page.")
 
 
 @sensitive_post_parameters("password")
@@ -56,24 +58,54 @@ def signup(request: HttpRequest) -> HttpResponse:
         "link": finish_link(pending) if settings.DEMO else "",
         "login": address("/login", request),
     }
-    return render(request, "signin/sent.html", context)
+    response = render(request, "signin/sent.html", context)
+    response.set_signed_cookie(
+        COOKIE,
+        str(pending.pk),
+        max_age=int(LIFETIME.total_seconds()),
+        path="/signup",
+        httponly=True,
+        samesite="Lax",
+        secure=settings.SECURE,
+    )
+    return response
 
 
+@sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @page
 def finish(request: HttpRequest) -> HttpResponse:
-    """`/signup/finish?token=`: the link of the mail. A page with a button, because mail scanners open links too."""
+    """`/signup/finish?token=`: the link of the mail. A page with a button, because mail scanners open links too.
+
+    In another browser than the one that signed up, or for an app's own form, she types her password once more: a stranger
+    could have signed up with her address and his password, and wait for her click to share an account with her.
+    """
     pending = pending_of(request.GET.get("token", ""))
     if pending is None:
         return words(
             request, "This link no longer works", "It was used already, or is older than a day. Sign up again.", 410
         )
+    began_here = _began_here(request, pending)
     if request.method == "GET":
-        return render(request, "signin/finish.html", {"email": pending.email})
+        return _finish_page(request, pending, began_here)
+    if not began_here and not check_password(request.POST.get("password", ""), pending.password):
+        return _finish_page(request, pending, began_here, NOT_HERS, 422)
     account = _make_account(pending)
     if account is None:
         return words(request, "You already have an account", "Sign in with your password, or choose a new one.", 409)
     return enter(request, account, "password", pending.onward, email=account.email, connection=CONNECTION)
+
+
+def _began_here(request: HttpRequest, pending: PendingSignup) -> bool:
+    kept = request.get_signed_cookie(COOKIE, default="", max_age=LIFETIME)
+    return bool(kept == str(pending.pk))
+
+
+def _finish_page(
+    request: HttpRequest, pending: PendingSignup, began_here: bool, problem: str = "", status: int = 200
+) -> HttpResponse:
+    context = {"email": pending.email, "began_here": began_here, "problem": problem}
+    return render(request, "signin/finish.html", context, status=status)
 
 
 def problems_with(email: str, password: str) -> dict[str, str]:
