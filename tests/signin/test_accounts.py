@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.core import mail
 from examples.standins.people import GOOGLE
 
 from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.flows.link import link
@@ -125,10 +127,14 @@ def test_nobody_stops_or_parts_what_is_anothers(client, come):
 def test_she_adds_a_way_in_and_comes_by_it_as_the_same_customer(client, come, club):
     come()
     come(person=TOM, name="club", aim="&link=1", ticked=())
+    run_due()
     client.post("/logout")
     come(person=TOM, name="club", ticked=())
 
     lena = Profile.objects.get()
+    assert [(each.to, each.subject) for each in mail.outbox] == [
+        (["lena.vogt@example.com"], "Ein neuer Anmeldeweg wurde hinzugefügt")
+    ]
     assert client.session["_auth_user_id"] == str(lena.account.pk)
     assert lena.identities.count() == 2
 

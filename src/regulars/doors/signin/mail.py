@@ -49,6 +49,10 @@ NOTICES = {
             "Remove this passkey and add a new one."
         ),
     ),
+    "way_added": (
+        gettext_noop("A new way to sign in was added"),
+        gettext_noop("Another network can now sign in as {email}."),
+    ),
     "codes_made": (
         gettext_noop("New recovery codes"),
         gettext_noop("New recovery codes were made for {email}. The old ones no longer work."),
@@ -65,11 +69,10 @@ def ask_to_reset(email: str, onward: str) -> None:
     enqueue(RESET, {"email": email, "next": onward, **hers()})
 
 
-def tell(account: Account, what: str) -> None:
-    """Write her that something of `NOTICES` happened, where we have an address."""
-    enqueue(
-        NOTICE, {"account": account.pk, "what": what, "at": timezone.now().strftime("%d %B %Y, %H:%M UTC"), **hers()}
-    )
+def tell(account: Account, what: str, to: str = "") -> None:
+    """Write her that something of `NOTICES` happened, where we have an address. `to`: the one she had before it."""
+    at = timezone.now().strftime("%d %B %Y, %H:%M UTC")
+    enqueue(NOTICE, {"account": account.pk, "what": what, "at": at, "to": to, **hers()})
 
 
 def finish_link(pending: PendingSignup) -> str:
@@ -116,7 +119,7 @@ def mail_reset(payload: dict[str, Any]) -> None:
 @in_her_language
 def mail_notice(payload: dict[str, Any]) -> None:
     account = Account.objects.filter(pk=payload["account"]).first()
-    to = mailbox_of(account) if account else ""
+    to = (payload.get("to") or mailbox_of(account)) if account else ""
     if not to:
         return
     subject, sentence = NOTICES[payload["what"]]

@@ -15,6 +15,7 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.core.signing import BadSignature
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -25,7 +26,7 @@ from regulars.base.kit.crypto import encrypt
 from regulars.base.kit.errors import Refused
 from regulars.consent.purposes import get_purpose
 from regulars.flows.arrive import Arrival, Choice, arrive
-from regulars.flows.link import arrive_and_link
+from regulars.flows.link import arrive_and_link, ways_in
 from regulars.flows.share import share_of
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Account, Connection, Profile
@@ -34,6 +35,7 @@ from regulars.profiles.upstream import issuer_of, settings_of
 
 from .connections import find_social
 from .door import address, customer, enter, is_fresh, local_path, onward, page, words
+from .mail import mailbox_of, tell
 
 log = logging.getLogger("regulars.signin")
 
@@ -231,11 +233,23 @@ def _let_in(request: HttpRequest, arrival: Arrival, data: dict[str, Any]) -> Acc
     if profile is None:
         return arrive(arrival)
     if data.get("link"):
-        return arrive_and_link(profile, arrival)
+        return _linked(profile, arrival)
     known = find_by_identity(arrival.strategy, arrival.provider_user_id)
     if known is None or known.pk != profile.pk:
         raise Refused("another_person", "You chose another account there than the one you sign in with here.")
     return arrive(arrival)
+
+
+@transaction.atomic
+def _linked(profile: Profile, arrival: Arrival) -> Account:
+    """She hears of it, at the address she had before: it may not have been her."""
+    account = profile.account
+    to = mailbox_of(account) if account else ""
+    known = {each.pk for each in ways_in(profile)}
+    signs_in = arrive_and_link(profile, arrival)
+    if account and any(each.pk not in known for each in ways_in(profile)):
+        tell(account, "way_added", to)
+    return signs_in
 
 
 def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> Arrival:
