@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Page
 from tests.live import Live, regulars
 
+from .device import Device
+
 pytestmark = pytest.mark.browser
 PASSWORD = "a few words in a row"
 
@@ -19,30 +21,6 @@ def house(tmp_path_factory) -> Iterator[Live]:
     """Not the demonstration: staff need a second factor, and no way in is open yet."""
     with regulars(tmp_path_factory.mktemp("house") / "home", "--no-demo") as live:
         yield live
-
-
-class Device:
-    """A passkey store and a finger on it."""
-
-    def __init__(self, page: Page) -> None:
-        self.devtools = page.context.new_cdp_session(page)
-        self.devtools.send("WebAuthn.enable")
-        self.number = ""
-
-    def take_another(self) -> None:
-        """A new one, which holds no passkey yet."""
-        if self.number:
-            self.devtools.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self.number})
-        options = {
-            "protocol": "ctap2",
-            "transport": "internal",
-            "hasResidentKey": True,
-            "hasUserVerification": True,
-            "isUserVerified": True,
-            "automaticPresenceSimulation": True,
-        }
-        made = self.devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-        self.number = made["authenticatorId"]
 
 
 def link_in_mail(live: Live, to: str) -> str:

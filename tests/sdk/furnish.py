@@ -12,8 +12,9 @@ PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"
 PASSWORD = "a few words in a row"
 IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js", "elsewhere")
+RELATED = "https://shop.example"  # where the component's app is too, beside localhost
 IMPLICIT = ("lock", "auth0-js", "elsewhere", "express-id-token")
-CUSTOMERS = ("chika", "dov")
+CUSTOMERS = ("chika", "dov", "rosa", "tove")
 
 
 def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
@@ -36,7 +37,8 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
 
 def app(name: str, origin: str) -> dict[str, str]:
     in_the_browser = name in IN_THE_BROWSER
-    callbacks = [f"{origin}/{name}.html", f"{origin}/{name}-popup.html"]
+    origins = [origin, RELATED + origin.removeprefix("https://localhost")] if name == "component" else [origin]
+    callbacks = [f"{each}/{name}{end}" for each in origins for end in (".html", "-popup.html")]
     client, secret = register(
         App(
             name=name,
@@ -45,7 +47,7 @@ def app(name: str, origin: str) -> dict[str, str]:
             auth_method=Client.AuthMethod.NONE if in_the_browser else Client.AuthMethod.POST,
             redirect_uris=callbacks if in_the_browser else [f"{origin}/callback"],
             logout_uris=[origin, f"{origin}/{name}.html"],
-            web_origins=["https://elsewhere.example" if name == "elsewhere" else origin],
+            web_origins=["https://elsewhere.example"] if name == "elsewhere" else origins,
         )
     )
     return {"client_id": client.pk, "client_secret": secret}

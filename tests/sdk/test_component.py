@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.device import Device
 from tests.browser.journey import eventually
+from tests.conftest import CHROMIUM_OPTIONS
 
 from .conftest import Town
-from .furnish import PASSWORD
-from .people import said
+from .furnish import PASSWORD, RELATED
+from .people import said, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +77,99 @@ def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
     page.get_by_role("button", name="Continue with Upstream").click()
 
     page.wait_for_url(re.compile("/interaction/"))
+
+
+def add_passkey(page: Page, town: Town, email: str) -> Device:
+    """She keeps one on her device; then she is signed out again."""
+    device = Device(page)
+    device.take_another()
+    page.goto(f"{town.url}/login?next=/me/security")
+    sign_in(page, email)
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_text("Your second factor is on").wait_for()
+    page.goto(f"{town.url}/logout")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Sign in").wait_for()
+    return device
+
+
+def test_her_passkey_signs_her_in_on_the_page_itself(page: Page, town: Town, complaints: list[str]):
+    """The offer beside her address is taken at once: the device answers for her finger."""
+    add_passkey(page, town, "rosa@example.com")
+    page.goto(f"{town.origins['component']}/component.html")
+    expect(page.locator("pre")).to_contain_text("user")
+
+    assert said(page)["user"]["email"] == "rosa@example.com"
+    assert complaints == []
+
+
+def test_a_device_without_her_passkey_says_so_and_she_stays(page: Page, town: Town):
+    Device(page).take_another()
+    open_form(page, town)
+    page.get_by_role("button", name="Sign in with a passkey").click()
+
+    expect(page.get_by_role("alert")).to_have_text("Your device did not confirm it. Try again, or take another way.")
+    expect(page.get_by_label("E-mail")).not_to_have_attribute("aria-invalid", "true")
+
+
+@pytest.fixture(params=["takes our cookie"])
+def abroad(chromium: Browser, town: Town, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A browser for which the app is on another site than we, and our host is where browsers look for it: at port 443."""
+    ours = town.url.rpartition(":")[2]
+    rules = f"MAP shop.example 127.0.0.1, MAP localhost:443 127.0.0.1:{ours}"
+    options = [*CHROMIUM_OPTIONS, f"--host-resolver-rules={rules}", "--ignore-certificate-errors"]
+    program, start = shutil.which("chromium"), chromium.browser_type
+    if request.param == "takes our cookie":
+        (tmp_path / "Default").mkdir()
+        (tmp_path / "Default/Preferences").write_text(
+            '{"profile": {"cookie_controls_mode": 0}}'
+        )  # Debian's blocks them
+        context = start.launch_persistent_context(tmp_path, executable_path=program, args=options)
+    else:
+        context = start.launch(executable_path=program, args=options).new_context(ignore_https_errors=True)
+    context.set_default_timeout(20_000)
+    yield context.new_page()
+    context.close()
+    if context.browser:
+        context.browser.close()
+
+
+def open_abroad(page: Page, town: Town) -> None:
+    page.goto(f"{RELATED}:{town.origins['component'].rpartition(':')[2]}/component.html")
+
+
+def test_a_page_on_another_site_may_ask_because_we_tell_browsers_so(abroad: Page, town: Town):
+    abroad.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
+    add_passkey(abroad, town, "tove@example.com")
+    open_abroad(abroad, town)
+    abroad.get_by_role("button", name="Sign in with a passkey").click()
+    expect(abroad.locator("pre")).to_contain_text("user")
+
+    assert said(abroad)["user"]["email"] == "tove@example.com"
+    assert abroad.url.startswith(RELATED)
+
+
+@pytest.mark.parametrize("abroad", ["blocks our cookie"], indirect=True)
+def test_a_browser_that_blocks_our_cookie_sends_her_to_the_hosted_page_before_she_lifts_a_finger(
+    abroad: Page, town: Town
+):
+    device = Device(abroad)
+    device.take_another()
+    open_abroad(abroad, town)
+    abroad.get_by_role("button", name="Sign in with a passkey").click()
+    abroad.wait_for_url(re.compile("/login"))
+
+    expect(abroad.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
+
+
+def test_a_browser_that_does_not_ask_us_sends_her_to_the_hosted_page(abroad: Page, town: Town):
+    """Firefox, and Chromium before 128."""
+    abroad.add_init_script("PublicKeyCredential.getClientCapabilities = undefined")
+    open_abroad(abroad, town)
+    abroad.get_by_role("button", name="Sign in with a passkey").click()
+    abroad.wait_for_url(re.compile("/login"))
+
+    expect(abroad.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light for both: the form must follow the page

@@ -85,16 +85,27 @@ def passkey(request: HttpRequest) -> HttpResponse:
     try:
         count_attempt(request, "passkey", "")
         key = passkeys.check(request.POST.get("credential", ""))
-        account = Account.objects.filter(pk=key.user_id, is_staff=False, is_active=True).exclude(profile=None).first()
-        if account is None or not account_of(account).is_active:
-            raise Refused("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")
+        account = owner_of(key)
     except Refused as no:
-        _warn(no)
+        warn(no)
         status = 429 if no.name == "too_many_attempts" else 401
         context = {"title": "That did not work", "sentence": no.sentence, "login": address("/login", request)}
         return render(request, "signin/words.html", context, status=status)
     give_back(request, "passkey", "")
-    return enter(request, account, "mfa", onward(request), **_how(key), passwordless=True)
+    return enter(request, account, "mfa", onward(request), **how_alone(key))
+
+
+def owner_of(key: Authenticator) -> Account:
+    """The customer whose passkey it is; staff and who is shut out have no way in by it. Raises `Refused("bad_passkey")`."""
+    account = Account.objects.filter(pk=key.user_id, is_staff=False, is_active=True).exclude(profile=None).first()
+    if account is None or not account_of(account).is_active:
+        raise passkeys.refused()
+    return account
+
+
+def how_alone(key: Authenticator) -> dict[str, Any]:
+    """What is recorded of a passkey that was the only proof."""
+    return {**_how(key), "passwordless": True}
 
 
 def _asked(request: HttpRequest) -> Asked | None:
@@ -113,7 +124,7 @@ def _check(request: HttpRequest, asked: Asked) -> HttpResponse:
         count_attempt(request, "second", name)
         proof = _proof(request, asked.account)
     except Refused as no:
-        _warn(no)
+        warn(no)
         return _page(request, asked, no.sentence, 429 if no.name == "too_many_attempts" else 401)
     give_back(request, "second", name)
     if asked.first is None:
@@ -132,7 +143,7 @@ def _proof(request: HttpRequest, account: Account) -> Authenticator:
     return proof
 
 
-def _warn(no: Refused) -> None:
+def warn(no: Refused) -> None:
     """She hears of a passkey that may have been copied: whoever holds the copy would not tell her."""
     if isinstance(no, passkeys.CopiedPasskey) and not no.passkey.user.is_staff:
         tell(account_of(no.passkey.user), "passkey_copied")

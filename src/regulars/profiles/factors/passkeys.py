@@ -89,7 +89,7 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
         auth.complete_registration(credential)
         made = auth.WebAuthn.add(account, storable(name.strip()[:60]) or "Passkey", storable(credential)).instance
     except MALFORMED:
-        raise _refused() from None
+        raise refused() from None
     RecoveryCodes.activate(account)
     return made
 
@@ -98,16 +98,20 @@ def check(answer: str, account: Account | None = None) -> Authenticator:
     """The passkey that signed, of `account` or of whoever it says. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
     if account is None and not _wants_her_finger():
-        raise _refused()
+        raise refused()
     try:
         whose = _whose(response, account) if account else auth.extract_user_from_response(response)
         passkey: Authenticator = auth.complete_authentication(whose, response)
-        count = AuthenticationResponse.from_dict(response).response.authenticator_data.counter
     except MALFORMED:
-        raise _refused() from None
-    if not _counts_on(passkey, count):
-        raise CopiedPasskey(passkey)
+        raise refused() from None
+    note_use(passkey, response)
     return passkey
+
+
+def note_use(passkey: Authenticator, response: dict[str, Any]) -> None:
+    """It signed `response`, which was found good. Raises `CopiedPasskey`."""
+    if not _counts_on(passkey, AuthenticationResponse.from_dict(response).response.authenticator_data.counter):
+        raise CopiedPasskey(passkey)
 
 
 def _wants_her_finger() -> bool:
@@ -146,9 +150,9 @@ def _read(answer: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _refused()
+        raise refused()
     return found
 
 
-def _refused() -> Refused:
+def refused() -> Refused:
     return Refused("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
 from django.db import models
 from django.utils import timezone
 
@@ -37,7 +38,8 @@ class LoginTicket(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     origin = models.CharField(max_length=255)
     browser = models.CharField(max_length=64)
-    method = models.CharField(max_length=16)  # allauth's word: password, code
+    method = models.CharField(max_length=16)  # allauth's word: password, code, mfa
+    passkey = models.ForeignKey(Authenticator, null=True, on_delete=models.CASCADE, related_name="+")  # for mfa: which
     made_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
 

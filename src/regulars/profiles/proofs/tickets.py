@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
+from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from regulars.base.kit.crypto import fingerprint, random_secret
@@ -15,22 +17,32 @@ from .models import LoginTicket
 LIVES = dt.timedelta(seconds=60)
 
 
+@dataclass(frozen=True)
+class Proof:
+    """Who it was, and how she proved it, in allauth's word; for `mfa` also with which passkey."""
+
+    account: Account
+    method: str
+    passkey: Authenticator | None = None
+
+
 def may_embed(client: Client) -> bool:
     """Whether the app may show a sign-in form of its own. Nobody may who did not ask for it."""
     return client.metadata.get(EMBEDS) in (True, "true")
 
 
-def give(account: Account, client: Client, origin: str, browser: str, method: str) -> str:
-    """A ticket for `account`. `browser` is a secret that only the browser holds; `method` is how she proved who she is."""
+def give(proof: Proof, client: Client, origin: str, browser: str) -> str:
+    """A ticket for whoever gave `proof`. `browser` is a secret that only the browser holds."""
     LoginTicket.objects.filter(expires_at__lt=timezone.now()).delete()
     ticket = random_secret(43)
     LoginTicket.objects.create(
         hash=fingerprint(ticket),
-        account=account,
+        account=proof.account,
         client=client,
         origin=origin,
         browser=fingerprint(browser),
-        method=method,
+        method=proof.method,
+        passkey=proof.passkey,
         expires_at=timezone.now() + LIVES,
     )
     return ticket

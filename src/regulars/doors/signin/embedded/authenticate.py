@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
@@ -12,17 +13,19 @@ from django.views.decorators.debug import sensitive_post_parameters
 from regulars.base.kit.crypto import random_secret
 from regulars.base.kit.errors import Refused
 from regulars.flows.mailbox import enter_by_mailbox
-from regulars.profiles.models import Account
+from regulars.profiles.factors import passkeys_in_apps
 from regulars.profiles.proofs import codes, tickets
+from regulars.profiles.proofs.models import LoginTicket
+from regulars.profiles.proofs.tickets import Proof
 
 from ..connections import has_passwords
 from ..door import enter, onward
 from ..limits import count_attempt, give_back
 from ..passwords import CONNECTION, check
+from ..second import how_alone, owner_of, warn
+from . import browser
 from .call import Call, No, from_apps
 
-COOKIE = "regulars_co"
-COOKIE_LIVES = 15 * 60  # seconds, as long as auth0-js keeps its side
 WRONG_PASSWORD, WRONG_CODE = "Wrong email or password.", "Wrong email or verification code."
 
 
@@ -33,20 +36,12 @@ def authenticate(call: Call) -> HttpResponse:
     prove = CREDENTIALS.get(call.text("credential_type"))
     if prove is None:
         raise No("invalid_request", "This credential_type is not known.")
-    account, method = prove(call)
-    browser = call.request.COOKIES.get(COOKIE) or random_secret(43)
-    ticket = tickets.give(account, call.client, call.origin, browser, method)
+    proof = prove(call)
+    name = browser.find_name(call.request) or browser.new_name()
+    ticket = tickets.give(proof, call.client, call.origin, name)
     # auth0-js keeps a verifier for browsers without the cookie. We have no use for one: no cookie, no session.
-    response = JsonResponse({"login_ticket": ticket, "co_verifier": random_secret(32), "co_id": random_secret(12)})
-    response.set_cookie(
-        COOKIE,
-        browser,
-        max_age=COOKIE_LIVES,
-        httponly=True,
-        secure=settings.SECURE,
-        samesite="None" if settings.SECURE else "Lax",  # the app may be on another site
-    )
-    return response
+    answer = {"login_ticket": ticket, "co_verifier": random_secret(32), "co_id": random_secret(12)}
+    return browser.remember(JsonResponse(answer), name)
 
 
 def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
@@ -57,25 +52,31 @@ def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
     goes_to = onward(request)
     asked = parse_qs(urlsplit(request.GET.get("next", "")).query)
     client_id = asked.get("client_id", [""])[0]
-    browser = request.COOKIES.get(COOKIE, "")
-    taken = tickets.take(request.GET["login_ticket"], client_id, browser, _came_from(request)) if browser else None
+    name = browser.find_name(request)
+    taken = tickets.take(request.GET["login_ticket"], client_id, name, _came_from(request)) if name else None
     if taken is None:
         return HttpResponseRedirect(goes_to) if "none" in asked.get("prompt", []) else None
+    return enter(request, taken.account, taken.method, goes_to, **_how(taken))
+
+
+def _how(taken: LoginTicket) -> dict[str, Any]:
+    if taken.passkey:
+        return how_alone(taken.passkey)
     connection = CONNECTION if taken.method == "password" else codes.CONNECTION
-    return enter(request, taken.account, taken.method, goes_to, email=taken.account.email, connection=connection)
+    return {"email": taken.account.email, "connection": connection}
 
 
-def _by_password(call: Call) -> tuple[Account, str]:
+def _by_password(call: Call) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
     account = check(email, call.text("password"))
     if account is None or not has_passwords():
         raise No("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
     give_back(call.request, "login", email)
-    return account, "password"
+    return Proof(account, "password")
 
 
-def _by_code(call: Call) -> tuple[Account, str]:
+def _by_code(call: Call) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
     expected = codes.find_for_app(email, call.client)
@@ -83,15 +84,31 @@ def _by_code(call: Call) -> tuple[Account, str]:
         raise No("invalid_user_password", WRONG_CODE, 403, error="access_denied")
     give_back(call.request, "login", email)
     try:
-        return enter_by_mailbox(expected.email, codes.CONNECTION), "code"
+        return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
     except Refused as refused:
         raise No("unauthorized", "user is blocked", 401) from refused
 
 
-CREDENTIALS: dict[str, Callable[[Call], tuple[Account, str]]] = {
+def _by_passkey(call: Call) -> Proof:
+    signed = call.body.get("authn_response")
+    if not isinstance(signed, dict):
+        raise No("invalid_request", "authn_response must be an object.")
+    _count(call, "passkey", "")
+    try:
+        key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
+        account = owner_of(key)
+    except Refused as refused:
+        warn(refused)
+        raise No(refused.name, refused.sentence, 403, error="access_denied") from refused
+    give_back(call.request, "passkey", "")
+    return Proof(account, "mfa", key)
+
+
+CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
     "password": _by_password,
     "http://auth0.com/oauth/grant-type/password-realm": _by_password,
     "http://auth0.com/oauth/grant-type/passwordless/otp": _by_code,
+    "urn:okta:params:oauth:grant-type:webauthn": _by_passkey,
 }
 
 

@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from regulars.profiles.derive import country_name
+from regulars.profiles.factors.adapter import house
 from regulars.profiles.find import DATABASE
 from regulars.profiles.models import Client
 from regulars.profiles.proofs import codes
@@ -41,7 +42,7 @@ def client_json(request: HttpRequest, client_id: str) -> HttpResponse:
     client = find_embedding(client_id)
     if client is None:
         return _open(JsonResponse({"error": "unauthorized_client"}, status=404))
-    return _open(JsonResponse(_settings(client)))
+    return _open(JsonResponse({**_settings(client), "passkeys": {"rp_id": house()}}))
 
 
 @csrf_exempt

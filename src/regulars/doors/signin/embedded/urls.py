@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, path
 
 from .authenticate import authenticate
 from .database import change_password, signup
+from .passkey import challenge as passkey_challenge
+from .passkey import related_origins
 from .passwordless import start, verify
 from .settings import challenge, client_file, client_json, country, sso_data
 
@@ -21,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("passwordless/start", start),
     path("passwordless/verify", verify),
     path("passwordless/challenge", challenge),
+    path("passkey/challenge", passkey_challenge),
+    path(".well-known/webauthn", related_origins),
     path("user/geoloc/country", country),
     path("user/ssodata", sso_data),
 ]

@@ -16,7 +16,9 @@
     back: "Sign in another way",
     signUp: "Sign up",
     reset: "Forgot your password?",
-    more: "Passkeys and other ways",
+    passkey: "Sign in with a passkey",
+    notConfirmed: "Your device did not confirm it. Try again, or take another way.",
+    more: "Other ways to sign in",
     closed: "This app may not show a sign-in form here.",
     lost: "That did not arrive. Check your connection and try again.",
     missing: "Write your e-mail first.",
@@ -41,6 +43,8 @@
     [role="alert"]:empty { margin: 0; }
   `);
 
+  const keys = window.PublicKeyCredential?.parseRequestOptionsFromJSON ? window.PublicKeyCredential : null;
+
   function make(name, properties = {}, ...children) {
     const element = Object.assign(document.createElement(name), properties);
     element.append(...children);
@@ -56,6 +60,8 @@
       this.start();
     }
 
+    disconnectedCallback() { this.waiting?.abort(); }
+
     get say() { return { ...WORDS, ...this.words }; }
     get clientId() { return this.getAttribute("client-id") ?? ""; }
 
@@ -63,7 +69,9 @@
       try {
         const answer = await fetch(`${home}/client/${encodeURIComponent(this.clientId)}.json`);
         if (!answer.ok) return this.draw(this.problem(this.say.closed));
-        this.ways = (await answer.json()).strategies.flatMap((strategy) =>
+        const { strategies, passkeys } = await answer.json();
+        this.house = passkeys.rp_id;
+        this.ways = strategies.flatMap((strategy) =>
           strategy.connections.map((connection) => ({ strategy: strategy.name, ...connection })));
         this.drawWays();
       } catch {
@@ -81,15 +89,17 @@
         ...(social.length && own ? [make("p", { textContent: this.say.or })] : []),
         this.problem(),
         ...(own ? [this.ownForm(email, has("auth0"), has("email"))] : []),
+        ...(keys ? [this.button(this.say.passkey, "way", () => this.usePasskey())] : []),
         ...(has("auth0") ? [this.button(this.say.signUp, "link", () => this.goOn({ screen_hint: "signup" }))] : []),
         ...(has("auth0") ? [this.button(this.say.reset, "link", () => this.reset())] : []),
         this.button(this.say.more, "link", () => this.goOn({})),
       );
+      if (own) this.offerPasskey();
     }
 
     ownForm(email, password, code) {
       const form = make("form", { noValidate: true });
-      form.append(...this.field("email", this.say.email, { type: "email", autocomplete: "username", value: email }));
+      form.append(...this.field("email", this.say.email, { type: "email", autocomplete: "username webauthn", value: email }));
       if (password) {
         form.append(...this.field("password", this.say.password, { type: "password", autocomplete: "current-password" }));
         form.append(make("button", { textContent: this.say.signIn }));
@@ -102,6 +112,56 @@
           { username: form.elements.email.value, password: form.elements.password.value })
         : this.sendCode(form.elements.email.value));
       return form;
+    }
+
+    // Passkeys belong to the host of our Regulars. Elsewhere only browsers that ask it about this page will look for them.
+    async mayAskForPasskeys() {
+      const here = location.hostname;
+      if (here === this.house || here.endsWith(`.${this.house}`)) return true;
+      return Boolean((await keys.getClientCapabilities?.())?.relatedOrigins);
+    }
+
+    // The offer among the addresses that her browser knows; nothing is said when she takes another way.
+    async offerPasskey() {
+      try {
+        if (!(await keys?.isConditionalMediationAvailable?.()) || !(await this.mayAskForPasskeys())) return;
+        const signed = await this.askPasskey("conditional", null);
+        if (signed) await this.provePasskey(signed);
+      } catch { /* the button says what is wrong */ }
+    }
+
+    async usePasskey() {
+      if (!(await this.mayAskForPasskeys())) return this.goOn({});
+      try {
+        const signed = await this.askPasskey("optional", this.tell);
+        if (signed) await this.provePasskey(signed);
+      } catch (fault) {
+        // A browser that does not let this page ask: the hosted page may.
+        if (fault.name === "SecurityError") this.goOn({});
+        else if (fault.name !== "AbortError") this.tell(this.say.notConfirmed);
+      }
+    }
+
+    async askPasskey(mediation, say) {
+      this.waiting?.abort(); // one question at a time: a button ends the offer
+      const { signal } = this.waiting = new AbortController();
+      const asked = await this.challenge(say);
+      if (!asked || signal.aborted) return null;
+      const publicKey = keys.parseRequestOptionsFromJSON(asked.authn_params_public_key);
+      const key = await navigator.credentials.get({ publicKey, mediation, signal });
+      return { auth_session: asked.auth_session, authn_response: key.toJSON() };
+    }
+
+    // A browser that keeps our cookie back even the second time cannot use what she would sign: only the hosted page can.
+    async challenge(say) {
+      const first = await this.post("/passkey/challenge", {}, say);
+      const asked = first && !first.remembered ? await this.post("/passkey/challenge", {}, say) : first;
+      if (asked && !asked.remembered) throw new DOMException("Cookies of other sites are blocked.", "SecurityError");
+      return asked;
+    }
+
+    provePasskey(signed) {
+      return this.prove("urn:okta:params:oauth:grant-type:webauthn", "Username-Password-Authentication", signed, this.tell);
     }
 
     async sendCode(email) {
@@ -126,8 +186,8 @@
       form.elements.code.focus();
     }
 
-    async prove(credential_type, realm, credentials) {
-      const answer = await this.post("/co/authenticate", { credential_type, realm, ...credentials });
+    async prove(credential_type, realm, credentials, say) {
+      const answer = await this.post("/co/authenticate", { credential_type, realm, ...credentials }, say);
       if (answer) this.goOn({ login_ticket: answer.login_ticket });
     }
 
@@ -141,22 +201,23 @@
       this.dispatchEvent(new CustomEvent("regulars-login", { detail: { authorizationParams }, bubbles: true }));
     }
 
-    async post(path, body) {
-      this.busy(true);
+    // `say` tells her what went wrong. Without it she asked for nothing, and nothing waits.
+    async post(path, body, say = this.fail) {
+      if (say) this.busy(true);
       try {
         const answer = await fetch(home + path, {
           method: "POST",
           headers: { "Content-Type": "application/json" },
-          credentials: path === "/co/authenticate" ? "include" : "omit",
+          credentials: ["/co/authenticate", "/passkey/challenge"].includes(path) ? "include" : "omit",
           body: JSON.stringify({ client_id: this.clientId, ...body }),
         });
         const told = await answer.json();
         if (answer.ok) return told;
-        this.fail(told.description);
+        say?.call(this, told.description);
       } catch {
-        this.fail(this.say.lost);
+        say?.call(this, this.say.lost);
       } finally {
-        this.busy(false);
+        if (say) this.busy(false);
       }
     }
 
@@ -164,8 +225,10 @@
 
     problem(text = "") { return make("p", { role: "alert", id: "problem", textContent: text }); }
 
+    tell(text) { this.shadowRoot.getElementById("problem").textContent = text; }
+
     fail(text) {
-      this.shadowRoot.getElementById("problem").textContent = text;
+      this.tell(text);
       for (const input of this.shadowRoot.querySelectorAll("input")) {
         input.setAttribute("aria-invalid", "true");
         input.setAttribute("aria-describedby", "problem");
