@@ -161,6 +161,16 @@ def test_a_silent_login_asks_nothing_and_counts_nothing(chika, shop, question):
     assert (chika.logins_count, Ask.objects.count()) == (0, 0)
 
 
+def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_is_shown(chika, shop, question):
+    save_rule("tell", script=tell("c.stats.loginsCount"))
+    decided = go(chika, shop, silent=True, proved=True)
+    chika.refresh_from_db()
+
+    assert decided.id_token == {NAMESPACE + "x": 1}
+    assert (chika.logins_count, Ask.objects.count()) == (1, 0)
+    assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
+
+
 def test_a_refresh_runs_rules_by_their_protocol_and_cannot_send_her_anywhere(chika, shop):
     rule = save_rule("tell", script=tell("c.protocol"))
     told = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))

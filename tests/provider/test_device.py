@@ -9,10 +9,15 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from regulars.base.kit.signing.tokens import verify
+from regulars.doors.provider import devices
 from regulars.doors.provider.grants import DEVICE_CODE
 from regulars.doors.provider.models import DeviceRequest
+from regulars.events.read import timeline
+from regulars.questions.models import Ask
+from regulars.questions.save import save_question
 from regulars.rules.save import save_rule
-from tests.provider.app import App, make_client, sign_in
+from tests.provider.app import App, make_client, query_of, sign_in
+from tests.provider.test_interactions import LOOKING_FOR
 
 REFUSE = "(user, context, cb) => cb(new UnauthorizedError('Not on ' + context.protocol))"
 TO_A_PAGE = "(user, context, cb) => { context.redirect = {url: 'https://shop.example/'}; cb(null, user, context); }"
@@ -147,6 +152,62 @@ def test_rules_decide_here_too(tv, phone, codes, script, words):
 
     assert words in page.content.decode()
     assert error(poll(tv, codes)) == (403, "access_denied")
+
+
+def logins(customer):
+    customer.refresh_from_db()
+    return customer.logins_count, [event.name for event in timeline(customer.pk)].count("Signed In")
+
+
+def test_it_is_a_login_like_every_other_and_counts_once(tv, phone, codes, customer):
+    for _ in range(2):
+        answer(phone, codes)
+    poll(tv, codes)
+
+    assert logins(customer) == (1, 1)
+
+
+def test_of_two_yeses_at_once_the_second_leaves_nothing_behind(tv, phone, codes, customer, monkeypatch):
+    """The device was answered between finding it and deciding."""
+    decide = devices.decide
+    monkeypatch.setattr(devices, "decide", lambda *more: decide(*more) and decide(*more))
+    second = answer(phone, codes)
+
+    assert second.status_code == 400
+    assert logins(customer) == (0, 0)
+
+
+def test_her_question_is_asked_on_the_way_and_the_device_goes_on_behind_it(tv, phone, codes, customer):
+    save_question(LOOKING_FOR)
+    away = answer(phone, codes)
+    before = poll(tv, codes)
+    page = phone.get(away["Location"])
+    back = phone.post(away["Location"], {"do": "pass"})
+    done = phone.get(back["Location"])
+    after = poll(tv, codes)
+
+    assert away["Location"].startswith("/question?ask=")
+    assert error(before) == (403, "authorization_pending")
+    assert "What do you look for?" in page.content.decode()
+    assert "Your device is connected" in done.content.decode()
+    assert after.status_code == 200
+    assert logins(customer) == (1, 1)
+    assert Ask.objects.count() == 1
+
+
+def test_only_she_who_allowed_it_comes_back_from_the_question(tv, phone, codes, customer):
+    """The address alone connects nothing: not in a session that allowed nothing, not twice."""
+    save_question(LOOKING_FOR)
+    back = query_of(answer(phone, codes)["Location"])["next"]
+    stranger = Browser()
+    sign_in(stranger, customer)
+    page = stranger.get(back)
+    first, again = phone.get(back), phone.get(back)
+
+    assert "The code on your device" in page.content.decode()
+    assert "Your device is connected" in first.content.decode()
+    assert "The code on your device" in again.content.decode()
+    assert logins(customer) == (1, 1)
 
 
 def test_a_customer_blocked_meanwhile_gets_nothing(tv, phone, codes, customer):

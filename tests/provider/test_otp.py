@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from regulars.base.jobs.run import run_due
 from regulars.doors.provider import clients
 from regulars.doors.provider.grants import EMAIL_CODE
+from regulars.events.read import timeline
 from regulars.profiles.models import Account, Client, Connection
 from regulars.profiles.register import App, register
 from tests.provider.app import id_claims
@@ -54,6 +55,17 @@ def test_the_code_gets_tokens_once_and_they_say_how_she_came(phone, client):
     assert (claims["email"], claims["email_verified"], claims["amr"]) == ("dina@example.com", True, ["otp"])
     assert renewed.status_code == 200
     assert (again.status_code, again.json()["error"]) == (403, "invalid_grant")
+
+
+def test_it_is_a_login_like_every_other_and_counts_once(phone, client):
+    digits = start(client, phone)
+    for _ in range(2):
+        redeem(client, phone, digits)
+    profile = Account.objects.get().profile
+
+    assert (profile.logins_count, profile.last_ip) == (1, "127.0.0.1")
+    assert profile.last_login is not None
+    assert [event.properties["connection"] for event in timeline(profile.pk) if event.name == "Signed In"] == ["email"]
 
 
 def test_wrong_digits_and_codes_of_other_apps_are_worth_nothing(phone, client):

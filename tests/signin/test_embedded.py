@@ -13,6 +13,7 @@ from tests.provider.app import CALLBACK, CHALLENGE, query_of
 
 from regulars.base.jobs.run import run_due
 from regulars.doors.provider import clients
+from regulars.events.read import timeline
 from regulars.profiles.models import Account, Client, Connection, Profile
 from regulars.profiles.proofs.models import LoginTicket
 from regulars.profiles.register import App, register
@@ -98,6 +99,15 @@ def test_a_ticket_silently_shown_makes_a_session_too_and_a_bad_one_is_login_requ
 
     assert "code" in query_of(good["Location"])
     assert query_of(bad["Location"])["error"] == "login_required"
+
+
+def test_a_ticket_counts_as_one_login_and_the_silent_requests_after_it_as_none(app, dina, client):
+    authorize(client, app, ticket_of(client, app), prompt="none")
+    authorize(client, app, "", prompt="none")
+    profile = Profile.objects.get(account=dina)
+
+    assert (profile.logins_count, profile.last_ip) == (1, "127.0.0.1")
+    assert [event.name for event in timeline(profile.pk)].count("Signed In") == 1
 
 
 def test_a_ticket_is_worth_nothing_in_another_browser_for_another_app_or_from_another_origin(app, dina, client):

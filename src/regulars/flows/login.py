@@ -169,8 +169,8 @@ def maybe_ask(login: Login) -> Detour | None:
 
 @transaction.atomic
 def record_login(login: Login) -> None:
-    """Count it and tell the house. A silent login is the same visit going on."""
-    if login.visit.silent:
+    """Count it and tell the house."""
+    if not login.visit.is_login:
         return
     profile = _counted.first(id=login.profile.pk)
     if profile is None:
@@ -188,7 +188,7 @@ def record_login(login: Login) -> None:
 @transaction.atomic
 def ask_sources(login: Login) -> None:
     """Every source that is switched on is asked after the login; what it tells is there at the next one."""
-    if not login.visit.silent:
+    if login.visit.is_login:
         queue_all_sources(login.profile)
 
 

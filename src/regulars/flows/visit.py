@@ -16,7 +16,8 @@ class Visit:
     """What the browser and its session say of this login; rules see it, and nothing here is trusted.
 
     `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
-    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown.
+    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: she showed
+    for this very request who she is, on a page of the app; else a silent one is the same visit going on.
     """
 
     protocol: str
@@ -32,6 +33,12 @@ class Visit:
     other_clients: Callable[[], list[str]] = list
     locale: str = "en"
     silent: bool = False
+    proved: bool = False
+
+    @property
+    def is_login(self) -> bool:
+        """Whether it counts as one."""
+        return self.proved or not self.silent
 
 
 def context_of(profile: Profile, client: Client, visit: Visit, scopes: list[str]) -> dict[str, Any]:
@@ -45,7 +52,7 @@ def context_of(profile: Profile, client: Client, visit: Visit, scopes: list[str]
         "connection": visit.connection,
         "connectionStrategy": visit.strategy,
         "protocol": visit.protocol,
-        "stats": {"loginsCount": profile.logins_count + (0 if visit.silent else 1)},
+        "stats": {"loginsCount": profile.logins_count + int(visit.is_login)},
         "sso": {
             "with_auth0": bool(others),
             "with_dbconn": visit.strategy == "auth0",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods
 
 from regulars.consent.view import served
@@ -19,13 +21,17 @@ from .asking import DEFAULT_LIFETIME
 from .clients import find_api
 from .grants import Grant
 from .models import DeviceRequest
-from .responses import with_policy
+from .pending import Wait
+from .responses import with_policy, with_query
 from .tokens import claims_of
 from .visitor import Visitor, find_visitor
 
 PROTOCOL = "oauth2-device-code"
 TRIES, WINDOW = 10, 600.0  # wrong codes in one session, and seconds until they are forgotten
 TRIED = "device_codes_tried"
+ALLOWED = "device_allowed"  # session key: the device she allowed, while a question is before her
+BACK = "back_from"  # the parameter that says she comes from there
+LONGEST_CODE = 20
 UNKNOWN = "No device waits with this code. Look again, or let the device show a new one."
 TOO_MANY = "Too many wrong codes. Wait ten minutes and try again."
 
@@ -34,13 +40,13 @@ TOO_MANY = "Too many wrong codes. Wait ten minutes and try again."
 def activate(request: HttpRequest) -> HttpResponse:
     """The page in its three looks: the code, the question, the end. A code in the address is filled in, never used."""
     forget.now_and_then()
-    code = (request.POST if request.method == "POST" else request.GET).get("user_code", "")[:20]
+    code = (request.POST if request.method == "POST" else request.GET).get("user_code", "")[:LONGEST_CODE]
     visitor = find_visitor(request)
     if visitor is None or visitor.is_barred:
         next_ = "/activate?" + urlencode({"user_code": code}) if code else "/activate"
         return HttpResponseRedirect("/login?" + urlencode({"next": next_}))
     if request.method == "GET":
-        return _ask_for_code(request, code)
+        return _go_on(request, visitor, code) if request.GET.get(BACK) else _ask_for_code(request, code)
     if _tried_too_often(request):
         return _ask_for_code(request, "", TOO_MANY, 429)
     row = devices.find(code)
@@ -49,20 +55,28 @@ def activate(request: HttpRequest) -> HttpResponse:
         return _ask_for_code(request, code, UNKNOWN, 400)
     match request.POST.get("do"):
         case "allow":
-            return _allow(request, row, visitor)
+            return _allow(request, row, visitor, code, {})
         case "refuse":
             return _end(request, row, devices.decide(row, DeviceRequest.State.DENIED, visitor.profile, {}), "denied")
         case _:
             return _ask_for_yes(request, row, code)
 
 
-def _allow(request: HttpRequest, row: DeviceRequest, visitor: Visitor) -> HttpResponse:
-    """The steps of every login, without pages: rules that want to show one refuse the device."""
+def _allow(
+    request: HttpRequest, row: DeviceRequest, visitor: Visitor, code: str, progress: dict[str, Any]
+) -> HttpResponse:
+    """The steps of every login. A question is asked on the way; a rule that wants a page of its own refuses the device."""
     scopes = row.params["scope"].split()
-    login = Login(visitor.profile, row.client, _visit(request, visitor), scopes)
-    match log_in(login, lambda decision: _issue(row, visitor, decision)):
-        case bool(done):
-            return _end(request, row, done, "allowed")
+    login = Login(visitor.profile, row.client, _visit(request, visitor), scopes, progress)
+    try:
+        ended = log_in(login, lambda decision: _issue(row, visitor, decision))
+    except AnsweredAlready:
+        return _ask_for_code(request, "", UNKNOWN, 400)
+    match ended:
+        case Detour(why=Wait.QUESTION, url=url):
+            request.session[ALLOWED] = {"device": row.pk, "account": visitor.account.pk, "progress": login.progress}
+            back = "/activate?" + urlencode({"user_code": code, BACK: Wait.QUESTION})
+            return HttpResponseRedirect(with_query(url, {"next": back}))
         case Denied() as denied:
             devices.decide(row, DeviceRequest.State.DENIED, visitor.profile, {})
             return _page(request, "end", {"what": "denied", "client": row.client, "sentence": denied.description}, 403)
@@ -70,10 +84,22 @@ def _allow(request: HttpRequest, row: DeviceRequest, visitor: Visitor) -> HttpRe
             devices.decide(row, DeviceRequest.State.DENIED, visitor.profile, {})
             sentence = "This app must show you a page first. Sign in to it on this device, then try again."
             return _page(request, "end", {"what": "denied", "client": row.client, "sentence": sentence}, 403)
-    raise AssertionError("a login ends in one of three ways")
+    return _end(request, row, True, "allowed")
 
 
-def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> bool:
+def _go_on(request: HttpRequest, visitor: Visitor, code: str) -> HttpResponse:
+    """She is back from the question. That she had allowed it only her session knows: who had not sees the first page."""
+    allowed, row = request.session.pop(ALLOWED, {}), devices.find(code)
+    if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, visitor.account.pk):
+        return _ask_for_code(request, code)
+    return _allow(request, row, visitor, code, allowed["progress"])
+
+
+class AnsweredAlready(Exception):  # noqa: N818
+    """Two answers for one device: the second undoes itself, so that no login is counted that nobody made."""
+
+
+def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> None:
     """The device has a session of its own: signing out here does not switch the television off."""
     api = find_api(row.params["audience"])
     grant = Grant(
@@ -89,10 +115,9 @@ def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> bool:
         id_token={**claims_of(served(visitor.profile), decision.scopes), **decision.id_token},
         access_token=decision.access_token,
     )
-    done = devices.decide(row, DeviceRequest.State.ALLOWED, visitor.profile, grant.kept())
-    if done:
-        sessions.note(visitor.profile, grant.sid, grant.client_id, decision.id_token)
-    return done
+    if not devices.decide(row, DeviceRequest.State.ALLOWED, visitor.profile, grant.kept()):
+        raise AnsweredAlready
+    sessions.note(visitor.profile, grant.sid, grant.client_id, decision.id_token)
 
 
 def _visit(request: HttpRequest, visitor: Visitor) -> Visit:
@@ -106,7 +131,7 @@ def _visit(request: HttpRequest, visitor: Visitor) -> Visit:
         methods=visitor.methods,
         connection=connection,
         strategy=strategy,
-        silent=True,
+        locale=get_language() or "en",
     )
 
 

@@ -318,6 +318,7 @@ def _visit(turn: Turn) -> Visit:
         other_clients=lambda: sessions.others_in(visitor.sid, turn.asked.client.pk),
         locale=(turn.asked.params.get("ui_locales", "").split() or ["en"])[0],
         silent=turn.asked.is_silent,
+        proved=bool(turn.asked.params.get(TICKET)),  # a ticket brings her here only by a session that it just made
     )
 
 

@@ -6,6 +6,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 from regulars.base.kit.errors import Refused
 from regulars.consent.view import served
@@ -28,8 +29,10 @@ PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants that carry wh
 WRONG = "Wrong email or verification code."
 
 
-def redeem(client: Client, params: Mapping[str, str], jkt: str) -> tuple[Grant, str]:
+def redeem(client: Client, params: Mapping[str, str], jkt: str, caller: Visit) -> tuple[Grant, str]:
     """The grant and, with offline access, the first refresh token. `username`, `otp`, `realm`, `scope`, `audience`.
+
+    `caller` is what the request says of whoever sent it.
 
     Raises `Refusal`: `invalid_grant` for a wrong code, `mfa_required` for who has a second factor, and what rules say.
     """
@@ -43,7 +46,7 @@ def redeem(client: Client, params: Mapping[str, str], jkt: str) -> tuple[Grant, 
         raise Refusal("mfa_required", "Multifactor authentication required. Sign her in with a browser.", 403)
     audience, lifetime = (api.identifier, api.token_lifetime) if api else ("", DEFAULT_LIFETIME)
     grant = Grant(client.pk, profile.user_id, scopes, audience, lifetime, sid=secrets.token_hex(16), jkt=jkt)
-    return _through_the_login(profile, client, grant)
+    return _through_the_login(profile, client, grant, caller)
 
 
 def _proved(client: Client, params: Mapping[str, str]) -> Account:
@@ -61,15 +64,17 @@ def _proved(client: Client, params: Mapping[str, str]) -> Account:
         raise Refusal("unauthorized", "user is blocked") from None
 
 
-def _through_the_login(profile: Profile, client: Client, grant: Grant) -> tuple[Grant, str]:
+def _through_the_login(profile: Profile, client: Client, grant: Grant, caller: Visit) -> tuple[Grant, str]:
     now = time.time()
-    visit = Visit(
+    visit = replace(
+        caller,
         protocol=PROTOCOL,
         session_id=grant.sid,
         methods=[{"name": "email", "timestamp": int(now * 1000)}],
         connection=codes.CONNECTION,
         strategy=codes.STRATEGY,
         silent=True,
+        proved=True,
     )
 
     def issue(decision: Decision) -> tuple[Grant, str]:

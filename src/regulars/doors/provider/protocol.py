@@ -24,6 +24,7 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.signing import dpop
+from regulars.flows.login import Visit
 from regulars.profiles.models import Client
 
 from . import assertion, codes, devices, otp, refresh, tokens
@@ -59,6 +60,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         params: Mapping[str, str],
         headers: Mapping[str, str],
         renew: Renew,
+        caller: Visit,
         jkt: str = "",
         *,
         wants_tokens: bool = False,
@@ -67,6 +69,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         self.wants_tokens = wants_tokens
         self.payload = BasicOAuth2Payload(params)
         self.renew = renew
+        self.caller = caller
         self.jkt = jkt  # of the key whose use this request proves; empty for none
 
     @property
@@ -211,7 +214,9 @@ class EmailCodeGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             raise UnauthorizedClientError
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
-        grant, refresh_token = otp.redeem(self.request.client.client, self.request.payload.data, self.request.jkt)
+        grant, refresh_token = otp.redeem(
+            self.request.client.client, self.request.payload.data, self.request.jkt, self.request.caller
+        )
         return 200, tokens.answer(grant, refresh_token), self.TOKEN_RESPONSE_HEADER
 
 
@@ -286,10 +291,10 @@ _server.register_grant(DeviceGrant)
 _server.register_grant(EmailCodeGrant)
 
 
-def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew) -> Answer:
-    """What the token endpoint answers. `renew` decides anew for a refresh token."""
+def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, caller: Visit) -> Answer:
+    """What the token endpoint answers. `renew` decides anew for a refresh token; `caller` is who sends the request."""
     try:
-        request = TokenRequest(params, headers, renew, _proved(params, headers), wants_tokens=True)
+        request = TokenRequest(params, headers, renew, caller, _proved(params, headers), wants_tokens=True)
         answer: Answer = _server.create_token_response(request)
     except Refusal as refusal:
         return no(refusal)
@@ -308,7 +313,7 @@ def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
 
 def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Client:
     """The client that calls; `Refusal` when it does not prove to be one."""
-    request = TokenRequest(params, headers, _nothing_to_renew)
+    request = TokenRequest(params, headers, _nothing_to_renew, Visit(protocol=""))
     try:
         app: App = _server.authenticate_client(request, AUTHENTICATION)
     except InvalidClientError:

@@ -42,7 +42,9 @@ def token(request: HttpRequest) -> HttpResponse:
         silent=True,
     )
     return answer_json(
-        protocol.exchange(params, request.headers, lambda found, client, scopes: _renewed(found, client, scopes, visit))
+        protocol.exchange(
+            params, request.headers, lambda found, client, scopes: _renewed(found, client, scopes, visit), visit
+        )
     )
 
 
