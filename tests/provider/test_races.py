@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,7 @@ AT_ONCE = 12
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 # What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of how she came in.
+# And a television.
 SESSION = """
 import django, time
 django.setup()
@@ -42,7 +44,9 @@ session["_auth_user_hash"] = account.get_session_auth_hash()
 session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
 session["account_authentication_methods_user"] = str(account.pk)
 session.save()
-print(session.session_key)
+from regulars.profiles.register import App, register
+tv, _ = register(App("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
+print(session.session_key, tv.pk)
 """
 
 
@@ -57,12 +61,23 @@ def live(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser(live: Live):
+def made(live: Live) -> tuple[str, str]:
+    """The key of Chika's session, and the client of a television."""
     environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
-    made = subprocess.run(
-        [sys.executable, "-c", SESSION], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    cookies = {"regulars_session": made.stdout.strip().splitlines()[-1]}
+    command = [sys.executable, "-c", SESSION]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    key, tv = done.stdout.strip().splitlines()[-1].split()
+    return key, tv
+
+
+@pytest.fixture(scope="module")
+def tv(made: tuple[str, str]) -> str:
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def browser(live: Live, made: tuple[str, str]):
+    cookies = {"regulars_session": made[0]}
     with httpx.Client(base_url=live.url, cookies=cookies, timeout=PATIENCE) as client:
         yield client
 
@@ -98,6 +113,43 @@ def refresh(live: Live, token: str) -> httpx.Response:
     return exchange(live, grant_type="refresh_token", refresh_token=token)
 
 
+def begin(live: Live, tv: str) -> dict[str, str]:
+    """What the television asks for: its own code and the one it shows."""
+    body = {"client_id": tv, "scope": "openid offline_access"}
+    return live.post("/oauth/device/code", data=body).json()
+
+
+def poll(live: Live, tv: str, codes: dict[str, str]) -> httpx.Response:
+    kind = "urn:ietf:params:oauth:grant-type:device_code"
+    body = {"client_id": tv, "grant_type": kind, "device_code": codes["device_code"]}
+    return live.post("/oauth/token", data=body)
+
+
+def allow(browser: httpx.Client, codes: dict[str, str]) -> httpx.Response:
+    page = browser.get("/activate", params={"user_code": codes["user_code"]}).text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    assert token, page
+    form = {"csrfmiddlewaretoken": token[1], "user_code": codes["user_code"], "do": "allow"}
+    return browser.post("/activate", data=form)
+
+
+def push(live: Live) -> str:
+    """The reference under which the shop's request waits."""
+    shop = live.credentials["shop"]
+    body = {
+        "client_id": shop["client_id"],
+        "client_secret": shop["client_secret"],
+        "redirect_uri": shop["callback"],
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    answer = live.post("/oauth/par", data=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["request_uri"]
+
+
 def all_at_once(act) -> list[httpx.Response]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [future.result() for future in [pool.submit(act) for _ in range(AT_ONCE)]]
@@ -119,6 +171,43 @@ def test_of_twelve_who_use_one_refresh_token_one_gets_the_next(live, browser, _r
     answers = all_at_once(lambda: refresh(live, token))
 
     assert Counter(answer.status_code for answer in answers) == {200: 1, 403: AT_ONCE - 1}
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_twelve_polls_for_one_device_one_gets_tokens(live, browser, tv, _round):
+    codes = begin(live, tv)
+    waiting = all_at_once(lambda: poll(live, tv, codes))
+    allowed = allow(browser, codes)
+    answers = all_at_once(lambda: poll(live, tv, codes))
+
+    assert {answer.json()["error"] for answer in waiting} <= {"authorization_pending", "slow_down"}
+    assert "Your device is connected" in allowed.text
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 403: AT_ONCE - 1}
+    assert {answer.json()["error"] for answer in answers if answer.status_code != 200} == {"invalid_grant"}
+
+
+def test_of_twelve_yeses_for_one_device_one_counts(live, browser, tv):
+    before = logins(live)
+    codes = begin(live, tv)
+    said = Counter(answer.status_code for answer in all_at_once(lambda: allow(browser, codes)))
+
+    assert said == {200: 1, 400: AT_ONCE - 1}
+    assert logins(live) == before + 1
+    assert poll(live, tv, codes).status_code == 200
+
+
+@pytest.mark.parametrize("_round", range(3))
+def test_of_twelve_who_bring_one_pushed_request_one_gets_a_code(live, browser, _round):
+    query = {"client_id": live.credentials["shop"]["client_id"], "request_uri": push(live)}
+    answers = all_at_once(lambda: browser.get("/authorize", params=query))
+    codes = [answer for answer in answers if "code=" in answer.headers.get("location", "")]
+
+    assert Counter(answer.status_code for answer in answers) == {302: 1, 400: AT_ONCE - 1}
+    assert len(codes) == 1
+
+
+def logins(live: Live) -> int:
+    return live.rows("SELECT logins_count FROM profiles_profile WHERE user_id = ?", "auth0|chika")[0][0]
 
 
 def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live, browser):
