@@ -34,13 +34,22 @@ def test_she_signs_in_with_her_password_and_the_app_knows_her(page: Page, town: 
     assert said(page)["user"]["email"] == "chika@example.com"
 
 
-def test_she_signs_in_without_leaving_the_page(page: Page, town: Town):
+def logins(town: Town, email: str) -> int:
+    counted = (
+        "SELECT logins_count FROM profiles_profile p JOIN profiles_account a ON p.account_id = a.id WHERE a.email = ?"
+    )
+    return town.live.rows(counted, email)[0][0]
+
+
+def test_she_signs_in_without_leaving_the_page_and_it_counts_as_one_login(page: Page, town: Town):
+    before = logins(town, "chika@example.com")
     open_lock(page, town, "?here")
     fill_in(page, "chika@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("claims")
 
     assert said(page)["user"]["email"] == "chika@example.com"
     assert page.url.endswith("?here")
+    assert logins(town, "chika@example.com") == before + 1
 
 
 def test_a_wrong_password_is_said_in_locks_own_words(page: Page, town: Town):
