@@ -273,6 +273,15 @@ def test_what_the_page_posts_reaches_the_rules_although_its_cookies_do_not_trave
     assert id_claims(signed_in.exchange(back["code"]).json())["https://shop.example/accepted"] == "by post"
 
 
+def test_what_no_database_can_store_reaches_the_rules_as_a_mark_in_its_place(signed_in):
+    save_rule("terms", script=TO_OUR_PAGE)
+    state = query_of(signed_in.authorize()["Location"])["state"]
+    posted = Browser().post(f"/continue?state={state}", {"accepted": "by\0post", "\0": ""})
+    back = came_back(signed_in.browser.get(posted["Location"]))
+
+    assert id_claims(signed_in.exchange(back["code"]).json())["https://shop.example/accepted"] == "by\ufffdpost"
+
+
 @pytest.mark.parametrize("how", ["wrong", "missing", "used", "old", "of another browser"])
 def test_a_state_that_does_not_wait_here_is_refused(signed_in, how, customer):
     save_rule("terms", script=TO_OUR_PAGE)

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from regulars.base.kit.crypto import fingerprint, random_secret
+from regulars.base.kit.text import storable
 
 from .models import PendingLogin
 
@@ -69,7 +70,7 @@ def leave_message(state: str, body: dict[str, Any]) -> bool:
     waiting = PendingLogin.objects.filter(
         state_hash=fingerprint(state), waits_for=Wait.RULE, expires_at__gt=timezone.now()
     )
-    waiting.filter(brought={}).update(brought=body)
+    waiting.filter(brought={}).update(brought=storable(body))
     return waiting.exists()
 
 
