@@ -80,6 +80,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         stack.callback(live.stop)
         stack.enter_context(tls_in_front(certificate, first + 1, first))
         clients = furnish(live, {"apps": origins, "upstream": upstream})
+        clients["management"] = live.credentials["management"]
         town = Town(live, url, certificate, origins, clients)
         stack.enter_context(node(town, "upstream.mjs", upstream, f"{url}/login/callback"))
         for name in IN_NODE:

@@ -33,3 +33,12 @@ def test_a_machine_gets_a_token_for_its_api(page: Page, town: Town):
     page.goto(f"{town.origins['openid-client']}/machine")
 
     assert said(page) == {"scope": "read:orders", "type": "bearer", "lifetime": 86400}
+
+
+def test_a_machine_with_a_key_uses_the_management_api_and_its_token_is_of_no_use_to_a_thief(page: Page, town: Town):
+    page.goto(f"{town.origins['openid-client']}/bound")
+    told = said(page)
+
+    assert told["type"] == "dpop"
+    assert told["first"] == told["same"]
+    assert told["stolen"] == "dpop_proof_required"

@@ -45,6 +45,23 @@ async function asMachine(response) {
   sayJson(response, { scope: tokens.scope, type: tokens.token_type, lifetime: tokens.expires_in });
 }
 
+// A machine whose tokens are bound to its key, at the Management API.
+async function asBoundMachine(response) {
+  const { client_id, client_secret, audience } = task.clients.management;
+  const own = await client.discovery(new URL(task.issuer), client_id, client_secret);
+  const DPoP = client.getDPoPHandle(own, await client.randomDPoPKeyPair());
+  const tokens = await client.clientCredentialsGrant(own, { audience }, { DPoP });
+  const call = async (path) => {
+    const url = new URL(`api/v2/${path}`, task.issuer);
+    return (await client.fetchProtectedResource(own, tokens.access_token, url, "GET", null, undefined, { DPoP })).json();
+  };
+  const [first] = await call("users?per_page=1&fields=user_id");
+  const same = await call(`users/${encodeURIComponent(first.user_id)}?fields=user_id`);
+  const authorization = `Bearer ${tokens.access_token}`;
+  const stolen = await (await fetch(new URL("api/v2/users", task.issuer), { headers: { authorization } })).json();
+  sayJson(response, { type: tokens.token_type, first, same, stolen: stolen.errorCode });
+}
+
 async function leave(response) {
   const parameters = { post_logout_redirect_uri: task.origin, id_token_hint: idToken };
   response.writeHead(302, { Location: client.buildEndSessionUrl(config, parameters).href }).end();
@@ -52,7 +69,7 @@ async function leave(response) {
 
 serve((request, response) => {
   const path = request.url.split("?")[0];
-  const routes = { "/login": start, "/machine": asMachine, "/logout": leave };
+  const routes = { "/login": start, "/machine": asMachine, "/bound": asBoundMachine, "/logout": leave };
   const done = path === "/callback" ? finish(request, response) : routes[path]?.(response);
   if (!done) sayJson(response, { home: true });
   done?.catch((fault) => sayJson(response, { error: String(fault), code: fault.code }, 500));
