@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 import pytest
 from django.db import connection, connections
 from django.test import Client, RequestFactory
+from django.utils import timezone
 
 from regulars.base.kit.errors import Refused
 from regulars.doors.signin import limits
@@ -59,6 +61,16 @@ def test_a_window_ends(dina, client, three, monkeypatch):
     monkeypatch.setattr("regulars.doors.signin.limits.time.time", lambda: later)
 
     assert client.post("/login", {"email": dina.email, "password": PASSWORD}).status_code == 302
+
+
+def test_what_was_counted_in_windows_that_ended_is_forgotten_and_the_rest_is_not(dina, client, three):
+    guess(client)
+    counted = set(Attempts.objects.values_list("key", "count"))
+    Attempts.objects.create(key="old", count=9, expires_at=timezone.now() - dt.timedelta(seconds=1))
+    limits.forget_old_attempts()
+
+    assert counted
+    assert set(Attempts.objects.values_list("key", "count")) == counted
 
 
 @pytest.mark.parametrize("path", ["/signup", "/password/reset"])

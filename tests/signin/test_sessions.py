@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core import mail
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from tests.provider.app import App, make_client
 
+from regulars.base.jobs.calendar import CALENDAR
 from regulars.base.jobs.run import run_due
 from regulars.doors.provider import clients
 from regulars.doors.provider.models import RefreshFamily
+from regulars.doors.worker import work  # noqa: F401 - its part of the calendar
+from regulars.flows.sign_out import SETTLED, forget_ended_sessions
 
 from .conftest import PASSWORD
 
@@ -128,3 +138,41 @@ def test_a_forgotten_password_ends_everything(two, client, last_link):
 
 def test_a_stranger_sees_no_list(dina, client):
     assert client.get("/me/security")["Location"] == "/login?next=%2Fme%2Fsecurity"
+
+
+def test_a_login_costs_the_same_however_many_browsers_she_has(dina):
+    before = UserSession.objects.count()
+    browser(FIREFOX)
+    with CaptureQueriesContext(connection) as second:
+        browser(SAFARI)
+    for _ in range(3):
+        browser(FIREFOX)
+    with CaptureQueriesContext(connection) as sixth:
+        browser(SAFARI)
+
+    assert len(sixth) == len(second)
+    assert UserSession.objects.count() == before + 6
+
+
+def test_signing_in_again_keeps_the_session_in_one_line_with_its_new_address(dina, client):
+    for address in ("203.0.113.7", "203.0.113.8"):
+        client.post("/login", {"email": dina.email, "password": PASSWORD}, REMOTE_ADDR=address)
+
+    assert [session.ip for session in UserSession.objects.filter(ip__startswith="203.")] == ["203.0.113.8"]
+
+
+def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
+    UserSession.objects.all().delete()
+    for _ in range(3):
+        browser(FIREFOX)
+    over, young, alive = UserSession.objects.order_by("pk")
+    Session.objects.filter(session_key__in=[over.session_key, young.session_key]).delete()
+    earlier = timezone.now() - SETTLED - dt.timedelta(minutes=1)
+    UserSession.objects.filter(pk__in=[over.pk, alive.pk]).update(created_at=earlier)
+    forget_ended_sessions()
+
+    assert list(UserSession.objects.order_by("pk")) == [young, alive]
+
+
+def test_the_worker_tidies_for_the_doors():
+    assert {"sessions.forget", "provider.forget", "signin.forget_attempts"} <= set(CALENDAR)

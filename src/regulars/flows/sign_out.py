@@ -5,6 +5,7 @@ A door registers with `hears_of_endings`, as it does for jobs: this floor cannot
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,12 +15,16 @@ from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.models import Account
 
 PROOFS_ARE_OF = "account_authentication_methods_user"  # allauth's: whose records of signing in a session holds
+SETTLED = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,17 @@ def hears_of_endings(hearer: Hearer) -> Hearer:
 def sessions_of(account: Account) -> list[UserSession]:
     """Where she is signed in, the newest first; those that ran out are forgotten on the way."""
     return sorted(UserSession.objects.purge_and_list(account), key=lambda each: each.created_at, reverse=True)
+
+
+def forget_ended_sessions() -> int:
+    """Take away where she was signed in once that session is over; daily, by the worker. Returns how many there were.
+
+    A session of this minute may be listed already and not written down yet.
+    """
+    now = timezone.now()
+    alive = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=now)
+    over = UserSession.objects.filter(~Exists(alive), created_at__lt=now - SETTLED)
+    return int(over.delete()[0])
 
 
 @transaction.atomic

@@ -119,8 +119,9 @@ def test_a_row_that_is_there_already_is_an_error_or_stays_as_it_is():
 
     with pytest.raises(IntegrityError), transaction.atomic():
         PreparedInsert(Profile)(Profile(user_id="auth0|chika"))
-    PreparedInsert(Profile, or_leave=True)(Profile(user_id="auth0|chika"))
-    assert Profile.objects.get().last_ip == "::1"
+    assert not PreparedInsert(Profile, or_leave=True)(Profile(user_id="auth0|chika"))
+    assert PreparedInsert(Profile, or_leave=True)(Profile(user_id="auth0|dov"))
+    assert Profile.objects.get(user_id="auth0|chika").last_ip == "::1"
 
 
 def test_a_statement_is_seen_like_any_other():

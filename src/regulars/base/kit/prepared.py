@@ -146,12 +146,14 @@ class PreparedInsert(Generic[M]):
         self._on_conflict = OnConflict.IGNORE if or_leave else None
         self._sql = ""
 
-    def __call__(self, row: M) -> None:
+    def __call__(self, row: M) -> bool:
+        """Whether it was written."""
         fields = self._fields()
         self._sql = sql = self._sql or self._compiled(fields)
         params = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
+            return bool(cursor.rowcount)
 
     def _fields(self) -> list[Any]:
         return [field for field in self._model._meta.concrete_fields if field is not self._model._meta.auto_field]

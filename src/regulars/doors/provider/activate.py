@@ -16,7 +16,7 @@ from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in
 from regulars.profiles.models import Client
 
-from . import consents, devices, forget, sessions
+from . import consents, devices, sessions
 from .asking import DEFAULT_LIFETIME
 from .clients import find_api
 from .grants import Grant
@@ -39,7 +39,6 @@ TOO_MANY = "Too many wrong codes. Wait ten minutes and try again."
 @require_http_methods(["GET", "POST"])
 def activate(request: HttpRequest) -> HttpResponse:
     """The page in its three looks: the code, the question, the end. A code in the address is filled in, never used."""
-    forget.now_and_then()
     code = (request.POST if request.method == "POST" else request.GET).get("user_code", "")[:LONGEST_CODE]
     visitor = find_visitor(request)
     if visitor is None or visitor.is_barred:

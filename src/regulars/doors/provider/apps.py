@@ -11,11 +11,13 @@ class ProviderConfig(AppConfig):
     name = "regulars.doors.provider"
 
     def ready(self) -> None:
-        """Sessions end in `flows.sign_out`, which does not know this door: what ends here with them registers itself."""
+        """Sessions end in `flows.sign_out`, and the worker tidies, without knowing this door: its parts register
+        themselves."""
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
         from .sessions import on_signed_in, on_signed_out
 
         user_logged_in.connect(on_signed_in, dispatch_uid="provider.sessions")
         user_logged_out.connect(on_signed_out, dispatch_uid="provider.sessions")
-        import_module("regulars.doors.provider.endings")
+        for module in ("endings", "forget"):
+            import_module(f"regulars.doors.provider.{module}")

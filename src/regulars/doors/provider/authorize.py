@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.consent.view import served
 from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in, run_rules_again
 
-from . import codes, consents, forget, pending, pushed, sessions
+from . import codes, consents, pending, pushed, sessions
 from .asking import Asked, ReturnAddress, read, read_address
 from .errors import Lost, Refusal
 from .grants import Grant
@@ -60,7 +60,6 @@ class Turn:
 @require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
     """Where every login of an app starts, and where it goes on after a page of ours."""
-    forget.now_and_then()
     resumed = pending.take_up(request, request.GET.get(RESUME, ""), Wait.LOGIN, Wait.QUESTION)
     if resumed:
         return _go_on(request, _query_of(resumed.params), resumed)

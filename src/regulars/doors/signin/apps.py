@@ -10,6 +10,6 @@ class SigninConfig(AppConfig):
     label = "signin"
 
     def ready(self) -> None:
-        """The worker does this door's jobs (mail) without knowing the door: the handlers register themselves."""
-        for module in ("mail", "code_mail"):
+        """The worker does this door's jobs (mail) and tidies without knowing the door: its parts register themselves."""
+        for module in ("mail", "code_mail", "limits", "listed"):
             import_module(f"regulars.doors.signin.{module}")

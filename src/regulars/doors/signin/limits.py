@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from regulars.base.jobs.calendar import begins_every
 from regulars.base.kit.crypto import fingerprint
 from regulars.base.kit.errors import Refused
 
@@ -67,6 +68,7 @@ def machine_of(request: HttpRequest) -> str:
     return str(get_adapter().get_client_ip(request))
 
 
+@begins_every(10 * MINUTE, "signin.forget_attempts")
 def forget_old_attempts() -> None:
     Attempts.objects.filter(expires_at__lt=timezone.now()).delete()
 
@@ -104,7 +106,4 @@ def _windows(request: HttpRequest, action: str, email: str) -> list[_Window]:
 def _count(window: _Window) -> int:
     with connection.cursor() as cursor:
         cursor.execute(COUNT_UP, [window.key, window.ends])
-        count = int(cursor.fetchone()[0])
-    if count == 1:  # as often as a row is added, the old ones go: the table stays as small as the last hour
-        forget_old_attempts()
-    return count
+        return int(cursor.fetchone()[0])

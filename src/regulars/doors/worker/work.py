@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
+from regulars.base.jobs.calendar import CALENDAR, DAY, HOUR, begins_every
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
 from regulars.base.kit.signing.rotate import forget_retired
 from regulars.base.lake.tables import tidy
@@ -20,23 +20,24 @@ from regulars.flows.event import take_inbox
 from regulars.flows.questions import refit_later
 from regulars.flows.refresh import reconcile_later
 from regulars.flows.retain import take_away_what_is_old
+from regulars.flows.sign_out import forget_ended_sessions
 from regulars.rules.record import forget_inputs
 
 log = logging.getLogger("regulars.worker")
 
 PAUSE = 0.5  # seconds between looks when there was nothing to do
 PAUSE_AFTER_FAULT = 5.0
-HOUR, DAY = 3600.0, 86400.0
 
 
+@begins_every(DAY, "sessions.forget")
 def forget_old_sessions() -> None:
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    forget_ended_sessions()
 
 
-# What begins by itself: name → (seconds between two times, what to do).
-CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {
+# What the floors below do by itself; doors register theirs.
+CALENDAR |= {
     "jobs.forget_finished": (HOUR, forget_finished),
-    "sessions.forget": (DAY, forget_old_sessions),
     "keys.forget": (DAY, forget_retired),
     "rules.forget_inputs": (DAY, forget_inputs),
     "segments.reconcile": (DAY, reconcile_later),
@@ -86,7 +87,7 @@ class Worker:
 def work_once() -> int:
     """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
     done = take_inbox() + run_due(limit=20)
-    for name, (every, begin) in CALENDAR.items():
+    for name, (every, begin) in list(CALENDAR.items()):
         if run_periodically(name, every):
             begin()
     return done

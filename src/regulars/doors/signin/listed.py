@@ -1,0 +1,37 @@
+"""Where she is signed in is written down as she signs in.
+
+allauth would first look at every session she has, to drop those that ended: the more browsers, the slower the login. The
+worker does that (`flows.sign_out`), and so does the page that lists them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.signals import user_logged_in
+from allauth.usersessions import signals
+from allauth.usersessions.models import UserSession
+from django.http import HttpRequest
+
+from regulars.base.kit.prepared import PreparedInsert
+
+LONGEST_NAME = UserSession._meta.get_field("user_agent").max_length
+
+_write = PreparedInsert(UserSession, or_leave=True)
+
+
+def on_signed_in(request: HttpRequest, **_: Any) -> None:
+    """A session of a new key is listed; of one that she already had, allauth notes what changed."""
+    row = UserSession(
+        user_id=request.user.pk,
+        session_key=request.session.session_key,
+        ip=get_adapter().get_client_ip(request),
+        user_agent=request.META.get("HTTP_USER_AGENT", "")[:LONGEST_NAME],
+    )
+    if not _write(row):
+        UserSession.objects.create_from_request(request)
+
+
+user_logged_in.disconnect(signals.on_user_logged_in)
+user_logged_in.connect(on_signed_in, dispatch_uid="signin.listed")
