@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.prepared import Prepared, given
 from regulars.profiles.factors.codes import is_enrolled
 from regulars.profiles.find import find_by_identity, identify
 from regulars.profiles.models import Account, Fact, Identity, Profile
@@ -84,14 +85,18 @@ def ways_in(profile: Profile) -> list[Identity]:
 
 def account_of(account: Account) -> Account:
     """Whose session this becomes: an account that was linked to another signs in as the other."""
-    profile = Profile.objects.filter(account=account).select_related("merged_into__account").first()
-    target = profile.merged_into if profile else None
-    if target is None:
+    if not _was_linked.exists(account=account.pk):
         return account
+    target = Profile.objects.select_related("account").get(merged__account=account)
     if target.account is None:
         target.account = Account.objects.create_user()
         target.save(update_fields=["account"])
     return target.account
+
+
+_was_linked = Prepared(
+    lambda: Profile.objects.filter(account_id=given("account"), merged_into__isnull=False).values_list("pk")
+)
 
 
 def find_proposals(profile: Profile) -> list[Proposal]:

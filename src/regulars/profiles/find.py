@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Lower
 
 from regulars.base.kit import clock
@@ -44,14 +45,20 @@ def whole(profile: Profile) -> Profile:
     return profile.merged_into or profile
 
 
-def of_account(account: Account, field: str = "user") -> Q:
+def of_account(account: int | RawSQL, field: str = "user") -> Q:
     """Rows of this account and of those whose customers became one with hers: parted again, each has its own again."""
-    return Q(**{field: account}) | Q(**{f"{field}__profile__merged_into__account": account})
+    joined = Account.objects.filter(profile__merged_into__account=account)
+    return _among(field, Account.objects.filter(pk=account), joined)
 
 
-def of_profile(profile: Profile | OuterRef, field: str = "profile") -> Q:
+def of_profile(profile: int, field: str = "profile") -> Q:
     """The same for rows that hang on a profile."""
-    return Q(**{field: profile}) | Q(**{f"{field}__merged_into": profile})
+    return _among(field, Profile.objects.filter(pk=profile), Profile.objects.filter(merged_into=profile))
+
+
+def _among(field: str, own: QuerySet[Any], joined: QuerySet[Any]) -> Q:
+    """Not `own or joined`: that both databases would answer by reading the rows of everybody."""
+    return Q(**{f"{field}__in": own.values("pk").union(joined.values("pk"), all=True)})
 
 
 def accounts_of_address(email: str) -> list[Account]:

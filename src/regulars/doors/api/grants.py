@@ -54,7 +54,7 @@ def delete_grant(request: HttpRequest, grant_id: str) -> Any:
 
 def _of(user_id: str, rows: QuerySet[AppGrant]) -> QuerySet[AppGrant]:
     profile = find_by_user_id(user_id)
-    return rows.filter(of_profile(profile)) if profile else rows.none()
+    return rows.filter(of_profile(profile.pk)) if profile else rows.none()
 
 
 def _grant(row: AppGrant) -> dict[str, Any]:

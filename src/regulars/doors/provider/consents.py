@@ -26,7 +26,7 @@ def is_given(profile: Profile, asked: Asked) -> bool:
     """Our own apps need none, unless an API wants it. An app of somebody else has what was allowed to it, not to another one."""
     if asked.client.first_party and (asked.api is None or asked.api.skip_consent):
         return True
-    rows = AppGrant.objects.filter(of_profile(profile), client=asked.client, audience=asked.audience)
+    rows = AppGrant.objects.filter(of_profile(profile.pk), client=asked.client, audience=asked.audience)
     given = {scope for row in rows for scope in row.scopes}
     return bool(rows) and set(asked.scopes) <= given
 

@@ -75,7 +75,7 @@ def others_in(sid: str, client_id: str) -> list[str]:
 
 def claims_in(sid: Any, client_id: Any, profile: Any) -> QuerySet[SessionClient, Any]:
     """What rules added to the ID token that this app got last in this session: a query that becomes part of another."""
-    rows = SessionClient.objects.filter(of_profile(profile), sid=sid, client_id=client_id)
+    rows = SessionClient.objects.filter(of_profile(profile.pk), sid=sid, client_id=client_id)
     return rows.exclude(sid="").values("claims")[:1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regulars.base.kit.prepared import Prepared
 from regulars.profiles.models import Connection
 from regulars.profiles.pieces import PROVIDERS
 
@@ -18,4 +19,7 @@ def find_social(name: str) -> Connection | None:
 
 
 def has_passwords() -> bool:
-    return Connection.objects.filter(name=CONNECTION, enabled=True).exists()
+    return _passwords.exists()
+
+
+_passwords = Prepared(lambda: Connection.objects.filter(name=CONNECTION, enabled=True).values_list("pk"))

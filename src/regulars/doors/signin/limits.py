@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from allauth.account.adapter import get_adapter
 from django.db import connection
-from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,11 +18,15 @@ from regulars.base.kit.errors import Refused
 
 from .models import Attempts
 
-# One statement, so that two processes never both see the last free place. SQLite and PostgreSQL read it alike.
-COUNT_UP = """
-    INSERT INTO signin_attempts (key, count, expires_at) VALUES (%s, 1, %s)
-    ON CONFLICT (key) DO UPDATE SET count = signin_attempts.count + 1 RETURNING count
+# One statement and one commit for all windows, so that two processes never both see the last free place. SQLite and
+# PostgreSQL read it alike, and take the rows in the order they are written: always that of the keys, so nobody waits in a
+# circle.
+COUNT = """
+    INSERT INTO signin_attempts (key, count, expires_at) VALUES {rows}
+    ON CONFLICT (key) DO UPDATE SET count = {changed} RETURNING key, count
 """
+UP = "signin_attempts.count + 1"
+DOWN = "CASE WHEN signin_attempts.count > 0 THEN signin_attempts.count - 1 ELSE 0 END"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ LIMITS = {
 
 def count_attempt(request: HttpRequest, action: str, email: str) -> None:
     """Count one attempt; `Refused("too_many_attempts")` when a limit is passed. Commits by itself."""
-    passed = [window for window in _windows(request, action, email) if _count(window) > window.limit.most]
+    windows = _windows(request, action, email)
+    counts = _count(windows, UP, first=1)
+    passed = [window for window in windows if counts[window.key] > window.limit.most]
     if passed:
         minutes = max(window.minutes_left for window in passed)
         raise Refused("too_many_attempts", _("Too many attempts. Try again in {minutes} min.").format(minutes=minutes))
@@ -59,8 +64,7 @@ def count_attempt(request: HttpRequest, action: str, email: str) -> None:
 
 def give_back(request: HttpRequest, action: str, email: str) -> None:
     """The attempt was good: only failures count, or a busy office would lock itself out."""
-    keys = [window.key for window in _windows(request, action, email)]
-    Attempts.objects.filter(key__in=keys, count__gt=0).update(count=F("count") - 1)
+    _count(_windows(request, action, email), DOWN, first=0)
 
 
 def machine_of(request: HttpRequest) -> str:
@@ -103,7 +107,10 @@ def _windows(request: HttpRequest, action: str, email: str) -> list[_Window]:
     ]
 
 
-def _count(window: _Window) -> int:
+def _count(windows: list[_Window], changed: str, first: int) -> dict[str, int]:
+    """Key → count. A row that was not there begins at `first`."""
+    rows = sorted((window.key, first, window.ends) for window in windows)
+    statement = COUNT.format(rows=", ".join(["(%s, %s, %s)"] * len(rows)), changed=changed)
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_UP, [window.key, window.ends])
-        return int(cursor.fetchone()[0])
+        cursor.execute(statement, [value for row in rows for value in row])
+        return dict(cursor.fetchall())

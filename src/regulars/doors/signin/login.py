@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
@@ -52,8 +53,10 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     account = check(email, password)
     if account is None or not has_passwords():
         return _page(request, email=email, problem=WRONG, status=401)
-    give_back(request, "login", email)
-    return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
+    with transaction.atomic():  # what a login writes is one commit
+        entered = enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
+        give_back(request, "login", email)  # last: others of her machine wait for this row until the commit
+    return entered
 
 
 def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 200) -> HttpResponse:

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.prepared import Prepared, given
 
 from ..find import of_account
 from ..models import Account
@@ -38,11 +39,16 @@ class Setup:
 
 def is_enrolled(account: Account) -> bool:
     """Whether a second factor must be asked of her: by this account, or by one whose customer became one with hers."""
-    return bool(Authenticator.objects.filter(of_account(account), type__in=FIRST_HAND).exists())
+    return _first_hand.exists(account=account.pk)
+
+
+_first_hand = Prepared(
+    lambda: Authenticator.objects.filter(of_account(given("account")), type__in=FIRST_HAND).values_list("pk")[:1]
+)
 
 
 def find(account: Account, kind: str) -> Authenticator | None:
-    return Authenticator.objects.filter(of_account(account), type=kind).order_by("pk").first()
+    return Authenticator.objects.filter(of_account(account.pk), type=kind).order_by("pk").first()
 
 
 def new_secret() -> str:
@@ -95,29 +101,29 @@ def new_recovery_codes(account: Account) -> list[str]:
     Account.objects.select_for_update().get(pk=account.pk)
     if not is_enrolled(account):
         raise Refused("no_second_factor", "Set up an authenticator app or a passkey first.")
-    Authenticator.objects.filter(of_account(account), type=Kind.RECOVERY_CODES).delete()
+    Authenticator.objects.filter(of_account(account.pk), type=Kind.RECOVERY_CODES).delete()
     return list(RecoveryCodes.activate(account).generate_codes())
 
 
 @transaction.atomic
 def remove(account: Account, number: int) -> Authenticator | None:
     """Take an app or a passkey away. Recovery codes go with the last of them."""
-    found = Authenticator.objects.filter(of_account(account), pk=number, type__in=FIRST_HAND).first()
+    found = Authenticator.objects.filter(of_account(account.pk), pk=number, type__in=FIRST_HAND).first()
     if found:
         Authenticator.objects.filter(pk=found.pk).delete()
         if not is_enrolled(account):
-            Authenticator.objects.filter(of_account(account)).delete()
+            Authenticator.objects.filter(of_account(account.pk)).delete()
     return found
 
 
 def remove_all(account: Account) -> int:
     """Take everything away; how many there were."""
-    count, _ = Authenticator.objects.filter(of_account(account)).delete()
+    count, _ = Authenticator.objects.filter(of_account(account.pk)).delete()
     return int(count)
 
 
 def _all(account: Account, kind: str) -> list[Authenticator]:
-    return list(Authenticator.objects.filter(of_account(account), type=kind).order_by("pk"))
+    return list(Authenticator.objects.filter(of_account(account.pk), type=kind).order_by("pk"))
 
 
 @transaction.atomic

@@ -57,7 +57,7 @@ class CopiedPasskey(Refused):
 
 def passkeys_of(account: Account) -> list[Authenticator]:
     """Hers, and those of accounts whose customers became one with hers."""
-    found = Authenticator.objects.filter(of_account(account), type=Authenticator.Type.WEBAUTHN)
+    found = Authenticator.objects.filter(of_account(account.pk), type=Authenticator.Type.WEBAUTHN)
     return list(found.select_related("user").order_by("pk"))
 
 
