@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from regulars.base.jobs.run import run_due
 from regulars.doors.signin.models import PendingSignup
+from regulars.doors.signin.passwords import customers
 from regulars.events.models import Event
 from regulars.profiles.models import Account, Profile
 
@@ -84,6 +85,14 @@ def test_she_signs_in_with_her_password_and_tokens_will_know_how(dina, client):
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"])
 def test_she_is_never_sent_off_site(dina, client, elsewhere):
     assert client.post(f"/login?next={elsewhere}", {"email": dina.email, "password": PASSWORD})["Location"] == "/"
+
+
+def test_her_address_in_other_letters_is_hers_and_nobody_is_searched_for_it(dina, client):
+    answer = client.post("/login", {"email": " Dina@Example.com", "password": PASSWORD})
+
+    assert answer.status_code == 302
+    if connection.vendor == "sqlite":  # PostgreSQL reads a table this small from end to end
+        assert "INDEX account_by_lower_email" in customers("dina@example.com").explain()
 
 
 def test_staff_are_no_customers(passwords, client):

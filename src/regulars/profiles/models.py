@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
+from django.db.models.functions import Lower
 
 from regulars.base.kit import clock
 from regulars.base.kit.prepared import Prepared, given
@@ -74,6 +75,9 @@ class Account(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "key"
     EMAIL_FIELD = "email"
+
+    class Meta:
+        indexes = [models.Index(Lower("email"), name="account_by_lower_email")]  # a login asks by it
 
     def __str__(self) -> str:
         return self.email or self.key
