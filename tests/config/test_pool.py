@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpResponse, StreamingHttpResponse
 
-from regulars.config.pool import Pool
+from regulars.config.pool import MAX_BODY, Pool
 
 T = TypeVar("T")
 SCOPE = {
@@ -40,11 +41,12 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return executor.submit(asyncio.run, coroutine).result()
 
 
-async def ask(pool: Pool, body: bytes = b"") -> list[dict]:
+async def ask(pool: Pool, *body: bytes) -> list[dict]:
     sent: list[dict] = []
+    pieces = list(body or [b""])
 
     async def receive():
-        return {"type": "http.request", "body": body}
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     async def send(message):
         sent.append(message)
@@ -66,6 +68,27 @@ def test_django_sees_the_request_as_it_was_sent():
     assert seen["PATH_INFO"].encode("latin-1").decode() == "/caf\u00e9"
     assert (seen["HTTP_COOKIE"], seen["HTTP_X_BOTH"], seen["CONTENT_LENGTH"]) == ("a=1; b=2", "1,2", "5")
     assert "HTTP_X_EVIL" not in seen
+
+
+def test_a_large_body_arrives_whole_and_lies_in_a_file():
+    pieces = [bytes([number]) * 100_000 for number in range(4)]
+    seen = {}
+
+    def answer(environ):
+        seen["file"] = environ["wsgi.input"]
+        return HttpResponse(environ["wsgi.input"].read())
+
+    sent = run(ask(Pool(wsgi(answer), threads=1), *pieces))
+
+    assert sent[1]["body"] == b"".join(pieces)
+    assert not isinstance(seen["file"], io.BytesIO)
+    assert seen["file"].closed
+
+
+def test_a_body_without_end_is_not_read_to_its_end():
+    sent = run(ask(Pool(wsgi(lambda _: HttpResponse("never")), threads=1), b"x" * MAX_BODY, b"x", b"never read"))
+
+    assert sent[0]["status"] == 413
 
 
 def test_a_stream_goes_out_piece_by_piece():

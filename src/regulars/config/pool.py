@@ -13,8 +13,9 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any, cast
+from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO, Any, Self, cast
 
 from django.db import close_old_connections
 
@@ -44,15 +45,15 @@ class Pool:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        with SpooledTemporaryFile(max_size=IN_MEMORY) as body:
-            match await _read(scope, receive, cast("IO[bytes]", body)):
+        with Body() as body:
+            match await _read(receive, body):
                 case None:
                     return
                 case int(length) if length > MAX_BODY:
                     await _plain(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                     return
                 case int(length):
-                    environ = _environ(scope, cast("IO[bytes]", body), length)
+                    environ = _environ(scope, body.file, length)
             loop = asyncio.get_running_loop()
             await self._in_thread(lambda: _Exchange(loop, send).run(self.wsgi, environ), send)
 
@@ -82,6 +83,30 @@ class Pool:
             self.inside -= 1
         if whole is not None:
             await _respond(send, *whole)
+
+
+class Body:
+    """What was sent: in memory, and in a temporary file once it is more than `IN_MEMORY`.
+
+    Python's own `SpooledTemporaryFile` does that too, and takes longer to make than most requests to read.
+    """
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = BytesIO()
+        self.length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def write(self, piece: bytes) -> None:
+        if self.length <= IN_MEMORY < self.length + len(piece):
+            small, self.file = self.file, TemporaryFile()  # noqa: SIM115 - closed with the body
+            self.file.write(cast("BytesIO", small).getvalue())
+        self.file.write(piece)
+        self.length += len(piece)
 
 
 class _Exchange:
@@ -123,20 +148,19 @@ class _Exchange:
         asyncio.run_coroutine_threadsafe(tell(), self.loop).result()
 
 
-async def _read(scope: Scope, receive: Receive, into: IO[bytes]) -> int | None:
+async def _read(receive: Receive, body: Body) -> int | None:
     """The body's length (more than `MAX_BODY` when it was not read to its end), or None when the sender hung up."""
-    length = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        length += len(message.get("body", b""))
-        if length > MAX_BODY:
-            return length
-        into.write(message.get("body", b""))
+        piece = message.get("body", b"")
+        if body.length + len(piece) > MAX_BODY:
+            return body.length + len(piece)
+        body.write(piece)
         if not message.get("more_body"):
-            into.seek(0)
-            return length
+            body.file.seek(0)
+            return body.length
 
 
 def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
