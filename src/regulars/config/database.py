@@ -32,7 +32,7 @@ def sqlite(path: Path) -> dict[str, Any]:
         "PRAGMA secure_delete=ON;"
     )
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "regulars.config.sqlite",
         "NAME": str(path),
         "CONN_MAX_AGE": KEPT_FOR,
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": pragmas},
