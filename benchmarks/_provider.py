@@ -7,16 +7,12 @@ one Node process, by the versions of `package-lock.json`. Both servers run on th
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -24,8 +20,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks._run import cpu_of, free_port, in_turns, is_quick, tell
+from benchmarks._server import ROOT, house, on_core, running, wait
 
-ROOT = Path(__file__).parents[1]
 MODULES = ROOT / ".cache" / "benchmarks"
 THEIRS = ROOT / "benchmarks" / "oidc_provider"
 CONNECTIONS = 8
@@ -116,37 +112,21 @@ def install() -> None:
 
 @contextmanager
 def ours(home: Path, operation: str, furnish: str) -> Iterator[Side]:
-    port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
-    environment = {
-        **kept,
-        "REGULARS_HOME": str(home),
-        "REGULARS_URL": f"http://localhost:{port}",
-        "DJANGO_SETTINGS_MODULE": "regulars.config.settings",
-    }
-    set_up = [sys.executable, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(port)]
-    subprocess.run(set_up, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    made = subprocess.run(
-        [sys.executable, "-c", furnish], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
-    )
-    shop = json.loads((home / "credentials.json").read_text())["shop"]
-    task = {
-        "operation": operation,
-        "connections": CONNECTIONS,
-        "port": port,
-        "authorize": "/authorize",
-        "token": "/oauth/token",
-        "userinfo": "/userinfo",
-        "clientId": shop["client_id"],
-        "clientSecret": shop["client_secret"],
-        "callback": shop["callback"],
-        **json.loads(made.stdout.splitlines()[-1]),
-    }
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "regulars.config.asgi:application"]
-    with running(command, environment, ROOT) as process:
-        wait(f"http://127.0.0.1:{port}/healthz", process)
-        yield Side("ours", process, task)
+    with house(home, furnish) as us:
+        shop = json.loads((home / "credentials.json").read_text())["shop"]
+        task = {
+            "operation": operation,
+            "connections": CONNECTIONS,
+            "port": us.port,
+            "authorize": "/authorize",
+            "token": "/oauth/token",
+            "userinfo": "/userinfo",
+            "clientId": shop["client_id"],
+            "clientSecret": shop["client_secret"],
+            "callback": shop["callback"],
+            **json.loads(us.said.splitlines()[-1]),
+        }
+        yield Side("ours", us.process, task)
 
 
 @contextmanager
@@ -154,7 +134,7 @@ def theirs(task: Task, access_tokens: str) -> Iterator[Side]:
     """The same app asks them, at their addresses."""
     port = free_port()
     command = ["node", "server.mjs", str(port), task["clientId"], task["clientSecret"], task["callback"], access_tokens]
-    with running(command, dict(os.environ), MODULES) as process:
+    with running(command, cwd=MODULES, stdout=subprocess.DEVNULL) as process:
         wait(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
         addresses = {"port": port, "authorize": "/auth", "token": "/token", "userinfo": "/me"}
         at_theirs = {**task, **addresses}
@@ -184,52 +164,3 @@ def cookie_of_their_session(task: Task) -> str:
             return "; ".join(f"{name}={value}" for name, value in session.items())
         path = location.removeprefix(f"http://localhost:{task['port']}")
     sys.exit("oidc-provider gave no session")
-
-
-@contextmanager
-def running(command: list[str], environment: dict[str, Any], where: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The program on the first core, in a session of its own, ended with all its children."""
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd=where,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=on_core(0),
-    )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def on_core(number: int) -> Any:
-    """Server and load apart, where there are two cores to keep them apart on."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) < 2:
-        return None
-    return lambda: os.sched_setaffinity(0, {cores[number]})
-
-
-def wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit(f"{process.args!r} ended before it was ready")
-        if is_answering(url):
-            return
-        time.sleep(0.1)
-    sys.exit(f"{process.args!r} was not ready in time")
-
-
-def is_answering(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

@@ -10,25 +10,22 @@ beyond the hash; the lines before the last say what it costs in milliseconds of 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from itertools import cycle
 from pathlib import Path
 from statistics import median
-from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks._run import cpu_of, free_port, in_turns, is_quick, tell
+from benchmarks._run import cpu_of, in_turns, is_quick, tell
+from benchmarks._server import House, house, running
 
-ROOT = Path(__file__).parents[1]
 PASSWORD = "a few words in a row"
 CUSTOMERS = 200  # each signs in a few times only, as people do
 FURNISH = f"""
@@ -70,9 +67,10 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="regulars-bench-") as home,
-        server(Path(home)) as us,
-        bare(us.hashed) as them,
+        house(Path(home), FURNISH) as server,
+        bare(server.said.split()[-1]) as them,
     ):
+        us = Browser(server)
         us.sign_in_for(2.0)
         ask(them, 1.0)
         us_rate, them_rate = in_turns(
@@ -83,11 +81,11 @@ def main() -> None:
     tell("password-login", us_rate, them_rate, "{ours:.2f} logins/s / {theirs:.2f} bare verifications/s, one core each")
 
 
-class Server:
-    """One granian worker on the first core, and a browser that signs customers in."""
+class Browser:
+    """Signs customers in, one after the other."""
 
-    def __init__(self, port: int, process: subprocess.Popen[bytes], hashed: str) -> None:
-        self.port, self.process, self.hashed = port, process, hashed
+    def __init__(self, server: House) -> None:
+        self.port, self.process = server.port, server.process
         self.customers = cycle(range(CUSTOMERS))
 
     def sign_in_for(self, seconds: float) -> tuple[float, float]:
@@ -120,27 +118,6 @@ class Server:
 
 
 @contextmanager
-def server(home: Path) -> Iterator[Server]:
-    port = free_port()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
-    environment = {
-        **kept,
-        "REGULARS_HOME": str(home),
-        "REGULARS_URL": f"http://localhost:{port}",
-        "DJANGO_SETTINGS_MODULE": "regulars.config.settings",
-    }
-    python = [sys.executable]
-    set_up = [*python, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(port)]
-    subprocess.run(set_up, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    made = subprocess.run([*python, "-c", FURNISH], env=environment, capture_output=True, text=True, check=True)
-    command = [*python, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "regulars.config.asgi:application"]
-    with running(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        wait_for(port, process)
-        yield Server(port, process, made.stdout.split()[-1])
-
-
-@contextmanager
 def bare(hashed: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-c", BARE, hashed, PASSWORD]
     with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -154,38 +131,6 @@ def ask(process: subprocess.Popen[bytes], seconds: float) -> tuple[float, float]
     process.stdin.flush()
     rate, cost = json.loads(process.stdout.readline())
     return float(rate), float(cost)
-
-
-@contextmanager
-def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, preexec_fn=on_first_core, stderr=subprocess.DEVNULL, **options)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def on_first_core() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit("the server ended before it was ready")
-        with suppress(OSError):
-            connection = HTTPConnection("127.0.0.1", port, timeout=2)
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.1)
-    sys.exit("the server was not ready in time")
 
 
 if __name__ == "__main__":
