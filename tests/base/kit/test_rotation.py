@@ -86,9 +86,12 @@ def test_a_rotation_elsewhere_is_noticed_within_seconds(token, monkeypatch):
     assert keys.ring().current.kid == signer.kid
 
 
-def test_what_a_revoked_key_signed_is_refused(token):
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_what_a_revoked_key_signed_is_refused_also_when_it_was_good_a_moment_ago(token, asked_before):
     old = keys.ring().current.kid
     rotate(at_once=True)
+    if asked_before:
+        verify(token)
     revoke(old)
 
     with pytest.raises(Refused):

@@ -81,6 +81,23 @@ def test_every_wrong_token_is_refused_by_name(claims):
 
 
 @pytest.mark.django_db
+def test_a_good_token_that_comes_again_is_held_to_its_time_and_audience_as_before(claims, monkeypatch):
+    token = sign({**claims, "aud": "https://orders.example/"})
+    first = verify(token, "https://orders.example/")
+    first["sub"] = "changed by whoever asked"
+    again = verify(token, "https://orders.example/")
+    with pytest.raises(Refused) as elsewhere:
+        verify(token, "https://other.example/")
+    later = time.time() + 10 * 86400
+    monkeypatch.setattr("regulars.base.kit.signing.tokens.time.time", lambda: later)
+    with pytest.raises(Refused) as expired:
+        verify(token, "https://orders.example/")
+
+    assert again["sub"] == claims["sub"]
+    assert (elsewhere.value.name, expired.value.name) == ("wrong_audience", "expired_token")
+
+
+@pytest.mark.django_db
 def test_an_expired_token_is_still_a_hint_where_that_is_allowed(claims):
     token = sign({**claims, "exp": 1})
 

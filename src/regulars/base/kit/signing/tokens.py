@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
 
 from regulars.base.kit.errors import Refused
 
@@ -15,6 +18,7 @@ from . import keys
 
 ALGORITHM = "RS256"
 LEEWAY = 5  # seconds that two machines of one installation may disagree
+REMEMBERED = 1000  # tokens whose signature was found good; an app asks with the same one again and again
 
 
 def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
@@ -53,14 +57,34 @@ def public_jwks() -> dict[str, Any]:
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        header = jws.extract_compact(token.encode("ascii")).headers()
-        key = keys.find_key(str(header.get("kid", "")))
-        claims = jwt.decode(token, key, algorithms=[ALGORITHM]).claims if key else {}
+        checked = _checked(token)
+        if keys.find_key(checked.key.kid or "") is not checked.key:  # revoked since, or read anew
+            checked = _check(token)
     except (JoseError, ValueError):
         raise Refused("invalid_token", "This is not a token of ours.") from None
-    if not claims or claims.get("iss") != settings.ISSUER:
+    if not checked.claims or checked.claims.get("iss") != settings.ISSUER:
         raise Refused("invalid_token", "This is not a token of ours.")
-    return dict(header), claims
+    return dict(checked.header), dict(checked.claims)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A token whose signature is this key's. Whether the key still counts, and the time, is asked at every use."""
+
+    key: RSAKey
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def _check(token: str) -> Checked:
+    header = jws.extract_compact(token.encode("ascii")).headers()
+    key = keys.find_key(str(header.get("kid", "")))
+    if key is None:
+        raise ValueError("signed by nobody we know")
+    return Checked(key, dict(header), dict(jwt.decode(token, key, algorithms=[ALGORITHM]).claims))
+
+
+_checked = lru_cache(maxsize=REMEMBERED)(_check)  # what is refused is not remembered
 
 
 def _audiences(claims: dict[str, Any]) -> list[str]:
