@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.models import Session
 
 from regulars.config.session_store import SessionStore
@@ -53,6 +53,15 @@ def test_a_key_that_opens_nothing_is_not_taken_over():
     assert stranger.session_key != "a" * 32
     assert not SessionStore().exists("a" * 32)
     assert SessionStore(stranger.session_key).load() == {"cart": 1}
+
+
+def test_two_sessions_never_share_a_key():
+    first = SessionStore()
+    first.save()
+    second = SessionStore(first.session_key)
+
+    with pytest.raises(CreateError):
+        second.save(must_create=True)
 
 
 def test_a_session_that_was_ended_meanwhile_does_not_come_back():

@@ -154,6 +154,14 @@ def test_a_login_costs_the_same_however_many_browsers_she_has(dina):
     assert UserSession.objects.count() == before + 6
 
 
+def test_it_is_noted_when_she_signed_in(dina):
+    began = timezone.now()
+    browser(FIREFOX)
+    dina.refresh_from_db()
+
+    assert began <= dina.last_login <= timezone.now()
+
+
 def test_signing_in_again_keeps_the_session_in_one_line_with_its_new_address(dina, client):
     for address in ("203.0.113.7", "203.0.113.8"):
         client.post("/login", {"email": dina.email, "password": PASSWORD}, REMOTE_ADDR=address)

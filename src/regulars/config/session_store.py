@@ -6,16 +6,20 @@ not before that when it gets its key: one commit instead of two at every login.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import CreateError
 from django.contrib.sessions.models import Session
 from django.db.models import DateTimeField
 from django.utils import timezone
 
-from regulars.base.kit.prepared import Prepared, given
+from regulars.base.kit.prepared import Prepared, PreparedInsert, given
 
 _live = Prepared(
     lambda: Session.objects.filter(session_key=given("key"), expire_date__gt=given("now", DateTimeField()))
 )
+_write = PreparedInsert(Session, or_leave=True)
 _any = Prepared(lambda: Session.objects.filter(session_key=given("key")).values_list("pk"))
 
 
@@ -30,7 +34,16 @@ class SessionStore(db.SessionStore):
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             self.create()
-        super().save(must_create=must_create or self._is_new)
+        if must_create or self._is_new:
+            self._write_first()
+        else:
+            super().save()
+
+    def _write_first(self) -> None:
+        data: Any = self._get_session(no_load=True)  # type: ignore[attr-defined]
+        row: Any = self.create_model_instance(data)
+        if not _write(row):
+            raise CreateError
         self._is_new = False
 
     def exists(self, session_key: str) -> bool:
