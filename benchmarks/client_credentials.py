@@ -3,8 +3,9 @@
 Both sides check a secret and a scope and sign an access token (RS256, 2048 bits). Ours is one granian worker on SQLite,
 theirs keeps everything in memory on one core. Neither writes anything down. Higher is better.
 
-Of our processor time about a quarter makes the signature; the rest is granian and the way into a thread, Django's middleware
-and routing, and Authlib's checks. No query: app and grant are remembered for a few seconds.
+Of our 0.8 ms of processor time a third makes the signature and a fifth is granian and the way into a thread; the rest is
+reading the request, Authlib's checks and writing the answer. No query: app and grant are remembered for a few seconds.
+Theirs took 0.65 to 0.8 ms beside us on the same, busy machine: ratios between 0.8 and 1.2.
 
 `--quick` takes two short rounds a side instead of five longer ones.
 """

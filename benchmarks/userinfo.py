@@ -5,9 +5,10 @@ A customer signs in once; then the app reads her name and e-mail with the access
 she took back is gone from the next answer. Theirs takes no JWT at this address: its token is a handle, found in memory
 like the claims. Ours is one granian worker, theirs one core. Nobody writes anything down. Higher is better.
 
-Of our processor time about two thirds go into four queries (the customer, what she allows, where it belongs, what rules
-told this app), most of it Django writing the SQL anew; the rest is granian and the way into a thread, middleware and
-routing. The signature's check is a fortieth.
+Of our 0.4 ms of processor time two fifths are granian and the way into a thread, a quarter two queries (the customer with
+what she allows and what rules told this app; where it belongs), the rest reading the request and writing the answer. A
+signature that was found good is not reckoned again; whether its key and the customer still count is asked each time.
+Theirs took 0.16 to 0.3 ms on the same, busy machine.
 
 `--quick` takes two short rounds a side instead of five longer ones.
 """
