@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper as Database
 from django.db.models import Field, Model, QuerySet
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import RawSQL
@@ -21,6 +22,11 @@ M = TypeVar("M", bound=Model)
 Row = TypeVar("Row")
 
 
+def _database() -> Database:
+    """Itself, and not `django.db.connection`, which looks for it at every word."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
 @dataclass(frozen=True)
 class Given:
     """The place of a value; `field` writes it the database's way (dates, JSON). Texts and numbers need none."""
@@ -28,9 +34,9 @@ class Given:
     name: str
     field: Field[Any, Any] | None = None
 
-    def of(self, values: Mapping[str, Any]) -> Any:
+    def of(self, values: Mapping[str, Any], database: Database) -> Any:
         value = values[self.name]
-        return value if self.field is None else self.field.get_db_prep_value(value, connection, prepared=False)
+        return value if self.field is None else self.field.get_db_prep_value(value, database, prepared=False)
 
 
 def given(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
@@ -49,8 +55,8 @@ class Statement:
     sql: str
     params: Sequence[Any]
 
-    def filled(self, values: Mapping[str, Any]) -> list[Any]:
-        return [param.of(values) if isinstance(param, Given) else param for param in self.params]
+    def filled(self, values: Mapping[str, Any], database: Database) -> list[Any]:
+        return [param.of(values, database) if isinstance(param, Given) else param for param in self.params]
 
 
 class Prepared(Generic[Row]):
@@ -65,33 +71,29 @@ class Prepared(Generic[Row]):
 
     def first(self, **values: Any) -> Row | None:
         """One row, or None. The queryset says itself how it is ordered and where it ends."""
-        rows = self._rows(values)
-        return self._made(rows[0]) if rows else None
+        rows = self.all(**values)
+        return rows[0] if rows else None
 
     def all(self, **values: Any) -> list[Row]:
-        return [self._made(row) for row in self._rows(values)]
+        database = _database()
+        reader = self._reader_in(database)
+        return [reader.read(row, database) for row in reader.rows(values, database)]
 
     def exists(self, **values: Any) -> bool:
-        return bool(self._rows(values))
+        database = _database()
+        return bool(self._reader_in(database).rows(values, database))
 
-    def _rows(self, values: Mapping[str, Any]) -> list[Sequence[Any]]:
-        reader = self._reader = self._reader or _Reader(self._write())
-        with connection.cursor() as cursor:
-            cursor.execute(reader.statement.sql, reader.statement.filled(values))
-            rows: list[Sequence[Any]] = cursor.fetchall()
-            return rows
-
-    def _made(self, row: Sequence[Any]) -> Row:
-        assert self._reader
-        made: Row = self._reader.read(row)
-        return made
+    def _reader_in(self, database: Database) -> _Reader:
+        if self._reader is None:
+            self._reader = _Reader(self._write(), database)
+        return self._reader
 
 
 class _Reader:
     """What Django's compiler knows of a query: its SQL, and how its rows become what was asked for."""
 
-    def __init__(self, queryset: QuerySet[Any, Any]) -> None:
-        compiler = queryset.query.get_compiler(connection=connection)
+    def __init__(self, queryset: QuerySet[Any, Any], database: Database) -> None:
+        compiler = queryset.query.get_compiler(connection=database)
         self.statement = Statement(*compiler.as_sql())
         select = compiler.select
         self.converters = list(compiler.get_converters([column for column, *_ in select]).items())
@@ -104,14 +106,20 @@ class _Reader:
             self.columns = compiler.klass_info["select_fields"]
             self.names = [select[column][0].target.attname for column in self.columns]
 
-    def read(self, row: Sequence[Any]) -> Any:
+    def rows(self, values: Mapping[str, Any], database: Database) -> list[Sequence[Any]]:
+        with database.cursor() as cursor:
+            cursor.execute(self.statement.sql, self.statement.filled(values, database))
+            rows: list[Sequence[Any]] = cursor.fetchall()
+            return rows
+
+    def read(self, row: Sequence[Any], database: Database) -> Any:
         values = list(row)
         for position, (converters, expression) in self.converters:
             for convert in converters:
-                values[position] = convert(values[position], expression, connection)
+                values[position] = convert(values[position], expression, database)
         if self.model is None:
             return values[0] if self.flat else tuple(values)
-        made = self.model.from_db(connection.alias, self.names, [values[column] for column in self.columns])
+        made = self.model.from_db(database.alias, self.names, [values[column] for column in self.columns])
         for name, position in self.annotations.items():
             setattr(made, name, values[position])
         return made
@@ -126,16 +134,17 @@ class PreparedUpdate:
 
     def __call__(self, **values: Any) -> int:
         """How many rows it met."""
-        statement = self._statement = self._statement or self._compiled()
-        with connection.cursor() as cursor:
-            cursor.execute(statement.sql, statement.filled(values))
+        database = _database()
+        statement = self._statement = self._statement or self._compiled(database)
+        with database.cursor() as cursor:
+            cursor.execute(statement.sql, statement.filled(values, database))
             return int(cursor.rowcount)
 
-    def _compiled(self) -> Statement:
+    def _compiled(self, database: Database) -> Statement:
         queryset, changes = self._write()
         query: Any = queryset.query.chain(UpdateQuery)  # Django's types do not know that it is another kind now
         query.add_update_values(changes)
-        return Statement(*query.get_compiler(connection=connection).as_sql())
+        return Statement(*query.get_compiler(connection=database).as_sql())
 
 
 class PreparedInsert(Generic[M]):
@@ -148,18 +157,18 @@ class PreparedInsert(Generic[M]):
 
     def __call__(self, row: M) -> bool:
         """Whether it was written."""
-        fields = self._fields()
-        self._sql = sql = self._sql or self._compiled(fields)
-        params = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-        with connection.cursor() as cursor:
+        database, fields = _database(), self._fields()
+        self._sql = sql = self._sql or self._compiled(fields, database)
+        params = [field.get_db_prep_save(field.pre_save(row, True), database) for field in fields]
+        with database.cursor() as cursor:
             cursor.execute(sql, params)
             return bool(cursor.rowcount)
 
     def _fields(self) -> list[Any]:
         return [field for field in self._model._meta.concrete_fields if field is not self._model._meta.auto_field]
 
-    def _compiled(self, fields: Iterable[Any]) -> str:
+    def _compiled(self, fields: Iterable[Any], database: Database) -> str:
         query = InsertQuery(self._model, on_conflict=self._on_conflict)
         query.insert_values(fields, [self._model()])
-        [(sql, _)] = query.get_compiler(connection=connection).as_sql()
+        [(sql, _)] = query.get_compiler(connection=database).as_sql()
         return str(sql)
