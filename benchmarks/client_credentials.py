@@ -5,7 +5,7 @@ theirs keeps everything in memory on one core. Neither writes anything down. Hig
 
 Of our 0.8 ms of processor time a third makes the signature and a fifth is granian and the way into a thread; the rest is
 reading the request, Authlib's checks and writing the answer. No query: app and grant are remembered for a few seconds.
-Theirs took 0.65 to 0.8 ms beside us on the same, busy machine: ratios between 0.8 and 1.2.
+Theirs took 0.56 ms beside us when little else ran (a ratio of 0.68), and 0.8 when much did (a ratio of 1.1).
 
 `--quick` takes two short rounds a side instead of five longer ones.
 """
