@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Lower
 
@@ -87,6 +88,15 @@ def _accounts_by_address() -> QuerySet[Account]:
 
 
 _by_address = Prepared(_accounts_by_address)
+
+
+def is_taken(email: str, but: Account | None = None) -> bool:
+    """Whether another customer than `but` signs in with this address, or has proved that it is hers."""
+    others = Account.objects.filter(is_staff=False)
+    others = others.exclude(pk=but.pk) if but else others
+    proved = EmailAddress.objects.filter(email=email.lower(), verified=True)  # allauth keeps them in lower case
+    signs_in = others.alias(lower=Lower("email")).filter(lower=Lower(Value(email)))
+    return signs_in.exists() or others.filter(pk__in=proved.values("user")).exists()
 
 
 def find_by_account(account_id: int) -> Profile | None:

@@ -11,7 +11,7 @@ from django.db.models import Q
 from regulars.flows.refresh import after_learning
 from regulars.flows.sign_out import end_sessions
 from regulars.profiles.document import BAGS, rebuild
-from regulars.profiles.find import find_by_identity, get_or_create_by_identity
+from regulars.profiles.find import find_by_identity, get_or_create_by_identity, is_taken
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Account, Attribute, Connection, Fact, Profile, new_key
 from regulars.profiles.passwords import problems_with, set_password
@@ -26,7 +26,7 @@ def create_user(body: NewUser, caller: Caller) -> Profile:
     """A customer of a database connection, who can sign in at once. Raises 400 and 409 as Auth0 does."""
     _refuse_connection(body.connection)
     email = body.email.lower()
-    if _is_taken(email) or (body.user_id and find_by_identity("auth0", body.user_id)):
+    if is_taken(email) or (body.user_id and find_by_identity("auth0", body.user_id)):
         raise ApiError(409, "auth0_idp_error", "The user already exists.")
     _refuse_weak(body.password or "", Account(email=email), body.connection)
     account = Account.objects.create_user(email, body.password)
@@ -46,7 +46,7 @@ def change_user(profile: Profile, body: UserChange, caller: Caller) -> Profile:
         _refuse_weak(sent["password"], profile.account or Account(), _database_of(profile))
     if profile.account and sent.get("email"):
         sent["email"] = sent["email"].lower()
-        if _is_taken(sent["email"], but=profile.account):
+        if is_taken(sent["email"], but=profile.account):
             raise ApiError(409, "auth0_idp_error", "The specified new email already exists.")
     if sent.get("email") not in (None, profile.document.get("email")):
         sent.setdefault("email_verified", False)
@@ -150,10 +150,3 @@ def _refuse_weak(password: str, account: Account, connection: str) -> None:
 def _database_of(profile: Profile) -> str:
     """The connection that her password is of."""
     return profile.identities.filter(provider="auth0").values_list("connection", flat=True).first() or ""
-
-
-def _is_taken(email: str, but: Account | None = None) -> bool:
-    """Whether another customer signs in with this address, or has proved that it is hers."""
-    proved = EmailAddress.objects.filter(email__iexact=email, verified=True).values("user")
-    owners = Account.objects.filter(Q(email__iexact=email) | Q(pk__in=proved), is_staff=False)
-    return (owners.exclude(pk=but.pk) if but else owners).exists()

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from regulars.base.kit.prepared import PreparedInsert
 from regulars.flows.tell_apps import tell_apps
-from regulars.profiles.find import of_profile
 from regulars.profiles.models import Profile
 
 from .models import SessionClient, SessionName
@@ -75,7 +74,8 @@ def others_in(sid: str, client_id: str) -> list[str]:
 
 def claims_in(sid: Any, client_id: Any, profile: Any) -> QuerySet[SessionClient, Any]:
     """What rules added to the ID token that this app got last in this session: a query that becomes part of another."""
-    rows = SessionClient.objects.filter(of_profile(profile.pk), sid=sid, client_id=client_id)
+    hers = Q(profile=profile) | Q(profile__merged_into=profile)
+    rows = SessionClient.objects.filter(hers, sid=sid, client_id=client_id)
     return rows.exclude(sid="").values("claims")[:1]
 
 

@@ -15,12 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.base.jobs.queue import enqueue, handles
-from regulars.profiles.find import accounts_of_address
+from regulars.profiles.find import accounts_of_address, is_taken
 from regulars.profiles.models import Account
 
 from .language import hers, in_her_language
 from .models import PendingSignup
-from .passwords import is_taken
 
 SIGNUP, RESET, NOTICE = "signin.mail_signup", "signin.mail_reset", "signin.mail_notice"
 # What she hears of whenever it happens, because it may not have been her: name → subject and sentence.

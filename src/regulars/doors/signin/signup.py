@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.kit.errors import Refused
 from regulars.flows.arrive import sign_up
 from regulars.profiles import passwords
+from regulars.profiles.find import is_taken
 from regulars.profiles.models import Account, Connection
 
 from .connections import has_passwords, social_connections
@@ -27,7 +28,7 @@ from .door import address, enter, onward, page, words
 from .limits import count_attempt
 from .mail import ask_to_finish, finish_link, pending_of
 from .models import PendingSignup
-from .passwords import CONNECTION, is_taken
+from .passwords import CONNECTION
 
 LONGEST_EMAIL = 254
 LIFETIME = dt.timedelta(days=1)
