@@ -115,11 +115,10 @@ class Network(Provider):
         return grant
 
     def give_back(self, token: str) -> None:
-        """The person or the app ended it: every token of this grant is worth nothing from now on."""
-        grant = self.tokens.pop(token, None)
+        grant = self.tokens.get(token)
+        super().give_back(token)
         if grant:
             mine = (grant.person, grant.application)
-            self.tokens = {t: g for t, g in self.tokens.items() if (g.person, g.application) != mine}
             self.refreshing = {t: g for t, g in self.refreshing.items() if (g.person, g.application) != mine}
 
 
@@ -166,7 +165,7 @@ class Facebook(Network):
         return JSONResponse({key: known[key] for key in ["id", *wanted] if key in known})
 
     async def permissions(self, request: Request) -> Response:
-        token = (await self.sent(request)).get("access_token") or ""
+        token = request.query_params.get("access_token", "")  # a DELETE has no body at the Graph API
         if request.method == "DELETE":
             return self.take_back(token, request.path_params.get("permission", ""))
         grant = self.proved(request)
@@ -191,9 +190,6 @@ class Facebook(Network):
             return JSONResponse({"data": {"is_valid": False, "scopes": []}})
         known = {"app_id": grant.application.client_id, "type": "USER", "user_id": grant.person.sub}
         return JSONResponse({"data": {**known, "is_valid": True, "scopes": grant.scopes}})
-
-    async def sent(self, request: Request) -> dict[str, str]:
-        return {key: str(value) for key, value in (await request.form()).items()}
 
     def proved(self, request: Request) -> Grant:
         """Facebook can want every call signed with the app's secret; this one always does."""

@@ -106,6 +106,7 @@ class Provider:
                 Route("/token", self.token, methods=["POST"]),
                 Route("/userinfo", self.userinfo, methods=["GET", "POST"]),
                 Route("/v1/people/me", self.people_me),
+                Route("/revoke", self.revoke, methods=["POST"]),
                 Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),
             ],
             exception_handlers={Refused: answer_refusal},
@@ -209,6 +210,20 @@ class Provider:
     async def people_me(self, request: Request) -> Response:
         grant = self.bearer(request)
         return JSONResponse(people_api(grant.person, grant.scopes) if grant else UNAUTHORIZED, 200 if grant else 401)
+
+    async def revoke(self, request: Request) -> Response:
+        """Google asks for the token alone, and takes the whole grant back."""
+        token = str((await request.form()).get("token", ""))
+        known = token in self.tokens
+        self.give_back(token)
+        return JSONResponse({} if known else {"error": "invalid_token"}, 200 if known else 400)
+
+    def give_back(self, token: str) -> None:
+        """The person or the app ended it: every token of this grant is worth nothing from now on."""
+        grant = self.tokens.pop(token, None)
+        if grant:
+            mine = (grant.person, grant.application)
+            self.tokens = {t: g for t, g in self.tokens.items() if (g.person, g.application) != mine}
 
     def asked(self, given: Mapping[str, str]) -> tuple[Application, list[str]]:
         """The application and the known scopes it asks for; raises what is wrong with the request."""

@@ -12,14 +12,19 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from django.utils import timezone
 from examples.standins.app import CLIENT_ID, CLIENT_SECRET
 from examples.standins.networks import KEY_ID, NOOR, TEAM
 from joserfc.jwk import ECKey
 
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
 from regulars.consent.models import ConsentEvent
+from regulars.flows.upstream import asking
 from regulars.profiles.find import find_by_user_id
-from regulars.profiles.models import Attribute, Connection, Profile, ProviderAnswer
+from regulars.profiles.models import Attribute, Connection, LeavingGrant, Profile, ProviderAnswer, UpstreamToken
 from regulars.profiles.pieces import PROVIDERS
+from regulars.profiles.upstream import address_of
 from tests.live import ask
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
@@ -318,6 +323,71 @@ def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(hou
         assert piece.why
         assert piece.scopes
         assert known.issuperset(piece.attributes)
+
+
+GIVES_BACK = [case for case in CASES if PROVIDERS[case.strategy].revoke]
+
+
+def is_worth_something(case: Case, connection: Connection, token: UpstreamToken) -> bool:
+    """What its provider says to who comes with her token. Apple tells of nobody: there it is her refresh token."""
+    kind = PROVIDERS[case.strategy]
+    if case.strategy == "apple":
+        message = asking(connection, token.refresh_token)
+        return httpx.post(message.url, data=dict(message.form), trust_env=False).status_code == 200
+    calls = {call.key: call for call in kind.calls}
+    address = address_of(connection, next(iter(calls))) if not kind.openid else f"{connection.urls['issuer']}/userinfo"
+    proof = kind.proof(token.access_token, CLIENT_SECRET)
+    headers = {"Authorization": f"Bearer {token.access_token}"}
+    return httpx.get(address, params=proof, headers=headers, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("case", GIVES_BACK, ids=lambda case: case.strategy)
+def test_whoever_is_erased_has_her_grant_ended_there(client, standins, case):
+    connection = connect(case, standins)
+    sign_in(client, case, standins, "email")
+    token = UpstreamToken.objects.get()
+    before = case.strategy == "apple" or is_worth_something(case, connection, token)
+    proof = client.post("/me/erase", {"understood": "yes"})["Location"]
+    waiting = client.get(proof).content.decode()
+    run_due()
+    row = LeavingGrant.objects.get()
+
+    assert before
+    assert "The Network: Asked to end what you allowed; not confirmed yet" in waiting
+    assert (row.state, row.secret, row.why) == ("ended", {}, "")
+    assert not is_worth_something(case, connection, token)
+    assert "The Network: Has ended what you allowed" in client.get(proof).content.decode()
+
+
+def test_apple_is_asked_again_once_what_signs_is_right(client, standins):
+    case = next(case for case in CASES if case.strategy == "apple")
+    connection = connect(case, standins)
+    sign_in(client, case, standins, "email")
+    token, right = UpstreamToken.objects.get(), connection.settings
+    connection.settings = {**right, "team_id": "OTHER"}
+    connection.save()
+    client.post("/me/erase", {"understood": "yes"})
+    run_due()
+    refused = LeavingGrant.objects.get()
+    connection.settings = right
+    connection.save()
+    Job.objects.update(due_at=timezone.now())
+    run_due()
+
+    assert (refused.state, refused.tries) == ("waiting", 1)
+    assert refused.why == "the provider does not accept our client id and secret"
+    assert LeavingGrant.objects.get().state == "ended"
+    assert not is_worth_something(case, connection, token)
+
+
+def test_a_network_that_takes_nothing_back_is_named_on_the_proof(client, standins):
+    case = next(case for case in CASES if case.strategy == "linkedin")
+    connect(case, standins)
+    sign_in(client, case, standins, "email")
+    proof = client.post("/me/erase", {"understood": "yes"})["Location"]
+
+    assert "The Network: Only you can end it, in your settings there" in client.get(proof).content.decode()
+    assert not Job.objects.filter(kind="upstream.leave").exists()
 
 
 def test_apple_tells_the_name_once_and_it_stays(client, standins):

@@ -15,9 +15,10 @@ from tests.receivers import Answer, receiving
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.flows.arrive import Arrival, arrive
+from regulars.flows.forget import forget
 from regulars.flows.upstream import fresh_token, give_back, show_tokens
 from regulars.profiles.document import user
-from regulars.profiles.models import Connection, Identity, Profile, UpstreamToken
+from regulars.profiles.models import Connection, Identity, LeavingGrant, Profile, UpstreamToken
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +159,79 @@ def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answe
 
 def test_who_cannot_take_a_grant_back_says_so(house):
     assert not give_back(arrived("amazon", "http://localhost:1"), ["a"])
+
+
+def let_time_pass() -> None:
+    Job.objects.filter(state=Job.State.WAITING).update(due_at=timezone.now())
+    run_due()
+
+
+def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_the_request(house):
+    with receiving(said({}, 503)) as there:
+        arrived("twitter", there.url)
+        erasure = forget(Profile.objects.get(), "customer")
+        at_once = list(there.received)
+        run_due()
+        waiting = LeavingGrant.objects.get(erasure=erasure.pk)
+        there.answers = [said({"revoked": True})]
+        let_time_pass()
+        first, second = there.received
+
+    assert at_once == []
+    assert (waiting.state, waiting.tries, waiting.why) == ("waiting", 1, "the provider answered 503")
+    assert waiting.secret["access_token"] == "first"
+    assert first.body == second.body
+    over = LeavingGrant.objects.get()
+    assert (over.state, over.secret, over.tries) == ("ended", {}, 2)
+    assert (Identity.objects.count(), UpstreamToken.objects.count()) == (0, 0)
+
+
+def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(house):
+    renewed = said({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})
+    with receiving(renewed, said({}, 503), said({"revoked": True})) as there:
+        arrived("twitter", there.url)
+        run_out()
+        forget(Profile.objects.get())
+        run_due()
+        let_time_pass()
+        paths = [call.path for call in there.received]
+        given_back = parse_qs(there.received[-1].body.decode())["token"]
+
+    assert paths == ["/2/oauth2/token", "/2/oauth2/revoke", "/2/oauth2/revoke"]
+    assert given_back == ["second"]
+    assert LeavingGrant.objects.get().state == "ended"
+
+
+def test_what_she_ended_there_herself_is_gone(house):
+    with receiving(said({"error": "invalid_grant"}, 400)) as there:
+        arrived("twitter", there.url)
+        run_out()
+        forget(Profile.objects.get())
+        run_due()
+
+    assert LeavingGrant.objects.get().state == "gone"
+
+
+def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(house, monkeypatch):
+    monkeypatch.setattr("regulars.flows.leave_networks.TRIES", 3)
+    with receiving(said({}, 503)) as there:
+        arrived("twitter", there.url)
+        forget(Profile.objects.get())
+        for _ in range(5):
+            let_time_pass()
+        asked = len(there.received)
+
+    row = LeavingGrant.objects.get()
+    assert (asked, row.state, row.secret, row.why) == (3, "gave_up", {}, "the provider answered 503")
+    assert Job.objects.get(kind="upstream.leave").state == Job.State.DEAD
+
+
+def test_no_table_shows_what_ending_it_takes(house):
+    arrived("twitter", "http://localhost:1")
+    forget(Profile.objects.get())
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret FROM profiles_leavinggrant")
+        stored = cursor.fetchone()[0]
+    assert "first" not in stored
+    assert "again" not in stored

@@ -21,6 +21,7 @@ from regulars.profiles.document import rebuild
 from regulars.profiles.models import Account, Profile, ProviderAnswer
 
 from .lake import fill_lake_soon, leave_lake_soon, purge_lake_soon
+from .leave_networks import leave_networks
 from .refresh import after_learning
 from .traces import count, end_sessions, forget_mails, names_of, rows_of, sweep
 
@@ -34,7 +35,8 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
 
     What stays: her decisions as nobody's, as long as the retention of the ledger says; a fingerprint of her address if
     she had asked not to be written to; with `keep_events` what happened, without her. Whoever was told of her is asked
-    to forget her too (`destinations.disclose`). The proof counts rows before and after.
+    to forget her too (`destinations.disclose`), and her networks to end what she allowed us (`leave_networks`). The
+    proof counts rows before and after.
     """
     everybody = [profile, *profile.merged.all()]
     list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in everybody]).order_by("pk"))
@@ -44,6 +46,7 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
     erasure.who = sorted(fingerprint(each.user_id) for each in everybody)
     erasure.profiles = [each.pk for each in everybody]
     erasure.disclosures = [row.pk for row in queue_deletions(everybody)]
+    leave_networks(everybody, erasure.pk)
     suppress(everybody)
     if Retention.objects.filter(kind=LEDGER).values_list("days", flat=True).first() != 0:
         keep_ledger(everybody)

@@ -89,11 +89,12 @@ def revoke(payload: dict[str, Any]) -> None:
     part = tuple(payload["scopes"]) if provider.revokes_pieces else ()
     grant = Granted(address_of(connection, "revoke"), identity.provider_user_id, word, part)
     for message in provider.revoke(grant, credentials_of(connection)):
-        _send_or_retry(message)
+        send_or_retry(message)
     _forget(identity.pk, payload["scopes"], whole=not part)
 
 
-def _send_or_retry(message: Message) -> None:
+def send_or_retry(message: Message) -> bool:
+    """False: the provider says that there is nothing to end. Raises `Retry` while it is down or does not know us."""
     try:
         answer = send(message)
     except http.HttpFailed as fault:
@@ -102,8 +103,11 @@ def _send_or_retry(message: Message) -> None:
         raise GiveUp(no.sentence) from None
     if answer.status >= 500 or answer.status == 429:
         raise Retry(f"the provider answered {answer.status}")
+    if answer.status >= 400 and "invalid_client" in answer.body.decode(errors="replace"):
+        raise Retry("the provider does not accept our client id and secret")
     if answer.status >= 400:
         log.warning("a grant was not there any more: the provider answered %s", answer.status)
+    return answer.status < 400
 
 
 def _forget(identity_id: int, scopes: Iterable[str], *, whole: bool) -> None:
@@ -130,7 +134,7 @@ def send(message: Message) -> http.Response:
 
 def _renew(token: UpstreamToken) -> None:
     try:
-        answer = send(_asking(token))
+        answer = send(_renewal(token))
         said = answer.json() if answer.status < 500 else {}
     except Refused as fault:
         log.warning("token of identity %s was not renewed: %s", token.identity_id, fault.name)
@@ -143,12 +147,20 @@ def _renew(token: UpstreamToken) -> None:
     return None
 
 
-def _asking(token: UpstreamToken) -> Message:
-    connection, provider = _connection(token.identity), find_provider(token.identity.provider)
-    if connection is None or provider is None:
+def _renewal(token: UpstreamToken) -> Message:
+    connection = _connection(token.identity)
+    if connection is None:
+        raise Refused("unknown_connection", "The connection is gone.")
+    return asking(connection, token.refresh_token)
+
+
+def asking(connection: Connection, refresh_token: str) -> Message:
+    """The request for a new token. Raises `Refused("unknown_connection")` for a kind of provider that is gone."""
+    provider = find_provider(connection.strategy)
+    if provider is None:
         raise Refused("unknown_connection", "The connection is gone.")
     credentials = credentials_of(connection)
-    form = {"grant_type": "refresh_token", "refresh_token": token.refresh_token}
+    form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     headers = {"Accept": "application/json"}
     if provider.basic:
         headers |= basic_header(credentials)

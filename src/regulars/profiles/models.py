@@ -15,7 +15,7 @@ from regulars.base.kit.prepared import Prepared, given
 from .applications import AppGrant, Client, ClientGrant, ResourceServer
 from .connections import Connection
 from .policies import PasswordPolicy, PreviousPassword
-from .tokens import UpstreamToken
+from .tokens import LeavingGrant, UpstreamToken
 
 __all__ = [
     "Account",
@@ -26,6 +26,7 @@ __all__ = [
     "Connection",
     "Fact",
     "Identity",
+    "LeavingGrant",
     "Merge",
     "PasswordPolicy",
     "PreviousPassword",

@@ -35,12 +35,53 @@ class UpstreamToken(models.Model):
     @property
     def access_token(self) -> str:
         """Empty when it has run out."""
-        good = self.expires_at is None or self.expires_at > timezone.now() + EARLY
-        return str(self.secret.get("access_token", "")) if good else ""
+        return good_token(self.secret, self.expires_at)
 
     @property
     def refresh_token(self) -> str:
         return str(self.secret.get("refresh_token", ""))
+
+
+class LeavingGrant(models.Model):
+    """What somebody who was forgotten had allowed us at her network, until that network ended it. Names nobody.
+
+    `secret` is what ending it takes, and goes as soon as it is over. `erasure` is the number of the proof.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ENDED = "ended"
+        GONE = "gone"  # the network says that there was nothing to end any more
+        UNABLE = "unable"  # this network lets nobody but herself end it
+        GAVE_UP = "gave_up"
+
+    erasure = models.UUIDField(db_index=True)
+    connection = models.CharField(max_length=128)
+    secret = EncryptedJSONField(default=dict)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    tries = models.PositiveSmallIntegerField(default=0)
+    why = models.CharField(max_length=200, blank=True)  # of the last try that failed
+    asked_at = models.DateTimeField(default=timezone.now)
+    over_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.connection}, {self.state}"
+
+    @property
+    def access_token(self) -> str:
+        return good_token(self.secret, self.expires_at)
+
+
+def good_token(secret: Mapping[str, Any], expires_at: dt.datetime | None) -> str:
+    """The access token; empty when it has run out."""
+    good = expires_at is None or expires_at > timezone.now() + EARLY
+    return str(secret.get("access_token", "")) if good else ""
+
+
+def expiry_of(issued: Mapping[str, Any]) -> dt.datetime | None:
+    """When a token that was just issued runs out; None when its provider does not say."""
+    return _expiry(issued.get("expires_in"), timezone.now())
 
 
 def keep_token(identity_id: int, issued: Mapping[str, Any], scopes: Iterable[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from regulars.consent.models import Erasure
 from regulars.destinations.models import Disclosure
 from regulars.flows.about import facts_of
 from regulars.flows.forget import forget
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Connection, LeavingGrant, Profile
 
 from . import me_words
 from .door import page
@@ -49,9 +49,14 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
             request, "No such proof", "Check the address: it was shown to you when everything was erased.", 404
         )
     disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("destination")
+    names = dict(Connection.objects.values_list("name", "display_name"))
     context = {
         "erasure": erasure,
         "rows": sorted((_name(label), *counts) for label, counts in erasure.removed.items()),
+        "networks": [
+            (names.get(each.connection, each.connection), _(me_words.ENDING[each.state]), each.over_at)
+            for each in LeavingGrant.objects.filter(erasure=number).order_by("pk")
+        ],
         "told": [(each.destination.name, _(me_words.TOLD[each.state]), each.confirmed_at) for each in disclosures],
     }
     return render(request, "signin/me_erased.html", context)

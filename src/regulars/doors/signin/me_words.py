@@ -45,6 +45,13 @@ TOLD = {
     "removed": gettext_noop("Has deleted it"),
     "failed": gettext_noop("Could not be asked to delete it; we are looking into it"),
 }
+ENDING = {
+    "waiting": gettext_noop("Asked to end what you allowed; not confirmed yet"),
+    "ended": gettext_noop("Has ended what you allowed"),
+    "gone": gettext_noop("There was nothing left to end"),
+    "unable": gettext_noop("Only you can end it, in your settings there"),
+    "gave_up": gettext_noop("Could not be asked; end it in your settings there"),
+}
 UNASKED = {
     "contract": gettext_noop("On: part of your account"),
     "legitimate_interest": gettext_noop("On, unless you object"),

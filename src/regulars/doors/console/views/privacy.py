@@ -18,7 +18,7 @@ from regulars.destinations.models import Disclosure
 from regulars.flows.decide import change_purpose
 from regulars.flows.forget import find_people
 from regulars.flows.retain import KINDS, days_of, keep
-from regulars.profiles.models import Profile
+from regulars.profiles.models import LeavingGrant, Profile
 
 from .. import words
 from ..door import may, require, staff_page
@@ -115,11 +115,14 @@ def _is_outdated() -> Q:
 
 def _erasure(erasure: Erasure) -> dict[str, Any]:
     told = Disclosure.objects.filter(pk__in=erasure.disclosures)
+    networks = LeavingGrant.objects.filter(erasure=erasure.pk)
     return {
         "erasure": erasure,
         "rows": sum(before - after for before, after in erasure.removed.values()),
         "told": len(erasure.disclosures),
         "open": told.exclude(state=Disclosure.State.REMOVED).count(),
+        "networks": networks.count(),
+        "left": networks.filter(state__in=(LeavingGrant.State.WAITING, LeavingGrant.State.GAVE_UP)).count(),
     }
 
 
