@@ -29,8 +29,11 @@ os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 
 import django
 import pytest
+from django.conf import settings
 
 django.setup()
+# Each of Django's test clients makes the middleware anew, and ours would list 700 files each time.
+settings.WHITENOISE_AUTOREFRESH = True
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -84,6 +87,32 @@ def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.Monkey
 
     for name, value in _hashes_cost_nothing.items():
         monkeypatch.setattr(PasswordHasher, name, value)
+
+
+@pytest.fixture(scope="session")
+def _two_keys() -> list[tuple[str, str]]:
+    """Name and text of two signing keys, which take a fifth of a second to make and to read."""
+    from regulars.base.kit.signing import keys
+
+    return [(key.kid, key.private_pem) for key in (keys.new_key("current"), keys.new_key("next"))]
+
+
+@pytest.fixture(autouse=True)
+def _first_keys(_two_keys: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first two keys that a test makes are those of all tests of its process; others are made as ever."""
+    from regulars.base.kit.signing import keys
+    from regulars.base.kit.signing.models import SigningKey
+
+    ready, really_new = list(_two_keys), keys.new_key
+
+    def new_key(state: str) -> SigningKey:
+        try:
+            kid, pem = ready.pop()
+        except IndexError:
+            return really_new(state)
+        return SigningKey(kid=kid, private_pem=pem, state=state)
+
+    monkeypatch.setattr(keys, "new_key", new_key)
 
 
 @pytest.fixture(autouse=True)
