@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 
 from regulars.base.kit.errors import Refused
@@ -14,9 +13,13 @@ from .standard import STANDARD, in_every_language
 
 def ensure_standard_purposes() -> None:
     """Insert what is missing; never overwrite an operator's words."""
-    for key, label, text, basis, kind in STANDARD:
-        words = {"label": label, "text": text, "translations": partial(in_every_language, label, text)}
-        Purpose.objects.get_or_create(key=key, defaults={**words, "basis": basis, "kind": kind})
+    known = set(Purpose.objects.values_list("key", flat=True))
+    missing = [
+        Purpose(key=key, label=label, text=text, translations=in_every_language(label, text), basis=basis, kind=kind)
+        for key, label, text, basis, kind in STANDARD
+        if key not in known
+    ]
+    Purpose.objects.bulk_create(missing, ignore_conflicts=True)
 
 
 def get_purpose(key: str) -> Purpose:
