@@ -44,7 +44,7 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "engine"}  # engine: of base/conditions
 HASH_COSTS = ("time_cost", "memory_cost", "parallelism")
 
 
