@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -19,7 +20,9 @@ __all__ = ["all_partners", "partners", "standins"]  # fixtures
 # Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
 # this file is read if pyproject.toml named the settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
-os.environ.setdefault("REGULARS_HOME", tempfile.mkdtemp(prefix="regulars-test-"))
+if "REGULARS_HOME" not in os.environ:
+    os.environ["REGULARS_HOME"] = tempfile.mkdtemp(prefix="regulars-test-")  # of the workers too, which inherit it
+    atexit.register(shutil.rmtree, os.environ["REGULARS_HOME"], ignore_errors=True)
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
 # Playwright keeps a loop of its own in the thread it was started in, and Django takes that for asynchronous code.
@@ -28,10 +31,14 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 
 django.setup()
+# A property that holds does so on a busy machine too, where an example may take longer than hypothesis likes.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 # Each of Django's test clients makes the middleware anew, and ours would list 700 files each time.
 settings.WHITENOISE_AUTOREFRESH = True
 
