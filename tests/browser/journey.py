@@ -46,7 +46,7 @@ def open_console(page: Page, demo: Demo) -> None:
     expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
 
 
-def eventually(look: Callable[[], Found], seconds: float = 30.0) -> Found:
+def eventually(look: Callable[[], Found], seconds: float = 60.0) -> Found:
     """The first truthy answer."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

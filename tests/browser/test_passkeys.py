@@ -24,7 +24,7 @@ def house(tmp_path_factory) -> Iterator[Live]:
 
 
 def link_in_mail(live: Live, to: str) -> str:
-    for _ in range(100):
+    for _ in range(300):
         for mail in sorted((live.home / "mail").glob("*")) if (live.home / "mail").exists() else []:
             text = mail.read_text()
             found = re.search(r"http\S+/signup/finish\S+", text)
