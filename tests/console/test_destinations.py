@@ -111,14 +111,14 @@ def test_it_is_switched_off_and_on_with_one_click(console, mailer):
 
 def test_a_failed_delivery_says_why_and_is_sent_again(console, mailer, chika):
     failed = _delivery(mailer, chika, error="http_410", last_error=f"The receiver answered {NASTY}.")
-    page = console.get("/console/destinations/mailer?state=failed").content.decode()
+    page = console.get("/console/destinations/mailer/deliveries?state=failed").content.decode()
     assert "http_410" in page
     assert NASTY not in page
 
     response = console.post(f"/console/destinations/mailer/deliveries/{failed.pk}/again")
 
     failed.refresh_from_db()
-    assert response["Location"] == "/console/destinations/mailer"
+    assert response["Location"] == "/console/destinations/mailer/deliveries"
     assert (failed.state, failed.error) == ("pending", "")
     assert Job.objects.count() == 1
 
@@ -135,7 +135,7 @@ def test_the_list_counts_every_fate(console, mailer, chika):
     for state in ("sent", "sent", "failed", "dropped", "pending"):
         _delivery(mailer, chika, state, finished_at=clock.now())
 
-    ((_, kind, counts),) = console.get("/console/destinations").context["rows"]
+    ((_, kind, counts, _),) = console.get("/console/destinations").context["rows"]
 
     assert kind == "Webhook"
     assert [counts[state] for state in ("sent", "failed", "dropped", "pending")] == [2, 1, 1, 1]
@@ -165,9 +165,9 @@ def test_older_deliveries_are_a_page_further(console, mailer, chika, django_asse
     for _ in range(60):
         _delivery(mailer, chika)
 
-    with django_assert_max_num_queries(11):
-        first = console.get("/console/destinations/mailer").context
-    second = console.get("/console/destinations/mailer", {"before": first["next"]}).context
+    with django_assert_max_num_queries(14):
+        first = console.get("/console/destinations/mailer/deliveries").context
+    second = console.get("/console/destinations/mailer/deliveries", {"before": first["next"]}).context
 
     assert (len(first["deliveries"]), len(second["deliveries"]), second["next"]) == (50, 10, 0)
 

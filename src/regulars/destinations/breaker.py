@@ -34,6 +34,12 @@ def note_failure(destination: Destination, fault: SendFailed) -> None:
     return None
 
 
+def close_breaker(destination: Destination) -> None:
+    """Try it again at once, whatever was."""
+    Destination.objects.filter(pk=destination.pk).update(failures=0, broken_until=None)
+    open_lane(destination.lane)
+
+
 def note_success(destination: Destination) -> None:
     if Destination.objects.filter(pk=destination.pk, failures__gt=0).update(failures=0, broken_until=None):
         open_lane(destination.lane)

@@ -37,6 +37,8 @@ def deliver(delivery: Delivery) -> None:
     destination = delivery.destination
     try:
         kind = KINDS[destination.kind]
+        if getattr(kind, "keeps_last", False) and _is_overtaken(delivery):
+            raise Dropped("overtaken", "It was told something newer of her and this segment already.")
         told = compose(destination, kind, delivery.profile, _news(delivery))
         disclosure = note_attempt(destination, delivery.profile, told)
         delivery.attempts += 1
@@ -81,6 +83,14 @@ def _news(delivery: Delivery) -> News:
         segment_name=delivery.segment_name,
         entered=delivery.entered,
     )
+
+
+def _is_overtaken(delivery: Delivery) -> bool:
+    """Whether newer news of the same has arrived: only what is sent again can be late."""
+    same = Delivery.objects.filter(
+        destination=delivery.destination_id, profile=delivery.profile_id, segment_slug=delivery.segment_slug
+    )
+    return same.filter(at__gt=delivery.at, state=Delivery.State.SENT).exists()
 
 
 def _failed(delivery: Delivery, fault: SendFailed) -> None:

@@ -119,6 +119,16 @@ def ask_again(disclosure: Disclosure) -> None:
     _ask([disclosure], erase=disclosure.erase)
 
 
+@transaction.atomic
+def ask_all_again(destination: Destination) -> int:
+    """The same for every removal that failed there. Returns how many."""
+    rows = list(destination.disclosures.select_for_update().filter(state=State.FAILED).order_by("id"))
+    for row in rows:
+        row.destination = destination
+        _ask([row], erase=row.erase)
+    return len(rows)
+
+
 def _ask(rows: list[Disclosure], *, erase: bool) -> list[Disclosure]:
     """In line behind what is still being sent of her to the same place."""
     for row in rows:

@@ -71,7 +71,8 @@ class DestinationKind(Protocol):
     `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing (an
     empty one: it tells no traits at all), `targets: tuple[tuple[field, help], ...]`, the fields its receivers have and
     the form offers (others may be written in), `tells_repeats: bool`, whether the receiver knows a message by its id or
-    its effect (so that sending it again changes nothing), and
+    its effect (so that sending it again changes nothing), `keeps_last: bool`, whether it holds what it was told last (a list,
+    a tag), so that older news after newer would make it wrong and is dropped, and
     `parallel: int`, how many messages may be under way to one destination at a time (1 unless it says more).
     """
 

@@ -20,7 +20,7 @@ from .models import Destination
 
 
 class Dropped(Refused):
-    """The message is not to be sent: `no_consent`, `switched_off`, `nothing_to_match`."""
+    """The message is not to be sent: `no_consent`, `switched_off`, `nothing_to_match`, `overtaken`."""
 
 
 @dataclass(frozen=True)

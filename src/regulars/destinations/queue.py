@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from regulars.base.jobs.queue import enqueue
 from regulars.base.kit import clock
@@ -19,6 +20,8 @@ from .models import Delivery, Destination
 JOB = "deliver"
 MESSAGES = uuid.UUID("5b0f3f43-6f0c-4f6b-9a51-6d1d6a2c8b1e")  # the namespace of message ids
 State = Delivery.State
+FINISHED: tuple[str, ...] = (State.SENT, State.FAILED, State.DROPPED)
+CHUNK = 500  # messages queued in one transaction
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,39 @@ def resend(delivery: Delivery) -> None:
         raise Refused("not_resendable", "Only failed and dropped deliveries are sent again.")
 
 
+@dataclass(frozen=True)
+class Again:
+    """Which finished messages of a destination are sent once more: what became news in `since <= at < until`, of one
+    segment or of all, in some states or in all. Raises `Refused("bad_period" | "bad_state")`."""
+
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    segment: str = ""
+    states: tuple[str, ...] = FINISHED
+
+    def __post_init__(self) -> None:
+        if self.since and self.until and self.until <= self.since:
+            raise Refused("bad_period", "The period ends before it begins.")
+        if not self.states or not set(FINISHED).issuperset(self.states):
+            raise Refused("bad_state", "Only what was sent, failed or dropped is sent again.")
+
+    def of(self, destination: Destination) -> QuerySet[Delivery]:
+        news = destination.deliveries.filter(state__in=self.states)
+        news = news.filter(at__gte=self.since) if self.since else news
+        news = news.filter(at__lt=self.until) if self.until else news
+        return news.filter(segment_slug=self.segment) if self.segment else news
+
+
 @transaction.atomic
-def replay(destination: Destination, since: dt.datetime, until: dt.datetime | None = None, segment: str = "") -> int:
-    """Send again everything (of one segment) that became news in `since <= at < until`, in its order. Returns how many.
+def send_some_again(destination: Destination, again: Again, after: int = 0, limit: int = CHUNK) -> int:
+    """Put the next of them back in line, in their order, after the delivery `after`. Returns the last, 0 at the end.
 
     Message ids stay, so that a destination that tells repetitions apart has no duplicates; consent is asked again.
-    Raises `Refused("bad_period")`.
     """
-    end = until or clock.now()
-    if end <= since:
-        raise Refused("bad_period", "The period ends before it begins.")
-    news = destination.deliveries.filter(at__gte=since, at__lt=end).exclude(state=State.PENDING).order_by("at", "id")
-    if segment:
-        news = news.filter(segment_slug=segment)
-    return sum(
-        _again(delivery, (State.SENT, State.FAILED, State.DROPPED)) for delivery in news.iterator(chunk_size=500)
-    )
+    some = list(again.of(destination).filter(pk__gt=after).select_related("destination").order_by("id")[:limit])
+    for delivery in some:
+        _again(delivery, again.states)
+    return some[-1].pk if len(some) == limit else 0
 
 
 @transaction.atomic
@@ -81,7 +101,7 @@ def queue_members(destination: Destination, members: Iterable[tuple[Profile, Mem
         if made:
             _enqueue(delivery)
         else:
-            _again(delivery, (State.SENT, State.FAILED, State.DROPPED))
+            _again(delivery, FINISHED)
     return len(deliveries)
 
 
@@ -102,7 +122,7 @@ def _row(destination: Destination, profile: Profile, change: MembershipChange) -
     )
 
 
-def _again(delivery: Delivery, states: Sequence[State]) -> bool:
+def _again(delivery: Delivery, states: Sequence[str]) -> bool:
     fresh = {"state": State.PENDING, "attempts": 0, "error": "", "last_error": "", "finished_at": None}
     if not Delivery.objects.filter(pk=delivery.pk, state__in=states).update(queued_at=clock.now(), **fresh):
         return False

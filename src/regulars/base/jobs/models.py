@@ -40,6 +40,7 @@ class Job(models.Model):
             models.Index(fields=["due_at", "id"], name="jobs_open", condition=Q(state__in=["waiting", "running"])),
             models.Index(fields=["key", "id"], name="jobs_in_line", condition=Q(state__in=["waiting", "running"])),
             models.Index(fields=["lane"], name="jobs_in_lanes", condition=Q(state="running")),
+            models.Index(fields=["lane", "id"], name="jobs_dead", condition=Q(state="dead")),
         ]
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.kit.errors import Refused
@@ -74,6 +75,20 @@ def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float =
 _waiting = Prepared(
     lambda: Job.objects.filter(kind=given("kind"), key=given("key"), state=Job.State.WAITING).values_list("pk")[:1]
 )
+
+
+def is_queued(kind: str, key: str) -> bool:
+    """Whether one with this kind and key waits or runs."""
+    return Job.objects.filter(kind=kind, key=key, state__in=(Job.State.WAITING, Job.State.RUNNING)).exists()
+
+
+@transaction.atomic
+def resend_lane(lane: str) -> int:
+    """Put every dead job of a lane back in line. Returns how many."""
+    dead = list(Job.objects.select_for_update().filter(lane=lane, state=Job.State.DEAD).order_by("id"))
+    for job in dead:
+        resend(job)
+    return len(dead)
 
 
 def resend(job: Job) -> None:

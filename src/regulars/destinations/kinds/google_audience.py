@@ -38,6 +38,7 @@ class GoogleAudience:
     matches = ("phone_number", "given_name", "family_name", "country", "postal_code")
     default_mapping: tuple[tuple[str, str, str], ...] = ()
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""

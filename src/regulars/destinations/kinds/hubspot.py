@@ -36,6 +36,7 @@ class HubSpot:
         ("jobtitle", "job title"),
     )
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_list" | "bad_url")`."""

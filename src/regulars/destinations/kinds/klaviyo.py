@@ -33,6 +33,7 @@ class Klaviyo:
         ("city", "a property of her profile, as every other name is"),
     )
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_list" | "bad_url")`."""

@@ -34,6 +34,7 @@ class Mailchimp:
         ("BIRTHDAY", "MM/DD, without the year"),
     )
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_key" | "bad_list" | "bad_url")`."""

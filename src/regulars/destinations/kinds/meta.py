@@ -43,6 +43,7 @@ class Meta:
     matches = ("phone_number", "given_name", "family_name", "gender", "city", "postal_code", "country")
     default_mapping: tuple[tuple[str, str, str], ...] = ()
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_audience" | "bad_url")`."""

@@ -28,6 +28,7 @@ class Segment:
         ("gender", "gender"),
     )
     tells_repeats = True
+    keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_url")`."""

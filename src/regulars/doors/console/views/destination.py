@@ -1,9 +1,8 @@
-"""One destination: its form, and the fate of every message."""
+"""One destination: its form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,15 +12,14 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.kit.errors import Refused
 from regulars.consent.models import Purpose
 from regulars.destinations.kind import KINDS
-from regulars.destinations.models import Delivery, Destination
+from regulars.destinations.models import Destination
 from regulars.destinations.save import save_destination, shown_settings
 from regulars.segments.models import Segment
 
 from ..door import may, require, staff_page
 from ..forms import Problem, done, problem_of, settings_drawn, settings_given
-from .destinations import AGAIN, ROLE, delivery_counts
+from .destinations import ROLE
 
-PAGE = 50
 INPUTS = {"unknown_purpose": "purpose"}
 
 
@@ -91,8 +89,6 @@ def _page(
         "segments": _segments(segments),
         "problem": problem,
         "may_write": may(request, ROLE),
-        "may_resend": may(request, AGAIN),
-        **(_log(request, saved) if saved else {}),
     }
     return render(request, "console/destination.html", context, status=400 if problem else 200)
 
@@ -102,25 +98,6 @@ def _segments(chosen: Sequence[str]) -> list[tuple[str, str, bool]]:
     names = dict(Segment.objects.order_by("name").values_list("slug", "name"))
     gone = {slug: f"{slug} (gone)" for slug in chosen if slug not in names}
     return [(slug, name, slug in chosen) for slug, name in {**names, **gone}.items()]
-
-
-def _log(request: HttpRequest, saved: Destination) -> dict[str, Any]:
-    """A page of deliveries, newest first: those in the state `state`, before the number `before`."""
-    state, before = request.GET.get("state", ""), request.GET.get("before", "")
-    found = saved.deliveries.select_related("profile").order_by("-id")
-    found = found.filter(state=state) if state in Delivery.State.values else found
-    found = found.filter(pk__lt=int(before)) if before.isascii() and before.isdigit() and len(before) < 19 else found
-    rows = list(found[: PAGE + 1])
-    counts = delivery_counts().get(saved.pk, {})
-    return {
-        "deliveries": rows[:PAGE],
-        "next": rows[PAGE - 1].pk if len(rows) > PAGE else 0,
-        "state": state,
-        "states": [
-            ("", "All", ""),
-            *((value, value.capitalize(), counts.get(value, 0)) for value in Delivery.State.values),
-        ],
-    }
 
 
 def _written(saved: Destination) -> dict[str, str]:

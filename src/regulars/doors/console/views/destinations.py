@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.db.models import Count, Max
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
+from regulars.destinations.breaker import is_broken
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Delivery, Destination
-from regulars.destinations.queue import resend
 from regulars.destinations.save import switch_destination
 
 from ..door import may, require, staff_page
@@ -24,7 +24,7 @@ AGAIN = "marketer"
 def destinations(request: HttpRequest) -> HttpResponse:
     counts = delivery_counts()
     rows = [
-        (row, KINDS[row.kind].title if row.kind in KINDS else row.kind, counts.get(row.pk, {}))
+        (row, KINDS[row.kind].title if row.kind in KINDS else row.kind, counts.get(row.pk, {}), is_broken(row))
         for row in Destination.objects.select_related("purpose").order_by("name", "pk")
     ]
     context = {"rows": rows, "kinds": KINDS.items(), "may_write": may(request, ROLE)}
@@ -41,27 +41,11 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
     return done(request, "/console/destinations", "destination.switched", slug, sentence, on=on)
 
 
-@require_POST
-@staff_page
-def send_again(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """A failed or dropped delivery goes back in line; her consent is asked again when its turn comes."""
-    require(request, AGAIN)
-    delivery = Delivery.objects.filter(pk=min(number, 2**63 - 1), destination__slug=slug).first()
-    if delivery is None:
-        raise Http404("There is no such delivery.")
-    resend(delivery)
-    address, sentence = f"/console/destinations/{slug}", "The message is back in line."
-    return done(request, address, "delivery.resent", str(delivery.message_id), sentence)
-
-
-def delivery_counts() -> dict[int, dict[str, int]]:
-    """Destination id → state → how many; `last` is when the last one was sent."""
+def delivery_counts(*destinations: Destination) -> dict[int, dict[str, int]]:
+    """Destination id → state → how many, of these or of all; `last` is when the last one was sent."""
     found: dict[int, dict[str, int]] = {}
-    rows = (
-        Delivery.objects.order_by()
-        .values("destination_id", "state")
-        .annotate(number=Count("id"), last=Max("finished_at"))
-    )
+    deliveries = Delivery.objects.filter(destination__in=destinations) if destinations else Delivery.objects.all()
+    rows = deliveries.order_by().values("destination_id", "state").annotate(number=Count("id"), last=Max("finished_at"))
     for row in rows:
         counts = found.setdefault(row["destination_id"], {})
         counts[row["state"]] = row["number"]

@@ -1,0 +1,209 @@
+"""How a destination fares, sending again, and whom it was asked to let go of, in the console."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from uuid import uuid4
+
+import pytest
+from tests.receivers import receiving
+
+from regulars.base.jobs.models import Job, Lane
+from regulars.base.jobs.run import run_due
+from regulars.base.kit import clock
+from regulars.consent.record import Decision, record
+from regulars.destinations.breaker import note_failure
+from regulars.destinations.calls import SendFailed
+from regulars.destinations.models import Delivery, Destination, Disclosure
+from regulars.destinations.queue import JOB
+from regulars.destinations.save import save_destination
+from regulars.doors.console.models import AuditEntry
+from regulars.flows.deliver import is_under_way
+from regulars.segments.models import Membership, Segment
+
+SECRET = "whsec_" + "QUFB" * 10
+BASE = "/console/destinations/mailer"
+PAGE, AGAIN, EVERYBODY = f"{BASE}/deliveries", f"{BASE}/deliveries/again", f"{BASE}/deliveries/everybody"
+ALL = ["sent", "failed", "dropped"]
+HOUR = dt.timedelta(hours=1)
+
+
+@pytest.fixture
+def vip(house) -> Segment:
+    return Segment.objects.create(slug="vip", name="VIP", text="country:PT", purpose_id="message")
+
+
+@pytest.fixture
+def mailer(vip) -> Destination:
+    return mailer_at("https://mailer.example/hooks")
+
+
+@pytest.fixture
+def open_chika(chika):
+    record(chika, Decision("message", "given", "test"))
+    return chika
+
+
+def mailer_at(url: str) -> Destination:
+    settings = {"url": url, "secret": SECRET}
+    return save_destination("Mailer", "webhook", settings, purpose="message", segment_slugs=["vip"])
+
+
+def delivery(mailer, profile, state="failed", **more) -> Delivery:
+    words = {"segment_slug": "vip", "segment_name": "VIP", "entered": True, "at": clock.now(), "message_id": uuid4()}
+    return Delivery.objects.create(destination=mailer, profile=profile, state=state, **{**words, **more})
+
+
+def test_the_page_says_how_the_queue_and_the_breaker_stand(console, mailer, chika):
+    for _ in range(8):
+        note_failure(mailer, SendFailed("http_503"))
+    delivery(mailer, chika)
+    page = console.get(PAGE)
+
+    lane = page.context["lane"]
+    assert lane.closed_until
+    assert page.context["counts"]["failed"] == 1
+    assert "8 failures in a row" in page.content.decode()
+    assert "not answering" in console.get("/console/destinations").content.decode()
+
+
+def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
+    for _ in range(3):
+        note_failure(mailer, SendFailed("http_503"))
+    dead = Job.objects.create(kind=JOB, lane=mailer.lane, state="dead", due_at=clock.now(), payload={"delivery": 0})
+
+    mia_console.post(PAGE + "/try")
+
+    mailer.refresh_from_db()
+    dead.refresh_from_db()
+    assert (mailer.failures, mailer.broken_until, dead.state) == (0, None, "waiting")
+    assert Lane.objects.get(name=mailer.lane).closed_until is None
+
+
+def test_all_dead_letters_are_counted_and_then_sent_again(mia_console, vip, open_chika):
+    with receiving() as receiver:
+        mailer = mailer_at(receiver.url)
+        for state in ("failed", "failed", "sent", "dropped"):
+            delivery(mailer, open_chika, state)
+        asked = mia_console.post(AGAIN, {"states": ["failed"]})
+        assert "Send 2 messages?" in asked.content.decode()
+        assert not Job.objects.exists()
+
+        response = mia_console.post(AGAIN, {"states": ["failed"], "do": "send"})
+        run_due()
+
+    assert (response.status_code, response["Location"]) == (302, PAGE)
+    assert len(receiver.received) == 2
+    assert AuditEntry.objects.get().details == {"segment": "", "states": ["failed"], "count": 2}
+
+
+def test_a_period_of_one_segment_is_sent_again_under_its_ids(mia_console, vip, open_chika):
+    with receiving() as receiver:
+        mailer = mailer_at(receiver.url)
+        now = clock.now()
+        inside = delivery(mailer, open_chika, "sent", at=now - HOUR)
+        delivery(mailer, open_chika, "sent", at=now - 5 * HOUR)
+        delivery(mailer, open_chika, "sent", at=now - HOUR, segment_slug="other")
+        asked = {"since": f"{now - 2 * HOUR:%Y-%m-%dT%H:%M}", "until": "", "segment": "vip", "states": ALL}
+        page = mia_console.post(AGAIN, asked).content.decode()
+        mia_console.post(AGAIN, {**asked, "do": "send"})
+        run_due()
+
+    assert "Send 1 message?" in page
+    assert "nobody is there twice" in page
+    assert [got.headers["webhook-id"] for got in receiver.received] == [f"msg_{inside.message_id.hex}"]
+
+
+def test_of_a_destination_that_cannot_tell_repetitions_people_are_warned(mia_console, vip, chika):
+    save_destination("Mailer", "slack", {"url": "https://x.example"}, purpose="message", segment_slugs=["vip"])
+    delivery(Destination.objects.get(), chika, "sent")
+
+    assert "cannot tell repetitions apart" in mia_console.post(AGAIN, {"states": ALL}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"states": []}, "Only what was sent"),
+        ({"states": ["pending"]}, "Only what was sent"),
+        ({"states": ALL, "since": "yesterday"}, "a date and a time"),
+        ({"states": ALL, "since": "2026-11-02T00:00", "until": "2026-11-01T00:00"}, "before it begins"),
+        ({"states": ALL, "since": "2031-01-01T00:00", "do": "send"}, "nothing to send"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_sends_nothing(mia_console, mailer, chika, asked, words):
+    delivery(mailer, chika)
+    response = mia_console.post(AGAIN, asked)
+
+    assert response.status_code == 400
+    assert words in response.content.decode()
+    assert not Job.objects.exists()
+
+
+def test_everybody_in_a_segment_is_counted_and_then_told_of(mia_console, vip, open_chika):
+    Membership.objects.create(segment=vip, profile=open_chika, state="in", since=clock.now())
+    with receiving() as receiver:
+        mailer = mailer_at(receiver.url)
+        asked = mia_console.post(EVERYBODY, {"segment": "vip"}).content.decode()
+        mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"})
+        assert is_under_way(mailer)
+        assert "being put back in line" in mia_console.get(PAGE).content.decode()
+        assert mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"}).status_code == 400
+        run_due()
+
+    assert "Send 1 message?" in asked
+    assert [json.loads(got.body)["data"]["user_id"] for got in receiver.received] == [open_chika.user_id]
+    assert mia_console.post(EVERYBODY, {"segment": "nobody"}).status_code == 400
+
+
+def test_removals_say_whether_they_were_acknowledged(console, mailer, chika):
+    asked = {"destination": mailer, "asked_at": clock.now()}
+    Disclosure.objects.create(profile=chika, state="sent", **asked)
+    Disclosure.objects.create(state="removing", erase=True, **asked)
+    Disclosure.objects.create(state="removed", confirmed_at=clock.now(), **asked)
+    Disclosure.objects.create(state="failed", error="http_500", last_error="The receiver answered 500.", **asked)
+    page = console.get(BASE + "/removals")
+    text = page.content.decode()
+
+    assert (len(page.context["rows"]), page.context["told"]) == (3, 1)
+    assert all(words in text for words in ("asked, not confirmed yet", "confirmed", "http_500", "somebody forgotten"))
+    assert len(console.get(BASE + "/removals?state=failed").context["rows"]) == 1
+
+
+def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_console, vip, chika):
+    with receiving() as receiver:
+        mailer = mailer_at(receiver.url)
+        match = {"user_id": chika.user_id}
+        rows = [Disclosure.objects.create(destination=mailer, state="failed", match=match) for _ in range(2)]
+        mia_console.post(f"{BASE}/removals/{rows[0].pk}/again")
+        mia_console.post(f"{BASE}/removals/again")
+        run_due()
+
+    assert len(receiver.received) == 2
+    assert {row.state for row in Disclosure.objects.all()} == {"removed"}
+    assert all(row.confirmed_at for row in Disclosure.objects.all())
+    assert mia_console.post(f"{BASE}/removals/{rows[0].pk}/again").status_code == 400
+    assert mia_console.post(f"{BASE}/removals/{10**30}/again").status_code == 404
+
+
+@pytest.mark.parametrize("address", [AGAIN, EVERYBODY, PAGE + "/try", BASE + "/removals/again"])
+def test_bruno_looks_and_sends_nothing(bruno_console, mailer, chika, address):
+    delivery(mailer, chika)
+    told = {"states": ["failed"], "segment": "vip", "do": "send"}
+
+    assert bruno_console.get(PAGE).status_code == 200
+    assert bruno_console.get(BASE + "/removals").status_code == 200
+    assert bruno_console.post(address, told).status_code == 403
+    assert not Job.objects.exists()
+
+
+def test_many_messages_cost_few_queries(console, mailer, chika, django_assert_max_num_queries):
+    for number in range(30):
+        delivery(mailer, chika)
+        Disclosure.objects.create(destination=mailer, state="failed", attempts=number)
+
+    with django_assert_max_num_queries(14):
+        console.get(PAGE)
+    with django_assert_max_num_queries(9):
+        console.get(BASE + "/removals")
