@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 import pytest
 
+from regulars.base.jobs.models import Job, Lane
+from regulars.base.kit import clock
 from regulars.doors.console.models import AuditEntry
-from regulars.enrichment.models import Lookup, SourceSetting
-from regulars.enrichment.save import save_source
+from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
+from regulars.enrichment.save import Limits, save_source
 from regulars.events.models import InboxItem, Rejection, Source
 
 NASTY = "<script>alert(1)</script>"
@@ -57,7 +60,6 @@ def test_a_source_is_switched_off_and_gets_another_key(console):
 
 
 def test_what_was_refused_is_listed_and_escaped(console):
-    from regulars.base.kit import clock
 
     source = Source.objects.create(slug="shop", name="Shop")
     Rejection.objects.create(source=None, reason="unknown_write_key", excerpt=NASTY)
@@ -165,11 +167,106 @@ def test_many_of_everything_cost_few_queries(console, chika, django_assert_max_n
         Rejection.objects.create(source=source, reason="bad", excerpt="x")
         Lookup.objects.create(source_key="us-census-acs", profile=chika, question=str(number))
 
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(13):
         console.get("/console/sources")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(14):
         console.get(CENSUS)
 
 
 def test_a_source_that_is_not_installed_is_said_so(console):
     assert console.get("/console/sources/crystal-ball").status_code == 404
+
+
+LIMITS = {
+    "calls_per_day": "500",
+    "money_per_day": "12.50",
+    "price": "0.05",
+    "calls_per_minute": "60",
+    "at_a_time": "3",
+    "fresh_days": "14",
+}
+
+
+def test_ana_says_how_much_and_how_often_it_is_asked(console):
+    console.post(CENSUS, {**GOOD, **LIMITS})
+
+    setting = SourceSetting.objects.get()
+    drawn = {name: value for name, _, _, value in console.get(CENSUS).context["limits"]}
+    assert (setting.calls_per_day, setting.calls_per_minute, setting.at_a_time, setting.fresh_days) == (500, 60, 3, 14)
+    assert (setting.money_per_day, setting.price) == (Decimal("12.50"), Decimal("0.05"))
+    assert Lane.objects.get(name=setting.lane).width == 3
+    assert {name: float(value) for name, value in drawn.items()} == {name: float(v) for name, v in LIMITS.items()}
+
+
+def test_what_is_left_empty_is_without_limit_and_what_the_form_lacks_stays(console):
+    console.post(CENSUS, {**GOOD, **LIMITS})
+    console.post(CENSUS, GOOD)
+    assert SourceSetting.objects.get().calls_per_day == 500
+
+    console.post(CENSUS, {**GOOD, **dict.fromkeys(LIMITS, "")})
+
+    setting = SourceSetting.objects.get()
+    assert (setting.calls_per_day, setting.money_per_day, setting.fresh_days) == (None, None, None)
+    assert (setting.at_a_time, setting.price) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("calls_per_day", "many"),
+        ("calls_per_day", "-1"),
+        ("calls_per_day", "1.5"),
+        ("calls_per_minute", "0"),
+        ("at_a_time", "1000"),
+        ("price", "NaN"),
+        ("money_per_day", "1e99"),
+        ("fresh_days", "0"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_said_beside_its_field(console, name, written):
+    response = console.post(CENSUS, {**GOOD, **LIMITS, name: written})
+
+    assert response.status_code == 400
+    assert response.context["problem"].about == name
+    assert f'id="in-{name.replace("_", "-")}-problem"' in response.content.decode()
+    assert not SourceSetting.objects.exists()
+
+
+def test_the_page_tells_what_a_source_brings_costs_and_how_far_it_is_believed(console):
+    save_source("us-census-acs", {"api_key": KEY}, limits=Limits(calls_per_day=10, money_per_day=Decimal(3)))
+    today = {"calls": 8, "answers": 4, "nothing": 4, "cost": Decimal("2.40")}
+    SourceDay.objects.create(source_key="us-census-acs", day=clock.today(), **today)
+    for attribute, agree, compared in (("area_population", 3, 4), ("area_median_income", 20, 60)):
+        Reliability.objects.create(
+            source_key="us-census-acs",
+            attribute=attribute,
+            agree=agree,
+            compared=compared,
+            reliability=agree / compared,
+        )
+
+    page = console.get(CENSUS)
+    text = page.content.decode()
+
+    assert (page.context["report"].hit_rate, page.context["report"].cost_per_hit) == (0.5, Decimal("0.6"))
+    assert all(words in text for words in ("of 10", "2.40 of 3.00 spent", "too little to say", "33 %", "too seldom"))
+    assert "disagrees" in console.get("/console/sources").content.decode()
+
+
+def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
+    lane = save_source("us-census-acs", {"api_key": KEY}).lane
+    dead = {"kind": "enrich", "lane": lane, "state": "dead", "due_at": clock.now(), "last_error": "http_400: no"}
+    jobs = [Job.objects.create(payload={"profile": number, "source": "x"}, **dead) for number in (chika.pk, 0, 0)]
+    page = console.get(CENSUS).content.decode()
+    assert all(words in page for words in (chika.user_id, "somebody who is gone", "http_400: no", "Ask all 3 again"))
+
+    console.post(CENSUS + "/again", {"number": str(jobs[0].pk)})
+    assert [job.state for job in Job.objects.order_by("id")] == ["waiting", "dead", "dead"]
+    assert console.post(CENSUS + "/again", {"number": str(jobs[0].pk)}).status_code == 400
+    console.post(CENSUS + "/again")
+
+    assert {job.state for job in Job.objects.all()} == {"waiting"}
+
+
+def test_bruno_asks_nothing_again(bruno_console):
+    assert bruno_console.post(CENSUS + "/again").status_code == 403

@@ -13,7 +13,7 @@ from regulars.enrichment import look_up as module
 from regulars.enrichment import save as save_module
 from regulars.enrichment.look_up import look_up
 from regulars.enrichment.models import Lookup
-from regulars.enrichment.save import save_source, shown_settings
+from regulars.enrichment.save import Limits, save_source, shown_settings
 from regulars.enrichment.source import LookupFailed
 from regulars.profiles.find import get_or_create_by_identity
 from tests.receivers import Answer, receiving
@@ -100,6 +100,19 @@ def test_an_answer_is_fresh_for_half_a_year(chika, source_on, later):
         later(days=2)
         told(chika)
         assert len(receiver.received) == 2
+
+
+def test_its_owner_says_how_long_an_answer_is_good_for(chika, source_on, later):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        source_on(receiver.url)
+        save_source("us-census-acs", {}, limits=Limits(fresh_days=7))
+        (news, *_) = look_up(chika, "us-census-acs")
+        later(days=8)
+        told(chika)
+
+    assert len(receiver.received) == 2
+    assert (news.expires_at - clock.now()).days < 14
 
 
 def test_that_nothing_is_known_is_kept_for_a_month(chika, source_on, later):

@@ -57,6 +57,11 @@ def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
     return setting
 
 
+def fresh_days(setting: SourceSetting, source: EnrichmentSource) -> int:
+    """How many days an answer is not asked for again: what the owner says, else what the source declares."""
+    return setting.fresh_days or source.fresh_days
+
+
 @dataclass(frozen=True)
 class _Asking:
     """One question to one source about one customer."""
@@ -88,7 +93,8 @@ class _Asking:
                 raise LookupFailed(fault.name, sentence, after=fault.after) from None
             return lookup
         note_outcome(self.setting.key, "answers" if answer else "nothing")
-        return self._keep(dt.timedelta(days=self.source.fresh_days if answer else self.source.nothing_days), answer)
+        fresh, nothing = fresh_days(self.setting, self.source), self.source.nothing_days
+        return self._keep(dt.timedelta(days=fresh if answer else nothing), answer)
 
     def _call(self) -> dict[str, Any]:
         """Only what the source declared to give. A stranger's plug-in may raise anything; only the type is told."""
@@ -136,7 +142,7 @@ def _news(
             basis=setting.purpose.basis,
             consents=consents,
             confidence=learned.get(attribute, source.confidence),
-            expires_at=clock.now() + dt.timedelta(days=2 * source.fresh_days),
+            expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),
             derived_from=premises,
         )
         for attribute in source.gives

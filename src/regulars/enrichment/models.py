@@ -17,7 +17,8 @@ class SourceSetting(models.Model):
     """How the source `key` (of `enrichment.source.SOURCES`) is used here. `settings`: setting → text, as it declares.
 
     Limits are None where there is none; `price` is what one call costs and `money_per_day` what a day may cost, in the
-    business's own currency. `next_call_at` paces the calls (the machine's time).
+    business's own currency. `fresh_days` is how long an answer is good for, None for what the source declares.
+    `next_call_at` paces the calls (the machine's time).
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -29,6 +30,7 @@ class SourceSetting(models.Model):
     at_a_time = models.PositiveSmallIntegerField(default=1)
     price = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0))
     money_per_day = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
+    fresh_days = models.PositiveSmallIntegerField(null=True, blank=True)
     next_call_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

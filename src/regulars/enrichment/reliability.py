@@ -18,6 +18,7 @@ from .source import SOURCES, EnrichmentSource, bound
 
 WEIGHT = 4  # comparisons that the starting reliability counts for
 DOUBTFUL, ENOUGH = 0.55, 50  # below this with so many comparisons, switching off is proposed
+TELLING = 20  # below so many comparisons agreement says too little to be shown as a figure
 HERSELF = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 
 
@@ -31,6 +32,10 @@ class Agreement:
     reliability: float
 
     @property
+    def is_telling(self) -> bool:
+        return self.compared >= TELLING
+
+    @property
     def is_doubtful(self) -> bool:
         return self.compared >= ENOUGH and self.reliability < DOUBTFUL
 
@@ -41,10 +46,15 @@ class Report:
 
     source_key: str
     calls: int
+    hits: int
     hit_rate: float | None
     faults: int
     cost: Decimal
     agreements: tuple[Agreement, ...]
+
+    @property
+    def cost_per_hit(self) -> Decimal | None:
+        return self.cost / self.hits if self.hits else None
 
     @property
     def proposes_switching_off(self) -> bool:
@@ -72,6 +82,12 @@ def confidences(source_key: str) -> dict[str, float]:
     return dict(rows.values_list("attribute", "reliability"))
 
 
+def doubtful_sources() -> set[str]:
+    """The sources that disagree with customers too often, in whatever attribute was compared enough."""
+    doubted = Reliability.objects.filter(compared__gte=ENOUGH, reliability__lt=DOUBTFUL)
+    return set(doubted.values_list("source_key", flat=True))
+
+
 def report(source_key: str, days: int = 30) -> Report:
     """Calls, hits and cost of the last days, and agreement since the beginning."""
     since = clock.today() - dt.timedelta(days=days - 1)
@@ -83,6 +99,7 @@ def report(source_key: str, days: int = 30) -> Report:
     return Report(
         source_key=source_key,
         calls=total["calls"],
+        hits=total["answers"],
         hit_rate=total["answers"] / asked if asked else None,
         faults=total["faults"],
         cost=Decimal(total["cost"]),

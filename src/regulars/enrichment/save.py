@@ -20,19 +20,35 @@ from .source import SOURCES, is_local
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a source may be asked; None: without limit. `price` and `money_per_day` are in one currency."""
+    """How much and how often a source may be asked; None: without limit (`fresh_days`: what the source declares).
+
+    `price` and `money_per_day` are in one currency.
+    """
 
     calls_per_day: int | None = None
     calls_per_minute: int | None = None
     at_a_time: int = 1
     price: Decimal = Decimal(0)
     money_per_day: Decimal | None = None
+    fresh_days: int | None = None
 
     def check(self) -> None:
-        """`Refused("bad_limit")`."""
-        given = (self.calls_per_day, self.calls_per_minute, self.at_a_time, self.price, self.money_per_day)
-        if any(limit is not None and limit < 0 for limit in given) or 0 in (self.calls_per_minute, self.at_a_time):
-            raise Refused("bad_limit", "A limit is a number above zero, or empty for none.")
+        """`Refused("bad_limit")`, about the first that cannot be."""
+        for name, (least, most) in LIMITS.items():
+            limit = getattr(self, name)
+            if limit is not None and not least <= limit <= most:
+                raise Refused("bad_limit", f"This is a number from {least:,} to {most:,}.", name)
+
+
+# Limit → (least, most): what the columns hold. A source that may not be asked at all is switched off instead.
+LIMITS: dict[str, tuple[int, int]] = {
+    "calls_per_day": (0, 1_000_000_000),
+    "calls_per_minute": (1, 1_000_000),
+    "at_a_time": (1, 100),
+    "price": (0, 100_000),
+    "money_per_day": (0, 10_000_000),
+    "fresh_days": (1, 3650),
+}
 
 
 @transaction.atomic

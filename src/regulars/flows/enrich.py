@@ -60,6 +60,17 @@ def resend_dead_letters(source_key: str) -> int:
     return len(dead)
 
 
+@transaction.atomic
+def resend_dead_letter(source_key: str, number: int) -> None:
+    """The same for one of them. Raises `Refused("no_dead_letter")`."""
+    job = next((each for each in dead_letters(source_key) if each.pk == number), None)
+    if job is None:
+        raise Refused("no_dead_letter", "This look-up was not given up, or is asked again already.")
+    Lookup.objects.filter(source_key=source_key, profile=job.payload["profile"]).exclude(error="").delete()
+    Lookup.objects.filter(source_key=source_key, profile=None).exclude(error="").delete()
+    resend(job)
+
+
 @handles(JOB, calls_out=True)
 def enrich(payload: dict[str, Any]) -> None:
     """Payload: `{"profile": id, "source": key}`. Without her yes, or with the source off, nothing is done."""

@@ -87,6 +87,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sources/events/<slug:slug>/key", sources.another_key),
     path("sources/<slug:key>", lookups.lookup_source),
     path("sources/<slug:key>/switch", lookups.switch),
+    path("sources/<slug:key>/again", lookups.ask_again),
     path("privacy", privacy.privacy),
     path("privacy/retention", privacy.retention),
     path("privacy/purposes/<slug:key>", privacy.purpose),

@@ -10,8 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
+from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
-from regulars.enrichment.models import Lookup, SourceSetting
+from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
+from regulars.enrichment.reliability import doubtful_sources
 from regulars.enrichment.source import SOURCES
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.events.sources import make_source, replace_key, switch_source
@@ -78,6 +80,10 @@ def lookup_counts() -> dict[str, dict[str, Any]]:
     return {row["source_key"]: {**row, "found": row["asked"] - row["failed"] - row["nothing"]} for row in rows}
 
 
+def _spent_today() -> dict[str, SourceDay]:
+    return {row.source_key: row for row in SourceDay.objects.filter(day=clock.today())}
+
+
 def _stuck() -> list[InboxItem]:
     """What was acknowledged lately and could not become an event; the whole inbox is too long to look through."""
     newest = InboxItem.objects.aggregate(newest=Max("id"))["newest"] or 0
@@ -87,12 +93,15 @@ def _stuck() -> list[InboxItem]:
 
 def _page(request: HttpRequest, name: str = "", problem: Problem | None = None) -> HttpResponse:
     kept = {row.key: row for row in SourceSetting.objects.select_related("purpose")}
-    counts = lookup_counts()
+    counts, spent, doubtful = lookup_counts(), _spent_today(), doubtful_sources()
     context = {
         "rows": list(Source.objects.order_by("name")),
         "refused": list(Rejection.objects.select_related("source").order_by("-id")[:REFUSED]),
         "stuck": _stuck(),
-        "lookups": [(key, source, kept.get(key), counts.get(key, NO_LOOKUPS)) for key, source in SOURCES.items()],
+        "lookups": [
+            (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
+            for key, source in SOURCES.items()
+        ],
         "endpoint": f"{settings.PUBLIC_URL}/v1",
         "name": name,
         "problem": problem,
