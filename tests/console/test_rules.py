@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import threading
+from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles import finders
+from django.db import connection
 from tests.receivers import Answer, receiving
 
+from regulars.base.kit.errors import Refused
 from regulars.doors.console.differences import differences
 from regulars.doors.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.rules.breaker import HITS, count_limit
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.run import run
-from regulars.rules.save import save_rule, set_setting
+from regulars.rules.save import order_rules, save_rule, set_setting
 from regulars.rules.templates import all_templates
 
 NASTY = "<script>alert(1)</script>"
@@ -21,6 +27,7 @@ KEY = "sk-very-secret-4711"
 FINE = "function (user, context, callback) { callback(null, user, context); }"
 THROWS = "function (user, context, callback) {\n  throw new Error('no tea');\n}"
 TIER = "function (user, context, callback) { context.idToken['https://shop.example/tier'] = '%s'; callback(null, user, context); }"
+SORTABLE = "bf4241bc73fef7f11c59a283a69fe8051cdd31c6d8ff5a2b9ba219e7831fcf76"
 LOOPS = "function (user, context, callback) { while (true) {} }"
 
 
@@ -47,6 +54,7 @@ def test_ana_writes_a_rule_and_it_is_off_until_she_switches_it_on(console):
         ("/console/rules/mine", {"name": "x", "script": FINE}),
         ("/console/rules/mine/switch", {"on": "0"}),
         ("/console/rules/mine/move", {"to": "up"}),
+        ("/console/rules/order", {"order": ["mine"], "shown": ["mine"]}),
         ("/console/rules/templates/add-claim", {}),
         ("/console/rules/settings", {"key": "A", "value": "b"}),
     ],
@@ -184,6 +192,72 @@ def test_a_rule_runs_earlier_or_later_and_stays_at_an_end(console):
     console.post("/console/rules/a/move", {"to": "down"})
 
     assert [rule.slug for rule in Rule.objects.all()] == ["c", "a", "b"]
+
+
+def test_the_order_ana_drags_them_into_is_the_order_they_run_in(console, chika):
+    for name in ("a", "b", "c"):
+        save_rule(name, script=TIER % name)
+    shown, wanted = ["a", "b", "c"], ["c", "a", "b"]
+    response = console.post("/console/rules/order", {"order": wanted, "shown": shown})
+    run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
+
+    assert (response.status_code, response["Location"]) == (302, "/console/rules")
+    assert [rule.slug for rule in Rule.objects.all()] == wanted
+    assert [step["rule"] for step in RuleRun.objects.get().steps] == wanted
+    assert AuditEntry.objects.get().details == {"order": wanted}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        (["c", "b", "a"], ["b", "a", "c"]),  # somebody moved one
+        (["c", "a"], ["a", "c"]),  # somebody made one
+        (["d", "c", "b", "a"], ["a", "b", "c", "d"]),  # somebody took one away
+        (["c", "c", "a"], ["a", "b", "c"]),  # nobody's browser sends this
+        ([], []),
+    ],
+)
+def test_an_order_that_was_changed_meanwhile_is_not_overwritten(console, wanted, shown):
+    for name in ("a", "b", "c"):
+        save_rule(name, script=FINE)
+
+    response = console.post("/console/rules/order", {"order": wanted, "shown": shown})
+
+    assert response.status_code == 400
+    assert "Somebody else changed the rules meanwhile" in response.content.decode()
+    assert [rule.slug for rule in Rule.objects.all()] == ["a", "b", "c"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_drag_at_once_one_is_told(transactional_db):
+    for name in ("a", "b", "c"):
+        save_rule(name, script=FINE)
+    orders, told, ready = [["c", "b", "a"], ["b", "c", "a"]], [], threading.Barrier(2)
+
+    def drag(wanted: list[str]) -> None:
+        ready.wait(10)
+        try:
+            order_rules(wanted, ["a", "b", "c"])
+        except Refused as refused:
+            told.append(refused.name)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=drag, args=(wanted,)) for wanted in orders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert told == ["order_changed"]
+    assert [rule.slug for rule in Rule.objects.all()] in orders
+
+
+def test_what_drags_is_the_published_library(console):
+    """As `npm pack sortablejs@1.15.7` has it; a change by hand would be nobody's release."""
+    file = Path(finders.find("console/sortable/Sortable.min.js"))
+
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == SORTABLE
 
 
 def test_a_template_is_switched_on_with_its_settings_and_off_again(console):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -100,9 +101,36 @@ def switch_rule(slug: str, on: bool) -> Rule:
 @transaction.atomic
 def move_rule(slug: str, by: int) -> None:
     """Let it run `by` places later (earlier: negative); at an end it stays. Raises `Refused("unknown_rule")`."""
-    rules = list(Rule.objects.select_for_update().filter(moment=find_rule(slug).moment))
-    place = next(place for place, rule in enumerate(rules) if rule.slug == slug)
+    rules = _held_still()
+    place = next((place for place, rule in enumerate(rules) if rule.slug == slug), None)
+    if place is None:
+        raise Refused("unknown_rule", f"There is no rule called {slug!r}.")
     rules.insert(max(0, place + by), rules.pop(place))
+    _number(rules)
+
+
+@transaction.atomic
+def order_rules(wanted: Sequence[str], shown: Sequence[str]) -> None:
+    """Let them run in the order `wanted`, all slugs of it. `shown` is the order that was looked at when it was wanted.
+
+    Raises `Refused("order_changed")` when somebody moved, made or took away a rule meanwhile: nobody's order is lost.
+    """
+    rules = {rule.slug: rule for rule in _held_still()}
+    if list(rules) != list(shown) or sorted(wanted) != sorted(rules):
+        raise Refused("order_changed", "Somebody else changed the rules meanwhile. Look at their order and drag again.")
+    _number([rules[slug] for slug in wanted])
+
+
+def _held_still() -> list[Rule]:
+    """All rules in their order, and nobody else changes it before this transaction ends.
+
+    Locked first and read afterwards: a query that waited for a lock sorts by what was before.
+    """
+    list(Rule.objects.select_for_update().order_by("id").values_list("id"))
+    return list(Rule.objects.all())
+
+
+def _number(rules: list[Rule]) -> None:
     for order, rule in enumerate(rules, start=1):
         rule.order = order
     Rule.objects.bulk_update(rules, ["order"])

@@ -54,6 +54,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("questions/<slug:key>/switch", questions.switch),
     path("rules", rules.rules),
     path("rules/new", rule.rule),
+    path("rules/order", rules.order),
     path("rules/settings", rules.shared_setting),
     path("rules/templates/<slug:key>", rules.take_template),
     path("rules/runs/<int:number>", rule_run.rule_run),

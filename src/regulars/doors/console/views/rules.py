@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import shown
 from regulars.rules.models import Rule, RuleRun, RuleSetting
-from regulars.rules.save import drop_setting, move_rule, set_setting, switch_rule
+from regulars.rules.save import drop_setting, move_rule, order_rules, set_setting, switch_rule
 from regulars.rules.templates import Template, all_templates, get_template, switch_on
 
 from ..door import may, require, staff_page
@@ -57,7 +57,21 @@ def move(request: HttpRequest, slug: str) -> HttpResponse:
     require(request, ROLE)
     by = -1 if request.POST.get("to") == "up" else 1
     move_rule(slug, by)
-    return done(request, "/console/rules", "rule.moved", slug, f"It runs one place {'earlier' if by < 0 else 'later'}.")
+    sentence = f"It runs one place {'earlier' if by < 0 else 'later'}."
+    return done(request, f"/console/rules#rule-{slug}", "rule.moved", slug, sentence)
+
+
+@require_POST
+@staff_page
+def order(request: HttpRequest) -> HttpResponse:
+    """All rules in the order they were dragged into; `shown` is the order they were dragged from."""
+    require(request, ROLE)
+    wanted = request.POST.getlist("order")
+    try:
+        order_rules(wanted, request.POST.getlist("shown"))
+    except Refused as refused:
+        return _page(request, {"order": refused.sentence})
+    return done(request, "/console/rules", "rules.ordered", "rules", "They run in this order.", order=wanted)
 
 
 @sensitive_post_parameters()
@@ -148,6 +162,7 @@ def _page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResp
         "query": query,
         "found": len(found),
         "shared": list(RuleSetting.objects.order_by("key").values_list("key", flat=True)),
+        "order_problem": wrong.get("order"),
         "shared_problem": wrong.get("shared"),
         "lately": LATELY,
         "may_write": may(request, ROLE),
