@@ -111,8 +111,9 @@ def install() -> None:
 
 
 @contextmanager
-def ours(home: Path, operation: str, furnish: str) -> Iterator[Side]:
-    with house(home, furnish) as us:
+def ours(home: Path, operation: str, furnish: str, more: dict[str, str] | None = None) -> Iterator[Side]:
+    """`more` is what else the server's environment holds."""
+    with house(home, furnish, more) as us:
         shop = json.loads((home / "credentials.json").read_text())["shop"]
         task = {
             "operation": operation,

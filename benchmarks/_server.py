@@ -29,8 +29,8 @@ class House:
 
 
 @contextmanager
-def house(home: Path, furnish: str) -> Iterator[House]:
-    """Set up, let the program `furnish` lay down what the benchmark needs, and serve."""
+def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[House]:
+    """Set up, let the program `furnish` lay down what the benchmark needs, and serve. `more` goes into its environment."""
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
     environment = {
@@ -38,6 +38,7 @@ def house(home: Path, furnish: str) -> Iterator[House]:
         "REGULARS_HOME": str(home),
         "REGULARS_URL": f"http://localhost:{port}",
         "DJANGO_SETTINGS_MODULE": "regulars.config.settings",
+        **(more or {}),
     }
     set_up = [sys.executable, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(port)]
     subprocess.run(set_up, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

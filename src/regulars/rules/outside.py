@@ -20,6 +20,8 @@ from django.conf import settings
 from regulars.base.kit import http
 from regulars.base.kit.errors import Refused
 
+from .left_alone import is_left_alone, note_answer, note_silence
+
 MAX_BODY = 256 * 1024
 MAX_ANSWER = 700_000
 MAX_SECONDS = 10.0
@@ -35,22 +37,37 @@ Perform = Callable[[Request, float], Answer]  # the second is how many seconds a
 def perform(request: Request, seconds: float) -> Answer:
     """One request of a rule. Never raises for what a rule asked or a server answered."""
     try:
-        url, headers = _without_password(str(request["url"])), _headers(request)
-        answer = http.request(
-            str(request["method"]),
-            str(url.copy_with(userinfo=b"")),
-            headers={**_password(url, headers), **headers},
-            content=_body(request),
-            timeout=_patience(request, seconds),
-            max_bytes=MAX_ANSWER,
-            redirects=min(int(request.get("redirects") or 0), MAX_REDIRECTS),
-            hosts=settings.RULE_HOSTS or None,
-        )
+        answer = _asked(request, _patience(request, seconds))
     except Refused as refused:
         return {"error": {"message": refused.sentence, "code": _CODES.get(refused.name, f"E{refused.name.upper()}")}}
     except (KeyError, TypeError, ValueError, UnicodeError):
         return {"error": {"message": "The request is not one.", "code": "EBAD_REQUEST"}}
     return {"value": {"status": answer.status, "headers": answer.headers, "url": answer.url, **_text_of(answer.body)}}
+
+
+def _asked(request: Request, patience: float) -> http.Response:
+    """Ask it, unless it was silent too often just now. Raises `Refused`, and what a request that is none raises."""
+    url, headers = _without_password(str(request["url"])), _headers(request)
+    service = f"{url.host}:{url.port or url.scheme}"
+    if is_left_alone(service):
+        raise http.HttpFailed("timed_out", f"{url.host} did not answer several times: it is left alone for a moment.")
+    try:
+        answer = http.request(
+            str(request["method"]),
+            str(url.copy_with(userinfo=b"")),
+            headers={**_password(url, headers), **headers},
+            content=_body(request),
+            timeout=patience,
+            max_bytes=MAX_ANSWER,
+            redirects=min(int(request.get("redirects") or 0), MAX_REDIRECTS),
+            hosts=settings.RULE_HOSTS or None,
+        )
+    except http.HttpFailed as fault:
+        if fault.name == "timed_out":
+            note_silence(service, patience)
+        raise
+    note_answer(service)
+    return answer
 
 
 def submit(perform: Perform, request: Request, seconds: float) -> Future[Answer]:

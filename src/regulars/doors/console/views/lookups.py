@@ -119,7 +119,8 @@ def _kept(saved: SourceSetting | None, source: Any) -> dict[str, str]:
     """What the form begins with."""
     limits = vars(Limits()) if saved is None else {name: getattr(saved, name) for name in LIMITS}
     shown = {
-        name: "" if limit is None else f"{Decimal(limit).normalize():f}" if name in MONEY else str(limit) for name, limit in limits.items()
+        name: "" if limit is None else f"{Decimal(limit).normalize():f}" if name in MONEY else str(limit)
+        for name, limit in limits.items()
     }
     return {"purpose": saved.purpose_id if saved else source.purpose, **shown}
 

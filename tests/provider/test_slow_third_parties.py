@@ -1,0 +1,122 @@
+"""A login whose rules ask somebody else succeeds, whatever becomes of him; what he did is on record by name."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from regulars.rules import left_alone
+from regulars.rules.models import RuleRun
+from regulars.rules.save import save_rule, set_setting
+from tests.receivers import Answer, receiving
+
+ASKS = """function (user, context, callback) {
+  request({ url: configuration.PARTNER, json: true }, function (error, response, body) {
+    if (error) throw new Error(error.code);
+    context.idToken['https://shop.example/tier'] = body.tier.toUpperCase();
+    callback(null, user, context);
+  });
+}"""
+GOES_ON = """async function (user, context, callback) {
+  try { await require('axios').get(configuration.PARTNER); } catch (error) { console.log(error.code); }
+  context.idToken['https://shop.example/after'] = 1;
+  callback(null, user, context);
+}"""
+PATIENCE = 0.5
+
+
+@pytest.fixture
+def rules(settings):
+    settings.DEMO = True  # rules may call this machine
+    save_rule("Asks", script=ASKS, patience=PATIENCE)
+    save_rule("Goes on", script=GOES_ON, patience=PATIENCE)
+
+
+def _steps() -> list[tuple[str, str, str]]:
+    """(how, fault, message) of both rules in the last login."""
+    return [(step["how"], step["fault"], step["message"]) for step in RuleRun.objects.latest("id").steps]
+
+
+def test_a_third_party_that_is_well_is_heard(signed_in, rules):
+    with receiving(Answer(body=b'{"tier": "gold"}')) as partner:
+        set_setting("PARTNER", partner.url)
+        assert signed_in.code()
+
+    assert _steps() == [("done", "", ""), ("done", "", "")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(body=b"<html>\x00\xff not what you think"), "TypeError"),
+        (Answer(status=500, body=b"oops"), "TypeError"),
+        (Answer(headers={"content-encoding": "gzip"}, body=b"no gzip at all"), "Error"),
+        (Answer(body=b"x" * 2_000_000), "Error"),
+    ],
+)
+def test_garbage_ends_no_login(signed_in, rules, answer, message):
+    with receiving(answer) as partner:
+        set_setting("PARTNER", partner.url)
+        assert signed_in.code()
+
+    (how, fault, said), goes_on = _steps()
+    assert (how, fault) == ("failed", "threw")
+    assert message in said
+    assert goes_on == ("done", "", "")
+
+
+def test_one_that_is_down_ends_no_login(signed_in, rules):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        set_setting("PARTNER", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert signed_in.code()
+
+    (how, fault, said), goes_on = _steps()
+    assert (how, fault) == ("failed", "threw")
+    assert "ECONNREFUSED" in said
+    assert goes_on[0] == "done"
+
+
+def test_one_that_hangs_is_waited_for_no_longer_than_the_owner_said(signed_in, rules):
+    with receiving(Answer(wait=20)) as partner:
+        set_setting("PARTNER", partner.url)
+        begun = time.monotonic()
+        assert signed_in.code()
+        took = time.monotonic() - begun
+
+    (how, fault, said), goes_on = _steps()
+    assert took < 2 * PATIENCE + 5
+    assert (how, fault) == ("failed", "threw")
+    assert "ETIMEDOUT" in said
+    assert goes_on[0] == "done"
+
+
+def test_who_hangs_again_and_again_is_left_alone_and_logins_stop_waiting(signed_in, rules, monkeypatch):
+    with receiving(Answer(wait=20)) as partner:
+        set_setting("PARTNER", partner.url)
+        signed_in.code()
+        signed_in.code()
+        asked = len(partner.received)
+        signed_in.code()
+
+        assert asked == left_alone.OPENS_AT
+        assert len(partner.received) == asked
+        assert "ETIMEDOUT" in _steps()[0][2]
+
+        monkeypatch.setattr(left_alone, "_until", {})  # half a minute later
+        signed_in.code()
+
+    assert len(partner.received) == asked + 1
+
+
+def test_one_answer_makes_up_for_silences():
+    for _ in range(left_alone.OPENS_AT - 1):
+        left_alone.note_silence("slow.example:443", 1.0)
+    left_alone.note_answer("slow.example:443")
+    left_alone.note_silence("slow.example:443", 1.0)
+    for _ in range(left_alone.OPENS_AT):
+        left_alone.note_silence("impatience.example:443", left_alone.COUNTS_FROM / 2)
+
+    assert not left_alone.is_left_alone("slow.example:443")
+    assert not left_alone.is_left_alone("impatience.example:443")
