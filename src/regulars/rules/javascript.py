@@ -25,6 +25,19 @@ AFTERWARDS_SECONDS = 10.0
 AFTERWARDS_AT_ONCE = 8
 _AT_LINE = re.compile(r"<input>:(\d+)")
 _FAULTS_BY_MESSAGE = {"out of memory": "too_much_memory", "stack overflow": "too_deep"}
+_UNKNOWN = re.compile(r"'?(\w+)'? is not defined")
+# What Node has and rules have not, and what to do instead.
+ABSENT = {
+    "Intl": "Rules know no languages: format dates and numbers with moment, or in the app.",
+    "WebAssembly": "Rules are JavaScript only.",
+    "Worker": "A rule has one thread.",
+    "SharedArrayBuffer": "A rule has one thread.",
+    "Atomics": "A rule has one thread.",
+    "XMLHttpRequest": "Ask with request, axios or fetch.",
+    "WebSocket": "Ask with request, axios or fetch.",
+    "FormData": "Send a form as URLSearchParams.",
+    "structuredClone": "Copy with JSON.parse(JSON.stringify(…)).",
+}
 _OF_WHAT_IS_LEFT = 0.8
 _CACHE_SECONDS = 24 * 3600
 
@@ -215,6 +228,10 @@ def _thrown(error: Any, user: dict[str, Any], context: dict[str, Any], console: 
         return failed("bad_answer", user, context, console=console)
     message = str(error.get("message", ""))
     fault = _FAULTS_BY_MESSAGE.get(message, "threw") if error.get("name") == "InternalError" else "threw"
+    if error.get("name") == "NotHere":
+        fault = "not_here"
+    if error.get("name") == "ReferenceError" and (unknown := _UNKNOWN.match(message)) and unknown[1] in ABSENT:
+        fault, message = "not_here", f"{message}. {ABSENT[unknown[1]]}"
     line = _AT_LINE.search(str(error.get("stack", "")))
     where = f" (line {line[1]})" if line else ""
     return failed(fault, user, context, f"{error.get('name')}: {message}{where}", console)

@@ -24,6 +24,9 @@ from .sandbox.library import OURS, library, major, named
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
 MAX_PATIENCE = 15.0
 _REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"`])([^'"`]+)\1\s*\)""")
+_LOCALE = re.compile(
+    r"""\.(toLocale(?:Date|Time|LowerCase|UpperCase)?String|localeCompare)\([^()]*['"`][a-z]{2,3}(?:-\w+)*['"`]"""
+)
 _LODASH_PART = re.compile(r"lodash/\w+(\.js)?")  # each function of lodash is a file there too
 _ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=")
 
@@ -150,8 +153,11 @@ def check(script: str, language: str = "javascript") -> None:
 
 
 def warnings(script: str) -> list[str]:
-    """What the author should know about a script that can be saved: modules of another version than it asks for."""
-    sentences = []
+    """What the author should know about a script that can be saved: modules of another version than it asks for, and what
+    would go another way than in Node without a word."""
+    sentences = [
+        f"Line {line}: {name} knows no languages here and passes the locale over." for line, name in _localised(script)
+    ]
     for line, spec in _required(script):
         name, version = named(spec)
         module = library().find(name)
@@ -233,6 +239,11 @@ def _check_module(spec: str, line: int) -> None:
 def _required(script: str) -> list[tuple[int, str]]:
     """`(line, "lodash@4.17.21")` of every module that a script asks for by a plain text."""
     return [(script.count("\n", 0, one.start()) + 1, one[2]) for one in _REQUIRE.finditer(script)]
+
+
+def _localised(script: str) -> list[tuple[int, str]]:
+    """`(line, "toLocaleString")` wherever one is called with a locale."""
+    return [(script.count("\n", 0, one.start()) + 1, one[1]) for one in _LOCALE.finditer(script)]
 
 
 def _last() -> int:

@@ -1,7 +1,7 @@
 // `crypto` and `jsonwebtoken`: the mathematics is the house's, on the rule's time.
 (function (realm, house) {
   'use strict';
-  const { define, doNow, offer, parse, stringify } = house;
+  const { absent, define, doNow, offer, parse, stringify } = house;
   const Buffer = realm.Buffer;
   function bytesOf(value, encoding) { return typeof value === 'string' ? Buffer.from(value, encoding) : Buffer.from(value); }
   function wire(value) { return bytesOf(value).toString('base64'); }
@@ -51,7 +51,14 @@
     getRandomValues(array) { const bytes = randomBytes(array.byteLength); new Uint8Array(array.buffer, array.byteOffset, array.byteLength).set(bytes); return array; },
   };
   crypto.pseudoRandomBytes = randomBytes;
-  crypto.webcrypto = { getRandomValues: crypto.getRandomValues, randomUUID: crypto.randomUUID };
+  const CIPHERS = 'Sign with createHmac, or let a service of yours do it.';
+  for (const name of ['createCipher', 'createCipheriv', 'createDecipher', 'createDecipheriv', 'publicEncrypt', 'publicDecrypt', 'privateEncrypt', 'privateDecrypt']) crypto[name] = absent('crypto.' + name, CIPHERS);
+  for (const name of ['createDiffieHellman', 'createECDH', 'generateKey', 'generateKeySync', 'generateKeyPair', 'generateKeyPairSync', 'createPublicKey', 'createPrivateKey', 'createSecretKey']) crypto[name] = absent('crypto.' + name, 'Keys are given as PEM texts.');
+  for (const name of ['scrypt', 'scryptSync', 'hkdf', 'hkdfSync']) crypto[name] = absent('crypto.' + name, 'Derive keys with pbkdf2.');
+  const subtle = {};
+  for (const name of ['digest', 'sign', 'verify', 'encrypt', 'decrypt', 'importKey', 'exportKey', 'generateKey', 'deriveBits', 'deriveKey', 'wrapKey', 'unwrapKey']) subtle[name] = absent('crypto.subtle.' + name, 'Use require("crypto"): createHash, createHmac, createSign.');
+  crypto.subtle = subtle;
+  crypto.webcrypto = { getRandomValues: crypto.getRandomValues, randomUUID: crypto.randomUUID, subtle };
   define('crypto', function (module) { module.exports = crypto; });
   offer('crypto', 'crypto');
   define('pbkdf2', function (module) { module.exports = { pbkdf2: crypto.pbkdf2, pbkdf2Sync }; });

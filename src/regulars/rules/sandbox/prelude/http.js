@@ -43,6 +43,7 @@
     if (url && typeof url === 'object') url = url.href || realm.require('url').format(url);
     if (options.baseUrl) url = options.baseUrl.replace(/\/$/, '') + '/' + String(url).replace(/^\//, '');
     if (!url) throw new Error('options.uri is a required argument');
+    if (options.formData || options.multipart) throw new house.NotHere('request with formData', 'Send `form` or `json`.');
     if (options.qs) url = withQuery(url, nested(options.qs).join('&'));
     if (options.form) {
       body = typeof options.form === 'string' ? options.form : nested(options.form).join('&');
@@ -104,6 +105,7 @@
     json(value) { this.options.json = value; return this; }
     auth(user, pass, _, bearer) { this.options.auth = bearer ? { bearer } : { user, pass }; return this; }
     setHeader(name, value) { this.options.headers[name] = value; return this; }
+    pipe() { throw new house.NotHere('request().pipe', 'Read the body in the callback.'); }
     abort() {}
     end() {}
   }

@@ -13,6 +13,16 @@
     constructor(message) { super(message); this.name = 'UnauthorizedError'; }
   }
 
+  // What Node has and rules have not says so by name, instead of "not a function".
+  class NotHere extends Error {
+    constructor(what, instead) {
+      super(what + ' is not there for rules.' + (instead ? ' ' + instead : ''));
+      this.name = 'NotHere';
+      this.code = 'ERR_NOT_HERE';
+    }
+  }
+  function absent(what, instead) { return function () { throw new NotHere(what, instead); }; }
+
   function textOf(value) {
     try {
       if (typeof value === 'string') return value;
@@ -235,7 +245,7 @@
     } catch (thrown) { return stringify(describe(thrown)); }
   };
 
-  const house = { define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
+  const house = { NotHere, absent, define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
 
   // {script, user, context, configuration, domain, accessToken, seed, resumes, cache} -> '' ; __step tells how it went
   realm.__run = function (text) {
