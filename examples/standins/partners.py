@@ -50,7 +50,11 @@ def segment() -> Starlette:
     def identify(request: Request, body: Any) -> Response:
         return JSONResponse({"success": True}) if isinstance(body, dict) else text(400, "malformed JSON")
 
-    return partner("segment", ("POST", "/v1/identify", identify))
+    def batch(request: Request, body: Any) -> Response:
+        whole = isinstance(body, dict) and isinstance(body.get("batch"), list) and len(body["batch"]) <= 2500
+        return JSONResponse({"success": True}) if whole else text(400, "malformed JSON")
+
+    return partner("segment", ("POST", "/v1/identify", identify), ("POST", "/v1/batch", batch))
 
 
 def mailchimp() -> Starlette:
@@ -139,7 +143,7 @@ def meta() -> Starlette:
         if request.path_params["audience"] == "613":  # an audience that is called too often
             return problem(400, error={"message": "Calls to this api have exceeded the rate limit", "code": 613})
         rows = body["payload"]["data"]
-        invalid = sum(not all(HEX64.fullmatch(cell) for cell in row) for row in rows)
+        invalid = sum(not all(HEX64.fullmatch(cell) or cell == "" for cell in row) for row in rows)
         return JSONResponse({"audience_id": "1", "num_received": len(rows), "num_invalid_entries": invalid})
 
     path = "/{version}/{audience}/users"

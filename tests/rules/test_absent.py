@@ -43,7 +43,9 @@ def test_it_says_which_and_what_to_do_instead(call):
 
 
 def test_a_form_with_files_is_refused_and_not_sent_without_them():
-    asks = "request.post({ url: 'https://shop.example', formData: { a: 1 } }, (e) => { if (e) throw e; cb(null, u, c); })"
+    asks = (
+        "request.post({ url: 'https://shop.example', formData: { a: 1 } }, (e) => { if (e) throw e; cb(null, u, c); })"
+    )
     error = try_rule(f"function (u, c, cb) {{ {asks}; }}", {"user_id": "a"}, {}).error
 
     assert error.startswith("not_here: NotHere: request with formData")

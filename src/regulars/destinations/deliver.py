@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from regulars.base.jobs.queue import Retry
+from regulars.base.jobs.run import done_ahead, look_ahead
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import redacted
 
 from .breaker import note_failure, note_success
 from .disclose import Gone, note_attempt, note_sent
-from .kind import KINDS, DestinationKind, Message, SendFailed
-from .message import Dropped, News, compose
-from .models import Delivery, Destination
+from .kind import KINDS, Batches, DestinationKind, Message, SendFailed
+from .message import Dropped, News, Told, compose
+from .models import Delivery, Destination, Disclosure
+from .queue import JOB
 
 __all__ = ["ATTEMPTS", "PAUSES", "Dropped", "deliver"]
 
@@ -30,20 +35,18 @@ TOO_OLD = dt.timedelta(days=7)
 def deliver(delivery: Delivery) -> None:
     """Send a pending delivery; one that is finished is left alone. Call it outside a transaction.
 
-    Afterwards the row says `sent`, `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
+    Where its kind takes many at once, what waits for the same destination goes with it. Afterwards the row says `sent`, `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
     """
     if delivery.state != Delivery.State.PENDING:
         return
     destination = delivery.destination
     try:
         kind = KINDS[destination.kind]
-        if getattr(kind, "keeps_last", False) and _is_overtaken(delivery):
-            raise Dropped("overtaken", "It was told something newer of her and this segment already.")
-        told = compose(destination, kind, delivery.profile, _news(delivery))
-        disclosure = note_attempt(destination, delivery.profile, told)
+        told, disclosure = _prepared(delivery, kind)
         delivery.attempts += 1
         delivery.save(update_fields=["attempts"])  # counted before it is tried: it may take the worker with it
-        send(kind, told.message, destination)
+        if not (isinstance(kind, Batches) and _sent_together(kind, told.message, delivery)):
+            send(kind, told.message, destination)
     except (Dropped, Gone) as no:
         _finish(delivery, Delivery.State.DROPPED, no)
     except SendFailed as fault:
@@ -58,14 +61,71 @@ def deliver(delivery: Delivery) -> None:
 
 
 def send(kind: DestinationKind, message: Message, destination: Destination) -> None:
+    with _plugin_guarded(destination):
+        kind.send(message, destination.settings)
+
+
+@contextmanager
+def _plugin_guarded(destination: Destination) -> Iterator[None]:
     """A stranger's plug-in may raise anything; its words may hold anything, so only the type is told."""
     try:
-        kind.send(message, destination.settings)
+        yield
     except Refused:
         raise
     except Exception as fault:
         log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
         raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
+
+
+def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[Told, Disclosure]:
+    """What may be told now, written down as about to leave. Raises `Dropped` or `Gone`."""
+    if getattr(kind, "keeps_last", False) and _is_overtaken(delivery):
+        raise Dropped("overtaken", "It was told something newer of her and this segment already.")
+    told = compose(delivery.destination, kind, delivery.profile, _news(delivery))
+    return told, note_attempt(delivery.destination, delivery.profile, told)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A delivery that goes with another's call, and the job that would have sent it."""
+
+    delivery: Delivery
+    told: Told
+    disclosure: Disclosure
+    job: int
+
+
+def _ready_with(delivery: Delivery, kind: Batches) -> list[_Ready]:
+    """What waits for the same destination and may go in the same call. What may not leave is left to its own turn."""
+    jobs = {job.payload["delivery"]: job.pk for job in look_ahead(delivery.destination.lane, JOB, kind.batch_size - 1)}
+    waiting = Delivery.objects.filter(pk__in=jobs, state=Delivery.State.PENDING).exclude(profile=delivery.profile_id)
+    ready = []
+    for other in waiting.select_related("profile").order_by("id"):
+        other.destination = delivery.destination
+        with suppress(Dropped, Gone):
+            ready.append(_Ready(other, *_prepared(other, KINDS[delivery.destination.kind]), jobs[other.pk]))
+    return ready
+
+
+def _sent_together(kind: Batches, message: Message, delivery: Delivery) -> bool:
+    """Send it with what else waits, in one call. False: it is alone, or the call as a whole was refused, so that each is
+    sent by itself."""
+    destination, others = delivery.destination, _ready_with(delivery, kind)
+    if not others:
+        return False
+    try:
+        with _plugin_guarded(destination):
+            kind.send_batch([message, *(other.told.message for other in others)], destination.settings)
+    except SendFailed as fault:
+        if fault.permanent:
+            return False
+        raise
+    for other in others:
+        note_sent(other.disclosure, other.told)
+        other.delivery.attempts += 1
+        _finish(other.delivery, Delivery.State.SENT)
+    done_ahead(other.job for other in others)
+    return True
 
 
 def told_to_people(destination: Destination, sentence: str) -> str:

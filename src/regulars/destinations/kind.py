@@ -2,13 +2,13 @@
 
 A kind declares and sends one message; the house draws its form, keeps its settings encrypted, asks for consent, puts
 messages in order, retries, keeps the log and takes secrets out of it. What a kind can do besides is told by the small
-protocols `Removes` and `Shows`, and by the optional attributes that `DestinationKind` names.
+protocols `Removes`, `Batches` and `Shows`, and by the optional attributes that `DestinationKind` names.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,18 @@ from regulars.base.kit.fields import Field
 
 from .calls import Call, SendFailed
 
-__all__ = ["KINDS", "Call", "DestinationKind", "Field", "Message", "Removal", "Removes", "SendFailed", "Shows"]
+__all__ = [
+    "KINDS",
+    "Batches",
+    "Call",
+    "DestinationKind",
+    "Field",
+    "Message",
+    "Removal",
+    "Removes",
+    "SendFailed",
+    "Shows",
+]
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,18 @@ class Removes(Protocol):
 
     def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
         """Return when the destination has confirmed, else raise `SendFailed`. Nobody there (404) is a confirmation."""
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """A kind whose receivers take up to `batch_size` messages in one call, each of another customer."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+        """Return when all have arrived, else raise `SendFailed`; after a permanent one each is sent by itself, so that one
+        which is refused holds up nobody. Some may have arrived then: what arrives twice must change nothing."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ Meta does not let audiences be used that hint at health or money: do not follow 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from regulars.base.kit import http
@@ -44,6 +44,7 @@ class Meta:
     default_mapping: tuple[tuple[str, str, str], ...] = ()
     tells_repeats = True
     keeps_last = True
+    batch_size = 200
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_audience" | "bad_url")`."""
@@ -52,14 +53,20 @@ class Meta:
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
-        return [_users("POST" if message.entered else "DELETE", message.match, settings)]
+        return [_users("POST" if message.entered else "DELETE", [row(message.match)], settings)]
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             _make(call)
 
+    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+        """Those who entered in one call, those who left in another."""
+        for method, entered in (("POST", True), ("DELETE", False)):
+            if rows := [row(message.match) for message in messages if message.entered == entered]:
+                _make(_users(method, rows, settings))
+
     def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
-        _make(_users("DELETE", removal.match, settings))
+        _make(_users("DELETE", [row(removal.match)], settings))
 
 
 def row(match: Mapping[str, Any]) -> dict[str, str]:
@@ -70,10 +77,11 @@ def row(match: Mapping[str, Any]) -> dict[str, str]:
     return {key: hashing.sha256(value) for key, value in plain.items() if value}
 
 
-def _users(method: str, match: Mapping[str, Any], settings: Mapping[str, str]) -> Call:
-    hashed = row(match)
+def _users(method: str, rows: Sequence[Mapping[str, str]], settings: Mapping[str, str]) -> Call:
+    """Everybody under the same columns; what is not known of one is empty."""
+    schema = list(dict.fromkeys(key for each in rows for key in each))
     url = f"{settings['base_url'].rstrip('/')}/{settings['audience_id']}/users"
-    said = {"payload": {"schema": list(hashed), "data": [list(hashed.values())]}}
+    said = {"payload": {"schema": schema, "data": [[each.get(key, "") for key in schema] for each in rows]}}
     return Call(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=said)
 
 
