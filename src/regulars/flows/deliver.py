@@ -107,6 +107,7 @@ def _begin(kind: str, destination: Destination, count: int, payload: dict[str, A
         raise Refused(
             "switched_off", "The destination is switched off: everything would be dropped. Switch it on first."
         )
+    Destination.objects.select_for_update().get(pk=destination.pk)  # of two who click at once the second sees the first
     if is_under_way(destination):
         raise Refused("under_way", "It is being told again right now. Wait until that is queued.")
     if not count:

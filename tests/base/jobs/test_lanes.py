@@ -7,10 +7,10 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from regulars.base.jobs.lanes import close_lane, drop_lane, open_lane, set_lane
+from regulars.base.jobs.lanes import close_lane, drop_lane, look_at, open_lane, set_lane
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.queue import HANDLERS, Registered, Retry, enqueue
-from regulars.base.jobs.run import run_due, take
+from regulars.base.jobs.queue import HANDLERS, Registered, Retry, enqueue, resend_lane
+from regulars.base.jobs.run import done_ahead, look_ahead, run_due, take
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +83,43 @@ def test_what_was_not_even_tried_is_no_attempt(monkeypatch):
     job.refresh_from_db()
 
     assert (job.state, job.attempts, job.last_error) == ("waiting", 0, "over the budget of today")
+
+
+def test_how_a_lane_stands_is_said_of_many_at_once(django_assert_num_queries):
+    set_lane("slow", 3)
+    close_lane("slow", 60)
+    close_lane("mended", -60)
+    for state in ("waiting", "waiting", "running", "dead", "done"):
+        Job.objects.create(kind="note", lane="slow", state=state, due_at=timezone.now())
+    with django_assert_num_queries(2):
+        seen = look_at(["slow", "mended", "nobody"])
+
+    slow = seen["slow"]
+    assert (slow.width, slow.waiting, slow.running, slow.dead) == (3, 2, 1, 1)
+    assert slow.closed_until
+    assert slow.oldest
+    assert seen["mended"].closed_until is None
+    assert (seen["nobody"].width, seen["nobody"].waiting) == (1, 0)
+
+
+def test_dead_jobs_of_a_lane_are_put_back_in_line_and_nobody_elses():
+    for lane in ("slow", "slow", "other"):
+        Job.objects.create(kind="note", lane=lane, state="dead", due_at=timezone.now(), payload={"n": lane})
+
+    assert resend_lane("slow") == 2
+    assert list(Job.objects.order_by("id").values_list("state", flat=True)) == ["waiting", "waiting", "dead"]
+
+
+def test_looking_ahead_sees_only_what_could_begin_and_what_is_done_ahead_does_not_run(handler):
+    later = timezone.now() + dt.timedelta(hours=1)
+    first = enqueue("note", {"n": 1}, key="chika", lane="slow")
+    enqueue("note", {"n": 2}, key="chika", lane="slow")
+    third = enqueue("note", {"n": 3}, key="dov", lane="slow")
+    enqueue("note", {"n": 4}, lane="slow", due_at=later)
+    enqueue("note", {"n": 5}, lane="other")
+    assert [job.pk for job in look_ahead("slow", "note", 9)] == [first.pk, third.pk]
+
+    done_ahead([third.pk])
+    run_due()
+
+    assert handler == [1, 2, 5]
