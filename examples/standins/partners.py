@@ -113,14 +113,19 @@ def hubspot() -> Starlette:
     def upsert(request: Request, body: Any) -> Response:
         if _refused(request, "Bearer "):
             return problem(401, status="error", category="INVALID_AUTHENTICATION")
-        (contact,) = body["inputs"]
-        if "+busy" in contact["id"]:
+        contacts = body["inputs"]
+        if len(contacts) > 100:
+            return problem(400, status="error", category="VALIDATION_ERROR")
+        if any("+busy" in each["id"] for each in contacts):
             return problem(429, status="error", errorType="RATE_LIMIT", policyName="SECONDLY")
-        if "+reject" in contact["id"]:
+        if any("+reject" in each["id"] for each in contacts):
             errors = [{"status": "error", "category": "VALIDATION_ERROR"}]
             return problem(207, status="COMPLETE", results=[], numErrors=1, errors=errors)
-        result = {"id": "512", "new": True, "properties": contact["properties"], "archived": False}
-        return JSONResponse({"status": "COMPLETE", "results": [result]})
+        results = [
+            {"id": str(512 + number), "new": True, "properties": each["properties"], "archived": False}
+            for number, each in enumerate(contacts)
+        ]
+        return JSONResponse({"status": "COMPLETE", "results": results[::-1]})  # no order is promised
 
     def membership(request: Request, body: Any) -> Response:
         return JSONResponse({"recordsIdsAdded": body})

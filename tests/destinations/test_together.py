@@ -12,6 +12,7 @@ from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.calls import SendFailed
+from regulars.destinations.kinds.hubspot import hubspot
 from regulars.destinations.kinds.meta import meta
 from regulars.destinations.models import Delivery, Disclosure
 from regulars.destinations.queue import queue_changes
@@ -119,3 +120,25 @@ def test_meta_hears_of_those_who_entered_and_those_who_left_in_two_calls_under_t
     assert len(parted["body"]["payload"]["data"]) == 1
     with pytest.raises(SendFailed):
         meta.send_batch([MESSAGE, other], {**settings, "access_token": "wrong"})
+
+
+def test_hubspot_finds_each_contact_again_whatever_their_order(partners):
+    from .test_partners import LEFT, MESSAGE
+
+    settings = {"token": "t", "list_id": "42", "base_url": partners.at("hubspot")}
+    others = [replace(MESSAGE, match={"email": f"P{number}@example.com"}) for number in range(2)]
+    hubspot.send_batch([MESSAGE, *others, replace(LEFT, match={"email": "dov@example.com"})], settings)
+    upsert, joined, parted = partners.calls("hubspot")
+
+    assert [each["id"] for each in upsert["body"]["inputs"]][1:] == [
+        "P0@example.com",
+        "P1@example.com",
+        "dov@example.com",
+    ]
+    assert (joined["path"], joined["body"]) == ("/crm/v3/lists/42/memberships/add", ["512", "513", "514"])
+    assert (parted["path"], parted["body"]) == ("/crm/v3/lists/42/memberships/remove", ["515"])
+
+    with pytest.raises(SendFailed) as failed:
+        hubspot.send_batch([MESSAGE, replace(MESSAGE, match={"email": "x+reject@example.com"})], settings)
+
+    assert failed.value.permanent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regulars.base.kit.errors import Refused
@@ -37,6 +37,7 @@ class HubSpot:
     )
     tells_repeats = True
     keeps_last = True
+    batch_size = 100
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Refused("bad_list" | "bad_url")`."""
@@ -45,16 +46,27 @@ class HubSpot:
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
-        calls = [_upsert(str(message.match["email"]), message.traits, message.id, settings)]
+        calls = [_upsert([_input(str(message.match["email"]), message.traits, message.id)], settings)]
         if settings["list_id"]:
-            calls.append(_membership("{id of the contact}", message.entered, settings))
+            calls.append(_membership(["{id of the contact}"], message.entered, settings))
         return calls
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         first, *rest = self.calls(message, settings)
         contact = _contact(perform(first).json())
         if rest:
-            perform(_membership(contact, message.entered, settings))
+            perform(_membership([contact], message.entered, settings))
+
+    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+        """All contacts in one call, then those who entered onto the list, and those who left off it."""
+        inputs = [_input(str(each.match["email"]), each.traits, each.id) for each in messages]
+        ids = _contacts(perform(_upsert(inputs, settings)).json())
+        for entered in (True, False) if settings["list_id"] else ():
+            emails = [str(each.match["email"]).lower() for each in messages if each.entered == entered]
+            if not ids.keys() >= set(emails):
+                raise SendFailed("bad_answer", "HubSpot did not say which contacts these are.", permanent=True)
+            if emails:
+                perform(_membership([ids[email] for email in emails], entered, settings))
 
     def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
         """Off the list; who is forgotten is deleted as the GDPR wants it."""
@@ -63,25 +75,24 @@ class HubSpot:
             said = {"objectId": email, "idProperty": "email"}
             perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", said, settings), accept=frozenset({404}))
         elif settings["list_id"]:
-            contact = _contact(perform(_upsert(email, {}, removal.id, settings)).json())
-            perform(_membership(contact, False, settings))
+            contact = _contact(perform(_upsert([_input(email, {}, removal.id)], settings)).json())
+            perform(_membership([contact], False, settings))
         else:
             raise SendFailed("cannot_remove", "Without a list HubSpot has nothing to take her off.", permanent=True)
 
 
-def _upsert(email: str, traits: Mapping[str, Any], trace: str, settings: Mapping[str, str]) -> Call:
-    contact = {
-        "id": email,
-        "idProperty": "email",
-        "properties": {"email": email, **{name: _text(value) for name, value in traits.items()}},
-        "objectWriteTraceId": trace,
-    }
-    return _call("POST", "/crm/v3/objects/contacts/batch/upsert", {"inputs": [contact]}, settings)
+def _input(email: str, traits: Mapping[str, Any], trace: str) -> dict[str, Any]:
+    properties = {"email": email, **{name: _text(value) for name, value in traits.items()}}
+    return {"id": email, "idProperty": "email", "properties": properties, "objectWriteTraceId": trace}
 
 
-def _membership(contact: str, is_in: bool, settings: Mapping[str, str]) -> Call:
+def _upsert(inputs: list[dict[str, Any]], settings: Mapping[str, str]) -> Call:
+    return _call("POST", "/crm/v3/objects/contacts/batch/upsert", {"inputs": inputs}, settings)
+
+
+def _membership(contacts: list[str], is_in: bool, settings: Mapping[str, str]) -> Call:
     path = f"/crm/v3/lists/{settings['list_id']}/memberships/{'add' if is_in else 'remove'}"
-    return _call("PUT", path, [contact], settings)
+    return _call("PUT", path, contacts, settings)
 
 
 def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> Call:
@@ -97,13 +108,28 @@ def _text(value: Any) -> str:
 
 
 def _contact(said: Any) -> str:
-    """The contact's id. 207 looks like success and is not: `numErrors` counts those that were refused."""
-    results = said.get("results") if isinstance(said, dict) else None
-    if isinstance(said, dict) and (said.get("numErrors") or said.get("errors")):
-        raise SendFailed("rejected", "HubSpot took the call and rejected the contact.", permanent=True)
+    """The contact's id."""
+    results = _results(said)
     if not results or not isinstance(results[0], dict) or "id" not in results[0]:
         raise SendFailed("bad_answer", "HubSpot did not say which contact it is.")
     return str(results[0]["id"])
+
+
+def _contacts(said: Any) -> dict[str, str]:
+    """E-mail address in small letters → the contact's id; HubSpot promises no order."""
+    found: dict[str, str] = {}
+    for each in _results(said):
+        if isinstance(each, dict) and "id" in each and isinstance(each.get("properties"), dict):
+            found[str(each["properties"].get("email", "")).lower()] = str(each["id"])
+    return found
+
+
+def _results(said: Any) -> list[Any]:
+    """207 looks like success and is not: `numErrors` counts those that were refused."""
+    if isinstance(said, dict) and (said.get("numErrors") or said.get("errors")):
+        raise SendFailed("rejected", "HubSpot took the call and rejected a contact.", permanent=True)
+    results = said.get("results") if isinstance(said, dict) else None
+    return results if isinstance(results, list) else []
 
 
 hubspot = HubSpot()
