@@ -15,7 +15,7 @@ from regulars.flows.login import Decision, Denied, Detour, Login, Visit, log_in,
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Client
 from regulars.questions.declare import Option
-from regulars.questions.models import Ask
+from regulars.questions.models import Ask, AskDecision
 from regulars.questions.save import Draft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
@@ -169,6 +169,13 @@ def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_i
     assert decided.id_token == {NAMESPACE + "x": 1}
     assert (chika.logins_count, Ask.objects.count()) == (1, 0)
     assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
+
+
+def test_somebody_busy_with_something_else_is_asked_nothing_and_the_book_says_why(chika, shop, question):
+    decided = go(chika, shop, busy=True)
+
+    assert isinstance(decided, Decision)
+    assert (Ask.objects.count(), AskDecision.objects.get().reason) == (0, "not_interactive")
 
 
 def test_a_refresh_runs_rules_by_their_protocol_and_cannot_send_her_anywhere(chika, shop):

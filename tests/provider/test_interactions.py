@@ -56,6 +56,25 @@ def test_a_silent_login_never_shows_a_page(app, customer, question):
     assert not Ask.objects.exists()
 
 
+@pytest.mark.parametrize("wish", [{"ask": "0"}, {"acr_values": "mfa"}])
+def test_an_app_that_asks_by_itself_and_a_step_up_bring_no_question(app, customer, question, wish):
+    sign_in(app.browser, customer, method="mfa", type="totp")
+
+    assert "code" in app.answer(**wish)
+    assert not Ask.objects.exists()
+    assert app.authorize()["Location"].startswith("/question?")
+
+
+def test_a_rules_own_page_between_does_not_make_an_app_that_asks_by_itself_ask(app, customer, question):
+    save_rule("terms", script=TO_OUR_PAGE)
+    sign_in(app.browser, customer)
+    away = app.authorize(ask="0")
+    back = app.browser.get("/continue", {"state": query_of(away["Location"])["state"], "accepted": "v2"})
+
+    assert "code" in came_back(back)
+    assert not Ask.objects.exists()
+
+
 def test_a_silent_login_counts_as_the_same_visit(signed_in, customer):
     signed_in.code()
     signed_in.code(prompt="none")

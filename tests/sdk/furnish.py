@@ -7,14 +7,18 @@ from django.contrib.auth.hashers import make_password
 from regulars.flows.arrive import sign_up
 from regulars.profiles.models import Client, ClientGrant, Connection, ResourceServer
 from regulars.profiles.register import App, register
+from regulars.questions.declare import Option
+from regulars.questions.save import Draft, save_question
 
 PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"
 PASSWORD = "a few words in a row"
-IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js", "elsewhere")
+IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js", "questions", "elsewhere")
 RELATED = "https://shop.example"  # where the component's app is too, beside localhost
 IMPLICIT = ("lock", "auth0-js", "elsewhere", "express-id-token")
 CUSTOMERS = ("chika", "dov", "rosa", "tove")
+ASKED = ("amara", "bao", "carla", "dede", "emre", "farah")  # each has a question waiting in the app that asks by itself
+IN_ARABIC = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
 
 
 def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
@@ -28,8 +32,10 @@ def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
         secret="upstream-secret",
         urls={"issuer": upstream},
     )
-    for name in CUSTOMERS:
-        sign_up(f"{name}@example.com", make_password(PASSWORD), PASSWORDS)
+    hashed = make_password(PASSWORD)
+    for name in (*CUSTOMERS, *ASKED):
+        sign_up(f"{name}@example.com", hashed, PASSWORDS)
+    ask_some()
     made = {name: app(name, origin) for name, origin in apps.items()}
     made["machine"] = machine()
     return made
@@ -51,6 +57,17 @@ def app(name: str, origin: str) -> dict[str, str]:
         )
     )
     return {"client_id": client.pk, "client_secret": secret}
+
+
+def ask_some() -> None:
+    """A question for those alone who come to be asked: nobody else's login is interrupted."""
+    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+    words = ("What are you looking for?", "So that we show you that first.")
+    audience = " OR ".join(f'email:"{name}@example.com"' for name in ASKED)
+    save_question(
+        Draft("looking_for", *words, "single_choice", "looking_for", "serve", options, enabled=True,
+              audience=audience, translations={"ar": IN_ARABIC})
+    )  # fmt: skip
 
 
 def machine() -> dict[str, str]:

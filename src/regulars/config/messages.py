@@ -30,6 +30,7 @@ CODE = (
     "doors/provider/**/*.py",
     "profiles/factors/**/*.py",
     "profiles/proofs/**/*.py",
+    "doors/api/asking.py",
     "consent/standard.py",
     *(f"flows/{name}.py" for name in ("arrive", "correct", "decide", "export", "link", "merge", "share")),
 )

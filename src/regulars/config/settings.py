@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "regulars.config.short_way.for_programs",
     "regulars.config.sessions.console_session",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "regulars.doors.api.customer.open_to_our_apps",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

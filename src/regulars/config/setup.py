@@ -14,9 +14,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.base.kit.crypto import hash_secret, matches_secret, random_secret
 from regulars.consent.purposes import ensure_standard_purposes
+from regulars.doors.api.customer import SCOPE, customers_api
 from regulars.events.models import Source
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.connect import ensure_own_connections
@@ -29,6 +31,7 @@ from .places import Places
 
 SETUP = "setup"
 MANAGEMENT_API = "Management API"
+CUSTOMERS_API = "Questions in your app"
 MANAGEMENT_SCOPES = [
     f"{verb}:{noun}"
     for noun in (
@@ -56,6 +59,7 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
         ensure_standard_attributes()
         ensure_standard_purposes()
         ensure_own_connections(enabled=demo)
+        _ensure_customers_api()
         credentials = _credentials(_kept(path), places, demo)
     _write_privately(path, credentials)
     _prepare_rules(say)
@@ -63,6 +67,14 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
         from .demo.seed import seed
 
         seed(places, say, settings.DEMO_PEOPLE)
+
+
+def _ensure_customers_api() -> None:
+    """What an app of the company asks a token for, to put questions to its customers on its own pages."""
+    ours = ResourceServer.objects.filter(Q(name=CUSTOMERS_API) | Q(identifier=customers_api()))
+    api = ours.first() or ResourceServer(name=CUSTOMERS_API)
+    api.identifier, api.scopes, api.scope_words = customers_api(), [SCOPE], {SCOPE: "Ask you questions"}
+    api.save()
 
 
 def _prepare_rules(say: Callable[[str], None]) -> None:

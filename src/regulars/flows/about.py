@@ -138,7 +138,6 @@ def _why_not(fact: Fact, standing: Standing, winners: dict[str, int], now: dt.da
 def _known(
     fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
 ) -> Known:
-    kind, _, rest = fact.source.partition(":")
     path = attribute.metadata_path if attribute else ""
     return Known(
         id=fact.pk,
@@ -148,7 +147,7 @@ def _known(
         options={each["key"]: each["label"] for each in attribute.options} if attribute else {},
         source=fact.source,
         source_kind=fact.source_kind,
-        source_label=questions.get(rest.partition("@")[0], "") if kind == "question" else "",
+        source_label=questions.get(_question_in(fact.source), ""),
         since=fact.collected_at,
         expires_at=fact.expires_at,
         confidence=fact.confidence,
@@ -160,6 +159,13 @@ def _known(
         may_correct=may_correct(fact.attribute, path),
         may_remove=may_remove(fact.attribute, path),
     )
+
+
+def _question_in(source: str) -> str:
+    """The key in `question:looking_for@1`, and in `app:shop:looking_for@1` of an answer given inside an app."""
+    kind, _, rest = source.partition(":")
+    about = rest if kind == "question" else rest.partition(":")[2] if kind == "app" else ""
+    return about.partition("@")[0]
 
 
 def _stand(profile: Profile, purpose: Purpose, state: ConsentState | None, standing: Standing, locale: str) -> Stand:

@@ -15,20 +15,21 @@ from regulars.questions.models import Ask
 from .refresh import after_event, after_learning
 
 
-def answer(ask: Ask, form: MultiValueDict[str, str]) -> bool:
+def answer(ask: Ask, form: MultiValueDict[str, str], *, app: str = "") -> bool:
     """Keep what she said as a fact of hers, with the consent that her answer is. False: the ask was closed already.
 
-    "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing.
+    "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing. `app` is the client
+    id of the app that asked on a page of its own: the fact and the ledger name it.
 
     Raises `BadAnswer`; then nothing was written and the ask stays open.
     """
     if unsaid := asks.left_unsaid(ask, form):
         return _leave(ask, unsaid)
-    said = asks.read_answer(ask, form)
+    said = asks.read_answer(ask, form, app)
     with transaction.atomic():
         if not asks.close(ask, Ask.Outcome.ANSWERED, said):
             return False
-        consents = _consents(ask, said)
+        consents = _consents(ask, said, app)
         if said.consent is None:
             basis = ask.question.purpose.basis
             learn(
@@ -67,7 +68,7 @@ def _leave(ask: Ask, outcome: str) -> bool:
     return closed
 
 
-def _consents(ask: Ask, said: asks.Answer) -> list[int]:
+def _consents(ask: Ask, said: asks.Answer, app: str) -> list[int]:
     """Answering below the words of a consent purpose is the consent: the ledger keeps those words.
 
     The answer to a consent question is nothing else, and explicit: a yes or a no.
@@ -82,7 +83,7 @@ def _consents(ask: Ask, said: asks.Answer) -> list[int]:
         words=ask.words,
         locale=ask.locale,
         explicit=said.consent is not None or _was_explicit(ask, purpose),
-        evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}"},
+        evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}", **({"app": app} if app else {})},
     )
     return [record(ask.profile, decision).pk]
 

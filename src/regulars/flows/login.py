@@ -159,7 +159,8 @@ def maybe_redirect(login: Login) -> Detour | None:
 def choose_question(login: Login) -> None:
     if login.visit.silent or not _questions.exists():
         return
-    chosen = ask_next(login.profile, locale=login.visit.locale, client_id=login.client.pk)
+    visit = login.visit
+    chosen = ask_next(login.profile, locale=visit.locale, client_id=login.client.pk, interactive=not visit.busy)
     login.ask = None if isinstance(chosen, NotAsked) else chosen
 
 

@@ -17,7 +17,8 @@ class Visit:
 
     `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
     ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: she showed
-    for this very request who she is, on a page of the app; else a silent one is the same visit going on.
+    for this very request who she is, on a page of the app; else a silent one is the same visit going on. `busy`: no question
+    now, for the app said `ask=0` (a checkout, or it asks by itself) or she proves once more who she is.
     """
 
     protocol: str
@@ -34,6 +35,7 @@ class Visit:
     locale: str = "en"
     silent: bool = False
     proved: bool = False
+    busy: bool = False
 
     @property
     def is_login(self) -> bool:

@@ -194,7 +194,8 @@ class Attribute(models.Model):
 class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 
-    `source` says exactly who: `google-oauth2`, `question:looking_for@1`, `rule:12`, `app:shop`, `source:us-census-acs`.
+    `source` says exactly who: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
+    `app:shop`, `source:us-census-acs`.
     `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
     one whose provider said it, `origin` the profile it was first written for, once two were merged. `reason` is why
     somebody corrected it.

@@ -17,12 +17,14 @@ from .wording import wording_of
 __all__ = ["Answer", "BadAnswer", "close", "left_unsaid", "never_again", "pass_over", "read_answer"]
 
 YES, NO = "__yes", "__no"  # to something offered for confirming
+LONGEST_SOURCE = 128
 UNSAID = {"__declined": Ask.Outcome.DECLINED, "__dont_know": Ask.Outcome.DONT_KNOW}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`value` is JSON; `source` says which question in which words, for the fact: `question:looking_for@1`.
+    """`value` is JSON; `source` says which question in which words, for the fact: `question:looking_for@1`, or
+    `app:<client id>:looking_for@1` when she answered inside an app.
 
     `source_kind` is `corrected` when she set right what somebody else told, else `declared`. `consent` is a yes or no to
     the question's purpose, which is a matter of the ledger and not a fact.
@@ -35,13 +37,14 @@ class Answer:
     consent: bool | None = None
 
 
-def read_answer(ask: Ask, form: MultiValueDict[str, str]) -> Answer:
+def read_answer(ask: Ask, form: MultiValueDict[str, str], app: str = "") -> Answer:
     """What `form["answer"]` says; raises `BadAnswer` with the sentence to show beside the field.
 
-    Of something to confirm the answer is `__yes`, or `__no` with what is right under `other`.
+    Of something to confirm the answer is `__yes`, or `__no` with what is right under `other`. `app` is the client id of
+    the app she answered in, when it was not our page.
     """
     question = ask.question
-    source = f"question:{question.key}@{ask.version}"
+    source = _source(ask, app)
     given, options = form.getlist("answer"), list(wording_of(ask).options) or question.choices()
     if ask.offer is not None:
         return _confirmed(ask, form, source)
@@ -76,6 +79,15 @@ def pass_over(ask: Ask) -> bool:
 def never_again(ask: Ask) -> bool:
     """Never ask her anything again. False when the ask was closed already."""
     return close(ask, Ask.Outcome.NEVER)
+
+
+def _source(ask: Ask, app: str) -> str:
+    """Which question in which words, and in which app; an id too long to stand beside the question stands alone."""
+    question = f"{ask.question.key}@{ask.version}"
+    if not app:
+        return f"question:{question}"
+    whole = f"app:{app}:{question}"
+    return whole if len(whole) <= LONGEST_SOURCE else f"app:{app}"
 
 
 def _confirmed(ask: Ask, form: MultiValueDict[str, str], source: str) -> Answer:

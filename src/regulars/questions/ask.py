@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -44,7 +45,17 @@ Kept = TypeVar("Kept", Ask, NotAsked)
 # the marketer switched on is asked while more than a third would answer; and a little where no segment makes a pass dear.
 OWN_PASSES, OWN_LEAST = 2.0, 0.1
 CROWDED, FEW_ASKS = 0.4, 50  # share of a day's asks above which a question gives way to one nearly as good
+SAME_NO = dt.timedelta(days=1)  # for which an app hears it without another line in the book
 SERVED = 3  # segments an explanation names
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where she is: in which app, reading which language. `in_app`: the app itself asks, at any page, not a login."""
+
+    locale: str = "en"
+    client_id: str = ""
+    in_app: bool = False
 
 
 def ask_next(
@@ -54,15 +65,17 @@ def ask_next(
     client_id: str = "",
     caps: Caps | None = None,
     interactive: bool = True,
+    in_app: bool = False,
 ) -> Ask | NotAsked:
     """The question to show her now, written down as shown; or why none. Never raises: a login must not fail by it.
 
     A question shown earlier today and still open is the one to show again. Two logins at once get the same ask.
     `interactive=False` for `prompt=none`, a step-up, a checkout or `ask=0`. `caps` win over the operator's settings.
+    `in_app`: an app asks by itself; the rules are the same, and the same "no" to it is written down once a day.
     """
     try:
         with transaction.atomic():
-            return _decide(profile, locale, client_id, caps, interactive)
+            return _decide(profile, Place(locale, client_id[:64], in_app), caps, interactive)
     except Exception:
         log.exception("no question could be chosen for profile %s", profile.pk)
         return NotAsked("unavailable")
@@ -73,21 +86,21 @@ def words_of(question: Question, text: str = "", why: str = "") -> str:
     return f"{text or question.text}\n{why or question.why}\n{question.purpose.text}"
 
 
-def _decide(profile: Profile, locale: str, client_id: str, caps: Caps | None, interactive: bool) -> Ask | NotAsked:
+def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool) -> Ask | NotAsked:
     settings = how_we_ask()
     customer = Customer.of(profile)
     if not settings.asking:
-        return _note(profile, client_id, NotAsked("switched_off"))
+        return _note(profile, place, NotAsked("switched_off"))
     if interactive and (open_ask := customer.still_open()):
         return open_ask
     caps = caps or settings.caps()
     stopped = stopped_by(customer, caps, interactive)
     if stopped:
-        return _note(profile, client_id, stopped)
+        return _note(profile, place, stopped)
     free, refusals = eligible(customer.candidates(), clock.today(), caps)
     if not free:
-        return _note(profile, client_id, silence(refusals))
-    return Choosing(customer, settings, refusals).ask_one_of(free, locale, client_id)
+        return _note(profile, place, silence(refusals))
+    return Choosing(customer, settings, refusals).ask_one_of(free, place)
 
 
 def stopped_by(customer: Customer, caps: Caps, interactive: bool) -> NotAsked | None:
@@ -106,7 +119,7 @@ class Choosing:
         self.price = settings.pace * self.mind.doubt
         customer.watch(frozenset(self.mind.world.events))
 
-    def ask_one_of(self, free: list[Candidate], locale: str, client_id: str) -> Ask | NotAsked:
+    def ask_one_of(self, free: list[Candidate], place: Place) -> Ask | NotAsked:
         profile = self.customer.profile
         questions = {each.key: each for each in self.customer.questions}
         options, appraised = self.weigh(free)
@@ -114,8 +127,8 @@ class Choosing:
         choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
         told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
         if isinstance(choice, NotAsked):
-            return _note(profile, client_id, choice, self, told)
-        return self._show(questions[choice.key], choice, appraised[choice.key], told, locale, client_id)
+            return _note(profile, place, choice, self, told)
+        return self._show(questions[choice.key], choice, appraised[choice.key], told, place)
 
     def weigh(self, free: list[Candidate]) -> tuple[list[Option], dict[str, Appraisal]]:
         """What each question that may be asked is worth now, and what that stands on."""
@@ -143,12 +156,11 @@ class Choosing:
         choice: Choice,
         appraisal: Appraisal,
         told: dict[str, Any],
-        locale: str,
-        client_id: str,
+        place: Place,
     ) -> Ask | NotAsked:
         profile = self.customer.profile
         offer = self.customer.offers.get(question.key)
-        wording = choose_wording(question, locale, profile.pk)
+        wording = choose_wording(question, place.locale, profile.pk)
         asking = wording.asking(question.label_of(offer.value) if offer else "")
         ask, created = Ask.objects.get_or_create(
             profile=profile,
@@ -161,7 +173,7 @@ class Choosing:
                 "words": words_of(question, asking, wording.why),
                 "offer": offer.value if offer else None,
                 "locale": wording.locale,
-                "client_id": client_id[:64],
+                "client_id": place.client_id,
                 "value": choice.value,
                 "chance": choice.chance,
                 "probability": choice.probability,
@@ -171,7 +183,7 @@ class Choosing:
             },
         )
         if created:
-            _note(profile, client_id, ask, self, told)
+            _note(profile, place, ask, self, told)
         return ask if created or ask.outcome == Ask.Outcome.SHOWN else NotAsked("asked_recently")
 
 
@@ -211,17 +223,19 @@ def _policy(settings: AskSettings, mind: Mind, price: float) -> Policy:
 
 def _note(
     profile: Profile,
-    client_id: str,
+    place: Place,
     came_of_it: Kept,
     choosing: Choosing | None = None,
     candidates: dict[str, Any] | None = None,
 ) -> Kept:
     """Every login's decision is kept, with its reason and its probability."""
     refused = came_of_it if isinstance(came_of_it, NotAsked) else None
+    if refused and place.in_app and _heard_today(profile, place, refused.name):
+        return came_of_it
     AskDecision.objects.create(
         profile=profile,
         at=clock.now(),
-        client_id=client_id[:64],
+        client_id=place.client_id,
         ask=came_of_it if isinstance(came_of_it, Ask) else None,
         reason=refused.name if refused else "asked",
         probability=came_of_it.probability,
@@ -231,6 +245,12 @@ def _note(
         policy=choosing.mind.version if choosing else "",
     )
     return came_of_it
+
+
+def _heard_today(profile: Profile, place: Place, reason: str) -> bool:
+    """An app may ask at every page it shows; a row for each would drown what happened."""
+    today = AskDecision.objects.filter(profile=profile, client_id=place.client_id, reason=reason)
+    return today.filter(at__gte=clock.now() - SAME_NO).exists()
 
 
 def _rounded(**numbers: float) -> dict[str, float]:

@@ -56,8 +56,8 @@ class Bearer(HttpBearer):
             raise insufficient_scope(*self.scopes)
         if caller.only_user and _asked_about(request) != caller.only_user:
             raise ApiError(403, "another_user", "This token is good for the customer who logs in, and for nobody else.")
-        _refuse_large(request)
-        _refuse_nul(request)
+        refuse_large(request)
+        refuse_nul(request)
         return caller
 
 
@@ -99,7 +99,7 @@ def _client_id(claims: dict[str, Any]) -> str:
     return str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")[:64]
 
 
-def _refuse_large(request: HttpRequest) -> None:
+def refuse_large(request: HttpRequest) -> None:
     try:
         size = len(request.body)
     except RequestDataTooBig:
@@ -108,7 +108,7 @@ def _refuse_large(request: HttpRequest) -> None:
         raise ApiError(413, "payload_too_large", f"A body may have {LARGEST_BODY:,} bytes.")
 
 
-def _refuse_nul(request: HttpRequest) -> None:
+def refuse_nul(request: HttpRequest) -> None:
     """No text in a database holds NUL; PostgreSQL answers a question with one by an error."""
     if "\0" in request.path or any(
         "\0" in value for values in request.GET.lists() for value in (values[0], *values[1])

@@ -49,10 +49,13 @@ def provider(key: str) -> str:
 
 
 def source(name: str) -> str:
-    """`question:looking_for@1` → `Answer to looking for`."""
+    """`question:looking_for@1` → `Answer to looking for`; `app:shop:looking_for@1` → the same, in the app."""
     kind, _, rest = name.partition(":")
     if not rest:
         return provider(kind)
+    app, _, asked = rest.partition(":")
+    if kind == "app" and asked:
+        return f"App {app}, answer to {asked.partition('@')[0].replace('_', ' ')}"
     what = rest.partition("@")[0].replace("_", " ")
     return f"{SOURCE_PREFIXES.get(kind, kind.capitalize())} {what}"
 

@@ -318,6 +318,7 @@ def _visit(turn: Turn) -> Visit:
         locale=(turn.asked.params.get("ui_locales", "").split() or ["en"])[0],
         silent=turn.asked.is_silent,
         proved=bool(turn.asked.params.get(TICKET)),  # a ticket brings her here only by a session that it just made
+        busy=turn.asked.second_factor or turn.asked.params.get("ask") == "0",
     )
 
 

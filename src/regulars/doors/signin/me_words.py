@@ -77,6 +77,8 @@ def source(fact: Known) -> str:
         case "question":
             return _("Your answer to “{question}”").format(question=fact.source_label or what)
         case "app":
+            if fact.source_label:
+                return _("Your answer to “{question}”").format(question=fact.source_label)
             if rest in OURS:
                 return _(OURS[rest])
             if fact.source_kind == "observed":

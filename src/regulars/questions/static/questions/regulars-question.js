@@ -1,0 +1,227 @@
+// <regulars-question>: the next question for the customer who is signed in to your app. One file, no build, strict CSP.
+// Set `element.token`, a function that gives an access token; docs/developer/questions-in-your-app.md has the rest.
+(() => {
+  const home = new URL(document.currentScript.src).origin;
+
+  // The question's own words and the buttons' come from the house, in one language. Only this cannot: nobody answered.
+  const WORDS = { lost: "That did not arrive. Check your connection and try again." };
+
+  // Not a <style>: adopted sheets need no exception in the page's policy.
+  const STYLE = new CSSStyleSheet();
+  STYLE.replaceSync(`
+    :host { display: block; max-width: 30rem; color: var(--regulars-text, inherit); font: var(--regulars-font, 1rem/1.5 system-ui, sans-serif); }
+    :host([hidden]) { display: none; }
+    * { box-sizing: border-box; }
+    fieldset { margin: 0 0 1rem; padding: 0; border: 0; min-width: 0; }
+    legend, h2 { margin: 0 0 .75rem; padding: 0; font-size: 1.25em; font-weight: 600; line-height: 1.3; }
+    h2 label { font: inherit; }
+    p { margin: 0 0 .75rem; overflow-wrap: anywhere; }
+    .option { display: flex; align-items: center; gap: .75rem; min-height: 2.75rem; cursor: pointer; }
+    .option input { flex: none; width: 1.25rem; height: 1.25rem; margin: 0; accent-color: var(--regulars-accent, #4338ca); }
+    .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
+    .cards .option { flex-wrap: wrap; padding: .5rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); }
+    .cards img { flex: 0 0 100%; max-width: 100%; height: auto; border-radius: var(--regulars-radius, 8px); }
+    .text, select { width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); background: var(--regulars-surface, Field); color: var(--regulars-text, FieldText); font: inherit; }
+    [aria-invalid="true"] { outline: 2px solid var(--regulars-problem, #b42318); outline-offset: 1px; }
+    .buttons { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(9rem, 100%), 1fr)); gap: .5rem; margin-top: 1rem; }
+    button { min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--regulars-accent, #4338ca); border-radius: var(--regulars-radius, 8px); background: var(--regulars-accent, #4338ca); color: var(--regulars-on-accent, #fff); font: inherit; font-weight: 600; cursor: pointer; }
+    button[disabled] { opacity: .6; cursor: progress; }
+    :focus-visible { outline: 3px solid var(--regulars-accent, #4338ca); outline-offset: 2px; }
+    [role="alert"]:not(:empty) { padding: .75rem; border: 2px solid var(--regulars-problem, #b42318); border-radius: var(--regulars-radius, 8px); }
+    [role="alert"]:empty { margin: 0; }
+  `);
+
+  function make(name, properties = {}, ...children) {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(properties)) {
+      if (key.startsWith("aria-") || key === "inputmode" || key === "autocomplete") element.setAttribute(key, value);
+      else element[key] = value;
+    }
+    element.append(...children);
+    return element;
+  }
+
+  class RegularsQuestion extends HTMLElement {
+    words = {};
+    token = null; // () => string or a promise of one
+
+    connectedCallback() {
+      if (this.shadowRoot) return;
+      this.attachShadow({ mode: "open" }).adoptedStyleSheets = [STYLE];
+      this.hidden = true; // nothing to say yet, and perhaps nothing at all
+      if (this.token) this.ask();
+    }
+
+    get say() { return { ...WORDS, ...this.words }; }
+    get locale() { return this.getAttribute("locale") ?? this.closest("[lang]")?.lang ?? ""; }
+
+    // Called by itself when `token` is there before the element is put on the page; else call it once she is signed in.
+    async ask() {
+      const { ok, told } = await this.post("", { locale: this.locale });
+      if (!ok || !told.question) return this.end(ok ? told.reason : told.errorCode ?? "lost");
+      this.question = told.question;
+      this.draw();
+      this.hidden = false;
+      this.tell("shown", told.reason);
+    }
+
+    draw() {
+      const { question } = this, form = make("form", { noValidate: true });
+      form.append(this.problem(), ...this.asking(), this.reasons(), this.buttons());
+      form.addEventListener("submit", (event) => { event.preventDefault(); this.answer(form, event.submitter); });
+      // Set on what we draw, so that a page in another direction keeps its own.
+      const whole = make("section", { lang: question.locale, dir: question.direction }, form);
+      whole.setAttribute("aria-label", question.text);
+      this.shadowRoot.replaceChildren(whole);
+    }
+
+    asking() {
+      const { question } = this, { field } = question;
+      if (question.offered) return [this.group(question.text, this.confirming())];
+      if (field.widget === "consent") return [make("h2", { textContent: question.text }), ...this.hints()];
+      if (field.widget === "input" || field.widget === "select") {
+        const label = make("label", { htmlFor: "answer-1", textContent: question.text });
+        return [make("h2", {}, label), ...this.hints(), this.written("answer", "answer-1")];
+      }
+      return [this.group(question.text, [...this.hints(), this.choices("answer", true)])];
+    }
+
+    group(text, children) {
+      return make("fieldset", { "aria-describedby": "why" }, make("legend", { textContent: text }), ...children);
+    }
+
+    hints() {
+      const words = [this.question.help, this.question.field.hint].filter(Boolean).join(" ");
+      return words ? [make("p", { id: "hint", textContent: words })] : [];
+    }
+
+    confirming() {
+      const { words, field } = this.question;
+      const other = field.widget === "input" || field.widget === "select"
+        ? this.written("other", "other-1", this.question.text) : this.choices("other", false);
+      return [this.option("answer", "answer-1", "radio", "__yes", words.yes),
+        this.option("answer", "answer-2", "radio", "__no", words.no), other];
+    }
+
+    choices(name, withUnsaid) {
+      const { field, unsaid } = this.question;
+      const kind = field.widget === "checkbox" ? "checkbox" : "radio";
+      const options = field.options.map((each, index) =>
+        this.option(name, `${name}-${index + 1}`, kind, each.key, each.label, each.image));
+      const none = withUnsaid ? unsaid.map((each, index) => this.option(name, `unsaid-${index}`, "radio", each.key, each.label)) : [];
+      return make("div", {}, make("div", { className: field.widget === "cards" ? "cards" : "" }, ...options), ...none);
+    }
+
+    option(name, id, type, value, text, image = "") {
+      const picture = image ? [make("img", { src: new URL(image, home).href, alt: "", width: 160, height: 160 })] : [];
+      return make("label", { className: "option", htmlFor: id },
+        make("input", { id, name, type, value }), ...picture, make("span", { textContent: text }));
+    }
+
+    written(name, id, label = "") {
+      const { field } = this.question, described = this.hints().length ? "why hint" : "why";
+      const shared = { id, name, autocomplete: field.autocomplete, "aria-describedby": described, ...(label ? { "aria-label": label } : {}) };
+      if (field.widget === "select") {
+        const options = field.options.map((each) => make("option", { value: each.key, textContent: each.label }));
+        return make("select", shared, make("option", { value: "", textContent: "–" }), ...options);
+      }
+      const input = make("input", { ...shared, className: "text", type: field.input_type, inputmode: field.inputmode });
+      if (field.max_length) input.maxLength = field.max_length;
+      return input;
+    }
+
+    reasons() {
+      const { question } = this;
+      return make("div", { id: "why" },
+        make("p", {}, make("strong", { textContent: question.words.why }), ` ${question.why}`),
+        make("p", { textContent: `${question.use.label} ${question.use.text}` }));
+    }
+
+    // All of one size: a no costs her no more than a yes.
+    buttons() {
+      const { words, field, unsaid, offered } = this.question;
+      const consent = field.widget === "consent" && !offered;
+      const yes = consent
+        ? field.options.map((each) => make("button", { type: "submit", value: each.key, textContent: each.label }))
+        : [make("button", { type: "submit", textContent: words.save })];
+      const beside = field.widget === "input" || field.widget === "select" ? unsaid : [];
+      return make("div", { className: "buttons" }, ...yes,
+        ...beside.map((each) => make("button", { type: "submit", value: each.key, textContent: each.label })),
+        this.button(words.pass, () => this.close("pass")),
+        this.button(words.never, () => this.close("never")));
+    }
+
+    async answer(form, submitter) {
+      const data = new FormData(form), given = submitter?.value ? [submitter.value] : data.getAll("answer");
+      await this.send("answer", { answer: given.filter(Boolean), other: data.getAll("other").filter(Boolean) });
+    }
+
+    close(verb) { return this.send(verb, {}); }
+
+    async send(verb, body) {
+      this.busy(true);
+      const { ok, told } = await this.post(`/${this.question.id}/${verb}`, body);
+      this.busy(false);
+      if (ok) return this.thank(told);
+      if (told.errorCode === "closed" || told.errorCode === "reworded") return this.end(told.errorCode);
+      this.fail(told.message ?? this.say.lost);
+    }
+
+    // The page keeps its place: what had the focus is gone, and the line that says so takes it.
+    thank({ outcome, thanks }) {
+      const line = make("p", { role: "status", tabIndex: -1, textContent: thanks });
+      const { locale, direction } = this.question;
+      this.shadowRoot.replaceChildren(make("section", { lang: locale, dir: direction }, line));
+      line.focus();
+      this.tell(outcome, "asked");
+    }
+
+    end(reason) {
+      this.hidden = true;
+      this.shadowRoot.replaceChildren();
+      this.tell("none", reason);
+    }
+
+    tell(outcome, reason) {
+      const detail = { outcome, reason, question: this.question?.key ?? null };
+      this.dispatchEvent(new CustomEvent("regulars-question", { detail, bubbles: true }));
+    }
+
+    async post(path, body) {
+      try {
+        const token = await this.token();
+        const answer = await fetch(`${home}/api/me/question${path}`, {
+          method: "POST",
+          headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+          credentials: "omit",
+          body: JSON.stringify(body),
+        });
+        return { ok: answer.ok, told: await answer.json() };
+      } catch {
+        return { ok: false, told: {} };
+      }
+    }
+
+    problem() { return make("p", { role: "alert", id: "problem" }); }
+
+    fail(text) {
+      this.shadowRoot.getElementById("problem").textContent = text;
+      const fields = [...this.shadowRoot.querySelectorAll("input, select")];
+      for (const each of fields) {
+        each.setAttribute("aria-invalid", "true");
+        each.setAttribute("aria-describedby", "problem why");
+      }
+      (fields[0] ?? this.shadowRoot.querySelector("button")).focus();
+    }
+
+    busy(is) { for (const button of this.shadowRoot.querySelectorAll("button")) button.disabled = is; }
+
+    button(text, act) {
+      const button = make("button", { type: "button", textContent: text });
+      button.addEventListener("click", act);
+      return button;
+    }
+  }
+
+  customElements.define("regulars-question", RegularsQuestion);
+})();

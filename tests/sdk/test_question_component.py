@@ -1,0 +1,122 @@
+"""Our own <regulars-question> on a page of another origin, under a strict policy, with a token from auth0-spa-js."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from .conftest import Town
+from .people import said, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
+ASKING = "What are you looking for?"
+
+
+@pytest.fixture
+def complaints(page: Page) -> list[str]:
+    """What the browser found to say against the page."""
+    heard: list[str] = []
+    page.on("console", lambda each: heard.append(each.text) if "Content Security Policy" in each.text else None)
+    return heard
+
+
+def open_app(page: Page, town: Town, name: str) -> None:
+    """She signs in and is back in the app; the login asked nothing, since the app does."""
+    page.goto(f"{town.origins['questions']}/questions.html")
+    sign_in(page, f"{name}@example.com")
+    expect(page.locator("pre")).to_contain_text("heard")
+
+
+def heard(page: Page, outcome: str) -> dict[str, Any]:
+    expect(page.locator("pre")).to_contain_text(f'"outcome":"{outcome}"')
+    return said(page)["heard"][-1]
+
+
+def facts_of(town: Town, user_id: str) -> list[dict[str, Any]]:
+    machine = town.live.credentials["management"]
+    with town.client() as client:
+        granted: httpx.Response = client.post(
+            f"{town.url}/oauth/token", json={"grant_type": "client_credentials", **machine}
+        )
+        headers = {"Authorization": f"Bearer {granted.json()['access_token']}"}
+        return client.get(f"{town.url}/api/regulars/v1/profiles/{user_id}/facts", headers=headers).json()["facts"]
+
+
+def test_she_answers_with_keys_alone_and_the_fact_names_the_app(page: Page, town: Town, complaints: list[str]):
+    open_app(page, town, "amara")
+    expect(page.get_by_role("group", name=ASKING)).to_be_visible()
+    page.locator("#before").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Jackets")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Save and continue")).to_be_focused()
+    page.keyboard.press("Enter")
+    answered = heard(page, "answered")
+
+    expect(page.get_by_role("status")).to_be_focused()
+    [fact] = [each for each in facts_of(town, said(page)["sub"]) if each["attribute"] == "looking_for"]
+    source = f"app:{town.clients['questions']['client_id']}:looking_for@1"
+    assert (fact["value"], fact["source"]) == ("shoes", source)
+    assert answered == {"outcome": "answered", "reason": "asked", "question": "looking_for"}
+    assert complaints == []
+
+
+@pytest.mark.parametrize(
+    ("name", "button", "outcome", "reason"),
+    [("bao", "Pass", "passed", "asked_recently"), ("carla", "Don’t ask me again", "never", "said_never")],
+)
+def test_she_passes_or_ends_it_and_is_asked_nothing_when_she_comes_back(page, town, name, button, outcome, reason):
+    open_app(page, town, name)
+    page.get_by_role("button", name=button).click()
+    heard(page, outcome)
+    page.reload()
+
+    assert heard(page, "none") == {"outcome": "none", "reason": reason, "question": None}
+    expect(page.locator("regulars-question")).to_be_hidden()
+
+
+def test_saving_nothing_is_said_aloud_and_at_the_field(page: Page, town: Town):
+    open_app(page, town, "dede")
+    expect(page.locator("regulars-question input:checked")).to_have_count(0)
+    page.get_by_role("button", name="Save and continue").click()
+
+    expect(page.get_by_role("alert")).to_have_text("Choose an answer, or pass.")
+    expect(page.get_by_label("Jackets")).to_be_focused()
+    expect(page.get_by_label("Jackets")).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_page_in_arabic_is_asked_in_arabic_from_right_to_left(page: Page, town: Town):
+    page.add_init_script("localStorage.setItem('language', 'ar')")
+    open_app(page, town, "emre")
+
+    expect(page.get_by_role("group", name="عمّ تبحث؟")).to_be_visible()
+    first, save = page.get_by_label("سترات"), page.locator("regulars-question button").first
+    assert page.locator("regulars-question section").get_attribute("dir") == "rtl"
+    assert "Pass" not in page.locator("regulars-question").inner_text()
+    middle = page.locator("regulars-question").bounding_box()
+    assert middle
+    assert first.bounding_box()["x"] > middle["x"] + middle["width"] / 2
+    assert save.bounding_box()["height"] >= 44
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light for both: the question must follow the page
+def test_machines_that_look_for_barriers_find_none(page: Page, town: Town, scheme: Literal["light", "dark"]):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 320, "height": 800})
+    open_app(page, town, "farah")
+    expect(page.get_by_role("group", name=ASKING)).to_be_visible()
+    found = [each["id"] for each in Axe().run(page, "regulars-question").response["violations"]]
+
+    assert found == []
+    assert (
+        page.locator("regulars-question").evaluate(
+            "each => Math.max(each.scrollWidth, each.getBoundingClientRect().right)"
+        )
+        <= 320
+    )
+    assert len({button.bounding_box()["width"] for button in page.locator("regulars-question button").all()}) == 1
