@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from regulars.consent.models import Purpose
 from regulars.doors.console.models import AuditEntry
 from regulars.flows.refresh import after_saving
 from regulars.questions.models import Ask, Question
@@ -101,6 +102,7 @@ def test_the_preview_shows_what_is_written_and_saves_nothing(console):
     whole = console.post("/console/questions/new", {**LOOKING, "do": "preview"})
     part = console.post("/console/questions/new", {**LOOKING, "do": "preview"}, HTTP_HX_REQUEST="true")
 
+    assert Purpose.objects.get(key=LOOKING["purpose"]).text in part.content.decode()
     assert "Warm jackets" in whole.content.decode()
     assert "By answering you allow" in part.content.decode()
     assert "<html" not in part.content.decode()

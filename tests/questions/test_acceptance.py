@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from regulars.base.kit import clock
 from regulars.consent.models import Purpose
+from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision, record
 from regulars.doors.signin.question import question
 from regulars.flows.answer import answer, never_again, pass_over
@@ -145,6 +146,10 @@ def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_lef
     assert '<html lang="ar" dir="rtl">' in page
     assert all(word in page for word in ("عمّ تبحث؟", "لنعرضه أولاً.", "سترات"))
     assert "What are you looking for?" not in page
+    use = words_in(ask.question.purpose, "ar")[2]
+    assert use != ask.question.purpose.text
+    assert use in page
+    assert ask.words.splitlines()[-1] == use
     assert ask.locale == "ar"
 
 

@@ -81,9 +81,9 @@ def ask_next(
         return NotAsked("unavailable")
 
 
-def words_of(question: Question, text: str = "", why: str = "") -> str:
+def words_of(question: Question, text: str = "", why: str = "", use: str = "") -> str:
     """What the page says of one question, as it goes into the ledger."""
-    return f"{text or question.text}\n{why or question.why}\n{question.purpose.text}"
+    return f"{text or question.text}\n{why or question.why}\n{use or question.purpose.text}"
 
 
 def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool) -> Ask | NotAsked:
@@ -170,7 +170,7 @@ class Choosing:
                 "version": question.version,
                 "variant": wording.variant,
                 "shown_at": clock.now(),
-                "words": words_of(question, asking, wording.why),
+                "words": words_of(question, asking, wording.why, wording.use),
                 "offer": offer.value if offer else None,
                 "locale": wording.locale,
                 "client_id": place.client_id,

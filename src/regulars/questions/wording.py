@@ -9,6 +9,8 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 
+from regulars.consent.purposes import words_in
+
 from .declare import Option
 from .models import Ask, Question
 
@@ -17,7 +19,10 @@ FIRST = ""  # the key of the question's own wording
 
 @dataclass(frozen=True)
 class Wording:
-    """Everything a customer reads of a question. `confirm` asks about a value (`{value}`); empty when nobody wrote it."""
+    """Everything a customer reads of a question. `confirm` asks about a value (`{value}`); empty when nobody wrote it.
+
+    `use` are the words of its purpose, in this language as far as the operator wrote them.
+    """
 
     locale: str
     text: str
@@ -26,6 +31,7 @@ class Wording:
     confirm: str = ""
     options: tuple[Option, ...] = ()
     variant: str = FIRST
+    use: str = ""
 
     def asking(self, offered: str) -> str:
         """The question itself; about what we think, when there is something offered."""
@@ -86,9 +92,8 @@ def _wording(question: Question, locale: str, words: Mapping[str, Any], labels: 
     options = [Option(each.key, labels.get(each.key, each.label), each.image) for each in question.choices()]
     if not options and labels:  # yes and no in another language
         options = [Option(name, label) for name, label in labels.items()]
-    return Wording(
-        locale, words["text"], words["why"], words.get("help", ""), words.get("confirm", ""), tuple(options), key
-    )
+    help_, confirm, use = words.get("help", ""), words.get("confirm", ""), words_in(question.purpose, locale)[2]
+    return Wording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)
 
 
 def _is_whole(

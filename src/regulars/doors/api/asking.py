@@ -120,7 +120,7 @@ def _question(ask: Ask) -> dict[str, Any]:
             "use": {
                 "purpose": question.purpose_id,
                 "label": _use(field, question.purpose.basis),
-                "text": question.purpose.text,
+                "text": wording.use,
             },
             "offered": offered,
             "field": _field(field),

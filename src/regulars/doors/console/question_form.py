@@ -12,6 +12,7 @@ from django.utils.text import slugify
 
 from regulars.base.conditions import BadCondition
 from regulars.base.kit.errors import Refused
+from regulars.consent.purposes import words_in
 from regulars.questions.declare import TYPES, Option
 from regulars.questions.models import Question
 from regulars.questions.save import Draft
@@ -78,13 +79,19 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
             seen, locale = {**given, **block}, block.get("locale", locale)
             labels = {each.key: each.label for each in options(block.get("options", ""))}
             own = [Option(each.key, labels.get(each.key, each.label), each.image) for each in own]
+    purpose = purposes.get(given.get("purpose", ""))
+    use = words_in(purpose, locale)[2] if purpose else ""
     return {
         "question": {
-            "purpose": purposes.get(given.get("purpose", "")),
+            "purpose": purpose,
             "may_decline": given.get("may_decline") == "on",
             "may_not_know": given.get("may_not_know") == "on",
         },
-        "wording": {"why": seen.get("why") or "What she gets for her answer.", "help": seen.get("help", "")},
+        "wording": {
+            "why": seen.get("why") or "What she gets for her answer.",
+            "help": seen.get("help", ""),
+            "use": use,
+        },
         "text": seen.get("text") or "Your question",
         "field": kind.field(own, locale),
         "preview_locale": locale,
