@@ -214,7 +214,7 @@ def test_she_is_found_by_any_name(home, marked):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, marked):
+def test_26_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, marked):
     user_id = marked.user_id
     forget(marked, "customer")
     assert MARK not in (home / FILE).read_text()
@@ -240,7 +240,7 @@ def test_who_signed_up_again_afterwards_is_not_erased_by_the_replay(home, marked
     assert len(written_down()) == 1
 
 
-def test_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home, marked):
+def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home, marked):
     record(marked, Decision("message", "withdrawn", "profile"))
     forget(marked, "customer")
     again, made = get_or_create_by_identity("google-oauth2", f"{MARK}-0001")
