@@ -256,6 +256,16 @@ def test_the_preview_shows_another_language_in_its_direction_and_the_ways_out(co
     assert "<strong>What brings you here?</strong>" in own
 
 
+def test_the_preview_speaks_the_language_of_the_translation_where_the_house_does(console):
+    asked = {**WHOLE, "translation.0.locale": "de", "do": "preview", "seen": "de"}
+    page = console.post("/console/questions/new", asked).content.decode()
+    nonsense = console.post("/console/questions/new", {**asked, "translation.0.locale": "\0../x", "seen": "\0../x"})
+
+    assert "Überspringen</button>" in page
+    assert "Speichern und weiter" in page
+    assert nonsense.status_code in (200, 400)
+
+
 @pytest.mark.parametrize("kind", ["band", "confirm", "consent", "country", "phone", "pick", "scale", "year"])
 def test_every_kind_is_drawn_in_the_preview(console, kind):
     page = console.post("/console/questions/new", {**LOOKING, "type": kind, "do": "preview"}).content.decode()

@@ -13,7 +13,9 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account
 from regulars.questions.ask import ask_next
 from regulars.questions.declare import TYPES, Option
+from regulars.questions.models import Question
 from regulars.questions.save import Draft, save_question
+from regulars.questions.wording import choose_wording
 
 urlpatterns = [path("question", question)]
 pytestmark = pytest.mark.urls(__name__)
@@ -242,3 +244,36 @@ def test_prefer_not_to_say_and_dont_know_are_answers_of_their_own(client, chika,
 
 def test_nobody_can_decline_in_a_way_the_question_does_not_offer(client, ask):
     assert client.post(address(ask), {"do": "answer", "answer": "__declined"}).status_code == 422
+
+
+IN_THEIR_WORDS = {
+    "de": ("Vier Ziffern: 1988.", "Geben Sie das Jahr vierstellig ein, etwa 1988.", "Überspringen"),
+    "ar-EG": ("أربعة أرقام: 1988.", "اكتب السنة بأربعة أرقام، مثل 1988.", "تخطٍّ"),
+}
+
+
+@pytest.mark.parametrize("locale", IN_THEIR_WORDS)
+def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, locale):
+    own = {"text": "Geburtsjahr?", "why": "x"}
+    year = Draft("born", "Born in?", "To greet you.", "year", "birth_year", "serve", enabled=True)
+    save_question(replace(year, translations={locale.partition("-")[0]: own}))
+    sign_in(client, chika)
+    ask = ask_next(chika, locale=locale)
+    page = client.post(address(ask), {"answer": "88"}, headers={"Accept-Language": "en"}).content.decode()
+
+    assert all(words in page for words in IN_THEIR_WORDS[locale])
+    assert "Write" not in page
+
+
+def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_from_the_translation(client, chika):
+    words = {"text": "Mag je jassen?", "why": "Daarom."}
+    likes = Draft("likes", "Do you like jackets?", "To show them.", "yes_no", "likes_jackets", "serve", enabled=True)
+    save_question(replace(likes, translations={"de": {"text": "Magst du Jacken?", "why": "Darum."}, "nl": words}))
+    sign_in(client, chika)
+    page = client.get(address(ask_next(chika, locale="de"))).content.decode()
+
+    assert "> Ja</label>" in page
+    assert "> Nein</label>" in page
+    assert choose_wording(Question.objects.get(), "nl", chika.pk).locale == "en", (
+        "no Dutch question with English answers"
+    )

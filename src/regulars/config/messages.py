@@ -32,8 +32,13 @@ CODE = (
     "profiles/proofs/**/*.py",
     "doors/api/asking.py",
     "consent/standard.py",
+    "questions/types/*.py",
+    "questions/declare.py",
+    "questions/answer.py",
     *(f"flows/{name}.py" for name in ("arrive", "correct", "decide", "export", "link", "merge", "share")),
 )
+# Folders whose `Refused` are read by whoever sets something up, in English.
+FOR_STAFF = ("providers", "types")
 # Calls whose words reach a page, where the template translates them; the number says which argument.
 CALLS = {
     "_": None,
@@ -43,6 +48,8 @@ CALLS = {
     "Refused": (2,),
     "Lost": (2,),
     "Piece": (2, 3),
+    "BadAnswer": (2,),
+    "only_one": (2,),
 }
 
 
@@ -124,7 +131,8 @@ def _arguments(words: list[str]) -> Iterator[str]:
 def _in_code() -> Iterator[tuple[Path, str]]:
     for place in CODE:
         for path in sorted(HOUSE.glob(place)):
-            calls = [name for name in CALLS if not (name == "Refused" and path.parent.name == "providers")]  # staff's
+            to_staff = path.parent.name in FOR_STAFF
+            calls = [name for name in CALLS if not (name == "Refused" and to_staff)]
             with path.open("rb") as file:
                 for _, function, found, _ in extract_python(file, dict.fromkeys(calls), [], {}):
                     for message in _meant(str(function), found):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
+from django.utils.translation import get_supported_language_variant
 
 from regulars.consent.purposes import words_in
 
@@ -84,7 +86,8 @@ def _wordings(question: Question) -> Iterator[Wording]:
         yield _wording(question, question.locale, words, {}, key)
         for locale, translated in sorted(translations.items()):
             labels = {**question.translations.get(locale, {}).get("options", {}), **translated.get("options", {})}
-            if _is_whole(question, words, translated, labels):
+            needed = {option.key for option in question.choices()} or _built_in_options(question, locale)
+            if _is_whole(words, translated) and needed <= {key for key, label in labels.items() if label}:
                 yield _wording(question, locale, translated, labels, key)
 
 
@@ -96,17 +99,14 @@ def _wording(question: Question, locale: str, words: Mapping[str, Any], labels: 
     return Wording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)
 
 
-def _is_whole(
-    question: Question, words: Mapping[str, Any], translated: Mapping[str, Any], labels: dict[str, str]
-) -> bool:
-    needed = {option.key for option in question.choices()} or _built_in_options(question)
-    wanted = [name for name in ("text", "why", "help", "confirm") if words.get(name)]
-    whole = all(translated.get(name) for name in wanted)
-    return whole and needed <= {key for key, label in labels.items() if label}
+def _is_whole(words: Mapping[str, Any], translated: Mapping[str, Any]) -> bool:
+    return all(translated.get(name) for name in ("text", "why", "help", "confirm") if words.get(name))
 
 
-def _built_in_options(question: Question) -> set[str]:
-    """Labels the kind writes itself (Yes, No): a translation must bring its own."""
-    kind = question.kind
-    field = kind.field([], question.locale)
+def _built_in_options(question: Question, locale: str) -> set[str]:
+    """Labels the kind writes itself (Yes, No): a translation must bring its own, unless the house speaks its language."""
+    with suppress(LookupError):
+        get_supported_language_variant(locale, strict=True)
+        return set()
+    field = question.kind.field([], question.locale)
     return {option.key for option in field.options} if field.widget in ("radio", "consent") else set()

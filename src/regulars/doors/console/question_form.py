@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.text import slugify
+from django.utils.translation import get_supported_language_variant, override
 
 from regulars.base.conditions import BadCondition
 from regulars.base.kit.errors import Refused
@@ -81,6 +82,9 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
             own = [Option(each.key, labels.get(each.key, each.label), each.image) for each in own]
     purpose = purposes.get(given.get("purpose", ""))
     use = words_in(purpose, locale)[2] if purpose else ""
+    language = _language_of_the_house(locale)
+    with override(language):
+        field = kind.field(own, locale)
     return {
         "question": {
             "purpose": purpose,
@@ -93,12 +97,21 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
             "use": use,
         },
         "text": seen.get("text") or "Your question",
-        "field": kind.field(own, locale),
+        "field": field,
         "preview_locale": locale,
+        "preview_language": language,
         "preview_direction": direction(locale),
         "seen": given.get("seen", ""),
         "can_be_seen": [("", f"Its own words ({given.get('locale') or 'en'})"), *((n, n) for n, _ in _others(given))],
     }
+
+
+def _language_of_the_house(locale: str) -> str:
+    """In which language the house's own words stand beside those of the question; English for one it does not speak."""
+    try:
+        return get_supported_language_variant(locale, strict=True)
+    except LookupError:
+        return "en"
 
 
 def options(text: str) -> list[Option]:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.utils.translation import override
 from django.views.decorators.http import require_http_methods
 
@@ -84,5 +85,5 @@ def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, objec
         "field": question.kind.field(wording.options, wording.locale),
         "given": form.getlist("answer"),
         "other": form.getlist("other"),
-        "problem": bad.sentence if bad else "",
+        "problem": _(bad.sentence) if bad else "",
     }

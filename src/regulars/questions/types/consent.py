@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from regulars.questions.declare import Field, Option, one_of, only_one
 
-ANSWERS = (Option("yes", "Yes, I agree"), Option("no", "No, I do not agree"))
+ANSWERS = (Option("yes", gettext_noop("Yes, I agree")), Option("no", gettext_noop("No, I do not agree")))
 
 
 class Consent:
@@ -17,7 +20,7 @@ class Consent:
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         labels = {option.key: option.label for option in options}
-        return Field("consent", tuple(Option(each.key, labels.get(each.key, each.label)) for each in ANSWERS))
+        return Field("consent", tuple(Option(each.key, labels.get(each.key, _(each.label))) for each in ANSWERS))
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> bool:
         return one_of(only_one(given, "Choose yes or no, or pass."), ANSWERS) == "yes"

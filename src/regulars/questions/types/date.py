@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from regulars.questions.declare import BadAnswer, Field, Option, only_one
 
 EARLIEST = dt.date(1900, 1, 1)
@@ -16,7 +18,7 @@ class Date:
     takes_options = False
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", input_type="date", max_length=10, hint="Year, month and day: 1988-05-31.")
+        return Field("input", input_type="date", max_length=10, hint=_("Year, month and day: 1988-05-31."))
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         text = only_one(given, "Give a date, or pass.")

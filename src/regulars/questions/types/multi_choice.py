@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from regulars.questions.declare import BadAnswer, Field, Option, one_of
 
 
@@ -13,7 +15,7 @@ class MultiChoice:
     takes_options = True
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("checkbox", tuple(options), hint="Choose as many as you like.")
+        return Field("checkbox", tuple(options), hint=_("Choose as many as you like."))
 
     def answers(self, options: Sequence[Option]) -> list[str]:
         return [option.key for option in options]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from regulars.questions.declare import BadAnswer, Field, Option, only_one
 
 WRITTEN = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -17,7 +19,7 @@ class Phone:
     takes_options = False
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        hint = "With the country code: +49 30 123456."
+        hint = _("With the country code: +49 30 123456.")
         return Field("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:

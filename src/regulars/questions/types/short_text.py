@@ -26,7 +26,7 @@ class ShortText:
         if not text:
             raise BadAnswer("no_answer", "Write a few words, or pass.")
         if len(text) > MOST:
-            raise BadAnswer("too_long", f"Use at most {MOST} characters.")
+            raise BadAnswer("too_long", "Use at most 200 characters.")
         return text
 
 

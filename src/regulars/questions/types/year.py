@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from regulars.base.kit import clock
 from regulars.questions.declare import BadAnswer, Field, Option, only_one
 
@@ -16,7 +18,7 @@ class Year:
     takes_options = False
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", inputmode="numeric", autocomplete="bday-year", max_length=4, hint="Four digits: 1988.")
+        return Field("input", inputmode="numeric", autocomplete="bday-year", max_length=4, hint=_("Four digits: 1988."))
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
         """Not in the future; too young is an answer too, after which nothing more is asked."""
@@ -24,7 +26,7 @@ class Year:
         if not (text.isascii() and text.isdigit() and len(text) == 4):
             raise BadAnswer("not_a_year", "Write the year in four digits, such as 1988.")
         if not EARLIEST <= int(text) <= clock.today().year:
-            raise BadAnswer("year_out_of_range", f"Write a year from {EARLIEST} to {clock.today().year}.")
+            raise BadAnswer("year_out_of_range", "Write a year from 1900 to this year.")
         return int(text)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from regulars.questions.declare import Field, Option, one_of, only_one
 
-ANSWERS = (Option("yes", "Yes"), Option("no", "No"))
+ANSWERS = (Option("yes", gettext_noop("Yes")), Option("no", gettext_noop("No")))
 
 
 class YesNo:
@@ -15,9 +18,9 @@ class YesNo:
     takes_options = False
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        """In the words of a translation's options where it has them."""
+        """In the words of a translation's options where it has them, else in the house's."""
         labels = {option.key: option.label for option in options}
-        return Field("radio", tuple(Option(each.key, labels.get(each.key, each.label)) for each in ANSWERS))
+        return Field("radio", tuple(Option(each.key, labels.get(each.key, _(each.label))) for each in ANSWERS))
 
     def answers(self, options: Sequence[Option]) -> list[bool]:
         return [True, False]
