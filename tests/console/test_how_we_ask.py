@@ -11,7 +11,7 @@ from regulars.questions.save import Draft, save_question
 
 ADDRESS = "/console/questions/how-we-ask"
 AS_IT_IS = {
-    "asking": "on", "pace": "0.075", "days_between": "1", "min_logins": "0", "most_in_30_days": "3",
+    "asking": "on", "pace": "0.075", "days_between": "1", "min_logins": "0", "most_in_30_days": "3", "one_more": "0",
     "quiet_after_passes": "2", "quiet_days": "60", "pass_days": "30", "shows": "3", "declined_days": "365",
     "adult_age": "16", "measure_from": "2000", "control_share": "5", "explore_share": "10", "priors": "",
 }  # fmt: skip

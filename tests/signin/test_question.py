@@ -7,17 +7,18 @@ from django.urls import path
 
 from regulars.consent.view import view
 from regulars.doors.signin.door import local_path
-from regulars.doors.signin.question import question
+from regulars.doors.signin.question import one_more, question
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account
 from regulars.questions.ask import ask_next
 from regulars.questions.declare import TYPES, Option
-from regulars.questions.models import Question
+from regulars.questions.models import Ask, Question
 from regulars.questions.save import Draft, save_question
+from regulars.questions.settings import save_settings
 from regulars.questions.wording import choose_wording
 
-urlpatterns = [path("question", question)]
+urlpatterns = [path("question", question), path("question/more", one_more)]
 pytestmark = pytest.mark.urls(__name__)
 
 OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
@@ -277,3 +278,58 @@ def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_fr
     assert choose_wording(Question.objects.get(), "nl", chika.pk).locale == "en", (
         "no Dutch question with English answers"
     )
+
+
+@pytest.fixture
+def more(ask):
+    """Another question waits, and the owner lets customers have it."""
+    save_question(
+        Draft("code", "Your postal code?", "For the shop.", "postal_code", "postal_code", "serve", enabled=True)
+    )
+    save_settings(one_more=1)
+
+
+def test_after_an_answer_she_is_thanked_and_may_have_one_more_or_go_on(client, ask, more):
+    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+    page = client.get(offer).content.decode()
+    further = client.post(offer, {"do": "more"})["Location"]
+    asked = client.get(further).content.decode()
+    end = client.post(further, {"do": "answer", "answer": "10115"})["Location"]
+
+    assert offer.startswith(f"/question/more?ask={ask.pk}&next=")
+    assert "<h1>Thank you.</h1>" in page
+    assert "<script" not in page
+    assert "Your postal code?" in asked
+    assert end == "/authorize/resume?state=s"
+
+
+def test_no_goes_on_and_asks_nothing(client, ask, more):
+    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+
+    assert client.post(offer, {"do": "no"})["Location"] == "/authorize/resume?state=s"
+    assert Ask.objects.count() == 1
+
+
+def test_going_back_to_the_offer_after_it_was_taken_asks_nothing_twice(client, ask, more):
+    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+    first, again = (client.post(offer, {"do": "more"})["Location"] for _ in range(2))
+
+    assert first == again
+    client.post(first, {"do": "pass"})
+    assert client.post(offer, {"do": "more"})["Location"] == "/authorize/resume?state=s"
+    assert client.get(offer)["Location"] == "/authorize/resume?state=s"
+
+
+def test_whoever_passes_is_offered_nothing_more(client, ask, more):
+    assert client.post(address(ask), {"do": "pass"})["Location"] == "/authorize/resume?state=s"
+
+
+def test_the_offer_is_hers_alone(client, ask, more):
+    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+    dov, _ = get_or_create_by_identity("google-oauth2", "2", connection="google-oauth2", is_social=True)
+    sign_in(client, dov)
+
+    assert client.post(offer, {"do": "more"})["Location"] == "/authorize/resume?state=s"
+    client.logout()
+    assert client.get(offer)["Location"] == "/authorize/resume?state=s"
+    assert Ask.objects.count() == 1

@@ -119,16 +119,17 @@ class Choosing:
         self.price = settings.pace * self.mind.doubt
         customer.watch(frozenset(self.mind.world.events))
 
-    def ask_one_of(self, free: list[Candidate], place: Place) -> Ask | NotAsked:
+    def ask_one_of(self, free: list[Candidate], place: Place, after: Ask | None = None) -> Ask | NotAsked:
+        """`after`: she wanted one more after that answer, so nothing is left to chance."""
         profile = self.customer.profile
         questions = {each.key: each for each in self.customer.questions}
         options, appraised = self.weigh(free)
-        policy = _policy(self.settings, self.mind, self.price)
+        policy = Policy(self.price) if after else _policy(self.settings, self.mind, self.price)
         choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
         told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
         if isinstance(choice, NotAsked):
             return _note(profile, place, choice, self, told)
-        return self._show(questions[choice.key], choice, appraised[choice.key], told, place)
+        return self._show(questions[choice.key], choice, appraised[choice.key], told, place, after)
 
     def weigh(self, free: list[Candidate]) -> tuple[list[Option], dict[str, Appraisal]]:
         """What each question that may be asked is worth now, and what that stands on."""
@@ -157,15 +158,18 @@ class Choosing:
         appraisal: Appraisal,
         told: dict[str, Any],
         place: Place,
+        after: Ask | None,
     ) -> Ask | NotAsked:
         profile = self.customer.profile
         offer = self.customer.offers.get(question.key)
         wording = choose_wording(question, place.locale, profile.pk)
         asking = wording.asking(question.label_of(offer.value) if offer else "")
+        only_one = {"follows": after} if after else {"profile": profile, "day": clock.today(), "follows": None}
         ask, created = Ask.objects.get_or_create(
-            profile=profile,
-            day=clock.today(),
+            **only_one,
             defaults={
+                "profile": profile,
+                "day": clock.today(),
                 "question": question,
                 "version": question.version,
                 "variant": wording.variant,

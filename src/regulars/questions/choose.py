@@ -139,6 +139,7 @@ SENTENCES = {
     "resting": "She passed or left every open question; they rest.",
     "not_worth_asking": "No answer would tell enough to be worth the interruption.",
     "control_group": "She belongs to the few who are not asked this time, so that we see what asking changes.",
+    "sitting_over": "She answered as many as one sitting may have.",
     "unavailable": "The questions could not be read; the login went on without one.",
 }
 

@@ -43,7 +43,7 @@ class Customer:
     @classmethod
     def of(cls, profile: Profile) -> Customer:
         questions = Question.objects.filter(enabled=True, purpose__active=True).select_related("purpose")
-        asks = Ask.objects.filter(profile=profile).select_related("question").order_by("day")
+        asks = Ask.objects.filter(profile=profile).select_related("question").order_by("day", "pk")
         return cls(profile, list(questions.order_by("key")), list(asks))
 
     @cached_property
@@ -118,11 +118,20 @@ class Customer:
         return confirms(question) or question.attribute in self.known_attributes
 
     def still_open(self) -> Ask | None:
-        """Today's ask, unless it was dealt with, withdrawn by the company, or answered from elsewhere meanwhile."""
+        """Today's ask, unless it was dealt with, withdrawn by the company, or answered from elsewhere meanwhile.
+
+        One that she wanted after another belongs to that sitting, not to another login.
+        """
         current = {(each.pk, each.version): each for each in self.questions if self._purpose_is_open(each)}
         for ask in self.asks:
             question = current.get((ask.question_id, ask.version))
-            if ask.day == clock.today() and ask.outcome == Outcome.SHOWN and question and not self.is_known(question):
+            if (
+                ask.day == clock.today()
+                and ask.follows_id is None
+                and ask.outcome == Outcome.SHOWN
+                and question
+                and not self.is_known(question)
+            ):
                 return ask
         return None
 

@@ -66,6 +66,8 @@ class Question(models.Model):
 class Ask(models.Model):
     """One showing of one question to one customer. At most one a day, which the database itself sees to.
 
+    But for those she said "one more" to: such a one `follows` the ask that she had just answered.
+
     `words` are what she saw, whole: the proof of notice when her answer needs a consent. `offer` is the value she is
     asked to confirm. `after` are the bits of doubt left by each answer, by which `bits` is told once she answers.
     """
@@ -83,6 +85,7 @@ class Ask(models.Model):
     variant = models.CharField(max_length=32, blank=True)
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="asks")
     day = models.DateField()
+    follows = models.OneToOneField("self", null=True, blank=True, on_delete=models.CASCADE, related_name="followed_by")
     shown_at = models.DateTimeField(default=clock.now)
     outcome = models.CharField(max_length=16, choices=Outcome, default=Outcome.SHOWN)
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -99,7 +102,11 @@ class Ask(models.Model):
     bits = models.FloatField(null=True, blank=True)  # of doubt settled by the answer, as the model of then sees it
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["profile", "day"], name="one_ask_per_customer_and_day")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "day"], condition=models.Q(follows=None), name="one_ask_per_customer_and_day"
+            )
+        ]
         indexes = [models.Index(fields=["question", "shown_at"])]
 
     def __str__(self) -> str:
@@ -135,7 +142,7 @@ class AskSettings(models.Model):
 
     `pace` is the price of a pass as a share of the doubt about somebody unknown: 0.15 gentle, 0.075 balanced, 0.0375
     curious. The no-ask control and random asks begin once `measure_from` questions were shown: with fewer their figures
-    would say nothing. `priors` are shares an operator knows: `{"gender": {"female": 0.6}}`.
+    would say nothing. `one_more` is how many more she may be offered after an answer (0 to 2). `priors` are shares an operator knows: `{"gender": {"female": 0.6}}`.
     """
 
     asking = models.BooleanField(default=True)
@@ -151,6 +158,7 @@ class AskSettings(models.Model):
     pace = models.FloatField(default=0.075)
     control_share = models.FloatField(default=0.05)
     explore_share = models.FloatField(default=0.10)
+    one_more = models.PositiveSmallIntegerField(default=0)
     measure_from = models.PositiveIntegerField(default=2000)
     priors = models.JSONField(default=dict, blank=True)
 

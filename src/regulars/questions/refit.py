@@ -51,7 +51,7 @@ def refit() -> AnswerModel:
 def rates() -> dict[str, dict[str, float]]:
     """Question key → how it fared within a year, and the mean rate of its kind."""
     answered = Count("id", filter=Q(outcome=Ask.Outcome.ANSWERED))
-    shown = Ask.objects.filter(shown_at__gte=clock.now() - YEAR).order_by()
+    shown = Ask.objects.filter(shown_at__gte=clock.now() - YEAR, follows=None).order_by()  # who wants more answers more
     found = list(shown.values_list("question__key", "question__type").annotate(times=Count("id"), answered=answered))
     kinds: dict[str, tuple[int, int]] = {}
     for _, kind, times, answers in found:

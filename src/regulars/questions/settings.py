@@ -15,6 +15,8 @@ from .models import AskSettings
 SHARES = {"pace", "control_share", "explore_share"}
 NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
 
+MORE = (0, 1, 2)  # more in one sitting would be a form
+
 
 def how_we_ask() -> AskSettings:
     """The operator's settings, or the defaults until she saves some."""
@@ -40,6 +42,9 @@ def _check(name: str, value: Any) -> None:
         least = 1 if name in ("days_between", "shows") else 0
         if type(value) is not int or not least <= value <= 10_000:
             raise Refused("bad_number", f"{name!r} takes a whole number from {least} to 10000.", name)
+    elif name == "one_more":
+        if value not in MORE or isinstance(value, bool):
+            raise Refused("bad_number", "After an answer 0, 1 or 2 more may be offered.", name)
     elif name in SHARES:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
             raise Refused("bad_share", f"{name!r} takes a share from 0 to 0.5.", name)

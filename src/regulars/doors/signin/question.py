@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
-from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import get_language, override
 from django.views.decorators.http import require_http_methods
 
 from regulars.flows.answer import answer, never_again, pass_over
 from regulars.profiles.models import Account
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Ask
+from regulars.questions.one_more import ask_one_more, may_offer_more
 from regulars.questions.wording import direction, wording_of
 
 from .door import onward, page
@@ -59,10 +59,33 @@ def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
             never_again(ask)
         case _:
             try:
-                answer(ask, request.POST)
+                closed = answer(ask, request.POST)
             except BadAnswer as bad:
                 return _page(request, ask, bad) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
+            if closed and may_offer_more(ask):
+                return _to("/question/more", ask, goes_to)
     return HttpResponseRedirect(goes_to)
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def one_more(request: HttpRequest) -> HttpResponse:
+    """`/question/more?ask=<id>&next=`: thanks for the answer, and the offer of another question. Going on is as near."""
+    goes_to = onward(request)
+    ask = _own_ask(request.user, request.GET.get("ask", "")) if isinstance(request.user, Account) else None
+    if ask is None or request.POST.get("do") == "no":
+        return HttpResponseRedirect(goes_to)
+    if request.method == "POST":
+        further = ask_one_more(ask, get_language() or ask.locale)
+        return _to("/question", further, goes_to) if isinstance(further, Ask) else HttpResponseRedirect(goes_to)
+    if not may_offer_more(ask):
+        return HttpResponseRedirect(goes_to)
+    with override(ask.locale):
+        return render(request, "signin/one_more.html", {"direction": direction(ask.locale), "locale": ask.locale})
+
+
+def _to(place: str, ask: Ask, goes_to: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{place}?" + urlencode({"ask": ask.pk, "next": goes_to}))
 
 
 def _page(request: HttpRequest, ask: Ask, bad: BadAnswer | None = None) -> HttpResponse:
@@ -85,5 +108,5 @@ def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, objec
         "field": question.kind.field(wording.options, wording.locale),
         "given": form.getlist("answer"),
         "other": form.getlist("other"),
-        "problem": _(bad.sentence) if bad else "",
+        "problem": bad.sentence if bad else "",
     }

@@ -12,7 +12,7 @@ from .me import correct, decide, me
 from .me import remove as remove_fact
 from .me_data import portable, taken_along, whole
 from .me_erase import erase, erased
-from .question import question
+from .question import one_more, question
 from .reset import choose, reset
 from .second import passkey, passkey_options, second_factor, second_factor_options
 from .security.factors import add_passkey, app, recovery_codes
@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("password/reset", reset),
     path("password/reset/<slug:key>/<str:token>", choose),
     path("question", question),
+    path("question/more", one_more),
     path("brand/<slug:client_id>.css", brand_stylesheet),
     path("second-factor", second_factor),
     path("second-factor/options", second_factor_options),

@@ -41,6 +41,7 @@ CAPS = (
     Cap("days_between", "Days between two questions", "To one customer, on all her devices together."),
     Cap("min_logins", "Logins before the first question"),
     Cap("most_in_30_days", "Questions in 30 days, at most", "0: no such limit."),
+    Cap("one_more", "More questions after an answer, if she likes", "0, 1 or 2. She is thanked, and chooses."),
     Cap("quiet_after_passes", "Passes in a row, then quiet", "0: never quiet."),
     Cap("quiet_days", "Days of quiet"),
     Cap("pass_days", "Days a question rests after a pass", "Twice as long after every further one."),
