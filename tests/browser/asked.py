@@ -1,0 +1,97 @@
+"""Run in a house of its own: customers who are signed in and have a question before them. Prints who, as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import django
+
+django.setup()
+
+from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
+from django.db import transaction  # noqa: E402
+
+from regulars.profiles.find import create_database_profile  # noqa: E402
+from regulars.profiles.learn import NewFact, learn  # noqa: E402
+from regulars.profiles.models import Account, Profile  # noqa: E402
+from regulars.questions.ask import ask_next  # noqa: E402
+from regulars.questions.declare import Option  # noqa: E402
+from regulars.questions.models import Ask, Question  # noqa: E402
+from regulars.questions.save import Draft, save_question  # noqa: E402
+from regulars.questions.settings import save_settings  # noqa: E402
+
+WHY = "So that we show you that first."
+IN_ARABIC = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
+WARES = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+OPTIONS = {
+    "single_choice": WARES,
+    "multi_choice": WARES,
+    "band": (Option("<25", "Under 25"), Option("25-34", "25 to 34"), Option("35+", "35 and more")),
+    "pick": (Option("red", "The red one", "/static/console/mark.svg"), Option("blue", "The blue one")),
+    "scale": (Option("low", "Hardly"), Option("high", "Very")),
+}
+PLAIN = ("yes_no", "number", "date", "year", "postal_code", "country", "email", "phone", "short_text", "consent")
+WHO = ("mouse", "pass", "never", "keys", "script", "arabic", "narrow", "more")
+
+
+def main() -> dict[str, dict[str, str]]:
+    found = {}
+    for kind in (*OPTIONS, *PLAIN, "confirm"):
+        question = ask(kind)
+        found[kind] = before(customer(attribute=question.attribute if kind == "confirm" else ""))
+        Question.objects.filter(pk=question.pk).update(enabled=False)
+    ask("single_choice", key="looking_for", attribute="looking_for", translations={"ar": IN_ARABIC}, weight=9.0)
+    ask("year", key="born", attribute="birth_year", text="In which year were you born?")
+    save_settings(one_more=1)
+    return found | {name: before(customer(), "ar" if name == "arabic" else "en") for name in WHO}
+
+
+def ask(kind: str, **more: object) -> Question:
+    text = "Do you live in {value}?" if kind == "confirm" else f"Your {kind.replace('_', ' ')}, please?"
+    draft = {
+        "key": kind,
+        "text": text,
+        "why": WHY,
+        "type": kind,
+        "attribute": f"her_{kind}",
+        "purpose": {"consent": "message", "confirm": "serve"}.get(kind, "personalise"),
+        "options": OPTIONS.get(kind, ()),
+        "enabled": True,
+        "may_decline": kind not in ("consent", "confirm"),
+        "may_not_know": kind not in ("consent", "confirm"),
+    }
+    return save_question(Draft(**{**draft, **more}))
+
+
+def customer(attribute: str = "") -> Profile:
+    profile = create_database_profile("Username-Password-Authentication")
+    profile.account = Account.objects.create_user(email=f"{profile.pk}@example.com")
+    profile.save()
+    if attribute:
+        learn(profile, [NewFact(attribute, "Lisboa", "social", "facebook", basis="contract")])
+    return profile
+
+
+def before(profile: Profile, locale: str = "en") -> dict[str, str]:
+    """Her session, and the page she is sent to."""
+    session, account = SessionStore(), profile.account
+    session["_auth_user_id"] = str(account.pk)
+    session["_auth_user_backend"] = "allauth.account.auth_backends.AuthenticationBackend"
+    session["_auth_user_hash"] = account.get_session_auth_hash()
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+    session["account_authentication_methods_user"] = str(account.pk)
+    session.save()
+    asked = ask_next(profile, locale=locale)
+    assert isinstance(asked, Ask), asked
+    return {
+        "session": str(session.session_key),
+        "profile": str(profile.pk),
+        "page": f"/question?ask={asked.pk}&next=/me",
+    }
+
+
+if __name__ == "__main__":
+    with transaction.atomic():
+        made = main()
+    print(json.dumps(made))  # noqa: T201
