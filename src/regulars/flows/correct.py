@@ -10,7 +10,7 @@ from regulars.base.kit.errors import Refused
 from regulars.events.record import record as record_event
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
-from regulars.profiles.learn import CUSTOMER, NewFact, learn, retract
+from regulars.profiles.learn import CUSTOMER, NewFact, learn, retract, was_deleted_by_her
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import read_value
 
@@ -37,12 +37,15 @@ def may_remove(key: str, path: str) -> bool:
 def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: str = "") -> None:
     """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
 
-    Raises `Refused`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`.
+    Raises `Refused`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
+    and `deleted_by_her`.
     """
     attribute = _declared(key)
     if not may_correct(key, _path(attribute)):
         raise Refused("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
     _refuse_reason(reason, staff)
+    if staff:
+        _refuse_for_staff(profile, key, attribute)
     value = read_value(attribute, text)
     source = f"staff:{staff}" if staff else CUSTOMER
     _write(profile, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
@@ -75,6 +78,13 @@ def _refuse_reason(reason: str, staff: str) -> None:
         raise Refused("reason_needed", "Say why it is changed: she will read it.", "reason")
     if len(reason) > LONGEST_REASON:
         raise Refused("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
+
+
+def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
+    if attribute and attribute.sensitivity == Attribute.Sensitivity.SPECIAL:
+        raise Refused("special_category", "Only she herself may tell this, with her explicit consent.")
+    if was_deleted_by_her(profile, key):
+        raise Refused("deleted_by_her", "She deleted this herself. Only she may bring it back.")
 
 
 def _write(profile: Profile, fact: NewFact) -> None:

@@ -105,6 +105,13 @@ def retract(facts: Sequence[Fact], why: str) -> None:
     rebuild(profile)
 
 
+def was_deleted_by_her(profile: Profile, key: str) -> bool:
+    """Whether her last word on her own page is that nothing of this is kept."""
+    words = profile.facts.filter(attribute=key, source=CUSTOMER, retracted_at=None).order_by("collected_at", "id")
+    last = words.last()
+    return last is not None and last.value is None
+
+
 class _Notebook:
     """Last words per (profile, attribute, source), read once, so that a login's twenty facts cost few queries."""
 

@@ -18,8 +18,9 @@ from regulars.questions.foresee import foresee
 from regulars.questions.trace import decisions_of
 
 from .. import words
-from ..door import staff_page
+from ..door import may, staff_page
 from ..people import name_of
+from .customer_correct import ROLE, correctable
 
 EVENTS = 50
 DECISIONS = 10
@@ -46,6 +47,7 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
         "happened": happened,
         "foresight": foresee(profile),
         "decisions": decisions_of(profile, DECISIONS),
+        "correctable": correctable() if may(request, ROLE) else [],
         "memberships": list(profile.memberships.select_related("segment").order_by("segment__name")),
     }
     return render(request, "console/customer.html", context)
