@@ -1,4 +1,7 @@
-"""Consent and provenance, scenario by scenario. Each is one thing that may happen to Chika and what must come of it."""
+"""Consent and provenance, scenario by scenario. Each is one thing that may happen to Chika and what must come of it.
+
+Number 31 is in `test_properties.py`; 26 and 27 are where erasing is (`tests/flows/test_forget.py`, `tests/config`).
+"""
 
 from __future__ import annotations
 
@@ -8,48 +11,82 @@ import json
 from pathlib import Path
 
 import pytest
+from django.db import DatabaseError
+from django.db.models import F
 from django.http import QueryDict
-from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from django.utils.html import strip_tags
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.receivers import Answer, receiving
 
 import regulars
-from regulars.base.jobs.lanes import open_lane
-from regulars.base.jobs.models import Job
+from regulars.base.jobs.models import Job, Lane
 from regulars.base.jobs.run import run_due
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
 from regulars.consent.ages import is_too_young
 from regulars.consent.fold import last_word
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.purposes import Wording
+from regulars.consent.purposes import Wording, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
 from regulars.consent.standing import closed_to_questions
 from regulars.consent.view import may, view
 from regulars.destinations.disclose import told_about
 from regulars.destinations.save import save_destination
+from regulars.enrichment.save import save_source
 from regulars.events.models import Event
+from regulars.events.record import record as happened
+from regulars.flows import answer as answering
 from regulars.flows import deliver  # noqa: F401 - registers its handlers
 from regulars.flows.about import stands_of
-from regulars.flows.answer import answer
-from regulars.flows.arrive import Arrival, Choice, Told, arrive
+from regulars.flows.arrive import Arrival, Choice, arrive
 from regulars.flows.correct import correct
 from regulars.flows.decide import change_purpose, decide, expire_consents, honour_gpc
+from regulars.flows.enrich import queue_enrichment
 from regulars.flows.export import access, portable
-from regulars.flows.merge import merge, split
+from regulars.flows.link import link, unlink
+from regulars.flows.login import Login, Visit, log_in
 from regulars.flows.refresh import after_learning
+from regulars.profiles.find import find_by_user_id
 from regulars.profiles.learn import NewFact, learn, retract
-from regulars.profiles.models import Attribute, Fact
-from regulars.profiles.resolve import TIERS, KnownFact, resolve
+from regulars.profiles.models import Account, Attribute, Client, Fact, ProviderAnswer, RefusedGuess
+from regulars.profiles.pieces import Told
+from regulars.profiles.resolve import TIERS
 from regulars.questions.ask import ask_next
 from regulars.questions.declare import Option
 from regulars.questions.save import Draft, save_question
+from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+VISIT = Visit(
+    protocol="oidc-basic-profile",
+    ip="198.51.100.7",
+    user_agent="Firefox",
+    hostname="login.shop.example",
+    query={},
+    session_id="sid1",
+    methods=[],
+    connection="google-oauth2",
+    strategy="google-oauth2",
+    other_clients=list,
+)
+YUKI = "110248495921238986404"
+# What our own pages ask her.
+MAY_WE = Draft(
+    "may_we",
+    "May we fit the shop to you?",
+    "To show your size first.",
+    "consent",
+    "may_we",
+    "personalise",
+    enabled=True,
+)
+LOOKING_FOR = Draft(
+    "looking_for", "What are you looking for?", "So that we show you that first.", "single_choice", "looking_for",
+    "personalise", (Option("jackets", "Jackets"), Option("shoes", "Shoes")), enabled=True,
+)  # fmt: skip
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("house", "lake")]
 
 
@@ -71,10 +108,6 @@ def is_in(profile, slug):
     return Membership.objects.filter(profile=profile, segment__slug=slug, state="in").exists()
 
 
-def events_of(profile):
-    return sorted(Event.objects.filter(profile_id=profile.pk).values_list("name", flat=True))
-
-
 @pytest.fixture
 def later(monkeypatch):
     """Let the business's clock run ahead."""
@@ -92,57 +125,70 @@ def french(house):
     return save_segment("French", "country:FR", "message")
 
 
-def arrives(gender_box: bool):
-    """Chika comes by Google, which lets everything out; our page before it had a box for her gender."""
-    told = [Told("email", "chika@example.com", "verified"), Told("gender", "female", "social", "gender")]
-    box = [Choice("gender", "personalise", "Your gender. So that we show you things in your cut first.")]
-    scopes = ["openid", "email", "gender.read"]
-    said = {"sub": "1001", "email": "chika@example.com", "gender": "female"}
-    return arrive(
-        Arrival(
-            strategy="google-oauth2",
-            provider_user_id="1001",
-            connection="google-oauth2",
-            raw={"userinfo": said},
-            asked=scopes,
-            granted=scopes,
-            told=told,
-            choices=box if gender_box else [],
-        )
-    ).profile
+GOOGLES_OWN = {"email", "email_verified", "name", "given_name", "family_name", "picture", "locale"}
 
 
-def test_01_she_comes_in_though_she_ticked_nothing_and_nothing_more_than_her_address_is_learned():
-    """An empty box is kept with the login. It is no word in her ledger: a box left empty takes back no earlier yes."""
-    profile = arrives(gender_box=False)
+def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_nothing_else(client, google, upstream):
+    """What Google's own page lets through says nothing of our purposes."""
+    away = client.post("/login/google-oauth2", {"piece": []})["Location"]
+    home = client.get(upstream.decide(away, person=YUKI))
+    yuki = find_by_user_id(f"google-oauth2|{YUKI}")
+    save_question(MAY_WE)
+    ask = ask_next(yuki)
+    page = strip_tags(client.get(f"/question?ask={ask.pk}&next=/on").content.decode())
 
-    assert sorted(profile.facts.values_list("attribute", flat=True)) == ["email"]
-    assert all("gender" not in view(profile, purpose.key) for purpose in Purpose.objects.all())
-    assert not profile.consent_events.exists()
+    onward = client.post(f"/question?ask={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
 
-    again = arrives(gender_box=True)
+    assert (home.status_code, onward["Location"]) == (302, "/on")
+    assert client.session["_auth_user_id"] == str(yuki.account.pk)
+    assert set(yuki.facts.values_list("attribute", flat=True)) <= GOOGLES_OWN
+    assert set(ProviderAnswer.objects.get().scopes_granted) == {"openid", "email", "profile"}
+    (no,) = yuki.consent_events.all()
+    assert (no.action, no.purpose_id, no.explicit) == ("refused", "personalise", True)
+    assert all(line in page for line in no.notice.body.splitlines())
+    assert view(yuki, "personalise") == {}
 
-    assert again == profile
-    assert view(again, "personalise")["gender"].value == "female"
 
-
-def test_02_an_answer_is_a_fact_and_a_yes_with_the_words_she_saw_in_one_transaction(chika, monkeypatch):
-    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
-    words = ("looking_for", "What are you looking for?", "So that we show you that first.", "single_choice")
-    save_question(Draft(*words, "looking_for", "personalise", options, enabled=True))
+@pytest.fixture
+def asked(client, chika):
+    """Chika, signed in, with the page of a question open; what it says."""
+    save_question(LOOKING_FOR)
+    chika.account = Account.objects.create_user()
+    chika.save()
+    client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
     ask = ask_next(chika)
-    with monkeypatch.context() as broken, pytest.raises(RuntimeError):
-        broken.setattr("regulars.flows.answer.after_learning", lambda *_: (_ for _ in ()).throw(RuntimeError))
-        answer(ask, QueryDict("answer=jackets"))
-    assert not chika.facts.exists()
-    assert not chika.consent_events.exists()
+    address = f"/question?ask={ask.pk}&next=/on"
+    return ask, address, strip_tags(client.get(address).content.decode())
 
-    answer(ask, QueryDict("answer=jackets"))
 
-    fact, yes = chika.facts.get(attribute="looking_for"), chika.consent_events.get()
-    assert (fact.value, fact.source_kind, fact.consents) == ("jackets", "declared", [yes.pk])
-    assert TIERS[fact.source_kind] == (5, 0.95)
-    assert (yes.action, yes.purpose_id, yes.notice.body) == ("given", "personalise", ask.words)
+def test_02_an_answer_is_her_word_and_her_yes_to_the_words_above_it(client, chika, asked):
+    _, address, page = asked
+
+    client.post(address, {"do": "answer", "answer": "shoes"})
+
+    fact, yes = chika.facts.get(), chika.consent_events.get()
+    assert (fact.attribute, fact.value, fact.source_kind) == ("looking_for", "shoes", "declared")
+    assert (fact.source, fact.basis, fact.consents) == ("question:looking_for@1", "consent", [yes.pk])
+    assert TIERS[fact.source_kind][1] * fact.confidence == 0.95
+    assert (yes.action, yes.purpose_id, yes.method) == ("given", "personalise", "question")
+    assert all(line in page for line in yes.notice.body.splitlines())
+    assert yes.notice == get_or_create_notice(yes.purpose, yes.notice.body, "en"), "its hash is that of the words"
+    assert view(chika, "personalise")["looking_for"].value == "shoes"
+
+
+def test_02_when_the_answer_cannot_be_kept_neither_is_the_yes_and_the_question_stays_open(chika, asked, monkeypatch):
+    ask, _, _ = asked
+
+    def broken(profile, news):
+        raise DatabaseError("the table of facts is gone")
+
+    monkeypatch.setattr(answering, "learn", broken)
+    with pytest.raises(DatabaseError):
+        answering.answer(ask, QueryDict("answer=shoes"))
+
+    ask.refresh_from_db()
+    assert (ask.outcome, chika.facts.count(), chika.consent_events.count()) == ("shown", 0, 0)
+    assert view(chika, "personalise") == {}
 
 
 def test_03_an_answer_for_one_purpose_does_not_bring_her_into_a_segment_of_another(chika, french):
@@ -217,7 +263,15 @@ def test_10_what_was_concluded_from_a_fact_goes_with_it(chika):
     assert "continent" not in view(chika, "serve")
 
 
-@pytest.mark.parametrize("how", [{"kind": "inferred"}, {"kind": "declared", "derived_from": [1]}])
+NOT_HERS = [
+    {"kind": "inferred"},
+    {"kind": "declared", "derived_from": [1]},
+    {"kind": "declared", "source": "rule:who-orders-what"},
+    *[{"kind": kind} for kind in ("enriched", "observed", "social", "verified", "imported")],
+]
+
+
+@pytest.mark.parametrize("how", NOT_HERS)
 def test_11_a_special_category_is_never_inferred_not_even_by_a_proxy_marked_as_such(chika, how):
     Attribute.objects.create(
         key="halal_orders", label="Orders of halal food", sensitivity="special", purposes=["serve", "personalise"]
@@ -225,6 +279,53 @@ def test_11_a_special_category_is_never_inferred_not_even_by_a_proxy_marked_as_s
 
     assert says(chika, "halal_orders", 7, **how) == []
     assert not Fact.objects.filter(attribute="halal_orders").exists()
+    assert RefusedGuess.objects.get().attribute == "halal_orders"
+
+
+@pytest.fixture
+def belief(house):
+    return Attribute.objects.create(
+        key="belief", label="Belief", sensitivity="special", purposes=["serve"], metadata_path="user_metadata.belief"
+    )
+
+
+@pytest.mark.parametrize("written", ['"kosher"', '{kind: "kosher"}'])
+def test_11_a_rule_that_concludes_her_belief_lets_her_in_and_the_operator_reads_that_it_tried(chika, belief, written):
+    code = f"""function (user, context, callback) {{
+      auth0.users.updateUserMetadata(user.user_id, {{belief: {written}, colour: "red"}})
+        .then(() => callback(null, user, context)).catch(callback);
+    }}"""
+    save_rule("Who orders what", script=code)
+    shop = Client.objects.create(client_id="shop", name="Harbour & Pine")
+    login = Login(chika, shop, VISIT, ["openid"])
+
+    decided = log_in(login, lambda decision: decision)
+
+    assert decided.scopes == ["openid"]
+    assert set(chika.facts.values_list("attribute", flat=True)) == {"user_metadata.colour"}
+    assert RefusedGuess.objects.get().source == "rule:who-orders-what"
+
+
+def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_it_says_is_not_kept(chika, house):
+    says(chika, "email", "chika@firma.example")
+    save_source("email", {}, enabled=True)
+    Attribute.objects.filter(key="email_domain").update(sensitivity="special")
+    queue_enrichment(chika, "email")
+    run_due()
+
+    with pytest.raises(Refused) as refusal:
+        save_source("email", {}, enabled=True)
+
+    assert refusal.value.name == "special_category"
+    assert not chika.facts.filter(attribute="email_domain").exists()
+    assert RefusedGuess.objects.get().source == "source:email"
+
+
+def test_11_what_she_tells_herself_is_kept_for_her_explicit_yes(chika, belief):
+    says(chika, "belief", "kosher", source="question:belief@1")
+
+    assert chika.facts.get().value == "kosher"
+    assert not RefusedGuess.objects.exists()
 
 
 def test_12_a_special_category_is_used_with_an_explicit_yes_only(chika):
@@ -294,6 +395,66 @@ def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
     assert next(stand for stand in stands_of(chika) if stand.key == "message").outdated
     gives(chika, "message")
     assert is_in(chika, "french")
+
+
+def arrives(strategy, number, **told):
+    """A first login by a network that tells this, and the yes to it where it is a piece she chose."""
+    choices = [Choice("piece", "personalise", "To show you things that fit you.")] if told else []
+    news = [Told(key, value, "social", "piece") for key, value in told.items()]
+    arrive(Arrival(strategy, number, strategy, {}, [], [], news, choices))
+    return find_by_user_id(f"{strategy}|{number}")
+
+
+@pytest.fixture
+def two_accounts(house):
+    """Hers at Google, where she allowed it, and hers at Facebook, where she was asked and said no."""
+    google, facebook = arrives("google-oauth2", "1", gender="female"), arrives("facebook", "2")
+    gives(google, "message")
+    says(facebook, "city", "Lagos", source="app:there")
+    happened(facebook.pk, "Order Completed", {}, message_id="there")
+    save_question(MAY_WE)
+    answering.answer(ask_next(facebook), QueryDict("answer=no"))
+    return google, facebook
+
+
+def test_19_of_two_accounts_that_become_one_the_stricter_word_stands_and_both_histories_stay(two_accounts):
+    google, facebook = two_accounts
+
+    link(google, facebook, "customer")
+
+    assert not may(google, "personalise")
+    assert view(google, "personalise") == {}
+    assert "gender" not in view(google, "serve")  # it was told under that yes
+    assert may(google, "message")  # the other account was never asked
+    history = google.consent_events.filter(purpose="personalise").order_by("id")
+    assert [(each.action, each.method) for each in history] == [
+        ("given", "login"),
+        ("refused", "merge"),
+    ]
+    assert [each.action for each in facebook.consent_events.all()] == ["refused"]
+    assert first_broken_link(google) is first_broken_link(facebook) is None
+
+
+def test_20_a_wrong_merge_taken_apart_gives_facts_events_and_decisions_back_by_where_they_came_from(two_accounts):
+    google, facebook = two_accounts
+    before = [everything_of(each) for each in two_accounts]
+    link(google, facebook, "customer")
+    assert "city" in view(google, "serve")
+    assert everything_of(facebook)[:2] == ([], [])
+
+    unlink(google, google.identities.get(provider="facebook"), "not_the_same_person")
+
+    assert [everything_of(each) for each in two_accounts] == before
+    assert view(google, "personalise")["gender"].value == "female"
+    assert not may(facebook, "personalise")
+    assert google.consent_events.filter(method="merge").exists(), "that it happened stays in the ledger"
+
+
+def everything_of(profile):
+    facts = sorted(profile.facts.filter(retracted_at=None).values_list("attribute", "source"))
+    events = sorted(Event.objects.filter(profile_id=profile.pk).values_list("name", flat=True))
+    open_to = sorted(purpose.key for purpose in Purpose.objects.all() if may(profile, purpose.key))
+    return facts, events, open_to
 
 
 def test_21_an_imported_list_without_evidence_opens_nothing(somebody):
@@ -391,61 +552,6 @@ def test_30_a_destination_without_a_purpose_cannot_be_saved():
     assert refusal.value.name == "unknown_purpose"
 
 
-def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_lets_go_and_she_sees_that_it_waits(
-    chika, french
-):
-    down = [Answer(503)] * 30
-    with receiving(Answer(), *down, Answer()) as receiver:
-        settings = {"url": receiver.url, "secret": SECRET}
-        hook = save_destination("Hook", "webhook", settings, purpose="message", segment_slugs=["french"])
-        says(chika, "country", "FR")
-        gives(chika, "message")
-        run_due()
-        withdraws(chika, "message")
-        began, moved = timezone.now(), dt.timedelta()
-        while moved < dt.timedelta(hours=3):  # the house's own distances between tries, without the waiting
-            run_due()
-            assert [line.state for line in told_about(chika)] == ["removing"]
-            job = Job.objects.get(kind="let_go", state="waiting")
-            moved += job.due_at - timezone.now()
-            Job.objects.filter(pk=job.pk).update(due_at=timezone.now())
-            open_lane(hook.lane)
-        receiver.answers[:] = [Answer()]
-        run_due()
-
-    assert began + moved > timezone.now() + dt.timedelta(hours=2)
-    assert json.loads(receiver.received[-1].body)["type"] == "customer.removed"
-    assert [line.state for line in told_about(chika)] == ["removed"]
-
-
-def test_19_of_two_accounts_that_become_one_the_stricter_word_counts_and_both_histories_stay(somebody):
-    allowed, refused = somebody(yes=["personalise", "message"], city="Lagos"), somebody(yes=["share"])
-    record(refused, Decision("personalise", "refused", "question"))
-    merge(refused, allowed, "customer")
-
-    assert not may(allowed, "personalise")
-    assert may(allowed, "message")
-    assert may(allowed, "share")
-    assert allowed.consent_events.filter(action="given", purpose="personalise").exists()
-    assert refused.consent_events.filter(action="refused", purpose="personalise").exists()
-    assert first_broken_link(allowed) is first_broken_link(refused) is None
-
-
-def test_20_a_wrong_merge_comes_apart_and_each_has_her_facts_and_events_again(somebody):
-    ana = somebody(("Order Completed", {"total": 12}), city="Lagos")
-    dov = somebody(("Page Viewed", {}), city="Berlin", country="DE")
-    had = [(who, sorted(who.facts.values_list("attribute", "value")), events_of(who)) for who in (ana, dov)]
-    merge(dov, ana, "staff")
-    assert events_of(ana) == ["Order Completed", "Page Viewed"]
-    split(ana.identities.get(origin=dov.pk), "staff")
-
-    for who, facts, events in had:
-        assert sorted(who.facts.values_list("attribute", "value")) == facts
-        assert events_of(who) == events
-    assert view(dov, "personalise")["city"].value == "Berlin"
-    assert view(ana, "personalise")["city"].value == "Lagos"
-
-
 def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
     with receiving() as receiver:
         hook = {"url": receiver.url, "secret": SECRET}
@@ -457,6 +563,45 @@ def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
 
     assert [json.loads(got.body)["type"] for got in receiver.received if b"segment.entered" in got.body] == []
     assert [line for line in told_about(chika) if line.attributes] == []
+
+
+HALF_AN_HOUR = dt.timedelta(minutes=30)
+
+
+def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_confirms_and_she_sees_it_wait(
+    client, chika, french
+):
+    chika.account = Account.objects.create_user()
+    chika.save()
+    client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    with receiving() as receiver:
+        hook = {"url": receiver.url, "secret": SECRET}
+        save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
+        says(chika, "country", "FR")
+        gives(chika, "message")
+        run_due()
+        receiver.answers = [Answer(503)]
+        withdraws(chika, "message")
+        run_due()
+        seen_while_down = [half_an_hour_later(client) for _ in range(6)]
+        receiver.answers = [Answer()]
+        seen_after = [half_an_hour_later(client) for _ in range(4)]
+
+    first, *removals = [json.loads(got.body) for got in receiver.received]
+    assert (first["type"], {each["type"] for each in removals}) == ("segment.entered", {"customer.removed"})
+    assert len({got.headers["webhook-id"] for got in receiver.received[1:]}) == 1, "always the same removal"
+    assert len(removals) > 3
+    assert all("Asked to delete it; not confirmed yet" in page for page in seen_while_down)
+    assert "Has deleted it" in seen_after[-1]
+    assert [line.state for line in told_about(chika)] == ["removed"]
+
+
+def half_an_hour_later(client):
+    """The worker's clock goes on, it does what is due; what her page says then."""
+    Job.objects.filter(state="waiting").update(due_at=F("due_at") - HALF_AN_HOUR)
+    Lane.objects.exclude(closed_until=None).update(closed_until=F("closed_until") - HALF_AN_HOUR)
+    run_due()
+    return strip_tags(client.get("/me").content.decode())
 
 
 def test_33_two_devices_at_the_same_instant_end_in_a_no_and_otherwise_the_later_wins(chika):
@@ -490,7 +635,7 @@ def test_35_an_areas_income_is_never_her_income(chika):
     assert not is_in(chika, "rich")
 
 
-few = examples(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 moments = st.integers(0, 5)
 actions = st.sampled_from(
     ["given", "refused", "withdrawn", "objected", "objection_lifted", "gpc", "imported", "expired"]
@@ -510,21 +655,6 @@ def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive
     shuffled = dice.sample(words, len(words))
 
     assert last_word(words) == last_word(shuffled)
-
-
-@few
-@given(
-    st.lists(st.tuples(st.sampled_from(["declared", "social", "enriched"]), moments), min_size=1, max_size=6),
-    st.randoms(),
-)
-def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(told, dice):
-    now = dt.datetime(2026, 1, 9, tzinfo=dt.UTC)
-    facts = [
-        KnownFact(number, "city", f"city {number}", kind, f"app:{number % 3}", now - dt.timedelta(days=days))
-        for number, (kind, days) in enumerate(told)
-    ]
-
-    assert resolve(facts, now) == resolve(dice.sample(facts, len(facts)), now)
 
 
 # Who may read facts as they are: the rooms below the gate, the gate, her own account of herself, and the stories that

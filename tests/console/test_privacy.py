@@ -11,6 +11,8 @@ from regulars.consent.record import Decision, record
 from regulars.consent.view import may
 from regulars.doors.console.models import AuditEntry
 from regulars.flows.forget import forget
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute
 
 PURPOSE = "/console/privacy/purposes/message"
 WORDS = {"label": "News", "text": "We write to you.", "expires_days": "730"}
@@ -100,3 +102,15 @@ def test_an_erasure_is_listed_by_its_proof(console, chika):
 
 def test_a_purpose_that_is_not_there_is_a_page_that_says_so(console):
     assert console.get("/console/privacy/purposes/nothing").status_code == 404
+
+
+def test_ana_reads_which_rule_told_what_only_the_customer_may_tell(console, chika):
+    assert "Guesses that were not kept" not in text(console.get("/console/privacy"))
+    Attribute.objects.create(key="belief", label="Belief", sensitivity="special", purposes=["serve"])
+    for _ in range(2):
+        learn(chika, [NewFact("belief", "kosher", "declared", "rule:who-orders-what")])
+
+    page = console.get("/console/privacy")
+    assert re.search(r"belief [^|]*who-orders-what[^|]* 1 \d+ \w+ \d{4}", text(page))
+    assert "kosher" not in page.content.decode()
+    assert not chika.facts.exists()

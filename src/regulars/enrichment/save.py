@@ -13,9 +13,10 @@ from regulars.base.kit.errors import Refused
 from regulars.base.kit.fields import filled, shown
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
+from regulars.profiles.models import Attribute
 
 from .models import Lookup, SourceSetting
-from .source import SOURCES, is_local
+from .source import SOURCES, EnrichmentSource, is_local
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,15 @@ def save_source(
     and so do limits that are None.
 
     Failures that were kept are forgotten: they may be what was mended. Raises `Refused`: `unknown_plugin`,
-    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, or what the source says.
+    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, or what the source says.
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
     complete = filled(source.fields, settings, before.settings if before else None)
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
+    if enabled:
+        _refuse_special(source)
     if not (source.is_about_areas or is_local(source)) and reason.basis != Purpose.Basis.CONSENT:
         raise Refused("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
@@ -90,6 +93,13 @@ def switch_source(key: str, on: bool) -> SourceSetting:
     before.enabled = False
     before.save(update_fields=["enabled"])
     return before
+
+
+def _refuse_special(source: EnrichmentSource) -> None:
+    """Nobody but she tells something of a special category: a source that would is not asked at all."""
+    special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
+    if label := special.values_list("label", flat=True).first():
+        raise Refused("special_category", f"{source.title} tells {label!r}: that is special, and only she may tell it.")
 
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,11 +16,14 @@ from regulars.base.kit.text import storable
 
 from . import derive
 from .document import known, rebuild, rebuild_all
-from .models import Attribute, Fact, Profile
+from .models import Attribute, Fact, Profile, RefusedGuess
 from .resolve import KnownFact, resolve
+
+log = logging.getLogger("regulars.profiles")
 
 # Who speaks on her own page. Her `None` says: keep nothing of this about me.
 CUSTOMER = "customer"
+RULE = "rule:"
 HER_OWN = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 
 
@@ -51,7 +55,8 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
     The caller (a flow) then calls `flows.refresh.after_learning`, so that views and segments follow in the same
-    transaction. A source that repeats its last word adds nothing.
+    transaction. A source that repeats its last word adds nothing. What others than she tell of a special category is not
+    kept, and that they tried is (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))])
 
@@ -63,6 +68,7 @@ def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fac
     direct = notebook.write((profile, new) for profile, news in news_of_many for new in news)
     followers = notebook.write((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new))
     written = [fact for fact, _ in direct + followers]
+    notebook.note_refused()
     rebuild_all(list({fact.profile_id: fact.profile for fact in written}.values()))
     return written
 
@@ -117,6 +123,14 @@ class _Notebook:
 
     def __init__(self, profiles: list[Profile]) -> None:
         self.attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
+        self.special = {
+            name
+            for each in self.attributes.values()
+            if each.sensitivity == Attribute.Sensitivity.SPECIAL
+            for name in (each.key, each.metadata_path)
+            if name
+        }
+        self.refused: set[tuple[str, str]] = set()
         self.key_of_path = {each.metadata_path: each.key for each in self.attributes.values() if each.metadata_path}
         live = Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("collected_at", "id")
         self.last = {(fact.profile_id, fact.attribute, fact.source): fact for fact in live}
@@ -131,7 +145,10 @@ class _Notebook:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
         if _says_nothing_new(new, self.last.get((profile.pk, key, new.source))):
             return None
-        if self._is_guess_at_special(key, new) or self._is_unwanted(profile, key, new):
+        if self._is_guess_at_special(key, new):
+            self.refused.add((key[:128], new.source[:128]))
+            return None
+        if self._is_unwanted(profile, key, new):
             return None
         fact = Fact(
             profile=profile,
@@ -151,11 +168,21 @@ class _Notebook:
         self.last[profile.pk, key, new.source] = fact
         return fact
 
+    def note_refused(self) -> None:
+        """The operator reads which source tried: once a day is enough to find it."""
+        rows = [RefusedGuess(attribute=key, source=source, day=clock.today()) for key, source in sorted(self.refused)]
+        for row in rows:
+            log.warning("special_category_guessed: %s told %s; it was not kept", row.source, row.attribute)
+        RefusedGuess.objects.bulk_create(rows, ignore_conflicts=True)
+
     def _is_guess_at_special(self, key: str, new: NewFact) -> bool:
-        """What reveals health, belief or the like by deduction is as special as the thing itself: never kept."""
-        attribute = self.attributes.get(key)
-        guessed = new.source_kind == Fact.SourceKind.INFERRED or bool(new.derived_from)
-        return attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL and guessed
+        """Of health, belief and the like only she tells, never a rule, a look-up, a network, a list or what she did.
+
+        What reveals it by deduction is as special as the thing itself (Court of Justice, C-184/20).
+        """
+        if new.value is None or not any(key == name or key.startswith(f"{name}.") for name in self.special):
+            return False
+        return new.source_kind not in HER_OWN or bool(new.derived_from) or new.source.startswith(RULE)
 
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
         """She deleted it: others do not bring it back; she may, by her own word."""

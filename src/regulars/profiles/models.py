@@ -191,6 +191,25 @@ class Attribute(models.Model):
         return self.key
 
 
+class RefusedGuess(models.Model):
+    """On this day somebody other than a customer told something of a special category, and it was not kept.
+
+    Neither the value nor the customer is here: both would be what must not be kept. `source` is that of a fact.
+    """
+
+    attribute = models.CharField(max_length=128)
+    source = models.CharField(max_length=128)
+    day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "attribute", "source"], name="one_refused_guess_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attribute} from {self.source} on {self.day}"
+
+
 class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -18,7 +19,7 @@ from regulars.destinations.models import Disclosure
 from regulars.flows.decide import change_purpose
 from regulars.flows.forget import find_people
 from regulars.flows.retain import KINDS, days_of, keep
-from regulars.profiles.models import LeavingGrant, Profile
+from regulars.profiles.models import LeavingGrant, Profile, RefusedGuess
 
 from .. import words
 from ..door import may, require, staff_page
@@ -80,6 +81,7 @@ def _page(request: HttpRequest, problem: Problem | None = None, given: dict[str,
     context = {
         "purposes": _purposes(),
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
+        "guesses": _guesses(),
         "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
         "actions": [(value, words.consent(value)) for value in Action.values],
         "problem": problem,
@@ -107,6 +109,12 @@ def _purposes() -> list[dict[str, Any]]:
         {"asked": 0, "yes": 0, "no": 0, "back": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
         for each in Purpose.objects.filter(active=True).order_by("key")
     ]
+
+
+def _guesses() -> Sequence[Mapping[str, object]]:
+    """Who told something of a special category that only she may tell, on how many days and last when."""
+    tries = RefusedGuess.objects.order_by().values("attribute", "source")
+    return list(tries.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN])
 
 
 def _is_outdated() -> Q:

@@ -1,0 +1,7 @@
+"""The stand-in for Google and a way through its pages, for what begins with a login."""
+
+from __future__ import annotations
+
+from tests.signin.conftest import google, upstream
+
+__all__ = ["google", "upstream"]  # fixtures
