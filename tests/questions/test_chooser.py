@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from django.http import QueryDict
@@ -78,7 +79,7 @@ def test_an_operators_share_moves_the_choice(chika, questions):
     assert ask_next(chika).question.key == "travel"
 
 
-def test_a_segment_whose_purpose_is_not_open_counts_nothing(chika, questions):
+def test_unit_10_a_segment_whose_purpose_is_not_open_counts_nothing(chika, questions):
     Attribute.objects.filter(key="travel").update(purposes=["measure", "message"])
     refresh_views(chika)
     segment("travel:sea", "message")
@@ -93,6 +94,26 @@ def test_the_same_segment_counts_once_its_purpose_is_open(chika, questions):
     segment("travel:sea", "message")
 
     assert ask_next(chika).explanation["segments"] == ["s0"]
+
+
+KEYS = ("colour", "sport", "travel")
+
+
+@pytest.mark.parametrize("known", [each for n in (1, 2, 3) for each in combinations(KEYS, n)])
+def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(known, questions, somebody):
+    first = {"colour": "red", "sport": "run", "travel": "sea"}
+    segment("colour:red AND sport:run AND travel:sea")
+    chika = somebody(**{key: first[key] for key in known})
+
+    ask = ask_next(chika)
+
+    unknown = set(KEYS) - set(known)
+    assert (ask.question.key in unknown) if unknown else ask == NotAsked("all_known")
+    assert last_refusals(chika) == dict.fromkeys(known, "known")
+
+
+def last_refusals(profile):
+    return AskDecision.objects.filter(profile=profile).latest("id").refusals
 
 
 def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):

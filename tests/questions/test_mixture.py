@@ -20,7 +20,7 @@ def with_holes(rows, share=0.7, seed=0):
 
 
 @pytest.mark.parametrize("types", [1, 4, 8])
-def test_the_likelihood_never_falls_from_round_to_round(people, types):
+def test_unit_09_the_likelihood_never_falls_from_round_to_round(people, types):
     heard: list[float] = []
     fit(with_holes(people.rows[:1000]), people.cards, types, each_round=heard.append)
 
@@ -28,7 +28,7 @@ def test_the_likelihood_never_falls_from_round_to_round(people, types):
     assert min(np.diff(heard)) > -1e-6 * abs(heard[-1])
 
 
-def test_eight_types_foretell_strangers_better_than_one(people):
+def test_unit_11_eight_types_foretell_strangers_better_than_one(people):
     """EM rests on a plateau early: stopping there gave the model of one type under another name."""
     train, test = people.rows[:5000], people.rows[5000:7000]
     one, eight = (fit(train, people.cards, types).log_likelihood(test).mean() for types in (1, 8))

@@ -1,4 +1,8 @@
-"""What an answer is worth, over worlds small enough to reckon by hand and over the simulated shop."""
+"""What an answer is worth, over worlds small enough to reckon by hand and over the simulated shop.
+
+`test_unit_01` to `11` are what the reckoning promises; 06 and 10 go through the chooser too (`test_chooser.py`), 09 and 11
+are about the model (`test_mixture.py`).
+"""
 
 from __future__ import annotations
 
@@ -39,13 +43,13 @@ def people():
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_no_answer_is_worth_less_than_nothing(model, known):
+def test_unit_01_no_answer_is_worth_less_than_nothing(model, known):
     told = worth(some_mixture(model), [WANTED, OTHER], some_evidence(known), range(4))
 
     assert all(told.of(question) >= 0 for question in range(4))
 
 
-def test_a_question_no_segment_touches_is_worth_nothing_with_one_type():
+def test_unit_02_a_question_no_segment_touches_is_worth_nothing_with_one_type():
     told = worth(some_mixture(1, types=1), [WANTED, OTHER], nothing_known(CARDS), range(4))
 
     assert told.of(3) == pytest.approx(0, abs=1e-9)
@@ -58,7 +62,7 @@ def test_with_types_even_a_question_no_segment_touches_may_tell_something():
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_after_all_answers_no_doubt_is_left_to_settle(model, answers):
+def test_unit_03_after_all_answers_no_doubt_is_left_to_settle(model, answers):
     rng = np.random.default_rng(answers)
     evidence = [one_hot(card, int(rng.integers(card))) for card in CARDS]
     told = worth(some_mixture(model), [WANTED, OTHER], evidence, range(4))
@@ -93,7 +97,7 @@ def _share(mixture, evidence, question, answer):
     return float(weights @ (seen[:, answer] / seen.sum(1)))
 
 
-def test_exact_and_sampled_agree(people):
+def test_unit_04_exact_and_sampled_agree(people):
     mixture = fit(people.rows[:2000], people.cards, 4)
     questions = range(len(people.cards))
     exact = worth(mixture, people.targets, nothing_known(people.cards), questions)
@@ -104,7 +108,7 @@ def test_exact_and_sampled_agree(people):
     assert max(abs(exact.of(question) - sampled.of(question)) for question in questions) < 0.01
 
 
-def test_permuting_the_answers_changes_nothing():
+def test_unit_05_permuting_the_answers_changes_nothing():
     mixture, order = some_mixture(7), [2, 0, 1]
     permuted = Mixture(mixture.shares, (mixture.answers[0], mixture.answers[1][:, order], *mixture.answers[2:]))
     moved = [Sets({k: a[order] if k == 1 else a for k, a in t.allowed.items()}) for t in (WANTED, OTHER)]
@@ -116,13 +120,13 @@ def test_permuting_the_answers_changes_nothing():
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000))
-def test_what_is_known_is_worth_nothing(model):
+def test_unit_06_what_is_known_is_worth_nothing(model):
     evidence = [one_hot(2, 1), *nothing_known(CARDS)[1:]]
 
     assert worth(some_mixture(model), [WANTED, OTHER], evidence, [0]).of(0) == pytest.approx(0, abs=1e-9)
 
 
-def test_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first():
+def test_unit_07_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first():
     only = Sets({2: np.array([1.0, 0.0, 0.0, 0.0])})
     told = worth(uniform(CARDS), [only], nothing_known(CARDS), range(4))
 
@@ -132,7 +136,7 @@ def test_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first(
 
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 2))
-def test_a_source_that_is_always_right_is_as_good_as_knowing(model, answer):
+def test_unit_08_a_source_that_is_always_right_is_as_good_as_knowing(model, answer):
     known, told = np.zeros(3), one_hot(3, answer, reliability=1.0)
     known[answer] = 1.0
     rest = nothing_known(CARDS)
@@ -154,7 +158,7 @@ def test_the_less_a_source_is_to_be_trusted_the_more_confirming_is_worth():
     assert bits[0] > 0
 
 
-def test_a_segment_without_weight_counts_nothing():
+def test_unit_10_a_segment_without_weight_counts_nothing():
     weightless = Sets(WANTED.allowed, weight=0.0)
 
     assert worth(some_mixture(3), [weightless], nothing_known(CARDS), range(4)).of(1) == 0
