@@ -72,6 +72,10 @@ class Standing:
             return False
         return all(self.holds(consent) for consent in fact.consents)
 
+    def asked_under(self, fact: Fact) -> set[str]:
+        """The purposes that she said yes to when she gave it."""
+        return {self.consents[consent].purpose_id for consent in fact.consents if consent in self.consents}
+
     def holds(self, consent: int) -> bool:
         event = self.consents.get(consent)
         return event is not None and self.stands(event.purpose_id)

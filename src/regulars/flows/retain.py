@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from django.db.models import Model, QuerySet
 
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
-from regulars.consent.models import KeptDecision, Retention
+from regulars.consent.fold import YES
+from regulars.consent.models import ConsentState, KeptDecision, Retention
+from regulars.consent.standing import Standing
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection
 from regulars.profiles.find import ANONYMOUS, customers
@@ -32,6 +35,24 @@ class Kind:
     days: int | None
     rows: Callable[[dt.datetime], QuerySet[Model]]
     ends: Callable[[QuerySet[Model], dt.datetime], int] | None = None
+
+
+def _closed_long_ago(before: dt.datetime) -> QuerySet[Fact]:
+    """Given under a yes that was taken back (or ran out) before then, and closed to every use since: she may give it anew.
+
+    At most a portion at once; facts inherit the consents of what they follow from, and so go along.
+    """
+    closed = ConsentState.objects.filter(since__lt=before).exclude(status__in=YES)
+    purposes: dict[int, set[str]] = {}
+    for profile_id, purpose in closed.values_list("profile_id", "purpose_id"):
+        purposes.setdefault(profile_id, set()).add(purpose)
+    found: list[int] = []
+    people = Profile.objects.filter(pk__in=closed.values("profile")).iterator(PORTION)
+    while len(found) < PORTION and (profiles := list(islice(people, PORTION))):
+        standings = Standing.of(profiles, clock.now())
+        given = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(consents=[])
+        found += [each.pk for each in given if standings[each.profile_id].asked_under(each) & purposes[each.profile_id]]
+    return Fact.objects.filter(pk__in=found[:PORTION])
 
 
 def _visitors(before: dt.datetime) -> QuerySet[Profile]:
@@ -60,6 +81,7 @@ def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
 
 KINDS: dict[str, Kind] = {
     "taken_back": Kind("Facts that were taken back", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)),
+    "closed": Kind("Facts whose consent was taken back", 30, _closed_long_ago),
     "inbox": Kind("Messages as they came", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
     "refused": Kind("Messages that were refused", 30, lambda before: Rejection.objects.filter(at__lt=before)),
     "rule_runs": Kind("What rules did", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
