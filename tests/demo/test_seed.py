@@ -118,7 +118,13 @@ def test_addresses_follow_the_ports(shop):
 
     seed(ELSEWHERE, quietly, 1)
 
-    assert Connection.objects.get(name="google-oauth2").urls == {"issuer": "http://localhost:9002/google"}
+    urls = dict(Connection.objects.exclude(urls={}).values_list("name", "urls"))
+    assert urls == {
+        "google-oauth2": {"issuer": "http://localhost:9002/google"},
+        "facebook": {"site": "http://localhost:9002/facebook"},
+        "twitter": {"site": "http://localhost:9002/x"},
+        "linkedin": {"issuer": "http://localhost:9002/linkedin"},
+    }
     assert SourceSetting.objects.get().settings["base_url"] == "http://localhost:9002/census"
     assert not SourceSetting.objects.get().enabled
     assert Destination.objects.get().settings == {**before, "url": "http://localhost:9002/webhooks/"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from regulars.destinations.models import Destination
@@ -21,9 +22,27 @@ from .people import GOOGLE
 
 # How the stand-in of Google knows the shop; the same words are in examples/standins/app.py.
 CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
-SOCIAL, CENSUS, RECEIVER = "/google", "/census", "/webhooks/"
+CENSUS, RECEIVER = "/census", "/webhooks/"
 CENSUS_SOURCE = "us-census-acs"
 RECEIVER_NAME = "Harbour & Pine's own system"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A stand-in of a social network: its path, the name of the one address that says where it is, what it is asked for."""
+
+    title: str
+    path: str
+    address: str
+    pieces: tuple[str, ...] = ()
+
+
+NETWORKS = {
+    GOOGLE: Network("Google", "/google", "issuer", ("birthday", "gender", "address")),
+    "facebook": Network("Facebook", "/facebook", "site", ("birthday", "gender", "location", "likes")),
+    "twitter": Network("X", "/x", "site"),
+    "linkedin": Network("LinkedIn", "/linkedin", "issuer"),
+}
 
 
 def make_neighbours(places: Places) -> None:
@@ -43,9 +62,10 @@ def make_neighbours(places: Places) -> None:
 
 def follow(places: Places) -> None:
     """Where the stand-ins answer now. What its staff pointed elsewhere stays there."""
-    for connection in Connection.objects.filter(client_id=CLIENT_ID):
-        if _has_moved(connection.urls.get("issuer", ""), SOCIAL, places):
-            connection.urls = {**connection.urls, "issuer": places.standins + SOCIAL}
+    for connection in Connection.objects.filter(client_id=CLIENT_ID, name__in=NETWORKS):
+        network = NETWORKS[connection.name]
+        if _has_moved(connection.urls.get(network.address, ""), network.path, places):
+            connection.urls = {**connection.urls, network.address: places.standins + network.path}
             connection.save(update_fields=["urls"])
     for setting in SourceSetting.objects.filter(key=CENSUS_SOURCE):
         if _has_moved(setting.settings["base_url"], CENSUS, places):
@@ -58,18 +78,19 @@ def follow(places: Places) -> None:
 
 
 def _make_connections(places: Places) -> None:
-    Connection.objects.get_or_create(
-        name=GOOGLE,
-        defaults={
-            "strategy": GOOGLE,
-            "display_name": "Google",
-            "client_id": CLIENT_ID,
-            "secret": CLIENT_SECRET,
-            "pieces": ["birthday", "gender", "address"],
-            "urls": {"issuer": places.standins + SOCIAL},
-            "note": "A stand-in with invented people, not the real Google",
-        },
-    )
+    for name, network in NETWORKS.items():
+        Connection.objects.get_or_create(
+            name=name,
+            defaults={
+                "strategy": name,
+                "display_name": network.title,
+                "client_id": CLIENT_ID,
+                "secret": CLIENT_SECRET,
+                "pieces": list(network.pieces),
+                "urls": {network.address: places.standins + network.path},
+                "note": f"A stand-in with invented people, not the real {network.title}",
+            },
+        )
 
 
 def _has_moved(url: str, path: str, places: Places) -> bool:
