@@ -14,10 +14,13 @@ from django.test import Client
 from jsonschema import Draft202012Validator
 
 import regulars.flows.export as export_module
-from regulars.consent.models import ConsentEvent, Erasure
+from regulars.consent.models import ConsentEvent, Erasure, Purpose
+from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision
 from regulars.consent.view import view
+from regulars.doors.signin import me_labels
 from regulars.flows.decide import decide
+from regulars.profiles.attributes import STANDARD
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account, Attribute, Profile
 
@@ -191,14 +194,44 @@ def test_she_objects_to_a_legitimate_interest_and_takes_that_back(signed_in, her
 
 
 def test_the_purpose_is_shown_in_her_language(signed_in):
-    from regulars.consent.models import Purpose
-
     words = {"pt": {"label": "Uma loja à sua medida", "text": "Para lhe mostrar o que lhe serve."}}
     Purpose.objects.filter(key="personalise").update(translations=words)
 
     page = signed_in.get("/me", headers={"Accept-Language": "pt-BR,pt;q=0.9"}).content.decode()
 
     assert '<p lang="pt">Para lhe mostrar o que lhe serve.</p>' in page
+
+
+def test_what_the_house_named_is_read_in_her_language_and_what_the_business_named_as_it_wrote_it(signed_in, her):
+    Attribute.objects.create(key="shoe", label="Shoe size", purposes=["serve"])
+    Attribute.objects.filter(key="country").update(label="Where you live")
+    news = {"gender": "female", "shoe": 42, "area_median_income": 50_000, "country": "PT"}
+    learn(her, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
+    german = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="de").content.decode()
+    english = signed_in.get("/me").content.decode()
+
+    for words in (">Geschlecht<", ">Frau<", ">Shoe size<", ">Where you live<", "Haushaltseinkommen Ihrer Gegend"):
+        assert words in german
+    assert "Median household income of your area" in english
+    assert "of her area" not in english
+    assert "Land Ihres" not in german
+
+
+def test_the_uses_of_a_fact_are_told_in_the_language_of_the_page(signed_in, her):
+    learn(her, [NewFact("gender", "female", "declared", "app:shop")])
+    page = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="pt-BR").content.decode()
+    told = words_in(Purpose.objects.get(key="personalise"), "pt-BR")
+
+    assert told[0] != "en"
+    assert told[1] in re.search(r"Gênero.*?</li>", page, re.DOTALL)[0]
+
+
+def test_every_name_of_ours_has_words_for_her():
+    named = {standard.label for standard in STANDARD}
+    answers = {words for standard in STANDARD for _, words in standard.options}
+
+    assert named == set(me_labels.ATTRIBUTES) | set(me_labels.TO_HER)
+    assert answers == set(me_labels.OPTIONS)
 
 
 def test_the_export_has_inferred_and_losing_facts_with_sources_and_fits_its_schema(signed_in, her):

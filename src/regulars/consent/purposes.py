@@ -61,9 +61,11 @@ def reword(key: str, wording: Wording, *, widened: bool) -> Purpose:
 
 def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
     """(locale, label, text) in the language asked for, as far as the operator wrote it: `pt-BR`, else `pt`, else the default."""
-    for wanted in (locale, locale.partition("-")[0]):
-        if found := purpose.translations.get(wanted):
-            return wanted, found["label"], found["text"]
+    written = {name.lower(): name for name in purpose.translations}
+    for wanted in (locale.lower(), locale.lower().partition("-")[0]):
+        if name := written.get(wanted):
+            found = purpose.translations[name]
+            return name, found["label"], found["text"]
     return "en", purpose.label, purpose.text
 
 

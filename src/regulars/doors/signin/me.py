@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.kit.errors import Refused
@@ -23,7 +23,7 @@ from regulars.flows.decide import decide as write_decision
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 
-from . import me_words
+from . import me_labels, me_words
 from .me_door import hers, words
 
 EVENTS = 20
@@ -48,14 +48,14 @@ DONE = {
 @hers
 def me(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me`: everything on one page, so that nothing has to be looked for."""
-    labels = dict(Purpose.objects.values_list("key", "label"))
-    names = dict(Attribute.objects.values_list("key", "label"))
+    labels = {each.key: words_in(each, _locale(request))[1] for each in Purpose.objects.all()}
+    names = {key: me_labels.label(name) for key, name in Attribute.objects.values_list("key", "label")}
     context = {
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
-        "facts": [_row(fact, labels) for fact in facts_of(profile)],
+        "facts": [_row(me_labels.in_her_words(fact), labels) for fact in facts_of(profile)],
         "stands": [(stand, me_words.status(stand)) for stand in stands_of(profile, _locale(request))],
         "identities": _identities(profile),
-        "segments": segments_of(profile),
+        "segments": [(each, labels[each.segment.purpose_id]) for each in segments_of(profile)],
         "told": [
             (
                 each,
@@ -65,7 +65,7 @@ def me(request: HttpRequest, profile: Profile) -> HttpResponse:
             )
             for each in told_about(profile)
         ],
-        "happened": timeline(profile.pk, EVENTS),
+        "happened": [(me_labels.label(each.name), each) for each in timeline(profile.pk, EVENTS)],
     }
     return render(request, "signin/me.html", context)
 
@@ -93,7 +93,7 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
 def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/facts/correct?attribute=`: the value as it is kept, and the right one."""
     key = request.GET.get("attribute", "")[:128]
-    fact = next((each for each in facts_of(profile) if each.attribute == key), None)
+    fact = _find(profile, key)
     if fact is None or not fact.may_correct:
         return words(request, "Nothing to set right", "This cannot be changed here.", 404)
     if request.method == "GET":
@@ -110,7 +110,7 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
 @hers
 def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     key = request.POST.get("attribute", "")[:128]
-    fact = next((each for each in facts_of(profile) if each.attribute == key), None)
+    fact = _find(profile, key)
     try:
         if fact is None:
             raise Refused("not_there", "This is not kept any more.")
@@ -120,6 +120,11 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     return _back(
         request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
     )
+
+
+def _find(profile: Profile, key: str) -> Known | None:
+    found = next((each for each in facts_of(profile) if each.attribute == key), None)
+    return me_labels.in_her_words(found) if found else None
 
 
 def _row(fact: Known, labels: dict[str, str]) -> dict[str, Any]:
@@ -162,5 +167,10 @@ def _back(request: HttpRequest, sentence: str, place: str) -> HttpResponse:
 
 
 def _locale(request: HttpRequest) -> str:
-    """The first language her browser asks for."""
-    return request.headers.get("Accept-Language", "en").partition(",")[0].partition(";")[0].strip()[:16] or "en"
+    """The language of the page; or her browser's first, where the house does not speak it and the business may."""
+    first = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0].strip()[:16]
+    try:
+        get_supported_language_variant(first or "en")
+    except LookupError:
+        return first
+    return get_language() or "en"

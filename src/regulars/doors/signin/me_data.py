@@ -17,7 +17,7 @@ from regulars.flows import export
 from regulars.flows.about import decisions_of, facts_of, segments_of
 from regulars.profiles.models import Profile
 
-from . import me_words
+from . import me_labels, me_words
 from .me_door import fresh, hers, words
 
 COLUMNS = ("kind", "name", "value", "source", "at")
@@ -32,7 +32,7 @@ def whole(request: HttpRequest, profile: Profile) -> HttpResponse:
         "data": export.access(profile),
         "facts": [
             (each, me_words.value(each.attribute, each.value, each.options), me_words.source(each))
-            for each in facts_of(profile, everything=True)
+            for each in map(me_labels.in_her_words, facts_of(profile, everything=True))
         ],
         "why_not": {key: _(sentence) for key, sentence in me_words.WHY_NOT.items()},
         "decisions": [(each, _(me_words.STATUS.get(each.action, each.action))) for each in decisions_of(profile)],

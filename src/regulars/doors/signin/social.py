@@ -18,13 +18,14 @@ from django.core.signing import BadSignature
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.kit.crypto import encrypt
 from regulars.base.kit.errors import Refused
-from regulars.consent.purposes import get_purpose
+from regulars.consent.purposes import get_purpose, words_in
 from regulars.flows.arrive import Arrival, Choice, arrive
 from regulars.flows.link import arrive_and_link, ways_in
 from regulars.flows.share import share_of
@@ -118,7 +119,8 @@ class _Offer:
 
     @property
     def use(self) -> str:
-        return _("What we use it for:") + " " + get_purpose(self.piece.purpose).text
+        text = words_in(get_purpose(self.piece.purpose), get_language() or "en")[2]
+        return _("What we use it for:") + " " + text
 
     @property
     def words(self) -> str:
