@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from joserfc.jwk import ECKey
 
-from regulars.base.kit.crypto import matches_secret
+from regulars.base.kit.crypto import matches_secret, random_secret
 from regulars.profiles.models import AppGrant, Client, ClientGrant, ResourceServer
+from regulars.profiles.proofs.tickets import may_embed
 
 from .conftest import a_token
 
@@ -119,6 +120,7 @@ def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
     [
         ({}, "invalid_body"),
         ({"name": "x", "surprise": 1}, "invalid_body"),
+        ({"name": "x", "client_secret": "s" * 48}, "invalid_body"),
         ({"name": "x", "grant_types": ["telepathy"]}, "unknown_grant_type"),
         ({"name": "x", "callbacks": ["javascript:alert(1)"]}, "bad_address"),
         ({"name": "x", "jwks": [{"kty": "oct", "k": "c2VjcmV0"}]}, "bad_key"),
@@ -130,6 +132,116 @@ def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
 def test_what_an_app_may_not_be_is_refused_by_name(call, body, code):
     assert no(call("POST", "/clients", body)) == (400, code)
     assert not Client.objects.exists()
+
+
+def test_what_nobody_knows_is_refused_in_auth0s_sentence(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    top = call("PATCH", path, {"name": "x", "calbacks": [], "colour": "red"}).json()
+    inside = call("PATCH", path, {"refresh_token": {"leaway": 5}}).json()
+
+    assert top["message"] == "Payload validation error: 'Additional properties not allowed: calbacks, colour'."
+    assert "'Additional properties not allowed: leaway' on property refresh_token." in inside["message"]
+    assert (top["errorCode"], Client.objects.get().name) == ("invalid_body", SHOP["name"])
+
+
+def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
+    body = {
+        "description": "The shop",
+        "logo_uri": "https://shop.example/logo.png",
+        "oidc_conformant": True,
+        "sso_disabled": False,
+        "jwt_configuration": {"alg": "RS256", "lifetime_in_seconds": 36000, "secret_encoded": False},
+        "organization_usage": "deny",
+        "client_authentication_methods": None,
+        "signed_request_object": {"required": False, "credentials": []},
+        "native_social_login": {"apple": {"enabled": False}},
+        "refresh_token": {"leeway": 5, "infinite_token_lifetime": False, "policies": []},
+    }
+    made = call("POST", "/clients", {**SHOP, **body})
+    changed = call("PATCH", f"/clients/{made.json()['client_id']}", {**body, "app_type": "spa"})
+
+    assert (made.status_code, changed.status_code) == (201, 200)
+    assert changed.json()["refresh_token"]["leeway"] == 5
+    assert changed.json()["token_endpoint_auth_method"] == "client_secret_post"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sso_disabled": True},
+        {"organization_usage": "require"},
+        {"default_organization": {"organization_id": "org_1", "flows": ["client_credentials"]}},
+        {"client_authentication_methods": {"private_key_jwt": {"credentials": [{"id": "c"}]}}},
+        {"signed_request_object": {"required": True}},
+        {"compliance_level": "fapi1_adv_pkj_par"},
+        {"token_quota": {"client_credentials": {"enforce": True, "per_day": 10}}},
+        {"jwt_configuration": {"lifetime_in_seconds": 300}},
+        {"jwt_configuration": {"alg": "PS256"}},
+        {"jwt_configuration": 7},
+        {"par_request_expiry": 10},
+        {"skip_non_verifiable_callback_uri_confirmation_prompt": False},
+        {"third_party_security_mode": "strict"},
+        {"redirection_policy": "open_redirect_protection"},
+        {"oidc_support": {"is_allowed": False}},
+        {"oidc_logout": {"backchannel_logout_initiators": {"mode": "all"}}},
+        {"oidc_logout": {"backchannel_logout_initiators": {"selected_initiators": ["rp-logout", "account-deleted"]}}},
+    ],
+)
+def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
+    answer = call("POST", "/clients", {**SHOP, **asked})
+
+    ((name, inner),) = asked.items()
+    named = next(iter(inner)) if name == "oidc_logout" else name
+    assert no(answer) == (400, "operation_not_supported")
+    assert f"'{named}'" in answer.json()["message"]
+    assert not Client.objects.exists()
+
+
+def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    on = call("PATCH", path, {"cross_origin_authentication": True}).json()
+    then = call("PATCH", path, {"name": "Shop"}).json()
+    embeds = may_embed(Client.objects.get())
+    off = call("PATCH", path, {"cross_origin_authentication": False}).json()
+
+    assert shop["cross_origin_authentication"] is False
+    assert on["cross_origin_authentication"] is then["cross_origin_authentication"] is embeds is True
+    assert off["cross_origin_authentication"] is may_embed(Client.objects.get()) is False
+
+
+def test_the_older_name_of_back_channel_logout_is_understood_and_the_newer_wins(call):
+    older = {"oidc_backchannel_logout": {"backchannel_logout_urls": ["https://shop.example/old"]}}
+    newer = {"oidc_logout": {"backchannel_logout_urls": ["https://shop.example/new"]}}
+    one = call("POST", "/clients", {**SHOP, **older}).json()
+    both = call("POST", "/clients", {**SHOP, **older, **newer}).json()
+
+    assert one["oidc_logout"]["backchannel_logout_urls"] == ["https://shop.example/old"]
+    assert both["oidc_logout"]["backchannel_logout_urls"] == ["https://shop.example/new"]
+
+
+def test_a_chosen_secret_takes_the_place_of_the_old_one(call, shop):
+    chosen = random_secret(48)
+    changed = call("PATCH", f"/clients/{shop['client_id']}", {"client_secret": chosen})
+
+    kept = Client.objects.get().secret_hash
+    assert changed.json()["client_secret"] == chosen
+    assert matches_secret(chosen, kept)
+    assert not matches_secret(shop["client_secret"], kept)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"client_secret": "summer2026"}, "weak_secret"),
+        ({"client_secret": "x" * 48, "token_endpoint_auth_method": "none"}, "public_client"),
+    ],
+)
+def test_a_secret_that_cannot_be_leaves_everything_as_it_was(call, shop, body, code):
+    answer = call("PATCH", f"/clients/{shop['client_id']}", {**body, "name": "Changed"})
+
+    row = Client.objects.get()
+    assert no(answer) == (400, code)
+    assert (row.name, matches_secret(shop["client_secret"], row.secret_hash)) == (SHOP["name"], True)
 
 
 def test_an_app_is_deleted_and_deleting_again_is_no_error(call, shop):

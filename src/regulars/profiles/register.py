@@ -26,6 +26,7 @@ GRANT_TYPES = (
     "http://auth0.com/oauth/grant-type/passwordless/otp",
 )
 EMBEDS = "cross_origin_authentication"  # the key in a client's metadata; Auth0's name
+SHORTEST_SECRET = 32  # it is kept by a fast hash, which protects random words only
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
 KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
@@ -94,6 +95,18 @@ def rotate_secret(client: Client) -> str:
     if client.auth_method not in WITH_SECRET:
         raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
     secret = _new_secret(client)
+    client.save(update_fields=["secret_hash"])
+    return secret
+
+
+@transaction.atomic
+def take_secret(client: Client, secret: str) -> str:
+    """The secret that the app's developers chose. Raises `Refused("weak_secret")` or `Refused("public_client")`."""
+    if client.auth_method not in WITH_SECRET:
+        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
+    if len(secret) < SHORTEST_SECRET:
+        raise Refused("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
+    client.secret_hash = hash_secret(secret)
     client.save(update_fields=["secret_hash"])
     return secret
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema, Status
-from pydantic import ConfigDict, StringConstraints
+from ninja import Field, Query, Router, Status
+from pydantic import StringConstraints
 
 from regulars.profiles.models import Client
-from regulars.profiles.register import App, app_of, change, register, rotate_secret
+from regulars.profiles.proofs.tickets import may_embed
+from regulars.profiles.register import App, app_of, change, register, rotate_secret, take_secret
 
+from . import unused
 from .access import Bearer
 from .errors import ApiError
 from .paging import Paging, refuse_unknown
+from .unused import Body
 
 router = Router(tags=["clients"])
 Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
@@ -33,13 +37,14 @@ FIELDS = {
     "require_pushed_authorization_requests": "requires_par",
     "require_proof_of_possession": "requires_dpop",
     "jwks": "public_keys",
+    "cross_origin_authentication": "embeds_login",
 }
 
 
-class RefreshSettings(Schema):
+class RefreshSettings(Body):
     """Seconds. Refresh tokens rotate and expire here, whatever the app wishes."""
 
-    model_config = ConfigDict(extra="forbid")
+    unused = unused.REFRESH_TOKEN
 
     rotation_type: Annotated[str, StringConstraints(pattern="^rotating$")] = "rotating"
     expiration_type: Annotated[str, StringConstraints(pattern="^expiring$")] = "expiring"
@@ -48,16 +53,20 @@ class RefreshSettings(Schema):
     idle_token_lifetime: int = Field(1296000, ge=1, le=157788000)
 
 
-class OidcLogout(Schema):
-    model_config = ConfigDict(extra="forbid")
+class OidcLogout(Body):
+    unused = unused.OIDC_LOGOUT
 
     backchannel_logout_urls: Annotated[list[Address], Field(max_length=1)] = []
 
 
-class ClientChange(Schema):
-    """The body of PATCH. What is not sent stays. `jwks` are public JSON Web Keys for `private_key_jwt`."""
+class ClientChange(Body):
+    """The body of PATCH. What is not sent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
 
-    model_config = ConfigDict(extra="forbid")
+    `cross_origin_authentication`: the app has a sign-in form of its own. `oidc_backchannel_logout` is an older name of
+    `oidc_logout`. What else Auth0's SDKs may send is left (`doors/api/unused.py`).
+    """
+
+    unused = unused.CLIENT
 
     name: Word | None = None
     token_endpoint_auth_method: Word | None = None
@@ -70,15 +79,23 @@ class ClientChange(Schema):
     require_proof_of_possession: bool | None = None
     jwks: Annotated[list[dict[str, Any]], Field(max_length=10)] | None = None
     oidc_logout: OidcLogout | None = None
+    oidc_backchannel_logout: OidcLogout | None = None
+    cross_origin_authentication: bool | None = None
     refresh_token: RefreshSettings | None = None
     client_metadata: Annotated[dict[Word, Word | None], Field(max_length=50)] | None = None
+
+
+class ClientPatch(ClientChange):
+    unused = {**unused.CLIENT, "app_type": unused.anything}
+
+    client_secret: Word | None = None
 
 
 class NewClient(ClientChange):
     """The body of POST. `app_type` spa or native means an app that cannot keep a secret."""
 
     name: Word = Field(...)
-    app_type: Word = "regular_web"
+    app_type: Word | None = None
 
 
 @router.get("/clients", auth=Bearer("read:clients"), response=Any, summary="List clients")
@@ -90,7 +107,7 @@ def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
 
 @router.post("/clients", auth=Bearer("create:clients"), response={201: Any}, summary="Create a client")
 def post_client(request: HttpRequest, body: NewClient) -> Any:
-    standard = App(body.name, **_defaults_of(body.app_type))
+    standard = App(body.name, **_defaults_of(body.app_type or "regular_web"))
     row, secret = register(_with(standard, body, {}))
     return Status(201, document(row) | ({"client_secret": secret} if secret else {}))
 
@@ -101,9 +118,12 @@ def get_client(request: HttpRequest, client_id: str) -> Any:
 
 
 @router.patch("/clients/{client_id}", auth=Bearer("update:clients"), response=Any, summary="Change a client")
-def patch_client(request: HttpRequest, client_id: str, body: ClientChange) -> Any:
+def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any:
     row = find_client(client_id)
-    changed, secret = change(row, _with(app_of(row), body, row.metadata))
+    with transaction.atomic():
+        changed, secret = change(row, _with(app_of(row), body, row.metadata))
+        if body.client_secret is not None:
+            secret = take_secret(changed, body.client_secret)
     return document(changed) | ({"client_secret": secret} if secret else {})
 
 
@@ -148,6 +168,7 @@ def document(row: Client) -> dict[str, Any]:
         "require_proof_of_possession": row.requires_dpop,
         "refresh_token": RefreshSettings(**row.refresh).model_dump(),
         "jwks": row.public_keys,
+        "cross_origin_authentication": may_embed(row),
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},
     }
 
@@ -162,8 +183,9 @@ def _with(app: App, body: ClientChange, metadata: dict[str, Any]) -> App:
     """The app with what was sent, in our words."""
     sent = body.model_dump(exclude_unset=True, exclude_none=True)
     news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}
-    if "oidc_logout" in sent:
-        news["backchannel_logout_uri"] = next(iter(sent["oidc_logout"].get("backchannel_logout_urls", [])), "")
+    for name in ("oidc_backchannel_logout", "oidc_logout"):
+        if name in sent:
+            news["backchannel_logout_uri"] = next(iter(sent[name].get("backchannel_logout_urls", [])), "")
     if body.refresh_token is not None:
         kept = body.refresh_token
         news["refresh"] = {name: getattr(kept, name) for name in ("leeway", "token_lifetime", "idle_token_lifetime")}

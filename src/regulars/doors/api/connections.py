@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema, Status
-from pydantic import ConfigDict, StringConstraints
+from ninja import Field, Query, Router, Status
+from pydantic import StringConstraints
 
 from regulars.base.kit import clock
 from regulars.base.kit.errors import Refused
@@ -20,12 +20,15 @@ from regulars.profiles.document import iso
 from regulars.profiles.models import Connection
 from regulars.profiles.pieces import find_provider
 
+from . import unused
 from .access import Bearer
 from .bodies import Text
 from .errors import ApiError
 from .paging import Paging, refuse_unknown
+from .unused import Body
 
 router = Router(tags=["clients and connections"])
+Secret = Annotated[str, StringConstraints(max_length=4000)]
 # Auth0's own words for two addresses of its `oauth2` strategy.
 AUTH0_URLS = {"authorizationURL": "authorize", "tokenURL": "token", "issuer": "issuer"}
 
@@ -39,18 +42,25 @@ class ConnectionList(Paging):
     after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
 
 
-class Options(Schema):
-    """What a provider needs to know. `pieces`, `urls`, `settings` and `offline` are ours; the rest is Auth0's."""
+class Options(Body):
+    """What a provider needs to know. `pieces`, `urls`, `settings` and `offline` are ours; the rest is Auth0's.
 
-    model_config = ConfigDict(extra="forbid")
+    What else Auth0 has for its providers is left (`doors/api/unused.py`).
+    """
+
+    unused = unused.OPTIONS
 
     client_id: Text = ""
-    client_secret: Annotated[str, StringConstraints(max_length=4000)] = ""
+    client_secret: Secret = ""
+    app_secret: Secret = ""
+    team_id: Text = ""
+    kid: Text = ""
     scope: list[Text] | Text = Field(default_factory=list)
     pieces: list[Text] = Field(default_factory=list)
     urls: dict[str, Text] = Field(default_factory=dict)
     settings: dict[str, Text] = Field(default_factory=dict)
     offline: bool = False
+    offline_access: bool = False
     issuer: Text = ""
     authorizationURL: Text = ""  # noqa: N815 - Auth0's word
     tokenURL: Text = ""  # noqa: N815
@@ -59,6 +69,12 @@ class Options(Schema):
     def scopes(self) -> list[str]:
         return self.scope.split() if isinstance(self.scope, str) else list(self.scope)
 
+    @property
+    def own_settings(self) -> dict[str, str]:
+        """Apple's two in Auth0's words, and whatever is in ours."""
+        renamed = {"team_id": self.team_id, "key_id": self.kid}
+        return {**{key: value for key, value in renamed.items() if value}, **self.settings}
+
     def addresses(self, strategy: str) -> dict[str, str]:
         """All addresses, as options replace what was there."""
         provider = find_provider(strategy)
@@ -66,8 +82,8 @@ class Options(Schema):
         return {**dict.fromkeys(url_keys(provider) if provider else [], ""), **renamed, **self.urls}
 
 
-class ConnectionChange(Schema):
-    model_config = ConfigDict(extra="forbid")
+class ConnectionChange(Body):
+    unused = unused.CONNECTION
 
     display_name: Text | None = None
     options: Options | None = None
@@ -153,14 +169,14 @@ def _way(
         strategy=strategy,
         display_name=shown,
         client_id=options.client_id,
-        secret=options.client_secret,
+        secret=options.client_secret or options.app_secret,
         urls=options.addresses(strategy),
-        settings=options.settings,
+        settings=options.own_settings,
         scopes=options.scopes,
         pieces=options.pieces,
         note=before.note if before else "",
         enabled=enabled,
-        offline=options.offline,
+        offline=options.offline or options.offline_access,
     )
 
 

@@ -13,6 +13,8 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from regulars.base.kit.errors import Refused
 
+from .unused import GUARDS_LESS
+
 CODE_OF_PLACE = {"query": "invalid_query_string", "path": "invalid_uri"}
 
 
@@ -45,9 +47,21 @@ def _say(words: Callable[[Any], ApiError], request: HttpRequest, fault: Any) -> 
 
 def _validation(fault: ValidationError) -> ApiError:
     first = fault.errors[0]
+    if unknown := [error["loc"] for error in fault.errors if error["type"] == "extra_forbidden"]:
+        return _not_allowed(unknown)
+    if first["type"] == GUARDS_LESS:
+        return ApiError(400, "operation_not_supported", first["msg"])
     place, *rest = (str(step) for step in first["loc"])
     where = ".".join(rest[1:] if place == "body" else rest[-1:]) or place
     return ApiError(400, CODE_OF_PLACE.get(place, "invalid_body"), f"{where}: {first['msg']}")
+
+
+def _not_allowed(places: list[tuple[str | int, ...]]) -> ApiError:
+    """Auth0's sentence: every property of one object that it does not know. Its SDKs' users know it by heart."""
+    inside = [str(step) for step in places[0][2:-1]]
+    names = ", ".join(str(place[-1])[:100] for place in places if [str(step) for step in place[2:-1]] == inside)
+    where = f" on property {'.'.join(inside)}" if inside else ""
+    return invalid_body(f"'Additional properties not allowed: {names}'{where}.")
 
 
 WORDS: dict[type[Exception], Callable[[Any], ApiError]] = {
