@@ -6,6 +6,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from regulars.base.kit.crypto import matches_secret, random_secret
+from regulars.profiles.look import look_of, save_look
 from regulars.profiles.models import AppGrant, Client, ClientGrant, ResourceServer
 from regulars.profiles.proofs.tickets import may_embed
 
@@ -195,6 +196,23 @@ def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
     assert no(answer) == (400, "operation_not_supported")
     assert f"'{named}'" in answer.json()["message"]
     assert not Client.objects.exists()
+
+
+def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_pages(call, shop):
+    look = save_look(
+        Client.objects.get(), {"title": "Harbour & Pine", "greeting": "Good day. " * 20, "accent": "#0f5132"}
+    )
+    path = f"/clients/{shop['client_id']}"
+    read = call("GET", path).json()["client_metadata"]
+    answers = [
+        call("PATCH", path, {"client_metadata": {**read, "plan": "gold", "look": each}}) for each in ("rustic", None)
+    ]
+
+    assert [each.json()["client_metadata"] for each in answers] == [
+        {"plan": "gold", "look": "rustic"},
+        {"plan": "gold"},
+    ]
+    assert look_of(Client.objects.get()) == look
 
 
 def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +17,7 @@ from regulars.profiles import look
 from regulars.profiles.look import Look, checked, contrast, dark, light, look_of, save_look, stylesheet
 from regulars.profiles.models import Client
 
+MIGRATION = import_module("regulars.profiles.migrations.0006_client_look")
 CSS = Path(look.__file__).parents[1] / "doors/signin/static/signin/signin.css"
 colours = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
@@ -119,6 +123,22 @@ def test_what_was_saved_is_found_again(db):
     assert client.metadata["made_by"] == "setup"
 
 
-@pytest.mark.parametrize("kept", ["no JSON", "[]", '{"accent": "red"}', 7])
-def test_a_bag_that_another_program_wrote_over_is_the_houses_own_look(kept):
-    assert look_of(Client(metadata={"look": kept})) == Look()
+def test_a_look_that_the_rules_of_today_refuse_is_the_houses_own():
+    assert look_of(Client(look={"accent": "red"})) == Look()
+
+
+def test_a_look_from_before_it_had_a_place_of_its_own_is_kept(db):
+    """It lived as text in the metadata, where programs write too."""
+    kept = {"made_by": "setup", "look": '{"title": "Harbour & Pine", "accent": "#0f5132"}'}
+    Client.objects.create(client_id="shop", name="Shop", metadata=kept)
+    Client.objects.create(client_id="other", name="Other", metadata={"look": "rustic"})
+    Client.objects.create(client_id="plain", name="Plain")
+    MIGRATION.move_out(apps, None)
+
+    shop, other = Client.objects.get(pk="shop"), Client.objects.get(pk="other")
+    assert look_of(shop) == Look(title="Harbour & Pine", accent="#0f5132")
+    assert shop.metadata == {"made_by": "setup"}
+    assert (look_of(other), other.metadata) == (Look(), {"look": "rustic"})
+    MIGRATION.move_back(apps, None)
+    shop.refresh_from_db()
+    assert json.loads(shop.metadata["look"])["accent"] == "#0f5132"

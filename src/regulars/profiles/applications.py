@@ -31,6 +31,7 @@ class Client(models.Model):
     logout_uris = models.JSONField(default=list)
     web_origins = models.JSONField(default=list)
     metadata = models.JSONField(default=dict)
+    look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Look`
     public_keys = models.JSONField(default=list)
     backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
     requires_par = models.BooleanField(default=False)

@@ -5,7 +5,6 @@ Colours that people could not read are refused with the figure. What is not set 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -15,7 +14,6 @@ from regulars.base.kit.errors import Refused
 
 from .applications import Client
 
-KEPT_AS = "look"  # in the client's metadata, whose values are texts
 READABLE = 4.5  # WCAG 2.2, 1.4.3
 # The house's own, as signin.css has them.
 CARD, CARD_DARK = "#ffffff", "#131c31"
@@ -52,18 +50,18 @@ COLOURS = ("accent", "on_accent", "link", "page", "accent_dark", "page_dark")
 
 
 def look_of(client: Client) -> Look:
-    """What was saved; the house's own for an app that has none, or whose bag another program wrote over."""
+    """What was saved; the house's own for an app that has none, or one that the rules of today refuse."""
     try:
-        return checked(json.loads(str(client.metadata.get(KEPT_AS, "{}"))))
-    except (ValueError, AttributeError, Refused):
+        return checked(client.look)
+    except Refused:
         return Look()
 
 
 def save_look(client: Client, given: Mapping[str, str]) -> Look:
     """Keep what `checked` finds good."""
     look = checked(given)
-    client.metadata = {**client.metadata, KEPT_AS: json.dumps(asdict(look))}
-    client.save(update_fields=["metadata"])
+    client.look = asdict(look)
+    client.save(update_fields=["look"])
     return look
 
 
