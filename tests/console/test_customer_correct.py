@@ -41,6 +41,14 @@ def test_the_page_shows_what_is_kept_and_what_is_written_counts_more_than_any_so
     assert fact.source == f"staff:{Account.objects.get(is_staff=True).key}"
 
 
+def test_nothing_is_chosen_for_her_before_somebody_does(console, chika):
+    page = console.get(address(chika, "gender")).content.decode()
+    answer = console.post(address(chika, "gender"), {"value": "", "reason": WHY})
+
+    assert re.search(r'<option value="" selected>Choose</option>', page)
+    assert answer.status_code == 400
+
+
 def test_the_record_of_acts_says_who_and_what_and_nothing_of_her(console, in_lagos):
     console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY})
     entry = AuditEntry.objects.get()

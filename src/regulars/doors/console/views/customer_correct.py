@@ -75,7 +75,7 @@ def _page(
         "value": value,
         "reason": reason,
         "problem": problem,
-        "choices": _choices(attribute),
+        "choices": _choices(attribute, value),
         "kind": {"number": "number", "date": "date"}.get(attribute.type, "text"),
         "longest": LONGEST,
         "longest_reason": LONGEST_REASON,
@@ -84,12 +84,12 @@ def _page(
     return render(request, "console/customer_correct.html", context, status=400 if problem else 200)
 
 
-def _choices(attribute: Attribute) -> list[tuple[str, str]]:
+def _choices(attribute: Attribute, value: str) -> list[tuple[str, str]]:
+    """None for what is written, not chosen. Where nothing is kept nothing is chosen before somebody does."""
+    before = [] if value else [("", "Choose")]
     if attribute.type == "boolean":
-        return YES_NO
+        return before + YES_NO
     if attribute.type != "choice":
         return []
-    return [
-        (each["key"], words.value(attribute.key, each["key"], {each["key"]: each["label"]}))
-        for each in attribute.options
-    ]
+    labels = {each["key"]: each["label"] for each in attribute.options}
+    return before + [(key, words.value(attribute.key, key, labels)) for key in labels]
