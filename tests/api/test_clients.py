@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from joserfc.jwk import ECKey
 
 from regulars.base.kit.crypto import matches_secret, random_secret
@@ -12,6 +15,7 @@ from regulars.profiles.proofs.tickets import may_embed
 
 from .conftest import a_token
 
+MIGRATION = import_module("regulars.profiles.migrations.0007_client_embeds_login")
 SCOPE = " ".join(
     f"{verb}:{noun}"
     for verb in ("read", "create", "update", "delete")
@@ -218,13 +222,25 @@ def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_
 def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):
     path = f"/clients/{shop['client_id']}"
     on = call("PATCH", path, {"cross_origin_authentication": True}).json()
-    then = call("PATCH", path, {"name": "Shop"}).json()
+    then = call("PATCH", path, {"client_metadata": {**on["client_metadata"], "plan": "gold"}}).json()
     embeds = may_embed(Client.objects.get())
     off = call("PATCH", path, {"cross_origin_authentication": False}).json()
 
     assert shop["cross_origin_authentication"] is False
+    assert then["client_metadata"] == {"plan": "gold"}
     assert on["cross_origin_authentication"] is then["cross_origin_authentication"] is embeds is True
     assert off["cross_origin_authentication"] is may_embed(Client.objects.get()) is False
+
+
+@pytest.mark.parametrize(("kept", "embeds"), [(True, True), ("true", True), (False, False), ("True", False)])
+def test_a_sign_in_form_from_before_it_had_a_field_of_its_own_is_kept(call, shop, kept, embeds):
+    Client.objects.update(metadata={"plan": "gold", "cross_origin_authentication": kept})
+    MIGRATION.move_out(apps, None)
+    read = call("GET", f"/clients/{shop['client_id']}").json()
+
+    assert (read["cross_origin_authentication"], read["client_metadata"]) == (embeds, {"plan": "gold"})
+    MIGRATION.move_back(apps, None)
+    assert (Client.objects.get().metadata.get("cross_origin_authentication") is True) == embeds
 
 
 def test_the_older_name_of_back_channel_logout_is_understood_and_the_newer_wins(call):

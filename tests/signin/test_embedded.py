@@ -143,7 +143,7 @@ def test_only_an_app_that_opted_in_may_from_its_own_origins(app, dina, client):
     foreign = authenticate(client, app, origin="https://evil.example")
     nowhere = authenticate(client, app, origin="")
     stranger = call(client, "/co/authenticate", {"client_id": "nobody", "username": "a", "password": "b"})
-    app.metadata = {}
+    app.embeds_login = False
     app.save()
     left = authenticate(client, app)
 

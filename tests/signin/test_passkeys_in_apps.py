@@ -168,7 +168,7 @@ def test_the_form_learns_whether_our_cookie_arrives(app, client):
 
 
 def test_browsers_are_told_on_whose_pages_our_passkeys_may_be_used(app, other, client):
-    other.metadata, other.web_origins = {}, ["https://elsewhere.example"]
+    other.embeds_login, other.web_origins = False, ["https://elsewhere.example"]
     other.save()
     app.web_origins = [SHOP, "http://localhost:3000", "https://www.shop.example"]
     app.save()

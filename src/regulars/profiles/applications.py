@@ -30,6 +30,7 @@ class Client(models.Model):
     redirect_uris = models.JSONField(default=list)
     logout_uris = models.JSONField(default=list)
     web_origins = models.JSONField(default=list)
+    embeds_login = models.BooleanField(default=False)  # a sign-in form of its own, at its web origins
     metadata = models.JSONField(default=dict)
     look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Look`
     public_keys = models.JSONField(default=list)

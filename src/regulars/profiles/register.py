@@ -25,7 +25,6 @@ GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:device_code",
     "http://auth0.com/oauth/grant-type/passwordless/otp",
 )
-EMBEDS = "cross_origin_authentication"  # the key in a client's metadata; Auth0's name
 SHORTEST_SECRET = 32  # it is kept by a fast hash, which protects random words only
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
@@ -121,11 +120,9 @@ def _take(client: Client, app: App) -> None:
     client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(app.logout_uris, "logout_uris")
     client.web_origins = [_origin(each) for each in _few(app.web_origins, "web_origins")]
-    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata"):
+    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata", "embeds_login"):
         if getattr(app, name) is not None:
             setattr(client, name, getattr(app, name))
-    if app.embeds_login is not None:
-        client.metadata = {**client.metadata, EMBEDS: app.embeds_login}
     if app.backchannel_logout_uri is not None:
         client.backchannel_logout_uri = _web_address(app.backchannel_logout_uri)
     if app.public_keys is not None:

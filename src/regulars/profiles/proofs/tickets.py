@@ -11,7 +11,6 @@ from django.utils import timezone
 from regulars.base.kit.crypto import fingerprint, random_secret
 
 from ..models import Account, Client
-from ..register import EMBEDS
 from .models import LoginTicket
 
 LIVES = dt.timedelta(seconds=60)
@@ -28,7 +27,7 @@ class Proof:
 
 def may_embed(client: Client) -> bool:
     """Whether the app may show a sign-in form of its own. Nobody may who did not ask for it."""
-    return client.metadata.get(EMBEDS) in (True, "true")
+    return client.embeds_login
 
 
 def give(proof: Proof, client: Client, origin: str, browser: str) -> str:

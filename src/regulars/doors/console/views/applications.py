@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.kit.errors import Refused
 from regulars.profiles.models import Client
-from regulars.profiles.register import EMBEDS, GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
+from regulars.profiles.register import GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
 
 from .. import audit
 from ..door import may, require, staff_page
@@ -129,5 +129,5 @@ def _written(saved: Client) -> dict[str, str]:
         "redirect_uris": "\n".join(saved.redirect_uris),
         "logout_uris": "\n".join(saved.logout_uris),
         "web_origins": "\n".join(saved.web_origins),
-        "embeds_login": "on" if saved.metadata.get(EMBEDS) is True else "",
+        "embeds_login": "on" if saved.embeds_login else "",
     }
