@@ -191,3 +191,21 @@ def test_the_drawing_library_is_served_from_here(client, settings, tmp_path):
     body = b"".join(client.get("/console/charts.js").streaming_content)
 
     assert b"vegaEmbed" in body
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/console/customers?q=%00",
+        "/console/customers/auth0%7Cx%00",
+        "/console/customers/auth0%7Cx/correct?attribute=%00",
+        "/console/segments?%00=1",
+        "/console/privacy?q=%00",
+    ],
+)
+def test_a_character_that_no_text_may_hold_is_refused_in_words_on_either_database(console, address):
+    answer = console.get(address)
+
+    assert answer.status_code == 400
+    assert "no text may hold" in answer.content.decode()
+    assert console.post("/console/questions/how-we-ask", {"pace": "0\0"}).status_code == 400

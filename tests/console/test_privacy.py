@@ -87,7 +87,7 @@ def test_the_ledger_of_one_customer_is_found_and_a_changed_row_is_named(console,
     ConsentEvent.objects.filter(pk=event.pk).update(action="refused")
 
     assert f"decision {event.pk} does not fit" in text(console.get(address))
-    assert "No decision fits" in text(console.get("/console/privacy?q=nobody%00"))
+    assert "No decision fits" in text(console.get("/console/privacy?q=nobody"))
     assert console.get("/console/privacy?action=nonsense").status_code == 200
 
 

@@ -61,6 +61,7 @@ def staff_page(view: View) -> View:
         if not is_staff(request):
             return to_login(request)
         try:
+            _refuse_nul(request)
             return view(request, *args, **kwargs)
         except Http404 as missing:
             return words(request, "Nothing here", str(missing) or "This page does not exist.", 404)
@@ -70,6 +71,15 @@ def staff_page(view: View) -> View:
             return words(request, "That did not work", refused.sentence, 400)
 
     return opened
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """No text in a database holds NUL; PostgreSQL answers a question with one by an error."""
+    said = [request.path]
+    for sent in (request.GET, request.POST):
+        said += [text for name, values in sent.lists() for text in (name, *values)]
+    if any("\0" in text for text in said):
+        raise Refused("nul", "There is a character in it (NUL) that no text may hold. Take it out and try again.")
 
 
 class NotAllowed(Refused):

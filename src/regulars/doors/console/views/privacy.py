@@ -136,7 +136,7 @@ def _erasure(erasure: Erasure) -> dict[str, Any]:
 
 def _ledger(request: HttpRequest) -> dict[str, Any]:
     """The newest decisions that fit; of one customer also whether her chain holds."""
-    query, action = request.GET.get("q", "").strip().replace("\0", "")[:255], request.GET.get("action", "")
+    query, action = request.GET.get("q", "").strip()[:255], request.GET.get("action", "")
     events = ConsentEvent.objects.select_related("profile", "purpose").order_by("-id")
     people = find_people(query) if query else []
     if query:

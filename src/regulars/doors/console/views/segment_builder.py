@@ -132,8 +132,8 @@ def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpRe
     draft, vocabulary = _draft(request, segment), Vocabulary.of_house()
     sentence = sentence_of(draft.text)
     suggested = segment.name if segment else suggested_name(sentence, vocabulary) if sentence else ""
-    name = request.POST.get("name", suggested).replace("\0", "").strip()[:128]
-    description = request.POST.get("description", segment.description if segment else "").replace("\0", "").strip()
+    name = request.POST.get("name", suggested).strip()[:128]
+    description = request.POST.get("description", segment.description if segment else "").strip()
     context: dict[str, Any] = {
         "draft": draft,
         "segment": segment,
@@ -175,7 +175,7 @@ def _free_slug(name: str) -> str:
 def _draft(request: HttpRequest, segment: Segment | None) -> Draft:
     purpose = get_purpose(request.GET.get("for") or _first_purpose(segment))
     if request.GET.get("as") == "text":
-        return Draft(purpose, None, request.GET.get("text", "").replace("\0", ""))
+        return Draft(purpose, None, request.GET.get("text", ""))
     if segment is not None and not request.GET:
         sentence = sentence_of(segment.text)
         return Draft(purpose, sentence, "" if sentence else segment.text)
