@@ -96,19 +96,21 @@ def _limits(given: Mapping[str, str]) -> Limits | None:
     if not LIMITS.keys() & given.keys():
         return None
     read = {name: _number(name, given.get(name, "")) for name in LIMITS}
-    at_a_time, price = read["at_a_time"] or 1, read["price"] or 0
-    return Limits(**{**read, "at_a_time": at_a_time, "price": price})  # type: ignore[arg-type]
+    always = {name: getattr(Limits, name) for name in ("at_a_time", "price") if read[name] is None}
+    return Limits(**{**read, **always})
 
 
 def _number(name: str, written: str) -> Decimal | int | None:
-    """Money has decimals, everything else is counted."""
+    """Money has decimals, everything else is counted. What is far too much is left for `Limits` to refuse as it is: as an
+    `int` the nine characters `1e7999999` keep a process busy for minutes."""
     if not written.strip():
         return None
     try:
         number = Decimal(written.strip())
     except InvalidOperation:
         raise Refused("bad_limit", "Write a number, or nothing for no limit.", name) from None
-    if name in MONEY and number.is_finite():
+    _, most = LIMITS[name]
+    if number.is_finite() and (name in MONEY or number.copy_abs() > most):
         return number
     if number.is_finite() and number == number.to_integral_value():
         return int(number)
