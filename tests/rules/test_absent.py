@@ -68,6 +68,28 @@ def test_a_locale_that_is_passed_over_is_warned_of():
     ]
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("'i'.toLocaleUpperCase('tr')", "toLocaleUpperCase"),
+        ("'I'.toLocaleLowerCase(\"tr\")", "toLocaleLowerCase"),
+        ("d.toLocaleTimeString(['de-DE', 'en'])", "toLocaleTimeString"),
+        ("a.localeCompare(b.trim(), 'sv')", "localeCompare"),
+    ],
+)
+def test_every_kind_of_call_with_a_locale_is_warned_of(call, name):
+    script = f"function (u, c, cb) {{ {call}; cb(null, u, c); }}"
+
+    assert warnings(script) == [f"Line 1: {name} knows no languages here and passes the locale over."]
+
+
+@pytest.mark.parametrize(
+    "call", ["u.country.localeCompare('usa')", "d.toLocaleString(undefined, {unit: 'day'})", "'i'.toLocaleUpperCase()"]
+)
+def test_a_short_word_that_is_no_locale_is_not_warned_of(call):
+    assert warnings(f"function (u, c, cb) {{ {call}; cb(null, u, c); }}") == []
+
+
 def test_everything_that_is_absent_is_in_the_documentation():
     words = DOCUMENT.read_text()
 

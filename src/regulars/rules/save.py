@@ -24,8 +24,10 @@ from .sandbox.library import OURS, library, major, named
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
 MAX_PATIENCE = 15.0
 _REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"`])([^'"`]+)\1\s*\)""")
+# A call with a locale: the first argument, of `localeCompare` the second.
 _LOCALE = re.compile(
-    r"""\.(toLocale(?:Date|Time|LowerCase|UpperCase)?String|localeCompare)\([^()]*['"`][a-z]{2,3}(?:-\w+)*['"`]"""
+    r"""\.(?:(?P<kin>toLocale(?:(?:Date|Time)?String|LowerCase|UpperCase))\(|(?P<compare>localeCompare)\((?:[^(),]|\([^()]*\))*,)"""
+    r"""\s*(?:\[\s*)?['"`][a-z]{2,3}(?:-\w+)*['"`]"""
 )
 _LODASH_PART = re.compile(r"lodash/\w+(\.js)?")  # each function of lodash is a file there too
 _ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=")
@@ -243,7 +245,7 @@ def _required(script: str) -> list[tuple[int, str]]:
 
 def _localised(script: str) -> list[tuple[int, str]]:
     """`(line, "toLocaleString")` wherever one is called with a locale."""
-    return [(script.count("\n", 0, one.start()) + 1, one[1]) for one in _LOCALE.finditer(script)]
+    return [(script.count("\n", 0, one.start()) + 1, one["kin"] or one["compare"]) for one in _LOCALE.finditer(script)]
 
 
 def _last() -> int:
