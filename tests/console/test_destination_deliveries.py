@@ -145,7 +145,8 @@ def test_everybody_in_a_segment_is_counted_and_then_told_of(mia_console, vip, op
     Membership.objects.create(segment=vip, profile=open_chika, state="in", since=clock.now())
     with receiving() as receiver:
         mailer = mailer_at(receiver.url)
-        asked = mia_console.post(EVERYBODY, {"segment": "vip"}).content.decode()
+        response = mia_console.post(EVERYBODY, {"segment": "vip"})
+        asked, given = response.content.decode(), response.context["given"]
         mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"})
         assert is_under_way(mailer)
         assert "being put back in line" in mia_console.get(PAGE).content.decode()
@@ -153,6 +154,7 @@ def test_everybody_in_a_segment_is_counted_and_then_told_of(mia_console, vip, op
         run_due()
 
     assert "Send 1 message?" in asked
+    assert given == {"segment": "vip", "states": list(ALL)}, "the form beside it is as it was"
     assert [json.loads(got.body)["data"]["user_id"] for got in receiver.received] == [open_chika.user_id]
     assert mia_console.post(EVERYBODY, {"segment": "nobody"}).status_code == 400
 

@@ -225,6 +225,7 @@ def test_an_order_that_was_changed_meanwhile_is_not_overwritten(console, wanted,
 
     assert response.status_code == 400
     assert "Somebody else changed the rules meanwhile" in response.content.decode()
+    assert "<title>Error: " in response.content.decode()
     assert [rule.slug for rule in Rule.objects.all()] == ["a", "b", "c"]
 
 

@@ -35,7 +35,8 @@ TOO_OLD = dt.timedelta(days=7)
 def deliver(delivery: Delivery) -> None:
     """Send a pending delivery; one that is finished is left alone. Call it outside a transaction.
 
-    Where its kind takes many at once, what waits for the same destination goes with it. Afterwards the row says `sent`, `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
+    Where its kind takes many at once, what waits for the same destination goes with it. Afterwards the row says `sent`,
+    `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
     """
     if delivery.state != Delivery.State.PENDING:
         return

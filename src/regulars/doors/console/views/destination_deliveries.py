@@ -24,7 +24,6 @@ from ..forms import Problem, done, problem_of
 from .destinations import AGAIN, ROLE, delivery_counts
 
 PAGE = 50
-MOMENT = "%Y-%m-%dT%H:%M"
 
 
 @require_safe
@@ -119,7 +118,7 @@ def _page(
         "lane": look_at([saved.lane])[saved.lane],
         "under_way": is_under_way(saved),
         "asked": asked,
-        "given": _given(request, asked),
+        "given": _given(request),
         "segments": [("", "All segments"), *((each, names.get(each, each)) for each in saved.segment_slugs)],
         "finished": [(each, f"{each.capitalize()} ones") for each in FINISHED],
         "problem": problem,
@@ -130,11 +129,11 @@ def _page(
     return render(request, "console/destination_deliveries.html", context, status=400 if problem else 200)
 
 
-def _given(request: HttpRequest, asked: dict[str, Any] | None) -> dict[str, Any]:
-    """What the form of sending again shows: what was written, at first the last day and everything."""
-    if request.method == "POST":
+def _given(request: HttpRequest) -> dict[str, Any]:
+    """What the form of sending again shows: what was written, at first everything; the other form writes no period."""
+    if "since" in request.POST or "states" in request.POST:
         return {**request.POST.dict(), "states": request.POST.getlist("states")}
-    return {"states": list(FINISHED)}
+    return {"segment": request.POST.get("segment", ""), "states": list(FINISHED)}
 
 
 def _again(request: HttpRequest) -> Again:
