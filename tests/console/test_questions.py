@@ -123,7 +123,7 @@ def test_the_table_says_how_each_fares(console, chika):
     Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x")
     Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-25", outcome="passed", words="x")
 
-    ((_, fared),) = console.get("/console/questions").context["rows"]
+    ((_, fared, _),) = console.get("/console/questions").context["rows"]
 
     assert (fared.shown, fared.answered, fared.passed, fared.never) == (2, 1, 1, 0)
 
@@ -272,3 +272,35 @@ def test_every_kind_is_drawn_in_the_preview(console, kind):
 
     assert "What are you looking for?" in page
     assert "Pass</button>" in page
+
+
+BEGUN = {
+    **WHOLE,
+    "translation.0.locale": "fr",
+    "translation.0.text": "Que cherchez-vous ?",
+    "translation.0.why": "Nous vous le montrons d’abord.",
+    "translation.0.options": "jackets = Vestes",
+    "translation.1.locale": "de",
+    "translation.1.text": "Wonach suchst du?",
+    "translation.1.why": "Das zeigen wir dir zuerst.",
+    "translation.1.confirm": "Du suchst {value}?",
+    "translation.1.options": "jackets = Jacken\nboots = Stiefel",
+}
+
+
+def test_a_translation_that_is_saved_and_never_used_is_seen_in_the_list_and_in_the_form(console):
+    console.post("/console/questions/new", BEGUN)
+
+    for address in ("/console/questions", "/console/questions/looking_for"):
+        page = console.get(address).content.decode()
+        assert "Asked in English and German; not in Spanish, Japanese, Portuguese (Brazil) or Arabic." in page
+        assert "French is begun" in page
+        assert "words to confirm with, the answer boots" in page
+
+
+def test_a_new_question_says_beside_each_language_what_it_lacks_before_it_is_saved(console):
+    page = console.post("/console/questions/new", {**BEGUN, "do": "preview"}).content.decode()
+
+    assert page.count("Nobody is asked in it yet.") == 1
+    assert "It lacks: words to confirm with, the answer boots." in page
+    assert not Question.objects.exists()

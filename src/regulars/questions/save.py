@@ -89,7 +89,7 @@ def save_question(draft: Draft) -> Question:
     question.confirm, question.purpose, question.variants = draft.confirm.strip(), purpose, list(draft.variants)
     for name in AS_WRITTEN:
         setattr(question, name, getattr(draft, name))
-    options = [_option(each) for each in draft.options] if kind.takes_options or hasattr(kind, "confirms") else []
+    options = [_option(each) for each in draft.options] if has_options(kind) else []
     _keep_old_options(question, options)
     question.options = options
     if was is not None and was != _words(question):
@@ -103,6 +103,11 @@ def switch_question(key: str, on: bool) -> Question:
     if not Question.objects.filter(key=key).update(enabled=on):
         raise Refused("unknown_question", f"There is no question called {key!r}.")
     return Question.objects.get(key=key)
+
+
+def has_options(kind: QuestionType) -> bool:
+    """Whether the marketer writes answers to choose from; to confirm, they are how it is corrected."""
+    return kind.takes_options or hasattr(kind, "confirms")
 
 
 def _words(question: Question) -> list[object]:

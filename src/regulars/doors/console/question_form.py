@@ -16,14 +16,14 @@ from regulars.base.kit.errors import Refused
 from regulars.consent.purposes import words_in
 from regulars.questions.declare import TYPES, Option
 from regulars.questions.models import Question
-from regulars.questions.save import Draft
+from regulars.questions.save import Draft, has_options
 from regulars.questions.targets import condition_of
-from regulars.questions.wording import direction
+from regulars.questions.wording import WORDS, begun, direction
 
 from .forms import lines
+from .spoken import what_lacks
 
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
-WORDS = ("text", "why", "help", "confirm")
 PICTURE = " | "  # between what she reads of an option and the address of its picture
 BLOCKS = {"translation": ("locale", *WORDS, "options"), "variant": ("key", *WORDS)}
 MOST_BLOCKS = 30
@@ -68,6 +68,15 @@ def blocks(given: Mapping[str, str], kind: str) -> list[tuple[int, dict[str, str
     """The filled-in blocks of the form and one empty one to write into, each with its number."""
     found = list(enumerate(_filled(given, kind)))
     return [*found, (len(found), dict.fromkeys(BLOCKS[kind], ""))]
+
+
+def translations(given: Mapping[str, str]) -> list[tuple[int, dict[str, str], str]]:
+    """The blocks of other languages as `blocks` gives them, and of each what it lacks to be used."""
+    kind = given["type"] if given.get("type") in TYPES else EMPTY["type"]
+    sketch = Question(type=kind, locale=given.get("locale") or "en", **{name: given.get(name, "") for name in WORDS})
+    if has_options(TYPES[kind]):
+        sketch.options = [{"key": each.key, "label": each.label} for each in options(given.get("options", ""))]
+    return [(number, block, _lacking(sketch, block)) for number, block in blocks(given, "translation")]
 
 
 def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,17 +157,32 @@ def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
     return [*translations, *variants]
 
 
+def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
+    sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
+    return ", ".join(what_lacks(each) for each in begun(sketch))
+
+
 def _translations(given: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for block in _filled(given, "translation"):
-        locale = block["locale"].replace("_", "-")
+        locale = _locale(block)
         if not locale or len(locale) > 16 or not locale.replace("-", "").isalnum():
             raise Refused(
                 "bad_locale", "Say which language each translation is in, such as de or pt-BR.", "translations"
             )
-        labels = {each.key: each.label for each in options(block["options"])}
-        found[locale] = {name: block[name] for name in WORDS if block[name]} | ({"options": labels} if labels else {})
+        found[locale] = _translated(block)
     return found
+
+
+def _locale(block: Mapping[str, str]) -> str:
+    """`pt-BR` of `PT_BR`: the language is in small letters, as purposes keep theirs."""
+    language, hyphen, region = block["locale"].replace("_", "-").partition("-")
+    return language.lower() + hyphen + region
+
+
+def _translated(block: Mapping[str, str]) -> dict[str, Any]:
+    labels = {each.key: each.label for each in options(block["options"])}
+    return {name: block[name] for name in WORDS if block[name]} | ({"options": labels} if labels else {})
 
 
 def _variants(given: Mapping[str, str], saved: Question | None) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from regulars.questions.statistics import fates, fates_of, used_by
 
 from ..door import may, require, show, staff_page
 from ..forms import Problem, done, problem_of
-from ..question_form import EMPTY, blocks, draft, preview, written
+from ..question_form import EMPTY, blocks, draft, preview, translations, written
+from ..spoken import spoken
 from .questions import ROLE
 
 INPUTS = {"unknown_plugin": "type", "unknown_purpose": "purpose", "key_taken": "key"}
@@ -61,7 +62,8 @@ def _page(
         "fared": fates_of([saved])[saved.key] if saved else None,
         "wordings": fates(by_variant=True, questions=[saved]) if saved else [],
         "used_by": used_by(saved) if saved else [],
-        "translations": blocks(given, "translation"),
+        "spoken": spoken(saved) if saved else None,
+        "translations": translations(given),
         "variants": blocks(given, "variant"),
         "may_write": may(request, ROLE),
         **preview(given, purposes),

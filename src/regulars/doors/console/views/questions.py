@@ -13,6 +13,7 @@ from regulars.questions.statistics import fates_of
 
 from ..door import may, require, staff_page
 from ..forms import done
+from ..spoken import spoken
 
 ROLE = "marketer"
 RETIRE = {
@@ -27,7 +28,7 @@ def questions(request: HttpRequest) -> HttpResponse:
     asked = list(Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key"))
     fared = fates_of(asked)
     context = {
-        "rows": [(question, fared[question.key]) for question in asked],
+        "rows": [(question, fared[question.key], spoken(question)) for question in asked],
         "retire": RETIRE,
         "asking": how_we_ask().asking,
         "may_write": may(request, ROLE),

@@ -1,0 +1,82 @@
+"""In which languages a question is asked, and what those that are begun lack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from regulars.questions.declare import Option
+from regulars.questions.models import Question
+from regulars.questions.save import Draft, save_question
+from regulars.questions.wording import begun, choose_wording, languages, languages_without
+
+pytestmark = pytest.mark.django_db
+SPORT = Draft(
+    key="sport",
+    text="Do you move?",
+    why="So that it fits.",
+    help="One is enough.",
+    confirm="We think you {value}. Right?",
+    type="single_choice",
+    attribute="sport",
+    purpose="personalise",
+    options=(Option("run", "I run"), Option("swim", "I swim")),
+)
+GERMAN = {
+    "text": "Bewegst du dich?",
+    "why": "Damit es passt.",
+    "help": "Eins genügt.",
+    "confirm": "Wir denken {value}. Stimmt das?",
+    "options": {"run": "Ich laufe", "swim": "Ich schwimme"},
+}
+
+
+def _saved(**more) -> Question:
+    return save_question(replace(SPORT, **more))
+
+
+def test_a_language_that_is_begun_tells_everything_it_lacks(house):
+    question = _saved(
+        translations={"fr": {"text": "Tu bouges ?", "why": "Pour toi.", "options": {"run": "Je cours"}}, "de": GERMAN}
+    )
+
+    assert languages(question) == ["en", "de"]
+    assert [(each.locale, each.lacks) for each in begun(question)] == [("fr", ("help", "confirm", "options.swim"))]
+
+
+def test_what_the_question_does_not_say_no_translation_lacks(house):
+    question = _saved(help="", confirm="", translations={"de": {**GERMAN, "help": "", "confirm": ""}})
+
+    assert languages(question) == ["en", "de"]
+    assert begun(question) == []
+
+
+def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(house):
+    asked = {"text": "?", "why": "!"}
+    question = _saved(type="yes_no", options=(), help="", confirm="", translations={"de": asked, "he": asked})
+
+    assert languages(question) == ["en", "de"]
+    assert [(each.locale, each.lacks) for each in begun(question)] == [("he", ("options.yes", "options.no"))]
+
+
+def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(house):
+    wording = {"key": "b", "text": "And sport?", "why": "Because.", "translations": {"de": {"text": "?", "why": "!"}}}
+    question = _saved(translations={"de": GERMAN}, variants=[wording])
+
+    assert [(each.variant, each.locale, each.lacks) for each in begun(question)] == [("b", "de", ("confirm",))]
+
+
+def test_the_languages_of_the_house_that_nobody_began_are_named(house):
+    question = _saved(locale="en-GB", translations={"de": GERMAN, "pt": GERMAN, "fr": {"text": "?", "why": "!"}})
+
+    assert languages_without(question) == ["es", "ja", "ar"]
+
+
+@pytest.mark.parametrize("written", ["pt-BR", "pt-br", "pt_BR", "pt"])
+def test_a_brazilian_page_asks_in_portuguese_however_the_language_was_written(house, written):
+    question = _saved(translations={written: GERMAN})
+
+    assert choose_wording(question, "pt-br", 1).locale == written
+    assert choose_wording(question, "pt_BR", 1).locale == written
+    assert "pt-br" not in languages_without(question)
