@@ -304,3 +304,43 @@ def test_a_new_question_says_beside_each_language_what_it_lacks_before_it_is_sav
     assert page.count("Nobody is asked in it yet.") == 1
     assert "It lacks: words to confirm with, the answer boots." in page
     assert not Question.objects.exists()
+
+
+def test_ana_takes_a_language_away_and_what_she_wrote_elsewhere_is_saved_with_it(console):
+    console.post("/console/questions/new", BEGUN)
+    given = {**BEGUN, "why": "You see it first.", "take_away": "1"}
+
+    response = console.post("/console/questions/looking_for", given, follow=True)
+
+    question = Question.objects.get()
+    assert (list(question.translations), question.why, question.version) == (["fr"], "You see it first.", 2)
+    assert "Saved as version 2, without German." in response.content.decode()
+    assert AuditEntry.objects.filter(what="question.saved").count() == 2
+
+
+def test_a_language_that_was_to_go_stays_away_when_something_else_is_wrong(console):
+    console.post("/console/questions/new", BEGUN)
+
+    response = console.post("/console/questions/looking_for", {**BEGUN, "why": "", "take_away": "1"})
+
+    assert response.status_code == 400
+    assert [block["locale"] for _, block, _ in response.context["translations"]] == ["fr", ""]
+    assert sorted(Question.objects.get().translations) == ["de", "fr"]
+
+
+def test_every_language_has_its_button_and_the_enter_key_saves(console):
+    console.post("/console/questions/new", BEGUN)
+
+    page = console.get("/console/questions/looking_for").content.decode()
+
+    form = page[page.index('<form method="post" id="question"') :].partition("</form>")[0]
+    assert form.count('name="take_away"') == 2
+    assert form.index('<button class="visually-hidden" name="do" value="save"') < form.index('name="take_away"')
+
+
+def test_bruno_has_no_button_that_takes_a_language_away(bruno_console):
+    _saved(translations={"de": {"text": "?", "why": "!"}})
+
+    assert b"take_away" not in bruno_console.get("/console/questions/q1").content
+    assert bruno_console.post("/console/questions/q1", {"take_away": "0"}).status_code == 403
+    assert list(Question.objects.get().translations) == ["de"]

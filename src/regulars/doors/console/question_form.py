@@ -21,7 +21,7 @@ from regulars.questions.targets import condition_of
 from regulars.questions.wording import WORDS, begun, direction
 
 from .forms import lines
-from .spoken import what_lacks
+from .spoken import language_name, what_lacks
 
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
 PICTURE = " | "  # between what she reads of an option and the address of its picture
@@ -77,6 +77,13 @@ def translations(given: Mapping[str, str]) -> list[tuple[int, dict[str, str], st
     if has_options(TYPES[kind]):
         sketch.options = [{"key": each.key, "label": each.label} for each in options(given.get("options", ""))]
     return [(number, block, _lacking(sketch, block)) for number, block in blocks(given, "translation")]
+
+
+def take_away(given: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The form without the translation whose button was pressed, and the name of its language."""
+    block = f"translation.{given.get('take_away', '')}."
+    kept = {name: value for name, value in given.items() if name != "take_away" and not name.startswith(block)}
+    return kept, language_name(given.get(f"{block}locale", "").strip())
 
 
 def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, Any]:

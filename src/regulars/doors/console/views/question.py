@@ -17,7 +17,7 @@ from regulars.questions.statistics import fates, fates_of, used_by
 
 from ..door import may, require, show, staff_page
 from ..forms import Problem, done, problem_of
-from ..question_form import EMPTY, blocks, draft, preview, translations, written
+from ..question_form import EMPTY, blocks, draft, preview, take_away, translations, written
 from ..spoken import spoken
 from .questions import ROLE
 
@@ -38,11 +38,13 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     if given.get("do") == "preview":
         return _page(request, saved, given)
     require(request, ROLE)
+    given, gone = take_away(given)
     try:
         made = save_question(_unused(draft(given, saved), saved))
     except Refused as refused:
         return _page(request, saved, given, problem_of(refused, INPUTS))
-    sentence = f"Saved as version {made.version}." if saved else "Saved. Switch it on when it reads well."
+    without = f", without {gone}" if gone else ""
+    sentence = f"Saved as version {made.version}{without}." if saved else "Saved. Switch it on when it reads well."
     if made.enabled and not saved:
         sentence = "Saved and on: it may be asked at the next login."
     return done(request, f"/console/questions/{made.key}", "question.saved", made.key, sentence, version=made.version)
