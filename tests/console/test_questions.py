@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from regulars.consent.models import Purpose
@@ -344,3 +346,48 @@ def test_bruno_has_no_button_that_takes_a_language_away(bruno_console):
     assert b"take_away" not in bruno_console.get("/console/questions/q1").content
     assert bruno_console.post("/console/questions/q1", {"take_away": "0"}).status_code == 403
     assert list(Question.objects.get().translations) == ["de"]
+
+
+@pytest.mark.parametrize("second", ["fr", "FR", " fr "])
+def test_two_translations_into_one_language_are_refused_beside_the_second(console, second):
+    response = console.post("/console/questions/new", {**BEGUN, "translation.1.locale": second})
+
+    page = response.content.decode()
+    assert (response.status_code, response.context["problem"].about) == (400, "translation.1.locale")
+    assert 'id="in-translation-1-locale-problem">French is written twice.' in page
+    assert '<details id="in-translations" open>' in page
+    assert "Que cherchez-vous ?" in page
+    assert "Wonach suchst du?" in page
+    assert not Question.objects.exists()
+
+
+def test_a_translation_into_the_language_of_the_question_itself_is_refused(console):
+    response = console.post("/console/questions/new", {**BEGUN, "locale": "de"})
+
+    assert (response.status_code, response.context["problem"].about) == (400, "translation.1.locale")
+
+
+GERMAN_AS_WELL = {"translation.48.locale": "de", "translation.48.text": "Frage?", "translation.48.why": "Darum."}
+
+
+def _drawn(page: str) -> list[str]:
+    form = page[page.index('<form method="post" id="question"') :].partition("</form>")[0]
+    return re.findall(r'<(?:input|textarea|select)[^>]* name="([^"]+)"', form)
+
+
+def test_saving_the_form_loses_no_language_and_no_wording_however_many_were_written_by_a_program(console):
+    words = {"text": "?", "why": "!", "confirm": "{value}?"}
+    codes = [f"x{first}{second}" for first in "abcdef" for second in "abcdefgh"]
+    _saved(translations=dict.fromkeys(codes, words), variants=[{"key": code, **words} for code in codes], enabled=True)
+    page = console.get("/console/questions/q1")
+    given = {name: page.context["given"].get(name, "") for name in _drawn(page.content.decode()) if "." in name}
+    given |= {name: value for name, value in page.context["given"].items() if "." not in name}
+
+    response = console.post("/console/questions/q1", {**given, **GERMAN_AS_WELL})
+
+    question = Question.objects.get()
+    assert response.status_code == 302
+    assert sorted(question.translations) == ["de", *codes]
+    assert question.translations["xaa"] == words
+    assert [each["key"] for each in question.variants] == codes
+    assert question.variants[0]["confirm"] == "{value}?"

@@ -5,6 +5,7 @@ Other languages and wordings are numbered blocks: `translation.0.locale`, `trans
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from .spoken import language_name, what_lacks
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
 PICTURE = " | "  # between what she reads of an option and the address of its picture
 BLOCKS = {"translation": ("locale", *WORDS, "options"), "variant": ("key", *WORDS)}
-MOST_BLOCKS = 30
+NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 
 def draft(given: Mapping[str, str], saved: Question | None) -> Draft:
@@ -150,12 +151,12 @@ def _lines_of(choices: list[Option]) -> str:
 
 
 def _filled(given: Mapping[str, str], kind: str) -> list[dict[str, str]]:
-    """Numbered blocks in which anything is written; an emptied block is how one is taken away."""
-    found = (
-        {name: given.get(f"{kind}.{number}.{name}", "").strip() for name in BLOCKS[kind]}
-        for number in range(MOST_BLOCKS)
+    """Numbered blocks in which anything is written, however many; an emptied block is how one is taken away."""
+    numbers = {int(found[2]) for name in given if (found := NUMBERED.fullmatch(name)) and found[1] == kind}
+    blocks_given = (
+        {name: given.get(f"{kind}.{number}.{name}", "").strip() for name in BLOCKS[kind]} for number in sorted(numbers)
     )
-    return [block for block in found if any(block.values())]
+    return [block for block in blocks_given if any(block.values())]
 
 
 def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
@@ -171,12 +172,17 @@ def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
 
 def _translations(given: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for block in _filled(given, "translation"):
+    taken = {given.get("locale", "").strip().replace("_", "-").casefold() or "en"}
+    for number, block in enumerate(_filled(given, "translation")):
         locale = _locale(block)
         if not locale or len(locale) > 16 or not locale.replace("-", "").isalnum():
             raise Refused(
                 "bad_locale", "Say which language each translation is in, such as de or pt-BR.", "translations"
             )
+        if locale.casefold() in taken:
+            sentence = f"{language_name(locale)} is written twice. Keep one, or say which language this is."
+            raise Refused("language_twice", sentence, f"translation.{number}.locale")
+        taken.add(locale.casefold())
         found[locale] = _translated(block)
     return found
 

@@ -53,9 +53,11 @@ def settings_inputs(
 
 
 @register.inclusion_tag("console/parts/input.html")
-def block_input(kind: str, number: int, name: str, label: str, block: Mapping[str, str]) -> dict[str, Any]:
+def block_input(
+    kind: str, number: int, name: str, label: str, block: Mapping[str, str], problem: Problem | None = None
+) -> dict[str, Any]:
     """One input of a numbered block: `translation.0.text`."""
-    return _input(f"{kind}.{number}.{name}", label, block[name], None, kind="area" if name == "options" else "text")
+    return _input(f"{kind}.{number}.{name}", label, block[name], problem, kind="area" if name == "options" else "text")
 
 
 @register.inclusion_tag("console/parts/problem.html")
