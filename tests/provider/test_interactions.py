@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from dataclasses import replace
 
 import pytest
 from django.test import Client as Browser
@@ -63,6 +64,19 @@ def test_an_app_that_asks_by_itself_and_a_step_up_bring_no_question(app, custome
     assert "code" in app.answer(**wish)
     assert not Ask.objects.exists()
     assert app.authorize()["Location"].startswith("/question?")
+
+
+@pytest.mark.parametrize(
+    ("asked", "browser", "locale"),
+    [({}, "de-AT,de;q=0.9", "de"), ({"ui_locales": "es de"}, "de", "es"), ({}, "nl", "en"), ({}, "", "en")],
+)
+def test_she_is_asked_in_the_language_of_the_pages_before(app, customer, house, asked, browser, locale):
+    words = {"text": "?", "why": "!", "options": {"jackets": "J", "shoes": "S"}}
+    save_question(replace(LOOKING_FOR, translations={"de": words, "es": words}))
+    sign_in(app.browser, customer)
+    app.browser.get(app.address(**asked), headers={"Accept-Language": browser})
+
+    assert Ask.objects.get().locale == locale
 
 
 def test_a_rules_own_page_between_does_not_make_an_app_that_asks_by_itself_ask(app, customer, question):

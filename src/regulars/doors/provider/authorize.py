@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -315,7 +316,7 @@ def _visit(turn: Turn) -> Visit:
         connection=connection,
         strategy=strategy,
         other_clients=lambda: sessions.others_in(visitor.sid, turn.asked.client.pk),
-        locale=(turn.asked.params.get("ui_locales", "").split() or ["en"])[0],
+        locale=(turn.asked.params.get("ui_locales", "").split() or [get_language() or "en"])[0],
         silent=turn.asked.is_silent,
         proved=bool(turn.asked.params.get(TICKET)),  # a ticket brings her here only by a session that it just made
         busy=turn.asked.second_factor or turn.asked.params.get("ask") == "0",
