@@ -15,8 +15,10 @@ NAMES = {"text": "question", "why": "why you ask", "help": "help", "confirm": "w
 
 @dataclass(frozen=True)
 class Spoken:
-    """`begun`: (which, what it lacks), such as ("French", "help, the answer boots")."""
+    """`asked` and `sentence`: in which languages, and in which of the house's not. `begun`: (which, what it lacks), such
+    as ("French", "help, the answer boots")."""
 
+    asked: str
     sentence: str
     begun: list[tuple[str, str]]
 
@@ -24,7 +26,7 @@ class Spoken:
 def spoken(question: Question) -> Spoken:
     asked, without = _listed(languages(question), "and"), _listed(languages_without(question), "or")
     sentence = f"Asked in {asked}; not in {without}." if without else f"Asked in {asked}."
-    return Spoken(sentence, [(_which(each), what_lacks(each)) for each in begun(question)])
+    return Spoken(f"Asked in {asked}.", sentence, [(_which(each), what_lacks(each)) for each in begun(question)])
 
 
 def what_lacks(each: Begun) -> str:
