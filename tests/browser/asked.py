@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 
 import django
 
 django.setup()
 
-from django.contrib.sessions.backends.db import SessionStore  # noqa: E402
 from django.db import transaction  # noqa: E402
+from tests.sessions import open_session  # noqa: E402
 
 from regulars.profiles.find import create_database_profile  # noqa: E402
 from regulars.profiles.learn import NewFact, learn  # noqa: E402
@@ -75,17 +74,10 @@ def customer(attribute: str = "") -> Profile:
 
 def before(profile: Profile, locale: str = "en") -> dict[str, str]:
     """Her session, and the page she is sent to."""
-    session, account = SessionStore(), profile.account
-    session["_auth_user_id"] = str(account.pk)
-    session["_auth_user_backend"] = "allauth.account.auth_backends.AuthenticationBackend"
-    session["_auth_user_hash"] = account.get_session_auth_hash()
-    session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
-    session["account_authentication_methods_user"] = str(account.pk)
-    session.save()
     asked = ask_next(profile, locale=locale)
     assert isinstance(asked, Ask), asked
     return {
-        "session": str(session.session_key),
+        "session": open_session(profile.account),
         "profile": str(profile.pk),
         "page": f"/question?ask={asked.pk}&next=/me",
     }

@@ -27,26 +27,18 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 # What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of how she came in.
 # And a television.
 SESSION = """
-import django, time
+import django
 django.setup()
-from django.contrib.sessions.backends.db import SessionStore
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Account
 profile, made = get_or_create_by_identity("auth0", "chika", connection="Username-Password-Authentication")
 if made:
     profile.account = Account.objects.create_user(email="chika@example.com")
     profile.save()
-account = profile.account
-session = SessionStore()
-session["_auth_user_id"] = str(account.pk)
-session["_auth_user_backend"] = "allauth.account.auth_backends.AuthenticationBackend"
-session["_auth_user_hash"] = account.get_session_auth_hash()
-session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
-session["account_authentication_methods_user"] = str(account.pk)
-session.save()
 from regulars.profiles.register import App, register
+from tests.sessions import open_session
 tv, _ = register(App("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
-print(session.session_key, tv.pk)
+print(open_session(profile.account), tv.pk)
 """
 
 

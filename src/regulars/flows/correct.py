@@ -28,6 +28,11 @@ def may_correct(key: str, path: str) -> bool:
     return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key, path)
 
 
+def may_staff_correct(attribute: Attribute) -> bool:
+    """What a member of staff may write for her: of a special category only she herself tells."""
+    return not _is_special(attribute) and may_correct(attribute.key, attribute.metadata_path)
+
+
 def may_remove(key: str, path: str) -> bool:
     """Whether she may delete it: not what her account cannot do without, nor what an app of the company keeps of her."""
     return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key, path)
@@ -69,6 +74,10 @@ def _declared(key: str) -> Attribute | None:
     return Attribute.objects.filter(key=key).first()
 
 
+def _is_special(attribute: Attribute) -> bool:
+    return attribute.sensitivity == Attribute.Sensitivity.SPECIAL
+
+
 def _path(attribute: Attribute | None) -> str:
     return attribute.metadata_path if attribute else ""
 
@@ -81,7 +90,7 @@ def _refuse_reason(reason: str, staff: str) -> None:
 
 
 def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
-    if attribute and attribute.sensitivity == Attribute.Sensitivity.SPECIAL:
+    if attribute and _is_special(attribute):
         raise Refused("special_category", "Only she herself may tell this, with her explicit consent.")
     if was_deleted_by_her(profile, key):
         raise Refused("deleted_by_her", "She deleted this herself. Only she may bring it back.")

@@ -103,9 +103,13 @@ def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool
     return Choosing(customer, settings, refusals).ask_one_of(free, place)
 
 
-def stopped_by(customer: Customer, caps: Caps, interactive: bool) -> NotAsked | None:
-    """Her age is looked up only for somebody who would be asked."""
-    stopped = refusal_of(customer.history(interactive), clock.today(), caps)
+def stopped_by(
+    customer: Customer, caps: Caps, interactive: bool = True, *, wants_more: bool = False
+) -> NotAsked | None:
+    """Her age is looked up only for somebody who would be asked. `wants_more`: her own word lifts the pause, nothing else."""
+    history = customer.history(interactive)
+    history = replace(history, last_asked=None) if wants_more else history
+    stopped = refusal_of(history, clock.today(), caps)
     young = stopped is None and customer.is_under(caps.adult_age)
     return NotAsked("under_age") if young else stopped
 

@@ -46,7 +46,7 @@ def foresee(profile: Profile) -> Foresight:
     """The questions switched on, those that may be asked first, best first; then the others with what stops them."""
     settings, customer = how_we_ask(), Customer.of(profile)
     caps = settings.caps()
-    stopped = "switched_off" if not settings.asking else getattr(stopped_by(customer, caps, True), "name", "")
+    stopped = "switched_off" if not settings.asking else getattr(stopped_by(customer, caps), "name", "")
     free, refusals = eligible(customer.candidates(), clock.today(), caps)
     text = {each.key: each.text for each in customer.questions}
     options = Choosing(customer, settings, refusals).weigh(free)[0] if free else []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import replace
 
 from django.db import transaction
 
 from regulars.base.kit import clock
 
-from .ask import Choosing, Place
-from .choose import Candidate, NotAsked, eligible, refusal_of, silence
+from .ask import Choosing, Place, stopped_by
+from .choose import Candidate, NotAsked, eligible, silence
 from .customer import Customer
 from .models import Ask
 from .settings import how_we_ask
@@ -57,11 +56,8 @@ def _next(after: Ask) -> tuple[Choosing, list[Candidate]] | NotAsked:
     if not just_answered or _place_in_sitting(after) >= settings.one_more:
         return NotAsked("sitting_over")
     customer, caps = Customer.of(after.profile), settings.caps()
-    history = replace(customer.history(True), last_asked=None)
-    if stopped := refusal_of(history, clock.today(), caps):
+    if stopped := stopped_by(customer, caps, wants_more=True):
         return stopped
-    if customer.is_under(caps.adult_age):
-        return NotAsked("under_age")
     free, refusals = eligible(customer.candidates(), clock.today(), caps)
     return (Choosing(customer, settings, refusals), free) if free else silence(refusals)
 

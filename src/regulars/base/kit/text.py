@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the collector reads text too, and has no pages
+    from django.http import HttpRequest, QueryDict
 
 # PostgreSQL stores neither NUL nor half of a surrogate pair; JSON from a stranger may carry both. And `1e400` is a number
 # to JSON, but endless to Python, which neither database takes.
@@ -23,3 +26,9 @@ def storable(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
     return value
+
+
+def has_nul(request: HttpRequest, *sent: QueryDict) -> bool:
+    """Whether its path, or a name or value of what was `sent`, holds NUL: PostgreSQL answers a question with one by an error."""
+    said = [text for each in sent for name, values in each.lists() for text in (name, *values)]
+    return any("\0" in text for text in (request.path, *said))

@@ -16,6 +16,7 @@ from ninja.security import HttpBearer
 from regulars.base.kit.errors import Refused
 from regulars.base.kit.signing import dpop
 from regulars.base.kit.signing.tokens import verify
+from regulars.base.kit.text import has_nul
 
 from .errors import ApiError, invalid_query
 
@@ -109,8 +110,5 @@ def refuse_large(request: HttpRequest) -> None:
 
 
 def refuse_nul(request: HttpRequest) -> None:
-    """No text in a database holds NUL; PostgreSQL answers a question with one by an error."""
-    if "\0" in request.path or any(
-        "\0" in value for values in request.GET.lists() for value in (values[0], *values[1])
-    ):
+    if has_nul(request, request.GET):
         raise invalid_query("NUL is not a character of any text here.")

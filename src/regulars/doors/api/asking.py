@@ -137,7 +137,7 @@ def _field(field: Drawn) -> dict[str, Any]:
         "inputmode": field.inputmode,
         "autocomplete": field.autocomplete,
         "max_length": field.max_length,
-        "hint": str(field.hint),
+        "hint": field.hint,
     }
 
 

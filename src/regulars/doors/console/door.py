@@ -17,6 +17,7 @@ from django.template.loader_tags import BlockNode, ExtendsNode
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from regulars.base.kit.errors import Refused
+from regulars.base.kit.text import has_nul
 from regulars.profiles.models import Account
 
 View = Callable[..., HttpResponseBase]
@@ -61,7 +62,10 @@ def staff_page(view: View) -> View:
         if not is_staff(request):
             return to_login(request)
         try:
-            _refuse_nul(request)
+            if has_nul(request, request.GET, request.POST):
+                raise Refused(
+                    "nul", "There is a character in it (NUL) that no text may hold. Take it out and try again."
+                )
             return view(request, *args, **kwargs)
         except Http404 as missing:
             return words(request, "Nothing here", str(missing) or "This page does not exist.", 404)
@@ -71,15 +75,6 @@ def staff_page(view: View) -> View:
             return words(request, "That did not work", refused.sentence, 400)
 
     return opened
-
-
-def _refuse_nul(request: HttpRequest) -> None:
-    """No text in a database holds NUL; PostgreSQL answers a question with one by an error."""
-    said = [request.path]
-    for sent in (request.GET, request.POST):
-        said += [text for name, values in sent.lists() for text in (name, *values)]
-    if any("\0" in text for text in said):
-        raise Refused("nul", "There is a character in it (NUL) that no text may hold. Take it out and try again.")
 
 
 class NotAllowed(Refused):

@@ -48,12 +48,13 @@ DONE = {
 @hers
 def me(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me`: everything on one page, so that nothing has to be looked for."""
-    labels = {each.key: words_in(each, _locale(request))[1] for each in Purpose.objects.all()}
+    locale = _locale(request)
+    labels = {each.key: words_in(each, locale)[1] for each in Purpose.objects.all()}
     names = {key: me_labels.label(name) for key, name in Attribute.objects.values_list("key", "label")}
     context = {
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(me_labels.in_her_words(fact), labels) for fact in facts_of(profile)],
-        "stands": [(stand, me_words.status(stand)) for stand in stands_of(profile, _locale(request))],
+        "stands": [(stand, me_words.status(stand)) for stand in stands_of(profile, locale)],
         "identities": _identities(profile),
         "segments": [(each, labels[each.segment.purpose_id]) for each in segments_of(profile)],
         "told": [

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from allauth.mfa.adapter import get_adapter
@@ -33,7 +32,7 @@ def ask(client_id: str, origin: str) -> tuple[str, dict[str, Any]]:
     return signing.dumps(asked, salt=SALT), dict(dict(options)["publicKey"])
 
 
-def check(question: str, answer: Mapping[str, Any], client_id: str, origin: str) -> Authenticator:
+def check(question: str, answer: dict[str, Any], client_id: str, origin: str) -> Authenticator:
     """The passkey that signed on a page of this app at this origin. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
     try:
         asked = signing.loads(question, salt=SALT, max_age=LIVES)
@@ -41,10 +40,10 @@ def check(question: str, answer: Mapping[str, Any], client_id: str, origin: str)
         raise refused() from None
     if (asked["client"], asked["origin"]) != (client_id, origin) or len(json.dumps(answer)) > LARGEST:
         raise refused()
-    passkey = _signed(asked["state"], dict(answer), origin)
+    passkey = _signed(asked["state"], answer, origin)
     if passkey is None or not once.use(f"passkey:{asked['state']['challenge']}", time.time() + LIVES):
         raise refused()
-    note_use(passkey, dict(answer))
+    note_use(passkey, answer)
     return passkey
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.base.kit.errors import Refused
 from regulars.flows.about import facts_of
-from regulars.flows.correct import LONGEST_REASON, may_correct
+from regulars.flows.correct import LONGEST_REASON, may_staff_correct
 from regulars.flows.correct import correct as write
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Account, Attribute, Profile
@@ -28,7 +28,7 @@ YES_NO = [("yes", "Yes"), ("no", "No")]
 
 def correctable() -> list[Attribute]:
     """What may be written by hand of anybody, by name."""
-    return [each for each in Attribute.objects.order_by("label") if _by_staff(each)]
+    return [each for each in Attribute.objects.order_by("label") if may_staff_correct(each)]
 
 
 @require_http_methods(["GET", "POST"])
@@ -38,7 +38,7 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     require(request, ROLE)
     profile = find_by_user_id(user_id)
     attribute = Attribute.objects.filter(key=request.GET.get("attribute", "")[:128]).first()
-    if profile is None or attribute is None or not _by_staff(attribute):
+    if profile is None or attribute is None or not may_staff_correct(attribute):
         raise Http404("There is no such customer, or this is not written by hand.")
     if request.method == "GET":
         known = next((each.value for each in facts_of(profile) if each.attribute == attribute.key), None)
@@ -53,11 +53,6 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     sentence = f"{attribute.label} is set right. She reads why on her own page."
     address = f"/console/customers/{quote(profile.user_id)}"
     return done(request, address, "customer.corrected", profile.user_id, sentence, attribute=attribute.key)
-
-
-def _by_staff(attribute: Attribute) -> bool:
-    special = attribute.sensitivity == Attribute.Sensitivity.SPECIAL
-    return not special and may_correct(attribute.key, attribute.metadata_path)
 
 
 def _page(
