@@ -91,8 +91,7 @@ def change(client: Client, app: App) -> tuple[Client, str]:
 @transaction.atomic
 def rotate_secret(client: Client) -> str:
     """A new secret; the old one is refused from now on. Raises `Refused("public_client")`."""
-    if client.auth_method not in WITH_SECRET:
-        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
+    _refuse_public(client)
     secret = _new_secret(client)
     client.save(update_fields=["secret_hash"])
     return secret
@@ -101,13 +100,17 @@ def rotate_secret(client: Client) -> str:
 @transaction.atomic
 def take_secret(client: Client, secret: str) -> str:
     """The secret that the app's developers chose. Raises `Refused("weak_secret")` or `Refused("public_client")`."""
-    if client.auth_method not in WITH_SECRET:
-        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
+    _refuse_public(client)
     if len(secret) < SHORTEST_SECRET:
         raise Refused("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
     client.secret_hash = hash_secret(secret)
     client.save(update_fields=["secret_hash"])
     return secret
+
+
+def _refuse_public(client: Client) -> None:
+    if client.auth_method not in WITH_SECRET:
+        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
 
 
 def _take(client: Client, app: App) -> None:
