@@ -16,8 +16,8 @@ def open_house(home: Path) -> None:
     """Settings and database as a first start lays them down, in `home`. Import what needs Django after this."""
     for name in [name for name in os.environ if name.startswith(("REGULARS_", "DATABASE_"))]:
         del os.environ[name]
-    os.environ |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
-    command = [sys.executable, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(free_port())]
+    os.environ |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
+    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", "--no-demo", "--port", str(free_port())]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     import django
 

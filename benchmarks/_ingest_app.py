@@ -7,10 +7,10 @@ import os
 import django
 import msgspec
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "regulars.config.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "regulars.settings")
 django.setup()
 
-from regulars.doors.collector.app import SUCCESS, Collector, Receive, Scope, Send  # noqa: E402
+from regulars.interfaces.collector.app import SUCCESS, Collector, Receive, Scope, Send  # noqa: E402
 
 collector = Collector()
 

@@ -37,16 +37,16 @@ def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Itera
         **kept,
         "REGULARS_HOME": str(home),
         "REGULARS_URL": f"http://localhost:{port}",
-        "DJANGO_SETTINGS_MODULE": "regulars.config.settings",
+        "DJANGO_SETTINGS_MODULE": "regulars.settings",
         **(more or {}),
     }
-    set_up = [sys.executable, "-m", "regulars.config.cli", "setup", "--no-demo", "--port", str(port)]
+    set_up = [sys.executable, "-m", "regulars.cli.__main__", "setup", "--no-demo", "--port", str(port)]
     subprocess.run(set_up, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     made = subprocess.run(
         [sys.executable, "-c", furnish], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "regulars.config.asgi:application"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "regulars.serving.asgi:application"]
     with running(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         wait(f"http://127.0.0.1:{port}/healthz", process)
         yield House(port, process, made.stdout)

@@ -18,7 +18,7 @@ from benchmarks._provider import compare
 MACHINE = """
 import django, json
 django.setup()
-from regulars.base.kit.crypto import hash_secret, random_secret
+from regulars.base.crypto import hash_secret, random_secret
 from regulars.profiles.models import Client, ClientGrant, ResourceServer
 secret = random_secret(64)
 robot = Client.objects.create(client_id="robot", name="Robot", secret_hash=hash_secret(secret),

@@ -41,7 +41,7 @@ def collector() -> Iterator[tuple[int, str]]:
     with tempfile.TemporaryDirectory(dir=sys.prefix, prefix="bench-") as home:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
         environment = {**outside, "REGULARS_HOME": home, "REGULARS_LOG_LEVEL": "WARNING"}
-        subprocess.run([sys.executable, "-m", "regulars.config.cli", "setup"], env=environment, check=True)
+        subprocess.run([sys.executable, "-m", "regulars.cli.__main__", "setup"], env=environment, check=True)
         key = json.loads((Path(home) / "credentials.json").read_text())["collector"]["write_key"]
         port = free_port()
         serve = ["granian", "--interface", "asgi", "--no-ws", "--log-level", "warning", "--port", str(port)]

@@ -150,7 +150,7 @@ def report(measured: dict[str, tuple[list[float], Counter[str]]]) -> None:
 
 def from_here(home: Path) -> None:
     """Look into the same database as the server."""
-    os.environ |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
+    os.environ |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
     import django
 
     django.setup()

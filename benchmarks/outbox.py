@@ -33,8 +33,8 @@ def main() -> None:
 
 def one_job() -> Callable[[], None]:
     """Write a job and do it."""
-    from regulars.base.jobs.queue import enqueue, handles
     from regulars.base.jobs.run import run_due
+    from regulars.base.jobs.tasks import enqueue, handles
 
     done: list[int] = []
     handles("benchmark")(lambda payload: done.append(payload["number"]))
@@ -68,7 +68,7 @@ def crowded(act: Callable[[], None], seconds: float) -> float:
 
     from django.utils import timezone
 
-    from regulars.base.jobs.queue import enqueue
+    from regulars.base.jobs.tasks import enqueue
 
     later = timezone.now() + dt.timedelta(hours=1)
     for number in range(WAITING):

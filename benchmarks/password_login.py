@@ -37,7 +37,7 @@ FURNISH = f"""
 import django
 django.setup()
 from django.contrib.auth.hashers import make_password
-from regulars.flows.arrive import sign_up
+from regulars.usecases.arrive import sign_up
 from regulars.profiles.models import Connection
 name = "Username-Password-Authentication"
 Connection.objects.update_or_create(name=name, defaults={{"strategy": "auth0", "display_name": "E-mail", "enabled": True}})

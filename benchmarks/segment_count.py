@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.settings"
 HOME = tempfile.TemporaryDirectory(dir=sys.prefix, prefix="bench-")
 os.environ["REGULARS_HOME"] = HOME.name
 for name in ("DATABASE_URL", "LAKE_URL"):

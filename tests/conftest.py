@@ -19,7 +19,7 @@ __all__ = ["all_partners", "partners", "standins"]  # fixtures
 
 # Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
 # this file is read if pyproject.toml named the settings.
-os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.config.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.settings"
 if "REGULARS_HOME" not in os.environ:
     os.environ["REGULARS_HOME"] = tempfile.mkdtemp(prefix="regulars-test-")  # of the workers too, which inherit it
     atexit.register(shutil.rmtree, os.environ["REGULARS_HOME"], ignore_errors=True)
@@ -80,7 +80,7 @@ def _asks_a_database(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def _hashes_cost_nothing() -> dict[str, int]:
     """A real hash takes longer than most tests. What it costs an installation, for `a_real_hash`."""
-    from regulars.profiles.hashing import PasswordHasher
+    from regulars.accounts.hashing import PasswordHasher
 
     real = {name: getattr(PasswordHasher, name) for name in HASH_COSTS}
     PasswordHasher.time_cost, PasswordHasher.memory_cost, PasswordHasher.parallelism = 1, 8, 1
@@ -90,7 +90,7 @@ def _hashes_cost_nothing() -> dict[str, int]:
 @pytest.fixture
 def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords cost what they cost in an installation, for tests about that."""
-    from regulars.profiles.hashing import PasswordHasher
+    from regulars.accounts.hashing import PasswordHasher
 
     for name, value in _hashes_cost_nothing.items():
         monkeypatch.setattr(PasswordHasher, name, value)
@@ -99,7 +99,7 @@ def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.Monkey
 @pytest.fixture(scope="session")
 def _two_keys() -> list[tuple[str, str]]:
     """Name and text of two signing keys, which take a fifth of a second to make and to read."""
-    from regulars.base.kit.signing import keys
+    from regulars.base.tokens import keys
 
     return [(key.kid, key.private_pem) for key in (keys.new_key("current"), keys.new_key("next"))]
 
@@ -107,8 +107,8 @@ def _two_keys() -> list[tuple[str, str]]:
 @pytest.fixture(autouse=True)
 def _first_keys(_two_keys: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """The first two keys that a test makes are those of all tests of its process; others are made as ever."""
-    from regulars.base.kit.signing import keys
-    from regulars.base.kit.signing.models import SigningKey
+    from regulars.base.tokens import keys
+    from regulars.base.tokens.models import SigningKey
 
     ready, really_new = list(_two_keys), keys.new_key
 
@@ -129,7 +129,7 @@ def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     from allauth.mfa.totp.internal import auth as totp
 
-    from regulars.doors.signin import limits
+    from regulars.interfaces.login import limits
 
     full_hour = (int(time.time()) // 3600 + 1) * 3600
     for module in (totp, limits):

@@ -87,7 +87,7 @@ class Live:
             return connection.execute(sql, parameters).fetchall()
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        full = [sys.executable, "-m", "regulars.config.cli", *command]
+        full = [sys.executable, "-m", "regulars.cli.__main__", *command]
         return subprocess.run(full, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -116,7 +116,7 @@ def launch(home: Path, port: int, *options: str, database_url: str | None = None
     environment = {**inherited, "REGULARS_HOME": str(home), "PYTHONPATH": SEEN, **more}
     if database_url:
         environment["DATABASE_URL"] = database_url
-    command = [sys.executable, "-m", "regulars.config.cli", "start", "--port", str(port), *options]
+    command = [sys.executable, "-m", "regulars.cli.__main__", "start", "--port", str(port), *options]
     home.mkdir(parents=True, exist_ok=True)
     with (home / "log").open("ab") as log:
         process = spawn(command, env=environment, stdout=log, stderr=log, cwd=ROOT)

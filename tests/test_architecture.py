@@ -28,7 +28,7 @@ FLOORS, BASE = (
 def place(module: str) -> tuple[int, str] | None:
     """The floor (0 is the lowest) and the room of a module of ours; None for somebody else's.
 
-    The rooms of `base` count as half-floors at the bottom: `regulars.base.kit.signing` → `(0, "kit")`.
+    The rooms of `base` count as half-floors at the bottom: `regulars.base.tokens` → `(0, "kit")`.
     """
     match module.split("."):
         case ["regulars", "base", room, *_]:
@@ -131,12 +131,16 @@ def test_the_house_keeps_its_contracts(house: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "line", "broken"),
     [
-        ("profiles/resolve.py", "import regulars.segments.models", "Imports go down the floors only"),
-        ("questions/choose.py", "import regulars.rules.decide", "Imports go down the floors only"),
-        ("base/kit/clock.py", "import regulars.base.jobs.queue", "Base: small tools under nouns"),
-        ("doors/console/urls.py", "import regulars.doors.api.urls", "Doors are independent"),
-        ("rules/decide.py", "import django.db", "The thinking is plain"),
-        ("doors/collector/__init__.py", "import regulars.profiles.find", "The collector knows events and base"),
+        ("profiles/resolve.py", "import regulars.segments.models", "Imports go down the layers only"),
+        ("questions/choose.py", "import regulars.rules.decide", "Imports go down the layers only"),
+        ("base/clock.py", "import regulars.base.jobs.tasks", "Base: tools under nouns"),
+        ("interfaces/console/urls.py", "import regulars.interfaces.management_api.urls", "Interfaces are independent"),
+        ("rules/decide.py", "import django.db", "What decides touches neither Django nor allauth"),
+        (
+            "interfaces/collector/__init__.py",
+            "import regulars.profiles.find",
+            "The collector imports events and base only",
+        ),
     ],
 )
 def test_a_wrong_import_is_a_failing_build(house: Path, where: str, line: str, broken: str) -> None:

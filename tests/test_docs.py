@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from regulars.config.cli import main
+from regulars.cli.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 TRACKED = [

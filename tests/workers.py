@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 SHARING = ("tests/browser/", "tests/sdk/")
 # What starts servers comes first, the longest before the others: whatever is left at the end is small, and the workers
 # end together.
-FIRST = ("tests/browser/", "tests/server/test_demo.py", "tests/sdk/", "tests/server/", "tests/provider/test_races.py")
+FIRST = ("tests/browser/", "tests/server/test_demo.py", "tests/sdk/", "tests/server/", "tests/oidc/test_races.py")
 
 
 class OneServerEach(LoadScopeScheduling):

@@ -15,7 +15,7 @@ step() {
 
 check_code() {
     cd "$ROOT"
-    export REGULARS_SECRET_KEY=checks DJANGO_SETTINGS_MODULE=regulars.config.settings
+    export REGULARS_SECRET_KEY=checks DJANGO_SETTINGS_MODULE=regulars.settings
     step "lint" "$BIN/ruff" check .
     step "format" "$BIN/ruff" format --check .
     step "floors" "$BIN/lint-imports"

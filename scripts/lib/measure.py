@@ -45,15 +45,15 @@ import pytest
 # The tests of each flow, without parameters in brackets. When one of them is renamed or moved, edit this table.
 FLOWS = {
     "social login with a question": [
-        "tests/signin/test_social.py::test_what_she_chose_and_granted_is_known_with_source_and_consent",
-        "tests/provider/test_interactions.py::test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer",
+        "tests/login/test_social.py::test_what_she_chose_and_granted_is_known_with_source_and_consent",
+        "tests/oidc/test_interactions.py::test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer",
     ],
     "event to a destination": [
-        "tests/flows/test_event.py::test_an_event_moves_her_into_a_segment_at_once",
-        "tests/flows/test_deliver.py::test_entering_and_leaving_are_told_in_this_order",
+        "tests/usecases/test_event.py::test_an_event_moves_her_into_a_segment_at_once",
+        "tests/usecases/test_deliver.py::test_entering_and_leaving_are_told_in_this_order",
     ],
     "PATCH of a user": [
-        "tests/api/test_users.py::test_metadata_merges_on_its_first_level_only",
+        "tests/management_api/test_users.py::test_metadata_merges_on_its_first_level_only",
     ],
 }
 

@@ -11,9 +11,10 @@ django.setup()
 from django.db import transaction  # noqa: E402
 from tests.sessions import open_session  # noqa: E402
 
+from regulars.accounts.models import Account  # noqa: E402
 from regulars.profiles.find import create_database_profile  # noqa: E402
 from regulars.profiles.learn import NewFact, learn  # noqa: E402
-from regulars.profiles.models import Account, Profile  # noqa: E402
+from regulars.profiles.models import Profile  # noqa: E402
 from regulars.questions.ask import ask_next  # noqa: E402
 from regulars.questions.declare import Option  # noqa: E402
 from regulars.questions.models import Ask, Question  # noqa: E402

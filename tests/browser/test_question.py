@@ -44,7 +44,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory) -> Iterator[House]:
     with regulars(tmp_path_factory.mktemp("asked") / "home", "--no-demo") as live:
-        environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
+        environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
         command = [sys.executable, "-m", "tests.browser.asked"]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
         yield House(live, json.loads(done.stdout.splitlines()[-1]))

@@ -6,10 +6,10 @@ import datetime as dt
 
 import pytest
 
-from regulars.base.kit import clock
-from regulars.doors.collector.inbox import Delivery, _Sources, keep
-from regulars.doors.collector.parse import Message
+from regulars.base import clock
 from regulars.events.models import InboxItem, Source
+from regulars.interfaces.collector.inbox import Delivery, _Sources, keep
+from regulars.interfaces.collector.parse import Message
 
 NOON = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
 

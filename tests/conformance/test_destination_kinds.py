@@ -7,8 +7,8 @@ from contextlib import nullcontext, suppress
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import Field, filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import Field, filled
 from regulars.destinations.kind import KINDS, Call, Message, Removal, Removes, SendFailed, Shows, known_by
 from regulars.destinations.mapping import checked
 from regulars.profiles.attributes import STANDARD

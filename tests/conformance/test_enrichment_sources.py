@@ -6,8 +6,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import Field
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import Field
 from regulars.consent.models import Purpose
 from regulars.enrichment.source import LAST_IP, SOURCES, Shaped, is_local
 from regulars.profiles.attributes import STANDARD

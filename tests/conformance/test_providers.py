@@ -19,12 +19,14 @@ from joserfc.jwk import ECKey
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
+from regulars.connections.endpoints import address_of
+from regulars.connections.models import Connection
+from regulars.connections.provider import PROVIDERS
 from regulars.consent.models import ConsentEvent
-from regulars.flows.upstream import asking
 from regulars.profiles.find import find_by_user_id
-from regulars.profiles.models import Attribute, Connection, LeavingGrant, Profile, ProviderAnswer, UpstreamToken
-from regulars.profiles.pieces import PROVIDERS
-from regulars.profiles.upstream import address_of
+from regulars.profiles.models import Attribute, Profile, ProviderAnswer
+from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken
+from regulars.usecases.upstream import asking
 from tests.live import ask
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
@@ -404,7 +406,7 @@ def test_apple_tells_the_name_once_and_it_stays(client, standins):
 
 def record_answers(monkeypatch) -> list[object]:
     """Every JSON document that came from outside."""
-    from regulars.base.kit import http
+    from regulars.base import http
 
     said: list[object] = []
     ask = http.request

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.signin.conftest import google, upstream
+from tests.login.conftest import google, upstream
 
 __all__ = ["google", "upstream"]  # fixtures

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regulars.accounts.models import new_key
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.consent.record import Decision, record
 from regulars.consent.view import refresh_views, view
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Profile, new_key
+from regulars.profiles.models import Profile
 from regulars.profiles.resolve import TIERS, KnownFact, resolve
 
 pytestmark = pytest.mark.django_db

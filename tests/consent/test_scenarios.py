@@ -1,6 +1,6 @@
 """Consent and provenance, scenario by scenario. Each is one thing that may happen to Chika and what must come of it.
 
-Number 31 is in `test_properties.py`; 26 and 27 are where erasing is (`tests/flows/test_forget.py`, `tests/config`).
+Number 31 is in `test_properties.py`; 26 and 27 are where erasing is (`tests/usecases/test_forget.py`, `tests/serving`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from hypothesis import strategies as st
 from tests.receivers import Answer, receiving
 
 import regulars
+from regulars.accounts.models import Account
+from regulars.base import clock
+from regulars.base.errors import Refused
 from regulars.base.jobs.models import Job, Lane
 from regulars.base.jobs.run import run_due
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.clients.models import Client
+from regulars.connections.provider import Told
 from regulars.consent.ages import is_too_young
 from regulars.consent.fold import last_word
 from regulars.consent.models import ConsentEvent, Purpose
@@ -36,21 +39,9 @@ from regulars.destinations.save import save_destination
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
 from regulars.events.record import record as happened
-from regulars.flows import answer as answering
-from regulars.flows import deliver  # noqa: F401 - registers its handlers
-from regulars.flows.about import stands_of
-from regulars.flows.arrive import Arrival, Choice, arrive
-from regulars.flows.correct import correct
-from regulars.flows.decide import change_purpose, decide, expire_consents, honour_gpc
-from regulars.flows.enrich import queue_enrichment
-from regulars.flows.export import access, portable
-from regulars.flows.link import link, unlink
-from regulars.flows.login import Login, Visit, log_in
-from regulars.flows.refresh import after_learning
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.learn import NewFact, learn, retract
-from regulars.profiles.models import Account, Attribute, Client, Fact, ProviderAnswer, RefusedGuess
-from regulars.profiles.pieces import Told
+from regulars.profiles.models import Attribute, Fact, ProviderAnswer, RefusedGuess
 from regulars.profiles.resolve import TIERS
 from regulars.questions.ask import ask_next
 from regulars.questions.declare import Option
@@ -58,6 +49,17 @@ from regulars.questions.save import Draft, save_question
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
+from regulars.usecases import answer as answering
+from regulars.usecases import deliver  # noqa: F401 - registers its handlers
+from regulars.usecases.about import stands_of
+from regulars.usecases.arrive import Arrival, Choice, arrive
+from regulars.usecases.correct import correct
+from regulars.usecases.decide import change_purpose, decide, expire_consents, honour_gpc
+from regulars.usecases.enrich import queue_enrichment
+from regulars.usecases.export import access, portable
+from regulars.usecases.link import link, unlink
+from regulars.usecases.login import Login, Visit, log_in
+from regulars.usecases.refresh import after_learning
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VISIT = Visit(
@@ -662,15 +664,15 @@ def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive
 READERS = {
     "profiles",
     "consent",
-    "flows/about.py",
-    "flows/export.py",
-    "flows/retain.py",
-    "flows/correct.py",
-    "flows/link.py",  # facts move with the identity that told them
-    "flows/merge.py",
-    "flows/traces.py",  # whose a name is, before it is struck out everywhere
-    "flows/share.py",  # which facts a shared piece gave, to take them back
-    "doors/console/views/customer.py",
+    "usecases/about.py",
+    "usecases/export.py",
+    "usecases/retain.py",
+    "usecases/correct.py",
+    "usecases/link.py",  # facts move with the identity that told them
+    "usecases/merge.py",
+    "usecases/traces.py",  # whose a name is, before it is struck out everywhere
+    "usecases/share.py",  # which facts a shared piece gave, to take them back
+    "interfaces/console/views/customer.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer
 }

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.view import refresh_views, served, view
 from regulars.profiles.learn import NewFact, learn

@@ -6,10 +6,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from regulars.config.sessions import STAFF_COOKIE
-from regulars.doors.console.door import PROVED
-from regulars.flows import lake as filling
-from regulars.profiles.models import Account
+from regulars.accounts.models import Account
+from regulars.interfaces.console.door import PROVED
+from regulars.serving.sessions import STAFF_COOKIE
+from regulars.usecases import lake as filling
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from regulars.base.kit.crypto import matches_secret
-from regulars.doors.console.models import AuditEntry
-from regulars.profiles.models import Client
+from regulars.base.crypto import matches_secret
+from regulars.clients.models import Client
+from regulars.interfaces.console.models import AuditEntry
 
 SHOP = {
     "name": "Shop",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.answer import pass_over
-from regulars.flows.refresh import after_saving
+from regulars.interfaces.console.models import AuditEntry
 from regulars.questions.ask import ask_next
 from regulars.questions.models import Ask, Wish
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
+from regulars.usecases.answer import pass_over
+from regulars.usecases.refresh import after_saving
 
 OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
 

@@ -7,8 +7,8 @@ from html import unescape
 
 import pytest
 
-from regulars.profiles.look import look_of
-from regulars.profiles.models import Client
+from regulars.clients.branding import look_of
+from regulars.clients.models import Client
 
 LOOK = {
     "title": "Harbour & Pine",

@@ -7,9 +7,10 @@ import logging
 import pytest
 from joserfc.jwk import ECKey
 
-from regulars.doors.console.models import AuditEntry
-from regulars.profiles.models import Attribute, Connection
-from regulars.profiles.pieces import PROVIDERS, scopes_of
+from regulars.connections.models import Connection
+from regulars.connections.provider import PROVIDERS, scopes_of
+from regulars.interfaces.console.models import AuditEntry
+from regulars.profiles.models import Attribute
 
 NASTY = "<script>alert(1)</script>"
 SECRET = "GOCSPX-very-secret-4711"

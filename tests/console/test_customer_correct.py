@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.about import facts_of
-from regulars.flows.correct import correct, remove
+from regulars.accounts.models import Account
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Account, Attribute
+from regulars.profiles.models import Attribute
+from regulars.usecases.about import facts_of
+from regulars.usecases.correct import correct, remove
 
 WHY = "She told us on the phone."
 

@@ -9,18 +9,18 @@ from uuid import uuid4
 import pytest
 from tests.receivers import receiving
 
+from regulars.base import clock
 from regulars.base.jobs.models import Job, Lane
 from regulars.base.jobs.run import run_due
-from regulars.base.kit import clock
 from regulars.consent.record import Decision, record
 from regulars.destinations.breaker import note_failure
 from regulars.destinations.calls import SendFailed
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import JOB
 from regulars.destinations.save import save_destination
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.deliver import is_under_way
+from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Membership, Segment
+from regulars.usecases.deliver import is_under_way
 
 SECRET = "whsec_" + "QUFB" * 10
 BASE = "/console/destinations/mailer"

@@ -8,13 +8,13 @@ import pytest
 from tests.partners import partners_running
 from tests.receivers import receiving
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.consent.record import Decision, record
 from regulars.destinations.deliver import deliver
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.destinations.save import save_destination
-from regulars.doors.console.models import AuditEntry
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 
 NASTY = "<script>alert(1)</script>"

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from regulars.base import clock
 from regulars.base.jobs.models import Job
-from regulars.base.kit import clock
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.save import save_destination
-from regulars.doors.console.models import AuditEntry
+from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Segment
 
 NASTY = "<script>alert(1)</script>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.doors.console.models import AuditEntry
+from regulars.interfaces.console.models import AuditEntry
 from regulars.questions.ask import NotAsked, ask_next
 from regulars.questions.models import AskSettings
 from regulars.questions.save import Draft, save_question

@@ -7,7 +7,7 @@ from django.test import Client
 
 from regulars.consent.record import Decision, record
 from regulars.consent.view import refresh_views
-from regulars.doors.console.models import AuditEntry
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 
@@ -34,7 +34,7 @@ def test_a_stranger_is_shown_the_login_and_comes_back(client, house, address):
 
 
 def test_chika_is_a_customer_and_not_staff(client, house, chika):
-    from regulars.profiles.models import Account
+    from regulars.accounts.models import Account
 
     client.force_login(
         Account.objects.create_user("chika@mail.example", "pw"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from regulars.profiles.models import Connection
+from regulars.connections.models import Connection
 
 pytestmark = pytest.mark.django_db
 HERE = "/console/connections/Username-Password-Authentication/passwords"

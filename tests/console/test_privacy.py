@@ -9,10 +9,10 @@ import pytest
 from regulars.consent.models import ConsentEvent, Purpose, Retention
 from regulars.consent.record import Decision, record
 from regulars.consent.view import may
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.forget import forget
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
+from regulars.usecases.forget import forget
 
 PURPOSE = "/console/privacy/purposes/message"
 WORDS = {"label": "News", "text": "We write to you.", "expires_days": "730"}

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from regulars.consent.models import Purpose
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.refresh import after_saving
+from regulars.interfaces.console.models import AuditEntry
 from regulars.questions.models import Ask, Question
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
+from regulars.usecases.refresh import after_saving
 
 NASTY = "<script>alert(1)</script>"
 LOOKING = {

@@ -12,9 +12,9 @@ from django.contrib.staticfiles import finders
 from django.db import connection
 from tests.receivers import Answer, receiving
 
-from regulars.base.kit.errors import Refused
-from regulars.doors.console.differences import differences
-from regulars.doors.console.models import AuditEntry
+from regulars.base.errors import Refused
+from regulars.interfaces.console.differences import differences
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.rules.breaker import HITS, count_limit
 from regulars.rules.models import Rule, RuleRun, RuleSetting

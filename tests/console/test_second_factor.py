@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from tests.signin.device import Phone, code_of
+from tests.login.device import Phone, code_of
 
-from regulars.config.sessions import STAFF_COOKIE
-from regulars.doors.console.models import AuditEntry
-from regulars.profiles.factors import codes
+from regulars.accounts.factors import codes
+from regulars.interfaces.console.models import AuditEntry
+from regulars.serving.sessions import STAFF_COOKIE
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long password"

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regulars.base.conditions import parse, to_text
-from regulars.doors.console.draft import choice, complete, of_query, to_query
 from regulars.events.record import record
+from regulars.interfaces.console.draft import choice, complete, of_query, to_query
 from regulars.profiles.models import Attribute
 from regulars.segments.save import save_segment
 from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Sentence, Within, to_condition

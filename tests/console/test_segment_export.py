@@ -8,9 +8,9 @@ import io
 import pytest
 
 from regulars.consent.record import Decision, record
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.refresh import after_saving
+from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.save import save_segment
+from regulars.usecases.refresh import after_saving
 
 PAGE, FILE = "/console/segments/women/export", "/console/segments/women/export.csv"
 

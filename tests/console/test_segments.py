@@ -9,10 +9,10 @@ import pytest
 from regulars.base.jobs.run import run_due
 from regulars.consent.models import Purpose
 from regulars.destinations.models import Destination
-from regulars.doors.console.models import AuditEntry
-from regulars.flows.refresh import after_saving
+from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
+from regulars.usecases.refresh import after_saving
 
 NASTY = "<script>alert(1)</script>"
 LOOKED = ("Product Viewed", {"category": "jackets"})

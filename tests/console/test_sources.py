@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from regulars.base import clock
 from regulars.base.jobs.models import Job, Lane
-from regulars.base.kit import clock
-from regulars.doors.console.models import AuditEntry
 from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
 from regulars.enrichment.save import Limits, save_source
 from regulars.events.models import InboxItem, Rejection, Source
+from regulars.interfaces.console.models import AuditEntry
 
 NASTY = "<script>alert(1)</script>"
 KEY = "census-key-very-secret"

@@ -6,19 +6,21 @@ import pytest
 from examples.shop.products import CATEGORIES
 from examples.standins.app import CLIENT_ID, CLIENT_SECRET
 
+from regulars.accounts.models import Account
 from regulars.base.conditions import mentions
-from regulars.config.demo import crowd, people
-from regulars.config.demo import seed as seeding
-from regulars.config.demo.seed import seed
-from regulars.config.places import Places
+from regulars.clients.models import Client
+from regulars.connections.models import Connection
 from regulars.consent.models import ConsentEvent, PermittedView
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Delivery, Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
+from regulars.operations.demo import crowd, people
+from regulars.operations.demo import seed as seeding
+from regulars.operations.demo.seed import seed
 from regulars.profiles.find import get_or_create_by_identity
-from regulars.profiles.models import Account, Client, Connection, Fact, Profile
+from regulars.profiles.models import Fact, Profile
 from regulars.questions.ask import ask_next
 from regulars.questions.counts import counts
 from regulars.questions.models import Ask, Question
@@ -26,6 +28,7 @@ from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
+from regulars.settings.places import Places
 
 PEOPLE = 600
 HERE = Places("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")

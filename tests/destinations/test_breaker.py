@@ -16,8 +16,8 @@ from regulars.destinations.breaker import is_broken
 from regulars.destinations.models import Delivery
 from regulars.destinations.queue import queue_changes
 from regulars.destinations.save import save_destination
-from regulars.flows import deliver  # noqa: F401 - registers its handler
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.usecases import deliver  # noqa: F401 - registers its handler
 from tests.receivers import Answer, receiving
 
 from .conftest import SECRET, entered

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.spreadsheet import escaped
+from regulars.base.errors import Refused
+from regulars.base.spreadsheet import escaped
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.csv_file import csv_file
 

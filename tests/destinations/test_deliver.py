@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from regulars.base.jobs.queue import Retry
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
+from regulars.base.jobs.tasks import Retry
 from regulars.consent.record import Decision, record
 from regulars.destinations import deliver as deliver_module
 from regulars.destinations.deliver import ATTEMPTS, deliver

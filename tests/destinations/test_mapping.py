@@ -7,7 +7,7 @@ import json
 import pytest
 from django.db import connection
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.record import Decision, record
 from regulars.destinations.deliver import deliver
 from regulars.destinations.mapping import checked, mapped

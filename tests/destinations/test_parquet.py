@@ -9,8 +9,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import filled
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.parquet import parquet
 from tests.live import ask, stand_in

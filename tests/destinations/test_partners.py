@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from regulars.base.kit.fields import filled
+from regulars.base.plugins.fields import filled
 from regulars.destinations import hashing
 from regulars.destinations.kind import KINDS, Message, Removal, SendFailed
 from regulars.destinations.kinds.google_audience import identifiers

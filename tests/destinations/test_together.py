@@ -17,9 +17,9 @@ from regulars.destinations.kinds.meta import meta
 from regulars.destinations.models import Delivery, Disclosure
 from regulars.destinations.queue import queue_changes
 from regulars.destinations.save import save_destination
-from regulars.flows import deliver  # noqa: F401 - its handlers register themselves
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
+from regulars.usecases import deliver  # noqa: F401 - its handlers register themselves
 from tests.receivers import Answer, receiving
 
 from .conftest import AT, entered

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.destinations.kind import Message, SendFailed
 from regulars.destinations.kinds.webhook import signature, webhook
 from tests.receivers import Answer, receiving

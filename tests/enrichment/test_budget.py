@@ -8,16 +8,16 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from regulars.base import clock
+from regulars.base.errors import Refused
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
 from regulars.enrichment.budget import NotNow, take_turn
 from regulars.enrichment.models import SourceDay, SourceSetting
 from regulars.enrichment.save import Limits, save_source
 from regulars.enrichment.sources import us_census
-from regulars.flows.enrich import dead_letters, queue_all_sources, queue_enrichment, resend_dead_letters
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.usecases.enrich import dead_letters, queue_all_sources, queue_enrichment, resend_dead_letters
 from tests.receivers import Answer, receiving
 
 from .conftest import lives_in

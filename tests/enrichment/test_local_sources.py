@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import filled
 from regulars.consent.view import view
 from regulars.enrichment import build_us_areas
 from regulars.enrichment.look_up import look_up

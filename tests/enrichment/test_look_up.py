@@ -6,8 +6,8 @@ import datetime as dt
 
 import pytest
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.base import clock
+from regulars.base.errors import Refused
 from regulars.consent.record import Decision, record
 from regulars.enrichment import look_up as module
 from regulars.enrichment import save as save_module

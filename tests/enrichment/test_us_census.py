@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import filled
 from regulars.enrichment.source import LookupFailed
 from regulars.enrichment.sources import us_census as module
 from regulars.enrichment.sources.us_census import us_census

@@ -6,8 +6,8 @@ import hashlib
 
 import pytest
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import filled
 from regulars.enrichment.source import SOURCES, LookupFailed
 from tests.receivers import Answer, receiving
 

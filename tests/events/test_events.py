@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.events.models import Event
 from regulars.events.read import named, timeline
 from regulars.events.record import record

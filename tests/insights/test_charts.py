@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from regulars.base.conditions import parse
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, replace_views
 from regulars.insights.answer import answer
 from regulars.insights.charts.about import About

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.derive import conclusions
 from regulars.profiles.document import user
 from regulars.profiles.learn import NewFact, is_known, known_among, learn, retract

@@ -44,7 +44,7 @@ def days_later(monkeypatch):
     """Call it with a number of days to be that much later."""
     import datetime as dt
 
-    from regulars.base.kit import clock
+    from regulars.base import clock
 
     def later(days: int) -> None:
         monkeypatch.setattr(clock, "_offset", lambda: dt.timedelta(days=days))

@@ -12,15 +12,15 @@ from django.urls import path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.base.kit import clock
+from regulars.accounts.models import Account
+from regulars.base import clock
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision, record
-from regulars.doors.signin.question import question
-from regulars.flows.answer import answer, never_again, pass_over
+from regulars.interfaces.login.question import question
 from regulars.profiles.attributes import GENDERS
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Account, Attribute
+from regulars.profiles.models import Attribute
 from regulars.questions.ask import NotAsked, ask_next
 from regulars.questions.choose import Candidate, Caps, Dice, Policy, choose, eligible
 from regulars.questions.choose import Option as Choosable
@@ -30,6 +30,7 @@ from regulars.questions.models import Ask, AskDecision
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import languages
+from regulars.usecases.answer import answer, never_again, pass_over
 
 from .conftest import LOOKING_FOR
 

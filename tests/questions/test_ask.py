@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.consent.record import Decision, record
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.answer import never_again, pass_over

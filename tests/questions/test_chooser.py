@@ -11,8 +11,6 @@ from django.http import QueryDict
 
 from regulars.consent.record import Decision, record
 from regulars.consent.view import refresh_views
-from regulars.flows.answer import answer
-from regulars.flows.refresh import after_saving
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
@@ -23,6 +21,8 @@ from regulars.questions.refit import refit
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
+from regulars.usecases.answer import answer
+from regulars.usecases.refresh import after_saving
 
 BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
 
@@ -309,7 +309,7 @@ def test_too_few_profiles_leave_the_shares_to_the_operator(chika, questions):
 
 
 def test_a_segment_that_is_gone_is_no_aim_any_more(chika, questions):
-    from regulars.flows.questions import tell_questions
+    from regulars.usecases.questions import tell_questions
 
     saved = segment("travel:sea")
     saved.delete()

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regulars.flows.answer import pass_over
-from regulars.flows.refresh import after_saving
 from regulars.questions.ask import ask_next
 from regulars.questions.customer import Customer
 from regulars.questions.foresee import foresee
@@ -11,6 +9,8 @@ from regulars.questions.models import Ask, AskDecision
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
+from regulars.usecases.answer import pass_over
+from regulars.usecases.refresh import after_saving
 
 from .conftest import LOOKING_FOR
 

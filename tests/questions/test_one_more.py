@@ -9,14 +9,14 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.http import QueryDict
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.flows.answer import answer, pass_over
+from regulars.base import clock
+from regulars.base.errors import Refused
 from regulars.questions.ask import NotAsked, ask_next
 from regulars.questions.models import Ask, AskDecision
 from regulars.questions.one_more import ask_one_more, may_offer_more
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
+from regulars.usecases.answer import answer, pass_over
 
 SAID = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.profiles.models import Attribute
 from regulars.questions.answer import pass_over
 from regulars.questions.ask import ask_next

@@ -5,10 +5,8 @@ import random
 import pytest
 from django.http import QueryDict
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.view import refresh_views
-from regulars.flows.answer import answer, never_again, pass_over
-from regulars.flows.refresh import after_saving
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.ask import ask_next
@@ -24,6 +22,8 @@ from regulars.questions.statistics import (
     worth_of_another_policy,
 )
 from regulars.segments.save import save_segment
+from regulars.usecases.answer import answer, never_again, pass_over
+from regulars.usecases.refresh import after_saving
 
 
 def somebody(number):

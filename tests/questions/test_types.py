@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.questions.declare import TYPES, BadAnswer, Option
 
 OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from tests.receivers import Answer, receiving
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import HIDDEN
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import HIDDEN
 from regulars.rules.breaker import HITS, count_limit
 from regulars.rules.folder import folder_rules
 from regulars.rules.models import Rule, RuleRun

@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 from tests.receivers import Answer, Receiver, receiving
 
-from regulars.base.kit.errors import Refused
-from regulars.config.cli import main
+from regulars.base.errors import Refused
+from regulars.cli.__main__ import main
 from regulars.rules.modules import install
 from regulars.rules.modules import registry as registry_
 from regulars.rules.modules.curated import CURATED, Locked

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from regulars.base.kit.signing.tokens import verify
+from regulars.base.tokens.jwt import verify
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile
 from regulars.rules.replay import replay

@@ -334,7 +334,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def put(name: str, rule: Any) -> None:
         monkeypatch.setattr(python_rules, "_loaded", None)
-        monkeypatch.setattr("regulars.base.kit.catalog.entry_points", lambda group: [FakeEntryPoint(name, rule)])
+        monkeypatch.setattr("regulars.base.plugins.catalog.entry_points", lambda group: [FakeEntryPoint(name, rule)])
         save_rule(name, script=name, language="python")
 
     return put

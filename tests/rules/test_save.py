@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.rules.models import Rule, RuleSetting
 from regulars.rules.save import BadScript, save_rule, set_setting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.rules.run import run
 from regulars.rules.templates import Example, Template, all_templates, get_template, switch_on
 from regulars.rules.templates.examples import play

@@ -91,7 +91,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 
 def furnish(live: Live, wanted: dict[str, Any]) -> dict[str, dict[str, str]]:
-    environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.config.settings"}
+    environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
     command = [sys.executable, "-c", FURNISH, json.dumps(wanted)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

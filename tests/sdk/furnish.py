@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.contrib.auth.hashers import make_password
 
-from regulars.flows.arrive import sign_up
-from regulars.profiles.models import Client, ClientGrant, Connection, ResourceServer
-from regulars.profiles.register import App, register
+from regulars.clients.models import Client, ClientGrant, ResourceServer
+from regulars.clients.register import App, register
+from regulars.connections.models import Connection
 from regulars.questions.declare import Option
 from regulars.questions.save import Draft, save_question
+from regulars.usecases.arrive import sign_up
 
 PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"

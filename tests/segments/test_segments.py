@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.conditions import BadCondition
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.record import Decision, record
 from regulars.consent.view import refresh_views
 from regulars.events.record import record as happened

@@ -9,7 +9,7 @@ import pytest
 from regulars_chat import chat, line
 from tests.receivers import Answer, receiving
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.destinations.kind import Message, SendFailed
 
 MESSAGE = Message("msg_1", dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "auth0|chika", "jackets", "Jackets", True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .models import Notice, Purpose
 from .standard import STANDARD, in_every_language

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.models import Profile
 
 from .erasures import suppressed

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from django.db.models import Q
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.document import known
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, resolve

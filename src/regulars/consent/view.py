@@ -13,10 +13,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from regulars.base import clock
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.prepared import Prepared, given
+from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.errors import Refused
 from regulars.profiles.document import known, put, rebuild_all, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all

@@ -7,7 +7,7 @@ import datetime as dt
 from django.db.models import F
 from django.utils import timezone
 
-from regulars.base.jobs.lanes import close_lane, open_lane
+from regulars.base.jobs.queues import close_lane, open_lane
 
 from .calls import SendFailed
 from .models import Destination

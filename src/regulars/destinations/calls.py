@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 
 TIMEOUT, MAX_ANSWER = 15.0, 1_000_000  # seconds, bytes
 COME_AGAIN = frozenset({408, 425, 429})

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from regulars.base.jobs.queue import Retry
+from regulars.base import clock
+from regulars.base.errors import Refused
 from regulars.base.jobs.run import done_ahead, look_ahead
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import redacted
+from regulars.base.jobs.tasks import Retry
+from regulars.base.plugins.fields import redacted
 
 from .breaker import note_failure, note_success
 from .disclose import Gone, note_attempt, note_sent

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from regulars.base.kit.catalog import Catalog
-from regulars.base.kit.fields import Field
+from regulars.base.plugins.catalog import Catalog
+from regulars.base.plugins.fields import Field
 
 from .calls import Call, SendFailed
 

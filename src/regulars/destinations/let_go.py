@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from regulars.base.jobs.queue import Retry
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.jobs.tasks import Retry
 
 from .breaker import note_failure, note_success
 from .deliver import PAUSES, told_to_people

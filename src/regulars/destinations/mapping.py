@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 Lines = list[dict[str, str]]
 FIXED = "="  # in the place of an attribute: the line tells its own `constant`, the same of everybody

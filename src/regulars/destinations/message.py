@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import redacted
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import redacted
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
 from regulars.profiles.resolve import Value

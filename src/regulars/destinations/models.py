@@ -6,8 +6,8 @@ import uuid
 
 from django.db import models
 
-from regulars.base.kit import clock
-from regulars.base.kit.encrypted import EncryptedJSONField
+from regulars.base import clock
+from regulars.base.db.encrypted import EncryptedJSONField
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Profile
 

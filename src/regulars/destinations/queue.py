@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import QuerySet
 
-from regulars.base.jobs.queue import enqueue
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.jobs.tasks import enqueue
 from regulars.profiles.models import Profile
 
 from .models import Delivery, Destination

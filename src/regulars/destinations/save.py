@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 from django.utils.text import slugify
 
-from regulars.base.jobs.lanes import set_lane
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled, shown
+from regulars.base.errors import Refused
+from regulars.base.jobs.queues import set_lane
+from regulars.base.plugins.fields import filled, shown
 from regulars.consent.purposes import get_purpose
 
 from .breaker import note_success

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 from .models import SourceDay, SourceSetting
 from .source import LookupFailed

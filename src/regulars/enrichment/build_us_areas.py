@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 INCOME, AGE, AREA = "B19013_001E", "B01002_001E", "zip code tabulation area"
 HEAD = "# Median household income (dollars) and age per ZIP Code Tabulation Area, American Community Survey, 5 years.\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 
 from .source import LookupFailed
 

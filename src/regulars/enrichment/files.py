@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .source import LookupFailed
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.kit import clock
-from regulars.base.kit.crypto import fingerprint
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import redacted
-from regulars.base.kit.text import storable
+from regulars.base import clock
+from regulars.base.crypto import fingerprint
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import redacted
+from regulars.base.text import storable
 from regulars.consent.models import ConsentState, Purpose
 from regulars.consent.view import may, view
 from regulars.profiles.learn import NewFact

@@ -7,8 +7,8 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import Q
 
-from regulars.base.kit import clock
-from regulars.base.kit.encrypted import EncryptedJSONField
+from regulars.base import clock
+from regulars.base.db.encrypted import EncryptedJSONField
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Profile
 

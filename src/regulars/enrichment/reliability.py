@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Sum
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.models import Fact
 
 from .models import Reliability, SourceDay, SourceSetting

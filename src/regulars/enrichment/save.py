@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from regulars.base.jobs.lanes import open_lane, set_lane
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import filled, shown
+from regulars.base.errors import Refused
+from regulars.base.jobs.queues import open_lane, set_lane
+from regulars.base.plugins.fields import filled, shown
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute

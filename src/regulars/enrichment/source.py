@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from regulars.base.kit.catalog import Catalog
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import Field
+from regulars.base.errors import Refused
+from regulars.base.plugins.catalog import Catalog
+from regulars.base.plugins.fields import Field
 
 __all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed", "Shaped", "bound", "is_local"]
 

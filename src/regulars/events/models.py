@@ -9,7 +9,7 @@ import secrets
 
 from django.db import models
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 
 def new_write_key() -> str:

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, TypedDict, Unpack
 
+from regulars.base import clock
 from regulars.base.conditions import event_terms
-from regulars.base.kit import clock
-from regulars.base.kit.prepared import PreparedInsert
-from regulars.base.kit.text import storable
+from regulars.base.db.compiled_query import PreparedInsert
+from regulars.base.text import storable
 
 from .models import Event, Source
 
@@ -31,7 +31,7 @@ def record(
 ) -> Event:
     """Append one event of a profile. A message id seen before adds nothing and returns the first event.
 
-    The caller then calls `flows.refresh.after_event`, so that segments follow in the same transaction.
+    The caller then calls `usecases.refresh.after_event`, so that segments follow in the same transaction.
     """
     event = new_event(profile_id, name, properties, **particulars)
     append(event)

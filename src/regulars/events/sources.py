@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.text import slugify
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .models import Source, new_write_key
 

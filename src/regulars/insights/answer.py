@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.kit.catalog import Catalog
 from regulars.base.lake.query import query
+from regulars.base.plugins.catalog import Catalog
 
 from .charts.about import About, Chart, Row
 

@@ -6,8 +6,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from regulars.base import clock
 from regulars.base.conditions.terms import terms_of
-from regulars.base.kit import clock
 
 from .models import Attribute, Fact, Identity, Profile
 from .resolve import KnownFact, Value, resolve_all

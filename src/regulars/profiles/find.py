@@ -7,14 +7,15 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Lower
 
-from regulars.base.kit import clock
-from regulars.base.kit.prepared import Prepared, given
+from regulars.accounts.models import Account, new_key
+from regulars.base import clock
+from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.unions import in_either
 
 from .document import rebuild
-from .models import Account, Identity, Profile, new_key
+from .models import Identity, Profile
 
 DATABASE = "auth0"  # the strategy of everybody who signs in by an address of her own
 ANONYMOUS = "anonymous|"  # how the user id of a visitor begins of whom we know a cookie only
@@ -46,20 +47,9 @@ def whole(profile: Profile) -> Profile:
     return profile.merged_into or profile
 
 
-def of_account(account: int | RawSQL, field: str = "user") -> Q:
-    """Rows of this account and of those whose customers became one with hers: parted again, each has its own again."""
-    joined = Account.objects.filter(profile__merged_into__account=account)
-    return _among(field, Account.objects.filter(pk=account), joined)
-
-
 def of_profile(profile: int, field: str = "profile") -> Q:
     """The same for rows that hang on a profile."""
-    return _among(field, Profile.objects.filter(pk=profile), Profile.objects.filter(merged_into=profile))
-
-
-def _among(field: str, own: QuerySet[Any], joined: QuerySet[Any]) -> Q:
-    """Not `own or joined`: that both databases would answer by reading the rows of everybody."""
-    return Q(**{f"{field}__in": own.values("pk").union(joined.values("pk"), all=True)})
+    return in_either(field, Profile.objects.filter(pk=profile), Profile.objects.filter(merged_into=profile))
 
 
 def accounts_of_address(email: str) -> list[Account]:

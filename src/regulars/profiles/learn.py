@@ -11,8 +11,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from regulars.base.kit import clock
-from regulars.base.kit.text import storable
+from regulars.base import clock
+from regulars.base.text import storable
 
 from . import derive
 from .document import known, rebuild, rebuild_all
@@ -54,7 +54,7 @@ class NewFact:
 def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
-    The caller (a flow) then calls `flows.refresh.after_learning`, so that views and segments follow in the same
+    The caller (a flow) then calls `usecases.refresh.after_learning`, so that views and segments follow in the same
     transaction. A source that repeats its last word adds nothing. What others than she tell of a special category is not
     kept, and that they tried is (`RefusedGuess`).
     """

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Any, ClassVar
-
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
-from django.db.models.functions import Lower
 
-from regulars.base.kit import clock
-from regulars.base.kit.prepared import Prepared, given
+from regulars.accounts.models import Account
+from regulars.base import clock
 
-from .applications import AppGrant, Client, ClientGrant, ResourceServer
-from .connections import Connection
-from .policies import PasswordPolicy, PreviousPassword
-from .tokens import LeavingGrant, UpstreamToken
+from .upstream_tokens import LeavingGrant, UpstreamToken
 
 __all__ = [
-    "Account",
-    "AppGrant",
     "Attribute",
-    "Client",
-    "ClientGrant",
-    "Connection",
     "Fact",
     "Identity",
     "LeavingGrant",
     "Merge",
-    "PasswordPolicy",
-    "PreviousPassword",
     "Profile",
     "ProviderAnswer",
-    "ResourceServer",
+    "RefusedGuess",
     "UpstreamToken",
 ]
-
-
-def new_key() -> str:
-    """24 hex characters, the shape of Auth0's own database user ids."""
-    return secrets.token_hex(12)
-
-
-class AccountManager(BaseUserManager["Account"]):
-    def create_user(self, email: str = "", password: str | None = None, **fields: Any) -> Account:
-        account = self.model(email=self.normalize_email(email), **fields)
-        account.set_password(password)
-        account.save(using=self._db)
-        return account
-
-    def get(self, *args: Any, **kwargs: Any) -> Account:
-        """Every request of somebody signed in asks by key alone (`django.contrib.auth.get_user`): SQL written once."""
-        if args or set(kwargs) != {"pk"}:
-            return super().get(*args, **kwargs)
-        found = _by_key.first(pk=kwargs["pk"])
-        if found is None:
-            raise Account.DoesNotExist
-        return found
-
-    def create_staff(self, email: str, password: str, role: str = "admin") -> Account:
-        return self.create_user(email, password, is_staff=True, role=role)
-
-
-class Account(AbstractBaseUser, PermissionsMixin):
-    """Who can sign in. Customers have a profile; staff have a role instead."""
-
-    key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
-    email = models.EmailField(blank=True, db_index=True)
-    is_staff = models.BooleanField(default=False)
-    is_active = models.BooleanField(default=True)
-    role = models.CharField(max_length=20, blank=True)
-    date_joined = models.DateTimeField(default=clock.now)
-
-    objects: ClassVar[AccountManager] = AccountManager()
-
-    USERNAME_FIELD = "key"
-    EMAIL_FIELD = "email"
-
-    class Meta:
-        indexes = [models.Index(Lower("email"), name="account_by_lower_email")]  # a login asks by it
-
-    def __str__(self) -> str:
-        return self.email or self.key
-
-
-_by_key = Prepared(lambda: Account.objects.filter(pk=given("pk")))
 
 
 class Profile(models.Model):

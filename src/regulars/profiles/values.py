@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .models import Attribute
 

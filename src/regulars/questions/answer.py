@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.datastructures import MultiValueDict
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 from .appraise import Appraisal
 from .declare import BadAnswer

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.db import transaction
 from django.db.models import Count
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.models import Profile
 
 from .appraise import Appraisal, appraise

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db.models import Count
 
+from regulars.base import clock
 from regulars.base.conditions import EventSeen, holds, mentions
-from regulars.base.kit import clock
 from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
 from regulars.consent.standing import closed_to_questions
 from regulars.events.read import named

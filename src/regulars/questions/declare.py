@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from regulars.base.kit.catalog import Catalog
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
+from regulars.base.plugins.catalog import Catalog
 
 
 class BadAnswer(Refused):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 FEWEST = 30  # effective asks
 Z95 = 1.96

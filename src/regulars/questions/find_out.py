@@ -6,10 +6,10 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from regulars.base import clock
 from regulars.base.conditions import Person
 from regulars.base.conditions.terms import Terms
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.models import PermittedView
 from regulars.profiles.models import Attribute
 

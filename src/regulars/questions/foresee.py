@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.profiles.models import Profile
 
 from .ask import Choosing, stopped_by

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from regulars.base import clock
 from regulars.base.conditions import Person, mentions, parse
-from regulars.base.kit import clock
 from regulars.profiles.models import Attribute
 
 from .declare import answers_of

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from django.db import models
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Profile
 

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.consent.view import view
 from regulars.profiles.models import Profile
 from regulars.profiles.resolve import TIERS, Value

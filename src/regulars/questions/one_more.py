@@ -7,7 +7,7 @@ import logging
 
 from django.db import transaction
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 from .ask import Choosing, Place, stopped_by
 from .choose import Candidate, NotAsked, eligible, silence

@@ -7,7 +7,7 @@ import datetime as dt
 import numpy as np
 from django.db.models import Count, Q
 
-from regulars.base.kit import clock
+from regulars.base import clock
 from regulars.consent.models import PermittedView
 from regulars.profiles.models import Attribute
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .choose import Caps
 from .models import AskSettings

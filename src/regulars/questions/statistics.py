@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from regulars.base import clock
 from regulars.base.conditions import mentions, parse
-from regulars.base.kit import clock
 from regulars.consent.models import PermittedView
 
 from .evaluation import Estimate, Logged, doubly_robust, interval, snips

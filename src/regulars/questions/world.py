@@ -14,10 +14,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from regulars.base import clock
 from regulars.base.conditions import Condition, Person, holds, mentions, parse, terms_of
 from regulars.base.conditions.terms import Terms, as_number
 from regulars.base.conditions.tree import And, Between, Equals, walk
-from regulars.base.kit import clock
 
 from .mixture import HOLE, Floats, Ints, Mixture
 from .worth import Sets, Shape, Target, one_hot

@@ -10,7 +10,7 @@ import logging
 
 from django.db import transaction
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 from .models import Rule
 

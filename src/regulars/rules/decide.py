@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from regulars.base.kit.text import storable
+from regulars.base.text import storable
 
 MAX_DEPTH = 32
 MAX_CLAIMS_BYTES = 16 * 1024

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _loaded: dict[Path, tuple[int, Callable[..., Any]]] = {}

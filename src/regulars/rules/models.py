@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
-from regulars.base.kit import clock
-from regulars.base.kit.encrypted import EncryptedJSONField
+from regulars.base import clock
+from regulars.base.db.encrypted import EncryptedJSONField
 from regulars.profiles.models import Profile
 
 

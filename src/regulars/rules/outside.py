@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 
 from .left_alone import is_left_alone, note_answer, note_silence
 

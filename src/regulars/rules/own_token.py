@@ -7,7 +7,7 @@ import time
 
 from django.conf import settings
 
-from regulars.base.kit.signing.tokens import sign
+from regulars.base.tokens.jwt import sign
 
 SECONDS = 60
 SCOPES = "read:users update:users"

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from regulars.base.kit.catalog import Catalog
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
+from regulars.base.plugins.catalog import Catalog
 
 from .decide import read_answer
 from .folder import load

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.conf import settings
 
-from regulars.base.kit import clock
-from regulars.base.kit.fields import HIDDEN
-from regulars.base.kit.text import storable
+from regulars.base import clock
+from regulars.base.plugins.fields import HIDDEN
+from regulars.base.text import storable
 
 from .models import RuleRun
 from .step import Job, Step

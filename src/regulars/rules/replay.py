@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from . import outside
 from .models import Rule, RuleRun

@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.text import slugify
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import HIDDEN
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import HIDDEN
 
 from .models import Rule, RuleSetting
 from .modules.curated import CURATED

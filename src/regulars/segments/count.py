@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from regulars.base import clock
 from regulars.base.conditions import Condition, Schema, to_text, where
 from regulars.base.conditions.tree import And
-from regulars.base.kit import clock
 from regulars.base.lake.query import query
 from regulars.consent.purposes import get_purpose
 

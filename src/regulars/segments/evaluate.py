@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from sqlglot import exp
 
+from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
-from regulars.base.kit import clock
-from regulars.base.kit.prepared import Prepared
+from regulars.base.db.compiled_query import Prepared
 from regulars.consent.models import PermittedView
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from regulars.base import clock
 from regulars.base.conditions.terms import CONSENT_PATH
-from regulars.base.kit import clock
 from regulars.base.lake.query import query
 
 LATELY = dt.timedelta(days=90)

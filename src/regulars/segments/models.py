@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db import models
 
-from regulars.base.kit import clock
+from regulars.accounts.models import Account
+from regulars.base import clock
 from regulars.consent.models import Purpose
-from regulars.profiles.models import Account, Profile
+from regulars.profiles.models import Profile
 
 
 class Segment(models.Model):

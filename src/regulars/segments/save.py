@@ -7,10 +7,10 @@ from functools import lru_cache
 from django.db import transaction
 from django.utils.text import slugify
 
+from regulars.accounts.models import Account
 from regulars.base.conditions import BadCondition, Condition, expand, parse
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 from regulars.consent.purposes import get_purpose
-from regulars.profiles.models import Account
 
 from .models import Segment
 

@@ -8,18 +8,18 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from regulars.base.jobs import queue, run
+from regulars.base.errors import Refused
+from regulars.base.jobs import run, tasks
 from regulars.base.jobs.models import Beat, Job
-from regulars.base.jobs.queue import GiveUp, Retry, enqueue, enqueue_once, handles, resend
-from regulars.base.kit.errors import Refused
+from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, enqueue_once, handles, resend
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def own_handlers(monkeypatch):
-    monkeypatch.setattr(queue, "HANDLERS", {})
-    monkeypatch.setattr(run, "HANDLERS", queue.HANDLERS)
+    monkeypatch.setattr(tasks, "HANDLERS", {})
+    monkeypatch.setattr(run, "HANDLERS", tasks.HANDLERS)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_worker_thought_dead_does_not_overwrite_its_successor():
     Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
     run.run_due()
 
-    run._put_off(slow, queue.HANDLERS["greet"], "too late")
+    run._put_off(slow, tasks.HANDLERS["greet"], "too late")
 
     assert Job.objects.get().state == "done"
 

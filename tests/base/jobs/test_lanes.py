@@ -7,10 +7,10 @@ import datetime as dt
 import pytest
 from django.utils import timezone
 
-from regulars.base.jobs.lanes import close_lane, drop_lane, look_at, open_lane, set_lane
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.queue import HANDLERS, Registered, Retry, enqueue, resend_lane
+from regulars.base.jobs.queues import close_lane, drop_lane, look_at, open_lane, set_lane
 from regulars.base.jobs.run import done_ahead, look_ahead, run_due, take
+from regulars.base.jobs.tasks import HANDLERS, Registered, Retry, enqueue, resend_lane
 
 pytestmark = pytest.mark.django_db
 

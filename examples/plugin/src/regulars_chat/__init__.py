@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 from regulars.destinations.kind import Field, Message, SendFailed
 
 COME_AGAIN = frozenset({408, 429})

@@ -10,7 +10,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import VisitError
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .tree import (
     And,

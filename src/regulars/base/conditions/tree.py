@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)

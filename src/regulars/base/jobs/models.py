@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 
 class Job(models.Model):

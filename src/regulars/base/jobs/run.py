@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from .models import Beat, Job, Lane
-from .queue import HANDLERS, GiveUp, Registered, Retry
+from .tasks import HANDLERS, GiveUp, Registered, Retry
 
 log = logging.getLogger("regulars.jobs")
 

@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .tables import open_table
 

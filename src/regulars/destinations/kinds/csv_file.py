@@ -14,8 +14,8 @@ from typing import Any
 
 from django.conf import settings as house
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.spreadsheet import escaped
+from regulars.base.errors import Refused
+from regulars.base.spreadsheet import escaped
 
 from ..kind import Field, Message, Removal, SendFailed
 

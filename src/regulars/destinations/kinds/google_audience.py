@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .. import hashing
 from ..calls import check_url, perform, table

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from ..calls import check_url, perform, table
 from ..kind import Call, Field, Message, Removal, SendFailed

@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from ..calls import check_url, perform, unwell
 from ..kind import Call, Field, Message, Removal, SendFailed

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from django.conf import settings as house
 from pyarrow import fs
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 
 from ..calls import check_url
 from ..kind import Field, Message, Removal, SendFailed

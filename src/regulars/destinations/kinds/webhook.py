@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from regulars.base.kit import clock
-from regulars.base.kit.errors import Refused
+from regulars.base import clock
+from regulars.base.errors import Refused
 
 from ..calls import check_url, perform
 from ..kind import Call, Field, Message, Removal

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from ..calls import ask, check_url, record
 from ..source import Field

@@ -13,7 +13,7 @@ from typing import Any
 
 import maxminddb
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from ..files import check_file, loaded
 from ..source import LAST_IP, Field, LookupFailed

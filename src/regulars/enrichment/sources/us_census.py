@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from regulars.base.kit import http
-from regulars.base.kit.errors import Refused
+from regulars.base import http
+from regulars.base.errors import Refused
 
 from ..source import Field, LookupFailed
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from regulars.base.kit.errors import Refused
-from regulars.questions.declare import Field, Option, one_of, only_one
+from regulars.base.errors import Refused
+
+from ..declare import Field, Option, one_of, only_one
 
 WRITTEN = re.compile(r"<\d+(\.\d+)?|\d+(\.\d+)?\+|(?P<low>\d+(\.\d+)?)-(?P<high>\d+(\.\d+)?)")
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regulars.base.kit.errors import Refused
-from regulars.questions.declare import Field, Option, one_of, only_one
+from regulars.base.errors import Refused
 
+from ..declare import Field, Option, one_of, only_one
 from .short_text import short_text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from regulars.questions.declare import Field, Option, one_of, only_one
+from ..declare import Field, Option, one_of, only_one
 
 ANSWERS = (Option("yes", gettext_noop("Yes, I agree")), Option("no", gettext_noop("No, I do not agree")))
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 NOT_COUNTRIES = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}  # groups and placeholders of CLDR
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 
 class Email:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from regulars.questions.declare import BadAnswer, Field, Option, one_of
+from ..declare import BadAnswer, Field, Option, one_of
 
 
 class MultiChoice:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 WRITTEN = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{1,6})?")
 

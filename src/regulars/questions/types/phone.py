@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 WRITTEN = re.compile(r"\+[1-9][0-9]{6,14}")
 NOISE = re.compile(r"\(0\)|[\s().\-/]")

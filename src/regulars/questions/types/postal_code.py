@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 # The longest in use have ten signs (US ZIP+4, Iran), the shortest three (Iceland, the Faroes); all carry a digit.
 WRITTEN = re.compile(r"(?=.*[0-9])[A-Z0-9]([A-Z0-9 -]{1,8})[A-Z0-9]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regulars.questions.declare import Field, Option, one_of, only_one
+from ..declare import Field, Option, one_of, only_one
 
 STEPS = range(1, 6)
 

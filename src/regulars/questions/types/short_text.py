@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from ..declare import BadAnswer, Field, Option, only_one
 
 MOST = 200
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from regulars.base.kit import clock
-from regulars.questions.declare import BadAnswer, Field, Option, only_one
+from regulars.base import clock
+
+from ..declare import BadAnswer, Field, Option, only_one
 
 EARLIEST = 1900
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from ..sandbox.cache import Unavailable
 from ..sandbox.library import OURS, Library, Module, folder, library, named, publish, write_texts

@@ -7,7 +7,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .registry import Files
 

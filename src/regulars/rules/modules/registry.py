@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regulars.base.kit.errors import Refused
+from regulars.base.errors import Refused
 
 from .curated import Locked
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import wasmtime
 
-from regulars.base.kit import clock
+from regulars.base import clock
 
 from .bake import WASM_PAGE, bake
 from .cache import Unavailable, cached, forget_older, write_whole

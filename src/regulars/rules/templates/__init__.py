@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from regulars.base.kit.errors import Refused
-from regulars.base.kit.fields import Field, filled
+from regulars.base.errors import Refused
+from regulars.base.plugins.fields import Field, filled
 
 from ..models import Rule
 from ..save import save_rule

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.kit.fields import filled
+from regulars.base.plugins.fields import filled
 
 from .. import outside
 from ..models import Rule

@@ -1,0 +1,1 @@
+"""Accounts, passwords, second factors and the proofs that a sign-in gives."""

@@ -1,0 +1,62 @@
+"""Passkeys on a page of an app: we ask through it, and the browser signs on whose page she put her finger.
+
+What was asked is not kept here: it travels sealed, comes back with the answer, and is good for one answer.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal import auth
+from django.core import signing
+from fido2.server import Fido2Server
+from fido2.webauthn import PublicKeyCredentialRpEntity, UserVerificationRequirement
+
+from regulars.base.tokens import replay
+
+from ..models import Account
+from .passkeys import LARGEST, MALFORMED, note_use, refused
+
+SALT = "regulars.passkeys_in_apps"
+LIVES = 15 * 60  # seconds: the offer beside her address waits as long as she looks at the page
+
+
+def ask(client_id: str, origin: str) -> tuple[str, dict[str, Any]]:
+    """The sealed question, and what the browser must sign, as `PublicKeyCredential.parseRequestOptionsFromJSON` reads it."""
+    options, state = _server(origin).authenticate_begin([], UserVerificationRequirement.REQUIRED)
+    asked = {"state": state, "client": client_id, "origin": origin}
+    return signing.dumps(asked, salt=SALT), dict(dict(options)["publicKey"])
+
+
+def check(question: str, answer: dict[str, Any], client_id: str, origin: str) -> Authenticator:
+    """The passkey that signed on a page of this app at this origin. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
+    try:
+        asked = signing.loads(question, salt=SALT, max_age=LIVES)
+    except signing.BadSignature:
+        raise refused() from None
+    if (asked["client"], asked["origin"]) != (client_id, origin) or len(json.dumps(answer)) > LARGEST:
+        raise refused()
+    passkey = _signed(asked["state"], answer, origin)
+    if passkey is None or not replay.use(f"passkey:{asked['state']['challenge']}", time.time() + LIVES):
+        raise refused()
+    note_use(passkey, answer)
+    return passkey
+
+
+def _signed(state: dict[str, Any], answer: dict[str, Any], origin: str) -> Authenticator | None:
+    try:
+        whose: Account = auth.extract_user_from_response(answer)
+        credential = _server(origin).authenticate_complete(state, auth.get_credentials(whose), answer)
+    except MALFORMED:
+        raise refused() from None
+    return auth.get_authenticator_by_credential_id(whose, credential.credential_id)
+
+
+def _server(origin: str) -> Fido2Server:
+    """allauth's takes what was signed at our own host; this one what was signed at exactly this origin."""
+    house = PublicKeyCredentialRpEntity(**get_adapter().get_public_key_credential_rp_entity())
+    return Fido2Server(house, verify_origin=lambda signed_at: bool(signed_at == origin))

@@ -1,0 +1,92 @@
+"""Accounts: who can sign in, with what kind of password, and the rules a password must meet."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from regulars.base import clock
+from regulars.base.db.compiled_query import Prepared, given
+from regulars.connections.models import Connection
+
+__all__ = ["Account", "PasswordPolicy", "PreviousPassword", "new_key"]
+
+
+def new_key() -> str:
+    """24 hex characters, the shape of Auth0's own database user ids."""
+    return secrets.token_hex(12)
+
+
+class AccountManager(BaseUserManager["Account"]):
+    def create_user(self, email: str = "", password: str | None = None, **fields: Any) -> Account:
+        account = self.model(email=self.normalize_email(email), **fields)
+        account.set_password(password)
+        account.save(using=self._db)
+        return account
+
+    def get(self, *args: Any, **kwargs: Any) -> Account:
+        """Every request of somebody signed in asks by key alone (`django.contrib.auth.get_user`): SQL written once."""
+        if args or set(kwargs) != {"pk"}:
+            return super().get(*args, **kwargs)
+        found = _by_key.first(pk=kwargs["pk"])
+        if found is None:
+            raise Account.DoesNotExist
+        return found
+
+    def create_staff(self, email: str, password: str, role: str = "admin") -> Account:
+        return self.create_user(email, password, is_staff=True, role=role)
+
+
+class Account(AbstractBaseUser, PermissionsMixin):
+    """Who can sign in. Customers have a profile; staff have a role instead."""
+
+    key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
+    email = models.EmailField(blank=True, db_index=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    role = models.CharField(max_length=20, blank=True)
+    date_joined = models.DateTimeField(default=clock.now)
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    USERNAME_FIELD = "key"
+    EMAIL_FIELD = "email"
+
+    class Meta:
+        indexes = [models.Index(Lower("email"), name="account_by_lower_email")]  # a login asks by it
+
+    def __str__(self) -> str:
+        return self.email or self.key
+
+
+_by_key = Prepared(lambda: Account.objects.filter(pk=given("pk")))
+
+
+class PasswordPolicy(models.Model):
+    """What a password of this connection must be (`passwords.Rules`). Without a row the defaults hold."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="password_policy")
+    min_length = models.PositiveSmallIntegerField(default=8)
+    common = models.BooleanField(default=True)  # True: refuse the 20,000 most common ones
+    personal = models.BooleanField(default=True)  # True: refuse her own name and address
+    breached = models.BooleanField(default=True)  # True: refuse what is in the operator's list
+    history = models.PositiveSmallIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"passwords of {self.connection_id}"
+
+
+class PreviousPassword(models.Model):
+    """A hash she had before, kept only while a policy asks for it."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="previous_passwords")
+    password = models.CharField(max_length=128)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"password until {self.at:%Y-%m-%d}"

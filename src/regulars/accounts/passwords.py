@@ -1,0 +1,128 @@
+"""What a password must be, per connection, and setting one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password
+from django.contrib.auth.password_validation import (
+    CommonPasswordValidator,
+    MinimumLengthValidator,
+    UserAttributeSimilarityValidator,
+)
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from regulars.base.errors import Refused
+from regulars.connections.models import Connection
+
+from .breached import is_listed
+from .models import Account, PasswordPolicy, PreviousPassword
+
+log = logging.getLogger("regulars.profiles")
+
+LONGEST = 1000  # a longer one costs the hash more than it gives
+SHORTEST, MOST_OLD = (8, 64), 10  # the limits of a policy
+UNUSABLE = "This one cannot be used. Choose another."
+PERSONAL = ("name", "given_name", "family_name", "nickname", "username")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A policy as an operator writes it. `history`: so many of her last passwords cannot be taken again."""
+
+    min_length: int = 8
+    common: bool = True
+    personal: bool = True
+    breached: bool = True
+    history: int = 0
+
+
+def rules_of(connection: str) -> Rules:
+    row = PasswordPolicy.objects.filter(connection__name=connection).first()
+    if row is None:
+        return Rules()
+    return Rules(row.min_length, row.common, row.personal, row.breached, row.history)
+
+
+def save_rules(connection: Connection, rules: Rules) -> None:
+    """Raises `Refused`: `bad_length`, `bad_history`."""
+    shortest, longest = SHORTEST
+    if not shortest <= rules.min_length <= longest:
+        raise Refused("bad_length", f"The shortest password has {shortest} to {longest} characters.", "min_length")
+    if not 0 <= rules.history <= MOST_OLD:
+        raise Refused("bad_history", f"Remember 0 to {MOST_OLD} passwords.", "history")
+    values = {name: getattr(rules, name) for name in Rules.__dataclass_fields__}
+    PasswordPolicy.objects.update_or_create(connection=connection, defaults=values)
+
+
+def problems_with(password: str, account: Account, connection: str) -> list[str]:
+    """What is wrong with it, in sentences; empty when it may be taken."""
+    if "\x00" in password or len(password) > LONGEST:
+        return [UNUSABLE]
+    return list(_problems(password, account, rules_of(connection)))
+
+
+@transaction.atomic
+def set_password(account: Account, password: str, connection: str) -> None:
+    """The new hash; the old one is remembered as long as the policy wants."""
+    keep = rules_of(connection).history
+    if keep and account.has_usable_password():
+        PreviousPassword.objects.create(account=account, password=account.password)
+    old = PreviousPassword.objects.filter(account=account).order_by("-pk").values_list("pk", flat=True)
+    PreviousPassword.objects.filter(pk__in=list(old[keep:])).delete()
+    account.set_password(password)
+    account.save(update_fields=["password"])
+
+
+def _problems(password: str, account: Account, rules: Rules) -> Iterator[str]:
+    validators: list[Any] = [MinimumLengthValidator(rules.min_length)]
+    validators += [_common()] if rules.common else []
+    validators += [UserAttributeSimilarityValidator(("email",))] if rules.personal else []
+    for validator in validators:
+        try:
+            validator.validate(password, account)
+        except ValidationError as fault:
+            yield from fault.messages
+    if rules.personal and _is_personal(password, account):
+        yield "The password holds your name."
+    if rules.breached and _is_breached(password):
+        yield "This password was found in a data breach elsewhere. Choose another."
+    if rules.history and _was_used(password, account, rules.history):
+        yield "You had this password before. Choose another."
+
+
+@lru_cache(maxsize=1)
+def _common() -> CommonPasswordValidator:
+    """Django's 20,000, unpacked once."""
+    return CommonPasswordValidator()
+
+
+def _is_personal(password: str, account: Account) -> bool:
+    document: dict[str, Any] = getattr(getattr(account, "profile", None), "document", {})
+    words = [word for name in PERSONAL for word in str(document.get(name, "")).lower().split()]
+    return any(len(word) > 3 and word in password.lower() for word in words)
+
+
+def _is_breached(password: str) -> bool:
+    """A list that cannot be read stops nobody: `regulars doctor` says so."""
+    if not settings.BREACHED_PASSWORDS:
+        return False
+    try:
+        return is_listed(password, Path(settings.BREACHED_PASSWORDS))
+    except OSError as fault:
+        log.error("the list of breached passwords cannot be read: %s", fault.strerror)
+        return False
+
+
+def _was_used(password: str, account: Account, history: int) -> bool:
+    if account.pk is None:
+        return False
+    old = PreviousPassword.objects.filter(account=account).order_by("-pk").values_list("password", flat=True)
+    return any(check_password(password, each) for each in [account.password, *old[: history - 1]])

@@ -1,0 +1,49 @@
+"""Proofs that wait to be shown. What they are checked against is hashed; times are the machine's."""
+
+from __future__ import annotations
+
+from allauth.mfa.models import Authenticator
+from django.db import models
+from django.utils import timezone
+
+from regulars.clients.models import Client
+
+from ..models import Account
+
+
+class EmailCode(models.Model):
+    """A code, and perhaps a link, that is sent to an address: whoever shows it reads that mailbox.
+
+    `browser` is the fingerprint of what the browser that asked holds; empty when an app asked (`client`). `code_hash` is
+    empty until the mail is written.
+    """
+
+    email = models.EmailField(db_index=True)
+    client = models.ForeignKey(Client, null=True, on_delete=models.CASCADE, related_name="+")
+    browser = models.CharField(max_length=64, blank=True)
+    onward = models.TextField(blank=True)  # where she was going
+    code_hash = models.CharField(max_length=64, blank=True)
+    link_hash = models.CharField(max_length=64, blank=True, db_index=True)
+    wrong_tries = models.PositiveSmallIntegerField(default=0)
+    used_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"code until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class LoginTicket(models.Model):
+    """She proved who she is on a page of an app (`client`, at `origin`); the browser that did takes the ticket to us, once."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    origin = models.CharField(max_length=255)
+    browser = models.CharField(max_length=64)
+    method = models.CharField(max_length=16)  # allauth's word: password, code, mfa
+    passkey = models.ForeignKey(Authenticator, null=True, on_delete=models.CASCADE, related_name="+")  # for mfa: which
+    made_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"ticket at {self.client_id} until {self.expires_at:%H:%M}"

@@ -1,0 +1,1 @@
+"""Database tools: compiled queries, encrypted fields, the SQLite backend."""

@@ -1,1 +1,0 @@
-"""Small named tools. Each file is one idea; there is no `utils`."""

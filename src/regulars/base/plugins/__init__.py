@@ -1,0 +1,1 @@
+"""Plug-ins: found through entry points, with settings that they declare."""

@@ -1,0 +1,131 @@
+"""DPoP (RFC 9449): a token that is of no use to whoever copied it, because each use is signed with the app's own key.
+
+Every "no" has the name that RFC 9449 gives it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from django.conf import settings
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from regulars.base.errors import Refused
+
+from . import replay
+
+ALGORITHMS = ["ES256", "RS256", "PS256"]
+KEYS: dict[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
+TYPE = "dpop+jwt"
+FRESH = 300  # seconds a proof is taken after it was made; so long its jti is remembered
+LEEWAY = 30  # seconds the app's clock may be ahead
+NONCE_LIVES = 300  # seconds; the one before is still taken
+LONGEST = 8192
+
+
+def thumbprint_of(
+    headers: Mapping[str, str], method: str, path: str, *, access_token: str = "", needs_nonce: bool = False
+) -> str:
+    """The thumbprint of the key that signed this request's proof; empty when it brings none.
+
+    `path` is without its first slash and percent signs. Raises `Refused`: `invalid_dpop_proof`, or `use_dpop_nonce` when
+    the proof lacks the nonce that `nonce()` gives out now.
+    """
+    proof = headers.get("DPoP", "")
+    if not proof:
+        return ""
+    key, claims = _read(proof)
+    if claims.get("htm") != method or not _is_here(claims.get("htu"), path):
+        raise _bad("it is for another request")
+    at, jti = claims.get("iat"), claims.get("jti")
+    if not isinstance(at, int | float) or not -FRESH < at - time.time() < LEEWAY:
+        raise _bad("it is not fresh")
+    if access_token and claims.get("ath") != _hash(access_token):
+        raise _bad("it is for another token")
+    _check_nonce(claims, needs_nonce)
+    thumbprint = str(key.thumbprint())
+    if not isinstance(jti, str) or not jti or not replay.use(f"dpop:{thumbprint}:{jti}", time.time() + FRESH + LEEWAY):
+        raise _bad("it was used before")
+    return thumbprint
+
+
+def credential_of(headers: Mapping[str, str]) -> tuple[str, str]:
+    """What the Authorization header brings: "bearer" or "dpop", and the token; both empty for anything else."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return (kind.lower(), token.strip()) if kind.lower() in ("bearer", "dpop") and token.strip() else ("", "")
+
+
+def check_holder(
+    claims: Mapping[str, Any], kind: str, token: str, headers: Mapping[str, str], method: str, path: str
+) -> None:
+    """A token that is bound to a key comes with a proof of it, and only such a token comes as DPoP.
+
+    Raises `Refused`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that the proven key does not
+    open, and what `thumbprint_of` says.
+    """
+    jkt = claims.get("cnf", {}).get("jkt", "")
+    if kind == "bearer":
+        if jkt:
+            raise Refused(
+                "dpop_proof_required", "This token is bound to a key: send it as DPoP, with a proof of that key."
+            )
+        return
+    if not jkt or thumbprint_of(headers, method, path, access_token=token) != jkt:
+        raise Refused("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
+
+
+def challenge(refused: Refused, kind: str = "DPoP") -> dict[str, str]:
+    """The headers of an answer 401 that say what was wrong with the token or its proof."""
+    error = refused.name if refused.name in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
+    algorithms = f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else ""
+    said = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.sentence}"{algorithms}'}
+    return {**said, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else said
+
+
+def nonce(windows_ago: int = 0) -> str:
+    """What a proof must hold now. Every process gives out the same one, and nobody can make one in advance."""
+    window = int(time.time()) // NONCE_LIVES - windows_ago
+    key = f"regulars.dpop:{settings.SECRET_KEY}".encode()
+    return base64.urlsafe_b64encode(hmac.new(key, str(window).encode(), hashlib.sha256).digest()[:18]).decode()
+
+
+def _check_nonce(claims: Mapping[str, Any], needed: bool) -> None:
+    said = claims.get("nonce")
+    if said is None and not needed:
+        return
+    if not isinstance(said, str) or not any(hmac.compare_digest(said.encode(), nonce(ago).encode()) for ago in (0, 1)):
+        raise Refused("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
+
+
+def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
+    if len(proof) > LONGEST or "," in proof:
+        raise _bad("there is more than one, or it is too long")
+    try:
+        header = jws.extract_compact(proof.encode("ascii")).headers()
+        public = header.get("jwk")
+        if header.get("typ") != TYPE or not isinstance(public, dict) or "d" in public or "k" in public:
+            raise _bad("it is no proof")
+        key = KEYS[str(public.get("kty"))].import_key(public)
+        return key, jwt.decode(proof, key, algorithms=ALGORITHMS).claims
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise _bad("it is no proof") from None
+
+
+def _is_here(url: Any, path: str) -> bool:
+    return isinstance(url, str) and unquote(url.partition("?")[0].partition("#")[0]) == settings.ISSUER + path
+
+
+def _hash(token: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+
+
+def _bad(why: str) -> Refused:
+    return Refused("invalid_dpop_proof", f"The DPoP proof is not good: {why}.")

@@ -1,0 +1,97 @@
+"""Signed JSON Web Tokens (RS256): the house's own signature made and checked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from regulars.base.errors import Refused
+
+from . import keys
+
+ALGORITHM = "RS256"
+LEEWAY = 5  # seconds that two machines of one installation may disagree
+REMEMBERED = 1000  # tokens whose signature was found good; an app asks with the same one again and again
+
+
+def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
+    """A signed token of these claims; `iss` is the house and `iat` is now unless the claims say otherwise.
+
+    `exp` (seconds since 1970) is the caller's to give. `typ` is the header's: `at+jwt` for access tokens (RFC 9068).
+    """
+    key = keys.ring().current
+    payload = {"iss": settings.ISSUER, "iat": int(time.time()), **claims}
+    return jwt.encode({"alg": ALGORITHM, "typ": typ, "kid": key.kid}, payload, key, [ALGORITHM])
+
+
+def verify(
+    token: str, audience: str | None = None, *, typ: str | None = None, allow_expired: bool = False
+) -> dict[str, Any]:
+    """The claims of a token of ours; `Refused` with a name that says what is wrong with it.
+
+    `audience` must be among the token's; `typ` must be its header's (so that an ID token is no access token).
+    `allow_expired` is for logout, where an old ID token is still a good hint. Names: `invalid_token`, `expired_token`,
+    `wrong_audience`, `wrong_type`.
+    """
+    header, claims = _read(token)
+    if typ is not None and str(header.get("typ", "")).lower() != typ:
+        raise Refused("wrong_type", "This is another kind of token.")
+    if audience is not None and audience not in _audiences(claims):
+        raise Refused("wrong_audience", "This token is meant for somebody else.")
+    if not allow_expired and not _is_in_time(claims):
+        raise Refused("expired_token", "This token has expired.")
+    return claims
+
+
+def public_jwks() -> dict[str, Any]:
+    """The public halves, as a JSON Web Key Set."""
+    return keys.ring().public()
+
+
+def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        checked = _checked(token)
+        if keys.find_key(checked.key.kid or "") is not checked.key:  # revoked since, or read anew
+            checked = _check(token)
+    except (JoseError, ValueError):
+        raise Refused("invalid_token", "This is not a token of ours.") from None
+    if not checked.claims or checked.claims.get("iss") != settings.ISSUER:
+        raise Refused("invalid_token", "This is not a token of ours.")
+    return dict(checked.header), dict(checked.claims)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A token whose signature is this key's. Whether the key still counts, and the time, is asked at every use."""
+
+    key: RSAKey
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+
+def _check(token: str) -> Checked:
+    header = jws.extract_compact(token.encode("ascii")).headers()
+    key = keys.find_key(str(header.get("kid", "")))
+    if key is None:
+        raise ValueError("signed by nobody we know")
+    return Checked(key, dict(header), dict(jwt.decode(token, key, algorithms=[ALGORITHM]).claims))
+
+
+_checked = lru_cache(maxsize=REMEMBERED)(_check)  # what is refused is not remembered
+
+
+def _audiences(claims: dict[str, Any]) -> list[str]:
+    audience = claims.get("aud", [])
+    return [audience] if isinstance(audience, str) else list(audience)
+
+
+def _is_in_time(claims: dict[str, Any]) -> bool:
+    now = time.time()
+    return bool(claims.get("exp", 0) > now - LEEWAY and claims.get("nbf", 0) <= now + LEEWAY)

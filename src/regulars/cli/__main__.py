@@ -1,0 +1,182 @@
+"""The command `regulars`. Django is imported by the commands that need it, so that the one that only waits stays small."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import IO
+
+import click
+
+from regulars import __version__
+from regulars.serving.programs import programs
+from regulars.serving.supervise import Supervisor, end_with_parent
+from regulars.serving.tls import Certificate
+from regulars.settings.places import Places
+
+from .errors import House, Problem, wake_django
+from .keys import keys
+from .privacy import COMMANDS as PRIVACY
+from .rules import rules
+from .staff import staff
+
+
+@click.group(cls=House)
+@click.version_option(__version__, prog_name="regulars")
+def main() -> None:
+    """Get to know your customers at the moment they log in."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "regulars.settings")
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, help="Where Regulars listens; the demo takes the next two.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Where data and keys live. Default: $REGULARS_HOME or ./home"
+)
+@click.option("--demo/--no-demo", default=True, help="The shop Harbour & Pine with invented customers.")
+@click.option("--https", is_flag=True, help="Serve https, with a certificate for localhost made by this installation.")
+def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> None:
+    """Set up what is missing, then run everything until stopped."""
+    places = Places.on_this_machine(port, https=https)
+    if https and not places.regulars.startswith("https://"):
+        raise Problem("url_is_not_https", "REGULARS_URL begins with http://; --https serves only https.")
+    environment = _environment(places, home, demo)
+    certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
+    if certificate:
+        _believe(environment, certificate)
+    ports = {port, *([places.port_of(places.shop), places.port_of(places.standins)] if demo else [])}
+    for each in sorted(ports):
+        _claim_port(host, each)
+    lock = _claim_home(Path(environment["REGULARS_HOME"]))
+    _run_set_up(environment, port, demo, https)
+    supervisor = Supervisor(programs(places, environment, host, port, demo=demo, certificate=certificate))
+    code = supervisor.run(lambda: _answers(port, certificate), lambda: _welcome(environment, places, demo, certificate))
+    lock.close()
+    sys.exit(code)
+
+
+@main.command()
+@click.option("--port", default=8000, show_default=True, help="The port that addresses are made of.")
+@click.option("--demo/--no-demo", default=False, help="With the invented shop.")
+@click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
+def setup(port: int, demo: bool, https: bool) -> None:
+    """Make tables, keys, the first staff member and credentials.json. Changes nothing that is there."""
+    wake_django()
+    from django.conf import settings
+
+    from regulars.operations.setup import set_up
+    from regulars.serving.certificate import ensure_certificate
+
+    if https:
+        ensure_certificate(settings.HOME)
+    set_up(Places.on_this_machine(port, https=https), demo=demo, say=click.echo)
+
+
+@main.command()
+@click.option("--threads", default=2, show_default=True, help="Jobs done at the same time.")
+def worker(threads: int) -> None:
+    """Turn events into facts and segments, and do everything that waits. Run as many as you like."""
+    wake_django()
+    from regulars.interfaces.worker.work import Worker
+
+    work = Worker(threads)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: work.stop())
+    work.run()
+
+
+@main.command()
+def doctor() -> None:
+    """Say what is wrong with this installation, one line each. Ends with 1 when something is."""
+    wake_django()
+    from regulars.operations.doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.fine else 'FAIL'} {finding.sentence}")
+    sys.exit(0 if all(finding.fine for finding in findings) else 1)
+
+
+for command in (keys, staff, rules, *PRIVACY):
+    main.add_command(command)
+
+
+def _environment(places: Places, home: Path | None, demo: bool) -> dict[str, str]:
+    environment = dict(os.environ)
+    environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
+    environment.setdefault("REGULARS_URL", places.regulars)
+    environment["REGULARS_DEMO"] = "1" if demo else ""
+    return environment
+
+
+def _believe(environment: dict[str, str], certificate: Certificate) -> None:
+    """What runs beside us on this machine shows a certificate of ours."""
+    others = environment.get("REGULARS_CA_FILES", "")
+    environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
+
+
+def _run_set_up(environment: dict[str, str], port: int, demo: bool, https: bool) -> None:
+    """In a process of its own, so that what it loads does not stay."""
+    options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
+    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
+    if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
+        raise Problem("not_set_up", "Regulars could not be set up; the reason stands above.")
+
+
+def _claim_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as fault:
+            raise Problem("port_in_use", f"Port {port} cannot be used: {fault.strerror}. Try --port.") from None
+
+
+def _claim_home(home: Path) -> IO[str]:
+    """Held for as long as this process lives: two installations in one folder would write each other's files."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = (home / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Problem("home_in_use", f"Another Regulars runs with {home}. Stop it, or take --home.") from None
+    return lock
+
+
+def _answers(port: int, certificate: Certificate | None) -> bool:
+    address = f"{'https' if certificate else 'http'}://127.0.0.1:{port}/healthz"
+    context = ssl.create_default_context(cafile=str(certificate.authority)) if certificate else None
+    try:
+        with urllib.request.urlopen(address, timeout=1, context=context) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _welcome(environment: dict[str, str], places: Places, demo: bool, certificate: Certificate | None) -> None:
+    credentials = json.loads((Path(environment["REGULARS_HOME"]) / "credentials.json").read_text())
+    console = credentials["console"]
+    click.echo("Regulars is ready.\n")
+    click.echo(f"  Console    {console['url']}")
+    click.echo(f"  Sign in    {console['email']}  /  {console['password']}")
+    if demo:
+        click.echo(f"  Shop       {places.shop}/")
+        click.echo(
+            f"  Stand-ins  {places.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
+        )
+    if certificate:
+        click.echo(certificate.how_to_trust())
+    click.echo(f"\n  Keys for your own apps: {environment['REGULARS_HOME']}/credentials.json\n  Stop with Ctrl-C.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The apps and APIs, remembered for a few seconds: they are read at every request and change once a month."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from regulars.base.crypto import matches_secret
+
+from .models import Client, ClientGrant, ResourceServer
+
+T = TypeVar("T")
+REMEMBERED_FOR = 5.0  # seconds: how late a change of an app or an API is noticed
+AT_MOST = 1000
+LONGEST_NAME = 255
+
+
+class Remembered(Generic[T]):
+    """What `look` found, for `REMEMBERED_FOR` seconds. What was not found is looked up again."""
+
+    def __init__(self, look: Callable[[Any], T | None]) -> None:
+        self._look = look
+        self._kept: dict[Any, tuple[float, T]] = {}
+        self._lock = Lock()
+
+    def __call__(self, key: Any) -> T | None:
+        now = time.monotonic()
+        kept = self._kept.get(key)
+        if kept and now - kept[0] < REMEMBERED_FOR:
+            return kept[1]
+        found = self._look(key)
+        if found is not None:
+            with self._lock:
+                if len(self._kept) >= AT_MOST:
+                    self._kept.clear()
+                self._kept[key] = (now, found)
+        return found
+
+    def forget(self) -> None:
+        self._kept.clear()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a machine may ask of one API."""
+
+    audience: str
+    lifetime: int
+    scopes: tuple[str, ...]
+    with_permissions: bool = False
+
+
+def has_secret(client: Client, secret: str) -> bool:
+    return matches_secret(secret, client.secret_hash)
+
+
+def has_a_secret(client: Client) -> bool:
+    return client.auth_method in (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
+
+
+def is_public(client: Client) -> bool:
+    return client.auth_method == Client.AuthMethod.NONE
+
+
+def may_refresh(client: Client) -> bool:
+    return "refresh_token" in client.grant_types
+
+
+def _is_name(name: str) -> bool:
+    """No name in a database holds NUL; PostgreSQL answers a question with one by an error."""
+    return bool(name) and len(name) <= LONGEST_NAME and "\0" not in name
+
+
+def _client(client_id: str) -> Client | None:
+    return Client.objects.filter(pk=client_id).first() if _is_name(client_id) else None
+
+
+def _api(identifier: str) -> ResourceServer | None:
+    return ResourceServer.objects.filter(identifier=identifier).first() if _is_name(identifier) else None
+
+
+def _machine(key: tuple[str, str]) -> Machine | None:
+    client_id, audience = key
+    grants = ClientGrant.objects.filter(client_id=client_id, resource_server__identifier=audience)
+    grant = grants.select_related("resource_server").first() if _is_name(audience) else None
+    if grant is None:
+        return None
+    api = grant.resource_server
+    with_permissions = api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS
+    return Machine(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
+
+
+find_client = Remembered(_client)
+find_api = Remembered(_api)
+find_machine = Remembered(_machine)
+
+
+def forget() -> None:
+    """After a change in this process that must be seen at once."""
+    for remembered in (find_client, find_api, find_machine):
+        remembered.forget()

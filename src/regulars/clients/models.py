@@ -1,0 +1,82 @@
+"""The company's own apps and APIs: who may ask for tokens, and for what."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from regulars.base import clock
+
+
+class Client(models.Model):
+    """An application that signs customers in (or a machine that calls an API). OAuth's client.
+
+    Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
+    signs who it is. `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
+    """
+
+    class AuthMethod(models.TextChoices):
+        NONE = "none"
+        POST = "client_secret_post"
+        BASIC = "client_secret_basic"
+        PRIVATE_KEY = "private_key_jwt"
+
+    client_id = models.CharField(max_length=64, primary_key=True)
+    name = models.CharField(max_length=100)
+    secret_hash = models.CharField(max_length=128, blank=True)
+    first_party = models.BooleanField(default=True)
+    auth_method = models.CharField(max_length=32, choices=AuthMethod, default=AuthMethod.POST)
+    grant_types = models.JSONField(default=list)
+    redirect_uris = models.JSONField(default=list)
+    logout_uris = models.JSONField(default=list)
+    web_origins = models.JSONField(default=list)
+    embeds_login = models.BooleanField(default=False)  # a sign-in form of its own, at its web origins
+    metadata = models.JSONField(default=dict)
+    look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Look`
+    public_keys = models.JSONField(default=list)
+    backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
+    requires_par = models.BooleanField(default=False)
+    requires_dpop = models.BooleanField(default=False)
+    refresh = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ResourceServer(models.Model):
+    """An API of the company. Auth0's `audience` is its identifier.
+
+    `scope_words` says of a scope what it allows, for the page that asks a customer. `token_dialect` is Auth0's:
+    `access_token_authz` puts the scopes a customer may use into `permissions` too.
+    """
+
+    class Dialect(models.TextChoices):
+        PLAIN = "access_token"
+        WITH_PERMISSIONS = "access_token_authz"
+
+    identifier = models.CharField(max_length=255, unique=True)
+    name = models.CharField(max_length=100)
+    scopes = models.JSONField(default=list)
+    scope_words = models.JSONField(default=dict)  # {"read:orders": "See your orders"}
+    token_lifetime = models.PositiveIntegerField(default=86400)  # seconds
+    token_lifetime_for_web = models.PositiveIntegerField(default=7200)  # of tokens that go through the browser
+    token_dialect = models.CharField(max_length=32, choices=Dialect, default=Dialect.PLAIN)
+    allow_offline_access = models.BooleanField(default=True)
+    skip_consent = models.BooleanField(default=True)  # for our own apps
+
+    def __str__(self) -> str:
+        return self.identifier
+
+
+class ClientGrant(models.Model):
+    """Which scopes a machine may have at an API."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="grants")
+    resource_server = models.ForeignKey(ResourceServer, on_delete=models.CASCADE)
+    scopes = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client", "resource_server"], name="one_grant_per_api")]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} at {self.resource_server_id}"

@@ -1,0 +1,209 @@
+"""Register the company's own apps: who may ask for tokens, and where their browsers may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from regulars.base.crypto import hash_secret, random_secret
+from regulars.base.errors import Refused
+
+from .models import Client
+
+GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "implicit",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "http://auth0.com/oauth/grant-type/passwordless/otp",
+)
+SHORTEST_SECRET = 32  # it is kept by a fast hash, which protects random words only
+MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
+WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
+KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
+FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
+
+
+@dataclass(frozen=True)
+class App:
+    """An application as a developer writes it. Addresses are exact, character by character. None: as it is."""
+
+    name: str
+    auth_method: str = Client.AuthMethod.POST
+    grant_types: Sequence[str] = ("authorization_code", "refresh_token")
+    redirect_uris: Sequence[str] = ()
+    logout_uris: Sequence[str] = ()
+    web_origins: Sequence[str] = ()
+    embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component); None: as it was
+    public_keys: Sequence[Mapping[str, Any]] | None = None
+    backchannel_logout_uri: str | None = None
+    first_party: bool | None = None
+    requires_par: bool | None = None
+    requires_dpop: bool | None = None
+    refresh: Mapping[str, int] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+def app_of(client: Client) -> App:
+    """A client as it is written now."""
+    return App(
+        name=client.name,
+        auth_method=client.auth_method,
+        grant_types=client.grant_types,
+        redirect_uris=client.redirect_uris,
+        logout_uris=client.logout_uris,
+        web_origins=client.web_origins,
+    )
+
+
+@transaction.atomic
+def register(app: App) -> tuple[Client, str]:
+    """A new client and its secret, which nobody can read again (empty for public apps). Raises as `change`."""
+    client = Client(client_id=random_secret(32))
+    _take(client, app)
+    secret = _new_secret(client)
+    client.save()
+    return client, secret
+
+
+@transaction.atomic
+def change(client: Client, app: App) -> tuple[Client, str]:
+    """The client with what is written now; and a secret, where it had none and needs one.
+
+    Raises `Refused`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
+    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
+    """
+    _take(client, app)
+    needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
+    secret = _new_secret(client) if needs_one else ""
+    client.save()
+    return client, secret
+
+
+@transaction.atomic
+def rotate_secret(client: Client) -> str:
+    """A new secret; the old one is refused from now on. Raises `Refused("public_client")`."""
+    _refuse_public(client)
+    secret = _new_secret(client)
+    client.save(update_fields=["secret_hash"])
+    return secret
+
+
+@transaction.atomic
+def take_secret(client: Client, secret: str) -> str:
+    """The secret that the app's developers chose. Raises `Refused("weak_secret")` or `Refused("public_client")`."""
+    _refuse_public(client)
+    if len(secret) < SHORTEST_SECRET:
+        raise Refused("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
+    client.secret_hash = hash_secret(secret)
+    client.save(update_fields=["secret_hash"])
+    return secret
+
+
+def _refuse_public(client: Client) -> None:
+    if client.auth_method not in WITH_SECRET:
+        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
+
+
+def _take(client: Client, app: App) -> None:
+    name = app.name.strip()
+    if not name or len(name) > 100:
+        raise Refused("bad_name", "Give the app a name of at most 100 characters.", "name")
+    if app.auth_method not in Client.AuthMethod.values:
+        raise Refused("unknown_auth_method", "Choose how the app proves who it is.", "auth_method")
+    client.name, client.auth_method, client.grant_types = name, app.auth_method, _grants(app)
+    client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
+    client.logout_uris = _addresses(app.logout_uris, "logout_uris")
+    client.web_origins = [_origin(each) for each in _few(app.web_origins, "web_origins")]
+    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata", "embeds_login"):
+        if getattr(app, name) is not None:
+            setattr(client, name, getattr(app, name))
+    if app.backchannel_logout_uri is not None:
+        client.backchannel_logout_uri = _web_address(app.backchannel_logout_uri)
+    if app.public_keys is not None:
+        client.public_keys = [_public_key(key) for key in app.public_keys]
+    if app.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
+        raise Refused("key_needed", "An app that signs who it is needs a public key.", "public_keys")
+    if app.auth_method not in WITH_SECRET:
+        client.secret_hash = ""
+
+
+def _grants(app: App) -> list[str]:
+    unknown = [grant for grant in app.grant_types if grant not in GRANT_TYPES]
+    if unknown:
+        raise Refused("unknown_grant_type", f"There is no grant type called {unknown[0]!r}.", "grant_types")
+    if not app.grant_types:
+        raise Refused("no_grant_type", "Choose at least one way to get tokens.", "grant_types")
+    if "client_credentials" in app.grant_types and app.auth_method == Client.AuthMethod.NONE:
+        raise Refused("secret_needed", "A machine proves who it is by a secret; a public app has none.", "auth_method")
+    return [grant for grant in GRANT_TYPES if grant in app.grant_types]
+
+
+def _new_secret(client: Client) -> str:
+    if client.auth_method not in WITH_SECRET:
+        return ""
+    secret = random_secret(64)
+    client.secret_hash = hash_secret(secret)
+    return secret
+
+
+def _few(addresses: Sequence[str], about: str) -> list[str]:
+    if len(addresses) > MOST_ADDRESSES or any(len(each) > LONGEST_ADDRESS for each in addresses):
+        raise Refused(
+            "too_many_addresses", f"At most {MOST_ADDRESSES} addresses of {LONGEST_ADDRESS} characters.", about
+        )
+    return list(dict.fromkeys(addresses))
+
+
+def _addresses(addresses: Sequence[str], about: str) -> list[str]:
+    """Web addresses and apps' own schemes (`com.shop.app:/done`); no wildcard, no fragment (RFC 6749, 3.1.2)."""
+    for address in _few(addresses, about):
+        scheme = _scheme(address)
+        own = "." in scheme and scheme not in FORBIDDEN_SCHEMES
+        web = scheme in ("http", "https") and bool(_host(address))
+        if not (own or web) or re.search(r"[\s*#\\]", address):
+            raise Refused("bad_address", f"{address[:80]!r} is not a whole address, or has * or # in it.", about)
+    return _few(addresses, about)
+
+
+def _origin(address: str) -> str:
+    trimmed = address.rstrip("/")
+    if not re.fullmatch(r"https?://[^/?#\s*\\@]+", trimmed) or not _host(trimmed):
+        raise Refused("bad_origin", f"{address[:80]!r} is not an origin, such as https://shop.example.", "web_origins")
+    return trimmed
+
+
+def _web_address(address: str) -> str:
+    if address and (_scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)):
+        raise Refused("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
+    return address
+
+
+def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:
+    """The public half alone: a private key that was sent by mistake is not kept."""
+    try:
+        return dict(KEYS[str(key.get("kty"))].import_key(dict(key)).as_dict(private=False))
+    except (JoseError, AttributeError, KeyError, ValueError, TypeError):
+        raise Refused("bad_key", "This is not an RSA or EC key in JSON (RFC 7517).", "public_keys") from None
+
+
+def _scheme(address: str) -> str:
+    try:
+        return urlsplit(address).scheme.lower()
+    except ValueError:
+        return ""
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""

@@ -1,1 +1,0 @@
-"""Puts the house together: settings, addresses, the ASGI root and the command line."""

@@ -1,0 +1,45 @@
+"""A connection and its kind of provider together: addresses as this business uses them, and the secret as it is sent."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import defaultdict
+from urllib.parse import quote, urlsplit
+
+from .models import Connection
+from .provider import PROVIDERS, Credentials
+
+
+def address_of(connection: Connection, key: str) -> str:
+    """The connection's own address for `key`, else the provider's, moved below `urls["site"]` or its own issuer.
+
+    Empty when nobody named one.
+    """
+    declared = PROVIDERS[connection.strategy].addresses.get(key, "")
+    whole = declared.format_map(defaultdict(str, {"client_id": connection.client_id, **settings_of(connection)}))
+    site = connection.urls.get("site") or connection.urls.get("issuer") or ""
+    moved = site.rstrip("/") + urlsplit(whole).path if site and whole else whole
+    return str(connection.urls.get(key) or moved)
+
+
+def issuer_of(connection: Connection) -> str:
+    provider = PROVIDERS[connection.strategy]
+    return str(connection.urls.get("issuer") or connection.urls.get("site") or provider.issuer).rstrip("/")
+
+
+def settings_of(connection: Connection) -> dict[str, str]:
+    """What the operator wrote, and the defaults for what she did not."""
+    declared = {field.key: field.default for field in PROVIDERS[connection.strategy].settings}
+    return {**declared, **{key: value for key, value in connection.settings.items() if value}}
+
+
+def credentials_of(connection: Connection) -> Credentials:
+    kept = str(connection.secret or "")
+    secret = PROVIDERS[connection.strategy].secret_of(settings_of(connection), connection.client_id, kept)
+    return Credentials(connection.client_id, secret)
+
+
+def basic_header(credentials: Credentials) -> dict[str, str]:
+    """The Authorization header of RFC 6749, 2.3.1."""
+    pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.secret, safe='')}"
+    return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}

@@ -1,0 +1,161 @@
+"""Kinds of provider: where they are, what they ask, what they tell. The one catalogue, filled by plug-ins.
+
+Three doors and the flows need it, which must not know each other: the sign-in pages offer the pieces, the console and
+the API switch them on, and a flow renews or gives back what a customer granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from regulars.base.plugins.catalog import Catalog
+from regulars.base.plugins.fields import Field
+
+Raw = dict[str, Any]  # what a provider said, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
+Settings = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something a customer may share. `label` and `why` are read by her, and `purpose` is what her yes says yes to.
+
+    `review` is what the provider wants to see before it grants the scopes to everybody; empty: nothing.
+    """
+
+    key: str
+    label: str
+    why: str
+    scopes: tuple[str, ...]
+    attributes: tuple[str, ...]
+    review: str = ""
+    purpose: str = "personalise"
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
+
+    `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
+    """
+
+    attribute: str
+    value: Any
+    kind: str
+    piece: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One address to ask with her token. `key` names it in the raw answer and in `Provider.addresses`.
+
+    It is asked when one of `scopes` was granted (none: always). `parameters` may depend on what was granted. Without
+    the answer of a `required` call nobody knows who she is; without another, less is known.
+    """
+
+    key: str
+    parameters: Callable[[Collection[str]], Mapping[str, str]] = lambda granted: {}
+    scopes: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How the provider knows us: what an operator wrote, the secret already in the shape it wants."""
+
+    client_id: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request to a provider: `form` or nothing in the body."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A grant to be given back, whole or in part. `address` is the provider's, `scopes` those to give back."""
+
+    address: str
+    user_id: str
+    token: str
+    scopes: tuple[str, ...]
+
+
+def no_parameters(token: str, secret: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A kind of provider.
+
+    `openid`: it speaks OpenID Connect, `issuer` is where discovery starts (empty: every connection has its own).
+    Otherwise `addresses` are its own (`authorize`, `token`, one per call, `revoke`), with `{setting}` in braces.
+    `who` finds her id in an answer and `read` what it tells. `aliases` are other words for a scope when it says what was
+    granted; `granted` reads that from the answer where the token does not say it. `scoped_ids`: ids are unique within a
+    connection only. `fresh` and `again` are parameters that make it ask her anew: to sign in, and for what she once
+    refused. `offline` are scopes and parameters for a token that can be renewed without her. `revoke` gives a grant back
+    and `revokes_pieces` says that it can do so in part.
+    """
+
+    key: str
+    label: str
+    scopes: tuple[str, ...]
+    read: Callable[[Raw, Settings], Iterable[Told]]
+    who: Callable[[Raw, Settings], Any]
+    pieces: tuple[Piece, ...] = ()
+    openid: bool = False
+    issuer: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    settings: tuple[Field, ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    granted: Callable[[Raw], list[str] | None] = lambda raw: None
+    scoped_ids: bool = False
+    separator: str = " "
+    basic: bool = False
+    pkce: bool = True
+    nonce: bool = True
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    fresh: Mapping[str, str] = field(default_factory=dict)
+    again: Mapping[str, str] = field(default_factory=dict)
+    offline: tuple[tuple[str, ...], Mapping[str, str]] = ((), {})
+    secret_of: Callable[[Settings, str, str], str] = lambda settings, client_id, secret: secret
+    proof: Callable[[str, str], Mapping[str, str]] = no_parameters
+    revoke: Callable[[Granted, Credentials], list[Message]] | None = None
+    revokes_pieces: bool = False
+    note: str = ""
+
+    def offered(self, wanted: Iterable[str]) -> list[Piece]:
+        """The pieces that a connection asks for, in our order; words we do not know are passed over."""
+        names = set(wanted)
+        return [piece for piece in self.pieces if piece.key in names]
+
+    def called(self, scopes: Iterable[str]) -> list[str]:
+        """Scopes by the words in which they were asked."""
+        names = dict(self.aliases)
+        return list(dict.fromkeys(names.get(scope, scope) for scope in scopes))
+
+
+PROVIDERS: Catalog[Provider] = Catalog("providers")
+
+
+def find_provider(strategy: str) -> Provider | None:
+    """What there is to know of a strategy; None for one that nobody speaks here (`auth0`: our own passwords)."""
+    known = dict(PROVIDERS.items())
+    return known.get(strategy)
+
+
+def scopes_of(strategy: str, pieces: Iterable[str]) -> list[str]:
+    """What the pieces cost at this kind of provider, each scope once."""
+    provider = find_provider(strategy)
+    known = provider.offered(pieces) if provider else []
+    return list(dict.fromkeys(scope for piece in known for scope in piece.scopes))

@@ -1,0 +1,39 @@
+"""Amazon: name, address and, for who shares it, a postal code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..provider import Call, Piece, Provider, Raw, Settings, Told
+from .reading import PLACE, mail, mapping, of_piece, plainly, text
+
+PIECES = (Piece("postal_code", "Your postal code", PLACE, ("postal_code",), ("postal_code",)),)
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return mapping(raw.get("profile")).get("user_id")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    profile = mapping(raw.get("profile"))
+    return [
+        *plainly(name=profile.get("name")),
+        *mail(profile.get("email"), proved=False),
+        *of_piece("postal_code", postal_code=text(profile.get("postal_code"))),
+    ]
+
+
+amazon = Provider(
+    key="amazon",
+    label="Amazon",
+    scopes=("profile",),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    addresses={
+        "authorize": "https://www.amazon.com/ap/oa",
+        "token": "https://api.amazon.com/auth/o2/token",
+        "profile": "https://api.amazon.com/user/profile",
+    },
+    calls=(Call("profile", required=True),),
+)

@@ -1,0 +1,109 @@
+"""Facebook: the Graph API. Which fields she shares is decided box by box there, and read back after every login."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.utils.translation import gettext_noop
+
+from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_piece, plainly, text
+
+REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
+LIKES = gettext_noop("So that we show you first what goes with what you like.")
+PIECES = (
+    Piece("birthday", "Your date of birth", AGE, ("user_birthday",), ("birthdate",), REVIEW),
+    Piece("gender", "Your gender", CUT, ("user_gender",), ("gender",), REVIEW),
+    Piece("location", "The city you live in", PLACE, ("user_location",), ("city",), REVIEW),
+    Piece("likes", "The pages you like", LIKES, ("user_likes",), ("interests",), REVIEW),
+)
+FIELDS = {
+    "public_profile": "name,first_name,last_name,picture",
+    "email": "email",
+    "user_birthday": "birthday",
+    "user_gender": "gender",
+    "user_location": "location",
+    "user_likes": "likes",
+}
+MOST_LIKES = 100
+
+
+def fields(granted: Collection[str]) -> Mapping[str, str]:
+    return {"fields": ",".join(["id", *(words for scope, words in FIELDS.items() if scope in granted)])}
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return mapping(raw.get("me")).get("id")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    """A Facebook e-mail carries no word on whether it was proved, so it counts as unproved."""
+    me = mapping(raw.get("me"))
+    picture = mapping(mapping(me.get("picture")).get("data")).get("url")
+    liked = [name for page in entries(mapping(me.get("likes")).get("data")) if (name := text(page.get("name")))]
+    return [
+        *plainly(
+            name=me.get("name"), given_name=me.get("first_name"), family_name=me.get("last_name"), picture=picture
+        ),
+        *mail(me.get("email"), proved=False),
+        *of_piece("birthday", birthdate=born(me.get("birthday"))),
+        *of_piece("gender", gender=gender_of(me.get("gender"))),
+        *of_piece("location", city=text(mapping(me.get("location")).get("name")).partition(",")[0]),
+        *of_piece("likes", interests=liked[:MOST_LIKES]),
+    ]
+
+
+def born(value: Any) -> str:
+    """`03/07/1996`; people may show only the day or only the year."""
+    parts = text(value).split("/")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return ""
+    month, day, year = map(int, parts)
+    return date_of(year, month, day)
+
+
+def granted(raw: Raw) -> list[str] | None:
+    permissions = entries(mapping(raw.get("permissions")).get("data"))
+    return [text(each.get("permission")) for each in permissions if each.get("status") == "granted"] or None
+
+
+def proof(token: str, secret: str) -> Mapping[str, str]:
+    """Shows that whoever calls with her token is the app it was given to."""
+    return {"appsecret_proof": hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()}
+
+
+def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+    """Permission by permission; all of them when nothing is named."""
+    below = [f"/{scope}" for scope in grant.scopes] or [""]
+    form = {"access_token": grant.token, **proof(grant.token, credentials.secret)}
+    return [Message("DELETE", grant.address + each, form=form) for each in below]
+
+
+GRAPH = "https://graph.facebook.com/v25.0"
+facebook = Provider(
+    key="facebook",
+    label="Facebook",
+    scopes=("public_profile", "email"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    addresses={
+        "authorize": "https://www.facebook.com/v25.0/dialog/oauth",
+        "token": f"{GRAPH}/oauth/access_token",
+        "permissions": f"{GRAPH}/me/permissions",
+        "me": f"{GRAPH}/me",
+        "revoke": f"{GRAPH}/me/permissions",
+    },
+    calls=(Call("permissions"), Call("me", fields, required=True)),
+    granted=granted,
+    separator=",",
+    fresh={"auth_type": "reauthenticate"},
+    again={"auth_type": "rerequest"},
+    proof=proof,
+    revoke=revoke,
+    revokes_pieces=True,
+    note="A permission that nobody uses for 90 days lapses at Facebook.",
+)

@@ -1,0 +1,52 @@
+"""GitHub: plain OAuth 2.0. Her addresses come from a list of their own, each with whether she proved it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..endpoints import basic_header
+from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
+
+PIECES = (Piece("work", "Where you work", WORK, ("read:user",), ("employer",)),)
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    """The number: a login name can change hands."""
+    return mapping(raw.get("user")).get("id")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    user = mapping(raw.get("user"))
+    addresses = entries(raw.get("emails"))
+    chosen = first(each for each in addresses if each.get("primary") is True)
+    return [
+        *plainly(name=user.get("name"), nickname=user.get("login"), picture=user.get("avatar_url")),
+        *mail(chosen.get("email") or user.get("email"), proved=chosen.get("verified") is True),
+        *of_piece("work", employer=text(user.get("company")).lstrip("@")),
+    ]
+
+
+def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+    headers = {**basic_header(credentials), "Accept": "application/vnd.github+json"}
+    return [Message("DELETE", grant.address, headers, json={"access_token": grant.token})]
+
+
+github = Provider(
+    key="github",
+    label="GitHub",
+    scopes=("read:user", "user:email"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    addresses={
+        "authorize": "https://github.com/login/oauth/authorize",
+        "token": "https://github.com/login/oauth/access_token",
+        "user": "https://api.github.com/user",
+        "emails": "https://api.github.com/user/emails",
+        "revoke": "https://api.github.com/applications/{client_id}/grant",
+    },
+    calls=(Call("user", required=True), Call("emails", scopes=("user:email",))),
+    fresh={"prompt": "select_account"},
+    revoke=revoke,
+)

@@ -1,0 +1,82 @@
+"""Google: OpenID Connect for the login, and the People API for what she chose to share. Each piece has a scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_piece, text
+
+PREFIX = "https://www.googleapis.com/auth/"
+REVIEW = "Google verifies apps that ask for this."
+ADDRESS = ("city", "postal_code", "country")
+PIECES = (
+    Piece("birthday", "Your date of birth", AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW),
+    Piece("gender", "Your gender", CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
+    Piece("address", "Your address", PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
+    Piece("phone", "Your phone number", CALL, (f"{PREFIX}user.phonenumbers.read",), ("phone_number",), REVIEW, "serve"),
+    Piece("work", "Where you work", WORK, (f"{PREFIX}user.organization.read",), ("employer", "job_title"), REVIEW),
+)
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return mapping(raw.get("userinfo")).get("sub")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    people = mapping(raw.get("people"))
+    address, phone = primary(people.get("addresses")), primary(people.get("phoneNumbers"))
+    born, work = mapping(primary(people.get("birthdays")).get("date")), primary(people.get("organizations"))
+    return [
+        *claims(mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))),
+        *of_piece("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
+        *of_piece("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
+        *of_piece("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
+        *of_piece(
+            "address",
+            city=text(address.get("city")),
+            postal_code=text(address.get("postalCode")),
+            country=text(address.get("countryCode")),
+        ),
+        *of_piece("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
+    ]
+
+
+def primary(values: Any) -> Raw:
+    """The entry that she, or Google, calls the primary one."""
+    known = entries(values)
+    return first([each for each in known if mapping(each.get("metadata")).get("primary")] + known)
+
+
+def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+    """Google takes a whole grant back, never a part of it."""
+    return [Message("POST", grant.address, form={"token": grant.token})]
+
+
+google = Provider(
+    key="google-oauth2",
+    label="Google",
+    scopes=("openid", "email", "profile"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    openid=True,
+    issuer="https://accounts.google.com",
+    addresses={
+        "people": "https://people.googleapis.com/v1/people/me",
+        "revoke": "https://oauth2.googleapis.com/revoke",
+        "token": "https://oauth2.googleapis.com/token",
+    },
+    calls=(
+        Call(
+            "people",
+            lambda granted: {"personFields": "addresses,birthdays,genders,organizations,phoneNumbers"},
+            tuple(scope for piece in PIECES for scope in piece.scopes),
+        ),
+    ),
+    aliases=((f"{PREFIX}userinfo.email", "email"), (f"{PREFIX}userinfo.profile", "profile")),
+    fresh={"prompt": "select_account"},
+    again={"prompt": "consent", "include_granted_scopes": "true"},
+    offline=((), {"access_type": "offline", "prompt": "consent"}),
+    revoke=revoke,
+)

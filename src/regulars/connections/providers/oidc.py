@@ -1,0 +1,55 @@
+"""Any OpenID Connect provider: standard scopes, standard claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..provider import Piece, Provider, Raw, Settings, Told
+from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
+
+PIECES = (
+    Piece("address", "Your address", PLACE, ("address",), ("city", "postal_code", "country")),
+    Piece("phone", "Your phone number", CALL, ("phone",), ("phone_number",), purpose="serve"),
+    Piece("gender", "Your gender", CUT, ("profile",), ("gender",)),
+    Piece("birthday", "Your date of birth", AGE, ("profile",), ("birthdate",)),
+)
+
+
+def info_of(raw: Raw) -> Raw:
+    return mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return info_of(raw).get("sub")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    info = info_of(raw)
+    place = mapping(info.get("address"))
+    return [
+        *claims(info),
+        *of_piece("gender", gender=gender_of(info.get("gender"))),
+        *of_piece("birthday", birthdate=text(info.get("birthdate"))),
+        *of_piece("phone", phone_number=text(info.get("phone_number"))),
+        *of_piece(
+            "address",
+            city=text(place.get("locality")),
+            postal_code=text(place.get("postal_code")),
+            country=text(place.get("country")),
+        ),
+    ]
+
+
+oidc = Provider(
+    key="oidc",
+    label="OpenID Connect",
+    scopes=("openid", "email", "profile"),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    openid=True,
+    scoped_ids=True,
+    fresh={"prompt": "login"},
+    again={"prompt": "consent"},
+    offline=(("offline_access",), {"prompt": "consent"}),
+)

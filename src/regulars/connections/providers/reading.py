@@ -1,0 +1,74 @@
+"""How mappings read an answer: carefully, because it may have any shape."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.translation import gettext_noop
+
+from ..provider import Raw, Told
+
+PLAIN = ("name", "given_name", "family_name", "nickname", "picture", "locale")
+AGE = gettext_noop("So that we show you what people of your age like.")
+CUT = gettext_noop("So that we show you things in your cut first.")
+PLACE = gettext_noop("So that we know which shop and which season is near you.")
+CALL = gettext_noop("So that we can reach you about your orders.")
+WORK = gettext_noop("So that we show you what people in your line of work like.")
+
+
+def claims(info: Raw) -> list[Told]:
+    """OpenID Connect's standard claims that come with the login itself. A provider vouches for what it calls verified."""
+    told = [Told(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
+    return told + mail(info.get("email"), proved=info.get("email_verified") in (True, "true"))
+
+
+def mail(address: Any, *, proved: bool) -> list[Told]:
+    """An address, and whether the provider says that it is hers."""
+    email = text(address)
+    if "@" not in email:
+        return []
+    return [Told("email", email, "verified" if proved else "social"), Told("email_verified", proved, "verified")]
+
+
+def plainly(**values: Any) -> list[Told]:
+    """Texts she wrote about herself at her provider, which nobody checked."""
+    return [Told(key, value, "social") for key, each in values.items() if (value := text(each))]
+
+
+def of_piece(piece: str, **values: Any) -> list[Told]:
+    """What belongs to an optional piece; empty values are left out."""
+    return [Told(key, value, "social", piece) for key, value in values.items() if value]
+
+
+def text(value: Any) -> str:
+    return value.strip()[:500] if isinstance(value, str) else ""
+
+
+def gender_of(value: Any) -> str:
+    """One of the words that the house's own attribute has; nothing when she keeps it to herself."""
+    word = text(value).lower()
+    return word if word in ("", "female", "male") else "" if word == "unspecified" else "other"
+
+
+def date_of(year: Any, month: Any, day: Any) -> str:
+    """`1996-03-07`. Many people hide the year; a birthday without one tells no age and is left out."""
+    if not (isinstance(year, int) and isinstance(month, int) and isinstance(day, int)):
+        return ""
+    try:
+        return dt.date(year, month, day).isoformat()
+    except ValueError:
+        return ""
+
+
+def mapping(value: Any) -> Raw:
+    return value if isinstance(value, dict) else {}
+
+
+def entries(value: Any) -> list[Raw]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def first(values: Iterable[Raw]) -> Raw:
+    return next(iter(values), {})

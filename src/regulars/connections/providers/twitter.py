@@ -1,0 +1,53 @@
+"""X, which Auth0's applications call `twitter`: OAuth 2.0 with PKCE, a secret in the header, and fields by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..endpoints import basic_header
+from ..provider import Call, Credentials, Granted, Message, Provider, Raw, Settings, Told
+from .reading import mail, mapping, plainly
+
+FIELDS = "confirmed_email,created_at,description,entities,location,profile_image_url,protected,public_metrics,url,verified,verified_type"
+
+
+def person(raw: Raw) -> Raw:
+    return mapping(mapping(raw.get("user")).get("data"))
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return person(raw).get("id")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    """Where she lives is free text there (“the moon”): it stays in the raw answer."""
+    data = person(raw)
+    return [
+        *plainly(name=data.get("name"), nickname=data.get("username"), picture=data.get("profile_image_url")),
+        *mail(data.get("confirmed_email"), proved=True),
+    ]
+
+
+def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+    form = {"token": grant.token, "token_type_hint": "access_token"}
+    return [Message("POST", grant.address, basic_header(credentials), form)]
+
+
+twitter = Provider(
+    key="twitter",
+    label="X",
+    scopes=("users.read", "tweet.read", "users.email"),
+    read=read,
+    who=who,
+    addresses={
+        "authorize": "https://x.com/i/oauth2/authorize",
+        "token": "https://api.x.com/2/oauth2/token",
+        "user": "https://api.x.com/2/users/me",
+        "revoke": "https://api.x.com/2/oauth2/revoke",
+    },
+    calls=(Call("user", lambda granted: {"user.fields": FIELDS}, required=True),),
+    basic=True,
+    offline=(("offline.access",), {}),
+    revoke=revoke,
+    note="X charges for every look at a user.",
+)

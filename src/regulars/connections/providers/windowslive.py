@@ -1,0 +1,59 @@
+"""Microsoft, which Auth0's applications call `windowslive`: work, school and private accounts, read from Graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regulars.base.plugins.fields import Field
+
+from ..provider import Call, Piece, Provider, Raw, Settings, Told
+from .reading import CALL, WORK, mail, mapping, of_piece, plainly, text
+
+GRAPH = "https://graph.microsoft.com/"
+PIECES = (
+    Piece("work", "Your job title", WORK, ("User.Read",), ("job_title",)),
+    Piece("phone", "Your mobile number", CALL, ("User.Read",), ("phone_number",), purpose="serve"),
+)
+
+
+def who(raw: Raw, settings: Settings) -> Any:
+    return mapping(raw.get("me")).get("id")
+
+
+def read(raw: Raw, settings: Settings) -> list[Told]:
+    """An administrator may write any address into a work account, so none of them counts as proved."""
+    me = mapping(raw.get("me"))
+    return [
+        *plainly(
+            name=me.get("displayName"),
+            given_name=me.get("givenName"),
+            family_name=me.get("surname"),
+            locale=me.get("preferredLanguage"),
+        ),
+        *mail(me.get("mail"), proved=False),
+        *of_piece("work", job_title=text(me.get("jobTitle"))),
+        *of_piece("phone", phone_number=text(me.get("mobilePhone"))),
+    ]
+
+
+windowslive = Provider(
+    key="windowslive",
+    label="Microsoft",
+    scopes=("User.Read",),
+    pieces=PIECES,
+    read=read,
+    who=who,
+    addresses={
+        "authorize": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
+        "token": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+        "me": f"{GRAPH}v1.0/me",
+    },
+    calls=(Call("me", required=True),),
+    settings=(
+        Field("tenant", "Tenant", "common: everybody. Or the id of one organisation.", "common", required=False),
+    ),
+    aliases=((f"{GRAPH}User.Read", "User.Read"),),
+    fresh={"prompt": "select_account"},
+    again={"prompt": "consent"},
+    offline=(("offline_access",), {}),
+)

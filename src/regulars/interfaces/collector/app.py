@@ -1,0 +1,205 @@
+"""Segment's HTTP tracking API. What it answers is decided by what the unchanged SDKs do with it.
+
+Success is 200 and a JSON object, exactly. A 4xx makes every SDK drop the whole batch, so only a body that is no message
+at all gets one; 503 with Retry-After makes them keep it and come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from regulars.base.errors import Refused
+from regulars.base.text import storable
+
+from .inbox import Inbox, Overloaded
+from .parse import BATCHES, MAX_BODY, TYPES, parse
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = dict[bytes, bytes]
+
+PREFIX = "/v1/"
+WORDS = frozenset(TYPES) | BATCHES
+METRICS = "m"  # the browser SDK's own health reports: taken and forgotten
+PATIENCE = 30.0  # seconds for a body to arrive
+SUCCESS = b'{"success":true}'
+ALLOWED_HEADERS = b"authorization, content-type, content-encoding, x-retry-count"
+
+
+class Gone(Exception):  # noqa: N818
+    """The sender hung up before the body was complete."""
+
+
+class BadRequest(Refused):
+    """With the HTTP status to answer."""
+
+    def __init__(self, status: int, name: str, sentence: str) -> None:
+        super().__init__(name, sentence)
+        self.status = status
+
+
+class Collector:
+    """An ASGI application for the paths that `takes` says yes to."""
+
+    def __init__(self) -> None:
+        self.inbox: Inbox | None = None
+
+    def takes(self, path: str) -> bool:
+        return path.startswith(PREFIX)
+
+    async def close(self) -> None:
+        if self.inbox is not None:
+            await self.inbox.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = dict(scope["headers"])
+        try:
+            status, body = await self._answer(scope, headers, receive)
+            extra: list[tuple[bytes, bytes]] = []
+        except Gone:
+            return
+        except BadRequest as no:
+            status, body, extra = no.status, _failure(no), []
+        except Overloaded as no:
+            status, body, extra = 503, _failure(no), [(b"retry-after", b"1")]
+        except Refused as no:
+            status, body, extra = 400, _failure(no), []
+        await _send(send, status, body, _cors(headers) + extra)
+
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[int, bytes]:
+        word = scope["path"].removeprefix(PREFIX).strip("/")
+        match scope["method"]:
+            case "OPTIONS":
+                return 204, b""
+            case "GET" | "HEAD" if word.startswith("projects/") and word.endswith("/settings"):
+                return 200, _settings(word.split("/")[1])
+            case "POST" if word == METRICS:
+                return 200, SUCCESS
+            case "POST" if word in WORDS:
+                await self._take(word, headers, receive)
+                return 200, SUCCESS
+            case "POST" | "GET" | "HEAD":
+                raise BadRequest(404, "unknown_path", "There is no such address here.")
+        raise BadRequest(405, "method_not_allowed", "Send messages with POST.")
+
+    async def _take(self, word: str, headers: Headers, receive: Receive) -> None:
+        body = _unpacked(await _body(headers, receive), headers)
+        parsed = parse(word, body)
+        if self.inbox is None:
+            self.inbox = Inbox()
+        key = storable(_basic_user(headers) or parsed.key)
+        await self.inbox.put(key, parsed.messages, parsed.set_aside, parsed.sent_at)
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body, within `MAX_BODY` bytes and `PATIENCE` seconds, whether its length was announced or not."""
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > MAX_BODY:
+        raise _too_large()
+    body = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                body += message.get("body", b"")
+                if len(body) > MAX_BODY:
+                    raise _too_large()
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise BadRequest(408, "too_slow", "The body did not arrive in time.") from None
+
+
+def _unpacked(body: bytes, headers: Headers) -> bytes:
+    match headers.get(b"content-encoding", b"").strip().lower():
+        case b"" | b"identity":
+            return body
+        case b"gzip" | b"x-gzip":
+            return _gunzipped(body)
+    raise BadRequest(415, "unknown_encoding", "Bodies come plain or packed with gzip.")
+
+
+def _gunzipped(body: bytes) -> bytes:
+    """Never more than the limit in memory, however small the packet."""
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = unpacker.decompress(body, MAX_BODY + 1)
+    except zlib.error:
+        raise BadRequest(400, "invalid_gzip", "The body says gzip and is not.") from None
+    if len(plain) > MAX_BODY:
+        raise _too_large()
+    if not unpacker.eof:
+        raise BadRequest(400, "invalid_gzip", "The packed body ends too early.")
+    return plain
+
+
+def _too_large() -> BadRequest:
+    return BadRequest(413, "too_large", f"A body has at most {MAX_BODY} bytes.")
+
+
+def _basic_user(headers: Headers) -> str:
+    """The write key as Basic user name, with or without the colon; empty when there is none."""
+    scheme, _, rest = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return ""
+    try:
+        return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return ""
+
+
+def _settings(key: str) -> bytes:
+    """What the browser SDK loads before its first event. It takes the write key for its bodies from in here."""
+    return msgspec.json.encode(
+        {
+            "integrations": {
+                "Segment.io": {
+                    "apiKey": key,
+                    "unbundledIntegrations": [],
+                    "addBundledMetadata": True,
+                    "maybeBundledConfigIds": {},
+                    "versionSettings": {"version": "4.4.7", "componentTypes": ["browser"]},
+                }
+            },
+            "plan": {"track": {"__default": {"enabled": True, "integrations": {}}}},
+            "edgeFunction": {},
+            "metrics": {"sampleRate": 0},
+            "remotePlugins": [],
+        }
+    )
+
+
+def _failure(no: Refused) -> bytes:
+    return msgspec.json.encode({"success": False, "error": no.name, "message": no.sentence})
+
+
+def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Any site may send: a write key is public. The exact origin is echoed for pages that send credentials."""
+    origin = headers.get(b"origin")
+    if origin is None:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+        (b"access-control-allow-headers", ALLOWED_HEADERS),
+        (b"access-control-max-age", b"86400"),
+        (b"vary", b"Origin"),
+    ]
+
+
+async def _send(send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]]) -> None:
+    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), *length, *extra]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,212 @@
+"""A request body in Segment's words, read into messages that can be kept. No database, no HTTP.
+
+A body that is no message at all is the sender's fault (`BadBody`). One bad message inside a batch is not: SDKs drop the
+whole batch on any 4xx, so it is set aside by name and the rest is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from regulars.base.errors import Refused
+from regulars.base.text import storable
+
+MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
+MAX_MESSAGE = 32 * 1024
+MAX_MESSAGES = 2500
+MAX_ID = 255  # characters
+# How ids of the house's own events begin: whoever sent one first would keep that event from being written.
+OURS = "house-"
+# A word or its first letter, as analytics.js sends it.
+TYPES = {
+    word: name
+    for name in ("identify", "track", "page", "screen", "group", "alias")
+    for word in (name, name[0])  # no two begin alike
+}
+BATCHES = frozenset({"batch", "import", "b"})
+
+
+class BadBody(Refused):
+    """The body as a whole is not what this address takes: `invalid_json`, `invalid_body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message worth keeping. `body` is its JSON as it came; `key` the write key it names itself, if any."""
+
+    message_id: str
+    type: str
+    body: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One message of a batch that cannot become an event, and why."""
+
+    reason: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    messages: list[Message]
+    set_aside: list[SetAside]
+    key: str
+    sent_at: str
+
+
+Id = str | int | float | None
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    type: str = ""
+    message_id: str | None = None
+    user_id: Id = None
+    anonymous_id: Id = None
+    previous_id: Id = None
+    group_id: Id = None
+    event: str | None = None
+    write_key: str | None = None
+    sent_at: Any = None
+
+
+class _Batch(msgspec.Struct, rename="camel"):
+    batch: list[msgspec.Raw]
+    write_key: str | None = None
+    sent_at: Any = None
+    context: dict[str, Any] | None = None
+    integrations: dict[str, Any] | None = None
+
+
+_MESSAGE = msgspec.json.Decoder(_Message)
+_BATCH = msgspec.json.Decoder(_Batch)
+
+
+class _Unfit(Exception):  # noqa: N818 - a reason, not an error
+    pass
+
+
+def parse(word: str, body: bytes) -> Parsed:
+    """Read what was posted to `/v1/<word>`. Raises `BadBody`."""
+    return _batch(body) if word in BATCHES else _single(TYPES[word], body)
+
+
+def _single(type_: str, body: bytes) -> Parsed:
+    message = _decoded(_MESSAGE, body)
+    try:
+        kept = _kept(message, type_, body)
+    except _Unfit as reason:
+        raise BadBody("invalid_message", f"The message cannot be taken: {reason}.") from None
+    return Parsed([kept], [], message.write_key or "", _moment(message.sent_at))
+
+
+def _batch(body: bytes) -> Parsed:
+    batch = _decoded(_BATCH, body)
+    kept: list[Message] = []
+    aside: list[SetAside] = []
+    for number, raw in enumerate(_with_common_parts(batch)):
+        try:
+            if number >= MAX_MESSAGES:
+                raise _Unfit("too_many_in_batch")
+            kept.append(_one_of_many(raw))
+        except _Unfit as reason:
+            aside.append(SetAside(str(reason), excerpt(raw)))
+    key = batch.write_key or next((message.key for message in kept if message.key), "")
+    return Parsed(kept, aside, key, _moment(batch.sent_at))
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            if isinstance(fault, msgspec.ValidationError):
+                raise
+            return decoder.decode(_mended(body))
+    except msgspec.ValidationError as fault:
+        raise BadBody("invalid_body", f"The body does not fit: {fault}.") from None
+
+
+def _mended(body: bytes) -> bytes:
+    """Browsers cut emoji in half and send the half as an escape, which is JSON but not Unicode. One such character must not
+    cost the whole batch."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadBody("invalid_json", "The body is not JSON.") from None
+    return msgspec.json.encode(storable(value))
+
+
+def _with_common_parts(batch: _Batch) -> Iterator[bytes]:
+    """A batch may carry one context for all; a message's own words win."""
+    common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
+    for raw in batch.batch:
+        yield _merged(bytes(raw), common) if common else bytes(raw)
+
+
+def _merged(raw: bytes, common: dict[str, dict[str, Any]]) -> bytes:
+    try:
+        message = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return raw
+    if not isinstance(message, dict):
+        return raw
+    for name, part in common.items():
+        own = message.get(name)
+        message[name] = {**part, **own} if isinstance(own, dict) else part
+    return msgspec.json.encode(message)
+
+
+def _one_of_many(raw: bytes) -> Message:
+    try:
+        message = _MESSAGE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _Unfit("not_a_message") from None
+    if message.type not in TYPES or len(message.type) == 1:
+        raise _Unfit("unknown_type")
+    return _kept(message, message.type, raw)
+
+
+def _kept(message: _Message, type_: str, raw: bytes) -> Message:
+    if len(raw) > MAX_MESSAGE:
+        raise _Unfit("message_too_large")
+    if not _names_somebody(message, type_):
+        raise _Unfit("nobody")
+    if type_ == "track" and not message.event:
+        raise _Unfit("event_without_name")
+    if (message.message_id or "").startswith(OURS):
+        raise _Unfit("message_id_is_ours")
+    message_id = storable(message.message_id or f"{OURS}{uuid.uuid4()}")
+    if len(message_id) > MAX_ID:
+        raise _Unfit("message_id_too_long")
+    try:
+        return Message(message_id, type_, raw.decode(), message.write_key or "")
+    except UnicodeDecodeError:
+        raise _Unfit("not_a_message") from None
+
+
+def _names_somebody(message: _Message, type_: str) -> bool:
+    """An empty id is no id."""
+    ids = [message.user_id, message.anonymous_id]
+    if type_ == "alias":
+        return bool(_word(message.previous_id)) and any(map(_word, ids))
+    return any(map(_word, ids))
+
+
+def _word(id_: Id) -> str:
+    return "" if id_ is None else str(id_).strip()
+
+
+def _moment(sent_at: Any) -> str:
+    return storable(sent_at)[:40] if isinstance(sent_at, str) else ""
+
+
+def excerpt(raw: bytes) -> str:
+    return str(storable(raw[:500].decode(errors="replace")))

@@ -1,0 +1,77 @@
+"""Customers as the console lists them: found by the search language, named by what the account is served with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Prefetch
+from sqlglot import exp
+
+from regulars.base import clock
+from regulars.base.conditions import DIALECT_OF, Condition, Schema, parse_search, where
+from regulars.base.conditions.parse import BARE_FIELDS
+from regulars.base.conditions.tree import And, Matches, Or
+from regulars.profiles.find import ANONYMOUS
+from regulars.profiles.models import Profile
+from regulars.segments.models import Membership
+
+PLAIN = re.compile(r"[\w@.'+|-]+")
+OPERATORS = frozenset({"AND", "OR", "NOT"})
+TABLE = Schema(terms="p.terms", person="p.id")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some customers, newest first; `next` is the number to go on after, 0 at the end."""
+
+    people: list[Profile]
+    next: int
+
+
+def find(text: str, limit: int = 50, before: int = 0) -> Page:
+    """The page of customers a search finds, by the number before which to go on. Raises `BadCondition`."""
+    numbers = _numbers(text, limit + 1, before)
+    shown = numbers[:limit]
+    joined = Prefetch("memberships", Membership.objects.filter(state=Membership.State.IN).select_related("segment"))
+    people = Profile.objects.filter(pk__in=shown).order_by("-pk").prefetch_related("identities", joined)
+    return Page(list(people), next=shown[-1] if len(numbers) > limit else 0)
+
+
+def name_of(profile: Profile) -> str:
+    """What to call a customer: her name, her e-mail, or what the outside calls her."""
+    document = profile.document
+    return str(document.get("name") or document.get("email") or profile.user_id)
+
+
+def by_number(numbers: Iterable[int]) -> dict[int, Profile]:
+    return Profile.objects.in_bulk(set(numbers))
+
+
+def _numbers(text: str, limit: int, before: int) -> list[int]:
+    dialect = DIALECT_OF[connection.vendor]
+    query = (
+        exp.select("p.id")
+        .from_("profiles_profile AS p")
+        .where("p.merged_into_id IS NULL")
+        .where(exp.column("user_id", "p").like(f"{ANONYMOUS}%").not_())
+        .order_by("p.id DESC")
+        .limit(limit)
+    )
+    if before:
+        query = query.where(exp.column("id", "p") < before)
+    if text.strip():
+        query = query.where(where(_condition(text), TABLE, dialect, clock.now(), world="closed"))
+    with connection.cursor() as cursor:
+        cursor.execute(query.sql(dialect=dialect))
+        return [number for (number,) in cursor.fetchall()]
+
+
+def _condition(text: str) -> Condition:
+    """Plain words are looked for inside names and addresses, all of them; anything else is the search language."""
+    words = text.split()
+    if not all(PLAIN.fullmatch(word) for word in words) or OPERATORS.intersection(words):
+        return parse_search(text)
+    return And(tuple(Or(tuple(Matches(field, ("", word, "")) for field in BARE_FIELDS)) for word in words))

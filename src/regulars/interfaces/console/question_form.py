@@ -1,0 +1,236 @@
+"""The form of a question: from what was written to a draft, from a saved question to what was written, and its preview.
+
+Other languages and wordings are numbered blocks: `translation.0.locale`, `translation.0.text`, …, `variant.0.key`, ….
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.text import slugify
+from django.utils.translation import get_supported_language_variant, override
+
+from regulars.base.conditions import BadCondition
+from regulars.base.errors import Refused
+from regulars.consent.purposes import words_in
+from regulars.questions.declare import TYPES, Option
+from regulars.questions.models import Question
+from regulars.questions.save import Draft, has_options
+from regulars.questions.targets import condition_of
+from regulars.questions.wording import WORDS, begun, direction
+
+from .forms import lines
+from .spoken import language_name, what_lacks
+
+EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
+PICTURE = " | "  # between what she reads of an option and the address of its picture
+BLOCKS = {"translation": ("locale", *WORDS, "options"), "variant": ("key", *WORDS)}
+NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
+
+
+def draft(given: Mapping[str, str], saved: Question | None) -> Draft:
+    """What was written, as a draft. Raises `Refused` about the input that cannot be read."""
+    return Draft(
+        key=saved.key if saved else given.get("key", "").strip() or slugify(given.get("text", ""))[:64],
+        **{name: given.get(name, "") for name in (*WORDS, "type", "purpose")},
+        locale=given.get("locale", "").strip() or "en",
+        options=options(given.get("options", "")),
+        attribute=given.get("attribute", "").strip(),
+        weight=_weight(given.get("weight", "")),
+        enabled=given.get("enabled") == "on",
+        translations=_translations(given),
+        variants=_variants(given, saved),
+        audience=_audience(given.get("audience", "")),
+        not_before_logins=_whole(given, "not_before_logins") or 0,
+        not_before_days=_whole(given, "not_before_days") or 0,
+        quota=_whole(given, "quota"),
+        may_decline=given.get("may_decline") == "on",
+        may_not_know=given.get("may_not_know") == "on",
+    )
+
+
+def written(saved: Question) -> dict[str, str]:
+    """A saved question as its form was filled in."""
+    form = {name: getattr(saved, name) for name in ("key", *WORDS, "type", "attribute", "locale", "audience")}
+    form |= {"purpose": saved.purpose_id, "weight": f"{saved.weight:g}", "options": _lines_of(saved.choices())}
+    form |= {name: str(getattr(saved, name) or "") for name in ("not_before_logins", "not_before_days", "quota")}
+    form |= {name: "on" if getattr(saved, name) else "" for name in ("enabled", "may_decline", "may_not_know")}
+    for number, (locale, words) in enumerate(saved.translations.items()):
+        labels = "\n".join(f"{key} = {label}" for key, label in words.get("options", {}).items())
+        form |= _block("translation", number, {**words, "locale": locale, "options": labels})
+    for number, variant in enumerate(saved.variants):
+        form |= _block("variant", number, variant)
+    return form
+
+
+def blocks(given: Mapping[str, str], kind: str) -> list[tuple[int, dict[str, str]]]:
+    """The filled-in blocks of the form and one empty one to write into, each with its number."""
+    found = list(enumerate(_filled(given, kind)))
+    return [*found, (len(found), dict.fromkeys(BLOCKS[kind], ""))]
+
+
+def translations(given: Mapping[str, str]) -> list[tuple[int, dict[str, str], str]]:
+    """The blocks of other languages as `blocks` gives them, and of each what it lacks to be used."""
+    kind = given["type"] if given.get("type") in TYPES else EMPTY["type"]
+    sketch = Question(type=kind, locale=given.get("locale") or "en", **{name: given.get(name, "") for name in WORDS})
+    if has_options(TYPES[kind]):
+        sketch.options = [{"key": each.key, "label": each.label} for each in options(given.get("options", ""))]
+    return [(number, block, _lacking(sketch, block)) for number, block in blocks(given, "translation")]
+
+
+def take_away(given: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """The form without the translation whose button was pressed, and the name of its language."""
+    block = f"translation.{given.get('take_away', '')}."
+    kept = {name: value for name, value in given.items() if name != "take_away" and not name.startswith(block)}
+    return kept, language_name(given.get(f"{block}locale", "").strip())
+
+
+def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, Any]:
+    """The question as the sign-in page is handed it, in the language or the wording chosen under `seen`."""
+    kind = TYPES[given["type"]] if given.get("type") in TYPES else TYPES[EMPTY["type"]]
+    locale, own = given.get("locale") or "en", options(given.get("options", ""))
+    seen: Mapping[str, str] = given
+    for name, block in _others(given):
+        if name == given.get("seen"):
+            seen, locale = {**given, **block}, block.get("locale", locale)
+            labels = {each.key: each.label for each in options(block.get("options", ""))}
+            own = [Option(each.key, labels.get(each.key, each.label), each.image) for each in own]
+    purpose = purposes.get(given.get("purpose", ""))
+    use = words_in(purpose, locale)[2] if purpose else ""
+    language = _language_of_the_house(locale)
+    with override(language):
+        field = kind.field(own, locale)
+    return {
+        "question": {
+            "purpose": purpose,
+            "may_decline": given.get("may_decline") == "on",
+            "may_not_know": given.get("may_not_know") == "on",
+        },
+        "wording": {
+            "why": seen.get("why") or "What she gets for her answer.",
+            "help": seen.get("help", ""),
+            "use": use,
+        },
+        "text": seen.get("text") or "Your question",
+        "field": field,
+        "preview_locale": locale,
+        "preview_language": language,
+        "preview_direction": direction(locale),
+        "seen": given.get("seen", ""),
+        "can_be_seen": [("", f"Its own words ({given.get('locale') or 'en'})"), *((n, n) for n, _ in _others(given))],
+    }
+
+
+def _language_of_the_house(locale: str) -> str:
+    """In which language the house's own words stand beside those of the question; English for one it does not speak."""
+    try:
+        return get_supported_language_variant(locale, strict=True)
+    except LookupError:
+        return "en"
+
+
+def options(text: str) -> list[Option]:
+    """`jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
+    pairs = [line.partition("=") if _has_key(line) else (slugify(line) or line, "=", line) for line in lines(text)]
+    return [_option(key.strip()[:64], rest.strip()) for key, _, rest in pairs]
+
+
+def _has_key(line: str) -> bool:
+    return "=" in line.partition(PICTURE)[0]
+
+
+def _option(key: str, rest: str) -> Option:
+    label, _, image = rest.partition(PICTURE)
+    return Option(key, label.strip() or key, image.strip())
+
+
+def _lines_of(choices: list[Option]) -> str:
+    return "\n".join(f"{each.key} = {each.label}{PICTURE + each.image if each.image else ''}" for each in choices)
+
+
+def _filled(given: Mapping[str, str], kind: str) -> list[dict[str, str]]:
+    """Numbered blocks in which anything is written, however many; an emptied block is how one is taken away."""
+    numbers = {int(found[2]) for name in given if (found := NUMBERED.fullmatch(name)) and found[1] == kind}
+    blocks_given = (
+        {name: given.get(f"{kind}.{number}.{name}", "").strip() for name in BLOCKS[kind]} for number in sorted(numbers)
+    )
+    return [block for block in blocks_given if any(block.values())]
+
+
+def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    translations = [(block["locale"], block) for block in _filled(given, "translation") if block["locale"]]
+    variants = [(f"wording {block['key']}", block) for block in _filled(given, "variant") if block["key"]]
+    return [*translations, *variants]
+
+
+def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
+    sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
+    return ", ".join(what_lacks(each) for each in begun(sketch))
+
+
+def _translations(given: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    taken = {given.get("locale", "").strip().replace("_", "-").casefold() or "en"}
+    for number, block in enumerate(_filled(given, "translation")):
+        locale = _locale(block)
+        if not locale or len(locale) > 16 or not locale.replace("-", "").isalnum():
+            raise Refused(
+                "bad_locale", "Say which language each translation is in, such as de or pt-BR.", "translations"
+            )
+        if locale.casefold() in taken:
+            sentence = f"{language_name(locale)} is written twice. Keep one, or say which language this is."
+            raise Refused("language_twice", sentence, f"translation.{number}.locale")
+        taken.add(locale.casefold())
+        found[locale] = _translated(block)
+    return found
+
+
+def _locale(block: Mapping[str, str]) -> str:
+    """`pt-BR` of `PT_BR`: the language is in small letters, as purposes keep theirs."""
+    language, hyphen, region = block["locale"].replace("_", "-").partition("-")
+    return language.lower() + hyphen + region
+
+
+def _translated(block: Mapping[str, str]) -> dict[str, Any]:
+    labels = {each.key: each.label for each in options(block["options"])}
+    return {name: block[name] for name in WORDS if block[name]} | ({"options": labels} if labels else {})
+
+
+def _variants(given: Mapping[str, str], saved: Question | None) -> list[dict[str, Any]]:
+    """Translations of a wording, which come by the API, stay with it."""
+    before = {each["key"]: each.get("translations", {}) for each in saved.variants} if saved else {}
+    blocks_written = _filled(given, "variant")
+    return [
+        {name: block[name] for name in ("key", *WORDS) if block[name] or name in ("key", "text", "why")}
+        | ({"translations": before[block["key"]]} if before.get(block["key"]) else {})
+        for block in blocks_written
+    ]
+
+
+def _block(kind: str, number: int, values: Mapping[str, Any]) -> dict[str, str]:
+    return {f"{kind}.{number}.{name}": str(values.get(name, "")) for name in BLOCKS[kind]}
+
+
+def _audience(text: str) -> str:
+    """Checked here, so that a condition that cannot be read is said beside its input."""
+    try:
+        condition_of(text.strip() or "*")
+    except BadCondition as bad:
+        raise Refused(bad.name, bad.sentence, "audience") from bad
+    return text.strip()
+
+
+def _whole(given: Mapping[str, str], name: str) -> int | None:
+    text = given.get(name, "").strip()
+    if text and not (text.isascii() and text.isdigit() and len(text) < 8):
+        raise Refused("bad_number", "Write a whole number, such as 3, or leave it empty.", name)
+    return int(text) if text else None
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text.strip().replace(",", ".") or 1)
+    except ValueError:
+        raise Refused("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None

@@ -1,0 +1,87 @@
+"""Home: how it goes, and what to do next."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from regulars.base import clock
+from regulars.events.models import Event
+from regulars.insights.answer import answer
+from regulars.insights.charts.about import About
+from regulars.insights.script import drawing_script
+from regulars.profiles.find import customers
+from regulars.segments.models import Membership, Segment
+
+from ..door import staff_page
+from ..people import by_number, name_of
+
+DAYS = 30
+RECENT = 8
+YEAR = 365 * 24 * 3600
+
+
+@require_safe
+@staff_page
+def home(request: HttpRequest) -> HttpResponse:
+    now = clock.now()
+    since = now - dt.timedelta(days=DAYS)
+    figures = customers().aggregate(
+        everybody=Count("id"),
+        fresh=Count("id", filter=Q(created_at__gte=since)),
+        active=Count("id", filter=Q(last_seen_at__gte=since) | Q(last_login__gte=since)),
+    )
+    segments = list(
+        Segment.objects.annotate(
+            inside=Count("memberships", filter=Q(memberships__state=Membership.State.IN))
+        ).order_by("name")
+    )
+    chart = answer("signins_per_day", About(now, days=DAYS))
+    recent = _recent()
+    context = {
+        "figures": figures,
+        "chart": chart,
+        "chart_note": f"{chart.total:,} in the last {DAYS} days, by day in UTC.",
+        "segments": segments,
+        "recent": recent,
+        "steps": _steps(figures["everybody"], bool(recent), bool(segments)),
+        "days": DAYS,
+    }
+    return render(request, "console/home.html", context)
+
+
+@require_safe
+def charts_script(request: HttpRequest) -> HttpResponseBase:
+    """The drawing library: public code, the same for everybody, named by version in its query."""
+    made = drawing_script(Path(settings.HOME) / "static")
+    response = FileResponse(made.open("rb"), content_type="text/javascript; charset=utf-8")
+    response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    return response
+
+
+def _recent() -> list[dict[str, Any]]:
+    events = list(Event.objects.order_by("-id")[:RECENT])
+    people = by_number(event.profile_id for event in events)
+    return [
+        {"event": event, "person": people[event.profile_id], "name": name_of(people[event.profile_id])}
+        for event in events
+        if event.profile_id in people
+    ]
+
+
+def _steps(everybody: int, something_happened: bool, a_segment: bool) -> list[tuple[str, str]]:
+    """What is still to do, in order: (address, words). Empty when the house is in use."""
+    steps = (
+        (everybody > 0, "/login", "Sign in once yourself: you appear as the first customer."),
+        (something_happened, "/console/connections", "Send what happens in your shop here."),
+        (a_segment, "/console/segments/new", "Save your first segment."),
+    )
+    return [(address, sentence) for done, address, sentence in steps if not done]

@@ -1,0 +1,176 @@
+"""Privacy: purposes and their words, what customers decided, erasures, the ledger, and how long data is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.models import Count, F, Max, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from regulars.base.errors import Refused
+from regulars.consent.fold import YES
+from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
+from regulars.consent.purposes import Wording
+from regulars.consent.record import first_broken_link
+from regulars.destinations.models import Disclosure
+from regulars.profiles.models import Profile, RefusedGuess
+from regulars.profiles.upstream_tokens import LeavingGrant
+from regulars.usecases.decide import change_purpose
+from regulars.usecases.forget import find_people
+from regulars.usecases.retain import KINDS, days_of, keep
+
+from .. import words
+from ..door import may, require, staff_page
+from ..forms import Problem, done, problem_of
+
+ROLE = "admin"
+SHOWN = 50
+HOME = "/console/privacy"
+Action = ConsentEvent.Action
+
+
+@require_safe
+@staff_page
+def privacy(request: HttpRequest) -> HttpResponse:
+    return _page(request)
+
+
+@require_POST
+@staff_page
+def retention(request: HttpRequest) -> HttpResponse:
+    """All kinds at once; a kind that is not on the form stays as it is."""
+    require(request, ROLE)
+    given = {key: request.POST[key].strip() for key in KINDS if key in request.POST}
+    for key, text in given.items():
+        if text and not (text.isascii() and text.isdigit() and len(text) < 7):
+            return _page(request, Problem("Write a number of days, or nothing.", key), given)
+    try:
+        for key, text in given.items():
+            keep(key, int(text) if text else None)
+    except Refused as refused:
+        return _page(request, problem_of(refused), given)
+    return done(request, HOME, "retention.changed", "", "Saved. The worker keeps to it from now on.", **given)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_page
+def purpose(request: HttpRequest, key: str) -> HttpResponse:
+    found = Purpose.objects.filter(key=key, active=True).first()
+    if found is None:
+        raise Http404("There is no such purpose.")
+    if request.method == "GET":
+        typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
+        return _purpose_page(request, found, typed)
+    require(request, ROLE)
+    typed = {name: request.POST.get(name, "").strip() for name in ("label", "text", "expires_days")}
+    widened, days = "widened" in request.POST, typed["expires_days"]
+    if days and not (days.isascii() and days.isdigit()):
+        return _purpose_page(request, found, typed, Problem("Write a number of days, or nothing.", "expires_days"))
+    lasts = int(days[:9]) if days else None
+    try:
+        change_purpose(key, Wording(typed["label"], typed["text"], found.translations, lasts), widened=widened)
+    except Refused as refused:
+        return _purpose_page(request, found, typed, problem_of(refused))
+    return done(request, HOME, "purpose.changed", key, "Saved. A yes keeps the words it was given to.", widened=widened)
+
+
+def _page(request: HttpRequest, problem: Problem | None = None, given: dict[str, str] | None = None) -> HttpResponse:
+    kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
+    context = {
+        "purposes": _purposes(),
+        "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
+        "guesses": _guesses(),
+        "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
+        "actions": [(value, words.consent(value)) for value in Action.values],
+        "problem": problem,
+        "may_write": may(request, ROLE),
+        **_ledger(request),
+    }
+    return render(request, "console/privacy.html", context, status=400 if problem else 200)
+
+
+def _purposes() -> list[dict[str, Any]]:
+    """Every purpose with where customers stand on it now."""
+    states = (
+        ConsentState.objects.order_by()
+        .values("purpose")
+        .annotate(
+            asked=Count("id"),
+            yes=Count("id", filter=Q(status__in=YES)),
+            no=Count("id", filter=Q(status=Action.REFUSED)),
+            back=Count("id", filter=Q(status__in=(Action.WITHDRAWN, Action.OBJECTED, Action.GPC))),
+            outdated=Count("id", filter=_is_outdated()),
+        )
+    )
+    counts = {row["purpose"]: row for row in states}
+    return [
+        {"asked": 0, "yes": 0, "no": 0, "back": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
+        for each in Purpose.objects.filter(active=True).order_by("key")
+    ]
+
+
+def _guesses() -> Sequence[Mapping[str, object]]:
+    """Who told something of a special category that only she may tell, on how many days and last when."""
+    tries = RefusedGuess.objects.order_by().values("attribute", "source")
+    return list(tries.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN])
+
+
+def _is_outdated() -> Q:
+    return Q(status__in=YES, event__purpose_version__lt=F("purpose__consents_from"))
+
+
+def _erasure(erasure: Erasure) -> dict[str, Any]:
+    told = Disclosure.objects.filter(pk__in=erasure.disclosures)
+    networks = LeavingGrant.objects.filter(erasure=erasure.pk)
+    return {
+        "erasure": erasure,
+        "rows": sum(before - after for before, after in erasure.removed.values()),
+        "told": len(erasure.disclosures),
+        "open": told.exclude(state=Disclosure.State.REMOVED).count(),
+        "networks": networks.count(),
+        "left": networks.filter(state__in=(LeavingGrant.State.WAITING, LeavingGrant.State.GAVE_UP)).count(),
+    }
+
+
+def _ledger(request: HttpRequest) -> dict[str, Any]:
+    """The newest decisions that fit; of one customer also whether her chain holds."""
+    query, action = request.GET.get("q", "").strip()[:255], request.GET.get("action", "")
+    events = ConsentEvent.objects.select_related("profile", "purpose").order_by("-id")
+    people = find_people(query) if query else []
+    if query:
+        events = events.filter(profile__in=people)
+    if action in Action.values:
+        events = events.filter(action=action)
+    return {
+        "ledger": [(event, words.consent(event.action)) for event in events[:SHOWN]],
+        "query": query,
+        "action": action,
+        "broken": _first_broken(people),
+        "checked": ", ".join(person.user_id for person in people),
+    }
+
+
+def _first_broken(people: list[Profile]) -> ConsentEvent | None:
+    return next((broken for person in people if (broken := first_broken_link(person))), None)
+
+
+def _purpose_page(
+    request: HttpRequest, found: Purpose, typed: dict[str, str], problem: Problem | None = None
+) -> HttpResponse:
+    notices = Notice.objects.filter(purpose=found).annotate(decisions=Count("consentevent")).order_by("-version")
+    outdated = ConsentState.objects.filter(_is_outdated(), purpose=found).select_related("profile")
+    context = {
+        "purpose": found,
+        "label": typed["label"],
+        "text": typed["text"],
+        "expires": typed["expires_days"],
+        "widened": "widened" in request.POST,
+        "notices": list(notices[:SHOWN]),
+        "outdated": list(outdated.order_by("profile_id")[:SHOWN]),
+        "problem": problem,
+        "may_write": may(request, ROLE),
+    }
+    return render(request, "console/purpose.html", context, status=400 if problem else 200)

@@ -1,0 +1,126 @@
+"""/co/authenticate: from an app's own form to a login ticket, and from the ticket to a session with us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.views.decorators.debug import sensitive_post_parameters
+
+from regulars.accounts.factors import passkeys_in_apps
+from regulars.accounts.proofs import codes, tickets
+from regulars.accounts.proofs.models import LoginTicket
+from regulars.accounts.proofs.tickets import Proof
+from regulars.base.crypto import random_secret
+from regulars.base.errors import Refused
+from regulars.usecases.mailbox import enter_by_mailbox
+
+from ..connections import has_passwords
+from ..door import enter, onward
+from ..limits import count_attempt, give_back
+from ..passwords import CONNECTION, check
+from ..second import how_alone, owner_of, warn
+from . import browser
+from .call import Call, No, from_apps
+
+WRONG_PASSWORD, WRONG_CODE = "Wrong email or password.", "Wrong email or verification code."
+
+
+@sensitive_post_parameters()
+@from_apps(with_cookies=True)
+def authenticate(call: Call) -> HttpResponse:
+    """Auth0's answer: `{"login_ticket", "co_verifier", "co_id"}`, and a cookie that ties the ticket to this browser."""
+    prove = CREDENTIALS.get(call.text("credential_type"))
+    if prove is None:
+        raise No("invalid_request", "This credential_type is not known.")
+    proof = prove(call)
+    name = browser.find_name(call.request) or browser.new_name()
+    ticket = tickets.give(proof, call.client, call.origin, name)
+    # auth0-js keeps a verifier for browsers without the cookie. We have no use for one: no cookie, no session.
+    answer = {"login_ticket": ticket, "co_verifier": random_secret(32), "co_id": random_secret(12)}
+    return browser.remember(JsonResponse(answer), name)
+
+
+def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
+    """`/login?login_ticket=&next=/authorize?…`: in, and on. None: the ticket is worth nothing here, show the page.
+
+    A silent request for tokens is never shown a page: it goes on without a session, and its app hears `login_required`.
+    """
+    goes_to = onward(request)
+    asked = parse_qs(urlsplit(request.GET.get("next", "")).query)
+    client_id = asked.get("client_id", [""])[0]
+    name = browser.find_name(request)
+    taken = tickets.take(request.GET["login_ticket"], client_id, name, _came_from(request)) if name else None
+    if taken is None:
+        return HttpResponseRedirect(goes_to) if "none" in asked.get("prompt", []) else None
+    return enter(request, taken.account, taken.method, goes_to, **_how(taken))
+
+
+def _how(taken: LoginTicket) -> dict[str, Any]:
+    if taken.passkey:
+        return how_alone(taken.passkey)
+    connection = CONNECTION if taken.method == "password" else codes.CONNECTION
+    return {"email": taken.account.email, "connection": connection}
+
+
+def _by_password(call: Call) -> Proof:
+    email = call.text("username")
+    _count(call, "login", email)
+    account = check(email, call.text("password"))
+    if account is None or not has_passwords():
+        raise No("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
+    give_back(call.request, "login", email)
+    return Proof(account, "password")
+
+
+def _by_code(call: Call) -> Proof:
+    email = call.text("username")
+    _count(call, "login", email)
+    expected = codes.find_for_app(email, call.client)
+    if expected is None or not codes.is_right(expected, call.text("otp")) or not codes.use(expected):
+        raise No("invalid_user_password", WRONG_CODE, 403, error="access_denied")
+    give_back(call.request, "login", email)
+    try:
+        return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
+    except Refused as refused:
+        raise No("unauthorized", "user is blocked", 401) from refused
+
+
+def _by_passkey(call: Call) -> Proof:
+    signed = call.body.get("authn_response")
+    if not isinstance(signed, dict):
+        raise No("invalid_request", "authn_response must be an object.")
+    _count(call, "passkey", "")
+    try:
+        key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
+        account = owner_of(key)
+    except Refused as refused:
+        warn(refused)
+        raise No(refused.name, refused.sentence, 403, error="access_denied") from refused
+    give_back(call.request, "passkey", "")
+    return Proof(account, "mfa", key)
+
+
+CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
+    "password": _by_password,
+    "http://auth0.com/oauth/grant-type/password-realm": _by_password,
+    "http://auth0.com/oauth/grant-type/passwordless/otp": _by_code,
+    "urn:okta:params:oauth:grant-type:webauthn": _by_passkey,
+}
+
+
+def _count(call: Call, action: str, email: str) -> None:
+    try:
+        count_attempt(call.request, action, email)
+    except Refused as refused:
+        raise No("too_many_attempts", refused.sentence, 429) from refused
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The origin that sent the browser here, if it says so and it is not we."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return "" if origin == settings.PUBLIC_URL else origin

@@ -1,0 +1,121 @@
+"""A call from a script of an app's own page: JSON, from an origin of the app, of an app that opted in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+
+from regulars.accounts.proofs.tickets import may_embed
+from regulars.clients.models import Client
+
+LARGEST_BODY, LONGEST = 16 * 1024, 2000
+HEADERS = "Content-Type, Auth0-Client, X-Request-Language"
+
+
+class No(Exception):  # noqa: N818
+    """An answer other than yes, in the words that Auth0's SDKs look for. `more` are further keys of the body."""
+
+    def __init__(self, code: str, description: str, status: int = 400, **more: Any) -> None:
+        super().__init__(description)
+        self.status = status
+        self.body = {"code": code, "error": code, "description": description, "error_description": description, **more}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `origin` is empty when no browser made it."""
+
+    request: HttpRequest
+    client: Client
+    origin: str
+    body: dict[str, Any]
+
+    def text(self, name: str) -> str:
+        value = self.body.get(name, "")
+        if not isinstance(value, str) or len(value) > LONGEST or "\0" in value:
+            raise No("invalid_request", f"{name} must be a text of reasonable length.")
+        return value
+
+
+View = Callable[[HttpRequest], HttpResponse]
+
+
+def from_apps(*, with_cookies: bool = False) -> Callable[[Callable[[Call], HttpResponse]], View]:
+    """The view answers POST and the preflight before it. `with_cookies`: only from a browser, which may keep a cookie."""
+
+    def decorate(view: Callable[[Call], HttpResponse]) -> View:
+        @csrf_exempt  # what counts is in the body; the one cookie proves nothing by itself
+        @wraps(view)
+        def answer(request: HttpRequest) -> HttpResponse:
+            origin = request.headers.get("Origin", "")
+            try:
+                response = _preflight() if request.method == "OPTIONS" else view(_read(request, origin, with_cookies))
+            except No as no:
+                response = JsonResponse(no.body, status=no.status)
+            add_never_cache_headers(response)
+            return _open_to(response, origin, with_cookies)
+
+        return answer
+
+    return decorate
+
+
+def find_embedding(client_id: str) -> Client | None:
+    """The app, if it may show a sign-in form of its own."""
+    named = bool(client_id) and len(client_id) <= 64 and "\0" not in client_id
+    client = Client.objects.filter(pk=client_id).first() if named else None
+    return client if client and may_embed(client) else None
+
+
+def _read(request: HttpRequest, origin: str, with_cookies: bool) -> Call:
+    if request.method != "POST":
+        raise No("method_not_allowed", "POST it.", 405)
+    body = _json(request)
+    client_id = body.get("client_id")
+    client = find_embedding(client_id) if isinstance(client_id, str) else None
+    if client is None:
+        raise No("unauthorized_client", "This app is not allowed to show a sign-in form of its own.", 403)
+    if (origin or with_cookies) and origin not in client.web_origins:
+        raise No("unauthorized_client", "This app may not be used from this origin.", 403)
+    return Call(request, client, origin, body)
+
+
+def _json(request: HttpRequest) -> dict[str, Any]:
+    """JSON alone: no form of a foreign page can send it without asking first."""
+    if request.content_type != "application/json":
+        raise No("invalid_request", "Send JSON.", 415)
+    try:
+        body = request.body
+        found = json.loads(body) if len(body) <= LARGEST_BODY else None
+    except (ValueError, RecursionError, RequestDataTooBig):
+        found = None
+    if not isinstance(found, dict):
+        raise No("invalid_request", "The body is not a JSON object of reasonable size.")
+    return found
+
+
+def _preflight() -> HttpResponse:
+    headers = {
+        "Access-Control-Allow-Methods": "POST, OPTIONS",
+        "Access-Control-Allow-Headers": HEADERS,
+        "Access-Control-Max-Age": "600",
+    }
+    return HttpResponse(status=204, headers=headers)
+
+
+def _open_to(response: HttpResponse, origin: str, with_cookies: bool) -> HttpResponse:
+    """Readable for the origins of apps that opted in, and for nobody else."""
+    patch_vary_headers(response, ["Origin"])
+    if origin and any(may_embed(each) and origin in each.web_origins for each in Client.objects.all()):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        if with_cookies:
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+    return response

@@ -1,0 +1,79 @@
+"""/dbconnections/…: sign up and forgotten passwords from an app's own form. Each answers alike whoever the address is."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+from django.views.decorators.debug import sensitive_post_parameters
+
+from regulars.base.errors import Refused
+from regulars.base.text import storable
+
+from ..connections import has_passwords
+from ..limits import count_attempt
+from ..mail import ask_to_reset
+from ..passwords import CONNECTION
+from ..signup import problems_with, wait_for_click
+from .call import Call, No, from_apps
+
+RESET_SENT = "We've just sent you an email to reset your password."  # Auth0's words; Lock shows its own
+NAMES = ("given_name", "family_name", "name", "nickname", "picture")
+MOST_FIELDS, LONGEST_FIELD = 10, 500  # Auth0's
+FIELD = re.compile(r"[A-Za-z0-9_]{1,64}")
+
+
+@sensitive_post_parameters()
+@from_apps()
+def signup(call: Call) -> HttpResponse:
+    """A link in her mail finishes it, as on our own page; `_id` is of no account."""
+    email, password = call.text("email").strip().lower(), call.text("password")
+    _refuse_connection(call)
+    problems = problems_with(email, password)
+    if "email" in problems:
+        raise No("invalid_signup", problems["email"])
+    if "password" in problems:
+        policy = problems["password"]
+        raise No("invalid_password", policy, name="PasswordStrengthError", policy=policy)
+    told = {"source": f"app:{call.client.pk}", "values": {**_names(call), **_metadata(call)}}
+    _count(call, "signup", email)
+    wait_for_click(email, password, "/", told if told["values"] else {})
+    return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
+
+
+@from_apps()
+def change_password(call: Call) -> HttpResponse:
+    email = call.text("email").strip()
+    _refuse_connection(call)
+    _count(call, "reset", email)
+    ask_to_reset(storable(email[:254]), "/")
+    return HttpResponse(RESET_SENT)
+
+
+def _refuse_connection(call: Call) -> None:
+    if call.text("connection") not in ("", CONNECTION) or not has_passwords():
+        raise No("bad.connection", "The connection does not exist or is switched off.")
+
+
+def _names(call: Call) -> dict[str, str]:
+    return {name: call.text(name)[:LONGEST_FIELD] for name in NAMES if call.text(name)}
+
+
+def _metadata(call: Call) -> dict[str, str]:
+    """Lock's additionalSignUpFields, each a path in the bag of the same name."""
+    given: Any = call.body.get("user_metadata") or {}
+    if not isinstance(given, dict) or len(given) > MOST_FIELDS:
+        raise No("invalid_body", f"user_metadata has at most {MOST_FIELDS} fields.")
+    for name, value in given.items():
+        if not FIELD.fullmatch(name) or not isinstance(value, str) or len(value) > LONGEST_FIELD:
+            raise No("invalid_body", f"user_metadata.{name[:64]} must be a text of at most {LONGEST_FIELD} characters.")
+    return {f"user_metadata.{name}": str(storable(value)) for name, value in given.items() if value}
+
+
+def _count(call: Call, action: str, email: str) -> None:
+    try:
+        count_attempt(call.request, action, email)
+    except Refused as refused:
+        raise No("too_many_requests", refused.sentence, 429) from refused

@@ -1,0 +1,37 @@
+"""Passkeys in an app's own form: what the browser must sign, and where it may ask for passkeys of this house at all."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from regulars.accounts.factors import passkeys_in_apps
+from regulars.accounts.proofs.tickets import may_embed
+from regulars.clients.models import Client
+
+from . import browser
+from .call import Call, from_apps
+
+
+@from_apps(with_cookies=True)
+def challenge(call: Call) -> HttpResponse:
+    """`/passkey/challenge`, Auth0's words. `auth_session` goes back to `/co/authenticate` with what was signed.
+
+    `remembered` is ours: whether this browser brought the cookie without which a ticket is worth nothing. Who asks again
+    and is not remembered need not bother her for a signature.
+    """
+    question, options = passkeys_in_apps.ask(call.client.pk, call.origin)
+    name = browser.find_name(call.request)
+    answer = {"auth_session": question, "authn_params_public_key": options, "remembered": bool(name)}
+    return browser.remember(JsonResponse(answer), name or browser.new_name())
+
+
+@require_safe
+def related_origins(request: HttpRequest) -> HttpResponse:
+    """`/.well-known/webauthn`: browsers let these pages ask for our passkeys though they are not on our host.
+
+    WebAuthn's Related Origin Requests. Only apps that opted in are on the list, by the origins they are checked against.
+    """
+    apps = [client for client in Client.objects.order_by("created_at", "pk") if may_embed(client)]
+    origins = [origin for client in apps for origin in client.web_origins if origin.startswith("https://")]
+    return JsonResponse({"origins": list(dict.fromkeys(origins))}, headers={"Cache-Control": "public, max-age=60"})

@@ -1,0 +1,68 @@
+"""/passwordless/…: a code or a link by mail for an app's own form."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse, JsonResponse
+
+from regulars.accounts.proofs import codes
+from regulars.base.errors import Refused
+
+from ..code import BAD_EMAIL, is_address
+from ..code_mail import ask_to_mail
+from ..limits import count_attempt
+from .call import LONGEST, Call, No, from_apps
+
+SENDS = ("link", "code")
+# What of authParams goes on to /authorize, which reads all of it anew.
+PASSED_ON = (
+    "response_type",
+    "response_mode",
+    "redirect_uri",
+    "scope",
+    "audience",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+)
+
+
+@from_apps()
+def start(call: Call) -> HttpResponse:
+    """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for everybody."""
+    email, send = call.text("email").strip().lower(), call.text("send") or "link"
+    if call.text("connection") != codes.CONNECTION or not codes.is_open():
+        raise No("bad.connection", "Connection does not exist or is switched off")
+    if not is_address(email):
+        raise No("bad.email", BAD_EMAIL)
+    if send not in SENDS:
+        raise No("invalid_request", "send is link or code.")
+    try:
+        count_attempt(call.request, "code", email)
+    except Refused as refused:
+        raise No("too_many_requests", refused.sentence, 429) from refused
+    expected = codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
+    ask_to_mail(expected, send)
+    return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
+
+
+@from_apps()
+def verify(call: Call) -> HttpResponse:
+    """Whether the code is right, for SDKs that ask before they use it up."""
+    expected = codes.find_for_app(call.text("email"), call.client)
+    if expected is None or not codes.is_right(expected, call.text("verification_code")):
+        raise No("invalid_user_password", "Wrong email or verification code.", 403, error="access_denied")
+    return JsonResponse({})
+
+
+def _authorize(call: Call) -> str:
+    """Where the link leads: the app's own request, which /authorize reads as it reads every other."""
+    given: Any = call.body.get("authParams") or {}
+    if not isinstance(given, dict):
+        raise No("invalid_request", "authParams must be an object.")
+    kept = {name: given[name] for name in PASSED_ON if isinstance(given.get(name), str) and len(given[name]) <= LONGEST}
+    return "/authorize?" + urlencode({"client_id": call.client.pk, **kept})

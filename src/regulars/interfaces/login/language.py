@@ -1,0 +1,96 @@
+"""Which language she reads: what the app asked for, else what she speaks as far as we know, else what her browser says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+
+from regulars.accounts.models import Account
+from regulars.base.db.compiled_query import Prepared, given
+from regulars.profiles.models import Profile
+
+COOKIE = "regulars_language"  # what the app asked for, on pages whose address no longer says it
+LIVES = 3600  # seconds
+NOT_HERS = ("/console", "/api/", "/static/", "/brand/")
+STAFF = "en"
+
+
+def speaks_her_language(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware. Staff read English."""
+
+    def respond(request: HttpRequest) -> HttpResponse:
+        if request.path.startswith(NOT_HERS):
+            with translation.override(STAFF):
+                return get_response(request)
+        asked = _asked(request)
+        language = asked or _kept(request) or translation.get_language_from_request(request)
+        with translation.override(language):
+            response = get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        patch_vary_headers(response, ("Accept-Language",))
+        if asked and asked != request.COOKIES.get(COOKIE):
+            response.set_cookie(COOKIE, asked, max_age=LIVES, httponly=True, samesite="Lax", secure=settings.SECURE)
+        return response
+
+    return respond
+
+
+def hers() -> dict[str, str]:
+    """For the payload of a mail: it is written later, by a worker who sees no browser."""
+    return {"language": translation.get_language() or STAFF}
+
+
+def in_her_language(handler: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """A job that writes to her, in the language that `hers` put into its payload."""
+
+    @wraps(handler)
+    def write(payload: dict[str, Any]) -> None:
+        with translation.override(str(payload.get("language", STAFF))):
+            handler(payload)
+
+    return write
+
+
+def _asked(request: HttpRequest) -> str:
+    """`ui_locales`: words of preference, in the address itself or in the request that waits in `next`."""
+    words = request.GET.get("ui_locales") or _in_next(request.GET.get("next", ""))
+    return _first(words.split()[:10])
+
+
+def _kept(request: HttpRequest) -> str:
+    return _first([request.COOKIES.get(COOKIE, ""), _of_customer(request)])
+
+
+def _of_customer(request: HttpRequest) -> str:
+    """Her own locale; asked only of whoever brings a session."""
+    user = request.user if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+    found = _document.first(account=user.pk) if isinstance(user, Account) and not user.is_staff else None
+    return str((found or {}).get("locale", ""))
+
+
+_document = Prepared(
+    lambda: Profile.objects.filter(account_id=given("account"), merged_into=None).values_list("document", flat=True)
+)
+
+
+def _first(tags: list[str]) -> str:
+    for tag in tags:
+        try:
+            return translation.get_supported_language_variant(tag.replace("_", "-").lower())
+        except LookupError:
+            continue
+    return ""
+
+
+def _in_next(onward: str) -> str:
+    try:
+        return parse_qs(urlsplit(onward).query).get("ui_locales", [""])[0]
+    except ValueError:
+        return ""

@@ -1,0 +1,66 @@
+"""What the pages under `/me` share: only for herself, and the weighty ones only shortly after she proved who she is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from allauth.account.authentication import get_authentication_records
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+
+from regulars.accounts.models import Account
+from regulars.profiles.models import Profile
+
+from .door import customer, page
+
+P = ParamSpec("P")
+HerView = Callable[Concatenate[HttpRequest, Profile, P], HttpResponse]
+FRESH = 600  # seconds
+
+
+def hers(view: HerView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A page for the customer who is signed in; anybody else is shown the sign-in first. Staff are nobody here."""
+
+    @page
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        profile = customer(request)
+        if profile is None:
+            return HttpResponseRedirect("/login?" + urlencode({"next": _page_of(request)}))
+        if profile.blocked or not (profile.account and profile.account.is_active):
+            return words(request, "This account is closed", "Ask the shop if you think that is wrong.", 403)
+        return view(request, profile, *args, **kwargs)
+
+    return guarded
+
+
+def fresh(view: HerView[P]) -> HerView[P]:
+    """Once more who she is, unless she showed it in the last ten minutes: a borrowed phone must not be enough."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, profile: Profile, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if time.time() - _proved_at(request) > FRESH:
+            return HttpResponseRedirect("/login?" + urlencode({"prompt": "login", "next": _page_of(request)}))
+        return view(request, profile, *args, **kwargs)
+
+    return guarded
+
+
+def words(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
+    """A page that says one thing, with the way back to her page."""
+    return render(request, "signin/me_words.html", {"title": title, "sentence": sentence}, status=status)
+
+
+def _proved_at(request: HttpRequest) -> float:
+    account = request.user
+    records = get_authentication_records(request, account) if isinstance(account, Account) else []
+    return max((float(record["at"]) for record in records), default=0.0)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Where she goes on afterwards: a form that was sent is not sent again for her."""
+    return request.get_full_path() if request.method in ("GET", "HEAD") else "/me"

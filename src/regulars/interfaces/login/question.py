@@ -1,0 +1,112 @@
+"""One question between signing in and going on. Answer, pass and "don't ask again" are equally near."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import render
+from django.utils.translation import get_language, override
+from django.views.decorators.http import require_http_methods
+
+from regulars.accounts.models import Account
+from regulars.questions.answer import BadAnswer
+from regulars.questions.models import Ask
+from regulars.questions.one_more import ask_one_more, may_offer_more
+from regulars.questions.wording import direction, wording_of
+from regulars.usecases.answer import answer, never_again, pass_over
+
+from .door import onward, page
+
+MAX_ID = 2**63 - 1
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def question(request: HttpRequest) -> HttpResponse:
+    """`/question?ask=<id>&next=<local path>`: shows the ask; a POST closes it and goes on.
+
+    The ask must be the signed-in customer's own. One that is closed already is not shown: the browser goes on.
+    """
+    if not isinstance(request.user, Account):
+        return HttpResponseRedirect("/login?" + urlencode({"next": request.get_full_path()}))
+    goes_to = onward(request)
+    ask = _own_ask(request.user, request.GET.get("ask", ""))
+    if ask is None:
+        return render(request, "signin/question.html", {"next": goes_to}, status=404)
+    if request.method == "POST":
+        return _close(request, ask, goes_to)
+    return _page(request, ask) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
+
+
+def _can_be_shown(ask: Ask) -> bool:
+    """Still open, and in the words that were written down as shown: a question reworded meanwhile is asked another day."""
+    return ask.outcome == Ask.Outcome.SHOWN and ask.version == ask.question.version
+
+
+def _own_ask(account: Account, number: str) -> Ask | None:
+    if not (number.isascii() and number.isdigit() and int(number[:20]) <= MAX_ID):
+        return None
+    asks = Ask.objects.filter(pk=number, profile__account=account)
+    return asks.select_related("question__purpose", "profile").first()
+
+
+def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
+    match request.POST.get("do"):
+        case "pass":
+            pass_over(ask)
+        case "never":
+            never_again(ask)
+        case _:
+            try:
+                closed = answer(ask, request.POST)
+            except BadAnswer as bad:
+                return _page(request, ask, bad) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
+            if closed and may_offer_more(ask):
+                return _to("/question/more", ask, goes_to)
+    return HttpResponseRedirect(goes_to)
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def one_more(request: HttpRequest) -> HttpResponse:
+    """`/question/more?ask=<id>&next=`: thanks for the answer, and the offer of another question. Going on is as near."""
+    goes_to = onward(request)
+    ask = _own_ask(request.user, request.GET.get("ask", "")) if isinstance(request.user, Account) else None
+    if ask is None or request.POST.get("do") == "no":
+        return HttpResponseRedirect(goes_to)
+    if request.method == "POST":
+        further = ask_one_more(ask, get_language() or ask.locale)
+        return _to("/question", further, goes_to) if isinstance(further, Ask) else HttpResponseRedirect(goes_to)
+    if not may_offer_more(ask):
+        return HttpResponseRedirect(goes_to)
+    with override(ask.locale):
+        return render(request, "signin/one_more.html", {"direction": direction(ask.locale), "locale": ask.locale})
+
+
+def _to(place: str, ask: Ask, goes_to: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{place}?" + urlencode({"ask": ask.pk, "next": goes_to}))
+
+
+def _page(request: HttpRequest, ask: Ask, bad: BadAnswer | None = None) -> HttpResponse:
+    """The house's own words follow the language the question is asked in."""
+    with override(ask.locale):
+        return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
+
+
+def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
+    """What the template needs: the words she is asked in, how the answer is given, and what was wrong with it."""
+    wording, question = wording_of(ask), ask.question
+    offered = question.label_of(ask.offer) if ask.offer is not None else ""
+    return {
+        "ask": ask,
+        "question": question,
+        "wording": wording,
+        "text": wording.asking(offered),
+        "offered": offered,
+        "direction": direction(wording.locale),
+        "field": question.kind.field(wording.options, wording.locale),
+        "given": form.getlist("answer"),
+        "other": form.getlist("other"),
+        "problem": bad.sentence if bad else "",
+    }

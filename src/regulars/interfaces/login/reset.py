@@ -1,0 +1,78 @@
+"""A forgotten password: a link by mail, good once and for an hour."""
+
+from __future__ import annotations
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from django.contrib.auth.tokens import default_token_generator
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from regulars.accounts.models import Account
+from regulars.accounts.passwords import problems_with, rules_of, set_password
+from regulars.base.errors import Refused
+from regulars.base.text import storable
+from regulars.usecases.arrive import prove_email
+from regulars.usecases.link import account_of
+from regulars.usecases.sign_out import end_sessions
+
+from .door import address, enter, onward, page, words
+from .limits import count_attempt
+from .mail import ask_to_reset, tell
+from .passwords import CONNECTION
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def reset(request: HttpRequest) -> HttpResponse:
+    """`/password/reset?next=&login_hint=`: says the same whether we know the address or not."""
+    context = {
+        "email": request.POST.get("email", request.GET.get("login_hint", "")).strip(),
+        "here": address("/password/reset", request),
+        "login": address("/login", request),
+    }
+    if request.method == "GET":
+        return render(request, "signin/reset.html", context)
+    try:
+        count_attempt(request, "reset", context["email"])
+    except Refused as refused:
+        return render(request, "signin/reset.html", {**context, "problem": refused.sentence}, status=429)
+    ask_to_reset(storable(context["email"][:254]), onward(request))
+    return render(request, "signin/reset_sent.html", context)
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+@page
+def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
+    """`/password/reset/<account>/<token>?next=`: the link of the mail; a new password signs her in."""
+    account = Account.objects.filter(key=key, is_staff=False, is_active=True).exclude(profile=None).first()
+    if account is None or not default_token_generator.check_token(account, token):
+        return words(
+            request, "This link no longer works", "It was used already, or is too old. Ask for a new one.", 410
+        )
+    if request.method == "GET":
+        return render(request, "signin/choose.html", {"email": account.email, "rules": rules_of(CONNECTION)})
+    password = request.POST.get("password", "")
+    if problems := problems_with(password, account, CONNECTION):
+        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(CONNECTION)}
+        return render(request, "signin/choose.html", context, status=422)
+    get_adapter().logout(request)  # this browser's session, whosever it is, ends with hers
+    _change(account, password)
+    return enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
+
+
+@transaction.atomic
+def _change(account: Account, password: str) -> None:
+    """Every session, all offline access and every other link end; the click proved the address."""
+    set_password(account, password, CONNECTION)
+    EmailAddress.objects.update_or_create(
+        user=account, email=account.email, defaults={"primary": True, "verified": True}
+    )
+    prove_email(account.profile, account.email)
+    for each in {account, account_of(account)}:
+        end_sessions(each)
+    tell(account, "password_changed")

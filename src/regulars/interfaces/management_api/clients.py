@@ -1,0 +1,195 @@
+"""`/api/v2/clients`: the company's own apps. A secret is in the answer that made it and in no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Status
+from pydantic import StringConstraints
+
+from regulars.accounts.proofs.tickets import may_embed
+from regulars.clients.models import Client
+from regulars.clients.register import App, app_of, change, register, rotate_secret, take_secret
+
+from . import unused
+from .access import Bearer
+from .errors import ApiError
+from .paging import Paging, refuse_unknown
+from .unused import Body
+
+router = Router(tags=["clients"])
+Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+Addresses = Annotated[list[Address], Field(max_length=100)]
+Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
+PUBLIC_KINDS = ("spa", "native")
+# Auth0's name of a field → ours, where the value is taken as it is.
+FIELDS = {
+    "name": "name",
+    "token_endpoint_auth_method": "auth_method",
+    "grant_types": "grant_types",
+    "callbacks": "redirect_uris",
+    "allowed_logout_urls": "logout_uris",
+    "web_origins": "web_origins",
+    "is_first_party": "first_party",
+    "require_pushed_authorization_requests": "requires_par",
+    "require_proof_of_possession": "requires_dpop",
+    "jwks": "public_keys",
+    "cross_origin_authentication": "embeds_login",
+}
+
+
+class RefreshSettings(Body):
+    """Seconds. Refresh tokens rotate and expire here, whatever the app wishes."""
+
+    unused = unused.REFRESH_TOKEN
+
+    rotation_type: Annotated[str, StringConstraints(pattern="^rotating$")] = "rotating"
+    expiration_type: Annotated[str, StringConstraints(pattern="^expiring$")] = "expiring"
+    leeway: int = Field(0, ge=0, le=60)
+    token_lifetime: int = Field(2592000, ge=1, le=157788000)
+    idle_token_lifetime: int = Field(1296000, ge=1, le=157788000)
+
+
+class OidcLogout(Body):
+    unused = unused.OIDC_LOGOUT
+
+    backchannel_logout_urls: Annotated[list[Address], Field(max_length=1)] = []
+
+
+class ClientChange(Body):
+    """The body of PATCH. What is not sent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
+
+    `cross_origin_authentication`: the app has a sign-in form of its own. `oidc_backchannel_logout` is an older name of
+    `oidc_logout`. What else Auth0's SDKs may send is left (`interfaces/management_api/unused.py`).
+    """
+
+    unused = unused.CLIENT
+
+    name: Word | None = None
+    token_endpoint_auth_method: Word | None = None
+    grant_types: Annotated[list[Word], Field(max_length=20)] | None = None
+    callbacks: Addresses | None = None
+    allowed_logout_urls: Addresses | None = None
+    web_origins: Addresses | None = None
+    is_first_party: bool | None = None
+    require_pushed_authorization_requests: bool | None = None
+    require_proof_of_possession: bool | None = None
+    jwks: Annotated[list[dict[str, Any]], Field(max_length=10)] | None = None
+    oidc_logout: OidcLogout | None = None
+    oidc_backchannel_logout: OidcLogout | None = None
+    cross_origin_authentication: bool | None = None
+    refresh_token: RefreshSettings | None = None
+    client_metadata: Annotated[dict[Word, Word | None], Field(max_length=50)] | None = None
+
+
+class ClientPatch(ClientChange):
+    unused = {**unused.CLIENT, "app_type": unused.anything}
+
+    client_secret: Word | None = None
+
+
+class NewClient(ClientChange):
+    """The body of POST. `app_type` spa or native means an app that cannot keep a secret."""
+
+    name: Word = Field(...)
+    app_type: Word | None = None
+
+
+@router.get("/clients", auth=Bearer("read:clients"), response=Any, summary="List clients")
+def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
+    refuse_unknown(request, Paging)
+    rows = Client.objects.order_by("created_at", "client_id")
+    return query.answer("clients", [document(row) for row in rows[query.start : query.end]], rows.count())
+
+
+@router.post("/clients", auth=Bearer("create:clients"), response={201: Any}, summary="Create a client")
+def post_client(request: HttpRequest, body: NewClient) -> Any:
+    standard = App(body.name, **_defaults_of(body.app_type or "regular_web"))
+    row, secret = register(_with(standard, body, {}))
+    return Status(201, document(row) | ({"client_secret": secret} if secret else {}))
+
+
+@router.get("/clients/{client_id}", auth=Bearer("read:clients"), response=Any, summary="Get a client")
+def get_client(request: HttpRequest, client_id: str) -> Any:
+    return document(find_client(client_id))
+
+
+@router.patch("/clients/{client_id}", auth=Bearer("update:clients"), response=Any, summary="Change a client")
+def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any:
+    row = find_client(client_id)
+    with transaction.atomic():
+        changed, secret = change(row, _with(app_of(row), body, row.metadata))
+        if body.client_secret is not None:
+            secret = take_secret(changed, body.client_secret)
+    return document(changed) | ({"client_secret": secret} if secret else {})
+
+
+@router.delete("/clients/{client_id}", auth=Bearer("delete:clients"), response={204: None}, summary="Delete a client")
+def delete_client(request: HttpRequest, client_id: str) -> Any:
+    Client.objects.filter(pk=client_id).delete()
+    return Status(204, None)
+
+
+@router.post(
+    "/clients/{client_id}/rotate-secret",
+    auth=Bearer("update:client_keys", "update:clients"),
+    response=Any,
+    summary="Give a client a new secret",
+)
+def post_rotate_secret(request: HttpRequest, client_id: str) -> Any:
+    row = find_client(client_id)
+    return document(row) | {"client_secret": rotate_secret(row)}
+
+
+def find_client(client_id: str) -> Client:
+    row = Client.objects.filter(pk=client_id).first()
+    if row is None:
+        raise ApiError(404, "inexistent_client", "The client does not exist.")
+    return row
+
+
+def document(row: Client) -> dict[str, Any]:
+    logout = [row.backchannel_logout_uri] if row.backchannel_logout_uri else []
+    return {
+        "client_id": row.client_id,
+        "name": row.name,
+        "is_first_party": row.first_party,
+        "oidc_conformant": True,
+        "token_endpoint_auth_method": row.auth_method,
+        "grant_types": row.grant_types,
+        "callbacks": row.redirect_uris,
+        "allowed_logout_urls": row.logout_uris,
+        "web_origins": row.web_origins,
+        "oidc_logout": {"backchannel_logout_urls": logout},
+        "require_pushed_authorization_requests": row.requires_par,
+        "require_proof_of_possession": row.requires_dpop,
+        "refresh_token": RefreshSettings(**row.refresh).model_dump(),
+        "jwks": row.public_keys,
+        "cross_origin_authentication": may_embed(row),
+        "client_metadata": {key: str(value) for key, value in row.metadata.items()},
+    }
+
+
+def _defaults_of(app_type: str) -> dict[str, Any]:
+    if app_type in PUBLIC_KINDS:
+        return {"auth_method": Client.AuthMethod.NONE}
+    return {"grant_types": ["client_credentials"]} if app_type == "non_interactive" else {}
+
+
+def _with(app: App, body: ClientChange, metadata: dict[str, Any]) -> App:
+    """The app with what was sent, in our words."""
+    sent = body.model_dump(exclude_unset=True, exclude_none=True)
+    news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}
+    for name in ("oidc_backchannel_logout", "oidc_logout"):
+        if name in sent:
+            news["backchannel_logout_uri"] = next(iter(sent[name].get("backchannel_logout_urls", [])), "")
+    if body.refresh_token is not None:
+        kept = body.refresh_token
+        news["refresh"] = {name: getattr(kept, name) for name in ("leeway", "token_lifetime", "idle_token_lifetime")}
+    if body.client_metadata is not None:
+        merged = {**metadata, **body.client_metadata}
+        news["metadata"] = {key: value for key, value in merged.items() if value is not None}
+    return replace(app, **news)

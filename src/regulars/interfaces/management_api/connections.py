@@ -1,0 +1,235 @@
+"""`/api/v2/connections`, as Auth0's Management API has them. A secret is written and never read.
+
+Every app may use every connection, so `enabled_clients` is taken and always empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Status
+from pydantic import StringConstraints
+
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.connections.models import Connection
+from regulars.connections.provider import find_provider
+from regulars.connections.save import Way, save_connection, url_keys
+from regulars.profiles.document import iso
+
+from . import unused
+from .access import Bearer
+from .bodies import Text
+from .errors import ApiError
+from .paging import Paging, refuse_unknown
+from .unused import Body
+
+router = Router(tags=["clients and connections"])
+Secret = Annotated[str, StringConstraints(max_length=4000)]
+# Auth0's own words for two addresses of its `oauth2` strategy.
+AUTH0_URLS = {"authorizationURL": "authorize", "tokenURL": "token", "issuer": "issuer"}
+
+
+class ConnectionList(Paging):
+    """With `take` the answer is a page after the connection `from`, and `next` names the page after it."""
+
+    strategy: str = ""
+    name: str = ""
+    take: int | None = Field(None, ge=1, le=100)
+    after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
+
+
+class Options(Body):
+    """What a provider needs to know. `pieces`, `urls`, `settings` and `offline` are ours; the rest is Auth0's.
+
+    What else Auth0 has for its providers is left (`interfaces/management_api/unused.py`).
+    """
+
+    unused = unused.OPTIONS
+
+    client_id: Text = ""
+    client_secret: Secret = ""
+    app_secret: Secret = ""
+    team_id: Text = ""
+    kid: Text = ""
+    scope: list[Text] | Text = Field(default_factory=list)
+    pieces: list[Text] = Field(default_factory=list)
+    urls: dict[str, Text] = Field(default_factory=dict)
+    settings: dict[str, Text] = Field(default_factory=dict)
+    offline: bool = False
+    offline_access: bool = False
+    issuer: Text = ""
+    authorizationURL: Text = ""  # noqa: N815 - Auth0's word
+    tokenURL: Text = ""  # noqa: N815
+
+    @property
+    def scopes(self) -> list[str]:
+        return self.scope.split() if isinstance(self.scope, str) else list(self.scope)
+
+    @property
+    def own_settings(self) -> dict[str, str]:
+        """Apple's two in Auth0's words, and whatever is in ours."""
+        renamed = {"team_id": self.team_id, "key_id": self.kid}
+        return {**{key: value for key, value in renamed.items() if value}, **self.settings}
+
+    def addresses(self, strategy: str) -> dict[str, str]:
+        """All addresses, as options replace what was there."""
+        provider = find_provider(strategy)
+        renamed = {key: url for name, key in AUTH0_URLS.items() if (url := getattr(self, name))}
+        return {**dict.fromkeys(url_keys(provider) if provider else [], ""), **renamed, **self.urls}
+
+
+class ConnectionChange(Body):
+    unused = unused.CONNECTION
+
+    display_name: Text | None = None
+    options: Options | None = None
+    enabled_clients: list[Text] = Field(default_factory=list)
+    is_domain_connection: bool = False
+    show_as_button: bool | None = None
+    realms: list[Text] = Field(default_factory=list)
+
+
+class NewConnection(ConnectionChange):
+    name: Text
+    strategy: Text
+
+
+@router.get("/connections", auth=Bearer("read:connections"), response=Any, summary="List connections")
+def list_connections(request: HttpRequest, query: Query[ConnectionList]) -> Any:
+    refuse_unknown(request, ConnectionList)
+    rows = Connection.objects.order_by("id")
+    rows = rows.filter(strategy=query.strategy) if query.strategy else rows
+    rows = rows.filter(name=query.name) if query.name else rows
+    if query.take:
+        return _checkpoint(rows, query.take, query.after)
+    return query.answer("connections", [_connection(row) for row in rows[query.start : query.end]], rows.count())
+
+
+@router.post("/connections", auth=Bearer("create:connections"), response={201: Any}, summary="Create a connection")
+def post_connection(request: HttpRequest, body: NewConnection) -> Any:
+    way = _way(body, body.options or Options(), body.name, body.strategy, enabled=body.show_as_button is not False)
+    try:
+        return Status(201, _connection(save_connection(way)))
+    except Refused as refused:
+        raise _as_auth0_says_it(refused) from None
+
+
+@router.get("/connections/{connection_id}", auth=Bearer("read:connections"), response=Any, summary="Get a connection")
+def get_connection(request: HttpRequest, connection_id: str) -> Any:
+    return _connection(_find(connection_id))
+
+
+@router.patch(
+    "/connections/{connection_id}", auth=Bearer("update:connections"), response=Any, summary="Update a connection"
+)
+def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionChange) -> Any:
+    """What is not sent stays. `options` are replaced whole, but for a secret that is not sent."""
+    row = _find(connection_id)
+    kept = Options(
+        client_id=row.client_id,
+        scope=row.scopes,
+        pieces=row.pieces,
+        urls=row.urls,
+        settings=row.settings,
+        offline=row.offline,
+    )
+    enabled = row.enabled if body.show_as_button is None else body.show_as_button
+    way = _way(body, body.options or kept, row.name, row.strategy, enabled=enabled, before=row)
+    return _connection(save_connection(way, row))
+
+
+@router.delete(
+    "/connections/{connection_id}",
+    auth=Bearer("delete:connections"),
+    response={202: Any},
+    summary="Delete a connection",
+)
+def delete_connection(request: HttpRequest, connection_id: str) -> Any:
+    """Nobody comes in this way any more. Who came before stays a customer."""
+    Connection.objects.filter(pk=_number(connection_id)).delete()
+    return Status(202, {"deleted_at": iso(clock.now())})
+
+
+def _way(
+    body: ConnectionChange,
+    options: Options,
+    name: str,
+    strategy: str,
+    *,
+    enabled: bool,
+    before: Connection | None = None,
+) -> Way:
+    shown = body.display_name if body.display_name is not None else before.display_name if before else name
+    return Way(
+        name=name,
+        strategy=strategy,
+        display_name=shown,
+        client_id=options.client_id,
+        secret=options.client_secret or options.app_secret,
+        urls=options.addresses(strategy),
+        settings=options.own_settings,
+        scopes=options.scopes,
+        pieces=options.pieces,
+        note=before.note if before else "",
+        enabled=enabled,
+        offline=options.offline or options.offline_access,
+    )
+
+
+def _as_auth0_says_it(refused: Refused) -> ApiError:
+    taken = refused.name == "name_taken"
+    return ApiError(409 if taken else 400, "conflict" if taken else refused.name, refused.sentence)
+
+
+def _find(connection_id: str) -> Connection:
+    row = Connection.objects.filter(pk=_number(connection_id)).first()
+    if row is None or _connection_id(row) != connection_id:
+        raise ApiError(404, "inexistent_connection", "The connection does not exist.")
+    return row
+
+
+def _number(connection_id: str) -> int:
+    digits = connection_id.removeprefix("con_")
+    return int(digits) if len(digits) == 16 and digits.isascii() and digits.isdigit() else 0
+
+
+def _checkpoint(rows: QuerySet[Connection], take: int, after: str) -> dict[str, Any]:
+    page = list(rows.filter(pk__gt=_number(after))[: take + 1])
+    answer: dict[str, Any] = {"connections": [_connection(row) for row in page[:take]]}
+    if len(page) > take:
+        answer["next"] = _connection_id(page[take - 1])
+    return answer
+
+
+def _connection(row: Connection) -> dict[str, Any]:
+    return {
+        "id": _connection_id(row),
+        "name": row.name,
+        "strategy": row.strategy,
+        "display_name": row.display_name,
+        "options": _options(row) if row.client_id else {},
+        "is_domain_connection": False,
+        "show_as_button": row.enabled,
+        "realms": [row.name],
+        "enabled_clients": [],
+    }
+
+
+def _options(row: Connection) -> Mapping[str, Any]:
+    """As they are written, but for the secret: what is read can be changed and sent back."""
+    return {
+        "client_id": row.client_id,
+        "scope": row.scopes,
+        "pieces": row.pieces,
+        "urls": row.urls,
+        "settings": row.settings,
+        "offline": row.offline,
+    }
+
+
+def _connection_id(row: Connection) -> str:
+    return f"con_{row.pk:016d}"

@@ -1,0 +1,67 @@
+"""`/api/v2/grants`: what customers let apps of others have. Taken back here, the app must ask again."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema, Status
+
+from regulars.oauth.models import AppGrant
+from regulars.profiles.find import find_by_user_id, of_profile, whole
+
+from .access import Bearer
+from .clients import Word
+from .paging import Paging, refuse_unknown
+
+router = Router(tags=["grants"])
+
+
+class GrantList(Paging):
+    user_id: Word = ""
+    client_id: Word = ""
+    audience: Word = ""
+
+
+class OfUser(Schema):
+    user_id: Word = Field(..., min_length=1)
+
+
+@router.get("/grants", auth=Bearer("read:grants"), response=Any, summary="List what customers let apps have")
+def list_grants(request: HttpRequest, query: Query[GrantList]) -> Any:
+    refuse_unknown(request, GrantList)
+    wanted = {"client_id": query.client_id, "audience": query.audience}
+    rows = AppGrant.objects.filter(**{name: value for name, value in wanted.items() if value})
+    rows = _of(query.user_id, rows) if query.user_id else rows
+    rows = rows.select_related("profile__merged_into").order_by("id")
+    return query.answer("grants", [_grant(row) for row in rows[query.start : query.end]], rows.count())
+
+
+@router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Take all of a customer's back")
+def delete_grants(request: HttpRequest, query: Query[OfUser]) -> Any:
+    _of(query.user_id, AppGrant.objects.all()).delete()
+    return Status(204, None)
+
+
+@router.delete("/grants/{grant_id}", auth=Bearer("delete:grants"), response={204: None}, summary="Take one back")
+def delete_grant(request: HttpRequest, grant_id: str) -> Any:
+    number = int(grant_id, 16) if re.fullmatch(r"0{8}[0-9a-f]{16}", grant_id) else 0
+    AppGrant.objects.filter(pk=number if number < 2**63 else 0).delete()
+    return Status(204, None)
+
+
+def _of(user_id: str, rows: QuerySet[AppGrant]) -> QuerySet[AppGrant]:
+    profile = find_by_user_id(user_id)
+    return rows.filter(of_profile(profile.pk)) if profile else rows.none()
+
+
+def _grant(row: AppGrant) -> dict[str, Any]:
+    return {
+        "id": f"{row.pk:024x}",
+        "clientID": row.client_id,
+        "user_id": whole(row.profile).user_id,
+        "audience": row.audience,
+        "scope": row.scopes,
+    }

@@ -1,0 +1,93 @@
+"""`/api/v2/users/{id}/identities`: link two users and part them again, as Auth0's Management API has it.
+
+Unlike Auth0 nothing is thrown away: the second user's metadata and facts stay, and come back to her when she is unlinked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Schema, Status
+from pydantic import ConfigDict
+
+from regulars.base.errors import Refused
+from regulars.base.tokens.jwt import verify
+from regulars.profiles.document import rebuild
+from regulars.profiles.find import find_by_identity, find_by_user_id
+from regulars.profiles.models import Profile
+from regulars.usecases.link import link, unlink
+
+from .access import Bearer, Caller, caller_of, insufficient_scope
+from .bodies import Id, Text
+from .errors import ApiError, invalid_body
+from .users import find_user
+
+router = Router(tags=["users"])
+ADMIN, HERSELF = "update:users", "update:current_user_identities"
+MAY_LINK = Bearer(ADMIN, HERSELF)
+
+
+class Linking(Schema):
+    """`provider` and `user_id` name the second user, or `link_with` is an ID token of hers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Text | None = None
+    connection_id: Text | None = None
+    user_id: Id | int | None = None
+    link_with: str | None = None
+
+
+@router.post("/users/{user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
+def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
+    caller, primary = caller_of(request), find_user(user_id)
+    _refuse_strangers(caller, primary, by_token=bool(body.link_with))
+    other = _by_token(str(body.link_with), caller) if body.link_with else _by_name(body)
+    if other.pk == primary.pk:
+        raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
+    link(primary, other, f"api:{caller.client_id}")
+    return Status(201, rebuild(primary)["identities"])
+
+
+@router.delete(
+    "/users/{user_id}/identities/{provider}/{secondary}", auth=MAY_LINK, response=Any, summary="Unlink an identity"
+)
+def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary: str) -> Any:
+    caller, primary = caller_of(request), find_user(user_id)
+    _refuse_strangers(caller, primary, by_token=True)
+    plain = secondary.removeprefix(f"{provider}|")
+    identity = primary.identities.filter(provider=provider, provider_user_id=plain).first()
+    if identity is None:
+        raise ApiError(400, "inexistent_identity", "This user has no such identity.")
+    unlink(primary, identity, f"api:{caller.client_id}")
+    return rebuild(primary)["identities"]
+
+
+def _refuse_strangers(caller: Caller, primary: Profile, *, by_token: bool) -> None:
+    """A customer's own token changes her own account only, and adds only what she has a token of."""
+    if ADMIN in caller.scopes:
+        return
+    if not by_token or find_by_user_id(caller.subject) != primary:
+        raise insufficient_scope(ADMIN)
+
+
+def _by_token(token: str, caller: Caller) -> Profile:
+    try:
+        claims = verify(token, caller.client_id, typ="jwt")
+    except Refused as refused:
+        raise invalid_body(f"link_with: {refused.sentence}") from None
+    found = find_by_user_id(str(claims.get("sub", "")))
+    if found is None:
+        raise invalid_body("link_with: this ID token is of nobody here.")
+    return found
+
+
+def _by_name(body: Linking) -> Profile:
+    if not (body.provider and body.user_id is not None):
+        raise invalid_body("Send provider and user_id, or link_with.")
+    plain = str(body.user_id).removeprefix(f"{body.provider}|")
+    found = find_by_identity(body.provider, plain)
+    if found is None:
+        raise ApiError(400, "inexistent_user", "There is no user with this identity.")
+    return found

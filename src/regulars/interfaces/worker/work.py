@@ -1,0 +1,93 @@
+"""The loop of `regulars worker`. Any number of workers share one database without doing anything twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
+
+from regulars.base.jobs.run import forget_finished, run_due, run_periodically
+from regulars.base.jobs.schedule import CALENDAR, DAY, HOUR, begins_every
+from regulars.base.lake.tables import tidy
+from regulars.base.tokens.rotate import forget_retired
+from regulars.enrichment.reliability import learn_reliabilities
+from regulars.rules.record import forget_inputs
+from regulars.usecases import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
+from regulars.usecases.decide import expire_consents
+from regulars.usecases.event import take_inbox
+from regulars.usecases.questions import refit_later
+from regulars.usecases.refresh import reconcile_later
+from regulars.usecases.retain import take_away_what_is_old
+from regulars.usecases.sign_out import forget_ended_sessions
+
+log = logging.getLogger("regulars.worker")
+
+PAUSE = 0.5  # seconds between looks when there was nothing to do
+PAUSE_AFTER_FAULT = 5.0
+
+
+@begins_every(DAY, "sessions.forget")
+def forget_old_sessions() -> None:
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    forget_ended_sessions()
+
+
+# What the floors below do by itself; doors register theirs.
+CALENDAR |= {
+    "jobs.forget_finished": (HOUR, forget_finished),
+    "keys.forget": (DAY, forget_retired),
+    "rules.forget_inputs": (DAY, forget_inputs),
+    "segments.reconcile": (DAY, reconcile_later),
+    "sources.learn_reliabilities": (DAY, learn_reliabilities),
+    "questions.refit": (DAY, refit_later),
+    "lake.tidy": (DAY, tidy),
+    "consents.expire": (DAY, expire_consents),
+    "retention": (DAY, take_away_what_is_old),
+}
+
+
+class Worker:
+    """`threads` loops until `stop` is called; each finishes what it has begun."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self._loop, name=f"worker-{n}") for n in range(threads)]
+
+    def run(self) -> None:
+        for thread in self.threads:
+            thread.start()
+        for thread in self.threads:
+            thread.join()
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    def _loop(self) -> None:
+        try:
+            while not self.stopping.is_set():
+                self.stopping.wait(self._turn())
+        finally:
+            connections.close_all()
+
+    def _turn(self) -> float:
+        """Do what is there. Returns how long to rest."""
+        try:
+            close_old_connections()
+            return 0.0 if work_once() else PAUSE
+        except DatabaseError:
+            log.exception("the database did not let the worker work")
+        except Exception:  # a worker that dies silently is worse than one that complains
+            log.exception("the worker met something unforeseen")
+        return PAUSE_AFTER_FAULT
+
+
+def work_once() -> int:
+    """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
+    done = take_inbox() + run_due(limit=20)
+    for name, (every, begin) in list(CALENDAR.items()):
+        if run_periodically(name, every):
+            begin()
+    return done

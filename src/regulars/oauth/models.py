@@ -1,0 +1,174 @@
+"""What the provider remembers between two requests. Times are the machine's, as in every protocol."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from regulars.accounts.models import Account
+from regulars.clients.models import Client
+from regulars.profiles.models import Profile
+
+
+class PendingLogin(models.Model):
+    """One login that waits for its browser to come back from a page: signing in, a question, a rule's own page, consent.
+
+    Found by the hash of a random state, usable only by the browser whose cookie has the hash in `browser`. `progress` is
+    what the steps of `usecases.login` decided so far, for `account`. Nobody may go on twice from one wait: whoever empties
+    `waits_for` goes on.
+    """
+
+    class Wait(models.TextChoices):
+        LOGIN = "login"
+        RULE = "rule"
+        QUESTION = "question"
+        CONSENT = "consent"
+
+    state_hash = models.CharField(max_length=64, primary_key=True)
+    browser = models.CharField(max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    account = models.ForeignKey(Account, null=True, on_delete=models.CASCADE, related_name="+")
+    params = models.JSONField()
+    progress = models.JSONField(default=dict)
+    brought = models.JSONField(default=dict)  # the body of a POST to /continue, until its browser is recognised
+    waits_for = models.CharField(max_length=16, choices=Wait, blank=True)
+    pushed = models.BooleanField(default=False)  # the request came by /oauth/par and never shows in an address
+    started_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.client_id} waits for {self.waits_for or 'nothing'}"
+
+
+class AuthorizationCode(models.Model):
+    """A code, by its hash. `grant` is everything that was decided (`grants.Grant`); `family` is set when it is redeemed."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
+    grant = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+    family = models.UUIDField(null=True)
+
+    def __str__(self) -> str:
+        return f"code of {self.client_id}"
+
+
+class RefreshFamily(models.Model):
+    """One granted offline access. Its tokens follow each other; the end of the family ends them all."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
+    grant = models.JSONField()
+    started_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True)
+    # code_replayed token_reused by_client signed_out grant_withdrawn
+    revoked_why = models.CharField(max_length=32, blank=True)
+    sid = models.CharField(max_length=64, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"offline access of {self.client_id}"
+
+
+class RefreshToken(models.Model):
+    """One refresh token, by its hash. Used once: `used_at` is when its successor was given out."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    family = models.ForeignKey(RefreshFamily, on_delete=models.CASCADE, related_name="tokens")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"token of family {self.family_id}"
+
+
+class SessionClient(models.Model):
+    """An app that got tokens in a session: who must hear of a logout. `sid` is the claim in the ID token.
+
+    `claims` are what rules added to her ID token there; /userinfo tells them too, also after she signed out.
+    """
+
+    sid = models.CharField(max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="+")
+    claims = models.JSONField(default=dict)
+    since = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sid", "client"], name="an_app_is_once_in_a_session")]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} in {self.sid}"
+
+
+class SessionName(models.Model):
+    """The `sid` of a session whose key changed since it got it. `key_sid` is what the new key alone would be called."""
+
+    key_sid = models.CharField(max_length=64, primary_key=True)
+    sid = models.CharField(max_length=64)
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.sid
+
+
+class PushedRequest(models.Model):
+    """An authorization request that an app left with us (RFC 9126), by the hash of its `request_uri`. Taken once."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    params = models.JSONField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"request of {self.client_id}"
+
+
+class DeviceRequest(models.Model):
+    """A device without a keyboard waits for its customer, who types `user_code` on another one (RFC 8628).
+
+    Both codes are hashes. `grant` is there when she allowed it; whoever empties `state` of `allowed` gets the tokens.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        ALLOWED = "allowed"
+        DENIED = "denied"
+        USED = "used"
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    user_code_hash = models.CharField(max_length=64, unique=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    params = models.JSONField()
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    profile = models.ForeignKey(Profile, null=True, on_delete=models.CASCADE, related_name="+")
+    grant = models.JSONField(default=dict)
+    interval = models.PositiveSmallIntegerField(default=5)  # seconds between two questions; longer for the impatient
+    asked_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"device of {self.client_id}, {self.state}"
+
+
+class AppGrant(models.Model):
+    """What a customer lets an app of somebody else have, per API (`audience` is empty for her profile alone)."""
+
+    profile = models.ForeignKey("profiles.Profile", on_delete=models.CASCADE, related_name="app_grants")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    audience = models.CharField(max_length=255, blank=True)
+    scopes = models.JSONField(default=list)
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["profile", "client", "audience"], name="one_consent_per_app_and_api"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} lets {self.client_id} have {' '.join(self.scopes)}"

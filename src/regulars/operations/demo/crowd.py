@@ -1,0 +1,177 @@
+"""Bring the invented customers into the house, through the same rooms that real ones come through, a few hundred at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from regulars.accounts.models import Account
+from regulars.base import clock
+from regulars.consent.record import Decision, record_all
+from regulars.consent.view import refresh_all_views
+from regulars.events.models import Event, Source
+from regulars.events.record import new_event
+from regulars.events.record import record_all as record_all_events
+from regulars.profiles.learn import NewFact, learn_all
+from regulars.profiles.models import Identity, Profile
+from regulars.questions.ask import OWN_LEAST, words_of
+from regulars.questions.models import Ask, Question
+
+from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
+from .visits import Happening, happenings
+
+PORTION = 250
+READING = dt.timedelta(seconds=6)
+# Whose word a fact is, by the way she came: (kind of source, source).
+SOURCES = {
+    GOOGLE: ("verified", GOOGLE),
+    PASSWORD: ("declared", "app:shop"),
+    NEWSLETTER: ("imported", "import:newsletter"),
+}
+CONNECTIONS = {GOOGLE: GOOGLE, PASSWORD: "Username-Password-Authentication", NEWSLETTER: ""}
+INCOME_SOURCE = "source:us-census-acs"
+
+
+def bring_in(count: int, source: Source) -> Iterator[int]:
+    """Invent and write `count` customers with their history. Yields how many are there after each portion.
+
+    Who is there already is left as she is: a portion is written whole or not at all, so that one that was interrupted
+    goes on where it stopped. Questions must be there before the answers to them.
+    """
+    now = clock.now()
+    crowd = customers(count, now)
+    questions = {question.key: question for question in Question.objects.select_related("purpose")}
+    done = 0
+    while portion := list(islice(crowd, PORTION)):
+        with transaction.atomic():
+            _bring_in(_strangers(portion), source, questions, now)
+        done += len(portion)
+        yield done
+
+
+def _strangers(portion: list[Customer]) -> list[Customer]:
+    there = set(Profile.objects.filter(user_id__in=map(_user_id, portion)).values_list("user_id", flat=True))
+    return [customer for customer in portion if _user_id(customer) not in there]
+
+
+def _bring_in(portion: list[Customer], source: Source, questions: dict[str, Question], now: dt.datetime) -> None:
+    happened = {customer.number: list(happenings(customer, now)) for customer in portion}
+    profiles = _profiles(portion, happened)
+    record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
+    learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
+    refresh_all_views(list(profiles.values()))
+    Ask.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
+    record_all_events(
+        _event(profiles[each.number], each, number, happening, source)
+        for each in portion
+        for number, happening in enumerate(happened[each.number])
+    )
+
+
+def _profiles(portion: list[Customer], happened: dict[int, list[Happening]]) -> dict[int, Profile]:
+    """Customer number → her profile, with an account for those who can sign in and an identity for all."""
+    accounts = {
+        customer.number: Account(email=str(customer.told.get("email", "")), password=make_password(None))
+        for customer in portion
+        if customer.way != NEWSLETTER
+    }
+    Account.objects.bulk_create(accounts.values())
+    profiles = {
+        customer.number: _profile(customer, accounts.get(customer.number), happened[customer.number])
+        for customer in portion
+    }
+    Profile.objects.bulk_create(profiles.values())
+    Identity.objects.bulk_create(_identity(customer, profiles[customer.number]) for customer in portion)
+    return profiles
+
+
+def _profile(customer: Customer, account: Account | None, happened: list[Happening]) -> Profile:
+    logins = [each.at for each in happened if each.name == "Signed In"]
+    return Profile(
+        user_id=_user_id(customer),
+        account=account,
+        created_at=customer.joined,
+        last_seen_at=max((each.at for each in happened), default=customer.joined),
+        last_login=max(logins, default=None),
+        logins_count=len(logins),
+    )
+
+
+def _user_id(customer: Customer) -> str:
+    return f"{customer.way}|{customer.id_there}"
+
+
+def _identity(customer: Customer, profile: Profile) -> Identity:
+    return Identity(
+        profile=profile,
+        provider=customer.way,
+        provider_user_id=customer.id_there,
+        connection=CONNECTIONS[customer.way],
+        is_social=customer.way == GOOGLE,
+        first_seen_at=customer.joined,
+        last_seen_at=profile.last_seen_at or customer.joined,
+    )
+
+
+def _decisions(customer: Customer) -> Iterable[Decision]:
+    imported = customer.way == NEWSLETTER
+    method, evidence = ("import", {"double_opt_in": "newsletter"}) if imported else ("login", {})
+    return (Decision(each.purpose, each.action, method, at=each.at, evidence=evidence) for each in customer.decisions)
+
+
+def _facts(customer: Customer) -> Iterator[NewFact]:
+    kind, source = SOURCES[customer.way]
+    for attribute, value in customer.told.items():
+        yield NewFact(attribute, value, kind, source, collected_at=customer.joined)
+    for answer in customer.answers:
+        if answer.value is not None:
+            yield NewFact(
+                answer.question, answer.value, "declared", f"question:{answer.question}@1", collected_at=answer.at
+            )
+    if customer.income is not None:
+        yield NewFact(
+            "area_median_income",
+            customer.income,
+            "enriched",
+            INCOME_SOURCE,
+            basis="legitimate_interest",
+            confidence=0.6,
+            collected_at=customer.joined,
+        )
+
+
+def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Ask]:
+    """One a day, as the database wants it; the last pass of every eighth customer says "never"."""
+    days = {answer.at.date(): answer for answer in customer.answers if answer.question in questions}
+    for number, (day, answer) in enumerate(days.items(), 1):
+        question = questions[answer.question]
+        says_never = number == len(days) and customer.number % 8 == 0
+        passed = Ask.Outcome.NEVER if says_never else Ask.Outcome.PASSED
+        yield Ask(
+            question=question,
+            version=question.version,
+            profile=profile,
+            day=day,
+            shown_at=answer.at - READING,
+            outcome=passed if answer.value is None else Ask.Outcome.ANSWERED,
+            closed_at=answer.at,
+            words=words_of(question),
+            value=OWN_LEAST * question.weight,
+        )
+
+
+def _event(profile: Profile, customer: Customer, number: int, happening: Happening, source: Source) -> Event:
+    return new_event(
+        profile.pk,
+        happening.name,
+        happening.properties,
+        at=happening.at,
+        received_at=happening.at,
+        type=happening.type,
+        message_id=f"demo-{customer.id_there}-{number}",
+        source=None if happening.house else source,
+    )

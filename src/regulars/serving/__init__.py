@@ -1,0 +1,1 @@
+"""The server processes: the ASGI root, the thread pool, TLS, the supervisor."""

@@ -1,0 +1,48 @@
+"""The ASGI root: the collector's paths raw, readiness, and Django for everything else."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+
+from regulars.interfaces.collector.app import Collector, Receive, Scope, Send
+
+from .forwarded import settled
+from .health import is_ready
+from .pool import Pool
+
+HEALTH = "/healthz"
+
+
+class Root:
+    """One application, three kinds of path."""
+
+    def __init__(self) -> None:
+        self.collector = Collector()
+        self.pool = Pool(WSGIHandler())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = settled(scope, settings.TRUSTED_PROXIES)
+        match scope["type"]:
+            case "lifespan":
+                await self._live(receive, send)
+            case "http" if self.collector.takes(scope["path"]):
+                await self.collector(scope, receive, send)
+            case "http" if scope["path"] == HEALTH:
+                await self.pool.run(is_ready, send)
+            case "http":
+                await self.pool(scope, receive, send)
+            case _:  # websockets: nobody here speaks them
+                await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.collector.close()
+                self.pool.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return

@@ -1,0 +1,194 @@
+"""Django settings. Everything an operator may change is an environment variable: docs/operator/configuration.md lists them."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from .catalogues import compiled
+from .database import database
+from .home import home, number, secret_key
+from .places import is_local
+
+HOME = home()
+SECRET_KEY = secret_key()
+DEBUG = False
+
+# The address customers see. The issuer of every token is this with a slash at its end, as Auth0's SDKs expect.
+PUBLIC_URL = os.environ.get("REGULARS_URL", "http://localhost:8000").rstrip("/")
+ISSUER = PUBLIC_URL + "/"
+ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE = PUBLIC_URL.startswith("https://")
+# How many proxies stand in front and say truly who came to them (`forwarded` settles it before Django looks).
+TRUSTED_PROXIES = number("REGULARS_TRUST_PROXY")
+
+# In demo mode the stand-ins on this machine may be reached, and staff may sign in without a second factor.
+DEMO = os.environ.get("REGULARS_DEMO") == "1"
+DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
+# Hosts of the operator's own network that rules, enrichment and destinations may call although they are not public.
+ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
+# PEM files of authorities beside the web's own, for hosts of the operator's network that show their certificates.
+CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
+# When given, rules may call these hosts only (".example.com" means everything below it); empty: any public host.
+RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
+# What a rule saw is kept, encrypted, for replays; then it is gone.
+RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
+# Apps of strangers may register themselves at /oidc/register; their customers are asked before anything is given.
+DYNAMIC_REGISTRATION = os.environ.get("REGULARS_DYNAMIC_REGISTRATION") == "1"
+LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_ace",
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_htmx",
+    "regulars.base.tokens",
+    "regulars.base.jobs",
+    "regulars.clients",
+    "regulars.connections",
+    "regulars.accounts",
+    "regulars.accounts.proofs",
+    "regulars.profiles",
+    "regulars.events",
+    "regulars.consent",
+    "regulars.oauth",
+    "regulars.rules",
+    "regulars.questions",
+    "regulars.enrichment",
+    "regulars.segments",
+    "regulars.destinations",
+    "regulars.insights",
+    "regulars.interfaces.login",
+    "regulars.interfaces.oidc",
+    "regulars.interfaces.console",
+    "regulars.interfaces.management_api",
+]
+AUTH_USER_MODEL = "accounts.Account"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "regulars.serving.api_fast_path.for_programs",
+    "regulars.serving.sessions.console_session",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "regulars.interfaces.management_api.customer.open_to_our_apps",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "regulars.interfaces.login.brand.remembers_the_app",
+    "regulars.interfaces.login.language.speaks_her_language",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "regulars.interfaces.login.gpc.honour",
+]
+ROOT_URLCONF = "regulars.serving.urls"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "builtins": ["django.templatetags.i18n"],
+            "context_processors": [
+                "django.template.context_processors.i18n",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "regulars.interfaces.login.brand.brand",
+            ],
+        },
+    }
+]
+
+# Sessions and sign-in
+SESSION_ENGINE = "regulars.serving.session_store"
+# The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http.
+SESSION_COOKIE_NAME = f"{'__Host-' if SECURE else ''}regulars_session"
+CSRF_COOKIE_NAME = f"{'__Host-' if SECURE else ''}csrftoken"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+# Browsers hold every port of a host to it, so never for names of this machine, where others develop too.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE and not is_local(PUBLIC_URL) else 0
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+# Django's default of same-origin closes the channel that loginWithPopup answers through.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+PASSWORD_HASHERS = [
+    "regulars.accounts.hashing.PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+# What a customer's password must be is the connection's affair (accounts/passwords.py).
+BREACHED_PASSWORDS = os.environ.get("REGULARS_BREACHED_PASSWORDS", "")
+PASSWORD_RESET_TIMEOUT = 3600
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/"
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# allauth, driven through our adapters (interfaces/login)
+ACCOUNT_ADAPTER = "regulars.interfaces.login.adapters.AccountAdapter"
+SOCIALACCOUNT_ADAPTER = "regulars.interfaces.login.adapters.SocialAccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_PREVENT_ENUMERATION = True
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
+MFA_ADAPTER = "regulars.accounts.factors.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # half-minutes that her clock may be wrong
+EMAIL_BACKEND = os.environ.get("REGULARS_EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = str(HOME / "mail")
+DEFAULT_FROM_EMAIL = os.environ.get("REGULARS_FROM_EMAIL", "hello@localhost")
+
+LANGUAGE_CODE = "en"
+# What customers can read (`locale`); the console is in English.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("ja", "日本語"),
+    ("pt-br", "Português (Brasil)"),
+    ("ar", "العربية"),
+]
+LOCALE_PATHS = compiled(HOME)
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "/static/"
+# Read straight from the package: nothing to collect before the first start.
+WHITENOISE_USE_FINDERS = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("REGULARS_LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"propagate": True}, "django.request": {"level": "ERROR"}},
+}

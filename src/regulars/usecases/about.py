@@ -1,0 +1,192 @@
+"""Everything we hold about her, gathered from every room: her page and her export show the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from regulars.base import clock
+from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.purposes import words_in
+from regulars.consent.standing import Standing
+from regulars.profiles.document import known
+from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.resolve import resolve
+from regulars.questions.models import Question
+from regulars.segments.models import Membership
+
+from .correct import DELETED, may_correct, may_remove
+from .decide import last_decision
+
+UNDECLARED = ("serve",)
+
+
+@dataclass(frozen=True)
+class Known:
+    """One fact as she may read it. `why_not` names why it is not used: `""`, `blocked`, `ran_out`, `taken_back`, `another_wins`.
+
+    `follows_from` are labels of what it was concluded from.
+    """
+
+    id: int
+    attribute: str
+    label: str
+    value: Any
+    options: dict[str, str]
+    source: str
+    source_kind: str
+    source_label: str
+    since: dt.datetime
+    expires_at: dt.datetime | None
+    confidence: float
+    purposes: tuple[str, ...]
+    consents: tuple[int, ...]
+    follows_from: tuple[str, ...]
+    reason: str
+    why_not: str
+    may_correct: bool
+    may_remove: bool
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One purpose and where she stands. `said` are the words of her last decision; `seen` is its number (0: none).
+
+    `outdated`: she said yes, but the purpose has become wider since. `barred`: too young to allow it.
+    """
+
+    key: str
+    basis: str
+    label: str
+    text: str
+    locale: str
+    is_open: bool
+    status: str
+    since: dt.datetime | None
+    until: dt.datetime | None
+    said: str
+    seen: int
+    outdated: bool
+    barred: bool
+
+
+def facts_of(profile: Profile, *, everything: bool = False) -> list[Known]:
+    """By attribute, what counts first. `everything`: with what was taken back or ran out."""
+    attributes = {each.key: each for each in Attribute.objects.all()}
+    now = clock.now()
+    standing = Standing.of([profile], now)[profile.pk]
+    facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
+    winners = _winners(facts, standing, attributes, now)
+    questions = dict(Question.objects.values_list("key", "text"))
+    names = {fact.pk: _label(fact.attribute, attributes) for fact in facts}
+    found = []
+    for fact in facts:
+        why_not = _why_not(fact, standing, winners, now)
+        if fact.value is None or (not everything and why_not in ("taken_back", "ran_out")):
+            continue
+        found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
+    return sorted(found, key=lambda each: (each.label.lower(), each.attribute, bool(each.why_not), -each.id))
+
+
+def stands_of(profile: Profile, locale: str = "en") -> list[Stand]:
+    """Every active purpose; those she decides on first."""
+    standing = Standing.of([profile], clock.now())[profile.pk]
+    states = {s.purpose_id: s for s in profile.consent_states.select_related("event__notice")}
+    purposes = Purpose.objects.filter(active=True)
+    order = {Purpose.Basis.CONSENT: 0, Purpose.Basis.LEGITIMATE_INTEREST: 1, Purpose.Basis.CONTRACT: 2}
+    listed = sorted(purposes, key=lambda each: (order[Purpose.Basis(each.basis)], each.key))
+    return [_stand(profile, each, states.get(each.key), standing, locale) for each in listed]
+
+
+def decisions_of(profile: Profile) -> list[ConsentEvent]:
+    """Her ledger, newest first, each with the words she saw."""
+    return list(profile.consent_events.select_related("purpose", "notice").order_by("-at", "-id"))
+
+
+def segments_of(profile: Profile) -> list[Membership]:
+    rows = profile.memberships.filter(state=Membership.State.IN).select_related("segment__purpose")
+    return list(rows.order_by("segment__name"))
+
+
+def _winners(
+    facts: list[Fact], standing: Standing, attributes: dict[str, Attribute], now: dt.datetime
+) -> dict[str, int]:
+    """Attribute → the fact that counts, of those whose consents stand."""
+    usable: dict[str, list[Fact]] = {}
+    for fact in facts:
+        if fact.retracted_at is None and standing.covers(fact):
+            usable.setdefault(fact.attribute, []).append(fact)
+    found = {}
+    for key, rows in usable.items():
+        half_life = attributes[key].half_life_days if key in attributes else None
+        if winner := resolve([known(each) for each in rows], now, half_life):
+            found[key] = winner.fact_id
+    return found
+
+
+def _why_not(fact: Fact, standing: Standing, winners: dict[str, int], now: dt.datetime) -> str:
+    if fact.retracted_at:
+        return "taken_back"
+    if fact.expires_at and fact.expires_at <= now:
+        return "ran_out"
+    if not standing.covers(fact):
+        return "blocked"
+    return "" if winners.get(fact.attribute) == fact.pk else "another_wins"
+
+
+def _known(
+    fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
+) -> Known:
+    path = attribute.metadata_path if attribute else ""
+    return Known(
+        id=fact.pk,
+        attribute=fact.attribute,
+        label=names[fact.pk],
+        value=fact.value,
+        options={each["key"]: each["label"] for each in attribute.options} if attribute else {},
+        source=fact.source,
+        source_kind=fact.source_kind,
+        source_label=questions.get(_question_in(fact.source), ""),
+        since=fact.collected_at,
+        expires_at=fact.expires_at,
+        confidence=fact.confidence,
+        purposes=tuple(attribute.purposes) if attribute else UNDECLARED,
+        consents=tuple(fact.consents),
+        follows_from=tuple(dict.fromkeys(names[each] for each in fact.derived_from if each in names)),
+        reason="" if fact.retracted_why == DELETED else fact.reason,
+        why_not=why_not,
+        may_correct=may_correct(fact.attribute, path),
+        may_remove=may_remove(fact.attribute, path),
+    )
+
+
+def _question_in(source: str) -> str:
+    """The key in `question:looking_for@1`, and in `app:shop:looking_for@1` of an answer given inside an app."""
+    kind, _, rest = source.partition(":")
+    about = rest if kind == "question" else rest.partition(":")[2] if kind == "app" else ""
+    return about.partition("@")[0]
+
+
+def _stand(profile: Profile, purpose: Purpose, state: ConsentState | None, standing: Standing, locale: str) -> Stand:
+    found, label, text = words_in(purpose, locale)
+    said_yes = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
+    return Stand(
+        key=purpose.key,
+        basis=purpose.basis,
+        label=label,
+        text=text,
+        locale=found,
+        is_open=standing.allows(purpose),
+        status=state.status if state else "",
+        since=state.since if state else None,
+        until=state.expires_at if state else None,
+        said=state.event.notice.body if state and state.event.notice else "",
+        seen=last_decision(profile, purpose.key),
+        outdated=bool(said_yes and state and state.event.purpose_version < purpose.consents_from),
+        barred=standing.is_child and purpose.basis != Purpose.Basis.CONTRACT,
+    )
+
+
+def _label(key: str, attributes: dict[str, Attribute]) -> str:
+    return attributes[key].label if key in attributes else key.rpartition(".")[2].replace("_", " ").capitalize()

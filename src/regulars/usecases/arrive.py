@@ -1,0 +1,188 @@
+"""She arrives: by a social network or with a password of ours. Who is it, what was said, what did she decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from regulars.accounts.models import Account
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.text import storable
+from regulars.connections.provider import Told
+from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.purposes import get_purpose
+from regulars.consent.record import Decision, record_all
+from regulars.events.record import record as record_event
+from regulars.profiles.find import create_database_profile, get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn, retract
+from regulars.profiles.models import Identity, Profile, ProviderAnswer
+from regulars.profiles.upstream_tokens import keep_token
+
+from .refresh import after_event, after_learning
+
+LONGEST_USER_ID = 255
+SIGNED_UP = "Signed Up"
+# Who says it when she types her address into our own pages; applications say `app:<client>` in the same way.
+SOURCE = "app:signin"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A piece she chose to share, and that her provider then released. `words` are those she saw."""
+
+    piece: str
+    purpose: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One answer of one provider. `raw` is kept as it is; scopes are words of the provider.
+
+    `issued` is what its token endpoint said: `{"access_token", "refresh_token", "expires_in"}`, kept encrypted.
+    """
+
+    strategy: str
+    provider_user_id: str
+    connection: str
+    raw: dict[str, Any]
+    asked: Sequence[str]
+    granted: Sequence[str]
+    told: Sequence[Told] = ()
+    choices: Sequence[Choice] = ()
+    issued: Mapping[str, Any] = field(default_factory=dict)
+
+
+@transaction.atomic
+def arrive(arrival: Arrival) -> Account:
+    """The account of whoever the provider says she is, made on her first arrival. Raises `Refused("account_blocked")`.
+
+    The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
+    profile of its own until she links the two herself.
+    """
+    profile = _profile_of(arrival)
+    answer = _keep(profile, arrival)
+    if arrival.issued:
+        keep_token(answer.identity_id, arrival.issued, arrival.granted)
+    consents = _decide(profile, arrival, answer)
+    learn(profile, _facts(arrival, consents, answer.identity_id))
+    account = profile.account or _open_account(profile, Account.objects.create_user())
+    after_learning(profile)
+    return account
+
+
+@transaction.atomic
+def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] | None = None) -> Account:
+    """A new customer of our own password connection. `password` is hashed; she has proved the address.
+
+    `told` is `{"source": "app:…", "values": {attribute or path: text}}`, from the app whose form she filled in.
+    """
+    profile = create_database_profile(connection)
+    account = Account(email=email, password=password)
+    account.save()
+    EmailAddress.objects.create(user=account, email=email, primary=True, verified=True)
+    learn(
+        profile,
+        [
+            NewFact("email", email, "declared", SOURCE),
+            NewFact("email_verified", True, "verified", SOURCE),
+            # Auth0's applications expect a name; any better source wins over this guess.
+            NewFact("name", email, "inferred", SOURCE, confidence=0.1),
+            NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
+        ],
+    )
+    if told:
+        learn(profile, [NewFact(path, value, "declared", told["source"]) for path, value in told["values"].items()])
+    _open_account(profile, account)
+    after_learning(profile)
+    return account
+
+
+@transaction.atomic
+def prove_email(profile: Profile, email: str) -> None:
+    """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date.
+
+    Linked to another customer, who has an address of her own, it proves nothing of that one.
+    """
+    if profile.merged_into_id:
+        return
+    doubts = profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)
+    retract(list(doubts.select_related("profile")), "proved_by_mail")
+    news = [NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)]
+    if learn(profile, news):
+        after_learning(profile)
+
+
+def _profile_of(arrival: Arrival) -> Profile:
+    """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
+    if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
+        raise Refused("id_too_long", "Your provider's name for you is too long to be kept.")
+    found, _ = get_or_create_by_identity(
+        arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
+    )
+    profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
+    if profile.blocked or (profile.account and not profile.account.is_active):
+        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+    return profile
+
+
+def _keep(profile: Profile, arrival: Arrival) -> ProviderAnswer:
+    identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
+    Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
+    return ProviderAnswer.objects.create(
+        identity=identity,
+        raw=storable(arrival.raw),
+        scopes_asked=list(arrival.asked),
+        scopes_granted=storable(list(arrival.granted)),
+        scopes_refused=[scope for scope in arrival.asked if scope not in arrival.granted],
+    )
+
+
+def _decide(profile: Profile, arrival: Arrival, answer: ProviderAnswer) -> dict[str, list[int]]:
+    """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
+    wanted = [choice for choice in arrival.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
+    decisions = [
+        Decision(
+            choice.purpose,
+            ConsentEvent.Action.GIVEN,
+            "login",
+            words=choice.words,
+            evidence={"connection": arrival.connection, "piece": choice.piece, "provider_answer": answer.pk},
+        )
+        for choice in wanted
+    ]
+    if not decisions:
+        return {}
+    events = record_all([(profile, decisions)])
+    return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
+
+
+def _facts(arrival: Arrival, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
+    purposes = {choice.piece: choice.purpose for choice in arrival.choices}
+    return [
+        NewFact(
+            told.attribute,
+            told.value,
+            told.kind,
+            arrival.strategy,
+            basis=get_purpose(purposes[told.piece]).basis if told.piece else "contract",
+            consents=consents.get(told.piece, []),
+            identity=identity,
+        )
+        for told in arrival.told
+        if not told.piece or told.piece in purposes
+    ]
+
+
+def _open_account(profile: Profile, account: Account) -> Account:
+    profile.account = account
+    profile.save(update_fields=["account"])
+    how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
+    record_event(profile.pk, SIGNED_UP, {"connection": how or ""}, message_id=f"house-signed-up-{profile.pk}")
+    after_event(profile)
+    return account

@@ -1,0 +1,104 @@
+"""What we know of her is set right, or goes. Her own word wins over every source; a member of staff needs a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from regulars.base.errors import Refused
+from regulars.events.record import record as record_event
+from regulars.profiles.attributes import is_an_apps
+from regulars.profiles.derive import CONCLUDES
+from regulars.profiles.learn import CUSTOMER, NewFact, learn, retract, was_deleted_by_her
+from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.values import read_value
+
+from .refresh import after_learning
+
+# Proved by a mail or a text message, never typed; or ours to keep, as apps rely on it.
+NOT_BY_HAND = {"email", "email_verified", "phone_verified", "username", "picture"}
+FOLLOWS = {name for names in CONCLUDES.values() for name in names}
+DELETED = "deleted_by_customer"
+LONGEST_REASON = 200
+
+
+def may_correct(key: str, path: str) -> bool:
+    """Whether somebody may write this by hand: not what has to be proved, what follows from something else, or an app's."""
+    return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key, path)
+
+
+def may_staff_correct(attribute: Attribute) -> bool:
+    """What a member of staff may write for her: of a special category only she herself tells."""
+    return not _is_special(attribute) and may_correct(attribute.key, attribute.metadata_path)
+
+
+def may_remove(key: str, path: str) -> bool:
+    """Whether she may delete it: not what her account cannot do without, nor what an app of the company keeps of her."""
+    return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key, path)
+
+
+@transaction.atomic
+def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: str = "") -> None:
+    """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
+
+    Raises `Refused`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
+    and `deleted_by_her`.
+    """
+    attribute = _declared(key)
+    if not may_correct(key, _path(attribute)):
+        raise Refused("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
+    _refuse_reason(reason, staff)
+    if staff:
+        _refuse_for_staff(profile, key, attribute)
+    value = read_value(attribute, text)
+    source = f"staff:{staff}" if staff else CUSTOMER
+    _write(profile, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
+
+
+@transaction.atomic
+def remove(profile: Profile, key: str, *, reason: str = "") -> int:
+    """Everything told under `key`, and what follows from it, is taken back; no source brings it back, only she may.
+
+    Returns how many facts went. Raises `Refused("not_by_hand")` for what her account cannot do without.
+    """
+    if not may_remove(key, _path(_declared(key))):
+        raise Refused("not_by_hand", "This goes with what it belongs to, or with the account.")
+    facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
+    retract(facts, DELETED)
+    _write(profile, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
+    return len(facts)
+
+
+def _declared(key: str) -> Attribute | None:
+    return Attribute.objects.filter(key=key).first()
+
+
+def _is_special(attribute: Attribute) -> bool:
+    return attribute.sensitivity == Attribute.Sensitivity.SPECIAL
+
+
+def _path(attribute: Attribute | None) -> str:
+    return attribute.metadata_path if attribute else ""
+
+
+def _refuse_reason(reason: str, staff: str) -> None:
+    if staff and not reason.strip():
+        raise Refused("reason_needed", "Say why it is changed: she will read it.", "reason")
+    if len(reason) > LONGEST_REASON:
+        raise Refused("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
+
+
+def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
+    if attribute and _is_special(attribute):
+        raise Refused("special_category", "Only she herself may tell this, with her explicit consent.")
+    if was_deleted_by_her(profile, key):
+        raise Refused("deleted_by_her", "She deleted this herself. Only she may bring it back.")
+
+
+def _write(profile: Profile, fact: NewFact) -> None:
+    """What was said is not copied onto the event: the gate guards facts, and events pass it by."""
+    learn(profile, [fact])
+    done: dict[str, Any] = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
+    record_event(profile.pk, "Profile Corrected", done)
+    after_learning(profile)

@@ -1,0 +1,110 @@
+"""She allows, takes back or objects: ledger, views, segments and whoever was told, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import transaction
+
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.base.jobs.tasks import enqueue, handles
+from regulars.consent.fold import YES
+from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.purposes import Wording, get_purpose, reword
+from regulars.consent.record import Decision, record, record_all
+from regulars.profiles.models import Profile
+
+from .refresh import after_learning
+
+Action = ConsentEvent.Action
+SHARING = ("share", "sale")
+PORTION = 200
+
+
+@transaction.atomic
+def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
+    """Write it down, and let everything follow. What she has not said yes to is out of segments when this returns.
+
+    `seen` is the last decision on this purpose that her page knew of (0: none). Raises `Refused`: `decided_meanwhile`
+    (an old page, or the same form twice), `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
+    """
+    purpose = get_purpose(decision.purpose)
+    _refuse_what_makes_no_sense(purpose, decision.action)
+    Profile.objects.select_for_update().get(pk=profile.pk)
+    if seen is not None and seen != last_decision(profile, purpose.key):
+        raise Refused("decided_meanwhile", "This was decided already. Look at how it stands now.")
+    event = record(profile, decision)
+    after_learning(profile)
+    return event
+
+
+def last_decision(profile: Profile, purpose: str) -> int:
+    """The number of the newest decision on a purpose; 0 when there is none. A form that carries it works once."""
+    newest = profile.consent_events.filter(purpose=purpose).order_by("-id").values_list("id", flat=True).first()
+    return newest or 0
+
+
+def honour_gpc(profile: Profile) -> bool:
+    """Her browser says "do not sell or share": close every such purpose, once. A yes she gives later by herself holds.
+
+    Returns whether anything was written.
+    """
+    heard = ConsentEvent.objects.filter(profile=profile, action=Action.GPC).values("purpose_id")
+    due = Purpose.objects.filter(active=True, kind__in=SHARING).exclude(key__in=heard)
+    keys = list(due.values_list("key", flat=True))
+    if not keys:
+        return False
+    with transaction.atomic():
+        decisions = [Decision(key, Action.GPC, "header", evidence={"header": "Sec-GPC: 1"}) for key in keys]
+        record_all([(profile, decisions)])
+        after_learning(profile)
+    return True
+
+
+def expire_consents() -> int:
+    """Every yes that has run out is written down as such, and its customer leaves what stood on it. Returns how many."""
+    return sum(_expire(state) for state in _run_out())
+
+
+@transaction.atomic
+def change_purpose(key: str, wording: Wording, *, widened: bool) -> Purpose:
+    """Other words for a purpose. When it covers more than before, a yes to the old words no longer opens it.
+
+    Raises as `consent.purposes.reword`. Everybody who said yes is looked at again by the worker.
+    """
+    purpose = reword(key, wording, widened=widened)
+    if widened:
+        enqueue("consent.purpose_widened", {"purpose": key}, key=f"purpose:{key}")
+    return purpose
+
+
+@handles("consent.purpose_widened")
+def look_at_everybody_again(payload: dict[str, str]) -> None:
+    states = ConsentState.objects.filter(purpose=payload["purpose"], status__in=YES).select_related("profile")
+    for state in states.iterator(chunk_size=PORTION):
+        after_learning(state.profile)
+
+
+def _refuse_what_makes_no_sense(purpose: Purpose, action: str) -> None:
+    if purpose.basis == Purpose.Basis.CONTRACT:
+        raise Refused("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
+    if action in (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN) and purpose.basis != Purpose.Basis.CONSENT:
+        raise Refused("needs_no_consent", f"{purpose.label} does not rest on a consent. You may object to it.")
+
+
+def _run_out() -> Iterator[ConsentState]:
+    due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now())
+    return due.select_related("profile").order_by("pk").iterator(chunk_size=PORTION)
+
+
+@transaction.atomic
+def _expire(state: ConsentState) -> bool:
+    """Unless she said yes again in the meantime."""
+    Profile.objects.select_for_update().filter(pk=state.profile_id).first()
+    now = ConsentState.objects.filter(pk=state.pk, event=state.event_id, status__in=YES).first()
+    if now is None:
+        return False
+    record(state.profile, Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="house"))
+    after_learning(state.profile)
+    return True

@@ -1,0 +1,106 @@
+"""What others know of her: asked for after the login, never during it, and learned like any fact."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from regulars.base.db.compiled_query import Prepared
+from regulars.base.errors import Refused
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.queues import close_lane
+from regulars.base.jobs.tasks import GiveUp, Retry, enqueue_once, handles, resend
+from regulars.enrichment.budget import NotNow
+from regulars.enrichment.look_up import look_up, permitted_source
+from regulars.enrichment.models import Lookup, SourceSetting
+from regulars.enrichment.source import LookupFailed
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Profile
+
+from .refresh import after_learning
+
+log = logging.getLogger("regulars.enrichment")
+
+JOB = "enrich"
+SILENT = frozenset({"timed_out", "unreachable"})
+LEFT_ALONE = 30.0  # seconds; a source that hangs costs a worker half of that per call
+
+
+def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
+    """Ask for it in the caller's transaction. None: the same is waiting already, so two logins ask once."""
+    payload, lane = {"profile": profile.pk, "source": source_key}, SourceSetting(key=source_key).lane
+    return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128], lane=lane)
+
+
+def queue_all_sources(profile: Profile) -> list[Job]:
+    """Ask every source that is switched on, each in its own time. Consent is asked when its turn comes."""
+    return [job for key in _switched_on.all() if (job := queue_enrichment(profile, key))]
+
+
+_switched_on = Prepared(
+    lambda: SourceSetting.objects.filter(enabled=True).order_by("key").values_list("key", flat=True)
+)
+
+
+def dead_letters(source_key: str) -> list[Job]:
+    """The questions that were given up, newest first."""
+    dead = Job.objects.filter(kind=JOB, state=Job.State.DEAD, lane=SourceSetting(key=source_key).lane)
+    return list(dead.order_by("-id"))
+
+
+@transaction.atomic
+def resend_dead_letters(source_key: str) -> int:
+    """Ask them all again, as if the source had never failed. Returns how many."""
+    dead = dead_letters(source_key)
+    Lookup.objects.filter(source_key=source_key).exclude(error="").delete()
+    for job in dead:
+        resend(job)
+    return len(dead)
+
+
+@transaction.atomic
+def resend_dead_letter(source_key: str, number: int) -> None:
+    """The same for one of them. Raises `Refused("no_dead_letter")`."""
+    job = next((each for each in dead_letters(source_key) if each.pk == number), None)
+    if job is None:
+        raise Refused("no_dead_letter", "This look-up was not given up, or is asked again already.")
+    Lookup.objects.filter(source_key=source_key, profile=job.payload["profile"]).exclude(error="").delete()
+    Lookup.objects.filter(source_key=source_key, profile=None).exclude(error="").delete()
+    resend(job)
+
+
+@handles(JOB, calls_out=True)
+def enrich(payload: dict[str, Any]) -> None:
+    """Payload: `{"profile": id, "source": key}`. Without her yes, or with the source off, nothing is done."""
+    profile = Profile.objects.filter(pk=payload["profile"]).first()
+    if profile is None:
+        return
+    try:
+        _learn(profile.pk, payload["source"], look_up(profile, payload["source"]))
+    except NotNow as wait:
+        if (
+            wait.name == "too_fast"
+        ):  # nobody else of this source may go either; over budget, those with an answer kept may
+            close_lane(SourceSetting(key=payload["source"]).lane, wait.after or 0.0)
+        raise Retry(f"{wait.name}: {wait.sentence}", wait.after, counts=False) from None
+    except LookupFailed as fault:
+        if fault.permanent:
+            raise GiveUp(f"{fault.name}: {fault.sentence}") from None
+        if fault.name in SILENT:
+            close_lane(SourceSetting(key=payload["source"]).lane, LEFT_ALONE)
+        raise Retry(f"{fault.name}: {fault.sentence}", fault.after) from None
+    except Refused as no:
+        log.info("profile %s was not looked up: %s", profile.pk, no.sentence)
+
+
+@transaction.atomic
+def _learn(profile_id: int, source_key: str, news: list[NewFact]) -> None:
+    """She may have gone, or said no, while the source was thinking."""
+    profile = Profile.objects.select_for_update().filter(pk=profile_id).first()
+    if profile is None:
+        return
+    permitted_source(profile, source_key)
+    if learn(profile, news):
+        after_learning(profile)

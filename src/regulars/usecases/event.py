@@ -1,0 +1,223 @@
+"""An event arrives: who is it, what do we learn, what follows. One transaction per event.
+
+The inbox keeps what was acknowledged; this turns it into events of somebody. What can never become one stays in the
+inbox with the reason.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import re
+import time
+from typing import Any
+
+from django.db import DatabaseError, DataError, connection, transaction
+from django.db.models import QuerySet
+
+from regulars.base import clock
+from regulars.base.text import storable
+from regulars.events.models import Event, InboxItem
+from regulars.events.record import record
+from regulars.profiles.attributes import is_an_apps
+from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity, identify
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute, Profile
+
+from .merge import ANONYMOUS, is_only_a_visitor, merge
+from .refresh import after_event, after_learning
+
+log = logging.getLogger("regulars.events")
+
+EXTERNAL = "external"  # an id of the company's own
+TURN = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
+CHUNK = 50
+MAX_ID = 255
+NOBODY = re.compile(r"[0-]*|-1|null|undefined|anonymous", re.IGNORECASE)
+NAMES = {
+    "page": "Page Viewed",
+    "screen": "Screen Viewed",
+    "identify": "Identified",
+    "group": "Group Joined",
+    "alias": "Alias Given",
+}
+# Segment's reserved traits in our words; a path leads into nested ones.
+TRAITS = {
+    "email": "email",
+    "name": "name",
+    "firstName": "given_name",
+    "first_name": "given_name",
+    "lastName": "family_name",
+    "last_name": "family_name",
+    "gender": "gender",
+    "birthday": "birthdate",
+    "phone": "phone_number",
+    "avatar": "picture",
+    "address.city": "city",
+    "address.postalCode": "postal_code",
+    "address.postal_code": "postal_code",
+    "address.country": "country",
+}
+# What has to be proved, or is an app's to say. A write key is public: whoever reads the shop's page has it.
+NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
+
+
+def take_inbox() -> int:
+    """Turn waiting messages into events for about `TURN` seconds. Returns how many were dealt with.
+
+    Any number of workers may do this at once: each takes rows that no other holds.
+    """
+    with transaction.atomic():
+        until = time.monotonic() + TURN
+        count = 0
+        for item in _waiting():
+            _deal_with(item)
+            count += 1
+            if time.monotonic() > until:
+                break
+    return count
+
+
+def _waiting() -> QuerySet[InboxItem]:
+    items = InboxItem.objects.filter(processed_at=None).order_by("id")
+    if connection.features.has_select_for_update_skip_locked:
+        items = items.select_for_update(skip_locked=True, of=("self",))
+    return items.select_related("source")[:CHUNK]
+
+
+def _deal_with(item: InboxItem) -> None:
+    try:
+        with transaction.atomic():
+            become_event(item)
+    except Exception as fault:  # a message that nobody foresaw must not hold up those behind it
+        if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
+            raise  # not the message's fault: all of it again later
+        log.exception("message %s cannot become an event", item.pk)
+        item.rejected = f"failed:{type(fault).__name__}"[:64]
+    item.processed_at = clock.now()
+    item.save(update_fields=["processed_at", "rejected"])
+
+
+def become_event(item: InboxItem) -> Event | None:
+    """The story of one message. None when it names nobody; `item.rejected` then says so."""
+    message: dict[str, Any] = storable(json.loads(item.body))
+    profile = profile_of(message)
+    if profile is None:
+        item.rejected = "nobody"
+        return None
+    learned = learn(profile, facts_from(message, f"app:{item.source.slug}"))
+    event = record(
+        profile.pk,
+        name_of(message, item.type),
+        properties_of(message, item.type),
+        at=corrected(message.get("timestamp"), item.sent_at, item.received_at),
+        type=item.type,
+        message_id=item.message_id,
+        source=item.source,
+        context=_object(message.get("context")),
+        received_at=item.received_at,
+    )
+    _was_here(profile, event.at)
+    if learned:
+        after_learning(profile)
+    after_event(profile)
+    return event
+
+
+def profile_of(message: dict[str, Any]) -> Profile | None:
+    """Who did this. A known id wins over a browser's: then what the visitor did before becomes hers, but a browser that
+    belongs to another customer changes nothing between the two."""
+    user_id = _id(message.get("userId"))
+    visitor_id = _id(message.get("anonymousId")) or _id(message.get("previousId"))
+    if not user_id:
+        return get_or_create_by_identity(ANONYMOUS, visitor_id)[0] if visitor_id else None
+    customer = find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
+    if visitor_id:
+        _claim_visitor(customer, visitor_id)
+    return customer
+
+
+def _claim_visitor(customer: Profile, visitor_id: str) -> None:
+    visitor = find_by_identity(ANONYMOUS, visitor_id)
+    if visitor is None:
+        identify(customer, ANONYMOUS, visitor_id)
+    elif visitor.pk != customer.pk and is_only_a_visitor(visitor):
+        merge(visitor, into=customer)
+        after_learning(customer)
+
+
+def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
+    """Traits that the house has an attribute for. Others stay on the event."""
+    traits = {**_object(_object(message.get("context")).get("traits")), **_object(message.get("traits"))}
+    if not traits or message.get("type") == "group":
+        return []
+    found = {key: value for path, key in TRAITS.items() if (value := _inside(traits, path)) is not None}
+    found |= {key: traits[key] for key in _declared(traits) if key not in found}
+    return [
+        NewFact(key, value, "observed", source, basis="legitimate_interest")
+        for key, value in found.items()
+        if isinstance(value, str | int | float | bool) and value != ""
+    ]
+
+
+def _declared(traits: dict[str, Any]) -> set[str]:
+    known = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
+    return {key for key, path in known if not is_an_apps(key, path)} - NOT_BY_EVENT
+
+
+def name_of(message: dict[str, Any], type_: str) -> str:
+    return str(message.get("event", "")).strip() if type_ == "track" else NAMES[type_]
+
+
+def properties_of(message: dict[str, Any], type_: str) -> dict[str, Any]:
+    """A page's own name and category are properties of the view; what identify says is kept with it."""
+    if type_ in ("identify", "group"):
+        return _object(message.get("traits"))
+    named = {key: message[key] for key in ("name", "category") if type_ in ("page", "screen") and message.get(key)}
+    return {**named, **_object(message.get("properties"))}
+
+
+def corrected(timestamp: Any, sent_at: str, received_at: dt.datetime) -> dt.datetime:
+    """When it happened by our clock: the sender's clock is trusted for differences only. Never in the future."""
+    at = _moment(timestamp)
+    if at is None:
+        return received_at
+    sent = _moment(sent_at)
+    try:
+        moment = received_at - (sent - at) if sent else at
+    except OverflowError:
+        return received_at
+    return received_at if moment > received_at or moment.year < 1970 else moment
+
+
+def _was_here(profile: Profile, at: dt.datetime) -> None:
+    if profile.last_seen_at is None or profile.last_seen_at < at:
+        profile.last_seen_at = at
+        profile.save(update_fields=["last_seen_at"])
+
+
+def _moment(text: Any) -> dt.datetime | None:
+    if not isinstance(text, str):
+        return None
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+
+
+def _id(value: Any) -> str:
+    """An identifier as text; empty for the words that SDKs and people send when they have none."""
+    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return "" if NOBODY.fullmatch(text) else text[:MAX_ID]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _inside(traits: dict[str, Any], path: str) -> Any:
+    for part in path.split("."):
+        traits = _object(traits).get(part)  # type: ignore[assignment]
+    return traits

@@ -1,0 +1,151 @@
+"""What she takes along: everything (GDPR Art. 15), and what she gave or did, for another service (Art. 20)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.utils.translation import gettext_noop
+
+from regulars.base import clock
+from regulars.consent.models import ConsentEvent, Purpose
+from regulars.destinations.disclose import told_about
+from regulars.enrichment.models import Lookup
+from regulars.events.models import Event
+from regulars.profiles.document import iso, user
+from regulars.profiles.models import Fact, Profile
+from regulars.questions.models import Ask
+
+from .about import Known, decisions_of, facts_of, segments_of, stands_of
+from .retain import days_of
+
+VERSION = "regulars-access-1"
+# Provided by her or observed of her; conclusions and what others say of her are not hers to port (WP 242 rev.01).
+PORTABLE_KINDS = {"corrected", "declared", "verified", "social", "observed"}
+PORTABLE_BASES = {"consent", "contract"}
+LOGIC = {
+    "inferred": gettext_noop("Concluded from other things we know; a guess that any word of yours replaces."),
+    "enriched": gettext_noop("Looked up at a source outside; your own word replaces it."),
+}
+# The Data Privacy Vocabulary's words, which other systems know.
+DPV = {
+    "given": "dpv:ConsentGiven",
+    "imported": "dpv:ConsentGiven",
+    "refused": "dpv:ConsentRefused",
+    "withdrawn": "dpv:ConsentWithdrawn",
+    "expired": "dpv:ConsentExpired",
+    "objected": "dpv:ConsentWithdrawn",
+    "gpc": "dpv:ConsentWithdrawn",
+}
+RIGHTS = gettext_noop(
+    "You may see, correct, restrict, take along and erase all this, object to uses and take any yes back, on the page "
+    "/me. You may complain to the data protection authority of your country."
+)
+
+
+def access(profile: Profile) -> dict[str, Any]:
+    """Everything, as JSON: see `export.schema.json`. No passwords, no tokens, nothing of other people."""
+    return {
+        "format": VERSION,
+        "made_at": iso(clock.now()),
+        "profile": user(profile),
+        "identities": list(_identities(profile)),
+        "facts": [_fact(each) for each in facts_of(profile, everything=True)],
+        "purposes": [_times(asdict(each)) for each in stands_of(profile)],
+        "decisions": [_decision(each) for each in decisions_of(profile)],
+        "questions": [_ask(each) for each in profile.asks.select_related("question").order_by("shown_at")],
+        "segments": [
+            {
+                "name": row.segment.name,
+                "rule": row.segment.text,
+                "since": iso(row.since),
+                "purpose": row.segment.purpose_id,
+            }
+            for row in segments_of(profile)
+        ],
+        "lookups": [_lookup(each) for each in Lookup.objects.filter(profile=profile).order_by("asked_at")],
+        "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
+        "disclosures": [_times(asdict(each)) for each in told_about(profile)],
+        "retention_days": days_of(),
+        "rights": RIGHTS,
+    }
+
+
+def portable(profile: Profile) -> dict[str, Any]:
+    """What she gave us or did with us, on the basis of consent or contract: for another service to read."""
+    bases = dict(Purpose.objects.values_list("key", "basis"))
+    facts = profile.facts.filter(retracted_at=None, source_kind__in=PORTABLE_KINDS, derived_from=[])
+    return {
+        "format": "regulars-portable-1",
+        "made_at": iso(clock.now()),
+        "facts": [
+            {"attribute": fact.attribute, "value": fact.value, "source": fact.source, "since": iso(fact.collected_at)}
+            for fact in facts.order_by("attribute", "id")
+            if fact.value is not None and _is_portable(fact, bases)
+        ],
+        "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
+    }
+
+
+def _is_portable(fact: Fact, bases: dict[str, str]) -> bool:
+    return fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED
+
+
+def _fact(each: Known) -> dict[str, Any]:
+    row = _times(asdict(each))
+    row["logic"] = LOGIC.get(each.source_kind, "")
+    return {key: value for key, value in row.items() if key not in ("options", "may_correct", "may_remove")}
+
+
+def _decision(event: ConsentEvent) -> dict[str, Any]:
+    return {
+        "id": event.pk,
+        "purpose": event.purpose_id,
+        "purpose_version": event.purpose_version,
+        "action": event.action,
+        "status": DPV.get(event.action, ""),
+        "explicit": event.explicit,
+        "at": iso(event.at),
+        "method": event.method,
+        "words": event.notice.body if event.notice else "",
+        "evidence": event.evidence,
+        "hash": event.hash,
+    }
+
+
+def _ask(ask: Ask) -> dict[str, Any]:
+    return {"question": ask.question.text, "words": ask.words, "shown_at": iso(ask.shown_at), "outcome": ask.outcome}
+
+
+def _lookup(row: Lookup) -> dict[str, Any]:
+    return {"source": row.source_key, "answer": row.answer, "asked_at": iso(row.asked_at)}
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {"name": event.name, "type": event.type, "at": iso(event.at), "properties": event.properties}
+
+
+def _identities(profile: Profile) -> Iterator[dict[str, Any]]:
+    for identity in profile.identities.order_by("first_seen_at"):
+        yield {
+            "provider": identity.provider,
+            "user_id": identity.provider_user_id,
+            "since": iso(identity.first_seen_at),
+            "last_seen": iso(identity.last_seen_at),
+            "answers": [
+                {
+                    "at": iso(answer.at),
+                    "said": answer.raw,
+                    "asked": answer.scopes_asked,
+                    "granted": answer.scopes_granted,
+                    "refused": answer.scopes_refused,
+                }
+                for answer in identity.answers.order_by("id")
+            ],
+        }
+
+
+def _times(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: iso(value) if isinstance(value, dt.datetime) else value for key, value in row.items()}

@@ -1,0 +1,116 @@
+"""Several ways in, one customer: link and unlink, by herself or by an app of the business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.models import Account
+from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.errors import Refused
+from regulars.profiles.find import find_by_identity, identify
+from regulars.profiles.models import Fact, Identity, Profile
+
+from .arrive import Arrival, arrive
+from .merge import ANONYMOUS, merge, split
+from .refresh import after_learning
+from .sign_out import move_sessions
+
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Another account that has proved the same address. She has to sign in there before the two become one."""
+
+    profile: Profile
+    email: str
+    identities: tuple[Identity, ...]
+
+
+@transaction.atomic
+def link(primary: Profile, other: Profile, why: str) -> None:
+    """Make two customers one, under the name of `primary`. Whoever calls has made sure that both are the same person.
+
+    Raises `Refused`: `same_account`, `account_blocked`.
+    """
+    if primary.pk == other.pk:
+        raise Refused("same_account", "These two are one account already.")
+    if primary.blocked or other.blocked:
+        raise Refused("account_blocked", "A closed account cannot be linked.")
+    merge(other, primary, why)
+    if other.account:
+        move_sessions(other.account, account_of(other.account))
+    after_learning(primary)
+
+
+@transaction.atomic
+def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
+    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `arrive` and `link`.
+
+    And `second_factor_there`: that network is but the first of the two things that open the other account.
+    """
+    known = find_by_identity(arrival.strategy, arrival.provider_user_id)
+    if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
+        raise Refused(
+            "second_factor_there",
+            "Your other account has a second factor. Sign in there, and add this way in from there.",
+        )
+    if known is None:
+        identify(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
+    other = arrive(arrival)
+    if other.profile.pk != profile.pk:
+        link(profile, other.profile, "customer")
+    return account_of(other)
+
+
+@transaction.atomic
+def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
+    """The identity leaves with what it brought. Returns the profile that it has now.
+
+    Raises `Refused`: `main_identity`, `last_way_in`.
+    """
+    if identity.profile_id != profile.pk:
+        raise Refused("unknown_identity", "This account has no such way in.")
+    if len(ways_in(profile)) < 2:
+        raise Refused("last_way_in", "This is your only way in. Add another one first.")
+    return split(identity, why)
+
+
+def ways_in(profile: Profile) -> list[Identity]:
+    """The identities that somebody can sign in with, oldest first."""
+    return list(profile.identities.exclude(provider__in=[ANONYMOUS, EXTERNAL]).order_by("pk"))
+
+
+def account_of(account: Account) -> Account:
+    """Whose session this becomes: an account that was linked to another signs in as the other."""
+    if not _was_linked.exists(account=account.pk):
+        return account
+    target = Profile.objects.select_related("account").get(merged__account=account)
+    if target.account is None:
+        target.account = Account.objects.create_user()
+        target.save(update_fields=["account"])
+    return target.account
+
+
+_was_linked = Prepared(
+    lambda: Profile.objects.filter(account_id=given("account"), merged_into__isnull=False).values_list("pk")
+)
+
+
+def find_proposals(profile: Profile) -> list[Proposal]:
+    """Customers with an address that they proved, and that she proved too. Only an offer: nothing is joined by it."""
+    email = _proved_email(profile)
+    if not email:
+        return []
+    same = Fact.objects.filter(attribute="email", value=email, retracted_at=None).values("profile")
+    others = Profile.objects.filter(pk__in=same, merged_into=None, blocked=False, account__isnull=False)
+    found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _proved_email(each) == email]
+    return [Proposal(each, email, tuple(ways_in(each))) for each in found]
+
+
+def _proved_email(profile: Profile) -> str:
+    known = profile.document
+    return str(known.get("email", "")) if known.get("email_verified") is True else ""

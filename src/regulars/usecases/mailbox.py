@@ -1,0 +1,29 @@
+"""She proved that she reads a mailbox, by a code or a link in a mail: who is she?"""
+
+from __future__ import annotations
+
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+
+from regulars.accounts.models import Account
+from regulars.base.errors import Refused
+from regulars.connections.models import Connection
+from regulars.profiles.find import accounts_of_address, whole
+
+from .arrive import prove_email, sign_up
+
+
+@transaction.atomic
+def enter_by_mailbox(email: str, connection: str) -> Account:
+    """The account of this address, made on her first arrival. Raises `Refused("account_blocked")`.
+
+    Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
+    """
+    list(Connection.objects.select_for_update().filter(name=connection))
+    account = next(iter(accounts_of_address(email)), None)
+    if account is None:
+        return sign_up(email, make_password(None), connection)
+    if whole(account.profile).blocked or not account.is_active:
+        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+    prove_email(account.profile, email)
+    return account

@@ -1,0 +1,166 @@
+"""Two profiles turn out to be one person: what either did and said belongs to her. And back again, if that was wrong."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+
+from regulars.base import clock
+from regulars.base.errors import Refused
+from regulars.consent.models import ConsentEvent, ConsentState
+from regulars.consent.record import Decision, record_all
+from regulars.events.models import Event
+from regulars.profiles.document import rebuild_all
+from regulars.profiles.models import Fact, Identity, Merge, Profile
+from regulars.segments.models import Membership
+
+from .lake import fill_lake_soon, leave_lake_soon, rewrite_in_lake_soon
+from .refresh import after_learning
+
+ANONYMOUS = "anonymous"
+VISITOR = "visitor"
+Action = ConsentEvent.Action
+YES = (Action.GIVEN, Action.IMPORTED)
+
+
+def is_only_a_visitor(profile: Profile) -> bool:
+    """Nobody ever signed in as, or imported, this profile: it is known by anonymous ids alone."""
+    return not profile.identities.exclude(provider=ANONYMOUS).exists()
+
+
+@transaction.atomic
+def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
+    """Give identities, facts and events of `source` to `into`. The source's row and its ledger stay and point to her.
+
+    Everything remembers where it came from (`origin`), so that `split` can give it back. For each purpose the stricter
+    of the two decisions stands. The caller refreshes the customer afterwards (`usecases.refresh.after_learning`).
+    """
+    locked = Profile.objects.select_for_update().filter(pk__in=[source.pk, into.pk]).order_by("pk")
+    if source.pk == into.pk or any(profile.merged_into_id for profile in locked):
+        return  # two of these met in the same moment; the other one did it
+    came_with = Coalesce(F("origin"), Value(source.pk))
+    source.identities.update(profile=into, origin=came_with)
+    source.facts.update(profile=into, origin=came_with)
+    moved = Event.objects.filter(profile_id=source.pk).update(
+        profile_id=into.pk, origin=came_with, lake_batch=None, lake_at=None
+    )
+    _empty(source)
+    Profile.objects.filter(merged_into=source).update(merged_into=into)
+    Profile.objects.filter(pk=source.pk).update(merged_into=into)
+    source.merged_into = into
+    Merge.objects.create(source=source, into=into, why=why)
+    _keep_the_stricter(source, into)
+    rebuild_all([into])
+    if moved or why != VISITOR:
+        leave_lake_soon([source.pk])
+        fill_lake_soon()
+
+
+@transaction.atomic
+def split(identity: Identity, why: str) -> Profile:
+    """Undo: the identity leaves, with the profile it came from and all that is of it. Returns that profile, refreshed.
+
+    An identity that never had a profile of its own gets one, with what its provider said. Raises
+    `Refused("main_identity")` for the one that the profile is called by.
+    """
+    profile = Profile.objects.select_for_update().get(pk=identity.profile_id)
+    if identity.origin is None and f"{identity.provider}|{identity.provider_user_id}" == profile.user_id:
+        raise Refused("main_identity", "An account keeps the way in that it was made with.")
+    owner = _own_profile(identity) if identity.origin is None else _awaken(identity.origin, profile, why)
+    _give_back(identity, profile, owner)
+    rebuild_all([profile, owner])
+    _take_back_decisions(profile, owner)
+    rewrite_in_lake_soon([profile.pk])
+    for each in (profile, owner):
+        after_learning(each)
+    return owner
+
+
+def _empty(source: Profile) -> None:
+    source.permitted_views.all().delete()
+    Membership.objects.filter(profile=source).delete()
+
+
+def _own_profile(identity: Identity) -> Profile:
+    owner, _ = Profile.objects.get_or_create(user_id=f"{identity.provider}|{identity.provider_user_id}")
+    return owner
+
+
+def _awaken(number: int, profile: Profile, why: str) -> Profile:
+    """The profile it came from stands on its own again, and so it is for those who were merged into that one before."""
+    owner = Profile.objects.select_for_update().get(pk=number)
+    owner.merged_into = None
+    owner.save(update_fields=["merged_into"])
+    standing = Merge.objects.filter(undone_at=None)
+    standing.filter(source=owner).update(undone_at=clock.now(), undone_why=why)
+    earlier = _merged_before(owner)
+    Profile.objects.filter(pk__in=earlier, merged_into=profile).update(merged_into=owner)
+    return owner
+
+
+def _merged_before(owner: Profile) -> list[int]:
+    found, layer = [], [owner.pk]
+    while layer:
+        sources = Merge.objects.filter(into__in=layer, undone_at=None).values_list("source_id", flat=True)
+        layer = [number for number in sources if number not in found]
+        found += layer
+    return found
+
+
+def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
+    origins = [owner.pk, *_merged_before(owner)]
+    identities = profile.identities.filter(origin__in=origins).values_list("pk", flat=True)
+    leaving = [identity.pk, *identities]
+    Identity.objects.filter(pk__in=leaving).update(profile=owner)
+    # What its provider said since then is hers too.
+    said_since = Fact.objects.filter(profile=profile, identity__in=leaving)
+    said_since.update(profile=owner)
+    profile.facts.filter(origin__in=origins).update(profile=owner)
+    events = Event.objects.filter(profile_id=profile.pk, origin__in=origins)
+    events.update(profile_id=owner.pk, lake_batch=None, lake_at=None)
+    for rows in (Identity.objects.filter(profile=owner), owner.facts.all(), Event.objects.filter(profile_id=owner.pk)):
+        rows.filter(origin=owner.pk).update(origin=None)
+
+
+def _keep_the_stricter(source: Profile, into: Profile) -> None:
+    """A no of either is a no of both; a yes to what the other was never asked is kept, in the words she saw."""
+    stands = {state.purpose_id: state.status for state in into.consent_states.all()}
+    changes = [
+        Decision(
+            state.purpose_id,
+            state.status,
+            "merge",
+            words=state.event.notice.body if state.event.notice else "",
+            explicit=state.event.explicit,
+            evidence={"merged": source.user_id, "event": state.event_id},
+        )
+        for state in source.consent_states.select_related("event__notice").order_by("purpose_id")
+        if _is_stricter(state.status, stands.get(state.purpose_id))
+    ]
+    if changes:
+        record_all([(into, changes)])
+
+
+def _is_stricter(theirs: str, mine: str | None) -> bool:
+    """A lifted objection is no yes, but less than a no."""
+    if mine is None:
+        return True
+    rank = {**dict.fromkeys(YES, 0), Action.OBJECTION_LIFTED: 1, Action.OBJECTED: 3}
+    return rank.get(Action(theirs), 2) > rank.get(Action(mine), 2)
+
+
+def _take_back_decisions(profile: Profile, owner: Profile) -> None:
+    """What came by the merge, and was not decided anew since, is no word of this customer's."""
+    borrowed = ConsentState.objects.filter(profile=profile, event__method="merge").select_related("event")
+    changes = []
+    for state in borrowed:
+        if state.event.evidence.get("merged") != owner.user_id:
+            continue
+        own = profile.consent_events.filter(purpose=state.purpose_id, pk__lt=state.event_id).order_by("-pk").first()
+        words = own.notice.body if own and own.notice else ""
+        action = own.action if own else Action.WITHDRAWN
+        evidence = {"split": owner.user_id, "event": own.pk if own else None}
+        changes.append(Decision(state.purpose_id, action, "split", words=words, evidence=evidence))
+    if changes:
+        record_all([(profile, changes)])

@@ -1,0 +1,70 @@
+"""Save a segment so that everybody stands where it says, and take one away that nobody needs."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from regulars.accounts.models import Account
+from regulars.base.conditions import mentions, parse
+from regulars.base.errors import Refused
+from regulars.destinations.models import Destination
+from regulars.segments.models import Segment
+from regulars.segments.save import save_segment
+
+from .refresh import after_saving, reconcile_soon
+
+
+@transaction.atomic
+def save_and_evaluate(
+    name: str, text: str, purpose: str, *, slug: str, description: str = "", by: Account | None = None
+) -> tuple[Segment, int]:
+    """The saved segment and how many customers moved. Segments that refer to it follow soon.
+
+    Raises what `save_segment` raises.
+    """
+    segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
+    for other in _standing_on(slug):
+        reconcile_soon(other)
+    return segment, after_saving(segment)
+
+
+def used_by() -> dict[str, list[tuple[str, str]]]:
+    """Segment slug → (slug, name) of the destinations that hear of it."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for slug, name, segments in Destination.objects.order_by("name").values_list("slug", "name", "segment_slugs"):
+        for each in segments:
+            found.setdefault(each, []).append((slug, name))
+    return found
+
+
+def segments_with(slug: str) -> list[Segment]:
+    """The segments whose condition refers to this one."""
+    others = Segment.objects.exclude(slug=slug).order_by("name")
+    return [other for other in others if slug in mentions(parse(other.text)).segments]
+
+
+def _standing_on(slug: str) -> list[str]:
+    """The slugs of every segment that refers to this one, directly or through others, nearest first."""
+    uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
+    found = [slug]
+    for each in found:
+        found += [other for other, parts in uses.items() if each in parts and other not in found]
+    return found[1:]
+
+
+@transaction.atomic
+def remove_segment(segment: Segment) -> None:
+    """Delete a segment. `Refused("used_by_segment" | "used_by_destination")` while something stands on it."""
+    if others := segments_with(segment.slug):
+        raise Refused(
+            "used_by_segment", f"It is part of {_named([other.name for other in others])}. Change that first."
+        )
+    if destinations := used_by().get(segment.slug):
+        raise Refused(
+            "used_by_destination", f"{_named([name for _, name in destinations])} hears of it. Change that first."
+        )
+    segment.delete()
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)

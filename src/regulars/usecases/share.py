@@ -1,0 +1,85 @@
+"""What a customer shares through her social networks, piece by piece, and how she stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from regulars.base.errors import Refused
+from regulars.connections.models import Connection
+from regulars.connections.provider import Piece, Provider, find_provider
+from regulars.events.record import record as record_event
+from regulars.profiles.learn import retract
+from regulars.profiles.models import Fact, Identity, Profile
+
+from .refresh import after_event, after_learning
+from .upstream import give_back
+
+STOPPED = "Stopped Sharing"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One way in with what she shares by it now, and what she could."""
+
+    identity: Identity
+    connection: Connection
+    now: tuple[Piece, ...]
+    more: tuple[Piece, ...]
+
+
+def shares_of(profile: Profile) -> list[Shared]:
+    """Every social way in whose connection is open, oldest first."""
+    identities = profile.identities.filter(is_social=True).order_by("pk")
+    return [found for identity in identities if (found := share_of(identity)) is not None]
+
+
+def share_of(identity: Identity) -> Shared | None:
+    connection = Connection.objects.filter(name=identity.connection, enabled=True).first()
+    provider = find_provider(identity.provider)
+    if connection is None or provider is None:
+        return None
+    known = set(_facts(identity).values_list("attribute", flat=True))
+    now = tuple(piece for piece in provider.pieces if known.intersection(piece.attributes))
+    more = tuple(piece for piece in provider.offered(connection.pieces) if piece not in now)
+    return Shared(identity, connection, now, more)
+
+
+@transaction.atomic
+def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
+    """What came by this piece may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
+
+    Her provider is asked, by a job, to end the permission. Returns False when it cannot be asked or was never asked for
+    more than the login itself. Raises `Refused("unknown_piece")`.
+    """
+    provider = find_provider(identity.provider)
+    if provider is None or identity.profile_id != profile.pk:
+        raise Refused("unknown_piece", "Nothing is shared this way.")
+    piece = _piece(provider, piece_key)
+    retract(list(_facts(identity).filter(attribute__in=piece.attributes).select_related("profile")), "stopped_sharing")
+    extra = _scopes_of_its_own(identity, provider, piece)
+    asked = bool(extra) and give_back(identity, extra)
+    record_event(profile.pk, STOPPED, {"connection": identity.connection, "piece": piece.key, "given_back": asked})
+    after_learning(profile)
+    after_event(profile)
+    return asked
+
+
+def _facts(identity: Identity) -> QuerySet[Fact]:
+    return Fact.objects.filter(identity=identity, retracted_at=None)
+
+
+def _piece(provider: Provider, key: str) -> Piece:
+    for piece in provider.pieces:
+        if piece.key == key:
+            return piece
+    raise Refused("unknown_piece", "Your provider has no such thing to share.")
+
+
+def _scopes_of_its_own(identity: Identity, provider: Provider, piece: Piece) -> list[str]:
+    """Some pieces cost nothing beyond the login: ending that would sign her out of more than she asked for."""
+    connection = Connection.objects.filter(name=identity.connection).first()
+    login = (connection.scopes if connection else []) or provider.scopes
+    return [scope for scope in piece.scopes if scope not in login]

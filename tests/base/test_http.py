@@ -1,0 +1,295 @@
+"""What leaves the house over HTTP, and what never does."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from regulars.base import http
+from regulars.base.http import HttpFailed, HttpRefused, request
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+@contextlib.contextmanager
+def server(answer: Answer) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer(self)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+        running.server_close()
+
+
+def reply(body: bytes, status: int = 200, **headers: str) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+@pytest.fixture
+def in_production(settings) -> None:
+    settings.DEMO = False
+
+
+def test_a_post_arrives_with_its_json_and_headers_and_the_answer_comes_back_whole():
+    seen: dict[str, object] = {}
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        seen["body"] = handler.rfile.read(int(handler.headers["Content-Length"]))
+        seen["type"], seen["key"] = handler.headers["Content-Type"], handler.headers["X-Key"]
+        reply(b'{"ok": true}', 201, X_Seen="yes")(handler)
+
+    with server(answer) as url:
+        response = request("post", f"{url}/in?a=1", json={"name": "Chika"}, headers={"X-Key": "k"})
+
+    assert (response.status, response.json(), response.headers["x-seen"]) == (201, {"ok": True}, "yes")
+    assert seen == {"body": b'{"name": "Chika"}', "type": "application/json", "key": "k"}
+
+
+BEHIND_THE_WALL = [
+    "http://127.0.0.1/",
+    "http://localhost/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://0177.0.0.1/",
+    "http://127.1/",
+    "http://0.0.0.0/",
+    "http://10.1.2.3/",
+    "http://172.16.0.1/",
+    "http://192.168.1.1/",
+    "http://100.64.0.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://224.0.0.1/",
+    "http://[::1]/",
+    "http://[::]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://[::7f00:1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[2002:7f00:1::]/",
+    "http://[fe80::1]/",
+    "http://[fec0::1]/",
+    "http://[fd00::1]/",
+    "http://①②⑦.⓪.⓪.①/",
+    "http://8.8.8.8:22/",
+]
+
+
+@pytest.mark.parametrize("url", BEHIND_THE_WALL)
+def test_no_spelling_of_an_address_behind_the_wall_is_called(in_production, url):
+    with pytest.raises((HttpRefused, HttpFailed)) as refused:
+        request("GET", url, timeout=3)
+
+    assert refused.value.name in ("address_not_allowed", "bad_url", "unreachable")
+    # "Unreachable" only counts where the name means nothing to the resolver: no connection was tried either.
+    assert refused.value.name != "unreachable" or "no address" in str(refused.value) or not url[7].isdigit()
+
+
+def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
+    settings.DEMO = True
+    settings.ALLOW_HOSTS = ["169.254.169.254"]
+
+    with pytest.raises(HttpRefused, match="not on the public web"):
+        request("GET", "http://169.254.169.254/")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("ftp://example.com/", "scheme_not_allowed"),
+        ("file:///etc/passwd", "scheme_not_allowed"),
+        ("//example.com/", "scheme_not_allowed"),
+        ("http:///nothing", "bad_url"),
+        ("http://ana:secret@example.com/", "bad_url"),
+        ("http://example.com/\r\nHost: evil", "bad_url"),
+        ("http://example.com/" + "a" * 9000, "bad_url"),
+    ],
+)
+def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
+    with pytest.raises(HttpRefused) as refused:
+        request("GET", url)
+
+    assert refused.value.name == name
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-A": "b\r\nX-Evil: 1"},
+        {"X-A\r\nX-Evil": "1"},
+        {"X A": "1"},
+        {"Host": "internal"},
+        {"Transfer-Encoding": "chunked"},
+        {"Content-Length": "5"},
+    ],
+)
+def test_a_header_cannot_carry_a_second_request(headers):
+    with pytest.raises(HttpRefused) as refused:
+        request("GET", "http://example.com/", headers=headers)
+
+    assert refused.value.name == "bad_header"
+
+
+def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_called(settings, monkeypatch):
+    asked: list[str] = []
+
+    def resolver(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        address = "127.0.0.1" if host == "127.0.0.1" or asked == [host] else "10.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    with server(reply(b"first")) as url:
+        monkeypatch.setattr(http.socket, "getaddrinfo", resolver)
+        response = request("GET", url.replace("127.0.0.1", "rebinding.example"))
+
+    assert (response.text, asked.count("rebinding.example")) == ("first", 1)
+
+
+def test_a_name_with_one_private_address_among_public_ones_is_refused(in_production, monkeypatch):
+    def resolver(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("93.184.216.34", "10.0.0.1")]
+
+    monkeypatch.setattr(http.socket, "getaddrinfo", resolver)
+
+    with pytest.raises(HttpRefused, match="not on the public web"):
+        request("GET", "http://both.example/")
+
+
+def test_a_host_that_the_operator_named_may_be_called_on_any_port(in_production, settings):
+    settings.ALLOW_HOSTS = ["127.0.0.1"]
+
+    with server(reply(b"ours")) as url:
+        assert request("GET", url).text == "ours"
+
+
+def test_redirects_are_the_callers_to_follow():
+    with server(reply(b"", 302, Location="/next")) as url:
+        response = request("GET", url)
+
+    assert (response.status, response.headers["location"]) == (302, "/next")
+
+
+def test_a_redirect_behind_the_wall_is_refused(settings):
+    with server(reply(b"", 302, Location="http://10.0.0.1/")) as url, pytest.raises(HttpRefused) as refused:
+        request("GET", url, redirects=3)
+
+    assert refused.value.name == "address_not_allowed"
+
+
+def test_credentials_stay_behind_when_a_redirect_changes_the_host():
+    seen: dict[str, str | None] = {}
+
+    def arrival(handler: BaseHTTPRequestHandler) -> None:
+        seen.update(authorization=handler.headers["Authorization"], kept=handler.headers["X-Kept"])
+        reply(b"there")(handler)
+
+    with server(arrival) as there, server(reply(b"", 302, Location=there + "/")) as here:
+        response = request("GET", here, headers={"Authorization": "Bearer s", "X-Kept": "1"}, redirects=2)
+
+    assert response.text == "there"
+    assert seen == {"authorization": None, "kept": "1"}
+
+
+def test_a_post_that_is_redirected_becomes_a_get_without_its_body():
+    methods: list[str] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        methods.append(handler.command)
+        if handler.path == "/next":
+            return reply(b"done")(handler)
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        return reply(b"", 303, Location="/next")(handler)
+
+    with server(answer) as url:
+        assert request("POST", url, json={"a": 1}, redirects=1).text == "done"
+
+    assert methods == ["POST", "GET"]
+
+
+def test_a_circle_of_redirects_ends():
+    with server(reply(b"", 302, Location="/again")) as url, pytest.raises(HttpFailed) as failed:
+        request("GET", url, redirects=4)
+
+    assert failed.value.name == "too_many_redirects"
+
+
+def test_an_answer_longer_than_allowed_is_cut_off():
+    with server(reply(b"x" * 5000)) as url, pytest.raises(HttpFailed) as failed:
+        request("GET", url, max_bytes=4999)
+
+    assert failed.value.name == "too_large"
+
+
+def test_a_compressed_answer_counts_as_it_was_sent_and_is_not_unfolded():
+    with server(reply(gzip.compress(b"0" * 5_000_000), Content_Encoding="gzip")) as url:
+        response = request("GET", url, max_bytes=20_000)
+
+    assert len(response.body) < 20_000
+
+
+def test_a_server_that_drips_is_left_at_the_deadline():
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                handler.wfile.write(b"x")
+                time.sleep(0.05)
+
+    with server(drip) as url:
+        started = time.monotonic()
+        with pytest.raises(HttpFailed) as failed:
+            request("GET", url, timeout=0.4)
+
+    assert failed.value.name == "timed_out"
+    assert time.monotonic() - started < 3
+
+
+def test_nobody_there_is_a_named_failure():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        with pytest.raises(HttpFailed) as failed:
+            request("GET", f"http://127.0.0.1:{port}/")
+
+    assert failed.value.name == "unreachable"
+
+
+def test_html_read_as_json_is_a_named_failure():
+    with server(reply(b"<html>sorry</html>")) as url, pytest.raises(HttpFailed) as failed:
+        request("GET", url).json()
+
+    assert failed.value.name == "bad_answer"
+
+
+def test_proxy_variables_are_not_obeyed(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+
+    with server(reply(b"direct")) as url:
+        assert request("GET", url).text == "direct"

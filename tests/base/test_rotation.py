@@ -1,0 +1,127 @@
+"""Changing the key that signs: nobody's token fails, and what must end ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import pytest
+from click.testing import CliRunner
+from django.utils import timezone
+
+from regulars.base.errors import Refused
+from regulars.base.tokens import keys
+from regulars.base.tokens.jwt import public_jwks, sign, verify
+from regulars.base.tokens.models import SigningKey
+from regulars.base.tokens.rotate import PUBLISHED_FOR, forget_retired, revoke, rotate
+from regulars.cli.__main__ import main
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    monkeypatch.setattr(keys, "_ring", None)
+
+
+@pytest.fixture
+def token():
+    return sign({"sub": "auth0|1", "exp": int(time.time()) + 3600})
+
+
+def kids():
+    return {key["kid"] for key in public_jwks()["keys"]}
+
+
+def days_pass(days):
+    """The keys become older."""
+    for key in SigningKey.objects.all():
+        key.created_at -= dt.timedelta(days=days)
+        key.retired_at = key.retired_at and key.retired_at - dt.timedelta(days=days)
+        key.save()
+    keys.forget_ring()
+
+
+def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifies(token):
+    published = kids()
+    days_pass(1)
+    signer = rotate()
+
+    assert signer.kid in published
+    assert keys.ring().current.kid == signer.kid
+    assert verify(token)["sub"] == "auth0|1"
+    assert len(kids()) == 3
+
+
+def test_a_key_that_apps_may_not_have_seen_does_not_sign_yet_unless_it_must(token):
+    with pytest.raises(Refused) as refused:
+        rotate()
+
+    assert refused.value.name == "too_soon"
+    assert rotate(at_once=True).kid == keys.ring().current.kid
+
+
+def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
+    days_pass(1)
+    rotate()
+    days_pass(31)
+
+    assert len(kids()) == 2
+    with pytest.raises(Refused):
+        verify(token)
+    assert forget_retired() == 1
+    assert SigningKey.objects.count() == 2
+
+
+def test_a_rotation_elsewhere_is_noticed_within_seconds(token, monkeypatch):
+    here = keys.ring()
+    days_pass(1)
+    signer = rotate()
+    monkeypatch.setattr(keys, "_ring", here)
+
+    assert keys.ring().current.kid == here.current.kid
+
+    monkeypatch.setattr(keys, "FRESH_FOR", 0.0)
+
+    assert keys.ring().current.kid == signer.kid
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_what_a_revoked_key_signed_is_refused_also_when_it_was_good_a_moment_ago(token, asked_before):
+    old = keys.ring().current.kid
+    rotate(at_once=True)
+    if asked_before:
+        verify(token)
+    revoke(old)
+
+    with pytest.raises(Refused):
+        verify(token)
+    assert old not in kids()
+
+
+@pytest.mark.parametrize("state", ["current", "next"])
+def test_a_key_in_use_cannot_be_revoked(token, state):
+    with pytest.raises(Refused) as refused:
+        revoke(SigningKey.objects.get(state=state).kid)
+
+    assert refused.value.name == "key_signs"
+
+
+def test_the_operator_rotates_by_command_and_reads_why_not():
+    run = CliRunner().invoke
+    listed = run(main, ["keys", "list"])
+    too_soon = run(main, ["keys", "rotate"])
+    SigningKey.objects.update(created_at=timezone.now() - PUBLISHED_FOR)
+    old = SigningKey.objects.get(state="current").kid
+    rotated = run(main, ["keys", "rotate"])
+    SigningKey.objects.filter(kid=old).update(kid="-" + old[1:])  # as one in sixty-four is
+    old = "-" + old[1:]
+    unknown = run(main, ["keys", "revoke", "nobody"])
+    revoked = run(main, ["keys", "revoke", old])
+
+    assert [line.split()[1] for line in listed.output.splitlines()] == ["current", "next"]
+    assert (too_soon.exit_code, "too_soon" in too_soon.output) == (1, True)
+    assert "signs now" in rotated.output
+    assert (unknown.exit_code, "unknown_key" in unknown.output) == (1, True)
+    assert not SigningKey.objects.filter(kid=old).exists()
+    assert revoked.exit_code == 0

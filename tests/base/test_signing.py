@@ -1,0 +1,166 @@
+"""Tokens of the house: one key whoever asks first, and every wrong token refused by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
+
+from regulars.base.errors import Refused
+from regulars.base.tokens import keys
+from regulars.base.tokens.jwt import public_jwks, sign, verify
+from regulars.base.tokens.models import SigningKey
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    monkeypatch.setattr(keys, "_ring", None)
+
+
+@pytest.fixture
+def claims():
+    return {"sub": "auth0|1", "aud": ["https://api.example/", "shop"], "exp": int(time.time()) + 60}
+
+
+def refusal(*arguments, **options) -> str:
+    with pytest.raises(Refused) as refused:
+        verify(*arguments, **options)
+    return refused.value.name
+
+
+@pytest.mark.django_db
+def test_what_we_sign_we_verify_and_so_does_anybody_with_our_public_keys(claims, settings):
+    token = sign(claims, typ="at+jwt")
+
+    assert verify(token, "shop", typ="at+jwt")["sub"] == "auth0|1"
+    read = jwt.decode(token, KeySet.import_key_set(public_jwks()))
+    assert read.claims["iss"] == settings.ISSUER
+    assert read.header["typ"] == "at+jwt"
+
+
+@pytest.mark.django_db
+def test_the_public_keys_hold_nothing_private():
+    current, next_ = public_jwks()["keys"]
+
+    assert set(current) == set(next_) == {"kty", "use", "alg", "kid", "n", "e"}
+
+
+@pytest.mark.django_db
+def test_the_private_key_is_encrypted_at_rest(claims):
+    sign(claims)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT private_pem FROM tokens_signingkey")
+        [stored] = cursor.fetchone()
+    assert "PRIVATE KEY" not in stored
+    assert all("PRIVATE KEY" in key.private_pem for key in SigningKey.objects.all())
+
+
+@pytest.mark.django_db
+def test_every_wrong_token_is_refused_by_name(claims):
+    token = sign(claims)
+    foreign = jwt.encode({"alg": "RS256", "kid": "k"}, claims, RSAKey.generate_key(2048, {"kid": "k"}))
+
+    assert refusal(token, "somebody else") == "wrong_audience"
+    assert refusal(token, typ="at+jwt") == "wrong_type"
+    assert refusal(sign({**claims, "exp": int(time.time()) - 60})) == "expired_token"
+    assert refusal(sign({"aud": "shop"})) == "expired_token"
+    assert refusal(sign({**claims, "iss": "https://elsewhere/"})) == "invalid_token"
+    assert refusal(foreign) == "invalid_token"
+    assert refusal(_unsigned(claims)) == "invalid_token"
+    assert refusal(token[:-4] + "AAAA") == "invalid_token"
+    for nonsense in ("", "a.b.c", "é.é.é", "...", "e30.e30.", "null.null.null"):
+        assert refusal(nonsense) == "invalid_token"
+
+
+@pytest.mark.django_db
+def test_a_good_token_that_comes_again_is_held_to_its_time_and_audience_as_before(claims, monkeypatch):
+    token = sign({**claims, "aud": "https://orders.example/"})
+    first = verify(token, "https://orders.example/")
+    first["sub"] = "changed by whoever asked"
+    again = verify(token, "https://orders.example/")
+    with pytest.raises(Refused) as elsewhere:
+        verify(token, "https://other.example/")
+    later = time.time() + 10 * 86400
+    monkeypatch.setattr("regulars.base.tokens.jwt.time.time", lambda: later)
+    with pytest.raises(Refused) as expired:
+        verify(token, "https://orders.example/")
+
+    assert again["sub"] == claims["sub"]
+    assert (elsewhere.value.name, expired.value.name) == ("wrong_audience", "expired_token")
+
+
+@pytest.mark.django_db
+def test_an_expired_token_is_still_a_hint_where_that_is_allowed(claims):
+    token = sign({**claims, "exp": 1})
+
+    assert verify(token, "shop", allow_expired=True)["sub"] == "auth0|1"
+
+
+@pytest.mark.django_db
+def test_a_key_of_another_process_is_found_but_strangers_cannot_make_us_search(
+    claims, monkeypatch, django_assert_num_queries
+):
+    known = keys.ring()
+    other = RSAKey.generate_key(2048, auto_kid=True)
+    SigningKey.objects.create(
+        kid=other.kid, private_pem=other.as_pem(private=True).decode(), state="retired", retired_at=timezone.now()
+    )
+    monkeypatch.setattr(keys, "_ring", known)
+
+    with django_assert_num_queries(0):
+        assert keys.find_key(other.kid) is None
+    monkeypatch.setattr(keys, "RELOAD_AT_MOST_EVERY", 0.0)
+
+    assert keys.find_key(other.kid) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_parsed_once_per_process(claims, django_assert_num_queries):
+    sign(claims)
+
+    with django_assert_num_queries(0):
+        verify(sign(claims))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_whose_making_was_rolled_back_never_signs_again(claims):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        sign(claims)
+        1 / 0  # noqa: B018
+
+    token = sign(claims)
+
+    assert SigningKey.objects.get(state="current").kid == keys.ring().current.kid
+    assert verify(token)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_that_come_first_at_once_make_one_pair_of_keys():
+    if connection.vendor == "sqlite" and connection.is_in_memory_db():
+        pytest.skip("one in-memory database has one connection")
+
+    def make(_: int) -> str:
+        keys._make_first()
+        kid = SigningKey.objects.get(state="current").kid
+        connection.close()
+        return kid
+
+    with ThreadPoolExecutor(8) as pool:
+        kids = set(pool.map(make, range(8)))
+
+    assert len(kids) == 1
+
+
+def _unsigned(claims) -> str:
+    def part(value) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part({'alg': 'none', 'kid': keys.ring().current.kid})}.{part(claims)}."

@@ -1,0 +1,197 @@
+"""Signing in with a code or a link by mail."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.core import mail
+from django.db import connection as database
+from django.test import Client as Browser
+
+from regulars.accounts.models import Account
+from regulars.accounts.proofs import codes
+from regulars.accounts.proofs.models import EmailCode
+from regulars.base.jobs.run import run_due
+from regulars.connections.models import Connection
+from regulars.profiles.models import Profile
+from regulars.usecases.mailbox import enter_by_mailbox
+
+from .conftest import PASSWORD
+
+
+@pytest.fixture
+def by_mail(house) -> Connection:
+    return Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
+
+
+def ask(browser: Browser, email: str = "dina@example.com") -> tuple[str, str, str]:
+    """Ask for a code; the address of the page that takes it, the digits, and the path of the link in the mail."""
+    answer = browser.post("/code?next=/authorize", {"email": email})
+    assert answer.status_code == 302, answer.content
+    run_due()
+    body = mail.outbox[-1].body
+    return (
+        answer["Location"],
+        re.search(r"^(\d{6})$", body, re.M)[1],
+        re.search(r"https?://[^/\s]+(/code/\S+)", body)[1],
+    )
+
+
+def signed_in_as(browser: Browser) -> str:
+    return browser.session.get("_auth_user_id", "")
+
+
+def test_the_digits_sign_her_in_once_and_tokens_will_know_how(by_mail, client):
+    page, digits, _ = ask(client)
+    done = client.post(page, {"digits": digits})
+    profile = Profile.objects.get()
+    record = client.session["account_authentication_methods"][-1]
+    again = Browser().post(page, {"digits": digits})
+
+    assert (done.status_code, done["Location"]) == (302, "/authorize")
+    assert signed_in_as(client) == str(profile.account.pk)
+    assert (profile.document["email"], profile.document["email_verified"]) == ("dina@example.com", True)
+    assert (record["method"], record["connection"]) == ("code", "email")
+    assert again.status_code == 401
+
+
+def test_who_has_a_password_comes_in_as_herself(by_mail, dina, client):
+    page, digits, _ = ask(client, "DINA@example.com")
+    client.post(page, {"digits": digits})
+
+    assert signed_in_as(client) == str(dina.pk)
+    assert Account.objects.count() == 1
+    dina.refresh_from_db()
+    assert dina.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("alike", ["dina@maıl.example", "dına@mail.example", "dina@mail.example".replace("m", "ｍ")])
+def test_an_address_that_only_looks_alike_is_another_mailbox(by_mail, alike):
+    """To PostgreSQL `ı` in capitals is `I`; the mail goes elsewhere."""
+    hers = enter_by_mailbox("Dina@Mail.example", "email")
+
+    assert enter_by_mailbox("dina@mail.example", "email") == hers
+    assert enter_by_mailbox(alike, "email") != hers
+
+
+def test_the_sign_of_kelvin_is_no_k(by_mail):
+    assert enter_by_mailbox("kira@mail.example", "email") != enter_by_mailbox(
+        "\N{KELVIN SIGN}ira@mail.example", "email"
+    )
+
+
+def test_the_link_works_in_the_browser_that_asked_and_signs_nobody_in_elsewhere(by_mail, client):
+    _, _, link = ask(client)
+    elsewhere = Browser()
+    there = elsewhere.post(link)
+    opened = client.get(link)
+
+    assert (there.status_code, signed_in_as(elsewhere)) == (403, "")
+    assert "type the code from the mail" in there.content.decode()
+    assert (opened.status_code, signed_in_as(client)) == (200, "")  # a scanner that opens links signs nobody in
+    assert client.post(link).status_code == 302
+    assert signed_in_as(client)
+    assert client.post(link).status_code == 410
+
+
+def test_digits_typed_in_another_browser_are_not_enough(by_mail, client):
+    page, digits, _ = ask(client)
+    stranger = Browser()
+
+    assert stranger.post(page, {"digits": digits}).status_code == 401
+    assert not signed_in_as(stranger)
+
+
+def test_after_three_wrong_tries_the_right_digits_are_wrong_too(by_mail, client):
+    page, digits, link = ask(client)
+    wrong = f"{(int(digits) + 1) % 1_000_000:06}"
+    for _ in range(3):
+        assert client.post(page, {"digits": wrong}).status_code == 401
+
+    assert client.post(page, {"digits": digits}).status_code == 401
+    assert client.post(link).status_code == 410
+    assert not Account.objects.exists()
+
+
+def test_a_code_runs_out_and_a_newer_one_ends_it(by_mail, client):
+    first, digits, _ = ask(client)
+    second, newer, _ = ask(client)
+    old = client.post(first, {"digits": digits})
+    EmailCode.objects.update(expires_at="2020-01-01T00:00:00Z")
+
+    assert old.status_code == 401
+    assert client.post(second, {"digits": newer}).status_code == 401
+
+
+def test_nobody_learns_from_the_page_who_has_an_account(by_mail, dina, client):
+    known = client.post("/code", {"email": "dina@example.com"})
+    unknown = client.post("/code", {"email": "nobody@example.com"})
+    pages = [client.get(answer["Location"]).content for answer in (known, unknown)]
+    run_due()
+
+    assert [known.status_code, unknown.status_code] == [302, 302]
+    # The token in the address and the form's own differ; the words do not.
+    assert len({re.sub(rb'value="[^"]+"', b"", page) for page in pages}) == 1
+    assert {message.to[0] for message in mail.outbox[-2:]} == {"dina@example.com", "nobody@example.com"}
+
+
+def test_what_is_stored_does_not_tell_the_code(by_mail, client):
+    _, digits, link = ask(client)
+    row = EmailCode.objects.values().get()
+
+    assert digits not in str({name: value for name, value in row.items() if name != "id"}.values())
+    assert link.partition("link=")[2] not in str(row)
+
+
+def test_asking_is_slowed_down(by_mail, client):
+    answers = [client.post("/code", {"email": "dina@example.com"}).status_code for _ in range(6)]
+
+    assert answers == [302] * 5 + [429]
+
+
+def test_a_closed_account_stays_closed(by_mail, dina, client):
+    Account.objects.update(is_active=False)
+    page, digits, _ = ask(client)
+
+    assert client.post(page, {"digits": digits}).status_code == 403
+    assert not signed_in_as(client)
+
+
+def test_without_the_connection_there_is_no_code(passwords, client):
+    assert client.post("/code", {"email": "dina@example.com"})["Location"] == "/login"
+    assert "Get a code by e-mail" not in client.get("/login").content.decode()
+
+
+def test_staff_do_not_come_in_by_code(by_mail, client):
+    Account.objects.create_staff("ana@example.com", PASSWORD)
+    page, digits, _ = ask(client, "ana@example.com")
+    client.post(page, {"digits": digits})
+
+    assert not Account.objects.get(pk=signed_in_as(client)).is_staff
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_tries_at_once_three_count_and_one_use_is_allowed(house):
+    expected = codes.expect("dina@example.com", browser="b")
+    digits, _ = codes.write(expected)
+
+    def tried(number: int) -> bool:
+        try:
+            return codes.is_right(expected, f"{number:06}" if f"{number:06}" != digits else "x")
+        finally:
+            database.close()
+
+    def used(_: int) -> bool:
+        try:
+            return codes.use(expected)
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(8) as crowd:
+        assert sum(crowd.map(used, range(8))) == 1
+        EmailCode.objects.update(used_at=None)
+        assert not any(crowd.map(tried, range(8)))
+
+    assert EmailCode.objects.get().wrong_tries == 3

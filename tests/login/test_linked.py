@@ -1,0 +1,224 @@
+"""Two customers become one: what each had (sessions, apps' offline access, permissions, passkeys) is hers, until parted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client as Browser
+from tests.management_api.conftest import Program, a_token
+from tests.oidc.app import App, id_claims, make_client
+
+from regulars.accounts.factors import codes
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.clients import cache
+from regulars.connections.models import Connection
+from regulars.oauth.models import AppGrant
+from regulars.profiles.models import Profile
+
+from .conftest import PASSWORD
+from .device import code_of
+from .test_second_factor import add_passkey
+from .test_social import LENA
+
+
+@pytest.fixture
+def shop(house):
+    cache.forget()
+    yield make_client(backchannel_logout_uri="https://shop.example/out")
+    cache.forget()
+
+
+@pytest.fixture
+def dina_there(dina, shop) -> Browser:
+    """Dina at her desk, who came by password."""
+    browser = Browser()
+    browser.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    return browser
+
+
+@pytest.fixture
+def lena_there(google, upstream, shop) -> Browser:
+    """Lena on her phone, who came by Google."""
+    browser = Browser()
+    away = browser.post("/login/google-oauth2?next=/me", {"piece": ["birthday"]})
+    browser.get(upstream.decide(away["Location"], person=LENA))
+    return browser
+
+
+@pytest.fixture
+def lena(lena_there) -> Profile:
+    return Profile.objects.get(user_id__startswith="google-oauth2|")
+
+
+@pytest.fixture
+def program(client, house) -> Program:
+    return Program(client)
+
+
+def link(program, lena, dina) -> None:
+    key = dina.profile.user_id.partition("|")[2]
+    path = f"/v2/users/{lena.user_id.replace('|', '%7C')}/identities"
+    answer = program.call("POST", path, {"provider": "auth0", "user_id": key})
+
+    assert answer.status_code == 201, answer.content
+
+
+def part(program, lena, dina) -> None:
+    key = dina.profile.user_id.partition("|")[2]
+    path = f"/v2/users/{lena.user_id.replace('|', '%7C')}/identities/auth0/{key}"
+
+    assert program.call("DELETE", path).status_code == 200
+
+
+def offline(browser: Browser, client_id: str = "shop") -> App:
+    app = App(browser, client_id=client_id)
+    app.held = app.tokens(scope="openid profile email offline_access")
+    return app
+
+
+def renewed(app: App) -> dict:
+    answer = app.refresh(app.held["refresh_token"])
+    assert answer.status_code == 200, answer.content
+    app.held = answer.json()
+    return id_claims(app.held)
+
+
+def userinfo(app: App) -> dict:
+    answer = app.browser.get("/userinfo", headers={"Authorization": f"Bearer {app.held['access_token']}"})
+    assert answer.status_code == 200, answer.content
+    return answer.json()
+
+
+def test_an_app_that_knew_her_by_the_other_name_goes_on_under_that_name_and_is_told_of_the_one_customer(
+    dina_there, dina, lena, program
+):
+    app, hers = offline(dina_there), dina.profile.user_id
+    link(program, lena, dina)
+    before = userinfo(app)
+    claims = renewed(app)
+
+    assert (claims["sub"], userinfo(app)["sub"], before["sub"]) == (hers, hers, hers)
+    assert claims["name"] == userinfo(app)["name"] == before["name"] == "Lena Vogt"
+    assert program.get(f"/v2/users/{hers.replace('|', '%7C')}")["user_id"] == lena.user_id
+
+    part(program, lena, dina)
+    claims = renewed(app)
+
+    assert claims["sub"] == userinfo(app)["sub"] == hers
+    assert claims["email"] == "dina@example.com"
+    assert claims.get("name") != "Lena Vogt"
+
+
+def test_the_one_customer_who_is_blocked_is_blocked_under_both_names(dina_there, dina, lena, program):
+    app = offline(dina_there)
+    link(program, lena, dina)
+    Profile.objects.filter(pk=lena.pk).update(blocked=True)
+
+    assert app.refresh(app.held["refresh_token"]).status_code == 403
+    token = {"Authorization": f"Bearer {app.held['access_token']}"}
+    assert dina_there.get("/userinfo", headers=token).status_code == 401
+
+
+def test_where_she_was_signed_in_as_the_other_she_is_signed_in_as_the_one(dina_there, lena_there, dina, lena, program):
+    app = App(dina_there)
+    session = id_claims(app.tokens())["sid"]
+    link(program, lena, dina)
+    claims = id_claims(app.tokens(prompt="none"))
+
+    assert "Lena Vogt" in dina_there.get("/me").content.decode()
+    assert (claims["sub"], claims["sid"]) == (lena.user_id, session)
+    assert dina_there.get("/me/security").content.decode().count("127.0.0.1") == 2
+
+
+def test_signing_out_everywhere_ends_what_apps_got_under_either_name(dina_there, lena_there, dina, lena, program):
+    as_dina, as_lena = offline(dina_there), offline(lena_there)
+    link(program, lena, dina)
+    lena_there.post("/me/security/sessions/end", {"session": "others"})
+
+    assert as_dina.refresh(as_dina.held["refresh_token"]).status_code == 403
+    assert as_lena.refresh(as_lena.held["refresh_token"]).status_code == 200
+    assert dina_there.get("/me")["Location"].startswith("/login?")
+    told = [job.payload for job in Job.objects.filter(kind__contains="logout")]
+    assert len(told) == 1
+
+
+def test_the_second_factor_of_either_is_asked_of_the_one_and_ends_a_session_that_had_none(
+    dina_there, lena_there, dina, lena, program, upstream
+):
+    secret = codes.new_secret()
+    codes.add_app(lena.account, secret, code_of(secret, -1))
+    link(program, lena, dina)
+
+    assert dina_there.get("/me")["Location"].startswith("/login?")
+
+    step = dina_there.post("/login?next=/me", {"email": "dina@example.com", "password": PASSWORD})
+    dina_there.post("/second-factor", {"code": code_of(secret)})
+
+    assert step["Location"] == "/second-factor"
+    assert "Lena Vogt" in dina_there.get("/me").content.decode()
+
+
+def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_parted(
+    dina_there, lena_there, dina, lena, program, upstream
+):
+    phone, browser = add_passkey(dina), Browser()
+    link(program, lena, dina)
+    browser.post("/passkey?next=/me", {"credential": phone.sign(browser.post("/passkey/options").json())})
+
+    assert "Lena Vogt" in browser.get("/me").content.decode()
+    assert "My phone" in browser.get("/me/security").content.decode()
+
+    again = Browser()
+    away = again.post("/login/google-oauth2?next=/me", {"piece": []})
+    step = again.get(upstream.decide(away["Location"], person=LENA))
+    options = again.post("/second-factor/options").json()
+    again.post("/second-factor", {"credential": phone.sign(options)})
+
+    assert (step["Location"], len(options["allowCredentials"])) == ("/second-factor", 1)
+    assert "Lena Vogt" in again.get("/me").content.decode()
+
+    part(program, lena, dina)
+    later = Browser()
+    later.post("/passkey?next=/me", {"credential": phone.sign(later.post("/passkey/options").json())})
+
+    assert "dina@example.com" in later.get("/me").content.decode()
+    assert not codes.is_enrolled(lena.account)
+
+
+def test_a_code_to_the_others_mailbox_opens_the_one_account_and_makes_no_third(
+    dina_there, dina, lena, program, settings
+):
+    Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
+    link(program, lena, dina)
+    (before,) = program.get("/v2/users")
+    browser = Browser()
+    asked = browser.post("/code?next=/me", {"email": "dina@example.com"})
+    run_due()
+    digits = re.search(r"\b\d{6}\b", mail.outbox[-1].body)[0]
+    browser.post(asked["Location"], {"digits": digits})
+
+    assert "Lena Vogt" in browser.get("/me").content.decode()
+    assert Profile.objects.filter(merged_into=None).count() == 1
+    assert [each["email"] for each in program.get("/v2/users")] == [before["email"]]
+
+
+def test_what_she_allowed_an_app_of_others_counts_for_the_one(dina_there, dina, lena, program):
+    make_client("partner", name="Bikes & Co", first_party=False)
+    AppGrant.objects.create(
+        profile=dina.profile, client_id="partner", audience="", scopes=["openid", "profile", "email"]
+    )
+    may = a_token("read:grants delete:grants create:users update:users")
+    link(program, lena, dina)
+
+    assert App(dina_there, client_id="partner").authorize().status_code == 302
+    assert "code" in App(dina_there, client_id="partner").answer()
+    for name in (lena.user_id, dina.profile.user_id):
+        (grant,) = program.call("GET", "/v2/grants", token=may, user_id=name).json()
+        assert grant["user_id"] == lena.user_id
+
+    program.call("DELETE", "/v2/grants", token=may, user_id=lena.user_id)
+
+    assert AppGrant.objects.count() == 0

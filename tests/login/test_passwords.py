@@ -1,0 +1,316 @@
+"""Signing up, in and out with an address and a password."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from regulars.accounts.models import Account
+from regulars.base.jobs.run import run_due
+from regulars.events.models import Event
+from regulars.interfaces.login.models import PendingSignup
+from regulars.profiles.find import accounts_of_address
+from regulars.profiles.models import Profile
+
+from .conftest import PASSWORD
+
+WRONG = "E-mail or password is not right."
+
+
+def sign_in(client, email="dina@example.com", password=PASSWORD, query=""):
+    return client.post(f"/login{query}", {"email": email, "password": password})
+
+
+def signed_in_as(client) -> str:
+    return client.session.get("_auth_user_id", "")
+
+
+def test_the_link_in_the_mail_makes_the_account_signs_her_in_and_goes_on(passwords, client, last_link):
+    answer = client.post("/signup?next=/authorize%3Fa%3Db", {"email": "Dina@Example.com", "password": PASSWORD})
+
+    assert answer.status_code == 200
+    assert "Look into your mail" in answer.content.decode()
+    assert not Account.objects.exists()
+
+    link = last_link()
+    assert client.get(link).status_code == 200
+    assert not Account.objects.exists()  # a scanner that opens links makes nothing
+    done = client.post(link)
+
+    profile = Profile.objects.get()
+    assert (done.status_code, done["Location"]) == (302, "/authorize?a=b")
+    assert signed_in_as(client) == str(profile.account.pk)
+    assert profile.user_id.startswith("auth0|")
+    assert (profile.document["email"], profile.document["email_verified"]) == ("dina@example.com", True)
+    assert profile.facts.get(attribute="email").source == "app:signin"
+    assert Event.objects.get(name="Signed Up").properties == {"connection": "Username-Password-Authentication"}
+    assert not PendingSignup.objects.exists()
+    assert client.post(link).status_code == 410
+
+
+def test_a_stranger_who_signs_up_with_her_address_gets_no_account_by_her_click(passwords, client, last_link):
+    Client().post("/signup", {"email": "dina@example.com", "password": "words of a stranger"})
+    link = last_link()
+    page = client.get(link).content.decode()
+    clicked, guessed = client.post(link), client.post(link, {"password": PASSWORD})
+
+    assert 'name="password"' in page
+    assert (clicked.status_code, guessed.status_code) == (422, 422)
+    assert not Account.objects.exists()
+
+
+def test_in_another_browser_she_finishes_with_the_password_that_she_chose(passwords, client, last_link):
+    client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
+    elsewhere = Client()
+    done = elsewhere.post(last_link(), {"password": PASSWORD})
+
+    assert done.status_code == 302
+    assert signed_in_as(elsewhere) == str(Account.objects.get().pk)
+
+
+def test_she_signs_in_with_her_password_and_tokens_will_know_how(dina, client):
+    answer = sign_in(client, "DINA@example.com", query="?next=/authorize")
+
+    record = client.session["account_authentication_methods"][-1]
+    assert (answer.status_code, answer["Location"]) == (302, "/authorize")
+    assert (record["method"], record["connection"]) == ("password", "Username-Password-Authentication")
+    assert signed_in_as(client) == str(dina.pk)
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"])
+def test_she_is_never_sent_off_site(dina, client, elsewhere):
+    assert client.post(f"/login?next={elsewhere}", {"email": dina.email, "password": PASSWORD})["Location"] == "/"
+
+
+def test_her_address_in_other_letters_is_hers_and_nobody_is_searched_for_it(dina, client):
+    answer = client.post("/login", {"email": " Dina@Example.com", "password": PASSWORD})
+
+    assert answer.status_code == 302
+    if connection.vendor == "sqlite":  # PostgreSQL reads a table this small from end to end
+        with CaptureQueriesContext(connection) as captured:
+            assert accounts_of_address("dina@example.com") == [dina]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {captured.captured_queries[0]['sql']}")
+            assert "INDEX account_by_lower_email" in str(cursor.fetchall())
+
+
+def test_staff_are_no_customers(passwords, client):
+    Account.objects.create_staff("bruno@example.com", PASSWORD)
+
+    answer = sign_in(client, "bruno@example.com")
+
+    assert answer.status_code == 401
+    assert WRONG in answer.content.decode()
+    assert not signed_in_as(client)
+
+
+def test_a_customer_made_by_an_application_signs_in_at_once(passwords, client):
+    from regulars.interfaces.management_api.access import Caller
+    from regulars.interfaces.management_api.bodies import NewUser
+    from regulars.interfaces.management_api.changes import create_user
+
+    body = {"connection": passwords.name, "email": "eva@example.com", "password": PASSWORD}
+    create_user(NewUser(**body), Caller(client_id="shop", scopes=frozenset()))
+
+    assert sign_in(client, "eva@example.com")["Location"] == "/"
+
+
+def test_a_blocked_customer_is_not_let_in(dina, client):
+    Account.objects.update(is_active=False)
+
+    assert sign_in(client).status_code == 401
+
+
+def test_signed_in_she_goes_on_unless_the_application_wants_her_afresh(dina, client):
+    sign_in(client)
+    first = client.session["account_authentication_methods"][-1]["at"]
+
+    assert client.get("/login?next=/x")["Location"] == "/x"
+    assert client.get("/login?next=/x&prompt=login").status_code == 200
+    assert sign_in(client, query="?next=/x&prompt=login")["Location"] == "/x"
+    assert client.session["account_authentication_methods"][-1]["at"] > first
+    assert len(client.session["account_authentication_methods"]) == 1
+
+
+def test_another_person_on_the_same_browser_inherits_nothing(dina, passwords, client, last_link):
+    sign_in(client)
+    session = client.session
+    session["basket"] = "dina's"
+    session.save()
+    client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
+    client.post(last_link())
+
+    assert signed_in_as(client) != str(dina.pk)
+    assert "basket" not in client.session
+
+
+def test_the_application_opens_the_sign_up_and_fills_in_the_address(passwords, client):
+    hinted = client.get("/login?screen_hint=signup&login_hint=eva@example.com&next=/a")
+
+    assert hinted["Location"] == "/signup?next=%2Fa&login_hint=eva%40example.com"
+    assert 'value="eva@example.com"' in client.get(hinted["Location"]).content.decode()
+
+
+def test_the_application_sends_her_straight_to_a_connection(google, client):
+    assert client.get("/login?connection=google-oauth2&next=/a")["Location"] == "/login/google-oauth2?next=%2Fa"
+    assert client.get("/login?connection=nobody").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "words"),
+    [
+        ("dina", PASSWORD, "Write an e-mail address"),
+        ("d" * 250 + "@example.com", PASSWORD, "Write an e-mail address"),
+        ("dina@example.com", "short", "too short"),
+        ("dina@example.com", "password", "too common"),
+        ("dina@example.com", "dina@example.com", "too similar"),
+        ("dina@example.com", "a\x00" * 9, "cannot be used"),
+    ],
+)
+def test_what_is_wrong_is_said_and_linked_to_its_field(passwords, client, email, password, words):
+    answer = client.post("/signup", {"email": email, "password": password})
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert "<title>Error: Sign up</title>" in answer.content.decode()
+    assert not PendingSignup.objects.exists()
+
+
+def test_nothing_tells_at_sign_in_whether_an_address_is_known(dina, client, monkeypatch):
+    hashed = []
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    encode, verify = Argon2PasswordHasher.encode, Argon2PasswordHasher.verify
+    monkeypatch.setattr(Argon2PasswordHasher, "encode", lambda *a: hashed.append("made") or encode(*a))
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", lambda *a: hashed.append("checked") or verify(*a))
+
+    known = sign_in(client, password="wrong wrong wrong")
+    work = len(hashed)
+    stranger = sign_in(client, email="nobody@example.com", password="wrong wrong wrong")
+
+    assert (known.status_code, stranger.status_code) == (401, 401)
+    assert plain(known, dina.email) == plain(stranger, "nobody@example.com")
+    assert (work, len(hashed)) == (1, 2)
+
+
+@pytest.mark.parametrize("path", ["/signup", "/password/reset"])
+def test_nothing_tells_at_sign_up_or_reset_whether_an_address_is_known(dina, client, path, settings):
+    settings.DEMO = False  # in the demonstration each page carries a link of its own
+    answers, works = [], []
+    for email in (dina.email, "nobody@example.com"):
+        client.post(path, {"email": email, "password": PASSWORD})  # the first of a window tidies the table of attempts
+        with CaptureQueriesContext(connection) as queries:
+            answers.append(plain(client.post(path, {"email": email, "password": PASSWORD}), email))
+        works.append([query["sql"].split()[0] for query in queries.captured_queries])
+
+    assert answers[0] == answers[1]
+    assert works[0] == works[1]
+
+
+def plain(answer, email) -> str:
+    """A page without what the browser itself wrote: her address, the form's token."""
+    page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode())
+    return page.replace(email, "EMAIL")
+
+
+def test_who_signs_up_again_is_told_by_mail_only(dina, client):
+    client.post("/signup", {"email": dina.email, "password": "another row of words"})
+    run_due()
+
+    assert mail.outbox[-1].subject == "You already have an account"
+    assert sign_in(client, password="another row of words").status_code == 401
+    assert sign_in(client).status_code == 302
+
+
+def test_an_address_taken_meanwhile_is_not_taken_twice(passwords, client, last_link):
+    client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
+    link = last_link()
+    Account.objects.create_user("dina@example.com", PASSWORD)
+
+    assert client.post(link).status_code == 409
+    assert Account.objects.count() == 1
+
+
+@pytest.mark.parametrize("token", ["", "x", "MQ:abc:def"])
+def test_a_link_that_nobody_signed_is_a_page_with_words(passwords, client, token):
+    for answer in (client.get("/signup/finish", {"token": token}), client.post(f"/signup/finish?token={token}")):
+        assert answer.status_code == 410
+        assert "This link no longer works" in answer.content.decode()
+
+
+def test_a_forgotten_password_is_replaced_once_by_the_link(dina, client, last_link):
+    elsewhere = Client()
+    sign_in(elsewhere)
+    assert client.post("/password/reset?next=/x", {"email": "DINA@example.com"}).status_code == 200
+    link = last_link()
+
+    assert client.get(link).status_code == 200
+    assert client.post(link, {"password": "short"}).status_code == 422
+    done = client.post(link, {"password": "another row of words"})
+
+    assert (done.status_code, done["Location"]) == (302, "/x")
+    assert signed_in_as(client) == str(dina.pk)
+    assert client.post(link, {"password": "a third row of words"}).status_code == 410
+    assert "Nobody is signed in" in elsewhere.get("/").content.decode()
+    assert sign_in(Client()).status_code == 401
+
+
+def test_an_address_nobody_signs_in_with_gets_no_mail(passwords, client):
+    Account.objects.create_staff("bruno@example.com", PASSWORD)
+    for email in ("nobody@example.com", "bruno@example.com", "a\x00b", ""):
+        assert client.post("/password/reset", {"email": email}).status_code == 200
+    run_due()
+
+    assert mail.outbox == []
+
+
+def test_a_reset_proves_the_address_of_a_customer_an_application_made(passwords, client, last_link):
+    test_a_customer_made_by_an_application_signs_in_at_once(passwords, client)
+    client.post("/logout")
+    client.post("/password/reset", {"email": "eva@example.com"})
+    client.post(last_link(), {"password": "another row of words"})
+
+    assert Profile.objects.get().document["email_verified"] is True
+    assert EmailAddress.objects.get().verified
+
+
+def test_the_front_door_says_who_is_in_and_lets_her_out(dina, client):
+    assert "Nobody is signed in" in client.get("/").content.decode()
+    sign_in(client)
+    page = client.get("/")
+
+    assert "dina@example.com" in page.content.decode()
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    assert client.get("/logout").status_code == 200  # a link signs nobody out
+    assert signed_in_as(client)
+    assert client.post("/logout?next=https://evil.example")["Location"] == "/"
+    assert not signed_in_as(client)
+
+
+@pytest.mark.parametrize("path", ["/login", "/signup", "/password/reset", "/logout"])
+def test_a_form_of_another_site_is_refused(dina, path):
+    assert Client(enforce_csrf_checks=True).post(path, {"email": dina.email, "password": PASSWORD}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/accounts/login/", "/accounts/google/login/", "/login/", "/email/", "/2fa/", "/google/login/"]
+)
+def test_allauths_own_pages_are_not_there(passwords, client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_no_page_needs_a_script(google, passwords, client):
+    for path in ("/", "/login", "/signup", "/password/reset", "/login/google-oauth2"):
+        page = client.get(path)
+        assert page.status_code == 200
+        scripts = re.findall(r"<script[^>]*>", page.content.decode())
+        assert scripts in ([], ['<script src="/static/profiles/passkey.js" defer>'])
+        assert page["Content-Security-Policy"].startswith("default-src 'none'")
+        assert ("script-src 'self'" in page["Content-Security-Policy"]) == bool(scripts)
+        assert "no-store" in page["Cache-Control"]

@@ -1,0 +1,186 @@
+"""Where she is signed in, and ending it: sessions, codes and offline access of apps go together."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from tests.oidc.app import App, make_client
+
+from regulars.base.jobs.run import run_due
+from regulars.base.jobs.schedule import CALENDAR
+from regulars.clients import cache
+from regulars.interfaces.worker import work  # noqa: F401 - its part of the calendar
+from regulars.oauth.models import RefreshFamily
+from regulars.usecases.sign_out import SETTLED, forget_ended_sessions
+
+from .conftest import PASSWORD
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile/15E148 Safari/604.1"
+
+
+def browser(agent: str) -> Client:
+    made = Client(HTTP_USER_AGENT=agent)
+    made.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    return made
+
+
+def is_signed_in(client) -> bool:
+    return "You are signed in" in client.get("/").content.decode()
+
+
+def offline(client) -> App:
+    """The shop's app in this browser, with a refresh token."""
+    app = App(client)
+    app.refresh_token = app.tokens(scope="openid offline_access")["refresh_token"]
+    return app
+
+
+def still_works(app: App) -> bool:
+    answer = app.refresh(app.refresh_token)
+    app.refresh_token = answer.json().get("refresh_token", "")
+    return answer.status_code == 200
+
+
+@pytest.fixture
+def shop(house):
+    cache.forget()
+    yield make_client()
+    cache.forget()
+
+
+@pytest.fixture
+def two(dina, shop):
+    """Dina at her desk and on her phone, the shop's app on both."""
+    desk, phone = browser(FIREFOX), browser(SAFARI)
+    return desk, phone, offline(desk), offline(phone)
+
+
+def test_she_sees_where_she_is_signed_in(two):
+    desk, *_ = two
+    page = desk.get("/me/security").content.decode()
+
+    assert "Firefox on Windows (this one)" in page
+    assert "Safari on iPhone" in page
+    assert page.count("127.0.0.1") == 2
+
+
+def test_signing_one_device_out_ends_its_apps_and_no_other(two, dina):
+    desk, phone, at_desk, on_phone = two
+    number = dina.usersession_set.get(user_agent=SAFARI).pk
+    desk.post("/me/security/sessions/end", {"session": number})
+
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+    assert RefreshFamily.objects.get(revoked_why="signed_out")
+
+
+def test_signing_out_everywhere_else_keeps_this_device(two):
+    desk, phone, at_desk, on_phone = two
+    desk.post("/me/security/sessions/end", {"session": "others"})
+
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+
+
+def test_a_code_that_waits_is_worth_nothing_after_signing_out(two):
+    desk, _, _, on_phone = two
+    code = on_phone.code()
+    desk.post("/me/security/sessions/end", {"session": "others"})
+
+    assert on_phone.exchange(code).status_code == 403
+
+
+def test_nobody_ends_what_is_anothers(two, dina, client, last_link):
+    client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
+    client.post(last_link())
+    for session in (*(each.pk for each in dina.usersession_set.all()), "others", "x", "", "9" * 30):
+        client.post("/me/security/sessions/end", {"session": session})
+
+    assert is_signed_in(two[0])
+    assert still_works(two[3])
+
+
+def test_a_new_password_ends_everything_but_this_session_and_tells_her(two, dina):
+    desk, phone, at_desk, on_phone = two
+    weak = desk.post("/me/security/password", {"password": "short"})
+    done = desk.post("/me/security/password", {"password": "another row of words"})
+    run_due()
+
+    assert (weak.status_code, done.status_code) == (422, 302)
+    assert (is_signed_in(desk), is_signed_in(phone)) == (True, False)
+    assert (still_works(at_desk), still_works(on_phone)) == (True, False)
+    assert (mail.outbox[-1].subject, mail.outbox[-1].to) == ("Your password was changed", [dina.email])
+    assert "/me/security" in mail.outbox[-1].body
+
+
+def test_a_forgotten_password_ends_everything(two, client, last_link):
+    desk, phone, at_desk, on_phone = two
+    client.post("/password/reset", {"email": "dina@example.com"})
+    client.post(last_link(), {"password": "another row of words"})
+    run_due()
+
+    assert not is_signed_in(desk)
+    assert not is_signed_in(phone)
+    assert not still_works(at_desk)
+    assert not still_works(on_phone)
+    assert is_signed_in(client)
+    assert mail.outbox[-1].subject == "Your password was changed"
+
+
+def test_a_stranger_sees_no_list(dina, client):
+    assert client.get("/me/security")["Location"] == "/login?next=%2Fme%2Fsecurity"
+
+
+def test_a_login_costs_the_same_however_many_browsers_she_has(dina):
+    before = UserSession.objects.count()
+    browser(FIREFOX)
+    with CaptureQueriesContext(connection) as second:
+        browser(SAFARI)
+    for _ in range(3):
+        browser(FIREFOX)
+    with CaptureQueriesContext(connection) as sixth:
+        browser(SAFARI)
+
+    assert len(sixth) == len(second)
+    assert UserSession.objects.count() == before + 6
+
+
+def test_it_is_noted_when_she_signed_in(dina):
+    began = timezone.now()
+    browser(FIREFOX)
+    dina.refresh_from_db()
+
+    assert began <= dina.last_login <= timezone.now()
+
+
+def test_signing_in_again_keeps_the_session_in_one_line_with_its_new_address(dina, client):
+    for address in ("203.0.113.7", "203.0.113.8"):
+        client.post("/login", {"email": dina.email, "password": PASSWORD}, REMOTE_ADDR=address)
+
+    assert [session.ip for session in UserSession.objects.filter(ip__startswith="203.")] == ["203.0.113.8"]
+
+
+def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
+    UserSession.objects.all().delete()
+    for _ in range(3):
+        browser(FIREFOX)
+    over, young, alive = UserSession.objects.order_by("pk")
+    Session.objects.filter(session_key__in=[over.session_key, young.session_key]).delete()
+    earlier = timezone.now() - SETTLED - dt.timedelta(minutes=1)
+    UserSession.objects.filter(pk__in=[over.pk, alive.pk]).update(created_at=earlier)
+    forget_ended_sessions()
+
+    assert list(UserSession.objects.order_by("pk")) == [young, alive]
+
+
+def test_the_worker_tidies_for_the_doors():
+    assert {"sessions.forget", "provider.forget", "signin.forget_attempts"} <= set(CALENDAR)

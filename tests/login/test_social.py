@@ -1,0 +1,250 @@
+"""The whole way to a provider and back, against the stand-in for Google."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils.html import strip_tags
+from examples.standins.people import GOOGLE
+
+from regulars.accounts.models import Account
+from regulars.connections.models import Connection
+from regulars.consent.models import ConsentEvent
+from regulars.consent.view import view
+from regulars.events.models import Event
+from regulars.profiles.find import find_by_user_id
+from regulars.profiles.models import Profile, ProviderAnswer
+
+BIRTHDAY, GENDER = f"{GOOGLE}user.birthday.read", f"{GOOGLE}user.gender.read"
+LENA, YUKI = "110248495921238986401", "110248495921238986404"
+
+
+def begin(client, *pieces, path="/login/google-oauth2?next=/authorize%3Fa%3Db"):
+    """Choose pieces and go on: the address at the provider."""
+    answer = client.post(path, {"piece": list(pieces)})
+    assert answer.status_code == 302, answer.content.decode()
+    return answer["Location"]
+
+
+def query(address):
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def test_the_page_before_lists_each_piece_unticked_with_why_what_for_and_its_scope(client, google):
+    page = client.get("/login/google-oauth2?next=/x").content.decode()
+
+    assert page.count('type="checkbox"') == 3
+    assert " checked" not in page
+    for words in (
+        "<strong>Your date of birth.</strong>",
+        "So that we show you",
+        "To show you things that fit you.",
+        BIRTHDAY,
+    ):
+        assert words in page
+    assert "Continue with Google" in page
+    assert "Your phone number" not in page  # this connection does not ask for it
+
+
+def test_what_she_chose_and_granted_is_known_with_source_and_consent(client, google, upstream):
+    shown = strip_tags(client.get("/login/google-oauth2").content.decode())
+    away = begin(client, "birthday", "gender")
+    back = client.get(upstream.decide(away, BIRTHDAY, GENDER, person=LENA))
+
+    lena = find_by_user_id(f"google-oauth2|{LENA}")
+    gender = lena.facts.get(attribute="gender")
+    assert (back.status_code, back["Location"]) == (302, "/authorize?a=b")
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    assert (gender.value, gender.source_kind, gender.source, gender.basis) == (
+        "female",
+        "social",
+        "google-oauth2",
+        "consent",
+    )
+    assert lena.facts.get(attribute="email").source_kind == "verified"
+    assert lena.document["birthdate"] == "1997-03-07"
+    assert view(lena, "personalise")["gender"].value == "female"
+    given = ConsentEvent.objects.get(pk=gender.consents[0])
+    assert (given.action, given.method, given.purpose_id) == ("given", "login", "personalise")
+    assert given.notice.body in shown
+    assert Event.objects.filter(profile_id=lena.pk, name="Signed Up").count() == 1
+
+
+def test_an_answer_of_another_issuer_than_she_was_sent_to_is_not_taken(client, google, upstream):
+    back = upstream.decide(begin(client), person=LENA)
+    mixed_up = client.get(f"{back}&iss=https%3A%2F%2Fhonest.example")
+
+    assert (mixed_up.status_code, Account.objects.count()) == (400, 0)
+    assert client.get(f"{back}&iss={upstream.url}").status_code == 302
+
+
+def test_the_session_says_how_and_when_she_came(client, google, upstream):
+    client.get(upstream.decide(begin(client), person=LENA))
+
+    record = client.session["account_authentication_methods"][-1]
+    assert (record["method"], record["provider"], record["uid"]) == ("socialaccount", "google-oauth2", LENA)
+
+
+def test_a_partial_grant_is_normal(client, google, upstream):
+    back = client.get(upstream.decide(begin(client, "birthday", "gender"), GENDER, person=LENA))
+
+    answer = ProviderAnswer.objects.get()
+    lena = Profile.objects.get()
+    assert back.status_code == 302
+    assert answer.scopes_refused == [BIRTHDAY]
+    assert GENDER in answer.scopes_granted
+    assert not lena.facts.filter(attribute="birthdate").exists()
+    assert [event.evidence["piece"] for event in ConsentEvent.objects.all()] == ["gender"]
+
+
+def test_the_raw_answer_is_what_the_provider_said(client, google, upstream):
+    client.get(upstream.decide(begin(client, "gender"), GENDER, person=LENA))
+
+    raw = ProviderAnswer.objects.get().raw
+    assert raw["people"] == {
+        "resourceName": f"people/{LENA}",
+        "genders": [{"metadata": {"primary": True}, "value": "female"}],
+    }
+    assert raw["userinfo"]["name"] == "Lena Vogt"
+    assert raw["id_token"]["sub"] == LENA
+
+
+def test_nothing_chosen_gives_a_login_and_no_consent(client, google, upstream):
+    away = begin(client)
+    client.get(upstream.decide(away, person=LENA))
+
+    assert set(query(away)["scope"].split()) == {"openid", "email", "profile"}
+    assert not ConsentEvent.objects.exists()
+    assert view(Profile.objects.get(), "personalise") == {}
+
+
+def test_a_second_login_is_the_same_customer_with_a_second_answer(client, google, upstream):
+    for _ in range(2):
+        client.get(upstream.decide(begin(client), person=LENA))
+
+    assert Profile.objects.count() == Account.objects.count() == Event.objects.count() == 1
+    assert ProviderAnswer.objects.count() == 2
+
+
+def test_a_no_at_the_provider_leads_back_to_the_login_with_kind_words(client, google, upstream):
+    back = client.get(upstream.decide(begin(client), person=LENA, decision="deny"))
+    page = client.get(back["Location"]).content.decode()
+
+    assert query(back["Location"])["next"] == "/authorize?a=b"
+    assert "You stopped at Google. Nothing was shared." in page
+    assert not Profile.objects.exists()
+
+
+def test_nothing_in_our_address_reaches_the_provider(client, google):
+    path = "/login/google-oauth2?scope=profile,admin&auth_params=prompt%3Dnone%26evil%3D1&next=https://evil.example"
+    asked = query(begin(client, path=path))
+
+    assert "admin" not in asked["scope"]
+    assert "evil" not in asked
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["redirect_uri"] == "http://localhost:8000/login/callback"
+    assert asked["nonce"]
+
+
+@pytest.mark.parametrize("state", ["", "x", "google-oauth2.stolen", "nobody.x", "google-oauth2"])
+def test_a_foreign_state_is_a_page_with_words(client, google, state):
+    answer = client.get("/login/callback", {"state": state, "code": "c"})
+
+    assert answer.status_code == 400
+    assert "This sign-in has run out" in answer.content.decode()
+
+
+def test_a_state_is_of_one_browser_and_good_once(client, google, upstream):
+    path = upstream.decide(begin(client), person=LENA)
+
+    assert Client().get(path).status_code == 400
+    assert client.get(path).status_code == 302
+    assert client.get(path).status_code == 400
+
+
+def test_an_old_state_is_a_page_with_words(client, google, upstream, monkeypatch):
+    path = upstream.decide(begin(client), person=LENA)
+    later = time.time() + 601
+    monkeypatch.setattr("allauth.socialaccount.internal.statekit.time.time", lambda: later)
+
+    assert client.get(path).status_code == 400
+    assert not Profile.objects.exists()
+
+
+def test_a_connection_without_pieces_goes_straight_on(client, google):
+    Connection.objects.update(pieces=[])
+
+    assert client.get("/login/google-oauth2").status_code == 302
+
+
+@pytest.mark.parametrize("strategy", ["oidc", "google-oauth2"])
+def test_two_connections_of_one_provider_keep_their_people_apart(client, google, upstream, strategy):
+    for name in ("club", "partner"):
+        Connection.objects.create(
+            name=name,
+            strategy=strategy,
+            display_name=name.title(),
+            client_id=google.client_id,
+            secret=google.secret,
+            urls=google.urls,
+        )
+        client.get(upstream.decide(client.get(f"/login/{name}")["Location"], person=LENA))
+
+    assert set(Profile.objects.values_list("user_id", flat=True)) == {
+        f"{strategy}|{name}|{LENA}" for name in ("club", "partner")
+    }
+    assert Account.objects.count() == 2
+
+
+def test_the_same_address_from_elsewhere_takes_nothing_over(dina, client, google, upstream):
+    Account.objects.filter(pk=dina.pk).update(email="lena.vogt@example.com")
+    client.get(upstream.decide(begin(client), person=LENA))
+
+    assert Profile.objects.count() == 2
+    assert client.session["_auth_user_id"] != str(dina.pk)
+
+
+def test_a_blocked_customer_is_told_so(client, google, upstream):
+    client.get(upstream.decide(begin(client), person=LENA))
+    client.post("/logout")
+    Profile.objects.update(blocked=True)
+
+    answer = client.get(upstream.decide(begin(client), person=LENA))
+
+    assert answer.status_code == 403
+    assert "_auth_user_id" not in client.session
+
+
+def test_a_provider_that_is_down_or_on_a_forbidden_address_is_a_page_with_words(client, google, settings):
+    Connection.objects.update(urls={"issuer": "http://localhost:1/google"})
+    assert client.post("/login/google-oauth2").status_code == 502
+
+    settings.DEMO = False
+    Connection.objects.update(urls={"issuer": "http://169.254.169.254/google"})
+    assert client.post("/login/google-oauth2").status_code == 502
+
+
+def test_a_wrong_secret_is_a_page_with_words(client, google, upstream):
+    path = upstream.decide(begin(client), person=LENA)
+    Connection.objects.update(secret="wrong")
+
+    assert client.get(path).status_code == 502
+
+
+def test_who_has_only_an_address_is_known_by_that(client, google, upstream):
+    client.get(upstream.decide(begin(client), person=YUKI))
+
+    yuki = Profile.objects.get()
+    assert yuki.document["email"] == "yuki@example.com"
+    assert yuki.document["email_verified"] is False
+    assert yuki.facts.get(attribute="email").source_kind == "social"
+
+
+def test_another_nonce_is_refused(client, google, upstream):
+    path = upstream.decide(begin(client).replace("nonce=", "nonce=0"), person=LENA)
+
+    assert client.get(path).status_code == 400
+    assert not Profile.objects.exists()

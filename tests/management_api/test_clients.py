@@ -1,0 +1,350 @@
+"""Apps, APIs and grants by the Management API, as Auth0's SDKs and its Terraform provider use it."""
+
+from __future__ import annotations
+
+import pytest
+from joserfc.jwk import ECKey
+
+from regulars.accounts.proofs.tickets import may_embed
+from regulars.base.crypto import matches_secret, random_secret
+from regulars.clients.branding import look_of, save_look
+from regulars.clients.models import Client, ClientGrant, ResourceServer
+from regulars.oauth.models import AppGrant
+
+from .conftest import a_token
+
+SCOPE = " ".join(
+    f"{verb}:{noun}"
+    for verb in ("read", "create", "update", "delete")
+    for noun in ("clients", "client_keys", "client_grants", "resource_servers", "grants")
+)
+SHOP = {"name": "Harbour & Pine", "callbacks": ["https://shop.example/callback"]}
+ORDERS = {
+    "identifier": "https://orders.example/",
+    "name": "Orders",
+    "scopes": [{"value": "read:orders", "description": "See your orders"}, {"value": "write:orders"}],
+}
+
+
+@pytest.fixture
+def call(program):
+    def call(method, path, body=None, **query):
+        return program.call(method, "/v2" + path, body, token=a_token(SCOPE), **query)
+
+    return call
+
+
+@pytest.fixture
+def shop(call):
+    return call("POST", "/clients", SHOP).json()
+
+
+@pytest.fixture
+def orders(call):
+    return call("POST", "/resource-servers", ORDERS).json()
+
+
+def no(answer):
+    return answer.status_code, answer.json()["errorCode"]
+
+
+def test_an_app_is_made_and_its_secret_is_told_once(call):
+    made = call("POST", "/clients", SHOP)
+    kept = call("GET", f"/clients/{made.json()['client_id']}").json()
+
+    assert made.status_code == 201
+    assert matches_secret(made.json()["client_secret"], Client.objects.get().secret_hash)
+    assert "client_secret" not in kept
+    assert (kept["name"], kept["callbacks"]) == (SHOP["name"], SHOP["callbacks"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "grants"),
+    [
+        ("spa", "none", ["authorization_code", "refresh_token"]),
+        ("native", "none", ["authorization_code", "refresh_token"]),
+        ("non_interactive", "client_secret_post", ["client_credentials"]),
+    ],
+)
+def test_the_kind_of_an_app_says_how_it_begins(call, kind, method, grants):
+    made = call("POST", "/clients", {"name": "New", "app_type": kind}).json()
+
+    assert (made["token_endpoint_auth_method"], made["grant_types"]) == (method, grants)
+    assert ("client_secret" in made) == (method != "none")
+
+
+def test_a_change_leaves_what_was_not_sent_and_null_takes_metadata_away(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    call("PATCH", path, {"client_metadata": {"plan": "gold", "team": "blue"}})
+    changed = call(
+        "PATCH",
+        path,
+        {
+            "grant_types": ["authorization_code", "implicit"],
+            "client_metadata": {"team": None},
+            "refresh_token": {"leeway": 5, "token_lifetime": 3600},
+            "oidc_logout": {"backchannel_logout_urls": ["https://shop.example/bye"]},
+            "require_pushed_authorization_requests": True,
+        },
+    ).json()
+
+    assert (changed["name"], changed["callbacks"]) == (SHOP["name"], SHOP["callbacks"])
+    assert changed["client_metadata"] == {"plan": "gold"}
+    assert (changed["refresh_token"]["leeway"], changed["refresh_token"]["token_lifetime"]) == (5, 3600)
+    assert changed["oidc_logout"] == {"backchannel_logout_urls": ["https://shop.example/bye"]}
+    assert changed["require_pushed_authorization_requests"] is True
+    assert "client_secret" not in changed
+
+
+def test_a_new_secret_ends_the_old_one(call, shop):
+    rotated = call("POST", f"/clients/{shop['client_id']}/rotate-secret").json()
+
+    assert matches_secret(rotated["client_secret"], Client.objects.get().secret_hash)
+    assert rotated["client_secret"] != shop["client_secret"]
+
+
+def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
+    key = ECKey.generate_key("P-256", {"kid": "one"})
+    path = f"/clients/{shop['client_id']}"
+    without = call("PATCH", path, {"token_endpoint_auth_method": "private_key_jwt"})
+    changed = call(
+        "PATCH", path, {"token_endpoint_auth_method": "private_key_jwt", "jwks": [key.as_dict(private=True)]}
+    )
+
+    assert no(without) == (400, "key_needed")
+    assert changed.json()["jwks"] == [key.as_dict(private=False)]
+    assert Client.objects.get().secret_hash == ""
+    assert no(call("POST", path + "/rotate-secret")) == (400, "public_client")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "invalid_body"),
+        ({"name": "x", "surprise": 1}, "invalid_body"),
+        ({"name": "x", "client_secret": "s" * 48}, "invalid_body"),
+        ({"name": "x", "grant_types": ["telepathy"]}, "unknown_grant_type"),
+        ({"name": "x", "callbacks": ["javascript:alert(1)"]}, "bad_address"),
+        ({"name": "x", "jwks": [{"kty": "oct", "k": "c2VjcmV0"}]}, "bad_key"),
+        ({"name": "x", "oidc_logout": {"backchannel_logout_urls": ["ftp://x/"]}}, "bad_address"),
+        ({"name": "x", "refresh_token": {"rotation_type": "non-rotating"}}, "invalid_body"),
+        ({"name": "x", "token_endpoint_auth_method": "tls_client_auth"}, "unknown_auth_method"),
+    ],
+)
+def test_what_an_app_may_not_be_is_refused_by_name(call, body, code):
+    assert no(call("POST", "/clients", body)) == (400, code)
+    assert not Client.objects.exists()
+
+
+def test_what_nobody_knows_is_refused_in_auth0s_sentence(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    top = call("PATCH", path, {"name": "x", "calbacks": [], "colour": "red"}).json()
+    inside = call("PATCH", path, {"refresh_token": {"leaway": 5}}).json()
+
+    assert top["message"] == "Payload validation error: 'Additional properties not allowed: calbacks, colour'."
+    assert "'Additional properties not allowed: leaway' on property refresh_token." in inside["message"]
+    assert (top["errorCode"], Client.objects.get().name) == ("invalid_body", SHOP["name"])
+
+
+def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
+    body = {
+        "description": "The shop",
+        "logo_uri": "https://shop.example/logo.png",
+        "oidc_conformant": True,
+        "sso_disabled": False,
+        "jwt_configuration": {"alg": "RS256", "lifetime_in_seconds": 36000, "secret_encoded": False},
+        "organization_usage": "deny",
+        "client_authentication_methods": None,
+        "signed_request_object": {"required": False, "credentials": []},
+        "native_social_login": {"apple": {"enabled": False}},
+        "refresh_token": {"leeway": 5, "infinite_token_lifetime": False, "policies": []},
+    }
+    made = call("POST", "/clients", {**SHOP, **body})
+    changed = call("PATCH", f"/clients/{made.json()['client_id']}", {**body, "app_type": "spa"})
+
+    assert (made.status_code, changed.status_code) == (201, 200)
+    assert changed.json()["refresh_token"]["leeway"] == 5
+    assert changed.json()["token_endpoint_auth_method"] == "client_secret_post"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sso_disabled": True},
+        {"organization_usage": "require"},
+        {"default_organization": {"organization_id": "org_1", "flows": ["client_credentials"]}},
+        {"client_authentication_methods": {"private_key_jwt": {"credentials": [{"id": "c"}]}}},
+        {"signed_request_object": {"required": True}},
+        {"compliance_level": "fapi1_adv_pkj_par"},
+        {"token_quota": {"client_credentials": {"enforce": True, "per_day": 10}}},
+        {"jwt_configuration": {"lifetime_in_seconds": 300}},
+        {"jwt_configuration": {"alg": "PS256"}},
+        {"jwt_configuration": 7},
+        {"par_request_expiry": 10},
+        {"skip_non_verifiable_callback_uri_confirmation_prompt": False},
+        {"third_party_security_mode": "strict"},
+        {"redirection_policy": "open_redirect_protection"},
+        {"oidc_support": {"is_allowed": False}},
+        {"oidc_logout": {"backchannel_logout_initiators": {"mode": "all"}}},
+        {"oidc_logout": {"backchannel_logout_initiators": {"selected_initiators": ["rp-logout", "account-deleted"]}}},
+    ],
+)
+def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
+    answer = call("POST", "/clients", {**SHOP, **asked})
+
+    ((name, inner),) = asked.items()
+    named = next(iter(inner)) if name == "oidc_logout" else name
+    assert no(answer) == (400, "operation_not_supported")
+    assert f"'{named}'" in answer.json()["message"]
+    assert not Client.objects.exists()
+
+
+def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_pages(call, shop):
+    look = save_look(
+        Client.objects.get(), {"title": "Harbour & Pine", "greeting": "Good day. " * 20, "accent": "#0f5132"}
+    )
+    path = f"/clients/{shop['client_id']}"
+    read = call("GET", path).json()["client_metadata"]
+    answers = [
+        call("PATCH", path, {"client_metadata": {**read, "plan": "gold", "look": each}}) for each in ("rustic", None)
+    ]
+
+    assert [each.json()["client_metadata"] for each in answers] == [
+        {"plan": "gold", "look": "rustic"},
+        {"plan": "gold"},
+    ]
+    assert look_of(Client.objects.get()) == look
+
+
+def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    on = call("PATCH", path, {"cross_origin_authentication": True}).json()
+    then = call("PATCH", path, {"client_metadata": {**on["client_metadata"], "plan": "gold"}}).json()
+    embeds = may_embed(Client.objects.get())
+    off = call("PATCH", path, {"cross_origin_authentication": False}).json()
+
+    assert shop["cross_origin_authentication"] is False
+    assert then["client_metadata"] == {"plan": "gold"}
+    assert on["cross_origin_authentication"] is then["cross_origin_authentication"] is embeds is True
+    assert off["cross_origin_authentication"] is may_embed(Client.objects.get()) is False
+
+
+def test_the_older_name_of_back_channel_logout_is_understood_and_the_newer_wins(call):
+    older = {"oidc_backchannel_logout": {"backchannel_logout_urls": ["https://shop.example/old"]}}
+    newer = {"oidc_logout": {"backchannel_logout_urls": ["https://shop.example/new"]}}
+    one = call("POST", "/clients", {**SHOP, **older}).json()
+    both = call("POST", "/clients", {**SHOP, **older, **newer}).json()
+
+    assert one["oidc_logout"]["backchannel_logout_urls"] == ["https://shop.example/old"]
+    assert both["oidc_logout"]["backchannel_logout_urls"] == ["https://shop.example/new"]
+
+
+def test_a_chosen_secret_takes_the_place_of_the_old_one(call, shop):
+    chosen = random_secret(48)
+    changed = call("PATCH", f"/clients/{shop['client_id']}", {"client_secret": chosen})
+
+    kept = Client.objects.get().secret_hash
+    assert changed.json()["client_secret"] == chosen
+    assert matches_secret(chosen, kept)
+    assert not matches_secret(shop["client_secret"], kept)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"client_secret": "summer2026"}, "weak_secret"),
+        ({"client_secret": "x" * 48, "token_endpoint_auth_method": "none"}, "public_client"),
+    ],
+)
+def test_a_secret_that_cannot_be_leaves_everything_as_it_was(call, shop, body, code):
+    answer = call("PATCH", f"/clients/{shop['client_id']}", {**body, "name": "Changed"})
+
+    row = Client.objects.get()
+    assert no(answer) == (400, code)
+    assert (row.name, matches_secret(shop["client_secret"], row.secret_hash)) == (SHOP["name"], True)
+
+
+def test_an_app_is_deleted_and_deleting_again_is_no_error(call, shop):
+    path = f"/clients/{shop['client_id']}"
+
+    assert [call("DELETE", path).status_code, call("DELETE", path).status_code] == [204, 204]
+    assert no(call("GET", path)) == (404, "inexistent_client")
+
+
+def test_an_api_is_made_found_by_id_and_identifier_changed_and_deleted(call, orders):
+    by_id = call("GET", f"/resource-servers/{orders['id']}").json()
+    by_name = call("GET", "/resource-servers/https%3A%2F%2Forders.example%2F").json()
+    changed = call(
+        "PATCH",
+        f"/resource-servers/{orders['id']}",
+        {"token_lifetime": 60, "token_dialect": "access_token_authz", "allow_offline_access": True},
+    ).json()
+
+    assert by_id == by_name == orders
+    assert orders["scopes"][0] == ORDERS["scopes"][0]
+    assert orders["allow_offline_access"] is False
+    assert (changed["token_lifetime"], changed["token_dialect"]) == (60, "access_token_authz")
+    assert call("DELETE", f"/resource-servers/{orders['id']}").status_code == 204
+    assert not ResourceServer.objects.exists()
+
+
+def test_an_api_exists_once(call, orders):
+    assert no(call("POST", "/resource-servers", ORDERS)) == (409, "resource_server_conflict")
+
+
+@pytest.mark.parametrize(
+    "change", [{"token_lifetime": 2592001}, {"signing_alg": "HS256"}, {"token_dialect": "klingon"}, {"scopes": ["a"]}]
+)
+def test_what_an_api_may_not_be_is_refused(call, orders, change):
+    assert no(call("PATCH", f"/resource-servers/{orders['id']}", change)) == (400, "invalid_body")
+
+
+def test_a_machine_is_let_in_changed_and_kept_out(call, shop, orders):
+    body = {"client_id": shop["client_id"], "audience": ORDERS["identifier"], "scope": ["read:orders"]}
+    made = call("POST", "/client-grants", body)
+    path = f"/client-grants/{made.json()['id']}"
+    listed = call("GET", "/client-grants", audience=ORDERS["identifier"]).json()
+
+    assert made.status_code == 201
+    assert [each["id"] for each in listed] == [made.json()["id"]]
+    assert no(call("POST", "/client-grants", body)) == (409, "client_grant_conflict")
+    assert no(call("PATCH", path, {"scope": ["fly"]})) == (400, "invalid_body")
+    assert call("PATCH", path, {"scope": []}).json()["scope"] == []
+    assert call("DELETE", path).status_code == 204
+    assert no(call("GET", path)) == (404, "inexistent_client_grant")
+    assert not ClientGrant.objects.exists()
+
+
+def test_what_a_customer_let_an_app_have_is_listed_and_taken_back(call, shop, chika):
+    row = AppGrant.objects.create(profile=chika, client_id=shop["client_id"], scopes=["openid"])
+    AppGrant.objects.create(profile=chika, client_id=shop["client_id"], audience="https://orders.example/")
+    listed = call("GET", "/grants", user_id=chika.user_id).json()
+
+    assert [each["audience"] for each in listed] == ["", "https://orders.example/"]
+    assert (listed[0]["clientID"], listed[0]["user_id"]) == (shop["client_id"], chika.user_id)
+    assert call("DELETE", f"/grants/{listed[0]['id']}").status_code == 204
+    assert not AppGrant.objects.filter(pk=row.pk).exists()
+    assert call("DELETE", "/grants", user_id=chika.user_id).status_code == 204
+    assert not AppGrant.objects.exists()
+    assert no(call("DELETE", "/grants")) == (400, "invalid_query_string")
+
+
+@pytest.mark.parametrize("name", ["x", "%00", "f" * 24, "cgr_x", "9" * 40, "é"])
+@pytest.mark.parametrize("path", ["/clients/", "/resource-servers/", "/client-grants/"])
+def test_a_name_nobody_has_is_not_there_and_no_fault(call, path, name):
+    assert call("GET", path + name).status_code in (400, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v2/clients"),
+        ("DELETE", "/v2/clients/x"),
+        ("POST", "/v2/clients/x/rotate-secret"),
+        ("POST", "/v2/resource-servers"),
+        ("POST", "/v2/client-grants"),
+        ("GET", "/v2/grants"),
+    ],
+)
+def test_reading_apps_is_not_changing_them(program, method, path):
+    assert no(program.call(method, path, SHOP, token=a_token("read:clients"))) == (403, "insufficient_scope")

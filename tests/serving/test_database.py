@@ -1,0 +1,30 @@
+"""Which connection a thread uses, and for how long."""
+
+from __future__ import annotations
+
+import pytest
+from django.db.utils import ConnectionHandler
+
+from regulars.settings.database import KEPT_FOR, database
+
+
+@pytest.fixture
+def connection(tmp_path, db):
+    made = ConnectionHandler({"default": database(f"sqlite:///{tmp_path}/shop.sqlite3")})["default"]
+    made.connect()
+    yield made
+    made.close()
+
+
+def test_a_thread_keeps_its_connection_to_sqlite_from_one_request_to_the_next(connection):
+    first = connection.connection
+    connection.close_if_unusable_or_obsolete()
+
+    assert connection.connection is first
+
+
+def test_it_takes_a_new_one_after_a_minute(connection):
+    connection.close_at -= KEPT_FOR
+    connection.close_if_unusable_or_obsolete()
+
+    assert connection.connection is None

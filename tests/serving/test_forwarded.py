@@ -1,0 +1,54 @@
+"""Forwarded headers are believed from our proxies only."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.serving.forwarded import settled
+
+PEER = ("10.0.0.9", 4711)
+
+
+def seen(proxies: int, *headers: tuple[str, str]) -> tuple[str, str, str]:
+    """(client, scheme, host) after settling a request that a machine of ours passed on."""
+    raw = [(b"host", b"inner:8000"), *((name.encode(), value.encode()) for name, value in headers)]
+    scope = settled({"type": "http", "client": PEER, "scheme": "http", "headers": raw}, proxies)
+    left = dict(scope["headers"])
+    assert not [name for name in left if name.startswith(b"x-forwarded") or name in (b"forwarded", b"x-real-ip")]
+    return scope["client"][0], scope["scheme"], left[b"host"].decode()
+
+
+SAID = (("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example"))
+
+
+def test_with_a_trusted_proxy_the_request_is_the_browsers():
+    assert seen(1, *SAID) == ("203.0.113.7", "https", "shop.example")
+
+
+def test_without_one_the_headers_are_a_strangers_words():
+    assert seen(0, *SAID, ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4")) == ("10.0.0.9", "http", "inner:8000")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "chain", "client"),
+    [
+        (1, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the browser invented the first
+        (2, "198.51.100.1, 203.0.113.7, 10.0.0.1", "203.0.113.7"),
+        (2, "203.0.113.7", "203.0.113.7"),
+        (1, "[2001:db8::1]:443", "2001:db8::1"),
+        (1, "203.0.113.7:5544", "203.0.113.7"),
+        (1, "2001:db8::1", "2001:db8::1"),
+        (1, "unknown", "10.0.0.9"),
+        (1, "", "10.0.0.9"),
+    ],
+)
+def test_the_client_is_whom_our_outermost_proxy_saw(proxies, chain, client):
+    assert seen(proxies, ("x-forwarded-for", chain))[0] == client
+
+
+def test_a_chain_in_several_lines_is_one_chain():
+    assert seen(1, ("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.7"))[0] == "203.0.113.7"
+
+
+def test_a_scheme_that_is_none_changes_nothing():
+    assert seen(1, ("x-forwarded-proto", "gopher"))[1] == "http"

@@ -1,0 +1,41 @@
+"""One browser, two people: Bruno at work in the console, and the customer he tries the shop as."""
+
+from __future__ import annotations
+
+import pytest
+
+from regulars.accounts.models import Account
+
+pytestmark = pytest.mark.django_db
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+
+
+@pytest.fixture
+def bruno(client, house, lake):
+    Account.objects.create_staff("bruno@example.com", "a long enough password")
+    client.post("/console/login", {"email": "bruno@example.com", "password": "a long enough password"})
+    return client
+
+
+def test_staff_are_signed_in_to_the_console_and_nowhere_else(bruno):
+    assert bruno.get("/console/").status_code == 200
+    assert "regulars_session" not in bruno.cookies
+    assert bruno.cookies["regulars_staff"]["path"] == "/console"
+    assert bruno.cookies["regulars_staff"]["httponly"]
+
+
+def test_the_session_of_customers_opens_no_console_whoever_is_in_it(client):
+    client.force_login(Account.objects.create_staff("ana@example.com", "a long enough password"), BACKEND)
+    answer = client.get("/console/")
+
+    assert answer.status_code == 302
+    assert answer.url.startswith("/console/login")
+
+
+def test_signing_out_of_the_console_leaves_the_customer_signed_in(bruno):
+    bruno.force_login(Account.objects.create_user("chika@example.com", "a long enough password"), BACKEND)
+    customer = bruno.cookies["regulars_session"].value
+    bruno.post("/console/logout")
+
+    assert bruno.cookies["regulars_session"].value == customer
+    assert bruno.get("/console/").status_code == 302

@@ -1,0 +1,57 @@
+"""`regulars staff`: who works in the console."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from tests.login.device import code_of
+
+from regulars.accounts.factors import codes
+from regulars.accounts.models import Account
+from regulars.cli.__main__ import main
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*words: str):
+    return CliRunner().invoke(main, ["staff", *words])
+
+
+def test_bruno_is_added_listed_and_signs_in_with_the_printed_password():
+    added = run("add", "Bruno@shop.example", "--role", "marketer")
+    password = added.output.strip().rpartition(" ")[2]
+    bruno = Account.objects.get(email="bruno@shop.example")
+
+    assert added.exit_code == 0
+    assert bruno.check_password(password)
+    assert (bruno.is_staff, bruno.role) == (True, "marketer")
+    assert run("list").output == "bruno@shop.example  marketer  no second factor yet\n"
+
+
+def test_a_lost_phone_is_forgotten():
+    bruno = Account.objects.create_staff("bruno@shop.example", "a long password")
+    secret = codes.new_secret()
+    codes.add_app(bruno, secret, code_of(secret))
+
+    assert run("list").output == "bruno@shop.example  admin  second factor\n"
+    assert run("reset-second-factor", "BRUNO@shop.example").exit_code == 0
+    assert not codes.is_enrolled(bruno)
+    assert run("list").output == "bruno@shop.example  admin  no second factor yet\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("add", "nobody"), "bad_email"),
+        (("add", "eva@shop.example", "--role", "king"), "unknown_role"),
+        (("add", "ana@shop.example"), "already_staff"),
+        (("reset-second-factor", "eva@shop.example"), "not_staff"),
+    ],
+)
+def test_what_cannot_be_done_has_a_name(words, name):
+    Account.objects.create_staff("ana@shop.example", "a long password")
+    Account.objects.create_user("eva@shop.example", "a long password")
+    done = run(*words)
+
+    assert done.exit_code == 1
+    assert f"({name})" in done.output

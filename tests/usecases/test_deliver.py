@@ -1,0 +1,84 @@
+"""From a segment that moves to a receiver that hears of it: through the outbox, in order, once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import transaction
+from tests.receivers import Answer, receiving
+
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.consent.record import Decision, record
+from regulars.destinations.models import Delivery
+from regulars.destinations.save import save_destination
+from regulars.profiles.learn import NewFact, learn
+from regulars.segments.save import save_segment
+from regulars.usecases import deliver  # noqa: F401 - registers its handler
+from regulars.usecases.refresh import after_learning
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+@pytest.fixture
+def french(house):
+    return save_segment("French", "country:FR", "message")
+
+
+def tell(url):
+    settings = {"url": url, "secret": SECRET}
+    return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
+
+
+@transaction.atomic
+def learns(profile, country):
+    learn(profile, [NewFact("country", country, "declared", "test")])
+    after_learning(profile)
+
+
+def types(receiver):
+    return [json.loads(got.body)["type"] for got in receiver.received]
+
+
+def test_entering_and_leaving_are_told_in_this_order(chika, french):
+    record(chika, Decision("message", "given", "test"))
+    with receiving() as receiver:
+        tell(receiver.url)
+        learns(chika, "FR")
+        learns(chika, "DE")
+        run_due()
+    assert types(receiver) == ["segment.entered", "segment.left"]
+
+
+def test_a_message_that_waits_holds_back_the_next_one_of_the_same_customer(chika, french):
+    record(chika, Decision("message", "given", "test"))
+    with receiving(Answer(503)) as receiver:
+        tell(receiver.url)
+        learns(chika, "FR")
+        learns(chika, "DE")
+        run_due()
+    assert types(receiver) == ["segment.entered"]
+    assert list(Delivery.objects.order_by("id").values_list("state", "attempts")) == [("pending", 1), ("pending", 0)]
+
+
+def test_news_of_a_change_that_was_rolled_back_is_never_sent(chika, french):
+    record(chika, Decision("message", "given", "test"))
+    tell("http://example.com")
+    with pytest.raises(RuntimeError), transaction.atomic():
+        learns(chika, "FR")
+        raise RuntimeError
+    assert not Delivery.objects.exists()
+    assert not Job.objects.filter(kind="deliver").exists()
+
+
+def test_a_customer_who_was_forgotten_is_not_told_of(chika, french):
+    record(chika, Decision("message", "given", "test"))
+    with receiving() as receiver:
+        tell(receiver.url)
+        learns(chika, "FR")
+        chika.delete()
+        run_due()
+    assert receiver.received == []
+    assert not Job.objects.filter(kind="deliver").exclude(state=Job.State.DONE).exists()

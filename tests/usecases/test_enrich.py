@@ -1,0 +1,163 @@
+"""What others know of a customer arrives after her login, as facts, and a fault of theirs is never one."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+from tests.receivers import Answer, receiving
+
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.consent.record import Decision, record
+from regulars.consent.view import view
+from regulars.enrichment.save import save_source
+from regulars.profiles.learn import NewFact, learn, retract
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
+from regulars.usecases import enrich as flow
+from regulars.usecases.enrich import queue_enrichment
+
+KEY = "us-census-acs"
+FOUND = Answer(body=b'[["B19013_001E","zip code tabulation area"],["52000","98101"]]')
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+def lives_in(profile, postal_code, country="US"):
+    facts = {"postal_code": postal_code, "country": country}
+    return learn(profile, [NewFact(key, value, "declared", "test") for key, value in facts.items()])
+
+
+def switch_on(url):
+    save_source(KEY, {"base_url": url, "api_key": "secret-key"})
+
+
+def enrich(profile):
+    queue_enrichment(profile, KEY)
+    run_due()
+
+
+def job():
+    return Job.objects.get(kind="enrich")
+
+
+def income(profile):
+    value = view(profile, "measure").get("area_median_income")
+    return value and value.value
+
+
+def incomes(profile):
+    return profile.facts.filter(attribute="area_median_income", retracted_at=None)
+
+
+def test_the_answer_becomes_a_fact_and_segments_follow(chika):
+    lives_in(chika, "98101")
+    save_segment("Modest areas", "area_median_income:[0 TO 60000]", "measure")
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+    assert income(chika) == 52000
+    assert Membership.objects.get(profile=chika).state == "in"
+    assert job().state == "done"
+
+
+def test_two_logins_ask_once(chika):
+    assert queue_enrichment(chika, KEY) is not None
+    assert queue_enrichment(chika, KEY) is None
+    assert Job.objects.filter(kind="enrich").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "state"),
+    [
+        (Answer(body=b"<html><title>Invalid Key</title></html>"), "bad_key", "dead"),
+        (Answer(body=b"<html>Back soon</html>"), "html_answer", "waiting"),
+        (Answer(404), "http_404", "dead"),
+        (Answer(500), "http_500", "waiting"),
+    ],
+)
+def test_a_fault_is_never_a_fact_and_is_retried_or_given_up_by_its_kind(chika, answer, name, state):
+    lives_in(chika, "98101")
+    with receiving(answer) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+    assert not incomes(chika).exists()
+    assert (job().state, job().last_error.partition(":")[0]) == (state, name)
+    assert "secret-key" not in job().last_error
+
+
+def test_a_source_in_trouble_is_asked_again_when_it_says_so(chika):
+    lives_in(chika, "98101")
+    with receiving(Answer(503, headers={"retry-after": "90"}), FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+        assert 80 < (job().due_at - timezone.now()).total_seconds() <= 90
+        Job.objects.update(due_at=timezone.now() - dt.timedelta(seconds=1))
+        run_due()
+    assert income(chika) == 52000
+
+
+def test_an_objection_keeps_the_call_at_home_and_is_no_fault(chika):
+    lives_in(chika, "98101")
+    record(chika, Decision("measure", "objected", "test"))
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+    assert receiver.received == []
+    assert job().state == "done"
+
+
+def test_an_objection_while_the_source_was_thinking_keeps_its_answer_out(chika, monkeypatch):
+    lives_in(chika, "98101")
+    look_up = flow.look_up
+
+    def look_up_slowly(profile, key):
+        news = look_up(profile, key)
+        record(profile, Decision("measure", "objected", "test"))
+        return news
+
+    monkeypatch.setattr(flow, "look_up", look_up_slowly)
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+    assert not incomes(chika).exists()
+
+
+def test_a_customer_who_was_forgotten_is_not_looked_up(chika):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        queue_enrichment(chika, KEY)
+        chika.delete()
+        run_due()
+    assert receiver.received == []
+    assert job().state == "done"
+
+
+def test_who_moves_abroad_loses_the_income_of_the_old_area(chika):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+        lives_in(chika, "10437", "DE")
+        enrich(chika)
+    assert income(chika) is None
+
+
+def test_a_postal_code_that_is_taken_back_takes_the_income_with_it(chika):
+    postal_code, *_ = lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+    retract([postal_code], "a mistake")
+    assert not incomes(chika).exists()
+
+
+def test_the_same_answer_again_is_no_second_fact(chika):
+    lives_in(chika, "98101")
+    with receiving(FOUND) as receiver:
+        switch_on(receiver.url)
+        enrich(chika)
+        enrich(chika)
+    assert incomes(chika).count() == 1

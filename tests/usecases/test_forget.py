@@ -1,0 +1,296 @@
+"""Whoever is forgotten leaves no trace: not in a table, the lake, a file or the log; and a backup does not bring her back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings as house
+from django.core.mail import EmailMessage
+from django.core.mail.backends.filebased import EmailBackend
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from tests.receivers import receiving
+
+from regulars.accounts.models import Account
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.base.jobs.tasks import enqueue
+from regulars.base.lake.query import query
+from regulars.clients.models import Client as Client_
+from regulars.connections.models import Connection
+from regulars.consent.erasures import FILE, written_down
+from regulars.consent.models import ConsentEvent, Erasure, KeptDecision, Suppression
+from regulars.consent.record import Decision, record
+from regulars.consent.standing import Standing
+from regulars.consent.view import view
+from regulars.destinations.save import save_destination
+from regulars.events.models import Event, InboxItem, Source
+from regulars.interfaces.console.models import AuditEntry
+from regulars.profiles.find import get_or_create_by_identity, identify
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Profile, ProviderAnswer
+from regulars.segments.save import save_segment
+from regulars.usecases import deliver  # noqa: F401 - registers its handlers
+from regulars.usecases.event import take_inbox
+from regulars.usecases.forget import find_people, forget, forget_period
+from regulars.usecases.lake import fill_lake
+from regulars.usecases.refresh import after_learning
+from regulars.usecases.replay import replay_erasures
+from regulars.usecases.retain import keep
+
+MARK = "zq7431marker"
+EMAIL = f"{MARK}@example.com"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+def home(settings, tmp_path):
+    """A home folder and a lake of this test's own."""
+    settings.HOME = tmp_path / "home"
+    settings.HOME.mkdir()
+    settings.LAKE_URL, settings.EMAIL_FILE_PATH = str(settings.HOME / "lake"), str(settings.HOME / "mail")
+    return settings.HOME
+
+
+@pytest.fixture
+def marked(house):
+    """Somebody whose every trace has the marker in it."""
+    account = Account.objects.create_user(EMAIL, "a few words in a row")
+    profile, _ = get_or_create_by_identity("google-oauth2", f"{MARK}-0001", connection="google-oauth2", is_social=True)
+    profile.account = account
+    profile.save()
+    visitor, _ = get_or_create_by_identity("anonymous", f"{MARK}-browser")
+    visitor.merged_into = profile
+    visitor.save()
+    ProviderAnswer.objects.create(identity=profile.identities.get(), raw={"sub": f"{MARK}-0001", "name": MARK})
+    yes = record(profile, Decision("message", "given", "login", evidence={"seen": MARK}))
+    learn(
+        profile,
+        [
+            NewFact("email", EMAIL, "declared", "app:signin"),
+            NewFact("name", MARK, "social", "google-oauth2", consents=[yes.pk]),
+            NewFact("country", "FR", "declared", "app:signin"),
+        ],
+    )
+    after_learning(profile)
+    return profile
+
+
+def arrives(number, **message):
+    source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
+    InboxItem.objects.create(
+        source=source,
+        message_id=f"m-{number}",
+        type=message.get("type", "track"),
+        body=json.dumps(message),
+        received_at=timezone.now(),
+    )
+
+
+def rows_that_name(marker: str) -> dict[str, int]:
+    """Table → rows that have the marker anywhere, as the database itself writes them."""
+    found = {}
+    with connection.cursor() as cursor:
+        for model in apps.get_models():
+            cursor.execute(f'SELECT * FROM "{model._meta.db_table}"')
+            hits = sum(marker in repr(row) for row in cursor.fetchall())
+            if hits:
+                found[model._meta.label] = hits
+    return found
+
+
+def files_that_name(marker: str, *folders: Path) -> list[str]:
+    files = [path for folder in folders for path in Path(folder).rglob("*") if path.is_file()]
+    return [str(path) for path in files if marker.encode() in path.read_bytes()]
+
+
+def database_files() -> list[Path]:
+    name = Path(str(connection.settings_dict["NAME"]))
+    return [path for path in name.parent.glob(name.name + "*") if path.is_file()]
+
+
+def leave_traces_everywhere(profile, url):
+    """Events by the inbox, one that nobody could read, a job, a session, staff's notes, a mail, a file, the lake."""
+    save_segment("French", "country:FR", "message")
+    hook = {"url": url, "secret": SECRET}
+    save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
+    save_destination("File", "csv", {"file": "french.csv"}, purpose="message", segment_slugs=["french"])
+    learn(profile, [NewFact("country", "DE", "corrected", "customer")])
+    after_learning(profile)
+    learn(profile, [NewFact("country", "FR", "corrected", "customer")])
+    after_learning(profile)
+    arrives(1, userId=profile.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
+    arrives(2, userId="-1", event="Nobody", context={"traits": {"email": EMAIL}})
+    take_inbox()
+    enqueue("signin.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
+    AuditEntry.objects.create(what="customer.viewed", subject=profile.user_id, details={"email": EMAIL})
+    Client().force_login(profile.account, "allauth.account.auth_backends.AuthenticationBackend")
+    EmailBackend(file_path=house.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])
+    run_due(limit=100)
+    fill_lake({})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_an_erasure_a_search_of_every_table_file_and_log_finds_nothing(home, marked, caplog):
+    caplog.set_level("DEBUG", "regulars")
+    with receiving() as receiver:
+        leave_traces_everywhere(marked, receiver.url)
+        before = rows_that_name(MARK)
+        assert {"events.Event", "events.InboxItem", "jobs.Job", "console.AuditEntry", "profiles.Fact"} <= set(before)
+        assert any("lake" in name for name in files_that_name(MARK, home))
+        assert any("french.csv" in name for name in files_that_name(MARK, home))
+        assert any("mail" in name for name in files_that_name(MARK, home))
+        assert connection.vendor != "sqlite" or any(MARK.encode() in path.read_bytes() for path in database_files())
+
+        erasure = forget(marked, "customer")
+        while Job.objects.filter(state="waiting", due_at__lte=timezone.now() + dt.timedelta(minutes=1)).exists():
+            Job.objects.filter(state="waiting").update(due_at=timezone.now())
+            run_due(limit=100)
+        Job.objects.filter(state="done").delete()
+
+    assert json.loads(receiver.received[-1].body)["type"] == "customer.deleted"
+    assert rows_that_name(MARK) == {}
+    assert files_that_name(MARK, home) == []
+    assert [path.name for path in database_files() if MARK.encode() in path.read_bytes()] == []
+    assert MARK not in caplog.text
+    assert query("SELECT count(*) FROM events WHERE profile_id = " + str(erasure.profiles[0]))[0] == (0,)
+    assert {label: after for label, (_, after) in erasure.removed.items() if after} == {}
+    assert erasure.removed["profiles.Fact"][0] >= 3
+
+
+def test_her_decisions_stay_as_nobodys_with_the_words_and_without_evidence(home, marked):
+    forget(marked, "customer")
+
+    kept = KeptDecision.objects.get()
+    assert (kept.action, kept.purpose_id, kept.notice.body) == (
+        "given",
+        "message",
+        "To write to you about things you may like.",
+    )
+    assert not ConsentEvent.objects.exists()
+
+
+def test_the_owner_may_keep_no_ledger_of_the_erased_at_all(home, marked):
+    keep("ledger", 0)
+
+    forget(marked, "customer")
+
+    assert not KeptDecision.objects.exists()
+
+
+def test_what_happened_may_stay_without_her(home, marked):
+    arrives(1, userId=marked.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
+    take_inbox()
+
+    erasure = forget(marked, "operator", keep_events=True)
+
+    event = Event.objects.get(name="Order Completed")
+    assert event.properties == {"total": 12}
+    assert event.profile_id < 0
+    assert MARK not in f"{event.message_id} {event.context} {event.terms}"
+    assert erasure.mode == "anonymised"
+
+
+def test_a_period_of_hers_is_forgotten_and_the_rest_stays(home, chika):
+    now = timezone.now()
+    learn(chika, [NewFact("country", "PT", "declared", "app:shop", collected_at=now - dt.timedelta(days=5))])
+    learn(chika, [NewFact("city", "Porto", "declared", "app:shop", collected_at=now)])
+
+    erasure = forget_period(chika, now - dt.timedelta(days=6), now - dt.timedelta(days=4))
+
+    assert set(view(chika, "serve")) == {"city"}
+    assert erasure.removed == {"profiles.Fact": [2, 0]}
+
+
+def test_she_is_found_by_any_name(home, marked):
+    identify(marked, "external", "customer-4711")
+
+    for name in (marked.user_id, EMAIL.upper(), EMAIL, "customer-4711", f"{MARK}-0001"):
+        assert find_people(name) == [marked]
+    assert find_people("nobody@example.com") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_26_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, marked):
+    user_id = marked.user_id
+    forget(marked, "customer")
+    assert MARK not in (home / FILE).read_text()
+    Erasure.objects.all().delete()  # as yesterday's backup has it
+    yesterday = timezone.now() - dt.timedelta(days=1)
+    Profile.objects.create(user_id=user_id, created_at=yesterday)
+
+    replayed = replay_erasures()
+
+    assert replayed == 1
+    assert not Profile.objects.exists()
+    assert replay_erasures() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_signed_up_again_afterwards_is_not_erased_by_the_replay(home, marked):
+    user_id = marked.user_id
+    forget(marked, "customer")
+    Profile.objects.create(user_id=user_id)
+
+    assert replay_erasures() == 0
+    assert Profile.objects.filter(user_id=user_id).exists()
+    assert len(written_down()) == 1
+
+
+def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home, marked):
+    record(marked, Decision("message", "withdrawn", "profile"))
+    forget(marked, "customer")
+    again, made = get_or_create_by_identity("google-oauth2", f"{MARK}-0001")
+    learn(again, [NewFact("email", EMAIL, "declared", "app:signin")])
+
+    record(again, Decision("message", "imported", "import", evidence={"list": "2025"}))
+
+    assert made
+    assert not Standing.of([again], timezone.now())[again.pk].stands("message")
+    assert Suppression.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "claim", ["https://", "callback", "Username-Password-Authentication", "delivery", "dov@example.com"]
+)
+@pytest.mark.django_db(transaction=True)
+def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(home, marked, claim):
+    """A name is what she says, or a stranger with the public write key; what is taken out goes by it."""
+    connection_, app = (
+        Connection.objects.create(name="Username-Password-Authentication", strategy="auth0"),
+        Client_.objects.create(client_id="shop", name="Shop", redirect_uris=["https://shop.example/callback"]),
+    )
+    dov, _ = get_or_create_by_identity("auth0", "dov", connection=connection_.name)
+    dov.account = Account.objects.create_user("dov@example.com", "a few words in a row")
+    dov.save()
+    learn(dov, [NewFact("email", "dov@example.com", "declared", "app:signin")])
+    job = enqueue("deliver", {"delivery": 1, "to": "dov@example.com"}, due_at=timezone.now() + dt.timedelta(days=1))
+    learn(
+        marked,
+        [NewFact("phone_number", claim, "observed", "app:shop"), NewFact("email", claim, "observed", "app:shop")],
+    )
+    identify(marked, "anonymous", claim)
+    forget(marked, "customer")
+
+    app.refresh_from_db()
+    dov.refresh_from_db()
+    assert app.redirect_uris == ["https://shop.example/callback"]
+    assert Connection.objects.get().name == "Username-Password-Authentication"
+    assert (dov.document["email"], dov.account.email) == ("dov@example.com", "dov@example.com")
+    assert dov.identities.get().connection == connection_.name
+    assert Job.objects.filter(payload__delivery=1).exists(), job
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_address_that_hers_is_a_part_of_stays_whole(home, marked):
+    AuditEntry.objects.create(
+        what="x", subject="x", details={"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": f"to {EMAIL}."}
+    )
+    forget(marked, "customer")
+
+    assert AuditEntry.objects.get(what="x").details == {"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": "to (erased)."}

@@ -1,0 +1,227 @@
+"""Who was told of a customer is known, and lets go of her when she withdraws, or forgets her when she is forgotten."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from tests.receivers import Answer, receiving
+
+from regulars.base.errors import Refused
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.consent.record import Decision, record
+from regulars.destinations import deliver as deliver_module
+from regulars.destinations import let_go as let_go_module
+from regulars.destinations.disclose import ask_again, told_about
+from regulars.destinations.models import Disclosure
+from regulars.destinations.save import save_destination
+from regulars.profiles.learn import NewFact, learn
+from regulars.segments.save import save_segment
+from regulars.usecases import deliver  # noqa: F401 - registers its handlers
+from regulars.usecases.forget import forget
+from regulars.usecases.refresh import after_learning
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+@pytest.fixture
+def french(house):
+    return save_segment("French", "country:FR", "message")
+
+
+def tell(url):
+    settings = {"url": url, "secret": SECRET}
+    return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
+
+
+@transaction.atomic
+def decides(profile, action):
+    record(profile, Decision("message", action, "test"))
+    after_learning(profile)
+
+
+@transaction.atomic
+def learns(profile, country):
+    learn(profile, [NewFact("country", country, "declared", "test")])
+    after_learning(profile)
+
+
+def told(profile, url):
+    tell(url)
+    decides(profile, "given")
+    learns(profile, "FR")
+    run_due()
+
+
+def due_now():
+    Job.objects.filter(state="waiting").update(due_at=timezone.now())
+
+
+def last(receiver):
+    return json.loads(receiver.received[-1].body)
+
+
+def test_she_can_read_who_was_told_what_and_when(chika, french):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+    (line,) = told_about(chika)
+
+    assert (line.destination, line.purpose, line.state) == ("Shop", "message", "sent")
+    assert line.attributes == ("continent", "country")
+    assert line.segments == ("french",)
+
+
+def test_who_was_never_told_of_is_on_no_list(chika, french):
+    tell("http://example.com")
+    learns(chika, "FR")
+    run_due()
+
+    assert told_about(chika) == []
+
+
+def test_when_she_withdraws_the_destination_is_asked_to_let_go_and_confirms(chika, french):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+        decides(chika, "withdrawn")
+        assert told_about(chika)[0].state == "removing"
+        run_due()
+
+    assert last(receiver)["type"] == "customer.removed"
+    assert last(receiver)["data"] == {"user_id": "google-oauth2|1001", "segments": ["french"]}
+    assert "traits" not in last(receiver)["data"]
+    assert told_about(chika)[0].state == "removed"
+    assert told_about(chika)[0].confirmed_at is not None
+
+
+def test_a_destination_that_is_down_is_asked_until_it_confirms(chika, french):
+    with receiving(Answer(), Answer(503), Answer()) as receiver:
+        told(chika, receiver.url)
+        decides(chika, "withdrawn")
+        run_due()
+        assert told_about(chika)[0].state == "removing"
+        due_now()
+        run_due()
+    ids = {got.headers["webhook-id"] for got in receiver.received[1:]}
+
+    assert told_about(chika)[0].state == "removed"
+    assert len(ids) == 1, "a receiver must be able to tell that it is the same removal"
+
+
+def test_a_removal_that_is_refused_is_shown_as_failed_and_asked_for_again_by_hand(chika, french):
+    with receiving(Answer(), Answer(400), Answer()) as receiver:
+        told(chika, receiver.url)
+        decides(chika, "withdrawn")
+        run_due()
+        row = Disclosure.objects.get()
+        assert (row.state, row.error) == ("failed", "http_400")
+        ask_again(row)
+        run_due()
+
+    assert told_about(chika)[0].state == "removed"
+    with pytest.raises(Refused, match="Only removals that failed"):
+        ask_again(Disclosure.objects.get())
+
+
+def test_another_yes_after_a_removal_starts_anew(chika, french):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+        decides(chika, "withdrawn")
+        run_due()
+        decides(chika, "given")
+        run_due()
+
+    assert last(receiver)["type"] == "segment.entered"
+    assert told_about(chika)[0].state == "sent"
+
+
+def test_a_withdrawal_is_told_only_once(chika, french):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+        decides(chika, "withdrawn")
+        learns(chika, "DE")
+        run_due()
+
+    types = [json.loads(got.body)["type"] for got in receiver.received]
+    assert types == ["segment.entered", "customer.removed"]
+
+
+def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika, french):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+        forget(chika)
+        run_due()
+    row = Disclosure.objects.get()
+
+    assert (last(receiver)["type"], last(receiver)["data"]["user_id"]) == ("customer.deleted", "google-oauth2|1001")
+    assert (row.state, row.profile, row.match, row.told, row.segments) == ("removed", None, {}, {}, [])
+
+
+def test_what_a_deletion_needs_is_kept_until_it_is_confirmed(chika, french):
+    with receiving(Answer(), Answer(500), Answer()) as receiver:
+        told(chika, receiver.url)
+        forget(chika)
+        run_due()
+        assert Disclosure.objects.get().match == {"user_id": "google-oauth2|1001"}
+        due_now()
+        run_due()
+
+    assert last(receiver)["data"]["user_id"] == "google-oauth2|1001"
+    assert Disclosure.objects.get().match == {}
+
+
+def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_afterwards(chika, french, monkeypatch):
+    with receiving() as receiver:
+        tell(receiver.url)
+        decides(chika, "given")
+        learns(chika, "FR")
+
+        send = deliver_module.send
+
+        def forgotten_meanwhile(kind, message, destination):
+            send(kind, message, destination)
+            forget(chika)
+
+        monkeypatch.setattr(deliver_module, "send", forgotten_meanwhile)
+        run_due()
+
+    types = [json.loads(got.body)["type"] for got in receiver.received]
+    assert types == ["segment.entered", "customer.deleted"]
+    assert Disclosure.objects.get().told == {}
+
+
+def test_who_withdraws_while_her_message_is_being_written_is_not_told_of(chika, french, monkeypatch):
+    with receiving() as receiver:
+        tell(receiver.url)
+        decides(chika, "given")
+        learns(chika, "FR")
+
+        compose = deliver_module.compose
+
+        def withdrawn_meanwhile(*about):
+            told_now = compose(*about)
+            decides(chika, "withdrawn")
+            return told_now
+
+        monkeypatch.setattr(deliver_module, "compose", withdrawn_meanwhile)
+        run_due()
+
+    assert receiver.received == []
+    assert not Disclosure.objects.exists()
+
+
+def test_a_destination_that_cannot_take_back_says_so(chika, french, monkeypatch):
+    with receiving() as receiver:
+        told(chika, receiver.url)
+
+        class Simple:
+            title, fields = "Simple", ()
+
+        monkeypatch.setattr(let_go_module, "KINDS", {"webhook": Simple()})
+        decides(chika, "withdrawn")
+        run_due()
+
+    assert Disclosure.objects.get().error == "cannot_remove"

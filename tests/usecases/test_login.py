@@ -1,0 +1,243 @@
+"""The story of a login: what rules are told, what is kept, and what cannot hold it up."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from regulars.base.jobs.models import Job
+from regulars.clients.models import Client
+from regulars.consent.view import refresh_views
+from regulars.enrichment.save import save_source
+from regulars.events.read import timeline
+from regulars.profiles.learn import NewFact, learn
+from regulars.questions.declare import Option
+from regulars.questions.models import Ask, AskDecision
+from regulars.questions.save import Draft, save_question
+from regulars.rules.models import RuleRun
+from regulars.rules.save import save_rule
+from regulars.segments.models import Membership
+from regulars.segments.save import save_segment
+from regulars.usecases import login as story
+from regulars.usecases.login import Decision, Denied, Detour, Login, Visit, log_in, renew, run_rules_again
+
+NAMESPACE = "https://shop.example/"
+
+
+@pytest.fixture
+def shop(house) -> Client:
+    return Client.objects.create(client_id="shop", name="Harbour & Pine", metadata={"tier": "gold"})
+
+
+@pytest.fixture
+def question(house):
+    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+    words = ("What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise")
+    return save_question(Draft("looking_for", *words, options, enabled=True))
+
+
+def visit(**more) -> Visit:
+    standard = {
+        "protocol": "oidc-basic-profile",
+        "ip": "198.51.100.7",
+        "user_agent": "Firefox",
+        "hostname": "login.shop.example",
+        "query": {"ext-campaign": "spring"},
+        "session_id": "sid1",
+        "methods": [{"name": "federated", "timestamp": 1}],
+        "connection": "google-oauth2",
+        "strategy": "google-oauth2",
+        "other_clients": lambda: ["blog"],
+    }
+    return Visit(**{**standard, **more})
+
+
+def go(profile, client, progress=None, scopes=("openid",), **more):
+    login = Login(profile, client, visit(**more), list(scopes), progress if progress is not None else {})
+    return log_in(login, lambda decision: decision)
+
+
+def tell(expression: str) -> str:
+    return f"function (u, c, cb) {{ c.idToken['{NAMESPACE}x'] = {expression}; cb(null, u, c); }}"
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("u.user_id", "google-oauth2|1001"),
+        ("u.name", "Chika"),
+        ("c.clientID", "shop"),
+        ("c.clientName", "Harbour & Pine"),
+        ("c.clientMetadata.tier", "gold"),
+        ("c.connection + c.connectionStrategy", "google-oauth2google-oauth2"),
+        ("c.protocol", "oidc-basic-profile"),
+        ("c.stats.loginsCount", 1),
+        ("c.request.ip + c.request.userAgent + c.request.hostname", "198.51.100.7Firefoxlogin.shop.example"),
+        ("c.request.query['ext-campaign']", "spring"),
+        ("String(c.request.geoip)", "undefined"),
+        ("c.sessionID", "sid1"),
+        ("c.authentication.methods[0].name", "federated"),
+        ("c.sso.current_clients.join()", "blog,shop"),
+    ],
+)
+def test_rules_are_told_what_auth0_tells_them(chika, shop, expression, told):
+    learn(chika, [NewFact("name", "Chika", "social", "google-oauth2")])
+    refresh_views(chika)
+    save_rule("tell", script=tell(expression))
+
+    assert go(chika, shop).id_token == {NAMESPACE + "x": told}
+
+
+def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, shop):
+    save_rule(
+        "Remember colour",
+        script="function (u, c, cb) { auth0.users.updateUserMetadata(u.user_id, {colour: 'red', shoe: {size: 42}}); cb(null, u, c); }",
+    )
+    go(chika, shop)
+    facts = dict(chika.facts.values_list("attribute", "source"))
+    chika.refresh_from_db()
+
+    assert facts == {
+        "user_metadata.colour": "rule:remember-colour",
+        "user_metadata.shoe.size": "rule:remember-colour",
+    }
+    assert chika.document["user_metadata"] == {"colour": "red", "shoe": {"size": 42}}
+
+
+def test_a_login_is_counted_recorded_and_seen_by_segments(chika, shop):
+    segment = save_segment("Came in", 'did("Signed In"):>=1', purpose="personalise")
+    go(chika, shop)
+    chika.refresh_from_db()
+    event = timeline(chika.pk, limit=1)[0]
+
+    assert (chika.logins_count, chika.last_ip) == (1, "198.51.100.7")
+    assert chika.last_login is not None
+    assert (event.name, event.properties["connection"], event.properties["client"]) == (
+        "Signed In",
+        "google-oauth2",
+        "shop",
+    )
+    assert Membership.objects.get(segment=segment, profile=chika).state == "in"
+
+
+def test_a_rule_that_denies_ends_it_and_no_login_is_counted(chika, shop, question):
+    save_rule("no", script="function (u, c, cb) { cb(new UnauthorizedError('Friends only.')); }")
+    ended = go(chika, shop)
+    chika.refresh_from_db()
+
+    assert ended == Denied("unauthorized", "Friends only.")
+    assert (chika.logins_count, Ask.objects.count()) == (0, 0)
+
+
+def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, shop, question):
+    save_rule("tell", script=tell("c.protocol"))
+    progress = {}
+    asked = go(chika, shop, progress)
+    decided = go(chika, shop, progress)
+
+    assert isinstance(asked, Detour)
+    assert (asked.why, asked.url) == ("question", f"/question?ask={Ask.objects.get().pk}")
+    assert isinstance(decided, Decision)
+    assert RuleRun.objects.count() == 1
+
+
+def test_back_from_a_rules_page_rules_run_once_more_and_redirect_no_further(chika, shop):
+    save_rule("away", script="function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }")
+    progress = {}
+    away = go(chika, shop, progress)
+    back = go(chika, shop, run_rules_again(progress), protocol="redirect-callback")
+
+    assert away == Detour("rule", "https://shop.example/")
+    assert isinstance(back, Decision)
+    assert RuleRun.objects.count() == 2
+
+
+def test_a_silent_login_asks_nothing_and_counts_nothing(chika, shop, question):
+    decided = go(chika, shop, silent=True)
+    chika.refresh_from_db()
+
+    assert isinstance(decided, Decision)
+    assert (chika.logins_count, Ask.objects.count()) == (0, 0)
+
+
+def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_is_shown(chika, shop, question):
+    save_rule("tell", script=tell("c.stats.loginsCount"))
+    decided = go(chika, shop, silent=True, proved=True)
+    chika.refresh_from_db()
+
+    assert decided.id_token == {NAMESPACE + "x": 1}
+    assert (chika.logins_count, Ask.objects.count()) == (1, 0)
+    assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
+
+
+def test_somebody_busy_with_something_else_is_asked_nothing_and_the_book_says_why(chika, shop, question):
+    decided = go(chika, shop, busy=True)
+
+    assert isinstance(decided, Decision)
+    assert (Ask.objects.count(), AskDecision.objects.get().reason) == (0, "not_interactive")
+
+
+def test_a_refresh_runs_rules_by_their_protocol_and_cannot_send_her_anywhere(chika, shop):
+    rule = save_rule("tell", script=tell("c.protocol"))
+    told = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
+    rule.script = "function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }"
+    rule.save()
+    away = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
+
+    assert told.id_token == {NAMESPACE + "x": "oauth2-refresh-token"}
+    assert away.error == "interaction_required"
+
+
+def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(chika, shop):
+    save_rule("more", script="function (u, c, cb) { c.accessToken.scope = ['openid', 'read:all']; cb(null, u, c); }")
+    other = Client.objects.create(client_id="partner", name="Bikes & Co", first_party=False)
+
+    assert go(chika, shop).scopes == ["openid", "read:all"]
+    assert go(chika, other).scopes == ["openid"]
+
+
+@pytest.mark.parametrize(("what", "step"), [("ask_next", "choose_question"), ("append", "record_login")])
+def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
+    chika, shop, question, monkeypatch, caplog, what, step
+):
+    def broken(*_, **__):
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(story, what, broken)
+    progress = {}
+    first = go(chika, shop, progress)
+    decided = go(chika, shop, progress) if isinstance(first, Detour) else first
+
+    assert isinstance(decided, Decision)
+    assert f"login step {step} failed" in caplog.text
+
+
+def test_when_the_time_is_up_the_question_is_left_out(chika, shop, question, monkeypatch, caplog):
+    monkeypatch.setattr(story, "BUDGET", -1.0)
+    with caplog.at_level(logging.WARNING):
+        decided = go(chika, shop)
+
+    assert isinstance(decided, Decision)
+    assert not Ask.objects.exists()
+    assert "choose_question was left out" in caplog.text
+
+
+def test_enrichment_a_rule_wants_is_queued_and_not_awaited(chika, shop):
+    save_rule("look", script="function (u, c, cb) { regulars.enrich('us-census-acs'); cb(null, u, c); }")
+    go(chika, shop)
+
+    assert [job.payload for job in Job.objects.filter(kind="enrich")] == [
+        {"profile": chika.pk, "source": "us-census-acs"}
+    ]
+
+
+def test_every_source_that_is_switched_on_is_asked_after_the_login_and_not_on_a_silent_one(chika, shop):
+    save_source("email", {})
+    save_source("phone", {}, enabled=False)
+    go(chika, shop, silent=True)
+    before = Job.objects.filter(kind="enrich").count()
+    go(chika, shop)
+
+    assert before == 0
+    assert [job.payload["source"] for job in Job.objects.filter(kind="enrich")] == ["email"]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.interfaces.worker.work import CALENDAR
+from regulars.questions.models import AnswerModel, Target
+from regulars.segments.models import Segment
+from regulars.segments.save import save_segment
+from regulars.usecases.questions import refit_later, tell_questions
+from regulars.usecases.refresh import after_saving
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_night_the_segments_are_told_and_a_model_is_learned(house):
+    save_segment("Porto", "city:Porto", "serve")
+    refit_later()
+    refit_later()
+    run_due()
+
+    assert "questions.refit" in CALENDAR
+    assert [job.state for job in Job.objects.filter(kind="questions.refit")] == ["done"]
+    assert AnswerModel.objects.get().why == "too_few_profiles"
+    assert Target.objects.get().text == "city:Porto"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_house_without_customers_questions_and_segments_learns_nothing_and_does_not_fail():
+    refit_later()
+    run_due()
+
+    assert [job.state for job in Job.objects.filter(kind="questions.refit")] == ["done"]
+    assert AnswerModel.objects.get().why == "too_few_profiles"
+
+
+def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(house):
+    after_saving(save_segment("Porto", "city:Porto", "serve"))
+    after_saving(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
+    Target.objects.filter(slug="porto").update(weight=3)
+    tell_questions()
+
+    assert Target.objects.get(slug="women-of-porto").text == "city:Porto AND gender:female"
+    assert Target.objects.get(slug="porto").weight == 3
+
+
+def test_a_segment_that_cannot_be_read_is_no_aim_and_stops_nobody(house):
+    Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="serve")
+    after_saving(save_segment("Porto", "city:Porto", "serve"))
+
+    assert list(Target.objects.values_list("slug", flat=True)) == ["porto"]

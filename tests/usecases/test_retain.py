@@ -1,0 +1,127 @@
+"""What is older than its kind is kept goes, by the worker; what is younger, and what others still need, stays."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from regulars.base import clock
+from regulars.consent.record import Decision, record
+from regulars.consent.view import view
+from regulars.events.record import record as happened
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn, retract
+from regulars.profiles.models import Fact, Profile
+from regulars.usecases.decide import decide
+from regulars.usecases.refresh import after_learning
+from regulars.usecases.retain import KINDS, PORTION, days_of, keep, take_away_what_is_old
+
+pytestmark = pytest.mark.usefixtures("house", "lake")
+
+
+@pytest.fixture
+def later(monkeypatch):
+    def move(**ahead):
+        monkeypatch.setattr(clock, "_offset", lambda: dt.timedelta(**ahead))
+
+    return move
+
+
+def gives(profile, purpose, **facts):
+    """Her yes, and what she told under it."""
+    yes = decide(profile, Decision(purpose, "given", "profile"))
+    news = [NewFact(key, value, "declared", "app:shop", consents=[yes.pk]) for key, value in facts.items()]
+    learn(profile, news)
+    after_learning(profile)
+    return yes
+
+
+def withdraws(profile, purpose):
+    decide(profile, Decision(purpose, "withdrawn", "profile"))
+
+
+def kept(profile):
+    return sorted(profile.facts.values_list("attribute", flat=True))
+
+
+def test_what_she_told_under_a_yes_goes_thirty_days_after_she_took_it_back_and_the_rest_stays(chika, later):
+    gives(chika, "personalise", country="FR", gender="female")
+    gives(chika, "message", birthdate="1988-05-31")
+    learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
+    withdraws(chika, "personalise")
+    later(days=29)
+    assert take_away_what_is_old()["closed"] == 0
+    later(days=31)
+
+    assert take_away_what_is_old()["closed"] == 3  # with the continent that followed from the country
+    assert {"birthdate", "city"} <= set(kept(chika))
+    assert not {"country", "continent", "gender"} & set(kept(chika))
+    assert chika.consent_events.filter(purpose="personalise").count() == 2
+
+
+def test_within_thirty_days_she_may_change_her_mind_and_nothing_is_lost(chika, later):
+    gives(chika, "personalise", gender="female")
+    withdraws(chika, "personalise")
+    later(days=20)
+    assert "gender" not in view(chika, "personalise")
+    decide(chika, Decision("personalise", "given", "profile"))
+    later(days=60)
+    take_away_what_is_old()
+
+    assert view(chika, "personalise")["gender"].value == "female"
+
+
+def test_the_days_count_from_the_moment_she_took_it_back_not_from_when_she_told(chika, later):
+    gives(chika, "personalise", gender="female")
+    later(days=300)
+    withdraws(chika, "personalise")
+    later(days=310)
+
+    assert take_away_what_is_old()["closed"] == 0
+    assert kept(chika) == ["gender"]
+
+
+def test_a_no_to_something_else_takes_nothing_away(chika, later):
+    gives(chika, "personalise", gender="female")
+    record(chika, Decision("message", "refused", "question"))
+    later(days=100)
+
+    assert take_away_what_is_old()["closed"] == 0
+
+
+def test_more_than_a_portion_goes_as_well(house, later):
+    people = [get_or_create_by_identity("auth0", f"{number:024x}", connection="test")[0] for number in range(3)]
+    for person in people:
+        yes = record(person, Decision("personalise", "given", "login"))
+        row = {"profile": person, "source_kind": "declared", "source": "app:shop", "consents": [yes.pk], "value": 1}
+        Fact.objects.bulk_create(Fact(attribute=f"user_metadata.n{each}", **row) for each in range(PORTION // 2))
+        record(person, Decision("personalise", "withdrawn", "profile"))
+    later(days=31)
+
+    assert take_away_what_is_old()["closed"] == 3 * (PORTION // 2)
+    assert not Fact.objects.exists()
+
+
+def test_the_owner_may_keep_it_shorter_longer_or_for_ever(chika, later):
+    gives(chika, "personalise", gender="female")
+    withdraws(chika, "personalise")
+    keep("closed", None)
+    later(days=1000)
+    assert "closed" not in take_away_what_is_old()
+    keep("closed", 1)
+
+    assert take_away_what_is_old()["closed"] == 1
+
+
+def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
+    facts = learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
+    retract(facts, "deleted_by_customer")
+    visitor, _ = get_or_create_by_identity("anonymous", "cookie")
+    happened(visitor.pk, "Page Viewed", {})
+    later(days=396)
+    gone = take_away_what_is_old()
+
+    assert (gone["taken_back"], gone["visitors"]) == (1, 1)
+    assert list(Profile.objects.all()) == [chika]
+    assert days_of()["taken_back"] == KINDS["taken_back"].days == 30
