@@ -65,7 +65,7 @@ class Grant:
     nonce: str = ""
 
 
-class Refused(Exception):  # noqa: N818 - as the house names it
+class Refused(Exception):
     """An error code of OAuth; with `back` it goes to the application, without it to the person."""
 
     def __init__(self, error: str, sentence: str, back: str = "") -> None:

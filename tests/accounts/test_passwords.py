@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account, PreviousPassword
 from regulars.accounts.passwords import Rules, problems_with, save_rules, set_password
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 
 DATABASE = "Username-Password-Authentication"
@@ -115,7 +115,7 @@ def test_what_no_hash_should_see_is_refused_at_once(database, dina, password):
     [({"min_length": 7}, "bad_length"), ({"min_length": 65}, "bad_length"), ({"history": 11}, "bad_history")],
 )
 def test_a_policy_out_of_bounds_is_refused(database, rules, name):
-    with pytest.raises(Refused) as no:
+    with pytest.raises(DomainError) as no:
         save_rules(database, Rules(**rules))
 
-    assert no.value.name == name
+    assert no.value.code == name

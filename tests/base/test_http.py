@@ -104,9 +104,9 @@ def test_no_spelling_of_an_address_behind_the_wall_is_called(in_production, url)
     with pytest.raises((HttpRefused, HttpFailed)) as refused:
         request("GET", url, timeout=3)
 
-    assert refused.value.name in ("address_not_allowed", "bad_url", "unreachable")
+    assert refused.value.code in ("address_not_allowed", "bad_url", "unreachable")
     # "Unreachable" only counts where the name means nothing to the resolver: no connection was tried either.
-    assert refused.value.name != "unreachable" or "no address" in str(refused.value) or not url[7].isdigit()
+    assert refused.value.code != "unreachable" or "no address" in str(refused.value) or not url[7].isdigit()
 
 
 def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
@@ -133,7 +133,7 @@ def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
     with pytest.raises(HttpRefused) as refused:
         request("GET", url)
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_header_cannot_carry_a_second_request(headers):
     with pytest.raises(HttpRefused) as refused:
         request("GET", "http://example.com/", headers=headers)
 
-    assert refused.value.name == "bad_header"
+    assert refused.value.code == "bad_header"
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_called(settings, monkeypatch):
@@ -197,7 +197,7 @@ def test_a_redirect_behind_the_wall_is_refused(settings):
     with server(reply(b"", 302, Location="http://10.0.0.1/")) as url, pytest.raises(HttpRefused) as refused:
         request("GET", url, redirects=3)
 
-    assert refused.value.name == "address_not_allowed"
+    assert refused.value.code == "address_not_allowed"
 
 
 def test_credentials_stay_behind_when_a_redirect_changes_the_host():
@@ -234,14 +234,14 @@ def test_a_circle_of_redirects_ends():
     with server(reply(b"", 302, Location="/again")) as url, pytest.raises(HttpFailed) as failed:
         request("GET", url, redirects=4)
 
-    assert failed.value.name == "too_many_redirects"
+    assert failed.value.code == "too_many_redirects"
 
 
 def test_an_answer_longer_than_allowed_is_cut_off():
     with server(reply(b"x" * 5000)) as url, pytest.raises(HttpFailed) as failed:
         request("GET", url, max_bytes=4999)
 
-    assert failed.value.name == "too_large"
+    assert failed.value.code == "too_large"
 
 
 def test_a_compressed_answer_counts_as_it_was_sent_and_is_not_unfolded():
@@ -266,7 +266,7 @@ def test_a_server_that_drips_is_left_at_the_deadline():
         with pytest.raises(HttpFailed) as failed:
             request("GET", url, timeout=0.4)
 
-    assert failed.value.name == "timed_out"
+    assert failed.value.code == "timed_out"
     assert time.monotonic() - started < 3
 
 
@@ -277,14 +277,14 @@ def test_nobody_there_is_a_named_failure():
         with pytest.raises(HttpFailed) as failed:
             request("GET", f"http://127.0.0.1:{port}/")
 
-    assert failed.value.name == "unreachable"
+    assert failed.value.code == "unreachable"
 
 
 def test_html_read_as_json_is_a_named_failure():
     with server(reply(b"<html>sorry</html>")) as url, pytest.raises(HttpFailed) as failed:
         request("GET", url).json()
 
-    assert failed.value.name == "bad_answer"
+    assert failed.value.code == "bad_answer"
 
 
 def test_proxy_variables_are_not_obeyed(monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from django.utils import timezone
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens import keys
 from regulars.base.tokens.jwt import public_jwks, sign, verify
 from regulars.base.tokens.models import SigningKey
@@ -54,10 +54,10 @@ def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifi
 
 
 def test_a_key_that_apps_may_not_have_seen_does_not_sign_yet_unless_it_must(token):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         rotate()
 
-    assert refused.value.name == "too_soon"
+    assert refused.value.code == "too_soon"
     assert rotate(at_once=True).kid == keys.ring().current.kid
 
 
@@ -67,7 +67,7 @@ def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
     days_pass(31)
 
     assert len(kids()) == 2
-    with pytest.raises(Refused):
+    with pytest.raises(DomainError):
         verify(token)
     assert forget_retired() == 1
     assert SigningKey.objects.count() == 2
@@ -94,17 +94,17 @@ def test_what_a_revoked_key_signed_is_refused_also_when_it_was_good_a_moment_ago
         verify(token)
     revoke(old)
 
-    with pytest.raises(Refused):
+    with pytest.raises(DomainError):
         verify(token)
     assert old not in kids()
 
 
 @pytest.mark.parametrize("state", ["current", "next"])
 def test_a_key_in_use_cannot_be_revoked(token, state):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         revoke(SigningKey.objects.get(state=state).kid)
 
-    assert refused.value.name == "key_signs"
+    assert refused.value.code == "key_signs"
 
 
 def test_the_operator_rotates_by_command_and_reads_why_not():

@@ -13,7 +13,7 @@ from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens import keys
 from regulars.base.tokens.jwt import public_jwks, sign, verify
 from regulars.base.tokens.models import SigningKey
@@ -30,9 +30,9 @@ def claims():
 
 
 def refusal(*arguments, **options) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         verify(*arguments, **options)
-    return refused.value.name
+    return refused.value.code
 
 
 @pytest.mark.django_db
@@ -86,15 +86,15 @@ def test_a_good_token_that_comes_again_is_held_to_its_time_and_audience_as_befor
     first = verify(token, "https://orders.example/")
     first["sub"] = "changed by whoever asked"
     again = verify(token, "https://orders.example/")
-    with pytest.raises(Refused) as elsewhere:
+    with pytest.raises(DomainError) as elsewhere:
         verify(token, "https://other.example/")
     later = time.time() + 10 * 86400
     monkeypatch.setattr("regulars.base.tokens.jwt.time.time", lambda: later)
-    with pytest.raises(Refused) as expired:
+    with pytest.raises(DomainError) as expired:
         verify(token, "https://orders.example/")
 
     assert again["sub"] == claims["sub"]
-    assert (elsewhere.value.name, expired.value.name) == ("wrong_audience", "expired_token")
+    assert (elsewhere.value.code, expired.value.code) == ("wrong_audience", "expired_token")
 
 
 @pytest.mark.django_db

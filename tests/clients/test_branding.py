@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.clients import branding
 from regulars.clients.branding import Look, checked, contrast, dark, light, look_of, save_look, stylesheet
 from regulars.clients.models import Client
@@ -32,10 +32,10 @@ def test_contrast_is_wcags(one, other, ratio):
 
 
 def test_a_colour_that_cannot_be_read_is_refused_with_the_figure():
-    with pytest.raises(Refused, match=r"#ffcc00 on #ffffff.* 1\.51:1.*4\.5:1") as refused:
+    with pytest.raises(DomainError, match=r"#ffcc00 on #ffffff.* 1\.51:1.*4\.5:1") as refused:
         checked({"accent": "#FFCC00"})
 
-    assert (refused.value.name, refused.value.about) == ("low_contrast", "accent")
+    assert (refused.value.code, refused.value.field) == ("low_contrast", "accent")
 
 
 def test_a_bright_colour_is_taken_for_buttons_with_another_for_links():
@@ -53,17 +53,17 @@ def test_a_bright_colour_is_taken_for_buttons_with_another_for_links():
     ],
 )
 def test_each_pair_is_checked_and_the_field_that_can_mend_it_is_named(given, about):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         checked(given)
 
-    assert (refused.value.name, refused.value.about) == ("low_contrast", about)
+    assert (refused.value.code, refused.value.field) == ("low_contrast", about)
 
 
 @given(accent=colours, link=colours, page=colours)
 def test_whatever_is_taken_can_be_read_by_day_and_by_night(accent, link, page):
     try:
         taken = checked({"accent": accent, "link": link, "page": page})
-    except Refused:
+    except DomainError:
         return
 
     for palette, card in ((light(taken), branding.CARD), (dark(taken), branding.CARD_DARK)):
@@ -86,10 +86,10 @@ def test_whatever_is_taken_can_be_read_by_day_and_by_night(accent, link, page):
     ],
 )
 def test_whatever_is_something_else_is_refused(field, value, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         checked({field: value})
 
-    assert (refused.value.name, refused.value.about) == (name, field)
+    assert (refused.value.code, refused.value.field) == (name, field)
 
 
 def test_the_defaults_are_the_stylesheets_own():

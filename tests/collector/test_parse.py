@@ -106,4 +106,4 @@ def test_a_body_that_is_no_message_is_refused_by_name(word, body, name):
     with pytest.raises(BadBody) as refused:
         parse(word, body)
 
-    assert refused.value.name == name
+    assert refused.value.code == name

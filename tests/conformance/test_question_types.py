@@ -39,7 +39,7 @@ def test_it_is_drawn_for_readers_of_any_language(key, locale):
 def test_an_empty_form_is_no_answer(key, given):
     with pytest.raises(BadAnswer) as refused:
         TYPES[key].read(given, options_of(key))
-    assert refused.value.sentence.endswith(".")
+    assert refused.value.message.endswith(".")
 
 
 @every_type
@@ -50,7 +50,7 @@ def test_whatever_a_browser_sends_is_a_json_value_or_a_named_refusal(key, given)
     try:
         value = TYPES[key].read(given, options_of(key))
     except BadAnswer as refused:
-        value = refused.name
+        value = refused.code
     assert json.loads(json.dumps(value)) == value
 
 

@@ -22,7 +22,7 @@ from tests.receivers import Answer, receiving
 import regulars
 from regulars.accounts.models import Account
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job, Lane
 from regulars.base.jobs.run import run_due
 from regulars.clients.models import Client
@@ -315,10 +315,10 @@ def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_i
     queue_enrichment(chika, "email")
     run_due()
 
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         save_source("email", {}, enabled=True)
 
-    assert refusal.value.name == "special_category"
+    assert refusal.value.code == "special_category"
     assert not chika.facts.filter(attribute="email_domain").exists()
     assert RefusedGuess.objects.get().source == "source:email"
 
@@ -533,10 +533,10 @@ def test_24_and_25_the_access_export_has_guesses_and_the_portable_one_has_none(c
 def test_28_an_old_decision_sent_again_is_refused(chika):
     decide(chika, Decision("message", "given", "profile"), seen=0)
 
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         decide(chika, Decision("message", "given", "profile"), seen=0)
 
-    assert refusal.value.name == "decided_meanwhile"
+    assert refusal.value.code == "decided_meanwhile"
 
 
 def test_29_a_row_changed_in_the_ledger_is_found_from_there_on(chika):
@@ -548,10 +548,10 @@ def test_29_a_row_changed_in_the_ledger_is_found_from_there_on(chika):
 
 
 def test_30_a_destination_without_a_purpose_cannot_be_saved():
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         save_destination("Nowhere", "csv", {"file": "a.csv"}, purpose="", segment_slugs=[])
 
-    assert refusal.value.name == "unknown_purpose"
+    assert refusal.value.code == "unknown_purpose"
 
 
 def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
@@ -618,9 +618,9 @@ def test_33_two_devices_at_the_same_instant_end_in_a_no_and_otherwise_the_later_
 
 
 def test_34_staff_need_a_reason_to_correct_and_she_reads_it(chika):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         correct(chika, "city", "Lisboa", staff="bruno")
-    assert refusal.value.name == "reason_needed"
+    assert refusal.value.code == "reason_needed"
 
     correct(chika, "city", "Lisboa", reason="She called us.", staff="bruno")
 

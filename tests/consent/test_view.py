@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.view import refresh_views, served, view
 from regulars.profiles.learn import NewFact, learn
@@ -52,10 +52,10 @@ def test_an_undeclared_attribute_serves_the_account_only(chika):
 
 
 def test_a_use_without_a_purpose_is_refused(chika):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         view(chika, "curiosity")
 
-    assert refusal.value.name == "unknown_purpose"
+    assert refusal.value.code == "unknown_purpose"
 
 
 def test_the_cached_views_equal_the_gate(chika):

@@ -12,7 +12,7 @@ from django.contrib.staticfiles import finders
 from django.db import connection
 from tests.receivers import Answer, receiving
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.interfaces.console.differences import differences
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
@@ -239,8 +239,8 @@ def test_of_two_who_drag_at_once_one_is_told(transactional_db):
         ready.wait(10)
         try:
             order_rules(wanted, ["a", "b", "c"])
-        except Refused as refused:
-            told.append(refused.name)
+        except DomainError as refused:
+            told.append(refused.code)
         finally:
             connection.close()
 

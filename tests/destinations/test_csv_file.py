@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.spreadsheet import escaped
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.csv_file import csv_file
@@ -68,16 +68,16 @@ def test_many_writers_leave_one_head_and_whole_lines(exports):
 
 @pytest.mark.parametrize("name", ["../segments.csv", "/etc/passwd", "a/b.csv", "x.txt", ".csv", "a.csv\n", ""])
 def test_a_path_is_not_a_file_name(name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         csv_file.check({"file": name})
-    assert refused.value.name == "bad_file_name"
+    assert refused.value.code == "bad_file_name"
 
 
 def test_a_folder_that_cannot_be_written_is_tried_again_later(exports):
     exports.write_text("a file where the folder should be")
     with pytest.raises(SendFailed) as failed:
         csv_file.send(MESSAGE, FILE)
-    assert (failed.value.name, failed.value.permanent) == ("cannot_write", False)
+    assert (failed.value.code, failed.value.permanent) == ("cannot_write", False)
 
 
 def removal(**changes):

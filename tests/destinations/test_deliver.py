@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import Retry
 from regulars.consent.record import Decision, record
 from regulars.destinations import deliver as deliver_module
@@ -133,9 +133,9 @@ def test_what_arrived_is_not_sent_again_by_hand(chika, to_webhook):
         to_webhook(receiver.url)
         delivery = queue_one(chika)
         deliver(delivery)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         resend(delivery)
-    assert refused.value.name == "not_resendable"
+    assert refused.value.code == "not_resendable"
 
 
 class Broken:

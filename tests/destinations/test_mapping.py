@@ -7,7 +7,7 @@ import json
 import pytest
 from django.db import connection
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, record
 from regulars.destinations.deliver import deliver
 from regulars.destinations.mapping import checked, mapped
@@ -64,10 +64,10 @@ def test_what_cannot_be_brought_into_the_form_is_not_told():
     ],
 )
 def test_lines_that_make_no_sense_are_refused_by_name(lines, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         checked(lines)
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 def test_empty_rows_of_the_form_are_no_lines():
@@ -114,12 +114,12 @@ def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
 
 
 def test_a_destination_that_tells_no_traits_takes_no_mapping(house):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_destination(
             "Chat", "slack", {"url": "http://example.com"}, purpose="message", segment_slugs=[], mapping=LINES
         )
 
-    assert refused.value.name == "nothing_to_map"
+    assert refused.value.code == "nothing_to_map"
 
 
 def test_what_a_destination_knows_her_by_is_ciphertext_in_the_table(known, to_webhook):

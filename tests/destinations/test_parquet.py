@@ -9,7 +9,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import filled
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.parquet import parquet
@@ -75,8 +75,8 @@ def test_a_bucket_that_refuses_our_key_says_so_without_repeating_it(storage):
             MESSAGE, given(**{**BUCKET, "endpoint": storage, "access_key": "wrong", "secret_key": "very-secret"})
         )
 
-    assert failed.value.name in ("not_allowed", "cannot_write")
-    assert "very-secret" not in failed.value.sentence
+    assert failed.value.code in ("not_allowed", "cannot_write")
+    assert "very-secret" not in failed.value.message
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,21 @@ def test_a_bucket_that_refuses_our_key_says_so_without_repeating_it(storage):
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(settings, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         parquet.check(given(**settings))
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 def test_a_storage_that_is_down_is_tried_again(folder):
     with pytest.raises(SendFailed) as failed:
         parquet.send(MESSAGE, given(**BUCKET))
 
-    assert (failed.value.name, failed.value.permanent) == ("cannot_write", False)
+    assert (failed.value.code, failed.value.permanent) == ("cannot_write", False)
 
 
 def test_a_storage_behind_the_wall_is_not_called(folder):
     with pytest.raises(SendFailed) as failed:
         parquet.send(MESSAGE, given(**{**BUCKET, "endpoint": "http://169.254.169.254"}))
 
-    assert (failed.value.name, failed.value.permanent) == ("address_not_allowed", True)
+    assert (failed.value.code, failed.value.permanent) == ("address_not_allowed", True)

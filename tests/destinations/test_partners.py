@@ -52,7 +52,7 @@ def made(partners):
 def refusal(send):
     with pytest.raises(SendFailed) as failed:
         send()
-    return failed.value.name, failed.value.permanent
+    return failed.value.code, failed.value.permanent
 
 
 def test_lytics_gets_one_flat_event(at, partners):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.destinations.save import save_destination, shown_settings
 
 from .conftest import SECRET
@@ -47,20 +47,20 @@ def test_a_secret_that_is_left_alone_stays(to_webhook, given):
     ],
 )
 def test_what_cannot_work_is_refused_by_name(house, name, kind, settings, purpose, refusal):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_destination(name, kind, settings, purpose=purpose, segment_slugs=[])
-    assert refused.value.name == refusal
+    assert refused.value.code == refusal
 
 
 def test_two_destinations_do_not_share_a_name(to_webhook):
     to_webhook("https://example.com")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         to_webhook("https://example.com")
-    assert refused.value.name == "name_taken"
+    assert refused.value.code == "name_taken"
 
 
 def test_a_destination_keeps_its_kind(to_webhook):
     destination = to_webhook("https://example.com")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_destination("Shop", "csv", {}, purpose="message", segment_slugs=[], destination=destination)
-    assert refused.value.name == "kind_is_fixed"
+    assert refused.value.code == "kind_is_fixed"

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.destinations.kind import Message, SendFailed
 from regulars.destinations.kinds.webhook import signature, webhook
 from tests.receivers import Answer, receiving
@@ -63,13 +63,13 @@ def test_any_2xx_is_arrival(status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
 def test_what_the_receiver_refuses_is_not_sent_again(status):
     fault = fault_of(Answer(status))
-    assert (fault.name, fault.permanent) == (f"http_{status}", True)
+    assert (fault.code, fault.permanent) == (f"http_{status}", True)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_a_receiver_in_trouble_is_tried_again(status):
     fault = fault_of(Answer(status))
-    assert (fault.name, fault.permanent, fault.after) == (f"http_{status}", False, None)
+    assert (fault.code, fault.permanent, fault.after) == (f"http_{status}", False, None)
 
 
 def test_a_redirect_is_not_followed():
@@ -103,13 +103,13 @@ def test_a_receiver_that_is_down_is_tried_again():
         pass
     with pytest.raises(SendFailed) as failed:
         webhook.send(MESSAGE, settings(receiver.url))
-    assert (failed.value.name, failed.value.permanent) == ("unreachable", False)
+    assert (failed.value.code, failed.value.permanent) == ("unreachable", False)
 
 
 def test_an_address_inside_the_operators_network_is_not_called():
     with pytest.raises(SendFailed) as failed:
         webhook.send(MESSAGE, settings("http://169.254.169.254/latest/meta-data"))
-    assert (failed.value.name, failed.value.permanent) == ("address_not_allowed", True)
+    assert (failed.value.code, failed.value.permanent) == ("address_not_allowed", True)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,6 @@ def test_an_address_inside_the_operators_network_is_not_called():
     ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(url, secret, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         webhook.check({"url": url, "secret": secret})
-    assert refused.value.name == name
+    assert refused.value.code == name

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.enrichment.budget import NotNow, take_turn
@@ -76,7 +76,7 @@ def test_tomorrow_is_another_day(house, monkeypatch):
     take_turn(setting)
     with pytest.raises(NotNow) as no:
         take_turn(setting)
-    assert (no.value.name, no.value.permanent) == ("over_budget", False)
+    assert (no.value.code, no.value.permanent) == ("over_budget", False)
     tomorrow = clock.now() + dt.timedelta(days=1)
     monkeypatch.setattr(clock, "now", lambda: tomorrow)
     take_turn(setting)
@@ -146,10 +146,10 @@ def test_every_source_that_is_on_is_asked(crowd):
 
 @pytest.mark.parametrize("limits", [{"calls_per_day": -1}, {"calls_per_minute": 0}, {"at_a_time": 0}])
 def test_limits_that_make_no_sense_are_refused(house, limits):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         source_on("http://example.com", **limits)
 
-    assert refused.value.name == "bad_limit"
+    assert refused.value.code == "bad_limit"
 
 
 def test_saving_settings_alone_leaves_the_limits(house):

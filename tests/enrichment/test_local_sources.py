@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import filled
 from regulars.consent.view import view
 from regulars.enrichment import build_us_areas
@@ -88,10 +88,10 @@ def test_an_unknown_network_is_an_empty_answer(database):
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
     (tmp_path / "no.mmdb").write_text("hello")
     for path, name in {tmp_path / "no.mmdb": "bad_database", tmp_path / "gone.mmdb": "no_such_file"}.items():
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DomainError) as refused:
             SOURCES["ip-location"].check({"file": str(path)})
 
-        assert refused.value.name == name
+        assert refused.value.code == name
 
 
 def test_the_network_of_her_last_login_becomes_a_fact_with_an_expiry(chika, database):
@@ -155,7 +155,7 @@ def test_a_table_that_is_gone_is_a_lasting_fault():
     with pytest.raises(LookupFailed) as failed:
         said("us-areas", {"file": "no/such/file"}, postal_code="10001", country="US")
 
-    assert (failed.value.name, failed.value.permanent) == ("cannot_read", True)
+    assert (failed.value.code, failed.value.permanent) == ("cannot_read", True)
 
 
 def test_hints_are_weak_and_give_way_to_anything_said(chika):

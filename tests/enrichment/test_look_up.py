@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, record
 from regulars.enrichment import look_up as module
 from regulars.enrichment import save as save_module
@@ -55,9 +55,9 @@ def test_after_an_objection_nothing_leaves(chika, source_on):
     record(chika, Decision("measure", "objected", "test"))
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DomainError) as refused:
             look_up(chika, KEY)
-    assert refused.value.name == "no_consent"
+    assert refused.value.code == "no_consent"
     assert receiver.received == []
 
 
@@ -65,9 +65,9 @@ def test_a_source_that_is_off_is_not_asked(chika, house):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         save_source(KEY, {"base_url": receiver.url, "api_key": "k"}, enabled=False)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(DomainError) as refused:
             look_up(chika, KEY)
-    assert refused.value.name == "source_off"
+    assert refused.value.code == "source_off"
     assert receiver.received == []
 
 
@@ -146,7 +146,7 @@ def test_a_lasting_fault_is_not_provoked_at_every_login(chika, source_on, later)
         for _ in range(2):
             with pytest.raises(LookupFailed) as failed:
                 look_up(chika, KEY)
-            assert (failed.value.name, failed.value.permanent) == ("http_403", True)
+            assert (failed.value.code, failed.value.permanent) == ("http_403", True)
         assert len(receiver.received) == 1
         later(minutes=61)
         assert told(chika) == {"area_median_income": 52000}
@@ -201,9 +201,9 @@ def directory(house, monkeypatch):
 
 def test_a_source_that_is_told_who_she_is_waits_for_her_yes(chika, directory):
     source = directory({"employer": "Norte Wool"})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         look_up(chika, "directory")
-    assert (refused.value.name, source.asked) == ("no_consent", [])
+    assert (refused.value.code, source.asked) == ("no_consent", [])
     yes = record(chika, Decision("enrich", "given", "test"))
     (news,) = look_up(chika, "directory")
     assert (news.value, news.basis, news.consents) == ("Norte Wool", "consent", [yes.pk])
@@ -211,9 +211,9 @@ def test_a_source_that_is_told_who_she_is_waits_for_her_yes(chika, directory):
 
 def test_a_source_that_is_told_who_she_is_cannot_be_used_without_consent_at_all(directory):
     directory({})
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_source("directory", {}, purpose="measure")
-    assert refused.value.name == "purpose_needs_consent"
+    assert refused.value.code == "purpose_needs_consent"
 
 
 def test_what_was_said_of_a_person_goes_with_her_and_is_kept_for_her_only(chika, directory):
@@ -239,7 +239,7 @@ def test_a_source_that_breaks_is_a_passing_fault_whose_words_are_not_kept(chika,
     record(chika, Decision("enrich", "given", "test"))
     with pytest.raises(LookupFailed) as failed:
         look_up(chika, "directory")
-    assert (failed.value.name, failed.value.permanent) == ("plugin_failed", False)
+    assert (failed.value.code, failed.value.permanent) == ("plugin_failed", False)
     assert "private" not in Lookup.objects.get().last_error
 
 
@@ -254,4 +254,4 @@ def test_no_secret_is_written_down_or_shown(chika, source_on, monkeypatch):
     monkeypatch.setattr(module.SOURCES[KEY], "ask", fail)
     with pytest.raises(LookupFailed) as failed:
         look_up(chika, KEY)
-    assert "very-secret" not in failed.value.sentence + Lookup.objects.get().last_error
+    assert "very-secret" not in failed.value.message + Lookup.objects.get().last_error

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import filled
 from regulars.enrichment.source import LookupFailed
 from regulars.enrichment.sources import us_census as module
@@ -80,25 +80,25 @@ def test_an_area_without_an_estimate_is_nothing(bureau):
 def test_the_faults_of_the_stand_in_have_names(bureau, key, name, permanent):
     with pytest.raises(LookupFailed) as failed:
         us_census.ask("98101", settings(bureau, api_key=key))
-    assert (failed.value.name, failed.value.permanent) == (name, permanent)
+    assert (failed.value.code, failed.value.permanent) == (name, permanent)
 
 
 def test_a_year_that_was_not_surveyed_is_a_permanent_fault(bureau):
     with pytest.raises(LookupFailed) as failed:
         us_census.ask("98101", settings(bureau, year="2031"))
-    assert (failed.value.name, failed.value.permanent) == ("http_404", True)
+    assert (failed.value.code, failed.value.permanent) == ("http_404", True)
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
 def test_what_the_bureau_refuses_is_not_asked_again_soon(status):
     fault = fault_of(Answer(status, b"error", {"location": "/missing_key.html"}))
-    assert (fault.name, fault.permanent) == (f"http_{status}", True)
+    assert (fault.code, fault.permanent) == (f"http_{status}", True)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_bureau_in_trouble_is_asked_again(status):
     fault = fault_of(Answer(status, b"error", {"retry-after": "30"}))
-    assert (fault.name, fault.permanent, fault.after) == (f"http_{status}", False, 30.0)
+    assert (fault.code, fault.permanent, fault.after) == (f"http_{status}", False, 30.0)
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_a_bureau_in_trouble_is_asked_again(status):
 )
 def test_json_of_another_shape_is_a_fault_and_never_an_amount(body):
     fault = fault_of(Answer(body=body))
-    assert (fault.name, fault.permanent) == ("unknown_shape", True)
+    assert (fault.code, fault.permanent) == ("unknown_shape", True)
 
 
 def test_half_an_answer_is_asked_again():
     fault = fault_of(Answer(body=b'[["B19013'))
-    assert (fault.name, fault.permanent) == ("bad_answer", False)
+    assert (fault.code, fault.permanent) == ("bad_answer", False)
 
 
 def test_a_bureau_that_takes_too_long_is_asked_again(monkeypatch):
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     fault = fault_of(Answer(wait=5))
-    assert (fault.name, fault.permanent) == ("timed_out", False)
+    assert (fault.code, fault.permanent) == ("timed_out", False)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ def test_only_a_zip_code_of_the_united_states_is_a_question(traits, question):
     [({"base_url": "census"}, "bad_url"), ({"base_url": "http://["}, "bad_url"), ({"year": "24"}, "bad_year")],
 )
 def test_settings_that_cannot_work_are_refused_by_name(given, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         us_census.check({**settings("https://api.census.gov/data"), **given})
-    assert refused.value.name == name
+    assert refused.value.code == name

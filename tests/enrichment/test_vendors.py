@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import filled
 from regulars.enrichment.source import SOURCES, LookupFailed
 from tests.receivers import Answer, receiving
@@ -64,7 +64,7 @@ def test_what_is_no_profile_is_a_fault_of_its_kind(ask, email, name, permanent, 
     with pytest.raises(LookupFailed) as failed:
         ask("fullcontact", email)
 
-    assert (failed.value.name, failed.value.permanent, failed.value.after) == (name, permanent, after)
+    assert (failed.value.code, failed.value.permanent, failed.value.after) == (name, permanent, after)
 
 
 @pytest.mark.parametrize("key", ["fullcontact", "gravatar"])
@@ -73,7 +73,7 @@ def test_a_page_for_people_is_no_answer(key):
         settings = filled(SOURCES[key].fields, {"api_key": "key", "base_url": receiver.url})
         SOURCES[key].ask(digest("ana@example.com"), settings)
 
-    assert (failed.value.name, failed.value.permanent) == ("html_answer", False)
+    assert (failed.value.code, failed.value.permanent) == ("html_answer", False)
 
 
 def test_a_key_that_is_refused_is_a_lasting_fault(ask):
@@ -81,7 +81,7 @@ def test_a_key_that_is_refused_is_a_lasting_fault(ask):
         with pytest.raises(LookupFailed) as failed:
             ask(key, "ana@example.com", api_key="wrong")
 
-        assert (failed.value.name, failed.value.permanent) == (name, True)
+        assert (failed.value.code, failed.value.permanent) == (name, True)
 
 
 def test_gravatar_is_asked_by_fingerprint_and_tells_what_she_published(ask, partners):
@@ -138,7 +138,7 @@ def test_a_form_source_asks_nothing_while_an_attribute_is_missing():
     ],
 )
 def test_a_form_that_cannot_work_is_refused_by_name(settings, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         SOURCES["http"].check({**FORM, **settings})
 
-    assert refused.value.name == name
+    assert refused.value.code == name

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from regulars.base.conditions import parse
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, replace_views
 from regulars.insights.answer import answer
 from regulars.insights.charts.about import About
@@ -81,5 +81,5 @@ def test_an_attribute_is_a_value_in_the_question_and_never_a_part_of_it(lake):
 
 
 def test_a_chart_nobody_made_is_refused(lake):
-    with pytest.raises(Refused, match="chart"):
+    with pytest.raises(DomainError, match="chart"):
         answer("horoscope", About(NOON))

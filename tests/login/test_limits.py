@@ -13,7 +13,7 @@ from django.db import connection, connections
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.interfaces.login import limits
 from regulars.interfaces.login.limits import Limit, count_attempt
 from regulars.interfaces.login.models import Attempts
@@ -90,7 +90,7 @@ def test_two_processes_share_the_last_free_place(transactional_db, three):
         try:
             count_attempt(request, "login", "dina@example.com")
             passed.append(True)
-        except Refused:
+        except DomainError:
             passed.append(False)
         finally:
             connections.close_all()
@@ -111,14 +111,14 @@ from django.conf import settings
 from django.db import connection
 connection.settings_dict["NAME"] = sys.argv[1]
 from django.test import RequestFactory
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.interfaces.login import limits
 limits.LIMITS["login"] = {"pair": limits.Limit(3, 900)}
 limits.time.time = lambda: int(sys.argv[2])
 try:
     limits.count_attempt(RequestFactory().post("/login"), "login", "dina@example.com")
-except Refused as no:
-    print(no.name)
+except DomainError as no:
+    print(no.code)
 """
 
 

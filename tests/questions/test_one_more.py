@@ -10,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.http import QueryDict
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.questions.ask import NotAsked, ask_next
 from regulars.questions.models import Ask, AskDecision
 from regulars.questions.one_more import ask_one_more, may_offer_more
@@ -122,10 +122,10 @@ def test_the_database_holds_one_ask_of_a_login_a_day_and_one_after_another(chika
 
 @pytest.mark.parametrize("wrong", [-1, 3, True, "1", 0.5])
 def test_more_than_two_would_be_a_form(house, wrong):
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(DomainError) as refusal:
         save_settings(one_more=wrong)
 
-    assert (refusal.value.name, refusal.value.about) == ("bad_number", "one_more")
+    assert (refusal.value.code, refusal.value.field) == ("bad_number", "one_more")
 
 
 @pytest.mark.django_db(transaction=True)

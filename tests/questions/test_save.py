@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.profiles.models import Attribute
 from regulars.questions.answer import pass_over
 from regulars.questions.ask import ask_next
@@ -45,10 +45,10 @@ def test_other_words_are_another_version_and_another_weight_is_not(looking_for):
 def test_a_question_that_could_not_be_asked_is_refused_by_name(house, change, name):
     Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["personalise"])
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_question(replace(LOOKING_FOR, **change))
 
-    assert refused.value.name == name
+    assert refused.value.code == name
     assert not Question.objects.exists()
 
 

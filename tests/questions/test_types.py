@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.questions.declare import TYPES, BadAnswer, Option
 
 OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]
@@ -70,7 +70,7 @@ def test_what_is_no_answer_is_refused_by_name(kind, given, name):
     with pytest.raises(BadAnswer) as refused:
         TYPES[kind].read(given, OPTIONS)
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 @pytest.mark.parametrize("kind", list(TYPES))
@@ -101,10 +101,10 @@ def test_every_type_says_how_it_is_drawn_and_what_it_gives(kind):
     ],
 )
 def test_options_that_could_not_be_drawn_are_refused_by_name(kind, option, name):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         TYPES[kind].check([option])
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 def test_a_country_is_read_in_her_own_language():

@@ -11,7 +11,7 @@ from django.db import connection
 from tests.receivers import Answer, receiving
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.rules.breaker import HITS, count_limit
 from regulars.rules.folder import folder_rules
@@ -79,10 +79,10 @@ def test_a_shadow_is_compared_with_the_live_rule_over_the_last_logins() -> None:
 
 
 def test_a_shadow_that_does_not_compile_is_refused() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         shadow(save_rule("tier", script=NOOP), "function (")
 
-    assert refused.value.name == "does_not_compile"
+    assert refused.value.code == "does_not_compile"
 
 
 def test_inputs_are_kept_as_ciphertext_without_credentials_and_forgotten_in_time() -> None:
@@ -105,9 +105,9 @@ def test_inputs_are_kept_as_ciphertext_without_credentials_and_forgotten_in_time
     assert kept.inputs["context"]["request"]["query"]["code"] == HIDDEN
     assert forgotten == 1
     assert replay(recent).run_id == recent
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         replay(old)
-    assert refused.value.name == "inputs_forgotten"
+    assert refused.value.code == "inputs_forgotten"
 
 
 def test_an_operator_may_keep_no_inputs_at_all(settings: Any) -> None:
@@ -120,10 +120,10 @@ def test_an_operator_may_keep_no_inputs_at_all(settings: Any) -> None:
 
 
 def test_an_unknown_run_is_refused_by_name() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         replay(7)
 
-    assert refused.value.name == "unknown_run"
+    assert refused.value.code == "unknown_run"
 
 
 # the circuit breaker
@@ -193,9 +193,9 @@ def test_a_rules_patience_and_realm_stay_unless_they_are_given() -> None:
     again = save_rule("slow", script=NOOP)
 
     assert (again.patience, again.own_realm) == (7, True)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule("slow", script=NOOP, patience=60)
-    assert refused.value.name == "bad_patience"
+    assert refused.value.code == "bad_patience"
 
 
 # the deployment's own Python
@@ -230,36 +230,36 @@ def test_a_file_in_the_folder_is_a_rule_by_its_name_and_read_anew_when_it_change
 def test_a_file_that_is_no_rule_is_named(rules: Path, text: str, said: str) -> None:
     (rules / "greet.py").write_text(text)
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule("greet", script="greet", language="python")
 
-    assert (refused.value.name, refused.value.sentence.startswith(said)) == ("bad_rule_file", True)
+    assert (refused.value.code, refused.value.message.startswith(said)) == ("bad_rule_file", True)
 
 
 def test_a_file_that_anybody_may_write_is_not_run(rules: Path) -> None:
     (rules / "greet.py").write_text("def rule(user, context, api): pass")
     (rules / "greet.py").chmod(0o666)
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule("greet", script="greet", language="python")
 
-    assert refused.value.name == "bad_rule_file"
+    assert refused.value.code == "bad_rule_file"
 
 
 def test_a_key_is_no_path(rules: Path) -> None:
     (rules.parent / "outside.py").write_text("def rule(user, context, api): pass")
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule("out", script="../outside", language="python")
 
-    assert refused.value.name == "unknown_plugin"
+    assert refused.value.code == "unknown_plugin"
 
 
 def test_python_for_the_sandbox_is_checked_when_it_is_saved() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule("typed", script="x = 1\n\ndef rule(:", language="monty")
 
-    assert refused.value.name == "does_not_compile"
+    assert refused.value.code == "does_not_compile"
 
 
 MONTY_ATTACKS = {

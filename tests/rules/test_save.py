@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.rules.models import Rule, RuleSetting
 from regulars.rules.save import BadScript, save_rule, set_setting
 
@@ -28,7 +28,7 @@ def test_a_script_that_cannot_be_a_rule_is_refused_with_its_line(script: str, na
     with pytest.raises(BadScript) as refused:
         save_rule("broken", script=script)
 
-    assert (refused.value.name, refused.value.line) == (name, line)
+    assert (refused.value.code, refused.value.line) == (name, line)
     assert not Rule.objects.exists()
 
 
@@ -45,10 +45,10 @@ def test_a_comment_at_the_end_does_not_swallow_the_rule() -> None:
     ],
 )
 def test_what_is_no_rule_is_refused_by_name(changes: dict[str, str], name: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         save_rule(**{"name": "rule", "script": NOOP, **changes})
 
-    assert refused.value.name == name
+    assert refused.value.code == name
 
 
 def test_saving_again_changes_the_rule_and_keeps_its_order_and_settings() -> None:

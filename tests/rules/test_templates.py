@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.rules.run import run
 from regulars.rules.templates import Example, Template, all_templates, get_template, switch_on
 from regulars.rules.templates.examples import play
@@ -77,17 +77,17 @@ def test_the_guard_among_the_templates_fails_closed(db: None) -> None:
 
 
 def test_an_unknown_template_or_setting_is_refused_by_name(db: None) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         switch_on("make-coffee")
-    assert refused.value.name == "unknown_template"
+    assert refused.value.code == "unknown_template"
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         switch_on("add-claim", {"CLAIMS": "x"})
-    assert refused.value.name == "unknown_setting"
+    assert refused.value.code == "unknown_setting"
 
 
 def test_a_setting_that_must_be_given_cannot_be_emptied(db: None) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         switch_on("add-claim", {"CLAIM": ""})
 
-    assert (refused.value.name, refused.value.about) == ("setting_missing", "CLAIM")
+    assert (refused.value.code, refused.value.field) == ("setting_missing", "CLAIM")

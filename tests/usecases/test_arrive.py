@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.view import view
@@ -101,7 +101,7 @@ def test_what_was_refused_is_recorded(house):
 def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
     Profile.objects.update(blocked=True)
 
-    with pytest.raises(Refused, match="closed"):
+    with pytest.raises(DomainError, match="closed"):
         arrive(arrival())
     assert not ProviderAnswer.objects.exists()
 
@@ -113,9 +113,9 @@ def test_characters_that_no_database_stores_do_no_harm(house):
 
 
 def test_a_name_for_her_that_is_too_long_is_refused_by_name(house):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         arrive(arrival(provider_user_id="1" * 250))
-    assert refused.value.name == "id_too_long"
+    assert refused.value.code == "id_too_long"
 
 
 def test_the_same_address_elsewhere_is_somebody_else(house):

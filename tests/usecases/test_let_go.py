@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from tests.receivers import Answer, receiving
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
@@ -122,7 +122,7 @@ def test_a_removal_that_is_refused_is_shown_as_failed_and_asked_for_again_by_han
         run_due()
 
     assert told_about(chika)[0].state == "removed"
-    with pytest.raises(Refused, match="Only removals that failed"):
+    with pytest.raises(DomainError, match="Only removals that failed"):
         ask_again(Disclosure.objects.get())
 
 

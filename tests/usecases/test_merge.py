@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.base.lake.query import query
@@ -165,20 +165,20 @@ def test_an_identity_without_a_past_gets_a_profile_of_its_own(two):
 
 def test_the_main_way_in_and_the_last_one_stay(two):
     google, facebook = two
-    with pytest.raises(Refused) as last:
+    with pytest.raises(DomainError) as last:
         unlink(google, google.identities.get(), "customer")
     link(google, facebook, "customer")
-    with pytest.raises(Refused) as main:
+    with pytest.raises(DomainError) as main:
         split(google.identities.get(provider="google-oauth2"), "customer")
 
-    assert (last.value.name, main.value.name) == ("last_way_in", "main_identity")
+    assert (last.value.code, main.value.code) == ("last_way_in", "main_identity")
 
 
 def test_linking_twice_or_to_oneself_changes_nothing(two):
     google, facebook = two
     link(google, facebook, "customer")
     merge(facebook, google, "customer")
-    with pytest.raises(Refused, match="one account already"):
+    with pytest.raises(DomainError, match="one account already"):
         link(google, google, "customer")
 
     assert Merge.objects.count() == 1
@@ -188,9 +188,9 @@ def test_a_closed_account_is_not_linked(two):
     google, facebook = two
     facebook.blocked = True
 
-    with pytest.raises(Refused) as no:
+    with pytest.raises(DomainError) as no:
         link(google, facebook, "customer")
-    assert no.value.name == "account_blocked"
+    assert no.value.code == "account_blocked"
 
 
 def test_the_linked_account_signs_in_as_the_other_one(two):

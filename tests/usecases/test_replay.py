@@ -10,7 +10,7 @@ from django.db import transaction
 from tests.receivers import Answer, receiving
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.models import Delivery, Destination
@@ -212,6 +212,6 @@ def test_old_news_never_overtakes_newer_in_a_list(chika, french):
 
 
 def refusal(act) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         act()
-    return refused.value.name
+    return refused.value.code

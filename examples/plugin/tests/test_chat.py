@@ -9,7 +9,7 @@ import pytest
 from regulars_chat import chat, line
 from tests.receivers import Answer, receiving
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.destinations.kind import Message, SendFailed
 
 MESSAGE = Message("msg_1", dt.datetime(2026, 11, 23, tzinfo=dt.UTC), "auth0|chika", "jackets", "Jackets", True)
@@ -35,6 +35,6 @@ def test_a_segment_cannot_call_everybody_in_the_channel():
 
 
 def test_an_address_that_is_none_is_refused():
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(DomainError) as refused:
         chat.check({"url": "channel-7"})
-    assert refused.value.name == "bad_url"
+    assert refused.value.code == "bad_url"

@@ -19,7 +19,7 @@ from django.contrib.auth.password_validation import (
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 
 from .breached import is_listed
@@ -52,12 +52,12 @@ def rules_of(connection: str) -> Rules:
 
 
 def save_rules(connection: Connection, rules: Rules) -> None:
-    """Raises `Refused`: `bad_length`, `bad_history`."""
+    """Raises `DomainError`: `bad_length`, `bad_history`."""
     shortest, longest = SHORTEST
     if not shortest <= rules.min_length <= longest:
-        raise Refused("bad_length", f"The shortest password has {shortest} to {longest} characters.", "min_length")
+        raise Invalid("bad_length", f"The shortest password has {shortest} to {longest} characters.", "min_length")
     if not 0 <= rules.history <= MOST_OLD:
-        raise Refused("bad_history", f"Remember 0 to {MOST_OLD} passwords.", "history")
+        raise Invalid("bad_history", f"Remember 0 to {MOST_OLD} passwords.", "history")
     values = {name: getattr(rules, name) for name in Rules.__dataclass_fields__}
     PasswordPolicy.objects.update_or_create(connection=connection, defaults=values)
 

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 
 def random_secret(length: int = 48) -> str:
@@ -46,11 +46,11 @@ def encrypt(value: Any) -> str:
 
 
 def decrypt(token: str) -> Any:
-    """The value given to `encrypt`; `Refused("wrong_key")` when it was written under another key."""
+    """The value given to `encrypt`; `Invalid("wrong_key")` when it was written under another key."""
     try:
         return json.loads(_fernet(settings.SECRET_KEY).decrypt(token.encode()))
     except InvalidToken:
-        raise Refused("wrong_key", "This secret was stored under another key.") from None
+        raise Invalid("wrong_key", "This secret was stored under another key.") from None
 
 
 def _salted(secret: str, salt: str) -> str:

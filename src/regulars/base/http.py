@@ -21,7 +21,7 @@ import httpcore
 import httpx
 from django.conf import settings
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Headers = Mapping[str, str]
@@ -38,12 +38,12 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
-class HttpRefused(Refused):
+class HttpRefused(DomainError):
     """We will not send this request: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`,
     `address_not_allowed`, `host_not_listed`. Trying again changes nothing."""
 
 
-class HttpFailed(Refused):
+class HttpFailed(DomainError):
     """The other side did not answer as hoped: `unreachable`, `timed_out`, `too_large`, `bad_answer`,
     `too_many_redirects`. Later it may."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 
 class Problem(click.ClickException):
@@ -22,8 +22,8 @@ class House(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except Refused as no:
-            raise Problem(no.name, no.sentence) from None
+        except DomainError as no:
+            raise Problem(no.code, no.message) from None
 
 
 def wake_django() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from urllib.parse import urlsplit
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 from .models import Client
 
@@ -53,7 +53,7 @@ def look_of(client: Client) -> Look:
     """What was saved; the house's own for an app that has none, or one that the rules of today refuse."""
     try:
         return checked(client.look)
-    except Refused:
+    except DomainError:
         return Look()
 
 
@@ -66,7 +66,7 @@ def save_look(client: Client, given: Mapping[str, str]) -> Look:
 
 
 def checked(given: Mapping[str, str]) -> Look:
-    """The look, or `Refused`: `bad_colour`, `low_contrast`, `bad_address`, `too_long`, each about its field."""
+    """The look, or `DomainError`: `bad_colour`, `low_contrast`, `bad_address`, `too_long`, each about its field."""
     written = {field.name: str(given.get(field.name, "")).strip() for field in fields(Look)}
     for name in COLOURS:
         written[name] = _colour(name, written[name])
@@ -74,7 +74,7 @@ def checked(given: Mapping[str, str]) -> Look:
         _refuse_bad_address(name, written[name])
     for name, most in LONGEST.items():
         if len(written[name]) > most:
-            raise Refused("too_long", f"Write at most {most} characters.", name)
+            raise Invalid("too_long", f"Write at most {most} characters.", name)
     look = Look(**written)
     _refuse_unreadable(look)
     return look
@@ -139,7 +139,7 @@ def _colour(name: str, text: str) -> str:
     if re.fullmatch(r"#[0-9a-f]{3}", colour):
         colour = "#" + "".join(2 * digit for digit in colour[1:])
     if colour and not COLOUR.fullmatch(colour):
-        raise Refused("bad_colour", f"{text[:20]!r} is not a colour such as #4338ca.", name)
+        raise Invalid("bad_colour", f"{text[:20]!r} is not a colour such as #4338ca.", name)
     return colour
 
 
@@ -152,7 +152,7 @@ def _refuse_bad_address(name: str, address: str) -> None:
     except ValueError:
         fine = False
     if not fine or len(address) > LONGEST_ADDRESS or re.search(r"[\s\\\"'<>]", address):
-        raise Refused("bad_address", "Give a whole address that begins with https://.", name)
+        raise Invalid("bad_address", "Give a whole address that begins with https://.", name)
 
 
 def _refuse_unreadable(look: Look) -> None:
@@ -172,7 +172,7 @@ def _refuse_low(ink: str, behind: str, what: str, about: str) -> None:
     if ratio < READABLE:
         figure = f"{ratio:.2f}".rstrip("0").rstrip(".")
         sentence = f"{what} ({ink} on {behind}) has a contrast of {figure}:1. To be read it needs {READABLE}:1."
-        raise Refused("low_contrast", sentence, about)
+        raise Invalid("low_contrast", sentence, about)
 
 
 def _mixed(colour: str, other: str, share: float) -> str:

@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.crypto import hash_secret, random_secret
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .models import Client
 
@@ -78,7 +78,7 @@ def register(app: App) -> tuple[Client, str]:
 def change(client: Client, app: App) -> tuple[Client, str]:
     """The client with what is written now; and a secret, where it had none and needs one.
 
-    Raises `Refused`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
+    Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
     `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
     """
     _take(client, app)
@@ -90,7 +90,7 @@ def change(client: Client, app: App) -> tuple[Client, str]:
 
 @transaction.atomic
 def rotate_secret(client: Client) -> str:
-    """A new secret; the old one is refused from now on. Raises `Refused("public_client")`."""
+    """A new secret; the old one is refused from now on. Raises `Invalid("public_client")`."""
     _refuse_public(client)
     secret = _new_secret(client)
     client.save(update_fields=["secret_hash"])
@@ -99,10 +99,10 @@ def rotate_secret(client: Client) -> str:
 
 @transaction.atomic
 def take_secret(client: Client, secret: str) -> str:
-    """The secret that the app's developers chose. Raises `Refused("weak_secret")` or `Refused("public_client")`."""
+    """The secret that the app's developers chose. Raises `Invalid("weak_secret")` or `Invalid("public_client")`."""
     _refuse_public(client)
     if len(secret) < SHORTEST_SECRET:
-        raise Refused("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
+        raise Invalid("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
     client.secret_hash = hash_secret(secret)
     client.save(update_fields=["secret_hash"])
     return secret
@@ -110,15 +110,15 @@ def take_secret(client: Client, secret: str) -> str:
 
 def _refuse_public(client: Client) -> None:
     if client.auth_method not in WITH_SECRET:
-        raise Refused("public_client", "This app has no secret: it is public, or signs with its own key.")
+        raise Invalid("public_client", "This app has no secret: it is public, or signs with its own key.")
 
 
 def _take(client: Client, app: App) -> None:
     name = app.name.strip()
     if not name or len(name) > 100:
-        raise Refused("bad_name", "Give the app a name of at most 100 characters.", "name")
+        raise Invalid("bad_name", "Give the app a name of at most 100 characters.", "name")
     if app.auth_method not in Client.AuthMethod.values:
-        raise Refused("unknown_auth_method", "Choose how the app proves who it is.", "auth_method")
+        raise Invalid("unknown_auth_method", "Choose how the app proves who it is.", "auth_method")
     client.name, client.auth_method, client.grant_types = name, app.auth_method, _grants(app)
     client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(app.logout_uris, "logout_uris")
@@ -131,7 +131,7 @@ def _take(client: Client, app: App) -> None:
     if app.public_keys is not None:
         client.public_keys = [_public_key(key) for key in app.public_keys]
     if app.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
-        raise Refused("key_needed", "An app that signs who it is needs a public key.", "public_keys")
+        raise Invalid("key_needed", "An app that signs who it is needs a public key.", "public_keys")
     if app.auth_method not in WITH_SECRET:
         client.secret_hash = ""
 
@@ -139,11 +139,11 @@ def _take(client: Client, app: App) -> None:
 def _grants(app: App) -> list[str]:
     unknown = [grant for grant in app.grant_types if grant not in GRANT_TYPES]
     if unknown:
-        raise Refused("unknown_grant_type", f"There is no grant type called {unknown[0]!r}.", "grant_types")
+        raise Invalid("unknown_grant_type", f"There is no grant type called {unknown[0]!r}.", "grant_types")
     if not app.grant_types:
-        raise Refused("no_grant_type", "Choose at least one way to get tokens.", "grant_types")
+        raise Invalid("no_grant_type", "Choose at least one way to get tokens.", "grant_types")
     if "client_credentials" in app.grant_types and app.auth_method == Client.AuthMethod.NONE:
-        raise Refused("secret_needed", "A machine proves who it is by a secret; a public app has none.", "auth_method")
+        raise Invalid("secret_needed", "A machine proves who it is by a secret; a public app has none.", "auth_method")
     return [grant for grant in GRANT_TYPES if grant in app.grant_types]
 
 
@@ -157,7 +157,7 @@ def _new_secret(client: Client) -> str:
 
 def _few(addresses: Sequence[str], about: str) -> list[str]:
     if len(addresses) > MOST_ADDRESSES or any(len(each) > LONGEST_ADDRESS for each in addresses):
-        raise Refused(
+        raise Invalid(
             "too_many_addresses", f"At most {MOST_ADDRESSES} addresses of {LONGEST_ADDRESS} characters.", about
         )
     return list(dict.fromkeys(addresses))
@@ -170,20 +170,20 @@ def _addresses(addresses: Sequence[str], about: str) -> list[str]:
         own = "." in scheme and scheme not in FORBIDDEN_SCHEMES
         web = scheme in ("http", "https") and bool(_host(address))
         if not (own or web) or re.search(r"[\s*#\\]", address):
-            raise Refused("bad_address", f"{address[:80]!r} is not a whole address, or has * or # in it.", about)
+            raise Invalid("bad_address", f"{address[:80]!r} is not a whole address, or has * or # in it.", about)
     return _few(addresses, about)
 
 
 def _origin(address: str) -> str:
     trimmed = address.rstrip("/")
     if not re.fullmatch(r"https?://[^/?#\s*\\@]+", trimmed) or not _host(trimmed):
-        raise Refused("bad_origin", f"{address[:80]!r} is not an origin, such as https://shop.example.", "web_origins")
+        raise Invalid("bad_origin", f"{address[:80]!r} is not an origin, such as https://shop.example.", "web_origins")
     return trimmed
 
 
 def _web_address(address: str) -> str:
     if address and (_scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)):
-        raise Refused("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
+        raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
     return address
 
 
@@ -192,7 +192,7 @@ def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(KEYS[str(key.get("kty"))].import_key(dict(key)).as_dict(private=False))
     except (JoseError, AttributeError, KeyError, ValueError, TypeError):
-        raise Refused("bad_key", "This is not an RSA or EC key in JSON (RFC 7517).", "public_keys") from None
+        raise Invalid("bad_key", "This is not an RSA or EC key in JSON (RFC 7517).", "public_keys") from None
 
 
 def _scheme(address: str) -> str:

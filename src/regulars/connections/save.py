@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import filled
 
 from .endpoints import address_of, credentials_of
@@ -51,7 +51,7 @@ class Way:
 def save_connection(way: Way, connection: Connection | None = None) -> Connection:
     """Make a connection, or change `connection`, whose name and strategy stay as they are.
 
-    Raises `Refused`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
+    Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
     `unknown_piece`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
     """
     connection = connection or Connection(name=_new_name(way.name), strategy=_known(way.strategy))
@@ -76,14 +76,14 @@ def ensure_own_connections(*, enabled: bool) -> None:
 
 
 def switch_connection(name: str, on: bool) -> Connection:
-    """Offer it or not. Raises `Refused("unknown_connection")`."""
+    """Offer it or not. Raises `Invalid("unknown_connection")`."""
     if not Connection.objects.filter(name=name).update(enabled=on):
-        raise Refused("unknown_connection", f"There is no connection called {name!r}.")
+        raise Invalid("unknown_connection", f"There is no connection called {name!r}.")
     return Connection.objects.get(name=name)
 
 
 def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
-    """An absolute https address without user, query or fragment; http only on this machine. Raises `Refused(name)`."""
+    """An absolute https address without user, query or fragment; http only on this machine. Raises `Invalid(name)`."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -92,16 +92,16 @@ def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
         host, plain = "", False
     secure = bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK))
     if not (secure and plain) or re.search(r"[\s\\]", url):
-        raise Refused(name, "Write a whole address that begins with https:// (http:// only on this machine).", about)
+        raise Invalid(name, "Write a whole address that begins with https:// (http:// only on this machine).", about)
     return url
 
 
 def _take_provider(connection: Connection, way: Way) -> None:
     provider = PROVIDERS[connection.strategy]
     if not way.client_id.strip():
-        raise Refused("missing", "Write the client id that the provider gave you.", "client_id")
+        raise Invalid("missing", "Write the client id that the provider gave you.", "client_id")
     if not (way.secret or connection.secret):
-        raise Refused("missing", "Write the client secret that the provider gave you.", "secret")
+        raise Invalid("missing", "Write the client secret that the provider gave you.", "secret")
     connection.client_id, connection.secret = way.client_id.strip(), way.secret or connection.secret
     connection.scopes = _scopes(way.scopes or provider.scopes, provider)
     connection.pieces = _pieces(way.pieces, connection.strategy)
@@ -116,7 +116,7 @@ def _urls(before: Mapping[str, str], way: Way, provider: Provider) -> dict[str, 
     """What is not named stays; what is emptied goes."""
     for key in way.urls:
         if key not in url_keys(provider):
-            raise Refused("unknown_address", f"This provider has no address called {key[:60]!r}.", key)
+            raise Invalid("unknown_address", f"This provider has no address called {key[:60]!r}.", key)
     checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in way.urls.items() if url}
     return {**{key: url for key, url in before.items() if key not in way.urls}, **checked}
 
@@ -129,17 +129,17 @@ def url_keys(provider: Provider) -> list[str]:
 
 def _check_places(connection: Connection, provider: Provider) -> None:
     if provider.openid and not (provider.issuer or connection.urls.get("issuer")):
-        raise Refused("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
+        raise Invalid("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
     needed = [] if provider.openid else ["authorize", "token", *(call.key for call in provider.calls if call.required)]
     for key in needed:
         if not address_of(connection, key):
-            raise Refused("missing", "Write this address: the provider's documents name it.", key)
+            raise Invalid("missing", "Write this address: the provider's documents name it.", key)
 
 
 def _scopes(words: Sequence[str], provider: Provider) -> list[str]:
     for word in words:
         if not _SCOPE.fullmatch(word):
-            raise Refused("bad_scope", f"{word[:60]!r} is not a scope.", "scopes")
+            raise Invalid("bad_scope", f"{word[:60]!r} is not a scope.", "scopes")
     return list(dict.fromkeys([*(["openid"] if provider.openid else []), *words]))
 
 
@@ -147,27 +147,27 @@ def _pieces(keys: Sequence[str], strategy: str) -> list[str]:
     known = [piece.key for piece in PROVIDERS[strategy].pieces]
     for key in keys:
         if key not in known:
-            raise Refused("unknown_piece", f"This provider has no piece called {key!r}.", "pieces")
+            raise Invalid("unknown_piece", f"This provider has no piece called {key!r}.", "pieces")
     return [key for key in known if key in keys]
 
 
 def _check_lengths(way: Way) -> None:
     if not way.display_name.strip():
-        raise Refused("missing", "Write the name on the button.", "display_name")
+        raise Invalid("missing", "Write the name on the button.", "display_name")
     for name, most in (("display_name", 128), ("client_id", 255), ("note", 200), ("secret", 4000)):
         if len(getattr(way, name)) > most:
-            raise Refused("too_long", f"At most {most} characters.", name)
+            raise Invalid("too_long", f"At most {most} characters.", name)
 
 
 def _new_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name == "new":
-        raise Refused("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
+        raise Invalid("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
     if Connection.objects.filter(name=name).exists():
-        raise Refused("name_taken", f"There is a connection called {name!r} already.", "name")
+        raise Invalid("name_taken", f"There is a connection called {name!r} already.", "name")
     return name
 
 
 def _known(strategy: str) -> str:
     if strategy not in PROVIDERS:
-        raise Refused("unknown_strategy", f"No kind of provider is called {strategy!r}.", "strategy")
+        raise Invalid("unknown_strategy", f"No kind of provider is called {strategy!r}.", "strategy")
     return strategy

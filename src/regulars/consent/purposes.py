@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .models import Notice, Purpose
 from .standard import STANDARD, in_every_language
@@ -23,10 +23,10 @@ def ensure_standard_purposes() -> None:
 
 
 def get_purpose(key: str) -> Purpose:
-    """The active purpose; `Refused("unknown_purpose")` otherwise. Nothing that uses facts may go on without one."""
+    """The active purpose; `Invalid("unknown_purpose")` otherwise. Nothing that uses facts may go on without one."""
     purpose = Purpose.objects.filter(key=key, active=True).first()
     if purpose is None:
-        raise Refused("unknown_purpose", f"There is no active purpose called {key!r}.")
+        raise Invalid("unknown_purpose", f"There is no active purpose called {key!r}.")
     return purpose
 
 
@@ -43,7 +43,7 @@ class Wording:
 def reword(key: str, wording: Wording, *, widened: bool) -> Purpose:
     """Another version of a purpose, when its words differ; `widened` makes every yes to earlier versions too narrow.
 
-    A yes keeps the words it was given to, and the day it runs out. Raises `Refused`: `unknown_purpose`, `bad_label`,
+    A yes keeps the words it was given to, and the day it runs out. Raises `DomainError`: `unknown_purpose`, `bad_label`,
     `bad_text`, `bad_expiry`.
     """
     purpose = get_purpose(key)
@@ -71,11 +71,11 @@ def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
 
 def _check(wording: Wording) -> None:
     if not wording.label.strip() or len(wording.label) > 128:
-        raise Refused("bad_label", "Give the purpose a name of at most 128 characters.", "label")
+        raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
     if not wording.text.strip() or len(wording.text) > 2000:
-        raise Refused("bad_text", "Say in at most 2,000 characters what it is for.", "text")
+        raise Invalid("bad_text", "Say in at most 2,000 characters what it is for.", "text")
     if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
-        raise Refused("bad_expiry", "A yes lasts between 1 day and 10 years.", "expires_days")
+        raise Invalid("bad_expiry", "A yes lasts between 1 day and 10 years.", "expires_days")
 
 
 def get_or_create_notice(purpose: Purpose, body: str = "", locale: str = "en") -> Notice:

@@ -16,7 +16,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from regulars.base import clock
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import Prepared, given
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.profiles.document import known, put, rebuild_all, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
@@ -43,7 +43,7 @@ _metadata_paths = Prepared(lambda: Attribute.objects.exclude(metadata_path="").v
 def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
     """What may be used of this customer for this purpose: attribute → winning permitted value.
 
-    Raises `Refused("unknown_purpose")`. An empty answer means: nothing may be used.
+    Raises `Invalid("unknown_purpose")`. An empty answer means: nothing may be used.
     """
     now = at or clock.now()
     return _permitted(get_purpose(purpose), Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
@@ -150,7 +150,7 @@ def may(profile: Profile, purpose: str) -> bool:
     """Whether this purpose is open for this customer now (enrichment and destinations ask before anything leaves)."""
     try:
         return Standing.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
-    except Refused:
+    except DomainError:
         return False
 
 

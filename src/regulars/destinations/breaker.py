@@ -23,7 +23,7 @@ def note_failure(destination: Destination, fault: SendFailed) -> None:
     """
     if fault.permanent:
         return note_success(destination)
-    more = OPENS_AT if fault.name == "timed_out" else 1
+    more = OPENS_AT if fault.code == "timed_out" else 1
     Destination.objects.filter(pk=destination.pk).update(failures=F("failures") + more)
     failures = Destination.objects.values_list("failures", flat=True).get(pk=destination.pk)
     if failures >= OPENS_AT:

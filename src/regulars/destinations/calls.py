@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 TIMEOUT, MAX_ANSWER = 15.0, 1_000_000  # seconds, bytes
 COME_AGAIN = frozenset({408, 425, 429})
 LONGEST_WAIT = 24 * 3600.0  # seconds; no receiver may put us off for longer
 
 
-class SendFailed(Refused):
+class SendFailed(DomainError):
     """The message did not arrive. `permanent`: trying again changes nothing; `after`: seconds the receiver asks for."""
 
     def __init__(self, name: str, sentence: str = "", *, permanent: bool = False, after: float | None = None) -> None:
@@ -61,9 +61,9 @@ def perform(call: Call, *, accept: frozenset[int] = frozenset()) -> http.Respons
             max_bytes=MAX_ANSWER,
         )
     except http.HttpRefused as no:
-        raise SendFailed(no.name, no.sentence, permanent=True) from None
+        raise SendFailed(no.code, no.message, permanent=True) from None
     except http.HttpFailed as fault:
-        raise SendFailed(fault.name, fault.sentence) from None
+        raise SendFailed(fault.code, fault.message) from None
     if 200 <= answer.status < 300 or answer.status in accept:
         return answer
     raise unwell(answer)
@@ -85,21 +85,21 @@ def table(answer: http.Response) -> dict[str, Any]:
     try:
         said = answer.json()
     except http.HttpFailed as fault:
-        raise SendFailed(fault.name, fault.sentence) from None
+        raise SendFailed(fault.code, fault.message) from None
     if not isinstance(said, dict):
         raise SendFailed("bad_answer", "The answer is JSON, but not an object.")
     return said
 
 
 def check_url(address: str, label: str = "The address") -> None:
-    """`Refused("bad_url")`."""
+    """`Invalid("bad_url")`."""
     try:
         parts = urlsplit(address)
         wrong = parts.scheme not in ("http", "https") or not parts.hostname
     except ValueError:
         wrong = True
     if wrong or any(ord(sign) < 32 for sign in address):
-        raise Refused("bad_url", f"{label} is not a web address.")
+        raise Invalid("bad_url", f"{label} is not a web address.")
 
 
 def seconds_until(retry_after: str) -> float | None:

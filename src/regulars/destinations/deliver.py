@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.run import done_ahead, look_ahead
 from regulars.base.jobs.tasks import Retry
 from regulars.base.plugins.fields import redacted
@@ -53,7 +53,7 @@ def deliver(delivery: Delivery) -> None:
     except SendFailed as fault:
         note_failure(destination, fault)
         _failed(delivery, fault)
-    except Refused as no:  # the plug-in is gone, or refuses the settings it was given
+    except DomainError as no:  # the plug-in is gone, or refuses the settings it was given
         _finish(delivery, Delivery.State.FAILED, no)
     else:
         note_success(destination)
@@ -71,7 +71,7 @@ def _plugin_guarded(destination: Destination) -> Iterator[None]:
     """A stranger's plug-in may raise anything; its words may hold anything, so only the type is told."""
     try:
         yield
-    except Refused:
+    except DomainError:
         raise
     except Exception as fault:
         log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
@@ -160,17 +160,17 @@ def _failed(delivery: Delivery, fault: SendFailed) -> None:
         return _finish(delivery, Delivery.State.FAILED, fault)
     _write(delivery, fault)
     pause = PAUSES[delivery.attempts - 1] if fault.after is None else fault.after
-    raise Retry(f"delivery {delivery.pk}: {fault.name}", pause)
+    raise Retry(f"delivery {delivery.pk}: {fault.code}", pause)
 
 
-def _finish(delivery: Delivery, state: Delivery.State, reason: Refused | None = None) -> None:
+def _finish(delivery: Delivery, state: Delivery.State, reason: DomainError | None = None) -> None:
     delivery.state, delivery.finished_at = state, clock.now()
     _write(delivery, reason)
 
 
-def _write(delivery: Delivery, reason: Refused | None) -> None:
+def _write(delivery: Delivery, reason: DomainError | None) -> None:
     """By its number and not by `save`: she may have been forgotten meanwhile, and the row with her."""
-    delivery.error = reason.name[:64] if reason else ""
-    delivery.last_error = told_to_people(delivery.destination, reason.sentence) if reason else ""
+    delivery.error = reason.code[:64] if reason else ""
+    delivery.last_error = told_to_people(delivery.destination, reason.message) if reason else ""
     fields = ("state", "attempts", "error", "last_error", "finished_at")
     Delivery.objects.filter(pk=delivery.pk).update(**{name: getattr(delivery, name) for name in fields})

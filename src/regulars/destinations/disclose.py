@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import enqueue
 from regulars.consent.view import may
 from regulars.profiles.models import Profile
@@ -22,7 +22,7 @@ State = Disclosure.State
 HELD = (State.ATTEMPTED, State.SENT)
 
 
-class Gone(Refused):
+class Gone(DomainError):
     """While her message was being written she was forgotten, or took her yes back: `forgotten`, `no_consent`. Nothing is sent."""
 
 
@@ -113,9 +113,9 @@ def queue_deletions(profiles: Iterable[Profile]) -> list[Disclosure]:
 
 
 def ask_again(disclosure: Disclosure) -> None:
-    """Put a removal that failed back in line. Raises `Refused("not_failed")`."""
+    """Put a removal that failed back in line. Raises `Invalid("not_failed")`."""
     if disclosure.state != State.FAILED:
-        raise Refused("not_failed", "Only removals that failed are asked for again.")
+        raise Invalid("not_failed", "Only removals that failed are asked for again.")
     _ask([disclosure], erase=disclosure.erase)
 
 

@@ -100,7 +100,7 @@ class DestinationKind(Protocol):
     def needs(self) -> tuple[str, ...]: ...
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """Raise `Refused` when these settings (complete, all text) cannot work. Calls nobody."""
+        """Raise `DomainError` when these settings (complete, all text) cannot work. Calls nobody."""
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         """Return when the message has arrived, else raise `SendFailed`. May be called twice for one message."""

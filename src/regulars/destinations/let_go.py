@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import Retry
 
 from .breaker import note_failure, note_success
@@ -32,7 +32,7 @@ def let_go(disclosure: Disclosure) -> None:
     except SendFailed as fault:
         note_failure(destination, fault)
         _failed(disclosure, fault)
-    except Refused as no:
+    except DomainError as no:
         _write(disclosure, State.FAILED, no)
     else:
         note_success(destination)
@@ -42,10 +42,10 @@ def let_go(disclosure: Disclosure) -> None:
 def _remove(destination: Destination, removal: Removal) -> None:
     kind = KINDS[destination.kind]
     if not isinstance(kind, Removes):
-        raise Refused("cannot_remove", f"{kind.title} has no way to take somebody back: do it there by hand.")
+        raise Invalid("cannot_remove", f"{kind.title} has no way to take somebody back: do it there by hand.")
     try:
         kind.remove(removal, destination.settings)
-    except Refused:
+    except DomainError:
         raise
     except Exception as fault:  # a stranger's plug-in may raise anything
         log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
@@ -70,7 +70,7 @@ def _failed(disclosure: Disclosure, fault: SendFailed) -> None:
         return _write(disclosure, State.FAILED, fault)
     _write(disclosure, State.REMOVING, fault)
     pause = PAUSES[disclosure.attempts - 1] if fault.after is None else fault.after
-    raise Retry(f"removal {disclosure.pk}: {fault.name}", pause)
+    raise Retry(f"removal {disclosure.pk}: {fault.code}", pause)
 
 
 def _confirmed(disclosure: Disclosure) -> None:
@@ -80,8 +80,8 @@ def _confirmed(disclosure: Disclosure) -> None:
     _write(disclosure, State.REMOVED)
 
 
-def _write(disclosure: Disclosure, state: State, reason: Refused | None = None) -> None:
-    disclosure.state, disclosure.error = state, reason.name[:64] if reason else ""
-    disclosure.last_error = told_to_people(disclosure.destination, reason.sentence) if reason else ""
+def _write(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> None:
+    disclosure.state, disclosure.error = state, reason.code[:64] if reason else ""
+    disclosure.last_error = told_to_people(disclosure.destination, reason.message) if reason else ""
     fields = ("state", "attempts", "error", "last_error")
     Disclosure.objects.filter(pk=disclosure.pk).update(**{name: getattr(disclosure, name) for name in fields})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 Lines = list[dict[str, str]]
 FIXED = "="  # in the place of an attribute: the line tells its own `constant`, the same of everybody
@@ -51,13 +51,13 @@ TRANSFORMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
     """The lines as they are kept; those without an attribute are empty rows of the form.
 
-    Raises `Refused("bad_field" | "field_twice" | "unknown_transform" | "bad_constant")`.
+    Raises `Invalid("bad_field" | "field_twice" | "unknown_transform" | "bad_constant")`.
     """
     kept = [_line(line) for line in lines if line.get("attribute", "").strip()]
     names = [line["field"] for line in kept]
     for name in names:
         if names.count(name) > 1:
-            raise Refused("field_twice", f"The field {name!r} is filled twice.")
+            raise Invalid("field_twice", f"The field {name!r} is filled twice.")
     return kept
 
 
@@ -84,16 +84,16 @@ def _line(line: Mapping[str, str]) -> dict[str, str]:
         return _fixed(line)
     name, transform = line.get("field", "").strip() or attribute, line.get("transform", "")
     if not _FIELD.fullmatch(name):
-        raise Refused("bad_field", "A field's name is one line of up to 100 letters.")
+        raise Invalid("bad_field", "A field's name is one line of up to 100 letters.")
     if transform not in TRANSFORMS:
-        raise Refused("unknown_transform", f"There is no transform called {transform!r}.")
+        raise Invalid("unknown_transform", f"There is no transform called {transform!r}.")
     return {"attribute": attribute, "field": name, "transform": transform}
 
 
 def _fixed(line: Mapping[str, str]) -> dict[str, str]:
     name, constant = line.get("field", "").strip(), line.get("constant", "").strip()
     if not _FIELD.fullmatch(name):
-        raise Refused("bad_field", "A fixed value needs the name of the field it fills.")
+        raise Invalid("bad_field", "A fixed value needs the name of the field it fills.")
     if not constant or len(constant) > LONGEST_CONSTANT:
-        raise Refused("bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters.")
+        raise Invalid("bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters.")
     return {"attribute": FIXED, "field": name, "transform": "", "constant": constant}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import redacted
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
@@ -19,7 +19,7 @@ from .mapping import TRANSFORMS, is_fixed, mapped
 from .models import Destination
 
 
-class Dropped(Refused):
+class Dropped(DomainError):
     """The message is not to be sent: `no_consent`, `switched_off`, `nothing_to_match`, `overtaken`."""
 
 
@@ -104,9 +104,9 @@ def preview(destination: Destination, profile: Profile, *, entered: bool = True)
         held = _held(destination, kind, profile)
         message = compose(destination, kind, profile, news).message
     except Dropped as no:
-        return Preview(refused=no.sentence, held=held)
-    except Refused as no:
-        return Preview(refused=no.sentence)
+        return Preview(refused=no.message, held=held)
+    except DomainError as no:
+        return Preview(refused=no.message)
     calls = kind.calls(message, destination.settings) if isinstance(kind, Shows) else []
     shown = tuple(_without_secrets(call, kind, destination) for call in calls)
     return Preview(traits=message.traits, match=message.match, calls=shown, held=held)

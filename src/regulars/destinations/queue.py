@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue
 from regulars.profiles.models import Profile
 
@@ -50,15 +50,15 @@ def queue_changes(profile: Profile, changes: Sequence[MembershipChange]) -> list
 
 @transaction.atomic
 def resend(delivery: Delivery) -> None:
-    """Put a failed or dropped delivery back in line; consent is asked again. Raises `Refused("not_resendable")`."""
+    """Put a failed or dropped delivery back in line; consent is asked again. Raises `Invalid("not_resendable")`."""
     if not _again(delivery, (State.FAILED, State.DROPPED)):
-        raise Refused("not_resendable", "Only failed and dropped deliveries are sent again.")
+        raise Invalid("not_resendable", "Only failed and dropped deliveries are sent again.")
 
 
 @dataclass(frozen=True)
 class Again:
     """Which finished messages of a destination are sent once more: what became news in `since <= at < until`, of one
-    segment or of all, in some states or in all. Raises `Refused("bad_period" | "bad_state")`."""
+    segment or of all, in some states or in all. Raises `Invalid("bad_period" | "bad_state")`."""
 
     since: dt.datetime | None = None
     until: dt.datetime | None = None
@@ -67,9 +67,9 @@ class Again:
 
     def __post_init__(self) -> None:
         if self.since and self.until and self.until <= self.since:
-            raise Refused("bad_period", "The period ends before it begins.")
+            raise Invalid("bad_period", "The period ends before it begins.")
         if not self.states or not set(FINISHED).issuperset(self.states):
-            raise Refused("bad_state", "Only what was sent, failed or dropped is sent again.")
+            raise Invalid("bad_state", "Only what was sent, failed or dropped is sent again.")
 
     def of(self, destination: Destination) -> QuerySet[Delivery]:
         news = destination.deliveries.filter(state__in=self.states)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from django.db import transaction
 from django.utils.text import slugify
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.queues import set_lane
 from regulars.base.plugins.fields import filled, shown
 from regulars.consent.purposes import get_purpose
@@ -35,15 +35,15 @@ def save_destination(
     """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
 
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
-    None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `Refused`:
+    None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `DomainError`:
     `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
     `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or what the kind says of its settings.
     """
     if destination is not None and destination.kind != kind:
-        raise Refused("kind_is_fixed", "A destination keeps its kind; make another one.")
+        raise Invalid("kind_is_fixed", "A destination keeps its kind; make another one.")
     if not name.strip() or len(name.strip()) > LONGEST_NAME:
         wrong = "name_too_long" if name.strip() else "name_missing"
-        raise Refused(wrong, f"Give the destination a name of at most {LONGEST_NAME} characters.", "name")
+        raise Invalid(wrong, f"Give the destination a name of at most {LONGEST_NAME} characters.", "name")
     plugin = KINDS[kind]
     complete = filled(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
@@ -61,7 +61,7 @@ def save_destination(
 def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]]) -> Destination:
     """What it is told from now on and under which name; empty: what its kind maps itself.
 
-    Raises `Refused`: `unknown_plugin`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`.
+    Raises `DomainError`: `unknown_plugin`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`.
     """
     destination.mapping = _lines(KINDS[destination.kind], mapping)
     destination.save(update_fields=["mapping"])
@@ -69,9 +69,9 @@ def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]])
 
 
 def switch_destination(slug: str, on: bool) -> Destination:
-    """Tell it what happens from now on, or no more. Raises `Refused("unknown_destination")`."""
+    """Tell it what happens from now on, or no more. Raises `Invalid("unknown_destination")`."""
     if not Destination.objects.filter(slug=slug).update(enabled=on):
-        raise Refused("unknown_destination", f"There is no destination called {slug!r}.")
+        raise Invalid("unknown_destination", f"There is no destination called {slug!r}.")
     return Destination.objects.get(slug=slug)
 
 
@@ -83,14 +83,14 @@ def shown_settings(destination: Destination) -> dict[str, str]:
 def _lines(plugin: DestinationKind, mapping: Sequence[Mapping[str, str]]) -> Lines:
     lines = checked(mapping)
     if lines and not takes_fields(plugin):
-        raise Refused("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
+        raise Invalid("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
     return lines
 
 
 def _new_slug(name: str) -> str:
     slug = slugify(name)[:64]
     if not slug:
-        raise Refused("name_missing", "Give the destination a name with letters or digits.", "name")
+        raise Invalid("name_missing", "Give the destination a name with letters or digits.", "name")
     if slug == "new" or Destination.objects.filter(slug=slug).exists():
-        raise Refused("name_taken", f"There is a destination called {slug!r} already.", "name")
+        raise Invalid("name_taken", f"There is a destination called {slug!r} already.", "name")
     return slug

@@ -20,19 +20,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 INCOME, AGE, AREA = "B19013_001E", "B01002_001E", "zip code tabulation area"
 HEAD = "# Median household income (dollars) and age per ZIP Code Tabulation Area, American Community Survey, 5 years.\n"
 
 
 def rows(table: Any) -> list[tuple[str, str, str]]:
-    """(ZCTA, income, age), sorted; empty where there is no estimate. Raises `Refused("unknown_shape")`."""
+    """(ZCTA, income, age), sorted; empty where there is no estimate. Raises `Invalid("unknown_shape")`."""
     if not (isinstance(table, list) and table and all(isinstance(row, list) for row in table)):
-        raise Refused("unknown_shape", "The file is not a table as the Census Bureau answers it.")
+        raise Invalid("unknown_shape", "The file is not a table as the Census Bureau answers it.")
     head = table[0]
     if not {INCOME, AGE, AREA} <= set(head):
-        raise Refused("unknown_shape", f"The table lacks a column: {INCOME}, {AGE} and {AREA} are needed.")
+        raise Invalid("unknown_shape", f"The table lacks a column: {INCOME}, {AGE} and {AREA} are needed.")
     income, age, area = head.index(INCOME), head.index(AGE), head.index(AREA)
     return sorted((str(row[area]), _known(row[income]), _known(row[age])) for row in table[1:])
 
@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         count = write(json.loads(given.saved.read_text(encoding="utf-8")), given.target)
-    except Refused as no:
-        sys.stderr.write(f"{no.sentence}\n")
+    except DomainError as no:
+        sys.stderr.write(f"{no.message}\n")
         return 1
     except (OSError, ValueError) as fault:
         sys.stderr.write(f"The file cannot be read or written: {type(fault).__name__}.\n")

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .source import LookupFailed
 
@@ -20,9 +20,9 @@ def ask(method: str, url: str, *, headers: dict[str, str] | None = None, json: A
     try:
         return http.request(method, url, headers=headers, json=json, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
     except http.HttpRefused as no:
-        raise LookupFailed(no.name, no.sentence, permanent=True) from None
+        raise LookupFailed(no.code, no.message, permanent=True) from None
     except http.HttpFailed as fault:
-        raise LookupFailed(fault.name, fault.sentence) from None
+        raise LookupFailed(fault.code, fault.message) from None
 
 
 def record(answer: http.Response, who: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def record(answer: http.Response, who: str) -> dict[str, Any]:
     try:
         said = answer.json()
     except http.HttpFailed as fault:
-        raise LookupFailed(fault.name, fault.sentence) from None
+        raise LookupFailed(fault.code, fault.message) from None
     if not isinstance(said, dict):
         raise LookupFailed("unknown_shape", f"{who} answered JSON, but not an object.", permanent=True)
     return said
@@ -51,11 +51,11 @@ def unwell(answer: http.Response, who: str) -> LookupFailed:
 
 
 def check_url(address: str) -> None:
-    """`Refused("bad_url")`."""
+    """`Invalid("bad_url")`."""
     try:
         parts = urlsplit(address)
         wrong = parts.scheme not in ("http", "https") or not parts.hostname
     except ValueError:
         wrong = True
     if wrong or any(ord(sign) < 32 for sign in address):
-        raise Refused("bad_url", "The address of the API is not a web address.")
+        raise Invalid("bad_url", "The address of the API is not a web address.")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .source import LookupFailed
 
@@ -16,13 +16,13 @@ SAMPLES = Path(__file__).parent / "data"
 
 
 def check_file(path: str) -> None:
-    """`Refused("no_such_file")`; an empty path stands for the sample."""
+    """`Invalid("no_such_file")`; an empty path stands for the sample."""
     try:
         missing = bool(path) and not Path(path).is_file()
     except (OSError, ValueError):
         missing = True
     if missing:
-        raise Refused("no_such_file", "There is no such file on this machine.")
+        raise Invalid("no_such_file", "There is no such file on this machine.")
 
 
 def loaded(read: Callable[[Path], Table], path: str, sample: str = "") -> Table:

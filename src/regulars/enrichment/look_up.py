@@ -10,7 +10,7 @@ from typing import Any
 
 from regulars.base import clock
 from regulars.base.crypto import fingerprint
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import redacted
 from regulars.base.text import storable
 from regulars.consent.models import ConsentState, Purpose
@@ -32,7 +32,7 @@ NOT_AGAIN_BEFORE = dt.timedelta(hours=1)
 def look_up(profile: Profile, source_key: str) -> list[NewFact]:
     """What the source says of her, as facts to learn; a fact without value takes back what it said before.
 
-    Calls out when no fresh answer is kept: call it outside a transaction. Raises `Refused("source_off" | "no_consent" |
+    Calls out when no fresh answer is kept: call it outside a transaction. Raises `Invalid("source_off" | "no_consent" |
     "unknown_plugin")` and then nothing left the house, or `LookupFailed` and then there is nothing to learn.
     """
     setting = permitted_source(profile, source_key)
@@ -48,12 +48,12 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
 
 
 def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
-    """The setting of a source that may be asked about her now. Raises `Refused("source_off" | "no_consent")`."""
+    """The setting of a source that may be asked about her now. Raises `Invalid("source_off" | "no_consent")`."""
     setting = SourceSetting.objects.select_related("purpose").filter(key=source_key, enabled=True).first()
     if setting is None:
-        raise Refused("source_off", f"The source {source_key!r} is not switched on.")
+        raise Invalid("source_off", f"The source {source_key!r} is not switched on.")
     if not may(profile, setting.purpose_id):
-        raise Refused("no_consent", f"The customer does not allow the purpose {setting.purpose_id!r}.")
+        raise Invalid("no_consent", f"The customer does not allow the purpose {setting.purpose_id!r}.")
     return setting
 
 
@@ -86,11 +86,11 @@ class _Asking:
             answer = self._call()
         except LookupFailed as fault:
             note_outcome(self.setting.key, "faults")
-            sentence = redacted(fault.sentence, self.source.fields, self.setting.settings)
+            sentence = redacted(fault.message, self.source.fields, self.setting.settings)
             kept_for = NOT_AGAIN_BEFORE if fault.permanent else dt.timedelta()
-            lookup = self._keep(kept_for, error=fault.name[:64], last_error=sentence)
+            lookup = self._keep(kept_for, error=fault.code[:64], last_error=sentence)
             if not fault.permanent:
-                raise LookupFailed(fault.name, sentence, after=fault.after) from None
+                raise LookupFailed(fault.code, sentence, after=fault.after) from None
             return lookup
         note_outcome(self.setting.key, "answers" if answer else "nothing")
         fresh, nothing = fresh_days(self.setting, self.source), self.source.nothing_days

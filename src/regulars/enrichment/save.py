@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.queues import open_lane, set_lane
 from regulars.base.plugins.fields import filled, shown
 from regulars.consent.models import Purpose
@@ -34,11 +34,11 @@ class Limits:
     fresh_days: int | None = None
 
     def check(self) -> None:
-        """`Refused("bad_limit")`, about the first that cannot be."""
+        """`Invalid("bad_limit")`, about the first that cannot be."""
         for name, (least, most) in LIMITS.items():
             limit = getattr(self, name)
             if limit is not None and not least <= limit <= most:
-                raise Refused("bad_limit", f"This is a number from {least:,} to {most:,}.", name)
+                raise Invalid("bad_limit", f"This is a number from {least:,} to {most:,}.", name)
 
 
 # Limit → (least, most): what the columns hold. A source that may not be asked at all is switched off instead.
@@ -59,7 +59,7 @@ def save_source(
     """Check and save how a source is used; `purpose` empty: the one it declares. A secret left empty stays as it was,
     and so do limits that are None.
 
-    Failures that were kept are forgotten: they may be what was mended. Raises `Refused`: `unknown_plugin`,
+    Failures that were kept are forgotten: they may be what was mended. Raises `DomainError`: `unknown_plugin`,
     `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, or what the source says.
     """
     source = SOURCES[key]
@@ -70,7 +70,7 @@ def save_source(
     if enabled:
         _refuse_special(source)
     if not (source.is_about_areas or is_local(source)) and reason.basis != Purpose.Basis.CONSENT:
-        raise Refused("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
+        raise Invalid("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
     setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
@@ -99,7 +99,7 @@ def _refuse_special(source: EnrichmentSource) -> None:
     """Nobody but she tells something of a special category: a source that would is not asked at all."""
     special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
     if label := special.values_list("label", flat=True).first():
-        raise Refused("special_category", f"{source.title} tells {label!r}: that is special, and only she may tell it.")
+        raise Invalid("special_category", f"{source.title} tells {label!r}: that is special, and only she may tell it.")
 
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:

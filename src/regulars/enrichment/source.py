@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 from regulars.base.plugins.fields import Field
 
@@ -18,7 +18,7 @@ __all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed", "Shaped", "bo
 LAST_IP = "last_ip"  # no attribute: the address she last signed in from, for sources that need it
 
 
-class LookupFailed(Refused):
+class LookupFailed(DomainError):
     """There is no answer. `permanent`: asking again soon changes nothing; `after`: seconds the source asks for."""
 
     def __init__(self, name: str, sentence: str = "", *, permanent: bool = False, after: float | None = None) -> None:
@@ -70,7 +70,7 @@ class EnrichmentSource(Protocol):
     def nothing_days(self) -> int: ...
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """Raise `Refused` when these settings (complete, all text) cannot work. Calls nobody."""
+        """Raise `DomainError` when these settings (complete, all text) cannot work. Calls nobody."""
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         """What will be asked, from those of `needs` that may be used; None: there is nothing to ask. Calls nobody."""

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from django.utils.text import slugify
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .models import Source, new_write_key
 
 
 def make_source(name: str) -> Source:
-    """A new source with a write key of its own. Raises `Refused("bad_name" | "name_taken")`."""
+    """A new source with a write key of its own. Raises `Invalid("bad_name" | "name_taken")`."""
     name, slug = name.strip(), slugify(name)[:50]
     if not slug or len(name) > 100:
-        raise Refused("bad_name", "Give it a name with letters or digits, of at most 100 characters.", "name")
+        raise Invalid("bad_name", "Give it a name with letters or digits, of at most 100 characters.", "name")
     source, made = Source.objects.get_or_create(slug=slug, defaults={"name": name})
     if not made:
-        raise Refused("name_taken", f"There is a source called {slug!r} already.", "name")
+        raise Invalid("name_taken", f"There is a source called {slug!r} already.", "name")
     return source
 
 
 def switch_source(slug: str, on: bool) -> Source:
-    """Take what it sends, or refuse it. Raises `Refused("unknown_source")`."""
+    """Take what it sends, or refuse it. Raises `Invalid("unknown_source")`."""
     source = find_source(slug)
     source.enabled = on
     source.save(update_fields=["enabled"])
@@ -29,7 +29,7 @@ def switch_source(slug: str, on: bool) -> Source:
 
 
 def replace_key(slug: str) -> Source:
-    """Another write key; what still sends under the old one is refused. Raises `Refused("unknown_source")`."""
+    """Another write key; what still sends under the old one is refused. Raises `Invalid("unknown_source")`."""
     source = find_source(slug)
     source.write_key = new_write_key()
     source.save(update_fields=["write_key"])
@@ -39,5 +39,5 @@ def replace_key(slug: str) -> Source:
 def find_source(slug: str) -> Source:
     source = Source.objects.filter(slug=slug).first()
     if source is None:
-        raise Refused("unknown_source", f"No source of events is called {slug!r}.")
+        raise Invalid("unknown_source", f"No source of events is called {slug!r}.")
     return source

@@ -29,7 +29,7 @@ class Answer:
 
 
 def answer(key: str, about: About) -> Answer:
-    """The chart with this key, about these people and days. Raises `Refused("unknown_plugin")`."""
+    """The chart with this key, about these people and days. Raises `Invalid("unknown_plugin")`."""
     chart = CHARTS[key]
     rows = chart.rows(query(chart.asks(about)), about)
     return Answer(key, chart.title, chart.columns, rows, chart.draw(rows))

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 
 from regulars import __version__
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.erasures import remember, written_down
 from regulars.consent.models import Erasure
 from regulars.usecases.replay import replay_erasures
@@ -31,7 +31,7 @@ KEPT = ("secret.key", "credentials.json")
 
 
 def write_backup(path: Path) -> Iterator[str]:
-    """Write it beside and move it into place; yields a sentence for each part. Raises `Refused`: `no_pg_dump`, `dump_failed`."""
+    """Write it beside and move it into place; yields a sentence for each part. Raises `DomainError`: `no_pg_dump`, `dump_failed`."""
     draft = path.with_name(path.name + ".part")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / DATABASE[connection.vendor]
@@ -52,7 +52,7 @@ def write_backup(path: Path) -> Iterator[str]:
 def restore_backup(path: Path) -> Iterator[str]:
     """Replace what is here, then forget again whoever was forgotten since. Nothing may run meanwhile.
 
-    Raises `Refused`: `not_a_backup`, `other_database`, `home_in_use`, `no_pg_dump`, `dump_failed`.
+    Raises `DomainError`: `not_a_backup`, `other_database`, `home_in_use`, `no_pg_dump`, `dump_failed`.
     """
     with _alone(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
         found = Path(folder)
@@ -110,9 +110,9 @@ def _unpack(path: Path, folder: Path) -> None:
             archive.extractall(folder, filter="data")
         manifest = json.loads((folder / MANIFEST).read_text())
     except (tarfile.TarError, OSError, ValueError, EOFError):
-        raise Refused("not_a_backup", f"{path.name} is not a whole backup of Regulars.") from None
+        raise Invalid("not_a_backup", f"{path.name} is not a whole backup of Regulars.") from None
     if manifest["database"] != connection.vendor:
-        raise Refused(
+        raise Invalid(
             "other_database", f"The backup is of {manifest['database']}; DATABASE_URL names {connection.vendor}."
         )
 
@@ -148,13 +148,13 @@ def _load_postgresql(source: Path) -> None:
 def _run(program: str, *arguments: str) -> None:
     """PostgreSQL's own programs; the password goes by the environment, never by the command line."""
     if shutil.which(program) is None:
-        raise Refused("no_pg_dump", f"{program} is not installed here; it comes with PostgreSQL's client.")
+        raise Invalid("no_pg_dump", f"{program} is not installed here; it comes with PostgreSQL's client.")
     here = connection.settings_dict
     said = {"PGHOST": here["HOST"], "PGPORT": here["PORT"], "PGUSER": here["USER"], "PGPASSWORD": here["PASSWORD"]}
     environment = {**os.environ, **{key: str(value) for key, value in said.items() if value}, "PGDATABASE": _name()}
     done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise Refused(
+        raise Invalid(
             "dump_failed", f"{program} failed: {done.stderr.strip().splitlines()[-1:] or ['no reason given']}"
         )
 
@@ -176,7 +176,7 @@ def _alone() -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Refused("home_in_use", "Regulars runs with this home. Stop it first.") from None
+            raise Invalid("home_in_use", "Regulars runs with this home. Stop it first.") from None
         yield
 
 

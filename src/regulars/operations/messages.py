@@ -38,7 +38,7 @@ CODE = (
     "questions/answer.py",
     *(f"usecases/{name}.py" for name in ("arrive", "correct", "decide", "export", "link", "merge", "share")),
 )
-# Folders whose `Refused` are read by whoever sets something up, in English.
+# Folders whose `DomainError` are read by whoever sets something up, in English.
 FOR_STAFF = ("providers", "types")
 # Calls whose words reach a page, where the template translates them; the number says which argument.
 CALLS = {
@@ -46,7 +46,7 @@ CALLS = {
     "gettext": None,
     "gettext_noop": None,
     "words": (2, 3),
-    "Refused": (2,),
+    **dict.fromkeys(("Invalid", "Forbidden", "NotFound", "Conflict", "Unavailable", "DomainError"), (2,)),
     "Lost": (2,),
     "Piece": (2, 3),
     "BadAnswer": (2,),
@@ -133,7 +133,7 @@ def _in_code() -> Iterator[tuple[Path, str]]:
     for place in CODE:
         for path in sorted(HOUSE.glob(place)):
             to_staff = path.parent.name in FOR_STAFF
-            calls = [name for name in CALLS if not (name == "Refused" and to_staff)]
+            calls = [name for name in CALLS if not (name == "Invalid" and to_staff)]
             with path.open("rb") as file:
                 for _, function, found, _ in extract_python(file, dict.fromkeys(calls), [], {}):
                     for message in _meant(str(function), found):

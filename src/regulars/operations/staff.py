@@ -12,7 +12,7 @@ from django.db import transaction
 from regulars.accounts.factors import codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.interfaces.console.door import ROLES
 
 
@@ -33,16 +33,16 @@ def members() -> Iterator[Member]:
 
 @transaction.atomic
 def add(email: str, role: str) -> str:
-    """A new member of staff; returns her first password. Raises `Refused`: `bad_email`, `unknown_role`, `already_staff`."""
+    """A new member of staff; returns her first password. Raises `DomainError`: `bad_email`, `unknown_role`, `already_staff`."""
     email = email.strip().lower()
     try:
         validate_email(email)
     except ValidationError:
-        raise Refused("bad_email", f"{email!r} is not an e-mail address.") from None
+        raise Invalid("bad_email", f"{email!r} is not an e-mail address.") from None
     if role not in ROLES:
-        raise Refused("unknown_role", f"A role is one of {', '.join(ROLES)}.")
+        raise Invalid("unknown_role", f"A role is one of {', '.join(ROLES)}.")
     if _find(email):
-        raise Refused("already_staff", f"{email} works here already.")
+        raise Invalid("already_staff", f"{email} works here already.")
     password = random_secret(16)
     Account.objects.create_staff(email, password, role)
     return password
@@ -52,7 +52,7 @@ def reset_second_factor(email: str) -> int:
     """Take all factors away: she sets one up anew at her next sign-in. Returns how many there were."""
     account = _find(email)
     if account is None:
-        raise Refused("not_staff", f"Nobody called {email} works here. `regulars staff list` says who does.")
+        raise Invalid("not_staff", f"Nobody called {email} works here. `regulars staff list` says who does.")
     return codes.remove_all(account)
 
 

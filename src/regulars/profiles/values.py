@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 from .models import Attribute
 
@@ -14,7 +14,7 @@ YES_NO = {"yes": True, "no": False}
 
 
 def read_value(attribute: Attribute | None, text: str) -> Any:
-    """The value typed as `text`. An attribute nobody declared is text. Raises `Refused("bad_value")`."""
+    """The value typed as `text`. An attribute nobody declared is text. Raises `Invalid("bad_value")`."""
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise _bad(f"Write between 1 and {LONGEST} characters.")
@@ -75,5 +75,5 @@ def _list(text: str, attribute: Attribute | None) -> list[str]:
 _READERS = {"number": _number, "boolean": _yes_no, "date": _date, "choice": _choice, "list": _list}
 
 
-def _bad(sentence: str) -> Refused:
-    return Refused("bad_value", sentence, "value")
+def _bad(sentence: str) -> DomainError:
+    return Invalid("bad_value", sentence, "value")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 
 
-class BadAnswer(Refused):
+class BadAnswer(DomainError):
     """An answer that cannot be taken. The sentence is shown beside the field."""
 
 
@@ -43,7 +43,7 @@ class QuestionType(Protocol):
     attribute_type: str  # text number boolean date choice list: what its answers are as an attribute
     takes_options: bool  # whether the marketer writes the options
     # A type may also have `answers(options)`: every value it can give, when they are few; the chooser reasons over them.
-    # And `check(options)`: raises `Refused` for options it cannot draw.
+    # And `check(options)`: raises `DomainError` for options it cannot draw.
 
     def field(self, options: Sequence[Option], locale: str = "en") -> Field:
         """How to draw it for somebody who reads `locale`."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 FEWEST = 30  # effective asks
 Z95 = 1.96
@@ -38,7 +38,7 @@ class Estimate:
 
 
 def snips(log: Sequence[Logged]) -> Estimate:
-    """Self-normalised inverse propensity. Raises `Refused("too_few_asks")`."""
+    """Self-normalised inverse propensity. Raises `Invalid("too_few_asks")`."""
     weights = _weights(log)
     total = sum(weights)
     value = sum(w * each.reward for w, each in zip(weights, log, strict=True)) / total
@@ -47,7 +47,7 @@ def snips(log: Sequence[Logged]) -> Estimate:
 
 
 def doubly_robust(log: Sequence[Logged]) -> Estimate:
-    """The model's figure, set right by what really came of the asks. Raises `Refused("too_few_asks")`."""
+    """The model's figure, set right by what really came of the asks. Raises `Invalid("too_few_asks")`."""
     weights = _weights(log)
     each_one = [
         each.expected_new + weight * (each.reward - each.expected) for weight, each in zip(weights, log, strict=True)
@@ -76,7 +76,7 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
 def _weights(log: Sequence[Logged]) -> list[float]:
     weights = [each.probability_new / each.probability for each in log]
     if effective(weights) < FEWEST:
-        raise Refused(
+        raise Invalid(
             "too_few_asks", f"That rests on {effective(weights):.0f} asks; below {FEWEST} it would say nothing."
         )
     return weights

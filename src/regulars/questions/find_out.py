@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from regulars.base import clock
 from regulars.base.conditions import Person
 from regulars.base.conditions.terms import Terms
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.models import PermittedView
 from regulars.profiles.models import Attribute
 
@@ -37,11 +37,11 @@ class Finding:
 def rank_questions(segment: str, profile_ids: Iterable[int]) -> list[Finding]:
     """The questions that would settle the segment `segment` (its slug) for these people, best first.
 
-    Looks at 2,000 of them at most and reckons the rest alike. Raises `Refused("unknown_segment")`.
+    Looks at 2,000 of them at most and reckons the rest alike. Raises `Invalid("unknown_segment")`.
     """
     target = Target.objects.filter(slug=segment).first()
     if target is None:
-        raise Refused("unknown_segment", f"There is no segment called {segment!r}.")
+        raise Invalid("unknown_segment", f"There is no segment called {segment!r}.")
     ids = list(profile_ids)
     views = PermittedView.objects.filter(purpose=target.purpose_id, profile__in=_sample(ids))
     attributes = {each.key: each for each in Attribute.objects.all()}

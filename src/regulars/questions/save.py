@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
@@ -65,7 +65,7 @@ AS_WRITTEN = (
 def save_question(draft: Draft) -> Question:
     """Create or change the question called `draft.key`. Another word to read makes another version.
 
-    Declares the attribute when nobody has. Options that are taken away stay readable in old answers. Raises `Refused`,
+    Declares the attribute when nobody has. Options that are taken away stay readable in old answers. Raises `DomainError`,
     about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
     `attribute_not_for_purpose`, what the type's own checks raise; and `BadCondition`.
@@ -76,7 +76,7 @@ def save_question(draft: Draft) -> Question:
     condition_of(draft.audience or "*")
     purpose = get_purpose(draft.purpose)
     if getattr(kind, "gives_consent", False) and purpose.basis != Purpose.Basis.CONSENT:
-        raise Refused(
+        raise Invalid(
             "consent_basis",
             f"The purpose {purpose.key!r} does not rest on consent; there is nothing to agree to.",
             "purpose",
@@ -99,9 +99,9 @@ def save_question(draft: Draft) -> Question:
 
 
 def switch_question(key: str, on: bool) -> Question:
-    """Ask it, or ask it no more; its words and its version stay. Raises `Refused("unknown_question")`."""
+    """Ask it, or ask it no more; its words and its version stay. Raises `Invalid("unknown_question")`."""
     if not Question.objects.filter(key=key).update(enabled=on):
-        raise Refused("unknown_question", f"There is no question called {key!r}.")
+        raise Invalid("unknown_question", f"There is no question called {key!r}.")
     return Question.objects.get(key=key)
 
 
@@ -129,18 +129,18 @@ def _check_words(draft: Draft, kind: QuestionType) -> None:
     for name, most in MOST.items():
         value = getattr(draft, name).strip()
         if not value and name in REQUIRED:
-            raise Refused("missing_words", f"Fill in {name!r}.", name)
+            raise Invalid("missing_words", f"Fill in {name!r}.", name)
         if len(value) > most:
-            raise Refused("too_long", f"{name!r} takes at most {most} characters.", name)
+            raise Invalid("too_long", f"{name!r} takes at most {most} characters.", name)
     for name in ("key", "attribute"):
         if not KEY.fullmatch(getattr(draft, name)):
-            raise Refused("bad_key", f"{name!r} has letters, digits, - and _ and nothing else.", name)
+            raise Invalid("bad_key", f"{name!r} has letters, digits, - and _ and nothing else.", name)
     if not (math.isfinite(draft.weight) and 0 <= draft.weight <= MOST_WEIGHT):
-        raise Refused("bad_weight", f"The weight is a number from 0 to {MOST_WEIGHT}.", "weight")
+        raise Invalid("bad_weight", f"The weight is a number from 0 to {MOST_WEIGHT}.", "weight")
     if kind.takes_options and len({option.key for option in draft.options}) < 2:
-        raise Refused("options_missing", "Write at least two different options.", "options")
+        raise Invalid("options_missing", "Write at least two different options.", "options")
     if any(option.key.startswith("__") for option in draft.options):
-        raise Refused("reserved_option", "An option's key cannot begin with two underscores.", "options")
+        raise Invalid("reserved_option", "An option's key cannot begin with two underscores.", "options")
     if check := getattr(kind, "check", None):
         check(draft.options)
     if check_text := getattr(kind, "check_text", None):
@@ -151,7 +151,7 @@ def _check_variants(draft: Draft) -> None:
     """Every wording, in every language, is as short and as complete as the question's own."""
     keys = [str(each.get("key", "")) for each in draft.variants]
     if len({"", *keys}) != len(keys) + 1 or any(len(key) > 32 for key in keys):
-        raise Refused("bad_variant", "Give every variant a short key of its own.", "variants")
+        raise Invalid("bad_variant", "Give every variant a short key of its own.", "variants")
     for variant in draft.variants:
         _check_wordings([variant, *variant.get("translations", {}).values()], "variants")
     _check_wordings(draft.translations.values(), "translations")
@@ -161,7 +161,7 @@ def _check_wordings(wordings: Iterable[Mapping[str, Any]], about: str) -> None:
     for each in wordings:
         for name in ("text", "why"):
             if not str(each.get(name, "")).strip() or len(str(each[name])) > MOST[name]:
-                raise Refused(
+                raise Invalid(
                     "bad_variant", f"Every wording needs {name!r}, of at most {MOST[name]} characters.", about
                 )
 
@@ -184,12 +184,12 @@ def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
 def _check_attribute(attribute: Attribute, purpose: Purpose) -> None:
     """A special category is asked about only under a purpose of that kind, which needs an explicit yes first."""
     if attribute.sensitivity == Attribute.Sensitivity.SPECIAL and purpose.kind != "special":
-        raise Refused(
+        raise Invalid(
             "special_attribute",
             "Special categories need a purpose of the kind 'special', with an explicit yes.",
             "attribute",
         )
     if purpose.key not in attribute.purposes:
-        raise Refused(
+        raise Invalid(
             "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose.key!r}.", "purpose"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .choose import Caps
 from .models import AskSettings
@@ -27,7 +27,7 @@ def how_we_ask() -> AskSettings:
 def save_settings(**changes: Any) -> AskSettings:
     """Change some of them: `save_settings(days_between=7, min_logins=2)`, or `asking=False` to ask nobody at all.
 
-    Raises `Refused`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
+    Raises `DomainError`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
     """
     settings = AskSettings.objects.select_for_update().first() or AskSettings()
     for name, value in changes.items():
@@ -41,17 +41,17 @@ def _check(name: str, value: Any) -> None:
     if name in NUMBERS:
         least = 1 if name in ("days_between", "shows") else 0
         if type(value) is not int or not least <= value <= 10_000:
-            raise Refused("bad_number", f"{name!r} takes a whole number from {least} to 10000.", name)
+            raise Invalid("bad_number", f"{name!r} takes a whole number from {least} to 10000.", name)
     elif name == "one_more":
         if value not in MORE or isinstance(value, bool):
-            raise Refused("bad_number", "After an answer 0, 1 or 2 more may be offered.", name)
+            raise Invalid("bad_number", "After an answer 0, 1 or 2 more may be offered.", name)
     elif name in SHARES:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
-            raise Refused("bad_share", f"{name!r} takes a share from 0 to 0.5.", name)
+            raise Invalid("bad_share", f"{name!r} takes a share from 0 to 0.5.", name)
     elif name == "priors":
         _check_priors(value)
     elif name != "asking" or not isinstance(value, bool):
-        raise Refused("unknown_setting", f"There is no setting {name!r} that takes {value!r}.")
+        raise Invalid("unknown_setting", f"There is no setting {name!r} that takes {value!r}.")
 
 
 def _check_priors(priors: Any) -> None:
@@ -62,4 +62,4 @@ def _check_priors(priors: Any) -> None:
         bad = ["?"]
     if bad:
         sentence = 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.'
-        raise Refused("bad_priors", sentence, "priors")
+        raise Invalid("bad_priors", sentence, "priors")

@@ -69,13 +69,13 @@ def fates_of(questions: Sequence[Question]) -> dict[str, Fate]:
 def worth_of_another_policy(*, since: dt.datetime | None = None) -> Estimate:
     """Bits per ask had the best question always been asked, by SNIPS over the random asks and the others.
 
-    Raises `Refused("too_few_asks")` when fewer than thirty effective asks speak.
+    Raises `Invalid("too_few_asks")` when fewer than thirty effective asks speak.
     """
     return snips(logged_asks(since))
 
 
 def worth_of_another_policy_dr(*, since: dt.datetime | None = None) -> Estimate:
-    """The same, doubly robust. Raises `Refused("too_few_asks")`."""
+    """The same, doubly robust. Raises `Invalid("too_few_asks")`."""
     return doubly_robust(logged_asks(since))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _loaded: dict[Path, tuple[int, Callable[..., Any]]] = {}
@@ -27,15 +27,15 @@ def folder_rules() -> list[str]:
 
 
 def load(key: str) -> Callable[..., Any]:
-    """The function of the file called `key`. Raises `Refused("unknown_plugin" | "bad_rule_file")`, naming the file."""
+    """The function of the file called `key`. Raises `Invalid("unknown_plugin" | "bad_rule_file")`, naming the file."""
     path = _folder() / f"{key}.py"
     if not _NAME.fullmatch(key) or not path.is_file():
-        raise Refused(
+        raise Invalid(
             "unknown_plugin", f"No rule called {key!r} is installed, and {path.name} is not in the folder rules."
         )
     about = path.stat()
     if about.st_mode & 0o002:
-        raise Refused("bad_rule_file", f"{path.name} can be written by anybody; it is not run.")
+        raise Invalid("bad_rule_file", f"{path.name} can be written by anybody; it is not run.")
     changed, function = _loaded.get(path, (0, None))
     if function is None or changed != about.st_mtime_ns:
         function = _read(path)
@@ -49,10 +49,10 @@ def _read(path: Path) -> Callable[..., Any]:
     try:
         exec(compile(path.read_text(), path.name, "exec"), module.__dict__)  # noqa: S102 - the operator's own file
     except Exception as error:
-        raise Refused("bad_rule_file", f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from None
+        raise Invalid("bad_rule_file", f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from None
     function = getattr(module, "rule", None)
     if not callable(function):
-        raise Refused("bad_rule_file", f"{path.name} has no function called rule.")
+        raise Invalid("bad_rule_file", f"{path.name} has no function called rule.")
     return function  # type: ignore[no-any-return]
 
 

@@ -42,7 +42,7 @@ _OF_WHAT_IS_LEFT = 0.8
 _CACHE_SECONDS = 24 * 3600
 
 
-class WaitedTooLong(Exception):  # noqa: N818 - reads as what happened
+class WaitedTooLong(Exception):
     """Somebody outside did not answer within the rule's patience."""
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .decide import read_answer
 from .step import Job, Step, failed
@@ -53,9 +53,9 @@ def is_installed() -> bool:
 
 
 def check_monty(script: str) -> None:
-    """Raises `Refused("not_installed" | "does_not_compile")`: only text that defines `rule` is one."""
+    """Raises `Invalid("not_installed" | "does_not_compile")`: only text that defines `rule` is one."""
     if not is_installed():
-        raise Refused(
+        raise Invalid(
             "not_installed", "Python typed here needs the package pydantic-monty: pip install regulars[monty]."
         )
     monty = importlib.import_module("pydantic_monty")
@@ -65,7 +65,7 @@ def check_monty(script: str) -> None:
             session.feed_run(script)
             session.feed_run("rule")
     except monty.MontyError as error:
-        raise Refused("does_not_compile", _sentence(error)) from None
+        raise Invalid("does_not_compile", _sentence(error)) from None
 
 
 def run_monty(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:

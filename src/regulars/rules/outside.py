@@ -18,7 +18,7 @@ import httpx
 from django.conf import settings
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from .left_alone import is_left_alone, note_answer, note_silence
 
@@ -38,15 +38,15 @@ def perform(request: Request, seconds: float) -> Answer:
     """One request of a rule. Never raises for what a rule asked or a server answered."""
     try:
         answer = _asked(request, _patience(request, seconds))
-    except Refused as refused:
-        return {"error": {"message": refused.sentence, "code": _CODES.get(refused.name, f"E{refused.name.upper()}")}}
+    except DomainError as refused:
+        return {"error": {"message": refused.message, "code": _CODES.get(refused.code, f"E{refused.code.upper()}")}}
     except (KeyError, TypeError, ValueError, UnicodeError):
         return {"error": {"message": "The request is not one.", "code": "EBAD_REQUEST"}}
     return {"value": {"status": answer.status, "headers": answer.headers, "url": answer.url, **_text_of(answer.body)}}
 
 
 def _asked(request: Request, patience: float) -> http.Response:
-    """Ask it, unless it was silent too often just now. Raises `Refused`, and what a request that is none raises."""
+    """Ask it, unless it was silent too often just now. Raises `DomainError`, and what a request that is none raises."""
     url, headers = _without_password(str(request["url"])), _headers(request)
     service = f"{url.host}:{url.port or url.scheme}"
     if is_left_alone(service):
@@ -63,7 +63,7 @@ def _asked(request: Request, patience: float) -> http.Response:
             hosts=settings.RULE_HOSTS or None,
         )
     except http.HttpFailed as fault:
-        if fault.name == "timed_out":
+        if fault.code == "timed_out":
             note_silence(service, patience)
         raise
     note_answer(service)

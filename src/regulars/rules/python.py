@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 
 from .decide import read_answer
@@ -21,7 +21,7 @@ from .folder import load
 from .step import Job, Step, failed
 
 
-class Unauthorized(Exception):  # noqa: N818 - Auth0's word, and what it says
+class Unauthorized(Exception):
     """Raised by a Python rule: this person may not sign in, and this is the sentence they read."""
 
 
@@ -55,7 +55,7 @@ python_rules: Catalog[PythonRule] = Catalog("rules")
 def python_rule(key: str) -> PythonRule:
     """The rule of that key: an installed one, else the file of that name in the home.
 
-    Raises `Refused("unknown_plugin" | "bad_rule_file")`.
+    Raises `Invalid("unknown_plugin" | "bad_rule_file")`.
     """
     return python_rules[key] if key in python_rules else load(key)
 
@@ -64,8 +64,8 @@ def run_python(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
     """Run one installed rule; its faults come back as a failed step. Trusted: no limits."""
     try:
         rule = python_rule(job.script)
-    except Refused as refused:
-        return failed(refused.name, user, context, refused.sentence)
+    except DomainError as refused:
+        return failed(refused.code, user, context, refused.message)
     api = Api(copy.deepcopy(job.configuration))
     after = copy.deepcopy((user, context))
     try:

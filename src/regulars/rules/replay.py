@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from . import outside
 from .models import Rule, RuleRun
@@ -41,13 +41,13 @@ class Difference:
 def replay(run_id: int) -> Replayed:
     """The login of a run, with the rules as they are now.
 
-    Raises `Refused("unknown_run" | "inputs_forgotten")`.
+    Raises `Invalid("unknown_run" | "inputs_forgotten")`.
     """
     run = RuleRun.objects.filter(pk=run_id).first()
     if run is None:
-        raise Refused("unknown_run", "There is no such run.")
+        raise Invalid("unknown_run", "There is no such run.")
     if not run.inputs:
-        raise Refused("inputs_forgotten", "What this login's rules were given is not kept any more.")
+        raise Invalid("inputs_forgotten", "What this login's rules were given is not kept any more.")
     return _again(run, _rules(run.moment))
 
 

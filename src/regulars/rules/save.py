@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.utils.text import slugify
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import HIDDEN
 
 from .models import Rule, RuleSetting
@@ -33,7 +33,7 @@ _LODASH_PART = re.compile(r"lodash/\w+(\.js)?")  # each function of lodash is a 
 _ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogin\s*=")
 
 
-class BadScript(Refused):
+class BadScript(DomainError):
     """A script that cannot be a rule. `line` is 1-based, 0 where there is none to name."""
 
     def __init__(self, name: str, sentence: str, line: int = 0) -> None:
@@ -61,15 +61,15 @@ def save_rule(
     `fields.HIDDEN` keeps what it was: secrets are written, never read back. Saving a rule that was switched off for
     hitting limits gives it a new start.
 
-    Raises `Refused("no_name" | "unknown_language" | "unknown_plugin" | "bad_patience")` and `BadScript("empty_script" |
+    Raises `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_patience")` and `BadScript("empty_script" |
     "script_too_long" | "unknown_module" | "module_not_installed" | "does_not_compile" | "not_installed")`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
-        raise Refused("no_name", "Give the rule a name with letters in it.", "name")
+        raise Invalid("no_name", "Give the rule a name with letters in it.", "name")
     check(script, language)
     if patience is not None and not 0 < patience <= MAX_PATIENCE:
-        raise Refused("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.", "patience")
+        raise Invalid("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.", "patience")
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
@@ -84,17 +84,17 @@ def save_rule(
 
 
 def find_rule(slug: str) -> Rule:
-    """Raises `Refused("unknown_rule")`."""
+    """Raises `Invalid("unknown_rule")`."""
     rule = Rule.objects.filter(slug=slug).first()
     if rule is None:
-        raise Refused("unknown_rule", f"There is no rule called {slug!r}.")
+        raise Invalid("unknown_rule", f"There is no rule called {slug!r}.")
     return rule
 
 
 def switch_rule(slug: str, on: bool) -> Rule:
     """From the next login on it runs, or it does not. One that hit its limits too often gets a new start.
 
-    Raises `Refused("unknown_rule")`.
+    Raises `Invalid("unknown_rule")`.
     """
     rule = find_rule(slug)
     rule.enabled, rule.updated_at = on, clock.now()
@@ -105,11 +105,11 @@ def switch_rule(slug: str, on: bool) -> Rule:
 
 @transaction.atomic
 def move_rule(slug: str, by: int) -> None:
-    """Let it run `by` places later (earlier: negative); at an end it stays. Raises `Refused("unknown_rule")`."""
+    """Let it run `by` places later (earlier: negative); at an end it stays. Raises `Invalid("unknown_rule")`."""
     rules = _held_still()
     place = next((place for place, rule in enumerate(rules) if rule.slug == slug), None)
     if place is None:
-        raise Refused("unknown_rule", f"There is no rule called {slug!r}.")
+        raise Invalid("unknown_rule", f"There is no rule called {slug!r}.")
     rules.insert(max(0, place + by), rules.pop(place))
     _number(rules)
 
@@ -118,11 +118,11 @@ def move_rule(slug: str, by: int) -> None:
 def order_rules(wanted: Sequence[str], shown: Sequence[str]) -> None:
     """Let them run in the order `wanted`, all slugs of it. `shown` is the order that was looked at when it was wanted.
 
-    Raises `Refused("order_changed")` when somebody moved, made or took away a rule meanwhile: nobody's order is lost.
+    Raises `Invalid("order_changed")` when somebody moved, made or took away a rule meanwhile: nobody's order is lost.
     """
     rules = {rule.slug: rule for rule in _held_still()}
     if list(rules) != list(shown) or sorted(wanted) != sorted(rules):
-        raise Refused("order_changed", "Somebody else changed the rules meanwhile. Look at their order and drag again.")
+        raise Invalid("order_changed", "Somebody else changed the rules meanwhile. Look at their order and drag again.")
     _number([rules[slug] for slug in wanted])
 
 
@@ -151,7 +151,7 @@ def check(script: str, language: str = "javascript") -> None:
         _check_length(script)
         _check_monty(script)
     else:
-        raise Refused("unknown_language", f"Rules are written in JavaScript or Python, not in {language!r}.")
+        raise Invalid("unknown_language", f"Rules are written in JavaScript or Python, not in {language!r}.")
 
 
 def warnings(script: str) -> list[str]:
@@ -218,9 +218,9 @@ def _check_length(script: str) -> None:
 def _check_monty(script: str) -> None:
     try:
         check_monty(script)
-    except Refused as refused:
-        line = re.search(r"\(line (\d+)\)$", refused.sentence)
-        raise BadScript(refused.name, refused.sentence, int(line[1]) if line else 0) from None
+    except DomainError as refused:
+        line = re.search(r"\(line (\d+)\)$", refused.message)
+        raise BadScript(refused.code, refused.message, int(line[1]) if line else 0) from None
 
 
 def _check_module(spec: str, line: int) -> None:

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import BadCondition, Condition, expand, parse
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.purposes import get_purpose
 
 from .models import Segment
@@ -21,11 +21,11 @@ def save_segment(
 ) -> Segment:
     """Create the segment, or change the one with this slug. The caller evaluates it (`evaluate.evaluate_segment`).
 
-    Raises `Refused("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `BadCondition`.
+    Raises `Invalid("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `BadCondition`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
-        raise Refused("no_name", "Give the segment a name with letters in it.")
+        raise Invalid("no_name", "Give the segment a name with letters in it.")
     segment = Segment.objects.filter(slug=slug).first() or Segment(slug=slug)
     segment.name, segment.text, segment.description = name, text, description
     segment.purpose = get_purpose(purpose)

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from regulars.accounts.models import Account
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.text import storable
 from regulars.connections.provider import Told
 from regulars.consent.models import ConsentEvent, Purpose
@@ -60,7 +60,7 @@ class Arrival:
 
 @transaction.atomic
 def arrive(arrival: Arrival) -> Account:
-    """The account of whoever the provider says she is, made on her first arrival. Raises `Refused("account_blocked")`.
+    """The account of whoever the provider says she is, made on her first arrival. Raises `Invalid("account_blocked")`.
 
     The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
     profile of its own until she links the two herself.
@@ -121,13 +121,13 @@ def prove_email(profile: Profile, email: str) -> None:
 def _profile_of(arrival: Arrival) -> Profile:
     """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
     if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
-        raise Refused("id_too_long", "Your provider's name for you is too long to be kept.")
+        raise Invalid("id_too_long", "Your provider's name for you is too long to be kept.")
     found, _ = get_or_create_by_identity(
         arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
     )
     profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
     if profile.blocked or (profile.account and not profile.account.is_active):
-        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+        raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
     return profile
 
 

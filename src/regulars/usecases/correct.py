@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.events.record import record as record_event
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
@@ -42,12 +42,12 @@ def may_remove(key: str, path: str) -> bool:
 def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: str = "") -> None:
     """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
 
-    Raises `Refused`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
+    Raises `DomainError`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
     and `deleted_by_her`.
     """
     attribute = _declared(key)
     if not may_correct(key, _path(attribute)):
-        raise Refused("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
+        raise Invalid("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
     _refuse_reason(reason, staff)
     if staff:
         _refuse_for_staff(profile, key, attribute)
@@ -60,10 +60,10 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
 def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     """Everything told under `key`, and what follows from it, is taken back; no source brings it back, only she may.
 
-    Returns how many facts went. Raises `Refused("not_by_hand")` for what her account cannot do without.
+    Returns how many facts went. Raises `Invalid("not_by_hand")` for what her account cannot do without.
     """
     if not may_remove(key, _path(_declared(key))):
-        raise Refused("not_by_hand", "This goes with what it belongs to, or with the account.")
+        raise Invalid("not_by_hand", "This goes with what it belongs to, or with the account.")
     facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
     retract(facts, DELETED)
     _write(profile, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
@@ -84,16 +84,16 @@ def _path(attribute: Attribute | None) -> str:
 
 def _refuse_reason(reason: str, staff: str) -> None:
     if staff and not reason.strip():
-        raise Refused("reason_needed", "Say why it is changed: she will read it.", "reason")
+        raise Invalid("reason_needed", "Say why it is changed: she will read it.", "reason")
     if len(reason) > LONGEST_REASON:
-        raise Refused("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
+        raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
 
 
 def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
     if attribute and _is_special(attribute):
-        raise Refused("special_category", "Only she herself may tell this, with her explicit consent.")
+        raise Invalid("special_category", "Only she herself may tell this, with her explicit consent.")
     if was_deleted_by_her(profile, key):
-        raise Refused("deleted_by_her", "She deleted this herself. Only she may bring it back.")
+        raise Invalid("deleted_by_her", "She deleted this herself. Only she may bring it back.")
 
 
 def _write(profile: Profile, fact: NewFact) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
@@ -26,14 +26,14 @@ PORTION = 200
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
     """Write it down, and let everything follow. What she has not said yes to is out of segments when this returns.
 
-    `seen` is the last decision on this purpose that her page knew of (0: none). Raises `Refused`: `decided_meanwhile`
+    `seen` is the last decision on this purpose that her page knew of (0: none). Raises `DomainError`: `decided_meanwhile`
     (an old page, or the same form twice), `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
     """
     purpose = get_purpose(decision.purpose)
     _refuse_what_makes_no_sense(purpose, decision.action)
     Profile.objects.select_for_update().get(pk=profile.pk)
     if seen is not None and seen != last_decision(profile, purpose.key):
-        raise Refused("decided_meanwhile", "This was decided already. Look at how it stands now.")
+        raise Invalid("decided_meanwhile", "This was decided already. Look at how it stands now.")
     event = record(profile, decision)
     after_learning(profile)
     return event
@@ -88,9 +88,9 @@ def look_at_everybody_again(payload: dict[str, str]) -> None:
 
 def _refuse_what_makes_no_sense(purpose: Purpose, action: str) -> None:
     if purpose.basis == Purpose.Basis.CONTRACT:
-        raise Refused("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
+        raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
     if action in (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN) and purpose.basis != Purpose.Basis.CONSENT:
-        raise Refused("needs_no_consent", f"{purpose.label} does not rest on a consent. You may object to it.")
+        raise Invalid("needs_no_consent", f"{purpose.label} does not rest on a consent. You may object to it.")
 
 
 def _run_out() -> Iterator[ConsentState]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles, is_queued
 from regulars.destinations.deliver import ATTEMPTS
 from regulars.destinations.deliver import deliver as send
@@ -43,7 +43,7 @@ def let_go(payload: dict[str, Any]) -> None:
 def send_again(destination: Destination, again: Again) -> int:
     """Queue finished messages of a destination once more, in the worker's time. Returns how many it will be.
 
-    Raises `Refused("switched_off" | "under_way" | "nothing_to_send")`.
+    Raises `Invalid("switched_off" | "under_way" | "nothing_to_send")`.
     """
     count = again.of(destination).count()
     _begin(AGAIN, destination, count, {"again": _written(again)})
@@ -54,7 +54,7 @@ def send_again(destination: Destination, again: Again) -> int:
 def send_everybody(destination: Destination, segment_slug: str) -> int:
     """Tell a destination of everybody who is in the segment, in the worker's time. Returns how many that are now.
 
-    Whoever was told of before is told again under the same message id. Raises `Refused("unknown_segment" |
+    Whoever was told of before is told again under the same message id. Raises `Invalid("unknown_segment" |
     "segment_not_followed" | "switched_off" | "under_way" | "nothing_to_send")`.
     """
     count = count_everybody(destination, segment_slug)
@@ -63,12 +63,12 @@ def send_everybody(destination: Destination, segment_slug: str) -> int:
 
 
 def count_everybody(destination: Destination, segment_slug: str) -> int:
-    """How many `send_everybody` would tell of. Raises `Refused("unknown_segment" | "segment_not_followed")`."""
+    """How many `send_everybody` would tell of. Raises `Invalid("unknown_segment" | "segment_not_followed")`."""
     segment = Segment.objects.filter(slug=segment_slug).first()
     if segment is None:
-        raise Refused("unknown_segment", f"There is no segment called {segment_slug!r}.")
+        raise Invalid("unknown_segment", f"There is no segment called {segment_slug!r}.")
     if segment_slug not in destination.segment_slugs:
-        raise Refused("segment_not_followed", "The destination does not follow this segment.")
+        raise Invalid("segment_not_followed", "The destination does not follow this segment.")
     return segment.memberships.filter(state=Membership.State.IN).count()
 
 
@@ -104,14 +104,14 @@ def continue_everybody(payload: dict[str, Any]) -> None:
 
 def _begin(kind: str, destination: Destination, count: int, payload: dict[str, Any]) -> None:
     if not destination.enabled:
-        raise Refused(
+        raise Invalid(
             "switched_off", "The destination is switched off: everything would be dropped. Switch it on first."
         )
     Destination.objects.select_for_update().get(pk=destination.pk)  # of two who click at once the second sees the first
     if is_under_way(destination):
-        raise Refused("under_way", "It is being told again right now. Wait until that is queued.")
+        raise Invalid("under_way", "It is being told again right now. Wait until that is queued.")
     if not count:
-        raise Refused("nothing_to_send", "There is nothing to send.")
+        raise Invalid("nothing_to_send", "There is nothing to send.")
     enqueue(kind, {"destination": destination.pk, **payload, "after": 0}, key=_key(destination))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from regulars.base.db.compiled_query import Prepared
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queues import close_lane
 from regulars.base.jobs.tasks import GiveUp, Retry, enqueue_once, handles, resend
@@ -62,10 +62,10 @@ def resend_dead_letters(source_key: str) -> int:
 
 @transaction.atomic
 def resend_dead_letter(source_key: str, number: int) -> None:
-    """The same for one of them. Raises `Refused("no_dead_letter")`."""
+    """The same for one of them. Raises `Invalid("no_dead_letter")`."""
     job = next((each for each in dead_letters(source_key) if each.pk == number), None)
     if job is None:
-        raise Refused("no_dead_letter", "This look-up was not given up, or is asked again already.")
+        raise Invalid("no_dead_letter", "This look-up was not given up, or is asked again already.")
     Lookup.objects.filter(source_key=source_key, profile=job.payload["profile"]).exclude(error="").delete()
     Lookup.objects.filter(source_key=source_key, profile=None).exclude(error="").delete()
     resend(job)
@@ -81,18 +81,18 @@ def enrich(payload: dict[str, Any]) -> None:
         _learn(profile.pk, payload["source"], look_up(profile, payload["source"]))
     except NotNow as wait:
         if (
-            wait.name == "too_fast"
+            wait.code == "too_fast"
         ):  # nobody else of this source may go either; over budget, those with an answer kept may
             close_lane(SourceSetting(key=payload["source"]).lane, wait.after or 0.0)
-        raise Retry(f"{wait.name}: {wait.sentence}", wait.after, counts=False) from None
+        raise Retry(f"{wait.code}: {wait.message}", wait.after, counts=False) from None
     except LookupFailed as fault:
         if fault.permanent:
-            raise GiveUp(f"{fault.name}: {fault.sentence}") from None
-        if fault.name in SILENT:
+            raise GiveUp(f"{fault.code}: {fault.message}") from None
+        if fault.code in SILENT:
             close_lane(SourceSetting(key=payload["source"]).lane, LEFT_ALONE)
-        raise Retry(f"{fault.name}: {fault.sentence}", fault.after) from None
-    except Refused as no:
-        log.info("profile %s was not looked up: %s", profile.pk, no.sentence)
+        raise Retry(f"{fault.code}: {fault.message}", fault.after) from None
+    except DomainError as no:
+        log.info("profile %s was not looked up: %s", profile.pk, no.message)
 
 
 @transaction.atomic

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, suppress, write_down
 from regulars.consent.models import Erasure, Retention
 from regulars.destinations.disclose import queue_deletions
@@ -70,10 +70,10 @@ def forget_all(profiles: Sequence[Profile], asked_by: str) -> int:
 def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
     """Forget what happened and was learned of her from `since` until before `until`; she herself stays.
 
-    Raises `Refused("bad_period")`.
+    Raises `Invalid("bad_period")`.
     """
     if since >= until:
-        raise Refused("bad_period", "A period ends after it begins.")
+        raise Invalid("bad_period", "A period ends after it begins.")
     Profile.objects.select_for_update().get(pk=profile.pk)
     erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
     erasure.who = [fingerprint(profile.user_id)]

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, handles
 from regulars.connections.endpoints import address_of, credentials_of
 from regulars.connections.models import Connection
@@ -81,8 +81,8 @@ def _end(row: LeavingGrant) -> bool:
     try:
         grant = Granted(address_of(connection, "revoke"), str(row.secret["user_id"]), token, ())
         messages = provider.revoke(grant, credentials_of(connection))
-    except Refused as no:  # a key that cannot sign: somebody may mend it
-        raise Retry(no.sentence) from None
+    except DomainError as no:  # a key that cannot sign: somebody may mend it
+        raise Retry(no.message) from None
     ended = [send_or_retry(message) for message in messages]
     return all(ended)
 
@@ -94,8 +94,8 @@ def _renewed(row: LeavingGrant, connection: Connection) -> str:
     try:
         answer = send(asking(connection, str(row.secret["refresh_token"])))
         said = answer.json() if answer.status < 500 else {}
-    except (http.HttpFailed, Refused) as no:
-        raise Retry(no.sentence) from None
+    except (http.HttpFailed, DomainError) as no:
+        raise Retry(no.message) from None
     if isinstance(said, dict) and said.get("error") == "invalid_grant":
         return ""
     if not isinstance(said, dict) or not isinstance(said.get("access_token"), str):

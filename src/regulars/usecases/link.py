@@ -9,7 +9,7 @@ from django.db import transaction
 from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.base.db.compiled_query import Prepared, given
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.profiles.find import find_by_identity, identify
 from regulars.profiles.models import Fact, Identity, Profile
 
@@ -34,12 +34,12 @@ class Proposal:
 def link(primary: Profile, other: Profile, why: str) -> None:
     """Make two customers one, under the name of `primary`. Whoever calls has made sure that both are the same person.
 
-    Raises `Refused`: `same_account`, `account_blocked`.
+    Raises `DomainError`: `same_account`, `account_blocked`.
     """
     if primary.pk == other.pk:
-        raise Refused("same_account", "These two are one account already.")
+        raise Invalid("same_account", "These two are one account already.")
     if primary.blocked or other.blocked:
-        raise Refused("account_blocked", "A closed account cannot be linked.")
+        raise Invalid("account_blocked", "A closed account cannot be linked.")
     merge(other, primary, why)
     if other.account:
         move_sessions(other.account, account_of(other.account))
@@ -54,7 +54,7 @@ def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
     """
     known = find_by_identity(arrival.strategy, arrival.provider_user_id)
     if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
-        raise Refused(
+        raise Invalid(
             "second_factor_there",
             "Your other account has a second factor. Sign in there, and add this way in from there.",
         )
@@ -70,12 +70,12 @@ def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
 def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
     """The identity leaves with what it brought. Returns the profile that it has now.
 
-    Raises `Refused`: `main_identity`, `last_way_in`.
+    Raises `DomainError`: `main_identity`, `last_way_in`.
     """
     if identity.profile_id != profile.pk:
-        raise Refused("unknown_identity", "This account has no such way in.")
+        raise Invalid("unknown_identity", "This account has no such way in.")
     if len(ways_in(profile)) < 2:
-        raise Refused("last_way_in", "This is your only way in. Add another one first.")
+        raise Invalid("last_way_in", "This is your only way in. Add another one first.")
     return split(identity, why)
 
 

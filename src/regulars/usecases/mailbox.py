@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address, whole
 
@@ -15,7 +15,7 @@ from .arrive import prove_email, sign_up
 
 @transaction.atomic
 def enter_by_mailbox(email: str, connection: str) -> Account:
-    """The account of this address, made on her first arrival. Raises `Refused("account_blocked")`.
+    """The account of this address, made on her first arrival. Raises `Invalid("account_blocked")`.
 
     Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
     """
@@ -24,6 +24,6 @@ def enter_by_mailbox(email: str, connection: str) -> Account:
     if account is None:
         return sign_up(email, make_password(None), connection)
     if whole(account.profile).blocked or not account.is_active:
-        raise Refused("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+        raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
     prove_email(account.profile, email)
     return account

@@ -7,7 +7,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent, ConsentState
 from regulars.consent.record import Decision, record_all
 from regulars.events.models import Event
@@ -62,11 +62,11 @@ def split(identity: Identity, why: str) -> Profile:
     """Undo: the identity leaves, with the profile it came from and all that is of it. Returns that profile, refreshed.
 
     An identity that never had a profile of its own gets one, with what its provider said. Raises
-    `Refused("main_identity")` for the one that the profile is called by.
+    `Invalid("main_identity")` for the one that the profile is called by.
     """
     profile = Profile.objects.select_for_update().get(pk=identity.profile_id)
     if identity.origin is None and f"{identity.provider}|{identity.provider_user_id}" == profile.user_id:
-        raise Refused("main_identity", "An account keeps the way in that it was made with.")
+        raise Invalid("main_identity", "An account keeps the way in that it was made with.")
     owner = _own_profile(identity) if identity.origin is None else _awaken(identity.origin, profile, why)
     _give_back(identity, profile, owner)
     rebuild_all([profile, owner])

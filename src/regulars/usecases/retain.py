@@ -10,7 +10,7 @@ from itertools import islice
 from django.db.models import Model, QuerySet
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.fold import YES
 from regulars.consent.models import ConsentState, KeptDecision, Retention
 from regulars.consent.standing import Standing
@@ -107,12 +107,12 @@ def days_of() -> dict[str, int | None]:
 
 
 def keep(kind: str, days: int | None) -> None:
-    """Keep a kind for so many days from now on. Raises `Refused`: `unknown_kind`, `bad_days`."""
+    """Keep a kind for so many days from now on. Raises `DomainError`: `unknown_kind`, `bad_days`."""
     if kind not in KINDS:
-        raise Refused("unknown_kind", f"There is no kind of data called {kind!r}.")
+        raise Invalid("unknown_kind", f"There is no kind of data called {kind!r}.")
     least = 0 if kind == "ledger" else 1
     if days is not None and not least <= days <= LONGEST:
-        raise Refused("bad_days", f"Write a number of days from {least} to {LONGEST:,}, or nothing for ever.", kind)
+        raise Invalid("bad_days", f"Write a number of days from {least} to {LONGEST:,}, or nothing for ever.", kind)
     Retention.objects.update_or_create(kind=kind, defaults={"days": days})
 
 

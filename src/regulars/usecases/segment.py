@@ -6,7 +6,7 @@ from django.db import transaction
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import mentions, parse
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.destinations.models import Destination
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
@@ -54,13 +54,13 @@ def _standing_on(slug: str) -> list[str]:
 
 @transaction.atomic
 def remove_segment(segment: Segment) -> None:
-    """Delete a segment. `Refused("used_by_segment" | "used_by_destination")` while something stands on it."""
+    """Delete a segment. `Invalid("used_by_segment" | "used_by_destination")` while something stands on it."""
     if others := segments_with(segment.slug):
-        raise Refused(
+        raise Invalid(
             "used_by_segment", f"It is part of {_named([other.name for other in others])}. Change that first."
         )
     if destinations := used_by().get(segment.slug):
-        raise Refused(
+        raise Invalid(
             "used_by_destination", f"{_named([name for _, name in destinations])} hears of it. Change that first."
         )
     segment.delete()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import QuerySet
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.connections.provider import Piece, Provider, find_provider
 from regulars.events.record import record as record_event
@@ -52,11 +52,11 @@ def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
     """What came by this piece may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
 
     Her provider is asked, by a job, to end the permission. Returns False when it cannot be asked or was never asked for
-    more than the login itself. Raises `Refused("unknown_piece")`.
+    more than the login itself. Raises `Invalid("unknown_piece")`.
     """
     provider = find_provider(identity.provider)
     if provider is None or identity.profile_id != profile.pk:
-        raise Refused("unknown_piece", "Nothing is shared this way.")
+        raise Invalid("unknown_piece", "Nothing is shared this way.")
     piece = _piece(provider, piece_key)
     retract(list(_facts(identity).filter(attribute__in=piece.attributes).select_related("profile")), "stopped_sharing")
     extra = _scopes_of_its_own(identity, provider, piece)
@@ -75,7 +75,7 @@ def _piece(provider: Provider, key: str) -> Piece:
     for piece in provider.pieces:
         if piece.key == key:
             return piece
-    raise Refused("unknown_piece", "Your provider has no such thing to share.")
+    raise Invalid("unknown_piece", "Your provider has no such thing to share.")
 
 
 def _scopes_of_its_own(identity: Identity, provider: Provider, piece: Piece) -> list[str]:

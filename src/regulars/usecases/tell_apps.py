@@ -37,9 +37,9 @@ def tell_app(payload: dict[str, Any]) -> None:
     try:
         answer = request("POST", client.backchannel_logout_uri, headers=headers, content=content, timeout=TIMEOUT)
     except HttpRefused as refused:
-        raise GiveUp(f"{refused.name}: {refused.sentence}") from None
+        raise GiveUp(f"{refused.code}: {refused.message}") from None
     except HttpFailed as failed:
-        raise Retry(f"{failed.name}: {failed.sentence}") from None
+        raise Retry(f"{failed.code}: {failed.message}") from None
     if answer.status >= 500 or answer.status == 429:
         raise Retry(f"the app answered {answer.status}")
     if not 200 <= answer.status < 300:

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, enqueue_once, handles
 from regulars.connections.endpoints import address_of, basic_header, credentials_of, issuer_of
 from regulars.connections.models import Connection
@@ -99,9 +99,9 @@ def send_or_retry(message: Message) -> bool:
     try:
         answer = send(message)
     except http.HttpFailed as fault:
-        raise Retry(fault.sentence) from None
-    except Refused as no:
-        raise GiveUp(no.sentence) from None
+        raise Retry(fault.message) from None
+    except DomainError as no:
+        raise GiveUp(no.message) from None
     if answer.status >= 500 or answer.status == 429:
         raise Retry(f"the provider answered {answer.status}")
     if answer.status >= 400 and "invalid_client" in answer.body.decode(errors="replace"):
@@ -137,8 +137,8 @@ def _renew(token: UpstreamToken) -> None:
     try:
         answer = send(_renewal(token))
         said = answer.json() if answer.status < 500 else {}
-    except Refused as fault:
-        log.warning("token of identity %s was not renewed: %s", token.identity_id, fault.name)
+    except DomainError as fault:
+        log.warning("token of identity %s was not renewed: %s", token.identity_id, fault.code)
         said = {}
     if isinstance(said, dict) and isinstance(said.get("access_token"), str):
         return keep_token(token.identity_id, said)
@@ -151,15 +151,15 @@ def _renew(token: UpstreamToken) -> None:
 def _renewal(token: UpstreamToken) -> Message:
     connection = _connection(token.identity)
     if connection is None:
-        raise Refused("unknown_connection", "The connection is gone.")
+        raise Invalid("unknown_connection", "The connection is gone.")
     return asking(connection, token.refresh_token)
 
 
 def asking(connection: Connection, refresh_token: str) -> Message:
-    """The request for a new token. Raises `Refused("unknown_connection")` for a kind of provider that is gone."""
+    """The request for a new token. Raises `Invalid("unknown_connection")` for a kind of provider that is gone."""
     provider = find_provider(connection.strategy)
     if provider is None:
-        raise Refused("unknown_connection", "The connection is gone.")
+        raise Invalid("unknown_connection", "The connection is gone.")
     credentials = credentials_of(connection)
     form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
     headers = {"Accept": "application/json"}

@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused_by_name(query, name):
     with pytest.raises(BadCondition) as refusal:
         parse_search(query)
 
-    assert refusal.value.name == name
+    assert refusal.value.code == name
 
 
 def test_an_unescaped_space_means_or():

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.jobs import run, tasks
 from regulars.base.jobs.models import Beat, Job
 from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, enqueue_once, handles, resend
@@ -122,7 +122,7 @@ def test_a_dead_job_can_be_sent_again(done):
 
     assert done == ["sent"]
     job.refresh_from_db()
-    with pytest.raises(Refused):
+    with pytest.raises(DomainError):
         resend(job)
 
 

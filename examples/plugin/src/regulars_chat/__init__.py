@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.destinations.kind import Field, Message, SendFailed
 
 COME_AGAIN = frozenset({408, 429})
@@ -20,21 +20,21 @@ class Chat:
     needs: tuple[str, ...] = ()
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`DomainError("bad_url")`."""
         try:
             is_web = urlsplit(settings["url"]).scheme in ("http", "https")
         except ValueError:
             is_web = False
         if not is_web:
-            raise Refused("bad_url", "The address of the incoming webhook is not a web address.")
+            raise Invalid("bad_url", "The address of the incoming webhook is not a web address.")
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         try:
             answer = http.request("POST", settings["url"], json={"text": line(message)}, timeout=10)
         except http.HttpRefused as no:
-            raise SendFailed(no.name, no.sentence, permanent=True) from None
+            raise SendFailed(no.code, no.message, permanent=True) from None
         except http.HttpFailed as fault:
-            raise SendFailed(fault.name, fault.sentence) from None
+            raise SendFailed(fault.code, fault.message) from None
         if not 200 <= answer.status < 300:
             permanent = answer.status < 500 and answer.status not in COME_AGAIN
             raise SendFailed(f"http_{answer.status}", f"The chat answered {answer.status}.", permanent=permanent)

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.db.compiled_query import Prepared, given
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..linked import of_account
 from ..models import Account
@@ -63,13 +63,13 @@ def setup_of(account: Account, secret: str) -> Setup:
 
 @transaction.atomic
 def add_app(account: Account, secret: str, code: str) -> Authenticator:
-    """Take the app on once it shows a right code. Raises `Refused("wrong_code")` or `Refused("already_added")`."""
+    """Take the app on once it shows a right code. Raises `Invalid("wrong_code")` or `Invalid("already_added")`."""
     Account.objects.select_for_update().get(pk=account.pk)
     if find(account, Kind.TOTP):
-        raise Refused("already_added", "An authenticator app is set up already.")
+        raise Invalid("already_added", "An authenticator app is set up already.")
     counter = _counter_of(secret, code, after=0)
     if counter is None:
-        raise Refused("wrong_code", "This code is not right. Take the one that your app shows now.", "code")
+        raise Invalid("wrong_code", "This code is not right. Take the one that your app shows now.", "code")
     app = TOTP.activate(account, secret).instance
     _use(app, counter)
     RecoveryCodes.activate(account)
@@ -97,10 +97,10 @@ def recovery_codes(account: Account) -> list[str]:
 
 @transaction.atomic
 def new_recovery_codes(account: Account) -> list[str]:
-    """Ten new ones; the old ones are worth nothing from now on. Raises `Refused("no_second_factor")`."""
+    """Ten new ones; the old ones are worth nothing from now on. Raises `Invalid("no_second_factor")`."""
     Account.objects.select_for_update().get(pk=account.pk)
     if not is_enrolled(account):
-        raise Refused("no_second_factor", "Set up an authenticator app or a passkey first.")
+        raise Invalid("no_second_factor", "Set up an authenticator app or a passkey first.")
     Authenticator.objects.filter(of_account(account.pk), type=Kind.RECOVERY_CODES).delete()
     return list(RecoveryCodes.activate(account).generate_codes())
 

@@ -20,7 +20,7 @@ from fido2.utils import websafe_decode
 from fido2.webauthn import AttestedCredentialData, AuthenticationResponse
 from fido2.webauthn import UserVerificationRequirement as Verification
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.text import storable
 
 from ..linked import of_account
@@ -42,7 +42,7 @@ MALFORMED = (
 )
 
 
-class CopiedPasskey(Refused):
+class CopiedPasskey(DomainError):
     """`passkey` signed rightly, but its device counted backwards: two devices seem to have its key."""
 
     def __init__(self, passkey: Authenticator) -> None:
@@ -80,10 +80,10 @@ def options_to_sign_in(account: Account | None = None) -> dict[str, Any]:
 
 @transaction.atomic
 def add(account: Account, answer: str, name: str) -> Authenticator:
-    """Keep a new passkey. Raises `Refused("bad_passkey")` or `Refused("too_many_passkeys")`."""
+    """Keep a new passkey. Raises `Invalid("bad_passkey")` or `Invalid("too_many_passkeys")`."""
     Account.objects.select_for_update().get(pk=account.pk)
     if len(passkeys_of(account)) >= MOST:
-        raise Refused("too_many_passkeys", f"You have {MOST} passkeys. Remove one first.")
+        raise Invalid("too_many_passkeys", f"You have {MOST} passkeys. Remove one first.")
     credential = _read(answer)
     try:
         auth.complete_registration(credential)
@@ -95,7 +95,7 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
 
 
 def check(answer: str, account: Account | None = None) -> Authenticator:
-    """The passkey that signed, of `account` or of whoever it says. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
+    """The passkey that signed, of `account` or of whoever it says. Raises `Invalid("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
     if account is None and not _wants_her_finger():
         raise refused()
@@ -154,5 +154,5 @@ def _read(answer: str) -> dict[str, Any]:
     return found
 
 
-def refused() -> Refused:
-    return Refused("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")
+def refused() -> DomainError:
+    return Invalid("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")

@@ -33,7 +33,7 @@ def ask(client_id: str, origin: str) -> tuple[str, dict[str, Any]]:
 
 
 def check(question: str, answer: dict[str, Any], client_id: str, origin: str) -> Authenticator:
-    """The passkey that signed on a page of this app at this origin. Raises `Refused("bad_passkey")` or `CopiedPasskey`."""
+    """The passkey that signed on a page of this app at this origin. Raises `Invalid("bad_passkey")` or `CopiedPasskey`."""
     try:
         asked = signing.loads(question, salt=SALT, max_age=LIVES)
     except signing.BadSignature:

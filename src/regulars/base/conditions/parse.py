@@ -10,7 +10,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import VisitError
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from .tree import (
     And,
@@ -34,7 +34,7 @@ DEEPEST = 60  # parentheses
 BARE_FIELDS = ("email", "name", "given_name", "family_name", "nickname", "username", "user_id", "phone_number")
 
 
-class BadCondition(Refused):
+class BadCondition(DomainError):
     """The text is not a condition. `position` is the offset of the first character that does not fit, if known."""
 
     def __init__(self, name: str, sentence: str, position: int | None = None) -> None:

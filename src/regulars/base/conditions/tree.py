@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,11 @@ def walk(condition: Condition) -> Iterator[Condition]:
 
 
 def expand(condition: Condition, definition: Callable[[str], Condition], inside: tuple[str, ...] = ()) -> Condition:
-    """Replace every `segment:"…"` by its definition. `Refused("segment_cycle")` when one contains itself."""
+    """Replace every `segment:"…"` by its definition. `Invalid("segment_cycle")` when one contains itself."""
     match condition:
         case InSegment(slug):
             if slug in inside:
-                raise Refused("segment_cycle", f"Segment {slug!r} contains itself: {' → '.join((*inside, slug))}.")
+                raise Invalid("segment_cycle", f"Segment {slug!r} contains itself: {' → '.join((*inside, slug))}.")
             return expand(definition(slug), definition, (*inside, slug))
         case Not(part):
             return Not(expand(part, definition, inside))

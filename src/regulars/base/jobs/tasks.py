@@ -11,14 +11,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.db.compiled_query import Prepared, given
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .models import Job
 
 Handler = Callable[[dict[str, Any]], None]
 
 
-class Retry(Exception):  # noqa: N818 - an instruction, not an error
+class Retry(Exception):
     """The handler could not do it now: try again after so many seconds (None: the usual back-off).
 
     `counts=False`: it was not even tried (out of budget, over a rate), so it is no attempt.
@@ -30,7 +30,7 @@ class Retry(Exception):  # noqa: N818 - an instruction, not an error
         self.counts = counts
 
 
-class GiveUp(Exception):  # noqa: N818
+class GiveUp(Exception):
     """The handler will never be able to do it: keep the job as dead, with the reason."""
 
 
@@ -94,5 +94,5 @@ def resend_lane(lane: str) -> int:
 def resend(job: Job) -> None:
     """Put a dead job back in line."""
     if job.state != Job.State.DEAD:
-        raise Refused("not_dead", f"Job {job.pk} is {job.state}; only dead jobs are sent again.")
+        raise Invalid("not_dead", f"Job {job.pk} is {job.state}; only dead jobs are sent again.")
     Job.objects.filter(pk=job.pk).update(state=Job.State.WAITING, attempts=0, due_at=timezone.now(), finished_at=None)

@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .tables import open_table
 
@@ -25,12 +25,12 @@ _engine: Any = None
 def query(sql: str) -> list[tuple[Any, ...]]:
     """The rows of a DuckDB query over `events` and `views` as they stand now. Values in `sql` are quoted by the caller's tree.
 
-    Raises `Refused("lake_out_of_reach")` when the tables cannot be read.
+    Raises `Invalid("lake_out_of_reach")` when the tables cannot be read.
     """
     try:
         return _rows(sql)
     except _out_of_reach() as fault:
-        raise Refused("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
+        raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
 
 
 def _rows(sql: str) -> list[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 Plugin = TypeVar("Plugin")
 
@@ -25,7 +25,7 @@ class Catalog(Generic[Plugin]):
         try:
             return self._all()[key]
         except KeyError:
-            raise Refused("unknown_plugin", f"No {self.kind} plug-in is called {key!r}.") from None
+            raise Invalid("unknown_plugin", f"No {self.kind} plug-in is called {key!r}.") from None
 
     def __contains__(self, key: object) -> bool:
         return key in self._all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 HIDDEN = "••••••••"
 
@@ -25,15 +25,15 @@ class Field:
 def filled(fields: Sequence[Field], given: Mapping[str, str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
     """Every declared setting: what was given, else (a secret left alone) what was kept, else the default.
 
-    Raises `Refused("unknown_setting" | "setting_missing")`.
+    Raises `Invalid("unknown_setting" | "setting_missing")`.
     """
     unknown = sorted(given.keys() - {field.key for field in fields})
     if unknown:
-        raise Refused("unknown_setting", f"There is no setting called {unknown[0]!r}.")
+        raise Invalid("unknown_setting", f"There is no setting called {unknown[0]!r}.")
     values = {field.key: _value(field, given, kept or {}) for field in fields}
     for field in fields:
         if field.required and not values[field.key]:
-            raise Refused("setting_missing", f"{field.label} is missing.", field.key)
+            raise Invalid("setting_missing", f"{field.label} is missing.", field.key)
     return values
 
 

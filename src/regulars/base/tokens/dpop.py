@@ -18,7 +18,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 from . import replay
 
@@ -36,7 +36,7 @@ def thumbprint_of(
 ) -> str:
     """The thumbprint of the key that signed this request's proof; empty when it brings none.
 
-    `path` is without its first slash and percent signs. Raises `Refused`: `invalid_dpop_proof`, or `use_dpop_nonce` when
+    `path` is without its first slash and percent signs. Raises `DomainError`: `invalid_dpop_proof`, or `use_dpop_nonce` when
     the proof lacks the nonce that `nonce()` gives out now.
     """
     proof = headers.get("DPoP", "")
@@ -68,25 +68,25 @@ def check_holder(
 ) -> None:
     """A token that is bound to a key comes with a proof of it, and only such a token comes as DPoP.
 
-    Raises `Refused`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that the proven key does not
+    Raises `DomainError`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that the proven key does not
     open, and what `thumbprint_of` says.
     """
     jkt = claims.get("cnf", {}).get("jkt", "")
     if kind == "bearer":
         if jkt:
-            raise Refused(
+            raise Invalid(
                 "dpop_proof_required", "This token is bound to a key: send it as DPoP, with a proof of that key."
             )
         return
     if not jkt or thumbprint_of(headers, method, path, access_token=token) != jkt:
-        raise Refused("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
+        raise Invalid("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
 
 
-def challenge(refused: Refused, kind: str = "DPoP") -> dict[str, str]:
+def challenge(refused: DomainError, kind: str = "DPoP") -> dict[str, str]:
     """The headers of an answer 401 that say what was wrong with the token or its proof."""
-    error = refused.name if refused.name in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
+    error = refused.code if refused.code in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
     algorithms = f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else ""
-    said = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.sentence}"{algorithms}'}
+    said = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.message}"{algorithms}'}
     return {**said, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else said
 
 
@@ -102,7 +102,7 @@ def _check_nonce(claims: Mapping[str, Any], needed: bool) -> None:
     if said is None and not needed:
         return
     if not isinstance(said, str) or not any(hmac.compare_digest(said.encode(), nonce(ago).encode()) for ago in (0, 1)):
-        raise Refused("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
+        raise Invalid("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
 
 
 def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
@@ -127,5 +127,5 @@ def _hash(token: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
 
 
-def _bad(why: str) -> Refused:
-    return Refused("invalid_dpop_proof", f"The DPoP proof is not good: {why}.")
+def _bad(why: str) -> DomainError:
+    return Invalid("invalid_dpop_proof", f"The DPoP proof is not good: {why}.")

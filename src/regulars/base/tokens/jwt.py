@@ -12,7 +12,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from . import keys
 
@@ -34,7 +34,7 @@ def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
 def verify(
     token: str, audience: str | None = None, *, typ: str | None = None, allow_expired: bool = False
 ) -> dict[str, Any]:
-    """The claims of a token of ours; `Refused` with a name that says what is wrong with it.
+    """The claims of a token of ours; `DomainError` with a name that says what is wrong with it.
 
     `audience` must be among the token's; `typ` must be its header's (so that an ID token is no access token).
     `allow_expired` is for logout, where an old ID token is still a good hint. Names: `invalid_token`, `expired_token`,
@@ -42,11 +42,11 @@ def verify(
     """
     header, claims = _read(token)
     if typ is not None and str(header.get("typ", "")).lower() != typ:
-        raise Refused("wrong_type", "This is another kind of token.")
+        raise Invalid("wrong_type", "This is another kind of token.")
     if audience is not None and audience not in _audiences(claims):
-        raise Refused("wrong_audience", "This token is meant for somebody else.")
+        raise Invalid("wrong_audience", "This token is meant for somebody else.")
     if not allow_expired and not _is_in_time(claims):
-        raise Refused("expired_token", "This token has expired.")
+        raise Invalid("expired_token", "This token has expired.")
     return claims
 
 
@@ -61,9 +61,9 @@ def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         if keys.find_key(checked.key.kid or "") is not checked.key:  # revoked since, or read anew
             checked = _check(token)
     except (JoseError, ValueError):
-        raise Refused("invalid_token", "This is not a token of ours.") from None
+        raise Invalid("invalid_token", "This is not a token of ours.") from None
     if not checked.claims or checked.claims.get("iss") != settings.ISSUER:
-        raise Refused("invalid_token", "This is not a token of ours.")
+        raise Invalid("invalid_token", "This is not a token of ours.")
     return dict(checked.header), dict(checked.claims)
 
 

@@ -7,7 +7,7 @@ import datetime as dt
 from django.db import transaction
 from django.utils import timezone
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from . import keys
 from .keys import LONGEST_TOKEN, State
@@ -20,7 +20,7 @@ PUBLISHED_FOR = dt.timedelta(minutes=15)
 def rotate(*, at_once: bool = False) -> SigningKey:
     """The next key signs from now on, a new one is published to be next, the old one only verifies. Returns the signer.
 
-    Raises `Refused("too_soon")` when the next key has not been published for `PUBLISHED_FOR`, unless `at_once`.
+    Raises `Invalid("too_soon")` when the next key has not been published for `PUBLISHED_FOR`, unless `at_once`.
     """
     keys.ring()  # the first two keys, if nobody needed one yet
     spare = keys.new_key(State.NEXT)
@@ -36,13 +36,13 @@ def rotate(*, at_once: bool = False) -> SigningKey:
 
 
 def revoke(kid: str) -> None:
-    """Nothing this key signed is good any more. Raises `Refused`: `unknown_key`, `key_signs` (rotate first)."""
+    """Nothing this key signed is good any more. Raises `DomainError`: `unknown_key`, `key_signs` (rotate first)."""
     with transaction.atomic():
         key = SigningKey.objects.select_for_update().filter(kid=kid).first()
         if key is None:
-            raise Refused("unknown_key", "There is no signing key of this name.")
+            raise Invalid("unknown_key", "There is no signing key of this name.")
         if key.state != State.RETIRED:
-            raise Refused("key_signs", f"This key is {key.state}. Rotate first; then it can be revoked.")
+            raise Invalid("key_signs", f"This key is {key.state}. Rotate first; then it can be revoked.")
         key.delete()
     keys.forget_ring()
 
@@ -58,7 +58,7 @@ def _next(at_once: bool) -> SigningKey:
     signer = SigningKey.objects.get(state=State.NEXT)
     if not at_once and timezone.now() - signer.created_at < PUBLISHED_FOR:
         minutes = PUBLISHED_FOR.seconds // 60
-        raise Refused(
+        raise Invalid(
             "too_soon", f"The next key has been published for less than {minutes} minutes. Wait, or force it."
         )
     return signer

@@ -9,7 +9,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import Field
 
 from ..provider import Credentials, Granted, Message, Provider, Raw, Settings, Told
@@ -45,7 +45,7 @@ def secret_of(settings: Settings, client_id: str, secret: str) -> str:
     try:
         return jwt.encode({"alg": "ES256", "kid": settings["key_id"]}, claims, ECKey.import_key(secret))
     except (JoseError, ValueError, TypeError):
-        raise Refused(
+        raise Invalid(
             "bad_key", "The private key is not one that Apple made: paste the whole .p8 file.", "secret"
         ) from None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings as house
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
 
 from ..kind import Field, Message, Removal, SendFailed
@@ -30,9 +30,9 @@ class CsvFile:
     needs: tuple[str, ...] = ()
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_file_name")`: a name, never a path."""
+        """`Invalid("bad_file_name")`: a name, never a path."""
         if not _NAME.fullmatch(settings["file"]):
-            raise Refused("bad_file_name", "A file name has letters, digits, - and _, and ends in .csv.")
+            raise Invalid("bad_file_name", "A file name has letters, digits, - and _, and ends in .csv.")
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         self.check(settings)

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .. import hashing
 from ..calls import check_url, perform, table
@@ -41,11 +41,11 @@ class GoogleAudience:
     keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""
+        """`Invalid("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""
         if not _DIGITS.fullmatch(settings["account_id"]):
-            raise Refused("bad_account", "The account has digits only, no dashes.")
+            raise Invalid("bad_account", "The account has digits only, no dashes.")
         if not _DIGITS.fullmatch(settings["audience_id"]):
-            raise Refused("bad_audience", "An audience id has digits only.")
+            raise Invalid("bad_audience", "An audience id has digits only.")
         check_url(settings["base_url"], "The address of the API")
         check_url(settings["token_url"], "The address for tokens")
         _account(settings)
@@ -118,7 +118,7 @@ def _account(settings: Mapping[str, str]) -> tuple[str, RSAKey]:
         account = json.loads(settings["service_account"])
         return str(account["client_email"]), RSAKey.import_key(account["private_key"])
     except (ValueError, KeyError, TypeError, AttributeError, JoseError):
-        raise Refused("bad_key", "The service account key is not the JSON file that Google gives.") from None
+        raise Invalid("bad_key", "The service account key is not the JSON file that Google gives.") from None
 
 
 google_audience = GoogleAudience()

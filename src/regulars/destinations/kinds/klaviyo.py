@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform, table
 from ..kind import Call, Field, Message, Removal, SendFailed
@@ -36,9 +36,9 @@ class Klaviyo:
     keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_list" | "bad_url")`."""
+        """`Invalid("bad_list" | "bad_url")`."""
         if not _LIST.fullmatch(settings["list_id"]):
-            raise Refused("bad_list", "A list id has letters and digits.")
+            raise Invalid("bad_list", "A list id has letters and digits.")
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

@@ -22,7 +22,7 @@ class Lytics:
     matches = ("email",)
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`Invalid("bad_url")`."""
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

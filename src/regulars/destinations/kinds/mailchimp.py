@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform, unwell
 from ..kind import Call, Field, Message, Removal, SendFailed
@@ -37,11 +37,11 @@ class Mailchimp:
     keeps_last = True
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_key" | "bad_list" | "bad_url")`."""
+        """`Invalid("bad_key" | "bad_list" | "bad_url")`."""
         if not _KEY.fullmatch(settings["api_key"]):
-            raise Refused("bad_key", "A Mailchimp key ends in its data centre, such as -us21.")
+            raise Invalid("bad_key", "A Mailchimp key ends in its data centre, such as -us21.")
         if not _LIST.fullmatch(settings["list_id"]):
-            raise Refused("bad_list", "An audience id has letters and digits.")
+            raise Invalid("bad_list", "An audience id has letters and digits.")
         check_url(_base(settings), "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .. import hashing
 from ..calls import check_url, perform, unwell
@@ -47,9 +47,9 @@ class Meta:
     batch_size = 200
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_audience" | "bad_url")`."""
+        """`Invalid("bad_audience" | "bad_url")`."""
         if not _DIGITS.fullmatch(settings["audience_id"]):
-            raise Refused("bad_audience", "An audience id has digits only.")
+            raise Invalid("bad_audience", "An audience id has digits only.")
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

@@ -17,7 +17,7 @@ from django.conf import settings as house
 from pyarrow import fs
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..calls import check_url
 from ..kind import Field, Message, Removal, SendFailed
@@ -53,15 +53,15 @@ class Parquet:
     tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""
+        """`Invalid("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""
         if not _FOLDER.fullmatch(settings["folder"]):
-            raise Refused("bad_folder", "A folder has letters, digits, -, _ and / between its parts.")
+            raise Invalid("bad_folder", "A folder has letters, digits, -, _ and / between its parts.")
         if not _BUCKET.fullmatch(settings["bucket"]):
-            raise Refused("bad_bucket", "A bucket has small letters, digits, dots and dashes.")
+            raise Invalid("bad_bucket", "A bucket has small letters, digits, dots and dashes.")
         if settings["bucket"]:
             check_url(settings["endpoint"], "The address of the storage")
             if not (settings["access_key"] and settings["secret_key"]):
-                raise Refused("setting_missing", "A bucket needs an access key and a secret key.")
+                raise Invalid("setting_missing", "A bucket needs an access key and a secret key.")
 
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         self.check(settings)
@@ -91,7 +91,7 @@ def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
     try:
         http.check_address(settings["endpoint"])
     except http.HttpRefused as no:
-        raise SendFailed(no.name, no.sentence, permanent=True) from None
+        raise SendFailed(no.code, no.message, permanent=True) from None
     store = fs.S3FileSystem(
         access_key=settings["access_key"],
         secret_key=settings["secret_key"],

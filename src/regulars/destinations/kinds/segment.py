@@ -32,7 +32,7 @@ class Segment:
     batch_size = 100  # 500 KB are allowed; a person of ours takes one or two
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`Invalid("bad_url")`."""
         check_url(settings["base_url"], "The address of the API")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

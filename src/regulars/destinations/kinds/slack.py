@@ -17,7 +17,7 @@ class Slack:
     default_mapping: tuple[tuple[str, str, str], ...] = ()
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`Invalid("bad_url")`."""
         check_url(settings["url"], "The address of the incoming webhook")
 
     def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:

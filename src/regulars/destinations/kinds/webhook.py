@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform
 from ..kind import Call, Field, Message, Removal
@@ -34,7 +34,7 @@ class Webhook:
     tells_repeats = True
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url" | "bad_secret")`."""
+        """`Invalid("bad_url" | "bad_secret")`."""
         check_url(settings["url"])
         _key(settings["secret"])
 
@@ -80,7 +80,7 @@ def _key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(PREFIX) or len(key) not in KEY_BYTES:
-        raise Refused("bad_secret", "The signing secret is whsec_ followed by 24 to 64 bytes in base64.")
+        raise Invalid("bad_secret", "The signing secret is whsec_ followed by 24 to 64 bytes in base64.")
     return key
 
 

@@ -30,7 +30,7 @@ class FullContact:
     fresh_days, nothing_days = 180, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`Invalid("bad_url")`."""
         check_url(settings["base_url"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:

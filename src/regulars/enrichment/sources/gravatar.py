@@ -29,7 +29,7 @@ class Gravatar:
     fresh_days, nothing_days = 30, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url")`."""
+        """`Invalid("bad_url")`."""
         check_url(settings["base_url"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..calls import ask, check_url, record
 from ..source import Field
@@ -48,15 +48,15 @@ class HttpSource:
         return HttpSource(needs=needs, gives=tuple(taken), taken=taken)
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url" | "no_attribute" | "bad_take" | "bad_header")`."""
+        """`Invalid("bad_url" | "no_attribute" | "bad_take" | "bad_header")`."""
         check_url(settings["url"])
         host = settings["url"].split("/", 3)[2]
         if _SLOT.search(host):
-            raise Refused("bad_url", "The address must name its host: no attribute may choose whom we call.")
+            raise Invalid("bad_url", "The address must name its host: no attribute may choose whom we call.")
         if not _SLOT.search(settings["url"]):
-            raise Refused("no_attribute", "The address has no attribute in braces, so it asks about nobody.")
+            raise Invalid("no_attribute", "The address has no attribute in braces, so it asks about nobody.")
         if not _HEADER.fullmatch(settings["header"]):
-            raise Refused("bad_header", "A header's name has letters, digits and dashes.")
+            raise Invalid("bad_header", "A header's name has letters, digits and dashes.")
         _taken(settings["take"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
@@ -80,10 +80,10 @@ def _taken(text: str) -> dict[str, str]:
     for line in filter(None, map(str.strip, text.splitlines())):
         match = _TAKE.fullmatch(line)
         if match is None:
-            raise Refused("bad_take", "Each line reads: attribute = path.in.the.answer.")
+            raise Invalid("bad_take", "Each line reads: attribute = path.in.the.answer.")
         taken[match[1]] = match[2]
     if not taken:
-        raise Refused("bad_take", "Say at least one line: attribute = path.in.the.answer.")
+        raise Invalid("bad_take", "Say at least one line: attribute = path.in.the.answer.")
     return taken
 
 

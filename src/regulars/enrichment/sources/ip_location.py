@@ -13,7 +13,7 @@ from typing import Any
 
 import maxminddb
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..files import check_file, loaded
 from ..source import LAST_IP, Field, LookupFailed
@@ -33,12 +33,12 @@ class IpLocation:
     fresh_days, nothing_days = 30, 7
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("no_such_file" | "bad_database")`."""
+        """`Invalid("no_such_file" | "bad_database")`."""
         check_file(settings["file"])
         try:
             loaded(_opened, settings["file"])
         except LookupFailed:
-            raise Refused("bad_database", "The file is no database in MaxMind's format.") from None
+            raise Invalid("bad_database", "The file is no database in MaxMind's format.") from None
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         """Public addresses only: private ones are nowhere, or next door."""

@@ -38,7 +38,7 @@ class PostalPlaces:
     fresh_days, nothing_days = 180, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("no_such_file")`."""
+        """`Invalid("no_such_file")`."""
         check_file(settings["file"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:

@@ -41,7 +41,7 @@ class UsAreas:
     fresh_days, nothing_days = 180, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("no_such_file")`."""
+        """`Invalid("no_such_file")`."""
         check_file(settings["file"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from regulars.base import http
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..source import Field, LookupFailed
 
@@ -43,15 +43,15 @@ class UsCensus:
     fresh_days, nothing_days = 180, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
-        """`Refused("bad_url" | "bad_year")`."""
+        """`Invalid("bad_url" | "bad_year")`."""
         try:
             parts = urlsplit(settings["base_url"])
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused("bad_url", "The address of the API is not a web address.")
+            raise Invalid("bad_url", "The address of the API is not a web address.")
         if not _YEAR.fullmatch(settings["year"]):
-            raise Refused("bad_year", "The year has four digits, such as 2024.")
+            raise Invalid("bad_year", "The year has four digits, such as 2024.")
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         """The five digits. Without a country there is no question: 10437 is also a part of Berlin."""
@@ -64,9 +64,9 @@ class UsCensus:
         try:
             answer = http.request("GET", url, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
         except http.HttpRefused as no:
-            raise LookupFailed(no.name, no.sentence, permanent=True) from None
+            raise LookupFailed(no.code, no.message, permanent=True) from None
         except http.HttpFailed as fault:
-            raise LookupFailed(fault.name, fault.sentence) from None
+            raise LookupFailed(fault.code, fault.message) from None
         income = _income(_table(answer), question)
         return {} if income is None else {"area_median_income": income}
 
@@ -82,7 +82,7 @@ def _table(answer: http.Response) -> list[list[Any]]:
     try:
         table = answer.json()
     except http.HttpFailed as fault:
-        raise LookupFailed(fault.name, fault.sentence) from None
+        raise LookupFailed(fault.code, fault.message) from None
     if not (isinstance(table, list) and table and all(isinstance(row, list) for row in table)):
         raise LookupFailed("unknown_shape", "The answer is JSON, but not a table.", permanent=True)
     return table

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import storable
 
 from .inbox import Inbox, Overloaded
@@ -34,11 +34,11 @@ SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = b"authorization, content-type, content-encoding, x-retry-count"
 
 
-class Gone(Exception):  # noqa: N818
+class Gone(Exception):
     """The sender hung up before the body was complete."""
 
 
-class BadRequest(Refused):
+class BadRequest(DomainError):
     """With the HTTP status to answer."""
 
     def __init__(self, status: int, name: str, sentence: str) -> None:
@@ -70,7 +70,7 @@ class Collector:
             status, body, extra = no.status, _failure(no), []
         except Overloaded as no:
             status, body, extra = 503, _failure(no), [(b"retry-after", b"1")]
-        except Refused as no:
+        except DomainError as no:
             status, body, extra = 400, _failure(no), []
         await _send(send, status, body, _cors(headers) + extra)
 
@@ -179,8 +179,8 @@ def _settings(key: str) -> bytes:
     )
 
 
-def _failure(no: Refused) -> bytes:
-    return msgspec.json.encode({"success": False, "error": no.name, "message": no.sentence})
+def _failure(no: DomainError) -> bytes:
+    return msgspec.json.encode({"success": False, "error": no.code, "message": no.message})
 
 
 def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:

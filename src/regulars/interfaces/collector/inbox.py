@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError, connection, transaction
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.events.models import InboxItem, Rejection, Source
 
 from .parse import Message, SetAside
@@ -37,7 +37,7 @@ ONE_ROW = "(%s, %s, %s, %s, %s, %s, '')"
 ROWS_PER_STATEMENT = 100  # seven hundred parameters: below every database's limit
 
 
-class Overloaded(Refused):
+class Overloaded(DomainError):
     """More is waiting than the disk takes: `overloaded`. The sender tries again."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import storable
 
 MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
@@ -32,7 +32,7 @@ TYPES = {
 BATCHES = frozenset({"batch", "import", "b"})
 
 
-class BadBody(Refused):
+class BadBody(DomainError):
     """The body as a whole is not what this address takes: `invalid_json`, `invalid_body`."""
 
 
@@ -89,7 +89,7 @@ _MESSAGE = msgspec.json.Decoder(_Message)
 _BATCH = msgspec.json.Decoder(_Batch)
 
 
-class _Unfit(Exception):  # noqa: N818 - a reason, not an error
+class _Unfit(Exception):
     pass
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from regulars.base import clock
 from regulars.base.conditions import BadCondition, parse, to_text
 from regulars.base.conditions.tree import And
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
@@ -56,9 +56,9 @@ def counted(text: str, purpose: str, vocabulary: Vocabulary) -> Counted:
         found = count(text, purpose)
     except BadCondition as bad:
         at = bad.position
-        return Counted(now, problem=bad.sentence, spot=None if at is None else (text[:at], text[at:]))
-    except Refused as refused:
-        return Counted(now, problem=refused.sentence)
+        return Counted(now, problem=bad.message, spot=None if at is None else (text[:at], text[at:]))
+    except DomainError as refused:
+        return Counted(now, problem=refused.message)
     behind = lake_is_behind()
     if not found.everybody:
         return Counted(now, problem=_empty(behind))

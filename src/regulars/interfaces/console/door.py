@@ -17,7 +17,7 @@ from django.template.loader_tags import BlockNode, ExtendsNode
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.text import has_nul
 
 View = Callable[..., HttpResponseBase]
@@ -63,21 +63,21 @@ def staff_page(view: View) -> View:
             return to_login(request)
         try:
             if has_nul(request, request.GET, request.POST):
-                raise Refused(
+                raise Invalid(
                     "nul", "There is a character in it (NUL) that no text may hold. Take it out and try again."
                 )
             return view(request, *args, **kwargs)
         except Http404 as missing:
             return words(request, "Nothing here", str(missing) or "This page does not exist.", 404)
         except NotAllowed as refused:
-            return words(request, "Not for your role", refused.sentence, 403)
-        except Refused as refused:
-            return words(request, "That did not work", refused.sentence, 400)
+            return words(request, "Not for your role", refused.message, 403)
+        except DomainError as refused:
+            return words(request, "That did not work", refused.message, 400)
 
     return opened
 
 
-class NotAllowed(Refused):
+class NotAllowed(DomainError):
     """The member of staff's role does not reach this far."""
 
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from django.http import QueryDict
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within
 
 MODES = ("all", "any", "none")
@@ -36,7 +36,7 @@ def to_query(sentence: Sentence) -> list[tuple[str, str]]:
 
 
 def of_query(query: QueryDict) -> Sentence:
-    """The sentence a query holds; what is not part of one is passed over. Raises `Refused("too_many_conditions")`."""
+    """The sentence a query holds; what is not part of one is passed over. Raises `Invalid("too_many_conditions")`."""
     rows: dict[int, dict[int, Row]] = {}
     modes: dict[int, str] = {}
     for key in query:
@@ -49,7 +49,7 @@ def of_query(query: QueryDict) -> Sentence:
         elif (row := row_of(_Fields(query, key), query.get(key, ""))) is not None:
             rows.setdefault(group, {})[int(match[2])] = row
     if sum(map(len, rows.values())) > MOST_ROWS or len(modes) > MOST_ROWS:
-        raise Refused(
+        raise Invalid(
             "too_many_conditions", f"A sentence has at most {MOST_ROWS} conditions. Save a part and refer to it."
         )
     return Sentence(tuple(_group(rows.get(number, {}), modes.get(number, "")) for number in sorted({*rows, *modes})))

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import Field
 
 from . import audit
@@ -25,16 +25,16 @@ class Problem:
     about: str = ""
 
 
-def problem_of(refused: Refused, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()) -> Problem:
+def problem_of(refused: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()) -> Problem:
     """The refusal beside its input: what it says it is about, else the input that `inputs` names for its name.
 
     A plug-in's own `bad_<setting>` is about that setting. An input that is not on the form is never pointed at.
     """
     keys = {field.key for field in fields}
-    about = refused.about or refused.name.removeprefix("bad_")
+    about = refused.field or refused.code.removeprefix("bad_")
     if about in keys:
-        return Problem(refused.sentence, SETTING + about)
-    return Problem(refused.sentence, (inputs or {}).get(refused.name, refused.about))
+        return Problem(refused.message, SETTING + about)
+    return Problem(refused.message, (inputs or {}).get(refused.code, refused.field))
 
 
 def settings_given(request: HttpRequest, fields: Sequence[Field]) -> dict[str, str]:

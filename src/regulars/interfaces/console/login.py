@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.crypto import fingerprint
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from . import audit
 from .models import AuditEntry
@@ -23,14 +23,14 @@ FAILURES_PER_MACHINE = 30
 def check(request: HttpRequest, email: str, password: str) -> Account:
     """The member of staff with these credentials.
 
-    Raises `Refused("too_many_attempts")` or `Refused("wrong_credentials")`: one sentence for a wrong password and an unknown
+    Raises `Invalid("too_many_attempts")` or `Invalid("wrong_credentials")`: one sentence for a wrong password and an unknown
     address, so that nobody learns who works here.
     """
     refuse_guessing(request, email)
     account = _staff(email, password)
     if account is None:
         note_failure(request, email)
-        raise Refused("wrong_credentials", "E-mail or password is not right.")
+        raise Invalid("wrong_credentials", "E-mail or password is not right.")
     return account
 
 
@@ -39,12 +39,12 @@ def note_failure(request: HttpRequest, email: str) -> None:
 
 
 def refuse_guessing(request: HttpRequest, email: str) -> None:
-    """`Refused("too_many_attempts")` after too many failures for this address or from this machine, whatever the step."""
+    """`Invalid("too_many_attempts")` after too many failures for this address or from this machine, whatever the step."""
     failures = AuditEntry.objects.filter(what="login.failed", at__gte=clock.now() - WINDOW)
     by_email = failures.filter(subject=_subject(email)).count()
     by_machine = failures.filter(details__machine=_machine(request)).count()
     if by_email >= FAILURES_PER_EMAIL or by_machine >= FAILURES_PER_MACHINE:
-        raise Refused("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
+        raise Invalid("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
 
 
 def _staff(email: str, password: str) -> Account | None:

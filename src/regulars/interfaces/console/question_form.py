@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import get_supported_language_variant, override
 
 from regulars.base.conditions import BadCondition
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.consent.purposes import words_in
 from regulars.questions.declare import TYPES, Option
 from regulars.questions.models import Question
@@ -31,7 +31,7 @@ NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 
 def draft(given: Mapping[str, str], saved: Question | None) -> Draft:
-    """What was written, as a draft. Raises `Refused` about the input that cannot be read."""
+    """What was written, as a draft. Raises `DomainError` about the input that cannot be read."""
     return Draft(
         key=saved.key if saved else given.get("key", "").strip() or slugify(given.get("text", ""))[:64],
         **{name: given.get(name, "") for name in (*WORDS, "type", "purpose")},
@@ -176,12 +176,12 @@ def _translations(given: Mapping[str, str]) -> dict[str, Any]:
     for number, block in enumerate(_filled(given, "translation")):
         locale = _locale(block)
         if not locale or len(locale) > 16 or not locale.replace("-", "").isalnum():
-            raise Refused(
+            raise Invalid(
                 "bad_locale", "Say which language each translation is in, such as de or pt-BR.", "translations"
             )
         if locale.casefold() in taken:
             sentence = f"{language_name(locale)} is written twice. Keep one, or say which language this is."
-            raise Refused("language_twice", sentence, f"translation.{number}.locale")
+            raise Invalid("language_twice", sentence, f"translation.{number}.locale")
         taken.add(locale.casefold())
         found[locale] = _translated(block)
     return found
@@ -218,14 +218,14 @@ def _audience(text: str) -> str:
     try:
         condition_of(text.strip() or "*")
     except BadCondition as bad:
-        raise Refused(bad.name, bad.sentence, "audience") from bad
+        raise Invalid(bad.code, bad.message, "audience") from bad
     return text.strip()
 
 
 def _whole(given: Mapping[str, str], name: str) -> int | None:
     text = given.get(name, "").strip()
     if text and not (text.isascii() and text.isdigit() and len(text) < 8):
-        raise Refused("bad_number", "Write a whole number, such as 3, or leave it empty.", name)
+        raise Invalid("bad_number", "Write a whole number, such as 3, or leave it empty.", name)
     return int(text) if text else None
 
 
@@ -233,4 +233,4 @@ def _weight(text: str) -> float:
     try:
         return float(text.strip().replace(",", ".") or 1)
     except ValueError:
-        raise Refused("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None
+        raise Invalid("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 from . import audit
 from .door import PROVED, is_staff
@@ -52,23 +52,23 @@ def who(request: HttpRequest) -> Somebody | None:
 
 
 def prove(request: HttpRequest, account: Account, code: str, credential: str) -> None:
-    """Let in whoever shows the second factor. Raises `Refused`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
+    """Let in whoever shows the second factor. Raises `DomainError`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
     refuse_guessing(request, account.email)
     try:
         proof = passkeys.check(credential, account) if credential else codes.check_code(account, code)
-    except Refused as no:
+    except DomainError as no:
         note_failure(request, account.email)
-        if no.name == "copied_passkey":
+        if no.code == "copied_passkey":
             audit.note(request, "second_factor.copied", account.email)
         raise
     if proof is None:
         note_failure(request, account.email)
-        raise Refused("wrong_code", "This code is not right, or was used before. Take the one that your app shows now.")
+        raise Invalid("wrong_code", "This code is not right, or was used before. Take the one that your app shows now.")
     _let_in(request, account, str(proof.type))
 
 
 def set_up(request: HttpRequest, somebody: Somebody, code: str, credential: str, name: str) -> None:
-    """Take an app or a passkey on; who was on her way in is in. Raises `Refused`."""
+    """Take an app or a passkey on; who was on her way in is in. Raises `DomainError`."""
     account = somebody.account
     refuse_guessing(request, account.email)
     added = _add(request, account, code, credential, name)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 from regulars.rules import outside
@@ -68,7 +68,7 @@ def try_on(rule: Rule, user_id: str, context_text: str, answers_text: str = "", 
     """Run the rule on the customer (or, without id, on a sample). Stores nothing.
 
     What it asks outside gets the declared answers; `really` asks the services themselves.
-    Raises `Refused("unknown_customer" | "bad_context" | "bad_answers")`.
+    Raises `Invalid("unknown_customer" | "bad_context" | "bad_answers")`.
     """
     whose, context = _whose(user_id.strip()), _context(context_text)
     declared = Declared([] if really else _answers(answers_text))
@@ -139,21 +139,21 @@ def _whose(user_id: str) -> dict[str, Any]:
         return SAMPLE_USER
     profile = find_by_user_id(user_id)
     if profile is None:
-        raise Refused("unknown_customer", f"There is no customer with the id {user_id!r}.", "user_id")
+        raise Invalid("unknown_customer", f"There is no customer with the id {user_id!r}.", "user_id")
     return user(profile)
 
 
 def _context(text: str) -> dict[str, Any]:
     context = _json(text) if text.strip() else SAMPLE_CONTEXT
     if not isinstance(context, dict):
-        raise Refused("bad_context", "The login is not a JSON object.", "context")
+        raise Invalid("bad_context", "The login is not a JSON object.", "context")
     return context
 
 
 def _answers(text: str) -> list[dict[str, Any]]:
     answers = _json(text) if text.strip() else []
     if not isinstance(answers, list) or not all(_is_exchange(one) for one in answers):
-        raise Refused("bad_answers", 'The answers are not a JSON list of objects that each have a "url".', "answers")
+        raise Invalid("bad_answers", 'The answers are not a JSON list of objects that each have a "url".', "answers")
     return answers
 
 

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.profiles.models import Identity, Profile
 from regulars.usecases.link import find_proposals, unlink, ways_in
 from regulars.usecases.share import shares_of, stop_sharing
@@ -53,8 +53,8 @@ def part(request: HttpRequest, number: int) -> HttpResponse:
         return _sign_in_first()
     try:
         unlink(profile, _identity(profile, number), "customer")
-    except Refused as no:
-        return words(request, "This cannot be parted", no.sentence, 400)
+    except DomainError as no:
+        return words(request, "This cannot be parted", no.message, 400)
     return HttpResponseRedirect(f"{HERE}?done=parted")
 
 
@@ -67,8 +67,8 @@ def stop(request: HttpRequest, number: int) -> HttpResponse:
         return _sign_in_first()
     try:
         asked = stop_sharing(profile, _identity(profile, number), request.POST.get("piece", ""))
-    except Refused as no:
-        return words(request, "This is not shared", no.sentence, 400)
+    except DomainError as no:
+        return words(request, "This is not shared", no.message, 400)
     return HttpResponseRedirect(f"{HERE}?done={'stopped' if asked else 'stopped-here'}")
 
 

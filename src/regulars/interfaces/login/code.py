@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts.proofs import codes
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.crypto import random_secret
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.usecases.mailbox import enter_by_mailbox
 
 from .code_mail import ask_to_mail
@@ -43,8 +43,8 @@ def ask_code(request: HttpRequest) -> HttpResponse:
         return _ask_page(request, email, BAD_EMAIL, 422)
     try:
         count_attempt(request, "code", email)
-    except Refused as refused:
-        return _ask_page(request, email, refused.sentence, 429)
+    except DomainError as refused:
+        return _ask_page(request, email, refused.message, 429)
     browser = request.COOKIES.get(COOKIE) or random_secret(43)
     expected = codes.expect(email, browser=browser, onward=onward(request))
     ask_to_mail(expected, "code_and_link")
@@ -112,8 +112,8 @@ def _let_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
         return _run_out(request)
     try:
         account = enter_by_mailbox(expected.email, codes.CONNECTION)
-    except Refused as no:
-        return words(request, "You cannot sign in", no.sentence, 403)
+    except DomainError as no:
+        return words(request, "You cannot sign in", no.message, 403)
     return enter(request, account, "code", expected.onward, email=expected.email, connection=codes.CONNECTION)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from regulars.base.crypto import fingerprint
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.jobs.schedule import begins_every
 
 from .models import Attempts
@@ -53,13 +53,13 @@ LIMITS = {
 
 
 def count_attempt(request: HttpRequest, action: str, email: str) -> None:
-    """Count one attempt; `Refused("too_many_attempts")` when a limit is passed. Commits by itself."""
+    """Count one attempt; `Invalid("too_many_attempts")` when a limit is passed. Commits by itself."""
     windows = _windows(request, action, email)
     counts = _count(windows, UP, first=1)
     passed = [window for window in windows if counts[window.key] > window.limit.most]
     if passed:
         minutes = max(window.minutes_left for window in passed)
-        raise Refused("too_many_attempts", _("Too many attempts. Try again in {minutes} min.").format(minutes=minutes))
+        raise Invalid("too_many_attempts", _("Too many attempts. Try again in {minutes} min.").format(minutes=minutes))
 
 
 def give_back(request: HttpRequest, action: str, email: str) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.proofs import codes
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from .connections import find_social, has_passwords, social_connections
 from .door import address, customer, enter, onward, page, with_passkeys
@@ -48,8 +48,8 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     email, password = request.POST.get("email", ""), request.POST.get("password", "")
     try:
         count_attempt(request, "login", email)
-    except Refused as refused:
-        return _page(request, email=email, problem=refused.sentence, status=429)
+    except DomainError as refused:
+        return _page(request, email=email, problem=refused.message, status=429)
     account = check(email, password)
     if account is None or not has_passwords():
         return _page(request, email=email, problem=WRONG, status=401)

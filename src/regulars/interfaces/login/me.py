@@ -11,7 +11,7 @@ from django.utils.translation import get_language, get_supported_language_varian
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.consent.record import Decision
@@ -84,8 +84,8 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
         locale, label, text = words_in(purpose, _locale(request))
         decision = Decision(key, action, "profile", words=f"{label}\n{text}", locale=locale)
         write_decision(profile, decision, seen=int(seen))
-    except Refused as refused:
-        return words(request, "That did not work", refused.sentence, 409)
+    except DomainError as refused:
+        return words(request, "That did not work", refused.message, 409)
     return _back(request, f"{label}: {_(DONE[action])}", "purposes")
 
 
@@ -102,7 +102,7 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
     typed, reason = request.POST.get("value", ""), request.POST.get("reason", "")
     try:
         flow.correct(profile, key, typed, reason=reason)
-    except Refused as refused:
+    except DomainError as refused:
         return _form(request, fact, typed, reason, refused)
     return _back(request, _("{name} is changed.").format(name=fact.label), "facts")
 
@@ -114,10 +114,10 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     fact = _find(profile, key)
     try:
         if fact is None:
-            raise Refused("not_there", "This is not kept any more.")
+            raise Invalid("not_there", "This is not kept any more.")
         flow.remove(profile, key)
-    except Refused as refused:
-        return words(request, "That did not work", refused.sentence, 409)
+    except DomainError as refused:
+        return words(request, "That did not work", refused.message, 409)
     return _back(
         request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
     )
@@ -147,7 +147,7 @@ def _identities(profile: Profile) -> list[dict[str, Any]]:
     return found
 
 
-def _form(request: HttpRequest, fact: Known, typed: str, reason: str, refused: Refused | None) -> HttpResponse:
+def _form(request: HttpRequest, fact: Known, typed: str, reason: str, refused: DomainError | None) -> HttpResponse:
     attribute = Attribute.objects.filter(key=fact.attribute).first()
     context = {
         "fact": fact,
@@ -156,8 +156,8 @@ def _form(request: HttpRequest, fact: Known, typed: str, reason: str, refused: R
         "type": attribute.type if attribute else "text",
         "value": typed,
         "reason": reason,
-        "problem": refused.sentence if refused else "",
-        "about": (refused.about or "value") if refused else "",
+        "problem": refused.message if refused else "",
+        "about": (refused.field or "value") if refused else "",
     }
     return render(request, "signin/me_correct.html", context, status=400 if refused else 200)
 

@@ -23,7 +23,7 @@ from django.http import HttpRequest
 
 from regulars.base import http
 from regulars.base.crypto import decrypt, fingerprint
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.endpoints import address_of, credentials_of, issuer_of, settings_of
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, Call, Provider, Raw, no_parameters
@@ -46,7 +46,7 @@ class GuardedTransport(requests.adapters.BaseAdapter):
         try:
             answer = http.request(str(request.method), str(request.url), headers=headers, content=body)  # type: ignore[arg-type]  # forms and JSON only: never a stream
         except (http.HttpRefused, http.HttpFailed) as no:
-            raise requests.ConnectionError(no.sentence, request=request) from None
+            raise requests.ConnectionError(no.message, request=request) from None
         return _as_requests_says_it(request, answer)
 
     def close(self) -> None:
@@ -230,7 +230,7 @@ def _told_by_form(request: HttpRequest) -> Raw:
     """What came with the answer itself, by way of `social.callback`; nothing when it is not of our making."""
     try:
         told = json.loads(decrypt(request.GET["told"]))
-    except (KeyError, ValueError, Refused):
+    except (KeyError, ValueError, DomainError):
         return {}
     return told if isinstance(told, dict) else {}
 

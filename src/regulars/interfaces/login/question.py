@@ -108,5 +108,5 @@ def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, objec
         "field": question.kind.field(wording.options, wording.locale),
         "given": form.getlist("answer"),
         "other": form.getlist("other"),
-        "problem": bad.sentence if bad else "",
+        "problem": bad.message if bad else "",
     }

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.usecases.arrive import prove_email
 from regulars.usecases.link import account_of
@@ -38,8 +38,8 @@ def reset(request: HttpRequest) -> HttpResponse:
         return render(request, "signin/reset.html", context)
     try:
         count_attempt(request, "reset", context["email"])
-    except Refused as refused:
-        return render(request, "signin/reset.html", {**context, "problem": refused.sentence}, status=429)
+    except DomainError as refused:
+        return render(request, "signin/reset.html", {**context, "problem": refused.message}, status=429)
     ask_to_reset(storable(context["email"][:254]), onward(request))
     return render(request, "signin/reset_sent.html", context)
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.usecases.link import account_of
 
 from .door import PATIENCE, WAITING, Waiting, address, customer, enter, let_in, onward, page, proofs_of, with_passkeys
@@ -74,17 +74,17 @@ def passkey(request: HttpRequest) -> HttpResponse:
         count_attempt(request, "passkey", "")
         key = passkeys.check(request.POST.get("credential", ""))
         account = owner_of(key)
-    except Refused as no:
+    except DomainError as no:
         warn(no)
-        status = 429 if no.name == "too_many_attempts" else 401
-        context = {"title": "That did not work", "sentence": no.sentence, "login": address("/login", request)}
+        status = 429 if no.code == "too_many_attempts" else 401
+        context = {"title": "That did not work", "sentence": no.message, "login": address("/login", request)}
         return render(request, "signin/words.html", context, status=status)
     give_back(request, "passkey", "")
     return enter(request, account, "mfa", onward(request), **how_alone(key))
 
 
 def owner_of(key: Authenticator) -> Account:
-    """The customer whose passkey it is; staff and who is shut out have no way in by it. Raises `Refused("bad_passkey")`."""
+    """The customer whose passkey it is; staff and who is shut out have no way in by it. Raises `Invalid("bad_passkey")`."""
     account = Account.objects.filter(pk=key.user_id, is_staff=False, is_active=True).exclude(profile=None).first()
     if account is None or not account_of(account).is_active:
         raise passkeys.refused()
@@ -111,9 +111,9 @@ def _check(request: HttpRequest, asked: Asked) -> HttpResponse:
     try:
         count_attempt(request, "second", name)
         proof = _proof(request, asked.account)
-    except Refused as no:
+    except DomainError as no:
         warn(no)
-        return _page(request, asked, no.sentence, 429 if no.name == "too_many_attempts" else 401)
+        return _page(request, asked, no.message, 429 if no.code == "too_many_attempts" else 401)
     give_back(request, "second", name)
     if asked.first is None:
         record_authentication(request, asked.account, "mfa", **_how(proof))
@@ -127,11 +127,11 @@ def _proof(request: HttpRequest, account: Account) -> Authenticator:
         return passkeys.check(request.POST["credential"], account)
     proof = codes.check_code(account, request.POST.get("code", ""))
     if proof is None:
-        raise Refused("wrong_code", WRONG, "code")
+        raise Invalid("wrong_code", WRONG, "code")
     return proof
 
 
-def warn(no: Refused) -> None:
+def warn(no: DomainError) -> None:
     """She hears of a passkey that may have been copied: whoever holds the copy would not tell her."""
     if isinstance(no, passkeys.CopiedPasskey) and not no.passkey.user.is_staff:
         tell(account_of(no.passkey.user), "passkey_copied")

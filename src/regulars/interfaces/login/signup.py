@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts import passwords
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.profiles.find import is_taken
 from regulars.usecases.arrive import sign_up
@@ -51,8 +51,8 @@ def signup(request: HttpRequest) -> HttpResponse:
         return _page(request, email=email, problems=problems, status=422)
     try:
         count_attempt(request, "signup", email)
-    except Refused as refused:
-        return _page(request, email=email, problems={"email": refused.sentence}, status=429)
+    except DomainError as refused:
+        return _page(request, email=email, problems={"email": refused.message}, status=429)
     pending = wait_for_click(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
     context = {

@@ -25,7 +25,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.base.crypto import encrypt
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.connections.endpoints import issuer_of, settings_of
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, Piece
@@ -219,8 +219,8 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     arrival = _arrival(connection, login, raw, data)
     try:
         account = _let_in(request, arrival, data)
-    except Refused as no:
-        return words(request, "You cannot sign in", no.sentence, 403)
+    except DomainError as no:
+        return words(request, "You cannot sign in", no.message, 403)
     where = local_path(login.state.get("next", ""))
     response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
     if "more" not in data and "link" not in data:
@@ -233,14 +233,14 @@ def _let_in(request: HttpRequest, arrival: Arrival, data: dict[str, Any]) -> Acc
     begun = data.get("more") or data.get("link")
     profile = customer(request) if begun else None
     if begun and (profile is None or profile.pk != begun):
-        raise Refused("another_customer", "Somebody else is signed in on this browser now. Start again.")
+        raise Invalid("another_customer", "Somebody else is signed in on this browser now. Start again.")
     if profile is None:
         return arrive(arrival)
     if data.get("link"):
         return _linked(profile, arrival)
     known = find_by_identity(arrival.strategy, arrival.provider_user_id)
     if known is None or known.pk != profile.pk:
-        raise Refused("another_person", "You chose another account there than the one you sign in with here.")
+        raise Invalid("another_person", "You chose another account there than the one you sign in with here.")
     return arrive(arrival)
 
 

@@ -13,7 +13,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import has_nul
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
@@ -74,12 +74,12 @@ def caller_of(request: HttpRequest) -> Caller:
 def _caller(request: HttpRequest, kind: str, token: str) -> Caller:
     try:
         claims = verify(token, f"{settings.ISSUER}api/v2/")
-    except Refused as refused:
-        raise ApiError(401, "invalid_token", refused.sentence) from None
+    except DomainError as refused:
+        raise ApiError(401, "invalid_token", refused.message) from None
     try:
         dpop.check_holder(claims, kind, token, request.headers, str(request.method), request.path.removeprefix("/"))
-    except Refused as refused:
-        raise ApiError(401, refused.name, refused.sentence, dpop.challenge(refused)) from None
+    except DomainError as refused:
+        raise ApiError(401, refused.code, refused.message, dpop.challenge(refused)) from None
     scopes = str(claims.get("scope", "")).split()
     if not _is_of_a_machine(claims):
         scopes = [scope for scope in scopes if HERSELF in scope]

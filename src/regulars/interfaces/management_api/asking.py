@@ -63,7 +63,7 @@ def answer(request: HttpRequest, number: AskId, body: Said) -> Any:
         closed = says.answer(ask, given, app=her.client_id)
     except BadAnswer as bad:
         with override(ask.locale):
-            raise ApiError(422, bad.name, _(bad.sentence)) from bad
+            raise ApiError(422, bad.code, _(bad.message)) from bad
     return _came_of_it(ask, closed)
 
 

@@ -14,7 +14,7 @@ from ninja import Field, Query, Router, Status
 from pydantic import StringConstraints
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
 from regulars.connections.save import Way, save_connection, url_keys
@@ -114,7 +114,7 @@ def post_connection(request: HttpRequest, body: NewConnection) -> Any:
     way = _way(body, body.options or Options(), body.name, body.strategy, enabled=body.show_as_button is not False)
     try:
         return Status(201, _connection(save_connection(way)))
-    except Refused as refused:
+    except DomainError as refused:
         raise _as_auth0_says_it(refused) from None
 
 
@@ -180,9 +180,9 @@ def _way(
     )
 
 
-def _as_auth0_says_it(refused: Refused) -> ApiError:
-    taken = refused.name == "name_taken"
-    return ApiError(409 if taken else 400, "conflict" if taken else refused.name, refused.sentence)
+def _as_auth0_says_it(refused: DomainError) -> ApiError:
+    taken = refused.code == "name_taken"
+    return ApiError(409 if taken else 400, "conflict" if taken else refused.code, refused.message)
 
 
 def _find(connection_id: str) -> Connection:

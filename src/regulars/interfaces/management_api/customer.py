@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from ninja.security import HttpBearer
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client
 from regulars.profiles.find import find_by_user_id
@@ -46,8 +46,8 @@ class InApp(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> Customer:
         try:
             claims = verify(token, customers_api(), typ=ACCESS_TOKEN)
-        except Refused as refused:
-            raise ApiError(401, "invalid_token", refused.sentence) from None
+        except DomainError as refused:
+            raise ApiError(401, "invalid_token", refused.message) from None
         if "cnf" in claims:
             raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
         if SCOPE not in str(claims.get("scope", "")).split():

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from .unused import GUARDS_LESS
 
@@ -69,7 +69,7 @@ WORDS: dict[type[Exception], Callable[[Any], ApiError]] = {
     AuthenticationError: lambda fault: ApiError(401, "invalid_token", "Missing or malformed bearer token."),
     ValidationError: _validation,
     HttpError: lambda fault: ApiError(fault.status_code, "invalid_body", str(fault)),
-    Refused: lambda fault: ApiError(400, fault.name, fault.sentence),
+    DomainError: lambda fault: ApiError(400, fault.code, fault.message),
 }
 
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import ConfigDict
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
@@ -75,8 +75,8 @@ def _refuse_strangers(caller: Caller, primary: Profile, *, by_token: bool) -> No
 def _by_token(token: str, caller: Caller) -> Profile:
     try:
         claims = verify(token, caller.client_id, typ="jwt")
-    except Refused as refused:
-        raise invalid_body(f"link_with: {refused.sentence}") from None
+    except DomainError as refused:
+        raise invalid_body(f"link_with: {refused.message}") from None
     found = find_by_user_id(str(claims.get("sub", "")))
     if found is None:
         raise invalid_body("link_with: this ID token is of nobody here.")

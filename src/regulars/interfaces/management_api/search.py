@@ -38,7 +38,7 @@ def _truth(q: str) -> RawSQL:
     try:
         condition = parse_search(q)
     except BadCondition as fault:
-        raise invalid_query(fault.sentence) from None
+        raise invalid_query(fault.message) from None
     sql = where(condition, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
     return RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField())  # noqa: S611
 

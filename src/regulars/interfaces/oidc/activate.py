@@ -94,7 +94,7 @@ def _go_on(request: HttpRequest, visitor: Visitor, code: str) -> HttpResponse:
     return _allow(request, row, visitor, code, allowed["progress"])
 
 
-class AnsweredAlready(Exception):  # noqa: N818
+class AnsweredAlready(Exception):
     """Two answers for one device: the second undoes itself, so that no login is counted that nobody made."""
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 
-class Refusal(Exception):  # noqa: N818 - reads as what happened
+class Refusal(Exception):
     """An answer of OAuth other than yes. `error` is OAuth's word; the status is the token endpoint's, as Auth0 has it."""
 
     def __init__(self, error: str, description: str, status: int = 0) -> None:
@@ -15,15 +15,15 @@ class Refusal(Exception):  # noqa: N818 - reads as what happened
         self.status = status or STATUS.get(error, 400)
 
     @classmethod
-    def of(cls, refused: Refused) -> Refusal:
+    def of(cls, refused: DomainError) -> Refusal:
         """For names that are OAuth's words already."""
-        return cls(refused.name, refused.sentence)
+        return cls(refused.code, refused.message)
 
     def body(self) -> dict[str, str]:
         return {"error": self.error, "error_description": self.description}
 
 
-class Lost(Exception):  # noqa: N818
+class Lost(Exception):
     """Nobody to send the browser back to: we show a page of our own. `sentence` says what to do."""
 
     def __init__(self, error: str, sentence: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_machine, is_public
 from regulars.clients.models import Client
@@ -41,7 +41,7 @@ def introspect(request: HttpRequest) -> HttpResponse:
 def _access_token(token: str, client: Client) -> dict[str, Any] | None:
     try:
         claims = verify(token, typ=ACCESS_TOKEN)
-    except Refused:
+    except DomainError:
         return None
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     is_its_api = any(find_machine((client.pk, audience)) for audience in audiences)

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
@@ -97,7 +97,7 @@ def _is_signed_in(request: HttpRequest) -> bool:
 def _read_hint(token: str) -> Hint | None:
     try:
         claims: dict[str, Any] = verify(token, typ="jwt", allow_expired=True)
-    except Refused:
+    except DomainError:
         return None
     return Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
 

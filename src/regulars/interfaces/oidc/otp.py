@@ -11,7 +11,7 @@ from dataclasses import replace
 from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.accounts.proofs import codes
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.clients.cache import may_refresh
 from regulars.clients.models import Client
 from regulars.consent.view import served
@@ -62,7 +62,7 @@ def _proved(client: Client, params: Mapping[str, str]) -> Account:
         raise Refusal("invalid_grant", WRONG)
     try:
         return account_of(enter_by_mailbox(expected.email, codes.CONNECTION))
-    except Refused:
+    except DomainError:
         raise Refusal("unauthorized", "user is blocked") from None
 
 

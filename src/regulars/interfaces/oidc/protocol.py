@@ -22,7 +22,7 @@ from authlib.oauth2.rfc6749.grants import (
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7636 import CodeChallenge
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.clients.cache import find_client, find_machine, has_a_secret, has_secret, is_public
 from regulars.clients.models import Client
@@ -307,7 +307,7 @@ def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
     needs_nonce = client is not None and is_public(client)
     try:
         return dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
-    except Refused as refused:
+    except DomainError as refused:
         raise Refusal.of(refused) from None
 
 

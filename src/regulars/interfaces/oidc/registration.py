@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.clients.register import App, register
 
@@ -30,9 +30,9 @@ def register_client(request: HttpRequest) -> HttpResponse:
         client, secret = register(_app(_metadata(request)))
     except Refusal as refusal:
         return answer_json(no(refusal))
-    except Refused as refused:
-        name = "invalid_redirect_uri" if refused.name == "bad_address" else "invalid_client_metadata"
-        return answer_json(no(Refusal(name, refused.sentence)))
+    except DomainError as refused:
+        name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
+        return answer_json(no(Refusal(name, refused.message)))
     body = {
         "client_id": client.pk,
         "client_name": client.name,

@@ -8,7 +8,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.db.compiled_query import Prepared, given
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
 from regulars.consent.view import served, to_serve
@@ -28,17 +28,17 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     kind, token = _credential(request)
     try:
         claims = verify(token, userinfo_audience(), typ=ACCESS_TOKEN)
-    except Refused as refused:
+    except DomainError as refused:
         return _unauthorized(refused, "Bearer")
     try:
         dpop.check_holder(claims, kind, token, request.headers, str(request.method), "userinfo")
-    except Refused as refused:
+    except DomainError as refused:
         return _unauthorized(refused, "DPoP")
     profile = _customer.first(
         user_id=str(claims["sub"]), sid=str(claims.get("sid", "")), client=str(claims.get("client_id", ""))
     )
     if profile is None:
-        return _unauthorized(Refused("unknown_customer", GONE), "Bearer")
+        return _unauthorized(Invalid("unknown_customer", GONE), "Bearer")
     scopes = str(claims.get("scope", "")).split()
     told_by_rules: dict[str, Any] = getattr(profile, TOLD) or {}
     answer: dict[str, Any] = {**claims_of(served(profile), scopes), **told_by_rules, "sub": claims["sub"]}
@@ -63,6 +63,6 @@ def _credential(request: HttpRequest) -> tuple[str, str]:
     return kind or "bearer", token
 
 
-def _unauthorized(refused: Refused, kind: str) -> HttpResponse:
+def _unauthorized(refused: DomainError, kind: str) -> HttpResponse:
     headers = dpop.challenge(refused, kind)
     return HttpResponse("Unauthorized", status=401, content_type="text/plain; charset=utf-8", headers=headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
 
@@ -28,7 +28,7 @@ class Band:
         for option in options:
             found = WRITTEN.fullmatch(option.key)
             if not found or (found["low"] and float(found["low"]) > float(found["high"])):
-                raise Refused("not_a_range", f"{option.key!r} is no range. Write 25-34, <25 or 55+.", "options")
+                raise Invalid("not_a_range", f"{option.key!r} is no range. Write 25-34, <25 or 55+.", "options")
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         return one_of(only_one(given, "Choose a range, or pass."), options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
 from .short_text import short_text
@@ -25,7 +25,7 @@ class Confirm:
 
     def check_text(self, text: str) -> None:
         if "{value}" not in text:
-            raise Refused("no_value_in_text", "Write {value} where the page should say what we think.", "text")
+            raise Invalid("no_value_in_text", "Write {value} where the page should say what we think.", "text")
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         if options:

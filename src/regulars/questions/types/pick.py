@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
 
@@ -24,7 +24,7 @@ class Pick:
         """A picture comes from this house or over https: the page's policy lets no other through."""
         for option in options:
             if option.image and not option.image.startswith(("https://", "/")):
-                raise Refused(
+                raise Invalid(
                     "bad_image",
                     f"The picture of {option.label!r} needs an address that begins with https://.",
                     "options",

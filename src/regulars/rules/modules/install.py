@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from ..sandbox.cache import Unavailable
 from ..sandbox.library import OURS, Library, Module, folder, library, named, publish, write_texts
@@ -17,7 +17,7 @@ from .registry import Files, NoRegistry, Unreachable, fetch, find, registry
 def install_curated(say: Callable[[str], None]) -> bool:
     """Fetch what is missing of the lock file; what an operator chose in another version stays.
 
-    False without a registry that can be reached; then nothing changed. Raises `Refused("wrong_content" | …)` as `add`.
+    False without a registry that can be reached; then nothing changed. Raises `Invalid("wrong_content" | …)` as `add`.
     """
     wanted = [one for one in CURATED.values() if library().find(one.name) is None]
     if not wanted:
@@ -29,7 +29,7 @@ def install_curated(say: Callable[[str], None]) -> bool:
     except (NoRegistry, Unreachable) as refused:
         names = _listed(one.name for one in wanted)
         say(
-            f"{refused.sentence} ({refused.name})\nUntil `regulars rules modules install` succeeds, rules are refused"
+            f"{refused.message} ({refused.code})\nUntil `regulars rules modules install` succeeds, rules are refused"
             f" that need {names}."
         )
         return False
@@ -40,7 +40,7 @@ def install_curated(say: Callable[[str], None]) -> bool:
 def add(specs: Iterable[str]) -> list[Module]:
     """Modules by `name@version`, pinned from now on by what the registry says today.
 
-    Raises `Refused("no_version" | "already_ours" | "module_needs" | "no_registry" | "unknown_module" | …)`.
+    Raises `Invalid("no_version" | "already_ours" | "module_needs" | "no_registry" | "unknown_module" | …)`.
     """
     asked = [_asked(spec) for spec in specs]
     place = registry()
@@ -50,9 +50,9 @@ def add(specs: Iterable[str]) -> list[Module]:
 def _asked(spec: str) -> tuple[str, str]:
     name, version = named(spec)
     if name in OURS:
-        raise Refused("already_ours", f"{name} is part of the house, whatever version a rule asks for.")
+        raise Invalid("already_ours", f"{name} is part of the house, whatever version a rule asks for.")
     if not version:
-        raise Refused("no_version", f"Say which version of {name}: {name}@1.2.3")
+        raise Invalid("no_version", f"Say which version of {name}: {name}@1.2.3")
     return name, version
 
 
@@ -74,7 +74,7 @@ def _install(wanted: list[Locked], place: str) -> list[Module]:
     try:
         prepare(stock)
     except Unavailable as fault:
-        raise Refused("not_loadable", f"Nothing was installed: {fault}.") from None
+        raise Invalid("not_loadable", f"Nothing was installed: {fault}.") from None
     publish(stock, _notices(kept, notices))
     return list(texts)
 
@@ -83,7 +83,7 @@ def _check_needs(linked: dict[Locked, Linked], there: Iterable[str]) -> None:
     for package, result in linked.items():
         missing = sorted(result.needs - set(there))
         if missing:
-            raise Refused("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
+            raise Invalid("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
 
 
 def _module(package: Locked) -> Module:

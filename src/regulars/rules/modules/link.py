@@ -7,7 +7,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 
 from .registry import Files
 
@@ -36,11 +36,11 @@ class Linked:
 
 
 def link(files: Files, entry: str = "") -> Linked:
-    """Raises `Refused("not_linkable")` for a package without CommonJS to begin with."""
+    """Raises `Invalid("not_linkable")` for a package without CommonJS to begin with."""
     about = json.loads(files.get("package.json", "{}"))
     start = _find(files, entry or str(about.get("main") or "index.js"))
     if start is None or about.get("type") == "module":
-        raise Refused("not_linkable", "The package has no CommonJS file to begin with.")
+        raise Invalid("not_linkable", "The package has no CommonJS file to begin with.")
     parts: dict[str, str] = {}
     needs: set[str] = set()
     waiting = [start]
@@ -53,7 +53,7 @@ def link(files: Files, entry: str = "") -> Linked:
         waiting += inside.values()
         parts[path] = _part(path, files[path], inside)
         if len(parts) > MAX_FILES:
-            raise Refused("not_linkable", f"The package is made of more than {MAX_FILES} files.")
+            raise Invalid("not_linkable", f"The package is made of more than {MAX_FILES} files.")
     code = _FRAME.format(files=",\n".join(parts.values()), entry=json.dumps(start))
     return Linked(code, frozenset(needs & set(about.get("dependencies") or {})))
 

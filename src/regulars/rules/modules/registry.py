@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 
 from .curated import Locked
 
@@ -32,18 +32,18 @@ _LINE = re.compile(r"^\s*registry\s*=\s*(\S+)\s*$", re.MULTILINE)
 Files = dict[str, str]  # path in the package -> text
 
 
-class NoRegistry(Refused):
+class NoRegistry(DomainError):
     """`no_registry`: nobody said where modules come from."""
 
 
-class Unreachable(Refused):
+class Unreachable(DomainError):
     """`registry_unreachable`: nobody answers there, or not with what was asked. Later it may."""
 
 
 def registry() -> str:
     """Where npm would ask on this machine, with a slash at its end: the environment, `.npmrc`, npm itself.
 
-    Raises `Refused("no_registry")`.
+    Raises `Invalid("no_registry")`.
     """
     found = _of_environment() or _of_files() or _of_npm()
     if not found:
@@ -85,7 +85,7 @@ def _of_npm() -> str:
 
 
 def find(name: str, version: str, place: str) -> Locked:
-    """What the registry at `place` says about one version. Raises `Refused("unknown_module" | "registry_unreachable")`."""
+    """What the registry at `place` says about one version. Raises `Invalid("unknown_module" | "registry_unreachable")`."""
     try:
         about: dict[str, Any] = json.loads(_get(f"{place}{quote(name, safe='@')}/{quote(version)}"))
         tarball = str(about["dist"]["tarball"]).split("://", 1)[-1].split("/", 1)[1]
@@ -94,20 +94,20 @@ def find(name: str, version: str, place: str) -> Locked:
             name, str(about["version"]), str(about["dist"]["integrity"]), tarball, str(about.get("license", ""))
         )
     except (ValueError, KeyError, TypeError, IndexError):
-        raise Refused("unknown_module", f"The registry does not know {name}@{version}.") from None
+        raise Invalid("unknown_module", f"The registry does not know {name}@{version}.") from None
 
 
 def fetch(package: Locked, place: str) -> Files:
-    """The texts of a package. Raises `Refused("wrong_content" | "not_a_package" | "registry_unreachable")`."""
+    """The texts of a package. Raises `Invalid("wrong_content" | "not_a_package" | "registry_unreachable")`."""
     data = _get(place + package.tarball)
     kind, _, expected = package.integrity.partition("-")
     found = base64.b64encode(hashlib.sha512(data).digest()).decode()
     if kind != "sha512" or not hmac.compare_digest(found, expected):
-        raise Refused("wrong_content", f"{package.name}@{package.version} is not what was pinned; it is not used.")
+        raise Invalid("wrong_content", f"{package.name}@{package.version} is not what was pinned; it is not used.")
     try:
         return _texts(data)
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError):
-        raise Refused("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
+        raise Invalid("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
 
 
 def _get(url: str) -> bytes:
@@ -118,12 +118,12 @@ def _get(url: str) -> bytes:
             data: bytes = answer.read(MAX_TARBALL + 1)
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            raise Refused("unknown_module", "The registry does not know this module in this version.") from None
+            raise Invalid("unknown_module", "The registry does not know this module in this version.") from None
         raise Unreachable("registry_unreachable", f"The npm registry answers {error.code}.") from None
     except (OSError, ValueError):
         raise Unreachable("registry_unreachable", "The npm registry cannot be reached.") from None
     if len(data) > MAX_TARBALL:
-        raise Refused("not_a_package", "The package is too large.")
+        raise Invalid("not_a_package", "The package is too large.")
     return data
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 FRESH = 3600.0  # seconds in which somebody else may be about to use what was compiled
 
 
-class Unavailable(Exception):  # noqa: N818 - what the sandbox is
+class Unavailable(Exception):
     """This installation cannot run JavaScript; the text says why."""
 
 

@@ -44,7 +44,7 @@ class Limits:
     answer: int = _MEGABYTE
 
 
-class Stopped(Exception):  # noqa: N818 - reads as what happened: "stopped: too_much_cpu"
+class Stopped(Exception):
     """The realm was stopped and is of no further use.
 
     `name`: too_much_cpu, too_much_time, too_much_memory, too_deep, answer_too_large, engine_failed.

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import Field, filled
 
 from ..models import Rule
@@ -53,16 +53,16 @@ def all_templates() -> list[Template]:
 
 
 def get_template(key: str) -> Template:
-    """Raises `Refused("unknown_template")`."""
+    """Raises `Invalid("unknown_template")`."""
     if key not in _templates():
-        raise Refused("unknown_template", f"There is no rule template called {key!r}.")
+        raise Invalid("unknown_template", f"There is no rule template called {key!r}.")
     return _templates()[key]
 
 
 def switch_on(key: str, settings: dict[str, str] | None = None) -> Rule:
     """The template as an enabled rule (slug: the key), last in order. Switched on again, it keeps what is not given.
 
-    Raises `Refused("unknown_template" | "unknown_setting" | "setting_missing")`.
+    Raises `Invalid("unknown_template" | "unknown_setting" | "setting_missing")`.
     """
     template = get_template(key)
     before = Rule.objects.filter(slug=key).first()

@@ -63,7 +63,7 @@ def block_input(
 @register.inclusion_tag("console/parts/problem.html")
 def problem_summary(problem: Problem | None) -> dict[str, Any]:
     """At the top of a form: what is wrong, and a link to where."""
-    return {"problem": problem, "id": _id(problem.about) if problem else ""}
+    return {"problem": problem, "id": _id(problem.field) if problem else ""}
 
 
 def _setting(field: Field, values: Mapping[str, str], problem: Problem | None, prefix: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _setting(field: Field, values: Mapping[str, str], problem: Problem | None, p
 
 
 def _input(name: str, label: str, value: Any, problem: Problem | None, prefix: str = "", **more: Any) -> dict[str, Any]:
-    wrong = problem.sentence if problem and problem.about == name else ""
+    wrong = problem.message if problem and problem.field == name else ""
     identity = _id(prefix + name)
     described = [f"{identity}-{part}" for part, there in (("help", more.get("help")), ("problem", wrong)) if there]
     return {

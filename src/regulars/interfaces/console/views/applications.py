@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
 
@@ -61,7 +61,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
         made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, given, grants, problem_of(refused))
     if secret:
         return _show_secret(request, made, secret, "application.saved")

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.clients.branding import COLOURS, Look, checked, look_of, save_look, stylesheet
 from regulars.clients.models import Client
 
@@ -35,7 +35,7 @@ def branding(request: HttpRequest, client_id: str) -> HttpResponse:
             checked(given)
             return _page(request, client, given)
         save_look(client, given)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, client, given, problem_of(refused))
     address = f"/console/applications/{client.pk}/branding"
     return done(request, address, "application.branded", client.pk, f"The pages of {client.name} are saved.")
@@ -69,5 +69,5 @@ def _readable(given: dict[str, str]) -> Look:
     """What the preview shows: the look as written, or the house's own while something in it is refused."""
     try:
         return checked(given)
-    except Refused:
+    except DomainError:
         return Look()

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, find_provider
 from regulars.connections.save import Way, save_connection, switch_connection, url_keys
@@ -65,7 +65,7 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     given, pieces = request.POST.dict(), request.POST.getlist("pieces")
     try:
         made = save_connection(_way(given, strategy, pieces), saved)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, strategy, given, pieces, problem_of(refused))
     sentence = f"{made.display_name} is saved."
     return done(request, f"/console/connections/{made.name}", "connection.saved", made.name, sentence)

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import LONGEST, write_value
@@ -48,7 +48,7 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     assert isinstance(request.user, Account)
     try:
         write(profile, attribute.key, typed, reason=reason, staff=request.user.key)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, profile, attribute, typed, reason, problem_of(refused))
     # Neither the value nor the reason: the record of acts outlives her, and she may be forgotten.
     sentence = f"{attribute.label} is set right. She reads why on her own page."

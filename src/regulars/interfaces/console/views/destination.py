@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Destination
@@ -41,7 +41,7 @@ def destination(request: HttpRequest, slug: str = "") -> HttpResponse:
     given, segments = request.POST.dict(), request.POST.getlist("segments")
     try:
         made = _save(request, saved, kind, given, segments)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, kind, given, segments, problem_of(refused, INPUTS, KINDS[kind].fields))
     address = f"/console/destinations/{made.slug}"
     return done(request, address, "destination.saved", made.slug, f"{made.name} is saved.", segments=made.segment_slugs)
@@ -52,7 +52,7 @@ def _save(
 ) -> Destination:
     known = set(Segment.objects.values_list("slug", flat=True)).union(saved.segment_slugs if saved else [])
     if not known.issuperset(segments):
-        raise Refused("unknown_segment", "One of these segments is not there any more.", "segments")
+        raise Invalid("unknown_segment", "One of these segments is not there any more.", "segments")
     return save_destination(
         given.get("name", ""),
         kind,

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import look_at
 from regulars.base.jobs.tasks import resend_lane
 from regulars.destinations.breaker import close_breaker
@@ -55,7 +55,7 @@ def send_many_again(request: HttpRequest, slug: str) -> HttpResponse:
         if request.POST.get("do") != "send":
             return _page(request, saved, {"again": again, "count": again.of(saved).count()})
         count = send_again(saved, again)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, problem=problem_of(refused, {"bad_period": "since", "bad_state": "states"}))
     asked = {"segment": again.segment, "states": list(again.states), "count": count}
     sentence = f"{count:,} messages are being put back in line."
@@ -73,7 +73,7 @@ def send_all_members(request: HttpRequest, slug: str) -> HttpResponse:
             count = count_everybody(saved, segment)
             return _page(request, saved, {"everybody": segment, "count": count})
         count = send_everybody(saved, segment)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, problem=problem_of(refused, {"unknown_segment": "everybody"}))
     sentence = f"{saved.name} is being told of {count:,} customers."
     return done(request, _address(slug), "segment.sent", slug, sentence, segment=segment, count=count)
@@ -142,14 +142,14 @@ def _again(request: HttpRequest) -> Again:
 
 
 def _moment(request: HttpRequest, name: str) -> dt.datetime | None:
-    """A local date and time as browsers write it, taken as UTC; None where nothing is written. `Refused("bad_time")`."""
+    """A local date and time as browsers write it, taken as UTC; None where nothing is written. `Invalid("bad_time")`."""
     written = request.POST.get(name, "")
     if not written:
         return None
     try:
         return dt.datetime.fromisoformat(written).replace(tzinfo=dt.UTC)
     except ValueError:
-        raise Refused("bad_time", "Write a date and a time.", name) from None
+        raise Invalid("bad_time", "Write a date and a time.", name) from None
 
 
 def _log(request: HttpRequest, saved: Destination) -> dict[str, Any]:

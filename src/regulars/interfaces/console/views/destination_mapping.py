@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.base.conditions import BadCondition
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.destinations.kind import KINDS, DestinationKind, takes_fields
 from regulars.destinations.mapping import FIXED, TRANSFORMS, checked
 from regulars.destinations.message import mapping_of, preview
@@ -44,7 +44,7 @@ def mapping(request: HttpRequest, slug: str) -> HttpResponse:
     rows = [] if request.POST.get("do") == "own" else _rows(request)
     try:
         save_mapping(saved, rows)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, kind, rows, request.POST, problem_of(refused))
     told = [line["field"] for line in saved.mapping]
     sentence = f"{saved.name} is told this from the next message on."
@@ -141,8 +141,8 @@ def _previewed(saved: Destination, rows: Sequence[Row], asked: Mapping[str, Any]
     try:
         trial.mapping = checked(rows) if takes_fields(KINDS[saved.kind]) else []
         seen = preview(trial, chosen) if chosen else None
-    except Refused as refused:
-        wrong = refused.sentence
+    except DomainError as refused:
+        wrong = refused.message
     return {
         "q": text,
         "sought": sought,
@@ -160,5 +160,5 @@ def _found(text: str) -> tuple[list[Profile], str]:
     try:
         people = find(text, FOUND).people
     except BadCondition as bad:
-        return [], bad.sentence
+        return [], bad.message
     return people, "" if people else "Nobody is found by that."

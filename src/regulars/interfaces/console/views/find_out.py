@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.questions.find_out import DAYS, rank_questions, wish_to_know
 from regulars.questions.models import Question
 from regulars.segments.models import Membership, Segment
@@ -25,8 +25,8 @@ def findings(segment: Segment) -> dict[str, Any]:
     unknown = unknown_people(segment)
     try:
         found = rank_questions(segment.slug, unknown)[:MOST]
-    except Refused as refused:
-        return {"finding_out": True, "no_findings": refused.sentence}
+    except DomainError as refused:
+        return {"finding_out": True, "no_findings": refused.message}
     texts = dict(Question.objects.filter(key__in=[each.question for each in found]).values_list("key", "text"))
     return {"finding_out": True, "findings": [(each, texts[each.question]) for each in found]}
 
@@ -43,7 +43,7 @@ def ask_first(request: HttpRequest, slug: str) -> HttpResponse:
     segment = find_segment(slug)
     question = Question.objects.filter(key=request.POST.get("question", ""), enabled=True).first()
     if question is None:
-        raise Refused("unknown_question", "This question is not there or not switched on.", "question")
+        raise Invalid("unknown_question", "This question is not there or not switched on.", "question")
     people = wish_to_know(question, unknown_people(segment))
     sentence = f"{people:,} customers are asked “{question.text}” first, for {DAYS} days. Every limit still holds."
     return done(request, f"/console/segments/{slug}", "segment.asked", slug, sentence, question=question.key)

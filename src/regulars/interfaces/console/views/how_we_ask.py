@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.questions.models import AskSettings
 from regulars.questions.settings import how_we_ask, save_settings
 
@@ -67,7 +67,7 @@ def settings(request: HttpRequest) -> HttpResponse:
     try:
         changes = _read(given)
         save_settings(**changes)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, given, problem_of(refused))
     sentence = "Saved. It holds from the next login on." if changes["asking"] else "Saved. Nobody is asked any more."
     return done(request, "/console/questions/how-we-ask", "questions.settings", "how we ask", sentence, **changes)
@@ -101,7 +101,7 @@ def _written(saved: AskSettings) -> dict[str, str]:
 
 
 def _read(given: Mapping[str, str]) -> dict[str, Any]:
-    """The settings of a filled-in form. Raises `Refused` about the input that cannot be read."""
+    """The settings of a filled-in form. Raises `DomainError` about the input that cannot be read."""
     return {
         "asking": given.get("asking") == "on",
         "pace": _number(given, "pace"),
@@ -114,7 +114,7 @@ def _read(given: Mapping[str, str]) -> dict[str, Any]:
 def _whole(given: Mapping[str, str], name: str) -> int:
     text = given.get(name, "").strip()
     if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise Refused("bad_number", "Write a whole number, such as 7.", name)
+        raise Invalid("bad_number", "Write a whole number, such as 7.", name)
     return int(text)
 
 
@@ -122,11 +122,11 @@ def _number(given: Mapping[str, str], name: str) -> float:
     try:
         return float(given.get(name, "").strip().replace(",", "."))
     except ValueError:
-        raise Refused("bad_number", "Write a number, such as 5 or 2.5.", name) from None
+        raise Invalid("bad_number", "Write a number, such as 5 or 2.5.", name) from None
 
 
 def _priors(text: str) -> Any:
     try:
         return json.loads(text) if text.strip() else {}
     except ValueError:
-        raise Refused("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None
+        raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None

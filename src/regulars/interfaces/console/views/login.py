@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from .. import audit
 from ..door import PROVED, is_staff, local_address, page
@@ -52,8 +52,8 @@ def second(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             prove(request, somebody.account, request.POST.get("code", ""), request.POST.get("credential", ""))
-        except Refused as refused:
-            problem, status = refused.sentence, _status(refused)
+        except DomainError as refused:
+            problem, status = refused.message, _status(refused)
         else:
             return HttpResponseRedirect(_next(request))
     context = {
@@ -78,8 +78,8 @@ def setup(request: HttpRequest) -> HttpResponse:
         given = (request.POST.get(name, "") for name in ("code", "credential", "name"))
         try:
             set_up(request, somebody, *given)
-        except Refused as refused:
-            problem, status = refused.sentence, 429 if refused.name == "too_many_attempts" else 422
+        except DomainError as refused:
+            problem, status = refused.message, 429 if refused.code == "too_many_attempts" else 422
         else:
             return HttpResponseRedirect("/console/login/codes?" + urlencode({"next": _next(request)}))
     return _setup_page(request, somebody.account, problem, status)
@@ -132,15 +132,15 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
     goes_to = _next(request)
     try:
         account = check(request, email, request.POST.get("password", ""))
-    except Refused as refused:
-        context = {"next": goes_to, "email": email, "problem": refused.sentence}
+    except DomainError as refused:
+        context = {"next": goes_to, "email": email, "problem": refused.message}
         return render(request, "console/login.html", context, status=_status(refused))
     step = begin(request, account)
     return HttpResponseRedirect(f"{step}?{urlencode({'next': goes_to})}" if step else goes_to)
 
 
-def _status(refused: Refused) -> int:
-    return 429 if refused.name == "too_many_attempts" else 401
+def _status(refused: DomainError) -> int:
+    return 429 if refused.code == "too_many_attempts" else 401
 
 
 def _next(request: HttpRequest) -> str:

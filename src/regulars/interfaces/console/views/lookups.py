@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import Seen, look_at
 from regulars.consent.models import Purpose
 from regulars.enrichment.look_up import fresh_days
@@ -53,7 +53,7 @@ def lookup_source(request: HttpRequest, key: str) -> HttpResponse:
     on = given.get("enabled") == "on"
     try:
         save_source(key, settings, enabled=on, purpose=given.get("purpose", ""), limits=_limits(given))
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, key, saved, given, problem_of(refused, {"unknown_purpose": "purpose"}, source.fields))
     sentence = f"{source.title} is saved" + (" and on." if on else ", and off.")
     return done(request, f"/console/sources/{key}", "lookup.saved", key, sentence, on=on)
@@ -68,7 +68,7 @@ def switch(request: HttpRequest, key: str) -> HttpResponse:
     on = request.POST.get("on") == "1"
     try:
         switch_source(key, on)
-    except Refused as refused:
+    except DomainError as refused:
         given = {**_kept(saved, source), "enabled": "on"}
         return _page(request, key, saved, given, problem_of(refused, fields=source.fields))
     sentence = f"{source.title} is asked from now on." if on else f"{source.title} is not asked any more."
@@ -92,7 +92,7 @@ def ask_again(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _limits(given: Mapping[str, str]) -> Limits | None:
-    """The limits as they were written; None when the form had none of them. Raises `Refused("bad_limit")`."""
+    """The limits as they were written; None when the form had none of them. Raises `Invalid("bad_limit")`."""
     if not LIMITS.keys() & given.keys():
         return None
     read = {name: _number(name, given.get(name, "")) for name in LIMITS}
@@ -108,13 +108,13 @@ def _number(name: str, written: str) -> Decimal | int | None:
     try:
         number = Decimal(written.strip())
     except InvalidOperation:
-        raise Refused("bad_limit", "Write a number, or nothing for no limit.", name) from None
+        raise Invalid("bad_limit", "Write a number, or nothing for no limit.", name) from None
     _, most = LIMITS[name]
     if number.is_finite() and (name in MONEY or number.copy_abs() > most):
         return number
     if number.is_finite() and number == number.to_integral_value():
         return int(number)
-    raise Refused("bad_limit", "Write a whole number, or nothing for no limit.", name)
+    raise Invalid("bad_limit", "Write a whole number, or nothing for no limit.", name)
 
 
 def _kept(saved: SourceSetting | None, source: Any) -> dict[str, str]:

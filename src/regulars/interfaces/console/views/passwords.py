@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.passwords import Rules, rules_of, save_rules
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 
 from ..door import may, require, staff_page
@@ -30,7 +30,7 @@ def passwords(request: HttpRequest, name: str) -> HttpResponse:
     rules = _read(request)
     try:
         save_rules(connection, rules)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, connection, rules, problem_of(refused))
     here = f"/console/connections/{name}/passwords"
     return done(request, here, "connection.passwords", name, "The next new password must be like this.")

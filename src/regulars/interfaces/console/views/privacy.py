@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.consent.fold import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
 from regulars.consent.purposes import Wording
@@ -50,7 +50,7 @@ def retention(request: HttpRequest) -> HttpResponse:
     try:
         for key, text in given.items():
             keep(key, int(text) if text else None)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, problem_of(refused), given)
     return done(request, HOME, "retention.changed", "", "Saved. The worker keeps to it from now on.", **given)
 
@@ -72,7 +72,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     lasts = int(days[:9]) if days else None
     try:
         change_purpose(key, Wording(typed["label"], typed["text"], found.translations, lasts), widened=widened)
-    except Refused as refused:
+    except DomainError as refused:
         return _purpose_page(request, found, typed, problem_of(refused))
     return done(request, HOME, "purpose.changed", key, "Saved. A yes keeps the words it was given to.", widened=widened)
 

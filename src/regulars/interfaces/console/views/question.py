@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Attribute
 from regulars.questions.declare import TYPES
@@ -41,7 +41,7 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     given, gone = take_away(given)
     try:
         made = save_question(_unused(draft(given, saved), saved))
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, saved, given, problem_of(refused, INPUTS))
     without = f", without {gone}" if gone else ""
     sentence = f"Saved as version {made.version}{without}." if saved else "Saved. Switch it on when it reads well."
@@ -76,5 +76,5 @@ def _page(
 def _unused(draft: Draft, saved: Question | None) -> Draft:
     """A new question takes a key of its own."""
     if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
-        raise Refused("key_taken", f"There is a question called {draft.key!r} already.")
+        raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")
     return draft

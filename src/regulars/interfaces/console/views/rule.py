@@ -12,7 +12,7 @@ from django.utils.text import slugify
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import Field, filled, shown
 from regulars.rules import monty
 from regulars.rules.folder import folder_rules
@@ -82,7 +82,7 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
         if request.POST.get("do") == "shadow" and saved:
             return _shadowed(request, edited)
         return _save(request, edited, settings)
-    except Refused as refused:
+    except DomainError as refused:
         problem = problem_of(refused, {"unknown_plugin": "script"}, fields)
         return _page(request, edited, problem, line=getattr(refused, "line", 0))
 
@@ -124,14 +124,14 @@ def _seconds(text: str, before: float) -> float:
 
 
 def _settings(request: HttpRequest, edited: Rule, fields: Sequence[Field]) -> dict[str, str]:
-    """What is kept, what was written over it, and the one that is new. Raises `Refused`."""
+    """What is kept, what was written over it, and the one that is new. Raises `DomainError`."""
     settings = filled(fields, settings_given(request, fields), edited.settings)
     settings = {key: value for key, value in settings.items() if key not in request.POST.getlist("remove")}
     key, value = request.POST.get("new_key", "").strip(), request.POST.get("new_value", "").strip()
     if not key and not value:
         return settings
     if not SETTING_KEY.fullmatch(key):
-        raise Refused("bad_setting_name", "A name has letters, digits and _, and no digit first.", "new_key")
+        raise Invalid("bad_setting_name", "A name has letters, digits and _, and no digit first.", "new_key")
     return {**settings, key: value}
 
 
@@ -139,7 +139,7 @@ def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpR
     if not edited.slug:
         _refuse_taken(edited.name)
     if not edited.name or len(edited.name) > 128:
-        raise Refused("bad_name", "Give the rule a name of at most 128 characters.", "name")
+        raise Invalid("bad_name", "Give the rule a name of at most 128 characters.", "name")
     made = save_rule(
         edited.name,
         script=edited.script,
@@ -159,7 +159,7 @@ def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpR
 def _refuse_taken(name: str) -> None:
     slug = slugify(name)[:64]
     if slug in ("new", "settings", "templates") or Rule.objects.filter(slug=slug).exists():
-        raise Refused("name_taken", f"There is a rule called {slug!r} already.", "name")
+        raise Invalid("name_taken", f"There is a rule called {slug!r} already.", "name")
 
 
 def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.replay import Replayed, replay
 from regulars.rules.run import Outcome
@@ -32,8 +32,8 @@ def rule_run(request: HttpRequest, number: int) -> HttpResponse:
     require(request, ROLE)
     try:
         return _page(request, run, again=told(replay(run.pk)))
-    except Refused as refused:
-        return _page(request, run, problem=Problem(refused.sentence, ""))
+    except DomainError as refused:
+        return _page(request, run, problem=Problem(refused.message, ""))
 
 
 def told(replayed: Replayed) -> dict[str, Any]:

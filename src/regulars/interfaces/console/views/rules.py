@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import shown
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.save import drop_setting, move_rule, order_rules, set_setting, switch_rule
@@ -69,8 +69,8 @@ def order(request: HttpRequest) -> HttpResponse:
     wanted = request.POST.getlist("order")
     try:
         order_rules(wanted, request.POST.getlist("shown"))
-    except Refused as refused:
-        return _page(request, {"order": refused.sentence})
+    except DomainError as refused:
+        return _page(request, {"order": refused.message})
     return done(request, "/console/rules", "rules.ordered", "rules", "They run in this order.", order=wanted)
 
 
@@ -84,7 +84,7 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
     given = settings_given(request, template.settings)
     try:
         switch_on(key, given)
-    except Refused as refused:
+    except DomainError as refused:
         problem = problem_of(refused, fields=template.settings)
         return _page(request, {"key": key, "problem": problem, "given": given})
     sentence = f"{template.title} is on, from the next login on. Switch it off again in the list."

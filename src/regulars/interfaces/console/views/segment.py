@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.insights.answer import CHARTS, Answer, answer
 from regulars.insights.charts.about import About
 from regulars.insights.charts.people_by_attribute import NOT_KNOWN
@@ -111,8 +111,8 @@ def _chart(request: HttpRequest, segment: Segment, vocabulary: Vocabulary, insid
     )
     try:
         context["chart"] = _in_words(answer(CHART, about), attribute, vocabulary)
-    except Refused as refused:
-        context["no_chart"] = refused.sentence
+    except DomainError as refused:
+        context["no_chart"] = refused.message
     return context
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import to_text
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.segments.known import Overview, overview
@@ -113,7 +113,7 @@ def _forms(draft: Draft, vocabulary: Vocabulary) -> dict[str, Any]:
         return {**shared, "as_sentence": as_sentence and Draft(draft.purpose, as_sentence).query}
     try:
         known = overview(draft.purpose.key, countable(vocabulary.attributes, draft.purpose.key))
-    except Refused:
+    except DomainError:
         known = Overview(0, {}, {})
     builder = Builder(draft.purpose.key, vocabulary, known)
     return {
@@ -145,8 +145,8 @@ def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpRe
         try:
             slug = segment.slug if segment else _free_slug(name)
             return _saved(request, draft, slug, name, description)
-        except Refused as refused:
-            context["problem"] = refused.sentence
+        except DomainError as refused:
+            context["problem"] = refused.message
     context |= {
         "said": vocabulary.text(draft.text),
         "count": counted(draft.text, draft.purpose.key, vocabulary),
@@ -158,7 +158,7 @@ def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpRe
 def _saved(request: HttpRequest, draft: Draft, slug: str, name: str, description: str) -> HttpResponse:
     by = request.user if isinstance(request.user, Account) else None
     if not name:
-        raise Refused("no_name", "Give the segment a name.")
+        raise Invalid("no_name", "Give the segment a name.")
     segment, moved = save_and_evaluate(name, draft.text, draft.purpose.key, slug=slug, description=description, by=by)
     audit.note(request, "segment.saved", segment.slug, text=segment.text, purpose=segment.purpose_id, moved=moved)
     messages.success(request, "Saved. Every customer stands where it says now.")

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from regulars.base.errors import Refused
+from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
 from regulars.consent.models import PermittedView
 from regulars.consent.view import view_all
@@ -42,12 +42,12 @@ def export(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @staff_page
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
-    """The file. `Refused("too_few")` below ten people: so few are nearly named."""
+    """The file. `Invalid("too_few")` below ten people: so few are nearly named."""
     require(request, "marketer")
     found = find_segment(slug)
     count, heads = _exported(found), columns(found)
     if count < FEW:
-        raise Refused(
+        raise Invalid(
             "too_few",
             f"Fewer than {FEW} customers would be in the file. So few are nearly named, so they are not exported.",
         )

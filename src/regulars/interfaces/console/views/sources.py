@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base import clock
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
 from regulars.enrichment.reliability import doubtful_sources
 from regulars.enrichment.source import SOURCES
@@ -40,7 +40,7 @@ def add(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("name", "")
     try:
         made = make_source(name)
-    except Refused as refused:
+    except DomainError as refused:
         return _page(request, name, problem_of(refused))
     return done(request, "/console/sources", "source.made", made.slug, f"{made.name} may send: its write key is below.")
 

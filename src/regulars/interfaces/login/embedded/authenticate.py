@@ -15,7 +15,7 @@ from regulars.accounts.proofs import codes, tickets
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
 from regulars.base.crypto import random_secret
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.usecases.mailbox import enter_by_mailbox
 
 from ..connections import has_passwords
@@ -85,7 +85,7 @@ def _by_code(call: Call) -> Proof:
     give_back(call.request, "login", email)
     try:
         return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
-    except Refused as refused:
+    except DomainError as refused:
         raise No("unauthorized", "user is blocked", 401) from refused
 
 
@@ -97,9 +97,9 @@ def _by_passkey(call: Call) -> Proof:
     try:
         key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
         account = owner_of(key)
-    except Refused as refused:
+    except DomainError as refused:
         warn(refused)
-        raise No(refused.name, refused.sentence, 403, error="access_denied") from refused
+        raise No(refused.code, refused.message, 403, error="access_denied") from refused
     give_back(call.request, "passkey", "")
     return Proof(account, "mfa", key)
 
@@ -115,8 +115,8 @@ CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
 def _count(call: Call, action: str, email: str) -> None:
     try:
         count_attempt(call.request, action, email)
-    except Refused as refused:
-        raise No("too_many_attempts", refused.sentence, 429) from refused
+    except DomainError as refused:
+        raise No("too_many_attempts", refused.message, 429) from refused
 
 
 def _came_from(request: HttpRequest) -> str:

@@ -20,7 +20,7 @@ LARGEST_BODY, LONGEST = 16 * 1024, 2000
 HEADERS = "Content-Type, Auth0-Client, X-Request-Language"
 
 
-class No(Exception):  # noqa: N818
+class No(Exception):
     """An answer other than yes, in the words that Auth0's SDKs look for. `more` are further keys of the body."""
 
     def __init__(self, code: str, description: str, status: int = 400, **more: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 from regulars.base.text import storable
 
 from ..connections import has_passwords
@@ -75,5 +75,5 @@ def _metadata(call: Call) -> dict[str, str]:
 def _count(call: Call, action: str, email: str) -> None:
     try:
         count_attempt(call.request, action, email)
-    except Refused as refused:
-        raise No("too_many_requests", refused.sentence, 429) from refused
+    except DomainError as refused:
+        raise No("too_many_requests", refused.message, 429) from refused

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, JsonResponse
 
 from regulars.accounts.proofs import codes
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from ..code import BAD_EMAIL, is_address
 from ..code_mail import ask_to_mail
@@ -43,8 +43,8 @@ def start(call: Call) -> HttpResponse:
         raise No("invalid_request", "send is link or code.")
     try:
         count_attempt(call.request, "code", email)
-    except Refused as refused:
-        raise No("too_many_requests", refused.sentence, 429) from refused
+    except DomainError as refused:
+        raise No("too_many_requests", refused.message, 429) from refused
     expected = codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
     ask_to_mail(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})

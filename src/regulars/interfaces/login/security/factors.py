@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base.errors import Refused
+from regulars.base.errors import DomainError
 
 from ..door import local_path, with_passkeys
 from ..limits import count_attempt, give_back
@@ -35,8 +35,8 @@ def app(request: HttpRequest, account: Account) -> HttpResponse:
     try:
         count_attempt(request, "second", name)
         added = codes.add_app(account, secret, request.POST.get("code", ""))
-    except Refused as no:
-        return _app_page(request, account, secret, no.sentence, 429 if no.name == "too_many_attempts" else 422)
+    except DomainError as no:
+        return _app_page(request, account, secret, no.message, 429 if no.code == "too_many_attempts" else 422)
     give_back(request, "second", name)
     del request.session[SECRET]
     return _added(request, account, added, "app_added")
@@ -55,8 +55,8 @@ def add_passkey(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/passkeys?next=`: keeps what her device made, under the name she gave it."""
     try:
         added = passkeys.add(account, request.POST.get("credential", ""), request.POST.get("name", ""))
-    except Refused as no:
-        context = {"title": "The passkey was not added", "sentence": no.sentence, "login": HERE}
+    except DomainError as no:
+        context = {"title": "The passkey was not added", "sentence": no.message, "login": HERE}
         return render(request, "signin/words.html", {**context, "back": "Back to security"}, status=422)
     return _added(request, account, added, "passkey_added")
 
@@ -68,7 +68,7 @@ def recovery_codes(request: HttpRequest, account: Account) -> HttpResponse:
     if request.method == "POST":
         try:
             codes.new_recovery_codes(account)
-        except Refused:
+        except DomainError:
             return HttpResponseRedirect(HERE)
         tell(account, "codes_made")
         return HttpResponseRedirect("/me/security/codes")
