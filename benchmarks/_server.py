@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @dataclass
-class House:
+class ErrorHandlingGroup:
     """`said` is what the furnishing program printed."""
 
     port: int
@@ -29,7 +29,7 @@ class House:
 
 
 @contextmanager
-def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[House]:
+def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[ErrorHandlingGroup]:
     """Set up, let the program `furnish` lay down what the benchmark needs, and serve. `more` goes into its environment."""
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
@@ -49,7 +49,7 @@ def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Itera
     command += ["--host", "127.0.0.1", "--port", str(port), "regulars.serving.asgi:application"]
     with running(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         wait(f"http://127.0.0.1:{port}/healthz", process)
-        yield House(port, process, made.stdout)
+        yield ErrorHandlingGroup(port, process, made.stdout)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A job through the outbox against a bare insert and delete, both in SQLite with every commit on disk.
 
 Ours writes a job, leases it (who else may be at work is asked), does it and keeps what came of it: what at-least-once,
-order within a key and lanes of their own cost. Theirs is a row written and taken away by Python's own module, in a table
+order within a key and queues of their own cost. Theirs is a row written and taken away by Python's own module, in a table
 without an index. Both sides take turns in one process; another line tells how long a job takes while a thousand wait.
 
 `--quick` takes two short rounds a side instead of five longer ones.
@@ -40,7 +40,7 @@ def one_job() -> Callable[[], None]:
     handles("benchmark")(lambda payload: done.append(payload["number"]))
 
     def write_and_do() -> None:
-        enqueue("benchmark", {"number": len(done)}, key="somebody", lane="somewhere")
+        enqueue("benchmark", {"number": len(done)}, key="somebody", queue="somewhere")
         before = len(done)
         run_due(limit=1)
         assert len(done) == before + 1, "the job was not done"
@@ -72,7 +72,7 @@ def crowded(act: Callable[[], None], seconds: float) -> float:
 
     later = timezone.now() + dt.timedelta(hours=1)
     for number in range(WAITING):
-        enqueue("benchmark", {"number": number}, key=f"waiting-{number}", lane="elsewhere", due_at=later)
+        enqueue("benchmark", {"number": number}, key=f"waiting-{number}", queue="elsewhere", due_at=later)
     return rate(act, seconds)
 
 

@@ -29,7 +29,7 @@ from statistics import median
 from urllib.parse import urlencode
 
 from benchmarks._run import cpu_of, in_turns, is_quick, tell
-from benchmarks._server import House, house, running
+from benchmarks._server import ErrorHandlingGroup, house, running
 
 PASSWORD = "a few words in a row"
 CUSTOMERS = 200  # each signs in a few times only, as people do
@@ -37,7 +37,7 @@ FURNISH = f"""
 import django
 django.setup()
 from django.contrib.auth.hashers import make_password
-from regulars.usecases.arrive import sign_up
+from regulars.usecases.complete_social_login import sign_up
 from regulars.profiles.models import Connection
 name = "Username-Password-Authentication"
 Connection.objects.update_or_create(name=name, defaults={{"strategy": "auth0", "display_name": "E-mail", "enabled": True}})
@@ -89,7 +89,7 @@ def main() -> None:
 class Browser:
     """Signs customers in, one after the other."""
 
-    def __init__(self, server: House) -> None:
+    def __init__(self, server: ErrorHandlingGroup) -> None:
         self.port, self.process = server.port, server.process
         self.customers = cycle(range(CUSTOMERS))
 

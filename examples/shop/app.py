@@ -27,7 +27,7 @@ from starlette.templating import Jinja2Templates
 from .products import CATEGORIES, PRODUCTS, Product
 from .settings import Settings, from_environment
 from .tracking import Tracking
-from .visit import Visit
+from .visit import LoginContext
 
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -88,12 +88,12 @@ class Shop:
         """All products, or one category's."""
         category = request.query_params.get("category", "")
         shown = [each for each in PRODUCTS.values() if category in ("", each.category)]
-        self.tracking.page(Visit(request), category.capitalize() or "Home", request.url.path)
+        self.tracking.page(LoginContext(request), category.capitalize() or "Home", request.url.path)
         return self.show(request, "shelves.html", products=shown, category=category)
 
     async def product(self, request: Request) -> Response:
         product = self.known(request)
-        self.tracking.viewed(Visit(request), product)
+        self.tracking.viewed(LoginContext(request), product)
         return self.show(request, "product.html", product=product)
 
     async def picture(self, request: Request) -> Response:
@@ -109,13 +109,13 @@ class Shop:
         product = PRODUCTS.get(str((await request.form()).get("product")))
         if product is None:
             raise HTTPException(404)
-        visit = Visit(request)
+        visit = LoginContext(request)
         visit.put_into_basket(product)
         self.tracking.added(visit, product)
         return RedirectResponse("/basket", 303)
 
     async def order(self, request: Request) -> Response:
-        visit = Visit(request)
+        visit = LoginContext(request)
         bought = visit.basket
         if not bought:
             return RedirectResponse("/basket", 303)
@@ -131,20 +131,20 @@ class Shop:
     async def callback(self, request: Request) -> Response:
         """Authlib swaps the code for tokens and checks state, verifier, nonce, signature, issuer and audience."""
         token = await self.regulars.authorize_access_token(request)
-        visit = Visit(request)
+        visit = LoginContext(request)
         visit.sign_in(dict(token["userinfo"]))
         self.tracking.signed_in(visit)
         return RedirectResponse("/account", 303)
 
     async def account(self, request: Request) -> Response:
-        visit = Visit(request)
+        visit = LoginContext(request)
         if not visit.customer:
             return RedirectResponse("/signin", 303)
         return self.show(request, "account.html", claims=visit.claims)
 
     async def sign_out(self, request: Request) -> Response:
         """Here and at Regulars, so that the next person at this browser starts fresh."""
-        Visit(request).sign_out()
+        LoginContext(request).sign_out()
         query = urlencode({"client_id": self.settings.client_id, "returnTo": self.settings.home})
         return RedirectResponse(f"{self.settings.issuer}v2/logout?{query}", 303)
 
@@ -165,6 +165,6 @@ class Shop:
         return product
 
     def show(self, request: Request, page: str, status: int = 200, **context: object) -> Response:
-        context = {"visit": Visit(request), "categories": CATEGORIES, **context}
+        context = {"visit": LoginContext(request), "categories": CATEGORIES, **context}
         headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
         return self.pages.TemplateResponse(request, page, context, status_code=status, headers=headers)

@@ -8,7 +8,7 @@ from segment.analytics.client import Client
 
 from .products import Product
 from .settings import Settings
-from .visit import Visit
+from .visit import LoginContext
 
 
 class Tracking:
@@ -17,16 +17,16 @@ class Tracking:
     def __init__(self, settings: Settings) -> None:
         self.client = Client(settings.write_key, host=settings.collector, timeout=5)
 
-    def page(self, visit: Visit, name: str, path: str) -> None:
+    def page(self, visit: LoginContext, name: str, path: str) -> None:
         self.client.page(**who(visit), name=name, properties={"path": path, "title": name})
 
-    def viewed(self, visit: Visit, product: Product) -> None:
+    def viewed(self, visit: LoginContext, product: Product) -> None:
         self.client.track(**who(visit), event="Product Viewed", properties=described(product))
 
-    def added(self, visit: Visit, product: Product) -> None:
+    def added(self, visit: LoginContext, product: Product) -> None:
         self.client.track(**who(visit), event="Product Added", properties={**described(product), "quantity": 1})
 
-    def ordered(self, visit: Visit, order_id: str, products: list[Product]) -> None:
+    def ordered(self, visit: LoginContext, order_id: str, products: list[Product]) -> None:
         properties = {
             "order_id": order_id,
             "total": sum(product.price for product in products),
@@ -36,16 +36,16 @@ class Tracking:
         }
         self.client.track(**who(visit), event="Order Completed", properties=properties)
 
-    def signed_in(self, visit: Visit) -> None:
+    def signed_in(self, visit: LoginContext) -> None:
         """Says that the visitor of before and the customer of now are one person."""
-        self.client.identify(**who(visit), traits={})
+        self.client.add_identity(**who(visit), traits={})
 
     def close(self) -> None:
         """Send what is still waiting."""
         self.client.join()
 
 
-def who(visit: Visit) -> dict[str, str]:
+def who(visit: LoginContext) -> dict[str, str]:
     """Always the visitor; the customer too once she signed in."""
     return {"anonymous_id": visit.visitor, **({"user_id": visit.customer} if visit.customer else {})}
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from .products import PRODUCTS, Product
 
 
-class Visit:
+class LoginContext:
     def __init__(self, request: Request) -> None:
         self.cookie = request.session
         self.cookie.setdefault("visitor", str(uuid.uuid4()))

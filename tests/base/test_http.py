@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from regulars.base import http
-from regulars.base.http import HttpFailed, HttpRefused, request
+from regulars.base.http import RequestFailed, RequestRefused, request
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -101,7 +101,7 @@ BEHIND_THE_WALL = [
 
 @pytest.mark.parametrize("url", BEHIND_THE_WALL)
 def test_no_spelling_of_an_address_behind_the_wall_is_called(in_production, url):
-    with pytest.raises((HttpRefused, HttpFailed)) as refused:
+    with pytest.raises((RequestRefused, RequestFailed)) as refused:
         request("GET", url, timeout=3)
 
     assert refused.value.code in ("address_not_allowed", "bad_url", "unreachable")
@@ -113,7 +113,7 @@ def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
     settings.DEMO = True
     settings.ALLOW_HOSTS = ["169.254.169.254"]
 
-    with pytest.raises(HttpRefused, match="not on the public web"):
+    with pytest.raises(RequestRefused, match="not on the public web"):
         request("GET", "http://169.254.169.254/")
 
 
@@ -130,7 +130,7 @@ def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
     ],
 )
 def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
-    with pytest.raises(HttpRefused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         request("GET", url)
 
     assert refused.value.code == name
@@ -148,7 +148,7 @@ def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
     ],
 )
 def test_a_header_cannot_carry_a_second_request(headers):
-    with pytest.raises(HttpRefused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         request("GET", "http://example.com/", headers=headers)
 
     assert refused.value.code == "bad_header"
@@ -175,7 +175,7 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(in_product
 
     monkeypatch.setattr(http.socket, "getaddrinfo", resolver)
 
-    with pytest.raises(HttpRefused, match="not on the public web"):
+    with pytest.raises(RequestRefused, match="not on the public web"):
         request("GET", "http://both.example/")
 
 
@@ -194,7 +194,7 @@ def test_redirects_are_the_callers_to_follow():
 
 
 def test_a_redirect_behind_the_wall_is_refused(settings):
-    with server(reply(b"", 302, Location="http://10.0.0.1/")) as url, pytest.raises(HttpRefused) as refused:
+    with server(reply(b"", 302, Location="http://10.0.0.1/")) as url, pytest.raises(RequestRefused) as refused:
         request("GET", url, redirects=3)
 
     assert refused.value.code == "address_not_allowed"
@@ -231,14 +231,14 @@ def test_a_post_that_is_redirected_becomes_a_get_without_its_body():
 
 
 def test_a_circle_of_redirects_ends():
-    with server(reply(b"", 302, Location="/again")) as url, pytest.raises(HttpFailed) as failed:
+    with server(reply(b"", 302, Location="/again")) as url, pytest.raises(RequestFailed) as failed:
         request("GET", url, redirects=4)
 
     assert failed.value.code == "too_many_redirects"
 
 
 def test_an_answer_longer_than_allowed_is_cut_off():
-    with server(reply(b"x" * 5000)) as url, pytest.raises(HttpFailed) as failed:
+    with server(reply(b"x" * 5000)) as url, pytest.raises(RequestFailed) as failed:
         request("GET", url, max_bytes=4999)
 
     assert failed.value.code == "too_large"
@@ -263,7 +263,7 @@ def test_a_server_that_drips_is_left_at_the_deadline():
 
     with server(drip) as url:
         started = time.monotonic()
-        with pytest.raises(HttpFailed) as failed:
+        with pytest.raises(RequestFailed) as failed:
             request("GET", url, timeout=0.4)
 
     assert failed.value.code == "timed_out"
@@ -274,14 +274,14 @@ def test_nobody_there_is_a_named_failure():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
-        with pytest.raises(HttpFailed) as failed:
+        with pytest.raises(RequestFailed) as failed:
             request("GET", f"http://127.0.0.1:{port}/")
 
     assert failed.value.code == "unreachable"
 
 
 def test_html_read_as_json_is_a_named_failure():
-    with server(reply(b"<html>sorry</html>")) as url, pytest.raises(HttpFailed) as failed:
+    with server(reply(b"<html>sorry</html>")) as url, pytest.raises(RequestFailed) as failed:
         request("GET", url).json()
 
     assert failed.value.code == "bad_answer"

@@ -10,7 +10,7 @@ from django.db.models import DateTimeField, F, JSONField, OuterRef, Subquery
 from django.test.utils import CaptureQueriesContext
 
 from regulars.accounts.models import Account
-from regulars.base.db.compiled_query import Prepared, PreparedInsert, PreparedUpdate, given
+from regulars.base.db.compiled_query import CompiledInsert, CompiledQuery, CompiledUpdate, param
 from regulars.profiles.models import Profile
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def customer(name: str, **more) -> Profile:
 
 def test_each_caller_gets_the_row_of_her_own_value_as_the_queryset_would_give_it():
     chika, dov = customer("chika", document={"name": "Chika"}), customer("dov", blocked=True)
-    by_name = Prepared(lambda: Profile.objects.filter(user_id=given("user_id")))
+    by_name = CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id")))
 
     first, second = by_name.first(user_id="auth0|chika"), by_name.first(user_id="auth0|dov")
 
@@ -34,7 +34,7 @@ def test_each_caller_gets_the_row_of_her_own_value_as_the_queryset_would_give_it
 
 def test_what_was_read_can_be_changed_and_saved():
     customer("chika")
-    chika = Prepared(lambda: Profile.objects.filter(user_id=given("user_id"))).first(user_id="auth0|chika")
+    chika = CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id"))).first(user_id="auth0|chika")
     chika.logins_count += 1
     chika.save()
 
@@ -47,9 +47,9 @@ def test_the_sql_is_written_for_the_first_caller_only():
 
     def write():
         written.append(1)
-        return Profile.objects.filter(user_id=given("user_id"))
+        return Profile.objects.filter(user_id=param("user_id"))
 
-    by_name = Prepared(write)
+    by_name = CompiledQuery(write)
     for name in ("chika", "dov", "chika"):
         by_name.first(user_id=f"auth0|{name}")
 
@@ -58,8 +58,8 @@ def test_the_sql_is_written_for_the_first_caller_only():
 
 def test_tuples_single_values_and_existence():
     chika = customer("chika", document={"a": 1})
-    pairs = Prepared(lambda: Profile.objects.filter(pk=given("id")).values_list("user_id", "document"))
-    documents = Prepared(lambda: Profile.objects.filter(pk=given("id")).values_list("document", flat=True))
+    pairs = CompiledQuery(lambda: Profile.objects.filter(pk=param("id")).values_list("user_id", "document"))
+    documents = CompiledQuery(lambda: Profile.objects.filter(pk=param("id")).values_list("document", flat=True))
 
     assert pairs.all(id=chika.pk) == [("auth0|chika", {"a": 1})]
     assert documents.first(id=chika.pk) == {"a": 1}
@@ -69,8 +69,8 @@ def test_tuples_single_values_and_existence():
 def test_an_annotation_is_on_the_instance():
     account = Account.objects.create_user("chika@example.com")
     customer("chika", account=account)
-    email = Subquery(Account.objects.filter(pk=OuterRef("account"), email=given("email")).values("email"))
-    with_email = Prepared(lambda: Profile.objects.filter(account__is_active=True).annotate(email=email))
+    email = Subquery(Account.objects.filter(pk=OuterRef("account"), email=param("email")).values("email"))
+    with_email = CompiledQuery(lambda: Profile.objects.filter(account__is_active=True).annotate(email=email))
 
     assert with_email.first(email="chika@example.com").email == "chika@example.com"
     assert with_email.first(email="dov@example.com").email is None
@@ -78,7 +78,7 @@ def test_an_annotation_is_on_the_instance():
 
 def test_a_time_is_compared_as_a_time():
     customer("chika")
-    until = Prepared(lambda: Profile.objects.filter(created_at__lte=given("at", DateTimeField())))
+    until = CompiledQuery(lambda: Profile.objects.filter(created_at__lte=param("at", DateTimeField())))
 
     assert until.exists(at=THEN)
     assert not until.exists(at=THEN - dt.timedelta(microseconds=1))
@@ -86,12 +86,12 @@ def test_a_time_is_compared_as_a_time():
 
 def test_an_update_meets_the_rows_of_its_filter_and_says_how_many():
     chika, dov = customer("chika"), customer("dov")
-    seen = PreparedUpdate(
+    seen = CompiledUpdate(
         lambda: (
-            Profile.objects.filter(pk=given("id")),
+            Profile.objects.filter(pk=param("id")),
             {
-                "last_seen_at": given("at", DateTimeField()),
-                "terms": given("terms", JSONField()),
+                "last_seen_at": param("at", DateTimeField()),
+                "terms": param("terms", JSONField()),
                 "logins_count": F("logins_count") + 1,
             },
         )
@@ -106,7 +106,7 @@ def test_an_update_meets_the_rows_of_its_filter_and_says_how_many():
 
 def test_an_insert_writes_the_whole_row():
     chika = Profile(user_id="auth0|chika", created_at=THEN, document={"name": "Chika"}, last_ip="::1")
-    PreparedInsert(Profile)(chika)
+    CompiledInsert(Profile)(chika)
     found = Profile.objects.get()
 
     assert chika.pk is None
@@ -119,14 +119,14 @@ def test_a_row_that_is_there_already_is_an_error_or_stays_as_it_is():
     customer("chika", last_ip="::1")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        PreparedInsert(Profile)(Profile(user_id="auth0|chika"))
-    assert not PreparedInsert(Profile, or_leave=True)(Profile(user_id="auth0|chika"))
-    assert PreparedInsert(Profile, or_leave=True)(Profile(user_id="auth0|dov"))
+        CompiledInsert(Profile)(Profile(user_id="auth0|chika"))
+    assert not CompiledInsert(Profile, or_leave=True)(Profile(user_id="auth0|chika"))
+    assert CompiledInsert(Profile, or_leave=True)(Profile(user_id="auth0|dov"))
     assert Profile.objects.get(user_id="auth0|chika").last_ip == "::1"
 
 
 def test_a_statement_is_seen_like_any_other():
     with CaptureQueriesContext(connection) as seen:
-        Prepared(lambda: Profile.objects.filter(user_id=given("user_id"))).first(user_id="auth0|chika")
+        CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id"))).first(user_id="auth0|chika")
 
     assert "auth0|chika" in seen[0]["sql"]

@@ -15,9 +15,9 @@ from regulars.accounts.models import Account  # noqa: E402
 from regulars.profiles.find import create_database_profile  # noqa: E402
 from regulars.profiles.learn import NewFact, learn  # noqa: E402
 from regulars.profiles.models import Profile  # noqa: E402
-from regulars.questions.ask import ask_next  # noqa: E402
+from regulars.questions.ask import next_question  # noqa: E402
 from regulars.questions.declare import Option  # noqa: E402
-from regulars.questions.models import Ask, Question  # noqa: E402
+from regulars.questions.models import Impression, Question  # noqa: E402
 from regulars.questions.save import Draft, save_question  # noqa: E402
 from regulars.questions.settings import save_settings  # noqa: E402
 
@@ -75,8 +75,8 @@ def customer(attribute: str = "") -> Profile:
 
 def before(profile: Profile, locale: str = "en") -> dict[str, str]:
     """Her session, and the page she is sent to."""
-    asked = ask_next(profile, locale=locale)
-    assert isinstance(asked, Ask), asked
+    asked = next_question(profile, locale=locale)
+    assert isinstance(asked, Impression), asked
     return {
         "session": open_session(profile.account),
         "profile": str(profile.pk),

@@ -23,12 +23,12 @@ Open = Callable[..., Page]
 
 
 @dataclass
-class House:
+class ErrorHandlingGroup:
     live: Live
     asked: dict[str, dict[str, str]]
 
     def outcome(self, name: str) -> str:
-        return self._one("SELECT outcome FROM questions_ask WHERE profile_id = ? ORDER BY id", name)
+        return self._one("SELECT outcome FROM questions_impression WHERE profile_id = ? ORDER BY id", name)
 
     def value(self, name: str) -> Any:
         told = self.live.rows(
@@ -42,16 +42,16 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def house(tmp_path_factory) -> Iterator[ErrorHandlingGroup]:
     with regulars(tmp_path_factory.mktemp("asked") / "home", "--no-demo") as live:
         environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
         command = [sys.executable, "-m", "tests.browser.asked"]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-        yield House(live, json.loads(done.stdout.splitlines()[-1]))
+        yield ErrorHandlingGroup(live, json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture
-def before(house: House, chromium: Browser) -> Iterator[Open]:
+def before(house: ErrorHandlingGroup, chromium: Browser) -> Iterator[Open]:
     """Open the question that waits for somebody, in a browser of her own."""
     contexts = []
 
@@ -70,7 +70,7 @@ def before(house: House, chromium: Browser) -> Iterator[Open]:
         context.close()
 
 
-def test_she_answers_and_goes_on(before: Open, house: House):
+def test_she_answers_and_goes_on(before: Open, house: ErrorHandlingGroup):
     page = before("mouse")
     expect(page.get_by_text(furnish.WHY)).to_be_visible()
     page.get_by_label("Jackets").check()
@@ -82,7 +82,9 @@ def test_she_answers_and_goes_on(before: Open, house: House):
 
 
 @pytest.mark.parametrize(("name", "button"), [("pass", "Pass"), ("never", "Don’t ask me again")])
-def test_she_passes_or_asks_for_peace_and_goes_on_at_once(before: Open, house: House, name: str, button: str):
+def test_she_passes_or_asks_for_peace_and_goes_on_at_once(
+    before: Open, house: ErrorHandlingGroup, name: str, button: str
+):
     page = before(name)
     page.get_by_role("button", name=button).click()
     page.wait_for_url("**/me")
@@ -91,7 +93,7 @@ def test_she_passes_or_asks_for_peace_and_goes_on_at_once(before: Open, house: H
     assert house.value(name) == []
 
 
-def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, house: House):
+def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, house: ErrorHandlingGroup):
     page = before("keys")
     tab_to(page, "input[type=radio]")
     page.keyboard.press("ArrowDown")
@@ -122,7 +124,7 @@ def tab_to(page: Page, selector: str) -> None:
     assert outline != "none"
 
 
-def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, house: House):
+def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, house: ErrorHandlingGroup):
     page = before("script", java_script_enabled=False)
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_role("alert")).to_have_text("Choose an answer, or pass.")
@@ -135,7 +137,7 @@ def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, hous
     assert house.value("script") == ["shoes"]
 
 
-def test_in_arabic_everything_reads_from_right_to_left(before: Open, house: House):
+def test_in_arabic_everything_reads_from_right_to_left(before: Open, house: ErrorHandlingGroup):
     page = before("arabic", viewport=NARROW, locale="en")
     heading, option = (page.get_by_text(words).bounding_box() for words in ("عمّ تبحث؟", "سترات"))
     page.get_by_role("button", name="حفظ ومتابعة").click()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from regulars.base.errors import DomainError
 from regulars.clients import branding
-from regulars.clients.branding import Look, checked, contrast, dark, light, look_of, save_look, stylesheet
+from regulars.clients.branding import Branding, branding_of, checked, contrast, dark, light, save_branding, stylesheet
 from regulars.clients.models import Client
 
 CSS = Path(branding.__file__).parents[1] / "interfaces/login/static/signin/signin.css"
@@ -100,7 +100,7 @@ def test_the_defaults_are_the_stylesheets_own():
 
     assert (variable(by_day, "card"), variable(by_day, "accent")) == (branding.CARD, branding.ACCENT)
     assert (variable(by_night, "card"), variable(by_night, "accent")) == (branding.CARD_DARK, branding.ACCENT_DARK)
-    assert dark(Look()).on_accent == variable(by_night, "on-accent")
+    assert dark(Branding()).on_accent == variable(by_night, "on-accent")
 
 
 def test_the_stylesheet_sets_variables_for_light_and_dark():
@@ -112,12 +112,12 @@ def test_the_stylesheet_sets_variables_for_light_and_dark():
 
 def test_what_was_saved_is_found_again(db):
     client = Client.objects.create(client_id="shop", name="Shop", metadata={"made_by": "setup"})
-    saved = save_look(client, {"title": "Harbour & Pine", "accent": "#0f5132"})
+    saved = save_branding(client, {"title": "Harbour & Pine", "accent": "#0f5132"})
     client.refresh_from_db()
 
-    assert look_of(client) == saved
+    assert branding_of(client) == saved
     assert client.metadata["made_by"] == "setup"
 
 
 def test_a_look_that_the_rules_of_today_refuse_is_the_houses_own():
-    assert look_of(Client(look={"accent": "red"})) == Look()
+    assert branding_of(Client(look={"accent": "red"})) == Branding()

@@ -26,7 +26,7 @@ from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile, ProviderAnswer
 from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken
-from regulars.usecases.upstream import asking
+from regulars.usecases.upstream_tokens import asking
 from tests.live import ask
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"

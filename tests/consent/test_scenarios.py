@@ -23,18 +23,18 @@ import regulars
 from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.base.jobs.models import Job, Lane
+from regulars.base.jobs.models import Job, Queue
 from regulars.base.jobs.run import run_due
 from regulars.clients.models import Client
 from regulars.connections.provider import Told
 from regulars.consent.ages import is_too_young
-from regulars.consent.fold import last_word
+from regulars.consent.effective import last_word
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import Wording, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
-from regulars.consent.standing import closed_to_questions
+from regulars.consent.status import closed_to_questions
 from regulars.consent.view import may, view
-from regulars.destinations.disclose import told_about
+from regulars.destinations.disclosures import told_about
 from regulars.destinations.save import save_destination
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
@@ -43,26 +43,26 @@ from regulars.profiles.find import find_by_user_id
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Attribute, Fact, ProviderAnswer, RefusedGuess
 from regulars.profiles.resolve import TIERS
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.declare import Option
 from regulars.questions.save import Draft, save_question
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases import answer as answering
+from regulars.usecases import answer_question as answering
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.about import stands_of
-from regulars.usecases.arrive import Arrival, Choice, arrive
-from regulars.usecases.correct import correct
-from regulars.usecases.decide import change_purpose, decide, expire_consents, honour_gpc
+from regulars.usecases.complete_social_login import Choice, ProviderLogin, complete_social_login
+from regulars.usecases.correct_facts import correct
+from regulars.usecases.customer_data import stands_of
+from regulars.usecases.decide_consent import change_purpose, decide, expire_consents, honour_gpc
 from regulars.usecases.enrich import queue_enrichment
 from regulars.usecases.export import access, portable
-from regulars.usecases.link import link, unlink
-from regulars.usecases.login import Login, Visit, log_in
+from regulars.usecases.link_accounts import link, unlink
+from regulars.usecases.login import Login, LoginContext, log_in
 from regulars.usecases.refresh import after_learning
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-VISIT = Visit(
+VISIT = LoginContext(
     protocol="oidc-basic-profile",
     ip="198.51.100.7",
     user_agent="Firefox",
@@ -136,7 +136,7 @@ def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_
     home = client.get(upstream.decide(away, person=YUKI))
     yuki = find_by_user_id(f"google-oauth2|{YUKI}")
     save_question(MAY_WE)
-    ask = ask_next(yuki)
+    ask = next_question(yuki)
     page = strip_tags(client.get(f"/question?ask={ask.pk}&next=/on").content.decode())
 
     onward = client.post(f"/question?ask={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
@@ -158,7 +158,7 @@ def asked(client, chika):
     chika.account = Account.objects.create_user()
     chika.save()
     client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
-    ask = ask_next(chika)
+    ask = next_question(chika)
     address = f"/question?ask={ask.pk}&next=/on"
     return ask, address, strip_tags(client.get(address).content.decode())
 
@@ -403,7 +403,7 @@ def arrives(strategy, number, **told):
     """A first login by a network that tells this, and the yes to it where it is a piece she chose."""
     choices = [Choice("piece", "personalise", "To show you things that fit you.")] if told else []
     news = [Told(key, value, "social", "piece") for key, value in told.items()]
-    arrive(Arrival(strategy, number, strategy, {}, [], [], news, choices))
+    complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
 
 
@@ -415,7 +415,7 @@ def two_accounts(house):
     says(facebook, "city", "Lagos", source="app:there")
     happened(facebook.pk, "Order Completed", {}, message_id="there")
     save_question(MAY_WE)
-    answering.answer(ask_next(facebook), QueryDict("answer=no"))
+    answering.answer(next_question(facebook), QueryDict("answer=no"))
     return google, facebook
 
 
@@ -601,7 +601,7 @@ def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_confirm
 def half_an_hour_later(client):
     """The worker's clock goes on, it does what is due; what her page says then."""
     Job.objects.filter(state="waiting").update(due_at=F("due_at") - HALF_AN_HOUR)
-    Lane.objects.exclude(closed_until=None).update(closed_until=F("closed_until") - HALF_AN_HOUR)
+    Queue.objects.exclude(paused_until=None).update(paused_until=F("paused_until") - HALF_AN_HOUR)
     run_due()
     return strip_tags(client.get("/me").content.decode())
 
@@ -664,14 +664,14 @@ def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive
 READERS = {
     "profiles",
     "consent",
-    "usecases/about.py",
+    "usecases/customer_data.py",
     "usecases/export.py",
-    "usecases/retain.py",
-    "usecases/correct.py",
-    "usecases/link.py",  # facts move with the identity that told them
+    "usecases/retention.py",
+    "usecases/correct_facts.py",
+    "usecases/link_accounts.py",  # facts move with the identity that told them
     "usecases/merge.py",
-    "usecases/traces.py",  # whose a name is, before it is struck out everywhere
-    "usecases/share.py",  # which facts a shared piece gave, to take them back
+    "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
+    "usecases/stop_sharing.py",  # which facts a shared piece gave, to take them back
     "interfaces/console/views/customer.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer

@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, change, about):
     response = console.post("/console/applications/new", {**SHOP, **change})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
     assert not Client.objects.exists()
 

@@ -6,11 +6,11 @@ import pytest
 from django.utils import timezone
 
 from regulars.interfaces.console.models import AuditEntry
-from regulars.questions.ask import ask_next
-from regulars.questions.models import Ask, Wish
+from regulars.questions.ask import next_question
+from regulars.questions.models import Impression, PriorityBoost
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
-from regulars.usecases.answer import pass_over
+from regulars.usecases.answer_question import pass_over
 from regulars.usecases.refresh import after_saving
 
 OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
@@ -39,13 +39,13 @@ def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, someb
 
     assert "At her next login: <strong>What do you look for?</strong>" in page
     assert page.index(">What do you look for?</a>") < page.index(">Hats?</a>")
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
 
 
 def test_her_page_says_why_nothing_was_asked(console, somebody, looking_for):
     chika = somebody()
-    pass_over(ask_next(chika))
-    ask_next(chika)
+    pass_over(next_question(chika))
+    next_question(chika)
 
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()
 
@@ -73,7 +73,7 @@ def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, som
 
     response = console.post("/console/segments/jackets/ask", {"question": "looking_for"})
 
-    wish = Wish.objects.get()
+    wish = PriorityBoost.objects.get()
     assert response["Location"] == "/console/segments/jackets"
     assert (wish.profile, wish.question.key) == (chika, "looking_for")
     assert wish.until > timezone.now()
@@ -88,7 +88,7 @@ def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(conso
     assert console.post("/console/segments/jackets/ask", {"question": "telepathy"}).status_code == 400
     assert bruno_console.post("/console/segments/jackets/ask", {"question": "looking_for"}).status_code == 403
     assert "Ask to find out" not in bruno_console.get("/console/segments/jackets?find=1").content.decode()
-    assert not Wish.objects.exists()
+    assert not PriorityBoost.objects.exists()
 
 
 def test_a_segment_no_question_fills_says_so(console, somebody, looking_for):

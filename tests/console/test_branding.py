@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from regulars.clients.branding import look_of
+from regulars.clients.branding import branding_of
 from regulars.clients.models import Client
 
 LOOK = {
@@ -28,7 +28,7 @@ def test_ana_brands_the_pages_of_an_app_and_finds_it_written(console, shop):
     shop.refresh_from_db()
     page = console.get(response["Location"]).content.decode()
 
-    assert look_of(shop).accent == "#0f5132"
+    assert branding_of(shop).accent == "#0f5132"
     assert 'value="Good to see you."' in page
     assert "/console/applications/shop/branding" in console.get("/console/applications/shop").content.decode()
 
@@ -38,9 +38,9 @@ def test_an_unreadable_colour_is_refused_with_its_figure_and_nothing_is_saved(co
     shop.refresh_from_db()
 
     assert response.status_code == 400
-    assert response.context["problem"].about == "accent"
+    assert response.context["problem"].field == "accent"
     assert "1.51:1" in response.content.decode()
-    assert look_of(shop).title == ""
+    assert branding_of(shop).title == ""
 
 
 def test_the_preview_follows_what_is_written_and_saves_nothing(console, shop):
@@ -53,7 +53,7 @@ def test_the_preview_follows_what_is_written_and_saves_nothing(console, shop):
     assert "Harbour &amp; Pine" in part.content.decode()
     assert css["Content-Type"].startswith("text/css")
     assert ".look-light { --accent: #0f5132;" in css.content.decode()
-    assert look_of(shop).title == ""
+    assert branding_of(shop).title == ""
 
 
 def test_the_preview_says_what_is_wrong_while_she_writes(console, shop):

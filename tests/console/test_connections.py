@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, change, about):
     response = console.post(NEW_OIDC, {**PARTNER, **change})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert f'href="#in-{about.replace("_", "-")}"' in response.content.decode()
     assert f'id="in-{about.replace("_", "-")}"' in response.content.decode()
     assert Connection.objects.count() == 1

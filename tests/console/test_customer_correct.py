@@ -11,8 +11,8 @@ from regulars.accounts.models import Account
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.usecases.about import facts_of
-from regulars.usecases.correct import correct, remove
+from regulars.usecases.correct_facts import correct, remove
+from regulars.usecases.customer_data import facts_of
 
 WHY = "She told us on the phone."
 

@@ -10,11 +10,11 @@ import pytest
 from tests.receivers import receiving
 
 from regulars.base import clock
-from regulars.base.jobs.models import Job, Lane
+from regulars.base.jobs.models import Job, Queue
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
-from regulars.destinations.breaker import note_failure
 from regulars.destinations.calls import SendFailed
+from regulars.destinations.circuit_breaker import note_failure
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import JOB
 from regulars.destinations.save import save_destination
@@ -61,8 +61,8 @@ def test_the_page_says_how_the_queue_and_the_breaker_stand(console, mailer, chik
     delivery(mailer, chika)
     page = console.get(PAGE)
 
-    lane = page.context["lane"]
-    assert lane.closed_until
+    queue = page.context["queue"]
+    assert queue.paused_until
     assert page.context["counts"]["failed"] == 1
     assert "8 failures in a row" in page.content.decode()
     assert "not answering" in console.get("/console/destinations").content.decode()
@@ -71,14 +71,14 @@ def test_the_page_says_how_the_queue_and_the_breaker_stand(console, mailer, chik
 def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
     for _ in range(3):
         note_failure(mailer, SendFailed("http_503"))
-    dead = Job.objects.create(kind=JOB, lane=mailer.lane, state="dead", due_at=clock.now(), payload={"delivery": 0})
+    dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="dead", due_at=clock.now(), payload={"delivery": 0})
 
     mia_console.post(PAGE + "/try")
 
     mailer.refresh_from_db()
     dead.refresh_from_db()
     assert (mailer.failures, mailer.broken_until, dead.state) == (0, None, "waiting")
-    assert Lane.objects.get(name=mailer.lane).closed_until is None
+    assert Queue.objects.get(name=mailer.queue).paused_until is None
 
 
 def test_all_dead_letters_are_counted_and_then_sent_again(mia_console, vip, open_chika):

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, vip, change, about):
 
     marked = about.replace(".", "-").replace("_", "-")
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert f'id="in-{marked}-problem"' in response.content.decode()
     assert Destination.objects.count() == 1
 

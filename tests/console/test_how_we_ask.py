@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from regulars.interfaces.console.models import AuditEntry
-from regulars.questions.ask import NotAsked, ask_next
-from regulars.questions.models import AskSettings
+from regulars.questions.ask import NotShown, next_question
+from regulars.questions.models import QuestionSettings
 from regulars.questions.save import Draft, save_question
 
 ADDRESS = "/console/questions/how-we-ask"
@@ -22,7 +22,7 @@ def test_the_form_shows_what_holds_now_and_ana_changes_it(console):
 
     console.post(ADDRESS, {**AS_IT_IS, "days_between": "7", "pace": "0.15", "priors": '{"gender": {"female": 0.6}}'})
 
-    saved = AskSettings.objects.get()
+    saved = QuestionSettings.objects.get()
     assert (saved.days_between, saved.pace, saved.control_share) == (7, 0.15, 0.05)
     assert saved.priors == {"gender": {"female": 0.6}}
     assert AuditEntry.objects.get(what="questions.settings")
@@ -32,7 +32,7 @@ def test_switched_off_nobody_is_asked_and_the_questions_page_says_so(console, ch
     save_question(Draft("q", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
     console.post(ADDRESS, {**AS_IT_IS, "asking": ""})
 
-    assert ask_next(chika) == NotAsked("switched_off")
+    assert next_question(chika) == NotShown("switched_off")
     assert "Asking is switched off for everybody" in console.get("/console/questions").content.decode()
 
 
@@ -55,9 +55,9 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, na
     response = console.post(ADDRESS, {**AS_IT_IS, name: value})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == name
+    assert response.context["problem"].field == name
     assert f'id="in-{name.replace("_", "-")}-problem"' in response.content.decode()
-    assert not AskSettings.objects.exists()
+    assert not QuestionSettings.objects.exists()
 
 
 def test_bruno_reads_it_and_may_not_change_it(bruno_console):

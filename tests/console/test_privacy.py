@@ -12,7 +12,7 @@ from regulars.consent.view import may
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.usecases.forget import forget
+from regulars.usecases.erase import forget
 
 PURPOSE = "/console/privacy/purposes/message"
 WORDS = {"label": "News", "text": "We write to you.", "expires_days": "730"}

@@ -8,7 +8,7 @@ import pytest
 
 from regulars.consent.models import Purpose
 from regulars.interfaces.console.models import AuditEntry
-from regulars.questions.models import Ask, Question
+from regulars.questions.models import Impression, Question
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
 from regulars.usecases.refresh import after_saving
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, ch
 
     page = response.content.decode()
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert f'id="in-{about}-problem"' in page
     assert "<title>Error: " in page
     assert Question.objects.count() == 1
@@ -122,8 +122,12 @@ def test_words_are_words_and_never_markup(console):
 
 def test_the_table_says_how_each_fares(console, chika):
     question = _saved()
-    Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x")
-    Ask.objects.create(question=question, version=1, profile=chika, day="2026-11-25", outcome="passed", words="x")
+    Impression.objects.create(
+        question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x"
+    )
+    Impression.objects.create(
+        question=question, version=1, profile=chika, day="2026-11-25", outcome="passed", words="x"
+    )
 
     ((_, fared, _),) = console.get("/console/questions").context["rows"]
 
@@ -161,7 +165,7 @@ def test_options_of_a_choice_reach_the_form_as_they_were_written(console):
 def test_the_table_tells_the_interval_the_bits_and_who_uses_the_answers(console, chika):
     question = _saved(attribute="gender", type="yes_no")
     after_saving(save_segment("Women", "gender:female", "personalise"))
-    Ask.objects.create(
+    Impression.objects.create(
         question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x", bits=0.5
     )
 
@@ -175,8 +179,10 @@ def test_the_table_tells_the_interval_the_bits_and_who_uses_the_answers(console,
 def test_a_question_hardly_anybody_answers_is_proposed_for_retiring(console, somebody):
     question = _saved()
     people = [somebody() for _ in range(3)]
-    Ask.objects.bulk_create(
-        Ask(question=question, version=1, profile=people[n % 3], day=f"{1500 + n}-01-01", outcome="passed", words="x")
+    Impression.objects.bulk_create(
+        Impression(
+            question=question, version=1, profile=people[n % 3], day=f"{1500 + n}-01-01", outcome="passed", words="x"
+        )
         for n in range(501)
     )
 
@@ -243,7 +249,7 @@ def test_everything_a_question_may_be_is_written_in_its_form_and_comes_back_as_w
 def test_what_is_wrong_with_the_rest_of_a_question_is_said_beside_it(console, change, about):
     response = console.post("/console/questions/new", {**WHOLE, **change})
 
-    assert (response.status_code, response.context["problem"].about) == (400, about)
+    assert (response.status_code, response.context["problem"].field) == (400, about)
     assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
     assert not Question.objects.exists()
 
@@ -354,7 +360,7 @@ def test_two_translations_into_one_language_are_refused_beside_the_second(consol
     response = console.post("/console/questions/new", {**BEGUN, "translation.1.locale": second})
 
     page = response.content.decode()
-    assert (response.status_code, response.context["problem"].about) == (400, "translation.1.locale")
+    assert (response.status_code, response.context["problem"].field) == (400, "translation.1.locale")
     assert 'id="in-translation-1-locale-problem">French is written twice.' in page
     assert '<details id="in-translations" open>' in page
     assert "Que cherchez-vous ?" in page
@@ -365,7 +371,7 @@ def test_two_translations_into_one_language_are_refused_beside_the_second(consol
 def test_a_translation_into_the_language_of_the_question_itself_is_refused(console):
     response = console.post("/console/questions/new", {**BEGUN, "locale": "de"})
 
-    assert (response.status_code, response.context["problem"].about) == (400, "translation.1.locale")
+    assert (response.status_code, response.context["problem"].field) == (400, "translation.1.locale")
 
 
 GERMAN_AS_WELL = {"translation.48.locale": "de", "translation.48.text": "Frage?", "translation.48.why": "Darum."}

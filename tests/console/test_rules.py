@@ -16,7 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.interfaces.console.differences import differences
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
-from regulars.rules.breaker import HITS, count_limit
+from regulars.rules.auto_disable import HITS, count_limit
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.run import run
 from regulars.rules.save import order_rules, save_rule, set_setting
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, body, about):
     response = console.post("/console/rules/new", {"name": "Mine", "script": FINE, **body})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
     assert Rule.objects.count() == 1
 
@@ -366,7 +366,7 @@ def test_the_real_services_are_asked_only_when_she_says_so(console, settings):
 def test_answers_that_are_none_are_refused_beside_their_field(console, answers):
     response = _try(console, ASKS, answers=answers)
 
-    assert (response.status_code, response.context["problem"].about) == (400, "answers")
+    assert (response.status_code, response.context["problem"].field) == (400, "answers")
 
 
 def test_a_recorded_login_is_played_again_with_the_rules_of_today(console, chika):
@@ -433,7 +433,7 @@ def test_how_long_a_login_waits_is_written_with_the_rule(console):
     wrong = console.post("/console/rules/mine", {"name": "Mine", "script": FINE, "patience": "an hour"})
 
     assert (Rule.objects.get().patience, Rule.objects.get().own_realm) == (1.5, True)
-    assert (wrong.status_code, wrong.context["problem"].about) == (400, "patience")
+    assert (wrong.status_code, wrong.context["problem"].field) == (400, "patience")
 
 
 @pytest.mark.parametrize(

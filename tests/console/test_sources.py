@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from regulars.base import clock
-from regulars.base.jobs.models import Job, Lane
+from regulars.base.jobs.models import Job, Queue
 from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
 from regulars.enrichment.save import Limits, save_source
 from regulars.events.models import InboxItem, Rejection, Source
@@ -111,7 +111,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, change, about):
     response = console.post(CENSUS, {**GOOD, **change})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == about
+    assert response.context["problem"].field == about
     assert 'role="alert"' in response.content.decode()
     assert not SourceSetting.objects.exists()
 
@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_beside_its_field(console, change, about):
 def test_one_click_switches_a_complete_lookup_and_asks_for_what_another_lacks(console):
     lacking = console.post(CENSUS + "/switch", {"on": "1"})
     assert lacking.status_code == 400
-    assert lacking.context["problem"].about == "setting.api_key"
+    assert lacking.context["problem"].field == "setting.api_key"
 
     save_source("us-census-acs", {"api_key": KEY})
     console.post(CENSUS + "/switch", {"on": "0"})
@@ -194,7 +194,7 @@ def test_ana_says_how_much_and_how_often_it_is_asked(console):
     drawn = {name: value for name, _, _, value in console.get(CENSUS).context["limits"]}
     assert (setting.calls_per_day, setting.calls_per_minute, setting.at_a_time, setting.fresh_days) == (500, 60, 3, 14)
     assert (setting.money_per_day, setting.price) == (Decimal("12.50"), Decimal("0.05"))
-    assert Lane.objects.get(name=setting.lane).width == 3
+    assert Queue.objects.get(name=setting.queue).concurrency == 3
     assert {name: float(value) for name, value in drawn.items()} == {name: float(v) for name, v in LIMITS.items()}
 
 
@@ -231,7 +231,7 @@ def test_a_limit_that_cannot_be_is_said_beside_its_field(console, name, written)
     response = console.post(CENSUS, {**GOOD, **LIMITS, name: written})
 
     assert response.status_code == 400
-    assert response.context["problem"].about == name
+    assert response.context["problem"].field == name
     assert f'id="in-{name.replace("_", "-")}-problem"' in response.content.decode()
     assert not SourceSetting.objects.exists()
 
@@ -258,8 +258,8 @@ def test_the_page_tells_what_a_source_brings_costs_and_how_far_it_is_believed(co
 
 
 def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
-    lane = save_source("us-census-acs", {"api_key": KEY}).lane
-    dead = {"kind": "enrich", "lane": lane, "state": "dead", "due_at": clock.now(), "last_error": "http_400: no"}
+    queue = save_source("us-census-acs", {"api_key": KEY}).queue
+    dead = {"kind": "enrich", "queue": queue, "state": "dead", "due_at": clock.now(), "last_error": "http_400: no"}
     jobs = [Job.objects.create(payload={"profile": number, "source": "x"}, **dead) for number in (chika.pk, 0, 0)]
     page = console.get(CENSUS).content.decode()
     assert all(words in page for words in (chika.user_id, "somebody who is gone", "http_400: no", "Ask all 3 again"))

@@ -21,9 +21,9 @@ from regulars.operations.demo import seed as seeding
 from regulars.operations.demo.seed import seed
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Fact, Profile
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.counts import counts
-from regulars.questions.models import Ask, Question
+from regulars.questions.models import Impression, Question
 from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
@@ -33,7 +33,18 @@ from regulars.settings.places import Places
 PEOPLE = 600
 HERE = Places("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")
 ELSEWHERE = Places("http://localhost:9000", "http://localhost:9001", "http://localhost:9002")
-EVERYTHING = (Account, Ask, Connection, ConsentEvent, Destination, Event, Fact, Membership, PermittedView, Profile)
+EVERYTHING = (
+    Account,
+    Impression,
+    Connection,
+    ConsentEvent,
+    Destination,
+    Event,
+    Fact,
+    Membership,
+    PermittedView,
+    Profile,
+)
 EVERYTHING += (Question, Rule, Segment, SourceSetting)
 
 
@@ -62,7 +73,7 @@ def test_the_shop_is_open_and_everything_in_it_works_at_once(shop):
     assert Event.objects.filter(lake_at=None).count() == 0
     assert Delivery.objects.count() == 0
     newcomer, _ = get_or_create_by_identity("google-oauth2", "1001")
-    assert ask_next(newcomer).question.key == "looking_for"
+    assert next_question(newcomer).question.key == "looking_for"
     for segment in Segment.objects.all():
         stands = list(segment.memberships.values_list("state", flat=True))
         counted = count(segment.text, segment.purpose_id)

@@ -8,11 +8,11 @@ import time
 import pytest
 from django.utils import timezone
 
-from regulars.base.jobs.models import Job, Lane
+from regulars.base.jobs.models import Job, Queue
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations import calls
-from regulars.destinations.breaker import is_broken
+from regulars.destinations.circuit_breaker import is_broken
 from regulars.destinations.models import Delivery
 from regulars.destinations.queue import queue_changes
 from regulars.destinations.save import save_destination
@@ -41,7 +41,7 @@ def due_now():
 
 
 def reopen():
-    Lane.objects.update(closed_until=timezone.now() - dt.timedelta(seconds=1))
+    Queue.objects.update(paused_until=timezone.now() - dt.timedelta(seconds=1))
 
 
 def test_one_that_hangs_does_not_keep_another_waiting(crowd, monkeypatch):

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from regulars.clients.branding import save_look
+from regulars.clients.branding import save_branding
 from regulars.clients.models import Client
 
 FROM_SHOP = urlencode({"next": "/authorize?client_id=shop&state=x"})
@@ -25,7 +25,7 @@ def shop(house) -> Client:
         "privacy": "https://shop.example/privacy",
         "accent": "#0f5132",
     }
-    save_look(client, look)
+    save_branding(client, look)
     return client
 
 
@@ -74,7 +74,7 @@ def test_the_stylesheet_is_served_by_us_and_may_be_kept_for_ever(client, shop):
 
 def test_another_colour_has_another_address(client, passwords, shop):
     before = client.get(f"/login?{FROM_SHOP}").content.decode()
-    save_look(shop, {"accent": "#7a1f3d"})
+    save_branding(shop, {"accent": "#7a1f3d"})
     after = client.get(f"/login?{FROM_SHOP}").content.decode()
 
     assert before.partition("/brand/")[2][:30] != after.partition("/brand/")[2][:30]

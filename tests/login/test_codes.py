@@ -16,7 +16,7 @@ from regulars.accounts.proofs.models import EmailCode
 from regulars.base.jobs.run import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.models import Profile
-from regulars.usecases.mailbox import enter_by_mailbox
+from regulars.usecases.passwordless import enter_by_mailbox
 
 from .conftest import PASSWORD
 

@@ -23,7 +23,7 @@ from regulars.interfaces.login import me_labels
 from regulars.profiles.attributes import STANDARD
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
-from regulars.usecases.decide import decide
+from regulars.usecases.decide_consent import decide
 
 from .conftest import PASSWORD
 

@@ -11,9 +11,9 @@ from regulars.interfaces.login.door import local_path
 from regulars.interfaces.login.question import one_more, question
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.declare import TYPES, Option
-from regulars.questions.models import Ask, Question
+from regulars.questions.models import Impression, Question
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import choose_wording
@@ -43,7 +43,7 @@ def _plain_sessions(settings):
 def ask(chika, client):
     save_question(LOOKING_FOR)
     sign_in(client, chika)
-    return ask_next(chika)
+    return next_question(chika)
 
 
 def address(ask, onward="/authorize/resume%3Fstate%3Ds"):
@@ -91,7 +91,7 @@ def test_what_she_wrote_is_kept_and_escaped_when_it_was_refused(client, chika):
     )
     sign_in(client, chika)
 
-    page = client.post(address(ask_next(chika)), {"do": "answer", "answer": '"><b>'}).content.decode()
+    page = client.post(address(next_question(chika)), {"do": "answer", "answer": '"><b>'}).content.decode()
 
     assert 'value="&quot;&gt;&lt;b&gt;"' in page
 
@@ -180,7 +180,7 @@ def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chik
     save_question(Draft(kind, text, "Because.", kind, f"drawn_{kind}", purpose, options, enabled=True))
     sign_in(client, chika)
 
-    page = client.get(address(ask_next(chika))).content.decode()
+    page = client.get(address(next_question(chika))).content.decode()
 
     assert 'id="answer-1"' in page
     assert 'name="answer"' in page
@@ -193,7 +193,7 @@ def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_t
     )
     save_question(draft)
     sign_in(client, chika)
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     page = client.get(address(ask)).content.decode()
     client.post(address(ask), {"answer": "no"})
@@ -218,7 +218,7 @@ def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
     save_question(draft)
     learn(chika, [NewFact("city", "<Porto>", "social", "google-oauth2")])
     sign_in(client, chika)
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     page = client.get(address(ask)).content.decode()
     refused = client.post(address(ask), {"do": "answer", "answer": "__no", "other": ""})
@@ -233,7 +233,7 @@ def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
 def test_prefer_not_to_say_and_dont_know_are_answers_of_their_own(client, chika, choice, outcome):
     save_question(replace(LOOKING_FOR, may_decline=True, may_not_know=True))
     sign_in(client, chika)
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert choice in client.get(address(ask)).content.decode()
     client.post(address(ask), {"do": "answer", "answer": choice})
@@ -259,7 +259,7 @@ def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, loc
     year = Draft("born", "Born in?", "To greet you.", "year", "birth_year", "serve", enabled=True)
     save_question(replace(year, translations={locale.partition("-")[0]: own}))
     sign_in(client, chika)
-    ask = ask_next(chika, locale=locale)
+    ask = next_question(chika, locale=locale)
     page = client.post(address(ask), {"answer": "88"}, headers={"Accept-Language": "en"}).content.decode()
 
     assert all(words in page for words in IN_THEIR_WORDS[locale])
@@ -271,7 +271,7 @@ def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_fr
     likes = Draft("likes", "Do you like jackets?", "To show them.", "yes_no", "likes_jackets", "serve", enabled=True)
     save_question(replace(likes, translations={"de": {"text": "Magst du Jacken?", "why": "Darum."}, "nl": words}))
     sign_in(client, chika)
-    page = client.get(address(ask_next(chika, locale="de"))).content.decode()
+    page = client.get(address(next_question(chika, locale="de"))).content.decode()
 
     assert "> Ja</label>" in page
     assert "> Nein</label>" in page
@@ -307,7 +307,7 @@ def test_no_goes_on_and_asks_nothing(client, ask, more):
     offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
 
     assert client.post(offer, {"do": "no"})["Location"] == "/authorize/resume?state=s"
-    assert Ask.objects.count() == 1
+    assert Impression.objects.count() == 1
 
 
 def test_going_back_to_the_offer_after_it_was_taken_asks_nothing_twice(client, ask, more):
@@ -332,4 +332,4 @@ def test_the_offer_is_hers_alone(client, ask, more):
     assert client.post(offer, {"do": "more"})["Location"] == "/authorize/resume?state=s"
     client.logout()
     assert client.get(offer)["Location"] == "/authorize/resume?state=s"
-    assert Ask.objects.count() == 1
+    assert Impression.objects.count() == 1

@@ -15,7 +15,7 @@ from django.utils import timezone
 from tests.oidc.app import App, make_client
 
 from regulars.base.jobs.run import run_due
-from regulars.base.jobs.schedule import CALENDAR
+from regulars.base.jobs.schedule import SCHEDULE
 from regulars.clients import cache
 from regulars.interfaces.worker import work  # noqa: F401 - its part of the calendar
 from regulars.oauth.models import RefreshFamily
@@ -183,4 +183,4 @@ def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
 
 
 def test_the_worker_tidies_for_the_doors():
-    assert {"sessions.forget", "provider.forget", "signin.forget_attempts"} <= set(CALENDAR)
+    assert {"sessions.forget", "provider.forget", "signin.forget_attempts"} <= set(SCHEDULE)

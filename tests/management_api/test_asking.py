@@ -17,13 +17,13 @@ from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.choose import SENTENCES
-from regulars.questions.models import Ask, AskDecision
+from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
-from regulars.usecases.answer import answer, pass_over
-from regulars.usecases.forget import forget
+from regulars.usecases.answer_question import answer, pass_over
+from regulars.usecases.erase import forget
 from tests.questions.conftest import LOOKING_FOR, POSTAL_CODE
 
 SHOP = "https://shop.example"
@@ -80,7 +80,7 @@ def test_chika_answers_inside_the_app_and_the_fact_names_app_and_question(call, 
     assert (fact.value, fact.source_kind, fact.source) == ("shoes", "declared", "app:shop:looking_for@1")
     assert (fact.basis, fact.consents) == ("consent", [consent.pk])
     assert (consent.evidence["app"], consent.evidence["question"]) == ("shop", "looking_for@1")
-    assert consent.notice.body == Ask.objects.get().words
+    assert consent.notice.body == Impression.objects.get().words
 
 
 def test_the_question_comes_with_everything_a_page_needs_to_draw_it(call, chika, looking_for):
@@ -117,14 +117,14 @@ def test_not_now_and_never_again_are_as_near_as_an_answer(call, chika, looking_f
 
 def test_the_caps_hold_between_the_login_and_every_app(call, chika, looking_for):
     save_question(POSTAL_CODE)
-    pass_over(ask_next(chika, client_id="phone"))
+    pass_over(next_question(chika, client_id="phone"))
 
     assert asked(call, token_of(chika))["reason"] == "asked_recently"
-    assert Ask.objects.count() == 1
+    assert Impression.objects.count() == 1
 
 
 def test_what_was_shown_at_the_login_and_left_open_is_the_question_inside_the_app(call, chika, looking_for):
-    ask = ask_next(chika, client_id="phone")
+    ask = next_question(chika, client_id="phone")
     token = token_of(chika)
 
     assert asked(call, token)["question"]["id"] == ask.pk
@@ -138,7 +138,7 @@ def test_the_decision_is_in_the_book_and_the_same_no_only_once_a_day(call, chika
     for _ in range(3):
         asked(call, token)
 
-    decisions = AskDecision.objects.filter(profile=chika).order_by("id")
+    decisions = SelectionDecision.objects.filter(profile=chika).order_by("id")
     assert [(each.reason, each.client_id) for each in decisions] == [("asked", "shop"), ("asked_recently", "shop")]
 
 
@@ -210,7 +210,7 @@ def test_a_token_that_may_not_is_refused_by_name(call, chika, looking_for, claim
     refused = call("/question", token=token_of(chika, **claims))
 
     assert (refused.status_code, refused.json()["errorCode"]) == (status, code)
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
 
 
 def test_who_was_blocked_or_erased_is_asked_nothing(call, chika, looking_for):
@@ -254,7 +254,7 @@ def test_a_body_of_another_shape_is_refused_and_nothing_is_kept(call, chika, loo
     number = asked(call, token)["question"]["id"]
 
     assert call(f"/question/{number}/answer", body, token=token).status_code == 400
-    assert Ask.objects.get().outcome == "shown"
+    assert Impression.objects.get().outcome == "shown"
 
 
 def test_something_to_confirm_is_shown_with_what_we_think_and_may_be_corrected(call, chika):
@@ -271,6 +271,6 @@ def test_something_to_confirm_is_shown_with_what_we_think_and_may_be_corrected(c
 
 
 def test_an_answer_given_at_the_login_keeps_its_source(chika, looking_for):
-    answer(ask_next(chika), QueryDict("answer=shoes"))
+    answer(next_question(chika), QueryDict("answer=shoes"))
 
     assert chika.facts.get(attribute="looking_for").source == "question:looking_for@1"

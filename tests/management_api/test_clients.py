@@ -7,7 +7,7 @@ from joserfc.jwk import ECKey
 
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.base.crypto import matches_secret, random_secret
-from regulars.clients.branding import look_of, save_look
+from regulars.clients.branding import branding_of, save_branding
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.oauth.models import AppGrant
 
@@ -200,7 +200,7 @@ def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
 
 
 def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_pages(call, shop):
-    look = save_look(
+    look = save_branding(
         Client.objects.get(), {"title": "Harbour & Pine", "greeting": "Good day. " * 20, "accent": "#0f5132"}
     )
     path = f"/clients/{shop['client_id']}"
@@ -213,7 +213,7 @@ def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_
         {"plan": "gold", "look": "rustic"},
         {"plan": "gold"},
     ]
-    assert look_of(Client.objects.get()) == look
+    assert branding_of(Client.objects.get()) == look
 
 
 def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):

@@ -13,7 +13,7 @@ from regulars.events.read import timeline
 from regulars.interfaces.oidc import devices
 from regulars.interfaces.oidc.grants import DEVICE_CODE
 from regulars.oauth.models import DeviceRequest
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 from regulars.questions.save import save_question
 from regulars.rules.save import save_rule
 from tests.oidc.app import App, make_client, query_of, sign_in
@@ -192,7 +192,7 @@ def test_her_question_is_asked_on_the_way_and_the_device_goes_on_behind_it(tv, p
     assert "Your device is connected" in done.content.decode()
     assert after.status_code == 200
     assert logins(customer) == (1, 1)
-    assert Ask.objects.count() == 1
+    assert Impression.objects.count() == 1
 
 
 def test_only_she_who_allowed_it_comes_back_from_the_question(tv, phone, codes, customer):

@@ -16,7 +16,7 @@ from regulars.clients.models import Client
 from regulars.oauth.models import AppGrant, PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.questions.declare import Option
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 from regulars.questions.save import Draft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
@@ -55,7 +55,7 @@ def test_a_silent_login_never_shows_a_page(app, customer, question):
 
     assert (nobody["error"], nobody["state"]) == ("login_required", "s1")
     assert "code" in app.answer(prompt="none")
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
 
 
 @pytest.mark.parametrize("wish", [{"ask": "0"}, {"acr_values": "mfa"}])
@@ -63,7 +63,7 @@ def test_an_app_that_asks_by_itself_and_a_step_up_bring_no_question(app, custome
     sign_in(app.browser, customer, method="mfa", type="totp")
 
     assert "code" in app.answer(**wish)
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
     assert app.authorize()["Location"].startswith("/question?")
 
 
@@ -77,7 +77,7 @@ def test_she_is_asked_in_the_language_of_the_pages_before(app, customer, house, 
     sign_in(app.browser, customer)
     app.browser.get(app.address(**asked), headers={"Accept-Language": browser})
 
-    assert Ask.objects.get().locale == locale
+    assert Impression.objects.get().locale == locale
 
 
 def test_a_rules_own_page_between_does_not_make_an_app_that_asks_by_itself_ask(app, customer, question):
@@ -87,7 +87,7 @@ def test_a_rules_own_page_between_does_not_make_an_app_that_asks_by_itself_ask(a
     back = app.browser.get("/continue", {"state": query_of(away["Location"])["state"], "accepted": "v2"})
 
     assert "code" in came_back(back)
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
 
 
 def test_a_silent_login_counts_as_the_same_visit(signed_in, customer):

@@ -14,7 +14,7 @@ from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.interfaces.oidc.sessions import sids_of_keys
 from regulars.rules.save import save_rule
-from regulars.usecases.tell_apps import EVENT, JOB
+from regulars.usecases.backchannel_logout import EVENT, JOB
 from tests.oidc.app import App, id_claims, make_client, sign_in
 from tests.receivers import Answer, receiving
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from regulars.rules import left_alone
+from regulars.rules import circuit_breaker
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule, set_setting
 from tests.receivers import Answer, receiving
@@ -100,23 +100,23 @@ def test_who_hangs_again_and_again_is_left_alone_and_logins_stop_waiting(signed_
         asked = len(partner.received)
         signed_in.code()
 
-        assert asked == left_alone.OPENS_AT
+        assert asked == circuit_breaker.OPENS_AT
         assert len(partner.received) == asked
         assert "ETIMEDOUT" in _steps()[0][2]
 
-        monkeypatch.setattr(left_alone, "_until", {})  # half a minute later
+        monkeypatch.setattr(circuit_breaker, "_until", {})  # half a minute later
         signed_in.code()
 
     assert len(partner.received) == asked + 1
 
 
 def test_one_answer_makes_up_for_silences():
-    for _ in range(left_alone.OPENS_AT - 1):
-        left_alone.note_silence("slow.example:443", 1.0)
-    left_alone.note_answer("slow.example:443")
-    left_alone.note_silence("slow.example:443", 1.0)
-    for _ in range(left_alone.OPENS_AT):
-        left_alone.note_silence("impatience.example:443", left_alone.COUNTS_FROM / 2)
+    for _ in range(circuit_breaker.OPENS_AT - 1):
+        circuit_breaker.note_silence("slow.example:443", 1.0)
+    circuit_breaker.note_answer("slow.example:443")
+    circuit_breaker.note_silence("slow.example:443", 1.0)
+    for _ in range(circuit_breaker.OPENS_AT):
+        circuit_breaker.note_silence("impatience.example:443", circuit_breaker.COUNTS_FROM / 2)
 
-    assert not left_alone.is_left_alone("slow.example:443")
-    assert not left_alone.is_left_alone("impatience.example:443")
+    assert not circuit_breaker.is_left_alone("slow.example:443")
+    assert not circuit_breaker.is_left_alone("impatience.example:443")

@@ -21,16 +21,16 @@ from regulars.interfaces.login.question import question
 from regulars.profiles.attributes import GENDERS
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.ask import NotShown, next_question
 from regulars.questions.choose import Candidate, Caps, Dice, Policy, choose, eligible
 from regulars.questions.choose import Option as Choosable
 from regulars.questions.customer import Customer
 from regulars.questions.declare import Option
-from regulars.questions.models import Ask, AskDecision
+from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import languages
-from regulars.usecases.answer import answer, never_again, pass_over
+from regulars.usecases.answer_question import answer, never_again, pass_over
 
 from .conftest import LOOKING_FOR
 
@@ -41,8 +41,8 @@ GENDER = Draft(
 )  # fmt: skip
 
 
-def last_decision(profile) -> AskDecision:
-    return AskDecision.objects.filter(profile=profile).latest("id")
+def last_decision(profile) -> SelectionDecision:
+    return SelectionDecision.objects.filter(profile=profile).latest("id")
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def browser(client, chika, settings):
     return client
 
 
-def address(ask: Ask) -> str:
+def address(ask: Impression) -> str:
     return f"/question?ask={ask.pk}&next=/on"
 
 
@@ -63,42 +63,42 @@ def test_01_a_gender_known_from_google_with_consent_is_never_asked(chika):
     consent = record(chika, Decision("personalise", "given", "login"))
     learn(chika, [NewFact("gender", "female", "social", "google-oauth2", basis="consent", consents=[consent.pk])])
 
-    assert ask_next(chika) == NotAsked("all_known")
+    assert next_question(chika) == NotShown("all_known")
     assert last_decision(chika).refusals == {"gender": "known"}
 
 
 def test_02_a_passed_question_rests_thirty_days_and_sixty_after_the_second_pass(chika, looking_for, days_later):
     save_settings(quiet_after_passes=0)
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
     days_later(29)
-    assert ask_next(chika) == NotAsked("resting")
+    assert next_question(chika) == NotShown("resting")
     days_later(30)
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
     days_later(89)
-    assert ask_next(chika) == NotAsked("resting")
+    assert next_question(chika) == NotShown("resting")
     days_later(90)
-    assert ask_next(chika).question == looking_for
+    assert next_question(chika).question == looking_for
 
 
 def test_03_never_means_nothing_ever(chika, looking_for, postal_code, days_later):
-    never_again(ask_next(chika))
+    never_again(next_question(chika))
 
     for days in (0, 1, 400, 4000):
         days_later(days)
-        assert ask_next(chika) == NotAsked("said_never")
+        assert next_question(chika) == NotShown("said_never")
 
 
 def test_04_two_logins_within_an_hour_bring_one_question_at_most(chika, looking_for, postal_code):
-    first = ask_next(chika, client_id="phone")
+    first = next_question(chika, client_id="phone")
     answer(first, QueryDict("answer=shoes"))
 
-    assert ask_next(chika, client_id="laptop") == NotAsked("asked_recently")
-    assert Ask.objects.count() == 1
+    assert next_question(chika, client_id="laptop") == NotShown("asked_recently")
+    assert Impression.objects.count() == 1
 
 
 def test_05_nobody_is_asked_where_no_page_may_be_shown(chika, looking_for):
-    assert ask_next(chika, interactive=False) == NotAsked("not_interactive")
-    assert not Ask.objects.exists()
+    assert next_question(chika, interactive=False) == NotShown("not_interactive")
+    assert not Impression.objects.exists()
 
 
 def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chika, looking_for, monkeypatch, caplog):
@@ -107,13 +107,13 @@ def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chik
 
     monkeypatch.setattr(Customer, "of", broken)
 
-    assert ask_next(chika) == NotAsked("unavailable")
+    assert next_question(chika) == NotShown("unavailable")
     assert "no question could be chosen" in caplog.text
 
 
 @pytest.mark.urls(__name__)
 def test_07_saving_nothing_is_told_with_the_focus_on_it_and_what_was_written_is_kept(browser, chika, postal_code):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     response = browser.post(address(ask), {"do": "answer", "answer": "somewhere"})
     page = response.content.decode()
@@ -127,7 +127,7 @@ def test_07_saving_nothing_is_told_with_the_focus_on_it_and_what_was_written_is_
 
 @pytest.mark.urls(__name__)
 def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     first = browser.post(address(ask), {"do": "answer", "answer": "shoes"})
     again = browser.post(address(ask), {"do": "answer", "answer": "jackets"})
@@ -140,7 +140,7 @@ def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
 def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_left(browser, chika):
     words = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
     save_question(replace(LOOKING_FOR, translations={"ar": words}))
-    ask = ask_next(chika, locale="ar-EG")
+    ask = next_question(chika, locale="ar-EG")
 
     page = browser.get(address(ask)).content.decode()
 
@@ -157,14 +157,14 @@ def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_lef
 def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika):
     save_question(replace(LOOKING_FOR, translations={"de": {"text": "Was suchst du?", "why": "Wegen dir.", "options": {"shoes": "Schuhe"}}}))  # fmt: skip
 
-    ask = ask_next(chika, locale="de")
+    ask = next_question(chika, locale="de")
 
     assert languages(ask.question) == ["en"]
     assert (ask.locale, ask.words.splitlines()[0]) == ("en", "What are you looking for?")
 
 
 def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, looking_for):
-    answer(ask_next(chika), QueryDict("answer=shoes"))
+    answer(next_question(chika), QueryDict("answer=shoes"))
     save_question(replace(LOOKING_FOR, options=(Option("jackets", "Jackets"), Option("hats", "Hats"))))
     looking_for.refresh_from_db()
 
@@ -173,7 +173,7 @@ def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, look
 
 
 def test_11_a_question_switched_off_leaves_its_answers_with_their_source(chika, looking_for):
-    answer(ask_next(chika), QueryDict("answer=shoes"))
+    answer(next_question(chika), QueryDict("answer=shoes"))
     save_question(replace(LOOKING_FOR, enabled=False))
 
     fact = chika.facts.get(attribute="looking_for")
@@ -183,12 +183,12 @@ def test_11_a_question_switched_off_leaves_its_answers_with_their_source(chika, 
 def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_later):
     save_question(replace(LOOKING_FOR, confirm="You look for {value}. Is that still right?"))
     Attribute.objects.filter(key="looking_for").update(expires_days=365)
-    answer(ask_next(chika), QueryDict("answer=shoes"))
+    answer(next_question(chika), QueryDict("answer=shoes"))
 
     days_later(364)
-    assert ask_next(chika) == NotAsked("all_known")
+    assert next_question(chika) == NotShown("all_known")
     days_later(366)
-    ask = ask_next(chika)
+    ask = next_question(chika)
     assert (ask.offer, ask.words.splitlines()[0]) == ("shoes", "You look for Shoes. Is that still right?")
     answer(ask, QueryDict("answer=__yes"))
     assert chika.facts.latest("id").source_kind == "declared"
@@ -206,12 +206,12 @@ def religion(house):
 
 
 def test_13_a_special_question_waits_for_an_explicit_yes(chika, religion):
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
     assert last_decision(chika).refusals == {"religion": "needs_explicit_consent"}
     record(chika, Decision("faith", "given", "profile"))
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
     record(chika, Decision("faith", "given", "profile", explicit=True))
-    assert ask_next(chika).question == religion
+    assert next_question(chika).question == religion
 
 
 @given(
@@ -224,7 +224,7 @@ def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn
     options = [Choosable(each.key, 1, 0.5, drawn[int(each.key)][1], each.may_explore) for each in free]
     choice = choose(options, Policy(explore=explore), Dice(1, dice, pick))
 
-    assert isinstance(choice, NotAsked) or drawn[int(choice.key)][0]
+    assert isinstance(choice, NotShown) or drawn[int(choice.key)][0]
 
 
 def test_14_after_an_answer_that_tells_her_age_a_child_is_not_asked_again(chika, looking_for, days_later):
@@ -232,19 +232,19 @@ def test_14_after_an_answer_that_tells_her_age_a_child_is_not_asked_again(chika,
         Draft("born", "When were you born?", "For a present.", "year", "birth_year", "serve", weight=9, enabled=True)
     )
     young = clock.today().year - 14
-    answer(ask_next(chika), QueryDict(f"answer={young}"))
+    answer(next_question(chika), QueryDict(f"answer={young}"))
 
     days_later(1)
-    assert ask_next(chika) == NotAsked("under_age")
+    assert next_question(chika) == NotShown("under_age")
     days_later(366 * 4)
-    assert isinstance(ask_next(chika), Ask)
+    assert isinstance(next_question(chika), Impression)
 
 
 def test_15_every_login_keeps_the_name_of_the_rule_that_stopped_it(chika, looking_for, postal_code):
-    ask = ask_next(chika, client_id="shop")
+    ask = next_question(chika, client_id="shop")
     asked = last_decision(chika)
     pass_over(ask)
-    ask_next(chika)
+    next_question(chika)
 
     assert (asked.reason, asked.ask, asked.client_id) == ("asked", ask, "shop")
     assert set(asked.candidates) == {"looking_for", "postal_code"}
@@ -253,7 +253,7 @@ def test_15_every_login_keeps_the_name_of_the_rule_that_stopped_it(chika, lookin
 
 @pytest.mark.urls(__name__)
 def test_16_answer_pass_and_never_are_reached_by_keyboard_in_this_order(browser, chika, looking_for):
-    page = browser.get(address(ask_next(chika))).content.decode()
+    page = browser.get(address(next_question(chika))).content.decode()
     stops = ['value="jackets"', 'value="shoes"', ">Save and continue<", ">Pass<", ">Don’t ask me again<"]
 
     assert [page.index(stop) for stop in stops] == sorted(page.index(stop) for stop in stops)

@@ -9,12 +9,12 @@ from regulars.base import clock
 from regulars.consent.record import Decision, record
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.answer import never_again, pass_over
-from regulars.questions.ask import NotAsked, ask_next
-from regulars.questions.models import Ask, Question
+from regulars.questions.ask import NotShown, next_question
+from regulars.questions.models import Impression, Question
 
 
 def test_the_weightiest_question_is_asked_in_the_words_shown(chika, looking_for, postal_code):
-    ask = ask_next(chika, locale="de", client_id="shop")
+    ask = next_question(chika, locale="de", client_id="shop")
 
     assert ask.question == looking_for
     assert ask.words == "What are you looking for?\nSo that we show you that first.\nTo show you things that fit you."
@@ -22,92 +22,92 @@ def test_the_weightiest_question_is_asked_in_the_words_shown(chika, looking_for,
 
 
 def test_an_open_ask_is_shown_again_the_same_day_and_not_twice_in_the_book(chika, looking_for):
-    first = ask_next(chika)
+    first = next_question(chika)
 
-    assert ask_next(chika) == first
-    assert Ask.objects.count() == 1
+    assert next_question(chika) == first
+    assert Impression.objects.count() == 1
 
 
 def test_after_a_pass_nothing_more_is_asked_that_day_and_another_question_the_next(
     chika, looking_for, postal_code, days_later
 ):
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
 
-    assert ask_next(chika) == NotAsked("asked_recently")
+    assert next_question(chika) == NotShown("asked_recently")
     days_later(1)
-    assert ask_next(chika).question == postal_code
+    assert next_question(chika).question == postal_code
 
 
 def test_a_passed_question_rests_a_month(chika, looking_for, days_later):
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
 
     days_later(29)
-    assert ask_next(chika) == NotAsked("resting")
+    assert next_question(chika) == NotShown("resting")
     days_later(30)
-    assert ask_next(chika).question == looking_for
+    assert next_question(chika).question == looking_for
 
 
 def test_after_three_closed_windows_the_question_is_left_alone(chika, looking_for, days_later):
     for day in (0, 15, 30):
         days_later(day)
-        ask_next(chika)
+        next_question(chika)
 
     days_later(50)
-    assert ask_next(chika) == NotAsked("resting")
+    assert next_question(chika) == NotShown("resting")
 
 
 def test_never_means_never_for_every_question(chika, looking_for, postal_code, days_later):
-    never_again(ask_next(chika))
+    never_again(next_question(chika))
 
     days_later(1000)
-    assert ask_next(chika) == NotAsked("said_never")
+    assert next_question(chika) == NotShown("said_never")
 
 
 @pytest.mark.parametrize("name", ["looking_for", "user_metadata.looking_for"])
 def test_what_an_application_wrote_is_not_asked(chika, looking_for, name):
     learn(chika, [NewFact(name, "shoes", "declared", "app:shop")])
 
-    assert ask_next(chika) == NotAsked("all_known")
+    assert next_question(chika) == NotShown("all_known")
 
 
 def test_what_an_application_wrote_before_the_question_was_made_is_not_asked(chika, request):
     learn(chika, [NewFact("user_metadata.looking_for", "shoes", "declared", "app:shop")])
     request.getfixturevalue("looking_for")
 
-    assert ask_next(chika) == NotAsked("all_known")
+    assert next_question(chika) == NotShown("all_known")
 
 
 def test_an_open_ask_is_not_shown_again_once_the_answer_came_from_elsewhere(chika, looking_for):
-    ask_next(chika)
+    next_question(chika)
     learn(chika, [NewFact("looking_for", "shoes", "declared", "app:shop")])
 
-    assert ask_next(chika) == NotAsked("asked_recently")
+    assert next_question(chika) == NotShown("asked_recently")
 
 
 def test_nobody_is_asked_under_a_purpose_she_withdrew_from(chika, looking_for):
     record(chika, Decision("personalise", "given", "login"))
     record(chika, Decision("personalise", "withdrawn", "profile"))
 
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
 
 
 def test_who_refused_social_data_may_still_answer_a_question(chika, looking_for):
     record(chika, Decision("personalise", "refused", "login"))
 
-    assert isinstance(ask_next(chika), Ask)
+    assert isinstance(next_question(chika), Impression)
 
 
 def test_a_question_switched_off_is_not_asked(chika, looking_for):
     Question.objects.update(enabled=False)
 
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
 
 
 def test_the_database_itself_allows_one_ask_a_day(chika, looking_for):
-    ask_next(chika)
+    next_question(chika)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Ask.objects.create(question=looking_for, profile=chika, version=1, day=clock.today(), words="")
+        Impression.objects.create(question=looking_for, profile=chika, version=1, day=clock.today(), words="")
 
 
 def test_a_login_that_lost_the_race_shows_what_the_other_asked(chika, looking_for, postal_code, monkeypatch):
@@ -117,13 +117,13 @@ def test_a_login_that_lost_the_race_shows_what_the_other_asked(chika, looking_fo
     decide = module.choose
 
     def other_login_first(*given: object):
-        Ask.objects.create(question=postal_code, profile=chika, version=1, day=clock.today(), words="")
+        Impression.objects.create(question=postal_code, profile=chika, version=1, day=clock.today(), words="")
         return decide(*given)
 
     monkeypatch.setattr(module, "choose", other_login_first)
 
-    assert ask_next(chika).question == postal_code
-    assert Ask.objects.count() == 1
+    assert next_question(chika).question == postal_code
+    assert Impression.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -134,7 +134,7 @@ def test_four_logins_at_once_ask_once(chika, looking_for):
     def log_in():
         try:
             start.wait(timeout=10)
-            asked.append(ask_next(chika).pk)
+            asked.append(next_question(chika).pk)
         finally:
             connection.close()
 

@@ -16,7 +16,7 @@ from regulars.questions.choose import (
     Choice,
     Dice,
     History,
-    NotAsked,
+    NotShown,
     Option,
     Policy,
     choose,
@@ -54,7 +54,7 @@ def test_a_question_asked_of_too_many_today_gives_way_to_one_nearly_as_good():
 def test_a_question_that_costs_more_than_it_tells_is_not_asked():
     dear = Option("dear", 0.2, 0.5, score(0.2, 0.5, price=0.3))
 
-    assert choose([dear], Policy()) == NotAsked("not_worth_asking")
+    assert choose([dear], Policy()) == NotShown("not_worth_asking")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_question_that_costs_more_than_it_tells_is_not_asked():
 def test_the_first_rule_that_holds_is_the_reason(history, name):
     stopped = refusal_of(history, TODAY, Caps(min_logins=2))
 
-    assert stopped == NotAsked(name)
+    assert stopped == NotShown(name)
     assert stopped.sentence == SENTENCES[name]
 
 
@@ -97,15 +97,15 @@ def test_every_refused_question_has_its_rule_and_the_silence_a_reason(candidate,
     free, refused = eligible([candidate], TODAY)
 
     assert (free, refused) == ([], {"a": rule})
-    assert silence(refused) == NotAsked(reason)
+    assert silence(refused) == NotShown(reason)
     assert silence(refused).refusals == {"a": rule}
 
 
 def test_the_silence_is_that_of_the_question_that_got_furthest():
     candidates = [Candidate("a", "x", purpose_is_open=False), Candidate("b", "y", passed=1, last_passed=ago(1))]
 
-    assert silence(eligible(candidates, TODAY)[1]) == NotAsked("resting")
-    assert silence({}) == NotAsked("nothing_to_ask")
+    assert silence(eligible(candidates, TODAY)[1]) == NotShown("resting")
+    assert silence({}) == NotShown("nothing_to_ask")
 
 
 @pytest.mark.parametrize(("passed", "days"), [(1, 30), (2, 60)])
@@ -123,7 +123,7 @@ def test_every_rule_has_a_sentence_for_people():
 def test_the_control_group_is_asked_nothing_with_its_probability():
     stopped = choose([JACKETS], Policy(control=0.05), Dice(control=0.04))
 
-    assert stopped == NotAsked("control_group")
+    assert stopped == NotShown("control_group")
     assert stopped.probability == 0.05
 
 

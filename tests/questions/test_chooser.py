@@ -14,14 +14,14 @@ from regulars.consent.view import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.ask import NotShown, next_question
 from regulars.questions.declare import Option
-from regulars.questions.models import AnswerModel, AskDecision, Question, Target
+from regulars.questions.models import AnswerModel, Question, SelectionDecision, Target
 from regulars.questions.refit import refit
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
-from regulars.usecases.answer import answer
+from regulars.usecases.answer_question import answer
 from regulars.usecases.refresh import after_saving
 
 BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
@@ -51,7 +51,7 @@ def test_on_the_first_day_the_segments_alone_say_what_to_ask(chika, questions):
     refresh_views(chika)
     segment("sport:run AND travel:sea")
 
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert ask.question.key == "sport"
     assert ask.explanation["segments"] == ["s0"]
@@ -63,7 +63,7 @@ def test_on_the_first_day_the_segments_alone_say_what_to_ask(chika, questions):
 def test_what_one_answer_settles_is_written_beside_the_ask(chika, questions):
     refresh_views(chika)
     segment("sport:run AND travel:sea")
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     answer(ask, QueryDict("answer=swim"))
 
@@ -76,7 +76,7 @@ def test_an_operators_share_moves_the_choice(chika, questions):
     segment("sport:run AND travel:sea")
     save_settings(priors={"sport": {"run": 0.99}})
 
-    assert ask_next(chika).question.key == "travel"
+    assert next_question(chika).question.key == "travel"
 
 
 def test_unit_10_a_segment_whose_purpose_is_not_open_counts_nothing(chika, questions):
@@ -84,7 +84,7 @@ def test_unit_10_a_segment_whose_purpose_is_not_open_counts_nothing(chika, quest
     refresh_views(chika)
     segment("travel:sea", "message")
 
-    assert ask_next(chika).explanation["segments"] == []
+    assert next_question(chika).explanation["segments"] == []
 
 
 def test_the_same_segment_counts_once_its_purpose_is_open(chika, questions):
@@ -93,7 +93,7 @@ def test_the_same_segment_counts_once_its_purpose_is_open(chika, questions):
     refresh_views(chika)
     segment("travel:sea", "message")
 
-    assert ask_next(chika).explanation["segments"] == ["s0"]
+    assert next_question(chika).explanation["segments"] == ["s0"]
 
 
 KEYS = ("colour", "sport", "travel")
@@ -105,15 +105,15 @@ def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(kn
     segment("colour:red AND sport:run AND travel:sea")
     chika = somebody(**{key: first[key] for key in known})
 
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     unknown = set(KEYS) - set(known)
-    assert (ask.question.key in unknown) if unknown else ask == NotAsked("all_known")
+    assert (ask.question.key in unknown) if unknown else ask == NotShown("all_known")
     assert last_refusals(chika) == dict.fromkeys(known, "known")
 
 
 def last_refusals(profile):
-    return AskDecision.objects.filter(profile=profile).latest("id").refusals
+    return SelectionDecision.objects.filter(profile=profile).latest("id").refusals
 
 
 def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):
@@ -121,7 +121,7 @@ def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):
     refresh_views(chika)
     segment("travel:sea AND sport:run")
 
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert ask.question.key == "colour"
     assert ask.explanation["segments"] == []
@@ -136,7 +136,7 @@ def test_what_is_known_may_only_be_used_for_the_segments_purpose(chika, question
     refresh_views(chika)
     segment("sport:run AND travel:sea")
 
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert ask.question.key == "travel"
     assert ask.explanation["segments"] == ["s0"]  # as if her sport were unknown
@@ -151,26 +151,26 @@ def test_a_question_that_only_costs_is_not_asked(chika, questions):
     choice("idle", ("a", "b"), weight=0.1)
     save_settings(pace=0.5)
 
-    assert ask_next(chika) == NotAsked("not_worth_asking")
-    assert AskDecision.objects.latest("id").candidates["idle"]["score"] < 0
+    assert next_question(chika) == NotShown("not_worth_asking")
+    assert SelectionDecision.objects.latest("id").candidates["idle"]["score"] < 0
 
 
 def test_switched_off_for_everybody_means_nobody_is_asked(chika, questions):
     save_settings(asking=False)
 
-    assert ask_next(chika) == NotAsked("switched_off")
+    assert next_question(chika) == NotShown("switched_off")
 
 
 def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, house):
     choice("sport", ("run", "swim"), audience="country:PT", purpose="serve")
     refresh_views(chika)
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
-    assert AskDecision.objects.latest("id").refusals == {"sport": "not_in_audience"}
+    assert next_question(chika) == NotShown("nothing_to_ask")
+    assert SelectionDecision.objects.latest("id").refusals == {"sport": "not_in_audience"}
 
     learn(chika, [NewFact("country", "PT", "declared", "app:shop")])
     refresh_views(chika)
 
-    assert ask_next(chika).question.key == "sport"
+    assert next_question(chika).question.key == "sport"
 
 
 def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, house):
@@ -180,8 +180,8 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
         segment(f"{key}:Porto")
     refresh_views(chika)
 
-    ask = ask_next(chika)
-    told = AskDecision.objects.get().candidates
+    ask = next_question(chika)
+    told = SelectionDecision.objects.get().candidates
 
     assert (ask.question.key, ask.offer) == ("hometown", "Porto")
     assert 0 < told["birthplace"]["value"] < told["hometown"]["value"]
@@ -190,20 +190,20 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
 def test_a_quota_stops_a_question_for_a_month(chika, house, days_later):
     choice("sport", ("run", "swim"), quota=1)
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")
-    answer(ask_next(dov), QueryDict("answer=run"))
+    answer(next_question(dov), QueryDict("answer=run"))
 
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
     days_later(31)
-    assert ask_next(chika).question.key == "sport"
+    assert next_question(chika).question.key == "sport"
 
 
 def test_a_question_waits_for_logins_and_days(chika, house, days_later):
     choice("sport", ("run", "swim"), not_before_logins=2, not_before_days=3)
     chika.logins_count = 2
 
-    assert ask_next(chika) == NotAsked("nothing_to_ask")
+    assert next_question(chika) == NotShown("nothing_to_ask")
     days_later(4)
-    assert ask_next(chika).question.key == "sport"
+    assert next_question(chika).question.key == "sport"
 
 
 def test_two_passes_in_a_row_bring_two_quiet_months(chika, questions, days_later):
@@ -211,31 +211,31 @@ def test_two_passes_in_a_row_bring_two_quiet_months(chika, questions, days_later
 
     for day in (0, 1):
         days_later(day)
-        pass_over(ask_next(chika))
+        pass_over(next_question(chika))
 
     days_later(60)
-    assert ask_next(chika) == NotAsked("quiet")
+    assert next_question(chika) == NotShown("quiet")
     days_later(61)
-    assert ask_next(chika).question.key
+    assert next_question(chika).question.key
 
 
 def test_an_operators_caps_hold(chika, questions, days_later):
     save_settings(days_between=7, min_logins=2)
-    assert ask_next(chika) == NotAsked("too_new")
+    assert next_question(chika) == NotShown("too_new")
     chika.logins_count = 2
-    ask_next(chika)
+    next_question(chika)
 
     days_later(6)
-    assert ask_next(chika) == NotAsked("asked_recently")
+    assert next_question(chika) == NotShown("asked_recently")
 
 
 def test_chance_begins_once_enough_was_shown_and_is_the_same_all_day(chika, questions):
     save_settings(control_share=0.5, explore_share=0.5, measure_from=0)
     people = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(40)]
 
-    reasons = [ask_next(each) for each in people]
-    control = [each for each in reasons if isinstance(each, NotAsked)]
-    explored = [each for each in reasons if not isinstance(each, NotAsked) and each.explored]
+    reasons = [next_question(each) for each in people]
+    control = [each for each in reasons if isinstance(each, NotShown)]
+    explored = [each for each in reasons if not isinstance(each, NotShown) and each.explored]
 
     assert {each.name for each in control} == {"control_group"}
     assert 8 < len(control) < 32
@@ -263,7 +263,7 @@ def test_wishing_to_know_comes_first_within_the_caps(chika, questions):
     refresh_views(chika)
     wish_to_know(Question.objects.get(key="travel"), [chika.pk])
 
-    assert ask_next(chika).question.key == "travel"
+    assert next_question(chika).question.key == "travel"
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_learned_model_makes_one_answer_tell_the_others(crowd):
 
     stranger, _ = get_or_create_by_identity("google-oauth2", "stranger")
     refresh_views(stranger)
-    ask = ask_next(stranger)
+    ask = next_question(stranger)
     assert (model.in_use, model.why, model.rows) == (True, "learned", 120)
     assert model.columns == [["colour", 2], ["sport", 3], ["travel", 2]]
     assert len(model.mixture["shares"]) >= 2
@@ -305,11 +305,11 @@ def test_a_worse_model_is_written_down_and_not_used(crowd, monkeypatch):
 
 def test_too_few_profiles_leave_the_shares_to_the_operator(chika, questions):
     assert refit().why == "too_few_profiles"
-    assert isinstance(ask_next(chika).pk, int)
+    assert isinstance(next_question(chika).pk, int)
 
 
 def test_a_segment_that_is_gone_is_no_aim_any_more(chika, questions):
-    from regulars.usecases.questions import tell_questions
+    from regulars.usecases.update_question_model import tell_questions
 
     saved = segment("travel:sea")
     saved.delete()
@@ -323,11 +323,11 @@ def test_a_login_spends_few_queries_and_little_time_on_a_question(chika, questio
     for text in ("sport:run AND travel:sea", "colour:red", "sport:swim OR colour:blue"):
         segment(text)
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")
-    ask_next(dov)
+    next_question(dov)
 
     began = time.thread_time()
     with django_assert_max_num_queries(25):
-        ask_next(chika)
+        next_question(chika)
 
     assert time.thread_time() - began < 0.15
 

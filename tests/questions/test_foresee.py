@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.customer import Customer
 from regulars.questions.foresee import foresee
-from regulars.questions.models import Ask, AskDecision
+from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
-from regulars.usecases.answer import pass_over
+from regulars.usecases.answer_question import pass_over
 from regulars.usecases.refresh import after_saving
 
 from .conftest import LOOKING_FOR
@@ -20,15 +20,15 @@ def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_writte
 
     foreseen = foresee(chika)
 
-    assert not Ask.objects.exists()
-    assert not AskDecision.objects.exists()
-    assert foreseen.next.key == ask_next(chika).question.key == "looking_for"
+    assert not Impression.objects.exists()
+    assert not SelectionDecision.objects.exists()
+    assert foreseen.next.key == next_question(chika).question.key == "looking_for"
     assert [each.key for each in foreseen.questions] == ["looking_for", "postal_code"]
     assert foreseen.questions[0].score > foreseen.questions[1].score
 
 
 def test_what_stops_her_and_what_stops_each_question_is_told(chika, looking_for, postal_code, days_later):
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
 
     foreseen = foresee(chika)
 
@@ -40,7 +40,7 @@ def test_what_stops_her_and_what_stops_each_question_is_told(chika, looking_for,
 
 
 def test_a_question_still_open_comes_again_today(chika, looking_for):
-    ask_next(chika)
+    next_question(chika)
 
     assert foresee(chika).again == looking_for.text
     save_settings(asking=False)

@@ -11,12 +11,12 @@ from django.http import QueryDict
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.questions.ask import NotAsked, ask_next
-from regulars.questions.models import Ask, AskDecision
+from regulars.questions.ask import NotShown, next_question
+from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.one_more import ask_one_more, may_offer_more
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
-from regulars.usecases.answer import answer, pass_over
+from regulars.usecases.answer_question import answer, pass_over
 
 SAID = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
 
@@ -32,15 +32,15 @@ def answered(ask):
 
 
 def test_nothing_more_is_offered_until_the_owner_says_so(chika, three):
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
 
     assert not may_offer_more(first)
-    assert ask_one_more(first, "en") == NotAsked("sitting_over")
+    assert ask_one_more(first, "en") == NotShown("sitting_over")
 
 
 def test_she_may_have_as_many_more_as_the_owner_allows_and_each_once(chika, three):
     save_settings(one_more=2)
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
     assert may_offer_more(first)
     second = answered(ask_one_more(first, "en"))
     third = answered(ask_one_more(second, "en"))
@@ -48,14 +48,14 @@ def test_she_may_have_as_many_more_as_the_owner_allows_and_each_once(chika, thre
     assert {each.question.key for each in (first, second, third)} == set(SAID)
     assert (second.follows, third.follows) == (first, second)
     assert not may_offer_more(third)
-    assert AskDecision.objects.filter(reason="asked").count() == 3
+    assert SelectionDecision.objects.filter(reason="asked").count() == 3
 
 
 def test_one_more_means_one(chika, three):
     save_settings(one_more=1)
-    second = answered(ask_one_more(answered(ask_next(chika)), "en"))
+    second = answered(ask_one_more(answered(next_question(chika)), "en"))
 
-    assert ask_one_more(second, "en") == NotAsked("sitting_over")
+    assert ask_one_more(second, "en") == NotShown("sitting_over")
 
 
 @pytest.mark.parametrize("close", [pass_over, lambda ask: answer(ask, QueryDict("answer=__declined"))])
@@ -63,7 +63,7 @@ def test_whoever_did_not_answer_is_offered_nothing(chika, three, looking_for, cl
     save_settings(one_more=2)
     looking_for.may_decline = True
     looking_for.save()
-    ask = ask_next(chika)
+    ask = next_question(chika)
     close(ask)
 
     assert not may_offer_more(ask)
@@ -71,53 +71,55 @@ def test_whoever_did_not_answer_is_offered_nothing(chika, three, looking_for, cl
 
 def test_the_months_limit_holds_for_those_too(chika, three):
     save_settings(one_more=2, most_in_30_days=2)
-    second = answered(ask_one_more(answered(ask_next(chika)), "en"))
+    second = answered(ask_one_more(answered(next_question(chika)), "en"))
 
-    assert ask_one_more(second, "en") == NotAsked("asked_often")
+    assert ask_one_more(second, "en") == NotShown("asked_often")
 
 
 def test_the_next_login_waits_as_long_as_after_any_question(chika, three):
     save_settings(one_more=1)
-    second = ask_one_more(answered(ask_next(chika)), "en")
+    second = ask_one_more(answered(next_question(chika)), "en")
 
-    assert ask_next(chika) == NotAsked("asked_recently"), "an open one of another sitting is not pressed on her"
+    assert next_question(chika) == NotShown("asked_recently"), "an open one of another sitting is not pressed on her"
     answered(second)
-    assert ask_next(chika) == NotAsked("asked_recently")
+    assert next_question(chika) == NotShown("asked_recently")
 
 
 def test_an_answer_of_long_ago_is_no_reason_to_ask_more(chika, three, monkeypatch):
     save_settings(one_more=2)
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
     monkeypatch.setattr(clock, "_offset", lambda: dt.timedelta(minutes=16))
 
-    assert ask_one_more(first, "en") == NotAsked("sitting_over")
+    assert ask_one_more(first, "en") == NotShown("sitting_over")
 
 
 def test_nothing_worth_asking_is_not_offered(chika, looking_for):
     save_settings(one_more=2)
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
 
     assert not may_offer_more(first)
-    assert ask_one_more(first, "en") == NotAsked("all_known")
+    assert ask_one_more(first, "en") == NotShown("all_known")
 
 
 def test_a_fault_ends_the_sitting_and_nothing_else(chika, three, monkeypatch, caplog):
     save_settings(one_more=2)
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
     monkeypatch.setattr("regulars.questions.one_more.eligible", lambda *_: 1 / 0)
 
     assert not may_offer_more(first)
-    assert ask_one_more(first, "en") == NotAsked("unavailable")
+    assert ask_one_more(first, "en") == NotShown("unavailable")
     assert "ZeroDivisionError" in caplog.text
 
 
 def test_the_database_holds_one_ask_of_a_login_a_day_and_one_after_another(chika, three):
     save_settings(one_more=2)
-    first = answered(ask_next(chika))
+    first = answered(next_question(chika))
     second = ask_one_more(first, "en")
     for wrong in ({"follows": None}, {"follows": first}):
         with pytest.raises(IntegrityError), transaction.atomic():
-            Ask.objects.create(question=second.question, version=1, profile=chika, day=second.day, words="x", **wrong)
+            Impression.objects.create(
+                question=second.question, version=1, profile=chika, day=second.day, words="x", **wrong
+            )
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, True, "1", 0.5])
@@ -131,11 +133,11 @@ def test_more_than_two_would_be_a_form(house, wrong):
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_get_the_same_question(chika, three):
     save_settings(one_more=1)
-    first, got = answered(ask_next(chika)), []
+    first, got = answered(next_question(chika)), []
 
     def click():
         try:
-            got.append(ask_one_more(Ask.objects.get(pk=first.pk), "en"))
+            got.append(ask_one_more(Impression.objects.get(pk=first.pk), "en"))
         finally:
             connection.close()
 

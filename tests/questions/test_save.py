@@ -7,7 +7,7 @@ import pytest
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Attribute
 from regulars.questions.answer import pass_over
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.counts import Counts, counts
 from regulars.questions.declare import Option
 from regulars.questions.models import Question
@@ -53,8 +53,8 @@ def test_a_question_that_could_not_be_asked_is_refused_by_name(house, change, na
 
 
 def test_showings_and_what_came_of_them_are_counted(chika, looking_for, days_later):
-    ask_next(chika)
+    next_question(chika)
     days_later(1)
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
 
     assert counts() == {looking_for.pk: Counts(shown=2, passed=1)}

@@ -9,10 +9,10 @@ from regulars.base.errors import DomainError
 from regulars.consent.view import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.evaluation import Logged, doubly_robust, effective, interval, snips
 from regulars.questions.find_out import rank_questions, wish_to_know
-from regulars.questions.models import Ask, Wish
+from regulars.questions.models import Impression, PriorityBoost
 from regulars.questions.statistics import (
     asked_against_control,
     burdens,
@@ -22,7 +22,7 @@ from regulars.questions.statistics import (
     worth_of_another_policy,
 )
 from regulars.segments.save import save_segment
-from regulars.usecases.answer import answer, never_again, pass_over
+from regulars.usecases.answer_question import answer, never_again, pass_over
 from regulars.usecases.refresh import after_saving
 
 
@@ -36,7 +36,7 @@ def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
     after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
     closing = [lambda ask: answer(ask, QueryDict("answer=shoes")), pass_over, never_again, lambda ask: None]
     for number, close in enumerate(closing):
-        close(ask_next(somebody(number)))
+        close(next_question(somebody(number)))
 
     [fate] = fates()
 
@@ -50,14 +50,16 @@ def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
 
 def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_retired(looking_for):
     chika = somebody(0)
-    first = ask_next(chika)
-    copies = [Ask(question=looking_for, version=1, profile=somebody(n), day=first.day, words="") for n in range(1, 4)]
-    Ask.objects.bulk_create(copies)
+    first = next_question(chika)
+    copies = [
+        Impression(question=looking_for, version=1, profile=somebody(n), day=first.day, words="") for n in range(1, 4)
+    ]
+    Impression.objects.bulk_create(copies)
     many = [
-        Ask(question=looking_for, version=1, profile=chika, day=first.day.replace(year=1000 + n), words="")
+        Impression(question=looking_for, version=1, profile=chika, day=first.day.replace(year=1000 + n), words="")
         for n in range(600)
     ]
-    Ask.objects.bulk_create(many)
+    Impression.objects.bulk_create(many)
 
     [fate] = fates()
     looking_for.refresh_from_db()
@@ -67,7 +69,7 @@ def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_reti
 
 
 def test_too_few_asks_are_no_figure(chika, looking_for):
-    pass_over(ask_next(chika))
+    pass_over(next_question(chika))
 
     assert len(logged_asks()) == 1
     with pytest.raises(DomainError) as refused:
@@ -108,10 +110,10 @@ def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, da
     for number, profile in enumerate(people):
         learn(profile, [NewFact("gender", ("female", "male")[number % 2], "declared", "app:shop")])
         refresh_views(profile)
-        ask_next(profile)
+        next_question(profile)
     days_later(1)
     for profile in people[::2]:
-        pass_over(ask_next(profile))
+        pass_over(next_question(profile))
 
     women, men = burdens(groups=["gender"], fewest=5)
 
@@ -121,9 +123,9 @@ def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, da
 
 
 def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_later):
-    ask_next(chika)
+    next_question(chika)
     days_later(20)
-    ask_next(chika)
+    next_question(chika)
     days_later(60)
 
     seen = asked_against_control()
@@ -148,4 +150,4 @@ def test_a_wish_is_one_row_a_person_and_ends(looking_for, days_later):
     days_later(31)
 
     assert wish_to_know(looking_for, people[:1]) == 1
-    assert Wish.objects.count() == 1
+    assert PriorityBoost.objects.count() == 1

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from regulars.questions.answer import pass_over
-from regulars.questions.ask import ask_next
-from regulars.questions.models import Ask
+from regulars.questions.ask import next_question
+from regulars.questions.models import Impression
 from regulars.questions.trace import decisions_of, why_asked
 
 
 def test_every_login_tells_in_sentences_why_she_was_asked_or_not(chika, looking_for, postal_code, days_later):
-    pass_over(ask_next(chika, client_id="shop"))
-    ask_next(chika)
+    pass_over(next_question(chika, client_id="shop"))
+    next_question(chika)
     days_later(1)
-    ask_next(chika)
+    next_question(chika)
 
     third, second, first = decisions_of(chika)
 
@@ -21,8 +21,8 @@ def test_every_login_tells_in_sentences_why_she_was_asked_or_not(chika, looking_
 
 
 def test_an_ask_names_the_segments_it_serves_or_says_that_it_was_drawn():
-    served = Ask(explanation={"value": 0.4321, "segments": ["vip", "jackets"]})
-    drawn = Ask(explanation={"value": 0.1, "segments": ["vip"], "explored": True})
+    served = Impression(explanation={"value": 0.4321, "segments": ["vip", "jackets"]})
+    drawn = Impression(explanation={"value": 0.1, "segments": ["vip"], "explored": True})
 
     assert why_asked(served) == "Her answer was expected to settle 0.43 bits, most of it about: vip, jackets."
     assert "drawn by lot" in why_asked(drawn)

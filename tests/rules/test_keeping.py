@@ -13,7 +13,7 @@ from tests.receivers import Answer, receiving
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
-from regulars.rules.breaker import HITS, count_limit
+from regulars.rules.auto_disable import HITS, count_limit
 from regulars.rules.folder import folder_rules
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.record import forget_inputs

@@ -9,7 +9,7 @@ from regulars.clients.register import App, register
 from regulars.connections.models import Connection
 from regulars.questions.declare import Option
 from regulars.questions.save import Draft, save_question
-from regulars.usecases.arrive import sign_up
+from regulars.usecases.complete_social_login import sign_up
 
 PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"

@@ -7,12 +7,12 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.view import view
 from regulars.events.read import timeline
 from regulars.questions.answer import BadAnswer
-from regulars.questions.ask import ask_next
+from regulars.questions.ask import next_question
 from regulars.questions.declare import Option
 from regulars.questions.save import Draft, save_question
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.answer import answer, never_again, pass_over
+from regulars.usecases.answer_question import answer, never_again, pass_over
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def names(profile):
 
 
 def test_chika_answers_and_it_is_hers_with_source_consent_and_words(chika, looking_for):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert answer(ask, QueryDict("answer=jackets")) is True
 
@@ -56,7 +56,7 @@ def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, house):
         Draft("code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True)
     )
 
-    answer(ask_next(chika), QueryDict("answer=10115"))
+    answer(next_question(chika), QueryDict("answer=10115"))
 
     assert chika.facts.get(attribute="postal_code").basis == "contract"
     assert not ConsentEvent.objects.exists()
@@ -65,13 +65,13 @@ def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, house):
 def test_an_answer_moves_her_between_segments_at_once(chika, looking_for):
     segment = save_segment("Jacket people", "looking_for:jackets", "personalise")
 
-    answer(ask_next(chika), QueryDict("answer=jackets"))
+    answer(next_question(chika), QueryDict("answer=jackets"))
 
     assert Membership.objects.get(segment=segment, profile_id=chika.pk).state == "in"
 
 
 def test_a_bad_answer_writes_nothing_and_leaves_the_ask_open(chika, looking_for):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     with pytest.raises(BadAnswer):
         answer(ask, QueryDict("answer=boats"))
@@ -83,7 +83,7 @@ def test_a_bad_answer_writes_nothing_and_leaves_the_ask_open(chika, looking_for)
 
 
 def test_a_form_sent_twice_counts_once(chika, looking_for):
-    ask = ask_next(chika)
+    ask = next_question(chika)
     answer(ask, QueryDict("answer=jackets"))
 
     assert answer(ask, QueryDict("answer=shoes")) is False
@@ -97,7 +97,7 @@ def test_a_form_sent_twice_counts_once(chika, looking_for):
     [(pass_over, "passed", "Question Passed"), (never_again, "never", "Question Declined")],
 )
 def test_declining_is_remembered_and_says_nothing_of_her(chika, looking_for, decline, outcome, event):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     assert decline(ask) is True
 
@@ -108,12 +108,12 @@ def test_declining_is_remembered_and_says_nothing_of_her(chika, looking_for, dec
 
 
 def test_when_what_follows_fails_nothing_was_answered(chika, looking_for, monkeypatch):
-    ask = ask_next(chika)
+    ask = next_question(chika)
 
     def break_down(profile):
         raise RuntimeError("no segments today")
 
-    monkeypatch.setattr("regulars.usecases.answer.after_learning", break_down)
+    monkeypatch.setattr("regulars.usecases.answer_question.after_learning", break_down)
     with pytest.raises(RuntimeError):
         answer(ask, QueryDict("answer=jackets"))
 

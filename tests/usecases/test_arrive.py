@@ -15,7 +15,7 @@ from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile, ProviderAnswer
-from regulars.usecases.arrive import Arrival, Choice, Told, arrive, sign_up
+from regulars.usecases.complete_social_login import Choice, ProviderLogin, Told, complete_social_login, sign_up
 from regulars.usecases.refresh import after_learning
 
 GENDER = Told("gender", "female", "social", "gender")
@@ -23,7 +23,7 @@ WORDS = "Your gender. So that we show you things in your cut first."
 YES = Choice("gender", "personalise", WORDS)
 
 
-def arrival(**changes) -> Arrival:
+def arrival(**changes) -> ProviderLogin:
     said = {
         "strategy": "google-oauth2",
         "provider_user_id": "1001",
@@ -33,30 +33,30 @@ def arrival(**changes) -> Arrival:
         "granted": ["openid", "gender.read"],
         "told": [Told("email", "chika@example.com", "verified"), GENDER],
     }
-    return Arrival(**{**said, **changes})
+    return ProviderLogin(**{**said, **changes})
 
 
 def test_whoever_arrives_first_gets_a_profile_an_account_without_password_and_one_sign_up(house):
-    account = arrive(arrival())
+    account = complete_social_login(arrival())
 
     assert account.profile.user_id == "google-oauth2|1001"
     assert not account.has_usable_password()
     assert account.email == ""  # nobody signs in with an address that a provider told
     assert account.profile.document["email"] == "chika@example.com"
     assert Event.objects.get().name == "Signed Up"
-    assert arrive(arrival()) == account
+    assert complete_social_login(arrival()) == account
     assert Event.objects.count() == 1
 
 
 def test_a_known_contact_without_an_account_gets_one(chika):
-    account = arrive(arrival())
+    account = complete_social_login(arrival())
 
     assert account.profile == chika
     assert Profile.objects.count() == 1
 
 
 def test_without_her_yes_a_piece_stays_in_the_raw_answer(house):
-    profile = arrive(arrival(raw={"people": {"genders": ["female"]}})).profile
+    profile = complete_social_login(arrival(raw={"people": {"genders": ["female"]}})).profile
 
     assert not profile.facts.filter(attribute="gender").exists()
     assert ProviderAnswer.objects.get().raw == {"people": {"genders": ["female"]}}
@@ -64,7 +64,7 @@ def test_without_her_yes_a_piece_stays_in_the_raw_answer(house):
 
 
 def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact(house):
-    profile = arrive(arrival(choices=[YES])).profile
+    profile = complete_social_login(arrival(choices=[YES])).profile
 
     given = ConsentEvent.objects.get()
     assert given.notice.body == WORDS
@@ -78,22 +78,24 @@ def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact
 
 
 def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(house):
-    profile = arrive(arrival(choices=[YES])).profile
-    arrive(arrival(asked=["openid"], granted=["openid"], told=[]))
+    profile = complete_social_login(arrival(choices=[YES])).profile
+    complete_social_login(arrival(asked=["openid"], granted=["openid"], told=[]))
 
     assert view(profile, "personalise")["gender"].value == "female"
 
 
 def test_a_purpose_that_needs_no_consent_gets_no_event(house):
     phone = Told("phone_number", "+4420", "social", "phone")
-    profile = arrive(arrival(told=[phone], choices=[Choice("phone", "serve", "Your phone number.")])).profile
+    profile = complete_social_login(
+        arrival(told=[phone], choices=[Choice("phone", "serve", "Your phone number.")])
+    ).profile
 
     assert profile.facts.get().basis == "contract"
     assert not ConsentEvent.objects.exists()
 
 
 def test_what_was_refused_is_recorded(house):
-    arrive(arrival(granted=["openid"]))
+    complete_social_login(arrival(granted=["openid"]))
 
     assert ProviderAnswer.objects.get().scopes_refused == ["gender.read"]
 
@@ -102,25 +104,27 @@ def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
     Profile.objects.update(blocked=True)
 
     with pytest.raises(DomainError, match="closed"):
-        arrive(arrival())
+        complete_social_login(arrival())
     assert not ProviderAnswer.objects.exists()
 
 
 def test_characters_that_no_database_stores_do_no_harm(house):
-    profile = arrive(arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[Told("name", "a\x00b", "verified")])).profile
+    profile = complete_social_login(
+        arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[Told("name", "a\x00b", "verified")])
+    ).profile
 
     assert profile.document["name"] == "a\ufffdb"
 
 
 def test_a_name_for_her_that_is_too_long_is_refused_by_name(house):
     with pytest.raises(DomainError) as refused:
-        arrive(arrival(provider_user_id="1" * 250))
+        complete_social_login(arrival(provider_user_id="1" * 250))
     assert refused.value.code == "id_too_long"
 
 
 def test_the_same_address_elsewhere_is_somebody_else(house):
     mine = sign_up("chika@example.com", "!", "Username-Password-Authentication")
-    theirs = arrive(arrival())
+    theirs = complete_social_login(arrival())
 
     assert mine.profile != theirs.profile
     assert Account.objects.count() == 2
@@ -139,7 +143,7 @@ def test_two_arrivals_at_once_are_one_customer(transactional_db):
     def come() -> None:
         try:
             gate.wait(10)
-            arrive(arrival(choices=[YES]))
+            complete_social_login(arrival(choices=[YES]))
         except Exception as fault:
             faults.append(fault)
         finally:

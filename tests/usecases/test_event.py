@@ -18,7 +18,7 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.event import corrected, take_inbox
+from regulars.usecases.process_event import corrected, take_inbox
 
 pytestmark = pytest.mark.django_db
 NUMBERS = itertools.count(1)
@@ -149,13 +149,13 @@ def test_the_same_message_twice_happens_once(send, chika):
 
 
 def test_a_message_that_nobody_foresaw_is_kept_with_its_fault_and_holds_up_nobody(send, chika, monkeypatch):
-    from regulars.usecases import event
+    from regulars.usecases import process_event
 
     def unlucky(message, type_):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(event.NAMES, "page", "Page Viewed")
-    monkeypatch.setattr(event, "properties_of", unlucky)
+    monkeypatch.setitem(process_event.NAMES, "page", "Page Viewed")
+    monkeypatch.setattr(process_event, "properties_of", unlucky)
     (item,) = send(viewed(userId=chika.user_id))
     monkeypatch.undo()
     send(viewed(userId=chika.user_id))

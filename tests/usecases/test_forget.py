@@ -26,22 +26,22 @@ from regulars.connections.models import Connection
 from regulars.consent.erasures import FILE, written_down
 from regulars.consent.models import ConsentEvent, Erasure, KeptDecision, Suppression
 from regulars.consent.record import Decision, record
-from regulars.consent.standing import Standing
+from regulars.consent.status import ConsentStatus
 from regulars.consent.view import view
 from regulars.destinations.save import save_destination
 from regulars.events.models import Event, InboxItem, Source
 from regulars.interfaces.console.models import AuditEntry
-from regulars.profiles.find import get_or_create_by_identity, identify
+from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.event import take_inbox
-from regulars.usecases.forget import find_people, forget, forget_period
+from regulars.usecases.erase import find_people, forget, forget_period
 from regulars.usecases.lake import fill_lake
+from regulars.usecases.process_event import take_inbox
 from regulars.usecases.refresh import after_learning
-from regulars.usecases.replay import replay_erasures
-from regulars.usecases.retain import keep
+from regulars.usecases.replay_erasures import replay_erasures
+from regulars.usecases.retention import keep
 
 MARK = "zq7431marker"
 EMAIL = f"{MARK}@example.com"
@@ -208,7 +208,7 @@ def test_a_period_of_hers_is_forgotten_and_the_rest_stays(home, chika):
 
 
 def test_she_is_found_by_any_name(home, marked):
-    identify(marked, "external", "customer-4711")
+    add_identity(marked, "external", "customer-4711")
 
     for name in (marked.user_id, EMAIL.upper(), EMAIL, "customer-4711", f"{MARK}-0001"):
         assert find_people(name) == [marked]
@@ -251,7 +251,7 @@ def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(h
     record(again, Decision("message", "imported", "import", evidence={"list": "2025"}))
 
     assert made
-    assert not Standing.of([again], timezone.now())[again.pk].stands("message")
+    assert not ConsentStatus.of([again], timezone.now())[again.pk].stands("message")
     assert Suppression.objects.count() == 1
 
 
@@ -274,7 +274,7 @@ def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(
         marked,
         [NewFact("phone_number", claim, "observed", "app:shop"), NewFact("email", claim, "observed", "app:shop")],
     )
-    identify(marked, "anonymous", claim)
+    add_identity(marked, "anonymous", claim)
     forget(marked, "customer")
 
     app.refresh_from_db()

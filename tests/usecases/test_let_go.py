@@ -13,15 +13,15 @@ from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
+from regulars.destinations import deletion_requests as let_go_module
 from regulars.destinations import deliver as deliver_module
-from regulars.destinations import let_go as let_go_module
-from regulars.destinations.disclose import ask_again, told_about
+from regulars.destinations.disclosures import ask_again, told_about
 from regulars.destinations.models import Disclosure
 from regulars.destinations.save import save_destination
 from regulars.profiles.learn import NewFact, learn
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.forget import forget
+from regulars.usecases.erase import forget
 from regulars.usecases.refresh import after_learning
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

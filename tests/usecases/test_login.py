@@ -13,14 +13,23 @@ from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.declare import Option
-from regulars.questions.models import Ask, AskDecision
+from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.save import Draft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases import login as story
-from regulars.usecases.login import Decision, Denied, Detour, Login, Visit, log_in, renew, run_rules_again
+from regulars.usecases.login import (
+    Decision,
+    Denied,
+    InteractionRequired,
+    Login,
+    LoginContext,
+    log_in,
+    renew,
+    run_rules_again,
+)
 
 NAMESPACE = "https://shop.example/"
 
@@ -37,7 +46,7 @@ def question(house):
     return save_question(Draft("looking_for", *words, options, enabled=True))
 
 
-def visit(**more) -> Visit:
+def visit(**more) -> LoginContext:
     standard = {
         "protocol": "oidc-basic-profile",
         "ip": "198.51.100.7",
@@ -50,7 +59,7 @@ def visit(**more) -> Visit:
         "strategy": "google-oauth2",
         "other_clients": lambda: ["blog"],
     }
-    return Visit(**{**standard, **more})
+    return LoginContext(**{**standard, **more})
 
 
 def go(profile, client, progress=None, scopes=("openid",), **more):
@@ -127,7 +136,7 @@ def test_a_rule_that_denies_ends_it_and_no_login_is_counted(chika, shop, questio
     chika.refresh_from_db()
 
     assert ended == Denied("unauthorized", "Friends only.")
-    assert (chika.logins_count, Ask.objects.count()) == (0, 0)
+    assert (chika.logins_count, Impression.objects.count()) == (0, 0)
 
 
 def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, shop, question):
@@ -136,8 +145,8 @@ def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, sho
     asked = go(chika, shop, progress)
     decided = go(chika, shop, progress)
 
-    assert isinstance(asked, Detour)
-    assert (asked.why, asked.url) == ("question", f"/question?ask={Ask.objects.get().pk}")
+    assert isinstance(asked, InteractionRequired)
+    assert (asked.why, asked.url) == ("question", f"/question?ask={Impression.objects.get().pk}")
     assert isinstance(decided, Decision)
     assert RuleRun.objects.count() == 1
 
@@ -148,7 +157,7 @@ def test_back_from_a_rules_page_rules_run_once_more_and_redirect_no_further(chik
     away = go(chika, shop, progress)
     back = go(chika, shop, run_rules_again(progress), protocol="redirect-callback")
 
-    assert away == Detour("rule", "https://shop.example/")
+    assert away == InteractionRequired("rule", "https://shop.example/")
     assert isinstance(back, Decision)
     assert RuleRun.objects.count() == 2
 
@@ -158,7 +167,7 @@ def test_a_silent_login_asks_nothing_and_counts_nothing(chika, shop, question):
     chika.refresh_from_db()
 
     assert isinstance(decided, Decision)
-    assert (chika.logins_count, Ask.objects.count()) == (0, 0)
+    assert (chika.logins_count, Impression.objects.count()) == (0, 0)
 
 
 def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_is_shown(chika, shop, question):
@@ -167,7 +176,7 @@ def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_i
     chika.refresh_from_db()
 
     assert decided.id_token == {NAMESPACE + "x": 1}
-    assert (chika.logins_count, Ask.objects.count()) == (1, 0)
+    assert (chika.logins_count, Impression.objects.count()) == (1, 0)
     assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
 
 
@@ -175,7 +184,7 @@ def test_somebody_busy_with_something_else_is_asked_nothing_and_the_book_says_wh
     decided = go(chika, shop, busy=True)
 
     assert isinstance(decided, Decision)
-    assert (Ask.objects.count(), AskDecision.objects.get().reason) == (0, "not_interactive")
+    assert (Impression.objects.count(), SelectionDecision.objects.get().reason) == (0, "not_interactive")
 
 
 def test_a_refresh_runs_rules_by_their_protocol_and_cannot_send_her_anywhere(chika, shop):
@@ -197,7 +206,7 @@ def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(ch
     assert go(chika, other).scopes == ["openid"]
 
 
-@pytest.mark.parametrize(("what", "step"), [("ask_next", "choose_question"), ("append", "record_login")])
+@pytest.mark.parametrize(("what", "step"), [("next_question", "choose_question"), ("append", "record_login")])
 def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
     chika, shop, question, monkeypatch, caplog, what, step
 ):
@@ -207,7 +216,7 @@ def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
     monkeypatch.setattr(story, what, broken)
     progress = {}
     first = go(chika, shop, progress)
-    decided = go(chika, shop, progress) if isinstance(first, Detour) else first
+    decided = go(chika, shop, progress) if isinstance(first, InteractionRequired) else first
 
     assert isinstance(decided, Decision)
     assert f"login step {step} failed" in caplog.text
@@ -219,7 +228,7 @@ def test_when_the_time_is_up_the_question_is_left_out(chika, shop, question, mon
         decided = go(chika, shop)
 
     assert isinstance(decided, Decision)
-    assert not Ask.objects.exists()
+    assert not Impression.objects.exists()
     assert "choose_question was left out" in caplog.text
 
 

@@ -15,10 +15,10 @@ from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.view import refresh_views, view
 from regulars.events.models import Event
 from regulars.events.record import record as happened
-from regulars.profiles.find import find_by_user_id, get_or_create_by_identity, identify
+from regulars.profiles.find import add_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Merge, Profile
-from regulars.usecases.link import account_of, find_proposals, link, unlink
+from regulars.usecases.link_accounts import account_of, find_proposals, link, unlink
 from regulars.usecases.merge import merge, split
 from regulars.usecases.refresh import after_learning
 
@@ -154,7 +154,7 @@ def test_a_chain_of_merges_comes_apart_link_by_link(person):
 
 def test_an_identity_without_a_past_gets_a_profile_of_its_own(two):
     google, _ = two
-    identity = identify(google, "github", "7", connection="github", is_social=True)
+    identity = add_identity(google, "github", "7", connection="github", is_social=True)
     learn(google, [NewFact("employer", "norte", "social", "github", identity=identity.pk)])
     alone = unlink(google, identity, "customer")
 

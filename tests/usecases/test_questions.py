@@ -4,12 +4,12 @@ import pytest
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
-from regulars.interfaces.worker.work import CALENDAR
+from regulars.interfaces.worker.work import SCHEDULE
 from regulars.questions.models import AnswerModel, Target
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
-from regulars.usecases.questions import refit_later, tell_questions
 from regulars.usecases.refresh import after_saving
+from regulars.usecases.update_question_model import refit_later, tell_questions
 
 
 @pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ def test_every_night_the_segments_are_told_and_a_model_is_learned(house):
     refit_later()
     run_due()
 
-    assert "questions.refit" in CALENDAR
+    assert "questions.refit" in SCHEDULE
     assert [job.state for job in Job.objects.filter(kind="questions.refit")] == ["done"]
     assert AnswerModel.objects.get().why == "too_few_profiles"
     assert Target.objects.get().text == "city:Porto"

@@ -13,9 +13,9 @@ from regulars.events.record import record as happened
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
-from regulars.usecases.decide import decide
+from regulars.usecases.decide_consent import decide
 from regulars.usecases.refresh import after_learning
-from regulars.usecases.retain import KINDS, PORTION, days_of, keep, take_away_what_is_old
+from regulars.usecases.retention import KINDS, PORTION, days_of, keep, take_away_what_is_old
 
 pytestmark = pytest.mark.usefixtures("house", "lake")
 

@@ -18,9 +18,9 @@ from regulars.connections.models import Connection
 from regulars.profiles.document import user
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken
-from regulars.usecases.arrive import Arrival, arrive
-from regulars.usecases.forget import forget
-from regulars.usecases.upstream import fresh_token, give_back, show_tokens
+from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login
+from regulars.usecases.erase import forget
+from regulars.usecases.upstream_tokens import fresh_token, give_back, show_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def arrived(strategy: str, there: str, **issued) -> Identity:
         urls={"site": there},
     )
     answer = {"access_token": "first", "refresh_token": "again", "expires_in": 3600, **issued}
-    arrive(Arrival(strategy, "1", strategy, {"user": {}}, ["a", "b"], ["a", "b"], issued=answer))
+    complete_social_login(ProviderLogin(strategy, "1", strategy, {"user": {}}, ["a", "b"], ["a", "b"], issued=answer))
     return Identity.objects.get()
 
 
@@ -114,7 +114,11 @@ def test_of_many_who_ask_at_once_one_renews(house):
 
 def test_a_second_login_without_a_refresh_token_keeps_the_first_one(house):
     arrived("twitter", "http://localhost:1")
-    arrive(Arrival("twitter", "1", "twitter", {}, ["a"], ["a"], issued={"access_token": "newer", "expires_in": "soon"}))
+    complete_social_login(
+        ProviderLogin(
+            "twitter", "1", "twitter", {}, ["a"], ["a"], issued={"access_token": "newer", "expires_in": "soon"}
+        )
+    )
 
     token = UpstreamToken.objects.get()
     assert (token.access_token, token.refresh_token, token.scopes) == ("newer", "again", ["a"])
@@ -215,7 +219,7 @@ def test_what_she_ended_there_herself_is_gone(house):
 
 
 def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(house, monkeypatch):
-    monkeypatch.setattr("regulars.usecases.leave_networks.TRIES", 3)
+    monkeypatch.setattr("regulars.usecases.revoke_upstream_grants.TRIES", 3)
     with receiving(said({}, 503)) as there:
         arrived("twitter", there.url)
         forget(Profile.objects.get())

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from regulars.base import clock
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.connections.models import Connection
 
 __all__ = ["Account", "PasswordPolicy", "PreviousPassword", "new_key"]
@@ -64,7 +64,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
         return self.email or self.key
 
 
-_by_key = Prepared(lambda: Account.objects.filter(pk=given("pk")))
+_by_key = CompiledQuery(lambda: Account.objects.filter(pk=param("pk")))
 
 
 class PasswordPolicy(models.Model):

@@ -38,12 +38,12 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 
-class HttpRefused(DomainError):
+class RequestRefused(DomainError):
     """We will not send this request: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`,
     `address_not_allowed`, `host_not_listed`. Trying again changes nothing."""
 
 
-class HttpFailed(DomainError):
+class RequestFailed(DomainError):
     """The other side did not answer as hoped: `unreachable`, `timed_out`, `too_large`, `bad_answer`,
     `too_many_redirects`. Later it may."""
 
@@ -62,11 +62,11 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON; `HttpFailed("bad_answer")` when it is something else."""
+        """The body as JSON; `RequestFailed("bad_answer")` when it is something else."""
         try:
             return json_module.loads(self.body)
         except (ValueError, RecursionError):
-            raise HttpFailed("bad_answer", "The answer is not JSON.") from None
+            raise RequestFailed("bad_answer", "The answer is not JSON.") from None
 
 
 def request(
@@ -86,11 +86,11 @@ def request(
     `json` or `content` is the body. `redirects` is how many to follow: each is checked like the first address, and
     credentials stay behind when the host changes. With 0 the caller gets the 3xx answer itself. `hosts`: only these may
     be called, redirects included (`example.com`, or `.example.com` for everything below it).
-    Raises `HttpRefused` (our no) or `HttpFailed` (theirs).
+    Raises `RequestRefused` (our no) or `RequestFailed` (theirs).
     """
     ask = _Ask(method.upper(), _checked_url(url), _checked_headers(headers or {}), content)
     if ask.method not in METHODS:
-        raise HttpRefused("bad_method", "This HTTP method is not allowed.")
+        raise RequestRefused("bad_method", "This HTTP method is not allowed.")
     if json is not None:
         ask = ask.with_json(json)
     deadline = time.monotonic() + timeout
@@ -101,7 +101,7 @@ def request(
         ask = ask.redirected(answer)
         answer = _send(ask.within(hosts), deadline, max_bytes)
     if redirects and _leads_on(answer):
-        raise HttpFailed("too_many_redirects", "The address leads from one to the next for too long.")
+        raise RequestFailed("too_many_redirects", "The address leads from one to the next for too long.")
     return answer
 
 
@@ -122,7 +122,7 @@ class _Ask:
         host = self.url.host.lower()
         if hosts is None or any(host == one or (one.startswith(".") and host.endswith(one)) for one in hosts):
             return self
-        raise HttpRefused("host_not_listed", f"{host} is not among the hosts that may be called.")
+        raise RequestRefused("host_not_listed", f"{host} is not among the hosts that may be called.")
 
     def redirected(self, answer: Response) -> _Ask:
         """The next request, as browsers make it: 303 (and 301/302 after a POST) turn into GET without a body."""
@@ -150,15 +150,15 @@ def _port(url: httpx.URL) -> int:
 
 def _checked_url(text: str) -> httpx.URL:
     if _CONTROL.search(text) or len(text) > 8000:
-        raise HttpRefused("bad_url", "The address is not a web address.")
+        raise RequestRefused("bad_url", "The address is not a web address.")
     try:
         url = httpx.URL(text.strip())
     except (httpx.InvalidURL, UnicodeError, ValueError):
-        raise HttpRefused("bad_url", "The address is not a web address.") from None
+        raise RequestRefused("bad_url", "The address is not a web address.") from None
     if url.scheme not in ("http", "https"):
-        raise HttpRefused("scheme_not_allowed", "Only http and https addresses are called.")
+        raise RequestRefused("scheme_not_allowed", "Only http and https addresses are called.")
     if not url.host or url.userinfo:
-        raise HttpRefused("bad_url", "The address has no host, or carries a password.")
+        raise RequestRefused("bad_url", "The address has no host, or carries a password.")
     return url
 
 
@@ -167,9 +167,9 @@ def _checked_headers(headers: Headers) -> dict[str, str]:
     for name, value in headers.items():
         lower = name.lower()
         if not _TOKEN.fullmatch(name) or _CONTROL.search(value.replace("\t", " ")):
-            raise HttpRefused("bad_header", "A header holds characters that headers cannot hold.")
+            raise RequestRefused("bad_header", "A header holds characters that headers cannot hold.")
         if lower in OURS:
-            raise HttpRefused("bad_header", f"The header {lower!r} is set by the connection itself.")
+            raise RequestRefused("bad_header", f"The header {lower!r} is set by the connection itself.")
         if lower != "accept-encoding":
             checked[lower] = value
     return checked
@@ -179,11 +179,11 @@ def _send(ask: _Ask, deadline: float, max_bytes: int) -> Response:
     try:
         return _exchange(ask, deadline, max_bytes)
     except httpcore.TimeoutException:
-        raise HttpFailed("timed_out", f"{ask.url.host} took too long.") from None
+        raise RequestFailed("timed_out", f"{ask.url.host} took too long.") from None
     except httpcore.NetworkError:
-        raise HttpFailed("unreachable", f"{ask.url.host} cannot be reached.") from None
+        raise RequestFailed("unreachable", f"{ask.url.host} cannot be reached.") from None
     except httpcore.ProtocolError:
-        raise HttpFailed("bad_answer", f"{ask.url.host} does not answer in HTTP.") from None
+        raise RequestFailed("bad_answer", f"{ask.url.host} does not answer in HTTP.") from None
 
 
 def _exchange(ask: _Ask, deadline: float, max_bytes: int) -> Response:
@@ -206,7 +206,7 @@ def _at_most(max_bytes: int, chunks: Iterable[bytes]) -> bytes:
     for chunk in chunks:
         body += chunk
         if len(body) > max_bytes:
-            raise HttpFailed("too_large", f"The answer is longer than {max_bytes} bytes.")
+            raise RequestFailed("too_large", f"The answer is longer than {max_bytes} bytes.")
     return bytes(body)
 
 
@@ -231,7 +231,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def check_address(text: str) -> None:
-    """For libraries that bring their own HTTP: `HttpRefused` when this address may not be called now.
+    """For libraries that bring their own HTTP: `RequestRefused` when this address may not be called now.
 
     Weaker than `request`, which holds on to the address that was checked: use it for what staff wrote, never for what
     a customer or a stranger wrote.
@@ -243,7 +243,9 @@ def check_address(text: str) -> None:
     except httpcore.ConnectError:
         return  # nobody there: the call will say so
     if not all(is_permitted(address, _port(url), ours=ours) for address in found):
-        raise HttpRefused("address_not_allowed", f"{url.host}:{_port(url)} is not on the public web; it is not called.")
+        raise RequestRefused(
+            "address_not_allowed", f"{url.host}:{_port(url)} is not on the public web; it is not called."
+        )
 
 
 def is_permitted(address: Address, port: int, *, ours: bool = False) -> bool:
@@ -301,7 +303,7 @@ class _GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         addresses = _resolve(host, port)
         if not all(is_permitted(address, port, ours=self.ours) for address in addresses):
-            raise HttpRefused("address_not_allowed", f"{host}:{port} is not on the public web; it is not called.")
+            raise RequestRefused("address_not_allowed", f"{host}:{port} is not on the public web; it is not called.")
         fault: httpcore.NetworkError = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:

@@ -22,14 +22,14 @@ from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
 from regulars.settings.places import Places
 
-from .errors import House, Problem, wake_django
+from .errors import ErrorHandlingGroup, Problem, wake_django
 from .keys import keys
 from .privacy import COMMANDS as PRIVACY
 from .rules import rules
 from .staff import staff
 
 
-@click.group(cls=House)
+@click.group(cls=ErrorHandlingGroup)
 @click.version_option(__version__, prog_name="regulars")
 def main() -> None:
     """Get to know your customers at the moment they log in."""

@@ -16,7 +16,7 @@ class Problem(click.ClickException):
         super().__init__(f"{sentence} ({name})")
 
 
-class House(click.Group):
+class ErrorHandlingGroup(click.Group):
     """Whatever the house refuses on the way, the operator reads as a sentence with its name, and the command ends with 1."""
 
     def invoke(self, ctx: click.Context) -> Any:

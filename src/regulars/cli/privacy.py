@@ -41,7 +41,7 @@ def verify() -> None:
 def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
     """Erase whoever is known by NAME: a user id, an address, a telephone number, an id at a network or of a browser."""
     wake_django()
-    from regulars.usecases.forget import find_people, forget, forget_period
+    from regulars.usecases.erase import find_people, forget, forget_period
 
     people = find_people(name)
     if not people:
@@ -89,7 +89,7 @@ def restore(path: Path, yes: bool) -> None:
 def retention(kind: str | None, days: str | None) -> None:
     """Show how long each KIND of data is kept, or keep it for DAYS from now on ("forever" for no end)."""
     wake_django()
-    from regulars.usecases.retain import KINDS, days_of, keep
+    from regulars.usecases.retention import KINDS, days_of, keep
 
     if kind:
         if days != "forever" and not (days or "").isdigit():

@@ -26,7 +26,7 @@ ADDRESSES = ("logo", "favicon", "terms", "privacy")
 
 
 @dataclass(frozen=True)
-class Look:
+class Branding:
     """Colours as `#rrggbb`, addresses as `https://…` or a path of this house. Empty: not set.
 
     `link` and the dark colours follow from `accent` when they are not set.
@@ -49,15 +49,15 @@ class Look:
 COLOURS = ("accent", "on_accent", "link", "page", "accent_dark", "page_dark")
 
 
-def look_of(client: Client) -> Look:
+def branding_of(client: Client) -> Branding:
     """What was saved; the house's own for an app that has none, or one that the rules of today refuse."""
     try:
         return checked(client.look)
     except DomainError:
-        return Look()
+        return Branding()
 
 
-def save_look(client: Client, given: Mapping[str, str]) -> Look:
+def save_branding(client: Client, given: Mapping[str, str]) -> Branding:
     """Keep what `checked` finds good."""
     look = checked(given)
     client.look = asdict(look)
@@ -65,9 +65,9 @@ def save_look(client: Client, given: Mapping[str, str]) -> Look:
     return look
 
 
-def checked(given: Mapping[str, str]) -> Look:
+def checked(given: Mapping[str, str]) -> Branding:
     """The look, or `DomainError`: `bad_colour`, `low_contrast`, `bad_address`, `too_long`, each about its field."""
-    written = {field.name: str(given.get(field.name, "")).strip() for field in fields(Look)}
+    written = {field.name: str(given.get(field.name, "")).strip() for field in fields(Branding)}
     for name in COLOURS:
         written[name] = _colour(name, written[name])
     for name in ADDRESSES:
@@ -75,7 +75,7 @@ def checked(given: Mapping[str, str]) -> Look:
     for name, most in LONGEST.items():
         if len(written[name]) > most:
             raise Invalid("too_long", f"Write at most {most} characters.", name)
-    look = Look(**written)
+    look = Branding(**written)
     _refuse_unreadable(look)
     return look
 
@@ -95,12 +95,12 @@ class Palette:
         return {f"--{name}": value for name, value in set_here.items() if value}
 
 
-def light(look: Look) -> Palette:
+def light(look: Branding) -> Palette:
     accent = look.accent or ACCENT
     return Palette(accent, look.on_accent or ink_on(accent), look.link or accent, look.page)
 
 
-def dark(look: Look) -> Palette:
+def dark(look: Branding) -> Palette:
     """A brand that says nothing of the dark gets its own colour, lightened until it can be read there."""
     accent = look.accent_dark or (lightened(look.accent, CARD_DARK) if look.accent else ACCENT_DARK)
     return Palette(accent, ink_on(accent), accent, look.page_dark)
@@ -123,7 +123,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def stylesheet(look: Look, scopes: tuple[str, str] = (":root", "")) -> str:
+def stylesheet(look: Branding, scopes: tuple[str, str] = (":root", "")) -> str:
     """CSS that sets the variables: for light in the first scope, for dark in the second, by default where the browser
     asks for dark. Every value was checked, so nothing in it can end the rule."""
     at_light, at_dark = (
@@ -155,7 +155,7 @@ def _refuse_bad_address(name: str, address: str) -> None:
         raise Invalid("bad_address", "Give a whole address that begins with https://.", name)
 
 
-def _refuse_unreadable(look: Look) -> None:
+def _refuse_unreadable(look: Branding) -> None:
     """Text on the button, and links on the card, by day and by night."""
     for palette, card, names in (
         (light(look), CARD, ("accent", "on_accent", "link")),

@@ -31,7 +31,7 @@ class Client(models.Model):
     web_origins = models.JSONField(default=list)
     embeds_login = models.BooleanField(default=False)  # a sign-in form of its own, at its web origins
     metadata = models.JSONField(default=dict)
-    look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Look`
+    look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Branding`
     public_keys = models.JSONField(default=list)
     backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
     requires_par = models.BooleanField(default=False)

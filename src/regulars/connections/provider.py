@@ -18,7 +18,7 @@ Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Piece:
+class RequestedClaim:
     """Something a customer may share. `label` and `why` are read by her, and `purpose` is what her yes says yes to.
 
     `review` is what the provider wants to see before it grants the scopes to everybody; empty: nothing.
@@ -111,7 +111,7 @@ class Provider:
     scopes: tuple[str, ...]
     read: Callable[[Raw, Settings], Iterable[Told]]
     who: Callable[[Raw, Settings], Any]
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[RequestedClaim, ...] = ()
     openid: bool = False
     issuer: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Provider:
     revokes_pieces: bool = False
     note: str = ""
 
-    def offered(self, wanted: Iterable[str]) -> list[Piece]:
+    def offered(self, wanted: Iterable[str]) -> list[RequestedClaim]:
         """The pieces that a connection asks for, in our order; words we do not know are passed over."""
         names = set(wanted)
         return [piece for piece in self.pieces if piece.key in names]

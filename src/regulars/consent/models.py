@@ -180,7 +180,7 @@ class Suppression(models.Model):
 
 
 class Retention(models.Model):
-    """How many days one kind of data is kept (`usecases.retain.KINDS`). No row: the kind's default. NULL: for ever."""
+    """How many days one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever."""
 
     kind = models.CharField(max_length=32, primary_key=True)
     days = models.PositiveIntegerField(null=True, blank=True)

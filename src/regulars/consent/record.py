@@ -14,8 +14,8 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.profiles.models import Profile
 
+from .effective import YES, last_word
 from .erasures import suppressed
-from .fold import YES, last_word
 from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .purposes import get_or_create_notice, get_purpose
 

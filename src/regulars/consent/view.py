@@ -15,7 +15,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from regulars.base import clock
 from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
 from regulars.profiles.document import known, put, rebuild_all, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
@@ -23,7 +23,7 @@ from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
 from .models import PermittedView, Purpose
 from .purposes import get_purpose
-from .standing import Standing
+from .status import ConsentStatus
 
 BROUGHT = "traits_to_serve"  # on a customer of `to_serve`
 # Why something that is known may not be used for a purpose, for people.
@@ -34,10 +34,10 @@ WHY_NOT = {
     "yes_is_over": "it was told under a yes that no longer stands",
 }
 
-_traits_to_serve = Prepared(
-    lambda: PermittedView.objects.filter(profile_id=given("profile"), purpose="serve").values_list("traits", flat=True)
+_traits_to_serve = CompiledQuery(
+    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve").values_list("traits", flat=True)
 )
-_metadata_paths = Prepared(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
+_metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
 
 
 def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
@@ -46,13 +46,15 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
     Raises `Invalid("unknown_purpose")`. An empty answer means: nothing may be used.
     """
     now = at or clock.now()
-    return _permitted(get_purpose(purpose), Standing.of([profile], now)[profile.pk], _live([profile]), _attributes())
+    return _permitted(
+        get_purpose(purpose), ConsentStatus.of([profile], now)[profile.pk], _live([profile]), _attributes()
+    )
 
 
 def withheld(profile: Profile, purpose: str) -> dict[str, str]:
     """What is known of her and does not pass for this purpose: attribute → why, a key of `WHY_NOT`."""
     found, now = get_purpose(purpose), clock.now()
-    standing, attributes, facts = Standing.of([profile], now)[profile.pk], _attributes(), _live([profile])
+    standing, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
     passed = _permitted(found, standing, facts, attributes)
     everything = winners(facts[profile.pk], attributes, now)
     return {key: _why_not(attributes.get(key), found, standing) for key in everything if key not in passed}
@@ -86,7 +88,7 @@ def to_serve(customers: QuerySet[Profile]) -> QuerySet[Profile]:
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
     """The same for many profiles, in as many queries as for one: profile id → attribute → value (empty: nothing)."""
     found, now = get_purpose(purpose), clock.now()
-    standings, facts, attributes = Standing.of(profiles, now), _live(profiles), _attributes()
+    standings, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
     return {profile.pk: _permitted(found, standings[profile.pk], facts, attributes) for profile in profiles}
 
 
@@ -120,7 +122,7 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
 
 def _hide_what_is_closed(profiles: Sequence[Profile], now: dt.datetime) -> None:
     """The user document, and so tokens and rules, leave out what was given under a yes that no longer stands."""
-    standings, moved = Standing.of(profiles, now), []
+    standings, moved = ConsentStatus.of(profiles, now), []
     for profile in profiles:
         standing = standings[profile.pk]
         closed = sorted(consent for consent in standing.consents if not standing.holds(consent))
@@ -135,7 +137,7 @@ def _hide_what_is_closed(profiles: Sequence[Profile], now: dt.datetime) -> None:
 def _all_views(profiles: Sequence[Profile], now: dt.datetime) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
     """(profile, purpose, traits, terms) for every active purpose."""
     facts = _live(profiles)
-    standings, attributes = Standing.of(profiles, now), _attributes()
+    standings, attributes = ConsentStatus.of(profiles, now), _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         standing = standings[profile.pk]
@@ -149,7 +151,7 @@ def _all_views(profiles: Sequence[Profile], now: dt.datetime) -> Iterator[tuple[
 def may(profile: Profile, purpose: str) -> bool:
     """Whether this purpose is open for this customer now (enrichment and destinations ask before anything leaves)."""
     try:
-        return Standing.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
+        return ConsentStatus.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
     except DomainError:
         return False
 
@@ -167,7 +169,7 @@ def _attributes() -> dict[str, Attribute]:
 
 
 def _permitted(
-    purpose: Purpose, standing: Standing, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
+    purpose: Purpose, standing: ConsentStatus, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
 ) -> dict[str, Value]:
     if not standing.allows(purpose):
         return {}
@@ -178,7 +180,7 @@ def _permitted(
     return resolve_all(by_attribute, standing.now, {key: _half_life(attributes.get(key)) for key in by_attribute})
 
 
-def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Standing) -> bool:
+def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: ConsentStatus) -> bool:
     """Undeclared attributes serve the account only; special ones want an explicit yes to the very purpose."""
     if attribute is None:
         return purpose.key == "serve"
@@ -189,7 +191,7 @@ def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Stan
     return standing.is_explicit(purpose.key)
 
 
-def _why_not(attribute: Attribute | None, purpose: Purpose, standing: Standing) -> str:
+def _why_not(attribute: Attribute | None, purpose: Purpose, standing: ConsentStatus) -> str:
     if not standing.allows(purpose):
         return "not_allowed"
     if _lists_purpose(attribute, purpose, standing):

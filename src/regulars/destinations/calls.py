@@ -60,9 +60,9 @@ def perform(call: Call, *, accept: frozenset[int] = frozenset()) -> http.Respons
             timeout=TIMEOUT,
             max_bytes=MAX_ANSWER,
         )
-    except http.HttpRefused as no:
+    except http.RequestRefused as no:
         raise SendFailed(no.code, no.message, permanent=True) from None
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise SendFailed(fault.code, fault.message) from None
     if 200 <= answer.status < 300 or answer.status in accept:
         return answer
@@ -84,7 +84,7 @@ def table(answer: http.Response) -> dict[str, Any]:
     """The answer's JSON object. `SendFailed("bad_answer")`: a page, or JSON of another shape, is no confirmation."""
     try:
         said = answer.json()
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise SendFailed(fault.code, fault.message) from None
     if not isinstance(said, dict):
         raise SendFailed("bad_answer", "The answer is JSON, but not an object.")

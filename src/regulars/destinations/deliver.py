@@ -14,8 +14,8 @@ from regulars.base.jobs.run import done_ahead, look_ahead
 from regulars.base.jobs.tasks import Retry
 from regulars.base.plugins.fields import redacted
 
-from .breaker import note_failure, note_success
-from .disclose import Gone, note_attempt, note_sent
+from .circuit_breaker import note_failure, note_success
+from .disclosures import Gone, note_attempt, note_sent
 from .kind import KINDS, Batches, DestinationKind, Message, SendFailed
 from .message import Dropped, News, Told, compose
 from .models import Delivery, Destination, Disclosure
@@ -98,7 +98,7 @@ class _Ready:
 
 def _ready_with(delivery: Delivery, kind: Batches) -> list[_Ready]:
     """What waits for the same destination and may go in the same call. What may not leave is left to its own turn."""
-    jobs = {job.payload["delivery"]: job.pk for job in look_ahead(delivery.destination.lane, JOB, kind.batch_size - 1)}
+    jobs = {job.payload["delivery"]: job.pk for job in look_ahead(delivery.destination.queue, JOB, kind.batch_size - 1)}
     waiting = Delivery.objects.filter(pk__in=jobs, state=Delivery.State.PENDING).exclude(profile=delivery.profile_id)
     ready = []
     for other in waiting.select_related("profile").order_by("id"):

@@ -17,7 +17,7 @@ class Destination(models.Model):
 
     `kind` is a key of `destinations.kind.KINDS`; `settings` is what the kind's fields ask for, setting → text.
     `mapping` is what is told and under which name: `[{"attribute", "field", "transform"}]`, empty for the kind's own.
-    `failures` in a row have opened the breaker until `broken_until` (the machine's time): see `destinations.breaker`.
+    `failures` in a row have opened the breaker until `broken_until` (the machine's time): see `destinations.circuit_breaker`.
     """
 
     name = models.CharField(max_length=128)
@@ -36,8 +36,8 @@ class Destination(models.Model):
         return self.name
 
     @property
-    def lane(self) -> str:
-        """Its own queue among the jobs (`base.jobs.lanes`)."""
+    def queue(self) -> str:
+        """Its own queue among the jobs (`base.jobs.queues`)."""
         return f"destination:{self.pk}"
 
 

@@ -134,4 +134,4 @@ def _again(delivery: Delivery, states: Sequence[str]) -> bool:
 def _enqueue(delivery: Delivery) -> None:
     """One customer's news reaches one destination in order: entered before left."""
     key = f"destination:{delivery.destination_id}:profile:{delivery.profile_id}"
-    enqueue(JOB, {"delivery": delivery.pk}, key=key, lane=delivery.destination.lane)
+    enqueue(JOB, {"delivery": delivery.pk}, key=key, queue=delivery.destination.queue)

@@ -8,11 +8,11 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from regulars.base.errors import Invalid
-from regulars.base.jobs.queues import set_lane
+from regulars.base.jobs.queues import configure_queue
 from regulars.base.plugins.fields import filled, shown
 from regulars.consent.purposes import get_purpose
 
-from .breaker import note_success
+from .circuit_breaker import note_success
 from .kind import KINDS, DestinationKind, takes_fields
 from .mapping import Lines, checked
 from .models import Destination
@@ -53,7 +53,7 @@ def save_destination(
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
     destination.mapping = destination.mapping if lines is None else lines
     destination.save()
-    set_lane(destination.lane, getattr(plugin, "parallel", 1))
+    configure_queue(destination.queue, getattr(plugin, "parallel", 1))
     note_success(destination)
     return destination
 

@@ -19,9 +19,9 @@ def ask(method: str, url: str, *, headers: dict[str, str] | None = None, json: A
     """Whatever the source answered, for the caller to read. Raises `LookupFailed` when it did not answer."""
     try:
         return http.request(method, url, headers=headers, json=json, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
-    except http.HttpRefused as no:
+    except http.RequestRefused as no:
         raise LookupFailed(no.code, no.message, permanent=True) from None
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise LookupFailed(fault.code, fault.message) from None
 
 
@@ -35,7 +35,7 @@ def record(answer: http.Response, who: str) -> dict[str, Any]:
         raise LookupFailed("html_answer", f"{who} answered with a page for people.")
     try:
         said = answer.json()
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise LookupFailed(fault.code, fault.message) from None
     if not isinstance(said, dict):
         raise LookupFailed("unknown_shape", f"{who} answered JSON, but not an object.", permanent=True)

@@ -37,8 +37,8 @@ class SourceSetting(models.Model):
         return self.key
 
     @property
-    def lane(self) -> str:
-        """Its own queue among the jobs (`base.jobs.lanes`)."""
+    def queue(self) -> str:
+        """Its own queue among the jobs (`base.jobs.queues`)."""
         return f"source:{self.key}"[:64]
 
 

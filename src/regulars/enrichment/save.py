@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from regulars.base.errors import Invalid
-from regulars.base.jobs.queues import open_lane, set_lane
+from regulars.base.jobs.queues import configure_queue, resume_queue
 from regulars.base.plugins.fields import filled, shown
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
@@ -79,8 +79,8 @@ def save_source(
         for name, value in vars(limits).items():
             setattr(setting, name, value)
     setting.save()
-    set_lane(setting.lane, setting.at_a_time)
-    open_lane(setting.lane)
+    configure_queue(setting.queue, setting.at_a_time)
+    resume_queue(setting.queue)
     return setting
 
 

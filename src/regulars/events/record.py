@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from regulars.base import clock
 from regulars.base.conditions import event_terms
-from regulars.base.db.compiled_query import PreparedInsert
+from regulars.base.db.compiled_query import CompiledInsert
 from regulars.base.text import storable
 
 from .models import Event, Source
@@ -38,7 +38,7 @@ def record(
     return Event.objects.get(message_id=event.message_id)
 
 
-append = PreparedInsert(Event, or_leave=True)  # one event made by `new_event`, the same way
+append = CompiledInsert(Event, or_leave=True)  # one event made by `new_event`, the same way
 
 
 def record_all(events: Iterable[Event]) -> None:

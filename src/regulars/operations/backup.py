@@ -23,7 +23,7 @@ from regulars import __version__
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import remember, written_down
 from regulars.consent.models import Erasure
-from regulars.usecases.replay import replay_erasures
+from regulars.usecases.replay_erasures import replay_erasures
 
 MANIFEST = "regulars-backup.json"
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}

@@ -36,7 +36,18 @@ CODE = (
     "questions/types/*.py",
     "questions/declare.py",
     "questions/answer.py",
-    *(f"usecases/{name}.py" for name in ("arrive", "correct", "decide", "export", "link", "merge", "share")),
+    *(
+        f"usecases/{name}.py"
+        for name in (
+            "complete_social_login",
+            "correct_facts",
+            "decide_consent",
+            "export",
+            "link_accounts",
+            "merge",
+            "stop_sharing",
+        )
+    ),
 )
 # Folders whose `DomainError` are read by whoever sets something up, in English.
 FOR_STAFF = ("providers", "types")
@@ -47,8 +58,8 @@ CALLS = {
     "gettext_noop": None,
     "words": (2, 3),
     **dict.fromkeys(("Invalid", "Forbidden", "NotFound", "Conflict", "Unavailable", "DomainError"), (2,)),
-    "Lost": (2,),
-    "Piece": (2, 3),
+    "NonRedirectableError": (2,),
+    "RequestedClaim": (2, 3),
     "BadAnswer": (2,),
     "only_one": (2,),
 }

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Lower
 
 from regulars.accounts.models import Account, new_key
 from regulars.base import clock
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.db.unions import in_either
 
 from .document import rebuild
@@ -71,13 +71,13 @@ def _alike(email: str, other: str) -> bool:
 
 def _accounts_by_address() -> QuerySet[Account]:
     own, given_to_another = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
-    found = Account.objects.alias(lower=Lower("email")).filter(lower=Lower(given("email")), is_staff=False)
+    found = Account.objects.alias(lower=Lower("email")).filter(lower=Lower(param("email")), is_staff=False)
     # Not a join: SQLite would begin with everybody who has a password.
     found = found.filter(Exists(Identity.objects.filter(own | given_to_another, provider=DATABASE)))
     return found.order_by("pk")[:10]
 
 
-_by_address = Prepared(_accounts_by_address)
+_by_address = CompiledQuery(_accounts_by_address)
 
 
 def is_taken(email: str, but: Account | None = None) -> bool:
@@ -94,7 +94,7 @@ def find_by_account(account_id: int) -> Profile | None:
     return _by_account.first(account=account_id)
 
 
-_by_account = Prepared(lambda: Profile.objects.filter(account_id=given("account"), merged_into=None))
+_by_account = CompiledQuery(lambda: Profile.objects.filter(account_id=param("account"), merged_into=None))
 
 
 def find_by_identity(provider: str, provider_user_id: str) -> Profile | None:
@@ -114,7 +114,7 @@ def get_or_create_by_identity(
     try:
         with transaction.atomic():
             profile = Profile.objects.create(user_id=f"{provider}|{provider_user_id}")
-            identify(profile, provider, provider_user_id, connection=connection, is_social=is_social)
+            add_identity(profile, provider, provider_user_id, connection=connection, is_social=is_social)
             return profile, True
     except IntegrityError:
         met = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")
@@ -130,7 +130,7 @@ def create_database_profile(connection: str) -> Profile:
     return profile
 
 
-def identify(
+def add_identity(
     profile: Profile, provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
 ) -> Identity:
     """Add one more way to know this profile, or note that it was seen again."""

@@ -11,14 +11,14 @@ from regulars.base import clock
 
 from .appraise import Appraisal
 from .declare import BadAnswer
-from .models import Ask
+from .models import Impression
 from .wording import wording_of
 
 __all__ = ["Answer", "BadAnswer", "close", "left_unsaid", "never_again", "pass_over", "read_answer"]
 
 YES, NO = "__yes", "__no"  # to something offered for confirming
 LONGEST_SOURCE = 128
-UNSAID = {"__declined": Ask.Outcome.DECLINED, "__dont_know": Ask.Outcome.DONT_KNOW}
+UNSAID = {"__declined": Impression.Outcome.DECLINED, "__dont_know": Impression.Outcome.DONT_KNOW}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Answer:
     consent: bool | None = None
 
 
-def read_answer(ask: Ask, form: MultiValueDict[str, str], app: str = "") -> Answer:
+def read_answer(ask: Impression, form: MultiValueDict[str, str], app: str = "") -> Answer:
     """What `form["answer"]` says; raises `BadAnswer` with the sentence to show beside the field.
 
     Of something to confirm the answer is `__yes`, or `__no` with what is right under `other`. `app` is the client id of
@@ -53,7 +53,7 @@ def read_answer(ask: Ask, form: MultiValueDict[str, str], app: str = "") -> Answ
     return Answer(question.attribute, value, source, consent=consent)
 
 
-def left_unsaid(ask: Ask, form: MultiValueDict[str, str]) -> str:
+def left_unsaid(ask: Impression, form: MultiValueDict[str, str]) -> str:
     """`declined` or `dont_know` when she chose that and the question offers it; empty otherwise."""
     question = ask.question
     offered = {"__declined": question.may_decline, "__dont_know": question.may_not_know}
@@ -61,27 +61,27 @@ def left_unsaid(ask: Ask, form: MultiValueDict[str, str]) -> str:
     return UNSAID[chosen[0]] if chosen else ""
 
 
-def close(ask: Ask, outcome: str, said: Answer | None = None) -> bool:
+def close(ask: Impression, outcome: str, said: Answer | None = None) -> bool:
     """Whether this call closed the ask: of two (a double click, two tabs) the first counts."""
     now, bits = clock.now(), _bits(ask, said) if said else None
-    open_ask = Ask.objects.filter(pk=ask.pk, outcome=Ask.Outcome.SHOWN)
+    open_ask = Impression.objects.filter(pk=ask.pk, outcome=Impression.Outcome.SHOWN)
     if not open_ask.update(outcome=outcome, closed_at=now, bits=bits):
         return False
     ask.outcome, ask.closed_at, ask.bits = outcome, now, bits
     return True
 
 
-def pass_over(ask: Ask) -> bool:
+def pass_over(ask: Impression) -> bool:
     """Not now: the question rests, longer after every pass. False when the ask was closed already."""
-    return close(ask, Ask.Outcome.PASSED)
+    return close(ask, Impression.Outcome.PASSED)
 
 
-def never_again(ask: Ask) -> bool:
+def never_again(ask: Impression) -> bool:
     """Never ask her anything again. False when the ask was closed already."""
-    return close(ask, Ask.Outcome.NEVER)
+    return close(ask, Impression.Outcome.NEVER)
 
 
-def _source(ask: Ask, app: str) -> str:
+def _source(ask: Impression, app: str) -> str:
     """Which question in which words, and in which app; an id too long to stand beside the question stands alone."""
     question = f"{ask.question.key}@{ask.version}"
     if not app:
@@ -90,7 +90,7 @@ def _source(ask: Ask, app: str) -> str:
     return whole if len(whole) <= LONGEST_SOURCE else f"app:{app}"
 
 
-def _confirmed(ask: Ask, form: MultiValueDict[str, str], source: str) -> Answer:
+def _confirmed(ask: Impression, form: MultiValueDict[str, str], source: str) -> Answer:
     """Who wrote another value corrects it, whether or not she also chose "No" above it."""
     question, given = ask.question, form.getlist("answer")
     if given[:1] == [YES]:
@@ -103,7 +103,7 @@ def _confirmed(ask: Ask, form: MultiValueDict[str, str], source: str) -> Answer:
     return Answer(question.attribute, value, source, "declared" if value == ask.offer else "corrected")
 
 
-def _bits(ask: Ask, said: Answer) -> float:
+def _bits(ask: Impression, said: Answer) -> float:
     """By what was written down when she was asked: the answer itself is kept with her facts alone."""
     doubts = {term: left for term, left in ask.after.items() if term not in ("before", "expected")}
     appraisal = Appraisal({"": ask.after.get("expected", 0.0)}, ask.after.get("before", 0.0), doubts)

@@ -20,7 +20,7 @@ from .choose import (
     Caps,
     Choice,
     Dice,
-    NotAsked,
+    NotShown,
     Option,
     Policy,
     choose,
@@ -31,15 +31,15 @@ from .choose import (
 )
 from .customer import Customer
 from .mind import Mind, get_mind
-from .models import Ask, AskDecision, AskSettings, Question
+from .models import Impression, Question, QuestionSettings, SelectionDecision
 from .propensity import Rate, chance_of_answer, person_effect
 from .settings import how_we_ask
 from .wording import choose_wording
 
-__all__ = ["NotAsked", "ask_next", "words_of"]
+__all__ = ["NotShown", "next_question", "words_of"]
 
 log = logging.getLogger("regulars.questions")
-Kept = TypeVar("Kept", Ask, NotAsked)
+Kept = TypeVar("Kept", Impression, NotShown)
 
 # What an answer is worth by itself, per weight, whatever segments it serves: the price of two passes, so that a question
 # the marketer switched on is asked while more than a third would answer; and a little where no segment makes a pass dear.
@@ -58,7 +58,7 @@ class Place:
     in_app: bool = False
 
 
-def ask_next(
+def next_question(
     profile: Profile,
     *,
     locale: str = "en",
@@ -66,7 +66,7 @@ def ask_next(
     caps: Caps | None = None,
     interactive: bool = True,
     in_app: bool = False,
-) -> Ask | NotAsked:
+) -> Impression | NotShown:
     """The question to show her now, written down as shown; or why none. Never raises: a login must not fail by it.
 
     A question shown earlier today and still open is the one to show again. Two logins at once get the same ask.
@@ -78,7 +78,7 @@ def ask_next(
             return _decide(profile, Place(locale, client_id[:64], in_app), caps, interactive)
     except Exception:
         log.exception("no question could be chosen for profile %s", profile.pk)
-        return NotAsked("unavailable")
+        return NotShown("unavailable")
 
 
 def words_of(question: Question, text: str = "", why: str = "", use: str = "") -> str:
@@ -86,11 +86,11 @@ def words_of(question: Question, text: str = "", why: str = "", use: str = "") -
     return f"{text or question.text}\n{why or question.why}\n{use or question.purpose.text}"
 
 
-def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool) -> Ask | NotAsked:
+def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool) -> Impression | NotShown:
     settings = how_we_ask()
     customer = Customer.of(profile)
     if not settings.asking:
-        return _note(profile, place, NotAsked("switched_off"))
+        return _note(profile, place, NotShown("switched_off"))
     if interactive and (open_ask := customer.still_open()):
         return open_ask
     caps = caps or settings.caps()
@@ -105,25 +105,25 @@ def _decide(profile: Profile, place: Place, caps: Caps | None, interactive: bool
 
 def stopped_by(
     customer: Customer, caps: Caps, interactive: bool = True, *, wants_more: bool = False
-) -> NotAsked | None:
+) -> NotShown | None:
     """Her age is looked up only for somebody who would be asked. `wants_more`: her own word lifts the pause, nothing else."""
     history = customer.history(interactive)
     history = replace(history, last_asked=None) if wants_more else history
     stopped = refusal_of(history, clock.today(), caps)
     young = stopped is None and customer.is_under(caps.adult_age)
-    return NotAsked("under_age") if young else stopped
+    return NotShown("under_age") if young else stopped
 
 
 class Choosing:
     """From the questions that may be asked to the one that is."""
 
-    def __init__(self, customer: Customer, settings: AskSettings, refusals: dict[str, str]) -> None:
+    def __init__(self, customer: Customer, settings: QuestionSettings, refusals: dict[str, str]) -> None:
         self.customer, self.settings, self.refusals = customer, settings, refusals
         self.mind = get_mind(customer.questions, customer.attributes, settings)
         self.price = settings.pace * self.mind.doubt
         customer.watch(frozenset(self.mind.world.events))
 
-    def ask_one_of(self, free: list[Candidate], place: Place, after: Ask | None = None) -> Ask | NotAsked:
+    def ask_one_of(self, free: list[Candidate], place: Place, after: Impression | None = None) -> Impression | NotShown:
         """`after`: she wanted one more after that answer, so nothing is left to chance."""
         profile = self.customer.profile
         questions = {each.key: each for each in self.customer.questions}
@@ -131,7 +131,7 @@ class Choosing:
         policy = Policy(self.price) if after else _policy(self.settings, self.mind, self.price)
         choice = choose(options, policy, dice_of(profile), crowded_today() if policy.explore else frozenset())
         told = {each.key: _rounded(value=each.value, chance=each.chance, score=each.score) for each in options}
-        if isinstance(choice, NotAsked):
+        if isinstance(choice, NotShown):
             return _note(profile, place, choice, self, told)
         return self._show(questions[choice.key], choice, appraised[choice.key], told, place, after)
 
@@ -145,7 +145,7 @@ class Choosing:
 
     def _options(self, free: list[Candidate], appraised: dict[str, Appraisal]) -> list[Option]:
         wishes = self.customer.wishes()
-        person = person_effect([(ask.outcome == Ask.Outcome.ANSWERED, ask.chance) for ask in self.customer.asks])
+        person = person_effect([(ask.outcome == Impression.Outcome.ANSWERED, ask.chance) for ask in self.customer.asks])
         lately = self.customer.asks_lately(clock.today())
         own = max(OWN_PASSES * self.price, OWN_LEAST)
         options = []
@@ -162,14 +162,14 @@ class Choosing:
         appraisal: Appraisal,
         told: dict[str, Any],
         place: Place,
-        after: Ask | None,
-    ) -> Ask | NotAsked:
+        after: Impression | None,
+    ) -> Impression | NotShown:
         profile = self.customer.profile
         offer = self.customer.offers.get(question.key)
         wording = choose_wording(question, place.locale, profile.pk)
         asking = wording.asking(question.label_of(offer.value) if offer else "")
         only_one = {"follows": after} if after else {"profile": profile, "day": clock.today(), "follows": None}
-        ask, created = Ask.objects.get_or_create(
+        ask, created = Impression.objects.get_or_create(
             **only_one,
             defaults={
                 "profile": profile,
@@ -192,7 +192,7 @@ class Choosing:
         )
         if created:
             _note(profile, place, ask, self, told)
-        return ask if created or ask.outcome == Ask.Outcome.SHOWN else NotAsked("asked_recently")
+        return ask if created or ask.outcome == Impression.Outcome.SHOWN else NotShown("asked_recently")
 
 
 def explain(choice: Choice, appraisal: Appraisal, choosing: Choosing) -> dict[str, Any]:
@@ -216,13 +216,13 @@ def dice_of(profile: Profile) -> Dice:
 
 def crowded_today() -> frozenset[str]:
     """The questions that make up more than two fifths of today's asks."""
-    rows = Ask.objects.filter(day=clock.today()).order_by().values_list("question__key").annotate(Count("id"))
+    rows = Impression.objects.filter(day=clock.today()).order_by().values_list("question__key").annotate(Count("id"))
     asks: dict[str, int] = dict(rows)
     everything = sum(asks.values())
     return frozenset(key for key, number in asks.items() if everything >= FEW_ASKS and number > CROWDED * everything)
 
 
-def _policy(settings: AskSettings, mind: Mind, price: float) -> Policy:
+def _policy(settings: QuestionSettings, mind: Mind, price: float) -> Policy:
     """Nothing is left to chance before there are enough asks for its figures to say anything."""
     if mind.shown < settings.measure_from:
         return Policy(price)
@@ -237,14 +237,14 @@ def _note(
     candidates: dict[str, Any] | None = None,
 ) -> Kept:
     """Every login's decision is kept, with its reason and its probability."""
-    refused = came_of_it if isinstance(came_of_it, NotAsked) else None
+    refused = came_of_it if isinstance(came_of_it, NotShown) else None
     if refused and place.in_app and _heard_today(profile, place, refused.name):
         return came_of_it
-    AskDecision.objects.create(
+    SelectionDecision.objects.create(
         profile=profile,
         at=clock.now(),
         client_id=place.client_id,
-        ask=came_of_it if isinstance(came_of_it, Ask) else None,
+        ask=came_of_it if isinstance(came_of_it, Impression) else None,
         reason=refused.name if refused else "asked",
         probability=came_of_it.probability,
         refusals=choosing.refusals if choosing else refused.refusals if refused else {},
@@ -257,7 +257,7 @@ def _note(
 
 def _heard_today(profile: Profile, place: Place, reason: str) -> bool:
     """An app may ask at every page it shows; a row for each would drown what happened."""
-    today = AskDecision.objects.filter(profile=profile, client_id=place.client_id, reason=reason)
+    today = SelectionDecision.objects.filter(profile=profile, client_id=place.client_id, reason=reason)
     return today.filter(at__gte=clock.now() - SAME_NO).exists()
 
 

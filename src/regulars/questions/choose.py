@@ -109,7 +109,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class NotAsked:
+class NotShown:
     """Why no question was asked: a stable name for machines, see `SENTENCES` for people.
 
     `refusals` says of each question which rule stopped it.
@@ -185,9 +185,9 @@ QUESTION_SENTENCES = {
 }
 
 
-def refusal_of(history: History, today: dt.date, caps: Caps = CAPS) -> NotAsked | None:
+def refusal_of(history: History, today: dt.date, caps: Caps = CAPS) -> NotShown | None:
     """Why this customer is asked nothing at all, or None."""
-    return next((NotAsked(name) for name, stops in PERSON if stops(history, today, caps)), None)
+    return next((NotShown(name) for name, stops in PERSON if stops(history, today, caps)), None)
 
 
 def eligible(
@@ -201,11 +201,11 @@ def eligible(
     return [each for each in candidates if each.key not in refused], refused
 
 
-def silence(refusals: dict[str, str]) -> NotAsked:
+def silence(refusals: dict[str, str]) -> NotShown:
     """The reason of a customer whose every question was stopped: that of the question which got furthest."""
     order = [name for name, _ in QUESTION]
     furthest = max(refusals.values(), key=order.index, default="")
-    return NotAsked(SILENCE.get(furthest, "nothing_to_ask"), refusals)
+    return NotShown(SILENCE.get(furthest, "nothing_to_ask"), refusals)
 
 
 def score(value: float, chance: float, price: float) -> float:
@@ -215,7 +215,7 @@ def score(value: float, chance: float, price: float) -> float:
 
 def choose(
     options: Sequence[Option], policy: Policy, dice: Dice = Dice(), crowded: AbstractSet[str] = frozenset()
-) -> Choice | NotAsked:
+) -> Choice | NotShown:
     """The question with the highest score above nothing; equal ones in the order of their keys. One asked of too many
     today (`crowded`) gives way to one nearly as good.
 
@@ -224,9 +224,9 @@ def choose(
     """
     ranked = sorted(options, key=lambda each: (-each.score, each.key))
     if not ranked or ranked[0].score <= 0:
-        return NotAsked("not_worth_asking")
+        return NotShown("not_worth_asking")
     if dice.control < policy.control:
-        return NotAsked("control_group", probability=policy.control)
+        return NotShown("control_group", probability=policy.control)
     best, explorable = _uncrowded(ranked, crowded), [each for each in ranked if each.may_explore]
     share = policy.explore if explorable else 0.0
     explored = dice.explore < share

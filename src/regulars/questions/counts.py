@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from .models import Ask
+from .models import Impression
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Counts:
 def counts() -> dict[int, Counts]:
     """Question id → its counts; a question never shown is missing."""
     found: dict[int, dict[str, int]] = {}
-    rows = Ask.objects.order_by().values_list("question_id", "outcome").annotate(number=Count("id"))
+    rows = Impression.objects.order_by().values_list("question_id", "outcome").annotate(number=Count("id"))
     for question_id, outcome, number in rows:
         found.setdefault(question_id, {})[outcome] = number
     return {

@@ -13,18 +13,18 @@ from django.db.models import Count
 from regulars.base import clock
 from regulars.base.conditions import EventSeen, holds, mentions
 from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
-from regulars.consent.standing import closed_to_questions
+from regulars.consent.status import closed_to_questions
 from regulars.events.read import named
 from regulars.profiles.learn import known_among
 from regulars.profiles.models import Attribute, Profile
 
 from .appraise import Known
 from .choose import Candidate, History
-from .models import Ask, Question, Wish
+from .models import Impression, PriorityBoost, Question
 from .offer import Offer, confirms, offers
 from .targets import condition_of
 
-Outcome = Ask.Outcome
+Outcome = Impression.Outcome
 Action = ConsentEvent.Action
 BIRTH = ("birthdate", "birth_year")
 PROFILING = "personalise"  # the kind of purpose an objection to which ends all asking
@@ -38,12 +38,12 @@ class Customer:
 
     profile: Profile
     questions: list[Question]
-    asks: list[Ask]
+    asks: list[Impression]
 
     @classmethod
     def of(cls, profile: Profile) -> Customer:
         questions = Question.objects.filter(enabled=True, purpose__active=True).select_related("purpose")
-        asks = Ask.objects.filter(profile=profile).select_related("question").order_by("day", "pk")
+        asks = Impression.objects.filter(profile=profile).select_related("question").order_by("day", "pk")
         return cls(profile, list(questions.order_by("key")), list(asks))
 
     @cached_property
@@ -106,7 +106,7 @@ class Customer:
 
     def wishes(self) -> dict[str, float]:
         """Question key → the weight somebody's wish to find out adds."""
-        open_wishes = Wish.objects.filter(profile=self.profile, until__gt=clock.now())
+        open_wishes = PriorityBoost.objects.filter(profile=self.profile, until__gt=clock.now())
         return dict(open_wishes.values_list("question__key", "weight"))
 
     def is_known(self, question: Question) -> bool:
@@ -117,7 +117,7 @@ class Customer:
             return question.purpose_id in self.states
         return confirms(question) or question.attribute in self.known_attributes
 
-    def still_open(self) -> Ask | None:
+    def still_open(self) -> Impression | None:
         """Today's ask, unless it was dealt with, withdrawn by the company, or answered from elsewhere meanwhile.
 
         One that she wanted after another belongs to that sitting, not to another login.
@@ -183,7 +183,9 @@ class Customer:
         limited = [question.pk for question in self.questions if question.quota is not None]
         if not limited:
             return {}
-        rows = Ask.objects.filter(question__in=limited, outcome=Outcome.ANSWERED, closed_at__gte=clock.now() - LATELY)
+        rows = Impression.objects.filter(
+            question__in=limited, outcome=Outcome.ANSWERED, closed_at__gte=clock.now() - LATELY
+        )
         return dict(rows.order_by().values_list("question_id").annotate(Count("id")))
 
     def _events(self, name: str) -> Sequence[EventSeen]:

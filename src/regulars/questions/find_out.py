@@ -14,7 +14,7 @@ from regulars.consent.models import PermittedView
 from regulars.profiles.models import Attribute
 
 from .mind import Mind, get_mind
-from .models import Question, Target, Wish
+from .models import PriorityBoost, Question, Target
 from .propensity import Rate, chance_of_answer
 from .settings import how_we_ask
 from .worth import worth
@@ -61,9 +61,11 @@ def rank_questions(segment: str, profile_ids: Iterable[int]) -> list[Finding]:
 def wish_to_know(question: Question, profile_ids: Iterable[int], *, weight: float = WISH, days: int = DAYS) -> int:
     """Ask these people this question first, for so many days, within every cap. Returns how many are wished for."""
     until = clock.now() + dt.timedelta(days=days)
-    wishes = [Wish(question=question, profile_id=each, weight=weight, until=until) for each in set(profile_ids)]
-    Wish.objects.filter(until__lte=clock.now()).delete()
-    Wish.objects.bulk_create(
+    wishes = [
+        PriorityBoost(question=question, profile_id=each, weight=weight, until=until) for each in set(profile_ids)
+    ]
+    PriorityBoost.objects.filter(until__lte=clock.now()).delete()
+    PriorityBoost.objects.bulk_create(
         wishes,
         batch_size=500,
         update_conflicts=True,

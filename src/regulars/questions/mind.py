@@ -13,7 +13,7 @@ from regulars.profiles.models import Attribute
 
 from .declare import answers_of
 from .mixture import Mixture, uniform
-from .models import AnswerModel, AskSettings, Question, Target
+from .models import AnswerModel, Question, QuestionSettings, Target
 from .propensity import Rate
 from .world import Aim, Blueprint, World, world_of
 from .worth import nothing_known, worth
@@ -41,7 +41,7 @@ class Mind:
         return sorted({aim.purpose for aim in self.world.blueprint.aims})
 
 
-def get_mind(questions: Sequence[Question], attributes: dict[str, Attribute], settings: AskSettings) -> Mind:
+def get_mind(questions: Sequence[Question], attributes: dict[str, Attribute], settings: QuestionSettings) -> Mind:
     """Built once per change of segments, questions, model or priors, then kept by this process."""
     plan = blueprint_of(list(Target.objects.order_by("slug").select_related("purpose")), questions, attributes)
     number = AnswerModel.objects.filter(in_use=True).order_by("-id").values_list("pk", flat=True).first()

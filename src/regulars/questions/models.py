@@ -63,7 +63,7 @@ class Question(models.Model):
         return ", ".join(words)
 
 
-class Ask(models.Model):
+class Impression(models.Model):
     """One showing of one question to one customer. At most one a day, which the database itself sees to.
 
     But for those she said "one more" to: such a one `follows` the ask that she had just answered.
@@ -113,7 +113,7 @@ class Ask(models.Model):
         return f"{self.question_id} to {self.profile_id} on {self.day}: {self.outcome}"
 
 
-class AskDecision(models.Model):
+class SelectionDecision(models.Model):
     """What was decided at one login, and why: `reason` is `asked` or the name of the rule that stopped it.
 
     `refusals` is question key → rule; `candidates` question key → `{"value", "chance", "score"}` of the eligible ones.
@@ -122,7 +122,7 @@ class AskDecision(models.Model):
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="ask_decisions")
     at = models.DateTimeField(default=clock.now, db_index=True)
     client_id = models.CharField(max_length=64, blank=True)
-    ask = models.ForeignKey(Ask, null=True, on_delete=models.CASCADE, related_name="+")
+    ask = models.ForeignKey(Impression, null=True, on_delete=models.CASCADE, related_name="+")
     reason = models.CharField(max_length=32)
     probability = models.FloatField(default=1.0)
     refusals = models.JSONField(default=dict)
@@ -137,7 +137,7 @@ class AskDecision(models.Model):
         return f"{self.profile_id} at {self.at:%Y-%m-%d %H:%M}: {self.reason}"
 
 
-class AskSettings(models.Model):
+class QuestionSettings(models.Model):
     """How seldom and how keenly we ask; one row, edited by an operator. The defaults suit a first look around.
 
     `pace` is the price of a pass as a share of the doubt about somebody unknown: 0.15 gentle, 0.075 balanced, 0.0375
@@ -184,7 +184,7 @@ class Target(models.Model):
         return self.slug
 
 
-class Wish(models.Model):
+class PriorityBoost(models.Model):
     """Somebody wants one answer of this customer in particular ("ask to find out"): more weight, within the caps."""
 
     question = models.ForeignKey(Question, on_delete=models.CASCADE, related_name="wishes")

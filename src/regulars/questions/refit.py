@@ -13,7 +13,7 @@ from regulars.profiles.models import Attribute
 
 from .mind import blueprint_of
 from .mixture import Ints, Mixture, fit, fit_best, split, uniform
-from .models import AnswerModel, Ask, AskDecision, Question, Target
+from .models import AnswerModel, Impression, Question, SelectionDecision, Target
 from .propensity import START
 from .settings import how_we_ask
 from .world import World, prior_shares, world_of
@@ -50,8 +50,10 @@ def refit() -> AnswerModel:
 
 def rates() -> dict[str, dict[str, float]]:
     """Question key → how it fared within a year, and the mean rate of its kind."""
-    answered = Count("id", filter=Q(outcome=Ask.Outcome.ANSWERED))
-    shown = Ask.objects.filter(shown_at__gte=clock.now() - YEAR, follows=None).order_by()  # who wants more answers more
+    answered = Count("id", filter=Q(outcome=Impression.Outcome.ANSWERED))
+    shown = Impression.objects.filter(
+        shown_at__gte=clock.now() - YEAR, follows=None
+    ).order_by()  # who wants more answers more
     found = list(shown.values_list("question__key", "question__type").annotate(times=Count("id"), answered=answered))
     kinds: dict[str, tuple[int, int]] = {}
     for _, kind, times, answers in found:
@@ -101,4 +103,4 @@ def _tidy() -> None:
     kept = list(AnswerModel.objects.order_by("-id").values_list("pk", flat=True)[:KEPT])
     in_use = AnswerModel.objects.filter(in_use=True).order_by("-id").values_list("pk", flat=True).first()
     AnswerModel.objects.exclude(pk__in=[*kept, in_use or 0]).delete()
-    AskDecision.objects.filter(at__lt=clock.now() - HALF_YEAR).delete()
+    SelectionDecision.objects.filter(at__lt=clock.now() - HALF_YEAR).delete()

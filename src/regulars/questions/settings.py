@@ -10,7 +10,7 @@ from django.db import transaction
 from regulars.base.errors import Invalid
 
 from .choose import Caps
-from .models import AskSettings
+from .models import QuestionSettings
 
 SHARES = {"pace", "control_share", "explore_share"}
 NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
@@ -18,18 +18,18 @@ NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
 MORE = (0, 1, 2)  # more in one sitting would be a form
 
 
-def how_we_ask() -> AskSettings:
+def how_we_ask() -> QuestionSettings:
     """The operator's settings, or the defaults until she saves some."""
-    return AskSettings.objects.first() or AskSettings()
+    return QuestionSettings.objects.first() or QuestionSettings()
 
 
 @transaction.atomic
-def save_settings(**changes: Any) -> AskSettings:
+def save_settings(**changes: Any) -> QuestionSettings:
     """Change some of them: `save_settings(days_between=7, min_logins=2)`, or `asking=False` to ask nobody at all.
 
     Raises `DomainError`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
     """
-    settings = AskSettings.objects.select_for_update().first() or AskSettings()
+    settings = QuestionSettings.objects.select_for_update().first() or QuestionSettings()
     for name, value in changes.items():
         _check(name, value)
         setattr(settings, name, value)

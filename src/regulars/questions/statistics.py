@@ -13,9 +13,9 @@ from regulars.base.conditions import mentions, parse
 from regulars.consent.models import PermittedView
 
 from .evaluation import Estimate, Logged, doubly_robust, interval, snips
-from .models import Ask, AskDecision, Question, Target
+from .models import Impression, Question, SelectionDecision, Target
 
-Outcome = Ask.Outcome
+Outcome = Impression.Outcome
 ENOUGH_SHOWINGS, POOR_RATE, UNUSED_DAYS = 500, 0.15, 60
 FAIR_RATIO = 1.25
 GROUPS = ("gender", "age_band", "country")
@@ -51,7 +51,7 @@ def fates(
     *, since: dt.datetime | None = None, by_variant: bool = False, questions: Iterable[Question] | None = None
 ) -> list[Fate]:
     """Every question (or those given) that was ever shown (since then), by key; `by_variant`: every wording apart."""
-    asks = Ask.objects.filter(shown_at__gte=since) if since else Ask.objects.all()
+    asks = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
     asks = asks if questions is None else asks.filter(question__in=[each.pk for each in questions])
     keys = ["question__key", "question__attribute", "question__created_at"]
     keys += ["variant"] if by_variant else []
@@ -81,7 +81,7 @@ def worth_of_another_policy_dr(*, since: dt.datetime | None = None) -> Estimate:
 
 def logged_asks(since: dt.datetime | None = None) -> list[Logged]:
     """Every closed ask with its probability then, and under "always the best score"."""
-    decisions = AskDecision.objects.filter(reason="asked", ask__isnull=False).exclude(candidates={})
+    decisions = SelectionDecision.objects.filter(reason="asked", ask__isnull=False).exclude(candidates={})
     decisions = decisions.exclude(ask__outcome=Outcome.SHOWN).select_related("ask__question")
     if since:
         decisions = decisions.filter(at__gte=since)
@@ -106,7 +106,7 @@ class Burden:
 def burdens(*, since: dt.datetime | None = None, groups: Iterable[str] = GROUPS, fewest: int = 30) -> list[Burden]:
     """Asks per customer by sex, age and country, as far as measuring may know them; groups under `fewest` left out."""
     asks: dict[int, int] = {}
-    shown = Ask.objects.filter(shown_at__gte=since) if since else Ask.objects.all()
+    shown = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
     for profile_id, number in shown.order_by().values_list("profile_id").annotate(number=Count("id")):
         asks[profile_id] = number
     found: dict[str, dict[str, list[int]]] = {attribute: {} for attribute in groups}
@@ -132,7 +132,7 @@ class Control:
 
 def asked_against_control(*, days: int = 30) -> Control:
     """Of decisions at least `days` old: how many came back after one that asked, and after one that held back."""
-    old = AskDecision.objects.filter(at__lte=clock.now() - dt.timedelta(days=days))
+    old = SelectionDecision.objects.filter(at__lte=clock.now() - dt.timedelta(days=days))
     asked, control = _returned(old.filter(reason="asked"), days), _returned(old.filter(reason="control_group"), days)
     return Control(
         asked[0], asked[1], control[0], control[1], interval(asked[1], asked[0]), interval(control[1], control[0])
@@ -183,7 +183,7 @@ def _segments_by_attribute() -> dict[str, int]:
     return used
 
 
-def _logged(decision: AskDecision) -> Logged:
+def _logged(decision: SelectionDecision) -> Logged:
     """The reward is the doubt settled, less the price of a pass. The model's words are those of that time."""
     ask, candidates = decision.ask, decision.candidates
     assert ask is not None
@@ -206,13 +206,13 @@ def _burdens(attribute: str, people: dict[str, list[int]], fewest: int) -> list[
     return [Burden(attribute, group, len(large[group]), mean, ratio) for group, mean in sorted(means.items())]
 
 
-def _returned(decisions: QuerySet[AskDecision], days: int) -> tuple[int, int]:
+def _returned(decisions: QuerySet[SelectionDecision], days: int) -> tuple[int, int]:
     """(people, those with a later decision within `days`): each by her first of these decisions."""
     first: dict[int, dt.datetime] = {}
     for profile_id, at in decisions.order_by("at").values_list("profile_id", "at"):
         first.setdefault(profile_id, at)
     later: set[int] = set()
-    for profile_id, at in AskDecision.objects.filter(profile__in=first).values_list("profile_id", "at"):
+    for profile_id, at in SelectionDecision.objects.filter(profile__in=first).values_list("profile_id", "at"):
         if dt.timedelta(hours=1) < at - first[profile_id] <= dt.timedelta(days=days):
             later.add(profile_id)
     return len(first), len(later)

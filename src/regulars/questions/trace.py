@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from regulars.profiles.models import Profile
 
 from .choose import QUESTION_SENTENCES, SENTENCES
-from .models import Ask, AskDecision
+from .models import Impression, SelectionDecision
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Trace:
 
 def decisions_of(profile: Profile, limit: int = 20) -> list[Trace]:
     """What was decided at her last logins, newest first."""
-    decisions = AskDecision.objects.filter(profile=profile).select_related("ask__question").order_by("-at", "-id")
+    decisions = SelectionDecision.objects.filter(profile=profile).select_related("ask__question").order_by("-at", "-id")
     return [_trace(decision) for decision in decisions[:limit]]
 
 
-def why_asked(ask: Ask) -> str:
+def why_asked(ask: Impression) -> str:
     """One sentence: what her answer helps with, and whether it was drawn by lot."""
     served, explanation = ask.explanation.get("segments", []), ask.explanation
     if explanation.get("explored"):
@@ -40,7 +40,7 @@ def why_asked(ask: Ask) -> str:
     return "Nothing open to her was worth more; no segment waits for the answer yet."
 
 
-def _trace(decision: AskDecision) -> Trace:
+def _trace(decision: SelectionDecision) -> Trace:
     asked = decision.ask
     return Trace(
         decision.at,

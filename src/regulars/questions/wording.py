@@ -15,7 +15,7 @@ from django.utils.translation import get_supported_language_variant
 from regulars.consent.purposes import words_in
 
 from .declare import Option
-from .models import Ask, Question
+from .models import Impression, Question
 
 FIRST = ""  # the key of the question's own wording
 WORDS = ("text", "why", "help", "confirm")
@@ -57,7 +57,7 @@ def choose_wording(question: Question, locale: str, profile_id: int) -> Wording:
     return fitting[int.from_bytes(draw[:8]) % len(fitting)]
 
 
-def wording_of(ask: Ask) -> Wording:
+def wording_of(ask: Impression) -> Wording:
     """The words this ask was shown in (the question's own when they are gone by now)."""
     written = list(_wordings(ask.question))
     fitting = (each for each in written if (each.locale, each.variant) == (ask.locale, ask.variant))

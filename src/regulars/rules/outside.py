@@ -20,7 +20,7 @@ from django.conf import settings
 from regulars.base import http
 from regulars.base.errors import DomainError
 
-from .left_alone import is_left_alone, note_answer, note_silence
+from .circuit_breaker import is_left_alone, note_answer, note_silence
 
 MAX_BODY = 256 * 1024
 MAX_ANSWER = 700_000
@@ -50,7 +50,9 @@ def _asked(request: Request, patience: float) -> http.Response:
     url, headers = _without_password(str(request["url"])), _headers(request)
     service = f"{url.host}:{url.port or url.scheme}"
     if is_left_alone(service):
-        raise http.HttpFailed("timed_out", f"{url.host} did not answer several times: it is left alone for a moment.")
+        raise http.RequestFailed(
+            "timed_out", f"{url.host} did not answer several times: it is left alone for a moment."
+        )
     try:
         answer = http.request(
             str(request["method"]),
@@ -62,7 +64,7 @@ def _asked(request: Request, patience: float) -> http.Response:
             redirects=min(int(request.get("redirects") or 0), MAX_REDIRECTS),
             hosts=settings.RULE_HOSTS or None,
         )
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         if fault.code == "timed_out":
             note_silence(service, patience)
         raise
@@ -79,7 +81,7 @@ def _without_password(text: str) -> httpx.URL:
     try:
         return httpx.URL(text)
     except httpx.InvalidURL:
-        raise http.HttpRefused("bad_url", "The address is not a web address.") from None
+        raise http.RequestRefused("bad_url", "The address is not a web address.") from None
 
 
 def _password(url: httpx.URL, headers: dict[str, str]) -> dict[str, str]:
@@ -100,7 +102,7 @@ def _body(request: Request) -> bytes | None:
     body = base64.b64decode(request["base64"]) if "base64" in request else None
     body = str(request["text"]).encode("utf-8", "replace") if "text" in request else body
     if body is not None and len(body) > MAX_BODY:
-        raise http.HttpRefused("too_large", f"A rule sends at most {MAX_BODY} bytes.")
+        raise http.RequestRefused("too_large", f"A rule sends at most {MAX_BODY} bytes.")
     return body
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import decide, outside
-from .breaker import LIMITS, count_limit
+from .auto_disable import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
 from .models import Rule, RuleRun, RuleSetting
 from .monty import run_monty

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
-from regulars.base.db.compiled_query import Prepared
+from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous
@@ -62,7 +62,7 @@ def evaluate(profile: Profile) -> list[Change]:
     return changes
 
 
-_segments = Prepared(Segment.objects.all)
+_segments = CompiledQuery(Segment.objects.all)
 
 
 @transaction.atomic

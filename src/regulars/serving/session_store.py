@@ -14,13 +14,13 @@ from django.contrib.sessions.models import Session
 from django.db.models import DateTimeField
 from django.utils import timezone
 
-from regulars.base.db.compiled_query import Prepared, PreparedInsert, given
+from regulars.base.db.compiled_query import CompiledInsert, CompiledQuery, param
 
-_live = Prepared(
-    lambda: Session.objects.filter(session_key=given("key"), expire_date__gt=given("now", DateTimeField()))
+_live = CompiledQuery(
+    lambda: Session.objects.filter(session_key=param("key"), expire_date__gt=param("now", DateTimeField()))
 )
-_write = PreparedInsert(Session, or_leave=True)
-_any = Prepared(lambda: Session.objects.filter(session_key=given("key")).values_list("pk"))
+_write = CompiledInsert(Session, or_leave=True)
+_any = CompiledQuery(lambda: Session.objects.filter(session_key=param("key")).values_list("pk"))
 
 
 class SessionStore(db.SessionStore):

@@ -10,10 +10,10 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles, is_queued
+from regulars.destinations.deletion_requests import let_go as ask_to_let_go
 from regulars.destinations.deliver import ATTEMPTS
 from regulars.destinations.deliver import deliver as send
-from regulars.destinations.disclose import JOB as LET_GO
-from regulars.destinations.let_go import let_go as ask_to_let_go
+from regulars.destinations.disclosures import JOB as LET_GO
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import CHUNK, JOB, Again, MembershipChange, queue_members, send_some_again
 from regulars.segments.members import members
@@ -23,7 +23,7 @@ AGAIN, EVERYBODY = "deliver.again", "deliver.everybody"
 
 
 # The delivery counts its own attempts; the job has room for workers that died before they could.
-@handles(JOB, attempts=2 * ATTEMPTS, calls_out=True)
+@handles(JOB, attempts=2 * ATTEMPTS, non_transactional=True)
 def deliver(payload: dict[str, Any]) -> None:
     """Payload: `{"delivery": id}`. A delivery that is gone went with its customer or its destination."""
     delivery = Delivery.objects.select_related("destination", "profile").filter(pk=payload["delivery"]).first()
@@ -31,7 +31,7 @@ def deliver(payload: dict[str, Any]) -> None:
         send(delivery)
 
 
-@handles(LET_GO, attempts=2 * ATTEMPTS, calls_out=True)
+@handles(LET_GO, attempts=2 * ATTEMPTS, non_transactional=True)
 def let_go(payload: dict[str, Any]) -> None:
     """Payload: `{"disclosure": id}`."""
     disclosure = Disclosure.objects.select_related("destination").filter(pk=payload["disclosure"]).first()

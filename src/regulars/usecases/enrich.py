@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
-from regulars.base.db.compiled_query import Prepared
+from regulars.base.db.compiled_query import CompiledQuery
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.queues import close_lane
-from regulars.base.jobs.tasks import GiveUp, Retry, enqueue_once, handles, resend
+from regulars.base.jobs.queues import pause_queue
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue_once, handles, resend
 from regulars.enrichment.budget import NotNow
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
@@ -30,8 +30,8 @@ LEFT_ALONE = 30.0  # seconds; a source that hangs costs a worker half of that pe
 
 def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
     """Ask for it in the caller's transaction. None: the same is waiting already, so two logins ask once."""
-    payload, lane = {"profile": profile.pk, "source": source_key}, SourceSetting(key=source_key).lane
-    return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128], lane=lane)
+    payload, queue = {"profile": profile.pk, "source": source_key}, SourceSetting(key=source_key).queue
+    return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128], queue=queue)
 
 
 def queue_all_sources(profile: Profile) -> list[Job]:
@@ -39,14 +39,14 @@ def queue_all_sources(profile: Profile) -> list[Job]:
     return [job for key in _switched_on.all() if (job := queue_enrichment(profile, key))]
 
 
-_switched_on = Prepared(
+_switched_on = CompiledQuery(
     lambda: SourceSetting.objects.filter(enabled=True).order_by("key").values_list("key", flat=True)
 )
 
 
 def dead_letters(source_key: str) -> list[Job]:
     """The questions that were given up, newest first."""
-    dead = Job.objects.filter(kind=JOB, state=Job.State.DEAD, lane=SourceSetting(key=source_key).lane)
+    dead = Job.objects.filter(kind=JOB, state=Job.State.DEAD, queue=SourceSetting(key=source_key).queue)
     return list(dead.order_by("-id"))
 
 
@@ -71,7 +71,7 @@ def resend_dead_letter(source_key: str, number: int) -> None:
     resend(job)
 
 
-@handles(JOB, calls_out=True)
+@handles(JOB, non_transactional=True)
 def enrich(payload: dict[str, Any]) -> None:
     """Payload: `{"profile": id, "source": key}`. Without her yes, or with the source off, nothing is done."""
     profile = Profile.objects.filter(pk=payload["profile"]).first()
@@ -83,13 +83,13 @@ def enrich(payload: dict[str, Any]) -> None:
         if (
             wait.code == "too_fast"
         ):  # nobody else of this source may go either; over budget, those with an answer kept may
-            close_lane(SourceSetting(key=payload["source"]).lane, wait.after or 0.0)
+            pause_queue(SourceSetting(key=payload["source"]).queue, wait.after or 0.0)
         raise Retry(f"{wait.code}: {wait.message}", wait.after, counts=False) from None
     except LookupFailed as fault:
         if fault.permanent:
-            raise GiveUp(f"{fault.code}: {fault.message}") from None
+            raise PermanentFailure(f"{fault.code}: {fault.message}") from None
         if fault.code in SILENT:
-            close_lane(SourceSetting(key=payload["source"]).lane, LEFT_ALONE)
+            pause_queue(SourceSetting(key=payload["source"]).queue, LEFT_ALONE)
         raise Retry(f"{fault.code}: {fault.message}", fault.after) from None
     except DomainError as no:
         log.info("profile %s was not looked up: %s", profile.pk, no.message)

@@ -11,15 +11,15 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.destinations.disclose import told_about
+from regulars.destinations.disclosures import told_about
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
 from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 
-from .about import Known, decisions_of, facts_of, segments_of, stands_of
-from .retain import days_of
+from .customer_data import Known, decisions_of, facts_of, segments_of, stands_of
+from .retention import days_of
 
 VERSION = "regulars-access-1"
 # Provided by her or observed of her; conclusions and what others say of her are not hers to port (WP 242 rev.01).
@@ -115,7 +115,7 @@ def _decision(event: ConsentEvent) -> dict[str, Any]:
     }
 
 
-def _ask(ask: Ask) -> dict[str, Any]:
+def _ask(ask: Impression) -> dict[str, Any]:
     return {"question": ask.question.text, "words": ask.words, "shown_at": iso(ask.shown_at), "outcome": ask.outcome}
 
 

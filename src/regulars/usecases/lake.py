@@ -46,7 +46,7 @@ def rewrite_in_lake_soon(profile_ids: list[int]) -> None:
     enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
 
 
-@handles("lake.rewrite", attempts=50, calls_out=True)
+@handles("lake.rewrite", attempts=50, non_transactional=True)
 def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
     delete_profiles(payload["profiles"])
     Event.objects.filter(profile_id__in=payload["profiles"]).update(lake_batch=None, lake_at=None)
@@ -64,23 +64,23 @@ def purge_lake_soon() -> None:
     enqueue("lake.purge", {}, key=KEY)
 
 
-@handles("lake.leave_before", attempts=50, calls_out=True)
+@handles("lake.leave_before", attempts=50, non_transactional=True)
 def leave_before(payload: dict[str, str]) -> None:
     delete_events_before(dt.datetime.fromisoformat(payload["at"]))
 
 
-@handles("lake.purge", attempts=50, calls_out=True)
+@handles("lake.purge", attempts=50, non_transactional=True)
 def purge_lake(payload: dict[str, str]) -> None:
     purge()
     wipe_log()
 
 
-@handles("lake.leave", attempts=50, calls_out=True)
+@handles("lake.leave", attempts=50, non_transactional=True)
 def leave_lake(payload: dict[str, list[int]]) -> None:
     delete_profiles(payload["profiles"])
 
 
-@handles("lake.fill", attempts=50, calls_out=True)
+@handles("lake.fill", attempts=50, non_transactional=True)
 def fill_lake(payload: dict[str, str]) -> None:
     """The job: everything that is not in the lake yet."""
     while fill_events():

@@ -1,6 +1,6 @@
 """She logs in: the steps between a live session and the code, top to bottom.
 
-A step may stop the story: `Detour` sends her browser away and the story goes on at the same place when she is back;
+A step may stop the story: `InteractionRequired` sends her browser away and the story goes on at the same place when she is back;
 `Denied` ends it. Nothing in questions, enrichment or statistics can hold a login: a fault there is recorded by name
 and she goes on.
 """
@@ -18,25 +18,25 @@ from django.db import transaction
 
 from regulars.base import clock
 from regulars.base.conditions.terms import terms_of
-from regulars.base.db.compiled_query import Prepared, PreparedUpdate, given, given_for
+from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.events.record import append, new_event
 from regulars.profiles.document import user
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Fact, Profile
-from regulars.questions.ask import NotAsked, ask_next
-from regulars.questions.models import Ask, Question
+from regulars.questions.ask import NotShown, next_question
+from regulars.questions.models import Impression, Question
 from regulars.rules.decide import Denied, MetadataUpdate
 from regulars.rules.models import Rule
 from regulars.rules.run import Outcome, run
 
 from .enrich import queue_all_sources, queue_enrichment
+from .login_context import LoginContext, context_of
 from .refresh import after_event, after_learning
-from .upstream import show_tokens
-from .visit import Visit, context_of
+from .upstream_tokens import show_tokens
 
-__all__ = ["Decision", "Denied", "Detour", "Login", "Visit", "log_in", "renew"]
+__all__ = ["Decision", "Denied", "InteractionRequired", "Login", "LoginContext", "log_in", "renew"]
 
 log = logging.getLogger("regulars.login")
 T = TypeVar("T")
@@ -48,7 +48,7 @@ REFRESHING = "oauth2-refresh-token"
 
 
 @dataclass(frozen=True)
-class Detour:
+class InteractionRequired:
     """The browser goes to `url` first. `why` is "rule" or "question"."""
 
     why: str
@@ -74,12 +74,12 @@ class Login:
 
     profile: Profile
     client: Client
-    visit: Visit
+    visit: LoginContext
     scopes: list[str]
     progress: dict[str, Any] = field(default_factory=dict)
     user: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
-    ask: Ask | None = None
+    ask: Impression | None = None
     decision: Decision | None = None
 
     @property
@@ -88,10 +88,10 @@ class Login:
         return names
 
 
-Step = Callable[[Login], Detour | Denied | None]
+Step = Callable[[Login], InteractionRequired | Denied | None]
 
 
-def log_in(login: Login, issue: Callable[[Decision], T]) -> T | Detour | Denied:
+def log_in(login: Login, issue: Callable[[Decision], T]) -> T | InteractionRequired | Denied:
     """Take her through the steps that are left; `issue` makes of the decision what the browser brings home.
 
     `issue` runs in the transaction that records the login: neither is there without the other.
@@ -108,7 +108,7 @@ def log_in(login: Login, issue: Callable[[Decision], T]) -> T | Detour | Denied:
 def renew(login: Login) -> Decision | Denied:
     """The same without a browser, for a refresh token: rules decide anew, nobody is asked, no login is counted."""
     stopped = _walk(RENEWING, login)
-    if isinstance(stopped, Detour):
+    if isinstance(stopped, InteractionRequired):
         return Denied("interaction_required", "A rule of this site wants her to see a page. Sign her in again.")
     if stopped:
         return stopped
@@ -152,21 +152,21 @@ def _wanted_before(rules: dict[str, Any]) -> Outcome | None:
     return Outcome(rules["id_token"], rules["access_token"], rules["scopes"], redirect_by=rules.get("redirect_by", ""))
 
 
-def maybe_redirect(login: Login) -> Detour | None:
+def maybe_redirect(login: Login) -> InteractionRequired | None:
     url = login.progress.get("rules", {}).get("redirect")
-    return Detour("rule", url) if url else None
+    return InteractionRequired("rule", url) if url else None
 
 
 def choose_question(login: Login) -> None:
     if login.visit.silent or not _questions.exists():
         return
     visit = login.visit
-    chosen = ask_next(login.profile, locale=visit.locale, client_id=login.client.pk, interactive=not visit.busy)
-    login.ask = None if isinstance(chosen, NotAsked) else chosen
+    chosen = next_question(login.profile, locale=visit.locale, client_id=login.client.pk, interactive=not visit.busy)
+    login.ask = None if isinstance(chosen, NotShown) else chosen
 
 
-def maybe_ask(login: Login) -> Detour | None:
-    return Detour("question", "/question?" + urlencode({"ask": login.ask.pk})) if login.ask else None
+def maybe_ask(login: Login) -> InteractionRequired | None:
+    return InteractionRequired("question", "/question?" + urlencode({"ask": login.ask.pk})) if login.ask else None
 
 
 @transaction.atomic
@@ -206,11 +206,11 @@ def decide_claims(login: Login) -> None:
 
 # What every login asks, written as SQL once.
 COUNTED = ("last_login", "last_seen_at", "last_ip", "logins_count", "terms")
-_rules = Prepared(lambda: Rule.objects.filter(moment="login", enabled=True).values_list("pk")[:1])
-_questions = Prepared(lambda: Question.objects.filter(enabled=True).values_list("pk")[:1])
-_counted = Prepared(lambda: Profile.objects.select_for_update().filter(pk=given("id")))
-_count = PreparedUpdate(
-    lambda: (Profile.objects.filter(pk=given("id")), {name: given_for(Profile, name) for name in COUNTED})
+_rules = CompiledQuery(lambda: Rule.objects.filter(moment="login", enabled=True).values_list("pk")[:1])
+_questions = CompiledQuery(lambda: Question.objects.filter(enabled=True).values_list("pk")[:1])
+_counted = CompiledQuery(lambda: Profile.objects.select_for_update().filter(pk=param("id")))
+_count = CompiledUpdate(
+    lambda: (Profile.objects.filter(pk=param("id")), {name: param_for(Profile, name) for name in COUNTED})
 )
 
 ASKING: list[Step] = [
@@ -235,7 +235,7 @@ RENEWING: list[Step] = [
 OPTIONAL = {choose_question.__name__, record_login.__name__, ask_sources.__name__}
 
 
-def _walk(steps: list[Step], login: Login) -> Detour | Denied | None:
+def _walk(steps: list[Step], login: Login) -> InteractionRequired | Denied | None:
     started = time.monotonic()
     for step in steps:
         if step.__name__ in login.done:
@@ -248,7 +248,7 @@ def _walk(steps: list[Step], login: Login) -> Detour | Denied | None:
     return None
 
 
-def _take(step: Step, login: Login, used: float) -> Detour | Denied | None:
+def _take(step: Step, login: Login, used: float) -> InteractionRequired | Denied | None:
     """One step with its time. What is optional gives way when the time is up, and its faults are only written down."""
     if step.__name__ not in OPTIONAL:
         return _timed(step, login)
@@ -262,7 +262,7 @@ def _take(step: Step, login: Login, used: float) -> Detour | Denied | None:
         return None
 
 
-def _timed(step: Step, login: Login) -> Detour | Denied | None:
+def _timed(step: Step, login: Login) -> InteractionRequired | Denied | None:
     started = time.monotonic()
     stopped = step(login)
     took = time.monotonic() - started

@@ -6,14 +6,14 @@ from django.db import transaction
 
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.view import refresh_views
-from regulars.destinations.disclose import queue_removals
+from regulars.destinations.disclosures import queue_removals
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.profiles.models import Profile
 from regulars.segments.evaluate import Change, evaluate, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
 from .lake import fill_lake_soon
-from .questions import tell_questions
+from .update_question_model import tell_questions
 
 IN = Membership.State.IN
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from regulars.base.errors import DomainError
 from regulars.base.jobs import run, tasks
-from regulars.base.jobs.models import Beat, Job
-from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, enqueue_once, handles, resend
+from regulars.base.jobs.models import Job, PeriodicTask
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles, resend
 
 pytestmark = pytest.mark.django_db
 
@@ -96,7 +96,7 @@ def test_what_a_failing_handler_wrote_is_undone():
 @pytest.mark.django_db(transaction=True)
 def test_a_handler_that_calls_out_keeps_nobody_waiting():
     seen = []
-    handles("call", calls_out=True)(lambda payload: seen.append(connection.in_atomic_block))
+    handles("call", non_transactional=True)(lambda payload: seen.append(connection.in_atomic_block))
     handles("write")(lambda payload: seen.append(connection.in_atomic_block))
     enqueue("call", {})
     enqueue("write", {})
@@ -108,7 +108,7 @@ def test_a_handler_that_calls_out_keeps_nobody_waiting():
 
 def test_a_dead_job_can_be_sent_again(done):
     def gives_up(payload):
-        raise GiveUp("gone for good")
+        raise PermanentFailure("gone for good")
 
     handles("lost")(gives_up)
     job = enqueue("lost", {})
@@ -169,7 +169,7 @@ def test_a_periodic_task_runs_once_per_period_over_all_workers():
     assert run.run_periodically("sweep", every=60)
     assert not run.run_periodically("sweep", every=60)
 
-    Beat.objects.update(begun_at=timezone.now() - dt.timedelta(seconds=61))
+    PeriodicTask.objects.update(begun_at=timezone.now() - dt.timedelta(seconds=61))
 
     assert run.run_periodically("sweep", every=60)
 

@@ -31,9 +31,9 @@ class Chat:
     def send(self, message: Message, settings: Mapping[str, str]) -> None:
         try:
             answer = http.request("POST", settings["url"], json={"text": line(message)}, timeout=10)
-        except http.HttpRefused as no:
+        except http.RequestRefused as no:
             raise SendFailed(no.code, no.message, permanent=True) from None
-        except http.HttpFailed as fault:
+        except http.RequestFailed as fault:
             raise SendFailed(fault.code, fault.message) from None
         if not 200 <= answer.status < 300:
             permanent = answer.status < 500 and answer.status not in COME_AGAIN

@@ -17,7 +17,7 @@ from allauth.mfa.totp.internal.auth import (
 from django.db import transaction
 from django.utils import timezone
 
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 
 from ..linked import of_account
@@ -42,8 +42,8 @@ def is_enrolled(account: Account) -> bool:
     return _first_hand.exists(account=account.pk)
 
 
-_first_hand = Prepared(
-    lambda: Authenticator.objects.filter(of_account(given("account")), type__in=FIRST_HAND).values_list("pk")[:1]
+_first_hand = CompiledQuery(
+    lambda: Authenticator.objects.filter(of_account(param("account")), type__in=FIRST_HAND).values_list("pk")[:1]
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from . import ranges
 from .ranges import bounded_days
-from .terms import CONSENT_PATH, Terms, fold, literal_terms
+from .terms import CONSENT_PATH, Terms, effective_decision, literal_terms
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -124,7 +124,7 @@ def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[
 
 
 def _fits(text: str, condition: Matches) -> bool:
-    first, *middle, last = (fold(condition.field, piece) for piece in condition.pieces)
+    first, *middle, last = (effective_decision(condition.field, piece) for piece in condition.pieces)
     if not text.startswith(first):
         return False
     position = len(first)

@@ -16,7 +16,7 @@ from sqlglot import exp
 from . import ranges
 from .dialects import DIALECTS, Dialect
 from .ranges import bounded_days
-from .terms import CONSENT_PATH, fold, literal_terms
+from .terms import CONSENT_PATH, effective_decision, literal_terms
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
 World = Literal["open", "closed"]
@@ -90,7 +90,8 @@ class _Writer:
                 return lambda term: exp.In(this=term, expressions=[each.copy() for each in wanted])
             case Matches(path, pieces):
                 return lambda term: self.dialect.like(
-                    term, ["s:" + fold(path, pieces[0]), *(fold(path, p) for p in pieces[1:])]
+                    term,
+                    ["s:" + effective_decision(path, pieces[0]), *(effective_decision(path, p) for p in pieces[1:])],
                 )
             case Between():
                 text, number = ranges.text_range(condition, self.now), ranges.number_range(condition)

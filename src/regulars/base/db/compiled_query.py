@@ -28,7 +28,7 @@ def _database() -> Database:
 
 
 @dataclass(frozen=True)
-class Given:
+class Param:
     """The place of a value; `field` writes it the database's way (dates, JSON). Texts and numbers need none."""
 
     name: str
@@ -39,15 +39,15 @@ class Given:
         return value if self.field is None else self.field.get_db_prep_value(value, database, prepared=False)
 
 
-def given(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
+def param(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
     """Stands in a filter, an annotation or an update for what the caller brings under this name."""
-    return RawSQL("%s", (Given(name, field),))
+    return RawSQL("%s", (Param(name, field),))
 
 
-def given_for(model: type[Model], name: str) -> RawSQL:
+def param_for(model: type[Model], name: str) -> RawSQL:
     """A new value of this field, under the field's name."""
     field: Any = model._meta.get_field(name)
-    return given(name, field)
+    return param(name, field)
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Statement:
     params: Sequence[Any]
 
     def filled(self, values: Mapping[str, Any], database: Database) -> list[Any]:
-        return [param.of(values, database) if isinstance(param, Given) else param for param in self.params]
+        return [param.of(values, database) if isinstance(param, Param) else param for param in self.params]
 
 
-class Prepared(Generic[Row]):
+class CompiledQuery(Generic[Row]):
     """A query: rows as its queryset gives them, instances or tuples or (`flat=True`) single values.
 
     `write` is called once, by who asks first.
@@ -125,7 +125,7 @@ class _Reader:
         return made
 
 
-class PreparedUpdate:
+class CompiledUpdate:
     """`queryset.update(**changes)`; among the changes and in the filter stand `given` values."""
 
     def __init__(self, write: Callable[[], tuple[QuerySet[Any, Any], dict[str, Any]]]) -> None:
@@ -147,7 +147,7 @@ class PreparedUpdate:
         return Statement(*query.get_compiler(connection=database).as_sql())
 
 
-class PreparedInsert(Generic[M]):
+class CompiledInsert(Generic[M]):
     """`bulk_create([row])`: the row does not learn its number. `or_leave`: one that is there already stays as it is."""
 
     def __init__(self, model: type[M], *, or_leave: bool = False) -> None:

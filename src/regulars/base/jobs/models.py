@@ -12,7 +12,7 @@ class Job(models.Model):
     """One piece of work. Jobs with the same non-empty `key` run in the order they were written, one at a time.
 
     A running job belongs to its worker until `leased_until`; a worker that dies loses the lease and another goes on.
-    A job with a `lane` waits while that lane is full or closed, and nobody else waits with it.
+    A job with a `queue` waits while that queue is full or closed, and nobody else waits with it.
     Times here are the machine's: a rehearsal that moves the business clock must not move leases.
     """
 
@@ -24,7 +24,7 @@ class Job(models.Model):
 
     kind = models.CharField(max_length=64)
     key = models.CharField(max_length=128, blank=True)
-    lane = models.CharField(max_length=64, blank=True)
+    queue = models.CharField(max_length=64, blank=True)
     payload = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
@@ -39,27 +39,27 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["due_at", "id"], name="jobs_open", condition=Q(state__in=["waiting", "running"])),
             models.Index(fields=["key", "id"], name="jobs_in_line", condition=Q(state__in=["waiting", "running"])),
-            models.Index(fields=["lane"], name="jobs_in_lanes", condition=Q(state="running")),
-            models.Index(fields=["lane", "id"], name="jobs_dead", condition=Q(state="dead")),
+            models.Index(fields=["queue"], name="jobs_in_queues", condition=Q(state="running")),
+            models.Index(fields=["queue", "id"], name="jobs_dead", condition=Q(state="dead")),
         ]
 
     def __str__(self) -> str:
         return f"{self.kind} #{self.pk} ({self.state})"
 
 
-class Lane(models.Model):
-    """A queue of its own: at most `width` of its jobs run at a time (about: two workers may look at once), none before
-    `closed_until`. So whoever answers slowly or not at all holds up to `width` threads, and nobody else's work."""
+class Queue(models.Model):
+    """A queue of its own: at most `concurrency` of its jobs run at a time (about: two workers may look at once), none before
+    `paused_until`. So whoever answers slowly or not at all holds up to `concurrency` threads, and nobody else's work."""
 
     name = models.CharField(max_length=64, primary_key=True)
-    width = models.PositiveSmallIntegerField(default=1)
-    closed_until = models.DateTimeField(null=True, blank=True)
+    concurrency = models.PositiveSmallIntegerField(default=1)
+    paused_until = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name
 
 
-class Beat(models.Model):
+class PeriodicTask(models.Model):
     """When a periodic task was last begun; one row a task, so that several workers do not all run it."""
 
     task = models.CharField(max_length=64, primary_key=True)

@@ -17,8 +17,8 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .models import Beat, Job, Lane
-from .tasks import HANDLERS, GiveUp, Registered, Retry
+from .models import Job, PeriodicTask, Queue
+from .tasks import HANDLERS, PermanentFailure, Registered, Retry
 
 log = logging.getLogger("regulars.jobs")
 
@@ -56,10 +56,10 @@ def do(job: Job) -> None:
     if registered is None:
         return _finish(job, Job.State.DEAD, f"nobody handles {job.kind!r}")
     try:
-        with nullcontext() if registered.calls_out else transaction.atomic():
+        with nullcontext() if registered.non_transactional else transaction.atomic():
             registered.run(job.payload)
             _finish(job, Job.State.DONE)
-    except GiveUp as reason:
+    except PermanentFailure as reason:
         _finish(job, Job.State.DEAD, str(reason))
     except Retry as reason:
         _put_off(job, registered, str(reason), reason.after, counts=reason.counts)
@@ -69,12 +69,12 @@ def do(job: Job) -> None:
     return None
 
 
-def look_ahead(lane: str, kind: str, limit: int) -> list[Job]:
-    """What would be begun in a lane if it were free, oldest first: for a job that does others' work with its own.
+def look_ahead(queue: str, kind: str, limit: int) -> list[Job]:
+    """What would be begun in a queue if it were free, oldest first: for a job that does others' work with its own.
 
     They stay where they are: whoever did their work says so by `done_ahead`; else they run and find it done.
     """
-    jobs = Job.objects.filter(_in_front(), lane=lane, kind=kind, state=Job.State.WAITING, due_at__lte=timezone.now())
+    jobs = Job.objects.filter(_in_front(), queue=queue, kind=kind, state=Job.State.WAITING, due_at__lte=timezone.now())
     return list(jobs.order_by("due_at", "id")[:limit])
 
 
@@ -87,10 +87,10 @@ def done_ahead(numbers: Iterable[int]) -> None:
 def run_periodically(task: str, every: float) -> bool:
     """Whether this worker should run the task now: true once per `every` seconds over all workers."""
     now = timezone.now()
-    if Beat.objects.get_or_create(task=task, defaults={"begun_at": now})[1]:
+    if PeriodicTask.objects.get_or_create(task=task, defaults={"begun_at": now})[1]:
         return True
     due = now - dt.timedelta(seconds=every)
-    return Beat.objects.filter(task=task, begun_at__lte=due).update(begun_at=now) == 1
+    return PeriodicTask.objects.filter(task=task, begun_at__lte=due).update(begun_at=now) == 1
 
 
 def forget_finished(older_than: dt.timedelta = dt.timedelta(days=7)) -> int:
@@ -101,7 +101,7 @@ def forget_finished(older_than: dt.timedelta = dt.timedelta(days=7)) -> int:
 def _due(now: dt.datetime) -> QuerySet[Job]:
     free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
     due = Job.objects.filter(free, _in_front(), due_at__lte=now)
-    return due.exclude(lane__in=_shut_lanes(now)).order_by("due_at", "id")
+    return due.exclude(queue__in=_paused_queues(now)).order_by("due_at", "id")
 
 
 def _in_front() -> Q:
@@ -112,13 +112,13 @@ def _in_front() -> Q:
     return Q(key="") | Q(~Exists(elder))
 
 
-def _shut_lanes(now: dt.datetime) -> QuerySet[Lane, str]:
+def _paused_queues(now: dt.datetime) -> QuerySet[Queue, str]:
     """The names of those that are closed, or full."""
-    running = Job.objects.filter(lane=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
-    busy = Coalesce(Subquery(running.order_by().values("lane").annotate(n=Count("id")).values("n")), 0)
+    running = Job.objects.filter(queue=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
+    busy = Coalesce(Subquery(running.order_by().values("queue").annotate(n=Count("id")).values("n")), 0)
     return (
-        Lane.objects.annotate(busy=busy)
-        .filter(Q(closed_until__gt=now) | Q(busy__gte=F("width")))
+        Queue.objects.annotate(busy=busy)
+        .filter(Q(paused_until__gt=now) | Q(busy__gte=F("concurrency")))
         .values_list("name", flat=True)
     )
 

@@ -9,15 +9,15 @@ Task = TypeVar("Task", bound=Callable[[], object])
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 # name → (seconds between two times, what to do)
-CALENDAR: dict[str, tuple[float, Callable[[], object]]] = {}
+SCHEDULE: dict[str, tuple[float, Callable[[], object]]] = {}
 
 
-def begins_every(seconds: float, name: str) -> Callable[[Task], Task]:
+def periodic_task(seconds: float, name: str) -> Callable[[Task], Task]:
     """Register under a name that is the same for ever: it says when it was last begun. It may begin twice: make it
     repeatable."""
 
     def register(task: Task) -> Task:
-        CALENDAR[name] = (seconds, task)
+        SCHEDULE[name] = (seconds, task)
         return task
 
     return register

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 
 from .models import Job
@@ -30,7 +30,7 @@ class Retry(Exception):
         self.counts = counts
 
 
-class GiveUp(Exception):
+class PermanentFailure(Exception):
     """The handler will never be able to do it: keep the job as dead, with the reason."""
 
 
@@ -38,42 +38,42 @@ class GiveUp(Exception):
 class Registered:
     run: Handler
     attempts: int
-    calls_out: bool = False
+    non_transactional: bool = False
 
 
 HANDLERS: dict[str, Registered] = {}
 
 
-def handles(kind: str, attempts: int = 8, *, calls_out: bool = False) -> Callable[[Handler], Handler]:
+def handles(kind: str, attempts: int = 8, *, non_transactional: bool = False) -> Callable[[Handler], Handler]:
     """Register the one handler of a kind of job. It may run more than once: make it repeatable.
 
-    What a handler writes is undone when it fails, unless it `calls_out` (HTTP, the lake): then it runs outside any
+    What a handler writes is undone when it fails, unless it `non_transactional` (HTTP, the lake): then it runs outside any
     transaction, because one held open during a call would keep every other writer of SQLite waiting for a stranger.
     """
 
     def register(handler: Handler) -> Handler:
-        HANDLERS[kind] = Registered(handler, attempts, calls_out)
+        HANDLERS[kind] = Registered(handler, attempts, non_transactional)
         return handler
 
     return register
 
 
 def enqueue(
-    kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None, lane: str = ""
+    kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None, queue: str = ""
 ) -> Job:
     """Write a job into the caller's transaction: it exists if and only if the change that needs it does."""
-    return Job.objects.create(kind=kind, payload=payload, key=key, lane=lane, due_at=due_at or timezone.now())
+    return Job.objects.create(kind=kind, payload=payload, key=key, queue=queue, due_at=due_at or timezone.now())
 
 
-def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, lane: str = "") -> Job | None:
+def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, queue: str = "") -> Job | None:
     """Write a job unless one with this kind and key is already waiting; `after` seconds let more of the same gather."""
     if _waiting.exists(kind=kind, key=key):
         return None
-    return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after), lane=lane)
+    return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after), queue=queue)
 
 
-_waiting = Prepared(
-    lambda: Job.objects.filter(kind=given("kind"), key=given("key"), state=Job.State.WAITING).values_list("pk")[:1]
+_waiting = CompiledQuery(
+    lambda: Job.objects.filter(kind=param("kind"), key=param("key"), state=Job.State.WAITING).values_list("pk")[:1]
 )
 
 
@@ -83,9 +83,9 @@ def is_queued(kind: str, key: str) -> bool:
 
 
 @transaction.atomic
-def resend_lane(lane: str) -> int:
-    """Put every dead job of a lane back in line. Returns how many."""
-    dead = list(Job.objects.select_for_update().filter(lane=lane, state=Job.State.DEAD).order_by("id"))
+def retry_dead_jobs(queue: str) -> int:
+    """Put every dead job of a queue back in line. Returns how many."""
+    dead = list(Job.objects.select_for_update().filter(queue=queue, state=Job.State.DEAD).order_by("id"))
     for job in dead:
         resend(job)
     return len(dead)

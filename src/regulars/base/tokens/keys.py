@@ -27,7 +27,7 @@ State = SigningKey.State
 
 
 @dataclass(frozen=True)
-class Ring:
+class KeySet:
     """Every key of the house as one process knows it: `current` signs, all verify. Iteration order is oldest first."""
 
     current: RSAKey
@@ -42,11 +42,11 @@ class Ring:
         return time.monotonic() - self.read_at
 
 
-_ring: Ring | None = None
+_ring: KeySet | None = None
 _reading = Lock()
 
 
-def ring() -> Ring:
+def ring() -> KeySet:
     """The keys as they were in the database a few seconds ago; the first caller of all makes the first two."""
     known = _ring
     if known is None:
@@ -85,19 +85,19 @@ def forget_ring() -> None:
     _ring = None
 
 
-def _read() -> Ring:
+def _read() -> KeySet:
     rows = _rows()
     if not any(row.state == State.CURRENT for row in rows):
         _make_first()
         rows = _rows()
     by_kid = {row.kid: _parsed(row.kid, row.private_pem) for row in rows}
-    fresh = Ring(next(by_kid[row.kid] for row in rows if row.state == State.CURRENT), by_kid)
+    fresh = KeySet(next(by_kid[row.kid] for row in rows if row.state == State.CURRENT), by_kid)
     # Not before the commit: a key made in a transaction that is rolled back must not sign for the rest of this process.
     transaction.on_commit(lambda: _remember(fresh))
     return fresh
 
 
-def _remember(fresh: Ring) -> None:
+def _remember(fresh: KeySet) -> None:
     global _ring
     _ring = fresh
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Call, Piece, Provider, Raw, Settings, Told
+from ..provider import Call, Provider, Raw, RequestedClaim, Settings, Told
 from .reading import PLACE, mail, mapping, of_piece, plainly, text
 
-PIECES = (Piece("postal_code", "Your postal code", PLACE, ("postal_code",), ("postal_code",)),)
+PIECES = (RequestedClaim("postal_code", "Your postal code", PLACE, ("postal_code",), ("postal_code",)),)
 
 
 def who(raw: Raw, settings: Settings) -> Any:

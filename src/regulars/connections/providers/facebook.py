@@ -9,16 +9,16 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
 from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_piece, plainly, text
 
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
 LIKES = gettext_noop("So that we show you first what goes with what you like.")
 PIECES = (
-    Piece("birthday", "Your date of birth", AGE, ("user_birthday",), ("birthdate",), REVIEW),
-    Piece("gender", "Your gender", CUT, ("user_gender",), ("gender",), REVIEW),
-    Piece("location", "The city you live in", PLACE, ("user_location",), ("city",), REVIEW),
-    Piece("likes", "The pages you like", LIKES, ("user_likes",), ("interests",), REVIEW),
+    RequestedClaim("birthday", "Your date of birth", AGE, ("user_birthday",), ("birthdate",), REVIEW),
+    RequestedClaim("gender", "Your gender", CUT, ("user_gender",), ("gender",), REVIEW),
+    RequestedClaim("location", "The city you live in", PLACE, ("user_location",), ("city",), REVIEW),
+    RequestedClaim("likes", "The pages you like", LIKES, ("user_likes",), ("interests",), REVIEW),
 )
 FIELDS = {
     "public_profile": "name,first_name,last_name,picture",

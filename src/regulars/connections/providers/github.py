@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..endpoints import basic_header
-from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
 from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
 
-PIECES = (Piece("work", "Where you work", WORK, ("read:user",), ("employer",)),)
+PIECES = (RequestedClaim("work", "Where you work", WORK, ("read:user",), ("employer",)),)
 
 
 def who(raw: Raw, settings: Settings) -> Any:

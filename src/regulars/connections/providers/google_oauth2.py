@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Call, Credentials, Granted, Message, Piece, Provider, Raw, Settings, Told
+from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
 from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_piece, text
 
 PREFIX = "https://www.googleapis.com/auth/"
 REVIEW = "Google verifies apps that ask for this."
 ADDRESS = ("city", "postal_code", "country")
 PIECES = (
-    Piece("birthday", "Your date of birth", AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW),
-    Piece("gender", "Your gender", CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
-    Piece("address", "Your address", PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
-    Piece("phone", "Your phone number", CALL, (f"{PREFIX}user.phonenumbers.read",), ("phone_number",), REVIEW, "serve"),
-    Piece("work", "Where you work", WORK, (f"{PREFIX}user.organization.read",), ("employer", "job_title"), REVIEW),
+    RequestedClaim("birthday", "Your date of birth", AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW),
+    RequestedClaim("gender", "Your gender", CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
+    RequestedClaim("address", "Your address", PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
+    RequestedClaim(
+        "phone", "Your phone number", CALL, (f"{PREFIX}user.phonenumbers.read",), ("phone_number",), REVIEW, "serve"
+    ),
+    RequestedClaim(
+        "work", "Where you work", WORK, (f"{PREFIX}user.organization.read",), ("employer", "job_title"), REVIEW
+    ),
 )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Piece, Provider, Raw, Settings, Told
+from ..provider import Provider, Raw, RequestedClaim, Settings, Told
 from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
 
 PIECES = (
-    Piece("address", "Your address", PLACE, ("address",), ("city", "postal_code", "country")),
-    Piece("phone", "Your phone number", CALL, ("phone",), ("phone_number",), purpose="serve"),
-    Piece("gender", "Your gender", CUT, ("profile",), ("gender",)),
-    Piece("birthday", "Your date of birth", AGE, ("profile",), ("birthdate",)),
+    RequestedClaim("address", "Your address", PLACE, ("address",), ("city", "postal_code", "country")),
+    RequestedClaim("phone", "Your phone number", CALL, ("phone",), ("phone_number",), purpose="serve"),
+    RequestedClaim("gender", "Your gender", CUT, ("profile",), ("gender",)),
+    RequestedClaim("birthday", "Your date of birth", AGE, ("profile",), ("birthdate",)),
 )
 
 

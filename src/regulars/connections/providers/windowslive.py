@@ -6,13 +6,13 @@ from typing import Any
 
 from regulars.base.plugins.fields import Field
 
-from ..provider import Call, Piece, Provider, Raw, Settings, Told
+from ..provider import Call, Provider, Raw, RequestedClaim, Settings, Told
 from .reading import CALL, WORK, mail, mapping, of_piece, plainly, text
 
 GRAPH = "https://graph.microsoft.com/"
 PIECES = (
-    Piece("work", "Your job title", WORK, ("User.Read",), ("job_title",)),
-    Piece("phone", "Your mobile number", CALL, ("User.Read",), ("phone_number",), purpose="serve"),
+    RequestedClaim("work", "Your job title", WORK, ("User.Read",), ("job_title",)),
+    RequestedClaim("phone", "Your mobile number", CALL, ("User.Read",), ("phone_number",), purpose="serve"),
 )
 
 

@@ -101,7 +101,7 @@ def _make(call: Call) -> None:
 def _json(answer: http.Response) -> dict[str, Any]:
     try:
         said = answer.json()
-    except http.HttpFailed:
+    except http.RequestFailed:
         said = None
     if not isinstance(said, dict):
         raise SendFailed("bad_answer", "Meta did not answer in JSON.")

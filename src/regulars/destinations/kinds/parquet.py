@@ -90,7 +90,7 @@ def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
     parts = urlsplit(settings["endpoint"])
     try:
         http.check_address(settings["endpoint"])
-    except http.HttpRefused as no:
+    except http.RequestRefused as no:
         raise SendFailed(no.code, no.message, permanent=True) from None
     store = fs.S3FileSystem(
         access_key=settings["access_key"],

@@ -63,9 +63,9 @@ class UsCensus:
         url = f"{settings['base_url'].rstrip('/')}/{settings['year']}/acs/acs5?{urlencode(asked)}"
         try:
             answer = http.request("GET", url, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
-        except http.HttpRefused as no:
+        except http.RequestRefused as no:
             raise LookupFailed(no.code, no.message, permanent=True) from None
-        except http.HttpFailed as fault:
+        except http.RequestFailed as fault:
             raise LookupFailed(fault.code, fault.message) from None
         income = _income(_table(answer), question)
         return {} if income is None else {"area_median_income": income}
@@ -81,7 +81,7 @@ def _table(answer: http.Response) -> list[list[Any]]:
         raise _page(answer.text)
     try:
         table = answer.json()
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise LookupFailed(fault.code, fault.message) from None
     if not (isinstance(table, list) and table and all(isinstance(row, list) for row in table)):
         raise LookupFailed("unknown_shape", "The answer is JSON, but not a table.", permanent=True)

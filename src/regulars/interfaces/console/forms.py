@@ -18,14 +18,16 @@ SETTING = "setting."
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Why a form was not taken. `about` is the input's name; empty: the form as a whole."""
+class FormError:
+    """Why a form was not taken. `field` is the input's name; empty: the form as a whole."""
 
-    sentence: str
-    about: str = ""
+    message: str
+    field: str = ""
 
 
-def problem_of(refused: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()) -> Problem:
+def problem_of(
+    refused: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()
+) -> FormError:
     """The refusal beside its input: what it says it is about, else the input that `inputs` names for its name.
 
     A plug-in's own `bad_<setting>` is about that setting. An input that is not on the form is never pointed at.
@@ -33,8 +35,8 @@ def problem_of(refused: DomainError, inputs: Mapping[str, str] | None = None, fi
     keys = {field.key for field in fields}
     about = refused.field or refused.code.removeprefix("bad_")
     if about in keys:
-        return Problem(refused.message, SETTING + about)
-    return Problem(refused.message, (inputs or {}).get(refused.code, refused.field))
+        return FormError(refused.message, SETTING + about)
+    return FormError(refused.message, (inputs or {}).get(refused.code, refused.field))
 
 
 def settings_given(request: HttpRequest, fields: Sequence[Field]) -> dict[str, str]:

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Identity, Profile
-from regulars.usecases.link import find_proposals, unlink, ways_in
-from regulars.usecases.share import shares_of, stop_sharing
+from regulars.usecases.link_accounts import find_proposals, unlink, ways_in
+from regulars.usecases.stop_sharing import shares_of, stop_sharing
 
 from .connections import social_connections
 from .door import customer, is_fresh, page, words

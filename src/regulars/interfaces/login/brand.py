@@ -12,8 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
-from regulars.base.db.compiled_query import Prepared, given
-from regulars.clients.branding import Look, look_of, stylesheet
+from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.clients.branding import Branding, branding_of, stylesheet
 from regulars.clients.models import Client
 
 COOKIE = "regulars_app"  # where she came from, for pages whose address no longer says it
@@ -27,7 +27,7 @@ class Brand:
     """What templates show. `name` is empty for the house's own pages."""
 
     name: str = ""
-    look: Look = field(default_factory=Look)
+    look: Branding = field(default_factory=Branding)
     stylesheet: str = ""
 
     @property
@@ -46,7 +46,7 @@ def brand_stylesheet(request: HttpRequest, client_id: str) -> HttpResponse:
     client = Client.objects.filter(pk=client_id).first()
     if client is None:
         raise Http404
-    response = HttpResponse(stylesheet(look_of(client)), content_type="text/css; charset=utf-8")
+    response = HttpResponse(stylesheet(branding_of(client)), content_type="text/css; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
     return response
 
@@ -65,7 +65,7 @@ def remembers_the_app(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     return respond
 
 
-_is_an_app = Prepared(lambda: Client.objects.filter(pk=given("id")).values_list("pk")[:1])
+_is_an_app = CompiledQuery(lambda: Client.objects.filter(pk=param("id")).values_list("pk")[:1])
 
 
 def _brand_of(request: HttpRequest) -> Brand:
@@ -73,9 +73,9 @@ def _brand_of(request: HttpRequest) -> Brand:
     client = Client.objects.filter(pk=client_id).first() if client_id else None
     if client is None:
         return Brand()
-    css = stylesheet(look_of(client))
+    css = stylesheet(branding_of(client))
     version = hashlib.sha256(css.encode()).hexdigest()[:12]
-    return Brand(client.name, look_of(client), f"/brand/{client.pk}.css?v={version}")
+    return Brand(client.name, branding_of(client), f"/brand/{client.pk}.css?v={version}")
 
 
 def _named(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ from regulars.accounts.proofs import codes
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
-from regulars.usecases.mailbox import enter_by_mailbox
+from regulars.usecases.passwordless import enter_by_mailbox
 
 from .code_mail import ask_to_mail
 from .door import address, enter, onward, page, words

@@ -24,7 +24,7 @@ def ask_to_mail(expected: EmailCode, template: str) -> None:
     enqueue(JOB, {"code": expected.pk, "template": template, **hers()})
 
 
-@handles(JOB, calls_out=True)
+@handles(JOB, non_transactional=True)
 @in_her_language
 def mail_code(payload: dict[str, Any]) -> None:
     expected = EmailCode.objects.filter(pk=payload["code"]).first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regulars.base.db.compiled_query import Prepared
+from regulars.base.db.compiled_query import CompiledQuery
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS
 
@@ -22,4 +22,4 @@ def has_passwords() -> bool:
     return _passwords.exists()
 
 
-_passwords = Prepared(lambda: Connection.objects.filter(name=CONNECTION, enabled=True).values_list("pk"))
+_passwords = CompiledQuery(lambda: Connection.objects.filter(name=CONNECTION, enabled=True).values_list("pk"))

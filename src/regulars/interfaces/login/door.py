@@ -25,7 +25,7 @@ from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
-from regulars.usecases.link import account_of
+from regulars.usecases.link_accounts import account_of
 
 P = ParamSpec("P")
 

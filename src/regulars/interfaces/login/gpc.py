@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from regulars.usecases.decide import honour_gpc
+from regulars.usecases.decide_consent import honour_gpc
 
 from .door import customer
 

@@ -13,7 +13,7 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
 from regulars.accounts.models import Account
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.profiles.models import Profile
 
 COOKIE = "regulars_language"  # what the app asked for, on pages whose address no longer says it
@@ -75,8 +75,8 @@ def _of_customer(request: HttpRequest) -> str:
     return str((found or {}).get("locale", ""))
 
 
-_document = Prepared(
-    lambda: Profile.objects.filter(account_id=given("account"), merged_into=None).values_list("document", flat=True)
+_document = CompiledQuery(
+    lambda: Profile.objects.filter(account_id=param("account"), merged_into=None).values_list("document", flat=True)
 )
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from regulars.base.crypto import fingerprint
 from regulars.base.errors import Invalid
-from regulars.base.jobs.schedule import begins_every
+from regulars.base.jobs.schedule import periodic_task
 
 from .models import Attempts
 
@@ -72,7 +72,7 @@ def machine_of(request: HttpRequest) -> str:
     return str(get_adapter().get_client_ip(request))
 
 
-@begins_every(10 * MINUTE, "signin.forget_attempts")
+@periodic_task(10 * MINUTE, "signin.forget_attempts")
 def forget_old_attempts() -> None:
     Attempts.objects.filter(expires_at__lt=timezone.now()).delete()
 

@@ -17,11 +17,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from regulars.accounts.models import Account
-from regulars.base.db.compiled_query import PreparedInsert, PreparedUpdate, given, given_for
+from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
 
 LONGEST_NAME = UserSession._meta.get_field("user_agent").max_length
 
-_write = PreparedInsert(UserSession, or_leave=True)
+_write = CompiledInsert(UserSession, or_leave=True)
 
 
 def on_signed_in(request: HttpRequest, **_: Any) -> None:
@@ -42,8 +42,8 @@ def note_time(user: Account, **_: Any) -> None:
     _note_time(id=user.pk, last_login=user.last_login)
 
 
-_note_time = PreparedUpdate(
-    lambda: (Account.objects.filter(pk=given("id")), {"last_login": given_for(Account, "last_login")})
+_note_time = CompiledUpdate(
+    lambda: (Account.objects.filter(pk=param("id")), {"last_login": param_for(Account, "last_login")})
 )
 
 logged_in.disconnect(dispatch_uid="update_last_login")

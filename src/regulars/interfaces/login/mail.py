@@ -93,7 +93,7 @@ def reset_link(account: Account, onward: str) -> str:
     return f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{urlencode({'next': onward})}"
 
 
-@handles(SIGNUP, calls_out=True)
+@handles(SIGNUP, non_transactional=True)
 @in_her_language
 def mail_signup(payload: dict[str, Any]) -> None:
     pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
@@ -105,7 +105,7 @@ def mail_signup(payload: dict[str, Any]) -> None:
         _send(pending.email, _("Finish your sign-up"), "finish", {"link": finish_link(pending)})
 
 
-@handles(RESET, calls_out=True)
+@handles(RESET, non_transactional=True)
 @in_her_language
 def mail_reset(payload: dict[str, Any]) -> None:
     """Nobody hears from us who has no account here: an address alone is no reason to write."""
@@ -114,7 +114,7 @@ def mail_reset(payload: dict[str, Any]) -> None:
         _send(account.email, _("Choose a new password"), "reset", {"link": reset_link(account, payload["next"])})
 
 
-@handles(NOTICE, calls_out=True)
+@handles(NOTICE, non_transactional=True)
 @in_her_language
 def mail_notice(payload: dict[str, Any]) -> None:
     account = Account.objects.filter(pk=payload["account"]).first()

@@ -15,13 +15,13 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.consent.record import Decision
-from regulars.destinations.disclose import told_about
+from regulars.destinations.disclosures import told_about
 from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
-from regulars.usecases import correct as flow
-from regulars.usecases.about import Known, facts_of, segments_of, stands_of
-from regulars.usecases.decide import decide as write_decision
+from regulars.usecases import correct_facts as flow
+from regulars.usecases.customer_data import Known, facts_of, segments_of, stands_of
+from regulars.usecases.decide_consent import decide as write_decision
 
 from . import me_labels, me_words
 from .me_door import hers, words

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from regulars.base.spreadsheet import escaped
 from regulars.profiles.models import Profile
 from regulars.usecases import export
-from regulars.usecases.about import decisions_of, facts_of, segments_of
+from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 
 from . import me_labels, me_words
 from .me_door import fresh, hers, words

@@ -17,8 +17,8 @@ from regulars.consent.models import Erasure
 from regulars.destinations.models import Disclosure
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import LeavingGrant
-from regulars.usecases.about import facts_of
-from regulars.usecases.forget import forget
+from regulars.usecases.customer_data import facts_of
+from regulars.usecases.erase import forget
 
 from . import me_words
 from .door import page

@@ -10,7 +10,7 @@ from dataclasses import replace
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from regulars.usecases.about import Known
+from regulars.usecases.customer_data import Known
 
 # The console speaks of her; her own page speaks to her.
 TO_HER = {

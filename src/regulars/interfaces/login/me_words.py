@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.profiles.derive import country_name
-from regulars.usecases.about import Known, Stand
+from regulars.usecases.customer_data import Known, Stand
 
 NETWORKS = {
     "google-oauth2": "Google",

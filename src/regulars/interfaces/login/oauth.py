@@ -45,7 +45,7 @@ class GuardedTransport(requests.adapters.BaseAdapter):
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
             answer = http.request(str(request.method), str(request.url), headers=headers, content=body)  # type: ignore[arg-type]  # forms and JSON only: never a stream
-        except (http.HttpRefused, http.HttpFailed) as no:
+        except (http.RequestRefused, http.RequestFailed) as no:
             raise requests.ConnectionError(no.message, request=request) from None
         return _as_requests_says_it(request, answer)
 

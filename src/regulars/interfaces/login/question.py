@@ -11,10 +11,10 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.questions.answer import BadAnswer
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 from regulars.questions.one_more import ask_one_more, may_offer_more
 from regulars.questions.wording import direction, wording_of
-from regulars.usecases.answer import answer, never_again, pass_over
+from regulars.usecases.answer_question import answer, never_again, pass_over
 
 from .door import onward, page
 
@@ -39,19 +39,19 @@ def question(request: HttpRequest) -> HttpResponse:
     return _page(request, ask) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
 
 
-def _can_be_shown(ask: Ask) -> bool:
+def _can_be_shown(ask: Impression) -> bool:
     """Still open, and in the words that were written down as shown: a question reworded meanwhile is asked another day."""
-    return ask.outcome == Ask.Outcome.SHOWN and ask.version == ask.question.version
+    return ask.outcome == Impression.Outcome.SHOWN and ask.version == ask.question.version
 
 
-def _own_ask(account: Account, number: str) -> Ask | None:
+def _own_ask(account: Account, number: str) -> Impression | None:
     if not (number.isascii() and number.isdigit() and int(number[:20]) <= MAX_ID):
         return None
-    asks = Ask.objects.filter(pk=number, profile__account=account)
+    asks = Impression.objects.filter(pk=number, profile__account=account)
     return asks.select_related("question__purpose", "profile").first()
 
 
-def _close(request: HttpRequest, ask: Ask, goes_to: str) -> HttpResponse:
+def _close(request: HttpRequest, ask: Impression, goes_to: str) -> HttpResponse:
     match request.POST.get("do"):
         case "pass":
             pass_over(ask)
@@ -77,24 +77,24 @@ def one_more(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(goes_to)
     if request.method == "POST":
         further = ask_one_more(ask, get_language() or ask.locale)
-        return _to("/question", further, goes_to) if isinstance(further, Ask) else HttpResponseRedirect(goes_to)
+        return _to("/question", further, goes_to) if isinstance(further, Impression) else HttpResponseRedirect(goes_to)
     if not may_offer_more(ask):
         return HttpResponseRedirect(goes_to)
     with override(ask.locale):
         return render(request, "signin/one_more.html", {"direction": direction(ask.locale), "locale": ask.locale})
 
 
-def _to(place: str, ask: Ask, goes_to: str) -> HttpResponse:
+def _to(place: str, ask: Impression, goes_to: str) -> HttpResponse:
     return HttpResponseRedirect(f"{place}?" + urlencode({"ask": ask.pk, "next": goes_to}))
 
 
-def _page(request: HttpRequest, ask: Ask, bad: BadAnswer | None = None) -> HttpResponse:
+def _page(request: HttpRequest, ask: Impression, bad: BadAnswer | None = None) -> HttpResponse:
     """The house's own words follow the language the question is asked in."""
     with override(ask.locale):
         return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
 
 
-def page_of(ask: Ask, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
+def page_of(ask: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
     """What the template needs: the words she is asked in, how the answer is given, and what was wrong with it."""
     wording, question = wording_of(ask), ask.question
     offered = question.label_of(ask.offer) if ask.offer is not None else ""

@@ -15,8 +15,8 @@ from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
-from regulars.usecases.arrive import prove_email
-from regulars.usecases.link import account_of
+from regulars.usecases.complete_social_login import prove_email
+from regulars.usecases.link_accounts import account_of
 from regulars.usecases.sign_out import end_sessions
 
 from .door import address, enter, onward, page, words

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError, Invalid
-from regulars.usecases.link import account_of
+from regulars.usecases.link_accounts import account_of
 
 from .door import PATIENCE, WAITING, Waiting, address, customer, enter, let_in, onward, page, proofs_of, with_passkeys
 from .limits import count_attempt, give_back

@@ -22,7 +22,7 @@ from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.profiles.find import is_taken
-from regulars.usecases.arrive import sign_up
+from regulars.usecases.complete_social_login import sign_up
 
 from .connections import has_passwords, social_connections
 from .door import address, enter, onward, page, words

@@ -28,13 +28,13 @@ from regulars.base.crypto import encrypt
 from regulars.base.errors import DomainError, Invalid
 from regulars.connections.endpoints import issuer_of, settings_of
 from regulars.connections.models import Connection
-from regulars.connections.provider import PROVIDERS, Piece
+from regulars.connections.provider import PROVIDERS, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
-from regulars.usecases.arrive import Arrival, Choice, arrive
-from regulars.usecases.link import arrive_and_link, ways_in
-from regulars.usecases.share import share_of
+from regulars.usecases.complete_social_login import Choice, ProviderLogin, complete_social_login
+from regulars.usecases.link_accounts import arrive_and_link, ways_in
+from regulars.usecases.stop_sharing import share_of
 
 from .connections import find_social
 from .door import address, customer, enter, is_fresh, local_path, onward, page, words
@@ -109,7 +109,7 @@ def _by_form(request: HttpRequest) -> HttpResponse:
 class _Offer:
     """A piece as the page shows it."""
 
-    piece: Piece
+    piece: RequestedClaim
 
     @property
     def label(self) -> str:
@@ -136,7 +136,7 @@ class _Aim:
 
     what: str
     profile: Profile
-    pieces: list[Piece]
+    pieces: list[RequestedClaim]
 
 
 def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | None:
@@ -176,7 +176,9 @@ def _declined(request: HttpRequest) -> dict[str, list[str]]:
     return found if isinstance(found, dict) else {}
 
 
-def _remember_declined(request: HttpRequest, response: HttpResponse, connection: Connection, arrival: Arrival) -> None:
+def _remember_declined(
+    request: HttpRequest, response: HttpResponse, connection: Connection, arrival: ProviderLogin
+) -> None:
     shared = {choice.piece for choice in arrival.choices}
     left = [key for key in connection.pieces if key not in shared]
     said = json.dumps({**_declined(request), connection.name: left})
@@ -228,24 +230,24 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     return response
 
 
-def _let_in(request: HttpRequest, arrival: Arrival, data: dict[str, Any]) -> Account:
+def _let_in(request: HttpRequest, arrival: ProviderLogin, data: dict[str, Any]) -> Account:
     """Whoever shares more or links must be signed in still, as the one who began it."""
     begun = data.get("more") or data.get("link")
     profile = customer(request) if begun else None
     if begun and (profile is None or profile.pk != begun):
         raise Invalid("another_customer", "Somebody else is signed in on this browser now. Start again.")
     if profile is None:
-        return arrive(arrival)
+        return complete_social_login(arrival)
     if data.get("link"):
         return _linked(profile, arrival)
     known = find_by_identity(arrival.strategy, arrival.provider_user_id)
     if known is None or known.pk != profile.pk:
         raise Invalid("another_person", "You chose another account there than the one you sign in with here.")
-    return arrive(arrival)
+    return complete_social_login(arrival)
 
 
 @transaction.atomic
-def _linked(profile: Profile, arrival: Arrival) -> Account:
+def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
     """She hears of it, at the address she had before: it may not have been her."""
     account = profile.account
     to = mailbox_of(account) if account else ""
@@ -256,12 +258,12 @@ def _linked(profile: Profile, arrival: Arrival) -> Account:
     return signs_in
 
 
-def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> Arrival:
+def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> ProviderLogin:
     strategy, uid = PROVIDERS[connection.strategy], login.account.uid
     given = data["asked"] if login.granted is None else strategy.called(login.granted)
     pieces = {piece.key: piece for piece in strategy.pieces}
     chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
-    return Arrival(
+    return ProviderLogin(
         strategy=connection.strategy,
         provider_user_id=f"{connection.name}|{uid}" if _has_ids_of_its_own(connection) else uid,
         connection=connection.name,

@@ -12,11 +12,11 @@ from ninja import Field, Path, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
 from regulars.questions.answer import BadAnswer
-from regulars.questions.ask import NotAsked, ask_next
+from regulars.questions.ask import NotShown, next_question
 from regulars.questions.declare import Field as Drawn
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 from regulars.questions.wording import Wording, direction, wording_of
-from regulars.usecases import answer as says
+from regulars.usecases import answer_question as says
 
 from .customer import Customer, InApp, customer_of
 from .errors import ApiError
@@ -43,12 +43,12 @@ class Said(Schema):
 
 
 @router.post("/question", response=Any, summary="The next question for her, or why there is none")
-def next_question(request: HttpRequest, body: Place) -> Any:
+def show_next_question(request: HttpRequest, body: Place) -> Any:
     """Counts as shown: call it when the place to show it is there. The same answer until she closes it or the day ends."""
     her = customer_of(request)
     locale = body.locale or str(her.profile.document.get("locale") or "en")
-    asked = ask_next(her.profile, locale=locale, client_id=her.client_id, in_app=True)
-    if isinstance(asked, NotAsked):
+    asked = next_question(her.profile, locale=locale, client_id=her.client_id, in_app=True)
+    if isinstance(asked, NotShown):
         return {"question": None, "reason": asked.name, "sentence": asked.sentence}
     return {"question": _question(asked), "reason": "asked", "sentence": ""}
 
@@ -79,19 +79,19 @@ def never_again(request: HttpRequest, number: AskId) -> Any:
     return _came_of_it(ask, says.never_again(ask))
 
 
-def _open_ask(her: Customer, number: int) -> Ask:
-    asks = Ask.objects.filter(pk=number, profile=her.profile)
+def _open_ask(her: Customer, number: int) -> Impression:
+    asks = Impression.objects.filter(pk=number, profile=her.profile)
     ask = asks.select_related("question__purpose", "profile").first()
     if ask is None:
         raise ApiError(404, "inexistent_question", "She was not asked this.")
-    if ask.outcome != Ask.Outcome.SHOWN:
+    if ask.outcome != Impression.Outcome.SHOWN:
         raise _closed()
     if ask.version != ask.question.version:
         raise ApiError(409, "reworded", "The question was reworded meanwhile; what she read is no longer asked.")
     return ask
 
 
-def _came_of_it(ask: Ask, closed: bool) -> dict[str, str]:
+def _came_of_it(ask: Impression, closed: bool) -> dict[str, str]:
     if not closed:
         raise _closed()
     with override(ask.locale):
@@ -102,7 +102,7 @@ def _closed() -> ApiError:
     return ApiError(409, "closed", "This question was dealt with already.")
 
 
-def _question(ask: Ask) -> dict[str, Any]:
+def _question(ask: Impression) -> dict[str, Any]:
     """Everything a page needs to draw it, in one language; the words are those that are in the book as shown."""
     question, wording = ask.question, wording_of(ask)
     offered = question.label_of(ask.offer) if ask.offer is not None else ""
@@ -147,7 +147,7 @@ def _use(field: Drawn, basis: str) -> str:
     return _("By answering you allow this use of your answer:") if basis == "consent" else _("What we use it for:")
 
 
-def _unsaid(ask: Ask) -> list[dict[str, str]]:
+def _unsaid(ask: Impression) -> list[dict[str, str]]:
     """Answers that say nothing, where the question offers them."""
     dont_know = [{"key": "__dont_know", "label": _("I don’t know")}] if ask.question.may_not_know else []
     return dont_know + ([{"key": "__declined", "label": _("I prefer not to say")}] if ask.question.may_decline else [])

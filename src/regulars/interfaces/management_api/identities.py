@@ -16,7 +16,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
-from regulars.usecases.link import link, unlink
+from regulars.usecases.link_accounts import link, unlink
 
 from .access import Bearer, Caller, caller_of, insufficient_scope
 from .bodies import Id, Text

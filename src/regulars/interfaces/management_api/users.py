@@ -10,8 +10,8 @@ from ninja import Field, Query, Router, Status
 from regulars.profiles.document import user
 from regulars.profiles.find import customers, find_by_user_id
 from regulars.profiles.models import Profile
-from regulars.usecases.forget import forget
-from regulars.usecases.upstream import show_tokens
+from regulars.usecases.erase import forget
+from regulars.usecases.upstream_tokens import show_tokens
 
 from .access import Bearer, Caller, caller_of, insufficient_scope
 from .bodies import NewUser, UserChange

@@ -16,7 +16,7 @@ from regulars.clients.cache import find_api
 from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.oauth.models import DeviceRequest
-from regulars.usecases.login import Decision, Denied, Detour, Login, Visit, log_in
+from regulars.usecases.login import Decision, Denied, InteractionRequired, Login, LoginContext, log_in
 
 from . import consents, devices, sessions
 from .asking import DEFAULT_LIFETIME
@@ -24,7 +24,7 @@ from .grants import Grant
 from .pending import Wait
 from .responses import with_policy, with_query
 from .tokens import claims_of
-from .visitor import Visitor, find_visitor
+from .visitor import BrowserSession, find_visitor
 
 PROTOCOL = "oauth2-device-code"
 TRIES, WINDOW = 10, 600.0  # wrong codes in one session, and seconds until they are forgotten
@@ -62,7 +62,7 @@ def activate(request: HttpRequest) -> HttpResponse:
 
 
 def _allow(
-    request: HttpRequest, row: DeviceRequest, visitor: Visitor, code: str, progress: dict[str, Any]
+    request: HttpRequest, row: DeviceRequest, visitor: BrowserSession, code: str, progress: dict[str, Any]
 ) -> HttpResponse:
     """The steps of every login. A question is asked on the way; a rule that wants a page of its own refuses the device."""
     scopes = row.params["scope"].split()
@@ -72,21 +72,21 @@ def _allow(
     except AnsweredAlready:
         return _ask_for_code(request, "", UNKNOWN, 400)
     match ended:
-        case Detour(why=Wait.QUESTION, url=url):
+        case InteractionRequired(why=Wait.QUESTION, url=url):
             request.session[ALLOWED] = {"device": row.pk, "account": visitor.account.pk, "progress": login.progress}
             back = "/activate?" + urlencode({"user_code": code, BACK: Wait.QUESTION})
             return HttpResponseRedirect(with_query(url, {"next": back}))
         case Denied() as denied:
             devices.decide(row, DeviceRequest.State.DENIED, visitor.profile, {})
             return _page(request, "end", {"what": "denied", "client": row.client, "sentence": denied.description}, 403)
-        case Detour():
+        case InteractionRequired():
             devices.decide(row, DeviceRequest.State.DENIED, visitor.profile, {})
             sentence = "This app must show you a page first. Sign in to it on this device, then try again."
             return _page(request, "end", {"what": "denied", "client": row.client, "sentence": sentence}, 403)
     return _end(request, row, True, "allowed")
 
 
-def _go_on(request: HttpRequest, visitor: Visitor, code: str) -> HttpResponse:
+def _go_on(request: HttpRequest, visitor: BrowserSession, code: str) -> HttpResponse:
     """She is back from the question. That she had allowed it only her session knows: who had not sees the first page."""
     allowed, row = request.session.pop(ALLOWED, {}), devices.find(code)
     if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, visitor.account.pk):
@@ -98,7 +98,7 @@ class AnsweredAlready(Exception):
     """Two answers for one device: the second undoes itself, so that no login is counted that nobody made."""
 
 
-def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> None:
+def _issue(row: DeviceRequest, visitor: BrowserSession, decision: Decision) -> None:
     """The device has a session of its own: signing out here does not switch the television off."""
     api = find_api(row.params["audience"])
     grant = Grant(
@@ -119,9 +119,9 @@ def _issue(row: DeviceRequest, visitor: Visitor, decision: Decision) -> None:
     sessions.note(visitor.profile, grant.sid, grant.client_id, decision.id_token)
 
 
-def _visit(request: HttpRequest, visitor: Visitor) -> Visit:
+def _visit(request: HttpRequest, visitor: BrowserSession) -> LoginContext:
     connection, strategy = visitor.way_in
-    return Visit(
+    return LoginContext(
         protocol=PROTOCOL,
         hostname=request.get_host(),
         ip=request.META.get("REMOTE_ADDR", ""),

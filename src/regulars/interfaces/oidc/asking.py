@@ -13,7 +13,7 @@ from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import Client, ResourceServer
 
 from .claims_asked import needs_second_factor
-from .errors import Lost, Refusal
+from .errors import NonRedirectableError, OAuthError
 
 OPENID_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 RESPONSE_MODES = ("query", "fragment", "form_post", "web_message")
@@ -108,17 +108,23 @@ class ReturnAddress:
 
 
 def read_address(query: QueryDict) -> ReturnAddress:
-    """Who asks and where to answer. `Lost` when nobody may be answered: never a redirect to an address we do not know."""
+    """Who asks and where to answer. `NonRedirectableError` when nobody may be answered: never a redirect to an address we do not know."""
     client = find_client(query.get("client_id", ""))
     if client is None:
-        raise Lost("unknown_client", "The app that sent you here is not known to us.")
+        raise NonRedirectableError("unknown_client", "The app that sent you here is not known to us.")
     sent = query.get("redirect_uri", "")
     if len(query.getlist("client_id")) > 1 or len(query.getlist("redirect_uri")) > 1:
-        raise Lost("invalid_request", "The app that sent you here did not say clearly where to send you back.")
+        raise NonRedirectableError(
+            "invalid_request", "The app that sent you here did not say clearly where to send you back."
+        )
     if not sent and len(client.redirect_uris) != 1:
-        raise Lost("missing_redirect_uri", "The app that sent you here did not say where to send you back.")
+        raise NonRedirectableError(
+            "missing_redirect_uri", "The app that sent you here did not say where to send you back."
+        )
     if sent and sent not in client.redirect_uris:
-        raise Lost("unknown_redirect_uri", "The app that sent you here wants you sent to an address we do not know.")
+        raise NonRedirectableError(
+            "unknown_redirect_uri", "The app that sent you here wants you sent to an address we do not know."
+        )
     return ReturnAddress(
         client=client,
         redirect_uri=sent or client.redirect_uris[0],
@@ -129,7 +135,7 @@ def read_address(query: QueryDict) -> ReturnAddress:
 
 
 def read(query: QueryDict, address: ReturnAddress) -> Asked:
-    """The rest of the request; `Refusal` with OAuth's word for what is wrong with it."""
+    """The rest of the request; `OAuthError` with OAuth's word for what is wrong with it."""
     _refuse_malformed(query)
     client = address.client
     types = _response_types(query, client)
@@ -188,13 +194,13 @@ def _words(query: QueryDict) -> frozenset[str]:
 def _response_types(query: QueryDict, client: Client) -> frozenset[str]:
     words = _words(query)
     if not words or not words <= {"code", "token", "id_token"}:
-        raise Refusal("unsupported_response_type", f"response_type is one of: {', '.join(RESPONSE_TYPES)}.")
+        raise OAuthError("unsupported_response_type", f"response_type is one of: {', '.join(RESPONSE_TYPES)}.")
     needed = [*(["authorization_code"] if "code" in words else []), *([IMPLICIT] if words - {"code"} else [])]
     for grant in needed:
         if grant not in client.grant_types:
-            raise Refusal("unauthorized_client", f"Grant type '{grant}' is not allowed for the client.")
+            raise OAuthError("unauthorized_client", f"Grant type '{grant}' is not allowed for the client.")
     if words - {"code"} and query.get("response_mode") == "query":
-        raise Refusal("invalid_request", "response_mode=query is for response_type=code alone.")
+        raise OAuthError("invalid_request", "response_mode=query is for response_type=code alone.")
     return words
 
 
@@ -203,25 +209,25 @@ def _refuse_unsafe_id_token(query: QueryDict, types: frozenset[str], scopes: lis
     if "id_token" not in types:
         return
     if "openid" not in scopes:
-        raise Refusal("invalid_request", "An id_token needs scope=openid.")
+        raise OAuthError("invalid_request", "An id_token needs scope=openid.")
     if not query.get("nonce"):
-        raise Refusal("invalid_request", "Missing required parameter: nonce")
+        raise OAuthError("invalid_request", "Missing required parameter: nonce")
 
 
 def _refuse_malformed(query: QueryDict) -> None:
     for name, values in query.lists():
         if name in ONCE and len(values) > 1:
-            raise Refusal("invalid_request", f"Parameter {name} was sent twice.")
+            raise OAuthError("invalid_request", f"Parameter {name} was sent twice.")
         if any("\0" in value or len(value) > LONGEST for value in (name, *values)):
-            raise Refusal("invalid_request", "A parameter is too long or holds a NUL.")
+            raise OAuthError("invalid_request", "A parameter is too long or holds a NUL.")
     if query.get("response_mode", "query") not in RESPONSE_MODES:
-        raise Refusal("invalid_request", f"response_mode is one of {', '.join(RESPONSE_MODES)}.")
+        raise OAuthError("invalid_request", f"response_mode is one of {', '.join(RESPONSE_MODES)}.")
     if query.get("organization"):
-        raise Refusal("invalid_request", "parameter organization is not allowed for this client")
+        raise OAuthError("invalid_request", "parameter organization is not allowed for this client")
     if "request" in query:
-        raise Refusal("request_not_supported", "Request objects are not supported.")
+        raise OAuthError("request_not_supported", "Request objects are not supported.")
     if "request_uri" in query:
-        raise Refusal("request_uri_not_supported", "Request objects are not supported.")
+        raise OAuthError("request_uri_not_supported", "Request objects are not supported.")
 
 
 def find_audience(audience: str) -> ResourceServer | None:
@@ -229,32 +235,32 @@ def find_audience(audience: str) -> ResourceServer | None:
         return None
     api = find_api(audience)
     if api is None:
-        raise Refusal("access_denied", f"Service not found: {audience[:200]}")
+        raise OAuthError("access_denied", f"Service not found: {audience[:200]}")
     return api
 
 
 def _challenge(query: QueryDict, client: Client) -> str:
     challenge, method = query.get("code_challenge", ""), query.get("code_challenge_method", "")
     if not challenge and (method or is_public(client)):
-        raise Refusal("invalid_request", "Missing required parameter: code_challenge")
+        raise OAuthError("invalid_request", "Missing required parameter: code_challenge")
     if challenge and method != "S256":
-        raise Refusal("invalid_request", "code_challenge_method must be S256.")
+        raise OAuthError("invalid_request", "code_challenge_method must be S256.")
     if challenge and not CHALLENGE.fullmatch(challenge):
-        raise Refusal("invalid_request", "code_challenge is not a base64url SHA-256.")
+        raise OAuthError("invalid_request", "code_challenge is not a base64url SHA-256.")
     return challenge
 
 
 def _jkt(thumbprint: str) -> str:
     """An app may say already here which key it will prove to have (RFC 9449, 10): a stolen code is of no use then."""
     if thumbprint and not CHALLENGE.fullmatch(thumbprint):
-        raise Refusal("invalid_request", "dpop_jkt is not a base64url SHA-256.")
+        raise OAuthError("invalid_request", "dpop_jkt is not a base64url SHA-256.")
     return thumbprint
 
 
 def _prompts(prompt: str) -> frozenset[str]:
     words = frozenset(prompt.split())
     if not words <= set(PROMPTS) or ("none" in words and len(words) > 1):
-        raise Refusal("invalid_request", f"prompt is {', '.join(PROMPTS)}; none stands alone.")
+        raise OAuthError("invalid_request", f"prompt is {', '.join(PROMPTS)}; none stands alone.")
     return words
 
 
@@ -262,5 +268,5 @@ def _max_age(seconds: str) -> int | None:
     if not seconds:
         return None
     if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 11):
-        raise Refusal("invalid_request", "max_age is a number of seconds.")
+        raise OAuthError("invalid_request", "max_age is a number of seconds.")
     return int(seconds)

@@ -16,16 +16,16 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.consent.view import served
 from regulars.oauth.models import PendingLogin
-from regulars.usecases.login import Decision, Denied, Detour, Login, Visit, log_in, run_rules_again
+from regulars.usecases.login import Decision, Denied, InteractionRequired, Login, LoginContext, log_in, run_rules_again
 
 from . import codes, consents, pending, pushed, sessions
 from .asking import Asked, ReturnAddress, read, read_address
-from .errors import Lost, Refusal
+from .errors import NonRedirectableError, OAuthError
 from .grants import Grant
 from .pending import RESUME, Wait
 from .responses import say_lost, say_no, say_yes, with_policy, with_query
 from .tokens import browser_answer, claims_of
-from .visitor import MULTI_FACTOR, Visitor, find_visitor
+from .visitor import MULTI_FACTOR, BrowserSession, find_visitor
 
 TICKET = "login_ticket"  # she signed in on a page of the app; the sign-in door makes a session of it
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values", TICKET)  # to the sign-in page
@@ -36,7 +36,7 @@ GONE = "This sign-in is finished, was started in another browser, or waited too 
 
 
 @dataclass
-class Turn:
+class AuthorizationContext:
     """One request that brings a login further. `pending` is written down only when she is sent to a page."""
 
     request: HttpRequest
@@ -44,7 +44,7 @@ class Turn:
     asked: Asked
     pending: PendingLogin
     protocol: str = FIRST_RUN
-    visitor: Visitor | None = None
+    visitor: BrowserSession | None = None
 
     @property
     def came_from(self) -> str:
@@ -71,7 +71,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         return _go_on(request, query, None)
     try:
         left = pushed.take(query.get("request_uri", ""), query.get("client_id", ""))
-    except Lost as lost:
+    except NonRedirectableError as lost:
         return say_lost(request, lost)
     return _go_on(request, left, None, pushed_before=True)
 
@@ -84,12 +84,12 @@ def continue_(request: HttpRequest) -> HttpResponse:
     state = request.GET.get("state") or request.POST.get("state", "")
     if request.method == "POST":
         if size > pending.LARGEST_BODY or not pending.leave_message(state, request.POST.dict()):
-            return say_lost(request, Lost("invalid_request", GONE))
+            return say_lost(request, NonRedirectableError("invalid_request", GONE))
         query = {**request.GET.dict(), "state": state}
         return HttpResponseRedirect("/continue?" + urlencode(query), status=303)
     resumed = pending.take_up(request, state, Wait.RULE)
     if resumed is None:
-        return say_lost(request, Lost("invalid_request", GONE))
+        return say_lost(request, NonRedirectableError("invalid_request", GONE))
     resumed.progress = run_rules_again(resumed.progress)
     return _go_on(request, _query_of(resumed.params), resumed, BACK_FROM_RULE)
 
@@ -101,26 +101,26 @@ def consent(request: HttpRequest) -> HttpResponse:
     waiting = pending.find(request, state, Wait.CONSENT)
     visitor = find_visitor(request)
     if waiting is None or visitor is None or waiting.account_id != visitor.account.pk:
-        return say_lost(request, Lost("invalid_request", GONE))
+        return say_lost(request, NonRedirectableError("invalid_request", GONE))
     query = _query_of(waiting.params)
     try:
         asked = read(query, read_address(query))
-    except (Lost, Refusal):  # the app was changed while she read
-        return say_lost(request, Lost("invalid_request", GONE))
+    except (NonRedirectableError, OAuthError):  # the app was changed while she read
+        return say_lost(request, NonRedirectableError("invalid_request", GONE))
     if request.method == "GET":
         page = render(request, "provider/consent.html", {"client": asked.client, "lines": consents.in_words(asked)})
         return with_policy(page, {})
     return _decided(request, state, visitor, asked)
 
 
-def _decided(request: HttpRequest, state: str, visitor: Visitor, asked: Asked) -> HttpResponse:
+def _decided(request: HttpRequest, state: str, visitor: BrowserSession, asked: Asked) -> HttpResponse:
     taken = pending.take_up(request, state, Wait.CONSENT)
     if taken is None:
-        return say_lost(request, Lost("invalid_request", GONE))
+        return say_lost(request, NonRedirectableError("invalid_request", GONE))
     query = _query_of(taken.params)
     if request.POST.get("do") != "allow":
         pending.forget(taken)
-        return say_no(request, read_address(query), Refusal("access_denied", "The customer did not allow it."))
+        return say_no(request, read_address(query), OAuthError("access_denied", "The customer did not allow it."))
     consents.remember(visitor.profile, asked)
     taken.progress["consented"] = True
     return _go_on(request, query, taken)
@@ -135,24 +135,24 @@ def _go_on(
 ) -> HttpResponse:
     try:
         address = read_address(query)
-    except Lost as lost:
+    except NonRedirectableError as lost:
         return say_lost(request, lost)
     try:
         asked = read(query, address)
         login = resumed or pending.begin(request, asked.client.pk, dict(asked.params), pushed=pushed_before)
         if asked.client.requires_par and not login.pushed:
-            raise Refusal("invalid_request", "This app leaves its requests at /oauth/par first.")
-        return _through(GATES, Turn(request, address, asked, login, protocol))
-    except Refusal as refusal:
+            raise OAuthError("invalid_request", "This app leaves its requests at /oauth/par first.")
+        return _through(GATES, AuthorizationContext(request, address, asked, login, protocol))
+    except OAuthError as refusal:
         if resumed:
             pending.forget(resumed)
         return say_no(request, address, refusal)
 
 
-Gate = Callable[[Turn], HttpResponse | None]
+Gate = Callable[[AuthorizationContext], HttpResponse | None]
 
 
-def _through(gates: list[Gate], turn: Turn) -> HttpResponse:
+def _through(gates: list[Gate], turn: AuthorizationContext) -> HttpResponse:
     for gate in gates:
         response = gate(turn)
         if response is not None:
@@ -160,7 +160,7 @@ def _through(gates: list[Gate], turn: Turn) -> HttpResponse:
     return _finish(turn)
 
 
-def is_signed_in(turn: Turn) -> HttpResponse | None:
+def is_signed_in(turn: AuthorizationContext) -> HttpResponse | None:
     """There is a session of a customer, as fresh as the app wants it."""
     turn.visitor = visitor = find_visitor(turn.request)
     if visitor and _is_fresh_enough(visitor, turn):
@@ -169,27 +169,27 @@ def is_signed_in(turn: Turn) -> HttpResponse | None:
         return _to_sign_in(turn, again=True)
     # She comes from the sign-in page and is not signed in: sending her there again would never end.
     if turn.asked.is_silent or turn.came_from == Wait.LOGIN:
-        raise Refusal("login_required", "Login required")
+        raise OAuthError("login_required", "Login required")
     return _to_sign_in(turn, again=turn.request.user.is_authenticated or "login" in turn.asked.prompts)
 
 
-def _second_factor(turn: Turn, visitor: Visitor) -> HttpResponse | None:
+def _second_factor(turn: AuthorizationContext, visitor: BrowserSession) -> HttpResponse | None:
     if not turn.asked.second_factor or "mfa" in visitor.amr:
         return None
     if turn.asked.is_silent:
-        raise Refusal("interaction_required", "Multifactor authentication required")
+        raise OAuthError("interaction_required", "Multifactor authentication required")
     if turn.came_from == Wait.LOGIN:
-        raise Refusal("unmet_authentication_requirements", "She did not show a second factor.")
+        raise OAuthError("unmet_authentication_requirements", "She did not show a second factor.")
     return _to_sign_in(turn, again=False)
 
 
-def is_allowed_in(turn: Turn) -> HttpResponse | None:
+def is_allowed_in(turn: AuthorizationContext) -> HttpResponse | None:
     if _visitor(turn).is_barred:
-        raise Refusal("unauthorized", "user is blocked")
+        raise OAuthError("unauthorized", "user is blocked")
     return None
 
 
-def is_the_same_person(turn: Turn) -> HttpResponse | None:
+def is_the_same_person(turn: AuthorizationContext) -> HttpResponse | None:
     """What was decided for another account in this browser is not decided for her."""
     account = _visitor(turn).account
     if turn.pending.account_id != account.pk:
@@ -198,12 +198,12 @@ def is_the_same_person(turn: Turn) -> HttpResponse | None:
     return None
 
 
-def has_consent(turn: Turn) -> HttpResponse | None:
+def has_consent(turn: AuthorizationContext) -> HttpResponse | None:
     must_ask = "consent" in turn.asked.prompts and not turn.asked.client.first_party
     if turn.progress.get("consented") or (not must_ask and consents.is_given(_visitor(turn).profile, turn.asked)):
         return None
     if turn.asked.is_silent:
-        raise Refusal("consent_required", "Consent required")
+        raise OAuthError("consent_required", "Consent required")
     state = pending.put_down(turn.pending, Wait.CONSENT)
     return _away(turn, "/authorize/consent?" + urlencode({"state": state}))
 
@@ -216,21 +216,21 @@ GATES: list[Gate] = [
 ]
 
 
-def _finish(turn: Turn) -> HttpResponse:
+def _finish(turn: AuthorizationContext) -> HttpResponse:
     """The steps of the login, and what came of them."""
     visitor = _visitor(turn)
     login = Login(visitor.profile, turn.asked.client, _visit(turn), turn.asked.scopes, turn.progress)
     match log_in(login, lambda decision: _issue(turn, decision)):
         case Denied() as denied:
-            raise Refusal(denied.error, denied.description)
-        case Detour() as detour:
+            raise OAuthError(denied.error, denied.description)
+        case InteractionRequired() as detour:
             return _detour(turn, detour)
         case dict(answer):
             return say_yes(turn.request, turn.address, answer)
     raise AssertionError("a login ends in one of three ways")
 
 
-def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
+def _issue(turn: AuthorizationContext, decision: Decision) -> dict[str, Any]:
     visitor, asked = _visitor(turn), turn.asked
     pending.forget(turn.pending)
     grant = Grant(
@@ -256,15 +256,15 @@ def _issue(turn: Turn, decision: Decision) -> dict[str, Any]:
     return {**({"code": code} if code else {}), **browser_answer(in_browser, asked.response_types, code)}
 
 
-def _detour(turn: Turn, detour: Detour) -> HttpResponse:
+def _detour(turn: AuthorizationContext, detour: InteractionRequired) -> HttpResponse:
     if turn.asked.is_silent:
-        raise Refusal("interaction_required", "A page must be shown first. Sign in without prompt=none.")
+        raise OAuthError("interaction_required", "A page must be shown first. Sign in without prompt=none.")
     state = pending.put_down(turn.pending, detour.why)
     onward = {"state": state} if detour.why == Wait.RULE else {"next": pending.way_back(turn.pending, state)}
     return _away(turn, with_query(detour.url, onward))
 
 
-def _to_sign_in(turn: Turn, again: bool) -> HttpResponse:
+def _to_sign_in(turn: AuthorizationContext, again: bool) -> HttpResponse:
     """`again`: she must prove anew who she is, and on her return we must know that she did. All is decided anew then."""
     turn.pending.progress, turn.pending.brought = {}, {}
     params = turn.asked.params
@@ -279,14 +279,14 @@ def _to_sign_in(turn: Turn, again: bool) -> HttpResponse:
     return _away(turn, "/login?" + urlencode({"next": next_, **hints, **({"prompt": "login"} if again else {})}))
 
 
-def _away(turn: Turn, url: str) -> HttpResponse:
+def _away(turn: AuthorizationContext, url: str) -> HttpResponse:
     response = HttpResponse(status=302)
     response.headers["Location"] = url
     pending.mark_browser(turn.request, response)
     return response
 
 
-def _is_fresh_enough(visitor: Visitor, turn: Turn) -> bool:
+def _is_fresh_enough(visitor: BrowserSession, turn: AuthorizationContext) -> bool:
     at = visitor.auth_time or 0.0
     if at > turn.pending.started_at.timestamp():
         return True
@@ -295,16 +295,16 @@ def _is_fresh_enough(visitor: Visitor, turn: Turn) -> bool:
     return turn.asked.max_age is None or time.time() - at <= turn.asked.max_age
 
 
-def _visitor(turn: Turn) -> Visitor:
+def _visitor(turn: AuthorizationContext) -> BrowserSession:
     assert turn.visitor is not None
     return turn.visitor
 
 
-def _visit(turn: Turn) -> Visit:
+def _visit(turn: AuthorizationContext) -> LoginContext:
     request, visitor = turn.request, _visitor(turn)
     connection, strategy = visitor.way_in
     is_back = turn.protocol == BACK_FROM_RULE
-    return Visit(
+    return LoginContext(
         protocol=turn.protocol if is_back else _profile_of(turn.asked),
         hostname=request.get_host(),
         ip=request.META.get("REMOTE_ADDR", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .errors import Refusal
+from .errors import OAuthError
 from .visitor import MULTI_FACTOR
 
 MULTI_FACTOR_WORDS = frozenset({MULTI_FACTOR, "mfa"})
@@ -15,7 +15,7 @@ MEMBERS = ("userinfo", "id_token")
 def needs_second_factor(acr_values: str, claims: str) -> bool:
     """Whether the app wants her to prove who she is twice: by `acr_values`, or by an `acr` it calls essential.
 
-    Raises `Refusal("invalid_request")` for `claims` that are not what OpenID says.
+    Raises `OAuthError("invalid_request")` for `claims` that are not what OpenID says.
     """
     return bool(MULTI_FACTOR_WORDS & {*acr_values.split(), *_essential_acr(_read(claims))})
 
@@ -26,10 +26,10 @@ def _read(claims: str) -> dict[str, Any]:
     try:
         asked = json.loads(claims)
     except (ValueError, RecursionError):
-        raise Refusal("invalid_request", "claims is not JSON.") from None
+        raise OAuthError("invalid_request", "claims is not JSON.") from None
     parts = [asked.get(name) or {} for name in MEMBERS] if isinstance(asked, dict) else [None]
     if not all(isinstance(part, dict) and all(isinstance(how, dict | None) for how in part.values()) for part in parts):
-        raise Refusal("invalid_request", "claims is an object of userinfo and id_token, each an object of claims.")
+        raise OAuthError("invalid_request", "claims is an object of userinfo and id_token, each an object of claims.")
     found: dict[str, Any] = asked
     return found
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.crypto import fingerprint, random_secret
-from regulars.base.db.compiled_query import PreparedInsert
+from regulars.base.db.compiled_query import CompiledInsert
 from regulars.clients.cache import may_refresh
 from regulars.clients.models import Client
 from regulars.oauth.models import AuthorizationCode
@@ -55,7 +55,7 @@ def issue(profile: Profile, grant: Grant) -> str:
     return code
 
 
-_write = PreparedInsert(AuthorizationCode)
+_write = CompiledInsert(AuthorizationCode)
 
 
 def redeem(code: str, client: Client, jkt: str = "") -> Redeemed | None:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from . import devices, protocol
 from .asking import find_audience, scopes_of
 from .cors import open_to_scripts
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import DEVICE_CODE
 from .token import answer_json, read_params
 
@@ -20,9 +20,9 @@ def device_code(request: HttpRequest) -> HttpResponse:
         params = read_params(request)
         client = protocol.authenticate(params, request.headers)
         if DEVICE_CODE not in client.grant_types:
-            raise Refusal("unauthorized_client", f"Grant type '{DEVICE_CODE}' not allowed for the client.")
+            raise OAuthError("unauthorized_client", f"Grant type '{DEVICE_CODE}' not allowed for the client.")
         api = find_audience(params.get("audience", ""))
-    except Refusal as refusal:
+    except OAuthError as refusal:
         return answer_json(protocol.no(refusal))
     scopes = scopes_of(params.get("scope", ""), api, client)
     code, user_code = devices.begin(client, {"scope": " ".join(scopes), "audience": api.identifier if api else ""})

@@ -19,7 +19,7 @@ from regulars.oauth.models import DeviceRequest
 from regulars.profiles.models import Profile
 
 from . import refresh
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import Grant
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words, and nothing that looks like a digit
@@ -52,15 +52,15 @@ def begin(client: Client, params: dict[str, str]) -> tuple[str, str]:
 
 
 def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
-    """The grant and a refresh token, once she allowed it. `Refusal`: why there is none, in the words of RFC 8628."""
+    """The grant and a refresh token, once she allowed it. `OAuthError`: why there is none, in the words of RFC 8628."""
     row = DeviceRequest.objects.filter(hash=fingerprint(code), client=client).first()
     if row is None or row.state == State.USED:
-        raise Refusal("invalid_grant", "Invalid or expired device code.")
+        raise OAuthError("invalid_grant", "Invalid or expired device code.")
     if row.expires_at <= timezone.now():
-        raise Refusal("expired_token", "The device code has run out. Ask for a new one.")
+        raise OAuthError("expired_token", "The device code has run out. Ask for a new one.")
     match row.state:
         case State.DENIED:
-            raise Refusal("access_denied", "The customer did not allow it.")
+            raise OAuthError("access_denied", "The customer did not allow it.")
         case State.WAITING:
             raise _not_yet(row)
     with transaction.atomic():
@@ -91,14 +91,14 @@ def _with_dash(letters: str) -> str:
     return f"{letters[:4]}-{letters[4:]}"
 
 
-def _not_yet(row: DeviceRequest) -> Refusal:
+def _not_yet(row: DeviceRequest) -> OAuthError:
     now = timezone.now()
     too_soon = row.asked_at is not None and now - row.asked_at < dt.timedelta(seconds=row.interval)
     interval = row.interval + (SLOWER if too_soon else 0)
     DeviceRequest.objects.filter(pk=row.pk).update(asked_at=now, interval=min(interval, 60))
     if too_soon:
-        return Refusal("slow_down", f"Ask every {min(interval, 60)} seconds.", 429)
-    return Refusal("authorization_pending", "She has not answered yet.")
+        return OAuthError("slow_down", f"Ask every {min(interval, 60)} seconds.", 429)
+    return OAuthError("authorization_pending", "She has not answered yet.")
 
 
 def _redeemed(row: DeviceRequest) -> tuple[int, Grant]:
@@ -106,6 +106,6 @@ def _redeemed(row: DeviceRequest) -> tuple[int, Grant]:
         cursor.execute(REDEEM, [row.pk])
         found = cursor.fetchone()
     if found is None:
-        raise Refusal("invalid_grant", "Invalid or expired device code.")
+        raise OAuthError("invalid_grant", "Invalid or expired device code.")
     kept = json.loads(found[1]) if isinstance(found[1], str) else found[1]
     return found[0], Grant(**kept)

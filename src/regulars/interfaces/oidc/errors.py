@@ -5,7 +5,7 @@ from __future__ import annotations
 from regulars.base.errors import DomainError
 
 
-class Refusal(Exception):
+class OAuthError(Exception):
     """An answer of OAuth other than yes. `error` is OAuth's word; the status is the token endpoint's, as Auth0 has it."""
 
     def __init__(self, error: str, description: str, status: int = 0) -> None:
@@ -15,7 +15,7 @@ class Refusal(Exception):
         self.status = status or STATUS.get(error, 400)
 
     @classmethod
-    def of(cls, refused: DomainError) -> Refusal:
+    def of(cls, refused: DomainError) -> OAuthError:
         """For names that are OAuth's words already."""
         return cls(refused.code, refused.message)
 
@@ -23,7 +23,7 @@ class Refusal(Exception):
         return {"error": self.error, "error_description": self.description}
 
 
-class Lost(Exception):
+class NonRedirectableError(Exception):
     """Nobody to send the browser back to: we show a page of our own. `sentence` says what to do."""
 
     def __init__(self, error: str, sentence: str) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 from django.conf import settings
 from django.utils import timezone
 
-from regulars.base.jobs.schedule import MINUTE, begins_every
+from regulars.base.jobs.schedule import MINUTE, periodic_task
 from regulars.base.tokens.models import UsedOnce
 from regulars.oauth.models import (
     AuthorizationCode,
@@ -23,7 +23,7 @@ from regulars.oauth.models import (
 CODES_STAY = dt.timedelta(days=1)
 
 
-@begins_every(10 * MINUTE, "provider.forget")
+@periodic_task(10 * MINUTE, "provider.forget")
 def forget_expired() -> None:
     now = timezone.now()
     AuthorizationCode.objects.filter(expires_at__lt=now - CODES_STAY).delete()

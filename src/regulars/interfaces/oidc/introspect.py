@@ -13,7 +13,7 @@ from regulars.clients.models import Client
 
 from . import protocol, refresh
 from .cors import open_to_scripts
-from .errors import Refusal
+from .errors import OAuthError
 from .token import answer_json, read_params
 from .tokens import ACCESS_TOKEN, MACHINE
 from .visitor import find_present
@@ -29,10 +29,10 @@ def introspect(request: HttpRequest) -> HttpResponse:
         params = read_params(request)
         client = protocol.authenticate(params, request.headers)
         if is_public(client):
-            raise Refusal("access_denied", "Unauthorized", 401)
+            raise OAuthError("access_denied", "Unauthorized", 401)
         if not params.get("token"):
-            raise Refusal("invalid_request", "Missing required parameter: token")
-    except Refusal as refusal:
+            raise OAuthError("invalid_request", "Missing required parameter: token")
+    except OAuthError as refusal:
         return answer_json(protocol.no(refusal))
     told = _access_token(params["token"], client) or _refresh_token(params["token"], client) or NOTHING
     return answer_json(protocol.Answer(200, told, {}))

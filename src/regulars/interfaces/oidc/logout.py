@@ -17,7 +17,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
 
-from .errors import Lost
+from .errors import NonRedirectableError
 from .responses import say_lost, with_policy, with_query
 from .sessions import sid_of
 
@@ -67,7 +67,7 @@ def _asked_or_done(request: HttpRequest) -> HttpResponse:
         sentence = (
             "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
         )
-        return say_lost(request, Lost("client_mismatch", sentence))
+        return say_lost(request, NonRedirectableError("client_mismatch", sentence))
     names = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
     if _is_signed_in(request) and request.method == "GET" and sid_of(request) not in names:
         return with_policy(render(request, "provider/logout.html"), {})
@@ -84,7 +84,7 @@ def _asked_or_done(request: HttpRequest) -> HttpResponse:
 def _to(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
     if url not in allowed:
         sentence = "You are signed out here. The app wants you sent to an address we do not know."
-        return say_lost(request, Lost("unknown_logout_uri", sentence))
+        return say_lost(request, NonRedirectableError("unknown_logout_uri", sentence))
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})
     return response

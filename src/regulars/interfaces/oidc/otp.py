@@ -17,13 +17,13 @@ from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
-from regulars.usecases.link import account_of
-from regulars.usecases.login import Decision, Denied, Detour, Login, Visit, log_in
-from regulars.usecases.mailbox import enter_by_mailbox
+from regulars.usecases.link_accounts import account_of
+from regulars.usecases.login import Decision, Denied, InteractionRequired, Login, LoginContext, log_in
+from regulars.usecases.passwordless import enter_by_mailbox
 
 from . import refresh, sessions
 from .asking import DEFAULT_LIFETIME, find_audience, scopes_of
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import Grant
 from .tokens import claims_of
 
@@ -31,21 +31,21 @@ PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants that carry wh
 WRONG = "Wrong email or verification code."
 
 
-def redeem(client: Client, params: Mapping[str, str], jkt: str, caller: Visit) -> tuple[Grant, str]:
+def redeem(client: Client, params: Mapping[str, str], jkt: str, caller: LoginContext) -> tuple[Grant, str]:
     """The grant and, with offline access, the first refresh token. `username`, `otp`, `realm`, `scope`, `audience`.
 
     `caller` is what the request says of whoever sent it.
 
-    Raises `Refusal`: `invalid_grant` for a wrong code, `mfa_required` for who has a second factor, and what rules say.
+    Raises `OAuthError`: `invalid_grant` for a wrong code, `mfa_required` for who has a second factor, and what rules say.
     """
     api = find_audience(params.get("audience", ""))
     scopes = scopes_of(params.get("scope", ""), api, client)
     account = _proved(client, params)
     profile = find_by_account(account.pk)
     if profile is None or profile.blocked or not account.is_active:
-        raise Refusal("unauthorized", "user is blocked")
+        raise OAuthError("unauthorized", "user is blocked")
     if is_enrolled(account):
-        raise Refusal("mfa_required", "Multifactor authentication required. Sign her in with a browser.", 403)
+        raise OAuthError("mfa_required", "Multifactor authentication required. Sign her in with a browser.", 403)
     audience, lifetime = (api.identifier, api.token_lifetime) if api else ("", DEFAULT_LIFETIME)
     grant = Grant(client.pk, profile.user_id, scopes, audience, lifetime, sid=secrets.token_hex(16), jkt=jkt)
     return _through_the_login(profile, client, grant, caller)
@@ -54,19 +54,19 @@ def redeem(client: Client, params: Mapping[str, str], jkt: str, caller: Visit) -
 def _proved(client: Client, params: Mapping[str, str]) -> Account:
     email, digits = params.get("username", ""), params.get("otp", "")
     if not email or not digits:
-        raise Refusal("invalid_request", f"Missing required parameter: {'otp' if email else 'username'}")
+        raise OAuthError("invalid_request", f"Missing required parameter: {'otp' if email else 'username'}")
     if params.get("realm", codes.CONNECTION) != codes.CONNECTION or not codes.is_open():
-        raise Refusal("invalid_request", "The realm is email, when codes by mail are switched on.")
+        raise OAuthError("invalid_request", "The realm is email, when codes by mail are switched on.")
     expected = codes.find_for_app(email, client)
     if expected is None or not codes.is_right(expected, digits) or not codes.use(expected):
-        raise Refusal("invalid_grant", WRONG)
+        raise OAuthError("invalid_grant", WRONG)
     try:
         return account_of(enter_by_mailbox(expected.email, codes.CONNECTION))
     except DomainError:
-        raise Refusal("unauthorized", "user is blocked") from None
+        raise OAuthError("unauthorized", "user is blocked") from None
 
 
-def _through_the_login(profile: Profile, client: Client, grant: Grant, caller: Visit) -> tuple[Grant, str]:
+def _through_the_login(profile: Profile, client: Client, grant: Grant, caller: LoginContext) -> tuple[Grant, str]:
     now = time.time()
     visit = replace(
         caller,
@@ -96,9 +96,9 @@ def _through_the_login(profile: Profile, client: Client, grant: Grant, caller: V
 
     match log_in(Login(profile, client, visit, grant.scopes), issue):
         case Denied() as denied:
-            raise Refusal(denied.error, denied.description)
-        case Detour():
-            raise Refusal(
+            raise OAuthError(denied.error, denied.description)
+        case InteractionRequired():
+            raise OAuthError(
                 "interaction_required", "A rule of this site wants her to see a page. Sign her in with a browser."
             )
         case (Grant() as decided, str(token)):

@@ -26,10 +26,10 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.clients.cache import find_client, find_machine, has_a_secret, has_secret, is_public
 from regulars.clients.models import Client
-from regulars.usecases.login import Visit
+from regulars.usecases.login import LoginContext
 
 from . import assertion, codes, devices, otp, refresh, tokens
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import DEVICE_CODE, EMAIL_CODE, Grant
 
 AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -60,7 +60,7 @@ class TokenRequest(OAuth2Request):  # type: ignore[misc]
         params: Mapping[str, str],
         headers: Mapping[str, str],
         renew: Renew,
-        caller: Visit,
+        caller: LoginContext,
         jkt: str = "",
         *,
         wants_tokens: bool = False,
@@ -194,7 +194,7 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if not self.request.client.check_grant_type(DEVICE_CODE):
             raise UnauthorizedClientError
         if not self.request.payload.data.get("device_code"):
-            raise Refusal("invalid_request", "Missing required parameter: device_code")
+            raise OAuthError("invalid_request", "Missing required parameter: device_code")
 
     def create_token_response(self) -> tuple[int, dict[str, Any], Any]:
         code, client = self.request.payload.data["device_code"], self.request.client.client
@@ -227,14 +227,14 @@ class MachineGrant(Stateless, ClientCredentialsGrant):  # type: ignore[misc]
         client, params, jkt = self.request.client.client, self.request.payload.data, self.request.jkt
         audience = params.get("audience", "")
         if not audience:
-            raise Refusal("access_denied", "No audience parameter was provided.")
+            raise OAuthError("access_denied", "No audience parameter was provided.")
         machine = find_machine((client.pk, audience))
         if machine is None:
-            raise Refusal("access_denied", f"Service not found: {audience[:200]}")
+            raise OAuthError("access_denied", f"Service not found: {audience[:200]}")
         asked = params.get("scope", "").split()
         beyond = [scope for scope in asked if scope not in machine.scopes]
         if beyond:
-            raise Refusal("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
+            raise OAuthError("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
         scopes = asked or list(machine.scopes)
         body = {
             "access_token": tokens.machine_token(client.pk, machine, scopes, jkt),
@@ -258,7 +258,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         """Who it is is known here alone: by its header, its form or its signature."""
         app: App = super().authenticate_client(request, methods, endpoint)
         if request.wants_tokens and app.client.requires_dpop and not request.jkt:
-            raise Refusal("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
+            raise OAuthError("invalid_dpop_proof", "This app proves with each request that it has its key (DPoP).")
         return app
 
     def send_signal(self, *_: Any, **__: Any) -> None:
@@ -274,7 +274,7 @@ class Server(AuthorizationServer):  # type: ignore[misc]
         if isinstance(error, InvalidClientError):
             return _not_known(request)
         sentence = SENTENCES.get(error.error) or error.get_error_description()
-        return no(Refusal(error.error, sentence))
+        return no(OAuthError(error.error, sentence))
 
 
 def _by_signature(query_client: Callable[[str], App | None], request: TokenRequest) -> App | None:
@@ -291,12 +291,12 @@ _server.register_grant(DeviceGrant)
 _server.register_grant(EmailCodeGrant)
 
 
-def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, caller: Visit) -> Answer:
+def exchange(params: Mapping[str, str], headers: Mapping[str, str], renew: Renew, caller: LoginContext) -> Answer:
     """What the token endpoint answers. `renew` decides anew for a refresh token; `caller` is who sends the request."""
     try:
         request = TokenRequest(params, headers, renew, caller, _proved(params, headers), wants_tokens=True)
         answer: Answer = _server.create_token_response(request)
-    except Refusal as refusal:
+    except OAuthError as refusal:
         return no(refusal)
     return answer
 
@@ -308,30 +308,30 @@ def _proved(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
     try:
         return dpop.thumbprint_of(headers, "POST", "oauth/token", needs_nonce=needs_nonce)
     except DomainError as refused:
-        raise Refusal.of(refused) from None
+        raise OAuthError.of(refused) from None
 
 
 def authenticate(params: Mapping[str, str], headers: Mapping[str, str]) -> Client:
-    """The client that calls; `Refusal` when it does not prove to be one."""
-    request = TokenRequest(params, headers, _nothing_to_renew, Visit(protocol=""))
+    """The client that calls; `OAuthError` when it does not prove to be one."""
+    request = TokenRequest(params, headers, _nothing_to_renew, LoginContext(protocol=""))
     try:
         app: App = _server.authenticate_client(request, AUTHENTICATION)
     except InvalidClientError:
-        raise Refusal("access_denied", "Unauthorized", 401) from None
+        raise OAuthError("access_denied", "Unauthorized", 401) from None
     return app.client
 
 
-def no(refusal: Refusal) -> Answer:
+def no(refusal: OAuthError) -> Answer:
     headers = {"DPoP-Nonce": dpop.nonce()} if refusal.error == "use_dpop_nonce" else {}
     return Answer(refusal.status, refusal.body(), headers)
 
 
 def _not_known(request: TokenRequest) -> Answer:
-    answer = no(Refusal("access_denied", "Unauthorized", 401))
+    answer = no(OAuthError("access_denied", "Unauthorized", 401))
     if "Authorization" in request.headers:
         answer.headers["WWW-Authenticate"] = 'Basic realm="token"'
     return answer
 
 
 def _nothing_to_renew(found: refresh.Found, client: Client, scopes: list[str]) -> Grant:
-    raise Refusal("invalid_request", "There is nothing to renew here.")
+    raise OAuthError("invalid_request", "There is nothing to renew here.")

@@ -13,7 +13,7 @@ from regulars.oauth.models import PushedRequest
 from . import protocol
 from .asking import read, read_address
 from .cors import open_to_scripts
-from .errors import Lost, Refusal
+from .errors import NonRedirectableError, OAuthError
 from .token import answer_json, read_params
 
 NAME = "urn:ietf:params:oauth:request_uri:"
@@ -32,12 +32,12 @@ def push(request: HttpRequest) -> HttpResponse:
         for name in CREDENTIALS:
             query.pop(name, None)
         read(query, read_address(query))
-    except Refusal as refusal:
+    except OAuthError as refusal:
         return answer_json(
-            protocol.no(Refusal(refusal.error, refusal.description, 401 if refusal.status == 401 else 400))
+            protocol.no(OAuthError(refusal.error, refusal.description, 401 if refusal.status == 401 else 400))
         )
-    except Lost as lost:
-        return answer_json(protocol.no(Refusal("invalid_request", lost.sentence)))
+    except NonRedirectableError as lost:
+        return answer_json(protocol.no(OAuthError("invalid_request", lost.sentence)))
     reference = NAME + random_secret(43)
     PushedRequest.objects.create(
         hash=fingerprint(reference),
@@ -49,12 +49,12 @@ def push(request: HttpRequest) -> HttpResponse:
 
 
 def take(reference: str, client_id: str) -> QueryDict:
-    """The request behind a reference, for one of however many ask. `Lost` when it is used, old or another app's."""
+    """The request behind a reference, for one of however many ask. `NonRedirectableError` when it is used, old or another app's."""
     waiting = PushedRequest.objects.filter(hash=fingerprint(reference), expires_at__gt=timezone.now())
     row = waiting.filter(client_id=client_id).first() if len(client_id) < 256 and "\0" not in client_id else None
     if row is None or not waiting.delete()[0]:
         sentence = "The request of the app that sent you here was used already, or waited too long."
-        raise Lost("invalid_request_uri", sentence)
+        raise NonRedirectableError("invalid_request_uri", sentence)
     query = QueryDict(mutable=True)
     query.update(row.params)
     return query

@@ -16,7 +16,7 @@ from regulars.oauth.models import RefreshFamily, RefreshToken
 from regulars.profiles.find import whole
 from regulars.profiles.models import Profile
 
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import Grant
 
 # Seconds, where the client's own settings (`Client.refresh`) say nothing else.
@@ -40,9 +40,9 @@ class Found:
     profile: Profile
 
 
-def unknown() -> Refusal:
+def unknown() -> OAuthError:
     """One sentence for every reason; SDKs look for its words and then sign in again."""
-    return Refusal("invalid_grant", "Unknown or invalid refresh token.")
+    return OAuthError("invalid_grant", "Unknown or invalid refresh token.")
 
 
 def start(family: uuid.UUID, profile_id: int, grant: Grant) -> str:
@@ -67,7 +67,7 @@ def look(token: str, client: Client) -> Found | None:
 
 
 def find(token: str, client: Client) -> Found:
-    """The token if it may be used; `Refusal("invalid_grant")` if not. A token used before ends the family."""
+    """The token if it may be used; `OAuthError("invalid_grant")` if not. A token used before ends the family."""
     rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client)
     row = rows.select_related(*WHOSE).first()
     now = timezone.now()

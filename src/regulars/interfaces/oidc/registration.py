@@ -14,7 +14,7 @@ from regulars.base.text import storable
 from regulars.clients.register import App, register
 
 from .cors import open_to_scripts
-from .errors import Refusal
+from .errors import OAuthError
 from .protocol import Answer, no
 from .token import LARGEST_BODY, answer_json
 
@@ -25,14 +25,14 @@ GRANTS = ("authorization_code", "refresh_token")
 def register_client(request: HttpRequest) -> HttpResponse:
     """A new app of somebody else: customers are asked before it gets anything of theirs."""
     if not settings.DYNAMIC_REGISTRATION:
-        return answer_json(no(Refusal("access_denied", "Apps cannot register themselves here.", 403)))
+        return answer_json(no(OAuthError("access_denied", "Apps cannot register themselves here.", 403)))
     try:
         client, secret = register(_app(_metadata(request)))
-    except Refusal as refusal:
+    except OAuthError as refusal:
         return answer_json(no(refusal))
     except DomainError as refused:
         name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
-        return answer_json(no(Refusal(name, refused.message)))
+        return answer_json(no(OAuthError(name, refused.message)))
     body = {
         "client_id": client.pk,
         "client_name": client.name,
@@ -54,7 +54,7 @@ def _metadata(request: HttpRequest) -> dict[str, Any]:
     except (RequestDataTooBig, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refusal("invalid_client_metadata", "The body is a JSON object of reasonable length.")
+        raise OAuthError("invalid_client_metadata", "The body is a JSON object of reasonable length.")
     return found
 
 
@@ -77,17 +77,17 @@ def _few(grants: list[str]) -> list[str]:
     """What a stranger may have: no machine's tokens, none straight from the browser."""
     beyond = [grant for grant in grants if grant not in GRANTS]
     if beyond:
-        raise Refusal("invalid_client_metadata", f"An app that registers itself may use {' and '.join(GRANTS)}.")
+        raise OAuthError("invalid_client_metadata", f"An app that registers itself may use {' and '.join(GRANTS)}.")
     return grants
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or value != storable(value):
-        raise Refusal("invalid_client_metadata", "A field is not a text.")
+        raise OAuthError("invalid_client_metadata", "A field is not a text.")
     return value
 
 
 def _texts(value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise Refusal("invalid_client_metadata", "A field is not a list of texts.")
+        raise OAuthError("invalid_client_metadata", "A field is not a list of texts.")
     return [_text(each) for each in value]

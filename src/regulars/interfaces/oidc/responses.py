@@ -15,7 +15,7 @@ from django.shortcuts import render
 from regulars.base.tokens.jwt import verify
 
 from .asking import ReturnAddress
-from .errors import Lost, Refusal
+from .errors import NonRedirectableError, OAuthError
 
 # No form-action: browsers hold every redirect after a form to it, and the app decides where those go.
 PAGE = {
@@ -32,11 +32,11 @@ def say_yes(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, Any]) 
     return _send(request, to, dict(answer))
 
 
-def say_no(request: HttpRequest, to: ReturnAddress, refusal: Refusal) -> HttpResponse:
+def say_no(request: HttpRequest, to: ReturnAddress, refusal: OAuthError) -> HttpResponse:
     return _send(request, to, refusal.body())
 
 
-def say_lost(request: HttpRequest, lost: Lost) -> HttpResponse:
+def say_lost(request: HttpRequest, lost: NonRedirectableError) -> HttpResponse:
     """A page with words: there is no app we could send her back to."""
     response = render(request, "provider/lost.html", {"lost": lost}, status=400)
     return with_policy(response, {})

@@ -11,10 +11,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from regulars.base.db.compiled_query import PreparedInsert
+from regulars.base.db.compiled_query import CompiledInsert
 from regulars.oauth.models import SessionClient, SessionName
 from regulars.profiles.models import Profile
-from regulars.usecases.tell_apps import tell_apps
+from regulars.usecases.backchannel_logout import backchannel_logout
 
 SID = "sid"  # in the session's own data: signing in anew changes the session's key, and it is the same session to apps
 
@@ -62,7 +62,7 @@ def note(profile: Profile, sid: str, client_id: str, claims: dict[str, Any]) -> 
     )
 
 
-_note = PreparedInsert(SessionClient, or_leave=True)
+_note = CompiledInsert(SessionClient, or_leave=True)
 
 
 def others_in(sid: str, client_id: str) -> list[str]:
@@ -85,7 +85,7 @@ def end(sid: str) -> None:
     SessionClient.objects.filter(pk__in=[row.pk for row in rows]).update(ended_at=timezone.now())
     subs = dict(Profile.objects.filter(pk__in={row.profile_id for row in rows}).values_list("pk", "user_id"))
     for row in rows:
-        tell_apps([row.client], subs[row.profile_id], sid)
+        backchannel_logout([row.client], subs[row.profile_id], sid)
 
 
 def on_signed_out(request: HttpRequest | None, **_: Any) -> None:

@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.clients.models import Client
 from regulars.consent.view import served
-from regulars.usecases.login import REFRESHING, Denied, Login, Visit, renew
+from regulars.usecases.login import REFRESHING, Denied, Login, LoginContext, renew
 
 from . import protocol, refresh, sessions
 from .cors import open_to_scripts
-from .errors import Refusal
+from .errors import OAuthError
 from .grants import Grant
 from .tokens import claims_of
 
@@ -30,10 +30,10 @@ def token(request: HttpRequest) -> HttpResponse:
     try:
         params = read_params(request)
         if not params.get("grant_type"):
-            raise Refusal("invalid_request", "Missing required parameter: grant_type")
-    except Refusal as refusal:
+            raise OAuthError("invalid_request", "Missing required parameter: grant_type")
+    except OAuthError as refusal:
         return answer_json(protocol.no(refusal))
-    visit = Visit(
+    visit = LoginContext(
         protocol=REFRESHING,
         hostname=request.META.get("HTTP_HOST", ""),
         ip=request.META.get("REMOTE_ADDR", ""),
@@ -55,24 +55,24 @@ def revoke(request: HttpRequest) -> HttpResponse:
         params = read_params(request)
         client = protocol.authenticate(params, request.headers)
         if not params.get("token"):
-            raise Refusal("invalid_request", "Missing required parameter: token")
-    except Refusal as refusal:
+            raise OAuthError("invalid_request", "Missing required parameter: token")
+    except OAuthError as refusal:
         return answer_json(protocol.no(refusal))
     refresh.end_by_token(params["token"], client)
     return HttpResponse(status=200)
 
 
 def read_params(request: HttpRequest) -> Mapping[str, str]:
-    """A form or a flat JSON object; `Refusal("invalid_request")` for anything else, and for what is said twice."""
+    """A form or a flat JSON object; `OAuthError("invalid_request")` for anything else, and for what is said twice."""
     try:
         body = request.body
     except RequestDataTooBig:
         body = b"x" * (LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
-        raise Refusal("invalid_request", "The body is too large.")
+        raise OAuthError("invalid_request", "The body is too large.")
     params = _from_json(body) if request.content_type == "application/json" else _from_form(request)
     if any(not isinstance(value, str) or len(value) > LONGEST or "\0" in value for value in params.values()):
-        raise Refusal("invalid_request", "Every parameter is a text of reasonable length.")
+        raise OAuthError("invalid_request", "Every parameter is a text of reasonable length.")
     return params
 
 
@@ -80,25 +80,25 @@ def _from_json(body: bytes) -> dict[str, Any]:
     try:
         params = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal("invalid_request", "The body is not JSON.") from None
+        raise OAuthError("invalid_request", "The body is not JSON.") from None
     if not isinstance(params, dict):
-        raise Refusal("invalid_request", "The body is not a JSON object.")
+        raise OAuthError("invalid_request", "The body is not a JSON object.")
     return {name: value for name, value in params.items() if value is not None}
 
 
 def _from_form(request: HttpRequest) -> dict[str, str]:
     for name, values in request.POST.lists():
         if len(values) > 1:
-            raise Refusal("invalid_request", f"Parameter {name[:50]} was sent twice.")
+            raise OAuthError("invalid_request", f"Parameter {name[:50]} was sent twice.")
     return {name: str(value) for name, value in request.POST.items()}
 
 
-def _renewed(found: refresh.Found, client: Client, scopes: list[str], visit: Visit) -> Grant:
+def _renewed(found: refresh.Found, client: Client, scopes: list[str], visit: LoginContext) -> Grant:
     """The grant as it stands today: rules decide anew; when and how she signed in stays."""
     grant = found.grant
     decided = renew(Login(found.profile, client, replace(visit, session_id=grant.sid), scopes))
     if isinstance(decided, Denied):
-        raise Refusal(decided.error, decided.description)
+        raise OAuthError(decided.error, decided.description)
     if grant.sid:
         sessions.note(found.profile, grant.sid, client.pk, decided.id_token)
     return replace(

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
@@ -47,12 +47,12 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 
 def _customers() -> QuerySet[Profile]:
     """Whoever may be told of, with what is told: by what she allows, and by rules in this session of this app."""
-    here = Profile.objects.filter(pk=number_of(given("user_id")), blocked=False).exclude(account__is_active=False)
-    told = sessions.claims_in(given("sid"), given("client"), OuterRef("pk"))
+    here = Profile.objects.filter(pk=number_of(param("user_id")), blocked=False).exclude(account__is_active=False)
+    told = sessions.claims_in(param("sid"), param("client"), OuterRef("pk"))
     return to_serve(here).annotate(**{TOLD: Subquery(told)}).defer("terms", "closed_consents")
 
 
-_customer = Prepared(_customers)
+_customer = CompiledQuery(_customers)
 
 
 def _credential(request: HttpRequest) -> tuple[str, str]:

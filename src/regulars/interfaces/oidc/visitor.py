@@ -27,7 +27,7 @@ MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
 @dataclass(frozen=True)
-class Visitor:
+class BrowserSession:
     """A signed-in customer. `auth_time` is seconds since 1970, None when no record of signing in is there."""
 
     account: Account
@@ -72,7 +72,7 @@ class Visitor:
         return self.profile.blocked or not self.account.is_active
 
 
-def find_visitor(request: HttpRequest) -> Visitor | None:
+def find_visitor(request: HttpRequest) -> BrowserSession | None:
     """The customer of this session. Staff are nobody here: they have no profile."""
     account = request.user
     if not isinstance(account, Account):
@@ -81,7 +81,7 @@ def find_visitor(request: HttpRequest) -> Visitor | None:
     if profile is None:
         return None
     name_session(request)
-    return Visitor(account, profile, sid_of(request), list(get_authentication_records(request, account)))
+    return BrowserSession(account, profile, sid_of(request), list(get_authentication_records(request, account)))
 
 
 def find_present(sub: str) -> Profile | None:

@@ -10,18 +10,18 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
-from regulars.base.jobs.schedule import CALENDAR, DAY, HOUR, begins_every
+from regulars.base.jobs.schedule import DAY, HOUR, SCHEDULE, periodic_task
 from regulars.base.lake.tables import tidy
 from regulars.base.tokens.rotate import forget_retired
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.rules.record import forget_inputs
-from regulars.usecases import deliver, enrich, tell_apps  # noqa: F401 - their handlers register themselves
-from regulars.usecases.decide import expire_consents
-from regulars.usecases.event import take_inbox
-from regulars.usecases.questions import refit_later
+from regulars.usecases import backchannel_logout, deliver, enrich  # noqa: F401 - their handlers register themselves
+from regulars.usecases.decide_consent import expire_consents
+from regulars.usecases.process_event import take_inbox
 from regulars.usecases.refresh import reconcile_later
-from regulars.usecases.retain import take_away_what_is_old
+from regulars.usecases.retention import take_away_what_is_old
 from regulars.usecases.sign_out import forget_ended_sessions
+from regulars.usecases.update_question_model import refit_later
 
 log = logging.getLogger("regulars.worker")
 
@@ -29,14 +29,14 @@ PAUSE = 0.5  # seconds between looks when there was nothing to do
 PAUSE_AFTER_FAULT = 5.0
 
 
-@begins_every(DAY, "sessions.forget")
+@periodic_task(DAY, "sessions.forget")
 def forget_old_sessions() -> None:
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
     forget_ended_sessions()
 
 
 # What the floors below do by itself; doors register theirs.
-CALENDAR |= {
+SCHEDULE |= {
     "jobs.forget_finished": (HOUR, forget_finished),
     "keys.forget": (DAY, forget_retired),
     "rules.forget_inputs": (DAY, forget_inputs),
@@ -87,7 +87,7 @@ class Worker:
 def work_once() -> int:
     """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
     done = take_inbox() + run_due(limit=20)
-    for name, (every, begin) in list(CALENDAR.items()):
+    for name, (every, begin) in list(SCHEDULE.items()):
         if run_periodically(name, every):
             begin()
     return done

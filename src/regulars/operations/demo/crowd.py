@@ -19,7 +19,7 @@ from regulars.events.record import record_all as record_all_events
 from regulars.profiles.learn import NewFact, learn_all
 from regulars.profiles.models import Identity, Profile
 from regulars.questions.ask import OWN_LEAST, words_of
-from regulars.questions.models import Ask, Question
+from regulars.questions.models import Impression, Question
 
 from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
 from .visits import Happening, happenings
@@ -64,7 +64,7 @@ def _bring_in(portion: list[Customer], source: Source, questions: dict[str, Ques
     record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
     learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
     refresh_all_views(list(profiles.values()))
-    Ask.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
+    Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
     record_all_events(
         _event(profiles[each.number], each, number, happening, source)
         for each in portion
@@ -144,20 +144,20 @@ def _facts(customer: Customer) -> Iterator[NewFact]:
         )
 
 
-def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Ask]:
+def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Impression]:
     """One a day, as the database wants it; the last pass of every eighth customer says "never"."""
     days = {answer.at.date(): answer for answer in customer.answers if answer.question in questions}
     for number, (day, answer) in enumerate(days.items(), 1):
         question = questions[answer.question]
         says_never = number == len(days) and customer.number % 8 == 0
-        passed = Ask.Outcome.NEVER if says_never else Ask.Outcome.PASSED
-        yield Ask(
+        passed = Impression.Outcome.NEVER if says_never else Impression.Outcome.PASSED
+        yield Impression(
             question=question,
             version=question.version,
             profile=profile,
             day=day,
             shown_at=answer.at - READING,
-            outcome=passed if answer.value is None else Ask.Outcome.ANSWERED,
+            outcome=passed if answer.value is None else Impression.Outcome.ANSWERED,
             closed_at=answer.at,
             words=words_of(question),
             value=OWN_LEAST * question.weight,

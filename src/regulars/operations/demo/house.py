@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from regulars.profiles.attributes import AGE_BANDS
 from regulars.profiles.derive import country_name
 from regulars.questions.declare import Option
-from regulars.questions.models import AskSettings, Question
+from regulars.questions.models import Question, QuestionSettings
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.rules.models import Rule
@@ -139,7 +139,7 @@ def make_questions() -> None:
     for draft in QUESTIONS:
         if draft.key not in there:
             save_question(draft)
-    if not AskSettings.objects.exists():
+    if not QuestionSettings.objects.exists():
         # Whoever looks around signs in once or twice: what she meets should not be left to chance.
         save_settings(control_share=0.0, explore_share=0.0)
 

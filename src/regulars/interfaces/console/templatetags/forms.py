@@ -9,13 +9,13 @@ from django import template
 
 from regulars.base.plugins.fields import HIDDEN, Field
 
-from ..forms import SETTING, Problem
+from ..forms import SETTING, FormError
 
 register = template.Library()
 
 
 @register.inclusion_tag("console/parts/input.html")
-def text_input(name: str, label: str, value: Any = "", problem: Problem | None = None, **more: Any) -> dict[str, Any]:
+def text_input(name: str, label: str, value: Any = "", problem: FormError | None = None, **more: Any) -> dict[str, Any]:
     """One input. `more`: help, kind (text url number password area code), required, optional (says so), rows,
     most (characters), counted (shows how many are used)."""
     return _input(name, label, value, problem, **more)
@@ -23,7 +23,7 @@ def text_input(name: str, label: str, value: Any = "", problem: Problem | None =
 
 @register.inclusion_tag("console/parts/select.html")
 def select_input(
-    name: str, label: str, value: str, options: Sequence[tuple[str, str]], problem: Problem | None = None, **more: Any
+    name: str, label: str, value: str, options: Sequence[tuple[str, str]], problem: FormError | None = None, **more: Any
 ) -> dict[str, Any]:
     """One of several, as `(value, words)`."""
     return {**_input(name, label, value, problem, **more), "options": options}
@@ -43,7 +43,7 @@ def check_input(name: str, label: str, checked: bool, help: str = "", value: str
 
 @register.inclusion_tag("console/parts/settings.html")
 def settings_inputs(
-    fields: Sequence[Field], values: Mapping[str, str], problem: Problem | None = None, prefix: str = ""
+    fields: Sequence[Field], values: Mapping[str, str], problem: FormError | None = None, prefix: str = ""
 ) -> dict[str, Any]:
     """The form of declared fields. `values` are as `base.plugins.fields.shown` gives them: a secret is dots, never itself.
 
@@ -54,19 +54,19 @@ def settings_inputs(
 
 @register.inclusion_tag("console/parts/input.html")
 def block_input(
-    kind: str, number: int, name: str, label: str, block: Mapping[str, str], problem: Problem | None = None
+    kind: str, number: int, name: str, label: str, block: Mapping[str, str], problem: FormError | None = None
 ) -> dict[str, Any]:
     """One input of a numbered block: `translation.0.text`."""
     return _input(f"{kind}.{number}.{name}", label, block[name], problem, kind="area" if name == "options" else "text")
 
 
 @register.inclusion_tag("console/parts/problem.html")
-def problem_summary(problem: Problem | None) -> dict[str, Any]:
+def problem_summary(problem: FormError | None) -> dict[str, Any]:
     """At the top of a form: what is wrong, and a link to where."""
     return {"problem": problem, "id": _id(problem.field) if problem else ""}
 
 
-def _setting(field: Field, values: Mapping[str, str], problem: Problem | None, prefix: str) -> dict[str, Any]:
+def _setting(field: Field, values: Mapping[str, str], problem: FormError | None, prefix: str) -> dict[str, Any]:
     value = values.get(field.key, field.default)
     kept = field.secret and bool(value)
     help_text = f"{field.help} Kept: leave empty to keep it.".strip() if kept else field.help
@@ -83,7 +83,9 @@ def _setting(field: Field, values: Mapping[str, str], problem: Problem | None, p
     return {**drawn, "placeholder": HIDDEN if kept else ""}
 
 
-def _input(name: str, label: str, value: Any, problem: Problem | None, prefix: str = "", **more: Any) -> dict[str, Any]:
+def _input(
+    name: str, label: str, value: Any, problem: FormError | None, prefix: str = "", **more: Any
+) -> dict[str, Any]:
     wrong = problem.message if problem and problem.field == name else ""
     identity = _id(prefix + name)
     described = [f"{identity}-{part}" for part, there in (("help", more.get("help")), ("problem", wrong)) if there]

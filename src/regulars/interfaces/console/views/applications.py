@@ -15,7 +15,7 @@ from regulars.clients.register import GRANT_TYPES, WITH_SECRET, App, change, reg
 
 from .. import audit
 from ..door import may, require, staff_page
-from ..forms import Problem, done, lines, problem_of
+from ..forms import FormError, done, lines, problem_of
 
 ROLE = "admin"
 GRANTS = dict(
@@ -107,7 +107,7 @@ def _page(
     saved: Client | None,
     given: Mapping[str, str],
     grants: Sequence[str],
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     context = {
         "saved": saved,

@@ -9,11 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.base.errors import DomainError
-from regulars.clients.branding import COLOURS, Look, checked, look_of, save_look, stylesheet
+from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
 from regulars.clients.models import Client
 
 from ..door import may, require, show, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 from .applications import find
 
 ROLE = "marketer"
@@ -27,14 +27,14 @@ def branding(request: HttpRequest, client_id: str) -> HttpResponse:
     """The form. `do=preview` answers with the preview alone; anything else saves."""
     client = find(client_id)
     if request.method != "POST":
-        return _page(request, client, asdict(look_of(client)))
+        return _page(request, client, asdict(branding_of(client)))
     require(request, ROLE)
     given = request.POST.dict()
     try:
         if request.POST.get("do") == PREVIEW:
             checked(given)
             return _page(request, client, given)
-        save_look(client, given)
+        save_branding(client, given)
     except DomainError as refused:
         return _page(request, client, given, problem_of(refused))
     address = f"/console/applications/{client.pk}/branding"
@@ -48,7 +48,9 @@ def preview_stylesheet(request: HttpRequest) -> HttpResponse:
     return HttpResponse(stylesheet(_readable(request.GET.dict()), SCOPES), content_type="text/css; charset=utf-8")
 
 
-def _page(request: HttpRequest, client: Client, given: dict[str, str], problem: Problem | None = None) -> HttpResponse:
+def _page(
+    request: HttpRequest, client: Client, given: dict[str, str], problem: FormError | None = None
+) -> HttpResponse:
     look = _readable(given)
     context = {
         "client": client,
@@ -65,9 +67,9 @@ def _page(request: HttpRequest, client: Client, given: dict[str, str], problem: 
     return show(request, "console/branding.html", context, PREVIEW if is_preview else "", status)
 
 
-def _readable(given: dict[str, str]) -> Look:
+def _readable(given: dict[str, str]) -> Branding:
     """What the preview shows: the look as written, or the house's own while something in it is refused."""
     try:
         return checked(given)
     except DomainError:
-        return Look()
+        return Branding()

@@ -16,7 +16,7 @@ from regulars.connections.provider import PROVIDERS, find_provider
 from regulars.connections.save import Way, save_connection, switch_connection, url_keys
 
 from ..door import may, require, staff_page
-from ..forms import SETTING, Problem, done, problem_of
+from ..forms import SETTING, FormError, done, problem_of
 
 ROLE = "admin"
 ADDRESS_WORDS = {
@@ -99,7 +99,7 @@ def _page(
     strategy: str,
     given: Mapping[str, str],
     pieces: Sequence[str],
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     known = find_provider(strategy)
     context = {

@@ -14,13 +14,13 @@ from regulars.base.errors import DomainError
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import LONGEST, write_value
-from regulars.usecases.about import facts_of
-from regulars.usecases.correct import LONGEST_REASON, may_staff_correct
-from regulars.usecases.correct import correct as write
+from regulars.usecases.correct_facts import LONGEST_REASON, may_staff_correct
+from regulars.usecases.correct_facts import correct as write
+from regulars.usecases.customer_data import facts_of
 
 from .. import words
 from ..door import require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 from ..people import name_of
 
 ROLE = "marketer"
@@ -62,7 +62,7 @@ def _page(
     attribute: Attribute,
     value: str,
     reason: str,
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "person": profile,

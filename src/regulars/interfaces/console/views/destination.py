@@ -17,7 +17,7 @@ from regulars.destinations.save import save_destination, shown_settings
 from regulars.segments.models import Segment
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of, settings_drawn, settings_given
+from ..forms import FormError, done, problem_of, settings_drawn, settings_given
 from .destinations import ROLE
 
 INPUTS = {"unknown_purpose": "purpose"}
@@ -70,7 +70,7 @@ def _page(
     kind: str,
     given: Mapping[str, str],
     segments: Sequence[str],
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     plugin = KINDS[kind]
     kept = shown_settings(saved) if saved else {}

@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.jobs.queues import look_at
-from regulars.base.jobs.tasks import resend_lane
-from regulars.destinations.breaker import close_breaker
+from regulars.base.jobs.queues import queue_status
+from regulars.base.jobs.tasks import retry_dead_jobs
+from regulars.destinations.circuit_breaker import close_breaker
 from regulars.destinations.kind import KINDS, DestinationKind
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.queue import FINISHED, Again, resend
@@ -20,7 +20,7 @@ from regulars.segments.models import Segment
 from regulars.usecases.deliver import count_everybody, is_under_way, send_again, send_everybody
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 from .destinations import AGAIN, ROLE, delivery_counts
 
 PAGE = 50
@@ -86,7 +86,7 @@ def try_now(request: HttpRequest, slug: str) -> HttpResponse:
     require(request, AGAIN)
     saved = find_destination(slug)
     close_breaker(saved)
-    count = resend_lane(saved.lane)
+    count = retry_dead_jobs(saved.queue)
     return done(request, _address(slug), "destination.tried", slug, "It is tried again from now on.", revived=count)
 
 
@@ -105,7 +105,7 @@ def find_plugin(saved: Destination) -> DestinationKind | None:
 
 
 def _page(
-    request: HttpRequest, saved: Destination, asked: dict[str, Any] | None = None, problem: Problem | None = None
+    request: HttpRequest, saved: Destination, asked: dict[str, Any] | None = None, problem: FormError | None = None
 ) -> HttpResponse:
     """`asked` is what waits for a confirmation: `again` or `everybody`, and its `count`."""
     plugin = find_plugin(saved)
@@ -115,7 +115,7 @@ def _page(
         "here": "deliveries",
         "kind": plugin.title if plugin else saved.kind,
         "tells_repeats": getattr(plugin, "tells_repeats", False),
-        "lane": look_at([saved.lane])[saved.lane],
+        "queue": queue_status([saved.queue])[saved.queue],
         "under_way": is_under_way(saved),
         "asked": asked,
         "given": _given(request),

@@ -21,7 +21,7 @@ from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile
 
 from ..door import may, require, show, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 from ..people import find, name_of
 from .destinations import ROLE
 
@@ -92,7 +92,7 @@ def _page(
     kind: DestinationKind,
     rows: Sequence[Row],
     asked: Mapping[str, Any],
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     context = {
         "saved": saved,

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.destinations.disclose import ask_again, ask_all_again
+from regulars.destinations.disclosures import ask_again, ask_all_again
 from regulars.destinations.kind import Removes
 from regulars.destinations.models import Destination, Disclosure
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
-from regulars.destinations.breaker import is_broken
+from regulars.destinations.circuit_breaker import is_broken
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.save import switch_destination

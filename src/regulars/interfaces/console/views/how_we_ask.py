@@ -12,11 +12,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.questions.models import AskSettings
+from regulars.questions.models import QuestionSettings
 from regulars.questions.settings import how_we_ask, save_settings
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 
 ROLE = "admin"
 PACES = (
@@ -73,7 +73,7 @@ def settings(request: HttpRequest) -> HttpResponse:
     return done(request, "/console/questions/how-we-ask", "questions.settings", "how we ask", sentence, **changes)
 
 
-def _page(request: HttpRequest, given: Mapping[str, str], problem: Problem | None = None) -> HttpResponse:
+def _page(request: HttpRequest, given: Mapping[str, str], problem: FormError | None = None) -> HttpResponse:
     context = {
         "given": given,
         "problem": problem,
@@ -90,7 +90,7 @@ def _with_own(pace: str) -> tuple[tuple[str, str, str], ...]:
     return (*PACES, (pace, f"As set: {pace}", "None of those above."))
 
 
-def _written(saved: AskSettings) -> dict[str, str]:
+def _written(saved: QuestionSettings) -> dict[str, str]:
     return {
         "asking": "on" if saved.asking else "",
         "pace": f"{saved.pace:g}",

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.jobs.queues import Seen, look_at
+from regulars.base.jobs.queues import QueueStatus, queue_status
 from regulars.consent.models import Purpose
 from regulars.enrichment.look_up import fresh_days
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
@@ -23,7 +23,7 @@ from regulars.enrichment.source import SOURCES
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of, settings_drawn, settings_given
+from ..forms import FormError, done, problem_of, settings_drawn, settings_given
 from ..people import by_number
 from .sources import NO_LOOKUPS, ROLE, lookup_counts
 
@@ -138,7 +138,7 @@ def _page(
     key: str,
     saved: SourceSetting | None,
     given: Mapping[str, str],
-    problem: Problem | None = None,
+    problem: FormError | None = None,
 ) -> HttpResponse:
     source = SOURCES[key]
     kept = shown_settings(saved) if saved else {}
@@ -157,7 +157,7 @@ def _page(
         "report": report(key),
         "today": SourceDay.objects.filter(source_key=key, day=clock.today()).first() or SourceDay(source_key=key),
         "telling": TELLING,
-        "lane": _lane(saved),
+        "queue": _queue(saved),
         "fresh_days": fresh_days(saved, source) if saved else source.fresh_days,
         **_given_up(key),
         "may_resend": may(request, AGAIN),
@@ -167,8 +167,8 @@ def _page(
     return render(request, "console/lookup_source.html", context, status=400 if problem else 200)
 
 
-def _lane(saved: SourceSetting | None) -> Seen:
-    return look_at([saved.lane])[saved.lane] if saved else Seen()
+def _queue(saved: SourceSetting | None) -> QueueStatus:
+    return queue_status([saved.queue])[saved.queue] if saved else QueueStatus()
 
 
 def _given_up(key: str) -> dict[str, Any]:

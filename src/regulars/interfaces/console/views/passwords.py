@@ -11,7 +11,7 @@ from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 
 ROLE = "admin"
 CHECKS = ("common", "personal", "breached")
@@ -47,6 +47,6 @@ def _number(request: HttpRequest, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
 
 
-def _page(request: HttpRequest, connection: Connection, rules: Rules, problem: Problem | None = None) -> HttpResponse:
+def _page(request: HttpRequest, connection: Connection, rules: Rules, problem: FormError | None = None) -> HttpResponse:
     context = {"connection": connection, "rules": rules, "problem": problem, "may_write": may(request, ROLE)}
     return render(request, "console/passwords.html", context, status=400 if problem else 200)

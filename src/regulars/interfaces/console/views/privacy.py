@@ -11,20 +11,20 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError
-from regulars.consent.fold import YES
+from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
 from regulars.consent.purposes import Wording
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
 from regulars.profiles.models import Profile, RefusedGuess
 from regulars.profiles.upstream_tokens import LeavingGrant
-from regulars.usecases.decide import change_purpose
-from regulars.usecases.forget import find_people
-from regulars.usecases.retain import KINDS, days_of, keep
+from regulars.usecases.decide_consent import change_purpose
+from regulars.usecases.erase import find_people
+from regulars.usecases.retention import KINDS, days_of, keep
 
 from .. import words
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 
 ROLE = "admin"
 SHOWN = 50
@@ -46,7 +46,7 @@ def retention(request: HttpRequest) -> HttpResponse:
     given = {key: request.POST[key].strip() for key in KINDS if key in request.POST}
     for key, text in given.items():
         if text and not (text.isascii() and text.isdigit() and len(text) < 7):
-            return _page(request, Problem("Write a number of days, or nothing.", key), given)
+            return _page(request, FormError("Write a number of days, or nothing.", key), given)
     try:
         for key, text in given.items():
             keep(key, int(text) if text else None)
@@ -68,7 +68,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     typed = {name: request.POST.get(name, "").strip() for name in ("label", "text", "expires_days")}
     widened, days = "widened" in request.POST, typed["expires_days"]
     if days and not (days.isascii() and days.isdigit()):
-        return _purpose_page(request, found, typed, Problem("Write a number of days, or nothing.", "expires_days"))
+        return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
         change_purpose(key, Wording(typed["label"], typed["text"], found.translations, lasts), widened=widened)
@@ -77,7 +77,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     return done(request, HOME, "purpose.changed", key, "Saved. A yes keeps the words it was given to.", widened=widened)
 
 
-def _page(request: HttpRequest, problem: Problem | None = None, given: dict[str, str] | None = None) -> HttpResponse:
+def _page(request: HttpRequest, problem: FormError | None = None, given: dict[str, str] | None = None) -> HttpResponse:
     kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
     context = {
         "purposes": _purposes(),
@@ -158,7 +158,7 @@ def _first_broken(people: list[Profile]) -> ConsentEvent | None:
 
 
 def _purpose_page(
-    request: HttpRequest, found: Purpose, typed: dict[str, str], problem: Problem | None = None
+    request: HttpRequest, found: Purpose, typed: dict[str, str], problem: FormError | None = None
 ) -> HttpResponse:
     notices = Notice.objects.filter(purpose=found).annotate(decisions=Count("consentevent")).order_by("-version")
     outdated = ConsentState.objects.filter(_is_outdated(), purpose=found).select_related("profile")

@@ -16,7 +16,7 @@ from regulars.questions.save import Draft, save_question
 from regulars.questions.statistics import fates, fates_of, used_by
 
 from ..door import may, require, show, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 from ..question_form import EMPTY, blocks, draft, preview, take_away, translations, written
 from ..spoken import spoken
 from .questions import ROLE
@@ -51,7 +51,7 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, saved: Question | None, given: Mapping[str, str], problem: Problem | None = None
+    request: HttpRequest, saved: Question | None, given: Mapping[str, str], problem: FormError | None = None
 ) -> HttpResponse:
     purposes = {purpose.key: purpose for purpose in Purpose.objects.filter(active=True).order_by("key")}
     context = {

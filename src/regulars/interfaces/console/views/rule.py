@@ -24,7 +24,7 @@ from regulars.rules.templates import all_templates
 
 from ..differences import Difference, differences
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of, settings_drawn, settings_given
+from ..forms import FormError, done, problem_of, settings_drawn, settings_given
 from ..people import by_number
 from ..trial import SAMPLE_CONTEXT, Tried, try_on
 from .rule_run import told
@@ -190,7 +190,7 @@ def _pairs(live: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
 def _page(
     request: HttpRequest,
     edited: Rule,
-    problem: Problem | None = None,
+    problem: FormError | None = None,
     tried: Tried | None = None,
     shadowed: dict[str, Any] | None = None,
     line: int = 0,

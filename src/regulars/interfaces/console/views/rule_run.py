@@ -14,7 +14,7 @@ from regulars.rules.replay import Replayed, replay
 from regulars.rules.run import Outcome
 
 from ..door import may, require, staff_page
-from ..forms import Problem
+from ..forms import FormError
 from ..people import by_number
 from ..trial import struck, told_secrets
 from .rules import ROLE
@@ -33,7 +33,7 @@ def rule_run(request: HttpRequest, number: int) -> HttpResponse:
     try:
         return _page(request, run, again=told(replay(run.pk)))
     except DomainError as refused:
-        return _page(request, run, problem=Problem(refused.message, ""))
+        return _page(request, run, problem=FormError(refused.message, ""))
 
 
 def told(replayed: Replayed) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _parts(outcome: Outcome) -> dict[str, Any]:
 
 
 def _page(
-    request: HttpRequest, run: RuleRun, again: dict[str, Any] | None = None, problem: Problem | None = None
+    request: HttpRequest, run: RuleRun, again: dict[str, Any] | None = None, problem: FormError | None = None
 ) -> HttpResponse:
     known = dict(Rule.objects.values_list("slug", "name"))
     context = {

@@ -19,7 +19,7 @@ from regulars.rules.save import drop_setting, move_rule, order_rules, set_settin
 from regulars.rules.templates import Template, all_templates, get_template, switch_on
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of, settings_drawn, settings_given
+from ..forms import FormError, done, problem_of, settings_drawn, settings_given
 
 ROLE = "admin"
 LATELY = 200  # runs looked at
@@ -102,9 +102,9 @@ def shared_setting(request: HttpRequest) -> HttpResponse:
         drop_setting(key)
         return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is gone.")
     if not SETTING_KEY.fullmatch(key):
-        return _page(request, {"shared": Problem("A name has letters, digits and _, and no digit first.", "key")})
+        return _page(request, {"shared": FormError("A name has letters, digits and _, and no digit first.", "key")})
     if not value:
-        return _page(request, {"shared": Problem("Write the value.", "value")})
+        return _page(request, {"shared": FormError("Write the value.", "value")})
     set_setting(key, value)
     return done(request, "/console/rules", "rule.setting_saved", key, f"{key} is kept. Rules read configuration.{key}.")
 

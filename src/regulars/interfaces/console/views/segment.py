@@ -19,7 +19,7 @@ from regulars.profiles.find import customers
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
-from regulars.usecases.segment import remove_segment, segments_with, used_by
+from regulars.usecases.save_segment import remove_segment, segments_with, used_by
 
 from .. import audit
 from ..builder import countable

@@ -20,7 +20,7 @@ from regulars.consent.purposes import get_purpose
 from regulars.segments.known import Overview, overview
 from regulars.segments.models import Segment
 from regulars.segments.sentence import Sentence, to_condition
-from regulars.usecases.segment import save_and_evaluate
+from regulars.usecases.save_segment import save_and_evaluate
 
 from .. import audit
 from ..builder import MODES, OPERATORS, Builder, countable

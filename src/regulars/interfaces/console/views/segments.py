@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from regulars.profiles.find import customers
 from regulars.segments.models import Membership, Segment
-from regulars.usecases.segment import used_by
+from regulars.usecases.save_segment import used_by
 
 from ..door import may, staff_page
 from ..sentences import Vocabulary

@@ -19,7 +19,7 @@ from regulars.events.models import InboxItem, Rejection, Source
 from regulars.events.sources import make_source, replace_key, switch_source
 
 from ..door import may, require, staff_page
-from ..forms import Problem, done, problem_of
+from ..forms import FormError, done, problem_of
 
 ROLE = "admin"
 REFUSED = 20
@@ -91,7 +91,7 @@ def _stuck() -> list[InboxItem]:
     return list(items.order_by("-id")[:REFUSED])
 
 
-def _page(request: HttpRequest, name: str = "", problem: Problem | None = None) -> HttpResponse:
+def _page(request: HttpRequest, name: str = "", problem: FormError | None = None) -> HttpResponse:
     kept = {row.key: row for row in SourceSetting.objects.select_related("purpose")}
     counts, spent, doubtful = lookup_counts(), _spent_today(), doubtful_sources()
     context = {

@@ -16,7 +16,7 @@ from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
-from regulars.usecases.mailbox import enter_by_mailbox
+from regulars.usecases.passwordless import enter_by_mailbox
 
 from ..connections import has_passwords
 from ..door import enter, onward

@@ -13,14 +13,14 @@ from django.utils import timezone
 
 from regulars.base import http
 from regulars.base.errors import DomainError
-from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, handles
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
 from regulars.connections.endpoints import address_of, credentials_of
 from regulars.connections.models import Connection
 from regulars.connections.provider import Granted, find_provider
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken, expiry_of
 
-from .upstream import asking, send, send_or_retry
+from .upstream_tokens import asking, send, send_or_retry
 
 TRIES = 48  # some two days: a network that is down longer than that is looked at by people
 State = LeavingGrant.State
@@ -45,7 +45,7 @@ def _write_down(token: UpstreamToken, erasure: uuid.UUID) -> LeavingGrant:
     return row
 
 
-@handles("upstream.leave", attempts=TRIES, calls_out=True)
+@handles("upstream.leave", attempts=TRIES, non_transactional=True)
 def leave(payload: dict[str, Any]) -> None:
     """Ask once. What came of it is in the row, for the proof; nothing that names her is."""
     row = LeavingGrant.objects.filter(pk=payload["grant"], state=State.WAITING).first()
@@ -54,11 +54,11 @@ def leave(payload: dict[str, Any]) -> None:
     row.tries += 1
     try:
         _over(row, State.ENDED if _end(row) else State.GONE)
-    except (Retry, GiveUp) as no:
+    except (Retry, PermanentFailure) as no:
         row.why = str(no)[:200]
-        if isinstance(no, GiveUp) or row.tries >= TRIES:
+        if isinstance(no, PermanentFailure) or row.tries >= TRIES:
             _over(row, State.GAVE_UP)
-            raise GiveUp(row.why) from None
+            raise PermanentFailure(row.why) from None
         row.save(update_fields=["tries", "why"])
         raise
 
@@ -70,11 +70,11 @@ def _over(row: LeavingGrant, state: str) -> None:
 
 
 def _end(row: LeavingGrant) -> bool:
-    """Whether there was something to end. Raises `Retry` or `GiveUp`."""
+    """Whether there was something to end. Raises `Retry` or `PermanentFailure`."""
     connection = Connection.objects.filter(name=row.connection).first()
     provider = find_provider(connection.strategy) if connection else None
     if connection is None or provider is None or provider.revoke is None:
-        raise GiveUp("this connection is gone")
+        raise PermanentFailure("this connection is gone")
     token = row.access_token or _renewed(row, connection)
     if not token:
         return False
@@ -90,11 +90,11 @@ def _end(row: LeavingGrant) -> bool:
 def _renewed(row: LeavingGrant, connection: Connection) -> str:
     """A new token, kept at once: some networks give each refresh token once. Empty: she ended it there already."""
     if not row.secret.get("refresh_token"):
-        raise GiveUp("there is no token to give back: it ran out")
+        raise PermanentFailure("there is no token to give back: it ran out")
     try:
         answer = send(asking(connection, str(row.secret["refresh_token"])))
         said = answer.json() if answer.status < 500 else {}
-    except (http.HttpFailed, DomainError) as no:
+    except (http.RequestFailed, DomainError) as no:
         raise Retry(no.message) from None
     if isinstance(said, dict) and said.get("error") == "invalid_grant":
         return ""

@@ -9,15 +9,15 @@ from typing import Any
 from regulars.base import clock
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.purposes import words_in
-from regulars.consent.standing import Standing
+from regulars.consent.status import ConsentStatus
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import resolve
 from regulars.questions.models import Question
 from regulars.segments.models import Membership
 
-from .correct import DELETED, may_correct, may_remove
-from .decide import last_decision
+from .correct_facts import DELETED, may_correct, may_remove
+from .decide_consent import last_decision
 
 UNDECLARED = ("serve",)
 
@@ -75,7 +75,7 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[Known]:
     """By attribute, what counts first. `everything`: with what was taken back or ran out."""
     attributes = {each.key: each for each in Attribute.objects.all()}
     now = clock.now()
-    standing = Standing.of([profile], now)[profile.pk]
+    standing = ConsentStatus.of([profile], now)[profile.pk]
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
     winners = _winners(facts, standing, attributes, now)
     questions = dict(Question.objects.values_list("key", "text"))
@@ -91,7 +91,7 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[Known]:
 
 def stands_of(profile: Profile, locale: str = "en") -> list[Stand]:
     """Every active purpose; those she decides on first."""
-    standing = Standing.of([profile], clock.now())[profile.pk]
+    standing = ConsentStatus.of([profile], clock.now())[profile.pk]
     states = {s.purpose_id: s for s in profile.consent_states.select_related("event__notice")}
     purposes = Purpose.objects.filter(active=True)
     order = {Purpose.Basis.CONSENT: 0, Purpose.Basis.LEGITIMATE_INTEREST: 1, Purpose.Basis.CONTRACT: 2}
@@ -110,7 +110,7 @@ def segments_of(profile: Profile) -> list[Membership]:
 
 
 def _winners(
-    facts: list[Fact], standing: Standing, attributes: dict[str, Attribute], now: dt.datetime
+    facts: list[Fact], standing: ConsentStatus, attributes: dict[str, Attribute], now: dt.datetime
 ) -> dict[str, int]:
     """Attribute → the fact that counts, of those whose consents stand."""
     usable: dict[str, list[Fact]] = {}
@@ -125,7 +125,7 @@ def _winners(
     return found
 
 
-def _why_not(fact: Fact, standing: Standing, winners: dict[str, int], now: dt.datetime) -> str:
+def _why_not(fact: Fact, standing: ConsentStatus, winners: dict[str, int], now: dt.datetime) -> str:
     if fact.retracted_at:
         return "taken_back"
     if fact.expires_at and fact.expires_at <= now:
@@ -168,7 +168,9 @@ def _question_in(source: str) -> str:
     return about.partition("@")[0]
 
 
-def _stand(profile: Profile, purpose: Purpose, state: ConsentState | None, standing: Standing, locale: str) -> Stand:
+def _stand(
+    profile: Profile, purpose: Purpose, state: ConsentState | None, standing: ConsentStatus, locale: str
+) -> Stand:
     found, label, text = words_in(purpose, locale)
     said_yes = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
     return Stand(

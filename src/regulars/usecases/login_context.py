@@ -13,7 +13,7 @@ TENANT = "regulars"
 
 
 @dataclass(frozen=True)
-class Visit:
+class LoginContext:
     """What the browser and its session say of this login; rules see it, and nothing here is trusted.
 
     `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
@@ -44,7 +44,7 @@ class Visit:
         return self.proved or not self.silent
 
 
-def context_of(profile: Profile, client: Client, visit: Visit, scopes: list[str]) -> dict[str, Any]:
+def context_of(profile: Profile, client: Client, visit: LoginContext, scopes: list[str]) -> dict[str, Any]:
     """Auth0's `context`, and `requested_scopes` for actions. Without geography: we do not look addresses up while she waits."""
     others = visit.other_clients()
     return {

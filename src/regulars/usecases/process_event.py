@@ -21,7 +21,7 @@ from regulars.base.text import storable
 from regulars.events.models import Event, InboxItem
 from regulars.events.record import record
 from regulars.profiles.attributes import is_an_apps
-from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity, identify
+from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
 
@@ -141,7 +141,7 @@ def profile_of(message: dict[str, Any]) -> Profile | None:
 def _claim_visitor(customer: Profile, visitor_id: str) -> None:
     visitor = find_by_identity(ANONYMOUS, visitor_id)
     if visitor is None:
-        identify(customer, ANONYMOUS, visitor_id)
+        add_identity(customer, ANONYMOUS, visitor_id)
     elif visitor.pk != customer.pk and is_only_a_visitor(visitor):
         merge(visitor, into=customer)
         after_learning(customer)

@@ -10,7 +10,7 @@ from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address, whole
 
-from .arrive import prove_email, sign_up
+from .complete_social_login import prove_email, sign_up
 
 
 @transaction.atomic

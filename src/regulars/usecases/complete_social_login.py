@@ -41,7 +41,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Arrival:
+class ProviderLogin:
     """One answer of one provider. `raw` is kept as it is; scopes are words of the provider.
 
     `issued` is what its token endpoint said: `{"access_token", "refresh_token", "expires_in"}`, kept encrypted.
@@ -59,7 +59,7 @@ class Arrival:
 
 
 @transaction.atomic
-def arrive(arrival: Arrival) -> Account:
+def complete_social_login(arrival: ProviderLogin) -> Account:
     """The account of whoever the provider says she is, made on her first arrival. Raises `Invalid("account_blocked")`.
 
     The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
@@ -118,7 +118,7 @@ def prove_email(profile: Profile, email: str) -> None:
         after_learning(profile)
 
 
-def _profile_of(arrival: Arrival) -> Profile:
+def _profile_of(arrival: ProviderLogin) -> Profile:
     """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
     if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
         raise Invalid("id_too_long", "Your provider's name for you is too long to be kept.")
@@ -131,7 +131,7 @@ def _profile_of(arrival: Arrival) -> Profile:
     return profile
 
 
-def _keep(profile: Profile, arrival: Arrival) -> ProviderAnswer:
+def _keep(profile: Profile, arrival: ProviderLogin) -> ProviderAnswer:
     identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
     Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
     return ProviderAnswer.objects.create(
@@ -143,7 +143,7 @@ def _keep(profile: Profile, arrival: Arrival) -> ProviderAnswer:
     )
 
 
-def _decide(profile: Profile, arrival: Arrival, answer: ProviderAnswer) -> dict[str, list[int]]:
+def _decide(profile: Profile, arrival: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
     """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
     wanted = [choice for choice in arrival.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
     decisions = [
@@ -162,7 +162,7 @@ def _decide(profile: Profile, arrival: Arrival, answer: ProviderAnswer) -> dict[
     return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
 
 
-def _facts(arrival: Arrival, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
+def _facts(arrival: ProviderLogin, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
     purposes = {choice.piece: choice.purpose for choice in arrival.choices}
     return [
         NewFact(

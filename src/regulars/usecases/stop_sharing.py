@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
-from regulars.connections.provider import Piece, Provider, find_provider
+from regulars.connections.provider import Provider, RequestedClaim, find_provider
 from regulars.events.record import record as record_event
 from regulars.profiles.learn import retract
 from regulars.profiles.models import Fact, Identity, Profile
 
 from .refresh import after_event, after_learning
-from .upstream import give_back
+from .upstream_tokens import give_back
 
 STOPPED = "Stopped Sharing"
 
@@ -26,8 +26,8 @@ class Shared:
 
     identity: Identity
     connection: Connection
-    now: tuple[Piece, ...]
-    more: tuple[Piece, ...]
+    now: tuple[RequestedClaim, ...]
+    more: tuple[RequestedClaim, ...]
 
 
 def shares_of(profile: Profile) -> list[Shared]:
@@ -71,14 +71,14 @@ def _facts(identity: Identity) -> QuerySet[Fact]:
     return Fact.objects.filter(identity=identity, retracted_at=None)
 
 
-def _piece(provider: Provider, key: str) -> Piece:
+def _piece(provider: Provider, key: str) -> RequestedClaim:
     for piece in provider.pieces:
         if piece.key == key:
             return piece
     raise Invalid("unknown_piece", "Your provider has no such thing to share.")
 
 
-def _scopes_of_its_own(identity: Identity, provider: Provider, piece: Piece) -> list[str]:
+def _scopes_of_its_own(identity: Identity, provider: Provider, piece: RequestedClaim) -> list[str]:
     """Some pieces cost nothing beyond the login: ending that would sign her out of more than she asked for."""
     connection = Connection.objects.filter(name=identity.connection).first()
     login = (connection.scopes if connection else []) or provider.scopes

@@ -15,16 +15,16 @@ from regulars.base.conditions import event_terms
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, suppress, write_down
 from regulars.consent.models import Erasure, Retention
-from regulars.destinations.disclose import queue_deletions
+from regulars.destinations.disclosures import queue_deletions
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.document import rebuild
 from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import fill_lake_soon, leave_lake_soon, purge_lake_soon
-from .leave_networks import leave_networks
+from .personal_data import count, end_sessions, forget_mails, names_of, rows_of, sweep
 from .refresh import after_learning
-from .traces import count, end_sessions, forget_mails, names_of, rows_of, sweep
+from .revoke_upstream_grants import leave_networks
 
 LEDGER = "ledger"
 Mode = Erasure.Mode
@@ -36,7 +36,7 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
 
     What stays: her decisions as nobody's, as long as the retention of the ledger says; a fingerprint of her address if
     she had asked not to be written to; with `keep_events` what happened, without her. Whoever was told of her is asked
-    to forget her too (`destinations.disclose`), and her networks to end what she allowed us (`leave_networks`). The
+    to forget her too (`destinations.disclosures`), and her networks to end what she allowed us (`leave_networks`). The
     proof counts rows before and after.
     """
     everybody = [profile, *profile.merged.all()]

@@ -26,7 +26,7 @@ def refit_later() -> None:
     enqueue_once("questions.refit", {}, key="questions")
 
 
-@handles("questions.refit", calls_out=True)  # seconds of arithmetic, which no transaction should wait for
+@handles("questions.refit", non_transactional=True)  # seconds of arithmetic, which no transaction should wait for
 def refit_now(payload: dict[str, str]) -> None:
     tell_questions()
     log.info("%s", refit())

@@ -10,12 +10,12 @@ from regulars.consent.record import Decision, record
 from regulars.events.record import record as record_event
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions import answer as asks
-from regulars.questions.models import Ask
+from regulars.questions.models import Impression
 
 from .refresh import after_event, after_learning
 
 
-def answer(ask: Ask, form: MultiValueDict[str, str], *, app: str = "") -> bool:
+def answer(ask: Impression, form: MultiValueDict[str, str], *, app: str = "") -> bool:
     """Keep what she said as a fact of hers, with the consent that her answer is. False: the ask was closed already.
 
     "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing. `app` is the client
@@ -27,7 +27,7 @@ def answer(ask: Ask, form: MultiValueDict[str, str], *, app: str = "") -> bool:
         return _leave(ask, unsaid)
     said = asks.read_answer(ask, form, app)
     with transaction.atomic():
-        if not asks.close(ask, Ask.Outcome.ANSWERED, said):
+        if not asks.close(ask, Impression.Outcome.ANSWERED, said):
             return False
         consents = _consents(ask, said, app)
         if said.consent is None:
@@ -42,7 +42,7 @@ def answer(ask: Ask, form: MultiValueDict[str, str], *, app: str = "") -> bool:
 
 
 @transaction.atomic
-def pass_over(ask: Ask) -> bool:
+def pass_over(ask: Impression) -> bool:
     """Not now. False: the ask was closed already."""
     if closed := asks.pass_over(ask):
         _note(ask, "Question Passed")
@@ -51,7 +51,7 @@ def pass_over(ask: Ask) -> bool:
 
 
 @transaction.atomic
-def never_again(ask: Ask) -> bool:
+def never_again(ask: Impression) -> bool:
     """Stop asking her. False: the ask was closed already."""
     if closed := asks.never_again(ask):
         _note(ask, "Question Declined")
@@ -60,7 +60,7 @@ def never_again(ask: Ask) -> bool:
 
 
 @transaction.atomic
-def _leave(ask: Ask, outcome: str) -> bool:
+def _leave(ask: Impression, outcome: str) -> bool:
     """She prefers not to say, or does not know: the question rests for long, and nothing is kept of her but that."""
     if closed := asks.close(ask, outcome):
         _note(ask, "Question Left Open")
@@ -68,7 +68,7 @@ def _leave(ask: Ask, outcome: str) -> bool:
     return closed
 
 
-def _consents(ask: Ask, said: asks.Answer, app: str) -> list[int]:
+def _consents(ask: Impression, said: asks.Answer, app: str) -> list[int]:
     """Answering below the words of a consent purpose is the consent: the ledger keeps those words.
 
     The answer to a consent question is nothing else, and explicit: a yes or a no.
@@ -88,13 +88,13 @@ def _consents(ask: Ask, said: asks.Answer, app: str) -> list[int]:
     return [record(ask.profile, decision).pk]
 
 
-def _was_explicit(ask: Ask, purpose: Purpose) -> bool:
+def _was_explicit(ask: Impression, purpose: Purpose) -> bool:
     """An explicit yes stays one when an answer below its words says it again."""
     return ConsentState.objects.filter(
         profile=ask.profile, purpose=purpose, status=ConsentEvent.Action.GIVEN, event__explicit=True
     ).exists()
 
 
-def _note(ask: Ask, name: str) -> None:
+def _note(ask: Impression, name: str) -> None:
     """What she answered is not copied onto the event: the gate guards facts, and events pass it by."""
     record_event(ask.profile_id, name, {"question": ask.question.key, "version": ask.version})

@@ -13,7 +13,7 @@ from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, resolve
 
 from .ages import is_too_young
-from .fold import YES
+from .effective import YES
 from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
@@ -22,7 +22,7 @@ BIRTHDATE, COUNTRY = "birthdate", "country"
 GPC_RESTS = dt.timedelta(days=365)
 
 
-class Standing:
+class ConsentStatus:
     """Where one customer stands. `is_child`: by what we know she is too young to consent in her country."""
 
     def __init__(self, profile_id: int, now: dt.datetime) -> None:
@@ -33,7 +33,7 @@ class Standing:
         self.is_child = False
 
     @classmethod
-    def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, Standing]:
+    def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, ConsentStatus]:
         """Profile id → where she stands."""
         standings = {profile.pk: cls(profile.pk, now) for profile in profiles}
         for state in ConsentState.objects.filter(profile__in=profiles).select_related("event", "purpose"):
@@ -97,7 +97,7 @@ def closed_to_questions(profile: Profile) -> set[str]:
     A plain no to something else that the purpose covers (a social permission) does not close it: a question of its own
     is how she may answer instead.
     """
-    standing = Standing.of([profile], clock.now())[profile.pk]
+    standing = ConsentStatus.of([profile], clock.now())[profile.pk]
     if standing.is_child:
         return set(Purpose.objects.exclude(basis=Purpose.Basis.CONTRACT).values_list("key", flat=True))
     return {key for key, state in standing.states.items() if _is_closed(state, standing.now)}

@@ -9,7 +9,7 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.consent.fold import YES
+from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.purposes import Wording, get_purpose, reword
 from regulars.consent.record import Decision, record, record_all

@@ -11,16 +11,16 @@ from django.db.models import Model, QuerySet
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
-from regulars.consent.fold import YES
+from regulars.consent.effective import YES
 from regulars.consent.models import ConsentState, KeptDecision, Retention
-from regulars.consent.standing import Standing
+from regulars.consent.status import ConsentStatus
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection
 from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
-from .forget import forget_all
+from .erase import forget_all
 from .lake import leave_lake_before
 
 PORTION = 1000
@@ -49,7 +49,7 @@ def _closed_long_ago(before: dt.datetime) -> QuerySet[Fact]:
     found: list[int] = []
     people = Profile.objects.filter(pk__in=closed.values("profile")).iterator(PORTION)
     while len(found) < PORTION and (profiles := list(islice(people, PORTION))):
-        standings = Standing.of(profiles, clock.now())
+        standings = ConsentStatus.of(profiles, clock.now())
         given = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(consents=[])
         found += [each.pk for each in given if standings[each.profile_id].asked_under(each) & purposes[each.profile_id]]
     return Fact.objects.filter(pk__in=found[:PORTION])

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-from regulars.base.http import HttpFailed, HttpRefused, request
-from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, handles
+from regulars.base.http import RequestFailed, RequestRefused, request
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
 
@@ -19,14 +19,14 @@ GOOD_FOR = 120  # seconds; signed when it is sent, so a late try is not an old t
 TIMEOUT = 10.0
 
 
-def tell_apps(clients: Iterable[Client], sub: str, sid: str) -> None:
+def backchannel_logout(clients: Iterable[Client], sub: str, sid: str) -> None:
     """Write one job per app that wants to hear of it, into the caller's transaction."""
     for client in clients:
         if client.backchannel_logout_uri:
             enqueue(JOB, {"client": client.pk, "sub": sub, "sid": sid}, key=f"{sid}:{client.pk}"[:128])
 
 
-@handles(JOB, calls_out=True)
+@handles(JOB, non_transactional=True)
 def tell_app(payload: dict[str, Any]) -> None:
     """Payload: `{"client": id, "sub": user id, "sid": session}`. Tried again until the app says that it understood."""
     client = Client.objects.filter(pk=payload["client"]).first()
@@ -36,14 +36,14 @@ def tell_app(payload: dict[str, Any]) -> None:
     content = urlencode({"logout_token": logout_token(client.pk, payload["sub"], payload["sid"])}).encode()
     try:
         answer = request("POST", client.backchannel_logout_uri, headers=headers, content=content, timeout=TIMEOUT)
-    except HttpRefused as refused:
-        raise GiveUp(f"{refused.code}: {refused.message}") from None
-    except HttpFailed as failed:
+    except RequestRefused as refused:
+        raise PermanentFailure(f"{refused.code}: {refused.message}") from None
+    except RequestFailed as failed:
         raise Retry(f"{failed.code}: {failed.message}") from None
     if answer.status >= 500 or answer.status == 429:
         raise Retry(f"the app answered {answer.status}")
     if not 200 <= answer.status < 300:
-        raise GiveUp(f"the app answered {answer.status}")
+        raise PermanentFailure(f"the app answered {answer.status}")
 
 
 def logout_token(client_id: str, sub: str, sid: str) -> str:

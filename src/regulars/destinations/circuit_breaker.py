@@ -7,7 +7,7 @@ import datetime as dt
 from django.db.models import F
 from django.utils import timezone
 
-from regulars.base.jobs.queues import close_lane, open_lane
+from regulars.base.jobs.queues import pause_queue, resume_queue
 
 from .calls import SendFailed
 from .models import Destination
@@ -17,7 +17,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 900.0  # seconds
 
 
 def note_failure(destination: Destination, fault: SendFailed) -> None:
-    """Count a fault of the destination; from the third in a row its lane is closed, each time for twice as long.
+    """Count a fault of the destination; from the third in a row its queue is closed, each time for twice as long.
 
     A message the destination refuses (`permanent`) says nothing about its health.
     """
@@ -30,19 +30,19 @@ def note_failure(destination: Destination, fault: SendFailed) -> None:
         pause = _pause(failures)
         until = timezone.now() + dt.timedelta(seconds=pause)
         Destination.objects.filter(pk=destination.pk).update(broken_until=until)
-        close_lane(destination.lane, pause)
+        pause_queue(destination.queue, pause)
     return None
 
 
 def close_breaker(destination: Destination) -> None:
     """Try it again at once, whatever was."""
     Destination.objects.filter(pk=destination.pk).update(failures=0, broken_until=None)
-    open_lane(destination.lane)
+    resume_queue(destination.queue)
 
 
 def note_success(destination: Destination) -> None:
     if Destination.objects.filter(pk=destination.pk, failures__gt=0).update(failures=0, broken_until=None):
-        open_lane(destination.lane)
+        resume_queue(destination.queue)
 
 
 def is_broken(destination: Destination) -> bool:

@@ -8,7 +8,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import Retry
 
-from .breaker import note_failure, note_success
+from .circuit_breaker import note_failure, note_success
 from .deliver import PAUSES, told_to_people
 from .kind import KINDS, Removal, Removes, SendFailed
 from .models import Destination, Disclosure

@@ -6,7 +6,7 @@ from regulars.consent.erasures import fingerprint, written_down
 from regulars.consent.models import Erasure
 from regulars.profiles.models import Profile
 
-from .forget import forget, forget_period
+from .erase import forget, forget_period
 
 
 def replay_erasures() -> int:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from regulars.base import http
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.jobs.tasks import GiveUp, Retry, enqueue, enqueue_once, handles
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles
 from regulars.connections.endpoints import address_of, basic_header, credentials_of, issuer_of
 from regulars.connections.models import Connection
 from regulars.connections.provider import Granted, Message, find_provider
@@ -59,7 +59,7 @@ def show_tokens(user: dict[str, Any], profile: Profile, *, renew: bool = False) 
     return list(tokens.values())
 
 
-@handles("upstream.renew", attempts=5, calls_out=True)
+@handles("upstream.renew", attempts=5, non_transactional=True)
 def renew_later(payload: dict[str, Any]) -> None:
     identity = Identity.objects.filter(pk=payload["identity"]).first()
     if identity:
@@ -77,16 +77,16 @@ def give_back(identity: Identity, scopes: Iterable[str]) -> bool:
     return True
 
 
-@handles("upstream.revoke", attempts=12, calls_out=True)
+@handles("upstream.revoke", attempts=12, non_transactional=True)
 def revoke(payload: dict[str, Any]) -> None:
     identity = Identity.objects.filter(pk=payload["identity"]).first()
     connection = _connection(identity) if identity else None
     provider = find_provider(identity.provider) if identity else None
     if identity is None or connection is None or provider is None or provider.revoke is None:
-        raise GiveUp("this connection is gone")
+        raise PermanentFailure("this connection is gone")
     word = fresh_token(identity)
     if not word:
-        raise GiveUp("there is no token to give back: it ran out")
+        raise PermanentFailure("there is no token to give back: it ran out")
     part = tuple(payload["scopes"]) if provider.revokes_pieces else ()
     grant = Granted(address_of(connection, "revoke"), identity.provider_user_id, word, part)
     for message in provider.revoke(grant, credentials_of(connection)):
@@ -98,10 +98,10 @@ def send_or_retry(message: Message) -> bool:
     """False: the provider says that there is nothing to end. Raises `Retry` while it is down or does not know us."""
     try:
         answer = send(message)
-    except http.HttpFailed as fault:
+    except http.RequestFailed as fault:
         raise Retry(fault.message) from None
     except DomainError as no:
-        raise GiveUp(no.message) from None
+        raise PermanentFailure(no.message) from None
     if answer.status >= 500 or answer.status == 429:
         raise Retry(f"the provider answered {answer.status}")
     if answer.status >= 400 and "invalid_client" in answer.body.decode(errors="replace"):

@@ -8,12 +8,12 @@ from django.db import transaction
 
 from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
-from regulars.base.db.compiled_query import Prepared, given
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
-from regulars.profiles.find import find_by_identity, identify
+from regulars.profiles.find import add_identity, find_by_identity
 from regulars.profiles.models import Fact, Identity, Profile
 
-from .arrive import Arrival, arrive
+from .complete_social_login import ProviderLogin, complete_social_login
 from .merge import ANONYMOUS, merge, split
 from .refresh import after_learning
 from .sign_out import move_sessions
@@ -47,8 +47,8 @@ def link(primary: Profile, other: Profile, why: str) -> None:
 
 
 @transaction.atomic
-def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
-    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `arrive` and `link`.
+def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
+    """She is signed in, and has signed in at another network as well: that is hers too. Raises as `complete_social_login` and `link`.
 
     And `second_factor_there`: that network is but the first of the two things that open the other account.
     """
@@ -59,8 +59,8 @@ def arrive_and_link(profile: Profile, arrival: Arrival) -> Account:
             "Your other account has a second factor. Sign in there, and add this way in from there.",
         )
     if known is None:
-        identify(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
-    other = arrive(arrival)
+        add_identity(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
+    other = complete_social_login(arrival)
     if other.profile.pk != profile.pk:
         link(profile, other.profile, "customer")
     return account_of(other)
@@ -95,8 +95,8 @@ def account_of(account: Account) -> Account:
     return target.account
 
 
-_was_linked = Prepared(
-    lambda: Profile.objects.filter(account_id=given("account"), merged_into__isnull=False).values_list("pk")
+_was_linked = CompiledQuery(
+    lambda: Profile.objects.filter(account_id=param("account"), merged_into__isnull=False).values_list("pk")
 )
 
 

@@ -136,7 +136,7 @@ def _ask(rows: list[Disclosure], *, erase: bool) -> list[Disclosure]:
         row.error, row.last_error, row.confirmed_at = "", "", None
         row.save()
         key = f"destination:{row.destination_id}:profile:{row.profile_id}"
-        enqueue(JOB, {"disclosure": row.pk}, key=key, lane=row.destination.lane)
+        enqueue(JOB, {"disclosure": row.pk}, key=key, queue=row.destination.queue)
     return rows
 
 

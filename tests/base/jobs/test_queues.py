@@ -1,0 +1,125 @@
+"""A queue holds back its own jobs and nobody else's."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.utils import timezone
+
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.queues import configure_queue, delete_queue, pause_queue, queue_status, resume_queue
+from regulars.base.jobs.run import done_ahead, look_ahead, run_due, take
+from regulars.base.jobs.tasks import HANDLERS, Registered, Retry, enqueue, retry_dead_jobs
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def handler(monkeypatch):
+    done = []
+    monkeypatch.setitem(HANDLERS, "note", Registered(lambda payload: done.append(payload["n"]), attempts=2))
+    return done
+
+
+def test_a_full_queue_lets_others_pass():
+    configure_queue("slow")
+    enqueue("note", {"n": 1}, queue="slow")
+    enqueue("note", {"n": 2}, queue="slow")
+    other = enqueue("note", {"n": 3})
+    first, second = take(), take()
+
+    assert (first.payload["n"], second.pk) == (1, other.pk)
+    assert take() is None
+
+
+def test_a_wider_queue_runs_more_at_a_time():
+    configure_queue("wide", 2)
+    for n in (1, 2, 3):
+        enqueue("note", {"n": n}, queue="wide")
+
+    assert [take().payload["n"], take().payload["n"]] == [1, 2]
+    assert take() is None
+
+
+def test_a_worker_that_died_does_not_keep_a_queue_full():
+    configure_queue("slow")
+    enqueue("note", {"n": 1}, queue="slow")
+    Job.objects.filter(pk=take().pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+
+    assert take().payload["n"] == 1
+
+
+def test_nothing_of_a_closed_queue_is_begun_until_it_opens(handler):
+    pause_queue("dead", 60)
+    enqueue("note", {"n": 1}, queue="dead")
+    enqueue("note", {"n": 2}, queue="other")
+    run_due()
+
+    assert handler == [2]
+
+    resume_queue("dead")
+    run_due()
+
+    assert handler == [2, 1]
+
+
+def test_a_queue_that_is_gone_holds_nobody(handler):
+    pause_queue("dead", 60)
+    enqueue("note", {"n": 1}, queue="dead")
+    delete_queue("dead")
+    run_due()
+
+    assert handler == [1]
+
+
+def test_what_was_not_even_tried_is_no_attempt(monkeypatch):
+    def not_now(payload):
+        raise Retry("over the budget of today", 0.0, counts=False)
+
+    monkeypatch.setitem(HANDLERS, "note", Registered(not_now, attempts=1))
+    job = enqueue("note", {"n": 1})
+    run_due(limit=5)
+    job.refresh_from_db()
+
+    assert (job.state, job.attempts, job.last_error) == ("waiting", 0, "over the budget of today")
+
+
+def test_how_a_queue_stands_is_said_of_many_at_once(django_assert_num_queries):
+    configure_queue("slow", 3)
+    pause_queue("slow", 60)
+    pause_queue("mended", -60)
+    for state in ("waiting", "waiting", "running", "dead", "done"):
+        Job.objects.create(kind="note", queue="slow", state=state, due_at=timezone.now())
+    with django_assert_num_queries(2):
+        seen = queue_status(["slow", "mended", "nobody"])
+
+    slow = seen["slow"]
+    assert (slow.concurrency, slow.waiting, slow.running, slow.dead) == (3, 2, 1, 1)
+    assert slow.paused_until
+    assert slow.oldest
+    assert seen["mended"].paused_until is None
+    assert (seen["nobody"].concurrency, seen["nobody"].waiting) == (1, 0)
+
+
+def test_dead_jobs_of_a_queue_are_put_back_in_line_and_nobody_elses():
+    for queue in ("slow", "slow", "other"):
+        Job.objects.create(kind="note", queue=queue, state="dead", due_at=timezone.now(), payload={"n": queue})
+
+    assert retry_dead_jobs("slow") == 2
+    assert list(Job.objects.order_by("id").values_list("state", flat=True)) == ["waiting", "waiting", "dead"]
+
+
+def test_looking_ahead_sees_only_what_could_begin_and_what_is_done_ahead_does_not_run(handler):
+    later = timezone.now() + dt.timedelta(hours=1)
+    first = enqueue("note", {"n": 1}, key="chika", queue="slow")
+    enqueue("note", {"n": 2}, key="chika", queue="slow")
+    third = enqueue("note", {"n": 3}, key="dov", queue="slow")
+    enqueue("note", {"n": 4}, queue="slow", due_at=later)
+    enqueue("note", {"n": 5}, queue="other")
+    assert [job.pk for job in look_ahead("slow", "note", 9)] == [first.pk, third.pk]
+
+    done_ahead([third.pk])
+    run_due()
+
+    assert handler == [1, 2, 5]
