@@ -38,7 +38,7 @@ class Tracking:
 
     def signed_in(self, visit: LoginContext) -> None:
         """Says that the visitor of before and the customer of now are one person."""
-        self.client.add_identity(**who(visit), traits={})
+        self.client.identify(**who(visit), traits={})
 
     def close(self) -> None:
         """Send what is still waiting."""

@@ -47,14 +47,14 @@ def lytics() -> Starlette:
 def segment() -> Starlette:
     """Segment says 200 to whatever it can read, even under a key it does not know."""
 
-    def add_identity(request: Request, body: Any) -> Response:
+    def identify(request: Request, body: Any) -> Response:
         return JSONResponse({"success": True}) if isinstance(body, dict) else text(400, "malformed JSON")
 
     def batch(request: Request, body: Any) -> Response:
         whole = isinstance(body, dict) and isinstance(body.get("batch"), list) and len(body["batch"]) <= 2500
         return JSONResponse({"success": True}) if whole else text(400, "malformed JSON")
 
-    return partner("segment", ("POST", "/v1/identify", add_identity), ("POST", "/v1/batch", batch))
+    return partner("segment", ("POST", "/v1/identify", identify), ("POST", "/v1/batch", batch))
 
 
 def mailchimp() -> Starlette:

@@ -36,7 +36,7 @@ def test_she_signs_in_with_her_password_and_the_app_knows_her(page: Page, town: 
 
 def logins(town: Town, email: str) -> int:
     counted = (
-        "SELECT logins_count FROM profiles_profile p JOIN profiles_account a ON p.account_id = a.id WHERE a.email = ?"
+        "SELECT logins_count FROM profiles_profile p JOIN accounts_account a ON p.account_id = a.id WHERE a.email = ?"
     )
     return town.live.rows(counted, email)[0][0]
 
@@ -71,7 +71,7 @@ def test_she_signs_up_and_what_the_app_asked_her_is_known_once_she_opened_the_ma
     page.get_by_role("button", name="Finish and sign in").click()
     rows = eventually(
         lambda: town.live.rows(
-            "SELECT CAST(f.value AS TEXT), f.source FROM profiles_fact f JOIN profiles_account a ON a.email = ?"
+            "SELECT CAST(f.value AS TEXT), f.source FROM profiles_fact f JOIN accounts_account a ON a.email = ?"
             " JOIN profiles_profile p ON p.account_id = a.id"
             " WHERE f.profile_id = p.id AND f.attribute = 'user_metadata.shoe_size'",
             "mila@example.com",

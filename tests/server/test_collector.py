@@ -43,7 +43,7 @@ def page(message_id: str, **more: object) -> dict[str, object]:
 def test_segments_own_python_sdk_delivers_and_the_event_becomes_somebodys(live, key):
     who = f"chika-{new_id()}"
     sdk = Client(key, host=live.url, gzip=True, on_error=lambda error, batch: pytest.fail(str(error)))
-    sdk.add_identity(who, {"email": "chika@example.com", "firstName": "Chika"})
+    sdk.identify(who, {"email": "chika@example.com", "firstName": "Chika"})
     _, message = sdk.track(who, "Order Completed", {"total": 189, "category": "jackets"})
     sdk.join()
     happened = eventually(

@@ -111,7 +111,7 @@ def test_a_later_start_finds_everything_there(demo):
     with regulars(demo.home, **options) as again:
         print(f"ready again after {time.monotonic() - began:.1f} s")  # noqa: T201
         again_people = again.rows(CUSTOMERS)
-        moved = again.rows("SELECT urls FROM profiles_connection WHERE name = 'google-oauth2'")
+        moved = again.rows("SELECT urls FROM connections_connection WHERE name = 'google-oauth2'")
     code = again.process.returncode
 
     assert again_people == [(5000,)]

@@ -58,7 +58,7 @@ def test_a_port_that_is_taken_is_refused_by_name(live, tmp_path):
 
 def test_without_the_demo_nobody_is_invented(live):
     assert live.rows("SELECT count(*) FROM profiles_profile") == [(0,)]
-    assert live.rows("SELECT count(*) FROM profiles_connection WHERE enabled") == [(0,)]
+    assert live.rows("SELECT count(*) FROM connections_connection WHERE enabled") == [(0,)]
 
 
 def test_without_a_registry_it_is_ready_all_the_same_and_says_what_rules_may_not_require(live):

@@ -1,5 +1,5 @@
 const show = (what) => { document.querySelector("pre").textContent = JSON.stringify(what); };
-const house = `https://${cli.domain}`;
+const house = `https://${config.domain}`;
 const here = `${location.origin}/questions.html`;
 
 const load = (src) => new Promise((resolve) => {
