@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.base.conditions import BadCondition
+from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, record
 from regulars.consent.view import refresh_views
@@ -151,5 +151,5 @@ def test_what_cannot_be_evaluated_cannot_be_saved(house, name, text, purpose, re
 def test_counting_without_a_purpose_is_refused(house, lake):
     with pytest.raises(DomainError):
         count("gender:female", "curiosity")
-    with pytest.raises(BadCondition):
+    with pytest.raises(ConditionError):
         count("gender:(", "serve")

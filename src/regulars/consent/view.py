@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from regulars.base import clock
-from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
+from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
 from regulars.profiles.document import known, put, rebuild_all, user, winners

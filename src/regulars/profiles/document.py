@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from regulars.base import clock
-from regulars.base.conditions.terms import terms_of
+from regulars.base.conditions.document_terms import terms_of
 
 from .models import Attribute, Fact, Identity, Profile
 from .resolve import KnownFact, Value, resolve_all

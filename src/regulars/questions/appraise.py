@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from regulars.base.conditions import EventSeen, Person
-from regulars.base.conditions.terms import CONSENT_PATH, Terms, terms_of
+from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.profiles.models import Attribute
 
 from .mind import Mind

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from regulars.base import clock
 from regulars.base.conditions import Person
-from regulars.base.conditions.terms import Terms
+from regulars.base.conditions.document_terms import Terms
 from regulars.base.errors import Invalid
 from regulars.consent.models import PermittedView
 from regulars.profiles.models import Attribute

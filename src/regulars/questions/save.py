@@ -68,7 +68,7 @@ def save_question(draft: Draft) -> Question:
     Declares the attribute when nobody has. Options that are taken away stay readable in old answers. Raises `DomainError`,
     about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
-    `attribute_not_for_purpose`, what the type's own checks raise; and `BadCondition`.
+    `attribute_not_for_purpose`, what the type's own checks raise; and `ConditionError`.
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)

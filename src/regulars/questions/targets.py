@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from django.db import transaction
 
-from regulars.base.conditions import BadCondition, Condition, expand, parse
+from regulars.base.conditions import Condition, ConditionError, expand, parse
 
 from .models import Target
 from .world import Aim
@@ -23,14 +23,14 @@ def replace_targets(aims: Iterable[Aim]) -> None:
 
 
 def condition_of(text: str) -> Condition:
-    """The tree of an audience, with every `segment:"…"` in it replaced. Raises `BadCondition("unknown_segment")`."""
+    """The tree of an audience, with every `segment:"…"` in it replaced. Raises `ConditionError("unknown_segment")`."""
     return expand(_parsed(text), _definition)
 
 
 def _definition(slug: str) -> Condition:
     target = Target.objects.filter(slug=slug).first()
     if target is None:
-        raise BadCondition("unknown_segment", f"There is no segment called {slug!r}.")
+        raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
     return _parsed(target.text)
 
 

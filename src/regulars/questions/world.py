@@ -16,7 +16,7 @@ import numpy as np
 
 from regulars.base import clock
 from regulars.base.conditions import Condition, Person, holds, mentions, parse, terms_of
-from regulars.base.conditions.terms import Terms, as_number
+from regulars.base.conditions.document_terms import Terms, as_number
 from regulars.base.conditions.tree import And, Between, Equals, walk
 
 from .mixture import HOLE, Floats, Ints, Mixture

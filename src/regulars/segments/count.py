@@ -43,7 +43,7 @@ class Count:
 
 
 def count(text: str, purpose: str) -> Count:
-    """Count a condition over everybody, by what may be used for the purpose. Raises `BadCondition` and `DomainError`."""
+    """Count a condition over everybody, by what may be used for the purpose. Raises `ConditionError` and `DomainError`."""
     condition = condition_of(text)
     parts = condition.parts if isinstance(condition, And) else (condition,)
     [row] = query(_counting(parts, get_purpose(purpose).key))

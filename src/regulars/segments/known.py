@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from regulars.base import clock
-from regulars.base.conditions.terms import CONSENT_PATH
+from regulars.base.conditions.document_terms import CONSENT_PATH
 from regulars.base.lake.query import query
 
 LATELY = dt.timedelta(days=90)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from regulars.accounts.models import Account
-from regulars.base.conditions import BadCondition, Condition, expand, parse
+from regulars.base.conditions import Condition, ConditionError, expand, parse
 from regulars.base.errors import Invalid
 from regulars.consent.purposes import get_purpose
 
@@ -21,7 +21,7 @@ def save_segment(
 ) -> Segment:
     """Create the segment, or change the one with this slug. The caller evaluates it (`evaluate.evaluate_segment`).
 
-    Raises `Invalid("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `BadCondition`.
+    Raises `Invalid("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `ConditionError`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
@@ -43,7 +43,7 @@ def condition_of(text: str, inside: tuple[str, ...] = ()) -> Condition:
 def definition(slug: str) -> Condition:
     segment = Segment.objects.filter(slug=slug).first()
     if segment is None:
-        raise BadCondition("unknown_segment", f"There is no segment called {slug!r}.")
+        raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
     return _parsed(segment.text)
 
 

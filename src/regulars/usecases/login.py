@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from django.db import transaction
 
 from regulars.base import clock
-from regulars.base.conditions.terms import terms_of
+from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
 from regulars.consent.view import served

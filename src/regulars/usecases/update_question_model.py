@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from regulars.base.conditions import BadCondition, to_text
+from regulars.base.conditions import ConditionError, to_text
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import enqueue_once, handles
 from regulars.questions.refit import refit
@@ -36,5 +36,5 @@ def _aim(segment: Segment) -> Aim | None:
     """A segment that cannot be read (it names one that is gone) is no aim; its own page says so."""
     try:
         return Aim(segment.slug, to_text(condition_of(segment.text, (segment.slug,))), segment.purpose_id)
-    except (BadCondition, DomainError):
+    except (ConditionError, DomainError):
         return None

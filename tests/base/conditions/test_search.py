@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regulars.base.conditions import BadCondition, Person, matches, parse_search, terms_of
+from regulars.base.conditions import ConditionError, Person, matches, parse_search, terms_of
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 PEOPLE = json.loads(Path(__file__).with_name("people.json").read_text())
@@ -112,7 +112,7 @@ def test_a_query_finds_whom_it_must(query, people):
 
 @pytest.mark.parametrize(("query", "name"), REFUSED.items())
 def test_what_does_not_fit_is_refused_by_name(query, name):
-    with pytest.raises(BadCondition) as refusal:
+    with pytest.raises(ConditionError) as refusal:
         parse_search(query)
 
     assert refusal.value.code == name
@@ -125,7 +125,7 @@ def test_an_unescaped_space_means_or():
 
 
 def test_the_position_of_a_mistake_is_told():
-    with pytest.raises(BadCondition) as refusal:
+    with pytest.raises(ConditionError) as refusal:
         parse_search("name:a AND )")
 
     assert refusal.value.position == 11

@@ -34,7 +34,7 @@ DEEPEST = 60  # parentheses
 BARE_FIELDS = ("email", "name", "given_name", "family_name", "nickname", "username", "user_id", "phone_number")
 
 
-class BadCondition(DomainError):
+class ConditionError(DomainError):
     """The text is not a condition. `position` is the offset of the first character that does not fit, if known."""
 
     def __init__(self, name: str, sentence: str, position: int | None = None) -> None:
@@ -43,7 +43,7 @@ class BadCondition(DomainError):
 
 
 def parse(text: str) -> Condition:
-    """The tree of a condition in the full language. Raises `BadCondition`."""
+    """The tree of a condition in the full language. Raises `ConditionError`."""
     _refuse_monsters(text)
     try:
         tree = _parser().parse(text)
@@ -51,9 +51,9 @@ def parse(text: str) -> Condition:
     except UnexpectedInput as fault:
         position = getattr(fault, "pos_in_stream", None)
         position = position if isinstance(position, int) and position >= 0 else len(text)
-        raise BadCondition("syntax", _words(text, position), position) from None
+        raise ConditionError("syntax", _words(text, position), position) from None
     except VisitError as fault:
-        if isinstance(fault.orig_exc, BadCondition):
+        if isinstance(fault.orig_exc, ConditionError):
             raise fault.orig_exc from None
         raise
     return condition
@@ -70,16 +70,16 @@ def parse_search(text: str) -> Condition:
 def _refuse_beyond_search(node: Condition) -> None:
     match node:
         case Did() | InSegment() | Consented():
-            raise BadCondition(
+            raise ConditionError(
                 "not_in_user_search", "Behaviour, segments and consent cannot be asked in a user search."
             )
         case Matches(field, _) | Between(field, _, _) if field.split(".")[0] == "user_metadata":
             kind = "wildcard" if isinstance(node, Matches) else "range"
-            raise BadCondition(f"{kind}_on_user_metadata", f"A {kind} is not allowed on user_metadata: {field}.")
+            raise ConditionError(f"{kind}_on_user_metadata", f"A {kind} is not allowed on user_metadata: {field}.")
         case Matches(field, pieces) if not pieces[0] and sum(map(len, pieces)) < 3:
-            raise BadCondition("leading_wildcard_too_short", f"A leading * needs at least 3 letters: {field}.")
+            raise ConditionError("leading_wildcard_too_short", f"A leading * needs at least 3 letters: {field}.")
         case Equals("connection", _):
-            raise BadCondition("unknown_field", "Search by identities.connection.")
+            raise ConditionError("unknown_field", "Search by identities.connection.")
 
 
 class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
@@ -163,7 +163,7 @@ class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
 
 def _about_the_event(condition: Condition) -> Condition:
     if any(isinstance(node, Did | InSegment | Consented) for node in walk(condition)):
-        raise BadCondition("nested_behaviour", "Inside did(… where …) only the event's own properties can be asked.")
+        raise ConditionError("nested_behaviour", "Inside did(… where …) only the event's own properties can be asked.")
     return condition
 
 
@@ -204,7 +204,7 @@ def _path(token: str) -> str:
     """A field's name; quotes and the like cannot be part of one on any engine."""
     name = _unescaped(token)
     if any(character in "\"'\\" or not character.isprintable() for character in name):
-        raise BadCondition("bad_field", f"A field cannot be called {name!r}.")
+        raise ConditionError("bad_field", f"A field cannot be called {name!r}.")
     return name
 
 
@@ -224,13 +224,13 @@ def _unescaped(text: str) -> str:
 def _refuse_monsters(text: str) -> None:
     """Bounds before the parser: neither its time nor Python's stack is a stranger's to spend."""
     if not text.strip():
-        raise BadCondition("empty", "The condition is empty.", 0)
+        raise ConditionError("empty", "The condition is empty.", 0)
     if len(text) > LONGEST:
-        raise BadCondition("too_long", f"The condition is longer than {LONGEST} characters.", LONGEST)
+        raise ConditionError("too_long", f"The condition is longer than {LONGEST} characters.", LONGEST)
     if "\x00" in text:
-        raise BadCondition("syntax", "The condition holds a NUL character.", text.index("\x00"))
+        raise ConditionError("syntax", "The condition holds a NUL character.", text.index("\x00"))
     if text.count("(") > DEEPEST or text.count("NOT") > DEEPEST * 4:
-        raise BadCondition("too_deep", f"The condition has more than {DEEPEST} parentheses.")
+        raise ConditionError("too_deep", f"The condition has more than {DEEPEST} parentheses.")
 
 
 def _words(text: str, position: int) -> str:

@@ -13,10 +13,10 @@ from typing import Literal
 
 from sqlglot import exp
 
-from . import ranges
+from . import range_bounds
 from .dialects import DIALECTS, Dialect
-from .ranges import bounded_days
-from .terms import CONSENT_PATH, effective_decision, literal_terms
+from .document_terms import CONSENT_PATH, fold_case, literal_terms
+from .range_bounds import bounded_days
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
 World = Literal["open", "closed"]
@@ -86,20 +86,20 @@ class _Writer:
     def _test(self, condition: Equals | Matches | Between) -> Callable[[Sql], Sql]:
         match condition:
             case Equals(path, value):
-                wanted = [_text(term) for term in literal_terms(path, ranges.literal_time(value, self.now))]
+                wanted = [_text(term) for term in literal_terms(path, range_bounds.literal_time(value, self.now))]
                 return lambda term: exp.In(this=term, expressions=[each.copy() for each in wanted])
             case Matches(path, pieces):
                 return lambda term: self.dialect.like(
                     term,
-                    ["s:" + effective_decision(path, pieces[0]), *(effective_decision(path, p) for p in pieces[1:])],
+                    ["s:" + fold_case(path, pieces[0]), *(fold_case(path, p) for p in pieces[1:])],
                 )
             case Between():
-                text, number = ranges.text_range(condition, self.now), ranges.number_range(condition)
+                text, number = range_bounds.text_range(condition, self.now), range_bounds.number_range(condition)
                 return lambda term: exp.paren(
                     exp.or_(self._text_within(term, text), *self._number_within(term, number))
                 )
 
-    def _text_within(self, term: Sql, between: ranges.TextRange) -> Sql:
+    def _text_within(self, term: Sql, between: range_bounds.TextRange) -> Sql:
         """`s:` opens the texts and `;` is the character after `:`, so a range needs no substring and can use an index."""
         ordered = self.dialect.by_code_point(term)
         low = exp.GTE if between.low is None or between.low_inclusive else exp.GT
@@ -109,7 +109,7 @@ class _Writer:
             high(this=ordered.copy(), expression=_text("s;" if between.high is None else f"s:{between.high}")),
         )
 
-    def _number_within(self, term: Sql, between: ranges.NumberRange | None) -> list[Sql]:
+    def _number_within(self, term: Sql, between: range_bounds.NumberRange | None) -> list[Sql]:
         if between is None:
             return []
         number = self.dialect.number(term)

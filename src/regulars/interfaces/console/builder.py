@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from regulars.base.conditions.terms import as_number
+from regulars.base.conditions.document_terms import as_number
 from regulars.profiles.models import Attribute
 from regulars.segments.known import KnownAttribute, Overview, SeenEvent
 from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 
 from regulars.base import clock
-from regulars.base.conditions import BadCondition, parse, to_text
+from regulars.base.conditions import ConditionError, parse, to_text
 from regulars.base.conditions.tree import And
 from regulars.base.errors import DomainError
 from regulars.consent.models import PermittedView
@@ -54,7 +54,7 @@ def counted(text: str, purpose: str, vocabulary: Vocabulary) -> Counted:
     now = clock.now()
     try:
         found = count(text, purpose)
-    except BadCondition as bad:
+    except ConditionError as bad:
         at = bad.position
         return Counted(now, problem=bad.message, spot=None if at is None else (text[:at], text[at:]))
     except DomainError as refused:

@@ -32,7 +32,7 @@ class Page:
 
 
 def find(text: str, limit: int = 50, before: int = 0) -> Page:
-    """The page of customers a search finds, by the number before which to go on. Raises `BadCondition`."""
+    """The page of customers a search finds, by the number before which to go on. Raises `ConditionError`."""
     numbers = _numbers(text, limit + 1, before)
     shown = numbers[:limit]
     joined = Prefetch("memberships", Membership.objects.filter(state=Membership.State.IN).select_related("segment"))

@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.text import slugify
 from django.utils.translation import get_supported_language_variant, override
 
-from regulars.base.conditions import BadCondition
+from regulars.base.conditions import ConditionError
 from regulars.base.errors import Invalid
 from regulars.consent.purposes import words_in
 from regulars.questions.declare import TYPES, Option
@@ -217,7 +217,7 @@ def _audience(text: str) -> str:
     """Checked here, so that a condition that cannot be read is said beside its input."""
     try:
         condition_of(text.strip() or "*")
-    except BadCondition as bad:
+    except ConditionError as bad:
         raise Invalid(bad.code, bad.message, "audience") from bad
     return text.strip()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from regulars.base.conditions import BadCondition, Condition, parse
+from regulars.base.conditions import Condition, ConditionError, parse
 from regulars.base.conditions.tree import Everything
 from regulars.profiles.models import Attribute
 from regulars.segments.models import Segment
@@ -73,7 +73,7 @@ def sentence_of(text: str) -> Sentence | None:
     """The sentence that a text stands for; None when it is too free for one, or wrong."""
     try:
         condition = _parsed(text)
-    except BadCondition:
+    except ConditionError:
         return None
     return Sentence(()) if isinstance(condition, Everything) else to_sentence(condition)
 

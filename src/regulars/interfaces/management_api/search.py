@@ -11,8 +11,8 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Lower
 
 from regulars.base import clock
-from regulars.base.conditions import DIALECT_OF, BadCondition, Schema, parse_search, where
-from regulars.base.conditions.terms import CASELESS
+from regulars.base.conditions import DIALECT_OF, ConditionError, Schema, parse_search, where
+from regulars.base.conditions.document_terms import CASELESS
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 
@@ -37,7 +37,7 @@ def _truth(q: str) -> RawSQL:
     dialect = DIALECT_OF[connection.vendor]
     try:
         condition = parse_search(q)
-    except BadCondition as fault:
+    except ConditionError as fault:
         raise invalid_query(fault.message) from None
     sql = where(condition, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
     return RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField())  # noqa: S611

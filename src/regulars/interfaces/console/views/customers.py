@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
-from regulars.base.conditions import BadCondition
+from regulars.base.conditions import ConditionError
 
 from ..door import show, staff_page
 from ..people import Page, find, name_of
@@ -18,10 +18,10 @@ PAGE = 50
 def customers(request: HttpRequest) -> HttpResponse:
     """The customers that `q` finds, after the number `after`; a search that does not parse says where."""
     text, after = request.GET.get("q", ""), _number(request.GET.get("after", ""))
-    problem: BadCondition | None = None
+    problem: ConditionError | None = None
     try:
         page = find(text, PAGE, after)
-    except BadCondition as bad:
+    except ConditionError as bad:
         page, problem = Page([], 0), bad
     context = {
         "q": text,
@@ -34,7 +34,7 @@ def customers(request: HttpRequest) -> HttpResponse:
     return show(request, "console/customers.html", context, part="found", status=400 if problem else 200)
 
 
-def _spot(text: str, problem: BadCondition | None) -> tuple[str, str] | None:
+def _spot(text: str, problem: ConditionError | None) -> tuple[str, str] | None:
     """The search before and after the first character that does not fit."""
     if problem is None or problem.position is None:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from regulars.base.conditions import BadCondition
+from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError
 from regulars.destinations.kind import KINDS, DestinationKind, takes_fields
 from regulars.destinations.mapping import FIXED, TRANSFORMS, checked
@@ -159,6 +159,6 @@ def _found(text: str) -> tuple[list[Profile], str]:
     """Those it finds, and why it found nobody."""
     try:
         people = find(text, FOUND).people
-    except BadCondition as bad:
+    except ConditionError as bad:
         return [], bad.message
     return people, "" if people else "Nobody is found by that."

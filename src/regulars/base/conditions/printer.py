@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .terms import canonical
+from .document_terms import canonical
 from .tree import (
     And,
     Between,

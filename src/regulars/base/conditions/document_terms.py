@@ -45,19 +45,19 @@ def term(path: str, value: Any) -> str | None:
         case float():
             return f"n:{canonical(value)}" if math.isfinite(value) else None
         case str() if value:
-            return f"s:{effective_decision(path, value)}"
+            return f"s:{fold_case(path, value)}"
         case dt.datetime() | dt.date():
             return f"s:{value.isoformat()}"
     return None
 
 
-def effective_decision(path: str, text: str) -> str:
+def fold_case(path: str, text: str) -> str:
     return text.lower() if path in CASELESS else text
 
 
 def literal_terms(path: str, text: str) -> list[str]:
     """The terms that a literal in a condition equals: `13` is the text and the number, `true` the text and the boolean."""
-    found = [f"s:{effective_decision(path, text)}"]
+    found = [f"s:{fold_case(path, text)}"]
     number = as_number(text)
     if number is not None:
         found.append(f"n:{canonical(number)}")

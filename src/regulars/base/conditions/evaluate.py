@@ -7,9 +7,9 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import ranges
-from .ranges import bounded_days
-from .terms import CONSENT_PATH, Terms, effective_decision, literal_terms
+from . import range_bounds
+from .document_terms import CONSENT_PATH, Terms, fold_case, literal_terms
+from .range_bounds import bounded_days
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -114,17 +114,17 @@ def _aggregate(did: Did, seen: list[EventSeen]) -> float:
 def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[str], bool]:
     match condition:
         case Equals(path, value):
-            wanted = set(literal_terms(path, ranges.literal_time(value, now)))
+            wanted = set(literal_terms(path, range_bounds.literal_time(value, now)))
             return lambda term: term in wanted
         case Matches():
             return lambda term: term[:2] == "s:" and _fits(term[2:], condition)
         case Between():
-            text, number = ranges.text_range(condition, now), ranges.number_range(condition)
+            text, number = range_bounds.text_range(condition, now), range_bounds.number_range(condition)
             return lambda term: _within(term, text, number)
 
 
 def _fits(text: str, condition: Matches) -> bool:
-    first, *middle, last = (effective_decision(condition.field, piece) for piece in condition.pieces)
+    first, *middle, last = (fold_case(condition.field, piece) for piece in condition.pieces)
     if not text.startswith(first):
         return False
     position = len(first)
@@ -136,7 +136,7 @@ def _fits(text: str, condition: Matches) -> bool:
     return len(text) - len(last) >= position and text.endswith(last)
 
 
-def _within(term: str, text: ranges.TextRange, number: ranges.NumberRange | None) -> bool:
+def _within(term: str, text: range_bounds.TextRange, number: range_bounds.NumberRange | None) -> bool:
     match term[:2]:
         case "s:":
             return _between(term[2:], text.low, text.low_inclusive, text.high, text.high_inclusive)

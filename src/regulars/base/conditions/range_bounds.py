@@ -7,7 +7,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-from .terms import as_number, effective_decision
+from .document_terms import as_number, fold_case
 from .tree import Between, Bound
 
 _RELATIVE = re.compile(r"now(?:([+-])(\d+)([mhdwMy]))?")
@@ -69,7 +69,7 @@ def _low(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None,
     text = literal_time(bound.value, now)
     if not bound.inclusive and (after := _after_period(text)):
         return after, True
-    return effective_decision(field, text), bound.inclusive
+    return fold_case(field, text), bound.inclusive
 
 
 def _high(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
@@ -78,7 +78,7 @@ def _high(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None
     text = literal_time(bound.value, now)
     if bound.inclusive and (after := _after_period(text)):
         return after, False
-    return effective_decision(field, text), bound.inclusive
+    return fold_case(field, text), bound.inclusive
 
 
 def _after_period(text: str) -> str | None:
