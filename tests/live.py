@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
+import httpx2
 import psycopg
 
 ROOT = Path(__file__).parents[1]
@@ -51,10 +51,10 @@ class Live:
     def credentials(self) -> dict[str, Any]:
         return json.loads((self.home / "credentials.json").read_text())
 
-    def get(self, path: str, **more: Any) -> httpx.Response:
+    def get(self, path: str, **more: Any) -> httpx2.Response:
         return ask("GET", f"{self.url}{path}", verify=self.trust, **more)
 
-    def post(self, path: str, **more: Any) -> httpx.Response:
+    def post(self, path: str, **more: Any) -> httpx2.Response:
         return ask("POST", f"{self.url}{path}", verify=self.trust, **more)
 
     def stop(self) -> int:
@@ -161,16 +161,16 @@ def wait_for(process: subprocess.Popen[bytes], url: str, trust: Callable[[], Any
     deadline = time.monotonic() + START_TIME
     while time.monotonic() < deadline:
         assert process.poll() is None, f"{url}: ended with {process.returncode}"
-        with suppress(httpx.HTTPError, FileNotFoundError):  # no file yet: it has not made its certificate
+        with suppress(httpx2.HTTPError, FileNotFoundError):  # no file yet: it has not made its certificate
             if ask("GET", url, timeout=2, verify=trust()).status_code < 500:
                 return
         time.sleep(0.1)
     raise AssertionError(f"{url}: not ready in time")
 
 
-def ask(method: str, url: str, **more: Any) -> httpx.Response:
+def ask(method: str, url: str, **more: Any) -> httpx2.Response:
     """One request to a server of this machine. Whom the web trusts is not read for it: that takes longer than most answers."""
-    return httpx.request(method, url, **{"timeout": PATIENCE, "trust_env": False, "verify": False, **more})
+    return httpx2.request(method, url, **{"timeout": PATIENCE, "trust_env": False, "verify": False, **more})
 
 
 def free_ports(count: int = 3) -> int:

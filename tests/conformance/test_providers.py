@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from django.utils import timezone
 from examples.standins.app import CLIENT_ID, CLIENT_SECRET
@@ -155,7 +155,7 @@ def connect(case: Case, standins: str, **changes: object) -> Connection:
     given = {"client_id": CLIENT_ID, "secret": CLIENT_SECRET, "pieces": list(case.pieces), "urls": urls, **case.extra}
     name = "way" if PROVIDERS[case.strategy].scoped_ids else case.strategy
     if case.strategy == "apple":
-        with suppress(httpx.HTTPError):
+        with suppress(httpx2.HTTPError):
             ask("POST", f"{place}/forget")  # so that it tells the name again
     return Connection.objects.create(
         **{"name": name, "strategy": case.strategy, "display_name": "The Network", **given, **changes}
@@ -335,12 +335,12 @@ def is_worth_something(case: Case, connection: Connection, token: UpstreamToken)
     kind = PROVIDERS[case.strategy]
     if case.strategy == "apple":
         message = asking(connection, token.refresh_token)
-        return httpx.post(message.url, data=dict(message.form), trust_env=False).status_code == 200
+        return httpx2.post(message.url, data=dict(message.form), trust_env=False).status_code == 200
     calls = {call.key: call for call in kind.calls}
     address = address_of(connection, next(iter(calls))) if not kind.openid else f"{connection.urls['issuer']}/userinfo"
     proof = kind.proof(token.access_token, CLIENT_SECRET)
     headers = {"Authorization": f"Bearer {token.access_token}"}
-    return httpx.get(address, params=proof, headers=headers, trust_env=False).status_code == 200
+    return httpx2.get(address, params=proof, headers=headers, trust_env=False).status_code == 200
 
 
 @pytest.mark.parametrize("case", GIVES_BACK, ids=lambda case: case.strategy)

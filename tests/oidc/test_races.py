@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
@@ -70,11 +70,11 @@ def tv(made: tuple[str, str]) -> str:
 @pytest.fixture(scope="module")
 def browser(live: Live, made: tuple[str, str]):
     cookies = {"regulars_session": made[0]}
-    with httpx.Client(base_url=live.url, cookies=cookies, timeout=PATIENCE) as client:
+    with httpx2.Client(base_url=live.url, cookies=cookies, timeout=PATIENCE) as client:
         yield client
 
 
-def authorize(browser: httpx.Client, live: Live) -> str:
+def authorize(browser: httpx2.Client, live: Live) -> str:
     shop = live.credentials["shop"]
     params = {
         "client_id": shop["client_id"],
@@ -90,18 +90,18 @@ def authorize(browser: httpx.Client, live: Live) -> str:
     return parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
 
 
-def exchange(live: Live, **params: str) -> httpx.Response:
+def exchange(live: Live, **params: str) -> httpx2.Response:
     shop = live.credentials["shop"]
     body = {"client_id": shop["client_id"], "client_secret": shop["client_secret"], **params}
     return live.post("/oauth/token", data=body)
 
 
-def redeem(live: Live, code: str) -> httpx.Response:
+def redeem(live: Live, code: str) -> httpx2.Response:
     callback = live.credentials["shop"]["callback"]
     return exchange(live, grant_type="authorization_code", code=code, redirect_uri=callback, code_verifier=VERIFIER)
 
 
-def refresh(live: Live, token: str) -> httpx.Response:
+def refresh(live: Live, token: str) -> httpx2.Response:
     return exchange(live, grant_type="refresh_token", refresh_token=token)
 
 
@@ -111,13 +111,13 @@ def begin(live: Live, tv: str) -> dict[str, str]:
     return live.post("/oauth/device/code", data=body).json()
 
 
-def poll(live: Live, tv: str, codes: dict[str, str]) -> httpx.Response:
+def poll(live: Live, tv: str, codes: dict[str, str]) -> httpx2.Response:
     kind = "urn:ietf:params:oauth:grant-type:device_code"
     body = {"client_id": tv, "grant_type": kind, "device_code": codes["device_code"]}
     return live.post("/oauth/token", data=body)
 
 
-def allow(browser: httpx.Client, codes: dict[str, str]) -> httpx.Response:
+def allow(browser: httpx2.Client, codes: dict[str, str]) -> httpx2.Response:
     page = browser.get("/activate", params={"user_code": codes["user_code"]}).text
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert token, page
@@ -142,7 +142,7 @@ def push(live: Live) -> str:
     return answer.json()["request_uri"]
 
 
-def all_at_once(act) -> list[httpx.Response]:
+def all_at_once(act) -> list[httpx2.Response]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [future.result() for future in [pool.submit(act) for _ in range(AT_ONCE)]]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
@@ -56,9 +56,9 @@ class Town:
     def issuer(self) -> str:
         return self.url + "/"
 
-    def client(self) -> httpx.Client:
+    def client(self) -> httpx2.Client:
         """A browser without a screen."""
-        return httpx.Client(verify=self.certificate.client_context(), timeout=15)
+        return httpx2.Client(verify=self.certificate.client_context(), timeout=15)
 
 
 @pytest.fixture(scope="session")

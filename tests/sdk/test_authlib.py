@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import httpx
+import httpx2
 import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.httpx_client import OAuth2Client
@@ -17,14 +17,14 @@ from .furnish import PASSWORD
 pytestmark = pytest.mark.browser
 
 
-def walk(browser: httpx.Client, town: Town, address: str, callback: str) -> str:
+def walk(browser: httpx2.Client, town: Town, address: str, callback: str) -> str:
     """From /authorize over the sign-in form to the address that the app is called back at."""
     answer = browser.get(address, follow_redirects=True)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.text)[1]
     form = {"csrfmiddlewaretoken": token, "email": "chika@example.com", "password": PASSWORD}
     answer = browser.post(str(answer.url), data=form, headers={"Referer": str(answer.url)})
     while not answer.headers["location"].startswith(callback):
-        answer = browser.get(httpx.URL(town.url).join(answer.headers["location"]))
+        answer = browser.get(httpx2.URL(town.url).join(answer.headers["location"]))
     return answer.headers["location"]
 
 

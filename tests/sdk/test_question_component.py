@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import httpx
+import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -39,7 +39,7 @@ def heard(page: Page, outcome: str) -> dict[str, Any]:
 def facts_of(town: Town, user_id: str) -> list[dict[str, Any]]:
     machine = town.live.credentials["management"]
     with town.client() as client:
-        granted: httpx.Response = client.post(
+        granted: httpx2.Response = client.post(
             f"{town.url}/oauth/token", json={"grant_type": "client_credentials", **machine}
         )
         headers = {"Authorization": f"Bearer {granted.json()['access_token']}"}

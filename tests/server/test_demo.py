@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-import httpx
+import httpx2
 import pytest
 from tests.live import (
     PATIENCE,
@@ -93,7 +93,7 @@ def test_regulars_the_shop_and_the_stand_ins_answer(demo, offset, path):
 
 def test_the_printed_password_opens_the_console(demo):
     email, password = re.search(r"Sign in +(\S+) +/ +(\S+)", (demo.home / "log").read_text()).groups()
-    with httpx.Client(base_url=demo.url, follow_redirects=True, timeout=PATIENCE) as browser:
+    with httpx2.Client(base_url=demo.url, follow_redirects=True, timeout=PATIENCE) as browser:
         form = browser.get("/console/login").text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
         filled = {"csrfmiddlewaretoken": token, "email": email, "password": password, "next": ""}

@@ -6,7 +6,7 @@ import socket
 import stat
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 from tests.live import ask, free_ports, own_database, regulars
 
@@ -34,8 +34,8 @@ def test_whoever_trusts_the_authority_is_served_by_https(secure):
 
 
 def test_whoever_does_not_trust_the_authority_is_not(secure):
-    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"{secure.url}/healthz")
+    with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx2.get(f"{secure.url}/healthz")
 
 
 def test_cookies_stay_on_https(secure):

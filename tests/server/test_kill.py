@@ -7,7 +7,7 @@ import time
 import uuid
 from contextlib import suppress
 
-import httpx
+import httpx2
 import pytest
 from tests.live import free_ports, own_database, start
 
@@ -27,11 +27,11 @@ class Sender(threading.Thread):
         self.stop = threading.Event()
 
     def run(self) -> None:
-        with httpx.Client(auth=(self.key, ""), timeout=5) as client:
+        with httpx2.Client(auth=(self.key, ""), timeout=5) as client:
             while not self.stop.is_set():
                 ids = [str(uuid.uuid4()) for _ in range(4)]
                 batch = [{"type": "page", "anonymousId": f"a-{each[:2]}", "messageId": each} for each in ids]
-                with suppress(httpx.HTTPError):
+                with suppress(httpx2.HTTPError):
                     if client.post(f"{self.url}/v1/batch", json={"batch": batch}).status_code == 200:
                         self.acknowledged += ids
                 time.sleep(PACE)

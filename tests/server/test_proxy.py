@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import httpx
+import httpx2
 import pytest
 from tests.live import own_database, regulars
 
@@ -30,7 +30,7 @@ def behind(request, tmp_path_factory):
         yield running, request.param == "1"
 
 
-def ask(live, path: str, **headers: str) -> httpx.Response:
+def ask(live, path: str, **headers: str) -> httpx2.Response:
     return live.get(path, headers={**PROXY, **headers})
 
 

@@ -1,24 +1,26 @@
-"""The only way out of the house over HTTP: whoever wrote the address, it cannot reach what is behind the wall.
+"""Outgoing HTTP: every request of this process goes through the guarded transport of this module.
 
-A name is resolved once and the connection goes to exactly the address that was checked, so a name that answers
-differently the second time gains nothing. No proxy variables, no cookies, no compressed answers that unfold for ever.
+A name is resolved once and the connection goes to exactly the address that was checked, so a name that resolves
+differently the second time gains nothing. No proxy variables, no cookies, and no compressed bodies that unpack without end.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json as json_module
+import logging
 import re
 import socket
 import ssl
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypedDict
 
-import httpcore
-import httpx
+import httpcore2
+import httpx2
 from django.conf import settings
 
 from regulars.base.errors import DomainError
@@ -26,31 +28,38 @@ from regulars.base.errors import DomainError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Headers = Mapping[str, str]
 
+TIMEOUT = 10.0  # seconds
+MAX_BYTES = 1_000_000
 PORTS = frozenset({80, 443})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# What the connection itself decides; a caller's own value could smuggle a second request past the checks.
-OURS = frozenset({"host", "connection", "transfer-encoding", "content-length", "te", "upgrade", "expect", "trailer"})
+# The connection sets these; a caller's own value could smuggle a second request past the checks.
+CONNECTION_HEADERS = frozenset(
+    {"host", "connection", "transfer-encoding", "content-length", "te", "upgrade", "expect", "trailer"}
+)
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+OWN_HEADERS = {"user-agent": "Regulars", "accept-encoding": "identity"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
+# httpx2 logs every address at INFO, and addresses may carry tokens.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
 
 class RequestRefused(DomainError):
-    """We will not send this request: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`,
-    `address_not_allowed`, `host_not_listed`. Trying again changes nothing."""
+    """The request is not sent: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`, `address_not_allowed`,
+    `host_not_listed`. Trying again changes nothing."""
 
 
 class RequestFailed(DomainError):
-    """The other side did not answer as hoped: `unreachable`, `timed_out`, `too_large`, `bad_answer`,
-    `too_many_redirects`. Later it may."""
+    """The server did not answer as expected: `unreachable`, `timed_out`, `too_large`, `bad_answer`,
+    `too_many_redirects`. A later try may succeed."""
 
 
 @dataclass(frozen=True)
 class Response:
-    """`headers` has lower-case names; `body` is complete and no longer than the caller allowed; `url` is who answered."""
+    """A complete response. Names in `headers` are lower-case; `url` is the address that answered, after redirects."""
 
     status: int
     headers: dict[str, str]
@@ -62,7 +71,7 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON; `RequestFailed("bad_answer")` when it is something else."""
+        """Return the body as JSON. Raises `RequestFailed("bad_answer")` when it is not JSON."""
         try:
             return json_module.loads(self.body)
         except (ValueError, RecursionError):
@@ -76,84 +85,144 @@ def request(
     headers: Headers | None = None,
     json: Any = None,
     content: bytes | None = None,
-    timeout: float = 10.0,
-    max_bytes: int = 1_000_000,
+    timeout: float = TIMEOUT,
+    max_bytes: int = MAX_BYTES,
     redirects: int = 0,
     hosts: Collection[str] | None = None,
 ) -> Response:
-    """One request, redirects included, within `timeout` seconds in all and `max_bytes` of body.
+    """Send one request, redirects included, within `timeout` seconds in all and `max_bytes` of body.
 
     `json` or `content` is the body. `redirects` is how many to follow: each is checked like the first address, and
-    credentials stay behind when the host changes. With 0 the caller gets the 3xx answer itself. `hosts`: only these may
-    be called, redirects included (`example.com`, or `.example.com` for everything below it).
-    Raises `RequestRefused` (our no) or `RequestFailed` (theirs).
+    credentials are dropped when the origin changes. With 0 the caller gets the 3xx response itself. `hosts`: only these
+    may be called, redirects included (`example.com`, or `.example.com` for everything below it).
+    Raises `RequestRefused` before sending, or `RequestFailed` when the server does not answer as expected.
     """
-    ask = _Ask(method.upper(), _checked_url(url), _checked_headers(headers or {}), content)
-    if ask.method not in METHODS:
-        raise RequestRefused("bad_method", "This HTTP method is not allowed.")
     if json is not None:
-        ask = ask.with_json(json)
+        headers, content = {"content-type": "application/json", **_lower(headers)}, json_module.dumps(json).encode()
+    sent = _request(method.upper(), _checked_url(url), _checked_headers(headers or {}), content)
     deadline = time.monotonic() + timeout
-    answer = _send(ask.within(hosts), deadline, max_bytes)
-    for _ in range(redirects):
-        if not _leads_on(answer):
-            return answer
-        ask = ask.redirected(answer)
-        answer = _send(ask.within(hosts), deadline, max_bytes)
-    if redirects and _leads_on(answer):
-        raise RequestFailed("too_many_redirects", "The address leads from one to the next for too long.")
-    return answer
+    with httpx2.Client(**client_options(max_bytes=max_bytes, hosts=hosts)) as client:
+        for left in range(redirects, -1, -1):
+            sent.extensions["deadline"] = deadline
+            answer = client.send(sent, follow_redirects=False)
+            if not answer.has_redirect_location or redirects == 0:
+                break
+            if left == 0:
+                raise RequestFailed("too_many_redirects", "The address leads from one to the next for too long.")
+            sent = _redirected(sent, answer)
+    received = dict(answer.headers)
+    if answer.extensions["content_encoding"]:
+        received["content-encoding"] = answer.extensions["content_encoding"]
+    return Response(answer.status_code, received, answer.content, str(answer.url))
 
 
-@dataclass(frozen=True)
-class _Ask:
-    """One request as it will be sent."""
+class ClientOptions(TypedDict):
+    """Keyword arguments of `httpx2.Client` that keep every request of that client to this module's rules."""
 
-    method: str
-    url: httpx.URL
-    headers: dict[str, str]
-    content: bytes | None
-
-    def with_json(self, value: Any) -> _Ask:
-        headers = {"content-type": "application/json", **self.headers}
-        return _Ask(self.method, self.url, headers, json_module.dumps(value).encode())
-
-    def within(self, hosts: Collection[str] | None) -> _Ask:
-        host = self.url.host.lower()
-        if hosts is None or any(host == one or (one.startswith(".") and host.endswith(one)) for one in hosts):
-            return self
-        raise RequestRefused("host_not_listed", f"{host} is not among the hosts that may be called.")
-
-    def redirected(self, answer: Response) -> _Ask:
-        """The next request, as browsers make it: 303 (and 301/302 after a POST) turn into GET without a body."""
-        url = _checked_url(str(self.url.join(answer.headers["location"])))
-        headers, method, content = self.headers, self.method, self.content
-        if _origin(url) != _origin(self.url):
-            headers = {name: value for name, value in headers.items() if name not in CREDENTIALS}
-        if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
-            method, content = ("HEAD" if method == "HEAD" else "GET"), None
-            headers = {name: value for name, value in headers.items() if name != "content-type"}
-        return _Ask(method, url, headers, content)
+    transport: httpx2.BaseTransport
+    headers: Mapping[str, str]
+    cookies: CookieJar
+    trust_env: bool
 
 
-def _leads_on(answer: Response) -> bool:
-    return answer.status in REDIRECTS and "location" in answer.headers
+def client_options(
+    *, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES, hosts: Collection[str] | None = None
+) -> ClientOptions:
+    """Return the arguments for an `httpx2.Client`, for libraries that bring a client of their own."""
+    return {
+        "transport": GuardedTransport(timeout=timeout, max_bytes=max_bytes, hosts=hosts),
+        "headers": OWN_HEADERS,
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        "trust_env": False,
+    }
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return (url.scheme, url.host, _port(url))
+class GuardedTransport(httpx2.BaseTransport):
+    """An httpx2 transport that connects to permitted addresses only, within limits of time and size.
+
+    `timeout` holds for one request with its whole body; a request's extension `deadline` (`time.monotonic`) replaces it.
+    Every connection is made anew, because its deadline ends with the request. A compressed body is handed on as it was
+    sent: the header `content-encoding` is moved to the extension `content_encoding`, so that httpx2 does not unpack it.
+    """
+
+    def __init__(
+        self, *, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES, hosts: Collection[str] | None = None
+    ) -> None:
+        self.timeout = timeout
+        self.max_bytes = max_bytes
+        self.hosts = hosts
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send the request and read the whole response. Raises `RequestRefused` or `RequestFailed`."""
+        url = _checked_url(str(request.url))
+        host = url.host.lower()
+        if self.hosts is not None and not any(
+            host == one or (one.startswith(".") and host.endswith(one)) for one in self.hosts
+        ):
+            raise RequestRefused("host_not_listed", f"{host} is not among the hosts that may be called.")
+        deadline = request.extensions.get("deadline", time.monotonic() + self.timeout)
+        try:
+            return self._exchange(request, url, deadline)
+        except httpcore2.TimeoutException:
+            raise RequestFailed("timed_out", f"{url.host} took too long.") from None
+        except httpcore2.NetworkError:
+            raise RequestFailed("unreachable", f"{url.host} cannot be reached.") from None
+        except httpcore2.ProtocolError:
+            raise RequestFailed("bad_answer", f"{url.host} does not answer in HTTP.") from None
+
+    def _exchange(self, request: httpx2.Request, url: httpx2.URL, deadline: float) -> httpx2.Response:
+        target = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=_port(url), target=url.raw_path)
+        backend = _GuardedBackend(deadline, allowed_by_operator=url.host.lower() in settings.ALLOW_HOSTS)
+        with (
+            httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend, keepalive_expiry=0) as pool,
+            pool.stream(request.method, target, headers=request.headers.raw, content=request.read()) as answer,
+        ):
+            body = bytearray()
+            for chunk in answer.iter_stream():
+                body += chunk
+                if len(body) > self.max_bytes:
+                    raise RequestFailed("too_large", f"The answer is longer than {self.max_bytes} bytes.")
+            headers = httpx2.Headers(answer.headers, encoding="latin-1")
+            encoding = headers.pop("content-encoding", "")
+            stream = httpx2.ByteStream(bytes(body))
+            return httpx2.Response(
+                answer.status, headers=headers, stream=stream, extensions={"content_encoding": encoding}
+            )
 
 
-def _port(url: httpx.URL) -> int:
+def _request(method: str, url: httpx2.URL, headers: Headers, content: bytes | None) -> httpx2.Request:
+    """Build a request with exactly these headers: none of a client's defaults."""
+    if method not in METHODS:
+        raise RequestRefused("bad_method", "This HTTP method is not allowed.")
+    return httpx2.Request(method, url, headers=httpx2.Headers(headers, encoding="utf-8"), content=content)
+
+
+def _redirected(sent: httpx2.Request, answer: httpx2.Response) -> httpx2.Request:
+    """Build the next request as browsers do: 303 (and 301/302 after a POST) turn into GET without a body.
+
+    httpx2's own redirects differ: they drop the header Cookie even within one origin, keep Proxy-Authorization, keep
+    Authorization from http to https, and turn PUT into GET after a 302.
+    """
+    url = _checked_url(str(sent.url.join(answer.headers["location"])))
+    headers = {name: value for name, value in sent.headers.items() if name not in CONNECTION_HEADERS}
+    if url.origin != sent.url.origin:
+        headers = {name: value for name, value in headers.items() if name not in CREDENTIALS}
+    if answer.status_code == 303 or (answer.status_code in (301, 302) and sent.method == "POST"):
+        method = "HEAD" if sent.method == "HEAD" else "GET"
+        return _request(method, url, {name: value for name, value in headers.items() if name != "content-type"}, None)
+    return _request(sent.method, url, headers, sent.content or None)
+
+
+def _port(url: httpx2.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _checked_url(text: str) -> httpx.URL:
+def _checked_url(text: str) -> httpx2.URL:
     if _CONTROL.search(text) or len(text) > 8000:
         raise RequestRefused("bad_url", "The address is not a web address.")
     try:
-        url = httpx.URL(text.strip())
-    except (httpx.InvalidURL, UnicodeError, ValueError):
+        url = httpx2.URL(text.strip())
+    except (httpx2.InvalidURL, UnicodeError, ValueError):
         raise RequestRefused("bad_url", "The address is not a web address.") from None
     if url.scheme not in ("http", "https"):
         raise RequestRefused("scheme_not_allowed", "Only http and https addresses are called.")
@@ -162,66 +231,27 @@ def _checked_url(text: str) -> httpx.URL:
     return url
 
 
+def _lower(headers: Headers | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
+
+
 def _checked_headers(headers: Headers) -> dict[str, str]:
-    checked = {"user-agent": "Regulars", "accept-encoding": "identity"}
+    checked = dict(OWN_HEADERS)
     for name, value in headers.items():
         lower = name.lower()
         if not _TOKEN.fullmatch(name) or _CONTROL.search(value.replace("\t", " ")):
             raise RequestRefused("bad_header", "A header holds characters that headers cannot hold.")
-        if lower in OURS:
+        if lower in CONNECTION_HEADERS:
             raise RequestRefused("bad_header", f"The header {lower!r} is set by the connection itself.")
         if lower != "accept-encoding":
             checked[lower] = value
     return checked
 
 
-def _send(ask: _Ask, deadline: float, max_bytes: int) -> Response:
-    try:
-        return _exchange(ask, deadline, max_bytes)
-    except httpcore.TimeoutException:
-        raise RequestFailed("timed_out", f"{ask.url.host} took too long.") from None
-    except httpcore.NetworkError:
-        raise RequestFailed("unreachable", f"{ask.url.host} cannot be reached.") from None
-    except httpcore.ProtocolError:
-        raise RequestFailed("bad_answer", f"{ask.url.host} does not answer in HTTP.") from None
-
-
-def _exchange(ask: _Ask, deadline: float, max_bytes: int) -> Response:
-    url = httpcore.URL(scheme=ask.url.raw_scheme, host=ask.url.raw_host, port=_port(ask.url), target=ask.url.raw_path)
-    headers = {"host": ask.url.netloc.decode("ascii"), **ask.headers}
-    if ask.content is not None or ask.method in ("POST", "PUT", "PATCH"):
-        headers["content-length"] = str(len(ask.content or b""))
-    pairs = [(name.encode("ascii"), value.encode()) for name, value in headers.items()]
-    backend = _GuardedBackend(deadline, ours=ask.url.host.lower() in settings.ALLOW_HOSTS)
-    with (
-        httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend, keepalive_expiry=0) as pool,
-        pool.stream(ask.method, url, headers=pairs, content=ask.content) as answer,
-    ):
-        body = _at_most(max_bytes, answer.iter_stream())
-        return Response(answer.status, _joined(answer.headers), body, str(ask.url))
-
-
-def _at_most(max_bytes: int, chunks: Iterable[bytes]) -> bytes:
-    body = bytearray()
-    for chunk in chunks:
-        body += chunk
-        if len(body) > max_bytes:
-            raise RequestFailed("too_large", f"The answer is longer than {max_bytes} bytes.")
-    return bytes(body)
-
-
-def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    """The web's own authorities, and those of the operator's own network."""
-    context = httpx.create_ssl_context(trust_env=False)
+    """Trust the system's certificate authorities, and those of the operator's own network."""
+    context = httpx2.create_ssl_context(trust_env=False)
     for path in settings.CA_FILES:
         context.load_verify_locations(path)
     return context
@@ -231,45 +261,45 @@ def _tls() -> ssl.SSLContext:
 
 
 def check_address(text: str) -> None:
-    """For libraries that bring their own HTTP: `RequestRefused` when this address may not be called now.
+    """Raise `RequestRefused` when this address may not be called now, for libraries that bring their own HTTP.
 
-    Weaker than `request`, which holds on to the address that was checked: use it for what staff wrote, never for what
-    a customer or a stranger wrote.
+    Weaker than `request`, which connects to the address that was checked: use it for addresses that staff entered, never
+    for one that came from a customer or another third party.
     """
     url = _checked_url(text)
-    ours = url.host.lower() in settings.ALLOW_HOSTS
+    allowed = url.host.lower() in settings.ALLOW_HOSTS
     try:
         found = _resolve(url.host, _port(url))
-    except httpcore.ConnectError:
-        return  # nobody there: the call will say so
-    if not all(is_permitted(address, _port(url), ours=ours) for address in found):
+    except httpcore2.ConnectError:
+        return  # the name has no address: the call itself will report that
+    if not all(is_permitted(address, _port(url), allowed_by_operator=allowed) for address in found):
         raise RequestRefused(
             "address_not_allowed", f"{url.host}:{_port(url)} is not on the public web; it is not called."
         )
 
 
-def is_permitted(address: Address, port: int, *, ours: bool = False) -> bool:
-    """Whether an address may be called: public ones on the web's ports; ones that are near (`is_near`) on any port."""
+def is_permitted(address: Address, port: int, *, allowed_by_operator: bool = False) -> bool:
+    """Return whether an address may be called: public ones on the web's ports, local ones (`is_local`) on any port."""
     address = _innermost(address)
-    return is_near(address, ours=ours) or (_is_public(address) and port in PORTS)
+    return is_local(address, allowed_by_operator=allowed_by_operator) or (_is_public(address) and port in PORTS)
 
 
-def is_near(address: Address, *, ours: bool = False) -> bool:
-    """This machine in demo mode, or whatever a host that the operator named in `REGULARS_ALLOW_HOSTS` stands for."""
-    return (ours or (settings.DEMO and address.is_loopback)) and not _leads_nowhere(address)
+def is_local(address: Address, *, allowed_by_operator: bool = False) -> bool:
+    """Return whether this is this machine in demo mode, or the address of a host listed in `REGULARS_ALLOW_HOSTS`."""
+    return (allowed_by_operator or (settings.DEMO and address.is_loopback)) and not _is_never_called(address)
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not _leads_nowhere(address) and not getattr(address, "is_site_local", False)
+    return address.is_global and not _is_never_called(address) and not getattr(address, "is_site_local", False)
 
 
-def _leads_nowhere(address: Address) -> bool:
-    """Link-local is where clouds keep a machine's own credentials: never, whoever asks."""
+def _is_never_called(address: Address) -> bool:
+    """Link-local is where clouds keep a machine's own credentials: never, not even for a listed host."""
     return address.is_multicast or address.is_unspecified or address.is_link_local
 
 
 def _innermost(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one carries inside, if any: a gateway would deliver there."""
+    """Return the IPv4 address that an IPv6 address embeds, if any: a gateway would deliver there."""
     if isinstance(address, ipaddress.IPv4Address) or address.is_loopback:
         return address
     if address in _NAT64 or address in _IPV4_COMPATIBLE:
@@ -281,17 +311,17 @@ def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise httpcore.ConnectError(f"{host} has no address") from None
+        raise httpcore2.ConnectError(f"{host} has no address") from None
     return list(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
 
 
-class _GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections to permitted addresses only, all of it before one deadline."""
+class _GuardedBackend(httpcore2.NetworkBackend):
+    """A network backend that connects to permitted addresses only, before one deadline."""
 
-    def __init__(self, deadline: float, *, ours: bool) -> None:
+    def __init__(self, deadline: float, *, allowed_by_operator: bool) -> None:
         self.deadline = deadline
-        self.ours = ours
-        self.inner = httpcore.SyncBackend()
+        self.allowed_by_operator = allowed_by_operator
+        self.inner = httpcore2.SyncBackend()
 
     def connect_tcp(
         self,
@@ -300,23 +330,23 @@ class _GuardedBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Any = None,
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         addresses = _resolve(host, port)
-        if not all(is_permitted(address, port, ours=self.ours) for address in addresses):
+        if not all(is_permitted(address, port, allowed_by_operator=self.allowed_by_operator) for address in addresses):
             raise RequestRefused("address_not_allowed", f"{host}:{port} is not on the public web; it is not called.")
-        fault: httpcore.NetworkError = httpcore.ConnectError(f"{host} has no address")
+        fault: httpcore2.NetworkError = httpcore2.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
                 return _TimedStream(self.inner.connect_tcp(str(address), port, _left(self.deadline)), self.deadline)
-            except httpcore.ConnectError as refused:
+            except httpcore2.ConnectError as refused:
                 fault = refused
         raise fault
 
 
-class _TimedStream(httpcore.NetworkStream):
-    """A connection whose every read and write ends at the deadline: a server that drips cannot hold us."""
+class _TimedStream(httpcore2.NetworkStream):
+    """A connection whose every read and write ends at the deadline, so that a server that drips bytes cannot hold it."""
 
-    def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
+    def __init__(self, inner: httpcore2.NetworkStream, deadline: float) -> None:
         self.inner = inner
         self.deadline = deadline
 
@@ -331,7 +361,7 @@ class _TimedStream(httpcore.NetworkStream):
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> httpcore2.NetworkStream:
         secured = self.inner.start_tls(ssl_context, server_hostname, _left(self.deadline))
         return _TimedStream(secured, self.deadline)
 
@@ -340,8 +370,8 @@ class _TimedStream(httpcore.NetworkStream):
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline; `httpcore.ReadTimeout` once it is past."""
+    """Return the seconds until the deadline. Raises `httpcore2.ReadTimeout` once it is past."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise httpcore.ReadTimeout("out of time")
+        raise httpcore2.ReadTimeout("out of time")
     return left

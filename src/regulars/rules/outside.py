@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import httpx
+import httpx2
 from django.conf import settings
 
 from regulars.base import http
@@ -77,14 +77,14 @@ def submit(perform: Perform, request: Request, seconds: float) -> Future[Answer]
     return _pool().submit(perform, request, seconds)
 
 
-def _without_password(text: str) -> httpx.URL:
+def _without_password(text: str) -> httpx2.URL:
     try:
-        return httpx.URL(text)
-    except httpx.InvalidURL:
+        return httpx2.URL(text)
+    except httpx2.InvalidURL:
         raise http.RequestRefused("bad_url", "The address is not a web address.") from None
 
 
-def _password(url: httpx.URL, headers: dict[str, str]) -> dict[str, str]:
+def _password(url: httpx2.URL, headers: dict[str, str]) -> dict[str, str]:
     """`https://key:secret@host/` is how older services want to be called."""
     if not url.userinfo or any(name.lower() == "authorization" for name in headers):
         return {}
@@ -95,7 +95,7 @@ def _password(url: httpx.URL, headers: dict[str, str]) -> dict[str, str]:
 def _headers(request: Request) -> dict[str, str]:
     """Those that the connection decides itself are left out: rules set a length, and need not."""
     given = {str(name): str(value) for name, value in dict(request.get("headers") or {}).items()}
-    return {name: value for name, value in given.items() if name.lower() not in http.OURS}
+    return {name: value for name, value in given.items() if name.lower() not in http.CONNECTION_HEADERS}
 
 
 def _body(request: Request) -> bytes | None:

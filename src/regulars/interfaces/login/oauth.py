@@ -41,7 +41,9 @@ class GuardedTransport(requests.adapters.BaseAdapter):
     """What allauth sends goes out by the house's one way out: checked addresses, a deadline, no endless answers."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        headers = {name: str(value) for name, value in request.headers.items() if name.lower() not in http.OURS}
+        headers = {
+            name: str(value) for name, value in request.headers.items() if name.lower() not in http.CONNECTION_HEADERS
+        }
         body = request.body.encode() if isinstance(request.body, str) else request.body
         try:
             answer = http.request(str(request.method), str(request.url), headers=headers, content=body)  # type: ignore[arg-type]  # forms and JSON only: never a stream
