@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 
 from regulars.base import clock
+from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import storable
 
@@ -53,6 +54,20 @@ def step_recorded(job: Job, step: Step, milliseconds: float, tokens: Iterable[st
         }
     )
     return recorded
+
+
+def record_refused_write(run_id: int, rule_slug: str, bag: str, keys: Sequence[str], refused: DomainError) -> None:
+    """Mark the step of a rule whose write of metadata was refused after the run as failed, with the reason.
+
+    Other writes of the same rule stay; `keys` of this one are taken out of the effects of the run.
+    """
+    run = RuleRun.objects.select_for_update().get(pk=run_id)
+    for step in run.steps:
+        if step["rule"] == rule_slug:
+            step |= {"how": "failed", "fault": refused.code, "message": refused.message}
+    not_written = {f"{bag}.{key}" for key in keys}
+    run.effects["metadata"] = [each for each in run.effects["metadata"] if each not in not_written]
+    run.save(update_fields=["steps", "effects"])
 
 
 def inputs_kept(user: dict[str, Any], context: dict[str, Any], heard: list[dict[str, Any]]) -> dict[str, Any] | None:

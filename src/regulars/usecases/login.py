@@ -23,18 +23,20 @@ from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.events.record import append, new_event
 from regulars.profiles.document import user
-from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Fact, Profile
+from regulars.profiles.learn import RULE
+from regulars.profiles.models import Profile
 from regulars.questions.ask import NotShown, next_question
 from regulars.questions.models import Impression, Question
-from regulars.rules.decide import Denied, MetadataUpdate
+from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
+from regulars.rules.record import record_refused_write
 from regulars.rules.run import Outcome, run
 
 from .enrich import queue_all_sources, queue_enrichment
 from .login_context import LoginContext, context_of
-from .refresh import after_event, after_learning
+from .refresh import after_event
 from .upstream_tokens import show_tokens
+from .users import MetadataWrite, update_metadata
 
 __all__ = ["Decision", "Denied", "InteractionRequired", "Login", "LoginContext", "log_in", "renew"]
 
@@ -43,7 +45,6 @@ T = TypeVar("T")
 
 BUDGET = 6.0  # seconds for one stretch of steps; what may be left out is left out after that
 SLOW = 1.0  # seconds after which a step is named in the log
-LONGEST_PATH = 128
 REFRESHING = "oauth2-refresh-token"
 
 
@@ -134,7 +135,7 @@ def run_rules(login: Login) -> Denied | None:
         return None
     before = _wanted_before(login.progress.get("rules", {}))
     outcome = run("login", login.user, login.context, profile_id=login.profile.pk, before=before)
-    _keep_what_rules_learned(login.profile, outcome)
+    _write_for_rules(login.profile, outcome)
     login.progress["rules"] = {
         "id_token": outcome.id_token_claims,
         "access_token": outcome.access_token_claims,
@@ -278,30 +279,18 @@ def _permitted(wanted: list[str], login: Login) -> list[str]:
     return [scope for scope in wanted if scope in login.scopes]
 
 
-def _keep_what_rules_learned(profile: Profile, outcome: Outcome) -> None:
+def _write_for_rules(profile: Profile, outcome: Outcome) -> None:
+    """Write the metadata that rules asked for, and queue their look-ups. Neither can hold a login up.
+
+    A refused write is recorded as a failed step of its rule; the other writes are kept.
+    """
+    writes = [MetadataWrite(f"{RULE}{each.rule_slug}", each.bag, each.data) for each in outcome.metadata_updates]
     try:
         with transaction.atomic():
-            news = [fact for update in outcome.metadata_updates for fact in _facts(update)]
-            if news and learn(profile, news):
-                after_learning(profile)
+            for refused in update_metadata(profile, writes):
+                slug, keys = refused.write.source.removeprefix(RULE), [*refused.write.data]
+                record_refused_write(outcome.run_id, slug, refused.write.bag, keys, refused.error)
             for source_key in outcome.enrichments:
                 queue_enrichment(profile, source_key)
     except Exception:
-        log.exception("what rules learned of profile %s could not be kept; she goes on", profile.pk)
-
-
-def _facts(update: MetadataUpdate) -> list[NewFact]:
-    """As a write of an app does it, so that a rule's word replaces an older one."""
-    source = f"rule:{update.rule_slug}"
-    return [NewFact(path, value, Fact.SourceKind.DECLARED, source) for path, value in _leaves(update.bag, update.data)]
-
-
-def _leaves(path: str, data: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Nested objects as dotted paths; what cannot be a path is left out."""
-    found: list[tuple[str, Any]] = []
-    for name, value in data.items():
-        leaf = f"{path}.{name}"
-        if not name or "." in name or len(leaf) > LONGEST_PATH:
-            continue
-        found += _leaves(leaf, value) if isinstance(value, dict) and value else [(leaf, value)]
-    return found
+        log.exception("writes of rules about profile %s failed; the login goes on", profile.pk)

@@ -1,0 +1,265 @@
+"""Every write about one user: create, update, block, delete, link and unlink.
+
+The Management API, rules in each of their languages, sign-up forms and the customer's own pages call these functions, so
+that one contract holds for all of them. Metadata merges as Auth0 merges it: a first-level key is replaced whole, `null`
+removes it, an empty object clears the bag, and a key with a dot or a dollar sign is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+from django.db.models import Q
+
+from regulars.accounts.models import Account, new_key
+from regulars.accounts.passwords import problems_with, set_password
+from regulars.base import clock
+from regulars.base.errors import Conflict, DomainError, Invalid
+from regulars.connections.models import Connection
+from regulars.profiles.document import BAGS, rebuild
+from regulars.profiles.find import DATABASE, find_by_identity, find_by_user_id, get_or_create_by_identity, is_taken
+from regulars.profiles.learn import CUSTOMER, RULE, NewFact, learn, retract
+from regulars.profiles.models import Attribute, Fact, Profile
+
+from .erase import forget
+from .refresh import after_learning
+from .sign_out import end_sessions
+
+LONGEST_PATH = 128  # characters of `Fact.attribute`
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class UserPatch:
+    """Changes to one user. What is absent stays.
+
+    `root` maps root attributes to their new values; None removes one. `metadata` maps a bag (`user_metadata`,
+    `app_metadata`) to its new first-level keys. `password` is in clear text.
+    """
+
+    root: Values = field(default_factory=dict)
+    metadata: Mapping[str, Values] = field(default_factory=dict)
+    blocked: bool | None = None
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class NewDatabaseUser:
+    """A user of a database connection. `user_id` is the part after `auth0|`; empty: a new one is made."""
+
+    connection: str
+    email: str
+    patch: UserPatch
+    user_id: str = ""
+
+
+@dataclass(frozen=True)
+class MetadataWrite:
+    """New first-level keys of one bag, and the source that their facts are marked with."""
+
+    source: str
+    bag: str
+    data: Values
+
+
+@dataclass(frozen=True)
+class RefusedWrite:
+    """A write of metadata that was not carried out, and why."""
+
+    write: MetadataWrite
+    error: DomainError
+
+
+@transaction.atomic
+def create_user(new: NewDatabaseUser, source: str) -> Profile:
+    """Create a customer of a database connection, who can sign in at once.
+
+    Raises `Invalid`: `inexistent_connection`, `operation_not_supported`, `weak_password`, `invalid_metadata_key`;
+    `Conflict`: `user_exists`.
+    """
+    connection = Connection.objects.filter(name=new.connection, enabled=True).first()
+    if connection is None:
+        raise Invalid("inexistent_connection", "The connection does not exist.")
+    if connection.strategy != DATABASE:
+        raise Invalid("operation_not_supported", "Users can be created in database connections only.")
+    email = new.email.lower()
+    if is_taken(email) or (new.user_id and find_by_identity(DATABASE, new.user_id)):
+        raise Conflict("user_exists", "The user already exists.")
+    _refuse_weak_password(new.patch.password, Account(email=email), new.connection)
+    profile, _ = get_or_create_by_identity(DATABASE, new.user_id or new_key(), connection=new.connection)
+    profile.account = Account.objects.create_user(email, new.patch.password)
+    profile.save(update_fields=["account"])
+    root = {"name": email, "nickname": email.partition("@")[0], "email_verified": False, **new.patch.root}
+    return _write(profile, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
+
+
+@transaction.atomic
+def update_user(profile: Profile, patch: UserPatch, source: str) -> Profile:
+    """Replace root attributes, merge metadata, block or unblock, set a password. Returns `profile`, read anew.
+
+    A new address is unverified unless the patch says otherwise. Raises `Invalid`: `weak_password`,
+    `invalid_metadata_key`; `Conflict`: `email_taken`.
+    """
+    _lock(profile)
+    root = dict(patch.root)
+    if patch.password:
+        _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
+    email = str(root.get("email") or "")
+    if email and profile.account:
+        root["email"] = email = email.lower()
+        if is_taken(email, but=profile.account):
+            raise Conflict("email_taken", "The specified new email already exists.")
+    if email and email != profile.document.get("email"):
+        root.setdefault("email_verified", False)
+    return _write(profile, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
+
+
+@transaction.atomic
+def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[RefusedWrite]:
+    """Carry out several writes of metadata in turn. Returns those that were refused; the others are kept.
+
+    Views and segments follow once, and only when a fact changed.
+    """
+    changed, refused = False, []
+    for number, write in enumerate(writes):
+        if number == 0:
+            _lock(profile)
+        try:
+            changed |= _replace(profile, _first_level(profile, write.bag, write.data), write.source)
+        except DomainError as error:
+            refused.append(RefusedWrite(write, error))
+    if changed:
+        after_learning(profile)
+    return refused
+
+
+def delete_user(user_id: str, requested_by: str = "api") -> None:
+    """Erase the user of that id. An id that nobody has is no error: the result is the same."""
+    profile = find_by_user_id(user_id)
+    if profile is not None:
+        forget(profile, requested_by)
+
+
+def _lock(profile: Profile) -> None:
+    """Hold the row until the end of the transaction: of two writers at once the second sees what the first wrote."""
+    profile.refresh_from_db(from_queryset=Profile.objects.select_for_update(of=("self",)))
+
+
+def _write(profile: Profile, patch: UserPatch, source: str) -> Profile:
+    replaced = dict(patch.root)
+    for bag, data in patch.metadata.items():
+        replaced |= _first_level(profile, bag, data)
+    _replace(profile, replaced, source)
+    _write_account(profile, patch)
+    rebuild(profile)
+    after_learning(profile)
+    return profile
+
+
+def _first_level(profile: Profile, bag: str, data: Values) -> Values:
+    """Return the first-level paths of a bag with their new values. Raises `Invalid("invalid_metadata_key")`."""
+    for name in data:
+        if not name or "." in name or "$" in name:
+            message = f"{bag}: a key is a text without dots and dollar signs, not {name[:64]!r}."
+            raise Invalid("invalid_metadata_key", message, bag)
+        if len(f"{bag}.{name}") > LONGEST_PATH:
+            raise Invalid("invalid_metadata_key", f"{bag}: the key {name[:20]!r}… is too long.", bag)
+    return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
+
+
+def _replace(profile: Profile, replaced: Values, source: str) -> bool:
+    """Write the new values as facts, and retract the facts that they replace. Returns whether anything changed.
+
+    Facts of every source are retracted, because an older answer could otherwise outrank the newer value.
+    """
+    is_rule = source.startswith(RULE)
+    news = {leaf: each for path, value in replaced.items() for leaf, each in _leaves(path, value).items()}
+    attributes = {each.key: each for each in Attribute.objects.all()}
+    closed, now = set(profile.closed_consents), clock.now()
+    old, known = [], set()
+    for fact in profile.facts.filter(retracted_at=None).select_related("profile"):
+        attribute = attributes.get(fact.attribute)
+        path = (attribute and attribute.metadata_path) or fact.attribute
+        if not _is_under(path, replaced) or (is_rule and _is_closed_to_rules(fact, attribute)):
+            continue
+        repeats = fact.value is not None and news.get(path) == fact.value
+        if repeats and fact.source == source:
+            continue
+        # A rule often writes back the whole bag that it was given: that takes no fact from its source and its consent.
+        if (
+            repeats
+            and is_rule
+            and closed.isdisjoint(fact.consents)
+            and not (fact.expires_at and fact.expires_at <= now)
+        ):
+            known.add(path)
+            continue
+        old.append(fact)
+    retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
+    kind = Fact.SourceKind.DECLARED
+    written = learn(profile, [NewFact(path, value, kind, source) for path, value in news.items() if path not in known])
+    if old:
+        rebuild(profile)
+    return bool(old or written)
+
+
+def _is_closed_to_rules(fact: Fact, attribute: Attribute | None) -> bool:
+    """Only customers themselves tell of a special category, and no rule undoes a deletion that they asked for."""
+    is_special = attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL
+    return is_special or (fact.source == CUSTOMER and fact.value is None)
+
+
+def _leaves(path: str, value: object) -> Values:
+    """Nested objects become dotted facts, so that an attribute declared at a nested path is known by it.
+
+    An object with a key that cannot be part of a path stays one value.
+    """
+    is_metadata = path.partition(".")[0] in BAGS
+    if not isinstance(value, dict) or not value or not is_metadata or not all(_can_be_dotted(path, n) for n in value):
+        return {} if value is None else {path: value}
+    return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
+
+
+def _can_be_dotted(path: str, name: str) -> bool:
+    return bool(name) and "." not in name and len(f"{path}.{name}") <= LONGEST_PATH
+
+
+def _is_under(path: str, replaced: Values) -> bool:
+    bag, _, rest = path.partition(".")
+    first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
+    return first_level in replaced
+
+
+def _write_account(profile: Profile, patch: UserPatch) -> None:
+    """Write the columns of the profile and of its account."""
+    account, email = profile.account, str(patch.root.get("email") or "")
+    if patch.blocked is not None:
+        profile.blocked = patch.blocked
+        profile.save(update_fields=["blocked"])
+    if account is None:
+        return
+    if email:
+        account.email = email
+    if patch.password:
+        set_password(account, patch.password, _database_of(profile))
+        end_sessions(account)
+    account.is_active = not profile.blocked
+    account.save(update_fields=["email", "password", "is_active"])
+    if "email_verified" in patch.root and account.email:
+        # allauth signs customers in by this row.
+        EmailAddress.objects.filter(Q(primary=True) | Q(email__iexact=account.email), user=account).delete()
+        verified = bool(patch.root["email_verified"])
+        EmailAddress.objects.create(user=account, email=account.email, primary=True, verified=verified)
+
+
+def _refuse_weak_password(password: str, account: Account, connection: str) -> None:
+    if problems := problems_with(password, account, connection):
+        raise Invalid("weak_password", " ".join(problems), "password")
+
+
+def _database_of(profile: Profile) -> str:
+    """Return the name of the connection that the password belongs to."""
+    return profile.identities.filter(provider=DATABASE).values_list("connection", flat=True).first() or ""
