@@ -137,7 +137,7 @@ def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def house(db: None) -> None:
+def standard_setup(db: None) -> None:
     """The standard attributes and purposes, as a first start lays them down."""
     from regulars.consent.purposes import ensure_standard_purposes
     from regulars.profiles.attributes import ensure_standard_attributes
@@ -147,7 +147,7 @@ def house(db: None) -> None:
 
 
 @pytest.fixture
-def chika(house: None):
+def chika(standard_setup: None):
     from regulars.profiles.find import get_or_create_by_identity
 
     profile, _ = get_or_create_by_identity("google-oauth2", "1001", connection="google-oauth2", is_social=True)
@@ -155,7 +155,7 @@ def chika(house: None):
 
 
 @pytest.fixture
-def somebody(house):
+def make_customer(standard_setup):
     """Make a customer: attributes as keywords, events as (name, properties), purposes she said yes to."""
     from regulars.consent.record import Decision, record
     from regulars.consent.view import refresh_views

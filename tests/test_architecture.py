@@ -102,19 +102,19 @@ def test_a_relation_between_strangers_is_found() -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
+def project_copy(tmp_path: Path) -> Path:
     """A copy of the house, to break things in."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static", "templates"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
-def lint(house: Path) -> subprocess.CompletedProcess[str]:
+def lint(project_copy: Path) -> subprocess.CompletedProcess[str]:
     """import-linter over the copy, found before the installed house because the folder comes first on the path."""
-    program = f"import sys; sys.path.insert(0, {str(house / 'src')!r}); from importlinter.cli import lint_imports_command as lint; lint()"
+    program = f"import sys; sys.path.insert(0, {str(project_copy / 'src')!r}); from importlinter.cli import lint_imports_command as lint; lint()"
     return subprocess.run(
         [sys.executable, "-c", program, "--no-cache"],
-        cwd=house,
+        cwd=project_copy,
         capture_output=True,
         text=True,
         timeout=120,
@@ -122,8 +122,8 @@ def lint(house: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_house_keeps_its_contracts(house: Path) -> None:
-    done = lint(house)
+def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
+    done = lint(project_copy)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -143,22 +143,22 @@ def test_the_house_keeps_its_contracts(house: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_import_is_a_failing_build(house: Path, where: str, line: str, broken: str) -> None:
-    with (house / "src/regulars" / where).open("a") as file:
+def test_a_wrong_import_is_a_failing_build(project_copy: Path, where: str, line: str, broken: str) -> None:
+    with (project_copy / "src/regulars" / where).open("a") as file:
         file.write(f"\n{line}\n")
 
-    done = lint(house)
+    done = lint(project_copy)
 
     assert done.returncode == 1
     assert any(broken in row and "BROKEN" in row for row in done.stdout.splitlines()), done.stdout
 
 
-def test_a_room_that_nobody_placed_is_a_failing_build(house: Path) -> None:
-    attic = house / "src/regulars/attic"
+def test_a_room_that_nobody_placed_is_a_failing_build(project_copy: Path) -> None:
+    attic = project_copy / "src/regulars/attic"
     attic.mkdir()
     (attic / "__init__.py").write_text("")
 
-    done = lint(house)
+    done = lint(project_copy)
 
     assert done.returncode == 1
     assert "attic" in done.stdout

@@ -47,13 +47,13 @@ def test_a_file_that_is_no_list_holds_nothing(tmp_path, text):
 
 
 @pytest.fixture
-def database(house) -> Connection:
+def database(standard_setup) -> Connection:
     return Connection.objects.create(name=DATABASE, strategy="auth0", display_name="E-mail and password")
 
 
 @pytest.fixture
-def dina(somebody) -> Account:
-    profile = somebody(given_name="Dina", family_name="Okonkwo")
+def dina(make_customer) -> Account:
+    profile = make_customer(given_name="Dina", family_name="Okonkwo")
     profile.account = Account.objects.create_user("dina@example.com", "a few words in a row")
     profile.save()
     return profile.account

@@ -17,9 +17,9 @@ PASSWORD = "a few words in a row"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[Live]:
+def server(tmp_path_factory) -> Iterator[Live]:
     """Not the demonstration: staff need a second factor, and no way in is open yet."""
-    with regulars(tmp_path_factory.mktemp("house") / "home", "--no-demo") as live:
+    with regulars(tmp_path_factory.mktemp("passkeys") / "home", "--no-demo") as live:
         yield live
 
 
@@ -34,10 +34,10 @@ def link_in_mail(live: Live, to: str) -> str:
     raise AssertionError("no mail came")
 
 
-def test_staff_and_a_customer_sign_in_with_their_finger(house: Live, page: Page) -> None:
+def test_staff_and_a_customer_sign_in_with_their_finger(server: Live, page: Page) -> None:
     device = Device(page)
     device.take_another()
-    console = house.credentials["console"]
+    console = server.credentials["console"]
     page.goto(console["url"])
     page.get_by_label("E-mail").fill(console["email"])
     page.get_by_label("Password").fill(console["password"])
@@ -46,7 +46,7 @@ def test_staff_and_a_customer_sign_in_with_their_finger(house: Live, page: Page)
     page.get_by_role("button", name="Use a passkey instead").click()
     page.get_by_role("link", name="I have kept them").click()
     page.get_by_role("link", name="Connections").wait_for()
-    page.goto(f"{house.url}/console/connections")
+    page.goto(f"{server.url}/console/connections")
     page.locator("form[action$='Username-Password-Authentication/switch'] button").click()
     page.get_by_role("button", name="Sign out").click()
 
@@ -57,26 +57,26 @@ def test_staff_and_a_customer_sign_in_with_their_finger(house: Live, page: Page)
     page.get_by_role("link", name="Connections").wait_for()
 
     device.take_another()
-    a_customer_adds_a_passkey(house, page)
-    page.goto(f"{house.url}/login")  # the offer below the address field is taken at once: her finger is on the device
+    a_customer_adds_a_passkey(server, page)
+    page.goto(f"{server.url}/login")  # the offer below the address field is taken at once: her finger is on the device
     page.get_by_text("You are signed in as").wait_for()
 
-    assert page.url == f"{house.url}/"
+    assert page.url == f"{server.url}/"
 
 
-def a_customer_adds_a_passkey(house: Live, page: Page) -> None:
-    page.goto(f"{house.url}/signup")
+def a_customer_adds_a_passkey(server: Live, page: Page) -> None:
+    page.goto(f"{server.url}/signup")
     page.get_by_label("E-mail").fill("dina@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
     page.get_by_text("mail").first.wait_for()
-    page.goto(link_in_mail(house, "dina@example.com"))
+    page.goto(link_in_mail(server, "dina@example.com"))
     page.get_by_role("button", name="Finish and sign in").click()
-    page.goto(f"{house.url}/me/security")
+    page.goto(f"{server.url}/me/security")
     page.get_by_label("Name it").fill("My laptop")
     page.get_by_role("button", name="Add a passkey").click()
     page.get_by_text("Your second factor is on").wait_for()
-    page.goto(f"{house.url}/me/security")
+    page.goto(f"{server.url}/me/security")
     page.get_by_text("My laptop").first.wait_for()
-    page.goto(f"{house.url}/logout")
+    page.goto(f"{server.url}/logout")
     page.get_by_role("button", name="Sign out").click()

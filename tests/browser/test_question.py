@@ -23,7 +23,7 @@ Open = Callable[..., Page]
 
 
 @dataclass
-class ErrorHandlingGroup:
+class QuestionServer:
     live: Live
     asked: dict[str, dict[str, str]]
 
@@ -42,16 +42,16 @@ class ErrorHandlingGroup:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[ErrorHandlingGroup]:
+def server(tmp_path_factory) -> Iterator[QuestionServer]:
     with regulars(tmp_path_factory.mktemp("asked") / "home", "--no-demo") as live:
         environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
         command = [sys.executable, "-m", "tests.browser.asked"]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-        yield ErrorHandlingGroup(live, json.loads(done.stdout.splitlines()[-1]))
+        yield QuestionServer(live, json.loads(done.stdout.splitlines()[-1]))
 
 
 @pytest.fixture
-def before(house: ErrorHandlingGroup, chromium: Browser) -> Iterator[Open]:
+def before(server: QuestionServer, chromium: Browser) -> Iterator[Open]:
     """Open the question that waits for somebody, in a browser of her own."""
     contexts = []
 
@@ -59,10 +59,10 @@ def before(house: ErrorHandlingGroup, chromium: Browser) -> Iterator[Open]:
         context = chromium.new_context(**browser)
         contexts.append(context)
         context.set_default_timeout(30_000)
-        cookie = {"name": "regulars_session", "value": house.asked[name]["session"], "url": house.live.url}
+        cookie = {"name": "regulars_session", "value": server.asked[name]["session"], "url": server.live.url}
         context.add_cookies([cookie])
         page = context.new_page()
-        page.goto(house.live.url + house.asked[name]["page"])
+        page.goto(server.live.url + server.asked[name]["page"])
         return page
 
     yield open_page
@@ -70,7 +70,7 @@ def before(house: ErrorHandlingGroup, chromium: Browser) -> Iterator[Open]:
         context.close()
 
 
-def test_she_answers_and_goes_on(before: Open, house: ErrorHandlingGroup):
+def test_she_answers_and_goes_on(before: Open, server: QuestionServer):
     page = before("mouse")
     expect(page.get_by_text(furnish.WHY)).to_be_visible()
     page.get_by_label("Jackets").check()
@@ -78,22 +78,20 @@ def test_she_answers_and_goes_on(before: Open, house: ErrorHandlingGroup):
     page.get_by_role("button", name="No, go on").click()
     page.wait_for_url("**/me")
 
-    assert house.value("mouse") == ["jackets"]
+    assert server.value("mouse") == ["jackets"]
 
 
 @pytest.mark.parametrize(("name", "button"), [("pass", "Pass"), ("never", "Don’t ask me again")])
-def test_she_passes_or_asks_for_peace_and_goes_on_at_once(
-    before: Open, house: ErrorHandlingGroup, name: str, button: str
-):
+def test_she_passes_or_asks_for_peace_and_goes_on_at_once(before: Open, server: QuestionServer, name: str, button: str):
     page = before(name)
     page.get_by_role("button", name=button).click()
     page.wait_for_url("**/me")
 
-    assert house.outcome(name) == {"pass": "passed", "never": "never"}[name]
-    assert house.value(name) == []
+    assert server.outcome(name) == {"pass": "passed", "never": "never"}[name]
+    assert server.value(name) == []
 
 
-def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, house: ErrorHandlingGroup):
+def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, server: QuestionServer):
     page = before("keys")
     tab_to(page, "input[type=radio]")
     page.keyboard.press("ArrowDown")
@@ -108,8 +106,8 @@ def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, ho
     page.keyboard.press("Enter")
     page.wait_for_url("**/me")
 
-    assert sorted(house.value("keys"), key=str)[0] == 1988
-    assert "shoes" in house.value("keys")
+    assert sorted(server.value("keys"), key=str)[0] == 1988
+    assert "shoes" in server.value("keys")
 
 
 def tab_to(page: Page, selector: str) -> None:
@@ -124,7 +122,7 @@ def tab_to(page: Page, selector: str) -> None:
     assert outline != "none"
 
 
-def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, house: ErrorHandlingGroup):
+def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, server: QuestionServer):
     page = before("script", java_script_enabled=False)
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_role("alert")).to_have_text("Choose an answer, or pass.")
@@ -134,10 +132,10 @@ def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, hous
     page.get_by_role("button", name="No, go on").click()
     page.wait_for_url("**/me")
 
-    assert house.value("script") == ["shoes"]
+    assert server.value("script") == ["shoes"]
 
 
-def test_in_arabic_everything_reads_from_right_to_left(before: Open, house: ErrorHandlingGroup):
+def test_in_arabic_everything_reads_from_right_to_left(before: Open, server: QuestionServer):
     page = before("arabic", viewport=NARROW, locale="en")
     heading, option = (page.get_by_text(words).bounding_box() for words in ("عمّ تبحث؟", "سترات"))
     page.get_by_role("button", name="حفظ ومتابعة").click()
@@ -152,7 +150,7 @@ def test_in_arabic_everything_reads_from_right_to_left(before: Open, house: Erro
     page.get_by_label("سترات").check()
     page.get_by_role("button", name="حفظ ومتابعة").click()
     expect(page.get_by_role("heading", name="شكرًا")).to_be_visible()
-    assert house.value("arabic") == ["jackets"]
+    assert server.value("arabic") == ["jackets"]
 
 
 def right(box: Any) -> float:

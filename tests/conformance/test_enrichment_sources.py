@@ -36,7 +36,7 @@ def test_its_promises_are_within_reason(key):
 
 
 @every_source
-def test_it_reads_what_may_be_used_for_its_purpose_and_gives_what_may_be_used_for_something(key, house):
+def test_it_reads_what_may_be_used_for_its_purpose_and_gives_what_may_be_used_for_something(key, standard_setup):
     source = SOURCES[key]
     purposes = dict(Attribute.objects.filter(key__in=[*source.needs, *source.gives]).values_list("key", "purposes"))
     needs = set(source.needs) - {LAST_IP}
@@ -46,7 +46,7 @@ def test_it_reads_what_may_be_used_for_its_purpose_and_gives_what_may_be_used_fo
 
 
 @every_source
-def test_a_source_that_tells_somebody_who_she_is_asks_for_her_yes(key, house):
+def test_a_source_that_tells_somebody_who_she_is_asks_for_her_yes(key, standard_setup):
     source = SOURCES[key]
     needs_none = source.is_about_areas or is_local(source)
     assert needs_none or Purpose.objects.get(key=source.purpose).basis == Purpose.Basis.CONSENT

@@ -198,7 +198,7 @@ def sign_in(client, case: Case, standins: str, *ticked: str, pieces: tuple[str, 
 
 
 @pytest.fixture(autouse=True)
-def _our_address(house, settings):
+def _our_address(standard_setup, settings):
     settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
 
 
@@ -319,7 +319,7 @@ def test_nonsense_in_an_answer_is_no_fault(case):
 
 
 @every_provider
-def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(house, case):
+def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(standard_setup, case):
     known = set(Attribute.objects.values_list("key", flat=True))
     for piece in PROVIDERS[case.strategy].pieces:
         assert piece.why

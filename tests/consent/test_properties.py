@@ -29,7 +29,7 @@ histories = st.lists(st.one_of(decisions, facts), max_size=8)
 few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def somebody():
+def make_customer():
     ensure_standard_attributes()
     ensure_standard_purposes()
     return Profile.objects.create(user_id=f"auth0|{new_key()}")
@@ -37,7 +37,7 @@ def somebody():
 
 def live_through(history):
     """A customer, at every instant of this history."""
-    profile, last_yes = somebody(), {}
+    profile, last_yes = make_customer(), {}
     for number, (kind, what, how) in enumerate(history):
         if kind == "decide":
             event = record(profile, Decision(what, how, "profile"))
@@ -50,7 +50,7 @@ def live_through(history):
 
 
 def at_the_end_of(history):
-    return (list(live_through(history)) or [somebody()])[-1]
+    return (list(live_through(history)) or [make_customer()])[-1]
 
 
 def what_may_be_used(profile):

@@ -89,7 +89,7 @@ LOOKING_FOR = Draft(
     "looking_for", "What are you looking for?", "So that we show you that first.", "single_choice", "looking_for",
     "personalise", (Option("jackets", "Jackets"), Option("shoes", "Shoes")), enabled=True,
 )  # fmt: skip
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("house", "lake")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
 
 
 def says(profile, attribute, value, kind="declared", source="app:shop", **more):
@@ -123,7 +123,7 @@ def later(monkeypatch):
 
 
 @pytest.fixture
-def french(house):
+def french(standard_setup):
     return save_segment("French", "country:FR", "message")
 
 
@@ -285,7 +285,7 @@ def test_11_a_special_category_is_never_inferred_not_even_by_a_proxy_marked_as_s
 
 
 @pytest.fixture
-def belief(house):
+def belief(standard_setup):
     return Attribute.objects.create(
         key="belief", label="Belief", sensitivity="special", purposes=["serve"], metadata_path="user_metadata.belief"
     )
@@ -308,7 +308,9 @@ def test_11_a_rule_that_concludes_her_belief_lets_her_in_and_the_operator_reads_
     assert RefusedGuess.objects.get().source == "rule:who-orders-what"
 
 
-def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_it_says_is_not_kept(chika, house):
+def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_it_says_is_not_kept(
+    chika, standard_setup
+):
     says(chika, "email", "chika@firma.example")
     save_source("email", {}, enabled=True)
     Attribute.objects.filter(key="email_domain").update(sensitivity="special")
@@ -408,7 +410,7 @@ def arrives(strategy, number, **told):
 
 
 @pytest.fixture
-def two_accounts(house):
+def two_accounts(standard_setup):
     """Hers at Google, where she allowed it, and hers at Facebook, where she was asked and said no."""
     google, facebook = arrives("google-oauth2", "1", gender="female"), arrives("facebook", "2")
     gives(google, "message")
@@ -459,8 +461,8 @@ def everything_of(profile):
     return facts, events, open_to
 
 
-def test_21_an_imported_list_without_evidence_opens_nothing(somebody):
-    people = [somebody(yes=()) for _ in range(20)]
+def test_21_an_imported_list_without_evidence_opens_nothing(make_customer):
+    people = [make_customer(yes=()) for _ in range(20)]
     record_all([(each, [Decision("message", "imported", "import")]) for each in people])
     for each in people:
         learn(each, [NewFact("country", "FR", "imported", "import:list", basis="consent")])
@@ -517,8 +519,8 @@ def test_23_a_child_is_not_profiled_whatever_was_said(chika):
     assert "personalise" in closed_to_questions(chika)
 
 
-def test_24_and_25_the_access_export_has_guesses_and_the_portable_one_has_none(chika, somebody):
-    somebody(city="Dovtown")
+def test_24_and_25_the_access_export_has_guesses_and_the_portable_one_has_none(chika, make_customer):
+    make_customer(city="Dovtown")
     says(chika, "city", "Porto", "enriched", "source:fullcontact")
     says(chika, "city", "Lisboa")
     says(chika, "nickname", "Chi", "inferred", "rule:nick")

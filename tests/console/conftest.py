@@ -13,12 +13,12 @@ from regulars.usecases import lake as filling
 
 
 @pytest.fixture
-def ana(house) -> Account:
+def ana(standard_setup) -> Account:
     return Account.objects.create_staff("ana@shop.example", "a long password", role="admin")
 
 
 @pytest.fixture
-def bruno(house) -> Account:
+def bruno(standard_setup) -> Account:
     return Account.objects.create_staff("bruno@shop.example", "a long password", role="viewer")
 
 
@@ -33,7 +33,7 @@ def _browser_of(account: Account) -> Client:
 
 
 @pytest.fixture
-def mia_console(house, lake) -> Client:
+def mia_console(standard_setup, lake) -> Client:
     """Mia's browser: a marketer."""
     return _browser_of(Account.objects.create_staff("mia@shop.example", "a long password", role="marketer"))
 

@@ -17,7 +17,7 @@ OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
 
 
 @pytest.fixture
-def looking_for(house):
+def looking_for(standard_setup):
     return save_question(
         Draft("looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for",
               "personalise", OPTIONS, enabled=True)
@@ -31,9 +31,9 @@ def jackets(looking_for):
     return segment
 
 
-def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, somebody, jackets):
+def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, make_customer, jackets):
     save_question(Draft("hats", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
-    chika = somebody()
+    chika = make_customer()
 
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()
 
@@ -42,8 +42,8 @@ def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, someb
     assert not Impression.objects.exists()
 
 
-def test_her_page_says_why_nothing_was_asked(console, somebody, looking_for):
-    chika = somebody()
+def test_her_page_says_why_nothing_was_asked(console, make_customer, looking_for):
+    chika = make_customer()
     pass_over(next_question(chika))
     next_question(chika)
 
@@ -54,9 +54,9 @@ def test_her_page_says_why_nothing_was_asked(console, somebody, looking_for):
     assert "She passed; it rests." in page
 
 
-def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(console, somebody, jackets):
+def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(console, make_customer, jackets):
     for _ in range(4):
-        somebody()
+        make_customer()
     after_saving(jackets)
 
     short = console.get("/console/segments/jackets").content.decode()
@@ -67,8 +67,8 @@ def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(
     assert "Ask them first" in whole
 
 
-def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, somebody, jackets):
-    chika, dov = somebody(), somebody(looking_for="shoes")
+def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, make_customer, jackets):
+    chika, dov = make_customer(), make_customer(looking_for="shoes")
     after_saving(jackets)
 
     response = console.post("/console/segments/jackets/ask", {"question": "looking_for"})
@@ -81,8 +81,10 @@ def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, som
     assert AuditEntry.objects.get(what="segment.asked").subject == "jackets"
 
 
-def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(console, bruno_console, somebody, jackets):
-    somebody()
+def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(
+    console, bruno_console, make_customer, jackets
+):
+    make_customer()
     after_saving(jackets)
 
     assert console.post("/console/segments/jackets/ask", {"question": "telepathy"}).status_code == 400
@@ -91,8 +93,8 @@ def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(conso
     assert not PriorityBoost.objects.exists()
 
 
-def test_a_segment_no_question_fills_says_so(console, somebody, looking_for):
-    somebody()
+def test_a_segment_no_question_fills_says_so(console, make_customer, looking_for):
+    make_customer()
     after_saving(save_segment("Porto", "city:Porto", "personalise"))
 
     page = console.get("/console/segments/porto?find=1").content.decode()

@@ -19,7 +19,7 @@ LOOK = {
 
 
 @pytest.fixture
-def shop(house) -> Client:
+def shop(standard_setup) -> Client:
     return Client.objects.create(client_id="shop", name="Shop", grant_types=["authorization_code"])
 
 

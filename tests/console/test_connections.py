@@ -145,7 +145,7 @@ def test_many_connections_cost_as_many_queries_as_one(console, django_assert_max
         console.get("/console/connections")
 
 
-def test_every_piece_fills_attributes_that_there_are(house):
+def test_every_piece_fills_attributes_that_there_are(standard_setup):
     known = set(Attribute.objects.values_list("key", flat=True))
 
     for strategy in PROVIDERS.values():

@@ -111,5 +111,5 @@ def test_a_viewer_may_not_and_is_shown_no_form(console, in_lagos):
     assert console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY}).status_code == 403
 
 
-def test_nobody_there_is_a_page_with_words(console, house):
+def test_nobody_there_is_a_page_with_words(console, standard_setup):
     assert console.get("/console/customers/auth0%7Cnobody/correct?attribute=city").status_code == 404

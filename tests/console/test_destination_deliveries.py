@@ -30,7 +30,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture
-def vip(house) -> Segment:
+def vip(standard_setup) -> Segment:
     return Segment.objects.create(slug="vip", name="VIP", text="country:PT", purpose_id="message")
 
 

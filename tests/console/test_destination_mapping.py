@@ -31,7 +31,7 @@ def known(chika):
 
 
 @pytest.fixture
-def mailer(house) -> Destination:
+def mailer(standard_setup) -> Destination:
     settings = {"url": "https://mailer.example/hooks", "secret": SECRET}
     return save_destination("Mailer", "webhook", settings, purpose="message", segment_slugs=["vip"])
 
@@ -75,7 +75,7 @@ def test_it_arrives_mapped_at_the_stand_in_of_mailchimp(console, known):
     assert member["body"]["merge_fields"] == {"FNAME": "CHIKA", "ORIGIN": "our shop"}
 
 
-def test_the_form_begins_with_what_the_plug_in_declares(console, house):
+def test_the_form_begins_with_what_the_plug_in_declares(console, standard_setup):
     settings = {"api_key": "key-us21", "list_id": "L1"}
     save_destination("Mailer", "mailchimp", settings, purpose="message", segment_slugs=[])
 

@@ -28,7 +28,7 @@ HOOK = {
 
 
 @pytest.fixture
-def vip(house) -> Segment:
+def vip(standard_setup) -> Segment:
     return Segment.objects.create(slug="vip", name="VIP", text="country:PT", purpose_id="message")
 
 
@@ -172,7 +172,7 @@ def test_older_deliveries_are_a_page_further(console, mailer, chika, django_asse
     assert (len(first["deliveries"]), len(second["deliveries"]), second["next"]) == (50, 10, 0)
 
 
-def test_many_destinations_cost_as_many_queries_as_one(console, house, django_assert_max_num_queries):
+def test_many_destinations_cost_as_many_queries_as_one(console, standard_setup, django_assert_max_num_queries):
     for number in range(15):
         save_destination(f"D{number}", "csv", {"file": "a.csv"}, purpose="serve", segment_slugs=[])
 

@@ -26,14 +26,14 @@ def _named(number: int, name: str, email: str = ""):
 
 
 @pytest.mark.parametrize("address", ["/console/", "/console/customers", "/console/customers/auth0%7Cx"])
-def test_a_stranger_is_shown_the_login_and_comes_back(client, house, address):
+def test_a_stranger_is_shown_the_login_and_comes_back(client, standard_setup, address):
     response = client.get(address)
 
     assert response.status_code == 302
     assert response["Location"].startswith("/console/login?next=%2Fconsole%2F")
 
 
-def test_chika_is_a_customer_and_not_staff(client, house, chika):
+def test_chika_is_a_customer_and_not_staff(client, standard_setup, chika):
     from regulars.accounts.models import Account
 
     client.force_login(

@@ -13,7 +13,7 @@ FORM = {"min_length": "14", "common": "on", "personal": "on", "breached": "on", 
 
 
 @pytest.fixture(autouse=True)
-def database(house):
+def database(standard_setup):
     return Connection.objects.create(
         name="Username-Password-Authentication", strategy="auth0", display_name="E-mail and password"
     )

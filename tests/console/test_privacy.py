@@ -22,9 +22,9 @@ def text(response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
-def test_ana_reads_how_many_said_yes(console, somebody):
-    somebody(yes=("message",))
-    record(somebody(yes=()), Decision("message", "refused", "login"))
+def test_ana_reads_how_many_said_yes(console, make_customer):
+    make_customer(yes=("message",))
+    record(make_customer(yes=()), Decision("message", "refused", "login"))
 
     assert re.search(r"News by e-mail .*? Consent version 1 1 1 0 50", text(console.get("/console/privacy")))
 

@@ -176,9 +176,9 @@ def test_the_table_tells_the_interval_the_bits_and_who_uses_the_answers(console,
     assert "1 segment<" in page
 
 
-def test_a_question_hardly_anybody_answers_is_proposed_for_retiring(console, somebody):
+def test_a_question_hardly_anybody_answers_is_proposed_for_retiring(console, make_customer):
     question = _saved()
-    people = [somebody() for _ in range(3)]
+    people = [make_customer() for _ in range(3)]
     Impression.objects.bulk_create(
         Impression(
             question=question, version=1, profile=people[n % 3], day=f"{1500 + n}-01-01", outcome="passed", words="x"

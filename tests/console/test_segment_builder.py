@@ -70,10 +70,10 @@ def test_whatever_is_complete_can_be_written_down(sentence):
     assert isinstance(to_text(to_condition(complete(sentence))), str)
 
 
-def test_the_marketers_example_takes_four_choices_and_no_script(console, somebody, fill_lake):
-    chika = somebody(*[LOOKED] * 10, **FITS)
+def test_the_marketers_example_takes_four_choices_and_no_script(console, make_customer, fill_lake):
+    chika = make_customer(*[LOOKED] * 10, **FITS)
     for _ in range(9):
-        somebody(*[("Product Viewed", {"category": "boots"})] * 2, **{**FITS, "country": "US"})
+        make_customer(*[("Product Viewed", {"category": "boots"})] * 2, **{**FITS, "country": "US"})
     fill_lake()
     page = console.get(NEW, {"for": "personalise"})
 
@@ -96,7 +96,7 @@ def test_the_marketers_example_takes_four_choices_and_no_script(console, somebod
     assert (count.drops[2].remaining, count.drops[2].gain) == (1, 0)
 
 
-def test_a_page_sent_back_as_it_is_says_the_same(console, somebody, fill_lake):
+def test_a_page_sent_back_as_it_is_says_the_same(console, make_customer, fill_lake):
     sentence = Sentence(
         (
             Group(
@@ -116,8 +116,8 @@ def test_a_page_sent_back_as_it_is_says_the_same(console, somebody, fill_lake):
     assert of_query(QueryDict(urlencode(Form(page.content.decode()).pairs))) == sentence
 
 
-def test_a_condition_that_is_a_segment_is_called_by_its_name(console, somebody, fill_lake):
-    somebody(gender="female", city="Porto")
+def test_a_condition_that_is_a_segment_is_called_by_its_name(console, make_customer, fill_lake):
+    make_customer(gender="female", city="Porto")
     fill_lake()
     save_segment("Women", "gender:female AND _exists_:city", "personalise")
 
@@ -142,8 +142,8 @@ def test_what_was_added_is_where_the_browser_goes_on(console):
     assert response["Location"].endswith("g0.0=is&g0.0.what=gender#g0.0")
 
 
-def test_htmx_gets_the_count_and_the_address_to_show(console, somebody, fill_lake):
-    somebody(gender="female")
+def test_htmx_gets_the_count_and_the_address_to_show(console, make_customer, fill_lake):
+    make_customer(gender="female")
     fill_lake()
 
     response = console.get(
@@ -155,8 +155,8 @@ def test_htmx_gets_the_count_and_the_address_to_show(console, somebody, fill_lak
     assert "1 in, 0 unknown, 0 out." in response.content.decode()
 
 
-def test_an_unfinished_row_is_shown_and_not_counted(console, somebody, fill_lake):
-    somebody(gender="female")
+def test_an_unfinished_row_is_shown_and_not_counted(console, make_customer, fill_lake):
+    make_customer(gender="female")
     fill_lake()
 
     page = console.get(f"{NEW}?for=personalise&g0=all&g0.0=is&g0.0.what=gender")
@@ -171,8 +171,8 @@ def test_an_empty_lake_is_said_in_words(console, chika):
     assert "Nothing can be counted yet" in page
 
 
-def test_a_count_that_is_behind_says_so(console, somebody, fill_lake):
-    chika = somebody(gender="female")
+def test_a_count_that_is_behind_says_so(console, make_customer, fill_lake):
+    chika = make_customer(gender="female")
     fill_lake()
     record(chika.pk, "Order Completed")
 
@@ -191,8 +191,8 @@ def test_a_lake_that_cannot_be_read_is_said_in_words(console, settings, tmp_path
     assert "cannot be read" in page.content.decode()
 
 
-def test_a_text_that_does_not_fit_says_where(console, somebody, fill_lake):
-    somebody(gender="female")
+def test_a_text_that_does_not_fit_says_where(console, make_customer, fill_lake):
+    make_customer(gender="female")
     fill_lake()
     page = console.get(NEW, {"as": "text", "text": "gender:(female", "for": "serve"})
     part = console.get(NEW, {"as": "text", "text": "gender:female AND AND", "for": "serve"}, HTTP_HX_REQUEST="true")
@@ -241,16 +241,16 @@ def test_editing_begins_with_the_saved_sentence(console):
         ),
     ],
 )
-def test_a_row_that_can_never_match_says_why(console, somebody, fill_lake, row, hint):
-    somebody(yes=("message",), city="Porto")
+def test_a_row_that_can_never_match_says_why(console, make_customer, fill_lake, row, hint):
+    make_customer(yes=("message",), city="Porto")
     fill_lake()
 
     assert hint in console.get(f"{NEW}?for=message&{row}").content.decode()
 
 
-def test_names_and_addresses_are_never_listed_as_values(console, somebody, fill_lake):
+def test_names_and_addresses_are_never_listed_as_values(console, make_customer, fill_lake):
     for _ in range(12):
-        somebody(name="Chika Abe", city="Porto", job_title="Captain")
+        make_customer(name="Chika Abe", city="Porto", job_title="Captain")
     Attribute.objects.filter(key="job_title").update(sensitivity="sensitive")
     fill_lake()
 
@@ -275,8 +275,8 @@ def test_names_and_addresses_are_never_listed_as_values(console, somebody, fill_
         "g0.0=did&g0.0.what=x&g0.0.times=-4&g0.0.days=99999999999",
     ],
 )
-def test_whatever_stands_in_the_address_is_a_page(console, somebody, fill_lake, query):
-    somebody(('Odd "name"', {'a"b': 'x"y', "back\\slash": "z"}), gender="female")
+def test_whatever_stands_in_the_address_is_a_page(console, make_customer, fill_lake, query):
+    make_customer(('Odd "name"', {'a"b': 'x"y', "back\\slash": "z"}), gender="female")
     fill_lake()
 
     assert console.get(f"{NEW}?for=serve&{query}", follow=True).status_code in (200, 400)

@@ -16,12 +16,12 @@ PAGE, FILE = "/console/segments/women/export", "/console/segments/women/export.c
 
 
 @pytest.fixture
-def women(somebody):
+def women(make_customer):
     """Twelve women who allow it, one of whom is called like a formula; a man and a stranger."""
-    people = [somebody(gender="female", country="PT", name="=HYPERLINK(1)", birthdate="1997-05-05")]
-    people += [somebody(gender="female") for _ in range(11)]
-    somebody(gender="male")
-    somebody(city="Porto")
+    people = [make_customer(gender="female", country="PT", name="=HYPERLINK(1)", birthdate="1997-05-05")]
+    people += [make_customer(gender="female") for _ in range(11)]
+    make_customer(gender="male")
+    make_customer(city="Porto")
     after_saving(save_segment("Women", "gender:female", "personalise"))
     return people
 
@@ -70,9 +70,9 @@ def test_a_withdrawal_counts_at_once_even_before_the_segment_moves(console, wome
     assert women[0].user_id not in {row["user_id"] for row in _rows(console.get(FILE))}
 
 
-def test_fewer_than_ten_are_not_exported_by_anybody(console, somebody):
+def test_fewer_than_ten_are_not_exported_by_anybody(console, make_customer):
     for _ in range(9):
-        somebody(gender="female")
+        make_customer(gender="female")
     after_saving(save_segment("Women", "gender:female", "personalise"))
 
     response = console.get(FILE)

@@ -26,10 +26,10 @@ def _save(name="Women", text="gender:female", purpose="personalise", slug=""):
     return segment
 
 
-def test_the_list_says_who_how_many_and_who_uses_it(console, somebody):
-    somebody(gender="female")
-    somebody(gender="male")
-    somebody(city="Porto")
+def test_the_list_says_who_how_many_and_who_uses_it(console, make_customer):
+    make_customer(gender="female")
+    make_customer(gender="male")
+    make_customer(city="Porto")
     _save()
     Destination.objects.create(
         name="Letters", slug="letters", kind="csv", purpose=Purpose.objects.get(key="message"), segment_slugs=["women"]
@@ -44,7 +44,7 @@ def test_the_list_says_who_how_many_and_who_uses_it(console, somebody):
     assert 'href="/console/segments/new"' in response.content.decode()
 
 
-def test_the_list_costs_the_same_for_one_segment_as_for_many(console, somebody, django_assert_max_num_queries):
+def test_the_list_costs_the_same_for_one_segment_as_for_many(console, make_customer, django_assert_max_num_queries):
     for number in range(15):
         save_segment(f"Segment {number}", f"city:Town{number}", "personalise")
 
@@ -52,8 +52,8 @@ def test_the_list_costs_the_same_for_one_segment_as_for_many(console, somebody, 
         console.get("/console/segments")
 
 
-def test_saving_writes_the_segment_its_members_and_who_did_it(console, somebody, ana):
-    chika = somebody(gender="female")
+def test_saving_writes_the_segment_its_members_and_who_did_it(console, make_customer, ana):
+    chika = make_customer(gender="female")
 
     response = console.post(SAVE, {"name": "Our women", "description": "For Bruno"})
 
@@ -86,8 +86,8 @@ def test_a_segment_without_a_name_is_refused_in_words(console):
     assert not Segment.objects.exists()
 
 
-def test_editing_changes_the_segment_and_moves_people(console, somebody):
-    somebody(gender="female")
+def test_editing_changes_the_segment_and_moves_people(console, make_customer):
+    make_customer(gender="female")
     _save()
 
     console.post(
@@ -99,8 +99,8 @@ def test_editing_changes_the_segment_and_moves_people(console, somebody):
     assert [row.state for row in segment.memberships.all()] == ["out"]
 
 
-def test_segments_that_stand_on_an_edited_one_follow(console, somebody):
-    somebody(gender="female")
+def test_segments_that_stand_on_an_edited_one_follow(console, make_customer):
+    make_customer(gender="female")
     for name, text in (("Women", "gender:female"), ("More", 'segment:"women"'), ("Most", 'segment:"more"')):
         _save(name, text)
 
@@ -125,9 +125,9 @@ def test_a_segment_that_would_contain_itself_is_refused_in_words(console):
     assert Segment.objects.get(slug="women").text == "gender:female"
 
 
-def test_the_page_of_a_segment_shows_members_and_unknown_apart(console, somebody):
-    chika = somebody(gender="female")
-    stranger = somebody(city="Porto")
+def test_the_page_of_a_segment_shows_members_and_unknown_apart(console, make_customer):
+    chika = make_customer(gender="female")
+    stranger = make_customer(city="Porto")
     _save()
 
     inside = console.get("/console/segments/women")
@@ -138,9 +138,9 @@ def test_the_page_of_a_segment_shows_members_and_unknown_apart(console, somebody
     assert "Fewer than 10 are in" in inside.content.decode()
 
 
-def test_members_come_page_by_page_without_a_query_each(console, somebody, django_assert_max_num_queries):
+def test_members_come_page_by_page_without_a_query_each(console, make_customer, django_assert_max_num_queries):
     for _ in range(60):
-        somebody(gender="female")
+        make_customer(gender="female")
     _save()
 
     with django_assert_max_num_queries(16):
@@ -150,9 +150,9 @@ def test_members_come_page_by_page_without_a_query_each(console, somebody, djang
     assert (len(first["members"]), len(second["members"]), second["next"]) == (50, 10, 0)
 
 
-def test_the_chart_says_who_they_are_in_words_by_the_attribute_asked_for(console, somebody, fill_lake):
+def test_the_chart_says_who_they_are_in_words_by_the_attribute_asked_for(console, make_customer, fill_lake):
     for _ in range(12):
-        somebody(gender="female", country="PT")
+        make_customer(gender="female", country="PT")
     fill_lake()
     _save()
 
@@ -163,8 +163,8 @@ def test_the_chart_says_who_they_are_in_words_by_the_attribute_asked_for(console
     assert by_name["attribute"] != "email"
 
 
-def test_nothing_a_customer_or_a_colleague_wrote_becomes_markup(console, somebody):
-    somebody(gender="female", name=NASTY)
+def test_nothing_a_customer_or_a_colleague_wrote_becomes_markup(console, make_customer):
+    make_customer(gender="female", name=NASTY)
     segment = _save(NASTY, f'city:"{NASTY}" OR gender:female', slug="nasty")
     segment.description = NASTY
     segment.save()
@@ -216,8 +216,8 @@ def test_ana_deletes_a_segment_and_it_is_written_down(console):
     assert AuditEntry.objects.get().what == "segment.deleted"
 
 
-def test_a_viewer_counts_but_sees_nobody_and_changes_nothing(bruno_console, somebody, fill_lake):
-    somebody(gender="female", name="Chika Abe")
+def test_a_viewer_counts_but_sees_nobody_and_changes_nothing(bruno_console, make_customer, fill_lake):
+    make_customer(gender="female", name="Chika Abe")
     fill_lake()
     _save()
 
@@ -248,7 +248,7 @@ def test_deleting_asks_for_a_post(console):
     assert Segment.objects.exists()
 
 
-def test_a_stranger_is_shown_the_login_and_comes_back_to_the_same_sentence(client, house):
+def test_a_stranger_is_shown_the_login_and_comes_back_to_the_same_sentence(client, standard_setup):
     response = client.get(SAVE)
 
     [back] = parse_qs(urlsplit(response["Location"]).query)["next"]

@@ -49,7 +49,7 @@ EVERYTHING += (Question, Rule, Segment, SourceSetting)
 
 
 @pytest.fixture
-def shop(house, lake) -> Client:
+def shop(standard_setup, lake) -> Client:
     """What a first start makes before the demo comes."""
     return Client.objects.create(client_id="shop", name="Shop", metadata={"made_by": "setup"})
 

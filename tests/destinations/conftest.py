@@ -12,7 +12,7 @@ AT = dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def to_webhook(house):
+def to_webhook(standard_setup):
     """A webhook destination of the purpose `message` for the segment `jackets`."""
 
     def make(url: str, **changes):

@@ -24,7 +24,7 @@ from .conftest import SECRET, entered
 
 
 @pytest.fixture
-def crowd(house):
+def crowd(standard_setup):
     profiles = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(5)]
     for profile in profiles:
         record(profile, Decision("message", "given", "test"))

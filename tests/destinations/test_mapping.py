@@ -113,7 +113,7 @@ def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
     assert seen.calls == ()
 
 
-def test_a_destination_that_tells_no_traits_takes_no_mapping(house):
+def test_a_destination_that_tells_no_traits_takes_no_mapping(standard_setup):
     with pytest.raises(DomainError) as refused:
         save_destination(
             "Chat", "slack", {"url": "http://example.com"}, purpose="message", segment_slugs=[], mapping=LINES

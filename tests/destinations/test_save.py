@@ -46,7 +46,7 @@ def test_a_secret_that_is_left_alone_stays(to_webhook, given):
         ("  ", "csv", {}, "message", "name_missing"),
     ],
 )
-def test_what_cannot_work_is_refused_by_name(house, name, kind, settings, purpose, refusal):
+def test_what_cannot_work_is_refused_by_name(standard_setup, name, kind, settings, purpose, refusal):
     with pytest.raises(DomainError) as refused:
         save_destination(name, kind, settings, purpose=purpose, segment_slugs=[])
     assert refused.value.code == refusal

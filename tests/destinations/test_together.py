@@ -26,7 +26,7 @@ from .conftest import AT, entered
 
 
 @pytest.fixture
-def people(house):
+def people(standard_setup):
     """Twelve customers; all but the third allow messages."""
     made = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(12)]
     for number, person in enumerate(made):

@@ -17,7 +17,7 @@ def bureau() -> Iterator[str]:
 
 
 @pytest.fixture
-def source_on(house):
+def source_on(standard_setup):
     """Switch the census source on: `source_on(base_url, api_key="…")`."""
 
     def switch(base_url: str, **changes):

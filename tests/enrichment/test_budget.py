@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 
 @pytest.fixture
-def crowd(house):
+def crowd(standard_setup):
     """Three customers in three areas."""
     profiles = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(3)]
     for number, profile in enumerate(profiles):
@@ -71,7 +71,7 @@ def test_the_days_money_is_not_exceeded(crowd):
     assert SourceDay.objects.get().cost == Decimal("0.80")
 
 
-def test_tomorrow_is_another_day(house, monkeypatch):
+def test_tomorrow_is_another_day(standard_setup, monkeypatch):
     setting = source_on("http://example.com", calls_per_day=1)
     take_turn(setting)
     with pytest.raises(NotNow) as no:
@@ -145,14 +145,14 @@ def test_every_source_that_is_on_is_asked(crowd):
 
 
 @pytest.mark.parametrize("limits", [{"calls_per_day": -1}, {"calls_per_minute": 0}, {"at_a_time": 0}])
-def test_limits_that_make_no_sense_are_refused(house, limits):
+def test_limits_that_make_no_sense_are_refused(standard_setup, limits):
     with pytest.raises(DomainError) as refused:
         source_on("http://example.com", **limits)
 
     assert refused.value.code == "bad_limit"
 
 
-def test_saving_settings_alone_leaves_the_limits(house):
+def test_saving_settings_alone_leaves_the_limits(standard_setup):
     source_on("http://example.com", calls_per_day=5)
     save_source(KEY, {})
 

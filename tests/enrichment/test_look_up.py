@@ -61,7 +61,7 @@ def test_after_an_objection_nothing_leaves(chika, source_on):
     assert receiver.received == []
 
 
-def test_a_source_that_is_off_is_not_asked(chika, house):
+def test_a_source_that_is_off_is_not_asked(chika, standard_setup):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         save_source(KEY, {"base_url": receiver.url, "api_key": "k"}, enabled=False)
@@ -188,7 +188,7 @@ class Directory:
 
 
 @pytest.fixture
-def directory(house, monkeypatch):
+def directory(standard_setup, monkeypatch):
     def install(said):
         source = Directory(said)
         monkeypatch.setattr(module, "SOURCES", {"directory": source})

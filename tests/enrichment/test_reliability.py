@@ -19,7 +19,7 @@ KEY = "postal-places"
 
 
 @pytest.fixture
-def agreeing(house):
+def agreeing(standard_setup):
     """Customers of whom the source says Berlin; so many of them say the same."""
 
     def make(agree, differ):
@@ -86,7 +86,7 @@ def test_its_next_facts_are_as_sure_as_it_proved_to_be(agreeing, chika):
     assert view(chika, "personalise")["city"].confidence == pytest.approx((1 + 4 * 0.8) / 10)
 
 
-def test_the_report_counts_calls_hits_and_cost(house, chika):
+def test_the_report_counts_calls_hits_and_cost(standard_setup, chika):
     save_source(KEY, {})
     assert report(KEY).hit_rate is None
     record(chika, Decision("personalise", "given", "test"))

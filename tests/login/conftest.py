@@ -14,7 +14,7 @@ PASSWORD = "a few words in a row"
 
 
 @pytest.fixture
-def passwords(house: None) -> Connection:
+def passwords(standard_setup: None) -> Connection:
     return Connection.objects.create(
         name="Username-Password-Authentication", strategy="auth0", display_name="E-mail and password"
     )
@@ -64,7 +64,7 @@ def upstream(standins: str) -> Upstream:
 
 
 @pytest.fixture
-def google(house: None, upstream: Upstream, settings) -> Connection:
+def google(standard_setup: None, upstream: Upstream, settings) -> Connection:
     """Google as the demonstration has it: pointed at the stand-in, asking for three pieces."""
     settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
     return Connection.objects.create(

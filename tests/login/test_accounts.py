@@ -185,7 +185,7 @@ def test_whoever_signs_in_meanwhile_gets_nothing_of_it(client, come, club, upstr
     assert Profile.objects.count() == 2
 
 
-def test_the_page_is_for_who_is_signed_in(client, house):
+def test_the_page_is_for_who_is_signed_in(client, standard_setup):
     assert client.get(HERE)["Location"].startswith("/login?")
     assert client.post(f"{HERE}/1/part")["Location"].startswith("/login?")
 

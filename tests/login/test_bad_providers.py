@@ -71,7 +71,7 @@ def said(value) -> Answer:
 
 
 @pytest.fixture(autouse=True)
-def _loopback(house, settings):
+def _loopback(standard_setup, settings):
     settings.DEMO = True
 
 

@@ -14,7 +14,7 @@ PAGES = ("/login", "/signup", "/password/reset", "/")
 
 
 @pytest.fixture
-def shop(house) -> Client:
+def shop(standard_setup) -> Client:
     client = Client.objects.create(client_id="shop", name="Shop", redirect_uris=["https://shop.example/callback"])
     look = {
         "title": "Harbour & Pine",

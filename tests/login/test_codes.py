@@ -22,7 +22,7 @@ from .conftest import PASSWORD
 
 
 @pytest.fixture
-def by_mail(house) -> Connection:
+def by_mail(standard_setup) -> Connection:
     return Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
 
 
@@ -173,7 +173,7 @@ def test_staff_do_not_come_in_by_code(by_mail, client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_tries_at_once_three_count_and_one_use_is_allowed(house):
+def test_of_many_tries_at_once_three_count_and_one_use_is_allowed(standard_setup):
     expected = codes.expect("dina@example.com", browser="b")
     digits, _ = codes.write(expected)
 

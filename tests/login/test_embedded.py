@@ -28,7 +28,7 @@ REALM = "Username-Password-Authentication"
 
 
 @pytest.fixture
-def app(house) -> Client:
+def app(standard_setup) -> Client:
     """The shop, which draws its own form."""
     cache.forget()
     client, _ = register(
@@ -38,7 +38,7 @@ def app(house) -> Client:
 
 
 @pytest.fixture
-def by_mail(house) -> Connection:
+def by_mail(standard_setup) -> Connection:
     return Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
 
 
@@ -245,7 +245,7 @@ def test_a_forgotten_password_answers_alike(app, dina, client):
 
 @pytest.mark.parametrize("path", ["/co/authenticate", "/dbconnections/signup", "/passwordless/start"])
 @pytest.mark.parametrize("body", ["[]", "{", "null", '{"client_id": 1}', '{"client_id": "\\u0000"}', "[" * 9000])
-def test_nonsense_is_answered_with_a_name(house, client, path, body):
+def test_nonsense_is_answered_with_a_name(standard_setup, client, path, body):
     answer = client.post(path, body, content_type="application/json", headers={"Origin": SHOP})
 
     assert answer.status_code in (400, 403)
@@ -333,9 +333,9 @@ def test_small_questions_of_the_sdks_are_answered(dina, client):
     place = client.get("/user/geoloc/country", headers={"Accept-Language": "*, xx-!!, pt-PT;q=0.8"}).json()
     nobody = client.get("/user/ssodata").json()
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
-    somebody = client.get("/user/ssodata")
+    make_customer = client.get("/user/ssodata")
 
     assert place == {"country_code": "PT", "country_name": "Portugal"}
     assert nobody == {"sso": False}
-    assert somebody.json()["lastUsedConnection"] == {"name": REALM, "strategy": "auth0"}
-    assert "Access-Control-Allow-Origin" not in somebody
+    assert make_customer.json()["lastUsedConnection"] == {"name": REALM, "strategy": "auth0"}
+    assert "Access-Control-Allow-Origin" not in make_customer

@@ -30,7 +30,7 @@ KNOWN = ("dina", "blocked", "staff", "social", "two factors")
 
 
 @pytest.fixture
-def everybody(dina, house, settings):
+def everybody(dina, standard_setup, settings):
     """One of each kind that there is; name → address."""
     settings.DEMO = False  # in the demonstration each page carries a link of its own
     Connection.objects.update_or_create(name="email", defaults={"strategy": "email", "display_name": "By mail"})

@@ -74,7 +74,7 @@ def test_a_refusal_is_in_her_language(client, passwords):
     assert "E-Mail-Adresse oder Passwort stimmt nicht." in page
 
 
-def test_the_provider_speaks_it_too(client, house):
+def test_the_provider_speaks_it_too(client, standard_setup):
     assert "nicht bekannt" in read(client, "/authorize?client_id=nobody&ui_locales=de")
 
 
@@ -86,5 +86,5 @@ def test_mail_is_written_in_the_language_of_the_page_that_asked_for_it(client, d
     assert "1時間" in mail.outbox[-1].body
 
 
-def test_staff_read_english(client, house):
+def test_staff_read_english(client, standard_setup):
     assert "E-mail" in read(client, "/console/login", browser="de")

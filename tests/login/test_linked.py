@@ -25,7 +25,7 @@ from .test_social import LENA
 
 
 @pytest.fixture
-def shop(house):
+def shop(standard_setup):
     cache.forget()
     yield make_client(backchannel_logout_uri="https://shop.example/out")
     cache.forget()
@@ -54,7 +54,7 @@ def lena(lena_there) -> Profile:
 
 
 @pytest.fixture
-def program(client, house) -> Program:
+def program(client, standard_setup) -> Program:
     return Program(client)
 
 

@@ -47,7 +47,7 @@ def on_the_page(phone: Phone, origin: str = SHOP) -> Phone:
 
 
 @pytest.fixture
-def other(house) -> Client:
+def other(standard_setup) -> Client:
     client, _ = register(App("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
     return client
 

@@ -69,7 +69,7 @@ def test_a_state_lives_ten_minutes_in_the_session_under_the_connections_name():
 
 
 @pytest.fixture
-def two(house):
+def two(standard_setup):
     for name, enabled in (("one", True), ("two", True), ("shut", False)):
         Connection.objects.create(
             name=name,

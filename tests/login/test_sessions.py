@@ -51,7 +51,7 @@ def still_works(app: App) -> bool:
 
 
 @pytest.fixture
-def shop(house):
+def shop(standard_setup):
     cache.forget()
     yield make_client()
     cache.forget()

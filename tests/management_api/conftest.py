@@ -48,13 +48,13 @@ class Program:
 
 
 @pytest.fixture
-def program(client, house) -> Program:
+def program(client, standard_setup) -> Program:
     client.raise_request_exception = False
     return Program(client)
 
 
 @pytest.fixture
-def passwords(house) -> Connection:
+def passwords(standard_setup) -> Connection:
     return Connection.objects.create(
         name="Username-Password-Authentication", strategy="auth0", display_name="Password", secret="hidden"
     )

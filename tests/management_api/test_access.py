@@ -16,7 +16,7 @@ def no(answer) -> tuple[int, str]:
     return answer.status_code, body["errorCode"]
 
 
-def test_a_call_without_a_token_is_refused(client, house):
+def test_a_call_without_a_token_is_refused(client, standard_setup):
     assert no(client.get("/api/v2/users")) == (401, "invalid_token")
 
 

@@ -30,12 +30,12 @@ SHOP = "https://shop.example"
 
 
 @pytest.fixture
-def shop(house) -> Client:
+def shop(standard_setup) -> Client:
     return Client.objects.create(client_id="shop", name="Shop", web_origins=[SHOP])
 
 
 @pytest.fixture
-def looking_for(house):
+def looking_for(standard_setup):
     return save_question(LOOKING_FOR)
 
 

@@ -17,7 +17,7 @@ BOUND = {"cnf": {"jkt": KEY.thumbprint()}}
 
 
 @pytest.fixture
-def token(house) -> str:
+def token(standard_setup) -> str:
     return a_token(**BOUND)
 
 
@@ -70,7 +70,7 @@ def test_every_other_proof_is_refused(client, token, proof_, error):
     assert ("DPoP-Nonce" in answer) == (error == "use_dpop_nonce")
 
 
-def test_a_token_that_is_bound_to_nothing_is_not_taken_as_dpop(client, house):
+def test_a_token_that_is_bound_to_nothing_is_not_taken_as_dpop(client, standard_setup):
     free = a_token()
 
     assert users(client, free, made(free)).json()["errorCode"] == "invalid_token"
@@ -85,7 +85,7 @@ def test_the_address_counts_as_the_browser_wrote_it(client, token, chika):
     assert answer.json() == {"user_id": chika.user_id}
 
 
-def test_a_machine_gets_a_bound_token_and_uses_it(client, house):
+def test_a_machine_gets_a_bound_token_and_uses_it(client, standard_setup):
     cache.forget()
     bot = make_client("bot", grant_types=["client_credentials"])
     audience = f"{settings.ISSUER}api/v2/"

@@ -18,7 +18,7 @@ from .conftest import a_token
 
 
 @pytest.fixture
-def two(house):
+def two(standard_setup):
     google, _ = get_or_create_by_identity("google-oauth2", "1", connection="google-oauth2", is_social=True)
     facebook, _ = get_or_create_by_identity("facebook", "2", connection="facebook", is_social=True)
     learn(facebook, [NewFact("user_metadata.shoe", 38, "declared", "app:shop")])

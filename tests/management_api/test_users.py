@@ -25,7 +25,7 @@ def named(provider_user_id: str, name: str, **more: object) -> Profile:
 
 
 @pytest.fixture
-def three(house):
+def three(standard_setup):
     named("1", "Jane Smith", email="Jane@Example.com", **{"app_metadata.score": 72.5})
     named("2", "John 100%", email="john@example.org")
     named("3", "Marie?", **{"user_metadata.plan": "gold"})

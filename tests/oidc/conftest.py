@@ -31,7 +31,7 @@ def customer(chika):
 
 
 @pytest.fixture
-def app(client, house) -> App:
+def app(client, standard_setup) -> App:
     """The shop, before anybody signed in."""
     make_client()
     return App(client)
@@ -45,7 +45,7 @@ def signed_in(app, customer) -> App:
 
 
 @pytest.fixture
-def orders(house) -> ResourceServer:
+def orders(standard_setup) -> ResourceServer:
     return ResourceServer.objects.create(
         identifier="https://orders.example/", name="Orders", scopes=["read:orders", "write:orders"], token_lifetime=7200
     )

@@ -66,7 +66,7 @@ def test_the_way_back_from_signing_in_ends_at_the_app(app, customer):
     assert "code" in came_back(app.browser.get(next_))
 
 
-def test_staff_are_nobody_here_and_are_not_sent_round_in_circles(app, house):
+def test_staff_are_nobody_here_and_are_not_sent_round_in_circles(app, standard_setup):
     app.browser.force_login(Account.objects.create_staff("bruno@shop.example", "a long password"))
     first = app.authorize()
     second = app.browser.get(query_of(first["Location"])["next"])
@@ -133,7 +133,7 @@ def test_an_api_that_is_not_there_is_named_to_the_app(signed_in):
     assert answer["error_description"] == "Service not found: https://nowhere.example/"
 
 
-def test_discovery_names_the_endpoints_and_the_keys_check_the_tokens(client, house):
+def test_discovery_names_the_endpoints_and_the_keys_check_the_tokens(client, standard_setup):
     found = client.get("/.well-known/openid-configuration").json()
     keys = client.get("/.well-known/jwks.json").json()["keys"]
 

@@ -24,7 +24,7 @@ TO_A_PAGE = "(user, context, cb) => { context.redirect = {url: 'https://shop.exa
 
 
 @pytest.fixture
-def tv(client, house) -> App:
+def tv(client, standard_setup) -> App:
     make_client("tv", name="Shop TV", auth_method="none", secret_hash="", grant_types=[DEVICE_CODE, "refresh_token"])
     return App(Browser(), "tv", secret="")
 

@@ -164,7 +164,7 @@ def test_rules_hear_which_way_the_tokens_go(lock, types, word):
     assert came_back(response)["error_description"] == word
 
 
-def test_discovery_names_what_an_app_may_ask_for(client, house):
+def test_discovery_names_what_an_app_may_ask_for(client, standard_setup):
     found = client.get("/.well-known/openid-configuration").json()
 
     assert {"code", "id_token", "token id_token", "code token id_token"} <= set(found["response_types_supported"])

@@ -34,7 +34,7 @@ TO_OUR_PAGE = """function (user, context, callback) {
 
 
 @pytest.fixture
-def question(house):
+def question(standard_setup):
     return save_question(LOOKING_FOR)
 
 
@@ -71,7 +71,7 @@ def test_an_app_that_asks_by_itself_and_a_step_up_bring_no_question(app, custome
     ("asked", "browser", "locale"),
     [({}, "de-AT,de;q=0.9", "de"), ({"ui_locales": "es de"}, "de", "es"), ({}, "nl", "en"), ({}, "", "en")],
 )
-def test_she_is_asked_in_the_language_of_the_pages_before(app, customer, house, asked, browser, locale):
+def test_she_is_asked_in_the_language_of_the_pages_before(app, customer, standard_setup, asked, browser, locale):
     words = {"text": "?", "why": "!", "options": {"jackets": "J", "shoes": "S"}}
     save_question(replace(LOOKING_FOR, translations={"de": words, "es": words}))
     sign_in(app.browser, customer)

@@ -22,7 +22,7 @@ from tests.oidc.app import id_claims
 
 
 @pytest.fixture
-def phone(house) -> Client:
+def phone(standard_setup) -> Client:
     """An app on a phone."""
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
     cache.forget()

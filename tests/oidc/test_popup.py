@@ -14,7 +14,7 @@ ORIGIN = "https://shop.example"
 
 
 @pytest.fixture
-def lock(client, house) -> App:
+def lock(client, standard_setup) -> App:
     """An app that opted in, before anybody signed in."""
     make_client("lock", grant_types=["authorization_code", "implicit"], web_origins=[ORIGIN])
     without = {"code_challenge": None, "code_challenge_method": None}

@@ -22,7 +22,7 @@ def register(client, body=BIKES):
     return client.post("/oidc/register", data, content_type="application/json")
 
 
-def test_it_is_closed_until_the_operator_opens_it(client, house):
+def test_it_is_closed_until_the_operator_opens_it(client, standard_setup):
     answer = register(client)
     found = client.get("/.well-known/openid-configuration").json()
 
@@ -62,7 +62,7 @@ def test_an_app_that_registered_itself_asks_her_first(client, customer):
         ({**BIKES, "token_endpoint_auth_method": "private_key_jwt"}, "invalid_client_metadata"),
     ],
 )
-def test_what_it_may_not_be_is_refused_by_name(client, house, body, error):
+def test_what_it_may_not_be_is_refused_by_name(client, standard_setup, body, error):
     answer = register(client, body)
 
     assert (answer.status_code, answer.json()["error"]) == (400, error)

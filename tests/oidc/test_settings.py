@@ -16,7 +16,7 @@ OFFLINE = "openid offline_access read:orders"
 
 
 @pytest.fixture
-def strict(house):
+def strict(standard_setup):
     return ResourceServer.objects.create(
         identifier="https://bank.example/",
         name="Bank",

@@ -30,12 +30,12 @@ POSTAL_CODE = Draft(
 
 
 @pytest.fixture
-def looking_for(house: None) -> Question:
+def looking_for(standard_setup: None) -> Question:
     return save_question(LOOKING_FOR)
 
 
 @pytest.fixture
-def postal_code(house: None) -> Question:
+def postal_code(standard_setup: None) -> Question:
     return save_question(POSTAL_CODE)
 
 

@@ -196,7 +196,7 @@ def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_lat
 
 
 @pytest.fixture
-def religion(house):
+def religion(standard_setup):
     Purpose.objects.create(key="faith", label="Faith", text="To show feasts.", basis="consent", kind="special")
     Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["faith"])
     options = (Option("a", "A"), Option("b", "B"))

@@ -33,7 +33,7 @@ def choice(key, options, purpose="measure", **more):
 
 
 @pytest.fixture
-def questions(house):
+def questions(standard_setup):
     return [
         choice("colour", ("red", "blue")),
         choice("sport", ("run", "swim", "none")),
@@ -100,10 +100,10 @@ KEYS = ("colour", "sport", "travel")
 
 
 @pytest.mark.parametrize("known", [each for n in (1, 2, 3) for each in combinations(KEYS, n)])
-def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(known, questions, somebody):
+def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(known, questions, make_customer):
     first = {"colour": "red", "sport": "run", "travel": "sea"}
     segment("colour:red AND sport:run AND travel:sea")
-    chika = somebody(**{key: first[key] for key in known})
+    chika = make_customer(**{key: first[key] for key in known})
 
     ask = next_question(chika)
 
@@ -161,7 +161,7 @@ def test_switched_off_for_everybody_means_nobody_is_asked(chika, questions):
     assert next_question(chika) == NotShown("switched_off")
 
 
-def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, house):
+def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, standard_setup):
     choice("sport", ("run", "swim"), audience="country:PT", purpose="serve")
     refresh_views(chika)
     assert next_question(chika) == NotShown("nothing_to_ask")
@@ -173,7 +173,7 @@ def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, house):
     assert next_question(chika).question.key == "sport"
 
 
-def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, house):
+def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, standard_setup):
     for key, confidence in (("birthplace", 1.0), ("hometown", 0.6)):
         save_question(Draft(key, "Is it {value}?", "Because.", "confirm", key, "measure", enabled=True))
         learn(chika, [NewFact(key, "Porto", "social", "google-oauth2", confidence=confidence)])
@@ -187,7 +187,7 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
     assert 0 < told["birthplace"]["value"] < told["hometown"]["value"]
 
 
-def test_a_quota_stops_a_question_for_a_month(chika, house, days_later):
+def test_a_quota_stops_a_question_for_a_month(chika, standard_setup, days_later):
     choice("sport", ("run", "swim"), quota=1)
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")
     answer(next_question(dov), QueryDict("answer=run"))
@@ -197,7 +197,7 @@ def test_a_quota_stops_a_question_for_a_month(chika, house, days_later):
     assert next_question(chika).question.key == "sport"
 
 
-def test_a_question_waits_for_logins_and_days(chika, house, days_later):
+def test_a_question_waits_for_logins_and_days(chika, standard_setup, days_later):
     choice("sport", ("run", "swim"), not_before_logins=2, not_before_days=3)
     chika.logins_count = 2
 

@@ -47,9 +47,9 @@ def test_a_question_still_open_comes_again_today(chika, looking_for):
     assert foresee(chika).stopped == "Asking is switched off for everybody."
 
 
-def test_an_audience_that_reads_one_event_does_not_hide_the_events_of_segments(somebody):
+def test_an_audience_that_reads_one_event_does_not_hide_the_events_of_segments(make_customer):
     save_question(replace(LOOKING_FOR, audience='did("Product Viewed")'))
-    customer = Customer.of(somebody(("Product Viewed", {}), ("Order Completed", {})))
+    customer = Customer.of(make_customer(("Product Viewed", {}), ("Order Completed", {})))
 
     assert [each.in_audience for each in customer.candidates()] == [True]
     assert not customer.known.events("Order Completed")

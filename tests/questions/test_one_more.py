@@ -123,7 +123,7 @@ def test_the_database_holds_one_ask_of_a_login_a_day_and_one_after_another(chika
 
 
 @pytest.mark.parametrize("wrong", [-1, 3, True, "1", 0.5])
-def test_more_than_two_would_be_a_form(house, wrong):
+def test_more_than_two_would_be_a_form(standard_setup, wrong):
     with pytest.raises(DomainError) as refusal:
         save_settings(one_more=wrong)
 

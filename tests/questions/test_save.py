@@ -42,7 +42,7 @@ def test_other_words_are_another_version_and_another_weight_is_not(looking_for):
         ({"attribute": "religion"}, "special_attribute"),
     ],
 )
-def test_a_question_that_could_not_be_asked_is_refused_by_name(house, change, name):
+def test_a_question_that_could_not_be_asked_is_refused_by_name(standard_setup, change, name):
     Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["personalise"])
 
     with pytest.raises(DomainError) as refused:

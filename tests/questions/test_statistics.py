@@ -26,7 +26,7 @@ from regulars.usecases.answer_question import answer, never_again, pass_over
 from regulars.usecases.refresh import after_saving
 
 
-def somebody(number):
+def make_customer(number):
     profile, _ = get_or_create_by_identity("google-oauth2", f"n{number}")
     refresh_views(profile)
     return profile
@@ -36,7 +36,7 @@ def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
     after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
     closing = [lambda ask: answer(ask, QueryDict("answer=shoes")), pass_over, never_again, lambda ask: None]
     for number, close in enumerate(closing):
-        close(next_question(somebody(number)))
+        close(next_question(make_customer(number)))
 
     [fate] = fates()
 
@@ -49,10 +49,11 @@ def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
 
 
 def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_retired(looking_for):
-    chika = somebody(0)
+    chika = make_customer(0)
     first = next_question(chika)
     copies = [
-        Impression(question=looking_for, version=1, profile=somebody(n), day=first.day, words="") for n in range(1, 4)
+        Impression(question=looking_for, version=1, profile=make_customer(n), day=first.day, words="")
+        for n in range(1, 4)
     ]
     Impression.objects.bulk_create(copies)
     many = [
@@ -106,7 +107,7 @@ def test_thirty_effective_asks_are_the_least():
 
 
 def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, days_later):
-    people = [somebody(number) for number in range(12)]
+    people = [make_customer(number) for number in range(12)]
     for number, profile in enumerate(people):
         learn(profile, [NewFact("gender", ("female", "male")[number % 2], "declared", "app:shop")])
         refresh_views(profile)
@@ -135,7 +136,7 @@ def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_late
 
 def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looking_for, postal_code):
     after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
-    people = [somebody(number).pk for number in range(10)]
+    people = [make_customer(number).pk for number in range(10)]
 
     [finding] = rank_questions("jackets", people)
 
@@ -145,7 +146,7 @@ def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looki
 
 
 def test_a_wish_is_one_row_a_person_and_ends(looking_for, days_later):
-    people = [somebody(number).pk for number in range(3)]
+    people = [make_customer(number).pk for number in range(3)]
     wish_to_know(looking_for, people)
     days_later(31)
 

@@ -36,7 +36,7 @@ def _saved(**more) -> Question:
     return save_question(replace(SPORT, **more))
 
 
-def test_a_language_that_is_begun_tells_everything_it_lacks(house):
+def test_a_language_that_is_begun_tells_everything_it_lacks(standard_setup):
     question = _saved(
         translations={"fr": {"text": "Tu bouges ?", "why": "Pour toi.", "options": {"run": "Je cours"}}, "de": GERMAN}
     )
@@ -45,14 +45,14 @@ def test_a_language_that_is_begun_tells_everything_it_lacks(house):
     assert [(each.locale, each.lacks) for each in begun(question)] == [("fr", ("help", "confirm", "options.swim"))]
 
 
-def test_what_the_question_does_not_say_no_translation_lacks(house):
+def test_what_the_question_does_not_say_no_translation_lacks(standard_setup):
     question = _saved(help="", confirm="", translations={"de": {**GERMAN, "help": "", "confirm": ""}})
 
     assert languages(question) == ["en", "de"]
     assert begun(question) == []
 
 
-def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(house):
+def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(standard_setup):
     asked = {"text": "?", "why": "!"}
     question = _saved(type="yes_no", options=(), help="", confirm="", translations={"de": asked, "he": asked})
 
@@ -60,21 +60,21 @@ def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(house):
     assert [(each.locale, each.lacks) for each in begun(question)] == [("he", ("options.yes", "options.no"))]
 
 
-def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(house):
+def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(standard_setup):
     wording = {"key": "b", "text": "And sport?", "why": "Because.", "translations": {"de": {"text": "?", "why": "!"}}}
     question = _saved(translations={"de": GERMAN}, variants=[wording])
 
     assert [(each.variant, each.locale, each.lacks) for each in begun(question)] == [("b", "de", ("confirm",))]
 
 
-def test_the_languages_of_the_house_that_nobody_began_are_named(house):
+def test_the_languages_of_the_house_that_nobody_began_are_named(standard_setup):
     question = _saved(locale="en-GB", translations={"de": GERMAN, "pt": GERMAN, "fr": {"text": "?", "why": "!"}})
 
     assert languages_without(question) == ["es", "ja", "ar"]
 
 
 @pytest.mark.parametrize("written", ["pt-BR", "pt-br", "pt_BR", "pt"])
-def test_a_brazilian_page_asks_in_portuguese_however_the_language_was_written(house, written):
+def test_a_brazilian_page_asks_in_portuguese_however_the_language_was_written(standard_setup, written):
     question = _saved(translations={written: GERMAN})
 
     assert choose_wording(question, "pt-br", 1).locale == written

@@ -20,7 +20,7 @@ PRETENDS = "function (user, context, callback) { user.user_id = 'auth0|dov'; cal
 
 
 @pytest.fixture
-def dov(house: None) -> Profile:
+def dov(standard_setup: None) -> Profile:
     profile, _ = get_or_create_by_identity("auth0", "dov", connection="Username-Password-Authentication")
     return profile
 

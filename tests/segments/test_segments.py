@@ -26,9 +26,9 @@ def states(segment):
     return dict(Membership.objects.filter(segment=segment).values_list("profile_id", "state"))
 
 
-def test_a_customer_enters_when_the_last_condition_is_met(somebody):
+def test_a_customer_enters_when_the_last_condition_is_met(make_customer):
     segment = save_segment("Jackets", WOMEN, "personalise")
-    chika = somebody(**FITS)
+    chika = make_customer(**FITS)
     assert evaluate(chika) == []
 
     happened(chika.pk, *LOOKED)
@@ -39,10 +39,10 @@ def test_a_customer_enters_when_the_last_condition_is_met(somebody):
     assert evaluate(chika) == []
 
 
-def test_what_we_do_not_know_is_unknown_and_not_out(somebody):
+def test_what_we_do_not_know_is_unknown_and_not_out(make_customer):
     segment = save_segment("Jackets", WOMEN, "personalise")
-    nobody_knows = somebody(LOOKED, gender="female", country="PT")
-    man = somebody(LOOKED, **{**FITS, "gender": "male"})
+    nobody_knows = make_customer(LOOKED, gender="female", country="PT")
+    man = make_customer(LOOKED, **{**FITS, "gender": "male"})
 
     for profile in (nobody_knows, man):
         evaluate(profile)
@@ -50,9 +50,9 @@ def test_what_we_do_not_know_is_unknown_and_not_out(somebody):
     assert states(segment) == {nobody_knows.pk: "unknown"}
 
 
-def test_a_withdrawal_takes_her_out_of_the_segment(somebody):
+def test_a_withdrawal_takes_her_out_of_the_segment(make_customer):
     segment = save_segment("Jackets", WOMEN, "personalise")
-    chika = somebody(LOOKED, **FITS)
+    chika = make_customer(LOOKED, **FITS)
     evaluate(chika)
 
     record(chika, Decision("personalise", "withdrawn", "profile"))
@@ -63,14 +63,14 @@ def test_a_withdrawal_takes_her_out_of_the_segment(somebody):
     assert states(segment) == {chika.pk: "unknown"}
 
 
-def test_one_by_one_all_at_once_and_in_the_lake_agree(somebody, fill_lake):
+def test_one_by_one_all_at_once_and_in_the_lake_agree(make_customer, fill_lake):
     people = [
-        somebody(LOOKED, **FITS),
-        somebody(**FITS),
-        somebody(LOOKED, gender="female"),
-        somebody(LOOKED, yes=(), **FITS),
+        make_customer(LOOKED, **FITS),
+        make_customer(**FITS),
+        make_customer(LOOKED, gender="female"),
+        make_customer(LOOKED, yes=(), **FITS),
     ]
-    people.append(somebody(LOOKED, **{**FITS, "country": "US"}))
+    people.append(make_customer(LOOKED, **{**FITS, "country": "US"}))
     segment = save_segment("Jackets", WOMEN, "personalise")
     for profile in people:
         evaluate(profile)
@@ -86,9 +86,9 @@ def test_one_by_one_all_at_once_and_in_the_lake_agree(somebody, fill_lake):
     assert counted.sample == [people[0].pk]
 
 
-def test_the_count_tells_which_condition_costs_how_many(somebody, fill_lake):
-    somebody(LOOKED, **FITS)
-    somebody(LOOKED, **{**FITS, "country": "US"})
+def test_the_count_tells_which_condition_costs_how_many(make_customer, fill_lake):
+    make_customer(LOOKED, **FITS)
+    make_customer(LOOKED, **{**FITS, "country": "US"})
     fill_lake()
 
     counted = count('gender:female AND continent:Europe AND did("Product Viewed")', "personalise")
@@ -97,8 +97,8 @@ def test_the_count_tells_which_condition_costs_how_many(somebody, fill_lake):
     assert counted.drops[1].text == "continent:Europe"
 
 
-def test_evaluating_again_changes_only_what_moved(somebody):
-    chika = somebody(**FITS)
+def test_evaluating_again_changes_only_what_moved(make_customer):
+    chika = make_customer(**FITS)
     segment = save_segment("Women", "gender:female", "personalise")
     assert len(evaluate_segment(segment)) == 1
     assert evaluate_segment(segment) == []
@@ -109,7 +109,7 @@ def test_evaluating_again_changes_only_what_moved(somebody):
     assert (change.profile_id, change.was, change.now) == (chika.pk, "in", "out")
 
 
-def test_visitors_are_nobodys_customers(somebody):
+def test_visitors_are_nobodys_customers(make_customer):
     visitor, _ = get_or_create_by_identity("anonymous", "cookie-1")
     learn(visitor, [NewFact("gender", "female", "observed", "source:shop")])
     refresh_views(visitor)
@@ -119,8 +119,8 @@ def test_visitors_are_nobodys_customers(somebody):
     assert evaluate_segment(segment) == []
 
 
-def test_a_segment_may_stand_inside_another_but_not_inside_itself(somebody, fill_lake):
-    somebody(LOOKED, **FITS)
+def test_a_segment_may_stand_inside_another_but_not_inside_itself(make_customer, fill_lake):
+    make_customer(LOOKED, **FITS)
     save_segment("Women", "gender:female", "personalise")
     save_segment("Women who looked", 'segment:"women" AND did("Product Viewed")', "personalise")
     fill_lake()
@@ -141,14 +141,14 @@ def test_a_segment_may_stand_inside_another_but_not_inside_itself(somebody, fill
         ("!!!", "gender:female", "serve", "no_name"),
     ],
 )
-def test_what_cannot_be_evaluated_cannot_be_saved(house, name, text, purpose, refusal):
+def test_what_cannot_be_evaluated_cannot_be_saved(standard_setup, name, text, purpose, refusal):
     with pytest.raises(DomainError) as caught:
         save_segment(name, text, purpose)
 
     assert caught.value.code == refusal
 
 
-def test_counting_without_a_purpose_is_refused(house, lake):
+def test_counting_without_a_purpose_is_refused(standard_setup, lake):
     with pytest.raises(DomainError):
         count("gender:female", "curiosity")
     with pytest.raises(ConditionError):

@@ -11,7 +11,7 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @pytest.fixture
-def bruno(client, house, lake):
+def bruno(client, standard_setup, lake):
     Account.objects.create_staff("bruno@example.com", "a long enough password")
     client.post("/console/login", {"email": "bruno@example.com", "password": "a long enough password"})
     return client

@@ -16,7 +16,7 @@ from regulars.usecases.answer_question import answer, never_again, pass_over
 
 
 @pytest.fixture
-def looking_for(house):
+def looking_for(standard_setup):
     options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
     return save_question(
         Draft(
@@ -51,7 +51,7 @@ def test_chika_answers_and_it_is_hers_with_source_consent_and_words(chika, looki
     assert chika.__class__.objects.get(pk=chika.pk).document["user_metadata"]["looking_for"] == "jackets"
 
 
-def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, house):
+def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, standard_setup):
     save_question(
         Draft("code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True)
     )

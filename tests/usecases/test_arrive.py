@@ -36,7 +36,7 @@ def arrival(**changes) -> ProviderLogin:
     return ProviderLogin(**{**said, **changes})
 
 
-def test_whoever_arrives_first_gets_a_profile_an_account_without_password_and_one_sign_up(house):
+def test_whoever_arrives_first_gets_a_profile_an_account_without_password_and_one_sign_up(standard_setup):
     account = complete_social_login(arrival())
 
     assert account.profile.user_id == "google-oauth2|1001"
@@ -55,7 +55,7 @@ def test_a_known_contact_without_an_account_gets_one(chika):
     assert Profile.objects.count() == 1
 
 
-def test_without_her_yes_a_piece_stays_in_the_raw_answer(house):
+def test_without_her_yes_a_piece_stays_in_the_raw_answer(standard_setup):
     profile = complete_social_login(arrival(raw={"people": {"genders": ["female"]}})).profile
 
     assert not profile.facts.filter(attribute="gender").exists()
@@ -63,7 +63,7 @@ def test_without_her_yes_a_piece_stays_in_the_raw_answer(house):
     assert not ConsentEvent.objects.exists()
 
 
-def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact(house):
+def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact(standard_setup):
     profile = complete_social_login(arrival(choices=[YES])).profile
 
     given = ConsentEvent.objects.get()
@@ -77,14 +77,14 @@ def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact
     assert "gender" not in view(profile, "measure")
 
 
-def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(house):
+def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup):
     profile = complete_social_login(arrival(choices=[YES])).profile
     complete_social_login(arrival(asked=["openid"], granted=["openid"], told=[]))
 
     assert view(profile, "personalise")["gender"].value == "female"
 
 
-def test_a_purpose_that_needs_no_consent_gets_no_event(house):
+def test_a_purpose_that_needs_no_consent_gets_no_event(standard_setup):
     phone = Told("phone_number", "+4420", "social", "phone")
     profile = complete_social_login(
         arrival(told=[phone], choices=[Choice("phone", "serve", "Your phone number.")])
@@ -94,7 +94,7 @@ def test_a_purpose_that_needs_no_consent_gets_no_event(house):
     assert not ConsentEvent.objects.exists()
 
 
-def test_what_was_refused_is_recorded(house):
+def test_what_was_refused_is_recorded(standard_setup):
     complete_social_login(arrival(granted=["openid"]))
 
     assert ProviderAnswer.objects.get().scopes_refused == ["gender.read"]
@@ -108,7 +108,7 @@ def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
     assert not ProviderAnswer.objects.exists()
 
 
-def test_characters_that_no_database_stores_do_no_harm(house):
+def test_characters_that_no_database_stores_do_no_harm(standard_setup):
     profile = complete_social_login(
         arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[Told("name", "a\x00b", "verified")])
     ).profile
@@ -116,13 +116,13 @@ def test_characters_that_no_database_stores_do_no_harm(house):
     assert profile.document["name"] == "a\ufffdb"
 
 
-def test_a_name_for_her_that_is_too_long_is_refused_by_name(house):
+def test_a_name_for_her_that_is_too_long_is_refused_by_name(standard_setup):
     with pytest.raises(DomainError) as refused:
         complete_social_login(arrival(provider_user_id="1" * 250))
     assert refused.value.code == "id_too_long"
 
 
-def test_the_same_address_elsewhere_is_somebody_else(house):
+def test_the_same_address_elsewhere_is_somebody_else(standard_setup):
     mine = sign_up("chika@example.com", "!", "Username-Password-Authentication")
     theirs = complete_social_login(arrival())
 

@@ -26,7 +26,7 @@ NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def send(house):
+def send(standard_setup):
     """Put messages into the inbox as the collector does, and let the worker take them."""
     source = Source.objects.create(name="Shop", slug="shop")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.filebased import EmailBackend
 from django.db import connection
@@ -58,7 +58,7 @@ def home(settings, tmp_path):
 
 
 @pytest.fixture
-def marked(house):
+def marked(django_settings):
     """Somebody whose every trace has the marker in it."""
     account = Account.objects.create_user(EMAIL, "a few words in a row")
     profile, _ = get_or_create_by_identity("google-oauth2", f"{MARK}-0001", connection="google-oauth2", is_social=True)
@@ -130,7 +130,7 @@ def leave_traces_everywhere(profile, url):
     enqueue("signin.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
     AuditEntry.objects.create(what="customer.viewed", subject=profile.user_id, details={"email": EMAIL})
     Client().force_login(profile.account, "allauth.account.auth_backends.AuthenticationBackend")
-    EmailBackend(file_path=house.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])
+    EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])
     run_due(limit=100)
     fill_lake({})
 

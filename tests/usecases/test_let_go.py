@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 
 @pytest.fixture
-def french(house):
+def french(standard_setup):
     return save_segment("French", "country:FR", "message")
 
 

@@ -35,12 +35,12 @@ NAMESPACE = "https://shop.example/"
 
 
 @pytest.fixture
-def shop(house) -> Client:
+def shop(standard_setup) -> Client:
     return Client.objects.create(client_id="shop", name="Harbour & Pine", metadata={"tier": "gold"})
 
 
 @pytest.fixture
-def question(house):
+def question(standard_setup):
     options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
     words = ("What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise")
     return save_question(Draft("looking_for", *words, options, enabled=True))

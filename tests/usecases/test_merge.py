@@ -24,7 +24,7 @@ from regulars.usecases.refresh import after_learning
 
 
 @pytest.fixture
-def person(house):
+def person(standard_setup):
     """Make a customer of a network, with an account, facts, events and decisions."""
 
     def make(provider, number, *events, yes=(), no=(), **facts):

@@ -13,7 +13,7 @@ from regulars.usecases.update_question_model import refit_later, tell_questions
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_night_the_segments_are_told_and_a_model_is_learned(house):
+def test_every_night_the_segments_are_told_and_a_model_is_learned(standard_setup):
     save_segment("Porto", "city:Porto", "serve")
     refit_later()
     refit_later()
@@ -34,7 +34,7 @@ def test_a_house_without_customers_questions_and_segments_learns_nothing_and_doe
     assert AnswerModel.objects.get().why == "too_few_profiles"
 
 
-def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(house):
+def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(standard_setup):
     after_saving(save_segment("Porto", "city:Porto", "serve"))
     after_saving(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
     Target.objects.filter(slug="porto").update(weight=3)
@@ -44,7 +44,7 @@ def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled
     assert Target.objects.get(slug="porto").weight == 3
 
 
-def test_a_segment_that_cannot_be_read_is_no_aim_and_stops_nobody(house):
+def test_a_segment_that_cannot_be_read_is_no_aim_and_stops_nobody(standard_setup):
     Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="serve")
     after_saving(save_segment("Porto", "city:Porto", "serve"))
 

@@ -17,7 +17,7 @@ from regulars.usecases.decide_consent import decide
 from regulars.usecases.refresh import after_learning
 from regulars.usecases.retention import KINDS, PORTION, days_of, keep, take_away_what_is_old
 
-pytestmark = pytest.mark.usefixtures("house", "lake")
+pytestmark = pytest.mark.usefixtures("standard_setup", "lake")
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_no_to_something_else_takes_nothing_away(chika, later):
     assert take_away_what_is_old()["closed"] == 0
 
 
-def test_more_than_a_portion_goes_as_well(house, later):
+def test_more_than_a_portion_goes_as_well(standard_setup, later):
     people = [get_or_create_by_identity("auth0", f"{number:024x}", connection="test")[0] for number in range(3)]
     for person in people:
         yes = record(person, Decision("personalise", "given", "login"))

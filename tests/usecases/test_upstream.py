@@ -50,7 +50,7 @@ def said(value, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json"})
 
 
-def test_a_token_is_kept_and_no_table_shows_it(house):
+def test_a_token_is_kept_and_no_table_shows_it(standard_setup):
     identity = arrived("twitter", "http://localhost:1")
 
     with connection.cursor() as cursor:
@@ -61,7 +61,7 @@ def test_a_token_is_kept_and_no_table_shows_it(house):
     assert identity.token.scopes == ["a", "b"]
 
 
-def test_what_has_run_out_is_renewed_as_its_provider_wants_it(house):
+def test_what_has_run_out_is_renewed_as_its_provider_wants_it(standard_setup):
     with receiving(said({"access_token": "second", "refresh_token": "once more", "expires_in": 7200})) as there:
         identity = arrived("twitter", there.url)
         run_out()
@@ -74,7 +74,7 @@ def test_what_has_run_out_is_renewed_as_its_provider_wants_it(house):
     assert (UpstreamToken.objects.get().refresh_token, UpstreamToken.objects.get().scopes) == ("once more", ["a", "b"])
 
 
-def test_a_provider_that_ended_it_is_not_asked_again(house):
+def test_a_provider_that_ended_it_is_not_asked_again(standard_setup):
     with receiving(said({"error": "invalid_grant"}, 400)) as there:
         identity = arrived("twitter", there.url)
         run_out()
@@ -82,7 +82,7 @@ def test_a_provider_that_ended_it_is_not_asked_again(house):
         assert len(there.received) == 1
 
 
-def test_a_provider_that_is_down_is_asked_another_time(house):
+def test_a_provider_that_is_down_is_asked_another_time(standard_setup):
     with receiving(said({}, 503)) as there:
         identity = arrived("twitter", there.url)
         run_out()
@@ -92,7 +92,7 @@ def test_a_provider_that_is_down_is_asked_another_time(house):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_ask_at_once_one_renews(house):
+def test_of_many_who_ask_at_once_one_renews(standard_setup):
     with receiving(said({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})) as there:
         identity = arrived("twitter", there.url)
         run_out()
@@ -112,7 +112,7 @@ def test_of_many_who_ask_at_once_one_renews(house):
         assert len(there.received) == 1
 
 
-def test_a_second_login_without_a_refresh_token_keeps_the_first_one(house):
+def test_a_second_login_without_a_refresh_token_keeps_the_first_one(standard_setup):
     arrived("twitter", "http://localhost:1")
     complete_social_login(
         ProviderLogin(
@@ -124,7 +124,7 @@ def test_a_second_login_without_a_refresh_token_keeps_the_first_one(house):
     assert (token.access_token, token.refresh_token, token.scopes) == ("newer", "again", ["a"])
 
 
-def test_what_has_run_out_is_not_shown_and_the_worker_renews_it(house):
+def test_what_has_run_out_is_not_shown_and_the_worker_renews_it(standard_setup):
     with receiving(said({"access_token": "second", "expires_in": 3600})) as there:
         arrived("twitter", there.url)
         run_out()
@@ -147,7 +147,9 @@ def test_what_has_run_out_is_not_shown_and_the_worker_renews_it(house):
         ("github", "DELETE", "/applications/shop/grant"),
     ],
 )
-def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answers(house, strategy, method, path):
+def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answers(
+    standard_setup, strategy, method, path
+):
     with receiving(said({}, 503)) as there:
         identity = arrived(strategy, there.url)
         assert give_back(identity, ["a"])
@@ -163,7 +165,7 @@ def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answe
     assert (left.scopes if left else None) == (["b"] if strategy == "facebook" else None)
 
 
-def test_who_cannot_take_a_grant_back_says_so(house):
+def test_who_cannot_take_a_grant_back_says_so(standard_setup):
     assert not give_back(arrived("amazon", "http://localhost:1"), ["a"])
 
 
@@ -172,7 +174,7 @@ def let_time_pass() -> None:
     run_due()
 
 
-def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_the_request(house):
+def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_the_request(standard_setup):
     with receiving(said({}, 503)) as there:
         arrived("twitter", there.url)
         erasure = forget(Profile.objects.get(), "customer")
@@ -192,7 +194,7 @@ def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_t
     assert (Identity.objects.count(), UpstreamToken.objects.count()) == (0, 0)
 
 
-def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(house):
+def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(standard_setup):
     renewed = said({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})
     with receiving(renewed, said({}, 503), said({"revoked": True})) as there:
         arrived("twitter", there.url)
@@ -208,7 +210,7 @@ def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(house):
     assert LeavingGrant.objects.get().state == "ended"
 
 
-def test_what_she_ended_there_herself_is_gone(house):
+def test_what_she_ended_there_herself_is_gone(standard_setup):
     with receiving(said({"error": "invalid_grant"}, 400)) as there:
         arrived("twitter", there.url)
         run_out()
@@ -218,7 +220,7 @@ def test_what_she_ended_there_herself_is_gone(house):
     assert LeavingGrant.objects.get().state == "gone"
 
 
-def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(house, monkeypatch):
+def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(standard_setup, monkeypatch):
     monkeypatch.setattr("regulars.usecases.revoke_upstream_grants.TRIES", 3)
     with receiving(said({}, 503)) as there:
         arrived("twitter", there.url)
@@ -232,7 +234,7 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(hous
     assert Job.objects.get(kind="upstream.leave").state == Job.State.DEAD
 
 
-def test_no_table_shows_what_ending_it_takes(house):
+def test_no_table_shows_what_ending_it_takes(standard_setup):
     arrived("twitter", "http://localhost:1")
     forget(Profile.objects.get())
 
