@@ -26,7 +26,7 @@ from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job, Queue
 from regulars.base.jobs.run import run_due
 from regulars.clients.models import Client
-from regulars.connections.provider import Told
+from regulars.connections.provider import ProviderClaim
 from regulars.consent.ages import is_too_young
 from regulars.consent.effective import last_word
 from regulars.consent.models import ConsentEvent, Purpose
@@ -404,7 +404,7 @@ def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
 def arrives(strategy, number, **told):
     """A first login by a network that tells this, and the yes to it where it is a piece she chose."""
     choices = [Choice("piece", "personalise", "To show you things that fit you.")] if told else []
-    news = [Told(key, value, "social", "piece") for key, value in told.items()]
+    news = [ProviderClaim(key, value, "social", "piece") for key, value in told.items()]
     complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
 

@@ -15,10 +15,10 @@ from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile, ProviderAnswer
-from regulars.usecases.complete_social_login import Choice, ProviderLogin, Told, complete_social_login, sign_up
+from regulars.usecases.complete_social_login import Choice, ProviderClaim, ProviderLogin, complete_social_login, sign_up
 from regulars.usecases.refresh import after_learning
 
-GENDER = Told("gender", "female", "social", "gender")
+GENDER = ProviderClaim("gender", "female", "social", "gender")
 WORDS = "Your gender. So that we show you things in your cut first."
 YES = Choice("gender", "personalise", WORDS)
 
@@ -31,7 +31,7 @@ def arrival(**changes) -> ProviderLogin:
         "raw": {"userinfo": {"sub": "1001", "email": "chika@example.com"}},
         "asked": ["openid", "gender.read"],
         "granted": ["openid", "gender.read"],
-        "told": [Told("email", "chika@example.com", "verified"), GENDER],
+        "told": [ProviderClaim("email", "chika@example.com", "verified"), GENDER],
     }
     return ProviderLogin(**{**said, **changes})
 
@@ -85,7 +85,7 @@ def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup)
 
 
 def test_a_purpose_that_needs_no_consent_gets_no_event(standard_setup):
-    phone = Told("phone_number", "+4420", "social", "phone")
+    phone = ProviderClaim("phone_number", "+4420", "social", "phone")
     profile = complete_social_login(
         arrival(told=[phone], choices=[Choice("phone", "serve", "Your phone number.")])
     ).profile
@@ -110,7 +110,7 @@ def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
 
 def test_characters_that_no_database_stores_do_no_harm(standard_setup):
     profile = complete_social_login(
-        arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[Told("name", "a\x00b", "verified")])
+        arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[ProviderClaim("name", "a\x00b", "verified")])
     ).profile
 
     assert profile.document["name"] == "a\ufffdb"

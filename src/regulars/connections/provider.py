@@ -34,7 +34,7 @@ class RequestedClaim:
 
 
 @dataclass(frozen=True)
-class Told:
+class ProviderClaim:
     """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
 
     `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
@@ -47,7 +47,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Call:
+class ProviderCall:
     """One address to ask with her token. `key` names it in the raw answer and in `Provider.addresses`.
 
     It is asked when one of `scopes` was granted (none: always). `parameters` may depend on what was granted. Without
@@ -69,7 +69,7 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class Message:
+class ProviderRequest:
     """A request to a provider: `form` or nothing in the body."""
 
     method: str
@@ -80,7 +80,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Granted:
+class UpstreamGrant:
     """A grant to be given back, whole or in part. `address` is the provider's, `scopes` those to give back."""
 
     address: str
@@ -109,13 +109,13 @@ class Provider:
     key: str
     label: str
     scopes: tuple[str, ...]
-    read: Callable[[Raw, Settings], Iterable[Told]]
+    read: Callable[[Raw, Settings], Iterable[ProviderClaim]]
     who: Callable[[Raw, Settings], Any]
     pieces: tuple[RequestedClaim, ...] = ()
     openid: bool = False
     issuer: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ProviderCall, ...] = ()
     settings: tuple[Field, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     granted: Callable[[Raw], list[str] | None] = lambda raw: None
@@ -130,7 +130,7 @@ class Provider:
     offline: tuple[tuple[str, ...], Mapping[str, str]] = ((), {})
     secret_of: Callable[[Settings, str, str], str] = lambda settings, client_id, secret: secret
     proof: Callable[[str, str], Mapping[str, str]] = no_parameters
-    revoke: Callable[[Granted, Credentials], list[Message]] | None = None
+    revoke: Callable[[UpstreamGrant, Credentials], list[ProviderRequest]] | None = None
     revokes_pieces: bool = False
     note: str = ""
 

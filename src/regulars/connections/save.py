@@ -27,7 +27,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")  # RFC 6749, 3.3
 
 
 @dataclass(frozen=True)
-class Way:
+class ConnectionSpec:
     """A connection as an operator writes it. `secret` empty: as it was.
 
     `urls` by key (`issuer`, `site`, or one of the provider's addresses): an empty one goes, one that is not named stays.
@@ -48,7 +48,7 @@ class Way:
 
 
 @transaction.atomic
-def save_connection(way: Way, connection: Connection | None = None) -> Connection:
+def save_connection(way: ConnectionSpec, connection: Connection | None = None) -> Connection:
     """Make a connection, or change `connection`, whose name and strategy stay as they are.
 
     Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
@@ -96,7 +96,7 @@ def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
     return url
 
 
-def _take_provider(connection: Connection, way: Way) -> None:
+def _take_provider(connection: Connection, way: ConnectionSpec) -> None:
     provider = PROVIDERS[connection.strategy]
     if not way.client_id.strip():
         raise Invalid("missing", "Write the client id that the provider gave you.", "client_id")
@@ -112,7 +112,7 @@ def _take_provider(connection: Connection, way: Way) -> None:
     credentials_of(connection)
 
 
-def _urls(before: Mapping[str, str], way: Way, provider: Provider) -> dict[str, str]:
+def _urls(before: Mapping[str, str], way: ConnectionSpec, provider: Provider) -> dict[str, str]:
     """What is not named stays; what is emptied goes."""
     for key in way.urls:
         if key not in url_keys(provider):
@@ -151,7 +151,7 @@ def _pieces(keys: Sequence[str], strategy: str) -> list[str]:
     return [key for key in known if key in keys]
 
 
-def _check_lengths(way: Way) -> None:
+def _check_lengths(way: ConnectionSpec) -> None:
     if not way.display_name.strip():
         raise Invalid("missing", "Write the name on the button.", "display_name")
     for name, most in (("display_name", 128), ("client_id", 255), ("note", 200), ("secret", 4000)):

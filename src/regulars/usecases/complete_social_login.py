@@ -13,7 +13,7 @@ from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.text import storable
-from regulars.connections.provider import Told
+from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision, record_all
@@ -53,7 +53,7 @@ class ProviderLogin:
     raw: dict[str, Any]
     asked: Sequence[str]
     granted: Sequence[str]
-    told: Sequence[Told] = ()
+    told: Sequence[ProviderClaim] = ()
     choices: Sequence[Choice] = ()
     issued: Mapping[str, Any] = field(default_factory=dict)
 

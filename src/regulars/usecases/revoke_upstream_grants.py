@@ -16,7 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
 from regulars.connections.endpoints import address_of, credentials_of
 from regulars.connections.models import Connection
-from regulars.connections.provider import Granted, find_provider
+from regulars.connections.provider import UpstreamGrant, find_provider
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken, expiry_of
 
@@ -79,7 +79,7 @@ def _end(row: LeavingGrant) -> bool:
     if not token:
         return False
     try:
-        grant = Granted(address_of(connection, "revoke"), str(row.secret["user_id"]), token, ())
+        grant = UpstreamGrant(address_of(connection, "revoke"), str(row.secret["user_id"]), token, ())
         messages = provider.revoke(grant, credentials_of(connection))
     except DomainError as no:  # a key that cannot sign: somebody may mend it
         raise Retry(no.message) from None

@@ -17,7 +17,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles
 from regulars.connections.endpoints import address_of, basic_header, credentials_of, issuer_of
 from regulars.connections.models import Connection
-from regulars.connections.provider import Granted, Message, find_provider
+from regulars.connections.provider import ProviderRequest, UpstreamGrant, find_provider
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamToken, keep_token
 
@@ -88,13 +88,13 @@ def revoke(payload: dict[str, Any]) -> None:
     if not word:
         raise PermanentFailure("there is no token to give back: it ran out")
     part = tuple(payload["scopes"]) if provider.revokes_pieces else ()
-    grant = Granted(address_of(connection, "revoke"), identity.provider_user_id, word, part)
+    grant = UpstreamGrant(address_of(connection, "revoke"), identity.provider_user_id, word, part)
     for message in provider.revoke(grant, credentials_of(connection)):
         send_or_retry(message)
     _forget(identity.pk, payload["scopes"], whole=not part)
 
 
-def send_or_retry(message: Message) -> bool:
+def send_or_retry(message: ProviderRequest) -> bool:
     """False: the provider says that there is nothing to end. Raises `Retry` while it is down or does not know us."""
     try:
         answer = send(message)
@@ -120,7 +120,7 @@ def _forget(identity_id: int, scopes: Iterable[str], *, whole: bool) -> None:
         rows.update(scopes=[scope for scope in token.scopes if scope not in gone])
 
 
-def send(message: Message) -> http.Response:
+def send(message: ProviderRequest) -> http.Response:
     """By the house's one way out. A form travels in the body of a POST, else in the address."""
     url, content, headers = message.url, None, dict(message.headers)
     if message.form and message.method == "POST":
@@ -148,14 +148,14 @@ def _renew(token: UpstreamToken) -> None:
     return None
 
 
-def _renewal(token: UpstreamToken) -> Message:
+def _renewal(token: UpstreamToken) -> ProviderRequest:
     connection = _connection(token.identity)
     if connection is None:
         raise Invalid("unknown_connection", "The connection is gone.")
     return asking(connection, token.refresh_token)
 
 
-def asking(connection: Connection, refresh_token: str) -> Message:
+def asking(connection: Connection, refresh_token: str) -> ProviderRequest:
     """The request for a new token. Raises `Invalid("unknown_connection")` for a kind of provider that is gone."""
     provider = find_provider(connection.strategy)
     if provider is None:
@@ -167,7 +167,7 @@ def asking(connection: Connection, refresh_token: str) -> Message:
         headers |= basic_header(credentials)
     else:
         form |= {"client_id": credentials.client_id, "client_secret": credentials.secret}
-    return Message("POST", _token_address(connection), headers, form)
+    return ProviderRequest("POST", _token_address(connection), headers, form)
 
 
 def _token_address(connection: Connection) -> str:

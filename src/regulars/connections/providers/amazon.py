@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Call, Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import PLACE, mail, mapping, of_piece, plainly, text
 
 PIECES = (RequestedClaim("postal_code", "Your postal code", PLACE, ("postal_code",), ("postal_code",)),)
@@ -14,7 +14,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("profile")).get("user_id")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     profile = mapping(raw.get("profile"))
     return [
         *plainly(name=profile.get("name")),
@@ -35,5 +35,5 @@ amazon = Provider(
         "token": "https://api.amazon.com/auth/o2/token",
         "profile": "https://api.amazon.com/user/profile",
     },
-    calls=(Call("profile", required=True),),
+    calls=(ProviderCall("profile", required=True),),
 )

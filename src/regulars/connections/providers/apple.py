@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import Field
 
-from ..provider import Credentials, Granted, Message, Provider, Raw, Settings, Told
+from ..provider import Credentials, Provider, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
 from .reading import mail, mapping, plainly, text
 
 LIFETIME = 300  # seconds; Apple allows six months
@@ -22,7 +22,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("id_token")).get("sub")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """Her address may be one that Apple made up for us; it reaches her, and joins her with nobody else."""
     token, name = mapping(raw.get("id_token")), mapping(mapping(raw.get("user")).get("name"))
     given, family = text(name.get("firstName")), text(name.get("lastName"))
@@ -50,14 +50,14 @@ def secret_of(settings: Settings, client_id: str, secret: str) -> str:
         ) from None
 
 
-def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
     form = {
         "client_id": credentials.client_id,
         "client_secret": credentials.secret,
         "token": grant.token,
         "token_type_hint": "access_token",
     }
-    return [Message("POST", grant.address, form=form)]
+    return [ProviderRequest("POST", grant.address, form=form)]
 
 
 apple = Provider(

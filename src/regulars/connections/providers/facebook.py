@@ -9,7 +9,17 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import (
+    Credentials,
+    Provider,
+    ProviderCall,
+    ProviderClaim,
+    ProviderRequest,
+    Raw,
+    RequestedClaim,
+    Settings,
+    UpstreamGrant,
+)
 from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_piece, plainly, text
 
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
@@ -39,7 +49,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("me")).get("id")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """A Facebook e-mail carries no word on whether it was proved, so it counts as unproved."""
     me = mapping(raw.get("me"))
     picture = mapping(mapping(me.get("picture")).get("data")).get("url")
@@ -75,11 +85,11 @@ def proof(token: str, secret: str) -> Mapping[str, str]:
     return {"appsecret_proof": hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()}
 
 
-def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
     """Permission by permission; all of them when nothing is named."""
     below = [f"/{scope}" for scope in grant.scopes] or [""]
     form = {"access_token": grant.token, **proof(grant.token, credentials.secret)}
-    return [Message("DELETE", grant.address + each, form=form) for each in below]
+    return [ProviderRequest("DELETE", grant.address + each, form=form) for each in below]
 
 
 GRAPH = "https://graph.facebook.com/v25.0"
@@ -97,7 +107,7 @@ facebook = Provider(
         "me": f"{GRAPH}/me",
         "revoke": f"{GRAPH}/me/permissions",
     },
-    calls=(Call("permissions"), Call("me", fields, required=True)),
+    calls=(ProviderCall("permissions"), ProviderCall("me", fields, required=True)),
     granted=granted,
     separator=",",
     fresh={"auth_type": "reauthenticate"},

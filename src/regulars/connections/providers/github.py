@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..endpoints import basic_header
-from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import (
+    Credentials,
+    Provider,
+    ProviderCall,
+    ProviderClaim,
+    ProviderRequest,
+    Raw,
+    RequestedClaim,
+    Settings,
+    UpstreamGrant,
+)
 from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
 
 PIECES = (RequestedClaim("work", "Where you work", WORK, ("read:user",), ("employer",)),)
@@ -16,7 +26,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("user")).get("id")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     user = mapping(raw.get("user"))
     addresses = entries(raw.get("emails"))
     chosen = first(each for each in addresses if each.get("primary") is True)
@@ -27,9 +37,9 @@ def read(raw: Raw, settings: Settings) -> list[Told]:
     ]
 
 
-def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
     headers = {**basic_header(credentials), "Accept": "application/vnd.github+json"}
-    return [Message("DELETE", grant.address, headers, json={"access_token": grant.token})]
+    return [ProviderRequest("DELETE", grant.address, headers, json={"access_token": grant.token})]
 
 
 github = Provider(
@@ -46,7 +56,7 @@ github = Provider(
         "emails": "https://api.github.com/user/emails",
         "revoke": "https://api.github.com/applications/{client_id}/grant",
     },
-    calls=(Call("user", required=True), Call("emails", scopes=("user:email",))),
+    calls=(ProviderCall("user", required=True), ProviderCall("emails", scopes=("user:email",))),
     fresh={"prompt": "select_account"},
     revoke=revoke,
 )

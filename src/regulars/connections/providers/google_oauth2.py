@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Call, Credentials, Granted, Message, Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import (
+    Credentials,
+    Provider,
+    ProviderCall,
+    ProviderClaim,
+    ProviderRequest,
+    Raw,
+    RequestedClaim,
+    Settings,
+    UpstreamGrant,
+)
 from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_piece, text
 
 PREFIX = "https://www.googleapis.com/auth/"
@@ -27,7 +37,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("userinfo")).get("sub")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     people = mapping(raw.get("people"))
     address, phone = primary(people.get("addresses")), primary(people.get("phoneNumbers"))
     born, work = mapping(primary(people.get("birthdays")).get("date")), primary(people.get("organizations"))
@@ -52,9 +62,9 @@ def primary(values: Any) -> Raw:
     return first([each for each in known if mapping(each.get("metadata")).get("primary")] + known)
 
 
-def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
     """Google takes a whole grant back, never a part of it."""
-    return [Message("POST", grant.address, form={"token": grant.token})]
+    return [ProviderRequest("POST", grant.address, form={"token": grant.token})]
 
 
 google = Provider(
@@ -72,7 +82,7 @@ google = Provider(
         "token": "https://oauth2.googleapis.com/token",
     },
     calls=(
-        Call(
+        ProviderCall(
             "people",
             lambda granted: {"personFields": "addresses,birthdays,genders,organizations,phoneNumbers"},
             tuple(scope for piece in PIECES for scope in piece.scopes),

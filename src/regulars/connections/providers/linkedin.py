@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..provider import Provider, Raw, Settings, Told
+from ..provider import Provider, ProviderClaim, Raw, Settings
 from .oidc import info_of, who
 from .reading import claims, mapping, text
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """Its `locale` is a pair where everybody else has a word."""
     info = info_of(raw)
     pair = mapping(info.get("locale"))

@@ -6,7 +6,7 @@ from typing import Any
 
 from regulars.base.plugins.fields import Field
 
-from ..provider import Call, Provider, Raw, Settings, Told
+from ..provider import Provider, ProviderCall, ProviderClaim, Raw, Settings
 from .reading import mail, mapping, plainly
 
 HELP = "A name in its answer, with dots for what is inside: data.user.id"
@@ -23,7 +23,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return at(raw, settings["id_at"])
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     return [
         *plainly(
             name=at(raw, settings["name_at"]),
@@ -41,7 +41,7 @@ oauth2 = Provider(
     read=read,
     who=who,
     addresses={"authorize": "", "token": "", "user": ""},
-    calls=(Call("user", required=True),),
+    calls=(ProviderCall("user", required=True),),
     settings=(
         Field("id_at", "Her id", HELP, "id", required=False),
         Field("name_at", "Her name", HELP, "name", required=False),

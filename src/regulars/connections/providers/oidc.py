@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..provider import Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import Provider, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
 
 PIECES = (
@@ -23,7 +23,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return info_of(raw).get("sub")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     info = info_of(raw)
     place = mapping(info.get("address"))
     return [

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from ..provider import Raw, Told
+from ..provider import ProviderClaim, Raw
 
 PLAIN = ("name", "given_name", "family_name", "nickname", "picture", "locale")
 AGE = gettext_noop("So that we show you what people of your age like.")
@@ -18,28 +18,31 @@ CALL = gettext_noop("So that we can reach you about your orders.")
 WORK = gettext_noop("So that we show you what people in your line of work like.")
 
 
-def claims(info: Raw) -> list[Told]:
+def claims(info: Raw) -> list[ProviderClaim]:
     """OpenID Connect's standard claims that come with the login itself. A provider vouches for what it calls verified."""
-    told = [Told(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
+    told = [ProviderClaim(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
     return told + mail(info.get("email"), proved=info.get("email_verified") in (True, "true"))
 
 
-def mail(address: Any, *, proved: bool) -> list[Told]:
+def mail(address: Any, *, proved: bool) -> list[ProviderClaim]:
     """An address, and whether the provider says that it is hers."""
     email = text(address)
     if "@" not in email:
         return []
-    return [Told("email", email, "verified" if proved else "social"), Told("email_verified", proved, "verified")]
+    return [
+        ProviderClaim("email", email, "verified" if proved else "social"),
+        ProviderClaim("email_verified", proved, "verified"),
+    ]
 
 
-def plainly(**values: Any) -> list[Told]:
+def plainly(**values: Any) -> list[ProviderClaim]:
     """Texts she wrote about herself at her provider, which nobody checked."""
-    return [Told(key, value, "social") for key, each in values.items() if (value := text(each))]
+    return [ProviderClaim(key, value, "social") for key, each in values.items() if (value := text(each))]
 
 
-def of_piece(piece: str, **values: Any) -> list[Told]:
+def of_piece(piece: str, **values: Any) -> list[ProviderClaim]:
     """What belongs to an optional piece; empty values are left out."""
-    return [Told(key, value, "social", piece) for key, value in values.items() if value]
+    return [ProviderClaim(key, value, "social", piece) for key, value in values.items() if value]
 
 
 def text(value: Any) -> str:

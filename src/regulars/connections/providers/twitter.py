@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..endpoints import basic_header
-from ..provider import Call, Credentials, Granted, Message, Provider, Raw, Settings, Told
+from ..provider import Credentials, Provider, ProviderCall, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
 from .reading import mail, mapping, plainly
 
 FIELDS = "confirmed_email,created_at,description,entities,location,profile_image_url,protected,public_metrics,url,verified,verified_type"
@@ -19,7 +19,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return person(raw).get("id")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """Where she lives is free text there (“the moon”): it stays in the raw answer."""
     data = person(raw)
     return [
@@ -28,9 +28,9 @@ def read(raw: Raw, settings: Settings) -> list[Told]:
     ]
 
 
-def revoke(grant: Granted, credentials: Credentials) -> list[Message]:
+def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
     form = {"token": grant.token, "token_type_hint": "access_token"}
-    return [Message("POST", grant.address, basic_header(credentials), form)]
+    return [ProviderRequest("POST", grant.address, basic_header(credentials), form)]
 
 
 twitter = Provider(
@@ -45,7 +45,7 @@ twitter = Provider(
         "user": "https://api.x.com/2/users/me",
         "revoke": "https://api.x.com/2/oauth2/revoke",
     },
-    calls=(Call("user", lambda granted: {"user.fields": FIELDS}, required=True),),
+    calls=(ProviderCall("user", lambda granted: {"user.fields": FIELDS}, required=True),),
     basic=True,
     offline=(("offline.access",), {}),
     revoke=revoke,

@@ -6,7 +6,7 @@ from typing import Any
 
 from regulars.base.plugins.fields import Field
 
-from ..provider import Call, Provider, Raw, RequestedClaim, Settings, Told
+from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import CALL, WORK, mail, mapping, of_piece, plainly, text
 
 GRAPH = "https://graph.microsoft.com/"
@@ -20,7 +20,7 @@ def who(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("me")).get("id")
 
 
-def read(raw: Raw, settings: Settings) -> list[Told]:
+def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """An administrator may write any address into a work account, so none of them counts as proved."""
     me = mapping(raw.get("me"))
     return [
@@ -48,7 +48,7 @@ windowslive = Provider(
         "token": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
         "me": f"{GRAPH}v1.0/me",
     },
-    calls=(Call("me", required=True),),
+    calls=(ProviderCall("me", required=True),),
     settings=(
         Field("tenant", "Tenant", "common: everybody. Or the id of one organisation.", "common", required=False),
     ),

@@ -26,7 +26,7 @@ from regulars.base.crypto import decrypt, fingerprint
 from regulars.base.errors import DomainError
 from regulars.connections.endpoints import address_of, credentials_of, issuer_of, settings_of
 from regulars.connections.models import Connection
-from regulars.connections.provider import PROVIDERS, Call, Provider, Raw, no_parameters
+from regulars.connections.provider import PROVIDERS, Provider, ProviderCall, Raw, no_parameters
 
 log = logging.getLogger("regulars.signin")
 
@@ -169,7 +169,7 @@ class ConnectionAdapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise OAuth2Error("userinfo speaks of another person than the ID token")
         return {"userinfo": info, "id_token": claims}
 
-    def _ask(self, call: Call, token: str) -> Any:
+    def _ask(self, call: ProviderCall, token: str) -> Any:
         """A provider that fails here costs her nothing: she is signed in with what is known, if that names her."""
         granted = self.kind.called(self.connection.scopes if self.granted is None else self.granted)
         secret = credentials_of(self.connection).secret if self.kind.proof is not no_parameters else ""

@@ -17,7 +17,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
-from regulars.connections.save import Way, save_connection, url_keys
+from regulars.connections.save import ConnectionSpec, save_connection, url_keys
 from regulars.profiles.document import iso
 
 from . import unused
@@ -162,9 +162,9 @@ def _way(
     *,
     enabled: bool,
     before: Connection | None = None,
-) -> Way:
+) -> ConnectionSpec:
     shown = body.display_name if body.display_name is not None else before.display_name if before else name
-    return Way(
+    return ConnectionSpec(
         name=name,
         strategy=strategy,
         display_name=shown,

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, find_provider
-from regulars.connections.save import Way, save_connection, switch_connection, url_keys
+from regulars.connections.save import ConnectionSpec, save_connection, switch_connection, url_keys
 
 from ..door import may, require, staff_page
 from ..forms import SETTING, FormError, done, problem_of
@@ -76,8 +76,8 @@ def callback_url() -> str:
     return f"{settings.PUBLIC_URL}/login/callback"
 
 
-def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> Way:
-    return Way(
+def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> ConnectionSpec:
+    return ConnectionSpec(
         name=given.get("name", "").strip(),
         strategy=strategy,
         display_name=given.get("display_name", ""),
