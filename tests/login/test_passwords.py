@@ -17,6 +17,7 @@ from regulars.events.models import Event
 from regulars.interfaces.login.models import PendingSignup
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Profile
+from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user
 
 from .conftest import PASSWORD
 
@@ -111,12 +112,7 @@ def test_staff_are_no_customers(passwords, client):
 
 
 def test_a_customer_made_by_an_application_signs_in_at_once(passwords, client):
-    from regulars.interfaces.management_api.access import Caller
-    from regulars.interfaces.management_api.bodies import NewUser
-    from regulars.interfaces.management_api.changes import create_user
-
-    body = {"connection": passwords.name, "email": "eva@example.com", "password": PASSWORD}
-    create_user(NewUser(**body), Caller(client_id="shop", scopes=frozenset()))
+    create_user(NewDatabaseUser(passwords.name, "eva@example.com", UserPatch(password=PASSWORD)), "app:shop")
 
     assert sign_in(client, "eva@example.com")["Location"] == "/"
 

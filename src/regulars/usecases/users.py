@@ -17,7 +17,7 @@ from django.db.models import Q
 from regulars.accounts.models import Account, new_key
 from regulars.accounts.passwords import problems_with, set_password
 from regulars.base import clock
-from regulars.base.errors import Conflict, DomainError, Invalid
+from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.profiles.document import BAGS, rebuild
 from regulars.profiles.find import DATABASE, find_by_identity, find_by_user_id, get_or_create_by_identity, is_taken
@@ -134,6 +134,14 @@ def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[R
     if changed:
         after_learning(profile)
     return refused
+
+
+def find_user(user_id: str) -> Profile:
+    """Return the customer of that id, or the one that they were merged into. Raises `NotFound("inexistent_user")`."""
+    profile = find_by_user_id(user_id)
+    if profile is None:
+        raise NotFound("inexistent_user", "The user does not exist.")
+    return profile
 
 
 def delete_user(user_id: str, requested_by: str = "api") -> None:

@@ -22,10 +22,10 @@ from regulars.profiles.document import iso
 
 from . import unused
 from .access import Bearer
-from .bodies import Text
 from .errors import ApiError
 from .paging import Paging, refuse_unknown
 from .unused import Body
+from .users import Text
 
 router = Router(tags=["clients and connections"])
 Secret = Annotated[str, StringConstraints(max_length=4000)]

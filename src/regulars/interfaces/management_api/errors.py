@@ -11,11 +11,19 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
 
 from .unused import GUARDS_LESS
 
 CODE_OF_PLACE = {"query": "invalid_query_string", "path": "invalid_uri"}
+STATUS_OF: dict[type[DomainError], int] = {
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Unavailable: 503,
+    DomainError: 400,
+}
+AUTH0_CODE_OF = dict.fromkeys(("user_exists", "email_taken", "weak_password"), "auth0_idp_error")
 
 
 class ApiError(Exception):
@@ -64,12 +72,20 @@ def _not_allowed(places: list[tuple[str | int, ...]]) -> ApiError:
     return invalid_body(f"'Additional properties not allowed: {names}'{where}.")
 
 
+def _domain(error: DomainError) -> ApiError:
+    status = next(status for kind, status in STATUS_OF.items() if isinstance(error, kind))
+    if error.code == "invalid_metadata_key":
+        return invalid_body(error.message)
+    prefix = "PasswordStrengthError: " if error.code == "weak_password" else ""
+    return ApiError(status, AUTH0_CODE_OF.get(error.code, error.code), prefix + error.message)
+
+
 WORDS: dict[type[Exception], Callable[[Any], ApiError]] = {
     ApiError: lambda fault: fault,
     AuthenticationError: lambda fault: ApiError(401, "invalid_token", "Missing or malformed bearer token."),
     ValidationError: _validation,
     HttpError: lambda fault: ApiError(fault.status_code, "invalid_body", str(fault)),
-    DomainError: lambda fault: ApiError(400, fault.code, fault.message),
+    DomainError: _domain,
 }
 
 

@@ -17,11 +17,11 @@ from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
 from regulars.usecases.link_accounts import link, unlink
+from regulars.usecases.users import find_user
 
 from .access import Bearer, Caller, caller_of, insufficient_scope
-from .bodies import Id, Text
 from .errors import ApiError, invalid_body
-from .users import find_user
+from .users import Id, Text
 
 router = Router(tags=["users"])
 ADMIN, HERSELF = "update:users", "update:current_user_identities"

@@ -21,11 +21,11 @@ from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
 from regulars.usecases.refresh import after_saving
+from regulars.usecases.users import find_user
 
 from .access import Bearer
 from .errors import ApiError, invalid_query
 from .paging import refuse_unknown
-from .users import find_user
 
 router = Router(tags=["segments and profiles"])
 Words = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*$")]

@@ -1,27 +1,45 @@
-"""`/api/v2/users` and `/api/v2/users-by-email`, as Auth0's Management API has them."""
+"""`/api/v2/users` and `/api/v2/users-by-email`, as in Auth0's Management API."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Query, Router, Status
+from ninja import Field, Query, Router, Schema, Status
+from pydantic import ConfigDict, StringConstraints
 
-from regulars.profiles.document import user
-from regulars.profiles.find import customers, find_by_user_id
+from regulars.profiles.document import BAGS, user
+from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
-from regulars.usecases.erase import forget
 from regulars.usecases.upstream_tokens import show_tokens
+from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
 from .access import Bearer, Caller, caller_of, insufficient_scope
-from .bodies import NewUser, UserChange
-from .changes import change_user, create_user
-from .errors import ApiError, invalid_query
+from .errors import invalid_query
 from .paging import DEEPEST_RECORD, Fields, Paging, refuse_unknown
 from .search import search
 
 router = Router(tags=["users"])
 TOKENS = "read:user_idp_tokens"
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Text = Annotated[str, StringConstraints(max_length=300)]
+
+ROOT = (
+    "email",
+    "email_verified",
+    "phone_number",
+    "phone_verified",
+    "username",
+    "name",
+    "given_name",
+    "family_name",
+    "nickname",
+    "picture",
+)
 
 
 class UserSearch(Paging):
@@ -37,6 +55,52 @@ class ByEmail(Fields):
     email: str
 
 
+class UserChange(Schema):
+    """The body of PATCH. A property that is absent stays; null removes a root attribute.
+
+    A property that is not listed here is refused, as Auth0 does.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: Email | None = None
+    email_verified: bool | None = None
+    phone_number: Text | None = None
+    phone_verified: bool | None = None
+    username: Text | None = None
+    name: Name | None = None
+    given_name: Name | None = None
+    family_name: Name | None = None
+    nickname: Name | None = None
+    picture: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    blocked: bool | None = None
+    user_metadata: dict[str, Any] | None = None
+    app_metadata: dict[str, Any] | None = None
+    password: Password | None = None
+    connection: Text | None = None
+    client_id: Text | None = None
+    verify_email: bool | None = None
+    verify_phone_number: bool | None = None
+
+    def patch(self) -> UserPatch:
+        sent = self.model_dump(exclude_unset=True)
+        return UserPatch(
+            root={name: sent[name] for name in ROOT if name in sent},
+            metadata={bag: sent[bag] or {} for bag in BAGS if bag in sent},
+            blocked=self.blocked,
+            password=self.password or "",
+        )
+
+
+class NewUser(UserChange):
+    """The body of POST: a user of a database connection."""
+
+    connection: Text = Field(...)
+    email: Email = Field(...)
+    password: Password = Field(...)
+    user_id: Id | None = None
+
+
 @router.get("/users", auth=Bearer("read:users"), response=Any, summary="Search users")
 def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
     refuse_unknown(request, UserSearch)
@@ -46,13 +110,14 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
         raise invalid_query(f"You can only page through the first {DEEPEST_RECORD} records.")
     found = search(query.q, query.sort)
     total = found.count() if query.include_totals else 0
-    page = [_shown(profile, caller_of(request)) for profile in found[query.start : query.end]]
+    page = [_document(profile, caller_of(request)) for profile in found[query.start : query.end]]
     return query.answer("users", page, total)
 
 
 @router.post("/users", auth=Bearer("create:users"), response={201: Any}, summary="Create a user")
 def post_user(request: HttpRequest, body: NewUser) -> Any:
-    return Status(201, user(create_user(body, caller_of(request))))
+    new = NewDatabaseUser(body.connection, body.email, body.patch(), body.user_id or "")
+    return Status(201, user(create_user(new, caller_of(request).source)))
 
 
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
@@ -65,7 +130,7 @@ def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
 @router.get("/users/{user_id}", auth=Bearer("read:users"), response=Any, summary="Get a user")
 def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
     refuse_unknown(request, Fields)
-    return query.choose(_shown(find_user(user_id), caller_of(request), renew=True))
+    return query.choose(_document(find_user(user_id), caller_of(request), renew=True))
 
 
 @router.patch(
@@ -76,30 +141,20 @@ def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
 )
 def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
     caller = caller_of(request)
-    if "update:users" not in caller.scopes and set(body.sent()) - {"app_metadata"}:
+    if "update:users" not in caller.scopes and body.model_fields_set - {"app_metadata"}:
         raise insufficient_scope("update:users")
-    return user(change_user(find_user(user_id), body, caller))
+    return user(update_user(find_user(user_id), body.patch(), caller.source))
 
 
 @router.delete("/users/{user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
-def delete_user(request: HttpRequest, user_id: str) -> HttpResponse:
-    profile = find_by_user_id(user_id)
-    if profile is not None:
-        forget(profile)
+def delete_one_user(request: HttpRequest, user_id: str) -> HttpResponse:
+    delete_user(user_id)
     return HttpResponse(status=204)
 
 
-def _shown(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, Any]:
-    """The user, with the tokens of her social networks for a program that may have them."""
-    shown = user(profile)
+def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, Any]:
+    """The user in Auth0's shape, with the tokens of their providers for a caller that may read them."""
+    document = user(profile)
     if TOKENS in caller.scopes:
-        show_tokens(shown, profile, renew=renew)
-    return shown
-
-
-def find_user(user_id: str) -> Profile:
-    """The customer the outside calls so; 404 `inexistent_user`."""
-    profile = find_by_user_id(user_id)
-    if profile is None:
-        raise ApiError(404, "inexistent_user", "The user does not exist.")
-    return profile
+        show_tokens(document, profile, renew=renew)
+    return document
