@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from examples.demo import customers, load
+from examples.demo import seed as seeding
+from examples.demo.seed import seed
 from examples.shop.products import CATEGORIES
 from examples.standins.app import CLIENT_ID, CLIENT_SECRET
 
@@ -16,9 +19,6 @@ from regulars.destinations.models import Delivery, Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
-from regulars.operations.demo import crowd, people
-from regulars.operations.demo import seed as seeding
-from regulars.operations.demo.seed import seed
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Fact, Profile
 from regulars.questions.ask import next_question
@@ -28,11 +28,11 @@ from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
-from regulars.settings.places import Places
+from regulars.settings.addresses import Addresses
 
 PEOPLE = 600
-HERE = Places("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")
-ELSEWHERE = Places("http://localhost:9000", "http://localhost:9001", "http://localhost:9002")
+HERE = Addresses("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")
+ELSEWHERE = Addresses("http://localhost:9000", "http://localhost:9001", "http://localhost:9002")
 EVERYTHING = (
     Account,
     Impression,
@@ -67,7 +67,7 @@ def test_the_shop_is_open_and_everything_in_it_works_at_once(shop):
 
     assert Profile.objects.count() == PEOPLE
     assert not any(first_broken_link(profile) for profile in Profile.objects.all())
-    assert {question.key for question in Question.objects.filter(enabled=True)} == set(people.ANSWERS)
+    assert {question.key for question in Question.objects.filter(enabled=True)} == set(customers.ANSWER_SHARES)
     assert [each["key"] for each in Question.objects.get(key="looking_for").options] == list(CATEGORIES)
     assert Rule.objects.filter(enabled=True).count() == 4
     assert Event.objects.filter(lake_at=None).count() == 0
@@ -106,17 +106,17 @@ def test_a_later_start_makes_nothing_again_and_leaves_what_ana_changed(shop):
 
 
 def test_a_start_that_was_killed_is_completed_by_the_next(shop, monkeypatch):
-    real = crowd.bring_in
+    real = load.load_customers
 
     def killed(count, source):
         yield next(real(count, source))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(seeding, "bring_in", killed)
+    monkeypatch.setattr(seeding, "load_customers", killed)
     with pytest.raises(KeyboardInterrupt):
         seed(HERE, quietly, PEOPLE)
     part = Profile.objects.count()
-    monkeypatch.setattr(seeding, "bring_in", real)
+    monkeypatch.setattr(seeding, "load_customers", real)
     seed(HERE, quietly, PEOPLE)
 
     assert 0 < part < PEOPLE

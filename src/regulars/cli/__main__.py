@@ -20,7 +20,7 @@ from regulars import __version__
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
-from regulars.settings.places import Places
+from regulars.settings.addresses import Addresses
 
 from .errors import ErrorHandlingGroup, Problem, wake_django
 from .keys import keys
@@ -46,20 +46,22 @@ def main() -> None:
 @click.option("--https", is_flag=True, help="Serve https, with a certificate for localhost made by this installation.")
 def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> None:
     """Set up what is missing, then run everything until stopped."""
-    places = Places.on_this_machine(port, https=https)
-    if https and not places.regulars.startswith("https://"):
+    addresses = Addresses.on_localhost(port, https=https)
+    if https and not addresses.regulars.startswith("https://"):
         raise Problem("url_is_not_https", "REGULARS_URL begins with http://; --https serves only https.")
-    environment = _environment(places, home, demo)
+    environment = _environment(addresses, home, demo)
     certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
     if certificate:
         _believe(environment, certificate)
-    ports = {port, *([places.port_of(places.shop), places.port_of(places.standins)] if demo else [])}
+    ports = {port, *([addresses.port_of(addresses.shop), addresses.port_of(addresses.standins)] if demo else [])}
     for each in sorted(ports):
         _claim_port(host, each)
     lock = _claim_home(Path(environment["REGULARS_HOME"]))
     _run_set_up(environment, port, demo, https)
-    supervisor = Supervisor(programs(places, environment, host, port, demo=demo, certificate=certificate))
-    code = supervisor.run(lambda: _answers(port, certificate), lambda: _welcome(environment, places, demo, certificate))
+    supervisor = Supervisor(programs(addresses, environment, host, port, demo=demo, certificate=certificate))
+    code = supervisor.run(
+        lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
+    )
     lock.close()
     sys.exit(code)
 
@@ -78,7 +80,7 @@ def setup(port: int, demo: bool, https: bool) -> None:
 
     if https:
         ensure_certificate(settings.HOME)
-    set_up(Places.on_this_machine(port, https=https), demo=demo, say=click.echo)
+    set_up(Addresses.on_localhost(port, https=https), demo=demo, say=click.echo)
 
 
 @main.command()
@@ -110,10 +112,10 @@ for command in (keys, staff, rules, *PRIVACY):
     main.add_command(command)
 
 
-def _environment(places: Places, home: Path | None, demo: bool) -> dict[str, str]:
+def _environment(addresses: Addresses, home: Path | None, demo: bool) -> dict[str, str]:
     environment = dict(os.environ)
     environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
-    environment.setdefault("REGULARS_URL", places.regulars)
+    environment.setdefault("REGULARS_URL", addresses.regulars)
     environment["REGULARS_DEMO"] = "1" if demo else ""
     return environment
 
@@ -162,16 +164,16 @@ def _answers(port: int, certificate: Certificate | None) -> bool:
         return False
 
 
-def _welcome(environment: dict[str, str], places: Places, demo: bool, certificate: Certificate | None) -> None:
+def _welcome(environment: dict[str, str], addresses: Addresses, demo: bool, certificate: Certificate | None) -> None:
     credentials = json.loads((Path(environment["REGULARS_HOME"]) / "credentials.json").read_text())
     console = credentials["console"]
     click.echo("Regulars is ready.\n")
     click.echo(f"  Console    {console['url']}")
     click.echo(f"  Sign in    {console['email']}  /  {console['password']}")
     if demo:
-        click.echo(f"  Shop       {places.shop}/")
+        click.echo(f"  Shop       {addresses.shop}/")
         click.echo(
-            f"  Stand-ins  {places.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
+            f"  Stand-ins  {addresses.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
         )
     if certificate:
         click.echo(certificate.how_to_trust())

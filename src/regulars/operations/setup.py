@@ -26,8 +26,9 @@ from regulars.interfaces.management_api.customer import SCOPE, customers_api
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.rules.sandbox.cache import Unavailable
 from regulars.rules.sandbox.realm import prepare
-from regulars.settings.places import Places
+from regulars.settings.addresses import Addresses
 
+from .demo import seed_demo
 from .doctor import CREDENTIALS
 
 SETUP = "setup"
@@ -52,7 +53,7 @@ MANAGEMENT_SCOPES = [
 Kept = dict[str, dict[str, str]]
 
 
-def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
+def set_up(addresses: Addresses, *, demo: bool, say: Callable[[str], None]) -> None:
     """`say` hears what takes long."""
     call_command("migrate", verbosity=0, interactive=False)
     path = settings.HOME / CREDENTIALS
@@ -61,13 +62,11 @@ def set_up(places: Places, *, demo: bool, say: Callable[[str], None]) -> None:
         ensure_standard_purposes()
         ensure_own_connections(enabled=demo)
         _ensure_customers_api()
-        credentials = _credentials(_kept(path), places, demo)
+        credentials = _credentials(_kept(path), addresses, demo)
     _write_privately(path, credentials)
     _prepare_rules(say)
     if demo:
-        from .demo.seed import seed
-
-        seed(places, say, settings.DEMO_PEOPLE)
+        seed_demo(addresses, say)
 
 
 def _ensure_customers_api() -> None:
@@ -86,16 +85,16 @@ def _prepare_rules(say: Callable[[str], None]) -> None:
         say(f"JavaScript rules will not run here: {fault}.")
 
 
-def _credentials(kept: Kept, places: Places, demo: bool) -> dict[str, dict[str, str]]:
+def _credentials(kept: Kept, addresses: Addresses, demo: bool) -> dict[str, dict[str, str]]:
     return {
-        "console": _staff(kept.get("console", {}), places, demo),
+        "console": _staff(kept.get("console", {}), addresses, demo),
         "management": _management(kept.get("management", {})),
-        "shop": _shop(kept.get("shop", {}), places),
+        "shop": _shop(kept.get("shop", {}), addresses),
         "collector": {"write_key": _write_key(kept.get("collector", {}))},
     }
 
 
-def _staff(kept: dict[str, str], places: Places, demo: bool) -> dict[str, str]:
+def _staff(kept: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
     """The first member of staff. Her password is never changed here, unless the file that held it is gone."""
     email = kept.get("email") or ("ana@harbour-and-pine.example" if demo else "owner@localhost")
     password = kept.get("password") or random_secret(16)
@@ -105,7 +104,7 @@ def _staff(kept: dict[str, str], places: Places, demo: bool) -> dict[str, str]:
     elif not kept.get("password"):
         account.set_password(password)
         account.save(update_fields=["password"])
-    return {"url": f"{places.regulars}/console/", "email": email, "password": password}
+    return {"url": f"{addresses.regulars}/console/", "email": email, "password": password}
 
 
 def _management(kept: dict[str, str]) -> dict[str, str]:
@@ -119,16 +118,16 @@ def _management(kept: dict[str, str]) -> dict[str, str]:
     return {"client_id": client.pk, "client_secret": secret, "audience": audience}
 
 
-def _shop(kept: dict[str, str], places: Places) -> dict[str, str]:
+def _shop(kept: dict[str, str], addresses: Addresses) -> dict[str, str]:
     """The company's first own app."""
-    callback = f"{places.shop}/callback"
+    callback = f"{addresses.shop}/callback"
     client, secret = _client(
         "Shop",
         kept,
         grant_types=["authorization_code", "refresh_token"],
         redirect_uris=[callback],
-        logout_uris=[places.shop + "/"],
-        web_origins=[places.shop],
+        logout_uris=[addresses.shop + "/"],
+        web_origins=[addresses.shop],
     )
     return {"client_id": client.pk, "client_secret": secret, "callback": callback}
 

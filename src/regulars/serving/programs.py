@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from regulars.settings.places import Places
+from regulars.settings.addresses import Addresses
 
 from .supervise import Program
 from .tls import Certificate
@@ -33,12 +33,18 @@ class Server:
 
 
 def programs(
-    places: Places, environment: dict[str, str], host: str, port: int, *, demo: bool, certificate: Certificate | None
+    addresses: Addresses,
+    environment: dict[str, str],
+    host: str,
+    port: int,
+    *,
+    demo: bool,
+    certificate: Certificate | None,
 ) -> list[Program]:
     """With a certificate the servers speak https behind the doorkeeper, who has the ports that people know."""
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
     servers = [Server("web", port, ("regulars.serving.asgi:application", *workers), environment)]
-    servers += _examples(places, environment, certificate) if demo else []
+    servers += _examples(addresses, environment, certificate) if demo else []
     errand = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
     inside = [
         Program("worker", _python("regulars.cli.__main__", "worker"), environment),
@@ -56,7 +62,7 @@ def programs(
     ]
 
 
-def _examples(places: Places, environment: dict[str, str], certificate: Certificate | None) -> list[Server]:
+def _examples(addresses: Addresses, environment: dict[str, str], certificate: Certificate | None) -> list[Server]:
     """The shop and the stand-ins, when this is a checkout that has them."""
     if not EXAMPLES.is_dir() or find_spec("starlette") is None:
         click.echo("The example shop is not part of this installation; a checkout of the project has it.", err=True)
@@ -69,13 +75,13 @@ def _examples(places: Places, environment: dict[str, str], certificate: Certific
         **trust,
         "PYTHONPATH": str(EXAMPLES.parent),
         "SHOP_CREDENTIALS": str(Path(environment["REGULARS_HOME"]) / "credentials.json"),
-        "SHOP_ISSUER": places.regulars + "/",
-        "STANDINS_URL": places.standins,
-        "STANDINS_CALLBACK": places.regulars + "/login/callback",
+        "SHOP_ISSUER": addresses.regulars + "/",
+        "STANDINS_URL": addresses.standins,
+        "STANDINS_CALLBACK": addresses.regulars + "/login/callback",
     }
     return [
-        Server("shop", places.port_of(places.shop), ("examples.shop.app:app", "--factory"), outside),
-        Server("stand-ins", places.port_of(places.standins), ("examples.standins.app:app", "--factory"), outside),
+        Server("shop", addresses.port_of(addresses.shop), ("examples.shop.app:app", "--factory"), outside),
+        Server("stand-ins", addresses.port_of(addresses.standins), ("examples.standins.app:app", "--factory"), outside),
     ]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
+from .addresses import is_local
 from .catalogues import compiled
 from .database import database
 from .home import home, number, secret_key
-from .places import is_local
 
 HOME = home()
 SECRET_KEY = secret_key()

@@ -1,4 +1,4 @@
-"""Bring the invented customers into the house, through the same rooms that real ones come through, a few hundred at a time."""
+"""Write the invented customers through the product's own packages, a few hundred at a time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from regulars.profiles.models import Identity, Profile
 from regulars.questions.ask import OWN_LEAST, words_of
 from regulars.questions.models import Impression, Question
 
-from .people import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
-from .visits import Happening, happenings
+from .customers import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
+from .visits import DemoEvent, demo_events
 
 PORTION = 250
 READING = dt.timedelta(seconds=6)
-# Whose word a fact is, by the way she came: (kind of source, source).
+# The kind of source and the source of each customer's first facts, by connection.
 SOURCES = {
     GOOGLE: ("verified", GOOGLE),
     PASSWORD: ("declared", "app:shop"),
@@ -36,11 +36,11 @@ CONNECTIONS = {GOOGLE: GOOGLE, PASSWORD: "Username-Password-Authentication", NEW
 INCOME_SOURCE = "source:us-census-acs"
 
 
-def bring_in(count: int, source: Source) -> Iterator[int]:
-    """Invent and write `count` customers with their history. Yields how many are there after each portion.
+def load_customers(count: int, source: Source) -> Iterator[int]:
+    """Write `count` invented customers with their history. Yields the number written after each portion.
 
-    Who is there already is left as she is: a portion is written whole or not at all, so that one that was interrupted
-    goes on where it stopped. Questions must be there before the answers to them.
+    Customers that exist already stay unchanged. A portion is one transaction, so the next start completes an
+    interrupted one. Questions must exist before the answers to them.
     """
     now = clock.now()
     crowd = customers(count, now)
@@ -48,40 +48,40 @@ def bring_in(count: int, source: Source) -> Iterator[int]:
     done = 0
     while portion := list(islice(crowd, PORTION)):
         with transaction.atomic():
-            _bring_in(_strangers(portion), source, questions, now)
+            _load(_new_customers(portion), source, questions, now)
         done += len(portion)
         yield done
 
 
-def _strangers(portion: list[Customer]) -> list[Customer]:
+def _new_customers(portion: list[Customer]) -> list[Customer]:
     there = set(Profile.objects.filter(user_id__in=map(_user_id, portion)).values_list("user_id", flat=True))
     return [customer for customer in portion if _user_id(customer) not in there]
 
 
-def _bring_in(portion: list[Customer], source: Source, questions: dict[str, Question], now: dt.datetime) -> None:
-    happened = {customer.number: list(happenings(customer, now)) for customer in portion}
-    profiles = _profiles(portion, happened)
+def _load(portion: list[Customer], source: Source, questions: dict[str, Question], now: dt.datetime) -> None:
+    events = {customer.number: list(demo_events(customer, now)) for customer in portion}
+    profiles = _profiles(portion, events)
     record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
     learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
     refresh_all_views(list(profiles.values()))
     Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
     record_all_events(
-        _event(profiles[each.number], each, number, happening, source)
+        _event(profiles[each.number], each, number, event, source)
         for each in portion
-        for number, happening in enumerate(happened[each.number])
+        for number, event in enumerate(events[each.number])
     )
 
 
-def _profiles(portion: list[Customer], happened: dict[int, list[Happening]]) -> dict[int, Profile]:
-    """Customer number → her profile, with an account for those who can sign in and an identity for all."""
+def _profiles(portion: list[Customer], events: dict[int, list[DemoEvent]]) -> dict[int, Profile]:
+    """Map customer numbers to profiles, with an account for those who can sign in and an identity for all."""
     accounts = {
-        customer.number: Account(email=str(customer.told.get("email", "")), password=make_password(None))
+        customer.number: Account(email=str(customer.claims.get("email", "")), password=make_password(None))
         for customer in portion
-        if customer.way != NEWSLETTER
+        if customer.connection != NEWSLETTER
     }
     Account.objects.bulk_create(accounts.values())
     profiles = {
-        customer.number: _profile(customer, accounts.get(customer.number), happened[customer.number])
+        customer.number: _profile(customer, accounts.get(customer.number), events[customer.number])
         for customer in portion
     }
     Profile.objects.bulk_create(profiles.values())
@@ -89,43 +89,43 @@ def _profiles(portion: list[Customer], happened: dict[int, list[Happening]]) -> 
     return profiles
 
 
-def _profile(customer: Customer, account: Account | None, happened: list[Happening]) -> Profile:
-    logins = [each.at for each in happened if each.name == "Signed In"]
+def _profile(customer: Customer, account: Account | None, events: list[DemoEvent]) -> Profile:
+    logins = [each.at for each in events if each.name == "Signed In"]
     return Profile(
         user_id=_user_id(customer),
         account=account,
         created_at=customer.joined,
-        last_seen_at=max((each.at for each in happened), default=customer.joined),
+        last_seen_at=max((each.at for each in events), default=customer.joined),
         last_login=max(logins, default=None),
         logins_count=len(logins),
     )
 
 
 def _user_id(customer: Customer) -> str:
-    return f"{customer.way}|{customer.id_there}"
+    return f"{customer.connection}|{customer.provider_user_id}"
 
 
 def _identity(customer: Customer, profile: Profile) -> Identity:
     return Identity(
         profile=profile,
-        provider=customer.way,
-        provider_user_id=customer.id_there,
-        connection=CONNECTIONS[customer.way],
-        is_social=customer.way == GOOGLE,
+        provider=customer.connection,
+        provider_user_id=customer.provider_user_id,
+        connection=CONNECTIONS[customer.connection],
+        is_social=customer.connection == GOOGLE,
         first_seen_at=customer.joined,
         last_seen_at=profile.last_seen_at or customer.joined,
     )
 
 
 def _decisions(customer: Customer) -> Iterable[Decision]:
-    imported = customer.way == NEWSLETTER
+    imported = customer.connection == NEWSLETTER
     method, evidence = ("import", {"double_opt_in": "newsletter"}) if imported else ("login", {})
     return (Decision(each.purpose, each.action, method, at=each.at, evidence=evidence) for each in customer.decisions)
 
 
 def _facts(customer: Customer) -> Iterator[NewFact]:
-    kind, source = SOURCES[customer.way]
-    for attribute, value in customer.told.items():
+    kind, source = SOURCES[customer.connection]
+    for attribute, value in customer.claims.items():
         yield NewFact(attribute, value, kind, source, collected_at=customer.joined)
     for answer in customer.answers:
         if answer.value is not None:
@@ -145,12 +145,12 @@ def _facts(customer: Customer) -> Iterator[NewFact]:
 
 
 def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Impression]:
-    """One a day, as the database wants it; the last pass of every eighth customer says "never"."""
+    """Yield one impression a day, as the database requires; every eighth customer answers "never" at the last skip."""
     days = {answer.at.date(): answer for answer in customer.answers if answer.question in questions}
     for number, (day, answer) in enumerate(days.items(), 1):
         question = questions[answer.question]
-        says_never = number == len(days) and customer.number % 8 == 0
-        passed = Impression.Outcome.NEVER if says_never else Impression.Outcome.PASSED
+        chose_never = number == len(days) and customer.number % 8 == 0
+        passed = Impression.Outcome.NEVER if chose_never else Impression.Outcome.PASSED
         yield Impression(
             question=question,
             version=question.version,
@@ -164,14 +164,14 @@ def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) 
         )
 
 
-def _event(profile: Profile, customer: Customer, number: int, happening: Happening, source: Source) -> Event:
+def _event(profile: Profile, customer: Customer, number: int, event: DemoEvent, source: Source) -> Event:
     return new_event(
         profile.pk,
-        happening.name,
-        happening.properties,
-        at=happening.at,
-        received_at=happening.at,
-        type=happening.type,
-        message_id=f"demo-{customer.id_there}-{number}",
-        source=None if happening.house else source,
+        event.name,
+        event.properties,
+        at=event.at,
+        received_at=event.at,
+        type=event.type,
+        message_id=f"demo-{customer.provider_user_id}-{number}",
+        source=None if event.first_party else source,
     )

@@ -1,4 +1,4 @@
-"""What the staff of Harbour & Pine set up: questions, segments and rules, each made by its own room."""
+"""Questions, segments and rules that the staff of Harbour & Pine set up."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from regulars.rules.templates import switch_on
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 
-from .people import CATEGORIES
-from .places import COUNTRIES
+from .countries import COUNTRIES
+from .customers import CATEGORIES
 
 JACKETS = "jackets"
 
@@ -25,7 +25,7 @@ def _options(labels: dict[str, str]) -> tuple[Option, ...]:
     return tuple(Option(key, label) for key, label in labels.items())
 
 
-# The keys are those that the invented customers answer (people.ANSWERS).
+# The keys are those that the invented customers answer (customers.ANSWER_SHARES).
 QUESTIONS = (
     Draft(
         key="looking_for",
@@ -75,7 +75,7 @@ QUESTIONS = (
     Draft(
         key="country",
         text="Which country do we ship to?",
-        why="So that you see prices with the shipping to your door.",
+        why="So that you see prices with the shipping to you.",
         type="single_choice",
         attribute="country",
         purpose="personalise",
@@ -89,7 +89,7 @@ SEGMENTS = (
     (
         JACKETS,
         "Women 25–34 in Europe who looked at jackets",
-        "Who may care most for the new harbour jackets.",
+        "The most likely buyers of the new harbour jackets.",
         "personalise",
         'gender:female AND age_band:"25-34" AND continent:Europe'
         ' AND did("Product Viewed" where category:jackets in 90d)',
@@ -118,7 +118,7 @@ SEGMENTS = (
     (
         "knitwear-fans",
         "Knitwear fans",
-        "Told us so, or keep coming back to that shelf.",
+        "Answered so, or keep coming back to that shelf.",
         "personalise",
         'looking_for:knitwear OR did("Product Viewed" where category:knitwear in 60d):>=3',
     ),
@@ -140,7 +140,7 @@ def make_questions() -> None:
         if draft.key not in there:
             save_question(draft)
     if not QuestionSettings.objects.exists():
-        # Whoever looks around signs in once or twice: what she meets should not be left to chance.
+        # A visitor of the demo signs in once or twice: the question they see should not depend on a random draw.
         save_settings(control_share=0.0, explore_share=0.0)
 
 
@@ -152,7 +152,7 @@ def make_rules() -> None:
 
 
 def make_segments() -> Iterator[Segment]:
-    """All of them, new or there already: who stands where is for the caller to find out."""
+    """Yield every segment, new or existing. The caller evaluates them."""
     for slug, name, description, purpose, text in SEGMENTS:
         there = Segment.objects.filter(slug=slug).first()
         yield there or save_segment(name, text, purpose, slug=slug, description=description)

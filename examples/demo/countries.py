@@ -1,4 +1,4 @@
-"""Where invented customers live and what they are called there."""
+"""Countries of the invented customers, with towns and names."""
 
 from __future__ import annotations
 

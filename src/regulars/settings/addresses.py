@@ -1,4 +1,4 @@
-"""Where things answer: Regulars itself, and the demo's neighbours on the next two ports."""
+"""Addresses of Regulars and of the demo's shop and mock services, which use the next two ports."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
-class Places:
-    """Addresses without a slash at the end, as browsers see them."""
+class Addresses:
+    """Base addresses as browsers see them, without a slash at the end."""
 
     regulars: str
     shop: str
     standins: str
 
     @classmethod
-    def on_this_machine(cls, port: int, *, https: bool = False) -> Places:
-        """`$REGULARS_URL` when it is set (behind a proxy), else localhost."""
+    def on_localhost(cls, port: int, *, https: bool = False) -> Addresses:
+        """Build the addresses from `$REGULARS_URL` when it is set (behind a proxy), else from localhost."""
         here = f"{'https' if https else 'http'}://localhost"
         regulars = os.environ.get("REGULARS_URL", f"{here}:{port}").rstrip("/")
         return cls(regulars, f"{here}:{port + 1}", f"{here}:{port + 2}")
@@ -28,6 +28,6 @@ class Places:
 
 
 def is_local(url: str) -> bool:
-    """Whether an address is a name of whatever machine one sits at."""
+    """Return whether the host of an address names the local machine."""
     host = urlsplit(url).hostname or ""
     return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")

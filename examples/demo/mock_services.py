@@ -1,6 +1,6 @@
-"""The stand-ins on this machine: a social network, a statistics office and the company's own receiver of news.
+"""The mock services on this machine: social networks, a statistics office and a webhook receiver.
 
-Their addresses change with `--port`. Those that Regulars keeps follow, as long as they still point at a stand-in.
+Their addresses change with `--port`. Stored addresses follow as long as they still point at a mock service.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from regulars.destinations.models import Destination
 from regulars.destinations.save import save_destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
-from regulars.settings.places import Places
+from regulars.settings.addresses import Addresses
 
-from .house import JACKETS
-from .people import GOOGLE
+from .content import JACKETS
+from .customers import GOOGLE
 
-# How the stand-in of Google knows the shop; the same words are in examples/standins/app.py.
+# The credentials of the shop at the mock Google; examples/standins/app.py has the same values.
 CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
 CENSUS, RECEIVER = "/census", "/webhooks/"
 CENSUS_SOURCE = "us-census-acs"
@@ -29,7 +29,7 @@ RECEIVER_NAME = "Harbour & Pine's own system"
 
 @dataclass(frozen=True)
 class Network:
-    """A stand-in of a social network: its path, the name of the one address that says where it is, what it is asked for."""
+    """A mock social network: its path, the name of the setting that holds its address, and the optional scopes to request."""
 
     title: str
     path: str
@@ -45,39 +45,39 @@ NETWORKS = {
 }
 
 
-def make_neighbours(places: Places) -> None:
-    """Everything that points at a stand-in, and the way in with a password, unless it is there."""
-    _make_connections(places)
+def point_at_mock_services(addresses: Addresses) -> None:
+    """Create every connection, source and destination that points at a mock service, unless it exists."""
+    _make_connections(addresses)
     if not SourceSetting.objects.filter(key=CENSUS_SOURCE).exists():
-        save_source(CENSUS_SOURCE, {"base_url": places.standins + CENSUS, "api_key": "stand-in"})
+        save_source(CENSUS_SOURCE, {"base_url": addresses.standins + CENSUS, "api_key": "stand-in"})
     if not Destination.objects.filter(name=RECEIVER_NAME).exists():
         save_destination(
             RECEIVER_NAME,
             "webhook",
-            {"url": places.standins + RECEIVER, "secret": _signing_secret()},
+            {"url": addresses.standins + RECEIVER, "secret": _signing_secret()},
             purpose="personalise",
             segment_slugs=[JACKETS],
         )
 
 
-def follow(places: Places) -> None:
-    """Where the stand-ins answer now. What its staff pointed elsewhere stays there."""
+def follow_addresses(addresses: Addresses) -> None:
+    """Update stored addresses to the current ones of the mock services. Addresses that staff changed stay."""
     for connection in Connection.objects.filter(client_id=CLIENT_ID, name__in=NETWORKS):
         network = NETWORKS[connection.name]
-        if _has_moved(connection.urls.get(network.address, ""), network.path, places):
-            connection.urls = {**connection.urls, network.address: places.standins + network.path}
+        if _has_moved(connection.urls.get(network.address, ""), network.path, addresses):
+            connection.urls = {**connection.urls, network.address: addresses.standins + network.path}
             connection.save(update_fields=["urls"])
     for setting in SourceSetting.objects.filter(key=CENSUS_SOURCE):
-        if _has_moved(setting.settings["base_url"], CENSUS, places):
-            settings = {**setting.settings, "base_url": places.standins + CENSUS}
+        if _has_moved(setting.settings["base_url"], CENSUS, addresses):
+            settings = {**setting.settings, "base_url": addresses.standins + CENSUS}
             save_source(setting.key, settings, enabled=setting.enabled, purpose=setting.purpose_id)
     for destination in Destination.objects.filter(kind="webhook"):
-        if _has_moved(destination.settings["url"], RECEIVER, places):
-            destination.settings = {**destination.settings, "url": places.standins + RECEIVER}
+        if _has_moved(destination.settings["url"], RECEIVER, addresses):
+            destination.settings = {**destination.settings, "url": addresses.standins + RECEIVER}
             destination.save(update_fields=["settings"])
 
 
-def _make_connections(places: Places) -> None:
+def _make_connections(addresses: Addresses) -> None:
     for name, network in NETWORKS.items():
         Connection.objects.get_or_create(
             name=name,
@@ -87,15 +87,15 @@ def _make_connections(places: Places) -> None:
                 "client_id": CLIENT_ID,
                 "secret": CLIENT_SECRET,
                 "pieces": list(network.pieces),
-                "urls": {network.address: places.standins + network.path},
+                "urls": {network.address: addresses.standins + network.path},
                 "note": f"A stand-in with invented people, not the real {network.title}",
             },
         )
 
 
-def _has_moved(url: str, path: str, places: Places) -> bool:
-    """Whether this was the address of the stand-in with this path, at another port or without its https."""
-    was, now = urlsplit(url), urlsplit(places.standins + path)
+def _has_moved(url: str, path: str, addresses: Addresses) -> bool:
+    """Return whether `url` was the address of this mock service at another port or without https."""
+    was, now = urlsplit(url), urlsplit(addresses.standins + path)
     return (was.hostname, was.path) == (now.hostname, now.path) and url != now.geturl()
 
 
