@@ -317,7 +317,7 @@ def test_a_new_question_says_beside_each_language_what_it_lacks_before_it_is_sav
 
 def test_ana_takes_a_language_away_and_what_she_wrote_elsewhere_is_saved_with_it(console):
     console.post("/console/questions/new", BEGUN)
-    given = {**BEGUN, "why": "You see it first.", "take_away": "1"}
+    given = {**BEGUN, "why": "You see it first.", "remove": "1"}
 
     response = console.post("/console/questions/looking_for", given, follow=True)
 
@@ -330,7 +330,7 @@ def test_ana_takes_a_language_away_and_what_she_wrote_elsewhere_is_saved_with_it
 def test_a_language_that_was_to_go_stays_away_when_something_else_is_wrong(console):
     console.post("/console/questions/new", BEGUN)
 
-    response = console.post("/console/questions/looking_for", {**BEGUN, "why": "", "take_away": "1"})
+    response = console.post("/console/questions/looking_for", {**BEGUN, "why": "", "remove": "1"})
 
     assert response.status_code == 400
     assert [block["locale"] for _, block, _ in response.context["translations"]] == ["fr", ""]
@@ -343,15 +343,15 @@ def test_every_language_has_its_button_and_the_enter_key_saves(console):
     page = console.get("/console/questions/looking_for").content.decode()
 
     form = page[page.index('<form method="post" id="question"') :].partition("</form>")[0]
-    assert form.count('name="take_away"') == 2
-    assert form.index('<button class="visually-hidden" name="do" value="save"') < form.index('name="take_away"')
+    assert form.count('name="remove"') == 2
+    assert form.index('<button class="visually-hidden" name="do" value="save"') < form.index('name="remove"')
 
 
 def test_bruno_has_no_button_that_takes_a_language_away(bruno_console):
     _saved(translations={"de": {"text": "?", "why": "!"}})
 
-    assert b"take_away" not in bruno_console.get("/console/questions/q1").content
-    assert bruno_console.post("/console/questions/q1", {"take_away": "0"}).status_code == 403
+    assert b'name="remove"' not in bruno_console.get("/console/questions/q1").content
+    assert bruno_console.post("/console/questions/q1", {"remove": "0"}).status_code == 403
     assert list(Question.objects.get().translations) == ["de"]
 
 
@@ -361,7 +361,7 @@ def test_two_translations_into_one_language_are_refused_beside_the_second(consol
 
     page = response.content.decode()
     assert (response.status_code, response.context["problem"].field) == (400, "translation.1.locale")
-    assert 'id="in-translation-1-locale-problem">French is written twice.' in page
+    assert 'id="in-translation-1-locale-problem">There are two translations into French.' in page
     assert '<details id="in-translations" open>' in page
     assert "Que cherchez-vous ?" in page
     assert "Wonach suchst du?" in page

@@ -13,7 +13,6 @@ from django.db import connection
 from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
-from regulars.interfaces.console.differences import differences
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.rules.auto_disable import HITS, count_limit
@@ -21,6 +20,7 @@ from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.run import run
 from regulars.rules.save import order_rules, save_rule, set_setting
 from regulars.rules.templates import all_templates
+from regulars.rules.trial_report import differences
 
 NASTY = "<script>alert(1)</script>"
 KEY = "sk-very-secret-4711"
@@ -323,7 +323,7 @@ def test_many_rules_and_runs_cost_few_queries(console, chika, django_assert_max_
 def test_differences_name_paths_and_kinds():
     found = list(differences({"a": {"b": 1, "c": 2}, "d": True}, {"a": {"b": 1, "e": [1]}, "d": 1}))
 
-    assert [(each.path, each.kind) for each in found] == [("a.c", "taken away"), ("a.e", "added"), ("d", "changed")]
+    assert [(each.path, each.kind) for each in found] == [("a.c", "removed"), ("a.e", "added"), ("d", "changed")]
 
 
 ASKS = """function (user, context, callback) {

@@ -93,8 +93,8 @@ def test_the_count_tells_which_condition_costs_how_many(make_customer, fill_lake
 
     counted = count('gender:female AND continent:Europe AND did("Product Viewed")', "personalise")
 
-    assert [(drop.remaining, drop.without) for drop in counted.drops] == [(2, 1), (1, 2), (1, 1)]
-    assert counted.drops[1].text == "continent:Europe"
+    assert [(drop.remaining, drop.without) for drop in counted.parts] == [(2, 1), (1, 2), (1, 1)]
+    assert counted.parts[1].text == "continent:Europe"
 
 
 def test_evaluating_again_changes_only_what_moved(make_customer):

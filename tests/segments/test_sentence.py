@@ -5,15 +5,28 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.conditions import parse, to_text
-from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Sentence, Within, to_condition, to_sentence
+from regulars.segments.sentence import (
+    DidEvent,
+    HasValue,
+    InOtherSegment,
+    InRange,
+    IsKnown,
+    RowGroup,
+    Sentence,
+    to_condition,
+    to_sentence,
+)
 
 WOMEN = Sentence(
     (
-        Group((Is("gender", ("female",)), Is("age_band", ("25-34",)), Is("continent", ("Europe",)))),
-        Group(
-            (Happened("Product Viewed", 1, 90, "category", "jacket"), Is("looking_for", ("jackets", "coats"))), "any"
+        RowGroup(
+            (HasValue("gender", ("female",)), HasValue("age_band", ("25-34",)), HasValue("continent", ("Europe",)))
         ),
-        Group((Belongs("staff"), Known("employer")), "none"),
+        RowGroup(
+            (DidEvent("Product Viewed", 1, 90, "category", "jacket"), HasValue("looking_for", ("jackets", "coats"))),
+            "any",
+        ),
+        RowGroup((InOtherSegment("staff"), IsKnown("employer")), "none"),
     )
 )
 
@@ -29,10 +42,12 @@ def test_the_marketers_example_reads_as_expected():
 @pytest.mark.parametrize(
     "sentence",
     [
-        Sentence((Group((Is("city", ("Porto", "Braga")), Within("birthdate", "1990", ""))),)),
-        Sentence((Group((Happened("Order Completed", 2), Known("email"))),)),
-        Sentence((Group((Is("gender", ("female",)),), "none"),)),
-        Sentence((Group((Is("gender", ("female",)),)), Group((Belongs("vip"), Known("city")), "any"))),
+        Sentence((RowGroup((HasValue("city", ("Porto", "Braga")), InRange("birthdate", "1990", ""))),)),
+        Sentence((RowGroup((DidEvent("Order Completed", 2), IsKnown("email"))),)),
+        Sentence((RowGroup((HasValue("gender", ("female",)),), "none"),)),
+        Sentence(
+            (RowGroup((HasValue("gender", ("female",)),)), RowGroup((InOtherSegment("vip"), IsKnown("city")), "any"))
+        ),
         Sentence(()),
     ],
 )

@@ -1,4 +1,4 @@
-"""Cells that stay text in whatever opens them."""
+"""Escape cells that a spreadsheet would run as a formula."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 
 def escaped(value: str) -> str:
-    """A cell that no spreadsheet reads as a formula: a customer who calls herself `=HYPERLINK(…)` stays text."""
+    """Return the cell as text: a customer whose name is `=HYPERLINK(…)` must not run a formula on staff machines."""
     return f"'{value}" if value.lstrip(" \0").startswith(FORMULA_STARTS) else value

@@ -28,6 +28,11 @@ def storable(value: Any) -> Any:
     return value
 
 
+def distinct_lines(text: str) -> list[str]:
+    """Return the lines of a text, stripped, without empty ones and repeats."""
+    return list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+
+
 def has_nul(request: HttpRequest, *sent: QueryDict) -> bool:
     """Whether its path, or a name or value of what was `sent`, holds NUL: PostgreSQL answers a question with one by an error."""
     said = [text for each in sent for name, values in each.lists() for text in (name, *values)]

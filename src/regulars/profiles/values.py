@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from regulars.base.errors import DomainError, Invalid
 
+from .derive import country_name
 from .models import Attribute
 
 LONGEST = 500
@@ -32,6 +34,24 @@ def write_value(value: Any) -> str:
         case None:
             return ""
     return str(value)
+
+
+def display_value(attribute: str, value: Any, options: Mapping[str, str] | None = None) -> str:
+    """Return the value of an attribute in words: an option's label, a country's name, Yes and No."""
+    match value:
+        case None:
+            return "withdrawn"
+        case bool():
+            return "Yes" if value else "No"
+        case list():
+            return ", ".join(display_value(attribute, item, options) for item in value)
+        case dict():
+            return ", ".join(f"{key}: {display_value(key, item)}" for key, item in value.items())
+        case str() if attribute == "country":
+            return country_name(value)
+        case int() | float():
+            return f"{value:,}"
+    return (options or {}).get(str(value), str(value))
 
 
 def _text(text: str, attribute: Attribute | None) -> str:

@@ -1,26 +1,34 @@
-"""How many: in, out and unknown, and which part of the condition costs how many. Asked of the lake."""
+"""Count a condition over everybody: in, out and unknown, and what each part of the condition costs. Queries the lake."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from regulars.base import clock
-from regulars.base.conditions import Condition, Schema, to_text, where
+from regulars.base.conditions import Condition, ConditionError, Schema, parse, to_text, where
 from regulars.base.conditions.tree import And
-from regulars.base.lake.query import query
+from regulars.base.errors import DomainError
+from regulars.base.lake.query import DIALECT, query
+from regulars.consent.models import PermittedView
 from regulars.consent.purposes import get_purpose
+from regulars.events.models import Event
+from regulars.profiles.find import ANONYMOUS
+from regulars.profiles.models import Profile
 
 from .save import condition_of
+from .vocabulary import Vocabulary
 
 LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
 SAMPLE = 5
+SMALL_GROUP = 10  # a group with fewer people is never shown as a number to a role that may not see people
 
 
 @dataclass(frozen=True)
-class Drop:
-    """One part of the condition: how many are left after it (and those before), how many there would be without it."""
+class PartCount:
+    """One part of a condition: how many are left after it (and those before), how many there would be without it."""
 
     text: str
     remaining: int
@@ -28,13 +36,13 @@ class Drop:
 
 
 @dataclass(frozen=True)
-class Count:
+class SegmentCount:
     """`inside` + `unknown` + `outside` is everybody. `sample` are ids of a few of those inside."""
 
     inside: int
     unknown: int
     outside: int
-    drops: list[Drop]
+    parts: list[PartCount]
     sample: list[int]
 
     @property
@@ -42,31 +50,31 @@ class Count:
         return self.inside + self.unknown + self.outside
 
 
-def count(text: str, purpose: str) -> Count:
+def count(text: str, purpose: str) -> SegmentCount:
     """Count a condition over everybody, by what may be used for the purpose. Raises `ConditionError` and `DomainError`."""
     condition = condition_of(text)
     parts = condition.parts if isinstance(condition, And) else (condition,)
     [row] = query(_counting(parts, get_purpose(purpose).key))
-    inside, outside, everybody, *drops, sample = row
-    return Count(
+    inside, outside, everybody, *costs, sample = row
+    return SegmentCount(
         inside=inside,
         outside=outside,
         unknown=everybody - inside - outside,
-        drops=[
-            Drop(to_text(part), remaining, without)
-            for part, remaining, without in zip(parts, drops[::2], drops[1::2], strict=True)
+        parts=[
+            PartCount(to_text(part), remaining, without)
+            for part, remaining, without in zip(parts, costs[::2], costs[1::2], strict=True)
         ],
         sample=list(sample or []),
     )
 
 
-def _counting(parts: tuple[Condition, ...], purpose: str) -> str:
+def _counting(parts: tuple[Condition, ...], purpose: str) -> exp.Select:
     """One pass: every part evaluated once per person, everything else arithmetic over the results."""
     now = clock.now()
     names = [f"part{number}" for number in range(len(parts))]
     people = exp.select(
         "p.profile_id",
-        *(exp.alias_(where(part, LAKE, "duckdb", now), name) for part, name in zip(parts, names, strict=True)),
+        *(exp.alias_(where(part, LAKE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
     )
     people = people.from_("views AS p").where(exp.column("purpose", "p").eq(purpose))
     columns = [exp.column(name) for name in names]
@@ -74,14 +82,82 @@ def _counting(parts: tuple[Condition, ...], purpose: str) -> str:
     for number in range(len(columns)):
         measures.append(_how_many(_all(columns[: number + 1])))
         measures.append(_how_many(_all(columns[:number] + columns[number + 1 :])))
-    sample = f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {_all(columns).sql('duckdb')}), 1, {SAMPLE})"
-    return exp.select(*measures, sample, dialect="duckdb").from_(people.subquery("people")).sql(dialect="duckdb")
+    sample = f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {_all(columns).sql(DIALECT)}), 1, {SAMPLE})"
+    return exp.select(*measures, sample, dialect=DIALECT).from_(people.subquery("people"))
 
 
 def _how_many(truth: exp.Expr) -> exp.Expr:
-    """Of nobody at all DuckDB says NULL, not 0."""
+    """Count the rows where this holds. Over no rows at all the engine returns NULL, not 0."""
     return exp.func("COALESCE", exp.CountIf(this=truth), exp.Literal.number(0))
 
 
 def _all(columns: list[exp.Column]) -> exp.Expr:
     return exp.paren(exp.and_(*(column.copy() for column in columns))) if columns else exp.true()
+
+
+@dataclass(frozen=True)
+class ConditionCost:
+    """One condition in words: how many are left after it, and how many more there would be without it."""
+
+    sentence: str
+    remaining: int
+    gain: int
+
+
+@dataclass(frozen=True)
+class CountReport:
+    """Either `count` or `problem` (with `spot`, the text before and from where it does not fit)."""
+
+    at: dt.datetime
+    count: SegmentCount | None = None
+    costs: list[ConditionCost] = field(default_factory=list)
+    sample: list[Profile] = field(default_factory=list)
+    behind: bool = False
+    problem: str = ""
+    spot: tuple[str, str] | None = None
+
+    @property
+    def strictest(self) -> ConditionCost | None:
+        """The condition that excludes everybody, when the segment is empty."""
+        is_empty = self.count is not None and self.count.inside == 0
+        return max(self.costs, key=lambda cost: cost.gain) if is_empty and self.costs else None
+
+
+def report_count(text: str, purpose: str, vocabulary: Vocabulary) -> CountReport:
+    """Count a condition for a page. A fault of the condition or of the lake is returned as `problem`, not raised."""
+    now = clock.now()
+    try:
+        found = count(text, purpose)
+    except ConditionError as error:
+        at = error.position
+        return CountReport(now, problem=error.message, spot=None if at is None else (text[:at], text[at:]))
+    except DomainError as error:
+        return CountReport(now, problem=error.message)
+    behind = lake_is_behind()
+    if not found.everybody:
+        reason = (
+            "the first customers are on their way to the lake. Try again in a few seconds."
+            if behind
+            else "there are no customers."
+        )
+        return CountReport(now, problem=f"Nothing can be counted yet: {reason}")
+    costs = [
+        ConditionCost(vocabulary.text(written), part.remaining, max(part.without - found.inside, 0))
+        for written, part in zip(_as_written(text, found.parts), found.parts, strict=True)
+    ]
+    people = Profile.objects.in_bulk(found.sample)
+    return CountReport(now, found, costs, [people[number] for number in found.sample if number in people], behind)
+
+
+def _as_written(text: str, parts: list[PartCount]) -> list[str]:
+    """Return the conditions as they were written: `segment:"vip"`, not the condition of that segment."""
+    condition = parse(text)
+    written = condition.parts if isinstance(condition, And) else (condition,)
+    return [to_text(part) for part in written] if len(written) == len(parts) else [part.text for part in parts]
+
+
+def lake_is_behind() -> bool:
+    """Return whether views or events exist that counts do not include yet."""
+    views = PermittedView.objects.filter(lake_at=None, profile__merged_into=None)
+    views = views.exclude(profile__user_id__startswith=ANONYMOUS)
+    return views.exists() or Event.objects.filter(lake_at=None).exists()

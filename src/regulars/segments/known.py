@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH
-from regulars.base.lake.query import query
+from regulars.base.lake.query import DIALECT, query
 
 LATELY = dt.timedelta(days=90)
 MOST_EVENTS = 40
@@ -46,7 +46,7 @@ class Overview:
 
 def overview(purpose: str, countable: Collection[str]) -> Overview:
     """What can be chosen for a purpose. Values are listed only of `countable` attributes: names and addresses are no values."""
-    [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)).sql("duckdb"))
+    [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)))
     return Overview(everybody, _attributes(purpose, countable), _events())
 
 
@@ -71,23 +71,23 @@ def _for(purpose: str) -> exp.Expr:
     return exp.column("purpose").eq(purpose)
 
 
-def _fill(purpose: str) -> str:
-    keys = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect="duckdb").from_("views").where(_for(purpose))
-    return exp.select("key", "COUNT(*)").from_(keys.subquery("keys")).group_by("key").sql("duckdb")
+def _fill(purpose: str) -> exp.Select:
+    keys = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
+    return exp.select("key", "COUNT(*)").from_(keys.subquery("keys")).group_by("key")
 
 
-def _values(purpose: str, countable: Collection[str]) -> str:
+def _values(purpose: str, countable: Collection[str]) -> exp.Select:
     """Every value of the attributes that people can be counted by, unless it is rare; the most frequent first."""
     pairs = [_pair(key) for key in sorted(countable)]
-    each = exp.select(f"UNNEST([{', '.join(pairs)}]) AS pair", dialect="duckdb").from_("views").where(_for(purpose))
-    terms = exp.select("pair.key AS key", "UNNEST(pair.terms) AS term", dialect="duckdb").from_(each.subquery("each"))
+    each = exp.select(f"UNNEST([{', '.join(pairs)}]) AS pair", dialect=DIALECT).from_("views").where(_for(purpose))
+    terms = exp.select("pair.key AS key", "UNNEST(pair.terms) AS term", dialect=DIALECT).from_(each.subquery("each"))
     counted = exp.select("key", "term", "COUNT(*) AS number").from_(terms.subquery("found")).group_by("key", "term")
-    return counted.having(f"COUNT(*) >= {RARE}").order_by("key", "number DESC", "term").sql("duckdb")
+    return counted.having(f"COUNT(*) >= {RARE}").order_by("key", "number DESC", "term")
 
 
 def _pair(key: str) -> str:
-    path = exp.Literal.string('$."' + key.replace('"', "") + '"').sql("duckdb")
-    return f"{{'key': {exp.Literal.string(key).sql('duckdb')}, 'terms': FROM_JSON(JSON_EXTRACT(terms, {path}), '[\"VARCHAR\"]')}}"
+    path = exp.Literal.string('$."' + key.replace('"', "") + '"').sql(DIALECT)
+    return f"{{'key': {exp.Literal.string(key).sql(DIALECT)}, 'terms': FROM_JSON(JSON_EXTRACT(terms, {path}), '[\"VARCHAR\"]')}}"
 
 
 def _since() -> exp.Expr:
@@ -95,20 +95,20 @@ def _since() -> exp.Expr:
     return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
 
 
-def _names() -> str:
+def _names() -> exp.Select:
     names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
-    return names.order_by("times DESC", "name").limit(MOST_EVENTS).sql("duckdb")
+    return names.order_by("times DESC", "name").limit(MOST_EVENTS)
 
 
-def _properties() -> str:
+def _properties() -> exp.Select:
     """(event, property, value) of the newest events; no value for a property whose values are mostly different."""
     newest = exp.select("name", "terms").from_("events").where(_since()).order_by('"at" DESC').limit(SEEN)
-    keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect="duckdb").from_(
+    keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
         newest.subquery("newest")
     )
     first = "JSON_EXTRACT_STRING(terms, '$.\"' || key || '\"[0]')"
-    pairs = exp.select("name", "key", f"{first} AS term", dialect="duckdb").from_(keys.subquery("keys"))
-    pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect="duckdb")  # what no path can name
+    pairs = exp.select("name", "key", f"{first} AS term", dialect=DIALECT).from_(keys.subquery("keys"))
+    pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect=DIALECT)  # what no path can name
     counted = exp.select("name", "key", "term", "COUNT(*) AS number").from_(pairs.subquery("pairs"))
     counted = counted.group_by("name", "key", "term")
     ranked = exp.select(
@@ -118,9 +118,9 @@ def _properties() -> str:
         "number",
         "ROW_NUMBER() OVER (PARTITION BY name, key ORDER BY number DESC, term) AS place",
         "COUNT(*) OVER (PARTITION BY name, key) AS kinds",
-        dialect="duckdb",
+        dialect=DIALECT,
     ).from_(counted.subquery("counted"))
     few = f"kinds <= {MOST_VALUES * 2} AND number >= {RARE}"
-    shown = exp.select("name", "key", f"CASE WHEN {few} THEN term END AS term", dialect="duckdb")
+    shown = exp.select("name", "key", f"CASE WHEN {few} THEN term END AS term", dialect=DIALECT)
     shown = shown.from_(ranked.subquery("ranked")).where(f"place = 1 OR ({few} AND place <= {MOST_VALUES})")
-    return shown.order_by("name", "key", "place").sql("duckdb")
+    return shown.order_by("name", "key", "place")

@@ -37,16 +37,16 @@ def save_segment(
 
 def condition_of(text: str, inside: tuple[str, ...] = ()) -> Condition:
     """The tree of a condition with every `segment:"…"` in it replaced by that segment's own."""
-    return expand(_parsed(text), definition, inside)
+    return expand(parse_cached(text), definition, inside)
 
 
 def definition(slug: str) -> Condition:
     segment = Segment.objects.filter(slug=slug).first()
     if segment is None:
         raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
-    return _parsed(segment.text)
+    return parse_cached(segment.text)
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Condition:
+def parse_cached(text: str) -> Condition:
     return parse(text)

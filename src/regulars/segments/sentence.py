@@ -5,14 +5,14 @@ Customers who  are women · are 25 to 34 · live in Europe  — and any of —  
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regulars.base.conditions import Condition
 from regulars.base.conditions.tree import And, Between, Bound, Did, Equals, Everything, Exists, InSegment, Not, Or
 
 
 @dataclass(frozen=True)
-class Is:
+class HasValue:
     """`attribute` is one of `values` (one value or several)."""
 
     attribute: str
@@ -20,7 +20,7 @@ class Is:
 
 
 @dataclass(frozen=True)
-class Within:
+class InRange:
     """`attribute` lies from `low` to `high`, both ends included; an empty end is open."""
 
     attribute: str
@@ -29,14 +29,14 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Known:
+class IsKnown:
     """We know `attribute`, whatever it is."""
 
     attribute: str
 
 
 @dataclass(frozen=True)
-class Happened:
+class DidEvent:
     """Did `event` at least `times` times, in the last `days` days (0: ever), where `property` is `value` (if named)."""
 
     event: str
@@ -47,17 +47,17 @@ class Happened:
 
 
 @dataclass(frozen=True)
-class Belongs:
+class InOtherSegment:
     """Is in another segment."""
 
     segment: str
 
 
-Row = Is | Within | Known | Happened | Belongs
+Row = HasValue | InRange | IsKnown | DidEvent | InOtherSegment
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows of which `all`, `any` or `none` must hold."""
 
     rows: tuple[Row, ...]
@@ -68,7 +68,7 @@ class Group:
 class Sentence:
     """All groups must hold."""
 
-    groups: tuple[Group, ...]
+    groups: tuple[RowGroup, ...]
 
 
 def to_condition(sentence: Sentence) -> Condition:
@@ -89,7 +89,7 @@ def to_condition(sentence: Sentence) -> Condition:
 def to_sentence(condition: Condition) -> Sentence | None:
     """The sentence for a condition, or None when it is too free-form for one."""
     together: list[Row] = []
-    others: list[Group] = []
+    others: list[RowGroup] = []
     for part in condition.parts if isinstance(condition, And) else (condition,):
         if (row := _row(part)) is not None:
             together.append(row)
@@ -97,21 +97,42 @@ def to_sentence(condition: Condition) -> Sentence | None:
             others.append(group)
         elif not isinstance(part, Everything):
             return None
-    first = [Group(tuple(together))] if together else []
+    first = [RowGroup(tuple(together))] if together else []
     return Sentence((*first, *others))
+
+
+def is_complete(row: Row) -> bool:
+    """Return whether every required field of a row is filled in."""
+    match row:
+        case HasValue(attribute, values):
+            return bool(attribute and values)
+        case InRange(attribute, low, high):
+            return bool(attribute and (low or high))
+        case IsKnown(attribute):
+            return bool(attribute)
+        case InOtherSegment(segment):
+            return bool(segment)
+        case DidEvent(event, times, _, property_, value):
+            return bool(event and times > 0 and bool(property_) == bool(value))
+
+
+def complete(sentence: Sentence) -> Sentence:
+    """Return the sentence without incomplete rows: the part that can be counted."""
+    groups = (replace(group, rows=tuple(filter(is_complete, group.rows))) for group in sentence.groups)
+    return Sentence(tuple(group for group in groups if group.rows))
 
 
 def _condition(row: Row) -> Condition:
     match row:
-        case Is(attribute, values):
+        case HasValue(attribute, values):
             return _join(Or, [Equals(attribute, value) for value in values])
-        case Within(attribute, low, high):
+        case InRange(attribute, low, high):
             return Between(attribute, Bound(low, True) if low else None, Bound(high, True) if high else None)
-        case Known(attribute):
+        case IsKnown(attribute):
             return Exists(attribute)
-        case Belongs(segment):
+        case InOtherSegment(segment):
             return InSegment(segment)
-        case Happened(event, times, days, property_, value):
+        case DidEvent(event, times, days, property_, value):
             where = Equals(property_, value) if property_ else None
             return Did(event, where, days or None, number=float(times))
 
@@ -119,40 +140,40 @@ def _condition(row: Row) -> Condition:
 def _row(condition: Condition) -> Row | None:
     match condition:
         case Equals(attribute, value):
-            return Is(attribute, (value,))
+            return HasValue(attribute, (value,))
         case Or(parts) if (choice := _choice(parts)) is not None:
             return choice
         case Between(attribute, low, high) if all(bound is None or bound.inclusive for bound in (low, high)):
-            return Within(attribute, low.value if low else "", high.value if high else "")
+            return InRange(attribute, low.value if low else "", high.value if high else "")
         case Exists(attribute):
-            return Known(attribute)
+            return IsKnown(attribute)
         case InSegment(slug):
-            return Belongs(slug)
+            return InOtherSegment(slug)
         case Did():
             return _happened(condition)
     return None
 
 
-def _happened(did: Did) -> Happened | None:
+def _happened(did: Did) -> DidEvent | None:
     if did.aggregate != "count" or did.comparison != ">=" or did.number != int(did.number):
         return None
     match did.where:
         case None:
-            return Happened(did.event, int(did.number), did.within_days or 0)
+            return DidEvent(did.event, int(did.number), did.within_days or 0)
         case Equals(property_, value):
-            return Happened(did.event, int(did.number), did.within_days or 0, property_, value)
+            return DidEvent(did.event, int(did.number), did.within_days or 0, property_, value)
     return None
 
 
-def _choice(parts: tuple[Condition, ...]) -> Is | None:
+def _choice(parts: tuple[Condition, ...]) -> HasValue | None:
     """`city:(Porto OR Braga)` is one row."""
     equals = [part for part in parts if isinstance(part, Equals)]
     if len(equals) != len(parts) or len({part.field for part in equals}) != 1:
         return None
-    return Is(equals[0].field, tuple(part.value for part in equals))
+    return HasValue(equals[0].field, tuple(part.value for part in equals))
 
 
-def _group(condition: Condition) -> Group | None:
+def _group(condition: Condition) -> RowGroup | None:
     match condition:
         case Not(part):
             rows, mode = _rows(part), "none"
@@ -160,7 +181,7 @@ def _group(condition: Condition) -> Group | None:
             rows, mode = _rows(condition), "any"
         case _:
             return None
-    return Group(rows, mode) if rows else None
+    return RowGroup(rows, mode) if rows else None
 
 
 def _rows(condition: Condition) -> tuple[Row, ...] | None:

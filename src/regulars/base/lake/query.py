@@ -1,4 +1,4 @@
-"""Ask the lake: SQL over one snapshot of its tables, answered by DuckDB in this process."""
+"""Query the lake: SQL over one snapshot of its tables, answered by DuckDB in this process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import threading
 from importlib import import_module
 from typing import Any
 
+from sqlglot import exp
+
 from regulars.base.errors import Invalid
 
 from .tables import open_table
 
-# A table nobody wrote to yet is empty, not missing.
+DIALECT = "duckdb"  # of fragments that a caller parses for `query`
+
+# A table that was never written to is empty, not missing.
 _EMPTY = {
     "events": (
         "SELECT NULL::BIGINT profile_id, NULL::VARCHAR message_id, NULL::VARCHAR type, NULL::VARCHAR name,"
@@ -22,13 +26,15 @@ _lock = threading.Lock()
 _engine: Any = None
 
 
-def query(sql: str) -> list[tuple[Any, ...]]:
-    """The rows of a DuckDB query over `events` and `views` as they stand now. Values in `sql` are quoted by the caller's tree.
+def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query over `events` and `views` as they are now.
+
+    A tree is printed in the engine's dialect, which quotes every value; text is run as it is.
 
     Raises `Invalid("lake_out_of_reach")` when the tables cannot be read.
     """
     try:
-        return _rows(sql)
+        return _rows(statement if isinstance(statement, str) else statement.sql(DIALECT))
     except _out_of_reach() as fault:
         raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
 

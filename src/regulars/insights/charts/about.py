@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sqlglot import exp
+
 from regulars.base.conditions import Condition
 from regulars.base.conditions.tree import Everything
 
@@ -33,7 +35,7 @@ class Chart(Protocol):
     title: str
     columns: tuple[str, str]
 
-    def asks(self, about: About) -> str: ...
+    def asks(self, about: About) -> exp.Select: ...
 
     def rows(self, found: list[tuple[Any, ...]], about: About) -> list[Row]: ...
 

@@ -8,6 +8,7 @@ import altair
 from sqlglot import exp
 
 from regulars.base.conditions import Schema, where
+from regulars.base.lake.query import DIALECT
 
 from .about import About, Row
 
@@ -19,17 +20,17 @@ LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
 NOT_KNOWN = "Not known"
 
 
-def asks(about: About) -> str:
+def asks(about: About) -> exp.Select:
     """Everybody inside, once per value of the attribute; once with no value when it is not known for the purpose."""
-    inside = where(about.condition, LAKE, "duckdb", about.now)
+    inside = where(about.condition, LAKE, DIALECT, about.now)
     path = exp.Literal.string('$."' + about.attribute.replace('"', "") + '"')
-    values = f"FROM_JSON(JSON_EXTRACT(p.terms, {path.sql('duckdb')}), '[\"VARCHAR\"]')"
+    values = f"FROM_JSON(JSON_EXTRACT(p.terms, {path.sql(DIALECT)}), '[\"VARCHAR\"]')"
     people = (
-        exp.select(f"UNNEST(COALESCE({values}, [NULL])) AS term", dialect="duckdb")
+        exp.select(f"UNNEST(COALESCE({values}, [NULL])) AS term", dialect=DIALECT)
         .from_("views AS p")
         .where(exp.column("purpose", "p").eq(about.purpose), inside)
     )
-    return exp.select("term", "COUNT(*)").from_(people.subquery("people")).group_by("term").sql(dialect="duckdb")
+    return exp.select("term", "COUNT(*)").from_(people.subquery("people")).group_by("term")
 
 
 def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:

@@ -14,12 +14,12 @@ title = "Sign-ins per day"
 columns = ("Day", "Sign-ins")
 
 
-def asks(about: About) -> str:
+def asks(about: About) -> exp.Select:
     day = exp.cast(exp.column("at", quoted=True), "DATE")
     signed_in = exp.column("name").eq("Signed In")
     recent = exp.GTE(this=day.copy(), expression=exp.cast(exp.Literal.string(about.since.isoformat()), "DATE"))
     query = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent)
-    return query.group_by("day").sql(dialect="duckdb")
+    return query.group_by("day")
 
 
 def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
-
-from regulars.profiles.derive import country_name
 
 PROVIDERS = {
     "auth0": "Password",
@@ -62,24 +59,6 @@ def source(name: str) -> str:
 
 def consent(status: str) -> str:
     return CONSENT_WORDS.get(status, status)
-
-
-def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:
-    """A fact's value as people say it."""
-    match raw:
-        case None:
-            return "taken back"
-        case bool():
-            return "Yes" if raw else "No"
-        case list():
-            return ", ".join(value(attribute, item, options) for item in raw)
-        case dict():
-            return ", ".join(f"{key}: {value(key, item)}" for key, item in raw.items())
-        case str() if attribute == "country":
-            return country_name(raw)
-        case int() | float():
-            return f"{raw:,}"
-    return (options or {}).get(str(raw), str(raw))
 
 
 def ago(gone: dt.timedelta) -> str:

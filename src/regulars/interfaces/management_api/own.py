@@ -87,7 +87,7 @@ def post_count(request: HttpRequest, body: Counted) -> Any:
         "in": counted.inside,
         "unknown": counted.unknown,
         "out": counted.outside,
-        "drops": [{"text": each.text, "remaining": each.remaining, "without": each.without} for each in counted.drops],
+        "drops": [{"text": each.text, "remaining": each.remaining, "without": each.without} for each in counted.parts],
         "sample": [names[number] for number in counted.sample if number in names],
     }
 

@@ -18,9 +18,10 @@ from django.utils.safestring import SafeString
 from regulars.base import clock
 from regulars.insights.answer import Answer
 from regulars.profiles.models import Profile
+from regulars.segments.count import SMALL_GROUP
+from regulars.usecases.find_customers import customer_name
 
 from .. import words
-from ..counting import FEW
 from ..theme import theme_of
 
 register = template.Library()
@@ -140,12 +141,12 @@ def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> di
 @register.filter
 def people(count: int, exact: bool = True) -> str:
     """How many people; a small group is not counted out to whoever may not see people."""
-    return number(count) if exact or not 0 < count < FEW else f"fewer than {FEW}"
+    return number(count) if exact or not 0 < count < SMALL_GROUP else f"fewer than {SMALL_GROUP}"
 
 
 def _drawn(count: int, exact: bool) -> int:
     """A bar of nearly nobody is as long as one of the fewest that are counted."""
-    return count if exact or count == 0 else max(count, FEW)
+    return count if exact or count == 0 else max(count, SMALL_GROUP)
 
 
 @register.simple_tag(takes_context=True)
@@ -165,6 +166,9 @@ def provider_mark(provider: str) -> SafeString:
     """A provider's letter in a circle and its word."""
     word = words.provider(provider)
     return format_html('<span class="way"><span class="mark" aria-hidden="true">{}</span> {}</span>', word[:1], word)
+
+
+register.filter("customer_name", customer_name)
 
 
 @register.simple_tag

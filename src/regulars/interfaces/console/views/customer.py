@@ -14,12 +14,13 @@ from regulars.consent.view import views
 from regulars.events.read import timeline
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.values import display_value
 from regulars.questions.foresee import foresee
 from regulars.questions.trace import decisions_of
+from regulars.usecases.find_customers import customer_name
 
 from .. import words
 from ..door import may, staff_page
-from ..people import name_of
 from .customer_correct import ROLE, correctable
 
 EVENTS = 50
@@ -39,7 +40,7 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
     happened = timeline(profile.pk, EVENTS)
     context = {
         "person": profile,
-        "name": name_of(profile),
+        "name": customer_name(profile),
         "identities": list(profile.identities.order_by("first_seen_at")),
         "facts": _facts(profile, attributes, consents),
         "uses": _uses(profile, attributes),
@@ -98,4 +99,4 @@ def _label(key: str, attributes: dict[str, Attribute]) -> str:
 
 def _value(key: str, raw: Any, attributes: dict[str, Attribute]) -> str:
     options = attributes[key].options if key in attributes else []
-    return words.value(key, raw, {option["key"]: option["label"] for option in options})
+    return display_value(key, raw, {option["key"]: option["label"] for option in options})

@@ -13,15 +13,14 @@ from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile
-from regulars.profiles.values import LONGEST, write_value
+from regulars.profiles.values import LONGEST, display_value, write_value
 from regulars.usecases.correct_facts import LONGEST_REASON, may_staff_correct
 from regulars.usecases.correct_facts import correct as write
 from regulars.usecases.customer_data import facts_of
+from regulars.usecases.find_customers import customer_name
 
-from .. import words
 from ..door import require, staff_page
 from ..forms import FormError, done, problem_of
-from ..people import name_of
 
 ROLE = "marketer"
 YES_NO = [("yes", "Yes"), ("no", "No")]
@@ -66,7 +65,7 @@ def _page(
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "person": profile,
-        "name": name_of(profile),
+        "name": customer_name(profile),
         "attribute": attribute,
         "value": value,
         "reason": reason,
@@ -88,4 +87,4 @@ def _choices(attribute: Attribute, value: str) -> list[tuple[str, str]]:
     if attribute.type != "choice":
         return []
     labels = {each["key"]: each["label"] for each in attribute.options}
-    return before + [(key, words.value(attribute.key, key, labels)) for key in labels]
+    return before + [(key, display_value(attribute.key, key, labels)) for key in labels]

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from regulars.base.conditions import ConditionError
+from regulars.usecases.find_customers import CustomerPage, customer_name, find_customers
 
 from ..door import show, staff_page
-from ..people import Page, find, name_of
 
 PAGE = 50
 
@@ -20,12 +20,12 @@ def customers(request: HttpRequest) -> HttpResponse:
     text, after = request.GET.get("q", ""), _number(request.GET.get("after", ""))
     problem: ConditionError | None = None
     try:
-        page = find(text, PAGE, after)
+        page = find_customers(text, PAGE, after)
     except ConditionError as bad:
-        page, problem = Page([], 0), bad
+        page, problem = CustomerPage([], 0), bad
     context = {
         "q": text,
-        "people": [(person, name_of(person)) for person in page.people],
+        "people": [(person, customer_name(person)) for person in page.people],
         "next": page.next,
         "earlier": after,
         "problem": problem,

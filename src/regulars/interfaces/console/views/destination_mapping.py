@@ -19,10 +19,10 @@ from regulars.destinations.models import Destination
 from regulars.destinations.save import save_mapping
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile
+from regulars.usecases.find_customers import customer_name, find_customers
 
 from ..door import may, require, show, staff_page
 from ..forms import FormError, done, problem_of
-from ..people import find, name_of
 from .destinations import ROLE
 
 SPARE = 3  # empty rows under the others
@@ -146,7 +146,7 @@ def _previewed(saved: Destination, rows: Sequence[Row], asked: Mapping[str, Any]
     return {
         "q": text,
         "sought": sought,
-        "people": [(each, name_of(each), each == chosen) for each in people],
+        "people": [(each, customer_name(each), each == chosen) for each in people],
         "chosen": chosen,
         "seen": seen,
         "traits": list(seen.traits.items()) if seen and seen.traits else [],
@@ -158,7 +158,7 @@ def _previewed(saved: Destination, rows: Sequence[Row], asked: Mapping[str, Any]
 def _found(text: str) -> tuple[list[Profile], str]:
     """Those it finds, and why it found nobody."""
     try:
-        people = find(text, FOUND).people
+        people = find_customers(text, FOUND).people
     except ConditionError as bad:
         return [], bad.message
     return people, "" if people else "Nobody is found by that."

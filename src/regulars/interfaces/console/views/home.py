@@ -19,10 +19,11 @@ from regulars.insights.answer import answer
 from regulars.insights.charts.about import About
 from regulars.insights.script import drawing_script
 from regulars.profiles.find import customers
+from regulars.profiles.models import Profile
 from regulars.segments.models import Membership, Segment
+from regulars.usecases.find_customers import customer_name
 
 from ..door import staff_page
-from ..people import by_number, name_of
 
 DAYS = 30
 RECENT = 8
@@ -69,9 +70,9 @@ def charts_script(request: HttpRequest) -> HttpResponseBase:
 
 def _recent() -> list[dict[str, Any]]:
     events = list(Event.objects.order_by("-id")[:RECENT])
-    people = by_number(event.profile_id for event in events)
+    people = Profile.objects.in_bulk({event.profile_id for event in events})
     return [
-        {"event": event, "person": people[event.profile_id], "name": name_of(people[event.profile_id])}
+        {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
         for event in events
         if event.profile_id in people
     ]

@@ -20,11 +20,11 @@ from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
 from regulars.enrichment.reliability import TELLING, report
 from regulars.enrichment.save import LIMITS, Limits, save_source, shown_settings, switch_source
 from regulars.enrichment.source import SOURCES
+from regulars.profiles.models import Profile
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
 from ..door import may, require, staff_page
 from ..forms import FormError, done, problem_of, settings_drawn, settings_given
-from ..people import by_number
 from .sources import NO_LOOKUPS, ROLE, lookup_counts
 
 AGAIN = "marketer"
@@ -174,7 +174,7 @@ def _queue(saved: SourceSetting | None) -> QueueStatus:
 def _given_up(key: str) -> dict[str, Any]:
     """The newest look-ups that were given up, each with whom it was about; she may be gone."""
     dead = dead_letters(key)
-    people = by_number(job.payload["profile"] for job in dead[:LATELY])
+    people = Profile.objects.in_bulk({job.payload["profile"] for job in dead[:LATELY]})
     return {"dead": [(job, people.get(job.payload["profile"])) for job in dead[:LATELY]], "dead_count": len(dead)}
 
 

@@ -11,14 +11,22 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Attribute
 from regulars.questions.declare import TYPES
+from regulars.questions.form import (
+    EMPTY,
+    fields_of,
+    numbered_blocks,
+    preview_form,
+    question_languages,
+    read_draft,
+    remove_translation,
+    translation_blocks,
+)
 from regulars.questions.models import Question
 from regulars.questions.save import Draft, save_question
 from regulars.questions.statistics import fates, fates_of, used_by
 
 from ..door import may, require, show, staff_page
 from ..forms import FormError, done, problem_of
-from ..question_form import EMPTY, blocks, draft, preview, take_away, translations, written
-from ..spoken import spoken
 from .questions import ROLE
 
 INPUTS = {"unknown_plugin": "type", "unknown_purpose": "purpose", "key_taken": "key"}
@@ -33,14 +41,14 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     if key and saved is None:
         raise Http404("There is no such question.")
     if request.method != "POST":
-        return _page(request, saved, written(saved) if saved else EMPTY)
+        return _page(request, saved, fields_of(saved) if saved else EMPTY)
     given = {name: value for name, value in request.POST.items() if isinstance(value, str)}
     if given.get("do") == "preview":
         return _page(request, saved, given)
     require(request, ROLE)
-    given, gone = take_away(given)
+    given, gone = remove_translation(given)
     try:
-        made = save_question(_unused(draft(given, saved), saved))
+        made = save_question(_unused(read_draft(given, saved), saved))
     except DomainError as refused:
         return _page(request, saved, given, problem_of(refused, INPUTS))
     without = f", without {gone}" if gone else ""
@@ -64,11 +72,11 @@ def _page(
         "fared": fates_of([saved])[saved.key] if saved else None,
         "wordings": fates(by_variant=True, questions=[saved]) if saved else [],
         "used_by": used_by(saved) if saved else [],
-        "spoken": spoken(saved) if saved else None,
-        "translations": translations(given),
-        "variants": blocks(given, "variant"),
+        "spoken": question_languages(saved) if saved else None,
+        "translations": translation_blocks(given),
+        "variants": numbered_blocks(given, "variant"),
         "may_write": may(request, ROLE),
-        **preview(given, purposes),
+        **preview_form(given, purposes),
     }
     return show(request, "console/question.html", context, part="preview", status=400 if problem else 200)
 

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
+from regulars.questions.form import question_languages
 from regulars.questions.models import Question
 from regulars.questions.save import switch_question
 from regulars.questions.settings import how_we_ask
@@ -13,7 +14,6 @@ from regulars.questions.statistics import fates_of
 
 from ..door import may, require, staff_page
 from ..forms import done
-from ..spoken import spoken
 
 ROLE = "marketer"
 RETIRE = {
@@ -28,7 +28,7 @@ def questions(request: HttpRequest) -> HttpResponse:
     asked = list(Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key"))
     fared = fates_of(asked)
     context = {
-        "rows": [(question, fared[question.key], spoken(question)) for question in asked],
+        "rows": [(question, fared[question.key], question_languages(question)) for question in asked],
         "retire": RETIRE,
         "asking": how_we_ask().asking,
         "may_write": may(request, ROLE),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import Field, filled, shown
+from regulars.profiles.models import Profile
 from regulars.rules import monty
 from regulars.rules.folder import folder_rules
 from regulars.rules.models import Rule, RuleRun
@@ -21,13 +22,17 @@ from regulars.rules.python import python_rules
 from regulars.rules.replay import shadow
 from regulars.rules.save import check, save_rule, warnings
 from regulars.rules.templates import all_templates
+from regulars.rules.trial_report import (
+    SAMPLE_CONTEXT,
+    TrialReport,
+    ValueDifference,
+    differences,
+    report_replay,
+    report_trial,
+)
 
-from ..differences import Difference, differences
 from ..door import may, require, staff_page
 from ..forms import FormError, done, problem_of, settings_drawn, settings_given
-from ..people import by_number
-from ..trial import SAMPLE_CONTEXT, Tried, try_on
-from .rule_run import told
 from .rules import LATELY, ROLE, SETTING_KEY
 
 RUNS = 10
@@ -166,7 +171,7 @@ def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> Http
     check(edited.script, edited.language)
     kept, edited.settings = edited.settings, settings
     given = (request.POST.get(name, "") for name in ("user_id", "context", "answers"))
-    tried = try_on(edited, *given, really=request.POST.get("really") == "on")
+    tried = report_trial(edited, *given, really=request.POST.get("really") == "on")
     edited.settings = kept
     return _page(request, edited, tried=tried)
 
@@ -176,14 +181,14 @@ def _shadowed(request: HttpRequest, edited: Rule) -> HttpResponse:
     live = Rule.objects.get(pk=edited.pk)
     compared = shadow(live, edited.script, last=SHADOWED)
     differing = [
-        {"run": one.run_id, "changed": one.changed, "pairs": _pairs(told(one.live), told(one.shadow))}
+        {"run": one.run_id, "changed": one.changed, "pairs": _pairs(report_replay(one.live), report_replay(one.shadow))}
         for one in compared
         if one.changed
     ]
     return _page(request, edited, shadowed={"of": len(compared), "differing": differing})
 
 
-def _pairs(live: dict[str, Any], new: dict[str, Any]) -> list[Difference]:
+def _pairs(live: dict[str, Any], new: dict[str, Any]) -> list[ValueDifference]:
     return list(differences(live, new))
 
 
@@ -191,7 +196,7 @@ def _page(
     request: HttpRequest,
     edited: Rule,
     problem: FormError | None = None,
-    tried: Tried | None = None,
+    tried: TrialReport | None = None,
     shadowed: dict[str, Any] | None = None,
     line: int = 0,
 ) -> HttpResponse:
@@ -247,5 +252,5 @@ def _runs(slug: str) -> list[dict[str, Any]]:
     """The last runs that came to this rule, with what it did in each."""
     runs = RuleRun.objects.order_by("-id")[:LATELY] if slug else []
     steps = [(run, step) for run in runs for step in run.steps if step["rule"] == slug][:RUNS]
-    people = by_number(run.profile_id for run, _ in steps if run.profile_id)
+    people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
     return [{"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps]

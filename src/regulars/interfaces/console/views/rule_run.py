@@ -9,14 +9,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError
+from regulars.profiles.models import Profile
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.replay import Replayed, replay
-from regulars.rules.run import Outcome
+from regulars.rules.replay import replay
+from regulars.rules.trial_report import report_replay
 
 from ..door import may, require, staff_page
 from ..forms import FormError
-from ..people import by_number
-from ..trial import struck, told_secrets
 from .rules import ROLE
 
 
@@ -31,29 +30,9 @@ def rule_run(request: HttpRequest, number: int) -> HttpResponse:
         return _page(request, run)
     require(request, ROLE)
     try:
-        return _page(request, run, again=told(replay(run.pk)))
+        return _page(request, run, again=report_replay(replay(run.pk)))
     except DomainError as refused:
         return _page(request, run, problem=FormError(refused.message, ""))
-
-
-def told(replayed: Replayed) -> dict[str, Any]:
-    """What came of a login played again, in words, without secrets: `{"ID token": {…}, …}`; what is empty is left out."""
-    parts = {**_parts(replayed.outcome), "faults": replayed.faults}
-    words: dict[str, Any] = struck({name: part for name, part in parts.items() if part}, told_secrets())
-    return words
-
-
-def _parts(outcome: Outcome) -> dict[str, Any]:
-    denied = outcome.denied
-    return {
-        "ID token": outcome.id_token_claims,
-        "access token": outcome.access_token_claims,
-        "scopes": outcome.scopes,
-        "redirect": outcome.redirect_url,
-        "denied": f"{denied.error}: {denied.description}" if denied else "",
-        "learned": [{update.bag: update.data, "by": update.rule_slug} for update in outcome.metadata_updates],
-        "look-ups": outcome.enrichments,
-    }
 
 
 def _page(
@@ -62,7 +41,7 @@ def _page(
     known = dict(Rule.objects.values_list("slug", "name"))
     context = {
         "run": run,
-        "person": by_number([run.profile_id]).get(run.profile_id) if run.profile_id else None,
+        "person": Profile.objects.filter(pk=run.profile_id or 0).first(),
         "steps": [
             {**step, "name": known.get(step["rule"], step["rule"]), "is_known": step["rule"] in known}
             for step in run.steps

@@ -16,17 +16,17 @@ from regulars.insights.answer import CHARTS, Answer, answer
 from regulars.insights.charts.about import About
 from regulars.insights.charts.people_by_attribute import NOT_KNOWN
 from regulars.profiles.find import customers
+from regulars.segments.builder import countable
+from regulars.segments.count import SMALL_GROUP, lake_is_behind
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
+from regulars.segments.vocabulary import Vocabulary
+from regulars.usecases.find_customers import customer_name
 from regulars.usecases.save_segment import remove_segment, segments_with, used_by
 
 from .. import audit
-from ..builder import countable
-from ..counting import FEW, lake_is_behind
 from ..door import may, require, show, staff_page
-from ..people import name_of
-from ..sentences import Vocabulary
 from ..templatetags.console import percent
 from .find_out import findings
 from .segment_builder import find_segment
@@ -41,7 +41,7 @@ State = Membership.State
 @staff_page
 def segment(request: HttpRequest, slug: str) -> HttpResponse:
     """The page; `state` and `after` choose the members shown, `attribute` the chart; `find` ranks questions."""
-    found, vocabulary = find_segment(slug), Vocabulary.of_house()
+    found, vocabulary = find_segment(slug), Vocabulary.load()
     figures = _figures(found)
     context = {
         "segment": found,
@@ -51,7 +51,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         "destinations": used_by().get(slug, []),
         "segments": segments_with(slug),
         "behind": lake_is_behind(),
-        "few": figures["inside"] < FEW,
+        "few": figures["inside"] < SMALL_GROUP,
         **figures,
         **_members(request, found, figures),
         **_chart(request, found, vocabulary, figures["inside"]),
@@ -89,7 +89,7 @@ def _members(request: HttpRequest, segment: Segment, figures: dict[str, int]) ->
     return {
         "state": state,
         "tabs": [(State.IN, "In", figures["inside"]), (State.UNKNOWN, "Unknown", figures["unknown"])],
-        "members": [(each, name_of(each.profile)) for each in shown],
+        "members": [(each, customer_name(each.profile)) for each in shown],
         "next": shown[-1].profile_id if len(found) > PAGE else 0,
         "earlier": after,
     }
@@ -101,7 +101,7 @@ def _chart(request: HttpRequest, segment: Segment, vocabulary: Vocabulary, insid
     wanted = [request.GET.get("attribute", ""), *FIRST_ATTRIBUTES, *keys]
     attribute = next((key for key in wanted if key in keys), "")
     context: dict[str, Any] = {"attribute": attribute, "attributes": [(key, vocabulary.attribute(key)) for key in keys]}
-    if not attribute or inside < FEW:
+    if not attribute or inside < SMALL_GROUP:
         return context
     about = About(
         clock.now(),

@@ -17,17 +17,17 @@ from regulars.base.conditions import to_text
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
+from regulars.segments.builder import MODES, OPERATORS, SentenceForms, countable
+from regulars.segments.count import report_count
 from regulars.segments.known import Overview, overview
 from regulars.segments.models import Segment
-from regulars.segments.sentence import Sentence, to_condition
+from regulars.segments.sentence import Sentence, complete, to_condition
+from regulars.segments.sentence_query import edited, from_query, is_edit, to_query
+from regulars.segments.vocabulary import Vocabulary, sentence_of, suggested_name
 from regulars.usecases.save_segment import save_and_evaluate
 
 from .. import audit
-from ..builder import MODES, OPERATORS, Builder, countable
-from ..counting import counted
 from ..door import may, require, show, staff_page
-from ..draft import asks_for_change, changed, complete, of_query, to_query
-from ..sentences import Vocabulary, sentence_of, suggested_name
 
 RESERVED = frozenset({"new"})  # addresses beside the segments' own
 DEFAULT_PURPOSE = "measure"
@@ -84,13 +84,13 @@ def find_segment(slug: str) -> Segment:
 
 def _build(request: HttpRequest, address: str, segment: Segment | None) -> HttpResponse:
     draft = _draft(request, segment)
-    if draft.sentence is not None and asks_for_change(request.GET):
-        sentence, place = changed(draft.sentence, request.GET)
+    if draft.sentence is not None and is_edit(request.GET):
+        sentence, place = edited(draft.sentence, request.GET)
         return _to(address, Draft(draft.purpose, sentence), place or "builder")
     if segment is not None and not request.GET:
         return _to(address, draft)
-    vocabulary = Vocabulary.of_house()
-    count = counted(draft.text, draft.purpose.key, vocabulary)
+    vocabulary = Vocabulary.load()
+    count = report_count(draft.text, draft.purpose.key, vocabulary)
     context = {
         "draft": draft,
         "count": count,
@@ -115,7 +115,7 @@ def _forms(draft: Draft, vocabulary: Vocabulary) -> dict[str, Any]:
         known = overview(draft.purpose.key, countable(vocabulary.attributes, draft.purpose.key))
     except DomainError:
         known = Overview(0, {}, {})
-    builder = Builder(draft.purpose.key, vocabulary, known)
+    builder = SentenceForms(draft.purpose.key, vocabulary, known)
     return {
         **shared,
         "groups": builder.groups(draft.sentence),
@@ -129,7 +129,7 @@ def _forms(draft: Draft, vocabulary: Vocabulary) -> dict[str, Any]:
 def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpResponse:
     """The page that asks for a name; a POST of it saves, puts everybody where she stands, and goes to the segment."""
     require(request, "marketer")
-    draft, vocabulary = _draft(request, segment), Vocabulary.of_house()
+    draft, vocabulary = _draft(request, segment), Vocabulary.load()
     sentence = sentence_of(draft.text)
     suggested = segment.name if segment else suggested_name(sentence, vocabulary) if sentence else ""
     name = request.POST.get("name", suggested).strip()[:128]
@@ -149,7 +149,7 @@ def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpRe
             context["problem"] = refused.message
     context |= {
         "said": vocabulary.text(draft.text),
-        "count": counted(draft.text, draft.purpose.key, vocabulary),
+        "count": report_count(draft.text, draft.purpose.key, vocabulary),
         "exact": True,
     }
     return render(request, "console/segments/save.html", context, status=400 if "problem" in context else 200)
@@ -179,7 +179,7 @@ def _draft(request: HttpRequest, segment: Segment | None) -> Draft:
     if segment is not None and not request.GET:
         sentence = sentence_of(segment.text)
         return Draft(purpose, sentence, "" if sentence else segment.text)
-    return Draft(purpose, of_query(request.GET))
+    return Draft(purpose, from_query(request.GET))
 
 
 def _first_purpose(segment: Segment | None) -> str:

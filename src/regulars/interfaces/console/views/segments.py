@@ -9,10 +9,10 @@ from django.views.decorators.http import require_safe
 
 from regulars.profiles.find import customers
 from regulars.segments.models import Membership, Segment
+from regulars.segments.vocabulary import Vocabulary
 from regulars.usecases.save_segment import used_by
 
 from ..door import may, staff_page
-from ..sentences import Vocabulary
 
 State = Membership.State
 
@@ -20,7 +20,7 @@ State = Membership.State
 @require_safe
 @staff_page
 def segments(request: HttpRequest) -> HttpResponse:
-    everybody, vocabulary, destinations = customers().count(), Vocabulary.of_house(), used_by()
+    everybody, vocabulary, destinations = customers().count(), Vocabulary.load(), used_by()
     found = (
         Segment.objects.select_related("purpose")
         .order_by("name")

@@ -1,9 +1,8 @@
-"""Customers as the console lists them: found by the search language, named by what the account is served with."""
+"""Find customers by the search language, a page at a time, with their identities and segments."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -24,33 +23,29 @@ TABLE = Schema(terms="p.terms", person="p.id")
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some customers, newest first; `next` is the number to go on after, 0 at the end."""
+class CustomerPage:
+    """Some customers, newest first; `next` is the `before` of the next page, 0 at the end."""
 
     people: list[Profile]
     next: int
 
 
-def find(text: str, limit: int = 50, before: int = 0) -> Page:
-    """The page of customers a search finds, by the number before which to go on. Raises `ConditionError`."""
-    numbers = _numbers(text, limit + 1, before)
+def find_customers(text: str, limit: int = 50, before: int = 0) -> CustomerPage:
+    """Return a page of the customers that match, with ids below `before` (0: from the newest). Raises `ConditionError`."""
+    numbers = _ids(text, limit + 1, before)
     shown = numbers[:limit]
     joined = Prefetch("memberships", Membership.objects.filter(state=Membership.State.IN).select_related("segment"))
     people = Profile.objects.filter(pk__in=shown).order_by("-pk").prefetch_related("identities", joined)
-    return Page(list(people), next=shown[-1] if len(numbers) > limit else 0)
+    return CustomerPage(list(people), next=shown[-1] if len(numbers) > limit else 0)
 
 
-def name_of(profile: Profile) -> str:
-    """What to call a customer: her name, her e-mail, or what the outside calls her."""
+def customer_name(profile: Profile) -> str:
+    """Return the name to show for a customer: their name, their e-mail, or their user id."""
     document = profile.document
     return str(document.get("name") or document.get("email") or profile.user_id)
 
 
-def by_number(numbers: Iterable[int]) -> dict[int, Profile]:
-    return Profile.objects.in_bulk(set(numbers))
-
-
-def _numbers(text: str, limit: int, before: int) -> list[int]:
+def _ids(text: str, limit: int, before: int) -> list[int]:
     dialect = DIALECT_OF[connection.vendor]
     query = (
         exp.select("p.id")
@@ -70,7 +65,7 @@ def _numbers(text: str, limit: int, before: int) -> list[int]:
 
 
 def _condition(text: str) -> Condition:
-    """Plain words are looked for inside names and addresses, all of them; anything else is the search language."""
+    """Match plain words inside names and addresses, all of them; anything else is the search language."""
     words = text.split()
     if not all(PLAIN.fullmatch(word) for word in words) or OPERATORS.intersection(words):
         return parse_search(text)

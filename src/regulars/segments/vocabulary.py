@@ -1,30 +1,30 @@
-"""Conditions in a marketer's words: *Gender is Woman · Continent is Europe — and any of — …*"""
+"""Prints conditions in words: *Gender is Woman · Continent is Europe — and any of — …*"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-from regulars.base.conditions import Condition, ConditionError, parse
+from regulars.base.conditions import ConditionError
 from regulars.base.conditions.tree import Everything
 from regulars.profiles.models import Attribute
-from regulars.segments.models import Segment
-from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within, to_sentence
+from regulars.profiles.values import display_value
 
-from . import words
+from .models import Segment
+from .save import parse_cached
+from .sentence import DidEvent, HasValue, InOtherSegment, InRange, IsKnown, Row, RowGroup, Sentence, to_sentence
 
 OPENINGS = {"all": "", "any": "and any of: ", "none": "but not: "}
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What attributes, their values and segments are called, read once for a page."""
+    """The labels of attributes, their values and segments, read once for a page."""
 
     attributes: dict[str, Attribute]
     segments: dict[str, str]
 
     @classmethod
-    def of_house(cls) -> Vocabulary:
+    def load(cls) -> Vocabulary:
         attributes = {attribute.key: attribute for attribute in Attribute.objects.order_by("label")}
         return cls(attributes, dict(Segment.objects.order_by("name").values_list("slug", "name")))
 
@@ -32,77 +32,72 @@ class Vocabulary:
         return self.attributes[key].label if key in self.attributes else key
 
     def value(self, attribute: str, value: str) -> str:
-        """One value as text in a condition: an option's label, a country's name, Yes and No."""
+        """Return one value of a condition in words: an option's label, a country's name, Yes and No."""
         found = self.attributes.get(attribute)
         if found is not None and found.type == "boolean" and value in ("true", "false"):
             return "Yes" if value == "true" else "No"
         options = {option["key"]: option["label"] for option in found.options} if found else {}
-        return words.value(attribute, value, options)
+        return display_value(attribute, value, options)
 
     def row(self, row: Row) -> str:
         match row:
-            case Is(attribute, values):
+            case HasValue(attribute, values):
                 return f"{self.attribute(attribute)} is {_or([self.value(attribute, each) for each in values])}"
-            case Within(attribute, low, high):
+            case InRange(attribute, low, high):
                 return f"{self.attribute(attribute)} is {_range(low, high)}"
-            case Known(attribute):
+            case IsKnown(attribute):
                 return f"{self.attribute(attribute)} is known"
-            case Belongs(segment):
+            case InOtherSegment(segment):
                 return f"in {self.segments.get(segment, segment)}"
-            case Happened(event, times, days, property_, value):
+            case DidEvent(event, times, days, property_, value):
                 often = "" if times == 1 else f" at least {times} times"
                 lately = f" in the last {days} day{'' if days == 1 else 's'}" if days else ""
                 about = f" where {property_} is {value}" if property_ else ""
                 return f"{event}{about}{often}{lately}"
 
-    def group(self, group: Group) -> str:
+    def group(self, group: RowGroup) -> str:
         return OPENINGS[group.mode] + " · ".join(map(self.row, group.rows))
 
     def sentence(self, sentence: Sentence) -> str:
-        """The sentence in one line; an empty one means everybody."""
-        said = " — ".join(self.group(group) for group in sentence.groups if group.rows)
-        return said[:1].upper() + said[1:] if said else "Everybody"
+        """Return the sentence in one line; an empty one means everybody."""
+        line = " — ".join(self.group(group) for group in sentence.groups if group.rows)
+        return line[:1].upper() + line[1:] if line else "Everybody"
 
     def text(self, text: str) -> str:
-        """A saved condition in words, or as it was written when it is too free for a sentence."""
+        """Return a saved condition in words, or as it was written when no sentence can express it."""
         sentence = sentence_of(text)
         return text if sentence is None else self.sentence(sentence)
 
 
 def sentence_of(text: str) -> Sentence | None:
-    """The sentence that a text stands for; None when it is too free for one, or wrong."""
+    """Return the sentence of a condition's text; None when no sentence can express it or the text is wrong."""
     try:
-        condition = _parsed(text)
+        condition = parse_cached(text)
     except ConditionError:
         return None
     return Sentence(()) if isinstance(condition, Everything) else to_sentence(condition)
 
 
 def suggested_name(sentence: Sentence, vocabulary: Vocabulary) -> str:
-    """A name of the sentence's own values: `Woman, 25 to 34, Europe, jackets`."""
-    said = [_short(row, vocabulary) for group in sentence.groups if group.mode != "none" for row in group.rows]
-    return ", ".join(dict.fromkeys(said))[:100] or "Everybody"
+    """Return a name made of the sentence's values: `Woman, 25 to 34, Europe, jackets`."""
+    parts = [_short(row, vocabulary) for group in sentence.groups if group.mode != "none" for row in group.rows]
+    return ", ".join(dict.fromkeys(parts))[:100] or "Everybody"
 
 
 def _short(row: Row, vocabulary: Vocabulary) -> str:
     match row:
-        case Is(attribute, values):
+        case HasValue(attribute, values):
             return _or([vocabulary.value(attribute, each) for each in values])
-        case Happened(event, _, _, _, value):
+        case DidEvent(event, _, _, _, value):
             return value or event
     return vocabulary.row(row)
 
 
-def _or(said: list[str]) -> str:
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}" if said else "…"
+def _or(values: list[str]) -> str:
+    return values[0] if len(values) == 1 else f"{', '.join(values[:-1])} or {values[-1]}" if values else "…"
 
 
 def _range(low: str, high: str) -> str:
     if low and high:
         return f"from {low} to {high}"
     return f"{low} or more" if low else f"{high} or less" if high else "…"
-
-
-@lru_cache(maxsize=1024)
-def _parsed(text: str) -> Condition:
-    return parse(text)

@@ -1,4 +1,4 @@
-"""What the sentence builder shows: one form per row, what can be added, and hints where a row can never match."""
+"""The model of the sentence builder: one form per row, what can be added, and hints for rows that can never match."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from dataclasses import dataclass, field
 
 from regulars.base.conditions.document_terms import as_number
 from regulars.profiles.models import Attribute
-from regulars.segments.known import KnownAttribute, Overview, SeenEvent
-from regulars.segments.sentence import Belongs, Group, Happened, Is, Known, Row, Sentence, Within
 
-from .draft import choice
-from .sentences import Vocabulary
+from .known import KnownAttribute, Overview, SeenEvent
+from .sentence import DidEvent, HasValue, InOtherSegment, InRange, IsKnown, Row, RowGroup, Sentence
+from .sentence_query import choice
+from .vocabulary import Vocabulary
 
 MODES = (("all", "all of these"), ("any", "any of these"), ("none", "none of these"))
 OPERATORS = (("is", "is one of"), ("within", "is between"), ("known", "is known"))
+KINDS = {HasValue: "is", InRange: "within", IsKnown: "known"}
 INPUTS = {"date": "date", "number": "number"}
-# Who she is and how to reach her: such values are never listed or counted.
-PRIVATE = ("user.name", "user.contact.email", "user.contact.phone_number", "user.account")
+# Names and contact data: their values are never listed or counted.
+PRIVATE_CATEGORIES = ("user.name", "user.contact.email", "user.contact.phone_number", "user.account")
 SHORTCUTS = 8  # values offered at once; the row itself offers more
 Choice = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Option:
+class ValueOption:
     value: str
     label: str
     people: int
@@ -40,7 +41,7 @@ class RowForm:
     label: str
     fill: int | None = None  # percent of people of whom the attribute is known
     input: str = "text"
-    options: list[Option] = field(default_factory=list)
+    options: list[ValueOption] = field(default_factory=list)
     suggestions: list[Choice] = field(default_factory=list)
     properties: list[str] = field(default_factory=list)
     hint: str = ""
@@ -55,18 +56,18 @@ class GroupForm:
 
 
 @dataclass(frozen=True)
-class Builder:
-    """Makes the forms for a purpose, out of what the house calls things and what the lake has."""
+class SentenceForms:
+    """Builds the forms of a sentence for a purpose, from the vocabulary and the lake's overview."""
 
     purpose: str
     vocabulary: Vocabulary
     known: Overview
 
     def groups(self, sentence: Sentence) -> list[GroupForm]:
-        return [self._group(number, group) for number, group in enumerate(sentence.groups or (Group(()),))]
+        return [self._group(number, group) for number, group in enumerate(sentence.groups or (RowGroup(()),))]
 
     def choices(self) -> Iterator[tuple[str, list[Choice]]]:
-        """Heading and choices of "add a condition": each value is a query of its own (`draft.choice`)."""
+        """Yield heading and choices of "add a condition"; each value is a query string (`sentence_query.choice`)."""
         others: list[Choice] = []
         for attribute in self.vocabulary.attributes.values():
             if self.purpose not in attribute.purposes:
@@ -76,13 +77,13 @@ class Builder:
                 yield self._heading(attribute), shortcuts
             else:
                 kind = "within" if attribute.type in INPUTS else "is"
-                others.append((_value(kind, attribute.key), f"{self._heading(attribute)} …"))
+                others.append((choice(kind, attribute.key), f"{self._heading(attribute)} …"))
         yield "More about them", others
         for name, event in self.known.events.items():
-            yield name, self._happenings(name, event)
-        yield "Something else they did", [(_value("did", ""), "Another event …")]
+            yield name, self._event_choices(name, event)
+        yield "Something else they did", [(choice("did", ""), "Another event …")]
         if self.vocabulary.segments:
-            yield "Segments", [(_value("in", slug), f"in {name}") for slug, name in self.vocabulary.segments.items()]
+            yield "Segments", [(choice("in", slug), f"in {name}") for slug, name in self.vocabulary.segments.items()]
 
     def _heading(self, attribute: Attribute) -> str:
         return f"{attribute.label} (known for {self._fill(attribute.key)} %)"
@@ -91,46 +92,46 @@ class Builder:
         options = [option for option in self._options(attribute.key, ()) if option.label][:SHORTCUTS]
         if not options:
             return []
-        said = [
+        values = [
             (
-                _value("is", attribute.key, value=each.value),
+                choice("is", attribute.key, value=each.value),
                 f"{each.label} ({each.people:,})" if each.people else each.label,
             )
             for each in options
         ]
         return [
-            *said,
-            (_value("is", attribute.key), f"{attribute.label}: choose several …"),
-            (_value("known", attribute.key), f"{attribute.label} is known"),
+            *values,
+            (choice("is", attribute.key), f"{attribute.label}: choose several …"),
+            (choice("known", attribute.key), f"{attribute.label} is known"),
         ]
 
-    def _happenings(self, name: str, event: SeenEvent) -> list[Choice]:
-        often = f"{event.times:,} time{'' if event.times == 1 else 's'} lately"
-        said = [(_value("did", name), f"{name} ({often})")]
+    def _event_choices(self, name: str, event: SeenEvent) -> list[Choice]:
+        often = f"{event.times:,} time{'' if event.times == 1 else 's'} recently"
+        choices = [(choice("did", name), f"{name} ({often})")]
         for property_, values in event.properties.items():
             if 1 < len(values) <= SHORTCUTS:
-                said += [
-                    (_value("did", name, where=property_, equals=each), f"{name}: {property_} is {each}")
+                choices += [
+                    (choice("did", name, where=property_, equals=each), f"{name}: {property_} is {each}")
                     for each in values
                 ]
-        return said
+        return choices
 
-    def _group(self, number: int, group: Group) -> GroupForm:
+    def _group(self, number: int, group: RowGroup) -> GroupForm:
         rows = [self._row(f"g{number}.{index}", row) for index, row in enumerate(group.rows)]
         return GroupForm(f"g{number}", number, group.mode, rows)
 
     def _row(self, name: str, row: Row) -> RowForm:
         match row:
-            case Happened():
-                return self._happened(name, row)
-            case Belongs(segment):
+            case DidEvent():
+                return self._event_row(name, row)
+            case InOtherSegment(segment):
                 hint = "" if segment in self.vocabulary.segments else "There is no such segment."
                 return RowForm(
                     name, "in", row, "Is in the segment", suggestions=list(self.vocabulary.segments.items()), hint=hint
                 )
-        attribute, kind = self.vocabulary.attributes.get(row.attribute), _kind(row)
+        attribute, kind = self.vocabulary.attributes.get(row.attribute), KINDS[type(row)]
         type_ = INPUTS.get(attribute.type, "text") if attribute else "text"
-        chosen = row.values if isinstance(row, Is) else ()
+        chosen = row.values if isinstance(row, HasValue) else ()
         options = self._options(row.attribute, chosen)
         boxes = attribute is not None and attribute.type in ("choice", "boolean")
         return RowForm(
@@ -145,7 +146,7 @@ class Builder:
             hint=self._hint(row.attribute, attribute) or _backwards(row),
         )
 
-    def _happened(self, name: str, row: Happened) -> RowForm:
+    def _event_row(self, name: str, row: DidEvent) -> RowForm:
         seen = self.known.events.get(row.event)
         hint = "Not seen in the last 90 days." if row.event and seen is None else ""
         properties = seen.properties if seen else {}
@@ -156,69 +157,65 @@ class Builder:
             "did",
             row,
             row.event or "Something they did",
-            options=[Option(value, value, 0, value == row.value) for value in values],
+            options=[ValueOption(value, value, 0, value == row.value) for value in values],
             properties=sorted({*properties, *([row.property] if row.property else [])}),
             suggestions=events,
             hint=hint,
         )
 
-    def _options(self, key: str, chosen: tuple[str, ...]) -> list[Option]:
-        """An attribute's values with how many have them: its own in their order, else the common ones."""
+    def _options(self, key: str, chosen: tuple[str, ...]) -> list[ValueOption]:
+        """Return an attribute's values and how many have them: the declared ones in their order, else the common ones."""
         attribute = self.vocabulary.attributes.get(key)
         common = self.known.attributes.get(key, KnownAttribute()).values
         declared = [str(option["key"]) for option in attribute.options] if attribute else []
         if attribute and attribute.type == "boolean":
             declared = ["true", "false"]
         values = dict.fromkeys([*(declared or common), *chosen])
-        return [Option(each, self.vocabulary.value(key, each), common.get(each, 0), each in chosen) for each in values]
+        return [
+            ValueOption(each, self.vocabulary.value(key, each), common.get(each, 0), each in chosen) for each in values
+        ]
 
     def _fill(self, key: str) -> int:
         people = self.known.attributes.get(key, KnownAttribute()).people
         return round(100 * people / self.known.everybody) if self.known.everybody else 0
 
     def _hint(self, key: str, attribute: Attribute | None) -> str:
-        """Why a row can never match; empty when it can."""
+        """Return why a row can never match; empty when it can."""
         if attribute is not None and self.purpose not in attribute.purposes:
-            return "This may not be used for the purpose you chose, so it is unknown for everybody."
+            return "This may not be used for the purpose you chose, so it is unknown for every customer."
         if self.known.everybody and key not in self.known.attributes:
-            return "This is known of nobody for the purpose you chose."
+            return "No customer has a known value for the purpose you chose."
         return ""
 
 
 def countable(attributes: dict[str, Attribute], purpose: str) -> list[str]:
-    """The attributes whose values people may be counted by for a purpose."""
+    """Return the attributes whose values may be counted for a purpose."""
     return [
         attribute.key
         for attribute in attributes.values()
         if purpose in attribute.purposes
         and attribute.type not in INPUTS
-        and not attribute.category.startswith(PRIVATE)
+        and not attribute.category.startswith(PRIVATE_CATEGORIES)
         and attribute.sensitivity == Attribute.Sensitivity.NORMAL
     ]
 
 
-def _value(kind: str, what: str, **more: str) -> str:
-    return choice(kind, what, **more).urlencode()
-
-
-def _kind(row: Is | Within | Known) -> str:
-    return {Is: "is", Within: "within", Known: "known"}[type(row)]
-
-
 def _backwards(row: Row) -> str:
-    """A range whose first end lies after its last matches nobody."""
-    if not isinstance(row, Within) or not (row.low and row.high):
+    """Return a hint when the first end of a range lies after its last."""
+    if not isinstance(row, InRange) or not (row.low and row.high):
         return ""
     low, high = as_number(row.low), as_number(row.high)
     wrong = row.low > row.high if low is None or high is None else low > high
     return (
-        "The first end lies after the last, so nobody can match." if wrong and "now" not in row.low + row.high else ""
+        "The first end lies after the last, so no customer can match."
+        if wrong and "now" not in row.low + row.high
+        else ""
     )
 
 
 def _fits(type_: str, row: Row) -> bool:
-    """A date or number control shows nothing for `now-30d`; text shows everything."""
-    ends = row.values if isinstance(row, Is) else (row.low, row.high) if isinstance(row, Within) else ()
+    """Return whether the control can show the values: a date or number control shows nothing for `now-30d`."""
+    ends = row.values if isinstance(row, HasValue) else (row.low, row.high) if isinstance(row, InRange) else ()
     length = {"date": 10}.get(type_)
     return all(
         not end or (len(end) == length if length else end.lstrip("-").replace(".", "", 1).isdigit()) for end in ends

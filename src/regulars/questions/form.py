@@ -1,4 +1,4 @@
-"""The form of a question: from what was written to a draft, from a saved question to what was written, and its preview.
+"""The form of a question: from form fields to a draft, from a saved question to form fields, and its preview.
 
 Other languages and wordings are numbered blocks: `translation.0.locale`, `translation.0.text`, …, `variant.0.key`, ….
 """
@@ -6,32 +6,34 @@ Other languages and wordings are numbered blocks: `translation.0.locale`, `trans
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from babel import Locale, UnknownLocaleError
 from django.utils.text import slugify
 from django.utils.translation import get_supported_language_variant, override
 
 from regulars.base.conditions import ConditionError
 from regulars.base.errors import Invalid
+from regulars.base.text import distinct_lines
 from regulars.consent.purposes import words_in
-from regulars.questions.declare import TYPES, Option
-from regulars.questions.models import Question
-from regulars.questions.save import Draft, has_options
-from regulars.questions.targets import condition_of
-from regulars.questions.wording import WORDS, begun, direction
 
-from .forms import lines
-from .spoken import language_name, what_lacks
+from .declare import TYPES, Option
+from .models import Question
+from .save import Draft, has_options
+from .targets import condition_of
+from .wording import FIRST, WORDS, Begun, begun, direction, languages, languages_without
 
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
-PICTURE = " | "  # between what she reads of an option and the address of its picture
+PICTURE = " | "  # between an option's label and the address of its picture
 BLOCKS = {"translation": ("locale", *WORDS, "options"), "variant": ("key", *WORDS)}
+WORD_LABELS = {"text": "question", "why": "why you ask", "help": "help", "confirm": "words to confirm with"}
 NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 
-def draft(given: Mapping[str, str], saved: Question | None) -> Draft:
-    """What was written, as a draft. Raises `DomainError` about the input that cannot be read."""
+def read_draft(given: Mapping[str, str], saved: Question | None) -> Draft:
+    """Return the form as a draft. Raises `DomainError` with the field that cannot be read."""
     return Draft(
         key=saved.key if saved else given.get("key", "").strip() or slugify(given.get("text", ""))[:64],
         **{name: given.get(name, "") for name in (*WORDS, "type", "purpose")},
@@ -51,8 +53,8 @@ def draft(given: Mapping[str, str], saved: Question | None) -> Draft:
     )
 
 
-def written(saved: Question) -> dict[str, str]:
-    """A saved question as its form was filled in."""
+def fields_of(saved: Question) -> dict[str, str]:
+    """Return the form fields of a saved question."""
     form = {name: getattr(saved, name) for name in ("key", *WORDS, "type", "attribute", "locale", "audience")}
     form |= {"purpose": saved.purpose_id, "weight": f"{saved.weight:g}", "options": _lines_of(saved.choices())}
     form |= {name: str(getattr(saved, name) or "") for name in ("not_before_logins", "not_before_days", "quota")}
@@ -65,30 +67,30 @@ def written(saved: Question) -> dict[str, str]:
     return form
 
 
-def blocks(given: Mapping[str, str], kind: str) -> list[tuple[int, dict[str, str]]]:
-    """The filled-in blocks of the form and one empty one to write into, each with its number."""
+def numbered_blocks(given: Mapping[str, str], kind: str) -> list[tuple[int, dict[str, str]]]:
+    """Return the filled-in blocks of the form and one empty block, each with its number."""
     found = list(enumerate(_filled(given, kind)))
     return [*found, (len(found), dict.fromkeys(BLOCKS[kind], ""))]
 
 
-def translations(given: Mapping[str, str]) -> list[tuple[int, dict[str, str], str]]:
-    """The blocks of other languages as `blocks` gives them, and of each what it lacks to be used."""
+def translation_blocks(given: Mapping[str, str]) -> list[tuple[int, dict[str, str], str]]:
+    """Return the blocks of other languages as `numbered_blocks` does, each with what it lacks to be used."""
     kind = given["type"] if given.get("type") in TYPES else EMPTY["type"]
     sketch = Question(type=kind, locale=given.get("locale") or "en", **{name: given.get(name, "") for name in WORDS})
     if has_options(TYPES[kind]):
         sketch.options = [{"key": each.key, "label": each.label} for each in options(given.get("options", ""))]
-    return [(number, block, _lacking(sketch, block)) for number, block in blocks(given, "translation")]
+    return [(number, block, _lacking(sketch, block)) for number, block in numbered_blocks(given, "translation")]
 
 
-def take_away(given: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """The form without the translation whose button was pressed, and the name of its language."""
-    block = f"translation.{given.get('take_away', '')}."
-    kept = {name: value for name, value in given.items() if name != "take_away" and not name.startswith(block)}
+def remove_translation(given: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return the form without the translation whose button was pressed, and the name of its language."""
+    block = f"translation.{given.get('remove', '')}."
+    kept = {name: value for name, value in given.items() if name != "remove" and not name.startswith(block)}
     return kept, language_name(given.get(f"{block}locale", "").strip())
 
 
-def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, Any]:
-    """The question as the sign-in page is handed it, in the language or the wording chosen under `seen`."""
+def preview_form(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the context of the sign-in page's question, in the language or wording chosen under `seen`."""
     kind = TYPES[given["type"]] if given.get("type") in TYPES else TYPES[EMPTY["type"]]
     locale, own = given.get("locale") or "en", options(given.get("options", ""))
     seen: Mapping[str, str] = given
@@ -99,7 +101,7 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
             own = [Option(each.key, labels.get(each.key, each.label), each.image) for each in own]
     purpose = purposes.get(given.get("purpose", ""))
     use = words_in(purpose, locale)[2] if purpose else ""
-    language = _language_of_the_house(locale)
+    language = _page_language(locale)
     with override(language):
         field = kind.field(own, locale)
     return {
@@ -109,7 +111,7 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
             "may_not_know": given.get("may_not_know") == "on",
         },
         "wording": {
-            "why": seen.get("why") or "What she gets for her answer.",
+            "why": seen.get("why") or "What customers get for an answer.",
             "help": seen.get("help", ""),
             "use": use,
         },
@@ -123,8 +125,8 @@ def preview(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _language_of_the_house(locale: str) -> str:
-    """In which language the house's own words stand beside those of the question; English for one it does not speak."""
+def _page_language(locale: str) -> str:
+    """Return the language of the built-in texts beside the question; English where Regulars has no translation."""
     try:
         return get_supported_language_variant(locale, strict=True)
     except LookupError:
@@ -133,7 +135,9 @@ def _language_of_the_house(locale: str) -> str:
 
 def options(text: str) -> list[Option]:
     """`jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
-    pairs = [line.partition("=") if _has_key(line) else (slugify(line) or line, "=", line) for line in lines(text)]
+    pairs = [
+        line.partition("=") if _has_key(line) else (slugify(line) or line, "=", line) for line in distinct_lines(text)
+    ]
     return [_option(key.strip()[:64], rest.strip()) for key, _, rest in pairs]
 
 
@@ -151,7 +155,7 @@ def _lines_of(choices: list[Option]) -> str:
 
 
 def _filled(given: Mapping[str, str], kind: str) -> list[dict[str, str]]:
-    """Numbered blocks in which anything is written, however many; an emptied block is how one is taken away."""
+    """Return the numbered blocks that are not empty; emptying a block removes it."""
     numbers = {int(found[2]) for name in given if (found := NUMBERED.fullmatch(name)) and found[1] == kind}
     blocks_given = (
         {name: given.get(f"{kind}.{number}.{name}", "").strip() for name in BLOCKS[kind]} for number in sorted(numbers)
@@ -167,7 +171,7 @@ def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
 
 def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
     sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
-    return ", ".join(what_lacks(each) for each in begun(sketch))
+    return ", ".join(missing_words(each) for each in begun(sketch))
 
 
 def _translations(given: Mapping[str, str]) -> dict[str, Any]:
@@ -176,11 +180,9 @@ def _translations(given: Mapping[str, str]) -> dict[str, Any]:
     for number, block in enumerate(_filled(given, "translation")):
         locale = _locale(block)
         if not locale or len(locale) > 16 or not locale.replace("-", "").isalnum():
-            raise Invalid(
-                "bad_locale", "Say which language each translation is in, such as de or pt-BR.", "translations"
-            )
+            raise Invalid("bad_locale", "Name the language of each translation, such as de or pt-BR.", "translations")
         if locale.casefold() in taken:
-            sentence = f"{language_name(locale)} is written twice. Keep one, or say which language this is."
+            sentence = f"There are two translations into {language_name(locale)}. Keep one, or correct its language."
             raise Invalid("language_twice", sentence, f"translation.{number}.locale")
         taken.add(locale.casefold())
         found[locale] = _translated(block)
@@ -188,7 +190,7 @@ def _translations(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _locale(block: Mapping[str, str]) -> str:
-    """`pt-BR` of `PT_BR`: the language is in small letters, as purposes keep theirs."""
+    """Return `pt-BR` for `PT_BR`: the language in lower case, as purposes keep theirs."""
     language, hyphen, region = block["locale"].replace("_", "-").partition("-")
     return language.lower() + hyphen + region
 
@@ -199,7 +201,7 @@ def _translated(block: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _variants(given: Mapping[str, str], saved: Question | None) -> list[dict[str, Any]]:
-    """Translations of a wording, which come by the API, stay with it."""
+    """Return the wordings of the form. The translations of a wording, which the API writes, stay with it."""
     before = {each["key"]: each.get("translations", {}) for each in saved.variants} if saved else {}
     blocks_written = _filled(given, "variant")
     return [
@@ -214,7 +216,7 @@ def _block(kind: str, number: int, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _audience(text: str) -> str:
-    """Checked here, so that a condition that cannot be read is said beside its input."""
+    """Return the condition of the audience. It is checked here so that an error appears beside its input."""
     try:
         condition_of(text.strip() or "*")
     except ConditionError as bad:
@@ -234,3 +236,45 @@ def _weight(text: str) -> float:
         return float(text.strip().replace(",", ".") or 1)
     except ValueError:
         raise Invalid("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None
+
+
+@dataclass(frozen=True)
+class QuestionLanguages:
+    """The languages of a question. `sentence` also names the languages of Regulars that it lacks.
+
+    `begun`: (which, what it lacks), such as ("French", "help, the answer boots").
+    """
+
+    asked: str
+    sentence: str
+    begun: list[tuple[str, str]]
+
+
+def question_languages(question: Question) -> QuestionLanguages:
+    asked, without = _listed(languages(question), "and"), _listed(languages_without(question), "or")
+    sentence = f"Asked in {asked}; not in {without}." if without else f"Asked in {asked}."
+    return QuestionLanguages(
+        f"Asked in {asked}.", sentence, [(_which(each), missing_words(each)) for each in begun(question)]
+    )
+
+
+def missing_words(each: Begun) -> str:
+    return ", ".join(WORD_LABELS.get(name) or f"the answer {name.removeprefix('options.')}" for name in each.lacks)
+
+
+def language_name(locale: str) -> str:
+    """Return `Portuguese (Brazil)` for `pt-BR`; an unknown code as it is."""
+    try:
+        return str(Locale.parse(locale.replace("_", "-"), sep="-").english_name or locale)
+    except (UnknownLocaleError, ValueError):
+        return locale
+
+
+def _which(each: Begun) -> str:
+    name = language_name(each.locale)
+    return name if each.variant == FIRST else f"Wording {each.variant} in {name}"
+
+
+def _listed(locales: Sequence[str], last: str) -> str:
+    names = [language_name(each) for each in locales]
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
