@@ -13,6 +13,7 @@ from regulars.events.models import Event
 from regulars.events.record import record
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, is_known, learn
+from regulars.profiles.sign_in import SignInBlock, account_block
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 
 DOV = {"connection": "Username-Password-Authentication", "email": "Dov@Example.org", "password": "correct horse 9"}
@@ -176,9 +177,9 @@ def test_a_blocked_customer_cannot_sign_in_until_unblocked(program, passwords):
     dov = Profile.objects.get(user_id=user_id)
 
     assert patch(program, dov, {"blocked": True})["blocked"] is True
-    assert not Account.objects.get(profile=dov).is_active
+    assert account_block(Account.objects.get(profile=dov)) is SignInBlock.BLOCKED
     patch(program, dov, {"blocked": False})
-    assert Account.objects.get(profile=dov).is_active
+    assert account_block(Account.objects.get(profile=dov)) is None
 
 
 def test_a_new_address_and_password_reach_the_account(program, passwords):

@@ -21,6 +21,7 @@ from regulars.events.record import record as record_event
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Identity, Profile, ProviderAnswer
+from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
 from .refresh import after_event, after_learning
@@ -126,7 +127,7 @@ def _profile_of(arrival: ProviderLogin) -> Profile:
         arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
     )
     profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
-    if profile.blocked or (profile.account and not profile.account.is_active):
+    if sign_in_block(profile):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
     return profile
 

@@ -12,6 +12,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 from regulars.profiles.find import add_identity, find_by_identity
 from regulars.profiles.models import Fact, Identity, Profile
+from regulars.profiles.sign_in import MAY_SIGN_IN, sign_in_block
 
 from .complete_social_login import ProviderLogin, complete_social_login
 from .merge import ANONYMOUS, merge, split
@@ -38,7 +39,7 @@ def link(primary: Profile, other: Profile, why: str) -> None:
     """
     if primary.pk == other.pk:
         raise Invalid("same_account", "These two are one account already.")
-    if primary.blocked or other.blocked:
+    if sign_in_block(primary) or sign_in_block(other):
         raise Invalid("account_blocked", "A closed account cannot be linked.")
     merge(other, primary, why)
     if other.account:
@@ -106,7 +107,7 @@ def find_proposals(profile: Profile) -> list[Proposal]:
     if not email:
         return []
     same = Fact.objects.filter(attribute="email", value=email, retracted_at=None).values("profile")
-    others = Profile.objects.filter(pk__in=same, merged_into=None, blocked=False, account__isnull=False)
+    others = Profile.objects.filter(MAY_SIGN_IN, pk__in=same, account__isnull=False)
     found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _proved_email(each) == email]
     return [Proposal(each, email, tuple(ways_in(each))) for each in found]
 

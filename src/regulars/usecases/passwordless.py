@@ -8,7 +8,8 @@ from django.db import transaction
 from regulars.accounts.models import Account
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
-from regulars.profiles.find import accounts_of_address, whole
+from regulars.profiles.find import accounts_of_address
+from regulars.profiles.sign_in import account_block
 
 from .complete_social_login import prove_email, sign_up
 
@@ -23,7 +24,7 @@ def enter_by_mailbox(email: str, connection: str) -> Account:
     account = next(iter(accounts_of_address(email)), None)
     if account is None:
         return sign_up(email, make_password(None), connection)
-    if whole(account.profile).blocked or not account.is_active:
+    if account_block(account):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
     prove_email(account.profile, email)
     return account

@@ -254,8 +254,7 @@ def _write_account(profile: Profile, patch: UserPatch) -> None:
     if patch.password:
         set_password(account, patch.password, _database_of(profile))
         end_sessions(account)
-    account.is_active = not profile.blocked
-    account.save(update_fields=["email", "password", "is_active"])
+    account.save(update_fields=["email", "password"])
     if "email_verified" in patch.root and account.email:
         # allauth signs customers in by this row.
         EmailAddress.objects.filter(Q(primary=True) | Q(email__iexact=account.email), user=account).delete()

@@ -25,6 +25,7 @@ from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
 from regulars.usecases.link_accounts import account_of
 
 P = ParamSpec("P")
@@ -115,9 +116,20 @@ def words(request: HttpRequest, title: str, sentence: str, status: int = 200) ->
 
 
 def customer(request: HttpRequest) -> Profile | None:
-    """Who is signed in on this browser, if it is a customer (staff are not)."""
-    user = request.user
-    return find_by_account(user.pk) if isinstance(user, Account) and not user.is_staff else None
+    """The customer who is signed in on this browser and may be (`profiles.sign_in`). Staff are no customers."""
+    profile = session_profile(request)
+    return None if profile is None or sign_in_block(profile) else profile
+
+
+def session_profile(request: HttpRequest) -> Profile | None:
+    """The customer of this browser's session, whether they may still sign in or not."""
+    account = request.user
+    if not isinstance(account, Account) or account.is_staff:
+        return None
+    profile = find_by_account(account.pk)
+    if profile is not None:
+        profile.account = account  # known already: the rule for signing in asks for it
+    return profile
 
 
 def is_fresh(request: HttpRequest) -> bool:

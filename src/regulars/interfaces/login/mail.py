@@ -17,6 +17,7 @@ from django.utils.translation import gettext_noop
 from regulars.accounts.models import Account
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.profiles.find import accounts_of_address, is_taken
+from regulars.profiles.sign_in import account_block
 
 from .language import hers, in_her_language
 from .models import PendingSignup
@@ -109,7 +110,7 @@ def mail_signup(payload: dict[str, Any]) -> None:
 @in_her_language
 def mail_reset(payload: dict[str, Any]) -> None:
     """Nobody hears from us who has no account here: an address alone is no reason to write."""
-    account = next((each for each in accounts_of_address(payload["email"]) if each.is_active), None)
+    account = next((each for each in accounts_of_address(payload["email"]) if not account_block(each)), None)
     if account is not None:
         _send(account.email, _("Choose a new password"), "reset", {"link": reset_link(account, payload["next"])})
 

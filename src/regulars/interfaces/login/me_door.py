@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 
-from allauth.account.authentication import get_authentication_records
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from regulars.accounts.models import Account
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
 
-from .door import customer, page
+from .door import is_fresh, page, session_profile
 
 P = ParamSpec("P")
 HerView = Callable[Concatenate[HttpRequest, Profile, P], HttpResponse]
-FRESH = 600  # seconds
 
 
 def hers(view: HerView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
@@ -28,10 +25,10 @@ def hers(view: HerView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse
     @page
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        profile = customer(request)
+        profile = session_profile(request)
         if profile is None:
             return HttpResponseRedirect("/login?" + urlencode({"next": _page_of(request)}))
-        if profile.blocked or not (profile.account and profile.account.is_active):
+        if sign_in_block(profile):
             return words(request, "This account is closed", "Ask the shop if you think that is wrong.", 403)
         return view(request, profile, *args, **kwargs)
 
@@ -39,11 +36,13 @@ def hers(view: HerView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse
 
 
 def fresh(view: HerView[P]) -> HerView[P]:
-    """Once more who she is, unless she showed it in the last ten minutes: a borrowed phone must not be enough."""
+    """A page that asks to sign in again unless the session is freshly authenticated (`is_fresh`): a borrowed phone must
+    not be enough.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, profile: Profile, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if time.time() - _proved_at(request) > FRESH:
+        if not is_fresh(request):
             return HttpResponseRedirect("/login?" + urlencode({"prompt": "login", "next": _page_of(request)}))
         return view(request, profile, *args, **kwargs)
 
@@ -53,12 +52,6 @@ def fresh(view: HerView[P]) -> HerView[P]:
 def words(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
     """A page that says one thing, with the way back to her page."""
     return render(request, "signin/me_words.html", {"title": title, "sentence": sentence}, status=status)
-
-
-def _proved_at(request: HttpRequest) -> float:
-    account = request.user
-    records = get_authentication_records(request, account) if isinstance(account, Account) else []
-    return max((float(record["at"]) for record in records), default=0.0)
 
 
 def _page_of(request: HttpRequest) -> str:

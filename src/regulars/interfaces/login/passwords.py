@@ -6,6 +6,7 @@ from django.contrib.auth.hashers import make_password
 
 from regulars.accounts.models import Account
 from regulars.profiles.find import accounts_of_address
+from regulars.profiles.sign_in import account_block
 
 CONNECTION = "Username-Password-Authentication"
 
@@ -16,4 +17,4 @@ def check(email: str, password: str) -> Account | None:
     found = [account for account in candidates if account.check_password(password)]
     if not candidates:
         make_password(password)
-    return next((account for account in found if account.is_active), None)
+    return next((account for account in found if not account_block(account)), None)

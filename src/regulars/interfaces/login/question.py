@@ -9,14 +9,14 @@ from django.shortcuts import render
 from django.utils.translation import get_language, override
 from django.views.decorators.http import require_http_methods
 
-from regulars.accounts.models import Account
+from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
 from regulars.questions.one_more import ask_one_more, may_offer_more
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
 
-from .door import onward, page
+from .door import customer, onward, page
 
 MAX_ID = 2**63 - 1
 
@@ -28,10 +28,11 @@ def question(request: HttpRequest) -> HttpResponse:
 
     The ask must be the signed-in customer's own. One that is closed already is not shown: the browser goes on.
     """
-    if not isinstance(request.user, Account):
+    profile = customer(request)
+    if profile is None:
         return HttpResponseRedirect("/login?" + urlencode({"next": request.get_full_path()}))
     goes_to = onward(request)
-    ask = _own_ask(request.user, request.GET.get("ask", ""))
+    ask = _own_ask(profile, request.GET.get("ask", ""))
     if ask is None:
         return render(request, "signin/question.html", {"next": goes_to}, status=404)
     if request.method == "POST":
@@ -44,10 +45,10 @@ def _can_be_shown(ask: Impression) -> bool:
     return ask.outcome == Impression.Outcome.SHOWN and ask.version == ask.question.version
 
 
-def _own_ask(account: Account, number: str) -> Impression | None:
+def _own_ask(profile: Profile, number: str) -> Impression | None:
     if not (number.isascii() and number.isdigit() and int(number[:20]) <= MAX_ID):
         return None
-    asks = Impression.objects.filter(pk=number, profile__account=account)
+    asks = Impression.objects.filter(pk=number, profile=profile)
     return asks.select_related("question__purpose", "profile").first()
 
 
@@ -72,7 +73,8 @@ def _close(request: HttpRequest, ask: Impression, goes_to: str) -> HttpResponse:
 def one_more(request: HttpRequest) -> HttpResponse:
     """`/question/more?ask=<id>&next=`: thanks for the answer, and the offer of another question. Going on is as near."""
     goes_to = onward(request)
-    ask = _own_ask(request.user, request.GET.get("ask", "")) if isinstance(request.user, Account) else None
+    profile = customer(request)
+    ask = _own_ask(profile, request.GET.get("ask", "")) if profile else None
     if ask is None or request.POST.get("do") == "no":
         return HttpResponseRedirect(goes_to)
     if request.method == "POST":

@@ -15,6 +15,7 @@ from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
+from regulars.profiles.sign_in import account_block
 from regulars.usecases.complete_social_login import prove_email
 from regulars.usecases.link_accounts import account_of
 from regulars.usecases.sign_out import end_sessions
@@ -49,8 +50,8 @@ def reset(request: HttpRequest) -> HttpResponse:
 @page
 def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
     """`/password/reset/<account>/<token>?next=`: the link of the mail; a new password signs her in."""
-    account = Account.objects.filter(key=key, is_staff=False, is_active=True).exclude(profile=None).first()
-    if account is None or not default_token_generator.check_token(account, token):
+    account = Account.objects.filter(key=key).first()
+    if account is None or account_block(account) or not default_token_generator.check_token(account, token):
         return words(
             request, "This link no longer works", "It was used already, or is too old. Ask for a new one.", 410
         )

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError, Invalid
+from regulars.profiles.sign_in import account_block
 from regulars.usecases.link_accounts import account_of
 
 from .door import PATIENCE, WAITING, Waiting, address, customer, enter, let_in, onward, page, proofs_of, with_passkeys
@@ -85,8 +86,8 @@ def passkey(request: HttpRequest) -> HttpResponse:
 
 def owner_of(key: Authenticator) -> Account:
     """The customer whose passkey it is; staff and who is shut out have no way in by it. Raises `Invalid("bad_passkey")`."""
-    account = Account.objects.filter(pk=key.user_id, is_staff=False, is_active=True).exclude(profile=None).first()
-    if account is None or not account_of(account).is_active:
+    account = Account.objects.filter(pk=key.user_id).first()
+    if account is None or account_block(account):
         raise passkeys.refused()
     return account
 
@@ -100,8 +101,9 @@ def _asked(request: HttpRequest) -> Asked | None:
     kept: dict[str, Any] | None = request.session.get(WAITING)
     if kept and time.time() - kept["at"] < PATIENCE:
         first = Waiting(**kept)
-        account = Account.objects.filter(pk=first.account, is_active=True).first()
-        return Asked(account_of(account), first.onward, first) if account else None
+        account = Account.objects.filter(pk=first.account).first()
+        blocked = account is None or account_block(account)
+        return None if account is None or blocked else Asked(account_of(account), first.onward, first)
     profile = customer(request)
     return Asked(profile.account, onward(request), None) if profile and profile.account else None
 

@@ -18,6 +18,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
 
 from .access import refuse_large, refuse_nul
 from .errors import ApiError
@@ -103,6 +104,6 @@ def _our_app(client_id: str, origin: str) -> Client:
 
 def _profile(user_id: str) -> Profile:
     profile = find_by_user_id(user_id)
-    if profile is None or profile.blocked or (profile.account and not profile.account.is_active):
+    if profile is None or sign_in_block(profile):
         raise ApiError(401, "not_a_customer", "This token is not a customer's, or she is not here any more.")
     return profile

@@ -16,6 +16,7 @@ from regulars.clients.cache import may_refresh
 from regulars.clients.models import Client
 from regulars.oauth.models import AuthorizationCode
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh
 from .grants import Grant
@@ -26,7 +27,7 @@ LIVES = dt.timedelta(seconds=60)
 REDEEM = (
     f"UPDATE {AuthorizationCode._meta.db_table} SET family = %s"  # noqa: S608 - the names are our own
     " WHERE hash = %s AND client_id = %s AND family IS NULL AND expires_at > %s"
-    f" AND profile_id IN (SELECT id FROM {Profile._meta.db_table} WHERE NOT blocked)"
+    f" AND {may_sign_in_sql(f'{AuthorizationCode._meta.db_table}.profile_id')}"
     ' RETURNING profile_id, "grant"'
 )
 

@@ -17,6 +17,7 @@ from regulars.clients.cache import may_refresh
 from regulars.clients.models import Client
 from regulars.oauth.models import DeviceRequest
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh
 from .errors import OAuthError
@@ -32,7 +33,7 @@ State = DeviceRequest.State
 REDEEM = (
     f"UPDATE {DeviceRequest._meta.db_table} SET state = 'used'"  # noqa: S608 - the names are our own
     " WHERE hash = %s AND state = 'allowed'"
-    f" AND profile_id IN (SELECT id FROM {Profile._meta.db_table} WHERE NOT blocked)"
+    f" AND {may_sign_in_sql(f'{DeviceRequest._meta.db_table}.profile_id')}"
     ' RETURNING profile_id, "grant"'
 )
 

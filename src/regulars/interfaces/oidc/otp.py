@@ -17,6 +17,7 @@ from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
 from regulars.usecases.link_accounts import account_of
 from regulars.usecases.login import Decision, Denied, InteractionRequired, Login, LoginContext, log_in
 from regulars.usecases.passwordless import enter_by_mailbox
@@ -42,7 +43,7 @@ def redeem(client: Client, params: Mapping[str, str], jkt: str, caller: LoginCon
     scopes = scopes_of(params.get("scope", ""), api, client)
     account = _proved(client, params)
     profile = find_by_account(account.pk)
-    if profile is None or profile.blocked or not account.is_active:
+    if profile is None or sign_in_block(profile):
         raise OAuthError("unauthorized", "user is blocked")
     if is_enrolled(account):
         raise OAuthError("mfa_required", "Multifactor authentication required. Sign her in with a browser.", 403)

@@ -15,6 +15,7 @@ from regulars.clients.models import Client
 from regulars.oauth.models import RefreshFamily, RefreshToken
 from regulars.profiles.find import whole
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import account_block
 
 from .errors import OAuthError
 from .grants import Grant
@@ -119,13 +120,9 @@ def _usable(row: RefreshToken, now: dt.datetime) -> Found | None:
     family, profile = row.family, row.family.profile
     if family.revoked_at or min(row.expires_at, family.expires_at) <= now:
         return None
-    if profile.account is None or not all(_may_come_in(each) for each in (profile, whole(profile))):
+    if profile.account is None or account_block(profile.account):
         return None
     return Found(row, family, Grant(**family.grant), whole(profile))
-
-
-def _may_come_in(profile: Profile) -> bool:
-    return not profile.blocked and (profile.account is None or profile.account.is_active)
 
 
 def _within_leeway(found: Found, client: Client, now: dt.datetime) -> bool:

@@ -14,6 +14,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.consent.view import served, to_serve
 from regulars.profiles.find import number_of
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import MAY_SIGN_IN
 
 from . import sessions
 from .cors import open_to_scripts
@@ -47,7 +48,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 
 def _customers() -> QuerySet[Profile]:
     """Whoever may be told of, with what is told: by what she allows, and by rules in this session of this app."""
-    here = Profile.objects.filter(pk=number_of(param("user_id")), blocked=False).exclude(account__is_active=False)
+    here = Profile.objects.filter(MAY_SIGN_IN, pk=number_of(param("user_id")))
     told = sessions.claims_in(param("sid"), param("client"), OuterRef("pk"))
     return to_serve(here).annotate(**{TOLD: Subquery(told)}).defer("terms", "closed_consents")
 

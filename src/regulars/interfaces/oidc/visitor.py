@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from regulars.accounts.models import Account
 from regulars.profiles.find import find_by_account, find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
 
 from .sessions import name_session, sid_of
 
@@ -69,7 +70,7 @@ class BrowserSession:
 
     @property
     def is_barred(self) -> bool:
-        return self.profile.blocked or not self.account.is_active
+        return sign_in_block(self.profile) is not None
 
 
 def find_visitor(request: HttpRequest) -> BrowserSession | None:
@@ -80,6 +81,7 @@ def find_visitor(request: HttpRequest) -> BrowserSession | None:
     profile = find_by_account(account.pk)
     if profile is None:
         return None
+    profile.account = account  # known already: the rule for signing in asks for it
     name_session(request)
     return BrowserSession(account, profile, sid_of(request), list(get_authentication_records(request, account)))
 
@@ -87,8 +89,7 @@ def find_visitor(request: HttpRequest) -> BrowserSession | None:
 def find_present(sub: str) -> Profile | None:
     """The customer that a token's `sub` is today, if she may come in."""
     profile = find_by_user_id(sub)
-    barred = profile is None or profile.blocked or (profile.account is not None and not profile.account.is_active)
-    return None if barred else profile
+    return None if profile is None or sign_in_block(profile) else profile
 
 
 def _is_way(record: dict[str, Any], identity: dict[str, Any]) -> bool:
