@@ -165,7 +165,8 @@ class Entrances:
 
         def attempt() -> bool:
             return (
-                Browser().post("/api/me/question", {}, content_type="application/json", headers=headers).status_code < 400
+                Browser().post("/api/me/question", {}, content_type="application/json", headers=headers).status_code
+                < 400
             )
 
         return attempt

@@ -13,8 +13,8 @@ from regulars.events.models import Event
 from regulars.events.record import record
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, is_known, learn
-from regulars.profiles.sign_in import SignInBlock, account_block
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
+from regulars.profiles.sign_in import SignInBlock, account_block
 
 DOV = {"connection": "Username-Password-Authentication", "email": "Dov@Example.org", "password": "correct horse 9"}
 
