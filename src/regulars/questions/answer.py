@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.datastructures import MultiValueDict
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 
@@ -97,7 +98,7 @@ def _confirmed(ask: Impression, form: MultiValueDict[str, str], source: str) -> 
         return Answer(question.attribute, ask.offer, source)
     other = [each for each in form.getlist("other") if each.strip()]
     if not given and not other:
-        raise BadAnswer("no_answer", "Say whether it is right, or pass.")
+        raise BadAnswer("no_answer", gettext_noop("Say whether it is right, or pass."))
     other = other if given[:1] in ([], [NO]) else given
     value = question.kind.read(other, question.choices())
     return Answer(question.attribute, value, source, "declared" if value == ask.offer else "corrected")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 
@@ -74,5 +76,5 @@ def only_one(given: Sequence[str], sentence: str) -> str:
 def one_of(key: str, options: Sequence[Option]) -> str:
     """`key` if it is offered; `BadAnswer("not_an_option")` otherwise."""
     if key not in {option.key for option in options}:
-        raise BadAnswer("not_an_option", "Choose one of the answers below.")
+        raise BadAnswer("not_an_option", gettext_noop("Choose one of the answers below."))
     return key

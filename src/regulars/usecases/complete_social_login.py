@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account
 from regulars.base import clock
@@ -122,13 +123,15 @@ def prove_email(profile: Profile, email: str) -> None:
 def _profile_of(arrival: ProviderLogin) -> Profile:
     """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
     if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
-        raise Invalid("id_too_long", "Your provider's name for you is too long to be kept.")
+        raise Invalid("id_too_long", gettext_noop("Your provider's name for you is too long to be kept."))
     found, _ = get_or_create_by_identity(
         arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
     )
     profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
     if sign_in_block(profile):
-        raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
+        raise Invalid(
+            "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
+        )
     return profile
 
 

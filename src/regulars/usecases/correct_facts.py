@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 from regulars.events.record import record as record_event
@@ -47,7 +48,10 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
     """
     attribute = _declared(key)
     if not may_correct(key, _path(attribute)):
-        raise Invalid("not_by_hand", "This cannot be typed: it is proved by a message, or follows from something else.")
+        raise Invalid(
+            "not_by_hand",
+            gettext_noop("This cannot be typed: it is proved by a message, or follows from something else."),
+        )
     _refuse_reason(reason, staff)
     if staff:
         _refuse_for_staff(profile, key, attribute)
@@ -63,7 +67,7 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     Returns how many facts went. Raises `Invalid("not_by_hand")` for what her account cannot do without.
     """
     if not may_remove(key, _path(_declared(key))):
-        raise Invalid("not_by_hand", "This goes with what it belongs to, or with the account.")
+        raise Invalid("not_by_hand", gettext_noop("This goes with what it belongs to, or with the account."))
     facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
     retract(facts, DELETED)
     _write(profile, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
@@ -84,16 +88,16 @@ def _path(attribute: Attribute | None) -> str:
 
 def _refuse_reason(reason: str, staff: str) -> None:
     if staff and not reason.strip():
-        raise Invalid("reason_needed", "Say why it is changed: she will read it.", "reason")
+        raise Invalid("reason_needed", gettext_noop("Say why it is changed: she will read it."), "reason")
     if len(reason) > LONGEST_REASON:
         raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
 
 
 def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
     if attribute and _is_special(attribute):
-        raise Invalid("special_category", "Only she herself may tell this, with her explicit consent.")
+        raise Invalid("special_category", gettext_noop("Only she herself may tell this, with her explicit consent."))
     if was_deleted_by_her(profile, key):
-        raise Invalid("deleted_by_her", "She deleted this herself. Only she may bring it back.")
+        raise Invalid("deleted_by_her", gettext_noop("She deleted this herself. Only she may bring it back."))
 
 
 def _write(profile: Profile, fact: NewFact) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
@@ -33,7 +34,7 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     _refuse_what_makes_no_sense(purpose, decision.action)
     Profile.objects.select_for_update().get(pk=profile.pk)
     if seen is not None and seen != last_decision(profile, purpose.key):
-        raise Invalid("decided_meanwhile", "This was decided already. Look at how it stands now.")
+        raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
     event = record(profile, decision)
     after_learning(profile)
     return event

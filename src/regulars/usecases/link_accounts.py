@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from regulars.accounts.factors.codes import is_enrolled
 from regulars.accounts.models import Account
@@ -38,9 +39,9 @@ def link(primary: Profile, other: Profile, why: str) -> None:
     Raises `DomainError`: `same_account`, `account_blocked`.
     """
     if primary.pk == other.pk:
-        raise Invalid("same_account", "These two are one account already.")
+        raise Invalid("same_account", gettext_noop("These two are one account already."))
     if sign_in_block(primary) or sign_in_block(other):
-        raise Invalid("account_blocked", "A closed account cannot be linked.")
+        raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
     merge(other, primary, why)
     if other.account:
         move_sessions(other.account, account_of(other.account))
@@ -57,7 +58,7 @@ def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
     if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
         raise Invalid(
             "second_factor_there",
-            "Your other account has a second factor. Sign in there, and add this way in from there.",
+            gettext_noop("Your other account has a second factor. Sign in there, and add this way in from there."),
         )
     if known is None:
         add_identity(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
@@ -74,9 +75,9 @@ def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
     Raises `DomainError`: `main_identity`, `last_way_in`.
     """
     if identity.profile_id != profile.pk:
-        raise Invalid("unknown_identity", "This account has no such way in.")
+        raise Invalid("unknown_identity", gettext_noop("This account has no such way in."))
     if len(ways_in(profile)) < 2:
-        raise Invalid("last_way_in", "This is your only way in. Add another one first.")
+        raise Invalid("last_way_in", gettext_noop("This is your only way in. Add another one first."))
     return split(identity, why)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
@@ -66,7 +67,7 @@ def split(identity: Identity, why: str) -> Profile:
     """
     profile = Profile.objects.select_for_update().get(pk=identity.profile_id)
     if identity.origin is None and f"{identity.provider}|{identity.provider_user_id}" == profile.user_id:
-        raise Invalid("main_identity", "An account keeps the way in that it was made with.")
+        raise Invalid("main_identity", gettext_noop("An account keeps the way in that it was made with."))
     owner = _own_profile(identity) if identity.origin is None else _awaken(identity.origin, profile, why)
     _give_back(identity, profile, owner)
     rebuild_all([profile, owner])

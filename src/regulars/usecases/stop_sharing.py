@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
@@ -56,7 +57,7 @@ def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
     """
     provider = find_provider(identity.provider)
     if provider is None or identity.profile_id != profile.pk:
-        raise Invalid("unknown_piece", "Nothing is shared this way.")
+        raise Invalid("unknown_piece", gettext_noop("Nothing is shared this way."))
     piece = _piece(provider, piece_key)
     retract(list(_facts(identity).filter(attribute__in=piece.attributes).select_related("profile")), "stopped_sharing")
     extra = _scopes_of_its_own(identity, provider, piece)
@@ -75,7 +76,7 @@ def _piece(provider: Provider, key: str) -> RequestedClaim:
     for piece in provider.pieces:
         if piece.key == key:
             return piece
-    raise Invalid("unknown_piece", "Your provider has no such thing to share.")
+    raise Invalid("unknown_piece", gettext_noop("Your provider has no such thing to share."))
 
 
 def _scopes_of_its_own(identity: Identity, provider: Provider, piece: RequestedClaim) -> list[str]:

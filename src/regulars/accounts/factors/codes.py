@@ -16,6 +16,7 @@ from allauth.mfa.totp.internal.auth import (
 )
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
@@ -66,10 +67,12 @@ def add_app(account: Account, secret: str, code: str) -> Authenticator:
     """Take the app on once it shows a right code. Raises `Invalid("wrong_code")` or `Invalid("already_added")`."""
     Account.objects.select_for_update().get(pk=account.pk)
     if find(account, Kind.TOTP):
-        raise Invalid("already_added", "An authenticator app is set up already.")
+        raise Invalid("already_added", gettext_noop("An authenticator app is set up already."))
     counter = _counter_of(secret, code, after=0)
     if counter is None:
-        raise Invalid("wrong_code", "This code is not right. Take the one that your app shows now.", "code")
+        raise Invalid(
+            "wrong_code", gettext_noop("This code is not right. Take the one that your app shows now."), "code"
+        )
     app = TOTP.activate(account, secret).instance
     _use(app, counter)
     RecoveryCodes.activate(account)
@@ -100,7 +103,7 @@ def new_recovery_codes(account: Account) -> list[str]:
     """Ten new ones; the old ones are worth nothing from now on. Raises `Invalid("no_second_factor")`."""
     Account.objects.select_for_update().get(pk=account.pk)
     if not is_enrolled(account):
-        raise Invalid("no_second_factor", "Set up an authenticator app or a passkey first.")
+        raise Invalid("no_second_factor", gettext_noop("Set up an authenticator app or a passkey first."))
     Authenticator.objects.filter(of_account(account.pk), type=Kind.RECOVERY_CODES).delete()
     return list(RecoveryCodes.activate(account).generate_codes())
 

@@ -155,4 +155,4 @@ def _read(answer: str) -> dict[str, Any]:
 
 
 def refused() -> DomainError:
-    return Invalid("bad_passkey", "This passkey was not accepted. Try again, or sign in another way.")
+    return Invalid("bad_passkey", gettext_noop("This passkey was not accepted. Try again, or sign in another way."))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import PLACE, mail, mapping, of_piece, plainly, text
 
-PIECES = (RequestedClaim("postal_code", "Your postal code", PLACE, ("postal_code",), ("postal_code",)),)
+PIECES = (RequestedClaim("postal_code", gettext_noop("Your postal code"), PLACE, ("postal_code",), ("postal_code",)),)
 
 
 def who(raw: Raw, settings: Settings) -> Any:

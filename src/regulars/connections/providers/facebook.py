@@ -25,10 +25,10 @@ from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
 LIKES = gettext_noop("So that we show you first what goes with what you like.")
 PIECES = (
-    RequestedClaim("birthday", "Your date of birth", AGE, ("user_birthday",), ("birthdate",), REVIEW),
-    RequestedClaim("gender", "Your gender", CUT, ("user_gender",), ("gender",), REVIEW),
-    RequestedClaim("location", "The city you live in", PLACE, ("user_location",), ("city",), REVIEW),
-    RequestedClaim("likes", "The pages you like", LIKES, ("user_likes",), ("interests",), REVIEW),
+    RequestedClaim("birthday", gettext_noop("Your date of birth"), AGE, ("user_birthday",), ("birthdate",), REVIEW),
+    RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("user_gender",), ("gender",), REVIEW),
+    RequestedClaim("location", gettext_noop("The city you live in"), PLACE, ("user_location",), ("city",), REVIEW),
+    RequestedClaim("likes", gettext_noop("The pages you like"), LIKES, ("user_likes",), ("interests",), REVIEW),
 )
 FIELDS = {
     "public_profile": "name,first_name,last_name,picture",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from ..endpoints import basic_header
 from ..provider import (
     Credentials,
@@ -18,7 +20,7 @@ from ..provider import (
 )
 from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
 
-PIECES = (RequestedClaim("work", "Where you work", WORK, ("read:user",), ("employer",)),)
+PIECES = (RequestedClaim("work", gettext_noop("Where you work"), WORK, ("read:user",), ("employer",)),)
 
 
 def who(raw: Raw, settings: Settings) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from ..provider import (
     Credentials,
     Provider,
@@ -21,14 +23,27 @@ PREFIX = "https://www.googleapis.com/auth/"
 REVIEW = "Google verifies apps that ask for this."
 ADDRESS = ("city", "postal_code", "country")
 PIECES = (
-    RequestedClaim("birthday", "Your date of birth", AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW),
-    RequestedClaim("gender", "Your gender", CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
-    RequestedClaim("address", "Your address", PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
     RequestedClaim(
-        "phone", "Your phone number", CALL, (f"{PREFIX}user.phonenumbers.read",), ("phone_number",), REVIEW, "serve"
+        "birthday", gettext_noop("Your date of birth"), AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW
+    ),
+    RequestedClaim("gender", gettext_noop("Your gender"), CUT, (f"{PREFIX}user.gender.read",), ("gender",), REVIEW),
+    RequestedClaim("address", gettext_noop("Your address"), PLACE, (f"{PREFIX}user.addresses.read",), ADDRESS, REVIEW),
+    RequestedClaim(
+        "phone",
+        gettext_noop("Your phone number"),
+        CALL,
+        (f"{PREFIX}user.phonenumbers.read",),
+        ("phone_number",),
+        REVIEW,
+        "serve",
     ),
     RequestedClaim(
-        "work", "Where you work", WORK, (f"{PREFIX}user.organization.read",), ("employer", "job_title"), REVIEW
+        "work",
+        gettext_noop("Where you work"),
+        WORK,
+        (f"{PREFIX}user.organization.read",),
+        ("employer", "job_title"),
+        REVIEW,
     ),
 )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from ..provider import Provider, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
 
 PIECES = (
-    RequestedClaim("address", "Your address", PLACE, ("address",), ("city", "postal_code", "country")),
-    RequestedClaim("phone", "Your phone number", CALL, ("phone",), ("phone_number",), purpose="serve"),
-    RequestedClaim("gender", "Your gender", CUT, ("profile",), ("gender",)),
-    RequestedClaim("birthday", "Your date of birth", AGE, ("profile",), ("birthdate",)),
+    RequestedClaim("address", gettext_noop("Your address"), PLACE, ("address",), ("city", "postal_code", "country")),
+    RequestedClaim("phone", gettext_noop("Your phone number"), CALL, ("phone",), ("phone_number",), purpose="serve"),
+    RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("profile",), ("gender",)),
+    RequestedClaim("birthday", gettext_noop("Your date of birth"), AGE, ("profile",), ("birthdate",)),
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.plugins.fields import Field
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
@@ -11,8 +13,10 @@ from .reading import CALL, WORK, mail, mapping, of_piece, plainly, text
 
 GRAPH = "https://graph.microsoft.com/"
 PIECES = (
-    RequestedClaim("work", "Your job title", WORK, ("User.Read",), ("job_title",)),
-    RequestedClaim("phone", "Your mobile number", CALL, ("User.Read",), ("phone_number",), purpose="serve"),
+    RequestedClaim("work", gettext_noop("Your job title"), WORK, ("User.Read",), ("job_title",)),
+    RequestedClaim(
+        "phone", gettext_noop("Your mobile number"), CALL, ("User.Read",), ("phone_number",), purpose="serve"
+    ),
 )
 
 

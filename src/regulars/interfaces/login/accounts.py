@@ -54,7 +54,7 @@ def part(request: HttpRequest, number: int) -> HttpResponse:
     try:
         unlink(profile, _identity(profile, number), "customer")
     except DomainError as no:
-        return words(request, "This cannot be parted", no.message, 400)
+        return words(request, gettext_noop("This cannot be parted"), no.message, 400)
     return HttpResponseRedirect(f"{HERE}?done=parted")
 
 
@@ -68,7 +68,7 @@ def stop(request: HttpRequest, number: int) -> HttpResponse:
     try:
         asked = stop_sharing(profile, _identity(profile, number), request.POST.get("piece", ""))
     except DomainError as no:
-        return words(request, "This is not shared", no.message, 400)
+        return words(request, gettext_noop("This is not shared"), no.message, 400)
     return HttpResponseRedirect(f"{HERE}?done={'stopped' if asked else 'stopped-here'}")
 
 

@@ -93,7 +93,7 @@ def open_link(request: HttpRequest) -> HttpResponse:
         sentence = gettext_noop(
             "This browser did not ask for the mail. Go back to where you began, and type the code from the mail there."
         )
-        return words(request, "Go on where you began", sentence, 403)
+        return words(request, gettext_noop("Go on where you began"), sentence, 403)
     if request.method == "GET":
         return render(request, "signin/code_open.html", {"email": expected.email})
     return _let_in(request, expected)
@@ -113,7 +113,7 @@ def _let_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
     try:
         account = enter_by_mailbox(expected.email, codes.CONNECTION)
     except DomainError as no:
-        return words(request, "You cannot sign in", no.message, 403)
+        return words(request, gettext_noop("You cannot sign in"), no.message, 403)
     return enter(request, account, "code", expected.onward, email=expected.email, connection=codes.CONNECTION)
 
 
@@ -139,4 +139,4 @@ def _enter_page(request: HttpRequest, problem: str = "", status: int = 200) -> H
 
 def _run_out(request: HttpRequest) -> HttpResponse:
     sentence = gettext_noop("It was used already, or is older than ten minutes. Ask for a new one.")
-    return words(request, "This code no longer works", sentence, 410)
+    return words(request, gettext_noop("This code no longer works"), sentence, 410)

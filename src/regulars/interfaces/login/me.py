@@ -78,14 +78,19 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
     action = ACTIONS.get(request.POST.get("action", ""))
     seen = request.POST.get("seen", "")
     if action is None or not (seen.isascii() and seen.isdigit() and int(seen[:20]) <= MAX_ID):
-        return words(request, "That did not work", "The form was not complete. Go back and try again.", 400)
+        return words(
+            request,
+            gettext_noop("That did not work"),
+            gettext_noop("The form was not complete. Go back and try again."),
+            400,
+        )
     try:
         purpose = get_purpose(key)
         locale, label, text = words_in(purpose, _locale(request))
         decision = Decision(key, action, "profile", words=f"{label}\n{text}", locale=locale)
         write_decision(profile, decision, seen=int(seen))
     except DomainError as refused:
-        return words(request, "That did not work", refused.message, 409)
+        return words(request, gettext_noop("That did not work"), refused.message, 409)
     return _back(request, f"{label}: {_(DONE[action])}", "purposes")
 
 
@@ -96,7 +101,7 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
     key = request.GET.get("attribute", "")[:128]
     fact = _find(profile, key)
     if fact is None or not fact.may_correct:
-        return words(request, "Nothing to set right", "This cannot be changed here.", 404)
+        return words(request, gettext_noop("Nothing to set right"), gettext_noop("This cannot be changed here."), 404)
     if request.method == "GET":
         return _form(request, fact, write_value(fact.value), "", None)
     typed, reason = request.POST.get("value", ""), request.POST.get("reason", "")
@@ -114,10 +119,10 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     fact = _find(profile, key)
     try:
         if fact is None:
-            raise Invalid("not_there", "This is not kept any more.")
+            raise Invalid("not_there", gettext_noop("This is not kept any more."))
         flow.remove(profile, key)
     except DomainError as refused:
-        return words(request, "That did not work", refused.message, 409)
+        return words(request, gettext_noop("That did not work"), refused.message, 409)
     return _back(
         request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
     )

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_safe
 
 from regulars.base.spreadsheet import escaped
@@ -60,7 +61,7 @@ def portable(request: HttpRequest, profile: Profile, form: str) -> HttpResponse:
         return _file(JsonResponse(data, json_dumps_params={"indent": 2}), "mine.json")
     if form == "csv":
         return _file(HttpResponse(_table(data), content_type="text/csv; charset=utf-8"), "mine.csv")
-    return words(request, "No such form", "There is portable.json and portable.csv.", 404)
+    return words(request, gettext_noop("No such form"), gettext_noop("There is portable.json and portable.csv."), 404)
 
 
 def _table(data: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
@@ -29,7 +30,12 @@ def hers(view: HerView[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse
         if profile is None:
             return HttpResponseRedirect("/login?" + urlencode({"next": _page_of(request)}))
         if sign_in_block(profile):
-            return words(request, "This account is closed", "Ask the shop if you think that is wrong.", 403)
+            return words(
+                request,
+                gettext_noop("This account is closed"),
+                gettext_noop("Ask the shop if you think that is wrong."),
+                403,
+            )
         return view(request, profile, *args, **kwargs)
 
     return guarded

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.connections.models import Connection
@@ -48,7 +49,10 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
     erasure = Erasure.objects.filter(pk=number).first()
     if erasure is None:
         return words(
-            request, "No such proof", "Check the address: it was shown to you when everything was erased.", 404
+            request,
+            gettext_noop("No such proof"),
+            gettext_noop("Check the address: it was shown to you when everything was erased."),
+            404,
         )
     disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("destination")
     names = dict(Connection.objects.values_list("name", "display_name"))

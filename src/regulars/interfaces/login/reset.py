@@ -8,6 +8,7 @@ from django.contrib.auth.tokens import default_token_generator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -53,7 +54,10 @@ def choose(request: HttpRequest, key: str, token: str) -> HttpResponse:
     account = Account.objects.filter(key=key).first()
     if account is None or account_block(account) or not default_token_generator.check_token(account, token):
         return words(
-            request, "This link no longer works", "It was used already, or is too old. Ask for a new one.", 410
+            request,
+            gettext_noop("This link no longer works"),
+            gettext_noop("It was used already, or is too old. Ask for a new one."),
+            410,
         )
     if request.method == "GET":
         return render(request, "signin/choose.html", {"email": account.email, "rules": rules_of(CONNECTION)})

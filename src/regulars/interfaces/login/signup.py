@@ -85,7 +85,10 @@ def finish(request: HttpRequest) -> HttpResponse:
     pending = pending_of(request.GET.get("token", ""))
     if pending is None:
         return words(
-            request, "This link no longer works", "It was used already, or is older than a day. Sign up again.", 410
+            request,
+            gettext_noop("This link no longer works"),
+            gettext_noop("It was used already, or is older than a day. Sign up again."),
+            410,
         )
     began_here = _began_here(request, pending)
     if request.method == "GET":
@@ -94,7 +97,12 @@ def finish(request: HttpRequest) -> HttpResponse:
         return _finish_page(request, pending, began_here, NOT_HERS, 422)
     account = _make_account(pending)
     if account is None:
-        return words(request, "You already have an account", "Sign in with your password, or choose a new one.", 409)
+        return words(
+            request,
+            gettext_noop("You already have an account"),
+            gettext_noop("Sign in with your password, or choose a new one."),
+            409,
+        )
     return enter(request, account, "password", pending.onward, email=account.email, connection=CONNECTION)
 
 

@@ -18,7 +18,7 @@ from django.core.signing import BadSignature
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -56,7 +56,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     """
     connection = find_social(name)
     if connection is None:
-        return words(request, "This way in is closed", "Sign in another way.", 404)
+        return words(request, gettext_noop("This way in is closed"), gettext_noop("Sign in another way."), 404)
     aim = _aim(request, connection)
     if isinstance(aim, HttpResponse):
         return aim
@@ -151,7 +151,7 @@ def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | 
     share = share_of(identity) if identity else None
     if share is None or not share.more:
         sentence = f"There is nothing more to share from {connection.display_name}."
-        return words(request, "Nothing more to share", sentence)
+        return words(request, gettext_noop("Nothing more to share"), sentence)
     return _Aim(what, profile, list(share.more))
 
 
@@ -209,7 +209,7 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim:
         sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
             network=connection.display_name
         )
-        return words(request, "This way in does not work now", sentence, 502)
+        return words(request, gettext_noop("This way in does not work now"), sentence, 502)
 
 
 def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
@@ -222,7 +222,7 @@ def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
     try:
         account = _let_in(request, arrival, data)
     except DomainError as no:
-        return words(request, "You cannot sign in", no.message, 403)
+        return words(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(login.state.get("next", ""))
     response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
     if "more" not in data and "link" not in data:
@@ -235,14 +235,16 @@ def _let_in(request: HttpRequest, arrival: ProviderLogin, data: dict[str, Any]) 
     begun = data.get("more") or data.get("link")
     profile = customer(request) if begun else None
     if begun and (profile is None or profile.pk != begun):
-        raise Invalid("another_customer", "Somebody else is signed in on this browser now. Start again.")
+        raise Invalid("another_customer", gettext_noop("Somebody else is signed in on this browser now. Start again."))
     if profile is None:
         return complete_social_login(arrival)
     if data.get("link"):
         return _linked(profile, arrival)
     known = find_by_identity(arrival.strategy, arrival.provider_user_id)
     if known is None or known.pk != profile.pk:
-        raise Invalid("another_person", "You chose another account there than the one you sign in with here.")
+        raise Invalid(
+            "another_person", gettext_noop("You chose another account there than the one you sign in with here.")
+        )
     return complete_social_login(arrival)
 
 
@@ -304,7 +306,7 @@ def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *,
 def _lost(request: HttpRequest) -> HttpResponse:
     return words(
         request,
-        "This sign-in has run out",
-        "It took too long, or was begun in another browser. Nothing was saved. Start again.",
+        gettext_noop("This sign-in has run out"),
+        gettext_noop("It took too long, or was begun in another browser. Nothing was saved. Start again."),
         400,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import QueryDict
+from django.utils.translation import gettext_noop
 
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import Client, ResourceServer
@@ -111,19 +112,20 @@ def read_address(query: QueryDict) -> ReturnAddress:
     """Who asks and where to answer. `NonRedirectableError` when nobody may be answered: never a redirect to an address we do not know."""
     client = find_client(query.get("client_id", ""))
     if client is None:
-        raise NonRedirectableError("unknown_client", "The app that sent you here is not known to us.")
+        raise NonRedirectableError("unknown_client", gettext_noop("The app that sent you here is not known to us."))
     sent = query.get("redirect_uri", "")
     if len(query.getlist("client_id")) > 1 or len(query.getlist("redirect_uri")) > 1:
         raise NonRedirectableError(
-            "invalid_request", "The app that sent you here did not say clearly where to send you back."
+            "invalid_request", gettext_noop("The app that sent you here did not say clearly where to send you back.")
         )
     if not sent and len(client.redirect_uris) != 1:
         raise NonRedirectableError(
-            "missing_redirect_uri", "The app that sent you here did not say where to send you back."
+            "missing_redirect_uri", gettext_noop("The app that sent you here did not say where to send you back.")
         )
     if sent and sent not in client.redirect_uris:
         raise NonRedirectableError(
-            "unknown_redirect_uri", "The app that sent you here wants you sent to an address we do not know."
+            "unknown_redirect_uri",
+            gettext_noop("The app that sent you here wants you sent to an address we do not know."),
         )
     return ReturnAddress(
         client=client,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
@@ -31,7 +33,7 @@ class Band:
                 raise Invalid("not_a_range", f"{option.key!r} is no range. Write 25-34, <25 or 55+.", "options")
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        return one_of(only_one(given, "Choose a range, or pass."), options)
+        return one_of(only_one(given, gettext_noop("Choose a range, or pass.")), options)
 
 
 band = Band()

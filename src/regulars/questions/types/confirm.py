@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
@@ -29,7 +31,7 @@ class Confirm:
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         if options:
-            return one_of(only_one(given, "Choose what is right, or pass."), options)
+            return one_of(only_one(given, gettext_noop("Choose what is right, or pass.")), options)
         return short_text.read(given, options)
 
 

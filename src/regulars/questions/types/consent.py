@@ -23,7 +23,7 @@ class Consent:
         return Field("consent", tuple(Option(each.key, labels.get(each.key, _(each.label))) for each in ANSWERS))
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> bool:
-        return one_of(only_one(given, "Choose yes or no, or pass."), ANSWERS) == "yes"
+        return one_of(only_one(given, gettext_noop("Choose yes or no, or pass.")), ANSWERS) == "yes"
 
 
 consent = Consent()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError
+from django.utils.translation import gettext_noop
 
 from ..declare import BadAnswer, Field, Option, only_one
 
@@ -21,9 +22,9 @@ class Country:
         return Field("select", countries(locale), autocomplete="country")
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        code = only_one(given, "Choose a country, or pass.").upper()
+        code = only_one(given, gettext_noop("Choose a country, or pass.")).upper()
         if code not in {option.key for option in countries("en")}:
-            raise BadAnswer("not_a_country", "Choose a country from the list.")
+            raise BadAnswer("not_a_country", gettext_noop("Choose a country from the list."))
         return code
 
 

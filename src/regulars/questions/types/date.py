@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from ..declare import BadAnswer, Field, Option, only_one
 
@@ -21,13 +22,13 @@ class Date:
         return Field("input", input_type="date", max_length=10, hint=_("Year, month and day: 1988-05-31."))
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        text = only_one(given, "Give a date, or pass.")
+        text = only_one(given, gettext_noop("Give a date, or pass."))
         try:
             day = dt.datetime.strptime(text, "%Y-%m-%d").date()
         except ValueError:
-            raise BadAnswer("not_a_date", "Give a date as year, month and day: 1988-05-31.") from None
+            raise BadAnswer("not_a_date", gettext_noop("Give a date as year, month and day: 1988-05-31.")) from None
         if day < EARLIEST:
-            raise BadAnswer("too_early", "Give a date after 1900.")
+            raise BadAnswer("too_early", gettext_noop("Give a date after 1900."))
         return day.isoformat()
 
 

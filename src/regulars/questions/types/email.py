@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.utils.translation import gettext_noop
 
 from ..declare import BadAnswer, Field, Option, only_one
 
@@ -20,11 +21,13 @@ class Email:
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
         """The domain in small letters; what is before the @ is the mail server's business."""
-        address = only_one(given, "Write an e-mail address, or pass.")
+        address = only_one(given, gettext_noop("Write an e-mail address, or pass."))
         try:
             validate_email(address)
         except ValidationError:
-            raise BadAnswer("not_an_email", "Write an e-mail address, such as name@example.com.") from None
+            raise BadAnswer(
+                "not_an_email", gettext_noop("Write an e-mail address, such as name@example.com.")
+            ) from None
         local, _, domain = address.rpartition("@")
         return f"{local}@{domain.lower()}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from ..declare import BadAnswer, Field, Option, one_of
 
@@ -23,7 +24,7 @@ class MultiChoice:
     def read(self, given: Sequence[str], options: Sequence[Option]) -> list[str]:
         chosen = {one_of(key, options) for key in given}
         if not chosen:
-            raise BadAnswer("no_answer", "Choose at least one answer, or pass.")
+            raise BadAnswer("no_answer", gettext_noop("Choose at least one answer, or pass."))
         return [option.key for option in options if option.key in chosen]
 
 

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from ..declare import BadAnswer, Field, Option, only_one
 
 WRITTEN = re.compile(r"[+-]?[0-9]{1,15}([.,][0-9]{1,6})?")
@@ -21,9 +23,9 @@ class Number:
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> int | float:
         """An int when it is whole. One comma is a decimal comma; thousands are not separated."""
-        text = only_one(given, "Write a number, or pass.").replace(" ", "")
+        text = only_one(given, gettext_noop("Write a number, or pass.")).replace(" ", "")
         if not WRITTEN.fullmatch(text):
-            raise BadAnswer("not_a_number", "Write a number in digits, such as 42 or 7.5.")
+            raise BadAnswer("not_a_number", gettext_noop("Write a number in digits, such as 42 or 7.5."))
         number = float(text.replace(",", "."))
         return int(number) if math.floor(number) == number else number
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from ..declare import BadAnswer, Field, Option, only_one
 
@@ -23,10 +24,12 @@ class Phone:
         return Field("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        number = NOISE.sub("", only_one(given, "Write a phone number, or pass."))
+        number = NOISE.sub("", only_one(given, gettext_noop("Write a phone number, or pass.")))
         number = "+" + number[2:] if number.startswith("00") else number
         if not WRITTEN.fullmatch(number):
-            raise BadAnswer("not_a_phone_number", "Write the number with its country code, such as +49 30 123456.")
+            raise BadAnswer(
+                "not_a_phone_number", gettext_noop("Write the number with its country code, such as +49 30 123456.")
+            )
         return number
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.errors import Invalid
 
 from ..declare import Field, Option, one_of, only_one
@@ -31,7 +33,7 @@ class Pick:
                 )
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        return one_of(only_one(given, "Choose one, or pass."), options)
+        return one_of(only_one(given, gettext_noop("Choose one, or pass.")), options)
 
 
 pick = Pick()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from ..declare import BadAnswer, Field, Option, only_one
 
 # The longest in use have ten signs (US ZIP+4, Iran), the shortest three (Iceland, the Faroes); all carry a digit.
@@ -20,9 +22,9 @@ class PostalCode:
         return Field("input", autocomplete="postal-code", max_length=12)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        code = " ".join(only_one(given, "Write your postal code, or pass.").upper().split())
+        code = " ".join(only_one(given, gettext_noop("Write your postal code, or pass.")).upper().split())
         if not WRITTEN.fullmatch(code):
-            raise BadAnswer("not_a_postal_code", "Write a postal code, such as 10115 or SW1A 1AA.")
+            raise BadAnswer("not_a_postal_code", gettext_noop("Write a postal code, such as 10115 or SW1A 1AA."))
         return code
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from ..declare import Field, Option, one_of, only_one
 
 STEPS = range(1, 6)
@@ -23,7 +25,9 @@ class Scale:
         return list(STEPS)
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
-        return int(one_of(only_one(given, "Choose a number from 1 to 5, or pass."), self.field(options).options))
+        return int(
+            one_of(only_one(given, gettext_noop("Choose a number from 1 to 5, or pass.")), self.field(options).options)
+        )
 
 
 scale = Scale()

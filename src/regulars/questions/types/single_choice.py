@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from ..declare import Field, Option, one_of, only_one
 
 
@@ -19,7 +21,7 @@ class SingleChoice:
         return [option.key for option in options]
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        return one_of(only_one(given, "Choose an answer, or pass."), options)
+        return one_of(only_one(given, gettext_noop("Choose an answer, or pass.")), options)
 
 
 single_choice = SingleChoice()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 
@@ -23,11 +24,11 @@ class Year:
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
         """Not in the future; too young is an answer too, after which nothing more is asked."""
-        text = only_one(given, "Write a year, or pass.")
+        text = only_one(given, gettext_noop("Write a year, or pass."))
         if not (text.isascii() and text.isdigit() and len(text) == 4):
-            raise BadAnswer("not_a_year", "Write the year in four digits, such as 1988.")
+            raise BadAnswer("not_a_year", gettext_noop("Write the year in four digits, such as 1988."))
         if not EARLIEST <= int(text) <= clock.today().year:
-            raise BadAnswer("year_out_of_range", "Write a year from 1900 to this year.")
+            raise BadAnswer("year_out_of_range", gettext_noop("Write a year from 1900 to this year."))
         return int(text)
 
 

@@ -26,7 +26,7 @@ class YesNo:
         return [True, False]
 
     def read(self, given: Sequence[str], options: Sequence[Option]) -> bool:
-        return one_of(only_one(given, "Choose yes or no, or pass."), ANSWERS) == "yes"
+        return one_of(only_one(given, gettext_noop("Choose yes or no, or pass.")), ANSWERS) == "yes"
 
 
 yes_no = YesNo()
