@@ -96,8 +96,8 @@ def test_a_file_that_is_no_backup_changes_nothing(run, tmp_path):
     assert "dov" in run(code=COUNT)
 
 
-def test_nobody_is_known_by_a_wrong_name(run):
-    assert "(nobody)" in run("erase", "nobody@example.com", "--yes", fails=True)
+def test_erase_of_an_unknown_identifier_fails(run):
+    assert "(not_found)" in run("erase", "nobody@example.com", "--yes", fails=True)
 
 
 def test_how_long_data_is_kept_is_shown_and_changed(run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db.utils import ConnectionHandler
 
-from regulars.settings.database import KEPT_FOR, database
+from regulars.settings.database import CONNECTION_SECONDS, database
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_thread_keeps_its_connection_to_sqlite_from_one_request_to_the_next(co
 
 
 def test_it_takes_a_new_one_after_a_minute(connection):
-    connection.close_at -= KEPT_FOR
+    connection.close_at -= CONNECTION_SECONDS
     connection.close_if_unusable_or_obsolete()
 
     assert connection.connection is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.serving.forwarded import settled
+from regulars.serving.forwarded import apply_forwarded
 
 PEER = ("10.0.0.9", 4711)
 
@@ -12,7 +12,7 @@ PEER = ("10.0.0.9", 4711)
 def seen(proxies: int, *headers: tuple[str, str]) -> tuple[str, str, str]:
     """(client, scheme, host) after settling a request that a machine of ours passed on."""
     raw = [(b"host", b"inner:8000"), *((name.encode(), value.encode()) for name, value in headers)]
-    scope = settled({"type": "http", "client": PEER, "scheme": "http", "headers": raw}, proxies)
+    scope = apply_forwarded({"type": "http", "client": PEER, "scheme": "http", "headers": raw}, proxies)
     left = dict(scope["headers"])
     assert not [name for name in left if name.startswith(b"x-forwarded") or name in (b"forwarded", b"x-real-ip")]
     return scope["client"][0], scope["scheme"], left[b"host"].decode()

@@ -1,1 +1,1 @@
-"""The command line's groups, a file each. `regulars.cli.__main__` joins them to what starts and runs the house."""
+"""Command groups, one file each. `regulars.cli.__main__` adds `start`, `setup`, `worker` and `doctor`."""

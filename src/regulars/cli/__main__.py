@@ -22,7 +22,7 @@ from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
 from regulars.settings.addresses import Addresses
 
-from .errors import ErrorHandlingGroup, Problem, wake_django
+from .errors import CommandError, ErrorHandlingGroup, setup_django
 from .keys import keys
 from .privacy import COMMANDS as PRIVACY
 from .rules import rules
@@ -37,10 +37,10 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", default=8000, show_default=True, help="Where Regulars listens; the demo takes the next two.")
+@click.option("--port", default=8000, show_default=True, help="The port of Regulars; the demo uses the next two.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--home", type=click.Path(path_type=Path), help="Where data and keys live. Default: $REGULARS_HOME or ./home"
+    "--home", type=click.Path(path_type=Path), help="The folder of data and keys. Default: $REGULARS_HOME or ./home"
 )
 @click.option("--demo/--no-demo", default=True, help="The shop Harbour & Pine with invented customers.")
 @click.option("--https", is_flag=True, help="Serve https, with a certificate for localhost made by this installation.")
@@ -48,15 +48,18 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
     """Set up what is missing, then run everything until stopped."""
     addresses = Addresses.on_localhost(port, https=https)
     if https and not addresses.regulars.startswith("https://"):
-        raise Problem("url_is_not_https", "REGULARS_URL begins with http://; --https serves only https.")
+        raise CommandError(
+            "url_is_not_https", "REGULARS_URL begins with http://. With --https it must begin with https://."
+        )
     environment = _environment(addresses, home, demo)
     certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
-    if certificate:
-        _believe(environment, certificate)
+    if certificate:  # the programs beside this one on the machine show a certificate of the same authority
+        others = environment.get("REGULARS_CA_FILES", "")
+        environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
     ports = {port, *([addresses.port_of(addresses.shop), addresses.port_of(addresses.standins)] if demo else [])}
     for each in sorted(ports):
-        _claim_port(host, each)
-    lock = _claim_home(Path(environment["REGULARS_HOME"]))
+        _check_port(host, each)
+    lock = _lock_home(Path(environment["REGULARS_HOME"]))
     _run_set_up(environment, port, demo, https)
     supervisor = Supervisor(programs(addresses, environment, host, port, demo=demo, certificate=certificate))
     code = supervisor.run(
@@ -67,12 +70,12 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
 
 
 @main.command()
-@click.option("--port", default=8000, show_default=True, help="The port that addresses are made of.")
+@click.option("--port", default=8000, show_default=True, help="The port in addresses.")
 @click.option("--demo/--no-demo", default=False, help="With the invented shop.")
 @click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
 def setup(port: int, demo: bool, https: bool) -> None:
-    """Make tables, keys, the first staff member and credentials.json. Changes nothing that is there."""
-    wake_django()
+    """Create tables, keys, the first staff member and credentials.json. Changes nothing that exists."""
+    setup_django()
     from django.conf import settings
 
     from regulars.operations.setup import set_up
@@ -80,14 +83,14 @@ def setup(port: int, demo: bool, https: bool) -> None:
 
     if https:
         ensure_certificate(settings.HOME)
-    set_up(Addresses.on_localhost(port, https=https), demo=demo, say=click.echo)
+    set_up(Addresses.on_localhost(port, https=https), demo=demo, report=click.echo)
 
 
 @main.command()
-@click.option("--threads", default=2, show_default=True, help="Jobs done at the same time.")
+@click.option("--threads", default=2, show_default=True, help="Jobs that run at the same time.")
 def worker(threads: int) -> None:
-    """Turn events into facts and segments, and do everything that waits. Run as many as you like."""
-    wake_django()
+    """Process events and run jobs. Any number of workers may run."""
+    setup_django()
     from regulars.interfaces.worker.work import Worker
 
     work = Worker(threads)
@@ -98,14 +101,14 @@ def worker(threads: int) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say what is wrong with this installation, one line each. Ends with 1 when something is."""
-    wake_django()
-    from regulars.operations.doctor import examine
+    """Check this installation, one line per check. Exits with 1 when a check fails."""
+    setup_django()
+    from regulars.operations.doctor import run_checks
 
-    findings = list(examine())
-    for finding in findings:
-        click.echo(f"{'ok  ' if finding.fine else 'FAIL'} {finding.sentence}")
-    sys.exit(0 if all(finding.fine for finding in findings) else 1)
+    results = list(run_checks())
+    for result in results:
+        click.echo(f"{'ok  ' if result.passed else 'FAIL'} {result.message}")
+    sys.exit(0 if all(result.passed for result in results) else 1)
 
 
 for command in (keys, staff, rules, *PRIVACY):
@@ -120,37 +123,35 @@ def _environment(addresses: Addresses, home: Path | None, demo: bool) -> dict[st
     return environment
 
 
-def _believe(environment: dict[str, str], certificate: Certificate) -> None:
-    """What runs beside us on this machine shows a certificate of ours."""
-    others = environment.get("REGULARS_CA_FILES", "")
-    environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
-
-
 def _run_set_up(environment: dict[str, str], port: int, demo: bool, https: bool) -> None:
-    """In a process of its own, so that what it loads does not stay."""
+    """Run `setup` in a process of its own, so that this one stays small."""
     options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
     command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
     if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
-        raise Problem("not_set_up", "Regulars could not be set up; the reason stands above.")
+        raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
 
 
-def _claim_port(host: str, port: int) -> None:
+def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as fault:
-            raise Problem("port_in_use", f"Port {port} cannot be used: {fault.strerror}. Try --port.") from None
+            raise CommandError(
+                "port_in_use", f"Port {port} cannot be used: {fault.strerror}. Choose another with --port."
+            ) from None
 
 
-def _claim_home(home: Path) -> IO[str]:
-    """Held for as long as this process lives: two installations in one folder would write each other's files."""
+def _lock_home(home: Path) -> IO[str]:
+    """Lock the home folder for this process: two installations in one folder would overwrite each other's files."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = (home / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise Problem("home_in_use", f"Another Regulars runs with {home}. Stop it, or take --home.") from None
+        raise CommandError(
+            "home_in_use", f"Another Regulars uses {home}. Stop it, or choose another folder with --home."
+        ) from None
     return lock
 
 
@@ -173,10 +174,10 @@ def _welcome(environment: dict[str, str], addresses: Addresses, demo: bool, cert
     if demo:
         click.echo(f"  Shop       {addresses.shop}/")
         click.echo(
-            f"  Stand-ins  {addresses.standins}/webhooks/  (a social network with invented people, the census, a webhook receiver)"
+            f"  Mocks      {addresses.standins}/webhooks/  (social networks with invented people, the census, a webhook receiver)"
         )
     if certificate:
-        click.echo(certificate.how_to_trust())
+        click.echo(certificate.trust_instructions())
     click.echo(f"\n  Keys for your own apps: {environment['REGULARS_HOME']}/credentials.json\n  Stop with Ctrl-C.")
 
 

@@ -1,4 +1,4 @@
-"""Commands about people's data: look after the ledger, erase somebody, back up and restore."""
+"""Commands about personal data: verify the ledger, erase customers, back up, restore, set retention."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from .errors import Problem, wake_django
+from .errors import CommandError, setup_django
 
 
 @click.group()
 def consent() -> None:
-    """The ledger of what customers allow."""
-    wake_django()
+    """The consent ledger."""
+    setup_django()
 
 
 @consent.command()
 def verify() -> None:
-    """Look whether anybody changed the ledger. Ends with 1 at the first broken link, named."""
+    """Verify that the ledger is unchanged. Exits with 1 at the first broken link and names it."""
     from regulars.consent.verify import verify_everybody
 
     checked = 0
@@ -34,18 +34,18 @@ def verify() -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--since", type=click.DateTime(), help="Only what happened and was learned from this day (UTC) on …")
+@click.option("--since", type=click.DateTime(), help="Only events and facts from this day (UTC) on …")
 @click.option("--until", type=click.DateTime(), help="… until before this day.")
-@click.option("--keep-events", is_flag=True, help="Keep what happened, without her.")
+@click.option("--keep-events", is_flag=True, help="Keep events, without the customer.")
 @click.option("--yes", is_flag=True, help="Do not ask again.")
 def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
-    """Erase whoever is known by NAME: a user id, an address, a telephone number, an id at a network or of a browser."""
-    wake_django()
+    """Erase every customer with the identifier NAME: a user id, an e-mail address, a telephone number, an id at a provider or of a browser."""
+    setup_django()
     from regulars.usecases.erase import find_people, forget, forget_period
 
     people = find_people(name)
     if not people:
-        raise Problem("nobody", "Nobody is known by this name.")
+        raise CommandError("not_found", "No customer has this identifier.")
     if not yes:
         click.confirm(f"Erase {len(people)} customer(s)? This cannot be undone", abort=True)
     for person in people:
@@ -61,8 +61,8 @@ def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 def backup(path: Path) -> None:
-    """Write database, lake and keys into one file, while everything runs. Keep it as you keep the keys."""
-    wake_django()
+    """Write database, lake and keys into one file while Regulars runs. Protect the file like the keys."""
+    setup_django()
     from regulars.operations.backup import write_backup
 
     for line in write_backup(path):
@@ -73,12 +73,12 @@ def backup(path: Path) -> None:
 @click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--yes", is_flag=True, help="Do not ask again.")
 def restore(path: Path, yes: bool) -> None:
-    """Put a backup in place of what is here. Stop Regulars first. Whoever was erased since is erased again."""
-    wake_django()
+    """Replace this installation by a backup. Stop Regulars first. Customers erased since then are erased again."""
+    setup_django()
     from regulars.operations.backup import restore_backup
 
     if not yes:
-        click.confirm("Replace everything that is here?", abort=True)
+        click.confirm("Replace this installation?", abort=True)
     for line in restore_backup(path):
         click.echo(line)
 
@@ -87,13 +87,13 @@ def restore(path: Path, yes: bool) -> None:
 @click.argument("kind", required=False)
 @click.argument("days", required=False)
 def retention(kind: str | None, days: str | None) -> None:
-    """Show how long each KIND of data is kept, or keep it for DAYS from now on ("forever" for no end)."""
-    wake_django()
+    """Show how long each KIND of data is kept, or set it to DAYS ("forever" for no end)."""
+    setup_django()
     from regulars.usecases.retention import KINDS, days_of, keep
 
     if kind:
         if days != "forever" and not (days or "").isdigit():
-            raise Problem("bad_days", "Say for how many days, or forever.")
+            raise CommandError("bad_days", "Give a number of days, or forever.")
         keep(kind, None if days == "forever" else int(days or 0))
     for key, kept in days_of().items():
         click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")

@@ -1,4 +1,4 @@
-"""Commands about what rules of this installation may use."""
+"""Commands about the modules of rules."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 
 import click
 
-from .errors import Problem, wake_django
+from .errors import CommandError, setup_django
 
 
 @click.group()
 def rules() -> None:
-    """What rules of this installation may use."""
-    wake_django()
+    """Manage what rules may use."""
+    setup_django()
 
 
 @rules.group()
 def modules() -> None:
-    """The modules that rules may require()."""
+    """Manage the modules that rules may require()."""
 
 
 @modules.command("install")
-@click.option("--within", type=click.IntRange(min=1), help="Give up after so many seconds.")
+@click.option("--within", type=click.IntRange(min=1), help="Fail after so many seconds.")
 def modules_install(within: int | None) -> None:
     """Fetch the curated modules that are missing."""
     from regulars.rules.modules.install import install_curated
@@ -36,7 +36,7 @@ def modules_install(within: int | None) -> None:
 
 
 def _too_late(number: int, frame: object) -> None:
-    raise Problem("registry_too_slow", "The npm registry takes too long. Nothing was installed.")
+    raise CommandError("registry_too_slow", "The npm registry takes too long. Nothing was installed.")
 
 
 @modules.command("add")
@@ -51,7 +51,7 @@ def modules_add(specs: tuple[str, ...]) -> None:
 
 @modules.command("list")
 def modules_list() -> None:
-    """Say what is installed, and under which licence."""
+    """List the installed modules with their licences."""
     from regulars.rules.sandbox.library import library
 
     for module in library().modules:

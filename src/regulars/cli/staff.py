@@ -1,24 +1,24 @@
-"""Commands about who works in the console."""
+"""Commands about the staff of the console."""
 
 from __future__ import annotations
 
 import click
 
-from .errors import wake_django
+from .errors import setup_django
 
 
 @click.group()
 def staff() -> None:
-    """Who works in the console."""
-    wake_django()
+    """Manage the staff of the console."""
+    setup_django()
 
 
 @staff.command("list")
 def list_staff() -> None:
-    """One line per person: address, role, second factor."""
-    from regulars.operations.staff import members
+    """List the staff: address, role, second factor."""
+    from regulars.operations.staff import list_members
 
-    for member in members():
+    for member in list_members():
         factor = "second factor" if member.second_factor else "no second factor yet"
         click.echo(f"{member.email}  {member.role or 'no role'}  {factor}{'' if member.is_active else '  closed'}")
 
@@ -27,7 +27,7 @@ def list_staff() -> None:
 @click.argument("email")
 @click.option("--role", default="viewer", show_default=True, help="viewer, marketer or admin.")
 def add_staff(email: str, role: str) -> None:
-    """Let somebody into the console. Prints her first password, once; she sets up her second factor when she signs in."""
+    """Add a member of staff. Prints the first password, once. The second factor is set up at the first sign-in."""
     from regulars.operations.staff import add
 
     click.echo(f"{email} may sign in as {role}. Password, shown this once: {add(email, role)}")
@@ -36,8 +36,8 @@ def add_staff(email: str, role: str) -> None:
 @staff.command("reset-second-factor")
 @click.argument("email")
 def reset_second_factor(email: str) -> None:
-    """Her phone is gone: take her second factors away. Make sure that it is her who asks."""
+    """Remove the second factors of a member of staff who lost the device. Verify their identity first."""
     from regulars.operations.staff import reset_second_factor
 
     count = reset_second_factor(email)
-    click.echo(f"{count} taken away. {email} sets up a new one at the next sign-in.")
+    click.echo(f"{count} removed. {email} sets up a new one at the next sign-in.")

@@ -1,4 +1,4 @@
-"""One file with everything an installation is: database, lake, keys. And back."""
+"""Back up an installation to one file (database, lake, keys) and restore it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from regulars.usecases.replay_erasures import replay_erasures
 
 MANIFEST = "regulars-backup.json"
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
-KEPT = ("secret.key", "credentials.json")
+FILES = ("secret.key", "credentials.json")
 
 
 def write_backup(path: Path) -> Iterator[str]:
-    """Write it beside and move it into place; yields a sentence for each part. Raises `DomainError`: `no_pg_dump`, `dump_failed`."""
+    """Write a backup atomically. Yields a message for each part. Raises `Invalid`: `no_pg_dump`, `dump_failed`."""
     draft = path.with_name(path.name + ".part")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / DATABASE[connection.vendor]
@@ -41,40 +41,40 @@ def write_backup(path: Path) -> Iterator[str]:
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
             _add_manifest(archive)
             archive.add(copy, copy.name)
-            for name in KEPT:
+            for name in FILES:
                 if (settings.HOME / name).exists():
                     archive.add(settings.HOME / name, name)
             yield f"The lake: {_add_lake(archive)}"
     draft.replace(path)
-    yield f"{path} is whole. It holds keys and customers: keep it where nobody else reads."
+    yield f"{path} is complete. It holds keys and personal data: restrict access to it."
 
 
 def restore_backup(path: Path) -> Iterator[str]:
-    """Replace what is here, then forget again whoever was forgotten since. Nothing may run meanwhile.
+    """Replace this installation by a backup, then repeat later erasures. Nothing may run meanwhile.
 
-    Raises `DomainError`: `not_a_backup`, `other_database`, `home_in_use`, `no_pg_dump`, `dump_failed`.
+    Raises `Invalid`: `not_a_backup`, `other_database`, `home_in_use`, `no_pg_dump`, `dump_failed`.
     """
-    with _alone(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
-        found = Path(folder)
-        _unpack(path, found)
+    with _locked_home(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
+        unpacked = Path(folder)
+        _unpack(path, unpacked)
         erasures = _erasures_so_far()
         connections.close_all()
-        _LOADS[connection.vendor](found / DATABASE[connection.vendor])
-        for name in KEPT:
-            if (found / name).exists():
-                _put(found / name, settings.HOME / name)
-        yield "The database and the keys are back."
-        if (found / "lake").is_dir() and "://" not in str(settings.LAKE_URL):
+        _LOADS[connection.vendor](unpacked / DATABASE[connection.vendor])
+        for name in FILES:
+            if (unpacked / name).exists():
+                _put(unpacked / name, settings.HOME / name)
+        yield "Database and keys restored."
+        if (unpacked / "lake").is_dir() and "://" not in str(settings.LAKE_URL):
             shutil.rmtree(settings.LAKE_URL, ignore_errors=True)
-            shutil.move(found / "lake", settings.LAKE_URL)
-            yield "The lake is back."
+            shutil.move(unpacked / "lake", settings.LAKE_URL)
+            yield "Lake restored."
         call_command("migrate", verbosity=0, interactive=False)
         remember(erasures)
         yield f"{replay_erasures()} customer(s) erased since then are erased again. Start Regulars now."
 
 
 def _erasures_so_far() -> list[Erasure]:
-    """From the database that is about to be replaced, if it can still be read, and from the file."""
+    """Return the erasures of the database to be replaced, if it is readable, and of the erasure log."""
     try:
         return written_down()
     except DatabaseError:  # a broken database is why people restore
@@ -89,17 +89,17 @@ def _add_manifest(archive: tarfile.TarFile) -> None:
 
 
 def _add_lake(archive: tarfile.TarFile) -> str:
-    """Logs before files: whatever a copied log names was there before it was named."""
+    """Add logs before files: every file that a log names exists before the log names it."""
     root = str(settings.LAKE_URL)
     if "://" in root:
-        return "is in a bucket, which has copies of its own; it is not in this file."
+        return "not included: it is in a bucket, which has its own copies."
     files = sorted((p for p in Path(root).rglob("*") if p.is_file()), key=lambda p: "_delta_log" not in p.parts)
     added = 0
     for file in files:
         try:
             archive.add(file, f"lake/{file.relative_to(root)}")
             added += 1
-        except FileNotFoundError:  # tidied away meanwhile: no log that was copied names it
+        except FileNotFoundError:  # compacted meanwhile; no copied log names it
             continue
     return f"{added} files."
 
@@ -110,7 +110,7 @@ def _unpack(path: Path, folder: Path) -> None:
             archive.extractall(folder, filter="data")
         manifest = json.loads((folder / MANIFEST).read_text())
     except (tarfile.TarError, OSError, ValueError, EOFError):
-        raise Invalid("not_a_backup", f"{path.name} is not a whole backup of Regulars.") from None
+        raise Invalid("not_a_backup", f"{path.name} is not a complete backup of Regulars.") from None
     if manifest["database"] != connection.vendor:
         raise Invalid(
             "other_database", f"The backup is of {manifest['database']}; DATABASE_URL names {connection.vendor}."
@@ -118,7 +118,7 @@ def _unpack(path: Path, folder: Path) -> None:
 
 
 def _dump_sqlite(target: Path) -> None:
-    """SQLite's own way: a consistent copy while others write."""
+    """Copy consistently with SQLite's backup API while others write."""
     source = sqlite3.connect(str(connection.settings_dict["NAME"]))
     copy = sqlite3.connect(target)
     try:
@@ -146,12 +146,17 @@ def _load_postgresql(source: Path) -> None:
 
 
 def _run(program: str, *arguments: str) -> None:
-    """PostgreSQL's own programs; the password goes by the environment, never by the command line."""
+    """Run a PostgreSQL program. The password goes by the environment, never by the command line."""
     if shutil.which(program) is None:
-        raise Invalid("no_pg_dump", f"{program} is not installed here; it comes with PostgreSQL's client.")
-    here = connection.settings_dict
-    said = {"PGHOST": here["HOST"], "PGPORT": here["PORT"], "PGUSER": here["USER"], "PGPASSWORD": here["PASSWORD"]}
-    environment = {**os.environ, **{key: str(value) for key, value in said.items() if value}, "PGDATABASE": _name()}
+        raise Invalid("no_pg_dump", f"{program} is not installed. It is part of the PostgreSQL client.")
+    configured = connection.settings_dict
+    login = {
+        "PGHOST": configured["HOST"],
+        "PGPORT": configured["PORT"],
+        "PGUSER": configured["USER"],
+        "PGPASSWORD": configured["PASSWORD"],
+    }
+    environment = {**os.environ, **{key: str(value) for key, value in login.items() if value}, "PGDATABASE": _name()}
     done = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise Invalid(
@@ -170,13 +175,13 @@ def _put(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """The lock of `regulars start`: a running installation must not have its database changed under it."""
+def _locked_home() -> Iterator[None]:
+    """Hold the lock of `regulars start`, so that no running installation loses its database."""
     with (settings.HOME / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Invalid("home_in_use", "Regulars runs with this home. Stop it first.") from None
+            raise Invalid("home_in_use", "Regulars is running with this home folder. Stop it first.") from None
         yield
 
 

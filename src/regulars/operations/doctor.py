@@ -1,4 +1,4 @@
-"""What an operator asks first when something is wrong."""
+"""Checks of an installation, for `regulars doctor`."""
 
 from __future__ import annotations
 
@@ -13,65 +13,65 @@ from regulars.accounts.breached import is_listed
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import open_table
 from regulars.events.models import InboxItem
-from regulars.serving.health import is_ready
+from regulars.serving.health import check_readiness
 
 CREDENTIALS = "credentials.json"
 
 
 @dataclass(frozen=True)
-class Finding:
-    fine: bool
-    sentence: str
+class CheckResult:
+    passed: bool
+    message: str
 
 
-def examine() -> Iterator[Finding]:
-    """One finding per thing looked at, the database first: without it the rest cannot be seen."""
-    status, _, body = is_ready()
-    yield Finding(status == 200, f"database ({connection.vendor}): {body.decode()}")
+def run_checks() -> Iterator[CheckResult]:
+    """Yield one result per check, the database first: the other checks need it."""
+    status, _, body = check_readiness()
+    yield CheckResult(status == 200, f"database ({connection.vendor}): {body.decode()}")
     if status != 200:
         return
     yield _credentials()
-    yield _dead_jobs()
+    yield _failed_jobs()
     yield _inbox()
     yield _lake()
     if settings.BREACHED_PASSWORDS:
         yield _breached_passwords()
 
 
-def _credentials() -> Finding:
+def _credentials() -> CheckResult:
     path = settings.HOME / CREDENTIALS
     if not path.exists():
-        return Finding(False, f"{path} is missing; `regulars setup` writes it")
+        return CheckResult(False, f"{path} is missing; `regulars setup` writes it")
     private = path.stat().st_mode & 0o077 == 0
-    return Finding(private, f"{path} is {'private' if private else 'readable by others: chmod 600'}")
+    return CheckResult(private, f"{path} is {'private' if private else 'readable by others: chmod 600'}")
 
 
-def _dead_jobs() -> Finding:
+def _failed_jobs() -> CheckResult:
     dead = Job.objects.filter(state=Job.State.DEAD).count()
     waiting = Job.objects.filter(state=Job.State.WAITING).count()
-    return Finding(not dead, f"jobs: {waiting} waiting, {dead} given up")
+    return CheckResult(not dead, f"jobs: {waiting} waiting, {dead} failed")
 
 
-def _inbox() -> Finding:
+def _inbox() -> CheckResult:
     failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
     waiting = InboxItem.objects.filter(processed_at=None).count()
-    return Finding(not failed, f"inbox: {waiting} messages waiting, {failed} that nobody could read")
+    return CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
 
 
-def _lake() -> Finding:
+def _lake() -> CheckResult:
     try:
         versions = [
             f"{name} at version {table.version()}" for name in ("events", "views") if (table := open_table(name))
         ]
     except (OSError, DatabaseError) as fault:
-        return Finding(False, f"lake: {type(fault).__name__}")
-    return Finding(True, f"lake: {', '.join(versions) or 'empty'}")
+        return CheckResult(False, f"lake: {type(fault).__name__}")
+    return CheckResult(True, f"lake: {', '.join(versions) or 'empty'}")
 
 
-def _breached_passwords() -> Finding:
+def _breached_passwords() -> CheckResult:
     path = Path(settings.BREACHED_PASSWORDS)
     try:
         is_listed("password", path)
     except OSError as fault:
-        return Finding(False, f"breached passwords: {path} cannot be read: {fault.strerror}")
-    return Finding(True, f"breached passwords: {path}")
+        return CheckResult(False, f"breached passwords: {path} cannot be read: {fault.strerror}")
+    return CheckResult(True, f"breached passwords: {path}")

@@ -1,6 +1,6 @@
-"""The first start, and every later one: tables, standard nouns, the first clients and staff, credentials.json.
+"""Set-up at every start: tables, standard attributes and purposes, first clients and staff, credentials.json.
 
-Everything here may run any number of times. What it made stays; addresses follow the place where Regulars now runs.
+Set-up may run any number of times. Existing objects stay; addresses follow the current address of Regulars.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ MANAGEMENT_SCOPES = [
     )
     for verb in ("read", "create", "update", "delete")
 ]
-Kept = dict[str, dict[str, str]]
+Credentials = dict[str, dict[str, str]]  # section of credentials.json → its fields
 
 
-def set_up(addresses: Addresses, *, demo: bool, say: Callable[[str], None]) -> None:
-    """`say` hears what takes long."""
+def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -> None:
+    """Set up this installation. `report` receives messages about slow steps."""
     call_command("migrate", verbosity=0, interactive=False)
     path = settings.HOME / CREDENTIALS
     with transaction.atomic():
@@ -62,68 +62,70 @@ def set_up(addresses: Addresses, *, demo: bool, say: Callable[[str], None]) -> N
         ensure_standard_purposes()
         ensure_own_connections(enabled=demo)
         _ensure_customers_api()
-        credentials = _credentials(_kept(path), addresses, demo)
+        credentials = _credentials(_read_credentials(path), addresses, demo)
     _write_privately(path, credentials)
-    _prepare_rules(say)
+    _prepare_rules(report)
     if demo:
-        seed_demo(addresses, say)
+        seed_demo(addresses, report)
 
 
 def _ensure_customers_api() -> None:
-    """What an app of the company asks a token for, to put questions to its customers on its own pages."""
+    """Ensure the API that apps of the company request a token for, to show questions on their own pages."""
     ours = ResourceServer.objects.filter(Q(name=CUSTOMERS_API) | Q(identifier=customers_api()))
     api = ours.first() or ResourceServer(name=CUSTOMERS_API)
     api.identifier, api.scopes, api.scope_words = customers_api(), [SCOPE], {SCOPE: "Ask you questions"}
     api.save()
 
 
-def _prepare_rules(say: Callable[[str], None]) -> None:
-    """Seconds now, so that no login waits for them."""
+def _prepare_rules(report: Callable[[str], None]) -> None:
+    """Build the JavaScript image now, which takes seconds, so that no login waits for it."""
     try:
         prepare()
     except (Unavailable, OSError) as fault:
-        say(f"JavaScript rules will not run here: {fault}.")
+        report(f"JavaScript rules cannot run here: {fault}.")
 
 
-def _credentials(kept: Kept, addresses: Addresses, demo: bool) -> dict[str, dict[str, str]]:
+def _credentials(stored: Credentials, addresses: Addresses, demo: bool) -> Credentials:
     return {
-        "console": _staff(kept.get("console", {}), addresses, demo),
-        "management": _management(kept.get("management", {})),
-        "shop": _shop(kept.get("shop", {}), addresses),
-        "collector": {"write_key": _write_key(kept.get("collector", {}))},
+        "console": _staff(stored.get("console", {}), addresses, demo),
+        "management": _management(stored.get("management", {})),
+        "shop": _shop(stored.get("shop", {}), addresses),
+        "collector": {"write_key": _write_key(stored.get("collector", {}))},
     }
 
 
-def _staff(kept: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
-    """The first member of staff. Her password is never changed here, unless the file that held it is gone."""
-    email = kept.get("email") or ("ana@harbour-and-pine.example" if demo else "owner@localhost")
-    password = kept.get("password") or random_secret(16)
+def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
+    """Ensure the first member of staff. The password changes only when the file that held it is missing."""
+    email = stored.get("email") or ("ana@harbour-and-pine.example" if demo else "owner@localhost")
+    password = stored.get("password") or random_secret(16)
     account = Account.objects.filter(email=email, is_staff=True).first()
     if account is None:
         Account.objects.create_staff(email, password)
-    elif not kept.get("password"):
+    elif not stored.get("password"):
         account.set_password(password)
         account.save(update_fields=["password"])
     return {"url": f"{addresses.regulars}/console/", "email": email, "password": password}
 
 
-def _management(kept: dict[str, str]) -> dict[str, str]:
-    """A machine that may do everything the Management API offers."""
+def _management(stored: dict[str, str]) -> dict[str, str]:
+    """Ensure a client with every scope of the Management API."""
     audience = f"{settings.ISSUER}api/v2/"
     api, _ = ResourceServer.objects.update_or_create(
         name=MANAGEMENT_API, defaults={"identifier": audience, "scopes": MANAGEMENT_SCOPES}
     )
-    client, secret = _client("Management", kept, grant_types=["client_credentials"], auth_method=Client.AuthMethod.POST)
+    client, secret = _client(
+        "Management", stored, grant_types=["client_credentials"], auth_method=Client.AuthMethod.POST
+    )
     ClientGrant.objects.update_or_create(client=client, resource_server=api, defaults={"scopes": MANAGEMENT_SCOPES})
     return {"client_id": client.pk, "client_secret": secret, "audience": audience}
 
 
-def _shop(kept: dict[str, str], addresses: Addresses) -> dict[str, str]:
-    """The company's first own app."""
+def _shop(stored: dict[str, str], addresses: Addresses) -> dict[str, str]:
+    """Ensure the company's first app."""
     callback = f"{addresses.shop}/callback"
     client, secret = _client(
         "Shop",
-        kept,
+        stored,
         grant_types=["authorization_code", "refresh_token"],
         redirect_uris=[callback],
         logout_uris=[addresses.shop + "/"],
@@ -132,13 +134,13 @@ def _shop(kept: dict[str, str], addresses: Addresses) -> dict[str, str]:
     return {"client_id": client.pk, "client_secret": secret, "callback": callback}
 
 
-def _client(name: str, kept: dict[str, str], **fields: Any) -> tuple[Client, str]:
-    """The client and its secret, which only credentials.json knows: a lost file means a new secret."""
+def _client(name: str, stored: dict[str, str], **fields: Any) -> tuple[Client, str]:
+    """Save the client. Its secret is stored in credentials.json only, so a lost file means a new secret."""
     before = Client.objects.filter(name=name, metadata__made_by=SETUP).first()
     client = before or Client(
-        client_id=kept.get("client_id") or random_secret(32), name=name, metadata={"made_by": SETUP}
+        client_id=stored.get("client_id") or random_secret(32), name=name, metadata={"made_by": SETUP}
     )
-    secret = kept.get("client_secret") or random_secret(64)
+    secret = stored.get("client_secret") or random_secret(64)
     if not matches_secret(secret, client.secret_hash):
         client.secret_hash = hash_secret(secret)
     for field, value in fields.items():
@@ -147,21 +149,21 @@ def _client(name: str, kept: dict[str, str], **fields: Any) -> tuple[Client, str
     return client, secret
 
 
-def _write_key(kept: dict[str, str]) -> str:
+def _write_key(stored: dict[str, str]) -> str:
     source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
-    return kept.get("write_key") or source.write_key
+    return stored.get("write_key") or source.write_key
 
 
-def _kept(path: Path) -> Kept:
+def _read_credentials(path: Path) -> Credentials:
     try:
-        found: Kept = json.loads(path.read_text())
+        credentials: Credentials = json.loads(path.read_text())
     except FileNotFoundError:
         return {}
-    return found
+    return credentials
 
 
-def _write_privately(path: Path, credentials: dict[str, dict[str, str]]) -> None:
-    """Whole or not at all, and nobody else's to read at any moment."""
+def _write_privately(path: Path, credentials: Credentials) -> None:
+    """Replace the file atomically. Other users can never read it."""
     text = json.dumps(credentials, indent=2) + "\n"
     if path.exists() and path.read_text() == text:
         return

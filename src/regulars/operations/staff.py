@@ -1,4 +1,4 @@
-"""Who works in the console, managed by whoever may run commands on the server."""
+"""Staff of the console, managed by operators on the command line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from regulars.interfaces.console.door import ROLES
 
 
 @dataclass(frozen=True)
-class Member:
-    """One line of the list."""
+class StaffMember:
+    """One line of `regulars staff list`."""
 
     email: str
     role: str
@@ -26,14 +26,17 @@ class Member:
     is_active: bool
 
 
-def members() -> Iterator[Member]:
+def list_members() -> Iterator[StaffMember]:
     for account in Account.objects.filter(is_staff=True).order_by("email"):
-        yield Member(account.email, account.role, codes.is_enrolled(account), account.is_active)
+        yield StaffMember(account.email, account.role, codes.is_enrolled(account), account.is_active)
 
 
 @transaction.atomic
 def add(email: str, role: str) -> str:
-    """A new member of staff; returns her first password. Raises `DomainError`: `bad_email`, `unknown_role`, `already_staff`."""
+    """Add a member of staff and return the first password.
+
+    Raises `Invalid`: `bad_email`, `unknown_role`, `already_staff`.
+    """
     email = email.strip().lower()
     try:
         validate_email(email)
@@ -42,17 +45,17 @@ def add(email: str, role: str) -> str:
     if role not in ROLES:
         raise Invalid("unknown_role", f"A role is one of {', '.join(ROLES)}.")
     if _find(email):
-        raise Invalid("already_staff", f"{email} works here already.")
+        raise Invalid("already_staff", f"{email} is a member of staff already.")
     password = random_secret(16)
     Account.objects.create_staff(email, password, role)
     return password
 
 
 def reset_second_factor(email: str) -> int:
-    """Take all factors away: she sets one up anew at her next sign-in. Returns how many there were."""
+    """Remove all factors of a member of staff, who sets up a new one at the next sign-in. Returns their number."""
     account = _find(email)
     if account is None:
-        raise Invalid("not_staff", f"Nobody called {email} works here. `regulars staff list` says who does.")
+        raise Invalid("not_staff", f"No member of staff has the address {email}. `regulars staff list` lists them.")
     return codes.remove_all(account)
 
 

@@ -1,6 +1,6 @@
-"""What programs ask (tokens, claims, keys) is answered without what browsers need: session, form token, language, pages.
+"""API fast path: endpoints for programs (tokens, claims, keys) skip the middleware that only browsers need.
 
-None of it decides anything there, since no cookie counts at these addresses, and it costs more than many an answer.
+These endpoints ignore cookies, so session, CSRF and language middleware would only cost time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from regulars.interfaces.oidc.urls import FOR_PROGRAMS
 VIEWS = {f"/{address}": view for address, view in FOR_PROGRAMS.items()}
 
 
-def for_programs(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware. What every answer needs (hosts, security headers) comes before it, what browsers need after."""
+def api_fast_path(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: host checks and security headers come before it, what browsers need comes after."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         return VIEWS.get(request.path_info, get_response)(request)

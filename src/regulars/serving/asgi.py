@@ -1,4 +1,4 @@
-"""What granian serves: `regulars.serving.asgi:application`."""
+"""The ASGI application that granian serves: `regulars.serving.asgi:application`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "regulars.settings")
 django.setup()
 
-from .root import Root  # noqa: E402 - rooms can be imported only after set-up
+from .root import Root  # noqa: E402 - models can be imported only after set-up
 
 application = Root()

@@ -1,6 +1,6 @@
-"""https on a developer's machine: an authority of this installation's own, and a certificate for localhost.
+"""https on a developer's machine: a certificate authority of this installation and a certificate for localhost.
 
-Whoever trusts the authority trusts it for this machine alone: it is constrained to the names of localhost.
+The authority is constrained to the names of localhost, so trusting it affects this machine only.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ ADDRESSES = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
 
 
 def ensure_certificate(home: Path) -> Certificate:
-    """The home's certificate, good for a month at least. The authority stays, so that it is trusted once."""
+    """Return the home's certificate, valid for at least a month. The authority stays, so it is trusted once."""
     kept = Certificate.of(home)
-    if not _lasts(kept.authority, kept.authority_key, HOST_DAYS):
+    if not _is_valid_for(kept.authority, kept.authority_key, HOST_DAYS):
         _make_authority(kept)
-    if not _lasts(kept.chain, kept.key, RENEW_DAYS) or not _is_signed_by(kept):
+    if not _is_valid_for(kept.chain, kept.key, RENEW_DAYS) or not _is_signed_by(kept):
         _make_host(kept)
     return kept
 
 
-def _lasts(path: Path, key: Path, days: int) -> bool:
+def _is_valid_for(path: Path, key: Path, days: int) -> bool:
     if not (path.exists() and key.exists()):
         return False
     until = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
@@ -42,7 +42,7 @@ def _lasts(path: Path, key: Path, days: int) -> bool:
 
 
 def _is_signed_by(kept: Certificate) -> bool:
-    """Whether the two files belong together: somebody may have put one of them back from a backup."""
+    """Return whether the authority signed the certificate. One of them may come from a backup."""
     authority = x509.load_pem_x509_certificate(kept.authority.read_bytes())
     host = x509.load_pem_x509_certificate(kept.chain.read_bytes())
     return host.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier == _key_id(
@@ -51,7 +51,7 @@ def _is_signed_by(kept: Certificate) -> bool:
 
 
 def _make_authority(kept: Certificate) -> None:
-    """In a folder that takes its place whole: an authority whose key went missing half-way would sign nothing."""
+    """Create the authority in a folder that is renamed when complete: without its key it could sign nothing."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"Regulars on {os.uname().nodename}")
     permitted = [
@@ -123,8 +123,8 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _name(words: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, words[:64])])
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
 def _key_id(key: object) -> bytes:
@@ -139,7 +139,7 @@ def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Never readable by more people than `mode` says, not even for a moment."""
+    """Write a file that never has wider permissions than `mode`."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)

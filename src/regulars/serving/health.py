@@ -1,4 +1,4 @@
-"""Whether this process can serve: its database answers and has every table."""
+"""Readiness: the database answers and has every table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 from regulars import __version__
 
-Answer = tuple[HTTPStatus, list[tuple[str, str]], bytes]
+HealthResponse = tuple[HTTPStatus, list[tuple[str, str]], bytes]
 
 
-def is_ready() -> Answer:
-    """200 with `{"status": "ready", …}`, or 503 that says what is missing."""
+def check_readiness() -> HealthResponse:
+    """Return 200 with `{"status": "ready", …}`, or 503 with what is missing as `status`."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -34,6 +34,6 @@ def _migrations_missing() -> bool:
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
-def _answer(status: HTTPStatus, word: str) -> Answer:
-    body = json.dumps({"status": word, "version": __version__}).encode()
+def _answer(status: HTTPStatus, status_word: str) -> HealthResponse:
+    body = json.dumps({"status": status_word, "version": __version__}).encode()
     return status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body

@@ -1,7 +1,7 @@
-"""Django's WSGI handler in a bounded pool of threads, spoken to from ASGI.
+"""Django's WSGI handler in a bounded thread pool behind ASGI.
 
 Synchronous views under Django's own ASGI handler run at a sixth of the speed. The pool has a fixed number of threads and
-a short queue: beyond it a request hears 503 at once instead of waiting for a turn that does not come.
+a short queue: beyond it a request gets 503 at once instead of waiting.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Any, Self, cast
 
 from django.db import close_old_connections
 
-from .health import Answer
+from .health import HealthResponse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,7 +28,7 @@ Pairs = list[tuple[bytes, bytes]]
 
 THREADS = int(os.environ.get("REGULARS_THREADS", "8"))
 QUEUE = 128  # requests waiting for a thread
-MAX_BODY = 10 * 1024 * 1024  # bytes; doors have smaller limits of their own
+MAX_BODY = 10 * 1024 * 1024  # bytes; interfaces have smaller limits of their own
 IN_MEMORY = 256 * 1024  # bytes of a body before it goes to a temporary file
 
 log = logging.getLogger("regulars.serving")
@@ -41,11 +41,11 @@ class Pool:
         self.wsgi = wsgi
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix="django")
         self.limit = threads + queue
-        self.inside = 0
+        self.active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        with Body() as body:
+        with RequestBody() as body:
             match await _read(receive, body):
                 case None:
                     return
@@ -57,8 +57,8 @@ class Pool:
             loop = asyncio.get_running_loop()
             await self._in_thread(lambda: _Exchange(loop, send).run(self.wsgi, environ), send)
 
-    async def run(self, answer: Callable[[], Answer], send: Send) -> None:
-        """Run something small of ours that needs the database, in the same threads."""
+    async def run(self, answer: Callable[[], HealthResponse], send: Send) -> None:
+        """Run a small function that needs the database in the same threads."""
 
         def run() -> tuple[int, Pairs, bytes]:
             try:
@@ -73,22 +73,22 @@ class Pool:
         self.executor.shutdown(wait=True, cancel_futures=True)
 
     async def _in_thread(self, work: Callable[[], tuple[int, Pairs, bytes] | None], send: Send) -> None:
-        if self.inside >= self.limit:
+        if self.active >= self.limit:
             await _plain(send, HTTPStatus.SERVICE_UNAVAILABLE, [(b"retry-after", b"1")])
             return
-        self.inside += 1
+        self.active += 1
         try:
             whole = await asyncio.get_running_loop().run_in_executor(self.executor, work)
         finally:
-            self.inside -= 1
+            self.active -= 1
         if whole is not None:
             await _respond(send, *whole)
 
 
-class Body:
-    """What was sent: in memory, and in a temporary file once it is more than `IN_MEMORY`.
+class RequestBody:
+    """A request body: in memory, or in a temporary file once it exceeds `IN_MEMORY`.
 
-    Python's own `SpooledTemporaryFile` does that too, and takes longer to make than most requests to read.
+    Python's `SpooledTemporaryFile` does the same, but takes longer to create than most requests to read.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Body:
 
 
 class _Exchange:
-    """One request in its thread. A short response comes back whole; a stream is sent from here, as fast as it is read."""
+    """One request in its thread. `run` returns a short response whole and sends a stream as fast as it is read."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
         self.loop = loop
@@ -134,22 +134,22 @@ class _Exchange:
         self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
     def _stream(self, chunks: Iterable[bytes]) -> None:
-        self._tell({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        self._send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         for chunk in chunks:
-            self._tell({"type": "http.response.body", "body": chunk, "more_body": True})
-        self._tell({"type": "http.response.body", "body": b""})
+            self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._send({"type": "http.response.body", "body": b""})
 
-    def _tell(self, message: MutableMapping[str, Any]) -> None:
-        """Waits until the message is on its way, so that a slow reader slows the writer and not our memory."""
+    def _send(self, message: MutableMapping[str, Any]) -> None:
+        """Wait until the message is sent, so that a slow reader slows the writer instead of filling memory."""
 
-        async def tell() -> None:
+        async def send() -> None:
             await self.send(message)
 
-        asyncio.run_coroutine_threadsafe(tell(), self.loop).result()
+        asyncio.run_coroutine_threadsafe(send(), self.loop).result()
 
 
-async def _read(receive: Receive, body: Body) -> int | None:
-    """The body's length (more than `MAX_BODY` when it was not read to its end), or None when the sender hung up."""
+async def _read(receive: Receive, body: RequestBody) -> int | None:
+    """Read the body. Returns its length (more than `MAX_BODY` when cut short), or None when the client disconnected."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -164,7 +164,7 @@ async def _read(receive: Receive, body: Body) -> int | None:
 
 
 def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
-    """PEP 3333, from ASGI's words."""
+    """Translate an ASGI scope to a WSGI environ (PEP 3333)."""
     server = scope.get("server") or ("localhost", 80)
     client = scope.get("client") or ("", 0)
     environ: dict[str, Any] = {

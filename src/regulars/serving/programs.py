@@ -1,4 +1,4 @@
-"""What `regulars start` runs: the web, the worker, in demo mode a shop and stand-ins, and for https a doorkeeper."""
+"""Programs of `regulars start`: web, worker, the demo's shop and mock services, and the HTTPS redirector."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ GRANIAN = ("granian", "--interface", "asgi", "--no-ws", "--log-level", "warning"
 
 
 @dataclass(frozen=True)
-class Server:
-    """A program that answers at a port."""
+class AppServer:
+    """An ASGI application and its port."""
 
     name: str
     port: int
@@ -41,36 +41,36 @@ def programs(
     demo: bool,
     certificate: Certificate | None,
 ) -> list[Program]:
-    """With a certificate the servers speak https behind the doorkeeper, who has the ports that people know."""
+    """List the programs. With a certificate the servers speak https behind the redirector, which has the public ports."""
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
-    servers = [Server("web", port, ("regulars.serving.asgi:application", *workers), environment)]
+    servers = [AppServer("web", port, ("regulars.serving.asgi:application", *workers), environment)]
     servers += _examples(addresses, environment, certificate) if demo else []
-    errand = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
-    inside = [
+    install = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
+    others = [
         Program("worker", _python("regulars.cli.__main__", "worker"), environment),
-        Program("modules", errand, environment, errand=True),
+        Program("modules", install, environment, once=True),
     ]
     if certificate is None:
-        return [*(_program(server, host, server.port) for server in servers), *inside]
+        return [*(_program(server, host, server.port) for server in servers), *others]
     pairs = list(zip(servers, _free_ports(len(servers)), strict=True))
-    shown = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
-    doors = [f"{server.port}={inner}" for server, inner in pairs]
+    tls = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
+    ports = [f"{server.port}={inner}" for server, inner in pairs]
     return [
-        *(_program(server, "127.0.0.1", inner, *map(str, shown)) for server, inner in pairs),
-        *inside,
-        Program("https", _python("regulars.serving.https_redirector", host, *doors), environment),
+        *(_program(server, "127.0.0.1", inner, *map(str, tls)) for server, inner in pairs),
+        *others,
+        Program("https", _python("regulars.serving.https_redirector", host, *ports), environment),
     ]
 
 
-def _examples(addresses: Addresses, environment: dict[str, str], certificate: Certificate | None) -> list[Server]:
-    """The shop and the stand-ins, when this is a checkout that has them."""
+def _examples(addresses: Addresses, environment: dict[str, str], certificate: Certificate | None) -> list[AppServer]:
+    """Return the shop and the mock services; none when this installation has no examples."""
     if not EXAMPLES.is_dir() or find_spec("starlette") is None:
         click.echo("The example shop is not part of this installation; a checkout of the project has it.", err=True)
         return []
     trust = (
         {name: str(certificate.authority) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")} if certificate else {}
     )
-    outside = {
+    example_environment = {
         **{name: value for name, value in environment.items() if not name.startswith(("REGULARS_", "DATABASE_"))},
         **trust,
         "PYTHONPATH": str(EXAMPLES.parent),
@@ -80,12 +80,19 @@ def _examples(addresses: Addresses, environment: dict[str, str], certificate: Ce
         "STANDINS_CALLBACK": addresses.regulars + "/login/callback",
     }
     return [
-        Server("shop", addresses.port_of(addresses.shop), ("examples.shop.app:app", "--factory"), outside),
-        Server("stand-ins", addresses.port_of(addresses.standins), ("examples.standins.app:app", "--factory"), outside),
+        AppServer(
+            "shop", addresses.port_of(addresses.shop), ("examples.shop.app:app", "--factory"), example_environment
+        ),
+        AppServer(
+            "mock services",
+            addresses.port_of(addresses.standins),
+            ("examples.standins.app:app", "--factory"),
+            example_environment,
+        ),
     ]
 
 
-def _program(server: Server, host: str, port: int, *more: str) -> Program:
+def _program(server: AppServer, host: str, port: int, *more: str) -> Program:
     target, *options = server.target
     command = _python(*GRANIAN, "--host", host, "--port", str(port), *options, *more, target)
     return Program(server.name, command, server.environment)
@@ -96,7 +103,7 @@ def _python(module: str, *arguments: str) -> list[str]:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that nobody else has now: all are held at the same time, so that none is counted twice."""
+    """Return free ports. All are bound at the same time, so that none is returned twice."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

@@ -1,4 +1,4 @@
-"""The ASGI root: the collector's paths raw, readiness, and Django for everything else."""
+"""The ASGI root: collector, readiness check, and Django for every other path."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from django.core.handlers.wsgi import WSGIHandler
 
 from regulars.interfaces.collector.app import Collector, Receive, Scope, Send
 
-from .forwarded import settled
-from .health import is_ready
+from .forwarded import apply_forwarded
+from .health import check_readiness
 from .pool import Pool
 
 HEALTH = "/healthz"
 
 
 class Root:
-    """One application, three kinds of path."""
+    """The root ASGI application."""
 
     def __init__(self) -> None:
         self.collector = Collector()
@@ -23,20 +23,20 @@ class Root:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = settled(scope, settings.TRUSTED_PROXIES)
+            scope = apply_forwarded(scope, settings.TRUSTED_PROXIES)
         match scope["type"]:
             case "lifespan":
-                await self._live(receive, send)
+                await self._lifespan(receive, send)
             case "http" if self.collector.takes(scope["path"]):
                 await self.collector(scope, receive, send)
             case "http" if scope["path"] == HEALTH:
-                await self.pool.run(is_ready, send)
+                await self.pool.run(check_readiness, send)
             case "http":
                 await self.pool(scope, receive, send)
-            case _:  # websockets: nobody here speaks them
+            case _:  # websockets are not supported
                 await send({"type": "websocket.close", "code": 1000})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":

@@ -1,7 +1,7 @@
-"""Sessions as Django keeps them in the database, with less asking.
+"""Django's database sessions with fewer queries.
 
-The one query of every request of a browser is written as SQL once. A new session is written when the answer is ready, and
-not before that when it gets its key: one commit instead of two at every login.
+The session query of every browser request is compiled once. A new session is written when the response is ready, not when
+it gets its key: one commit instead of two at every login.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _any = CompiledQuery(lambda: Session.objects.filter(session_key=param("key")).va
 
 
 class SessionStore(db.SessionStore):
-    _is_new = False  # has a key, and no row yet
+    _is_new = False  # has a key but no row yet
 
     def create(self) -> None:
         self._session_key = self._get_new_session_key()  # type: ignore[attr-defined]
@@ -50,7 +50,7 @@ class SessionStore(db.SessionStore):
         return _any.exists(key=session_key)
 
     def _get_session_from_db(self) -> Session | None:
-        """A key that opens nothing is forgotten, so that what is saved later gets a new one."""
+        """Return the row. An unknown key is dropped, so that a session saved later gets a new one."""
         session = _live.first(key=self.session_key, now=timezone.now())
         if session is None:
             self._session_key = None

@@ -1,6 +1,6 @@
-"""Staff and customers sign in apart, even in one browser: the console has a session cookie of its own.
+"""A session cookie of its own for the console, so that staff and customers sign in separately in one browser.
 
-Whoever tries the shop as a customer stays signed in to the console, and a customer's session is never one of staff.
+A member of staff may try the shop as a customer and stays signed in; a customer session never opens the console.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 CONSOLE = "/console/"
-# Not `__Host-`: that prefix wants the path to be `/`, and this cookie stays below the console's.
+# Not `__Host-`: that prefix requires the path `/`, and this cookie is limited to the console.
 STAFF_COOKIE = f"{'__Secure-' if settings.SECURE else ''}regulars_staff"
 
 
 def console_session(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware around Django's own sessions, which know one cookie: below `/console/` theirs is carried by ours."""
+    """Middleware around Django's sessions, which know one cookie: below `/console/` it gets another name."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         if not f"{request.path}/".startswith(CONSOLE):

@@ -1,4 +1,4 @@
-"""Keep a handful of processes running, and end them together. Imports nothing heavy: this process only waits."""
+"""Keep a few processes running and stop them together. Imports nothing heavy: this process only waits."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-GRACE = 15.0  # seconds between asking to stop and insisting
-LOOK_EVERY = 0.2
-FAULTS_IN_A_ROW = 5  # a program that ends so often within `QUICKLY` is not started again
-QUICKLY = 10.0
+GRACE = 15.0  # seconds between SIGTERM and SIGKILL
+POLL_SECONDS = 0.2
+MAX_QUICK_EXITS = 5  # after so many exits in a row within `QUICK_EXIT` seconds a program is not restarted
+QUICK_EXIT = 10.0
 PR_SET_PDEATHSIG = 1
 
 
 @dataclass
 class Program:
-    """One child: what to run, with which environment. `errand`: begun when everything is ready, and done when it ends."""
+    """One child process. `once`: started when everything is ready and not restarted when it ends."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    errand: bool = False
+    once: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)
-    faults: int = field(default=0, init=False)
+    quick_exits: int = field(default=0, init=False)
 
     def start(self) -> None:
         self.started_at = time.monotonic()
@@ -49,22 +49,22 @@ class Supervisor:
             signal.signal(number, self._stop)
 
     def run(self, is_ready: Callable[[], bool], when_ready: Callable[[], None]) -> int:
-        """Start all, call `when_ready` once `is_ready` says so, and watch until told to stop."""
+        """Start all, call `when_ready` once `is_ready` returns true, and watch until asked to stop."""
         try:
             for program in self.programs:
-                if not program.errand:
+                if not program.once:
                     program.start()
-            said = False
+            announced = False
             while not self.stopping:
-                if not all(self._keep(program) for program in self.programs):
+                if not all(self._keep_running(program) for program in self.programs):
                     return 1
-                if not said and is_ready():
+                if not announced and is_ready():
                     when_ready()
-                    said = True
+                    announced = True
                     for program in self.programs:
-                        if program.errand:
+                        if program.once:
                             program.start()
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
             return 0
         finally:
             self._end_all()
@@ -72,16 +72,16 @@ class Supervisor:
     def _stop(self, number: int, frame: object) -> None:
         self.stopping = True
 
-    def _keep(self, program: Program) -> bool:
-        """Start it again if it ended by itself. False when that is no use any more."""
-        if not program.has_ended() or program.errand or self.stopping:
+    def _keep_running(self, program: Program) -> bool:
+        """Restart the program if it ended by itself. Return False when it ends too often."""
+        if not program.has_ended() or program.once or self.stopping:
             return True
-        quick = time.monotonic() - program.started_at < QUICKLY
-        program.faults = program.faults + 1 if quick else 1
+        quick = time.monotonic() - program.started_at < QUICK_EXIT
+        program.quick_exits = program.quick_exits + 1 if quick else 1
         code = program.process.returncode if program.process else 0
         sys.stderr.write(f"regulars: {program.name} ended with code {code}\n")
-        if program.faults >= FAULTS_IN_A_ROW:
-            sys.stderr.write(f"regulars: {program.name} does not stay up; stopping everything\n")
+        if program.quick_exits >= MAX_QUICK_EXITS:
+            sys.stderr.write(f"regulars: {program.name} keeps ending; stopping everything\n")
             return False
         program.start()
         return True
@@ -100,6 +100,6 @@ class Supervisor:
 
 
 def end_with_parent() -> None:
-    """A supervisor that is killed cannot end its children; on Linux the kernel does."""
+    """Let the Linux kernel stop this process when its parent is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

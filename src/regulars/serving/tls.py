@@ -1,4 +1,4 @@
-"""Where an installation keeps its certificate for localhost. What makes it is in `certificate`, which is heavier."""
+"""Paths of the certificate for localhost. `certificate` makes it and imports more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FOLDER = "tls"
 
 @dataclass(frozen=True)
 class Certificate:
-    """Paths of PEM files in one folder: whom to trust, what to show, and the two keys, which are nobody else's to read."""
+    """PEM files in one folder: the authority, the certificate chain, and their private keys."""
 
     folder: Path
 
@@ -34,12 +34,12 @@ class Certificate:
     def key(self) -> Path:
         return self.folder / "localhost.key"
 
-    def how_to_trust(self) -> str:
-        """For a terminal: what to tell browsers and other programs of this machine."""
+    def trust_instructions(self) -> str:
+        """Return instructions for a terminal: how browsers and programs of this machine trust the authority."""
         return "\n".join(
             (
                 f"  Trust      {self.authority}",
-                "             It vouches for localhost only. Tell your browser once: Settings, Certificates, Authorities, Import.",
+                "             It is valid for localhost only. Import it into your browser once: Settings, Certificates, Authorities, Import.",
                 f"             Debian  sudo cp {self.authority} /usr/local/share/ca-certificates/regulars.crt",
                 "                     sudo update-ca-certificates",
                 f"             macOS   security add-trusted-cert -k ~/Library/Keychains/login.keychain-db {self.authority}",

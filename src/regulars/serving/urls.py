@@ -1,11 +1,11 @@
-"""Every address of the house. The collector's paths never come here: the ASGI root answers them before Django."""
+"""URL patterns of every interface but the collector, whose paths the ASGI root answers before Django."""
 
 from __future__ import annotations
 
 from django.urls import include, path
 
 urlpatterns = [
-    path("", include("regulars.interfaces.oidc.urls")),  # few and often asked: patterns are tried in their order
+    path("", include("regulars.interfaces.oidc.urls")),  # first, because they are few and requested most often
     path("", include("regulars.interfaces.login.urls")),
     path("api/", include("regulars.interfaces.management_api.urls")),
     path("console/", include("regulars.interfaces.console.urls")),

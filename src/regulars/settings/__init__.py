@@ -24,21 +24,21 @@ ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
 ]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = PUBLIC_URL.startswith("https://")
-# How many proxies stand in front and say truly who came to them (`forwarded` settles it before Django looks).
+# The number of trusted proxies in front (`serving.forwarded` applies their headers before Django).
 TRUSTED_PROXIES = number("REGULARS_TRUST_PROXY")
 
-# In demo mode the stand-ins on this machine may be reached, and staff may sign in without a second factor.
+# In demo mode the mock services on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"
 DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
 # Hosts of the operator's own network that rules, enrichment and destinations may call although they are not public.
 ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
-# PEM files of authorities beside the web's own, for hosts of the operator's network that show their certificates.
+# PEM files of additional certificate authorities, for hosts of the operator's network.
 CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
-# When given, rules may call these hosts only (".example.com" means everything below it); empty: any public host.
+# Rules may call these hosts only (".example.com": every subdomain); empty: any public host.
 RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
-# What a rule saw is kept, encrypted, for replays; then it is gone.
+# Days that the encrypted input of a rule is kept for replays.
 RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
-# Apps of strangers may register themselves at /oidc/register; their customers are asked before anything is given.
+# Third-party apps may register at /oidc/register; customers consent before such an app receives anything.
 DYNAMIC_REGISTRATION = os.environ.get("REGULARS_DYNAMIC_REGISTRATION") == "1"
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "regulars.serving.api_fast_path.for_programs",
+    "regulars.serving.api_fast_path.api_fast_path",
     "regulars.serving.sessions.console_session",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "regulars.interfaces.management_api.customer.open_to_our_apps",
@@ -125,7 +125,7 @@ SESSION_ENGINE = "regulars.serving.session_store"
 SESSION_COOKIE_NAME = f"{'__Host-' if SECURE else ''}regulars_session"
 CSRF_COOKIE_NAME = f"{'__Host-' if SECURE else ''}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
-# Browsers hold every port of a host to it, so never for names of this machine, where others develop too.
+# HSTS applies to every port of a host, so never for localhost, where other projects run too.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE and not is_local(PUBLIC_URL) else 0
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -138,7 +138,7 @@ PASSWORD_HASHERS = [
     "regulars.accounts.hashing.PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
-# What a customer's password must be is the connection's affair (accounts/passwords.py).
+# The password policy belongs to the connection (accounts/passwords.py).
 BREACHED_PASSWORDS = os.environ.get("REGULARS_BREACHED_PASSWORDS", "")
 PASSWORD_RESET_TIMEOUT = 3600
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -160,13 +160,13 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_STORE_TOKENS = False
 MFA_ADAPTER = "regulars.accounts.factors.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
-MFA_TOTP_TOLERANCE = 1  # half-minutes that her clock may be wrong
+MFA_TOTP_TOLERANCE = 1  # half-minutes that the clock of an authenticator may be off
 EMAIL_BACKEND = os.environ.get("REGULARS_EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = str(HOME / "mail")
 DEFAULT_FROM_EMAIL = os.environ.get("REGULARS_FROM_EMAIL", "hello@localhost")
 
 LANGUAGE_CODE = "en"
-# What customers can read (`locale`); the console is in English.
+# Languages of the pages for customers (`locale`); the console is in English.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),

@@ -1,4 +1,4 @@
-"""`DATABASE_URL` read into Django's words, with the settings that durability rests on."""
+"""`DATABASE_URL` translated to Django settings, with the settings that durability depends on."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-KEPT_FOR = 60  # seconds that a thread keeps one connection to SQLite; PostgreSQL has a pool
+CONNECTION_SECONDS = 60  # how long a thread keeps a connection to SQLite; PostgreSQL has a pool
 
 
 def database(url: str) -> dict[str, Any]:
-    """`sqlite:////data/regulars.sqlite3` or `postgresql://user:password@host:port/name?host=/socket` → DATABASES entry."""
+    """Return the DATABASES entry of a URL such as `sqlite:////data/regulars.sqlite3` or `postgresql://user:password@host:port/name?host=/socket`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return sqlite(Path(unquote(parts.path[1:] if parts.path.startswith("//") else parts.path)))
     if parts.scheme in ("postgres", "postgresql"):
         return postgresql(url)
-    raise ImproperlyConfigured(f"DATABASE_URL speaks {parts.scheme!r}; Regulars speaks sqlite and postgresql.")
+    raise ImproperlyConfigured(f"DATABASE_URL begins with {parts.scheme!r}; Regulars supports sqlite and postgresql.")
 
 
 def sqlite(path: Path) -> dict[str, Any]:
-    """WAL and synchronous=FULL: what was acknowledged survives a power cut. IMMEDIATE: a writer waits, never fails late.
+    """Return the DATABASES entry of a SQLite file.
 
-    secure_delete: of a row that was deleted no bytes stay in the file. Each thread keeps its connection from one request
-    to the next: a new one reads the whole schema, which costs more than most answers.
+    WAL and synchronous=FULL: acknowledged writes survive a power cut. IMMEDIATE: a writer waits instead of failing late.
+    secure_delete: no bytes of a deleted row stay in the file. Each thread keeps its connection between requests, because
+    a new one reads the whole schema, which costs more than most responses.
     """
     pragmas = (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; PRAGMA foreign_keys=ON; "
@@ -34,7 +35,7 @@ def sqlite(path: Path) -> dict[str, Any]:
     return {
         "ENGINE": "regulars.base.db.sqlite",
         "NAME": str(path),
-        "CONN_MAX_AGE": KEPT_FOR,
+        "CONN_MAX_AGE": CONNECTION_SECONDS,
         "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": pragmas},
         "TEST": {"NAME": str(path.with_name("test-" + path.name))},
     }

@@ -1,4 +1,4 @@
-"""The home folder: where one installation keeps its data and its keys. And what the environment says of numbers."""
+"""The home folder of data and keys, and helpers that read the environment."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from django.core.management.utils import get_random_secret_key
 
 
 def home() -> Path:
-    """`$REGULARS_HOME`, by default `./home`; made on first use, readable by its owner only."""
+    """Return `$REGULARS_HOME`, by default `./home`. Created on first use, readable by its owner only."""
     path = Path(os.environ.get("REGULARS_HOME", "home")).resolve()
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def number(name: str) -> int:
-    """An environment variable that counts something; 0 when it is not set."""
+    """Return an environment variable as a non-negative integer; 0 when it is not set."""
     given = os.environ.get(name) or "0"
     if not given.isdecimal():
-        raise ImproperlyConfigured(f"{name} is a number, not {given!r} (bad_number)")
+        raise ImproperlyConfigured(f"{name} must be a number, not {given!r} (bad_number)")
     return int(given)
 
 
 def secret_key() -> str:
-    """`$REGULARS_SECRET_KEY`, or the key that this installation made for itself and keeps in its home."""
+    """Return `$REGULARS_SECRET_KEY`, or the key that this installation generated and stores in its home."""
     given = os.environ.get("REGULARS_SECRET_KEY")
     if given:
         return given
