@@ -114,4 +114,4 @@ def test_every_property_that_the_sdk_can_send_is_known(room, verb, body):
     on_the_wire = {name.replace("b_2_b", "b2b") for name in named}
 
     assert len(on_the_wire) > 8
-    assert on_the_wire <= set(body.model_fields) | set(body.unused)
+    assert on_the_wire <= set(body.model_fields) | set(body.without_effect)

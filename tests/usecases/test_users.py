@@ -43,7 +43,7 @@ class Writer:
 
 
 @pytest.fixture
-def shop(house) -> Client:
+def shop(standard_setup) -> Client:
     return Client.objects.create(client_id="shop", name="Harbour & Pine")
 
 
@@ -241,7 +241,7 @@ class TestRules:
         assert log_in_at(shop, customer) is not None
 
 
-def test_user_created_by_the_api_has_its_metadata_by_the_same_contract(client, house):
+def test_user_created_by_the_api_has_its_metadata_by_the_same_contract(client, standard_setup):
     from regulars.connections.models import Connection
 
     Connection.objects.create(name="Username-Password-Authentication", strategy="auth0", display_name="Password")

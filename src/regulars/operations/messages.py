@@ -31,7 +31,7 @@ CODE = (
     "accounts/factors/**/*.py",
     "accounts/proofs/**/*.py",
     "connections/providers/*.py",
-    "interfaces/management_api/asking.py",
+    "interfaces/api/questions.py",
     "consent/standard.py",
     "questions/types/*.py",
     "questions/declare.py",

@@ -22,7 +22,7 @@ from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.connections.save import ensure_own_connections
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
-from regulars.interfaces.management_api.customer import SCOPE, customers_api
+from regulars.interfaces.api.customer_access import SCOPE, customers_api
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.rules.sandbox.cache import Unavailable
 from regulars.rules.sandbox.realm import prepare

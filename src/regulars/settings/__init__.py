@@ -78,7 +78,6 @@ INSTALLED_APPS = [
     "regulars.interfaces.login",
     "regulars.interfaces.oidc",
     "regulars.interfaces.console",
-    "regulars.interfaces.management_api",
 ]
 AUTH_USER_MODEL = "accounts.Account"
 
@@ -90,7 +89,7 @@ MIDDLEWARE = [
     "regulars.serving.api_fast_path.api_fast_path",
     "regulars.serving.sessions.console_session",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "regulars.interfaces.management_api.customer.open_to_our_apps",
+    "regulars.interfaces.api.customer_access.open_to_our_apps",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

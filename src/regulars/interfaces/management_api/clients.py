@@ -13,12 +13,13 @@ from pydantic import StringConstraints
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.clients.models import Client
 from regulars.clients.register import App, app_of, change, register, rotate_secret, take_secret
+from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.requests import refuse_unknown
 
-from . import unused
-from .access import Bearer
-from .errors import ApiError
-from .paging import Paging, refuse_unknown
-from .unused import Body
+from . import compatibility
+from .compatibility import CompatibleBody
+from .paging import Paging
 
 router = Router(tags=["clients"])
 Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
@@ -41,10 +42,10 @@ FIELDS = {
 }
 
 
-class RefreshSettings(Body):
+class RefreshSettings(CompatibleBody):
     """Seconds. Refresh tokens rotate and expire here, whatever the app wishes."""
 
-    unused = unused.REFRESH_TOKEN
+    without_effect = compatibility.REFRESH_TOKEN
 
     rotation_type: Annotated[str, StringConstraints(pattern="^rotating$")] = "rotating"
     expiration_type: Annotated[str, StringConstraints(pattern="^expiring$")] = "expiring"
@@ -53,20 +54,20 @@ class RefreshSettings(Body):
     idle_token_lifetime: int = Field(1296000, ge=1, le=157788000)
 
 
-class OidcLogout(Body):
-    unused = unused.OIDC_LOGOUT
+class OidcLogout(CompatibleBody):
+    without_effect = compatibility.OIDC_LOGOUT
 
     backchannel_logout_urls: Annotated[list[Address], Field(max_length=1)] = []
 
 
-class ClientChange(Body):
+class ClientChange(CompatibleBody):
     """The body of PATCH. What is not sent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
 
     `cross_origin_authentication`: the app has a sign-in form of its own. `oidc_backchannel_logout` is an older name of
-    `oidc_logout`. What else Auth0's SDKs may send is left (`interfaces/management_api/unused.py`).
+    `oidc_logout`. What else Auth0's SDKs may send is left (`interfaces/management_api/compatibility.py`).
     """
 
-    unused = unused.CLIENT
+    without_effect = compatibility.CLIENT
 
     name: Word | None = None
     token_endpoint_auth_method: Word | None = None
@@ -86,7 +87,7 @@ class ClientChange(Body):
 
 
 class ClientPatch(ClientChange):
-    unused = {**unused.CLIENT, "app_type": unused.anything}
+    without_effect = {**compatibility.CLIENT, "app_type": compatibility.anything}
 
     client_secret: Word | None = None
 

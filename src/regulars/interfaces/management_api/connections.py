@@ -18,13 +18,14 @@ from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, url_keys
+from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 
-from . import unused
-from .access import Bearer
-from .errors import ApiError
-from .paging import Paging, refuse_unknown
-from .unused import Body
+from . import compatibility
+from .compatibility import CompatibleBody
+from .paging import Paging
 from .users import Text
 
 router = Router(tags=["clients and connections"])
@@ -42,13 +43,13 @@ class ConnectionList(Paging):
     after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
 
 
-class Options(Body):
+class Options(CompatibleBody):
     """What a provider needs to know. `pieces`, `urls`, `settings` and `offline` are ours; the rest is Auth0's.
 
-    What else Auth0 has for its providers is left (`interfaces/management_api/unused.py`).
+    What else Auth0 has for its providers is left (`interfaces/management_api/compatibility.py`).
     """
 
-    unused = unused.OPTIONS
+    without_effect = compatibility.OPTIONS
 
     client_id: Text = ""
     client_secret: Secret = ""
@@ -82,8 +83,8 @@ class Options(Body):
         return {**dict.fromkeys(url_keys(provider) if provider else [], ""), **renamed, **self.urls}
 
 
-class ConnectionChange(Body):
-    unused = unused.CONNECTION
+class ConnectionChange(CompatibleBody):
+    without_effect = compatibility.CONNECTION
 
     display_name: Text | None = None
     options: Options | None = None

@@ -9,17 +9,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema, Status
 
+from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.oauth.models import AppGrant
 from regulars.profiles.find import find_by_user_id, of_profile, whole
 
-from .access import Bearer
 from .clients import Word
-from .paging import Paging, refuse_unknown
+from .paging import Paging
 
 router = Router(tags=["grants"])
 
 
-class GrantList(Paging):
+class UserGrantList(Paging):
     user_id: Word = ""
     client_id: Word = ""
     audience: Word = ""
@@ -30,8 +31,8 @@ class OfUser(Schema):
 
 
 @router.get("/grants", auth=Bearer("read:grants"), response=Any, summary="List what customers let apps have")
-def list_grants(request: HttpRequest, query: Query[GrantList]) -> Any:
-    refuse_unknown(request, GrantList)
+def list_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
+    refuse_unknown(request, UserGrantList)
     wanted = {"client_id": query.client_id, "audience": query.audience}
     rows = AppGrant.objects.filter(**{name: value for name, value in wanted.items() if value})
     rows = _of(query.user_id, rows) if query.user_id else rows

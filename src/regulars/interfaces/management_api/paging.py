@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest
 from ninja import Field, Schema
-
-from .errors import invalid_query
 
 DEEPEST_RECORD = 1000
 
@@ -47,11 +44,3 @@ class Paging(Fields):
         if not self.include_totals:
             return chosen
         return {"start": self.start, "limit": self.per_page, "length": len(chosen), "total": total, name: chosen}
-
-
-def refuse_unknown(request: HttpRequest, query: type[Schema]) -> None:
-    """As Auth0 does: a misspelt parameter is an error, not silence."""
-    known = {field.alias or name for name, field in query.model_fields.items()}
-    for name in request.GET:
-        if name not in known:
-            raise invalid_query(f"Additional properties not allowed: {name}")

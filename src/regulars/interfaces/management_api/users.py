@@ -8,16 +8,17 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 from pydantic import ConfigDict, StringConstraints
 
+from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope
+from regulars.interfaces.http_api.errors import invalid_query
+from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import BAGS, user
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 from regulars.usecases.upstream_tokens import show_tokens
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
-from .access import Bearer, Caller, caller_of, insufficient_scope
-from .errors import invalid_query
-from .paging import DEEPEST_RECORD, Fields, Paging, refuse_unknown
-from .search import search
+from .paging import DEEPEST_RECORD, Fields, Paging
+from .user_search import search
 
 router = Router(tags=["users"])
 TOKENS = "read:user_idp_tokens"

@@ -16,12 +16,11 @@ from ninja.security import HttpBearer
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client
+from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.requests import refuse_unstorable_request
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
-
-from .access import refuse_large, refuse_nul
-from .errors import ApiError
 
 PATH = "/api/me/"
 SCOPE = "answer:questions"
@@ -34,7 +33,7 @@ def customers_api() -> str:
 
 
 @dataclass(frozen=True)
-class Customer:
+class InAppCustomer:
     """The customer, and the app her token was given to."""
 
     profile: Profile
@@ -44,7 +43,7 @@ class Customer:
 class InApp(HttpBearer):
     """401 for no good token, 403 for a good one that may not: without the scope, of an app of others, from another origin."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> Customer:
+    def authenticate(self, request: HttpRequest, token: str) -> InAppCustomer:
         try:
             claims = verify(token, customers_api(), typ=ACCESS_TOKEN)
         except DomainError as refused:
@@ -54,14 +53,13 @@ class InApp(HttpBearer):
         if SCOPE not in str(claims.get("scope", "")).split():
             raise ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {SCOPE}")
         client = _our_app(str(claims.get("client_id", "")), request.headers.get("Origin", ""))
-        refuse_large(request)
-        refuse_nul(request)
-        return Customer(_profile(str(claims.get("sub", ""))), client.pk)
+        refuse_unstorable_request(request)
+        return InAppCustomer(_profile(str(claims.get("sub", ""))), client.pk)
 
 
-def customer_of(request: HttpRequest) -> Customer:
-    her: Customer = request.auth  # type: ignore[attr-defined]  # ninja puts it there
-    return her
+def customer_of(request: HttpRequest) -> InAppCustomer:
+    customer: InAppCustomer = request.auth  # type: ignore[attr-defined]  # ninja puts it there
+    return customer
 
 
 def open_to_our_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

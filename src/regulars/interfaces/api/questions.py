@@ -11,6 +11,7 @@ from django.utils.translation import override
 from ninja import Field, Path, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
+from regulars.interfaces.http_api.errors import ApiError
 from regulars.questions.answer import BadAnswer
 from regulars.questions.ask import NotShown, next_question
 from regulars.questions.declare import Field as Drawn
@@ -18,21 +19,20 @@ from regulars.questions.models import Impression
 from regulars.questions.wording import Wording, direction, wording_of
 from regulars.usecases import answer_question as says
 
-from .customer import Customer, InApp, customer_of
-from .errors import ApiError
+from .customer_access import InApp, InAppCustomer, customer_of
 
 router = Router(tags=["questions in an app"], auth=InApp())
 Written = Annotated[str, StringConstraints(max_length=2000)]
 AskId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-class Place(Schema):
+class QuestionRequest(Schema):
     model_config = ConfigDict(extra="forbid")
 
     locale: Annotated[str, StringConstraints(max_length=35, pattern=r"^[A-Za-z0-9_-]*$")] = ""
 
 
-class Said(Schema):
+class QuestionAnswer(Schema):
     """`answer` holds keys of options, or what she wrote; of something to confirm `__yes` or `__no`, with `other` being
     what is right. `__declined` and `__dont_know` where the question offers them."""
 
@@ -43,7 +43,7 @@ class Said(Schema):
 
 
 @router.post("/question", response=Any, summary="The next question for her, or why there is none")
-def show_next_question(request: HttpRequest, body: Place) -> Any:
+def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     """Counts as shown: call it when the place to show it is there. The same answer until she closes it or the day ends."""
     her = customer_of(request)
     locale = body.locale or str(her.profile.document.get("locale") or "en")
@@ -54,7 +54,7 @@ def show_next_question(request: HttpRequest, body: Place) -> Any:
 
 
 @router.post("/question/{number}/answer", response=Any, summary="Keep what she says")
-def answer(request: HttpRequest, number: AskId, body: Said) -> Any:
+def answer(request: HttpRequest, number: AskId, body: QuestionAnswer) -> Any:
     """422 with the name of what is wrong, and a sentence in the language she is asked in; then the question stays open."""
     her = customer_of(request)
     ask = _open_ask(her, number)
@@ -79,7 +79,7 @@ def never_again(request: HttpRequest, number: AskId) -> Any:
     return _came_of_it(ask, says.never_again(ask))
 
 
-def _open_ask(her: Customer, number: int) -> Impression:
+def _open_ask(her: InAppCustomer, number: int) -> Impression:
     asks = Impression.objects.filter(pk=number, profile=her.profile)
     ask = asks.select_related("question__purpose", "profile").first()
     if ask is None:

@@ -14,7 +14,8 @@ from ninja import Schema
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-GUARDS_LESS = "guards_less"  # the kind of fault
+from regulars.interfaces.http_api.errors import WEAKER_SECURITY
+
 REFUSAL = (
     "'{property}' with this value is not to be had here, and without it less is guarded than you ask: leave it out if you "
     "can do without. docs/developer/move-from-auth0.md says what stands in its place."
@@ -177,21 +178,21 @@ OPTIONS: Mapping[str, Harmless] = {
 }
 
 
-class Body(Schema):
+class CompatibleBody(Schema):
     """A body that leaves what is in `unused` and refuses what it does not know."""
 
     model_config = ConfigDict(extra="forbid")
-    unused: ClassVar[Mapping[str, Harmless]] = {}
+    without_effect: ClassVar[Mapping[str, Harmless]] = {}
 
     @model_validator(mode="before")
     @classmethod
     def leave_unused(cls, sent: Any) -> Any:
         if not isinstance(sent, dict):
             return sent
-        for name in sent.keys() & cls.unused.keys():
-            if not _is_harmless(sent[name], cls.unused[name]):
-                raise PydanticCustomError(GUARDS_LESS, REFUSAL, {"property": name})
-        return {key: value for key, value in sent.items() if key not in cls.unused}
+        for name in sent.keys() & cls.without_effect.keys():
+            if not _is_harmless(sent[name], cls.without_effect[name]):
+                raise PydanticCustomError(WEAKER_SECURITY, REFUSAL, {"property": name})
+        return {key: value for key, value in sent.items() if key not in cls.without_effect}
 
 
 def _is_harmless(value: Any, harmless: Harmless) -> bool:

@@ -13,10 +13,9 @@ from django.db.models.functions import Lower
 from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, ConditionError, Schema, parse_search, where
 from regulars.base.conditions.document_terms import CASELESS
+from regulars.interfaces.http_api.errors import invalid_query
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
-
-from .errors import invalid_query
 
 TABLE = Schema(terms="profiles_profile.terms", person="profiles_profile.id")
 COLUMNS = {"user_id", "created_at", "updated_at", "last_login", "last_ip", "logins_count", "blocked"}

@@ -1,0 +1,109 @@
+"""`/api/regulars/v1/segments`: list, save, count, and the members of one segment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpRequest
+from ninja import Field, Query, Router, Schema
+from pydantic import ConfigDict, StringConstraints
+
+from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.requests import refuse_unknown
+from regulars.profiles.document import iso
+from regulars.profiles.models import Profile
+from regulars.segments.count import count
+from regulars.segments.members import members
+from regulars.segments.models import Membership, Segment
+from regulars.segments.save import save_segment
+from regulars.usecases.refresh import after_saving
+
+router = Router(tags=["segments and profiles"])
+LongText = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*$")]
+
+
+class ConditionBody(Schema):
+    """A condition, and the purpose whose permitted data it may use."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: LongText
+    purpose: Annotated[str, StringConstraints(max_length=32)]
+
+
+class SegmentBody(ConditionBody):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
+    slug: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9_-]*$")] = ""
+    description: LongText = ""
+
+
+class MemberPage(Schema):
+    """`after` is the `next` of the previous page."""
+
+    state: Membership.State = Membership.State.IN
+    limit: int = Field(50, ge=1, le=100)
+    after: int = Field(0, ge=0, le=2**62)
+
+
+@router.get("/segments", auth=Bearer("read:segments"), response=Any, summary="List segments with their sizes")
+def list_segments(request: HttpRequest) -> Any:
+    sizes: dict[int, dict[str, int]] = {}
+    for segment_id, state, size in Membership.objects.values_list("segment_id", "state").annotate(Count("id")):
+        sizes.setdefault(segment_id, {})[state] = size
+    return [_document(row) | {"members": sizes.get(row.pk, {})} for row in Segment.objects.order_by("slug")]
+
+
+@router.post("/segments", auth=Bearer("create:segments", "update:segments"), response=Any, summary="Save a segment")
+def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
+    """Create a segment, or change the one with this slug. Every customer is evaluated before the answer."""
+    with transaction.atomic():
+        segment = save_segment(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
+        moved = after_saving(segment)
+    return _document(segment) | {"moved": moved}
+
+
+@router.post("/segments/count", auth=Bearer("read:segments"), response=Any, summary="Count a condition")
+def post_count(request: HttpRequest, body: ConditionBody) -> Any:
+    counted = count(body.text, body.purpose)
+    names = dict(Profile.objects.filter(pk__in=counted.sample).values_list("pk", "user_id"))
+    return {
+        "in": counted.inside,
+        "unknown": counted.unknown,
+        "out": counted.outside,
+        "drops": [{"text": each.text, "remaining": each.remaining, "without": each.without} for each in counted.parts],
+        "sample": [names[number] for number in counted.sample if number in names],
+    }
+
+
+@router.get("/segments/{slug}", auth=Bearer("read:segments"), response=Any, summary="Get a segment")
+def get_segment(request: HttpRequest, slug: str) -> Any:
+    return _document(_find(slug))
+
+
+@router.get("/segments/{slug}/members", auth=Bearer("read:segments"), response=Any, summary="List a segment's members")
+def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> Any:
+    refuse_unknown(request, MemberPage)
+    page = members(_find(slug), query.state, query.limit, query.after)
+    rows = [{"user_id": each.profile.user_id, "state": each.state, "since": iso(each.since)} for each in page]
+    return {"members": rows, "next": page[-1].profile_id if len(page) == query.limit else None}
+
+
+def _find(slug: str) -> Segment:
+    segment = Segment.objects.filter(slug=slug).first()
+    if segment is None:
+        raise ApiError(404, "inexistent_segment", "The segment does not exist.")
+    return segment
+
+
+def _document(segment: Segment) -> dict[str, Any]:
+    return {
+        "slug": segment.slug,
+        "name": segment.name,
+        "description": segment.description,
+        "text": segment.text,
+        "purpose": segment.purpose_id,
+        "created_at": iso(segment.created_at),
+    }

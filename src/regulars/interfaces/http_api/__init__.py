@@ -1,0 +1,1 @@
+"""What every JSON interface shares: access checks, request bodies, error bodies."""
