@@ -31,7 +31,7 @@ CUSTOMER = """
 import django, json, time
 django.setup()
 from django.contrib.sessions.backends.db import SessionStore
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Account

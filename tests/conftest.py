@@ -158,7 +158,7 @@ def chika(standard_setup: None):
 def make_customer(standard_setup):
     """Make a customer: attributes as keywords, events as (name, properties), purposes she said yes to."""
     from regulars.consent.record import Decision, record
-    from regulars.consent.view import refresh_views
+    from regulars.consent.refresh import refresh_views
     from regulars.events.record import record as happened
     from regulars.profiles.find import get_or_create_by_identity
     from regulars.profiles.learn import NewFact, learn

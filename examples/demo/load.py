@@ -11,15 +11,14 @@ from django.db import transaction
 
 from regulars.accounts.models import Account
 from regulars.base import clock
-from regulars.consent.record import Decision, record_all
-from regulars.consent.view import refresh_all_views
+from regulars.consent.record import Decision
 from regulars.events.models import Event, Source
 from regulars.events.record import new_event
-from regulars.events.record import record_all as record_all_events
-from regulars.profiles.learn import NewFact, learn_all
+from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Identity, Profile
 from regulars.questions.ask import OWN_LEAST, words_of
 from regulars.questions.models import Impression, Question
+from regulars.usecases.unit_of_work import changes
 
 from .customers import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
 from .visits import DemoEvent, demo_events
@@ -61,15 +60,15 @@ def _new_customers(portion: list[Customer]) -> list[Customer]:
 def _load(portion: list[Customer], source: Source, questions: dict[str, Question], now: dt.datetime) -> None:
     events = {customer.number: list(demo_events(customer, now)) for customer in portion}
     profiles = _profiles(portion, events)
-    record_all([(profiles[each.number], list(_decisions(each))) for each in portion])
-    learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
-    refresh_all_views(list(profiles.values()))
-    Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
-    record_all_events(
-        _event(profiles[each.number], each, number, event, source)
-        for each in portion
-        for number, event in enumerate(events[each.number])
-    )
+    with changes(profiles.values(), "demo") as c:
+        c.decide_all([(profiles[each.number], list(_decisions(each))) for each in portion])
+        c.learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
+        Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
+        c.record_events(
+            _event(profiles[each.number], each, number, event, source)
+            for each in portion
+            for number, event in enumerate(events[each.number])
+        )
 
 
 def _profiles(portion: list[Customer], events: dict[int, list[DemoEvent]]) -> dict[int, Profile]:

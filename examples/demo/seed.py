@@ -13,7 +13,7 @@ from regulars.clients.models import Client
 from regulars.events.models import Source
 from regulars.settings.addresses import Addresses
 from regulars.usecases.lake import fill_lake
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 from .content import make_questions, make_rules, make_segments
 from .load import load_customers
@@ -41,7 +41,7 @@ def _fill_shop(addresses: Addresses, report: Report, people: int) -> None:
     make_rules()
     _load_customers(report, people)
     for segment in make_segments():
-        after_saving(segment)
+        evaluate_saved(segment)
     report("Filling the lake …")
     fill_lake({})
 

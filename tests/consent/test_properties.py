@@ -12,7 +12,8 @@ from regulars.accounts.models import new_key
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.consent.record import Decision, record
-from regulars.consent.view import refresh_views, view
+from regulars.consent.refresh import refresh_views
+from regulars.consent.view import view
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile

@@ -59,7 +59,7 @@ from regulars.usecases.enrich import queue_enrichment
 from regulars.usecases.export import access, portable
 from regulars.usecases.link_accounts import link, unlink
 from regulars.usecases.login import Login, LoginContext, log_in
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VISIT = LoginContext(
@@ -93,9 +93,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "
 
 
 def says(profile, attribute, value, kind="declared", source="app:shop", **more):
-    facts = learn(profile, [NewFact(attribute, value, kind, source, **more)])
-    after_learning(profile)
-    return facts
+    with changes(profile, "test") as c:
+        return c.learn([NewFact(attribute, value, kind, source, **more)])
 
 
 def gives(profile, purpose, **more):
@@ -181,10 +180,10 @@ def test_02_an_answer_is_her_word_and_her_yes_to_the_words_above_it(client, chik
 def test_02_when_the_answer_cannot_be_kept_neither_is_the_yes_and_the_question_stays_open(chika, asked, monkeypatch):
     ask, _, _ = asked
 
-    def broken(profile, news):
+    def broken(facts):
         raise DatabaseError("the table of facts is gone")
 
-    monkeypatch.setattr(answering, "learn", broken)
+    monkeypatch.setattr("regulars.usecases.unit_of_work.learn_all", broken)
     with pytest.raises(DatabaseError):
         answering.answer(ask, QueryDict("answer=shoes"))
 
@@ -260,7 +259,7 @@ def test_10_what_was_concluded_from_a_fact_goes_with_it(chika):
     facts = says(chika, "country", "FR")
     assert view(chika, "serve")["continent"].value == "Europe"
 
-    retract([facts[0]], "test")
+    retract(chika, [facts[0]], "test")
 
     assert "continent" not in view(chika, "serve")
 

@@ -8,7 +8,8 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, first_broken_link, record
-from regulars.consent.view import refresh_views, served, view
+from regulars.consent.refresh import refresh_views
+from regulars.consent.view import served, view
 from regulars.profiles.learn import NewFact, learn
 
 

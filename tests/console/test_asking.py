@@ -11,7 +11,7 @@ from regulars.questions.models import Impression, PriorityBoost
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import pass_over
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
 
@@ -27,7 +27,7 @@ def looking_for(standard_setup):
 @pytest.fixture
 def jackets(looking_for):
     segment = save_segment("Jackets", "looking_for:jackets", "personalise")
-    after_saving(segment)
+    evaluate_saved(segment)
     return segment
 
 
@@ -57,7 +57,7 @@ def test_her_page_says_why_nothing_was_asked(console, make_customer, looking_for
 def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(console, make_customer, jackets):
     for _ in range(4):
         make_customer()
-    after_saving(jackets)
+    evaluate_saved(jackets)
 
     short = console.get("/console/segments/jackets").content.decode()
     whole = console.get("/console/segments/jackets?find=1").content.decode()
@@ -69,7 +69,7 @@ def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(
 
 def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, make_customer, jackets):
     chika, dov = make_customer(), make_customer(looking_for="shoes")
-    after_saving(jackets)
+    evaluate_saved(jackets)
 
     response = console.post("/console/segments/jackets/ask", {"question": "looking_for"})
 
@@ -85,7 +85,7 @@ def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(
     console, bruno_console, make_customer, jackets
 ):
     make_customer()
-    after_saving(jackets)
+    evaluate_saved(jackets)
 
     assert console.post("/console/segments/jackets/ask", {"question": "telepathy"}).status_code == 400
     assert bruno_console.post("/console/segments/jackets/ask", {"question": "looking_for"}).status_code == 403
@@ -95,7 +95,7 @@ def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(
 
 def test_a_segment_no_question_fills_says_so(console, make_customer, looking_for):
     make_customer()
-    after_saving(save_segment("Porto", "city:Porto", "personalise"))
+    evaluate_saved(save_segment("Porto", "city:Porto", "personalise"))
 
     page = console.get("/console/segments/porto?find=1").content.decode()
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from regulars.consent.record import Decision, record
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn

@@ -11,7 +11,7 @@ from regulars.interfaces.console.models import AuditEntry
 from regulars.questions.models import Impression, Question
 from regulars.questions.save import Draft, Option, save_question
 from regulars.segments.save import save_segment
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 NASTY = "<script>alert(1)</script>"
 LOOKING = {
@@ -164,7 +164,7 @@ def test_options_of_a_choice_reach_the_form_as_they_were_written(console):
 
 def test_the_table_tells_the_interval_the_bits_and_who_uses_the_answers(console, chika):
     question = _saved(attribute="gender", type="yes_no")
-    after_saving(save_segment("Women", "gender:female", "personalise"))
+    evaluate_saved(save_segment("Women", "gender:female", "personalise"))
     Impression.objects.create(
         question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x", bits=0.5
     )

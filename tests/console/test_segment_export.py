@@ -10,7 +10,7 @@ import pytest
 from regulars.consent.record import Decision, record
 from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.save import save_segment
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 PAGE, FILE = "/console/segments/women/export", "/console/segments/women/export.csv"
 
@@ -22,7 +22,7 @@ def women(make_customer):
     people += [make_customer(gender="female") for _ in range(11)]
     make_customer(gender="male")
     make_customer(city="Porto")
-    after_saving(save_segment("Women", "gender:female", "personalise"))
+    evaluate_saved(save_segment("Women", "gender:female", "personalise"))
     return people
 
 
@@ -73,7 +73,7 @@ def test_a_withdrawal_counts_at_once_even_before_the_segment_moves(console, wome
 def test_fewer_than_ten_are_not_exported_by_anybody(console, make_customer):
     for _ in range(9):
         make_customer(gender="female")
-    after_saving(save_segment("Women", "gender:female", "personalise"))
+    evaluate_saved(save_segment("Women", "gender:female", "personalise"))
 
     response = console.get(FILE)
 

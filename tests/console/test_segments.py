@@ -12,7 +12,7 @@ from regulars.destinations.models import Destination
 from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 NASTY = "<script>alert(1)</script>"
 LOOKED = ("Product Viewed", {"category": "jackets"})
@@ -22,7 +22,7 @@ SAVE = "/console/segments/new/save?for=personalise&g0=all&g0.0=is&g0.0.what=gend
 
 def _save(name="Women", text="gender:female", purpose="personalise", slug=""):
     segment = save_segment(name, text, purpose, slug=slug)
-    after_saving(segment)
+    evaluate_saved(segment)
     return segment
 
 

@@ -35,6 +35,6 @@ def test_a_condition_reads_only_the_events_it_names():
     record(1, "Product Viewed", {"name": "with \x00"})
     record(1, "Signed In")
 
-    [seen] = named(1, ["Product Viewed"])
+    [seen] = named([1], ["Product Viewed"])
 
     assert seen.properties == {"name": "with �"}

@@ -4,7 +4,7 @@ import pytest
 
 from regulars.clients import cache
 from regulars.clients.models import ResourceServer
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.profiles.learn import NewFact, learn
 from tests.oidc.app import App, make_client, sign_in
 

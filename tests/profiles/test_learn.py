@@ -34,7 +34,7 @@ def test_a_country_lies_on_a_continent_until_it_is_retracted(chika):
     assert continent.value == "Europe"
     assert continent.derived_from == [country.pk]
 
-    retract([country], "withdrawn")
+    retract(chika, [country], "withdrawn")
 
     assert "continent" not in chika.document
 

@@ -10,7 +10,7 @@ import pytest
 from django.http import QueryDict
 
 from regulars.consent.record import Decision, record
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
@@ -22,7 +22,7 @@ from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import answer
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
 
@@ -43,7 +43,7 @@ def questions(standard_setup):
 
 def segment(text, purpose="measure"):
     saved = save_segment(text, text, purpose, slug=f"s{Target.objects.count()}")
-    after_saving(saved)
+    evaluate_saved(saved)
     return saved
 
 

@@ -10,13 +10,13 @@ from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import pass_over
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 from .conftest import LOOKING_FOR
 
 
 def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_written(chika, looking_for, postal_code):
-    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+    evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
 
     foreseen = foresee(chika)
 

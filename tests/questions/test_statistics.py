@@ -6,7 +6,7 @@ import pytest
 from django.http import QueryDict
 
 from regulars.base.errors import DomainError
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.ask import next_question
@@ -23,7 +23,7 @@ from regulars.questions.statistics import (
 )
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import answer, never_again, pass_over
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 
 def make_customer(number):
@@ -33,7 +33,7 @@ def make_customer(number):
 
 
 def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
-    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+    evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
     closing = [lambda ask: answer(ask, QueryDict("answer=shoes")), pass_over, never_again, lambda ask: None]
     for number, close in enumerate(closing):
         close(next_question(make_customer(number)))
@@ -135,7 +135,7 @@ def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_late
 
 
 def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looking_for, postal_code):
-    after_saving(save_segment("Jackets", "looking_for:jackets", "personalise"))
+    evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
     people = [make_customer(number).pk for number in range(10)]
 
     [finding] = rank_questions("jackets", people)

@@ -7,7 +7,7 @@ import pytest
 from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, record
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.events.record import record as happened
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn

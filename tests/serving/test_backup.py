@@ -12,15 +12,15 @@ import pytest
 CUSTOMER = """
 import django; django.setup()
 from regulars.profiles.find import get_or_create_by_identity
-from regulars.profiles.learn import NewFact, learn
-from regulars.consent.record import Decision, record
+from regulars.profiles.learn import NewFact
+from regulars.consent.record import Decision
 from regulars.usecases.lake import fill_lake
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 for name in ("chika", "dov"):
     profile, _ = get_or_create_by_identity("auth0", name + "0123456789")
-    learn(profile, [NewFact("email", name + "@example.com", "declared", "app:shop")])
-    record(profile, Decision("message", "given", "login"))
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.learn([NewFact("email", name + "@example.com", "declared", "app:shop")])
+        c.decide(Decision("message", "given", "login"))
 fill_lake({})
 """
 COUNT = """

@@ -110,10 +110,10 @@ def test_declining_is_remembered_and_says_nothing_of_her(chika, looking_for, dec
 def test_when_what_follows_fails_nothing_was_answered(chika, looking_for, monkeypatch):
     ask = next_question(chika)
 
-    def break_down(profile):
+    def break_down(profiles):
         raise RuntimeError("no segments today")
 
-    monkeypatch.setattr("regulars.usecases.answer_question.after_learning", break_down)
+    monkeypatch.setattr("regulars.usecases.unit_of_work.evaluate_all", break_down)
     with pytest.raises(RuntimeError):
         answer(ask, QueryDict("answer=jackets"))
 

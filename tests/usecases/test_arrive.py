@@ -10,13 +10,13 @@ from django.db import connections
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.consent.models import ConsentEvent
-from regulars.consent.record import Decision, first_broken_link, record
+from regulars.consent.record import Decision, first_broken_link
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.usecases.complete_social_login import Choice, ProviderClaim, ProviderLogin, complete_social_login, sign_up
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 GENDER = ProviderClaim("gender", "female", "social", "gender")
 WORDS = "Your gender. So that we show you things in your cut first."
@@ -71,8 +71,8 @@ def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact
     assert profile.facts.get(attribute="gender").consents == [given.pk]
     assert view(profile, "personalise")["gender"].value == "female"
 
-    record(profile, Decision("personalise", "withdrawn", "profile"))
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.decide(Decision("personalise", "withdrawn", "profile"))
 
     assert "gender" not in view(profile, "measure")
 

@@ -13,10 +13,10 @@ from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.models import Delivery
 from regulars.destinations.save import save_destination
-from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.learn import NewFact
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handler
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.usefixtures("lake")
@@ -32,10 +32,9 @@ def tell(url):
     return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
 
 
-@transaction.atomic
 def learns(profile, country):
-    learn(profile, [NewFact("country", country, "declared", "test")])
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.learn([NewFact("country", country, "declared", "test")])
 
 
 def types(receiver):

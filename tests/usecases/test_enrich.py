@@ -150,7 +150,7 @@ def test_a_postal_code_that_is_taken_back_takes_the_income_with_it(chika):
     with receiving(FOUND) as receiver:
         switch_on(receiver.url)
         enrich(chika)
-    retract([postal_code], "a mistake")
+    retract(postal_code.profile, [postal_code], "a mistake")
     assert not incomes(chika).exists()
 
 

@@ -39,9 +39,9 @@ from regulars.usecases import deliver  # noqa: F401 - registers its handlers
 from regulars.usecases.erase import find_people, forget, forget_period
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import take_inbox
-from regulars.usecases.refresh import after_learning
 from regulars.usecases.replay_erasures import replay_erasures
 from regulars.usecases.retention import keep
+from regulars.usecases.unit_of_work import changes
 
 MARK = "zq7431marker"
 EMAIL = f"{MARK}@example.com"
@@ -58,7 +58,7 @@ def home(settings, tmp_path):
 
 
 @pytest.fixture
-def marked(django_settings):
+def marked(standard_setup):
     """Somebody whose every trace has the marker in it."""
     account = Account.objects.create_user(EMAIL, "a few words in a row")
     profile, _ = get_or_create_by_identity("google-oauth2", f"{MARK}-0001", connection="google-oauth2", is_social=True)
@@ -77,7 +77,8 @@ def marked(django_settings):
             NewFact("country", "FR", "declared", "app:signin"),
         ],
     )
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.refresh()
     return profile
 
 
@@ -120,10 +121,9 @@ def leave_traces_everywhere(profile, url):
     hook = {"url": url, "secret": SECRET}
     save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
     save_destination("File", "csv", {"file": "french.csv"}, purpose="message", segment_slugs=["french"])
-    learn(profile, [NewFact("country", "DE", "corrected", "customer")])
-    after_learning(profile)
-    learn(profile, [NewFact("country", "FR", "corrected", "customer")])
-    after_learning(profile)
+    for country in ("DE", "FR"):
+        with changes(profile, "test") as c:
+            c.learn([NewFact("country", country, "corrected", "customer")])
     arrives(1, userId=profile.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
     arrives(2, userId="-1", event="Nobody", context={"traits": {"email": EMAIL}})
     take_inbox()

@@ -7,7 +7,7 @@ import pytest
 from regulars.base.lake.query import query
 from regulars.base.lake.tables import EventRow, append_events
 from regulars.consent.record import Decision, record
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.events.models import Event
 from regulars.events.record import record as record_event
 from regulars.profiles.learn import NewFact, learn

@@ -5,24 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.db import transaction
 from django.utils import timezone
 from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
-from regulars.consent.record import Decision, record
+from regulars.consent.record import Decision
 from regulars.destinations import deletion_requests as let_go_module
 from regulars.destinations import deliver as deliver_module
 from regulars.destinations.disclosures import ask_again, told_about
 from regulars.destinations.models import Disclosure
 from regulars.destinations.save import save_destination
-from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.learn import NewFact
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
 from regulars.usecases.erase import forget
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.usefixtures("lake")
@@ -38,16 +37,14 @@ def tell(url):
     return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
 
 
-@transaction.atomic
 def decides(profile, action):
-    record(profile, Decision("message", action, "test"))
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.decide(Decision("message", action, "test"))
 
 
-@transaction.atomic
 def learns(profile, country):
-    learn(profile, [NewFact("country", country, "declared", "test")])
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.learn([NewFact("country", country, "declared", "test")])
 
 
 def told(profile, url):

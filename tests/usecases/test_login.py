@@ -8,7 +8,7 @@ import pytest
 
 from regulars.base.jobs.models import Job
 from regulars.clients.models import Client
-from regulars.consent.view import refresh_views
+from regulars.consent.refresh import refresh_views
 from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
 from regulars.profiles.learn import NewFact, learn
@@ -206,7 +206,7 @@ def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(ch
     assert go(chika, other).scopes == ["openid"]
 
 
-@pytest.mark.parametrize(("what", "step"), [("next_question", "choose_question"), ("append", "record_login")])
+@pytest.mark.parametrize(("what", "step"), [("next_question", "choose_question"), ("changes", "record_login")])
 def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
     chika, shop, question, monkeypatch, caplog, what, step
 ):

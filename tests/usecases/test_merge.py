@@ -12,7 +12,8 @@ from regulars.base.jobs.run import run_due
 from regulars.base.lake.query import query
 from regulars.consent.models import ConsentState
 from regulars.consent.record import Decision, first_broken_link, record
-from regulars.consent.view import refresh_views, view
+from regulars.consent.refresh import refresh_views
+from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.events.record import record as happened
 from regulars.profiles.find import add_identity, find_by_user_id, get_or_create_by_identity
@@ -20,7 +21,7 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Merge, Profile
 from regulars.usecases.link_accounts import account_of, find_proposals, link, unlink
 from regulars.usecases.merge import merge, split
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 
 @pytest.fixture
@@ -187,6 +188,7 @@ def test_linking_twice_or_to_oneself_changes_nothing(two):
 def test_a_closed_account_is_not_linked(two):
     google, facebook = two
     facebook.blocked = True
+    facebook.save()
 
     with pytest.raises(DomainError) as no:
         link(google, facebook, "customer")
@@ -208,8 +210,9 @@ def test_the_same_proved_address_is_an_offer_and_no_more(person):
     google = person("google-oauth2", "1", email_verified=True, **mail)
     proved = person("twitter", "2", email_verified=True, **mail)
     person("facebook", "3", email_verified=False, **mail)
-    for each in (google, proved):
-        after_learning(each)
+    with changes([google, proved], "test") as c:
+        for each in c.profiles:
+            c.refresh(each)
 
     assert [offer.profile for offer in find_proposals(google)] == [proved]
     assert Profile.objects.filter(merged_into=None).count() == 3

@@ -8,7 +8,7 @@ from regulars.interfaces.worker.work import SCHEDULE
 from regulars.questions.models import AnswerModel, Target
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 from regulars.usecases.update_question_model import refit_later, tell_questions
 
 
@@ -35,8 +35,8 @@ def test_a_house_without_customers_questions_and_segments_learns_nothing_and_doe
 
 
 def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(standard_setup):
-    after_saving(save_segment("Porto", "city:Porto", "serve"))
-    after_saving(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
+    evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
+    evaluate_saved(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
     Target.objects.filter(slug="porto").update(weight=3)
     tell_questions()
 
@@ -46,6 +46,6 @@ def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled
 
 def test_a_segment_that_cannot_be_read_is_no_aim_and_stops_nobody(standard_setup):
     Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="serve")
-    after_saving(save_segment("Porto", "city:Porto", "serve"))
+    evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
 
     assert list(Target.objects.values_list("slug", flat=True)) == ["porto"]

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 
 import pytest
-from django.db import transaction
 from tests.receivers import Answer, receiving
 
 from regulars.base import clock
@@ -21,7 +20,7 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver as flow
 from regulars.usecases.deliver import is_under_way, send_again, send_everybody
-from regulars.usecases.refresh import after_learning
+from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.usefixtures("lake")
@@ -46,10 +45,9 @@ def tell_list(url):
     return save_destination("News", "klaviyo", settings, purpose="message", segment_slugs=["french"])
 
 
-@transaction.atomic
 def learns(profile, country):
-    learn(profile, [NewFact("country", country, "declared", "test")])
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.learn([NewFact("country", country, "declared", "test")])
 
 
 def ids(receiver):

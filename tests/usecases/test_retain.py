@@ -14,8 +14,8 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
 from regulars.usecases.decide_consent import decide
-from regulars.usecases.refresh import after_learning
 from regulars.usecases.retention import KINDS, PORTION, days_of, keep, take_away_what_is_old
+from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("standard_setup", "lake")
 
@@ -32,8 +32,8 @@ def gives(profile, purpose, **facts):
     """Her yes, and what she told under it."""
     yes = decide(profile, Decision(purpose, "given", "profile"))
     news = [NewFact(key, value, "declared", "app:shop", consents=[yes.pk]) for key, value in facts.items()]
-    learn(profile, news)
-    after_learning(profile)
+    with changes(profile, "test") as c:
+        c.learn(news)
     return yes
 
 
@@ -116,7 +116,7 @@ def test_the_owner_may_keep_it_shorter_longer_or_for_ever(chika, later):
 
 def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
     facts = learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
-    retract(facts, "deleted_by_customer")
+    retract(chika, facts, "deleted_by_customer")
     visitor, _ = get_or_create_by_identity("anonymous", "cookie")
     happened(visitor.pk, "Page Viewed", {})
     later(days=396)

@@ -7,17 +7,16 @@ needs no yes and she did not object), and every consent it was itself given unde
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
-from regulars.profiles.document import known, put, rebuild_all, user, winners
+from regulars.profiles.document import known, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
@@ -62,7 +61,8 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
     """The same for every active purpose at once: purpose → attribute → value."""
-    return {purpose: traits for _, purpose, traits, _ in _all_views([profile], clock.now())}
+    statuses = ConsentStatus.of([profile], clock.now())
+    return {purpose: traits for _, purpose, traits, _ in permitted_by_purpose([profile], statuses)}
 
 
 def served(profile: Profile) -> dict[str, Any]:
@@ -92,58 +92,17 @@ def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, V
     return {profile.pk: _permitted(found, standings[profile.pk], facts, attributes) for profile in profiles}
 
 
-@transaction.atomic
-def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
-    """Recompute every cached view of one profile. Returns purpose → {attribute: value} for the views that changed."""
-    return {row.purpose_id: row.traits for row in refresh_all_views([profile])}
-
-
-@transaction.atomic
-def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
-    """The same for many profiles, in as many queries as for one. Returns the views that changed."""
-    now = clock.now()
-    _hide_what_is_closed(profiles, now)
-    before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
-    changed = []
-    for profile, purpose, traits, terms in _all_views(profiles, now):
-        row = before.get((profile.pk, purpose)) or PermittedView(profile=profile, purpose_id=purpose)
-        if row.pk is None or row.traits != traits or row.terms != terms:
-            row.traits, row.terms, row.refreshed_at, row.lake_at = traits, terms, now, None
-            changed.append(row)
-    PermittedView.objects.bulk_create(
-        changed,
-        batch_size=500,
-        update_conflicts=True,
-        unique_fields=["profile", "purpose"],
-        update_fields=["traits", "terms", "refreshed_at", "lake_at"],
-    )
-    return changed
-
-
-def _hide_what_is_closed(profiles: Sequence[Profile], now: dt.datetime) -> None:
-    """The user document, and so tokens and rules, leave out what was given under a yes that no longer stands."""
-    standings, moved = ConsentStatus.of(profiles, now), []
-    for profile in profiles:
-        standing = standings[profile.pk]
-        closed = sorted(consent for consent in standing.consents if not standing.holds(consent))
-        if closed != profile.closed_consents:
-            profile.closed_consents = closed
-            moved.append(profile)
-    if moved:
-        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
-        rebuild_all(moved)
-
-
-def _all_views(profiles: Sequence[Profile], now: dt.datetime) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
+def permitted_by_purpose(
+    profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]
+) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
     """(profile, purpose, traits, terms) for every active purpose."""
-    facts = _live(profiles)
-    standings, attributes = ConsentStatus.of(profiles, now), _attributes()
+    facts, attributes = _live(profiles), _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
-        standing = standings[profile.pk]
-        open_purposes = sorted(purpose.key for purpose in purposes if standing.allows(purpose))
+        status = statuses[profile.pk]
+        open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
         for purpose in purposes:
-            permitted = _permitted(purpose, standing, facts, attributes)
+            permitted = _permitted(purpose, status, facts, attributes)
             traits = {key: value.value for key, value in permitted.items()}
             yield profile, purpose.key, traits, terms_of({**traits, CONSENT_PATH: open_purposes})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from .models import Event
 
@@ -16,6 +16,7 @@ def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None
     return list(events.select_related("source").order_by("-at", "-id")[:limit])
 
 
-def named(profile_id: int, names: Iterable[str]) -> list[Event]:
-    """All events of one profile with these names, oldest first."""
-    return list(Event.objects.filter(profile_id=profile_id, name__in=list(names)).order_by("at", "id"))
+def named(profile_ids: Collection[int], names: Collection[str]) -> list[Event]:
+    """Return all events of these profiles with these names, oldest first."""
+    events = Event.objects.filter(profile_id__in=profile_ids, name__in=names)
+    return list(events.order_by("profile_id", "at", "id"))

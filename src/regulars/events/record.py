@@ -31,7 +31,7 @@ def record(
 ) -> Event:
     """Append one event of a profile. A message id seen before adds nothing and returns the first event.
 
-    The caller then calls `usecases.refresh.after_event`, so that segments follow in the same transaction.
+    Use cases call `usecases.unit_of_work.changes` instead, which also evaluates segments.
     """
     event = new_event(profile_id, name, properties, **particulars)
     append(event)

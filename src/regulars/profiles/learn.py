@@ -54,8 +54,7 @@ class NewFact:
 def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
-    The caller (a flow) then calls `usecases.refresh.after_learning`, so that views and segments follow in the same
-    transaction. A source that repeats its last word adds nothing. What others than she tell of a special category is not
+    Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source that repeats its last word adds nothing. What others than she tell of a special category is not
     kept, and that they tried is (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))])
@@ -98,11 +97,10 @@ def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
     }
 
 
-def retract(facts: Sequence[Fact], why: str) -> None:
-    """Facts are never deleted by a change of mind: they are marked, with everything concluded from them."""
+def retract(profile: Profile, facts: Sequence[Fact], why: str) -> None:
+    """Mark facts of one profile as retracted, with everything concluded from them. Facts are not deleted here."""
     if not facts:
         return
-    profile = facts[0].profile
     closure = {fact.pk for fact in facts}
     for fact in profile.facts.filter(retracted_at=None).exclude(derived_from=[]).order_by("id"):
         if closure.intersection(fact.derived_from):

@@ -195,7 +195,7 @@ class Customer:
     def _seen(self) -> dict[str, list[EventSeen]]:
         """Her events that any audience or segment mentions, read at once."""
         by_name: dict[str, list[EventSeen]] = {}
-        for event in named(self.profile.pk, self._names()) if self._names() else ():
+        for event in named([self.profile.pk], self._names()) if self._names() else ():
             by_name.setdefault(event.name, []).append(EventSeen(event.at, event.terms))
         return by_name
 

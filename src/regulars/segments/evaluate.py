@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
+from regulars.base.conditions.document_terms import Terms
 from regulars.base.db.compiled_query import CompiledQuery
 from regulars.consent.models import PermittedView
 from regulars.events.read import named
@@ -35,30 +36,37 @@ class Change:
     at: dt.datetime
 
 
-@transaction.atomic(savepoint=False)
 def evaluate(profile: Profile) -> list[Change]:
-    """Evaluate every segment for one customer, write down where she stands, and tell what changed."""
+    """Evaluate every segment for one customer, write the memberships, and return what changed."""
+    return evaluate_all([profile])
+
+
+@transaction.atomic(savepoint=False)
+def evaluate_all(profiles: Sequence[Profile]) -> list[Change]:
+    """Evaluate every segment for many customers, in as many reads as for one. Visitors are members of no segment."""
     segments = _segments.all()
-    if not segments or is_anonymous(profile):
+    customers = [profile for profile in profiles if not is_anonymous(profile)]
+    if not segments or not customers:
         return []
     conditions = {segment.pk: condition_of(segment.text, (segment.slug,)) for segment in segments}
-    events = _events_of(profile, conditions.values())
-    terms = dict(PermittedView.objects.filter(profile=profile).values_list("purpose_id", "terms"))
-    now = clock.now()
-    stands = {
-        segment.pk: STATES[holds(conditions[segment.pk], Person(terms.get(segment.purpose_id, {}), events), now)]
-        for segment in segments
+    events = _events_of(customers, conditions.values())
+    terms: dict[tuple[int, str], Terms] = {
+        (view.profile_id, view.purpose_id): view.terms for view in PermittedView.objects.filter(profile__in=customers)
     }
-    stood = {each.segment_id: each for each in Membership.objects.filter(profile=profile)}
+    before = {(each.profile_id, each.segment_id): each for each in Membership.objects.filter(profile__in=customers)}
+    now = clock.now()
     changes = []
-    for segment in segments:
-        row = stood.get(segment.pk)
-        was, is_now = (row.state if row else Membership.State.OUT), stands[segment.pk]
-        if was != is_now:
-            Membership.objects.update_or_create(
-                segment=segment, profile=profile, defaults={"state": is_now, "since": now}
-            )
-            changes.append(_change(profile.pk, segment, was, is_now, now))
+    for profile in customers:
+        for segment in segments:
+            person = Person(terms.get((profile.pk, segment.purpose_id), {}), events(profile.pk))
+            row = before.get((profile.pk, segment.pk))
+            was = row.state if row else Membership.State.OUT
+            is_now = STATES[holds(conditions[segment.pk], person, now)]
+            if was != is_now:
+                Membership.objects.update_or_create(
+                    segment=segment, profile=profile, defaults={"state": is_now, "since": now}
+                )
+                changes.append(_change(profile.pk, segment, was, is_now, now))
     return changes
 
 
@@ -104,13 +112,15 @@ def _stand_now(segment: Segment, now: dt.datetime) -> dict[int, str]:
         return {profile_id: STATES[None if known is None else bool(known)] for profile_id, known in cursor.fetchall()}
 
 
-def _events_of(profile: Profile, conditions: Iterable[Condition]) -> Callable[[str], list[EventSeen]]:
-    """The customer's events by name, read at once for all conditions together."""
+def _events_of(
+    profiles: Sequence[Profile], conditions: Iterable[Condition]
+) -> Callable[[int], Callable[[str], list[EventSeen]]]:
+    """Profile id → event name → the customer's events of that name, read at once for all conditions together."""
     names = frozenset().union(*(mentions(condition).events for condition in conditions))
-    by_name: dict[str, list[EventSeen]] = {}
-    for event in named(profile.pk, names) if names else []:
-        by_name.setdefault(event.name, []).append(EventSeen(event.at, event.terms))
-    return lambda name: by_name.get(name, [])
+    found: dict[tuple[int, str], list[EventSeen]] = {}
+    for event in named([profile.pk for profile in profiles], names) if names else []:
+        found.setdefault((event.profile_id, event.name), []).append(EventSeen(event.at, event.terms))
+    return lambda profile_id: lambda name: found.get((profile_id, name), [])
 
 
 def _change(profile_id: int, segment: Segment, was: str, now: str, at: dt.datetime) -> Change:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.utils.datastructures import MultiValueDict
 
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
-from regulars.consent.record import Decision, record
-from regulars.events.record import record as record_event
-from regulars.profiles.learn import NewFact, learn
+from regulars.consent.record import Decision
+from regulars.profiles.learn import NewFact
 from regulars.questions import answer as asks
 from regulars.questions.models import Impression
 
-from .refresh import after_event, after_learning
+from .unit_of_work import Changes, changes
 
 
 def answer(ask: Impression, form: MultiValueDict[str, str], *, app: str = "") -> bool:
@@ -26,49 +24,44 @@ def answer(ask: Impression, form: MultiValueDict[str, str], *, app: str = "") ->
     if unsaid := asks.left_unsaid(ask, form):
         return _leave(ask, unsaid)
     said = asks.read_answer(ask, form, app)
-    with transaction.atomic():
+    with changes(ask.profile, "question") as c:
         if not asks.close(ask, Impression.Outcome.ANSWERED, said):
             return False
-        consents = _consents(ask, said, app)
+        consents = _consents(c, ask, said, app)
         if said.consent is None:
             basis = ask.question.purpose.basis
-            learn(
-                ask.profile,
-                [NewFact(said.attribute, said.value, said.source_kind, said.source, basis=basis, consents=consents)],
+            c.learn(
+                [NewFact(said.attribute, said.value, said.source_kind, said.source, basis=basis, consents=consents)]
             )
-        _note(ask, "Question Answered")
-        after_learning(ask.profile)
+        _note(c, ask, "Question Answered")
     return True
 
 
-@transaction.atomic
 def pass_over(ask: Impression) -> bool:
     """Not now. False: the ask was closed already."""
-    if closed := asks.pass_over(ask):
-        _note(ask, "Question Passed")
-        after_event(ask.profile)
+    with changes(ask.profile, "question") as c:
+        if closed := asks.pass_over(ask):
+            _note(c, ask, "Question Passed")
     return closed
 
 
-@transaction.atomic
 def never_again(ask: Impression) -> bool:
     """Stop asking her. False: the ask was closed already."""
-    if closed := asks.never_again(ask):
-        _note(ask, "Question Declined")
-        after_event(ask.profile)
+    with changes(ask.profile, "question") as c:
+        if closed := asks.never_again(ask):
+            _note(c, ask, "Question Declined")
     return closed
 
 
-@transaction.atomic
 def _leave(ask: Impression, outcome: str) -> bool:
     """She prefers not to say, or does not know: the question rests for long, and nothing is kept of her but that."""
-    if closed := asks.close(ask, outcome):
-        _note(ask, "Question Left Open")
-        after_event(ask.profile)
+    with changes(ask.profile, "question") as c:
+        if closed := asks.close(ask, outcome):
+            _note(c, ask, "Question Left Open")
     return closed
 
 
-def _consents(ask: Impression, said: asks.Answer, app: str) -> list[int]:
+def _consents(c: Changes, ask: Impression, said: asks.Answer, app: str) -> list[int]:
     """Answering below the words of a consent purpose is the consent: the ledger keeps those words.
 
     The answer to a consent question is nothing else, and explicit: a yes or a no.
@@ -85,7 +78,7 @@ def _consents(ask: Impression, said: asks.Answer, app: str) -> list[int]:
         explicit=said.consent is not None or _was_explicit(ask, purpose),
         evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}", **({"app": app} if app else {})},
     )
-    return [record(ask.profile, decision).pk]
+    return [c.decide(decision).pk]
 
 
 def _was_explicit(ask: Impression, purpose: Purpose) -> bool:
@@ -95,6 +88,6 @@ def _was_explicit(ask: Impression, purpose: Purpose) -> bool:
     ).exists()
 
 
-def _note(ask: Impression, name: str) -> None:
+def _note(c: Changes, ask: Impression, name: str) -> None:
     """What she answered is not copied onto the event: the gate guards facts, and events pass it by."""
-    record_event(ask.profile_id, name, {"question": ask.question.key, "version": ask.version})
+    c.record_event(name, {"question": ask.question.key, "version": ask.version})

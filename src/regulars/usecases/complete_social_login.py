@@ -17,15 +17,14 @@ from regulars.base.text import storable
 from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose
-from regulars.consent.record import Decision, record_all
-from regulars.events.record import record as record_event
+from regulars.consent.record import Decision
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
-from regulars.profiles.learn import NewFact, learn, retract
+from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Identity, Profile, ProviderAnswer
 from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
-from .refresh import after_event, after_learning
+from .unit_of_work import Changes, changes
 
 LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
@@ -67,15 +66,24 @@ def complete_social_login(arrival: ProviderLogin) -> Account:
     The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
     profile of its own until she links the two herself.
     """
-    profile = _profile_of(arrival)
-    answer = _keep(profile, arrival)
-    if arrival.issued:
-        keep_token(answer.identity_id, arrival.issued, arrival.granted)
-    consents = _decide(profile, arrival, answer)
-    learn(profile, _facts(arrival, consents, answer.identity_id))
-    account = profile.account or _open_account(profile, Account.objects.create_user())
-    after_learning(profile)
-    return account
+    if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
+        raise Invalid("id_too_long", gettext_noop("Your provider's name for you is too long to be kept."))
+    profile, _ = get_or_create_by_identity(
+        arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
+    )
+    # Of two logins at once the second waits here for the lock and then finds what the first one wrote.
+    with changes(profile, "social_login") as c:
+        if sign_in_block(c.profile):
+            raise Invalid(
+                "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
+            )
+        answer = _keep(arrival)
+        if arrival.issued:
+            keep_token(answer.identity_id, arrival.issued, arrival.granted)
+        consents = _decide(c, arrival, answer)
+        c.learn(_facts(arrival, consents, answer.identity_id))
+        c.refresh()
+        return c.profile.account or _open_account(c, Account.objects.create_user())
 
 
 @transaction.atomic
@@ -88,24 +96,20 @@ def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] 
     account = Account(email=email, password=password)
     account.save()
     EmailAddress.objects.create(user=account, email=email, primary=True, verified=True)
-    learn(
-        profile,
-        [
-            NewFact("email", email, "declared", SOURCE),
-            NewFact("email_verified", True, "verified", SOURCE),
-            # Auth0's applications expect a name; any better source wins over this guess.
-            NewFact("name", email, "inferred", SOURCE, confidence=0.1),
-            NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
-        ],
-    )
+    facts = [
+        NewFact("email", email, "declared", SOURCE),
+        NewFact("email_verified", True, "verified", SOURCE),
+        # Auth0's applications expect a name; any better source wins over this guess.
+        NewFact("name", email, "inferred", SOURCE, confidence=0.1),
+        NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
+    ]
     if told:
-        learn(profile, [NewFact(path, value, "declared", told["source"]) for path, value in told["values"].items()])
-    _open_account(profile, account)
-    after_learning(profile)
-    return account
+        facts += [NewFact(path, value, "declared", told["source"]) for path, value in told["values"].items()]
+    with changes(profile, "sign_up") as c:
+        c.learn(facts)
+        return _open_account(c, account)
 
 
-@transaction.atomic
 def prove_email(profile: Profile, email: str) -> None:
     """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date.
 
@@ -113,29 +117,12 @@ def prove_email(profile: Profile, email: str) -> None:
     """
     if profile.merged_into_id:
         return
-    doubts = profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)
-    retract(list(doubts.select_related("profile")), "proved_by_mail")
-    news = [NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)]
-    if learn(profile, news):
-        after_learning(profile)
+    with changes(profile, "proved_by_mail") as c:
+        c.retract(list(profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)))
+        c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
 
 
-def _profile_of(arrival: ProviderLogin) -> Profile:
-    """Found or made, and held until the end: of two arrivals at once the second finds what the first wrote."""
-    if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
-        raise Invalid("id_too_long", gettext_noop("Your provider's name for you is too long to be kept."))
-    found, _ = get_or_create_by_identity(
-        arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
-    )
-    profile = Profile.objects.select_for_update(of=("self",)).select_related("account").get(pk=found.pk)
-    if sign_in_block(profile):
-        raise Invalid(
-            "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
-        )
-    return profile
-
-
-def _keep(profile: Profile, arrival: ProviderLogin) -> ProviderAnswer:
+def _keep(arrival: ProviderLogin) -> ProviderAnswer:
     identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
     Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
     return ProviderAnswer.objects.create(
@@ -147,7 +134,7 @@ def _keep(profile: Profile, arrival: ProviderLogin) -> ProviderAnswer:
     )
 
 
-def _decide(profile: Profile, arrival: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
+def _decide(c: Changes, arrival: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
     """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
     wanted = [choice for choice in arrival.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
     decisions = [
@@ -160,9 +147,7 @@ def _decide(profile: Profile, arrival: ProviderLogin, answer: ProviderAnswer) ->
         )
         for choice in wanted
     ]
-    if not decisions:
-        return {}
-    events = record_all([(profile, decisions)])
+    events = c.decide_all([(c.profile, decisions)])
     return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
 
 
@@ -183,10 +168,10 @@ def _facts(arrival: ProviderLogin, consents: dict[str, list[int]], identity: int
     ]
 
 
-def _open_account(profile: Profile, account: Account) -> Account:
+def _open_account(c: Changes, account: Account) -> Account:
+    profile = c.profile
     profile.account = account
     profile.save(update_fields=["account"])
     how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
-    record_event(profile.pk, SIGNED_UP, {"connection": how or ""}, message_id=f"house-signed-up-{profile.pk}")
-    after_event(profile)
+    c.record_event(SIGNED_UP, {"connection": how or ""}, message_id=f"house-signed-up-{profile.pk}")
     return account

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
-from regulars.events.record import record as record_event
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
-from regulars.profiles.learn import CUSTOMER, NewFact, learn, retract, was_deleted_by_her
+from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_her
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import read_value
 
-from .refresh import after_learning
+from .unit_of_work import Changes, changes
 
 # Proved by a mail or a text message, never typed; or ours to keep, as apps rely on it.
 NOT_BY_HAND = {"email", "email_verified", "phone_verified", "username", "picture"}
@@ -39,7 +35,6 @@ def may_remove(key: str, path: str) -> bool:
     return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key, path)
 
 
-@transaction.atomic
 def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: str = "") -> None:
     """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
 
@@ -53,14 +48,14 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
             gettext_noop("This cannot be typed: it is proved by a message, or follows from something else."),
         )
     _refuse_reason(reason, staff)
-    if staff:
-        _refuse_for_staff(profile, key, attribute)
     value = read_value(attribute, text)
     source = f"staff:{staff}" if staff else CUSTOMER
-    _write(profile, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
+    with changes(profile, "corrected") as c:
+        if staff:
+            _refuse_for_staff(c.profile, key, attribute)
+        _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
 
 
-@transaction.atomic
 def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     """Everything told under `key`, and what follows from it, is taken back; no source brings it back, only she may.
 
@@ -68,9 +63,10 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     """
     if not may_remove(key, _path(_declared(key))):
         raise Invalid("not_by_hand", gettext_noop("This goes with what it belongs to, or with the account."))
-    facts = list(profile.facts.filter(attribute=key, retracted_at=None).select_related("profile"))
-    retract(facts, DELETED)
-    _write(profile, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
+    with changes(profile, DELETED) as c:
+        facts = list(c.profile.facts.filter(attribute=key, retracted_at=None))
+        c.retract(facts)
+        _write(c, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
     return len(facts)
 
 
@@ -100,9 +96,8 @@ def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -
         raise Invalid("deleted_by_her", gettext_noop("She deleted this herself. Only she may bring it back."))
 
 
-def _write(profile: Profile, fact: NewFact) -> None:
+def _write(c: Changes, fact: NewFact) -> None:
     """What was said is not copied onto the event: the gate guards facts, and events pass it by."""
-    learn(profile, [fact])
-    done: dict[str, Any] = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
-    record_event(profile.pk, "Profile Corrected", done)
-    after_learning(profile)
+    c.learn([fact])
+    done = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
+    c.record_event("Profile Corrected", done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import islice
 
 from django.db import transaction
 from django.utils.translation import gettext_noop
@@ -13,17 +13,16 @@ from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.purposes import Wording, get_purpose, reword
-from regulars.consent.record import Decision, record, record_all
+from regulars.consent.record import Decision
 from regulars.profiles.models import Profile
 
-from .refresh import after_learning
+from .unit_of_work import changes
 
 Action = ConsentEvent.Action
 SHARING = ("share", "sale")
-PORTION = 200
+PORTION = 50
 
 
-@transaction.atomic
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
     """Write it down, and let everything follow. What she has not said yes to is out of segments when this returns.
 
@@ -32,12 +31,10 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     """
     purpose = get_purpose(decision.purpose)
     _refuse_what_makes_no_sense(purpose, decision.action)
-    Profile.objects.select_for_update().get(pk=profile.pk)
-    if seen is not None and seen != last_decision(profile, purpose.key):
-        raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
-    event = record(profile, decision)
-    after_learning(profile)
-    return event
+    with changes(profile, "consent") as c:
+        if seen is not None and seen != last_decision(c.profile, purpose.key):
+            raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
+        return c.decide(decision)
 
 
 def last_decision(profile: Profile, purpose: str) -> int:
@@ -56,16 +53,19 @@ def honour_gpc(profile: Profile) -> bool:
     keys = list(due.values_list("key", flat=True))
     if not keys:
         return False
-    with transaction.atomic():
-        decisions = [Decision(key, Action.GPC, "header", evidence={"header": "Sec-GPC: 1"}) for key in keys]
-        record_all([(profile, decisions)])
-        after_learning(profile)
+    decisions = [Decision(key, Action.GPC, "header", evidence={"header": "Sec-GPC: 1"}) for key in keys]
+    with changes(profile, "gpc") as c:
+        c.decide_all([(profile, decisions)])
     return True
 
 
 def expire_consents() -> int:
     """Every yes that has run out is written down as such, and its customer leaves what stood on it. Returns how many."""
-    return sum(_expire(state) for state in _run_out())
+    due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now(), profile__merged_into=None)
+    states, expired = due.order_by("pk").iterator(chunk_size=PORTION), 0
+    while portion := list(islice(states, PORTION)):
+        expired += _expire(portion)
+    return expired
 
 
 @transaction.atomic
@@ -82,9 +82,12 @@ def change_purpose(key: str, wording: Wording, *, widened: bool) -> Purpose:
 
 @handles("consent.purpose_widened")
 def look_at_everybody_again(payload: dict[str, str]) -> None:
-    states = ConsentState.objects.filter(purpose=payload["purpose"], status__in=YES).select_related("profile")
-    for state in states.iterator(chunk_size=PORTION):
-        after_learning(state.profile)
+    states = ConsentState.objects.filter(purpose=payload["purpose"], status__in=YES).order_by("profile")
+    profiles = states.values_list("profile_id", flat=True).iterator(chunk_size=PORTION)
+    while portion := list(islice(profiles, PORTION)):
+        with changes(portion, "purpose_widened") as c:
+            for profile in c.profiles:
+                c.refresh(profile)
 
 
 def _refuse_what_makes_no_sense(purpose: Purpose, action: str) -> None:
@@ -94,18 +97,17 @@ def _refuse_what_makes_no_sense(purpose: Purpose, action: str) -> None:
         raise Invalid("needs_no_consent", f"{purpose.label} does not rest on a consent. You may object to it.")
 
 
-def _run_out() -> Iterator[ConsentState]:
-    due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now())
-    return due.select_related("profile").order_by("pk").iterator(chunk_size=PORTION)
-
-
-@transaction.atomic
-def _expire(state: ConsentState) -> bool:
-    """Unless she said yes again in the meantime."""
-    Profile.objects.select_for_update().filter(pk=state.profile_id).first()
-    now = ConsentState.objects.filter(pk=state.pk, event=state.event_id, status__in=YES).first()
-    if now is None:
-        return False
-    record(state.profile, Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="house"))
-    after_learning(state.profile)
-    return True
+def _expire(states: list[ConsentState]) -> int:
+    """Record the expiry, unless the customer decided again or was merged in the meantime."""
+    with changes([state.profile_id for state in states], "expiry") as c:
+        still = ConsentState.objects.filter(pk__in=[state.pk for state in states], status__in=YES)
+        held = dict(still.values_list("pk", "event_id"))
+        due = [
+            (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="house")])
+            for state in states
+            if held.get(state.pk) == state.event_id
+            and (profile := c.locked(state.profile_id)) is not None
+            and not profile.merged_into_id
+        ]
+        c.decide_all(due)
+    return len(due)

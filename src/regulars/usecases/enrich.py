@@ -16,10 +16,10 @@ from regulars.enrichment.budget import NotNow
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
 from regulars.enrichment.source import LookupFailed
-from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
 
-from .refresh import after_learning
+from .unit_of_work import changes
 
 log = logging.getLogger("regulars.enrichment")
 
@@ -95,12 +95,8 @@ def enrich(payload: dict[str, Any]) -> None:
         log.info("profile %s was not looked up: %s", profile.pk, no.message)
 
 
-@transaction.atomic
 def _learn(profile_id: int, source_key: str, news: list[NewFact]) -> None:
-    """She may have gone, or said no, while the source was thinking."""
-    profile = Profile.objects.select_for_update().filter(pk=profile_id).first()
-    if profile is None:
-        return
-    permitted_source(profile, source_key)
-    if learn(profile, news):
-        after_learning(profile)
+    """Consent is checked again under the lock: the customer may have withdrawn it while the source was answering."""
+    with changes(profile_id, JOB) as c:
+        permitted_source(c.profile, source_key)
+        c.learn(news)

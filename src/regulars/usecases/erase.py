@@ -18,13 +18,12 @@ from regulars.consent.models import Erasure, Retention
 from regulars.destinations.disclosures import queue_deletions
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
-from regulars.profiles.document import rebuild
 from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import fill_lake_soon, leave_lake_soon, purge_lake_soon
 from .personal_data import count, end_sessions, forget_mails, names_of, rows_of, sweep
-from .refresh import after_learning
 from .revoke_upstream_grants import leave_networks
+from .unit_of_work import changes
 
 LEDGER = "ledger"
 Mode = Erasure.Mode
@@ -66,7 +65,6 @@ def forget_all(profiles: Sequence[Profile], asked_by: str) -> int:
     return len(profiles)
 
 
-@transaction.atomic
 def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
     """Forget what happened and was learned of her from `since` until before `until`; she herself stays.
 
@@ -74,27 +72,27 @@ def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, aske
     """
     if since >= until:
         raise Invalid("bad_period", "A period ends after it begins.")
-    Profile.objects.select_for_update().get(pk=profile.pk)
-    erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
-    erasure.who = [fingerprint(profile.user_id)]
-    events = Event.objects.filter(profile_id=profile.pk, at__gte=since, at__lt=until)
-    went = {
-        "events.InboxItem": InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0],
-        "events.Event": events.delete()[0],
-        "profiles.Fact": _delete_facts(profile, since, until),
-        "questions.Ask": profile.asks.filter(shown_at__gte=since, shown_at__lt=until).delete()[0],
-        "profiles.ProviderAnswer": ProviderAnswer.objects.filter(
-            identity__profile=profile, at__gte=since, at__lt=until
-        ).delete()[0],
-        "enrichment.Lookup": Lookup.objects.filter(profile=profile, asked_at__gte=since, asked_at__lt=until).delete()[
-            0
-        ],
-    }
-    erasure.removed = {label: [number, 0] for label, number in went.items() if number}
-    _write_lake_anew(profile)
-    rebuild(profile)
-    after_learning(profile)
-    write_down(erasure)
+    with changes(profile, "erased_period") as c:
+        profile = c.profile
+        erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
+        erasure.who = [fingerprint(profile.user_id)]
+        events = Event.objects.filter(profile_id=profile.pk, at__gte=since, at__lt=until)
+        went = {
+            "events.InboxItem": InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0],
+            "events.Event": events.delete()[0],
+            "profiles.Fact": _delete_facts(profile, since, until),
+            "questions.Ask": profile.asks.filter(shown_at__gte=since, shown_at__lt=until).delete()[0],
+            "profiles.ProviderAnswer": ProviderAnswer.objects.filter(
+                identity__profile=profile, at__gte=since, at__lt=until
+            ).delete()[0],
+            "enrichment.Lookup": Lookup.objects.filter(
+                profile=profile, asked_at__gte=since, asked_at__lt=until
+            ).delete()[0],
+        }
+        erasure.removed = {label: [number, 0] for label, number in went.items() if number}
+        _write_lake_anew(profile)
+        c.refresh()
+        write_down(erasure)
     return erasure
 
 

@@ -17,8 +17,8 @@ from regulars.profiles.sign_in import MAY_SIGN_IN, sign_in_block
 
 from .complete_social_login import ProviderLogin, complete_social_login
 from .merge import ANONYMOUS, merge, split
-from .refresh import after_learning
 from .sign_out import move_sessions
+from .unit_of_work import changes
 
 EXTERNAL = "external"
 
@@ -32,7 +32,6 @@ class Proposal:
     identities: tuple[Identity, ...]
 
 
-@transaction.atomic
 def link(primary: Profile, other: Profile, why: str) -> None:
     """Make two customers one, under the name of `primary`. Whoever calls has made sure that both are the same person.
 
@@ -40,12 +39,13 @@ def link(primary: Profile, other: Profile, why: str) -> None:
     """
     if primary.pk == other.pk:
         raise Invalid("same_account", gettext_noop("These two are one account already."))
-    if sign_in_block(primary) or sign_in_block(other):
-        raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
-    merge(other, primary, why)
-    if other.account:
-        move_sessions(other.account, account_of(other.account))
-    after_learning(primary)
+    with changes([primary, other], why) as c:
+        if any(sign_in_block(profile) for profile in c.profiles):
+            raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
+        merge(other, primary, why)
+        if other.account:
+            move_sessions(other.account, account_of(other.account))
+        c.refresh()
 
 
 @transaction.atomic

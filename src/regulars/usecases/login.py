@@ -21,7 +21,6 @@ from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
 from regulars.consent.view import served
-from regulars.events.record import append, new_event
 from regulars.profiles.document import user
 from regulars.profiles.learn import RULE
 from regulars.profiles.models import Profile
@@ -34,7 +33,7 @@ from regulars.rules.run import Outcome, run
 
 from .enrich import queue_all_sources, queue_enrichment
 from .login_context import LoginContext, context_of
-from .refresh import after_event
+from .unit_of_work import changes
 from .upstream_tokens import show_tokens
 from .users import MetadataWrite, update_metadata
 
@@ -170,22 +169,19 @@ def maybe_ask(login: Login) -> InteractionRequired | None:
     return InteractionRequired("question", "/question?" + urlencode({"ask": login.ask.pk})) if login.ask else None
 
 
-@transaction.atomic
 def record_login(login: Login) -> None:
     """Count it and tell the house."""
     if not login.visit.is_login:
         return
-    profile = _counted.first(id=login.profile.pk)
-    if profile is None:
-        raise Profile.DoesNotExist
-    profile.last_login = profile.last_seen_at = clock.now()
-    profile.last_ip = login.visit.ip[:45]
-    profile.logins_count += 1
-    profile.terms = terms_of(user(profile))
-    _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})
-    properties = {"connection": login.visit.connection, "client": login.client.pk, "client_name": login.client.name}
-    append(new_event(profile.pk, "Signed In", properties))
-    after_event(profile)
+    with changes(login.profile, "login") as c:
+        profile = c.profile
+        profile.last_login = profile.last_seen_at = clock.now()
+        profile.last_ip = login.visit.ip[:45]
+        profile.logins_count += 1
+        profile.terms = terms_of(user(profile))
+        _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})
+        properties = {"connection": login.visit.connection, "client": login.client.pk, "client_name": login.client.name}
+        c.record_event("Signed In", properties)
 
 
 @transaction.atomic
@@ -209,7 +205,6 @@ def decide_claims(login: Login) -> None:
 COUNTED = ("last_login", "last_seen_at", "last_ip", "logins_count", "terms")
 _rules = CompiledQuery(lambda: Rule.objects.filter(moment="login", enabled=True).values_list("pk")[:1])
 _questions = CompiledQuery(lambda: Question.objects.filter(enabled=True).values_list("pk")[:1])
-_counted = CompiledQuery(lambda: Profile.objects.select_for_update().filter(pk=param("id")))
 _count = CompiledUpdate(
     lambda: (Profile.objects.filter(pk=param("id")), {name: param_for(Profile, name) for name in COUNTED})
 )

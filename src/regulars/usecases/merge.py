@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
-from regulars.base.errors import Invalid
+from regulars.base.errors import Invalid, NotFound
 from regulars.consent.models import ConsentEvent, ConsentState
-from regulars.consent.record import Decision, record_all
+from regulars.consent.record import Decision
 from regulars.events.models import Event
-from regulars.profiles.document import rebuild_all
 from regulars.profiles.models import Fact, Identity, Merge, Profile
 from regulars.segments.models import Membership
 
 from .lake import fill_lake_soon, leave_lake_soon, rewrite_in_lake_soon
-from .refresh import after_learning
+from .unit_of_work import Changes, changes
 
 ANONYMOUS = "anonymous"
 VISITOR = "visitor"
@@ -30,67 +28,65 @@ def is_only_a_visitor(profile: Profile) -> bool:
     return not profile.identities.exclude(provider=ANONYMOUS).exists()
 
 
-@transaction.atomic
 def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
     """Give identities, facts and events of `source` to `into`. The source's row and its ledger stay and point to her.
 
     Everything remembers where it came from (`origin`), so that `split` can give it back. For each purpose the stricter
-    of the two decisions stands. The caller refreshes the customer afterwards (`usecases.refresh.after_learning`).
+    of the two decisions stands.
     """
-    locked = Profile.objects.select_for_update().filter(pk__in=[source.pk, into.pk]).order_by("pk")
-    if source.pk == into.pk or any(profile.merged_into_id for profile in locked):
-        return  # two of these met in the same moment; the other one did it
+    with changes([into, source], why) as c:
+        if source.pk != into.pk and c.find(source).pk == source.pk and c.find(into).pk == into.pk:
+            _merge(c, c.find(source), c.find(into), why)
+
+
+def _merge(c: Changes, source: Profile, into: Profile, why: str) -> None:
     came_with = Coalesce(F("origin"), Value(source.pk))
     source.identities.update(profile=into, origin=came_with)
     source.facts.update(profile=into, origin=came_with)
     moved = Event.objects.filter(profile_id=source.pk).update(
         profile_id=into.pk, origin=came_with, lake_batch=None, lake_at=None
     )
-    _empty(source)
+    source.permitted_views.all().delete()
+    Membership.objects.filter(profile=source).delete()
     Profile.objects.filter(merged_into=source).update(merged_into=into)
     Profile.objects.filter(pk=source.pk).update(merged_into=into)
     source.merged_into = into
     Merge.objects.create(source=source, into=into, why=why)
-    _keep_the_stricter(source, into)
-    rebuild_all([into])
+    _keep_the_stricter(c, source, into)
+    c.refresh(into)
     if moved or why != VISITOR:
         leave_lake_soon([source.pk])
         fill_lake_soon()
 
 
-@transaction.atomic
 def split(identity: Identity, why: str) -> Profile:
     """Undo: the identity leaves, with the profile it came from and all that is of it. Returns that profile, refreshed.
 
     An identity that never had a profile of its own gets one, with what its provider said. Raises
     `Invalid("main_identity")` for the one that the profile is called by.
     """
-    profile = Profile.objects.select_for_update().get(pk=identity.profile_id)
-    if identity.origin is None and f"{identity.provider}|{identity.provider_user_id}" == profile.user_id:
-        raise Invalid("main_identity", gettext_noop("An account keeps the way in that it was made with."))
-    owner = _own_profile(identity) if identity.origin is None else _awaken(identity.origin, profile, why)
-    _give_back(identity, profile, owner)
-    rebuild_all([profile, owner])
-    _take_back_decisions(profile, owner)
-    rewrite_in_lake_soon([profile.pk])
-    for each in (profile, owner):
-        after_learning(each)
+    origin = [] if identity.origin is None else [identity.origin]
+    with changes([identity.profile, *origin], why) as c:
+        profile, name = c.profile, f"{identity.provider}|{identity.provider_user_id}"
+        if identity.origin is not None:
+            owner = _restore(c.locked(identity.origin), profile, why)
+        elif name == profile.user_id:
+            raise Invalid("main_identity", gettext_noop("An account keeps the way in that it was made with."))
+        else:
+            owner, _ = Profile.objects.get_or_create(user_id=name)
+            c.include(owner)
+        _give_back(identity, profile, owner)
+        _withdraw_merged_decisions(c, profile, owner)
+        rewrite_in_lake_soon([profile.pk])
+        c.refresh(profile)
+        c.refresh(owner)
     return owner
 
 
-def _empty(source: Profile) -> None:
-    source.permitted_views.all().delete()
-    Membership.objects.filter(profile=source).delete()
-
-
-def _own_profile(identity: Identity) -> Profile:
-    owner, _ = Profile.objects.get_or_create(user_id=f"{identity.provider}|{identity.provider_user_id}")
-    return owner
-
-
-def _awaken(number: int, profile: Profile, why: str) -> Profile:
-    """The profile it came from stands on its own again, and so it is for those who were merged into that one before."""
-    owner = Profile.objects.select_for_update().get(pk=number)
+def _restore(owner: Profile | None, profile: Profile, why: str) -> Profile:
+    """Undo the merge of `owner` into `profile`, and with it that of the profiles merged into `owner` before."""
+    if owner is None:
+        raise NotFound("customer_erased", "This customer was erased.")
     owner.merged_into = None
     owner.save(update_fields=["merged_into"])
     standing = Merge.objects.filter(undone_at=None)
@@ -124,10 +120,10 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
         rows.filter(origin=owner.pk).update(origin=None)
 
 
-def _keep_the_stricter(source: Profile, into: Profile) -> None:
+def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
     """A no of either is a no of both; a yes to what the other was never asked is kept, in the words she saw."""
     stands = {state.purpose_id: state.status for state in into.consent_states.all()}
-    changes = [
+    stricter = [
         Decision(
             state.purpose_id,
             state.status,
@@ -139,8 +135,7 @@ def _keep_the_stricter(source: Profile, into: Profile) -> None:
         for state in source.consent_states.select_related("event__notice").order_by("purpose_id")
         if _is_stricter(state.status, stands.get(state.purpose_id))
     ]
-    if changes:
-        record_all([(into, changes)])
+    c.decide_all([(into, stricter)])
 
 
 def _is_stricter(theirs: str, mine: str | None) -> bool:
@@ -151,10 +146,10 @@ def _is_stricter(theirs: str, mine: str | None) -> bool:
     return rank.get(Action(theirs), 2) > rank.get(Action(mine), 2)
 
 
-def _take_back_decisions(profile: Profile, owner: Profile) -> None:
+def _withdraw_merged_decisions(c: Changes, profile: Profile, owner: Profile) -> None:
     """What came by the merge, and was not decided anew since, is no word of this customer's."""
     borrowed = ConsentState.objects.filter(profile=profile, event__method="merge").select_related("event")
-    changes = []
+    restored = []
     for state in borrowed:
         if state.event.evidence.get("merged") != owner.user_id:
             continue
@@ -162,6 +157,5 @@ def _take_back_decisions(profile: Profile, owner: Profile) -> None:
         words = own.notice.body if own and own.notice else ""
         action = own.action if own else Action.WITHDRAWN
         evidence = {"split": owner.user_id, "event": own.pk if own else None}
-        changes.append(Decision(state.purpose_id, action, "split", words=words, evidence=evidence))
-    if changes:
-        record_all([(profile, changes)])
+        restored.append(Decision(state.purpose_id, action, "split", words=words, evidence=evidence))
+    c.decide_all([(profile, restored)])

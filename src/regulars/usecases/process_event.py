@@ -18,15 +18,14 @@ from django.db.models import QuerySet
 
 from regulars.base import clock
 from regulars.base.text import storable
-from regulars.events.models import Event, InboxItem
-from regulars.events.record import record
+from regulars.events.models import InboxItem
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, get_or_create_by_identity
-from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute, Profile
 
 from .merge import ANONYMOUS, is_only_a_visitor, merge
-from .refresh import after_event, after_learning
+from .unit_of_work import changes
 
 log = logging.getLogger("regulars.events")
 
@@ -89,7 +88,7 @@ def _waiting() -> QuerySet[InboxItem]:
 def _deal_with(item: InboxItem) -> None:
     try:
         with transaction.atomic():
-            become_event(item)
+            process_message(item)
     except Exception as fault:  # a message that nobody foresaw must not hold up those behind it
         if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
             raise  # not the message's fault: all of it again later
@@ -99,52 +98,46 @@ def _deal_with(item: InboxItem) -> None:
     item.save(update_fields=["processed_at", "rejected"])
 
 
-def become_event(item: InboxItem) -> Event | None:
-    """The story of one message. None when it names nobody; `item.rejected` then says so."""
+def process_message(item: InboxItem) -> None:
+    """Turn one message into an event of a customer. A message without an id is rejected with "nobody"."""
     message: dict[str, Any] = storable(json.loads(item.body))
-    profile = profile_of(message)
-    if profile is None:
-        item.rejected = "nobody"
-        return None
-    learned = learn(profile, facts_from(message, f"app:{item.source.slug}"))
-    event = record(
-        profile.pk,
-        name_of(message, item.type),
-        properties_of(message, item.type),
-        at=corrected(message.get("timestamp"), item.sent_at, item.received_at),
-        type=item.type,
-        message_id=item.message_id,
-        source=item.source,
-        context=_object(message.get("context")),
-        received_at=item.received_at,
-    )
-    _was_here(profile, event.at)
-    if learned:
-        after_learning(profile)
-    after_event(profile)
-    return event
-
-
-def profile_of(message: dict[str, Any]) -> Profile | None:
-    """Who did this. A known id wins over a browser's: then what the visitor did before becomes hers, but a browser that
-    belongs to another customer changes nothing between the two."""
     user_id = _id(message.get("userId"))
     visitor_id = _id(message.get("anonymousId")) or _id(message.get("previousId"))
-    if not user_id:
-        return get_or_create_by_identity(ANONYMOUS, visitor_id)[0] if visitor_id else None
-    customer = find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
-    if visitor_id:
-        _claim_visitor(customer, visitor_id)
-    return customer
+    profile = _sender(user_id, visitor_id)
+    if profile is None:
+        item.rejected = "nobody"
+        return
+    visitor = find_by_identity(ANONYMOUS, visitor_id) if user_id and visitor_id else None
+    with changes([profile, visitor] if visitor else [profile], "event") as c:
+        if user_id and visitor_id:
+            _claim_visitor(c.profile, visitor, visitor_id)
+        c.learn(facts_from(message, f"app:{item.source.slug}"))
+        event = c.record_event(
+            name_of(message, item.type),
+            properties_of(message, item.type),
+            at=corrected(message.get("timestamp"), item.sent_at, item.received_at),
+            type=item.type,
+            message_id=item.message_id,
+            source=item.source,
+            context=_object(message.get("context")),
+            received_at=item.received_at,
+        )
+        _was_here(c.profile, event.at)
 
 
-def _claim_visitor(customer: Profile, visitor_id: str) -> None:
-    visitor = find_by_identity(ANONYMOUS, visitor_id)
+def _sender(user_id: str, visitor_id: str) -> Profile | None:
+    """The profile of a message: a known id counts before the id of a browser."""
+    if user_id:
+        return find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
+    return get_or_create_by_identity(ANONYMOUS, visitor_id)[0] if visitor_id else None
+
+
+def _claim_visitor(customer: Profile, visitor: Profile | None, visitor_id: str) -> None:
+    """Give the visitor's events to the customer. A browser of another customer changes nothing between the two."""
     if visitor is None:
         add_identity(customer, ANONYMOUS, visitor_id)
     elif visitor.pk != customer.pk and is_only_a_visitor(visitor):
         merge(visitor, into=customer)
-        after_learning(customer)
 
 
 def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:

@@ -7,11 +7,13 @@ from django.db import transaction
 from regulars.accounts.models import Account
 from regulars.base.conditions import mentions, parse
 from regulars.base.errors import Invalid
+from regulars.base.jobs.tasks import enqueue, handles
 from regulars.destinations.models import Destination
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 
-from .refresh import after_saving, reconcile_soon
+from .unit_of_work import evaluate_for_every_customer
+from .update_question_model import tell_questions
 
 
 @transaction.atomic
@@ -25,7 +27,34 @@ def save_and_evaluate(
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
     for other in _standing_on(slug):
         reconcile_soon(other)
-    return segment, after_saving(segment)
+    return segment, evaluate_saved(segment)
+
+
+@transaction.atomic
+def evaluate_saved(segment: Segment) -> int:
+    """Evaluate a saved segment for every customer, and choose questions with it in mind. Returns how many moved.
+
+    Destinations are not notified of the members a new segment starts with: an export or a backfill sends those.
+    """
+    tell_questions()
+    return evaluate_for_every_customer(segment, deliver=False)
+
+
+def reconcile_later() -> None:
+    """Evaluate every segment for every customer: time windows end and answers expire without an event."""
+    for slug in Segment.objects.values_list("slug", flat=True):
+        reconcile_soon(slug)
+
+
+def reconcile_soon(slug: str) -> None:
+    enqueue("segments.reconcile", {"segment": slug}, key=f"segment:{slug}")
+
+
+@handles("segments.reconcile")
+def reconcile(payload: dict[str, str]) -> None:
+    segment = Segment.objects.filter(slug=payload["segment"]).first()
+    if segment is not None:
+        evaluate_for_every_customer(segment, deliver=True)
 
 
 def used_by() -> dict[str, list[tuple[str, str]]]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.connections.provider import Provider, RequestedClaim, find_provider
-from regulars.events.record import record as record_event
-from regulars.profiles.learn import retract
 from regulars.profiles.models import Fact, Identity, Profile
 
-from .refresh import after_event, after_learning
+from .unit_of_work import changes
 from .upstream_tokens import give_back
 
 STOPPED = "Stopped Sharing"
@@ -48,7 +45,6 @@ def share_of(identity: Identity) -> Shared | None:
     return Shared(identity, connection, now, more)
 
 
-@transaction.atomic
 def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
     """What came by this piece may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
 
@@ -59,12 +55,11 @@ def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
     if provider is None or identity.profile_id != profile.pk:
         raise Invalid("unknown_piece", gettext_noop("Nothing is shared this way."))
     piece = _piece(provider, piece_key)
-    retract(list(_facts(identity).filter(attribute__in=piece.attributes).select_related("profile")), "stopped_sharing")
-    extra = _scopes_of_its_own(identity, provider, piece)
-    asked = bool(extra) and give_back(identity, extra)
-    record_event(profile.pk, STOPPED, {"connection": identity.connection, "piece": piece.key, "given_back": asked})
-    after_learning(profile)
-    after_event(profile)
+    with changes(profile, "stopped_sharing") as c:
+        c.retract(list(_facts(identity).filter(attribute__in=piece.attributes)))
+        extra = _scopes_of_its_own(identity, provider, piece)
+        asked = bool(extra) and give_back(identity, extra)
+        c.record_event(STOPPED, {"connection": identity.connection, "piece": piece.key, "given_back": asked})
     return asked
 
 

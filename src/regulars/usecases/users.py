@@ -19,14 +19,14 @@ from regulars.accounts.passwords import problems_with, set_password
 from regulars.base import clock
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
-from regulars.profiles.document import BAGS, rebuild
+from regulars.profiles.document import BAGS
 from regulars.profiles.find import DATABASE, find_by_identity, find_by_user_id, get_or_create_by_identity, is_taken
-from regulars.profiles.learn import CUSTOMER, RULE, NewFact, learn, retract
+from regulars.profiles.learn import CUSTOMER, RULE, NewFact
 from regulars.profiles.models import Attribute, Fact, Profile
 
 from .erase import forget
-from .refresh import after_learning
 from .sign_out import end_sessions
+from .unit_of_work import Changes, changes
 
 LONGEST_PATH = 128  # characters of `Fact.attribute`
 Values = Mapping[str, object]
@@ -93,46 +93,45 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     profile.account = Account.objects.create_user(email, new.patch.password)
     profile.save(update_fields=["account"])
     root = {"name": email, "nickname": email.partition("@")[0], "email_verified": False, **new.patch.root}
-    return _write(profile, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
+    with changes(profile, "created") as c:
+        return _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
 
 
-@transaction.atomic
 def update_user(profile: Profile, patch: UserPatch, source: str) -> Profile:
     """Replace root attributes, merge metadata, block or unblock, set a password. Returns `profile`, read anew.
 
     A new address is unverified unless the patch says otherwise. Raises `Invalid`: `weak_password`,
     `invalid_metadata_key`; `Conflict`: `email_taken`.
     """
-    _lock(profile)
     root = dict(patch.root)
-    if patch.password:
-        _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
-    email = str(root.get("email") or "")
-    if email and profile.account:
-        root["email"] = email = email.lower()
-        if is_taken(email, but=profile.account):
-            raise Conflict("email_taken", "The specified new email already exists.")
-    if email and email != profile.document.get("email"):
-        root.setdefault("email_verified", False)
-    return _write(profile, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
+    with changes(profile, "replaced_by_app") as c:
+        profile = c.profile
+        if patch.password:
+            _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
+        email = str(root.get("email") or "")
+        if email and profile.account:
+            root["email"] = email = email.lower()
+            if is_taken(email, but=profile.account):
+                raise Conflict("email_taken", "The specified new email already exists.")
+        if email and email != profile.document.get("email"):
+            root.setdefault("email_verified", False)
+        return _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
 
 
-@transaction.atomic
 def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[RefusedWrite]:
     """Carry out several writes of metadata in turn. Returns those that were refused; the others are kept.
 
     Views and segments follow once, and only when a fact changed.
     """
-    changed, refused = False, []
-    for number, write in enumerate(writes):
-        if number == 0:
-            _lock(profile)
-        try:
-            changed |= _replace(profile, _first_level(profile, write.bag, write.data), write.source)
-        except DomainError as error:
-            refused.append(RefusedWrite(write, error))
-    if changed:
-        after_learning(profile)
+    refused, writes = [], list(writes)
+    if not writes:
+        return []
+    with changes(profile, "metadata") as c:
+        for write in writes:
+            try:
+                _replace(c, _first_level(c.profile, write.bag, write.data), write.source)
+            except DomainError as error:
+                refused.append(RefusedWrite(write, error))
     return refused
 
 
@@ -151,20 +150,14 @@ def delete_user(user_id: str, requested_by: str = "api") -> None:
         forget(profile, requested_by)
 
 
-def _lock(profile: Profile) -> None:
-    """Hold the row until the end of the transaction: of two writers at once the second sees what the first wrote."""
-    profile.refresh_from_db(from_queryset=Profile.objects.select_for_update(of=("self",)))
-
-
-def _write(profile: Profile, patch: UserPatch, source: str) -> Profile:
+def _write(c: Changes, patch: UserPatch, source: str) -> Profile:
     replaced = dict(patch.root)
     for bag, data in patch.metadata.items():
-        replaced |= _first_level(profile, bag, data)
-    _replace(profile, replaced, source)
-    _write_account(profile, patch)
-    rebuild(profile)
-    after_learning(profile)
-    return profile
+        replaced |= _first_level(c.profile, bag, data)
+    _replace(c, replaced, source)
+    _write_account(c.profile, patch)
+    c.refresh()
+    return c.profile
 
 
 def _first_level(profile: Profile, bag: str, data: Values) -> Values:
@@ -178,17 +171,17 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
 
 
-def _replace(profile: Profile, replaced: Values, source: str) -> bool:
-    """Write the new values as facts, and retract the facts that they replace. Returns whether anything changed.
+def _replace(c: Changes, replaced: Values, source: str) -> None:
+    """Write the new values as facts, and retract the facts that they replace.
 
     Facts of every source are retracted, because an older answer could otherwise outrank the newer value.
     """
     is_rule = source.startswith(RULE)
     news = {leaf: each for path, value in replaced.items() for leaf, each in _leaves(path, value).items()}
     attributes = {each.key: each for each in Attribute.objects.all()}
-    closed, now = set(profile.closed_consents), clock.now()
+    closed, now = set(c.profile.closed_consents), clock.now()
     old, known = [], set()
-    for fact in profile.facts.filter(retracted_at=None).select_related("profile"):
+    for fact in c.profile.facts.filter(retracted_at=None):
         attribute = attributes.get(fact.attribute)
         path = (attribute and attribute.metadata_path) or fact.attribute
         if not _is_under(path, replaced) or (is_rule and _is_closed_to_rules(fact, attribute)):
@@ -206,12 +199,9 @@ def _replace(profile: Profile, replaced: Values, source: str) -> bool:
             known.add(path)
             continue
         old.append(fact)
-    retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
+    c.retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
     kind = Fact.SourceKind.DECLARED
-    written = learn(profile, [NewFact(path, value, kind, source) for path, value in news.items() if path not in known])
-    if old:
-        rebuild(profile)
-    return bool(old or written)
+    c.learn([NewFact(path, value, kind, source) for path, value in news.items() if path not in known])
 
 
 def _is_closed_to_rules(fact: Fact, attribute: Attribute | None) -> bool:

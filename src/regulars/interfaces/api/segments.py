@@ -19,7 +19,7 @@ from regulars.segments.count import count
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import save_segment
-from regulars.usecases.refresh import after_saving
+from regulars.usecases.save_segment import evaluate_saved
 
 router = Router(tags=["segments and profiles"])
 LongText = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*$")]
@@ -61,7 +61,7 @@ def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
     """Create a segment, or change the one with this slug. Every customer is evaluated before the answer."""
     with transaction.atomic():
         segment = save_segment(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
-        moved = after_saving(segment)
+        moved = evaluate_saved(segment)
     return _document(segment) | {"moved": moved}
 
 

@@ -18,8 +18,8 @@ from regulars.rules.record import forget_inputs
 from regulars.usecases import backchannel_logout, deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import take_inbox
-from regulars.usecases.refresh import reconcile_later
 from regulars.usecases.retention import take_away_what_is_old
+from regulars.usecases.save_segment import reconcile_later
 from regulars.usecases.sign_out import forget_ended_sessions
 from regulars.usecases.update_question_model import refit_later
 

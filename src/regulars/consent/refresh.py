@@ -1,0 +1,59 @@
+"""Recompute the cached permitted views. Only the unit of work (`usecases.unit_of_work`) calls this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from regulars.base import clock
+from regulars.profiles.document import rebuild_all
+from regulars.profiles.models import Profile
+
+from .models import PermittedView
+from .status import ConsentStatus
+from .view import permitted_by_purpose
+
+
+@transaction.atomic(savepoint=False)
+def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
+    """Recompute every cached view of one profile. Returns purpose → {attribute: value} for the views that changed."""
+    return {row.purpose_id: row.traits for row in refresh_all_views([profile])}
+
+
+@transaction.atomic(savepoint=False)
+def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
+    """Recompute the views of many profiles in as many queries as for one. Returns the views that changed."""
+    now = clock.now()
+    statuses = ConsentStatus.of(profiles, now)
+    _hide_closed_facts(profiles, statuses)
+    before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
+    changed = []
+    for profile, purpose, traits, terms in permitted_by_purpose(profiles, statuses):
+        row = before.get((profile.pk, purpose)) or PermittedView(profile=profile, purpose_id=purpose)
+        if row.pk is None or row.traits != traits or row.terms != terms:
+            row.traits, row.terms, row.refreshed_at, row.lake_at = traits, terms, now, None
+            changed.append(row)
+    PermittedView.objects.bulk_create(
+        changed,
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["profile", "purpose"],
+        update_fields=["traits", "terms", "refreshed_at", "lake_at"],
+    )
+    return changed
+
+
+def _hide_closed_facts(profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]) -> None:
+    """Leave facts given under a withdrawn consent out of the user document, and so out of tokens and rules."""
+    moved = []
+    for profile in profiles:
+        status = statuses[profile.pk]
+        closed = sorted(consent for consent in status.consents if not status.holds(consent))
+        if closed != profile.closed_consents:
+            profile.closed_consents = closed
+            moved.append(profile)
+    if moved:
+        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
+        rebuild_all(moved)

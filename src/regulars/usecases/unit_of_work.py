@@ -1,0 +1,273 @@
+"""The unit of work: every change to customers, and what follows from it once, in the same transaction.
+
+    with changes(profile, "question") as c:
+        consent = c.decide(Decision("personalise", "given", "question"))
+        c.learn([NewFact("gender", "female", "declared", source, consents=[consent.pk])])
+        c.record_event("Question Answered", {"question": "gender"})
+
+At the end, for all profiles of the unit together: facts → permitted views → every segment once → memberships →
+deliveries and deletion requests → lake. No other module calls these steps (a contract in pyproject.toml and
+tests/test_architecture.py), so no caller of `learn`, `record_event` or `decide` has to remember them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Unpack
+
+from django.db import transaction
+
+from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.base.errors import NotFound
+from regulars.consent.models import ConsentEvent
+from regulars.consent.record import Decision
+from regulars.consent.record import record_all as record_decisions
+from regulars.consent.refresh import refresh_all_views
+from regulars.destinations.disclosures import queue_removals
+from regulars.destinations.queue import MembershipChange, queue_changes
+from regulars.events.models import Event
+from regulars.events.record import Particulars, append, new_event
+from regulars.events.record import record_all as record_events
+from regulars.profiles.document import rebuild_all
+from regulars.profiles.learn import NewFact, learn_all, retract
+from regulars.profiles.models import Fact, Profile
+from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
+from regulars.segments.models import Membership, Segment
+
+from .lake import fill_lake_soon
+
+Who = Profile | int
+PORTION = 500  # profiles whose deliveries are queued together after a segment was evaluated for every customer
+
+
+class _Unit:
+    """The state of one unit: locked rows by id, and the ids for which something has to follow."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Profile] = {}
+        self.refresh: set[int] = set()  # facts or consents changed: views, segments, deletion requests
+        self.rebuild: set[int] = set()  # of these, the document too is out of date
+        self.evaluate: set[int] = set()  # something happened: segments
+
+    def lock(self, who: Iterable[Who]) -> set[int]:
+        """Lock rows in ascending order of their ids. Returns ids of merge targets that have to be locked as well.
+
+        The caller's own objects are brought up to date, and are those that the unit works with.
+        """
+        given = {each.pk: each for each in who if isinstance(each, Profile)}
+        ids = {_id(each) for each in who} | {each.merged_into_id for each in given.values() if each.merged_into_id}
+        for row in _locked(ids - self.rows.keys()):
+            mine = self.rows[row.pk] = given.get(row.pk, row)
+            _copy_columns(row, mine)
+        targets = {row.merged_into_id for row in self.rows.values() if row.merged_into_id}
+        return targets - self.rows.keys()
+
+    def find(self, who: Who) -> Profile:
+        """The customer that this profile is by now. Raises `NotFound("customer_erased")`."""
+        row = self.rows.get(_id(who))
+        if row is None:
+            raise NotFound("customer_erased", "This customer was erased.")
+        return self.find(row.merged_into_id) if row.merged_into_id else row
+
+    def follow(self) -> None:
+        """Carry out what follows from everything that was written. Merged profiles have no views and no memberships."""
+        customers = {pk: row for pk, row in sorted(self.rows.items()) if not row.merged_into_id}
+        relearned = [row for pk, row in customers.items() if pk in self.refresh]
+        if rebuild := [row for row in relearned if row.pk in self.rebuild]:
+            rebuild_all(rebuild)
+        if (relearned and refresh_all_views(relearned)) or self.evaluate:
+            fill_lake_soon()
+        affected = [row for pk, row in customers.items() if pk in self.refresh | self.evaluate]
+        _queue_deliveries(affected, evaluate_all(affected))
+        for profile in relearned:
+            queue_removals(profile)
+
+
+class Changes:
+    """What may be written in a unit. `of` names one of several profiles; left out, it is the first that was given."""
+
+    def __init__(self, unit: _Unit, who: Sequence[Who], reason: str) -> None:
+        self._unit = unit
+        self._who = who
+        self.reason = reason
+
+    @property
+    def profile(self) -> Profile:
+        """The customer, locked: of a profile that was merged meanwhile, the one it was merged into."""
+        return self._unit.find(self._who[0])
+
+    @property
+    def profiles(self) -> list[Profile]:
+        """All customers of this unit that still exist, each once, in the order given."""
+        found = (self._unit.find(each) for each in self._who if _id(each) in self._unit.rows)
+        return list({each.pk: each for each in found}.values())
+
+    def find(self, who: Who) -> Profile:
+        """The locked customer that this profile of the unit is by now. Raises `NotFound("customer_erased")`."""
+        return self._unit.find(who)
+
+    def locked(self, who: Who) -> Profile | None:
+        """The locked row itself, even of a profile that was merged into another; None when it was erased."""
+        return self._unit.rows.get(_id(who))
+
+    def learn(self, facts: Iterable[NewFact], of: Who | None = None) -> list[Fact]:
+        """Append the facts that bring something new. Returns what was written, conclusions included."""
+        return self.learn_all([(self._find(of), list(facts))])
+
+    def learn_all(self, facts: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
+        """Append facts of many customers in as many queries as for one."""
+        written = learn_all([(self.find(profile), news) for profile, news in facts])
+        self._unit.refresh |= {fact.profile_id for fact in written}
+        return written
+
+    def retract(self, facts: Sequence[Fact], why: str = "", of: Who | None = None) -> None:
+        """Mark facts of one customer, and their conclusions, as retracted: `why` is the reason of the unit if left out."""
+        if facts:
+            profile = self._find(of)
+            retract(profile, facts, why or self.reason)
+            self._unit.refresh.add(profile.pk)
+
+    def decide(self, decision: Decision, of: Who | None = None) -> ConsentEvent:
+        """Append one decision to the customer's consent ledger."""
+        return self.decide_all([(self._find(of), [decision])])[0]
+
+    def decide_all(self, decisions: Sequence[tuple[Profile, list[Decision]]]) -> list[ConsentEvent]:
+        """Append decisions of many customers in as many queries as for one."""
+        found = [(self.find(profile), each) for profile, each in decisions if each]
+        self._unit.refresh |= {profile.pk for profile, _ in found}
+        return record_decisions(found) if found else []
+
+    def record_event(
+        self,
+        name: str,
+        properties: dict[str, Any] | None = None,
+        of: Who | None = None,
+        **particulars: Unpack[Particulars],
+    ) -> Event:
+        """Append one event. A message id that is stored already adds nothing. The returned object has no id yet."""
+        event = new_event(self._find(of).pk, name, properties, **particulars)
+        append(event)
+        self._unit.evaluate.add(event.profile_id)
+        return event
+
+    def record_events(self, events: Iterable[Event]) -> None:
+        """Append many events of the unit's customers, made by `events.record.new_event`."""
+        events = list(events)
+        record_events(events)
+        self._unit.evaluate |= {event.profile_id for event in events}
+
+    def refresh(self, of: Who | None = None) -> None:
+        """Recompute everything of a customer at the end: facts moved, ran out or were deleted, or a purpose changed."""
+        profile = self._find(of)
+        self._unit.refresh.add(profile.pk)
+        self._unit.rebuild.add(profile.pk)
+
+    def include(self, profile: Profile) -> None:
+        """Lock one more profile, for example one that was just created."""
+        missing = self._unit.lock([profile])
+        while missing:
+            missing = self._unit.lock(missing)
+
+    def _find(self, of: Who | None) -> Profile:
+        return self.profile if of is None else self.find(of)
+
+
+_current: ContextVar[_Unit | None] = ContextVar("unit_of_work", default=None)
+
+
+@contextmanager
+def changes(who: Who | Iterable[Who], reason: str) -> Iterator[Changes]:
+    """Change one customer or many in one transaction; everything that follows happens once, at the end.
+
+    `who` are profiles or their ids. `reason` is written on facts that are retracted. The rows are locked in ascending
+    order of ids, and `merged_into` is read again under the lock: what is written reaches the customer that a profile is
+    by then. Raises `NotFound("customer_erased")` when the one customer is gone; of many, those are left out.
+
+    A unit within a unit that shares a profile joins it: what follows then happens at the end of the outer one. Name all
+    profiles at the outermost unit where you can: rows that join later are locked out of order.
+    """
+    given: list[Who] = [who] if isinstance(who, Profile | int) else list(who)
+    outer = _current.get()
+    if outer is not None and any(_id(each) in outer.rows for each in given):
+        with _joined(outer, given, reason) as joined:
+            yield joined
+        return
+    merged: set[int] = set()
+    while True:
+        with transaction.atomic():
+            unit = _Unit()
+            missing = unit.lock([*given, *merged])
+            if not missing:
+                if isinstance(who, Profile | int):
+                    unit.find(who)
+                token = _current.set(unit)
+                try:
+                    yield Changes(unit, given, reason)
+                finally:
+                    _current.reset(token)
+                unit.follow()
+                return
+            # Merged between the caller's reading and the lock: give the locks back, so that the order stays ascending.
+            transaction.set_rollback(True)
+        merged |= missing
+
+
+@contextmanager
+def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
+    before = set(unit.refresh), set(unit.rebuild), set(unit.evaluate)
+    try:
+        with transaction.atomic():
+            joined = Changes(unit, given, reason)
+            missing = unit.lock(given)
+            while missing:
+                missing = unit.lock(missing)
+            yield joined
+    except BaseException:
+        unit.refresh, unit.rebuild, unit.evaluate = before
+        raise
+    for each in given:
+        if isinstance(each, Profile) and (row := unit.rows.get(each.pk)) is not None and row is not each:
+            _copy_columns(row, each)
+
+
+def evaluate_for_every_customer(segment: Segment, *, deliver: bool) -> int:
+    """Evaluate one segment for every customer. Returns how many customers moved; `deliver`: destinations are notified."""
+    moved = evaluate_segment(segment)
+    for start in range(0, len(moved) if deliver else 0, PORTION):
+        portion = moved[start : start + PORTION]
+        profiles = Profile.objects.filter(id__in=[change.profile_id for change in portion])
+        _queue_deliveries(list(profiles.order_by("id")), portion)
+    return len(moved)
+
+
+def _queue_deliveries(profiles: Iterable[Profile], changed: Iterable[Change]) -> None:
+    """Only entering and leaving is delivered: between unknown and out nothing changes for a destination."""
+    news: dict[int, list[MembershipChange]] = {}
+    for each in changed:
+        if Membership.State.IN in (each.was, each.now):
+            entered = each.now == Membership.State.IN
+            change = MembershipChange(each.segment_slug, each.segment_name, entered=entered, at=each.at)
+            news.setdefault(each.profile_id, []).append(change)
+    for profile in profiles:
+        if profile.pk in news:
+            queue_changes(profile, news[profile.pk])
+
+
+def _id(who: Who) -> int:
+    return who if isinstance(who, int) else who.pk
+
+
+_one = CompiledQuery(lambda: Profile.objects.select_for_update().filter(pk=param("id")))
+
+
+def _locked(ids: set[int]) -> list[Profile]:
+    if len(ids) == 1:
+        return _one.all(id=min(ids))
+    return list(Profile.objects.select_for_update().filter(pk__in=ids).order_by("pk")) if ids else []
+
+
+def _copy_columns(row: Profile, target: Profile) -> None:
+    for field in Profile._meta.concrete_fields:
+        setattr(target, field.attname, getattr(row, field.attname))
