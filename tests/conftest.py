@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,13 @@ CHROMIUM_OPTIONS = [
 ]
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "engine"}  # engine: of base/conditions
 HASH_COSTS = ("time_cost", "memory_cost", "parallelism")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile message catalogues that changed since the set-up. The processes of xdist find them compiled."""
+    if not hasattr(config, "workerinput"):
+        root = Path(__file__).parents[1]
+        subprocess.run(["bash", "-euc", "source scripts/lib/setup.sh; compile_catalogues"], cwd=root, check=True)
 
 
 @pytest.hookimpl(optionalhook=True)

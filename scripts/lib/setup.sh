@@ -15,11 +15,27 @@ die() {
 
 set_up() {
     local list=$1
-    if is_set_up "$list" || is_set_up test; then return; fi # the tests' list holds everything of the demo's
+    # The tests' list holds everything of the demo's.
+    is_set_up "$list" || is_set_up test || install "$list"
+    compile_catalogues
+}
+
+install() {
+    local list=$1
     belongs_here || make_venv
     say "Installing what requirements/$list.lock names (a minute or so, the first time) …"
     install_list "$list"
     fingerprint "$list" >"$VENV/.set-up-$list"
+}
+
+# The install compiles them as well (hatch_build.py); this is for a catalogue that changed since, or lost its .mo.
+compile_catalogues() {
+    local locale=$ROOT/src/regulars/locale po
+    for po in "$locale"/*/LC_MESSAGES/django.po; do
+        [ "${po%.po}.mo" -nt "$po" ] && continue
+        "$BIN/pybabel" --quiet compile --directory "$locale" --domain django
+        return
+    done
 }
 
 is_set_up() { [ "$(cat "$VENV/.set-up-$1" 2>/dev/null)" = "$(fingerprint "$1")" ]; }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from .addresses import is_local
-from .catalogues import compiled
 from .database import database
 from .home import home, number, secret_key
 
@@ -175,7 +175,7 @@ LANGUAGES = [
     ("pt-br", "Português (Brasil)"),
     ("ar", "العربية"),
 ]
-LOCALE_PATHS = compiled(HOME)
+LOCALE_PATHS = [str(Path(__file__).parents[1] / "locale")]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
