@@ -5,6 +5,8 @@ Each rule is also shown to bite: a wrong import, a room nobody placed and an upw
 
 from __future__ import annotations
 
+import ast
+import importlib
 import shutil
 import subprocess
 import sys
@@ -143,6 +145,16 @@ def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
             "import regulars.profiles.find",
             "The collector imports events and base only",
         ),
+        (
+            "usecases/erase.py",
+            "import regulars.segments.evaluate",
+            "Only the unit of work carries out what follows from a change",
+        ),
+        (
+            "interfaces/console/urls.py",
+            "import regulars.consent.refresh",
+            "Only the unit of work carries out what follows from a change",
+        ),
     ],
 )
 def test_a_wrong_import_is_a_failing_build(project_copy: Path, where: str, line: str, broken: str) -> None:
@@ -164,3 +176,50 @@ def test_a_room_that_nobody_placed_is_a_failing_build(project_copy: Path) -> Non
 
     assert done.returncode == 1
     assert "attic" in done.stdout
+
+
+# Functions that change customers, in modules that others import for something else: an import contract cannot tell.
+UNIT_OF_WORK = Path("usecases/unit_of_work.py")
+FOR_THE_UNIT_OF_WORK = {
+    "regulars.consent.record": {"record", "record_all"},
+    "regulars.destinations.disclosures": {"queue_removals"},
+    "regulars.destinations.queue": {"queue_changes"},
+    "regulars.profiles.learn": {"learn", "learn_all", "retract"},
+}
+
+
+def imports_past_the_unit_of_work(source: Path) -> list[str]:
+    """Every import of such a function outside the unit of work and the package that defines it."""
+    found = []
+    for path in sorted(source.rglob("*.py")):
+        where = path.relative_to(source)
+        if where == UNIT_OF_WORK:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.ImportFrom(module=str(module), level=0):
+                    names = FOR_THE_UNIT_OF_WORK.get(module, set()).intersection(alias.name for alias in node.names)
+                    found += [f"{where.as_posix()}: {module}.{name}" for name in sorted(names)]
+                case ast.Import():
+                    found += [f"{where.as_posix()}: {a.name}" for a in node.names if a.name in FOR_THE_UNIT_OF_WORK]
+    return found
+
+
+def test_only_the_unit_of_work_writes_facts_decisions_and_deliveries() -> None:
+    assert imports_past_the_unit_of_work(ROOT / "src/regulars") == []
+
+
+@pytest.mark.parametrize(
+    "line", ["from regulars.profiles.learn import NewFact, learn", "import regulars.destinations.queue"]
+)
+def test_a_write_past_the_unit_of_work_is_found(tmp_path: Path, line: str) -> None:
+    (tmp_path / "usecases").mkdir()
+    (tmp_path / UNIT_OF_WORK).write_text(line)
+    (tmp_path / "usecases/enrich.py").write_text(line)
+
+    assert len(imports_past_the_unit_of_work(tmp_path)) == 1
+
+
+def test_the_guarded_functions_exist() -> None:
+    for module, names in FOR_THE_UNIT_OF_WORK.items():
+        assert names <= vars(importlib.import_module(module)).keys()
