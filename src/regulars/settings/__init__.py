@@ -89,7 +89,7 @@ MIDDLEWARE = [
     "regulars.serving.api_fast_path.api_fast_path",
     "regulars.serving.sessions.console_session",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "regulars.interfaces.api.customer_access.open_to_our_apps",
+    "regulars.interfaces.api.customer_access.cors_for_own_apps",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

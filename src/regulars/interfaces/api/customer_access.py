@@ -1,6 +1,6 @@
-"""Who calls `/api/me`: a customer herself, by an access token that one of our own apps got for her.
+"""Access to `/api/me`: an access token that a first-party app obtained for the customer.
 
-CORS is bound to that app: a page of another origin may neither call with its token nor read the answer. No cookie counts.
+CORS is bound to that app: a page of another origin can neither call with its token nor read the answer. Cookies are ignored.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type: an ID token of the same
 
 
 def customers_api() -> str:
-    """The audience that an app asks a token for."""
+    """Return the audience of these access tokens."""
     return f"{settings.ISSUER}api/me/"
 
 
 @dataclass(frozen=True)
 class InAppCustomer:
-    """The customer, and the app her token was given to."""
+    """The customer, and the app that their token was issued to."""
 
     profile: Profile
     client_id: str
 
 
-class InApp(HttpBearer):
-    """401 for no good token, 403 for a good one that may not: without the scope, of an app of others, from another origin."""
+class InAppBearer(HttpBearer):
+    """Accept a customer's access token. 401 without a valid one; 403 without the scope, for a third-party app, or from another origin."""
 
     def authenticate(self, request: HttpRequest, token: str) -> InAppCustomer:
         try:
@@ -62,8 +62,8 @@ def customer_of(request: HttpRequest) -> InAppCustomer:
     return customer
 
 
-def open_to_our_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: answers the preflight and says who may read. Which app may call, the token says."""
+def cors_for_own_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware that answers preflights and allows registered origins to read. The token decides which app may call."""
 
     def respond(request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(PATH):
@@ -89,10 +89,10 @@ def _preflight() -> HttpResponse:
 
 
 def _our_app(client_id: str, origin: str) -> Client:
-    """An app of somebody else is told nothing of her here, whatever she let it have elsewhere."""
+    """Refuse a third-party app, whatever the customer allowed it elsewhere."""
     client = Client.objects.filter(pk=client_id).first()
     if client is None or not client.first_party:
-        raise ApiError(403, "not_our_app", "Only an app of this house may ask its customers.")
+        raise ApiError(403, "not_our_app", "Only a first-party app may call this API.")
     if origin and origin not in client.web_origins:
         raise ApiError(
             403, "origin_not_allowed", "This origin is not among the web origins of the app the token is for."
@@ -103,5 +103,5 @@ def _our_app(client_id: str, origin: str) -> Client:
 def _profile(user_id: str) -> Profile:
     profile = find_by_user_id(user_id)
     if profile is None or sign_in_block(profile):
-        raise ApiError(401, "not_a_customer", "This token is not a customer's, or she is not here any more.")
+        raise ApiError(401, "not_a_customer", "This token does not belong to an active customer.")
     return profile

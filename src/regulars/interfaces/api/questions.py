@@ -1,4 +1,4 @@
-"""`/api/me`: the next question for the customer whose token this is, and what she says to it, inside a company's own app."""
+"""`/api/me`: the next question for the customer of the token, and their answer, inside an app of the business."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pydantic import ConfigDict, StringConstraints
 from regulars.interfaces.http_api.errors import ApiError
 from regulars.questions.answer import BadAnswer
 from regulars.questions.ask import NotShown, next_question
-from regulars.questions.declare import Field as Drawn
+from regulars.questions.declare import Field as AnswerField
 from regulars.questions.models import Impression
 from regulars.questions.wording import Wording, direction, wording_of
-from regulars.usecases import answer_question as says
+from regulars.usecases import answer_question as usecase
 
-from .customer_access import InApp, InAppCustomer, customer_of
+from .customer_access import InAppBearer, InAppCustomer, customer_of
 
-router = Router(tags=["questions in an app"], auth=InApp())
-Written = Annotated[str, StringConstraints(max_length=2000)]
-AskId = Annotated[int, Path(ge=1, lt=2**63)]
+router = Router(tags=["questions in an app"], auth=InAppBearer())
+TypedText = Annotated[str, StringConstraints(max_length=2000)]
+ImpressionId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 class QuestionRequest(Schema):
@@ -33,65 +33,70 @@ class QuestionRequest(Schema):
 
 
 class QuestionAnswer(Schema):
-    """`answer` holds keys of options, or what she wrote; of something to confirm `__yes` or `__no`, with `other` being
-    what is right. `__declined` and `__dont_know` where the question offers them."""
+    """`answer` holds keys of options or typed text; for a confirmation `__yes` or `__no`, with the right value in `other`.
+
+    `__declined` and `__dont_know` are allowed where the question offers them.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    answer: Annotated[list[Written], Field(max_length=100)] = []
-    other: Annotated[list[Written], Field(max_length=100)] = []
+    answer: Annotated[list[TypedText], Field(max_length=100)] = []
+    other: Annotated[list[TypedText], Field(max_length=100)] = []
 
 
-@router.post("/question", response=Any, summary="The next question for her, or why there is none")
+@router.post("/question", response=Any, summary="Get the next question, or the reason why there is none")
 def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
-    """Counts as shown: call it when the place to show it is there. The same answer until she closes it or the day ends."""
-    her = customer_of(request)
-    locale = body.locale or str(her.profile.document.get("locale") or "en")
-    asked = next_question(her.profile, locale=locale, client_id=her.client_id, in_app=True)
+    """Choose a question and count it as shown, so call this when the page is ready to show it.
+
+    The answer stays the same until the customer closes the question or the day ends.
+    """
+    customer = customer_of(request)
+    locale = body.locale or str(customer.profile.document.get("locale") or "en")
+    asked = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
     if isinstance(asked, NotShown):
         return {"question": None, "reason": asked.name, "sentence": asked.sentence}
     return {"question": _question(asked), "reason": "asked", "sentence": ""}
 
 
-@router.post("/question/{number}/answer", response=Any, summary="Keep what she says")
-def answer(request: HttpRequest, number: AskId, body: QuestionAnswer) -> Any:
-    """422 with the name of what is wrong, and a sentence in the language she is asked in; then the question stays open."""
-    her = customer_of(request)
-    ask = _open_ask(her, number)
+@router.post("/question/{number}/answer", response=Any, summary="Answer a question")
+def answer(request: HttpRequest, number: ImpressionId, body: QuestionAnswer) -> Any:
+    """Save the answer. A wrong one is a 422 with a code and a message in the language of the question, which stays open."""
+    customer = customer_of(request)
+    ask = _open_impression(customer, number)
     given = MultiValueDict({"answer": body.answer, "other": body.other})
     try:
-        closed = says.answer(ask, given, app=her.client_id)
+        closed = usecase.answer(ask, given, app=customer.client_id)
     except BadAnswer as bad:
         with override(ask.locale):
             raise ApiError(422, bad.code, _(bad.message)) from bad
-    return _came_of_it(ask, closed)
+    return _outcome(ask, closed)
 
 
-@router.post("/question/{number}/pass", response=Any, summary="Not now")
-def pass_over(request: HttpRequest, number: AskId) -> Any:
-    ask = _open_ask(customer_of(request), number)
-    return _came_of_it(ask, says.pass_over(ask))
+@router.post("/question/{number}/pass", response=Any, summary="Skip a question")
+def pass_over(request: HttpRequest, number: ImpressionId) -> Any:
+    ask = _open_impression(customer_of(request), number)
+    return _outcome(ask, usecase.pass_over(ask))
 
 
-@router.post("/question/{number}/never", response=Any, summary="Never ask her anything again")
-def never_again(request: HttpRequest, number: AskId) -> Any:
-    ask = _open_ask(customer_of(request), number)
-    return _came_of_it(ask, says.never_again(ask))
+@router.post("/question/{number}/never", response=Any, summary="Stop all questions")
+def never_again(request: HttpRequest, number: ImpressionId) -> Any:
+    ask = _open_impression(customer_of(request), number)
+    return _outcome(ask, usecase.never_again(ask))
 
 
-def _open_ask(her: InAppCustomer, number: int) -> Impression:
-    asks = Impression.objects.filter(pk=number, profile=her.profile)
+def _open_impression(customer: InAppCustomer, number: int) -> Impression:
+    asks = Impression.objects.filter(pk=number, profile=customer.profile)
     ask = asks.select_related("question__purpose", "profile").first()
     if ask is None:
-        raise ApiError(404, "inexistent_question", "She was not asked this.")
+        raise ApiError(404, "inexistent_question", "This question was not shown to the customer.")
     if ask.outcome != Impression.Outcome.SHOWN:
         raise _closed()
     if ask.version != ask.question.version:
-        raise ApiError(409, "reworded", "The question was reworded meanwhile; what she read is no longer asked.")
+        raise ApiError(409, "reworded", "The question was reworded meanwhile. Fetch the next question again.")
     return ask
 
 
-def _came_of_it(ask: Impression, closed: bool) -> dict[str, str]:
+def _outcome(ask: Impression, closed: bool) -> dict[str, str]:
     if not closed:
         raise _closed()
     with override(ask.locale):
@@ -99,11 +104,11 @@ def _came_of_it(ask: Impression, closed: bool) -> dict[str, str]:
 
 
 def _closed() -> ApiError:
-    return ApiError(409, "closed", "This question was dealt with already.")
+    return ApiError(409, "closed", "This question is closed already.")
 
 
 def _question(ask: Impression) -> dict[str, Any]:
-    """Everything a page needs to draw it, in one language; the words are those that are in the book as shown."""
+    """Return everything that a page needs to draw the question, in one language and in the wording recorded as shown."""
     question, wording = ask.question, wording_of(ask)
     offered = question.label_of(ask.offer) if ask.offer is not None else ""
     with override(ask.locale):
@@ -129,7 +134,7 @@ def _question(ask: Impression) -> dict[str, Any]:
         }
 
 
-def _field(field: Drawn) -> dict[str, Any]:
+def _field(field: AnswerField) -> dict[str, Any]:
     return {
         "widget": field.widget,
         "options": [{"key": each.key, "label": each.label, "image": each.image} for each in field.options],
@@ -141,14 +146,14 @@ def _field(field: Drawn) -> dict[str, Any]:
     }
 
 
-def _use(field: Drawn, basis: str) -> str:
+def _use(field: AnswerField, basis: str) -> str:
     if field.widget == "consent":
         return _("What you agree to:")
     return _("By answering you allow this use of your answer:") if basis == "consent" else _("What we use it for:")
 
 
 def _unsaid(ask: Impression) -> list[dict[str, str]]:
-    """Answers that say nothing, where the question offers them."""
+    """Return the options without an answer that the question offers."""
     dont_know = [{"key": "__dont_know", "label": _("I don’t know")}] if ask.question.may_not_know else []
     return dont_know + ([{"key": "__declined", "label": _("I prefer not to say")}] if ask.question.may_decline else [])
 

@@ -1,4 +1,4 @@
-"""`/api/v2/clients`: the company's own apps. A secret is in the answer that made it and in no other."""
+"""`/api/v2/clients`: the apps of the business. A secret is shown only in the answer that created it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$
 Addresses = Annotated[list[Address], Field(max_length=100)]
 Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 PUBLIC_KINDS = ("spa", "native")
-# Auth0's name of a field → ours, where the value is taken as it is.
+# Auth0's name of a field → ours, where the value is the same.
 FIELDS = {
     "name": "name",
     "token_endpoint_auth_method": "auth_method",
@@ -43,7 +43,7 @@ FIELDS = {
 
 
 class RefreshSettings(CompatibleBody):
-    """Seconds. Refresh tokens rotate and expire here, whatever the app wishes."""
+    """Lifetimes in seconds. Refresh tokens always rotate and expire."""
 
     without_effect = compatibility.REFRESH_TOKEN
 
@@ -61,10 +61,10 @@ class OidcLogout(CompatibleBody):
 
 
 class ClientChange(CompatibleBody):
-    """The body of PATCH. What is not sent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
+    """The body of PATCH. A property that is absent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
 
-    `cross_origin_authentication`: the app has a sign-in form of its own. `oidc_backchannel_logout` is an older name of
-    `oidc_logout`. What else Auth0's SDKs may send is left (`interfaces/management_api/compatibility.py`).
+    `cross_origin_authentication`: the app has its own sign-in form. `oidc_backchannel_logout` is an older name of
+    `oidc_logout`. Other properties of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
     """
 
     without_effect = compatibility.CLIENT
@@ -93,7 +93,7 @@ class ClientPatch(ClientChange):
 
 
 class NewClient(ClientChange):
-    """The body of POST. `app_type` spa or native means an app that cannot keep a secret."""
+    """The body of POST. An app of the `app_type` spa or native cannot keep a secret."""
 
     name: Word = Field(...)
     app_type: Word | None = None
@@ -109,7 +109,7 @@ def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
 @router.post("/clients", auth=Bearer("create:clients"), response={201: Any}, summary="Create a client")
 def post_client(request: HttpRequest, body: NewClient) -> Any:
     standard = App(body.name, **_defaults_of(body.app_type or "regular_web"))
-    row, secret = register(_with(standard, body, {}))
+    row, secret = register(_with_changes(standard, body, {}))
     return Status(201, document(row) | ({"client_secret": secret} if secret else {}))
 
 
@@ -122,7 +122,7 @@ def get_client(request: HttpRequest, client_id: str) -> Any:
 def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any:
     row = find_client(client_id)
     with transaction.atomic():
-        changed, secret = change(row, _with(app_of(row), body, row.metadata))
+        changed, secret = change(row, _with_changes(app_of(row), body, row.metadata))
         if body.client_secret is not None:
             secret = take_secret(changed, body.client_secret)
     return document(changed) | ({"client_secret": secret} if secret else {})
@@ -180,8 +180,8 @@ def _defaults_of(app_type: str) -> dict[str, Any]:
     return {"grant_types": ["client_credentials"]} if app_type == "non_interactive" else {}
 
 
-def _with(app: App, body: ClientChange, metadata: dict[str, Any]) -> App:
-    """The app with what was sent, in our words."""
+def _with_changes(app: App, body: ClientChange, metadata: dict[str, Any]) -> App:
+    """Return the app with the properties that were sent, under our names."""
     sent = body.model_dump(exclude_unset=True, exclude_none=True)
     news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}
     for name in ("oidc_backchannel_logout", "oidc_logout"):

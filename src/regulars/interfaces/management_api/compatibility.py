@@ -1,8 +1,8 @@
-"""Properties that Auth0's SDKs may send and that mean nothing here: taken and left, so that a script written for Auth0 runs.
+"""Properties of Auth0 that have no effect in Regulars: accepted and ignored, so that a script written for Auth0 runs.
 
-Some of them are harmless in some values only: left with another, the house would guard less than was asked, so they are
-refused by name. Whatever is not here and not in a schema is refused too, as Auth0 does: a misspelt property must not pass
-for a set one.
+Some properties may be ignored in some values only. With another value, ignoring them would weaken security, so they are
+refused by name. A property that is neither listed here nor in a schema is refused too, as Auth0 does: a misspelt property
+must not look like one that was set.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from pydantic_core import PydanticCustomError
 from regulars.interfaces.http_api.errors import WEAKER_SECURITY
 
 REFUSAL = (
-    "'{property}' with this value is not to be had here, and without it less is guarded than you ask: leave it out if you "
-    "can do without. docs/developer/move-from-auth0.md says what stands in its place."
+    "'{property}' does not support this value. Ignoring it would weaken security, so the request is rejected. Omit the "
+    "property, or see docs/developer/move-from-auth0.md for what replaces it."
 )
-NOTHING: tuple[object, ...] = (None, "", [], {})  # asks for nothing, whatever the property
+EMPTY: tuple[object, ...] = (None, "", [], {})  # requests nothing, whatever the property
 
-# Whether leaving this value guards no less: one of these (each, of a list), by key for an object, or told by a function.
+# The values of a property that may be ignored: a tuple of them (for a list: of its items), a mapping by key for an object,
+# or a predicate.
 Harmless = Callable[[Any], bool] | tuple[object, ...] | Mapping[str, "Harmless"]
 
 
@@ -44,14 +45,14 @@ def _in_any_value(names: str) -> dict[str, Harmless]:
 
 CLIENT: Mapping[str, Harmless] = {
     **_in_any_value(
-        # our own console says these, per app
+        # the console sets these per app
         "description logo_uri custom_login_page custom_login_page_on custom_login_page_preview form_template"
-        # one behaviour here, whatever is said: OpenID Connect, exact origins, limits that believe no header
+        # fixed behaviour: OpenID Connect, exact origins, limits that trust no header
         " oidc_conformant sso allowed_origins initiate_login_uri cross_origin_loc is_token_endpoint_ip_header_trusted"
         # no SAML or WS-Federation, no delegation, no organizations of business customers
         " addons encryption_key client_aliases allowed_clients organization_require_behavior organization_discovery_methods"
         " b2b_integration_configuration my_organization_configuration express_configuration resource_server_identifier"
-        # permissions for ways in and grants that are not here, so nobody has them
+        # permissions for connections and grants that do not exist here, so no client has them
         " mobile native_social_login fedcm_login session_transfer anonymous_sessions token_exchange"
         " enforce_anon_session_transfer_network_binding token_vault_privileged_access"
         " identity_assertion_authorization_grant async_approval_notification_channels"
@@ -64,10 +65,10 @@ CLIENT: Mapping[str, Harmless] = {
     },
     "par_request_expiry": at_least(30),  # interfaces/oidc/pushed.py
     "sso_disabled": (False,),
-    "skip_non_verifiable_callback_uri_confirmation_prompt": (True,),  # nobody is asked
+    "skip_non_verifiable_callback_uri_confirmation_prompt": (True,),  # no prompt is shown
     "default_organization": (),
-    "organization_usage": ("deny", "allow"),  # `require` keeps out whoever is in none
-    "client_authentication_methods": (),  # a key or certificate instead of a secret: `private_key_jwt` and `jwks` say it
+    "organization_usage": ("deny", "allow"),  # `require` refuses users without an organization
+    "client_authentication_methods": (),  # a key instead of a secret is set by `private_key_jwt` and `jwks`
     "signed_request_object": {"required": (False,), "credentials": ()},
     "compliance_level": ("none",),
     "token_quota": {"client_credentials": {"enforce": (False,), "per_day": anything, "per_hour": anything}},
@@ -78,7 +79,7 @@ CLIENT: Mapping[str, Harmless] = {
 REFRESH_TOKEN = _in_any_value("infinite_token_lifetime infinite_idle_token_lifetime policies")
 OIDC_LOGOUT: Mapping[str, Harmless] = {
     "backchannel_logout_session_metadata": anything,
-    # What is told anyway, and two that cannot happen: no provider ends our sessions, no phone is a factor.
+    # Events that are sent anyway, and two that cannot occur: no provider ends our sessions, no phone is a factor.
     "backchannel_logout_initiators": {
         "mode": ("custom",),
         "selected_initiators": (
@@ -89,9 +90,9 @@ OIDC_LOGOUT: Mapping[str, Harmless] = {
 }
 CONNECTION: Mapping[str, Harmless] = {
     **_in_any_value("metadata connected_accounts cross_app_access_requesting_app cross_app_access_resource_app"),
-    "authentication": {"active": (True,)},  # who wants it switched off sends `show_as_button`: false
+    "authentication": {"active": (True,)},  # `show_as_button`: false switches a connection off
 }
-# What a connection asks of its provider is said by `pieces` and `scope`; Auth0's flags, one per scope, say nothing more.
+# `pieces` and `scope` say what a connection requests of its provider; Auth0's flags, one per scope, add nothing.
 SCOPE_FLAGS = """
 admin_org admin_public_key admin_repo_hook ads_management ads_read adsense_management
 allow_context_profile_field analytics applications applications_create basic basic_profile birthday blogger
@@ -127,19 +128,19 @@ OFF: Mapping[str, Harmless] = {"enable": (False,), "active": (False,), "size": a
 OPTIONS: Mapping[str, Harmless] = {
     **_in_any_value(
         SCOPE_FLAGS
-        # what our own database does anyway: attempts are limited, a second factor is asked of everybody who has one
+        # always on for our own database: attempts are limited, an enrolled second factor is required
         + " brute_force_protection mfa passkey_options precedence validation realm_fallback import_mode configuration"
         " enable_script_context"
-        # what is found by discovery, and what our own reading of each provider does
+        # found by discovery, or decided by the adapter of each provider
         " discovery_url oidc_metadata authorization_endpoint token_endpoint userinfo_endpoint jwks_uri domain_aliases"
         " icon_url logoutUrl attribute_map fieldsMap type protocol strategy_version set_user_root_attributes"
         " freeform_scopes allowed_audiences useOauthSpecScope customHeaders"
-        # code flow with PKCE and a nonce, and signatures by the issuer's own keys, whatever is said
+        # always the code flow with PKCE and a nonce, and signatures by the issuer's own keys
         " connection_settings pkce_enabled send_back_channel_nonce id_token_signed_response_algs"
-        # of a signature or a pushed request, which are refused below
+        # details of a signature or a pushed request, which are refused below
         " token_endpoint_auth_signing_alg token_endpoint_jwtca_aud_format pushed_authorization_request_endpoint"
     ),
-    # What a password must be is set per connection in the console; nothing weaker than Auth0's lowest is there.
+    # The password policy is set per connection in the console; none is weaker than Auth0's lowest.
     "passwordPolicy": ("none", "low"),
     "password_complexity_options": {"min_length": at_most(8)},
     "password_history": OFF,
@@ -151,7 +152,7 @@ OPTIONS: Mapping[str, Harmless] = {
         "profile_data": {**OFF, "blocked_fields": anything},
         "dictionary": {**OFF, "custom": anything, "default": anything},
     },
-    # Customers sign up by e-mail, with a password, and change it themselves.
+    # Customers sign up by e-mail with a password, and change the password themselves.
     "disable_signup": (False,),
     "disable_self_service_change_password": (False,),
     "requires_username": (False,),
@@ -161,13 +162,13 @@ OPTIONS: Mapping[str, Harmless] = {
         **_in_any_value("passkey email_otp phone_otp"),
     },
     "totp": {"length": at_most(6), "time_step": at_least(600)},  # accounts/proofs/codes.py
-    # Code of theirs may turn somebody away: rules do it here.
+    # Custom code may refuse a login; in Regulars rules do that.
     "customScripts": (),
     "scripts": (),
     "enabledDatabaseCustomization": (False,),
-    "non_persistent_attrs": (),  # what shall not be kept would be
+    "non_persistent_attrs": (),  # attributes that must not be stored would be
     "tenant_domain": (),
-    # What more is asked of the provider at each login; a second factor or one domain, say.
+    # Further parameters for the provider at each login, such as a second factor or one domain.
     "upstream_params": (),
     "authParamsMap": (),
     "authParams": {"scope": anything, "response_type": ("code",)},
@@ -179,14 +180,14 @@ OPTIONS: Mapping[str, Harmless] = {
 
 
 class CompatibleBody(Schema):
-    """A body that leaves what is in `unused` and refuses what it does not know."""
+    """A body that ignores the properties in `without_effect` and refuses those that it does not know."""
 
     model_config = ConfigDict(extra="forbid")
     without_effect: ClassVar[Mapping[str, Harmless]] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def leave_unused(cls, sent: Any) -> Any:
+    def drop_without_effect(cls, sent: Any) -> Any:
         if not isinstance(sent, dict):
             return sent
         for name in sent.keys() & cls.without_effect.keys():
@@ -196,7 +197,7 @@ class CompatibleBody(Schema):
 
 
 def _is_harmless(value: Any, harmless: Harmless) -> bool:
-    if value in NOTHING:
+    if value in EMPTY:
         return True
     if callable(harmless):
         return harmless(value)

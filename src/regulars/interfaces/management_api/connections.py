@@ -1,6 +1,6 @@
-"""`/api/v2/connections`, as Auth0's Management API has them. A secret is written and never read.
+"""`/api/v2/connections`, as in Auth0's Management API. Secrets can be written and never read.
 
-Every app may use every connection, so `enabled_clients` is taken and always empty.
+Every app may use every connection, so `enabled_clients` is accepted and always empty.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from .users import Text
 
 router = Router(tags=["clients and connections"])
 Secret = Annotated[str, StringConstraints(max_length=4000)]
-# Auth0's own words for two addresses of its `oauth2` strategy.
+# Auth0's names for addresses of its `oauth2` strategy.
 AUTH0_URLS = {"authorizationURL": "authorize", "tokenURL": "token", "issuer": "issuer"}
 
 
 class ConnectionList(Paging):
-    """With `take` the answer is a page after the connection `from`, and `next` names the page after it."""
+    """With `take` the answer is the page after the connection `from`; `next` names the following page."""
 
     strategy: str = ""
     name: str = ""
@@ -43,10 +43,10 @@ class ConnectionList(Paging):
     after: str = Field("", alias="from", pattern=r"^(con_\d{16})?$")
 
 
-class Options(CompatibleBody):
-    """What a provider needs to know. `pieces`, `urls`, `settings` and `offline` are ours; the rest is Auth0's.
+class ConnectionOptions(CompatibleBody):
+    """The settings of a connection at its provider. `pieces`, `urls`, `settings` and `offline` are ours, the rest Auth0's.
 
-    What else Auth0 has for its providers is left (`interfaces/management_api/compatibility.py`).
+    Other options of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
     """
 
     without_effect = compatibility.OPTIONS
@@ -72,12 +72,12 @@ class Options(CompatibleBody):
 
     @property
     def own_settings(self) -> dict[str, str]:
-        """Apple's two in Auth0's words, and whatever is in ours."""
+        """Settings by our names; Apple's two may come under Auth0's names."""
         renamed = {"team_id": self.team_id, "key_id": self.kid}
         return {**{key: value for key, value in renamed.items() if value}, **self.settings}
 
     def addresses(self, strategy: str) -> dict[str, str]:
-        """All addresses, as options replace what was there."""
+        """Every address of the strategy: one that was not sent is cleared, because options are replaced whole."""
         provider = find_provider(strategy)
         renamed = {key: url for name, key in AUTH0_URLS.items() if (url := getattr(self, name))}
         return {**dict.fromkeys(url_keys(provider) if provider else [], ""), **renamed, **self.urls}
@@ -87,7 +87,7 @@ class ConnectionChange(CompatibleBody):
     without_effect = compatibility.CONNECTION
 
     display_name: Text | None = None
-    options: Options | None = None
+    options: ConnectionOptions | None = None
     enabled_clients: list[Text] = Field(default_factory=list)
     is_domain_connection: bool = False
     show_as_button: bool | None = None
@@ -112,11 +112,13 @@ def list_connections(request: HttpRequest, query: Query[ConnectionList]) -> Any:
 
 @router.post("/connections", auth=Bearer("create:connections"), response={201: Any}, summary="Create a connection")
 def post_connection(request: HttpRequest, body: NewConnection) -> Any:
-    way = _way(body, body.options or Options(), body.name, body.strategy, enabled=body.show_as_button is not False)
+    spec = _spec(
+        body, body.options or ConnectionOptions(), body.name, body.strategy, enabled=body.show_as_button is not False
+    )
     try:
-        return Status(201, _connection(save_connection(way)))
+        return Status(201, _connection(save_connection(spec)))
     except DomainError as refused:
-        raise _as_auth0_says_it(refused) from None
+        raise _as_auth0(refused) from None
 
 
 @router.get("/connections/{connection_id}", auth=Bearer("read:connections"), response=Any, summary="Get a connection")
@@ -128,9 +130,9 @@ def get_connection(request: HttpRequest, connection_id: str) -> Any:
     "/connections/{connection_id}", auth=Bearer("update:connections"), response=Any, summary="Update a connection"
 )
 def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionChange) -> Any:
-    """What is not sent stays. `options` are replaced whole, but for a secret that is not sent."""
+    """A property that is absent stays. `options` are replaced whole, except a secret that is absent."""
     row = _find(connection_id)
-    kept = Options(
+    kept = ConnectionOptions(
         client_id=row.client_id,
         scope=row.scopes,
         pieces=row.pieces,
@@ -139,8 +141,8 @@ def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionC
         offline=row.offline,
     )
     enabled = row.enabled if body.show_as_button is None else body.show_as_button
-    way = _way(body, body.options or kept, row.name, row.strategy, enabled=enabled, before=row)
-    return _connection(save_connection(way, row))
+    spec = _spec(body, body.options or kept, row.name, row.strategy, enabled=enabled, before=row)
+    return _connection(save_connection(spec, row))
 
 
 @router.delete(
@@ -150,14 +152,14 @@ def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionC
     summary="Delete a connection",
 )
 def delete_connection(request: HttpRequest, connection_id: str) -> Any:
-    """Nobody comes in this way any more. Who came before stays a customer."""
+    """Delete a connection. Its users stay customers and can no longer sign in by it."""
     Connection.objects.filter(pk=_number(connection_id)).delete()
     return Status(202, {"deleted_at": iso(clock.now())})
 
 
-def _way(
+def _spec(
     body: ConnectionChange,
-    options: Options,
+    options: ConnectionOptions,
     name: str,
     strategy: str,
     *,
@@ -181,7 +183,7 @@ def _way(
     )
 
 
-def _as_auth0_says_it(refused: DomainError) -> ApiError:
+def _as_auth0(refused: DomainError) -> ApiError:
     taken = refused.code == "name_taken"
     return ApiError(409 if taken else 400, "conflict" if taken else refused.code, refused.message)
 
@@ -221,7 +223,7 @@ def _connection(row: Connection) -> dict[str, Any]:
 
 
 def _options(row: Connection) -> Mapping[str, Any]:
-    """As they are written, but for the secret: what is read can be changed and sent back."""
+    """The options as they are written, without the secret: they can be read, changed and sent back."""
     return {
         "client_id": row.client_id,
         "scope": row.scopes,

@@ -1,4 +1,4 @@
-"""`/api/v2/grants`: what customers let apps of others have. Taken back here, the app must ask again."""
+"""`/api/v2/grants`: what customers allowed third-party apps. After a deletion the app must ask for consent again."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class UserGrantList(Paging):
     audience: Word = ""
 
 
-class OfUser(Schema):
+class GrantsOfUser(Schema):
     user_id: Word = Field(..., min_length=1)
 
 
-@router.get("/grants", auth=Bearer("read:grants"), response=Any, summary="List what customers let apps have")
-def list_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
+@router.get("/grants", auth=Bearer("read:grants"), response=Any, summary="List what customers allowed apps")
+def list_user_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
     refuse_unknown(request, UserGrantList)
     wanted = {"client_id": query.client_id, "audience": query.audience}
     rows = AppGrant.objects.filter(**{name: value for name, value in wanted.items() if value})
@@ -40,14 +40,14 @@ def list_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
     return query.answer("grants", [_grant(row) for row in rows[query.start : query.end]], rows.count())
 
 
-@router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Take all of a customer's back")
-def delete_grants(request: HttpRequest, query: Query[OfUser]) -> Any:
+@router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Delete all grants of a customer")
+def delete_user_grants(request: HttpRequest, query: Query[GrantsOfUser]) -> Any:
     _of(query.user_id, AppGrant.objects.all()).delete()
     return Status(204, None)
 
 
-@router.delete("/grants/{grant_id}", auth=Bearer("delete:grants"), response={204: None}, summary="Take one back")
-def delete_grant(request: HttpRequest, grant_id: str) -> Any:
+@router.delete("/grants/{grant_id}", auth=Bearer("delete:grants"), response={204: None}, summary="Delete a grant")
+def delete_user_grant(request: HttpRequest, grant_id: str) -> Any:
     number = int(grant_id, 16) if re.fullmatch(r"0{8}[0-9a-f]{16}", grant_id) else 0
     AppGrant.objects.filter(pk=number if number < 2**63 else 0).delete()
     return Status(204, None)

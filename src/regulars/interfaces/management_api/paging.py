@@ -1,4 +1,4 @@
-"""Auth0's offset paging and choice of fields."""
+"""Offset paging and selection of fields, as in Auth0's Management API."""
 
 from __future__ import annotations
 

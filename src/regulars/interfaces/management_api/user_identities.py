@@ -1,6 +1,6 @@
-"""`/api/v2/users/{id}/identities`: link two users and part them again, as Auth0's Management API has it.
+"""`/api/v2/users/{id}/identities`: link two users and unlink them, as in Auth0's Management API.
 
-Unlike Auth0 nothing is thrown away: the second user's metadata and facts stay, and come back to her when she is unlinked.
+Unlike Auth0's, a link loses nothing: metadata and facts of the second user stay, and return to them when they are unlinked.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from regulars.usecases.users import find_user
 from .users import Id, Text
 
 router = Router(tags=["users"])
-ADMIN, HERSELF = "update:users", "update:current_user_identities"
-MAY_LINK = Bearer(ADMIN, HERSELF)
+ADMIN, CURRENT_USER = "update:users", "update:current_user_identities"
+MAY_LINK = Bearer(ADMIN, CURRENT_USER)
 
 
 class Linking(Schema):
-    """`provider` and `user_id` name the second user, or `link_with` is an ID token of hers."""
+    """`provider` and `user_id` name the second user, or `link_with` is an ID token of theirs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,7 +42,7 @@ class Linking(Schema):
 @router.post("/users/{user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
 def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
-    _refuse_strangers(caller, primary, by_token=bool(body.link_with))
+    _refuse_others(caller, primary, by_token=bool(body.link_with))
     other = _by_token(str(body.link_with), caller) if body.link_with else _by_name(body)
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
@@ -55,7 +55,7 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
 )
 def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary: str) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
-    _refuse_strangers(caller, primary, by_token=True)
+    _refuse_others(caller, primary, by_token=True)
     plain = secondary.removeprefix(f"{provider}|")
     identity = primary.identities.filter(provider=provider, provider_user_id=plain).first()
     if identity is None:
@@ -64,8 +64,8 @@ def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary
     return rebuild(primary)["identities"]
 
 
-def _refuse_strangers(caller: Caller, primary: Profile, *, by_token: bool) -> None:
-    """A customer's own token changes her own account only, and adds only what she has a token of."""
+def _refuse_others(caller: Caller, primary: Profile, *, by_token: bool) -> None:
+    """Refuse a customer's own token for another account, and for an identity that they show no token of."""
     if ADMIN in caller.scopes:
         return
     if not by_token or find_by_user_id(caller.subject) != primary:
@@ -79,7 +79,7 @@ def _by_token(token: str, caller: Caller) -> Profile:
         raise invalid_body(f"link_with: {refused.message}") from None
     found = find_by_user_id(str(claims.get("sub", "")))
     if found is None:
-        raise invalid_body("link_with: this ID token is of nobody here.")
+        raise invalid_body("link_with: no user belongs to this ID token.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Auth0's user search, asked of the operational database: the condition, the order and the total are all SQL."""
+"""Auth0's user search over the operational database: the condition, the order and the total are all SQL."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ NOT_SORTABLE = {"user_metadata", "app_metadata", "identities"}
 
 
 def search(q: str, sort: str) -> QuerySet[Profile]:
-    """Who matches, in a stable order. Not yet asked: slice it, count it. Raises 400 `invalid_query_string`."""
+    """Return the matching customers in a stable order, as a lazy query. Raises 400 `invalid_query_string`."""
     found = customers()
     if q.strip():
-        found = found.filter(_truth(q))
-    return found.order_by(*_order(sort or "created_at:1"), "id")
+        found = found.filter(_condition(q))
+    return found.order_by(_order(sort or "created_at:1"), "id")
 
 
-def _truth(q: str) -> RawSQL:
-    """sqlglot has quoted every value; only the percent signs still mean something to the database adapter."""
+def _condition(q: str) -> RawSQL:
+    """Return the condition as SQL. sqlglot quotes every value; the database adapter still interprets percent signs."""
     dialect = DIALECT_OF[connection.vendor]
     try:
-        condition = parse_search(q)
-    except ConditionError as fault:
-        raise invalid_query(fault.message) from None
-    sql = where(condition, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
+        tree = parse_search(q)
+    except ConditionError as error:
+        raise invalid_query(error.message) from None
+    sql = where(tree, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
     return RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField())  # noqa: S611
 
 
-def _order(sort: str) -> list[Combinable]:
+def _order(sort: str) -> Combinable:
     matched = SORT.fullmatch(sort)
     if matched is None:
         raise invalid_query("sort takes field:1 or field:-1, of a root attribute.")
@@ -51,8 +51,4 @@ def _order(sort: str) -> list[Combinable]:
         raise invalid_query(f"Sorting by {field} is not supported.")
     text: Combinable = F(field) if field in COLUMNS else KeyTextTransform(field, "document")
     key = Lower(text) if field in CASELESS else text
-    return [_directed(key, direction)]
-
-
-def _directed(key: Combinable, direction: str) -> Combinable:
     return key.asc(nulls_last=True) if direction == "1" else key.desc(nulls_last=True)  # type: ignore[attr-defined,no-any-return]
