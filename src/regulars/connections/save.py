@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid
 from regulars.base.plugins.fields import filled
 
 from .endpoints import address_of, credentials_of
@@ -163,7 +163,7 @@ def _new_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name == "new":
         raise Invalid("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
     if Connection.objects.filter(name=name).exists():
-        raise Invalid("name_taken", f"There is a connection called {name!r} already.", "name")
+        raise Conflict("name_taken", f"There is a connection called {name!r} already.", "name")
     return name
 
 

@@ -27,6 +27,13 @@ SCOPE = "answer:questions"
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type: an ID token of the same app is no access token
 
 
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+
 def customers_api() -> str:
     """Return the audience of these access tokens."""
     return f"{settings.ISSUER}api/me/"
@@ -54,7 +61,10 @@ class InAppBearer(HttpBearer):
             raise ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {SCOPE}")
         client = _our_app(str(claims.get("client_id", "")), request.headers.get("Origin", ""))
         refuse_unstorable_request(request)
-        return InAppCustomer(_profile(str(claims.get("sub", ""))), client.pk)
+        profile = find_by_user_id(str(claims.get("sub", "")))
+        if profile is None or sign_in_block(profile):
+            raise ApiError(401, "not_a_customer", "This token does not belong to an active customer.")
+        return InAppCustomer(profile, client.pk)
 
 
 def customer_of(request: HttpRequest) -> InAppCustomer:
@@ -68,7 +78,8 @@ def cors_for_own_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
     def respond(request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(PATH):
             return get_response(request)
-        response = _preflight() if request.method == "OPTIONS" else get_response(request)
+        is_preflight = request.method == "OPTIONS"
+        response = HttpResponse(status=204, headers=PREFLIGHT) if is_preflight else get_response(request)
         add_never_cache_headers(response)
         patch_vary_headers(response, ["Origin"])
         origin = request.headers.get("Origin", "")
@@ -77,15 +88,6 @@ def cors_for_own_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
         return response
 
     return respond
-
-
-def _preflight() -> HttpResponse:
-    headers = {
-        "Access-Control-Allow-Methods": "POST, OPTIONS",
-        "Access-Control-Allow-Headers": "Authorization, Content-Type",
-        "Access-Control-Max-Age": "600",
-    }
-    return HttpResponse(status=204, headers=headers)
 
 
 def _our_app(client_id: str, origin: str) -> Client:
@@ -98,10 +100,3 @@ def _our_app(client_id: str, origin: str) -> Client:
             403, "origin_not_allowed", "This origin is not among the web origins of the app the token is for."
         )
     return client
-
-
-def _profile(user_id: str) -> Profile:
-    profile = find_by_user_id(user_id)
-    if profile is None or sign_in_block(profile):
-        raise ApiError(401, "not_a_customer", "This token does not belong to an active customer.")
-    return profile

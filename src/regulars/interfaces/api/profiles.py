@@ -54,7 +54,7 @@ def _in_utc(moment: dt.datetime | None) -> dt.datetime | None:
         raise invalid_query("before is outside the calendar.") from None
 
 
-def _fact(fact: Fact, consents: dict[int, ConsentEvent]) -> dict[str, Any]:
+def _fact(fact: Fact, consents: dict[int, ConsentEvent]) -> dict[str, object]:
     given = [consents[number] for number in fact.consents if number in consents]
     return {
         "attribute": fact.attribute,
@@ -74,7 +74,7 @@ def _fact(fact: Fact, consents: dict[int, ConsentEvent]) -> dict[str, Any]:
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event) -> dict[str, object]:
     return {
         "name": event.name,
         "type": event.type,

@@ -16,7 +16,7 @@ from regulars.questions.answer import BadAnswer
 from regulars.questions.ask import NotShown, next_question
 from regulars.questions.declare import Field as AnswerField
 from regulars.questions.models import Impression
-from regulars.questions.wording import Wording, direction, wording_of
+from regulars.questions.wording import direction, wording_of
 from regulars.usecases import answer_question as usecase
 
 from .customer_access import InAppBearer, InAppCustomer, customer_of
@@ -52,71 +52,75 @@ def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     """
     customer = customer_of(request)
     locale = body.locale or str(customer.profile.document.get("locale") or "en")
-    asked = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
-    if isinstance(asked, NotShown):
-        return {"question": None, "reason": asked.name, "sentence": asked.sentence}
-    return {"question": _question(asked), "reason": "asked", "sentence": ""}
+    chosen = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
+    if isinstance(chosen, NotShown):
+        return {"question": None, "reason": chosen.name, "sentence": chosen.sentence}
+    return {"question": _question(chosen), "reason": "asked", "sentence": ""}
 
 
 @router.post("/question/{number}/answer", response=Any, summary="Answer a question")
 def answer(request: HttpRequest, number: ImpressionId, body: QuestionAnswer) -> Any:
     """Save the answer. A wrong one is a 422 with a code and a message in the language of the question, which stays open."""
     customer = customer_of(request)
-    ask = _open_impression(customer, number)
+    impression = _open_impression(customer, number)
     given = MultiValueDict({"answer": body.answer, "other": body.other})
     try:
-        closed = usecase.answer(ask, given, app=customer.client_id)
+        closed = usecase.answer(impression, given, app=customer.client_id)
     except BadAnswer as bad:
-        with override(ask.locale):
+        with override(impression.locale):
             raise ApiError(422, bad.code, _(bad.message)) from bad
-    return _outcome(ask, closed)
+    return _outcome(impression, closed)
 
 
 @router.post("/question/{number}/pass", response=Any, summary="Skip a question")
 def pass_over(request: HttpRequest, number: ImpressionId) -> Any:
-    ask = _open_impression(customer_of(request), number)
-    return _outcome(ask, usecase.pass_over(ask))
+    impression = _open_impression(customer_of(request), number)
+    return _outcome(impression, usecase.pass_over(impression))
 
 
 @router.post("/question/{number}/never", response=Any, summary="Stop all questions")
 def never_again(request: HttpRequest, number: ImpressionId) -> Any:
-    ask = _open_impression(customer_of(request), number)
-    return _outcome(ask, usecase.never_again(ask))
+    impression = _open_impression(customer_of(request), number)
+    return _outcome(impression, usecase.never_again(impression))
 
 
 def _open_impression(customer: InAppCustomer, number: int) -> Impression:
-    asks = Impression.objects.filter(pk=number, profile=customer.profile)
-    ask = asks.select_related("question__purpose", "profile").first()
-    if ask is None:
+    impressions = Impression.objects.filter(pk=number, profile=customer.profile)
+    impression = impressions.select_related("question__purpose", "profile").first()
+    if impression is None:
         raise ApiError(404, "inexistent_question", "This question was not shown to the customer.")
-    if ask.outcome != Impression.Outcome.SHOWN:
+    if impression.outcome != Impression.Outcome.SHOWN:
         raise _closed()
-    if ask.version != ask.question.version:
+    if impression.version != impression.question.version:
         raise ApiError(409, "reworded", "The question was reworded meanwhile. Fetch the next question again.")
-    return ask
+    return impression
 
 
-def _outcome(ask: Impression, closed: bool) -> dict[str, str]:
+def _outcome(impression: Impression, closed: bool) -> dict[str, str]:
     if not closed:
         raise _closed()
-    with override(ask.locale):
-        return {"outcome": ask.outcome, "thanks": _("Thank you.")}
+    with override(impression.locale):
+        return {"outcome": impression.outcome, "thanks": _("Thank you.")}
 
 
 def _closed() -> ApiError:
     return ApiError(409, "closed", "This question is closed already.")
 
 
-def _question(ask: Impression) -> dict[str, Any]:
+def _question(impression: Impression) -> dict[str, object]:
     """Return everything that a page needs to draw the question, in one language and in the wording recorded as shown."""
-    question, wording = ask.question, wording_of(ask)
-    offered = question.label_of(ask.offer) if ask.offer is not None else ""
-    with override(ask.locale):
+    question, wording = impression.question, wording_of(impression)
+    offered = question.label_of(impression.offer) if impression.offer is not None else ""
+    with override(impression.locale):
         field = question.kind.field(wording.options, wording.locale)
+        without_answer = (
+            ("__dont_know", _("I don’t know"), question.may_not_know),
+            ("__declined", _("I prefer not to say"), question.may_decline),
+        )
         return {
-            "id": ask.pk,
+            "id": impression.pk,
             "key": question.key,
-            "version": ask.version,
+            "version": impression.version,
             "locale": wording.locale,
             "direction": direction(wording.locale),
             "text": wording.asking(offered),
@@ -124,17 +128,24 @@ def _question(ask: Impression) -> dict[str, Any]:
             "help": wording.help,
             "use": {
                 "purpose": question.purpose_id,
-                "label": _use(field, question.purpose.basis),
+                "label": _legal_label(field, question.purpose.basis),
                 "text": wording.use,
             },
             "offered": offered,
             "field": _field(field),
-            "unsaid": _unsaid(ask),
-            "words": _words(wording),
+            "unsaid": [{"key": key, "label": label} for key, label, is_offered in without_answer if is_offered],
+            "words": {
+                "save": _("Save and continue"),
+                "pass": _("Pass"),
+                "never": _("Don’t ask me again"),
+                "why": _("Why we ask:"),
+                "yes": _("Yes"),
+                "no": _("No, it is:"),
+            },
         }
 
 
-def _field(field: AnswerField) -> dict[str, Any]:
+def _field(field: AnswerField) -> dict[str, object]:
     return {
         "widget": field.widget,
         "options": [{"key": each.key, "label": each.label, "image": each.image} for each in field.options],
@@ -146,24 +157,7 @@ def _field(field: AnswerField) -> dict[str, Any]:
     }
 
 
-def _use(field: AnswerField, basis: str) -> str:
+def _legal_label(field: AnswerField, basis: str) -> str:
     if field.widget == "consent":
         return _("What you agree to:")
     return _("By answering you allow this use of your answer:") if basis == "consent" else _("What we use it for:")
-
-
-def _unsaid(ask: Impression) -> list[dict[str, str]]:
-    """Return the options without an answer that the question offers."""
-    dont_know = [{"key": "__dont_know", "label": _("I don’t know")}] if ask.question.may_not_know else []
-    return dont_know + ([{"key": "__declined", "label": _("I prefer not to say")}] if ask.question.may_decline else [])
-
-
-def _words(wording: Wording) -> dict[str, str]:
-    return {
-        "save": _("Save and continue"),
-        "pass": _("Pass"),
-        "never": _("Don’t ask me again"),
-        "why": _("Why we ask:"),
-        "yes": _("Yes"),
-        "no": _("No, it is:"),
-    }

@@ -98,7 +98,7 @@ def _find(slug: str) -> Segment:
     return segment
 
 
-def _document(segment: Segment) -> dict[str, Any]:
+def _document(segment: Segment) -> dict[str, object]:
     return {
         "slug": segment.slug,
         "name": segment.name,

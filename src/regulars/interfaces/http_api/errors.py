@@ -23,7 +23,10 @@ STATUS_OF: Mapping[type[DomainError], int] = {
     DomainError: 400,
 }
 # Auth0 answers one code for everything that its database connections refuse.
-AUTH0_CODE_OF = dict.fromkeys(("user_exists", "email_taken", "weak_password"), "auth0_idp_error")
+AUTH0_CODE_OF = {
+    **dict.fromkeys(("user_exists", "email_taken", "weak_password"), "auth0_idp_error"),
+    "name_taken": "conflict",
+}
 
 
 class ApiError(Exception):

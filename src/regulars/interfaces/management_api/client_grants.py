@@ -99,7 +99,7 @@ def _refuse_unknown_scopes(scopes: list[str], api: ResourceServer) -> None:
         raise invalid_body(f"The API has no scope {unknown[0]!r}.")
 
 
-def _document(row: ClientGrant) -> dict[str, Any]:
+def _document(row: ClientGrant) -> dict[str, object]:
     return {
         "id": f"cgr_{row.pk:016d}",
         "client_id": row.client_id,

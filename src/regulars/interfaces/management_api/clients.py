@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -103,19 +104,23 @@ class NewClient(ClientChange):
 def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
     refuse_unknown(request, Paging)
     rows = Client.objects.order_by("created_at", "client_id")
-    return query.answer("clients", [document(row) for row in rows[query.start : query.end]], rows.count())
+    return query.answer("clients", [_document(row) for row in rows[query.start : query.end]], rows.count())
 
 
 @router.post("/clients", auth=Bearer("create:clients"), response={201: Any}, summary="Create a client")
 def post_client(request: HttpRequest, body: NewClient) -> Any:
-    standard = App(body.name, **_defaults_of(body.app_type or "regular_web"))
-    row, secret = register(_with_changes(standard, body, {}))
-    return Status(201, document(row) | ({"client_secret": secret} if secret else {}))
+    app = App(body.name)
+    if body.app_type in PUBLIC_KINDS:
+        app = replace(app, auth_method=Client.AuthMethod.NONE)
+    elif body.app_type == "non_interactive":
+        app = replace(app, grant_types=["client_credentials"])
+    row, secret = register(_with_changes(app, body, {}))
+    return Status(201, _document(row) | ({"client_secret": secret} if secret else {}))
 
 
 @router.get("/clients/{client_id}", auth=Bearer("read:clients"), response=Any, summary="Get a client")
 def get_client(request: HttpRequest, client_id: str) -> Any:
-    return document(find_client(client_id))
+    return _document(find_client(client_id))
 
 
 @router.patch("/clients/{client_id}", auth=Bearer("update:clients"), response=Any, summary="Change a client")
@@ -125,7 +130,7 @@ def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any
         changed, secret = change(row, _with_changes(app_of(row), body, row.metadata))
         if body.client_secret is not None:
             secret = take_secret(changed, body.client_secret)
-    return document(changed) | ({"client_secret": secret} if secret else {})
+    return _document(changed) | ({"client_secret": secret} if secret else {})
 
 
 @router.delete("/clients/{client_id}", auth=Bearer("delete:clients"), response={204: None}, summary="Delete a client")
@@ -142,7 +147,7 @@ def delete_client(request: HttpRequest, client_id: str) -> Any:
 )
 def post_rotate_secret(request: HttpRequest, client_id: str) -> Any:
     row = find_client(client_id)
-    return document(row) | {"client_secret": rotate_secret(row)}
+    return _document(row) | {"client_secret": rotate_secret(row)}
 
 
 def find_client(client_id: str) -> Client:
@@ -152,7 +157,7 @@ def find_client(client_id: str) -> Client:
     return row
 
 
-def document(row: Client) -> dict[str, Any]:
+def _document(row: Client) -> dict[str, object]:
     logout = [row.backchannel_logout_uri] if row.backchannel_logout_uri else []
     return {
         "client_id": row.client_id,
@@ -174,13 +179,7 @@ def document(row: Client) -> dict[str, Any]:
     }
 
 
-def _defaults_of(app_type: str) -> dict[str, Any]:
-    if app_type in PUBLIC_KINDS:
-        return {"auth_method": Client.AuthMethod.NONE}
-    return {"grant_types": ["client_credentials"]} if app_type == "non_interactive" else {}
-
-
-def _with_changes(app: App, body: ClientChange, metadata: dict[str, Any]) -> App:
+def _with_changes(app: App, body: ClientChange, metadata: Mapping[str, object]) -> App:
     """Return the app with the properties that were sent, under our names."""
     sent = body.model_dump(exclude_unset=True, exclude_none=True)
     news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}

@@ -5,16 +5,13 @@ Every app may use every connection, so `enabled_clients` is accepted and always 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Status
 from pydantic import StringConstraints
 
 from regulars.base import clock
-from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, url_keys
@@ -105,9 +102,11 @@ def list_connections(request: HttpRequest, query: Query[ConnectionList]) -> Any:
     rows = Connection.objects.order_by("id")
     rows = rows.filter(strategy=query.strategy) if query.strategy else rows
     rows = rows.filter(name=query.name) if query.name else rows
-    if query.take:
-        return _checkpoint(rows, query.take, query.after)
-    return query.answer("connections", [_connection(row) for row in rows[query.start : query.end]], rows.count())
+    if not query.take:
+        return query.answer("connections", [_document(row) for row in rows[query.start : query.end]], rows.count())
+    page = list(rows.filter(pk__gt=_number(query.after))[: query.take + 1])
+    following = {"next": _id(page[query.take - 1])} if len(page) > query.take else {}
+    return {"connections": [_document(row) for row in page[: query.take]], **following}
 
 
 @router.post("/connections", auth=Bearer("create:connections"), response={201: Any}, summary="Create a connection")
@@ -115,15 +114,12 @@ def post_connection(request: HttpRequest, body: NewConnection) -> Any:
     spec = _spec(
         body, body.options or ConnectionOptions(), body.name, body.strategy, enabled=body.show_as_button is not False
     )
-    try:
-        return Status(201, _connection(save_connection(spec)))
-    except DomainError as refused:
-        raise _as_auth0(refused) from None
+    return Status(201, _document(save_connection(spec)))
 
 
 @router.get("/connections/{connection_id}", auth=Bearer("read:connections"), response=Any, summary="Get a connection")
 def get_connection(request: HttpRequest, connection_id: str) -> Any:
-    return _connection(_find(connection_id))
+    return _document(_find(connection_id))
 
 
 @router.patch(
@@ -132,17 +128,10 @@ def get_connection(request: HttpRequest, connection_id: str) -> Any:
 def patch_connection(request: HttpRequest, connection_id: str, body: ConnectionChange) -> Any:
     """A property that is absent stays. `options` are replaced whole, except a secret that is absent."""
     row = _find(connection_id)
-    kept = ConnectionOptions(
-        client_id=row.client_id,
-        scope=row.scopes,
-        pieces=row.pieces,
-        urls=row.urls,
-        settings=row.settings,
-        offline=row.offline,
-    )
     enabled = row.enabled if body.show_as_button is None else body.show_as_button
-    spec = _spec(body, body.options or kept, row.name, row.strategy, enabled=enabled, before=row)
-    return _connection(save_connection(spec, row))
+    options = body.options or ConnectionOptions(**_options(row))
+    spec = _spec(body, options, row.name, row.strategy, enabled=enabled, before=row)
+    return _document(save_connection(spec, row))
 
 
 @router.delete(
@@ -183,14 +172,9 @@ def _spec(
     )
 
 
-def _as_auth0(refused: DomainError) -> ApiError:
-    taken = refused.code == "name_taken"
-    return ApiError(409 if taken else 400, "conflict" if taken else refused.code, refused.message)
-
-
 def _find(connection_id: str) -> Connection:
     row = Connection.objects.filter(pk=_number(connection_id)).first()
-    if row is None or _connection_id(row) != connection_id:
+    if row is None or _id(row) != connection_id:
         raise ApiError(404, "inexistent_connection", "The connection does not exist.")
     return row
 
@@ -200,17 +184,9 @@ def _number(connection_id: str) -> int:
     return int(digits) if len(digits) == 16 and digits.isascii() and digits.isdigit() else 0
 
 
-def _checkpoint(rows: QuerySet[Connection], take: int, after: str) -> dict[str, Any]:
-    page = list(rows.filter(pk__gt=_number(after))[: take + 1])
-    answer: dict[str, Any] = {"connections": [_connection(row) for row in page[:take]]}
-    if len(page) > take:
-        answer["next"] = _connection_id(page[take - 1])
-    return answer
-
-
-def _connection(row: Connection) -> dict[str, Any]:
+def _document(row: Connection) -> dict[str, object]:
     return {
-        "id": _connection_id(row),
+        "id": _id(row),
         "name": row.name,
         "strategy": row.strategy,
         "display_name": row.display_name,
@@ -222,7 +198,7 @@ def _connection(row: Connection) -> dict[str, Any]:
     }
 
 
-def _options(row: Connection) -> Mapping[str, Any]:
+def _options(row: Connection) -> dict[str, Any]:
     """The options as they are written, without the secret: they can be read, changed and sent back."""
     return {
         "client_id": row.client_id,
@@ -234,5 +210,5 @@ def _options(row: Connection) -> Mapping[str, Any]:
     }
 
 
-def _connection_id(row: Connection) -> str:
+def _id(row: Connection) -> str:
     return f"con_{row.pk:016d}"

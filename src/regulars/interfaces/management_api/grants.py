@@ -58,7 +58,7 @@ def _of(user_id: str, rows: QuerySet[AppGrant]) -> QuerySet[AppGrant]:
     return rows.filter(of_profile(profile.pk)) if profile else rows.none()
 
 
-def _grant(row: AppGrant) -> dict[str, Any]:
+def _grant(row: AppGrant) -> dict[str, object]:
     return {
         "id": f"{row.pk:024x}",
         "clientID": row.client_id,

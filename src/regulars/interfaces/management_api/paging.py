@@ -16,7 +16,7 @@ class Fields(Schema):
     fields: str = ""
     include_fields: bool = True
 
-    def choose(self, document: dict[str, Any]) -> dict[str, Any]:
+    def choose(self, document: dict[str, object]) -> dict[str, object]:
         names = {name.strip() for name in self.fields.split(",") if name.strip()}
         if not names:
             return document
@@ -38,7 +38,7 @@ class Paging(Fields):
     def end(self) -> int:
         return self.start + self.per_page
 
-    def answer(self, name: str, documents: Sequence[dict[str, Any]], total: int) -> Any:
+    def answer(self, name: str, documents: Sequence[dict[str, object]], total: int) -> Any:
         """The list, or the object around it: `{start, limit, length, total, <name>}`."""
         chosen = [self.choose(document) for document in documents]
         if not self.include_totals:

@@ -116,7 +116,7 @@ def _apply(body: ApiChange, row: ResourceServer) -> None:
         row.scope_words = {scope.value: scope.description for scope in body.scopes if scope.description}
 
 
-def _document(row: ResourceServer) -> dict[str, Any]:
+def _document(row: ResourceServer) -> dict[str, object]:
     return {
         "id": f"{row.pk:024x}",
         "identifier": row.identifier,
