@@ -47,7 +47,7 @@ class InAppCustomer:
     client_id: str
 
 
-class InAppBearer(HttpBearer):
+class InApp(HttpBearer):
     """Accept a customer's access token. 401 without a valid one; 403 without the scope, for a third-party app, or from another origin."""
 
     def authenticate(self, request: HttpRequest, token: str) -> InAppCustomer:

@@ -19,9 +19,9 @@ from regulars.questions.models import Impression
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases import answer_question as usecase
 
-from .customer_access import InAppBearer, InAppCustomer, customer_of
+from .customer_access import InApp, InAppCustomer, customer_of
 
-router = Router(tags=["questions in an app"], auth=InAppBearer())
+router = Router(tags=["questions in an app"], auth=InApp())
 TypedText = Annotated[str, StringConstraints(max_length=2000)]
 ImpressionId = Annotated[int, Path(ge=1, lt=2**63)]
 
