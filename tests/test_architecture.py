@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 
 ROOT = Path(__file__).parents[1]
+HTTP = re.compile(r"django\.(http|shortcuts|views)\b")
 FLOORS, BASE, _ = (
     contract["layers"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -140,6 +142,8 @@ def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
         ("interfaces/api/segments.py", "import regulars.interfaces.management_api.users", "Interfaces are independent"),
         ("interfaces/http_api/errors.py", "import regulars.interfaces.api.questions", "Interfaces are independent"),
         ("rules/decide.py", "import django.db", "What decides touches neither Django nor allauth"),
+        ("oauth/tokens.py", "import ninja", "OAuth imports neither frameworks of HTTP nor use cases"),
+        ("oauth/errors.py", "import regulars.usecases.login", "OAuth imports neither frameworks of HTTP nor use cases"),
         (
             "interfaces/collector/__init__.py",
             "import regulars.profiles.find",
@@ -165,6 +169,31 @@ def test_a_wrong_import_is_a_failing_build(project_copy: Path, where: str, line:
 
     assert done.returncode == 1
     assert any(broken in row and "BROKEN" in row for row in done.stdout.splitlines()), done.stdout
+
+
+def http_imports(package: Path) -> list[str]:
+    """Every import of Django's HTTP types and shortcuts. import-linter knows external packages by their first name only."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found += [f"{path.name}: {name}" for name in names if HTTP.match(name)]
+    return found
+
+
+def test_oauth_imports_no_http_types() -> None:
+    assert http_imports(ROOT / "src/regulars/oauth") == []
+
+
+@pytest.mark.parametrize(
+    "line", ["from django.http import HttpRequest", "from django import http", "import django.shortcuts"]
+)
+def test_an_import_of_http_types_is_found(tmp_path: Path, line: str) -> None:
+    (tmp_path / "codes.py").write_text(line)
+
+    assert http_imports(tmp_path)
 
 
 def test_a_room_that_nobody_placed_is_a_failing_build(project_copy: Path) -> None:

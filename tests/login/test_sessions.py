@@ -19,7 +19,7 @@ from regulars.base.jobs.schedule import SCHEDULE
 from regulars.clients import cache
 from regulars.interfaces.worker import work  # noqa: F401 - its part of the calendar
 from regulars.oauth.models import RefreshFamily
-from regulars.usecases.sign_out import SETTLED, forget_ended_sessions
+from regulars.usecases.sign_out import SETTLED, delete_ended_sessions
 
 from .conftest import PASSWORD
 
@@ -177,10 +177,10 @@ def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
     Session.objects.filter(session_key__in=[over.session_key, young.session_key]).delete()
     earlier = timezone.now() - SETTLED - dt.timedelta(minutes=1)
     UserSession.objects.filter(pk__in=[over.pk, alive.pk]).update(created_at=earlier)
-    forget_ended_sessions()
+    delete_ended_sessions()
 
     assert list(UserSession.objects.order_by("pk")) == [young, alive]
 
 
 def test_the_worker_tidies_for_the_doors():
-    assert {"sessions.forget", "provider.forget", "signin.forget_attempts"} <= set(SCHEDULE)
+    assert {"sessions.forget", "signin.forget_attempts"} <= set(SCHEDULE)

@@ -9,7 +9,7 @@ from django.conf import settings
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from regulars.interfaces.oidc.assertion import KIND
+from regulars.oauth.client_assertion import ASSERTION_TYPE
 from tests.oidc.app import App, make_client, sign_in
 
 KEY = ECKey.generate_key("P-256", {"kid": "one"})
@@ -38,7 +38,7 @@ def assertion(key=KEY, algorithm="ES256", **more):
 
 
 def with_(token):
-    return {"client_assertion_type": KIND, "client_assertion": token}
+    return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
 
 
 @pytest.mark.parametrize("audience", [settings.ISSUER, settings.ISSUER + "oauth/token", [settings.ISSUER]])

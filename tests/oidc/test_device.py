@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from regulars.base.tokens.jwt import verify
 from regulars.events.read import timeline
-from regulars.interfaces.oidc import devices
-from regulars.interfaces.oidc.grants import DEVICE_CODE
+from regulars.oauth.grants import DEVICE_CODE
 from regulars.oauth.models import DeviceRequest
 from regulars.questions.models import Impression
 from regulars.questions.save import save_question
 from regulars.rules.save import save_rule
+from regulars.usecases import authorize as use_case
 from tests.oidc.app import App, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 
@@ -169,8 +169,8 @@ def test_it_is_a_login_like_every_other_and_counts_once(tv, phone, codes, custom
 
 def test_of_two_yeses_at_once_the_second_leaves_nothing_behind(tv, phone, codes, customer, monkeypatch):
     """The device was answered between finding it and deciding."""
-    decide = devices.decide
-    monkeypatch.setattr(devices, "decide", lambda *more: decide(*more) and decide(*more))
+    allow = use_case.allow_device
+    monkeypatch.setattr(use_case, "allow_device", lambda *more: allow(*more) and allow(*more))
     second = answer(phone, codes)
 
     assert second.status_code == 400

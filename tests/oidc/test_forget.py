@@ -6,7 +6,7 @@ import datetime as dt
 
 from django.utils import timezone
 
-from regulars.interfaces.oidc.forget import forget_expired
+from regulars.oauth.expiry import delete_expired
 from regulars.oauth.models import AuthorizationCode, PendingLogin, RefreshFamily, RefreshToken
 from tests.oidc.app import query_of
 
@@ -17,7 +17,7 @@ def test_what_has_run_out_is_taken_away_with_all_that_hangs_on_it(signed_in):
     later = timezone.now() - dt.timedelta(days=2)
     for kind in (AuthorizationCode, PendingLogin, RefreshFamily):
         kind.objects.update(expires_at=later)
-    forget_expired()
+    delete_expired()
 
     assert [kind.objects.count() for kind in (AuthorizationCode, PendingLogin, RefreshFamily, RefreshToken)] == [0] * 4
 
@@ -25,7 +25,7 @@ def test_what_has_run_out_is_taken_away_with_all_that_hangs_on_it(signed_in):
 def test_what_lives_and_a_code_used_lately_stay(signed_in):
     tokens = signed_in.tokens(scope="openid offline_access")
     away = signed_in.authorize(prompt="login")
-    forget_expired()
+    delete_expired()
 
     assert AuthorizationCode.objects.count() == 1
     assert PendingLogin.objects.count() == 1

@@ -12,9 +12,9 @@ from regulars.base.jobs.run import run_due
 from regulars.base.tokens.jwt import verify
 from regulars.clients import cache
 from regulars.clients.models import Client
-from regulars.interfaces.oidc.sessions import sids_of_keys
+from regulars.oauth.backchannel_logout import EVENT, JOB
+from regulars.oauth.sessions import sids_of_keys
 from regulars.rules.save import save_rule
-from regulars.usecases.backchannel_logout import EVENT, JOB
 from tests.oidc.app import App, id_claims, make_client, sign_in
 from tests.receivers import Answer, receiving
 

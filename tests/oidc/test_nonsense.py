@@ -9,8 +9,8 @@ from django.test import Client as Browser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from regulars.interfaces.oidc.assertion import KIND
-from regulars.interfaces.oidc.grants import DEVICE_CODE
+from regulars.oauth.client_assertion import ASSERTION_TYPE
+from regulars.oauth.grants import DEVICE_CODE
 from tests.oidc.app import CALLBACK, CHALLENGE, SECRET, make_client, sign_in
 
 ENDPOINTS = [
@@ -41,7 +41,7 @@ KNOWN = {
     "owp": ["true"],
     "code_challenge": [CHALLENGE],
     "code_challenge_method": ["S256"],
-    "client_assertion_type": [KIND],
+    "client_assertion_type": [ASSERTION_TYPE],
 }
 NAMES = [
     *KNOWN,

@@ -17,7 +17,7 @@ from regulars.clients.models import Client
 from regulars.clients.register import App, register
 from regulars.connections.models import Connection
 from regulars.events.read import timeline
-from regulars.interfaces.oidc.grants import EMAIL_CODE
+from regulars.oauth.grants import PASSWORDLESS_OTP
 from tests.oidc.app import id_claims
 
 
@@ -26,7 +26,7 @@ def phone(standard_setup) -> Client:
     """An app on a phone."""
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
     cache.forget()
-    grants = ["refresh_token", EMAIL_CODE]
+    grants = ["refresh_token", PASSWORDLESS_OTP]
     return register(App("Phone", "none", grant_types=grants, embeds_login=True))[0]
 
 
@@ -39,7 +39,7 @@ def start(browser: Browser, app: Client, email: str = "dina@example.com") -> str
 
 
 def redeem(browser: Browser, app: Client, digits: str, **more: str):
-    body = {"grant_type": EMAIL_CODE, "client_id": app.pk, "username": "dina@example.com", "otp": digits}
+    body = {"grant_type": PASSWORDLESS_OTP, "client_id": app.pk, "username": "dina@example.com", "otp": digits}
     scope = {"realm": "email", "scope": "openid email offline_access"}
     return browser.post("/oauth/token", json.dumps({**body, **scope, **more}), content_type="application/json")
 
@@ -72,7 +72,7 @@ def test_it_is_a_login_like_every_other_and_counts_once(phone, client):
 
 def test_wrong_digits_and_codes_of_other_apps_are_worth_nothing(phone, client):
     digits = start(client, phone)
-    other, _ = register(App("Other", "none", grant_types=[EMAIL_CODE], embeds_login=True))
+    other, _ = register(App("Other", "none", grant_types=[PASSWORDLESS_OTP], embeds_login=True))
     stolen = redeem(client, other, digits)
     wrong = redeem(client, phone, "no")
 

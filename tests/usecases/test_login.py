@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -11,6 +12,7 @@ from regulars.clients.models import Client
 from regulars.consent.refresh import refresh_views
 from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
+from regulars.oauth.grants import TokenDecision
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.declare import Option
 from regulars.questions.models import Impression, SelectionDecision
@@ -21,15 +23,14 @@ from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases import login as story
 from regulars.usecases.login import (
-    Decision,
     Denied,
     InteractionRequired,
     Login,
     LoginContext,
     log_in,
     renew,
-    run_rules_again,
 )
+from regulars.usecases.login_progress import LoginProgress, Step
 
 NAMESPACE = "https://shop.example/"
 
@@ -62,9 +63,15 @@ def visit(**more) -> LoginContext:
     return LoginContext(**{**standard, **more})
 
 
-def go(profile, client, progress=None, scopes=("openid",), **more):
-    login = Login(profile, client, visit(**more), list(scopes), progress if progress is not None else {})
-    return log_in(login, lambda decision: decision)
+def go(profile, client, scopes=("openid",), **more):
+    return resume(profile, client, LoginProgress(), scopes, **more)[0]
+
+
+def resume(profile, client, progress, scopes=("openid",), **more):
+    """The outcome, and the progress as it is after it was stored."""
+    login = Login(profile, client, visit(**more), list(scopes), progress)
+    outcome = log_in(login, lambda decision: decision)
+    return outcome, LoginProgress.from_json(json.loads(json.dumps(login.progress.to_json())))
 
 
 def tell(expression: str) -> str:
@@ -141,24 +148,22 @@ def test_a_rule_that_denies_ends_it_and_no_login_is_counted(chika, shop, questio
 
 def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, shop, question):
     save_rule("tell", script=tell("c.protocol"))
-    progress = {}
-    asked = go(chika, shop, progress)
-    decided = go(chika, shop, progress)
+    asked, progress = resume(chika, shop, LoginProgress())
+    decided, _ = resume(chika, shop, progress)
 
     assert isinstance(asked, InteractionRequired)
-    assert (asked.why, asked.url) == ("question", f"/question?ask={Impression.objects.get().pk}")
-    assert isinstance(decided, Decision)
+    assert (asked.reason, asked.url) == ("question", f"/question?ask={Impression.objects.get().pk}")
+    assert isinstance(decided, TokenDecision)
     assert RuleRun.objects.count() == 1
 
 
 def test_back_from_a_rules_page_rules_run_once_more_and_redirect_no_further(chika, shop):
     save_rule("away", script="function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }")
-    progress = {}
-    away = go(chika, shop, progress)
-    back = go(chika, shop, run_rules_again(progress), protocol="redirect-callback")
+    away, progress = resume(chika, shop, LoginProgress())
+    back, _ = resume(chika, shop, progress.without(Step.RUN_RULES), protocol="redirect-callback")
 
     assert away == InteractionRequired("rule", "https://shop.example/")
-    assert isinstance(back, Decision)
+    assert isinstance(back, TokenDecision)
     assert RuleRun.objects.count() == 2
 
 
@@ -166,7 +171,7 @@ def test_a_silent_login_asks_nothing_and_counts_nothing(chika, shop, question):
     decided = go(chika, shop, silent=True)
     chika.refresh_from_db()
 
-    assert isinstance(decided, Decision)
+    assert isinstance(decided, TokenDecision)
     assert (chika.logins_count, Impression.objects.count()) == (0, 0)
 
 
@@ -183,7 +188,7 @@ def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_i
 def test_somebody_busy_with_something_else_is_asked_nothing_and_the_book_says_why(chika, shop, question):
     decided = go(chika, shop, busy=True)
 
-    assert isinstance(decided, Decision)
+    assert isinstance(decided, TokenDecision)
     assert (Impression.objects.count(), SelectionDecision.objects.get().reason) == (0, "not_interactive")
 
 
@@ -214,11 +219,10 @@ def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
         raise RuntimeError("the disk is full")
 
     monkeypatch.setattr(story, what, broken)
-    progress = {}
-    first = go(chika, shop, progress)
-    decided = go(chika, shop, progress) if isinstance(first, InteractionRequired) else first
+    first, progress = resume(chika, shop, LoginProgress())
+    decided = resume(chika, shop, progress)[0] if isinstance(first, InteractionRequired) else first
 
-    assert isinstance(decided, Decision)
+    assert isinstance(decided, TokenDecision)
     assert f"login step {step} failed" in caplog.text
 
 
@@ -227,7 +231,7 @@ def test_when_the_time_is_up_the_question_is_left_out(chika, shop, question, mon
     with caplog.at_level(logging.WARNING):
         decided = go(chika, shop)
 
-    assert isinstance(decided, Decision)
+    assert isinstance(decided, TokenDecision)
     assert not Impression.objects.exists()
     assert "choose_question was left out" in caplog.text
 

@@ -44,8 +44,8 @@ class Remembered(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What a machine may ask of one API."""
+class ApiAccess:
+    """The access of one client to one API by client credentials."""
 
     audience: str
     lifetime: int
@@ -82,7 +82,7 @@ def _api(identifier: str) -> ResourceServer | None:
     return ResourceServer.objects.filter(identifier=identifier).first() if _is_name(identifier) else None
 
 
-def _machine(key: tuple[str, str]) -> Machine | None:
+def _api_access(key: tuple[str, str]) -> ApiAccess | None:
     client_id, audience = key
     grants = ClientGrant.objects.filter(client_id=client_id, resource_server__identifier=audience)
     grant = grants.select_related("resource_server").first() if _is_name(audience) else None
@@ -90,15 +90,15 @@ def _machine(key: tuple[str, str]) -> Machine | None:
         return None
     api = grant.resource_server
     with_permissions = api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS
-    return Machine(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
+    return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
 
 
 find_client = Remembered(_client)
 find_api = Remembered(_api)
-find_machine = Remembered(_machine)
+find_api_access = Remembered(_api_access)
 
 
 def forget() -> None:
     """After a change in this process that must be seen at once."""
-    for remembered in (find_client, find_api, find_machine):
+    for remembered in (find_client, find_api, find_api_access):
         remembered.forget()

@@ -32,7 +32,7 @@ class PendingLogin(models.Model):
     account = models.ForeignKey(Account, null=True, on_delete=models.CASCADE, related_name="+")
     params = models.JSONField()
     progress = models.JSONField(default=dict)
-    brought = models.JSONField(default=dict)  # the body of a POST to /continue, until its browser is recognised
+    posted = models.JSONField(default=dict)  # the fields of a POST to /continue, until the browser repeats it by GET
     waits_for = models.CharField(max_length=16, choices=Wait, blank=True)
     pushed = models.BooleanField(default=False)  # the request came by /oauth/par and never shows in an address
     started_at = models.DateTimeField(default=timezone.now)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from regulars.interfaces.oidc.urls import FOR_PROGRAMS
+from regulars.interfaces.oidc.urls import MACHINE_ENDPOINTS
 
-VIEWS = {f"/{address}": view for address, view in FOR_PROGRAMS.items()}
+VIEWS = {f"/{address}": view for address, view in MACHINE_ENDPOINTS.items()}
 
 
 def api_fast_path(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -1,4 +1,4 @@
-"""What a login is told of its browser, and what rules are told of a login: Auth0's `context`."""
+"""The context of a login: the browser's request and session, and Auth0's `context` made of them for rules."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TENANT = "regulars"
 
 @dataclass(frozen=True)
 class LoginContext:
-    """What the browser and its session say of this login; rules see it, and nothing here is trusted.
+    """The browser's request and session in one login. Rules see it; nothing in it is trusted.
 
-    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's word
-    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: she showed
-    for this very request who she is, on a page of the app; else a silent one is the same visit going on. `busy`: no question
-    now, for the app said `ask=0` (a checkout, or it asks by itself) or she proves once more who she is.
+    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's context.protocol
+    ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: the customer
+    authenticated for this very request on a page of the app; otherwise a silent login continues an earlier browser. `busy`:
+    no question now, because the app sent `ask=0` (a checkout, or it asks by itself) or the customer is re-authenticating.
     """
 
-    protocol: str
+    protocol: str = ""
     hostname: str = ""
     ip: str = ""
     user_agent: str = ""
@@ -40,36 +40,39 @@ class LoginContext:
 
     @property
     def is_login(self) -> bool:
-        """Whether it counts as one."""
+        """Whether it is counted as a login."""
         return self.proved or not self.silent
 
 
-def context_of(profile: Profile, client: Client, visit: LoginContext, scopes: list[str]) -> dict[str, Any]:
-    """Auth0's `context`, and `requested_scopes` for actions. Without geography: we do not look addresses up while she waits."""
-    others = visit.other_clients()
+def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: list[str]) -> dict[str, Any]:
+    """Return Auth0's `context`, and `requested_scopes` for actions.
+
+    It has no `geoip`: addresses are not looked up while the customer waits.
+    """
+    others = browser.other_clients()
     return {
         "tenant": TENANT,
         "clientID": client.pk,
         "clientName": client.name,
         "clientMetadata": client.metadata,
-        "connection": visit.connection,
-        "connectionStrategy": visit.strategy,
-        "protocol": visit.protocol,
-        "stats": {"loginsCount": profile.logins_count + int(visit.is_login)},
+        "connection": browser.connection,
+        "connectionStrategy": browser.strategy,
+        "protocol": browser.protocol,
+        "stats": {"loginsCount": profile.logins_count + int(browser.is_login)},
         "sso": {
             "with_auth0": bool(others),
-            "with_dbconn": visit.strategy == "auth0",
+            "with_dbconn": browser.strategy == "auth0",
             "current_clients": [*others, client.pk],
         },
-        "sessionID": visit.session_id,
+        "sessionID": browser.session_id,
         "request": {
-            "ip": visit.ip,
-            "userAgent": visit.user_agent,
-            "hostname": visit.hostname,
-            "query": dict(visit.query),
-            "body": dict(visit.body),
+            "ip": browser.ip,
+            "userAgent": browser.user_agent,
+            "hostname": browser.hostname,
+            "query": dict(browser.query),
+            "body": dict(browser.body),
         },
-        "authentication": {"methods": visit.methods},
+        "authentication": {"methods": browser.methods},
         "authorization": {"roles": []},
         "requested_scopes": scopes,
         "accessToken": {},

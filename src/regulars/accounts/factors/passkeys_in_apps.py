@@ -16,7 +16,7 @@ from django.core import signing
 from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity, UserVerificationRequirement
 
-from regulars.base.tokens import replay
+from regulars.base.tokens.replay import consume_jti
 
 from ..models import Account
 from .passkeys import LARGEST, MALFORMED, note_use, refused
@@ -41,7 +41,7 @@ def check(question: str, answer: dict[str, Any], client_id: str, origin: str) ->
     if (asked["client"], asked["origin"]) != (client_id, origin) or len(json.dumps(answer)) > LARGEST:
         raise refused()
     passkey = _signed(asked["state"], answer, origin)
-    if passkey is None or not replay.use(f"passkey:{asked['state']['challenge']}", time.time() + LIVES):
+    if passkey is None or not consume_jti(f"passkey:{asked['state']['challenge']}", time.time() + LIVES):
         raise refused()
     note_use(passkey, answer)
     return passkey

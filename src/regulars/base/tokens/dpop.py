@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.errors import DomainError, Invalid
 
-from . import replay
+from .replay import consume_jti
 
 ALGORITHMS = ["ES256", "RS256", "PS256"]
 KEYS: dict[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
@@ -52,7 +52,7 @@ def thumbprint_of(
         raise _bad("it is for another token")
     _check_nonce(claims, needs_nonce)
     thumbprint = str(key.thumbprint())
-    if not isinstance(jti, str) or not jti or not replay.use(f"dpop:{thumbprint}:{jti}", time.time() + FRESH + LEEWAY):
+    if not isinstance(jti, str) or not jti or not consume_jti(f"dpop:{thumbprint}:{jti}", time.time() + FRESH + LEEWAY):
         raise _bad("it was used before")
     return thumbprint
 

@@ -17,6 +17,8 @@ from regulars.base.errors import Invalid
 from . import keys
 
 ALGORITHM = "RS256"
+# The claims of a JSON Web Token.
+Claims = dict[str, Any]
 LEEWAY = 5  # seconds that two machines of one installation may disagree
 REMEMBERED = 1000  # tokens whose signature was found good; an app asks with the same one again and again
 

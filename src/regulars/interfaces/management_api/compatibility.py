@@ -59,11 +59,11 @@ CLIENT: Mapping[str, Harmless] = {
     ),
     "jwt_configuration": {
         "alg": ("RS256",),
-        "lifetime_in_seconds": at_least(36000),  # an ID token's, interfaces/oidc/tokens.py
+        "lifetime_in_seconds": at_least(36000),  # an ID token's, oauth/tokens.py
         "secret_encoded": anything,
         "scopes": anything,
     },
-    "par_request_expiry": at_least(30),  # interfaces/oidc/pushed.py
+    "par_request_expiry": at_least(30),  # oauth/pushed_requests.py
     "sso_disabled": (False,),
     "skip_non_verifiable_callback_uri_confirmation_prompt": (True,),  # no prompt is shown
     "default_organization": (),

@@ -1,23 +1,18 @@
-"""The provider hears of every end of a session, whichever page ended it."""
+"""The app `oidc`: it follows every sign-in and sign-out of Django's sessions, from any page."""
 
 from __future__ import annotations
-
-from importlib import import_module
 
 from django.apps import AppConfig
 
 
-class ProviderConfig(AppConfig):
+class OidcConfig(AppConfig):
     name = "regulars.interfaces.oidc"
 
     def ready(self) -> None:
-        """Sessions end in `usecases.sign_out`, and the worker tidies, without knowing this door: its parts register
-        themselves."""
+        """Connect Django's signals. They are the one place where every sign-out passes, also those of allauth."""
         from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-        from .sessions import on_signed_in, on_signed_out
+        from .browser import on_signed_in, on_signed_out
 
-        user_logged_in.connect(on_signed_in, dispatch_uid="provider.sessions")
-        user_logged_out.connect(on_signed_out, dispatch_uid="provider.sessions")
-        for module in ("endings", "forget"):
-            import_module(f"regulars.interfaces.oidc.{module}")
+        user_logged_in.connect(on_signed_in, dispatch_uid="oidc.sessions")
+        user_logged_out.connect(on_signed_out, dispatch_uid="oidc.sessions")

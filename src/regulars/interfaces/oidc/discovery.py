@@ -1,4 +1,4 @@
-"""What this provider can do, and the keys to check what it signed."""
+"""Discovery: the metadata of this OpenID Provider, and the public keys of its signatures."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import ALGORITHM, public_jwks
+from regulars.oauth.authorization_request import (
+    MULTI_FACTOR,
+    OPENID_SCOPES,
+    PROMPTS,
+    RESPONSE_MODES,
+    RESPONSE_TYPES,
+)
+from regulars.oauth.claims import CLAIMS_BY_SCOPE
+from regulars.oauth.client_assertion import ALGORITHMS
+from regulars.oauth.client_authentication import AUTHENTICATION_METHODS
+from regulars.oauth.grants import IMPLICIT
+from regulars.usecases.issue_tokens import GRANT_HANDLERS
 
-from .asking import IMPLICIT, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
-from .assertion import ALGORITHMS
-from .cors import open_to_scripts
-from .grants import DEVICE_CODE, EMAIL_CODE
-from .protocol import AUTHENTICATION
-from .tokens import CLAIMS
-from .visitor import MULTI_FACTOR
+from .endpoint import endpoint
 
 PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
-GRANT_TYPES = ["authorization_code", "refresh_token", "client_credentials", IMPLICIT, DEVICE_CODE, EMAIL_CODE]
 
 
-@open_to_scripts("GET")
+@endpoint("GET")
 def openid_configuration(request: HttpRequest) -> HttpResponse:
     return JsonResponse(_document(settings.ISSUER), headers={"Cache-Control": "public, max-age=300"})
 
 
-@open_to_scripts("GET")
+@endpoint("GET")
 def jwks(request: HttpRequest) -> HttpResponse:
     return JsonResponse(public_jwks(), headers={"Cache-Control": "public, max-age=300"})
 
@@ -44,7 +49,7 @@ def _document(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}oauth/revoke",
         "device_authorization_endpoint": f"{issuer}oauth/device/code",
         "introspection_endpoint": f"{issuer}oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": AUTHENTICATION[:-1],
+        "introspection_endpoint_auth_methods_supported": AUTHENTICATION_METHODS[:-1],
         "pushed_authorization_request_endpoint": f"{issuer}oauth/par",
         "require_pushed_authorization_requests": False,
         "end_session_endpoint": f"{issuer}oidc/logout",
@@ -53,15 +58,15 @@ def _document(issuer: str) -> dict[str, Any]:
         "scopes_supported": list(OPENID_SCOPES),
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
-        "grant_types_supported": GRANT_TYPES,
+        "grant_types_supported": [*GRANT_HANDLERS, IMPLICIT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": AUTHENTICATION,
-        "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
+        "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "prompt_values_supported": list(PROMPTS),
-        "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS.values() for claim in names)],
+        "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS_BY_SCOPE.values() for claim in names)],
         "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
         "acr_values_supported": [MULTI_FACTOR],
         "claims_parameter_supported": False,

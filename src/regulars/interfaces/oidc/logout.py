@@ -1,4 +1,4 @@
-"""/v2/logout (Auth0's) and /oidc/logout (OpenID's): end the session here, then go where the app may send her."""
+"""/v2/logout (Auth0's) and /oidc/logout (OpenID's): end the session, then redirect to a registered address of the app."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
+from regulars.oauth.errors import NonRedirectableError
+from regulars.oauth.interactions import with_query
 
-from .errors import NonRedirectableError
-from .responses import say_lost, with_policy, with_query
-from .sessions import sid_of
+from .browser import sid_of
+from .responses import error_page, with_policy
 
 
 @dataclass(frozen=True)
 class Hint:
-    """What a valid ID token of ours, however old, says: which app, which session."""
+    """App and session of a valid ID token of ours. The token may have expired."""
 
     client_id: str = ""
     sid: str = ""
@@ -34,43 +35,43 @@ class Hint:
 def v2_logout(request: HttpRequest) -> HttpResponse:
     """`?client_id=…&returnTo=…`. Without returnTo the answer is the text OK, as Auth0's.
 
-    `federated` changes nothing: her session at a social network is hers, and we keep nothing that could end it.
+    `federated` changes nothing: no session at a social network can be ended from here.
     """
     return_to, client_id = request.GET.get("returnTo", ""), request.GET.get("client_id", "")
     client = find_client(client_id) if client_id else None
     end_session(request)
     if not return_to:
         return HttpResponse("OK", content_type="text/plain; charset=utf-8")
-    allowed = client.logout_uris if client else [] if client_id else _everybodys()
-    return _to(request, return_to, allowed)
+    allowed = client.logout_uris if client else [] if client_id else _first_party_uris()
+    return _redirect(request, return_to, allowed)
 
 
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def oidc_logout(request: HttpRequest) -> HttpResponse:
-    """RP-initiated logout. With the session's own ID token, or its `sid` as `logout_hint`, it is done; else she is asked first.
+    """RP-initiated logout. Without the session's own ID token, or its `sid` as `logout_hint`, the customer is asked first.
 
-    `logout_hint` is Auth0's: an app that kept no ID token still knows the `sid`, which nobody can guess. What anybody can
-    (an address) proves nothing about who sent her here.
+    `logout_hint` is Auth0's: an app that kept no ID token still knows the `sid`, which cannot be guessed. A hint that can
+    be guessed, such as an e-mail address, does not prove which app sent the browser.
     """
     if request.method == "POST" and "do" not in request.POST:
-        # An app's own form: her cookies do not travel with it, so her browser comes again by GET.
+        # A form of an app: the browser's cookies do not travel with it, so the browser is sent here again by GET.
         return HttpResponseRedirect("/oidc/logout?" + urlencode(request.POST.dict()), status=303)
-    return _asked_or_done(request)
+    return _log_out(request)
 
 
 @csrf_protect
-def _asked_or_done(request: HttpRequest) -> HttpResponse:
+def _log_out(request: HttpRequest) -> HttpResponse:
     hint = _read_hint(request.GET.get("id_token_hint", ""))
     client_id = request.GET.get("client_id", "")
     if hint and client_id and hint.client_id != client_id:
         sentence = (
             "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
         )
-        return say_lost(request, NonRedirectableError("client_mismatch", sentence))
-    names = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
-    if _is_signed_in(request) and request.method == "GET" and sid_of(request) not in names:
-        return with_policy(render(request, "provider/logout.html"), {})
+        return error_page(request, NonRedirectableError("client_mismatch", sentence))
+    known = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
+    if request.user.is_authenticated and request.method == "GET" and sid_of(request) not in known:
+        return with_policy(render(request, "oidc/logout.html"), {})
     end_session(request)
     client_id = hint.client_id if hint else client_id
     return_to = request.GET.get("post_logout_redirect_uri", "")
@@ -78,20 +79,16 @@ def _asked_or_done(request: HttpRequest) -> HttpResponse:
         return HttpResponse("OK", content_type="text/plain; charset=utf-8")
     client = find_client(client_id)
     state = request.GET.get("state", "")
-    return _to(request, return_to, client.logout_uris if client else [], {"state": state} if state else {})
+    return _redirect(request, return_to, client.logout_uris if client else [], {"state": state} if state else {})
 
 
-def _to(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
+def _redirect(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
     if url not in allowed:
         sentence = "You are signed out here. The app wants you sent to an address we do not know."
-        return say_lost(request, NonRedirectableError("unknown_logout_uri", sentence))
+        return error_page(request, NonRedirectableError("unknown_logout_uri", sentence))
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})
     return response
-
-
-def _is_signed_in(request: HttpRequest) -> bool:
-    return bool(request.user.is_authenticated)
 
 
 def _read_hint(token: str) -> Hint | None:
@@ -102,7 +99,7 @@ def _read_hint(token: str) -> Hint | None:
     return Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
 
 
-def _everybodys() -> list[str]:
-    """Without a client, any address that one of our own apps may use. What strangers registered counts for them alone."""
+def _first_party_uris() -> list[str]:
+    """Return the logout addresses of every first-party app. Those of third-party apps count for their own client only."""
     lists = Client.objects.filter(first_party=True).values_list("logout_uris", flat=True)
     return [uri for uris in lists for uri in uris]

@@ -1,4 +1,4 @@
-"""/oidc/register: apps that register themselves (RFC 7591). Closed unless the operator opens it."""
+"""/oidc/register: apps register themselves (RFC 7591). It is closed unless the operator opens it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,23 @@ from django.http import HttpRequest, HttpResponse
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.clients.register import App, register
+from regulars.oauth.errors import OAuthError
 
-from .cors import open_to_scripts
-from .errors import OAuthError
-from .protocol import Answer, no
-from .token import LARGEST_BODY, answer_json
+from .endpoint import LARGEST_BODY, endpoint, json_response
 
 GRANTS = ("authorization_code", "refresh_token")
 
 
-@open_to_scripts("POST")
+@endpoint("POST")
 def register_client(request: HttpRequest) -> HttpResponse:
-    """A new app of somebody else: customers are asked before it gets anything of theirs."""
+    """Register a third-party app. Customers are asked before it gets their data."""
     if not settings.DYNAMIC_REGISTRATION:
-        return answer_json(no(OAuthError("access_denied", "Apps cannot register themselves here.", 403)))
+        raise OAuthError("access_denied", "Apps cannot register themselves here.", 403)
     try:
-        client, secret = register(_app(_metadata(request)))
-    except OAuthError as refusal:
-        return answer_json(no(refusal))
+        client, secret = register(_app(_read_metadata(request)))
     except DomainError as refused:
         name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
-        return answer_json(no(OAuthError(name, refused.message)))
+        raise OAuthError(name, refused.message) from None
     body = {
         "client_id": client.pk,
         "client_name": client.name,
@@ -42,12 +38,10 @@ def register_client(request: HttpRequest) -> HttpResponse:
         "token_endpoint_auth_method": client.auth_method,
         "client_id_issued_at": int(client.created_at.timestamp()),
     }
-    return answer_json(
-        Answer(201, body | ({"client_secret": secret, "client_secret_expires_at": 0} if secret else {}), {})
-    )
+    return json_response(body | ({"client_secret": secret, "client_secret_expires_at": 0} if secret else {}), 201)
 
 
-def _metadata(request: HttpRequest) -> dict[str, Any]:
+def _read_metadata(request: HttpRequest) -> dict[str, Any]:
     try:
         text = request.body.decode()
         found = json.loads(text) if len(text) <= LARGEST_BODY else None
@@ -58,23 +52,23 @@ def _metadata(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def _app(said: dict[str, Any]) -> App:
-    keys = said.get("jwks") or {}
+def _app(metadata: dict[str, Any]) -> App:
+    keys = metadata.get("jwks") or {}
     return App(
-        name=_text(said.get("client_name", "")),
-        auth_method=_text(said.get("token_endpoint_auth_method", "client_secret_basic")),
-        grant_types=_few(_texts(said.get("grant_types", ["authorization_code"]))),
-        redirect_uris=_texts(said.get("redirect_uris", [])),
-        logout_uris=_texts(said.get("post_logout_redirect_uris", [])),
+        name=_text(metadata.get("client_name", "")),
+        auth_method=_text(metadata.get("token_endpoint_auth_method", "client_secret_basic")),
+        grant_types=_checked_grants(_texts(metadata.get("grant_types", ["authorization_code"]))),
+        redirect_uris=_texts(metadata.get("redirect_uris", [])),
+        logout_uris=_texts(metadata.get("post_logout_redirect_uris", [])),
         public_keys=keys.get("keys", []) if isinstance(keys, dict) and isinstance(keys.get("keys", []), list) else [],
-        backchannel_logout_uri=_text(said.get("backchannel_logout_uri", "")),
+        backchannel_logout_uri=_text(metadata.get("backchannel_logout_uri", "")),
         first_party=False,
         metadata={"made_by": "registration"},
     )
 
 
-def _few(grants: list[str]) -> list[str]:
-    """What a stranger may have: no machine's tokens, none straight from the browser."""
+def _checked_grants(grants: list[str]) -> list[str]:
+    """Refuse client credentials and the implicit grant to apps that register themselves."""
     beyond = [grant for grant in grants if grant not in GRANTS]
     if beyond:
         raise OAuthError("invalid_client_metadata", f"An app that registers itself may use {' and '.join(GRANTS)}.")

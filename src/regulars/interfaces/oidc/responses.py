@@ -1,4 +1,4 @@
-"""Carry the answer of /authorize back to the app: in the address, by a form, or by a message to its window."""
+"""Responses of /authorize: the answer goes to the app in the address, by a form, or by a message to its window."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from regulars.base.tokens.jwt import verify
+from regulars.oauth.authorization_request import ReturnAddress
+from regulars.oauth.errors import NonRedirectableError, OAuthError
+from regulars.oauth.interactions import with_query
 
-from .asking import ReturnAddress
-from .errors import NonRedirectableError, OAuthError
-
-# No form-action: browsers hold every redirect after a form to it, and the app decides where those go.
-PAGE = {
+# Without form-action: browsers apply it to every redirect after a form, and the app decides where those lead.
+POLICY = {
     "default-src": "'none'",
     "style-src": "'self'",
     "img-src": "'self' data: https:",
@@ -27,60 +27,41 @@ PAGE = {
 }
 
 
-def say_yes(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, Any]) -> HttpResponse:
-    """`answer` holds the code, the tokens or both."""
-    return _send(request, to, dict(answer))
+def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, Any]) -> HttpResponse:
+    """Send the app a code, tokens or an error, in the response mode that it requested."""
+    # RFC 9207: an app with several servers can tell which one answers.
+    sent = {**answer, **({"state": to.state} if to.state else {}), "iss": settings.ISSUER}
+    match to.response_mode:
+        case "web_message":
+            return _message(request, to, sent)
+        case "form_post":
+            return _form(request, to, sent)
+        case "popup":
+            return _popup(request, to, sent)
+        case "fragment":
+            return _redirect(to.redirect_uri.partition("#")[0] + "#" + urlencode(sent))
+        case _:
+            return _redirect(with_query(to.redirect_uri, sent))
 
 
-def say_no(request: HttpRequest, to: ReturnAddress, refusal: OAuthError) -> HttpResponse:
-    return _send(request, to, refusal.body())
+def send_error(request: HttpRequest, to: ReturnAddress, error: OAuthError) -> HttpResponse:
+    return send_answer(request, to, error.body())
 
 
-def say_lost(request: HttpRequest, lost: NonRedirectableError) -> HttpResponse:
-    """A page with words: there is no app we could send her back to."""
-    response = render(request, "provider/lost.html", {"lost": lost}, status=400)
-    return with_policy(response, {})
+def error_page(request: HttpRequest, error: NonRedirectableError) -> HttpResponse:
+    """Return a page for the customer: there is no app to send the browser back to."""
+    return with_policy(render(request, "oidc/error.html", {"error": error}, status=400), {})
 
 
 def with_policy(response: HttpResponse, more: Mapping[str, str]) -> HttpResponse:
-    policy = {**PAGE, **more}
+    policy = {**POLICY, **more}
     response.headers["Content-Security-Policy"] = "; ".join(f"{name} {value}" for name, value in policy.items())
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def with_query(url: str, more: Mapping[str, str]) -> str:
-    """The address with more parameters, before its fragment."""
-    if not more:
-        return url
-    address, hash_, fragment = url.partition("#")
-    return address + ("&" if "?" in address else "?") + urlencode(more) + hash_ + fragment
-
-
-def origin_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _send(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
-    if to.state:
-        answer["state"] = to.state
-    answer["iss"] = settings.ISSUER  # RFC 9207: an app with several servers can tell whose answer this is
-    match to.response_mode:
-        case "web_message":
-            return _message(request, to, answer)
-        case "form_post":
-            return _form(request, to, answer)
-        case "popup":
-            return _popup(request, to, answer)
-        case "fragment":
-            return _redirect(to.redirect_uri.partition("#")[0] + "#" + urlencode(answer))
-        case _:
-            return _redirect(with_query(to.redirect_uri, answer))
-
-
 def _redirect(url: str) -> HttpResponse:
-    """Not Django's own: it refuses the schemes of native apps, and the address is one the app registered."""
+    """Return a redirect. Django's own class refuses the schemes of native apps; this address is registered."""
     response = HttpResponse(status=302)
     response.headers["Location"] = url
     response.headers["Cache-Control"] = "no-store"
@@ -90,35 +71,36 @@ def _redirect(url: str) -> HttpResponse:
 def _form(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
     nonce = secrets.token_urlsafe(16)
     context = {"url": to.redirect_uri, "answer": answer, "nonce": nonce, "client": to.client}
-    response = render(request, "provider/form_post.html", context)
+    response = render(request, "oidc/form_post.html", context)
     return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
 
 
 def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
-    """A page in a hidden frame or a popup that tells the window of the app, and no other window, the answer."""
+    """Return a page, for a hidden frame or a popup, that posts the answer to the window of the app and no other one."""
     nonce = secrets.token_urlsafe(16)
-    origin = origin_of(to.redirect_uri)
+    parts = urlsplit(to.redirect_uri)
+    origin = f"{parts.scheme}://{parts.netloc}"
     message = {"type": "authorization_response", "response": answer}
     context = {"message": _in_script(message), "origin": _in_script(origin), "nonce": nonce}
-    response = render(request, "provider/web_message.html", context)
+    response = render(request, "oidc/web_message.html", context)
     response.xframe_options_exempt = True  # only this answer may be framed, only by the app
     return with_policy(response, {"script-src": f"'nonce-{nonce}'", "frame-ancestors": origin})
 
 
 def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
-    """A window that Lock or auth0-js opened and listens to, in the words of WinChan: "ready", "request", "response".
+    """Return a popup that talks with Lock or auth0-js in the protocol of WinChan: "ready", "request", "response".
 
-    The app's window speaks first, so we know its origin; only one of the app's web origins is answered.
+    The app's window sends first, which tells its origin; only a registered web origin of the app gets the answer.
     """
     if "id_token" in answer:  # auth0-js reads it everywhere but in a popup
         answer["id_token_payload"] = verify(answer["id_token"])
     nonce = secrets.token_urlsafe(16)
     origins = _in_script(to.client.web_origins)
     context = {"answer": _in_script(answer), "origins": origins, "nonce": nonce, "client": to.client}
-    response = render(request, "provider/popup.html", context)
+    response = render(request, "oidc/popup.html", context)
     return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
 
 
 def _in_script(value: object) -> str:
-    """JSON that no HTML parser takes for the end of the script."""
+    """Return JSON that cannot end the script element."""
     return json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

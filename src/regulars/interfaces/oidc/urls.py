@@ -1,4 +1,4 @@
-"""Auth0's paths, so that its SDKs find their way."""
+"""URLs of the OpenID Provider. The paths are Auth0's, which its SDKs use."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from django.urls import URLPattern, URLResolver, path
 
 from .activate import activate
 from .authorize import authorize, consent, continue_
-from .cors import View
-from .device import device_code
 from .discovery import jwks, openid_configuration
-from .introspect import introspect
+from .endpoint import View
 from .logout import oidc_logout, v2_logout
-from .pushed import push
 from .registration import register_client
-from .token import revoke, token
-from .userinfo import userinfo
+from .token_endpoints import device_code, introspect, push, revoke, token, userinfo
 
-# What programs ask: no cookie counts here, so `serving.api_fast_path` spares these what browsers need.
-FOR_PROGRAMS: dict[str, View] = {
+# Called by programs. No cookie counts here, so `serving.api_fast_path` skips the middleware that browsers need.
+MACHINE_ENDPOINTS: dict[str, View] = {
     "oauth/token": token,
     "userinfo": userinfo,
     ".well-known/jwks.json": jwks,
@@ -30,7 +26,7 @@ FOR_PROGRAMS: dict[str, View] = {
 }
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *(path(address, view) for address, view in FOR_PROGRAMS.items()),
+    *(path(address, view) for address, view in MACHINE_ENDPOINTS.items()),
     path("authorize", authorize),
     path("authorize/consent", consent),
     path("continue", continue_),

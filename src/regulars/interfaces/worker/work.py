@@ -10,17 +10,19 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
-from regulars.base.jobs.schedule import DAY, HOUR, SCHEDULE, periodic_task
+from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
 from regulars.base.lake.tables import tidy
 from regulars.base.tokens.rotate import forget_retired
 from regulars.enrichment.reliability import learn_reliabilities
+from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
+from regulars.oauth.expiry import delete_expired
 from regulars.rules.record import forget_inputs
-from regulars.usecases import backchannel_logout, deliver, enrich  # noqa: F401 - their handlers register themselves
+from regulars.usecases import deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import take_inbox
 from regulars.usecases.retention import take_away_what_is_old
 from regulars.usecases.save_segment import reconcile_later
-from regulars.usecases.sign_out import forget_ended_sessions
+from regulars.usecases.sign_out import delete_ended_sessions
 from regulars.usecases.update_question_model import refit_later
 
 log = logging.getLogger("regulars.worker")
@@ -32,12 +34,13 @@ PAUSE_AFTER_FAULT = 5.0
 @periodic_task(DAY, "sessions.forget")
 def forget_old_sessions() -> None:
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
-    forget_ended_sessions()
+    delete_ended_sessions()
 
 
 # What the floors below do by itself; doors register theirs.
 SCHEDULE |= {
     "jobs.forget_finished": (HOUR, forget_finished),
+    "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, forget_retired),
     "rules.forget_inputs": (DAY, forget_inputs),
     "segments.reconcile": (DAY, reconcile_later),

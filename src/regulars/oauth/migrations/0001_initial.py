@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ('browser', models.CharField(max_length=64)),
                 ('params', models.JSONField()),
                 ('progress', models.JSONField(default=dict)),
-                ('brought', models.JSONField(default=dict)),
+                ('posted', models.JSONField(default=dict)),
                 ('waits_for', models.CharField(blank=True, choices=[('login', 'Login'), ('rule', 'Rule'), ('question', 'Question'), ('consent', 'Consent')], max_length=16)),
                 ('pushed', models.BooleanField(default=False)),
                 ('started_at', models.DateTimeField(default=django.utils.timezone.now)),

@@ -1,11 +1,9 @@
-"""She signed out: every app of that session hears of it from us (OpenID Connect Back-Channel Logout)."""
+"""Back-channel logout: every app of a session that ended gets a logout token (OpenID Connect Back-Channel Logout 1.0)."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
-from typing import Any
 from urllib.parse import urlencode
 
 from regulars.base.http import RequestFailed, RequestRefused, request
@@ -15,20 +13,22 @@ from regulars.clients.models import Client
 
 JOB = "backchannel_logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-GOOD_FOR = 120  # seconds; signed when it is sent, so a late try is not an old token
+LOGOUT_TOKEN_LIFETIME = 120  # seconds; it is signed when it is sent, so a late retry has a fresh token
 TIMEOUT = 10.0
 
 
-def backchannel_logout(clients: Iterable[Client], sub: str, sid: str) -> None:
-    """Write one job per app that wants to hear of it, into the caller's transaction."""
-    for client in clients:
-        if client.backchannel_logout_uri:
-            enqueue(JOB, {"client": client.pk, "sub": sub, "sid": sid}, key=f"{sid}:{client.pk}"[:128])
+def backchannel_logout(client: Client, sub: str, sid: str) -> None:
+    """Queue the notification in the caller's transaction, if the app registered an address for it."""
+    if client.backchannel_logout_uri:
+        enqueue(JOB, {"client": client.pk, "sub": sub, "sid": sid}, key=f"{sid}:{client.pk}"[:128])
 
 
 @handles(JOB, non_transactional=True)
-def tell_app(payload: dict[str, Any]) -> None:
-    """Payload: `{"client": id, "sub": user id, "sid": session}`. Tried again until the app says that it understood."""
+def send_logout_token(payload: dict[str, str]) -> None:
+    """Send one logout token; it is retried until the app answers 2xx.
+
+    Payload: `{"client": client id, "sub": user id, "sid": session}`.
+    """
     client = Client.objects.filter(pk=payload["client"]).first()
     if client is None or not client.backchannel_logout_uri:
         return
@@ -47,11 +47,11 @@ def tell_app(payload: dict[str, Any]) -> None:
 
 
 def logout_token(client_id: str, sub: str, sid: str) -> str:
-    """No nonce, so that nobody can take it for an ID token."""
+    """Return a logout token. It has no nonce, so that it cannot be taken for an ID token."""
     claims = {
         "sub": sub,
         "aud": client_id,
-        "exp": int(time.time()) + GOOD_FOR,
+        "exp": int(time.time()) + LOGOUT_TOKEN_LIFETIME,
         "jti": secrets.token_urlsafe(16),
         "sid": sid,
         "events": {EVENT: {}},

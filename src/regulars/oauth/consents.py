@@ -1,4 +1,4 @@
-"""What customers allowed apps of others: remembered, and asked for in words."""
+"""Consent of customers to third-party apps: what they allowed, and the texts of the page that asks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.clients.models import ResourceServer
-from regulars.oauth.models import AppGrant
 from regulars.profiles.find import of_profile
 from regulars.profiles.models import Profile
 
-from .asking import Asked
+from .authorization_request import AuthorizationRequest
+from .models import AppGrant
 
-WORDS = {
+SCOPE_TEXTS = {
     "openid": gettext_noop("know that it is you, by a number of yours"),
     "profile": gettext_noop("see your name, picture and the rest of your basic profile"),
     "email": gettext_noop("see your e-mail address"),
@@ -24,31 +24,27 @@ WORDS = {
 }
 
 
-def is_given(profile: Profile, asked: Asked) -> bool:
-    """Our own apps need none, unless an API wants it. An app of somebody else has what was allowed to it, not to another one."""
-    if asked.client.first_party and (asked.api is None or asked.api.skip_consent):
+def has_consent(profile: Profile, request: AuthorizationRequest) -> bool:
+    """Whether the app may have what it requests. A first-party app needs no consent, unless the API requires it."""
+    if request.client.first_party and (request.api is None or request.api.skip_consent):
         return True
-    rows = AppGrant.objects.filter(of_profile(profile.pk), client=asked.client, audience=asked.audience)
+    rows = AppGrant.objects.filter(of_profile(profile.pk), client=request.client, audience=request.audience)
     given = {scope for row in rows for scope in row.scopes}
-    return bool(rows) and set(asked.scopes) <= given
+    return bool(rows) and set(request.scopes) <= given
 
 
 @transaction.atomic
-def remember(profile: Profile, asked: Asked) -> None:
+def record_consent(profile: Profile, request: AuthorizationRequest) -> None:
     consent, _ = AppGrant.objects.select_for_update().get_or_create(
-        profile=profile, client=asked.client, audience=asked.audience
+        profile=profile, client=request.client, audience=request.audience
     )
-    consent.scopes = sorted({*consent.scopes, *asked.scopes})
+    consent.scopes = sorted({*consent.scopes, *request.scopes})
     consent.given_at = timezone.now()
     consent.save(update_fields=["scopes", "given_at"])
 
 
-def in_words(asked: Asked) -> list[str]:
-    return words_of(asked.scopes, asked.api)
-
-
-def words_of(scopes: list[str], api: ResourceServer | None) -> list[str]:
-    """One line per thing that is asked for: our own words, the API's, or at least the scope's name."""
-    own = {**(api.scope_words if api else {}), **WORDS}
+def scope_texts(scopes: list[str], api: ResourceServer | None) -> list[str]:
+    """Return one line for each scope: our text, the API's, or a line with the scope's name."""
+    own = {**(api.scope_words if api else {}), **SCOPE_TEXTS}
     named = _("use {scope} of {api} for you")
     return [own.get(scope) or named.format(scope=scope, api=api.name if api else "") for scope in scopes]

@@ -1,0 +1,95 @@
+"""Endpoints that programs call: parameters in, JSON or an OAuth error out, and CORS for scripts of apps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from regulars.oauth.errors import OAuthError
+
+View = Callable[[HttpRequest], HttpResponse]
+EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
+ALLOWED_HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
+LARGEST_BODY = 64 * 1024
+LONGEST = 8192
+
+
+def endpoint(*methods: str) -> Callable[[View], View]:
+    """Decorate a view: it answers these methods, the preflight before them, and `OAuthError` in JSON.
+
+    No cookie counts at these addresses, so scripts of any origin may call them.
+    """
+    allowed = ", ".join((*methods, "OPTIONS"))
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @wraps(view)
+        def answer(request: HttpRequest) -> HttpResponse:
+            if request.method == "OPTIONS":
+                response = HttpResponse(status=204)
+                response.headers["Access-Control-Allow-Methods"] = allowed
+                response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+                response.headers["Access-Control-Max-Age"] = "600"
+            elif request.method not in methods:
+                response = HttpResponse(status=405, headers={"Allow": allowed})
+            else:
+                try:
+                    response = view(request)
+                except OAuthError as error:
+                    response = json_response(error.body(), error.status, error.headers)
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+            return response
+
+        return answer
+
+    return decorate
+
+
+def json_response(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    return JsonResponse(
+        body, status=status, headers={"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})}
+    )
+
+
+def read_parameters(request: HttpRequest) -> dict[str, str]:
+    """Return the parameters of a form or a flat JSON object. Raises `OAuthError`, also for a repeated parameter."""
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        body = b"x" * (LARGEST_BODY + 1)
+    if len(body) > LARGEST_BODY:
+        raise OAuthError("invalid_request", "The body is too large.")
+    params = _from_json(body) if request.content_type == "application/json" else _from_form(request)
+    if any(not isinstance(value, str) or len(value) > LONGEST or "\0" in value for value in params.values()):
+        raise OAuthError("invalid_request", "Every parameter is a text of reasonable length.")
+    return params
+
+
+def _from_json(body: bytes) -> dict[str, Any]:
+    try:
+        params = json.loads(body)
+    except (ValueError, RecursionError):
+        raise OAuthError("invalid_request", "The body is not JSON.") from None
+    if not isinstance(params, dict):
+        raise OAuthError("invalid_request", "The body is not a JSON object.")
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _from_form(request: HttpRequest) -> dict[str, str]:
+    for name, values in request.POST.lists():
+        if len(values) > 1:
+            raise OAuthError("invalid_request", f"Parameter {name[:50]} was sent twice.")
+    return {name: str(value) for name, value in request.POST.items()}
+
+
+def required(params: Mapping[str, str], name: str) -> str:
+    if not params.get(name):
+        raise OAuthError("invalid_request", f"Missing required parameter: {name}")
+    return params[name]

@@ -1,0 +1,106 @@
+"""Endpoints of tokens: issue, revoke, introspect, and the requests that begin without a browser. No session is read."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from regulars.base.errors import DomainError
+from regulars.base.tokens import dpop
+from regulars.base.tokens.jwt import verify
+from regulars.oauth import device_codes, pushed_requests, refresh_tokens
+from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
+from regulars.oauth.claims import userinfo_audience, userinfo_claims
+from regulars.oauth.client_authentication import authenticate_client
+from regulars.oauth.introspection import introspect as introspect_token
+from regulars.oauth.tokens import ACCESS_TOKEN
+from regulars.usecases.issue_tokens import issue_tokens
+from regulars.usecases.login import LoginContext
+
+from .endpoint import endpoint, json_response, read_parameters, required
+
+
+@endpoint("POST")
+def token(request: HttpRequest) -> HttpResponse:
+    """/oauth/token: tokens for a code, a refresh token, a client's secret, a device code or a mailed code."""
+    params = read_parameters(request)
+    required(params, "grant_type")
+    caller = LoginContext(
+        hostname=request.META.get("HTTP_HOST", ""),
+        ip=request.META.get("REMOTE_ADDR", ""),
+        user_agent=request.META.get("HTTP_USER_AGENT", ""),
+        body={name: value for name, value in params.items() if name in ("grant_type", "client_id", "scope")},
+    )
+    return json_response(issue_tokens(params, request.headers, caller))
+
+
+@endpoint("POST")
+def revoke(request: HttpRequest) -> HttpResponse:
+    """/oauth/revoke: end the offline access of the calling app (RFC 7009)."""
+    params = read_parameters(request)
+    client = authenticate_client(params, request.headers)
+    refresh_tokens.end_by_token(required(params, "token"), client)
+    return HttpResponse(status=200)
+
+
+@endpoint("POST")
+def introspect(request: HttpRequest) -> HttpResponse:
+    """/oauth/introspect: whether a token is valid now (RFC 7662)."""
+    params = read_parameters(request)
+    client = authenticate_client(params, request.headers, allow_public=False)
+    return json_response(introspect_token(required(params, "token"), client))
+
+
+@endpoint("POST")
+def push(request: HttpRequest) -> HttpResponse:
+    """/oauth/par: leave an authorization request here and get a reference to it (RFC 9126)."""
+    params = read_parameters(request)
+    reference = pushed_requests.push_request(authenticate_client(params, request.headers), params)
+    return json_response({"request_uri": reference, "expires_in": pushed_requests.LIFETIME}, 201)
+
+
+@endpoint("POST")
+def device_code(request: HttpRequest) -> HttpResponse:
+    """/oauth/device/code: the codes that begin the login of a device without a keyboard (RFC 8628)."""
+    params = read_parameters(request)
+    client = authenticate_client(params, request.headers)
+    requested = read_authorization_request(Endpoint.DEVICE, client, Parameters.of(params))
+    code, user_code = device_codes.start_device_login(requested)
+    page = f"{settings.ISSUER}activate"
+    return json_response(
+        {
+            "device_code": code,
+            "user_code": user_code,
+            "verification_uri": page,
+            "verification_uri_complete": f"{page}?user_code={user_code}",
+            "expires_in": device_codes.LIFETIME,
+            "interval": device_codes.INTERVAL,
+        }
+    )
+
+
+@endpoint("GET", "POST")
+def userinfo(request: HttpRequest) -> HttpResponse:
+    """/userinfo: the claims that the scopes of an access token disclose of its customer."""
+    # The token comes in the header, or in a form as RFC 6750 2.2 allows; never in the address, which ends up in logs.
+    scheme, access_token = dpop.credential_of(request.headers)
+    if not access_token and request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
+        access_token = str(request.POST.get("access_token", ""))
+    try:
+        claims = verify(access_token, userinfo_audience(), typ=ACCESS_TOKEN)
+    except DomainError as refused:
+        return _unauthorized(refused, "Bearer")
+    try:
+        method = str(request.method)
+        dpop.check_holder(claims, scheme or "bearer", access_token, request.headers, method, "userinfo")
+    except DomainError as refused:
+        return _unauthorized(refused, "DPoP")
+    try:
+        return JsonResponse(userinfo_claims(claims), headers={"Cache-Control": "no-store"})
+    except DomainError as refused:
+        return _unauthorized(refused, "Bearer")
+
+
+def _unauthorized(refused: DomainError, scheme: str) -> HttpResponse:
+    headers = dpop.challenge(refused, scheme)
+    return HttpResponse("Unauthorized", status=401, content_type="text/plain; charset=utf-8", headers=headers)

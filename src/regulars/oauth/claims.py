@@ -1,0 +1,80 @@
+"""Claims of one customer, filtered by granted scopes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.base.errors import Invalid
+from regulars.base.tokens.jwt import Claims
+from regulars.consent.view import served, to_serve
+from regulars.profiles.find import number_of
+from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import MAY_SIGN_IN
+
+from .sessions import rule_claims_in
+
+# The attributes that each scope discloses: OpenID Connect Core 5.4, with Auth0's nickname.
+CLAIMS_BY_SCOPE = {
+    "profile": [
+        "name",
+        "given_name",
+        "family_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ],
+    "email": ["email", "email_verified"],
+    "phone": ["phone_number", "phone_number_verified"],
+    "address": ["address"],
+}
+
+
+def claims_of(user: dict[str, Any], scopes: list[str]) -> Claims:
+    """Return the claims that these scopes disclose of Auth0's `user`, without `sub`. Unknown values are left out."""
+    known = {**user, "phone_number_verified": user.get("phone_verified")}
+    names = [name for scope in scopes for name in CLAIMS_BY_SCOPE.get(scope, ())]
+    return {name: known[name] for name in names if known.get(name) is not None}
+
+
+def userinfo_audience() -> str:
+    return f"{settings.ISSUER}userinfo"
+
+
+def userinfo_claims(token: Claims) -> Claims:
+    """Return the answer of /userinfo for the claims of a valid access token.
+
+    Raises `Invalid("unknown_customer")` when the customer does not exist any more or may not sign in.
+    """
+    profile = _customer.first(
+        user_id=str(token["sub"]), sid=str(token.get("sid", "")), client=str(token.get("client_id", ""))
+    )
+    if profile is None:
+        raise Invalid("unknown_customer", "This customer does not exist or may not sign in.")
+    rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
+    scopes = str(token.get("scope", "")).split()
+    return {**claims_of(served(profile), scopes), **rule_claims, "sub": token["sub"]}
+
+
+_RULE_CLAIMS = "rule_claims"
+
+
+def _customers() -> QuerySet[Profile]:
+    """The customer who may sign in, with permitted attributes and the claims that rules added for this app and session."""
+    active = Profile.objects.filter(MAY_SIGN_IN, pk=number_of(param("user_id")))
+    rule_claims = Subquery(rule_claims_in(param("sid"), param("client"), OuterRef("pk")))
+    return to_serve(active).annotate(**{_RULE_CLAIMS: rule_claims}).defer("terms", "closed_consents")
+
+
+_customer = CompiledQuery(_customers)

@@ -1,0 +1,67 @@
+"""private_key_jwt: a client authenticates by a signature, so that no secret of it is stored here (RFC 7523)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from regulars.base.tokens.replay import consume_jti
+from regulars.clients.cache import find_client
+from regulars.clients.models import Client
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ALGORITHMS = ["RS256", "PS256", "ES256"]
+LEEWAY = 60  # seconds that the client's clock may differ from ours
+LONGEST_LIFETIME = 3600  # seconds an assertion may be valid for, which is how long its jti is remembered
+
+
+def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
+    """Return the client that signed the assertion; None unless it is fresh, meant for us and signed by that client."""
+    token = params.get("client_assertion", "")
+    if params.get("client_assertion_type") != ASSERTION_TYPE or not token:
+        return None
+    client = find_client(params.get("client_id") or _unverified_subject(token))
+    if client is None or client.auth_method != Client.AuthMethod.PRIVATE_KEY or not client.public_keys:
+        return None
+    try:
+        claims = jwt.decode(token, KeySet.import_key_set({"keys": client.public_keys}), algorithms=ALGORITHMS).claims
+    except (JoseError, ValueError, TypeError):
+        return None
+    return client if _is_valid(claims, client.pk) else None
+
+
+def _is_valid(claims: Mapping[str, Any], client_id: str) -> bool:
+    """Whether the client made the assertion for us and now, and it was not used before."""
+    if claims.get("iss") != client_id or claims.get("sub") != client_id or not _is_for_us(claims.get("aud")):
+        return False
+    now, exp, jti = time.time(), claims.get("exp"), claims.get("jti")
+    if not isinstance(exp, int | float) or not now - LEEWAY < exp < now + LONGEST_LIFETIME:
+        return False
+    starts = [claims[name] for name in ("nbf", "iat") if name in claims]
+    if any(not isinstance(start, int | float) or start > now + LEEWAY for start in starts):
+        return False
+    return isinstance(jti, str) and bool(jti) and consume_jti(f"assertion:{client_id}:{jti}", exp + LEEWAY)
+
+
+def _is_for_us(audience: Any) -> bool:
+    issuer = settings.ISSUER
+    ours = {issuer, issuer.rstrip("/"), f"{issuer}oauth/token", f"{issuer}oauth/par"}
+    audiences = audience if isinstance(audience, list) else [audience]
+    return any(isinstance(each, str) and each in ours for each in audiences)
+
+
+def _unverified_subject(token: str) -> str:
+    """Return the client id in the assertion. It is trusted only after the signature was checked with that client's keys."""
+    try:
+        payload = json.loads(jws.extract_compact(token.encode("ascii")).payload)
+    except (JoseError, ValueError):
+        return ""
+    subject = payload.get("sub", "") if isinstance(payload, dict) else ""
+    return subject if isinstance(subject, str) else ""

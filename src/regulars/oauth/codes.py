@@ -1,0 +1,132 @@
+"""Authorization codes: stored with the whole grant, redeemed once by a single statement."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from regulars.base.crypto import fingerprint, random_secret
+from regulars.base.db.compiled_query import CompiledInsert
+from regulars.clients.cache import is_public
+from regulars.clients.models import Client
+from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import may_sign_in_sql
+
+from . import refresh_tokens
+from .errors import OAuthError
+from .grants import Grant
+from .models import AuthorizationCode
+
+LIFETIME = dt.timedelta(seconds=60)
+CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, 4.1
+
+# The statement that sets `family` redeems the code; every other one finds it set. A customer blocked meanwhile gets nothing.
+REDEEM = (
+    f"UPDATE {AuthorizationCode._meta.db_table} SET family = %s"  # noqa: S608 - the names are our own
+    " WHERE hash = %s AND client_id = %s AND family IS NULL AND expires_at > %s"
+    f" AND {may_sign_in_sql(f'{AuthorizationCode._meta.db_table}.profile_id')}"
+    ' RETURNING profile_id, "grant"'
+)
+
+
+def issue_code(profile: Profile, grant: Grant) -> str:
+    code = random_secret(43)
+    _insert(
+        AuthorizationCode(
+            hash=fingerprint(code),
+            client_id=grant.client_id,
+            profile=profile,
+            grant=grant.to_json(),
+            expires_at=timezone.now() + LIFETIME,
+        )
+    )
+    return code
+
+
+_insert = CompiledInsert(AuthorizationCode)
+
+
+def redeem_code(params: Mapping[str, str], client: Client, jkt: str) -> tuple[Grant, str]:
+    """Return the grant of `code`, and a refresh token when offline access was granted.
+
+    `jkt` is the thumbprint of the proved key. Raises `OAuthError`. A code is used up even when a later check fails.
+    """
+    if params.get("code") is None:
+        raise OAuthError("invalid_request", "Missing 'code' in request.")
+    redeemed = redeem(params["code"], client, jkt)
+    if redeemed is None:
+        raise _invalid_code()
+    grant, _ = redeemed
+    if grant.sent_redirect_uri and params.get("redirect_uri") != grant.sent_redirect_uri:
+        raise _invalid_code()
+    _check_verifier(params.get("code_verifier", ""), grant.challenge, required=is_public(client))
+    return redeemed
+
+
+def _invalid_code() -> OAuthError:
+    return OAuthError("invalid_grant", "Invalid authorization code")
+
+
+def _check_verifier(verifier: str, challenge: str, *, required: bool) -> None:
+    """Check PKCE (RFC 7636, 4.6), and refuse a verifier that answers no challenge (RFC 9700, 4.8)."""
+    if not verifier:
+        if challenge or required:
+            raise OAuthError("invalid_request", "Missing 'code_verifier'")
+        return
+    if not challenge:
+        raise OAuthError(
+            "invalid_request",
+            "The authorization request had no 'code_challenge', but a 'code_verifier' was provided.",
+        )
+    if not CODE_VERIFIER.fullmatch(verifier):
+        raise OAuthError("invalid_request", "Invalid 'code_verifier'")
+    hashed = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=")
+    if not hmac.compare_digest(hashed, challenge.encode()):
+        raise _invalid_code()
+
+
+def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None:
+    """Return grant and refresh token to exactly one of any number of callers.
+
+    A code that is bound to another key is used up and gives nothing. A code that is sent again ends what it had started:
+    the first refresh token is created in the transaction that uses the code up, so that a replay, which waits for the row,
+    always finds the family that it must end.
+    """
+    family = uuid.uuid4()
+    with transaction.atomic():
+        row = _take(code, client, family)
+        if row:
+            profile_id, grant = row
+            if grant.jkt and grant.jkt != jkt:
+                return None
+            grant = replace(grant, jkt=jkt)
+            return grant, refresh_tokens.start_if_offline(family, profile_id, client, grant)
+        used = AuthorizationCode.objects.filter(hash=fingerprint(code), client=client, family__isnull=False).first()
+        if used and used.family:
+            refresh_tokens.end_family(used.family, "code_replayed")
+    return None
+
+
+def _take(code: str, client: Client, family: uuid.UUID) -> tuple[int, Grant] | None:
+    parameters = [
+        AuthorizationCode._meta.get_field("family").get_db_prep_value(family, connection),
+        fingerprint(code),
+        client.pk,
+        connection.ops.adapt_datetimefield_value(timezone.now()),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(REDEEM, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return row[0], Grant.from_json(json.loads(row[1]) if isinstance(row[1], str) else row[1])

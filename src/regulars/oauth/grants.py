@@ -1,0 +1,128 @@
+"""Grants: everything that one authorization decided. The token endpoint adds nothing to a grant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Protocol
+
+from regulars.base.tokens.jwt import Claims
+from regulars.consent.view import served
+from regulars.profiles.models import Profile
+
+from .claims import claims_of
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+PASSWORDLESS_OTP = "http://auth0.com/oauth/grant-type/passwordless/otp"
+IMPLICIT = "implicit"  # the grant type that lets an app have tokens straight from /authorize
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """How and when a customer signed in, as tokens repeat it.
+
+    `sub` is the user id under which the app knows the customer; after two customers were linked it may be another id
+    than the profile's (OpenID Connect Core 12.2). `auth_time` is seconds since 1970, None when it is unknown.
+    """
+
+    profile: Profile
+    sub: str
+    sid: str
+    auth_time: int | None
+    amr: list[str]
+    acr: str = ""
+
+
+class TokenTerms(Protocol):
+    """The part of a request that tokens depend on. `AuthorizationRequest` and `Grant` have it."""
+
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def audience(self) -> str: ...
+    @property
+    def lifetime(self) -> int: ...
+    @property
+    def nonce(self) -> str: ...
+    @property
+    def sent_redirect_uri(self) -> str: ...
+    @property
+    def challenge(self) -> str: ...
+    @property
+    def jkt(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class TokenDecision:
+    """The final scopes and extra claims of the tokens, as the steps of a login decided them."""
+
+    scopes: list[str]
+    id_token: Claims
+    access_token: Claims
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One authorization, stored as JSON in a code, a device request or a refresh token family.
+
+    `audience` is empty when the tokens are for /userinfo only. `lifetime` is the access token's, in seconds.
+    `sent_redirect_uri` is empty when the app sent none. `jkt` is the thumbprint of the key that every use of the tokens
+    must be signed with; empty when none is needed.
+    """
+
+    client_id: str
+    sub: str
+    scopes: list[str]
+    audience: str = ""
+    lifetime: int = 86400
+    sid: str = ""
+    auth_time: int | None = None
+    amr: list[str] = field(default_factory=list)
+    acr: str = ""
+    nonce: str = ""
+    sent_redirect_uri: str = ""
+    challenge: str = ""
+    jkt: str = ""
+    id_token: Claims = field(default_factory=dict)
+    access_token: Claims = field(default_factory=dict)
+
+    @property
+    def scope(self) -> str:
+        return " ".join(self.scopes)
+
+    @property
+    def is_offline(self) -> bool:
+        return "offline_access" in self.scopes
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Grant:
+        """Return the grant. Unknown keys are ignored: another version may have stored it."""
+        return cls(**{name: stored[name] for name in _FIELDS if name in stored})
+
+
+_FIELDS = [each.name for each in fields(Grant)]
+
+
+def build_grant(authentication: Authentication, request: TokenTerms, decision: TokenDecision) -> Grant:
+    """Return the grant of a customer who is authenticated, for what the app requested and the login decided."""
+    profile_claims = claims_of(served(authentication.profile), decision.scopes)
+    return Grant(
+        client_id=request.client_id,
+        sub=authentication.sub,
+        scopes=decision.scopes,
+        audience=request.audience,
+        lifetime=request.lifetime,
+        sid=authentication.sid,
+        auth_time=authentication.auth_time,
+        amr=authentication.amr,
+        acr=authentication.acr,
+        nonce=request.nonce,
+        sent_redirect_uri=request.sent_redirect_uri,
+        challenge=request.challenge,
+        jkt=request.jkt,
+        id_token={**profile_claims, **decision.id_token},
+        access_token=decision.access_token,
+    )

@@ -1,0 +1,58 @@
+"""Token introspection (RFC 7662): whether a token is valid now, for its own app or for the API it is meant for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regulars.base.errors import DomainError
+from regulars.base.tokens.jwt import verify
+from regulars.clients.cache import find_api_access
+from regulars.clients.models import Client
+from regulars.profiles.find import find_by_user_id
+from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
+
+from . import refresh_tokens
+from .tokens import ACCESS_TOKEN, CLIENT_SUB, token_type
+
+DISCLOSED = ("iss", "sub", "aud", "exp", "iat", "client_id", "scope", "jti", "sid", "cnf", "permissions")
+
+
+def introspect(token: str, client: Client) -> dict[str, Any]:
+    """Return the claims of a valid token. To any other client the answer is that of an unknown token."""
+    return _access_token(token, client) or _refresh_token(token, client) or {"active": False}
+
+
+def _access_token(token: str, client: Client) -> dict[str, Any] | None:
+    try:
+        claims = verify(token, typ=ACCESS_TOKEN)
+    except DomainError:
+        return None
+    audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    is_its_api = any(find_api_access((client.pk, audience)) for audience in audiences)
+    sub = str(claims["sub"])
+    if not (claims.get("client_id") == client.pk or is_its_api):
+        return None
+    if not sub.endswith(CLIENT_SUB) and find_active_customer(sub) is None:
+        return None
+    disclosed = {name: claims[name] for name in DISCLOSED if name in claims}
+    return {"active": True, "token_type": token_type(claims.get("cnf", {}).get("jkt", "")), **disclosed}
+
+
+def _refresh_token(token: str, client: Client) -> dict[str, Any] | None:
+    usable = refresh_tokens.peek(token, client)
+    if usable is None:
+        return None
+    return {
+        "active": True,
+        "client_id": client.pk,
+        "sub": usable.grant.sub,
+        "scope": usable.grant.scope,
+        "exp": int(min(usable.token.expires_at, usable.family.expires_at).timestamp()),
+    }
+
+
+def find_active_customer(sub: str) -> Profile | None:
+    """Return the customer that a token's `sub` names today, if they may sign in."""
+    profile = find_by_user_id(sub)
+    return None if profile is None or sign_in_block(profile) else profile

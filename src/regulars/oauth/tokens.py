@@ -1,0 +1,118 @@
+"""Access tokens and ID tokens of a grant, and the bodies of token responses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Set
+from typing import Any
+
+from regulars.base.tokens.jwt import Claims, sign
+from regulars.clients.cache import ApiAccess, find_api
+from regulars.clients.models import ResourceServer
+
+from .claims import userinfo_audience
+from .grants import Grant
+
+ID_TOKEN_LIFETIME = 36000  # seconds, as Auth0's
+ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type
+CLIENT_SUB = "@clients"  # the end of Auth0's `sub` in a token that belongs to no customer
+
+
+def access_token(grant: Grant) -> str:
+    """Return a JWT (RFC 9068) for the API. With the scope `openid` it is good for /userinfo too."""
+    audience: str | list[str] = grant.audience or userinfo_audience()
+    if grant.audience and "openid" in grant.scopes:
+        audience = [grant.audience, userinfo_audience()]
+    claims: Claims = {"sub": grant.sub, "aud": audience, **_of_access_token(grant.client_id, grant.lifetime, grant.jkt)}
+    if grant.scopes:
+        claims["scope"] = grant.scope
+    if grant.sid:
+        claims["sid"] = grant.sid
+    api = find_api(grant.audience)
+    if api and api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS:
+        claims["permissions"] = [scope for scope in grant.scopes if scope in api.scopes]
+    return sign({**grant.access_token, **claims}, ACCESS_TOKEN)
+
+
+def id_token(grant: Grant, **bound: str) -> str:
+    """Return the ID token. `bound` are values sent beside it, by the name of the claim that has half their hash."""
+    standard = {
+        "sid": grant.sid,
+        "nonce": grant.nonce,
+        "auth_time": grant.auth_time,
+        "amr": grant.amr,
+        "acr": grant.acr,
+    }
+    claims: Claims = {
+        "sub": grant.sub,
+        "aud": grant.client_id,
+        "exp": int(time.time()) + ID_TOKEN_LIFETIME,
+        **{name: value for name, value in standard.items() if value},
+        **{name: half_hash(value) for name, value in bound.items() if value},
+    }
+    return sign({**grant.id_token, **claims})
+
+
+def token_response(grant: Grant, refresh_token: str = "") -> dict[str, Any]:
+    """Return the body of the token endpoint for a customer's grant."""
+    return {
+        "access_token": access_token(grant),
+        **({"refresh_token": refresh_token} if refresh_token else {}),
+        **({"id_token": id_token(grant)} if "openid" in grant.scopes else {}),
+        "scope": grant.scope,
+        "expires_in": grant.lifetime,
+        "token_type": token_type(grant.jkt),
+    }
+
+
+def client_token_response(client_id: str, access: ApiAccess, scopes: list[str], jkt: str = "") -> dict[str, Any]:
+    """Return the body of the token endpoint for a client that calls an API by itself (client credentials)."""
+    claims: Claims = {
+        "sub": client_id + CLIENT_SUB,
+        "aud": access.audience,
+        "gty": "client-credentials",
+        **_of_access_token(client_id, access.lifetime, jkt),
+        **({"permissions": scopes} if access.with_permissions else {}),
+        **({"scope": " ".join(scopes)} if scopes else {}),
+    }
+    return {
+        "access_token": sign(claims, ACCESS_TOKEN),
+        "expires_in": access.lifetime,
+        "token_type": token_type(jkt),
+        **({"scope": " ".join(scopes)} if scopes else {}),
+    }
+
+
+def front_channel_tokens(grant: Grant, response_types: Set[str], code: str = "") -> dict[str, Any]:
+    """Return the tokens that /authorize answers itself; empty when the app requested a code alone."""
+    body: dict[str, Any] = {}
+    if "token" in response_types:
+        body["access_token"] = access_token(grant)
+        body |= {"token_type": "Bearer", "expires_in": grant.lifetime, "scope": grant.scope}
+    if "id_token" in response_types:
+        body["id_token"] = id_token(grant, at_hash=body.get("access_token", ""), c_hash=code)
+    return body
+
+
+def token_type(jkt: str) -> str:
+    """Return the scheme of the Authorization header that carries the token."""
+    return "DPoP" if jkt else "Bearer"
+
+
+def half_hash(value: str) -> str:
+    """Return at_hash or c_hash: the left half of the SHA-256, base64url (OpenID Connect Core 3.3.2.11)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(value.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def _of_access_token(client_id: str, lifetime: int, jkt: str) -> Claims:
+    """Return the claims that every access token has; `cnf` binds it to the key whose possession was proved."""
+    return {
+        "exp": int(time.time()) + lifetime,
+        "azp": client_id,
+        "client_id": client_id,
+        "jti": secrets.token_urlsafe(16),
+        **({"cnf": {"jkt": jkt}} if jkt else {}),
+    }

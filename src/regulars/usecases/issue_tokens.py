@@ -1,0 +1,194 @@
+"""Issue tokens at the token endpoint: one handler for each grant type."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.models import Account
+from regulars.accounts.proofs import codes as email_codes
+from regulars.base.errors import DomainError
+from regulars.clients.cache import find_api_access, is_public
+from regulars.clients.models import Client
+from regulars.oauth import codes, device_codes, refresh_tokens
+from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
+from regulars.oauth.client_authentication import authenticate_client, proved_key
+from regulars.oauth.errors import OAuthError
+from regulars.oauth.grants import (
+    DEVICE_CODE,
+    PASSWORDLESS_OTP,
+    Authentication,
+    Grant,
+    TokenDecision,
+    build_grant,
+)
+from regulars.oauth.sessions import add_client
+from regulars.oauth.tokens import client_token_response, token_response
+from regulars.profiles.find import find_by_account
+from regulars.profiles.sign_in import sign_in_block
+
+from .link_accounts import account_of
+from .login import REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
+from .passwordless import enter_by_mailbox
+
+CLIENT_CREDENTIALS = "client_credentials"
+PASSWORDLESS_PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants in which the customer typed a credential
+WRONG_CODE = "Wrong email or verification code."
+
+TokenResponse = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TokenRequest:
+    """A token request of a client that is authenticated. `jkt` is the thumbprint of its proved key, empty for none."""
+
+    client: Client
+    params: Mapping[str, str]
+    jkt: str
+    caller: LoginContext
+
+
+def issue_tokens(params: Mapping[str, str], headers: Mapping[str, str], caller: LoginContext) -> TokenResponse:
+    """Return the body of the token endpoint. `caller` describes the HTTP request. Raises `OAuthError`."""
+    jkt = proved_key(params, headers)
+    grant_type = params.get("grant_type", "")
+    if grant_type not in GRANT_HANDLERS:
+        raise OAuthError("unsupported_grant_type", f"grant_type={grant_type} is not supported")
+    client = authenticate_client(params, headers, allow_public=grant_type != CLIENT_CREDENTIALS)
+    if client.requires_dpop and not jkt:
+        raise OAuthError("invalid_dpop_proof", "This app must prove with each request that it has its key (DPoP).")
+    if grant_type not in client.grant_types:
+        raise OAuthError("unauthorized_client", "Grant type not allowed for the client.")
+    return GRANT_HANDLERS[grant_type](TokenRequest(client, params, jkt, caller))
+
+
+def handle_authorization_code(request: TokenRequest) -> TokenResponse:
+    return token_response(*codes.redeem_code(request.params, request.client, request.jkt))
+
+
+def handle_refresh_token(request: TokenRequest) -> TokenResponse:
+    """Let rules decide anew, then rotate the token: a denial of a rule leaves the refresh token as it was."""
+    client, params = request.client, request.params
+    if params.get("refresh_token") is None:
+        raise OAuthError("invalid_request", "Missing 'refresh_token' in request.")
+    token = refresh_tokens.find(params["refresh_token"], client)
+    scopes = params.get("scope", "").split()
+    if params.get("scope") and not (token.grant.scopes and set(scopes) <= set(token.grant.scopes)):
+        raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
+    if is_public(client) and token.grant.jkt != request.jkt:
+        raise refresh_tokens.unknown_token()  # a client without a secret is recognised by its key alone
+    grant = _renewed(request, token, scopes or token.grant.scopes)
+    return token_response(grant, refresh_tokens.rotate(token, client))
+
+
+def _renewed(request: TokenRequest, token: refresh_tokens.UsableToken, scopes: list[str]) -> Grant:
+    """Return the grant as of now. How and when the customer signed in stays."""
+    grant = token.grant
+    caller = replace(request.caller, protocol=REFRESHING, session_id=grant.sid, silent=True)
+    decision = renew(Login(token.profile, request.client, caller, scopes))
+    if isinstance(decision, Denied):
+        raise OAuthError(decision.error, decision.description)
+    if grant.sid:
+        add_client(token.profile, grant.sid, request.client.pk, decision.id_token)
+    authentication = Authentication(token.profile, grant.sub, grant.sid, grant.auth_time, grant.amr, grant.acr)
+    return build_grant(authentication, replace(grant, nonce="", jkt=request.jkt), decision)
+
+
+def handle_client_credentials(request: TokenRequest) -> TokenResponse:
+    client, audience = request.client, request.params.get("audience", "")
+    if not audience:
+        raise OAuthError("access_denied", "No audience parameter was provided.")
+    access = find_api_access((client.pk, audience))
+    if access is None:
+        raise OAuthError("access_denied", f"Service not found: {audience[:200]}")
+    requested = request.params.get("scope", "").split()
+    beyond = [scope for scope in requested if scope not in access.scopes]
+    if beyond:
+        raise OAuthError("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
+    return client_token_response(client.pk, access, requested or list(access.scopes), request.jkt)
+
+
+def handle_device_code(request: TokenRequest) -> TokenResponse:
+    if not request.params.get("device_code"):
+        raise OAuthError("invalid_request", "Missing required parameter: device_code")
+    return token_response(*device_codes.redeem(request.params["device_code"], request.client, request.jkt))
+
+
+def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
+    """Issue tokens for a code from a mail, to an app without a browser; it requested the code at /passwordless/start.
+
+    Parameters: `username`, `otp`, `realm`, `scope`, `audience`. Raises `OAuthError`: `invalid_grant` for a wrong code,
+    `mfa_required` for a customer with a second factor, and the denials of rules.
+    """
+    client = request.client
+    requested = read_authorization_request(Endpoint.OTP, client, Parameters.of(request.params))
+    account = _verified_account(request)
+    profile = find_by_account(account.pk)
+    if profile is None or sign_in_block(profile):
+        raise OAuthError("unauthorized", "user is blocked")
+    if is_enrolled(account):
+        raise OAuthError(
+            "mfa_required", "Multifactor authentication required. Sign the customer in with a browser.", 403
+        )
+    now = time.time()
+    sid = secrets.token_hex(16)
+    authentication = Authentication(profile, profile.user_id, sid, auth_time=int(now), amr=["otp"])
+    context = replace(
+        request.caller,
+        protocol=PASSWORDLESS_PROTOCOL,
+        session_id=sid,
+        methods=[{"name": "email", "timestamp": int(now * 1000)}],
+        connection=email_codes.CONNECTION,
+        strategy=email_codes.STRATEGY,
+        silent=True,
+        proved=True,
+    )
+
+    def issue(decision: TokenDecision) -> tuple[Grant, str]:
+        grant = replace(build_grant(authentication, requested, decision), jkt=request.jkt)
+        add_client(profile, sid, client.pk, decision.id_token)
+        return grant, refresh_tokens.start_if_offline(uuid.uuid4(), profile.pk, client, grant)
+
+    match log_in(Login(profile, client, context, requested.scopes), issue):
+        case Denied() as denied:
+            raise OAuthError(denied.error, denied.description)
+        case InteractionRequired():
+            raise OAuthError(
+                "interaction_required",
+                "A rule of this site must show the customer a page. Sign the customer in with a browser.",
+            )
+        case (Grant() as grant, str(refresh_token)):
+            return token_response(grant, refresh_token)
+    raise AssertionError("a login ends in one of three ways")
+
+
+def _verified_account(request: TokenRequest) -> Account:
+    """Return the account that the mailed code proves, and use the code up."""
+    email, digits = request.params.get("username", ""), request.params.get("otp", "")
+    if not email or not digits:
+        raise OAuthError("invalid_request", f"Missing required parameter: {'otp' if email else 'username'}")
+    realm = request.params.get("realm", email_codes.CONNECTION)
+    if realm != email_codes.CONNECTION or not email_codes.is_open():
+        raise OAuthError("invalid_request", "The realm is email, when codes by mail are switched on.")
+    expected = email_codes.find_for_app(email, request.client)
+    if expected is None or not email_codes.is_right(expected, digits) or not email_codes.use(expected):
+        raise OAuthError("invalid_grant", WRONG_CODE)
+    try:
+        return account_of(enter_by_mailbox(expected.email, email_codes.CONNECTION))
+    except DomainError:
+        raise OAuthError("unauthorized", "user is blocked") from None
+
+
+Handler = Callable[[TokenRequest], TokenResponse]
+GRANT_HANDLERS: dict[str, Handler] = {
+    "authorization_code": handle_authorization_code,
+    "refresh_token": handle_refresh_token,
+    CLIENT_CREDENTIALS: handle_client_credentials,
+    DEVICE_CODE: handle_device_code,
+    PASSWORDLESS_OTP: handle_passwordless_otp,
+}
