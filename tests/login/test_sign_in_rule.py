@@ -24,7 +24,7 @@ from regulars.clients.models import Client
 from regulars.clients.register import App as ClientSpec
 from regulars.clients.register import register
 from regulars.connections.models import Connection
-from regulars.interfaces.oidc.grants import DEVICE_CODE, EMAIL_CODE
+from regulars.oauth.grants import DEVICE_CODE, PASSWORDLESS_OTP
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import SignInBlock, sign_in_block
 
@@ -141,7 +141,7 @@ class Entrances:
         return lambda: test_device.poll(tv, asked).status_code == 200
 
     def code_of_an_app(self) -> Attempt:
-        spec = ClientSpec("Phone", "none", grant_types=["refresh_token", EMAIL_CODE], embeds_login=True)
+        spec = ClientSpec("Phone", "none", grant_types=["refresh_token", PASSWORDLESS_OTP], embeds_login=True)
         app = register(spec)[0]
         digits = test_otp.start(Browser(), app)
         return lambda: test_otp.redeem(Browser(), app, digits).status_code == 200

@@ -17,6 +17,7 @@ from regulars.profiles.sign_in import MAY_SIGN_IN
 
 from .sessions import rule_claims_in
 
+UNKNOWN_CUSTOMER = "This customer does not exist or may not sign in."  # apps read it
 # The attributes that each scope discloses: OpenID Connect Core 5.4, with Auth0's nickname.
 CLAIMS_BY_SCOPE = {
     "profile": [
@@ -61,7 +62,7 @@ def userinfo_claims(token: Claims) -> Claims:
         user_id=str(token["sub"]), sid=str(token.get("sid", "")), client=str(token.get("client_id", ""))
     )
     if profile is None:
-        raise Invalid("unknown_customer", "This customer does not exist or may not sign in.")
+        raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
     return {**claims_of(served(profile), scopes), **rule_claims, "sub": token["sub"]}

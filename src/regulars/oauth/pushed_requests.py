@@ -16,6 +16,7 @@ from .models import PushedRequest
 
 REFERENCE_PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = 30  # seconds, as Auth0's: the browser is sent at once
+EXPIRED = "The request of the app that sent you here was used already, or waited too long."
 CREDENTIALS = ("client_secret", "client_assertion", "client_assertion_type")
 
 
@@ -50,8 +51,5 @@ def take_request(reference: str, client_id: str) -> Parameters:
     waiting = PushedRequest.objects.filter(hash=fingerprint(reference), expires_at__gt=timezone.now())
     row = waiting.filter(client_id=client_id).first() if len(client_id) < 256 and "\0" not in client_id else None
     if row is None or not waiting.delete()[0]:
-        raise NonRedirectableError(
-            "invalid_request_uri",
-            "The request of the app that sent you here was used already, or waited too long.",
-        )
+        raise NonRedirectableError("invalid_request_uri", EXPIRED)
     return Parameters.of(row.params)
