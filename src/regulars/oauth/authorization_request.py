@@ -173,7 +173,8 @@ def read_return_address(params: Parameters) -> ReturnAddress:
         )
     if sent and sent not in client.redirect_uris:
         raise NonRedirectableError(
-            "unknown_redirect_uri", gettext_noop("The app that sent you here wants you sent to an address we do not know.")
+            "unknown_redirect_uri",
+            gettext_noop("The app that sent you here wants you sent to an address we do not know."),
         )
     return ReturnAddress(
         client=client,
