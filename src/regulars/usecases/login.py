@@ -171,7 +171,11 @@ def record_login(login: Login) -> None:
         profile.logins_count += 1
         profile.terms = terms_of(user(profile))
         _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})
-        properties = {"connection": login.browser.connection, "client": login.client.pk, "client_name": login.client.name}
+        properties = {
+            "connection": login.browser.connection,
+            "client": login.client.pk,
+            "client_name": login.client.name,
+        }
         c.record_event("Signed In", properties)
 
 
