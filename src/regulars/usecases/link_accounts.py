@@ -48,7 +48,6 @@ def link(primary: Profile, other: Profile, why: str) -> None:
         c.refresh()
 
 
-@transaction.atomic
 def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
     """She is signed in, and has signed in at another network as well: that is hers too. Raises as `complete_social_login` and `link`.
 
@@ -60,11 +59,13 @@ def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
             "second_factor_there",
             gettext_noop("Your other account has a second factor. Sign in there, and add this way in from there."),
         )
-    if known is None:
-        add_identity(profile, arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True)
-    other = complete_social_login(arrival)
-    if other.profile.pk != profile.pk:
-        link(profile, other.profile, "customer")
+    with changes([profile, known] if known else profile, "customer") as c:
+        if known is None:
+            name = arrival.provider_user_id
+            add_identity(c.profile, arrival.strategy, name, connection=arrival.connection, is_social=True)
+        other = complete_social_login(arrival)
+        if other.profile.pk != profile.pk:
+            link(profile, other.profile, "customer")
     return account_of(other)
 
 

@@ -69,6 +69,7 @@ class Login:
     progress: LoginProgress = field(default_factory=LoginProgress)
     user: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
+    outcome: Outcome | None = None  # of the rules that ran in this request
     impression: Impression | None = None
     decision: TokenDecision | None = None
 
@@ -83,10 +84,30 @@ Stopped = InteractionRequired | Denied | None
 def log_in(login: Login, issue: Callable[[TokenDecision], T]) -> T | InteractionRequired | Denied:
     """Run the remaining steps; `issue` turns the decision into codes or tokens.
 
-    `issue` runs in the transaction that records the login: neither exists without the other.
+    `issue` runs in the transaction that records the login: neither exists without the other. Writes of rules are part of
+    it, so that segments are evaluated once. When they fail, the login continues without them.
     """
-    stopped = _run(BEFORE_COMMIT, login)
-    if stopped:
+    started = time.monotonic()
+    stopped = _run(APPLY_RULES, login, started)
+    if login.outcome is None or not login.outcome.metadata_updates:
+        _write_for_rules(login)
+        return stopped if stopped else _ask_and_issue(login, issue, started)
+    progress = login.progress
+    try:
+        with changes(login.profile, "rules") as c:
+            _write_for_rules(login)
+            c.refresh_views()  # for the choice of a question
+            return stopped if stopped else _ask_and_issue(login, issue, started)
+    except Exception:
+        log.exception("writes of rules about profile %s failed; the login continues", login.profile.pk)
+        login.progress = progress
+        return stopped if stopped else _ask_and_issue(login, issue, started)
+
+
+def _ask_and_issue(
+    login: Login, issue: Callable[[TokenDecision], T], started: float
+) -> T | InteractionRequired | Denied:
+    if stopped := _run(BEFORE_COMMIT, login, started):
         return stopped
     with transaction.atomic():
         _run(IN_COMMIT, login)
@@ -96,7 +117,9 @@ def log_in(login: Login, issue: Callable[[TokenDecision], T]) -> T | Interaction
 
 def renew(login: Login) -> TokenDecision | Denied:
     """Decide anew for a refresh token, without a browser: rules run, no question is asked, no login is counted."""
-    stopped = _run(RENEWAL, login)
+    stopped = _run(APPLY_RULES, login)
+    _write_for_rules(login)
+    stopped = stopped or _run(RENEWAL, login)
     if isinstance(stopped, InteractionRequired):
         return Denied(
             "interaction_required", "A rule of this site must show the customer a page. Sign the customer in again."
@@ -128,7 +151,7 @@ def run_rules(login: Login) -> Denied | None:
         if before.redirect_url
         else None,
     )
-    _write_for_rules(login.profile, outcome)
+    login.outcome = outcome
     result = RulesResult(
         id_token=outcome.id_token_claims,
         access_token=outcome.access_token_claims,
@@ -213,15 +236,17 @@ STEPS: dict[Step, Callable[[Login], Stopped]] = {
     Step.QUEUE_ENRICHMENT: queue_sources,
     Step.DECIDE_TOKENS: decide_tokens,
 }
-BEFORE_COMMIT = [Step.LOAD_USER, Step.RUN_RULES, Step.REDIRECT, Step.CHOOSE_QUESTION, Step.ASK_QUESTION]
+APPLY_RULES = [Step.LOAD_USER, Step.RUN_RULES]
+BEFORE_COMMIT = [Step.REDIRECT, Step.CHOOSE_QUESTION, Step.ASK_QUESTION]
 IN_COMMIT = [Step.RECORD_LOGIN, Step.QUEUE_ENRICHMENT, Step.DECIDE_TOKENS]
-RENEWAL = [Step.LOAD_USER, Step.RUN_RULES, Step.REDIRECT, Step.DECIDE_TOKENS]
+RENEWAL = [Step.REDIRECT, Step.DECIDE_TOKENS]
 # Steps that never hold a login.
 OPTIONAL = {Step.CHOOSE_QUESTION, Step.RECORD_LOGIN, Step.QUEUE_ENRICHMENT}
 
 
-def _run(steps: list[Step], login: Login) -> Stopped:
-    started = time.monotonic()
+def _run(steps: list[Step], login: Login, started: float = 0.0) -> Stopped:
+    """Run those of the steps that are left. `started` is when the first step of this request began; 0: now."""
+    started = started or time.monotonic()
     for step in steps:
         if step in login.progress.done:
             continue
@@ -252,11 +277,14 @@ def _run_step(step: Step, login: Login, used: float) -> Stopped:
     return stopped
 
 
-def _write_for_rules(profile: Profile, outcome: Outcome) -> None:
+def _write_for_rules(login: Login) -> None:
     """Write the metadata that rules asked for, and queue their look-ups. Neither can hold a login up.
 
     A refused write is recorded as a failed step of its rule; the other writes are kept.
     """
+    profile, outcome = login.profile, login.outcome
+    if outcome is None:
+        return
     writes = [MetadataWrite(f"{RULE}{each.rule_slug}", each.bag, each.data) for each in outcome.metadata_updates]
     try:
         with transaction.atomic():

@@ -47,9 +47,11 @@ class _Unit:
 
     def __init__(self) -> None:
         self.rows: dict[int, Profile] = {}
-        self.refresh: set[int] = set()  # facts or consents changed: views, segments, deletion requests
-        self.rebuild: set[int] = set()  # of these, the document too is out of date
-        self.evaluate: set[int] = set()  # something happened: segments
+        self.changed: set[int] = set()  # facts or consents changed: views, segments, deletion requests
+        self.stale_views: set[int] = set()  # of these, the views are not refreshed yet
+        self.stale_documents: set[int] = set()  # of these, the document is out of date too
+        self.happened: set[int] = set()  # an event was recorded: segments
+        self.lake_is_behind = False
 
     def lock(self, who: Iterable[Who]) -> set[int]:
         """Lock rows in ascending order of their ids. Returns ids of merge targets that have to be locked as well.
@@ -71,18 +73,30 @@ class _Unit:
             raise NotFound("customer_erased", "This customer was erased.")
         return self.find(row.merged_into_id) if row.merged_into_id else row
 
+    def mark_changed(self, profile_ids: set[int]) -> None:
+        self.changed |= profile_ids
+        self.stale_views |= profile_ids
+
+    def refresh_views(self) -> None:
+        if stale := self._customers(self.stale_documents):
+            rebuild_all(stale)
+        if stale := self._customers(self.stale_views):
+            self.lake_is_behind |= bool(refresh_all_views(stale))
+        self.stale_documents, self.stale_views = set(), set()
+
     def follow(self) -> None:
-        """Carry out what follows from everything that was written. Merged profiles have no views and no memberships."""
-        customers = {pk: row for pk, row in sorted(self.rows.items()) if not row.merged_into_id}
-        relearned = [row for pk, row in customers.items() if pk in self.refresh]
-        if rebuild := [row for row in relearned if row.pk in self.rebuild]:
-            rebuild_all(rebuild)
-        if (relearned and refresh_all_views(relearned)) or self.evaluate:
+        """Carry out what follows from everything that was written."""
+        self.refresh_views()
+        if self.lake_is_behind or self.happened:
             fill_lake_soon()
-        affected = [row for pk, row in customers.items() if pk in self.refresh | self.evaluate]
+        affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
-        for profile in relearned:
+        for profile in self._customers(self.changed):
             queue_removals(profile)
+
+    def _customers(self, profile_ids: set[int]) -> list[Profile]:
+        """The locked rows of these ids in ascending order. Merged profiles have no views and no memberships."""
+        return [self.rows[pk] for pk in sorted(profile_ids) if not self.rows[pk].merged_into_id]
 
 
 class Changes:
@@ -119,7 +133,7 @@ class Changes:
     def learn_all(self, facts: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
         """Append facts of many customers in as many queries as for one."""
         written = learn_all([(self.find(profile), news) for profile, news in facts])
-        self._unit.refresh |= {fact.profile_id for fact in written}
+        self._unit.mark_changed({fact.profile_id for fact in written})
         return written
 
     def retract(self, facts: Sequence[Fact], why: str = "", of: Who | None = None) -> None:
@@ -127,7 +141,7 @@ class Changes:
         if facts:
             profile = self._find(of)
             retract(profile, facts, why or self.reason)
-            self._unit.refresh.add(profile.pk)
+            self._unit.mark_changed({profile.pk})
 
     def decide(self, decision: Decision, of: Who | None = None) -> ConsentEvent:
         """Append one decision to the customer's consent ledger."""
@@ -136,7 +150,7 @@ class Changes:
     def decide_all(self, decisions: Sequence[tuple[Profile, list[Decision]]]) -> list[ConsentEvent]:
         """Append decisions of many customers in as many queries as for one."""
         found = [(self.find(profile), each) for profile, each in decisions if each]
-        self._unit.refresh |= {profile.pk for profile, _ in found}
+        self._unit.mark_changed({profile.pk for profile, _ in found})
         return record_decisions(found) if found else []
 
     def record_event(
@@ -149,20 +163,24 @@ class Changes:
         """Append one event. A message id that is stored already adds nothing. The returned object has no id yet."""
         event = new_event(self._find(of).pk, name, properties, **particulars)
         append(event)
-        self._unit.evaluate.add(event.profile_id)
+        self._unit.happened.add(event.profile_id)
         return event
 
     def record_events(self, events: Iterable[Event]) -> None:
         """Append many events of the unit's customers, made by `events.record.new_event`."""
         events = list(events)
         record_events(events)
-        self._unit.evaluate |= {event.profile_id for event in events}
+        self._unit.happened |= {event.profile_id for event in events}
 
     def refresh(self, of: Who | None = None) -> None:
         """Recompute everything of a customer at the end: facts moved, ran out or were deleted, or a purpose changed."""
         profile = self._find(of)
-        self._unit.refresh.add(profile.pk)
-        self._unit.rebuild.add(profile.pk)
+        self._unit.mark_changed({profile.pk})
+        self._unit.stale_documents.add(profile.pk)
+
+    def refresh_views(self) -> None:
+        """Bring documents and views up to date now, for code in this unit that reads them; the rest follows at the end."""
+        self._unit.refresh_views()
 
     def include(self, profile: Profile) -> None:
         """Lock one more profile, for example one that was just created."""
@@ -216,7 +234,7 @@ def changes(who: Who | Iterable[Who], reason: str) -> Iterator[Changes]:
 
 @contextmanager
 def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
-    before = set(unit.refresh), set(unit.rebuild), set(unit.evaluate)
+    before = set(unit.changed), set(unit.happened)
     try:
         with transaction.atomic():
             joined = Changes(unit, given, reason)
@@ -225,7 +243,8 @@ def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
                 missing = unit.lock(missing)
             yield joined
     except BaseException:
-        unit.refresh, unit.rebuild, unit.evaluate = before
+        unit.changed, unit.happened = before
+        unit.stale_views |= unit.changed  # they may have been refreshed by what is rolled back now
         raise
     for each in given:
         if isinstance(each, Profile) and (row := unit.rows.get(each.pk)) is not None and row is not each:
