@@ -21,12 +21,12 @@ from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
 from regulars.connections.endpoints import address_of
 from regulars.connections.models import Connection
+from regulars.connections.oauth_client import ProviderClient, ProviderError
 from regulars.connections.provider import PROVIDERS
 from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile, ProviderAnswer
-from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken
-from regulars.usecases.upstream_tokens import asking
+from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken
 from tests.live import ask
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
@@ -334,8 +334,10 @@ def is_worth_something(case: Case, connection: Connection, token: UpstreamToken)
     """What its provider says to who comes with her token. Apple tells of nobody: there it is her refresh token."""
     kind = PROVIDERS[case.strategy]
     if case.strategy == "apple":
-        message = asking(connection, token.refresh_token)
-        return httpx2.post(message.url, data=dict(message.form), trust_env=False).status_code == 200
+        try:
+            return bool(ProviderClient(connection).refresh(token.refresh_token))
+        except ProviderError:
+            return False
     calls = {call.key: call for call in kind.calls}
     address = address_of(connection, next(iter(calls))) if not kind.openid else f"{connection.urls['issuer']}/userinfo"
     proof = kind.proof(token.access_token, CLIENT_SECRET)
@@ -352,7 +354,7 @@ def test_whoever_is_erased_has_her_grant_ended_there(client, standins, case):
     proof = client.post("/me/erase", {"understood": "yes"})["Location"]
     waiting = client.get(proof).content.decode()
     run_due()
-    row = LeavingGrant.objects.get()
+    row = UpstreamRevocation.objects.get()
 
     assert before
     assert "The Network: Asked to end what you allowed; not confirmed yet" in waiting
@@ -370,7 +372,7 @@ def test_apple_is_asked_again_once_what_signs_is_right(client, standins):
     connection.save()
     client.post("/me/erase", {"understood": "yes"})
     run_due()
-    refused = LeavingGrant.objects.get()
+    refused = UpstreamRevocation.objects.get()
     connection.settings = right
     connection.save()
     Job.objects.update(due_at=timezone.now())
@@ -378,7 +380,7 @@ def test_apple_is_asked_again_once_what_signs_is_right(client, standins):
 
     assert (refused.state, refused.tries) == ("waiting", 1)
     assert refused.why == "the provider does not accept our client id and secret"
-    assert LeavingGrant.objects.get().state == "ended"
+    assert UpstreamRevocation.objects.get().state == "ended"
     assert not is_worth_something(case, connection, token)
 
 
@@ -389,7 +391,7 @@ def test_a_network_that_takes_nothing_back_is_named_on_the_proof(client, standin
     proof = client.post("/me/erase", {"understood": "yes"})["Location"]
 
     assert "The Network: Only you can end it, in your settings there" in client.get(proof).content.decode()
-    assert not Job.objects.filter(kind="upstream.leave").exists()
+    assert not Job.objects.filter(kind="upstream.revoke_erased").exists()
 
 
 def test_apple_tells_the_name_once_and_it_stays(client, standins):
@@ -409,12 +411,12 @@ def record_answers(monkeypatch) -> list[object]:
     from regulars.base import http
 
     said: list[object] = []
-    ask = http.request
+    handle = http.GuardedTransport.handle_request
 
-    def asked(*args, **kwargs):
-        answer = ask(*args, **kwargs)
-        said.append(json.loads(answer.body))
+    def handled(self, request):
+        answer = handle(self, request)
+        said.append(json.loads(answer.read()))
         return answer
 
-    monkeypatch.setattr(http, "request", asked)
+    monkeypatch.setattr(http.GuardedTransport, "handle_request", handled)
     return said

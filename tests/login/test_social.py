@@ -168,7 +168,7 @@ def test_a_state_is_of_one_browser_and_good_once(client, google, upstream):
 def test_an_old_state_is_a_page_with_words(client, google, upstream, monkeypatch):
     path = upstream.decide(begin(client), person=LENA)
     later = time.time() + 601
-    monkeypatch.setattr("allauth.socialaccount.internal.statekit.time.time", lambda: later)
+    monkeypatch.setattr("regulars.interfaces.login.social.time.time", lambda: later)
 
     assert client.get(path).status_code == 400
     assert not Profile.objects.exists()

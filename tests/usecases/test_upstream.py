@@ -17,10 +17,11 @@ from regulars.base.jobs.run import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.document import user
 from regulars.profiles.models import Identity, Profile
-from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken
+from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken
 from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login
 from regulars.usecases.erase import forget
-from regulars.usecases.upstream_tokens import fresh_token, give_back, show_tokens
+from regulars.usecases.revoke_upstream_grants import request_revocation
+from regulars.usecases.upstream_tokens import fresh_token, show_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +153,7 @@ def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answe
 ):
     with receiving(said({}, 503)) as there:
         identity = arrived(strategy, there.url)
-        assert give_back(identity, ["a"])
+        assert request_revocation(identity, ["a"])
         run_due()
         there.answers = [said({"success": True})]
         Job.objects.update(due_at=timezone.now())
@@ -166,7 +167,7 @@ def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answe
 
 
 def test_who_cannot_take_a_grant_back_says_so(standard_setup):
-    assert not give_back(arrived("amazon", "http://localhost:1"), ["a"])
+    assert not request_revocation(arrived("amazon", "http://localhost:1"), ["a"])
 
 
 def let_time_pass() -> None:
@@ -180,7 +181,7 @@ def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_t
         erasure = forget(Profile.objects.get(), "customer")
         at_once = list(there.received)
         run_due()
-        waiting = LeavingGrant.objects.get(erasure=erasure.pk)
+        waiting = UpstreamRevocation.objects.get(erasure=erasure.pk)
         there.answers = [said({"revoked": True})]
         let_time_pass()
         first, second = there.received
@@ -189,7 +190,7 @@ def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_t
     assert (waiting.state, waiting.tries, waiting.why) == ("waiting", 1, "the provider answered 503")
     assert waiting.secret["access_token"] == "first"
     assert first.body == second.body
-    over = LeavingGrant.objects.get()
+    over = UpstreamRevocation.objects.get()
     assert (over.state, over.secret, over.tries) == ("ended", {}, 2)
     assert (Identity.objects.count(), UpstreamToken.objects.count()) == (0, 0)
 
@@ -207,7 +208,7 @@ def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(standard_setu
 
     assert paths == ["/2/oauth2/token", "/2/oauth2/revoke", "/2/oauth2/revoke"]
     assert given_back == ["second"]
-    assert LeavingGrant.objects.get().state == "ended"
+    assert UpstreamRevocation.objects.get().state == "ended"
 
 
 def test_what_she_ended_there_herself_is_gone(standard_setup):
@@ -217,7 +218,7 @@ def test_what_she_ended_there_herself_is_gone(standard_setup):
         forget(Profile.objects.get())
         run_due()
 
-    assert LeavingGrant.objects.get().state == "gone"
+    assert UpstreamRevocation.objects.get().state == "not_found"
 
 
 def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(standard_setup, monkeypatch):
@@ -229,9 +230,9 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(stan
             let_time_pass()
         asked = len(there.received)
 
-    row = LeavingGrant.objects.get()
-    assert (asked, row.state, row.secret, row.why) == (3, "gave_up", {}, "the provider answered 503")
-    assert Job.objects.get(kind="upstream.leave").state == Job.State.DEAD
+    row = UpstreamRevocation.objects.get()
+    assert (asked, row.state, row.secret, row.why) == (3, "failed", {}, "the provider answered 503")
+    assert Job.objects.get(kind="upstream.revoke_erased").state == Job.State.DEAD
 
 
 def test_no_table_shows_what_ending_it_takes(standard_setup):
@@ -239,7 +240,7 @@ def test_no_table_shows_what_ending_it_takes(standard_setup):
     forget(Profile.objects.get())
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT secret FROM profiles_leavinggrant")
+        cursor.execute("SELECT secret FROM profiles_upstreamrevocation")
         stored = cursor.fetchone()[0]
     assert "first" not in stored
     assert "again" not in stored

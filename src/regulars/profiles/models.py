@@ -7,17 +7,17 @@ from django.db import models
 from regulars.accounts.models import Account
 from regulars.base import clock
 
-from .upstream_tokens import LeavingGrant, UpstreamToken
+from .upstream_tokens import UpstreamRevocation, UpstreamToken
 
 __all__ = [
     "Attribute",
     "Fact",
     "Identity",
-    "LeavingGrant",
     "Merge",
     "Profile",
     "ProviderAnswer",
     "RefusedGuess",
+    "UpstreamRevocation",
     "UpstreamToken",
 ]
 

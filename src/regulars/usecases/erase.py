@@ -22,7 +22,7 @@ from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import fill_lake_soon, leave_lake_soon, purge_lake_soon
 from .personal_data import count, end_sessions, forget_mails, names_of, rows_of, sweep
-from .revoke_upstream_grants import leave_networks
+from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
 LEDGER = "ledger"
@@ -35,7 +35,7 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
 
     What stays: her decisions as nobody's, as long as the retention of the ledger says; a fingerprint of her address if
     she had asked not to be written to; with `keep_events` what happened, without her. Whoever was told of her is asked
-    to forget her too (`destinations.disclosures`), and her networks to end what she allowed us (`leave_networks`). The
+    to forget her too (`destinations.disclosures`), and her networks to end what she allowed us (`revoke_for_erasure`). The
     proof counts rows before and after.
     """
     everybody = [profile, *profile.merged.all()]
@@ -46,7 +46,7 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
     erasure.who = sorted(fingerprint(each.user_id) for each in everybody)
     erasure.profiles = [each.pk for each in everybody]
     erasure.disclosures = [row.pk for row in queue_deletions(everybody)]
-    leave_networks(everybody, erasure.pk)
+    revoke_for_erasure(everybody, erasure.pk)
     suppress(everybody)
     if Retention.objects.filter(kind=LEDGER).values_list("days", flat=True).first() != 0:
         keep_ledger(everybody)

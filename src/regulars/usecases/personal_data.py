@@ -56,7 +56,6 @@ WRITTEN_BY_STAFF = {
     "rules.RuleSetting",
     "segments.Segment",
     "signing.SigningKey",
-    "socialaccount.SocialApp",
 }
 STRUCK = "(erased)"
 TOLD = ("email", "phone_number")

@@ -1,12 +1,14 @@
-"""Somebody is forgotten, and her networks are asked to end what she had allowed us there: by jobs, until they answer.
+"""End what a customer allowed at their provider: a part of it when they stop sharing, all of it when they are erased.
 
-Her own rows are gone by then; what ending a grant takes is kept aside, encrypted, and no longer than it takes.
+Jobs ask the provider until it answers. At an erasure the customer's own rows are deleted at once; what the revocation needs
+is kept apart, encrypted, and no longer than the revocation takes.
 """
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -14,93 +16,135 @@ from django.utils import timezone
 from regulars.base import http
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
-from regulars.connections.endpoints import address_of, credentials_of
-from regulars.connections.models import Connection
-from regulars.connections.provider import UpstreamGrant, find_provider
-from regulars.profiles.models import Profile
-from regulars.profiles.upstream_tokens import LeavingGrant, UpstreamToken, expiry_of
+from regulars.connections.oauth_client import ProviderClient, send
+from regulars.connections.provider import ProviderRequest, find_provider
+from regulars.profiles.models import Identity, Profile
+from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken, expiry_of
 
-from .upstream_tokens import asking, send, send_or_retry
+from .upstream_tokens import client_for, fresh_token
 
-TRIES = 48  # some two days: a network that is down longer than that is looked at by people
-State = LeavingGrant.State
+log = logging.getLogger("regulars.upstream")
+
+TRIES = 48  # about two days: staff look at a provider that is down for longer
+State = UpstreamRevocation.State
 
 
-def leave_networks(profiles: Sequence[Profile], erasure: uuid.UUID) -> list[LeavingGrant]:
-    """Write down, in the caller's transaction, whom to ask; before her rows go."""
+def request_revocation(identity: Identity, scopes: Iterable[str]) -> bool:
+    """Have a job ask the provider to end these scopes, or all where it cannot end a part. False: it cannot be asked."""
+    client = client_for(identity.connection)
+    if client is None or client.kind.revoke is None or not UpstreamToken.objects.filter(identity=identity).exists():
+        return False
+    enqueue("upstream.revoke", {"identity": identity.pk, "scopes": list(scopes)}, key=f"upstream:{identity.pk}")
+    return True
+
+
+@handles("upstream.revoke", attempts=12, non_transactional=True)
+def revoke(payload: dict[str, Any]) -> None:
+    identity = Identity.objects.filter(pk=payload["identity"]).first()
+    client = client_for(identity.connection) if identity else None
+    if identity is None or client is None or client.kind.revoke is None:
+        raise PermanentFailure("this connection was deleted")
+    token = fresh_token(identity)
+    if not token:
+        raise PermanentFailure("there is no token to revoke: it has expired")
+    part = tuple(payload["scopes"]) if client.kind.revokes_pieces else ()
+    for request in client.revocation_requests(identity.provider_user_id, token, part):
+        _send_or_retry(request)
+    rows = UpstreamToken.objects.filter(identity=identity)
+    if not part:
+        rows.delete()
+    for row in rows:
+        rows.update(scopes=[scope for scope in row.scopes if scope not in part])
+
+
+def revoke_for_erasure(profiles: Sequence[Profile], erasure: uuid.UUID) -> list[UpstreamRevocation]:
+    """Write down, in the caller's transaction, which providers to ask; call it before the customers' rows are deleted."""
     tokens = UpstreamToken.objects.filter(identity__profile__in=profiles).select_related("identity").order_by("pk")
-    return [_write_down(token, erasure) for token in tokens]
+    rows = []
+    for token in tokens:
+        provider = find_provider(token.identity.provider)
+        row = UpstreamRevocation(erasure=erasure, connection=token.identity.connection, expires_at=token.expires_at)
+        if provider is None or provider.revoke is None:
+            row.state, row.over_at = State.UNABLE, timezone.now()
+        else:
+            row.secret = {**token.secret, "user_id": token.identity.provider_user_id}
+        row.save()
+        if row.state == State.WAITING:
+            enqueue("upstream.revoke_erased", {"revocation": row.pk}, key=f"upstream-erased:{row.pk}")
+        rows.append(row)
+    return rows
 
 
-def _write_down(token: UpstreamToken, erasure: uuid.UUID) -> LeavingGrant:
-    provider = find_provider(token.identity.provider)
-    row = LeavingGrant(erasure=erasure, connection=token.identity.connection, expires_at=token.expires_at)
-    if provider is None or provider.revoke is None:
-        row.state, row.over_at = State.UNABLE, timezone.now()
-    else:
-        row.secret = {**token.secret, "user_id": token.identity.provider_user_id}
-    row.save()
-    if row.state == State.WAITING:
-        enqueue("upstream.leave", {"grant": row.pk}, key=f"leaving:{row.pk}")
-    return row
-
-
-@handles("upstream.leave", attempts=TRIES, non_transactional=True)
-def leave(payload: dict[str, Any]) -> None:
-    """Ask once. What came of it is in the row, for the proof; nothing that names her is."""
-    row = LeavingGrant.objects.filter(pk=payload["grant"], state=State.WAITING).first()
+@handles("upstream.revoke_erased", attempts=TRIES, non_transactional=True)
+def revoke_erased(payload: dict[str, Any]) -> None:
+    """Ask the provider once. The row keeps the outcome for the proof of erasure, and nothing that names the customer."""
+    row = UpstreamRevocation.objects.filter(pk=payload["revocation"], state=State.WAITING).first()
     if row is None:
         return
     row.tries += 1
     try:
-        _over(row, State.ENDED if _end(row) else State.GONE)
-    except (Retry, PermanentFailure) as no:
-        row.why = str(no)[:200]
-        if isinstance(no, PermanentFailure) or row.tries >= TRIES:
-            _over(row, State.GAVE_UP)
+        _finish(row, State.ENDED if _end_grant(row) else State.NOT_FOUND)
+    except (Retry, PermanentFailure) as fault:
+        row.why = str(fault)[:200]
+        if isinstance(fault, PermanentFailure) or row.tries >= TRIES:
+            _finish(row, State.FAILED)
             raise PermanentFailure(row.why) from None
         row.save(update_fields=["tries", "why"])
         raise
 
 
-def _over(row: LeavingGrant, state: str) -> None:
+def _finish(row: UpstreamRevocation, state: str) -> None:
     row.state, row.secret, row.over_at = state, {}, timezone.now()
-    row.why = row.why if state == State.GAVE_UP else ""
+    row.why = row.why if state == State.FAILED else ""
     row.save(update_fields=["state", "secret", "over_at", "tries", "why"])
 
 
-def _end(row: LeavingGrant) -> bool:
-    """Whether there was something to end. Raises `Retry` or `PermanentFailure`."""
-    connection = Connection.objects.filter(name=row.connection).first()
-    provider = find_provider(connection.strategy) if connection else None
-    if connection is None or provider is None or provider.revoke is None:
-        raise PermanentFailure("this connection is gone")
-    token = row.access_token or _renewed(row, connection)
+def _end_grant(row: UpstreamRevocation) -> bool:
+    """Return whether there was a grant to end. Raises `Retry` or `PermanentFailure`."""
+    client = client_for(row.connection)
+    if client is None or client.kind.revoke is None:
+        raise PermanentFailure("this connection was deleted")
+    token = row.access_token or _renewed_token(row, client)
     if not token:
         return False
     try:
-        grant = UpstreamGrant(address_of(connection, "revoke"), str(row.secret["user_id"]), token, ())
-        messages = provider.revoke(grant, credentials_of(connection))
-    except DomainError as no:  # a key that cannot sign: somebody may mend it
-        raise Retry(no.message) from None
-    ended = [send_or_retry(message) for message in messages]
+        requests = client.revocation_requests(str(row.secret["user_id"]), token)
+    except DomainError as refused:  # a key that cannot sign: staff may correct it
+        raise Retry(refused.message) from None
+    ended = [_send_or_retry(request) for request in requests]
     return all(ended)
 
 
-def _renewed(row: LeavingGrant, connection: Connection) -> str:
-    """A new token, kept at once: some networks give each refresh token once. Empty: she ended it there already."""
+def _renewed_token(row: UpstreamRevocation, client: ProviderClient) -> str:
+    """Return a new token, saved at once: some providers accept each refresh token once.
+
+    Empty: the customer ended the grant at the provider already.
+    """
     if not row.secret.get("refresh_token"):
-        raise PermanentFailure("there is no token to give back: it ran out")
+        raise PermanentFailure("there is no token to revoke: it has expired")
     try:
-        answer = send(asking(connection, str(row.secret["refresh_token"])))
-        said = answer.json() if answer.status < 500 else {}
-    except (http.RequestFailed, DomainError) as no:
-        raise Retry(no.message) from None
-    if isinstance(said, dict) and said.get("error") == "invalid_grant":
-        return ""
-    if not isinstance(said, dict) or not isinstance(said.get("access_token"), str):
-        raise Retry(f"the provider answered {answer.status}")
-    news = {name: said[name] for name in ("access_token", "refresh_token") if isinstance(said.get(name), str)}
-    row.secret, row.expires_at = {**row.secret, **news}, expiry_of(said)
+        issued = client.refresh(str(row.secret["refresh_token"]))
+    except DomainError as fault:
+        if fault.code == "grant_ended":
+            return ""
+        raise Retry(fault.message) from None
+    row.secret, row.expires_at = {**row.secret, **issued}, expiry_of(issued)
     row.save(update_fields=["secret", "expires_at"])
-    return str(said["access_token"])
+    return issued["access_token"]
+
+
+def _send_or_retry(request: ProviderRequest) -> bool:
+    """Return False when the provider has no such grant. Raises `Retry` while it is down or refuses our credentials."""
+    try:
+        answer = send(request)
+    except http.RequestFailed as fault:
+        raise Retry(fault.message) from None
+    except DomainError as refused:
+        raise PermanentFailure(refused.message) from None
+    if answer.status >= 500 or answer.status == 429:
+        raise Retry(f"the provider answered {answer.status}")
+    if answer.status >= 400 and "invalid_client" in answer.body.decode(errors="replace"):
+        raise Retry("the provider does not accept our client id and secret")
+    if answer.status >= 400:
+        log.warning("the provider has no such grant: it answered %s", answer.status)
+    return answer.status < 400

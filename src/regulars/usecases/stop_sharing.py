@@ -12,8 +12,8 @@ from regulars.connections.models import Connection
 from regulars.connections.provider import Provider, RequestedClaim, find_provider
 from regulars.profiles.models import Fact, Identity, Profile
 
+from .revoke_upstream_grants import request_revocation
 from .unit_of_work import changes
-from .upstream_tokens import give_back
 
 STOPPED = "Stopped Sharing"
 
@@ -58,7 +58,7 @@ def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
     with changes(profile, "stopped_sharing") as c:
         c.retract(list(_facts(identity).filter(attribute__in=piece.attributes)))
         extra = _scopes_of_its_own(identity, provider, piece)
-        asked = bool(extra) and give_back(identity, extra)
+        asked = bool(extra) and request_revocation(identity, extra)
         c.record_event(STOPPED, {"connection": identity.connection, "piece": piece.key, "given_back": asked})
     return asked
 

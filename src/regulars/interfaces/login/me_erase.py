@@ -17,7 +17,7 @@ from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
 from regulars.destinations.models import Disclosure
 from regulars.profiles.models import Profile
-from regulars.profiles.upstream_tokens import LeavingGrant
+from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.customer_data import facts_of
 from regulars.usecases.erase import forget
 
@@ -61,7 +61,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
         "rows": sorted((_name(label), *counts) for label, counts in erasure.removed.items()),
         "networks": [
             (names.get(each.connection, each.connection), _(me_words.ENDING[each.state]), each.over_at)
-            for each in LeavingGrant.objects.filter(erasure=number).order_by("pk")
+            for each in UpstreamRevocation.objects.filter(erasure=number).order_by("pk")
         ],
         "told": [(each.destination.name, _(me_words.TOLD[each.state]), each.confirmed_at) for each in disclosures],
     }

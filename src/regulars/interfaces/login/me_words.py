@@ -48,9 +48,9 @@ TOLD = {
 ENDING = {
     "waiting": gettext_noop("Asked to end what you allowed; not confirmed yet"),
     "ended": gettext_noop("Has ended what you allowed"),
-    "gone": gettext_noop("There was nothing left to end"),
+    "not_found": gettext_noop("There was nothing left to end"),
     "unable": gettext_noop("Only you can end it, in your settings there"),
-    "gave_up": gettext_noop("Could not be asked; end it in your settings there"),
+    "failed": gettext_noop("Could not be asked; end it in your settings there"),
 }
 UNASKED = {
     "contract": gettext_noop("On: part of your account"),

@@ -1,18 +1,16 @@
-"""Signing in with a social network: what she shares, the way there, and the way back."""
+"""Sign in with a provider: the page before, where the customer chooses what to share, the way there, and the callback."""
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, TypedDict
 from urllib.parse import urlencode
 
-import requests
-from allauth.socialaccount.adapter import get_adapter
-from allauth.socialaccount.models import SocialLogin
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
-from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.core.signing import BadSignature
 from django.db import transaction
@@ -24,11 +22,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
-from regulars.base.crypto import encrypt
+from regulars.base.crypto import decrypt, encrypt
 from regulars.base.errors import DomainError, Invalid
 from regulars.connections.endpoints import issuer_of, settings_of
 from regulars.connections.models import Connection
-from regulars.connections.provider import PROVIDERS, RequestedClaim
+from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
+from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
@@ -43,16 +42,58 @@ from .mail import mailbox_of, tell
 log = logging.getLogger("regulars.signin")
 
 DECLINED, REMEMBERED = "declined", 365 * 86400  # a cookie, and its seconds
-LONGEST_FORM = 2000  # characters of what a provider tells by a form
+LONGEST_FORM = 2000  # characters of what a provider sends by a form
+PENDING, PENDING_LIFETIME, MOST_PENDING = "provider_logins", 600, 10  # a session key, its seconds, and how many at once
+# The words of providers for a customer who stopped there.
+CANCELLED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "user_denied")
+
+
+class LoginPurpose(StrEnum):
+    """Why a customer is sent to a provider: to sign in, to share more, or to add the provider to their account."""
+
+    LOGIN = "login"
+    SHARE_MORE = "more"
+    LINK = "link"
+
+
+class ChosenClaim(TypedDict):
+    """What the customer chose to share, with the words that stood beside the box."""
+
+    claim: str
+    words: str
+
+
+@dataclass(frozen=True)
+class PendingProviderLogin:
+    """A sign-in at a provider that has begun on this browser. It is kept in the session under its `state`.
+
+    `profile` is the customer who began to share more or to link. `at` is seconds since 1970.
+    """
+
+    connection: str
+    purpose: LoginPurpose
+    scopes: list[str]
+    chosen: list[ChosenClaim]
+    resume_url: str
+    nonce: str
+    code_verifier: str
+    profile: int | None
+    at: float
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> PendingProviderLogin:
+        """Read what `asdict` wrote; keys that a later version added are ignored."""
+        known = {each.name: stored[each.name] for each in fields(cls)}
+        return cls(**{**known, "purpose": LoginPurpose(known["purpose"])})
 
 
 @require_http_methods(["GET", "POST"])
 @page
 def start(request: HttpRequest, name: str) -> HttpResponse:
-    """`/login/<connection>?next=`: what she may share, nothing chosen; then on to the provider.
+    """`/login/<connection>?next=`: offer what may be shared, nothing chosen; then go on to the provider.
 
     A connection that asks for nothing optional goes straight on. For a customer who is signed in, `?more=1` offers what
-    she does not share yet, and `?link=1` adds this way in to her account.
+    they do not share yet, and `?link=1` adds this login method to their account.
     """
     connection = find_social(name)
     if connection is None:
@@ -68,41 +109,105 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     return _go(request, connection, [offer for offer in offered if offer.piece.key in wanted], aim)
 
 
-@csrf_exempt  # the state is what tells a foreign answer
+@csrf_exempt  # the state proves that the answer belongs to this browser
 @require_http_methods(["GET", "POST"])
 @page
 def callback(request: HttpRequest) -> HttpResponse:
-    """`/login/callback?state=&code=`: back from any provider. The state must be of this browser, and fresh."""
+    """`/login/callback?state=&code=`: the answer of any provider. The state must be of this browser, and fresh."""
     if request.method == "POST":
         return _by_form(request)
-    name = request.GET.get("state", "").partition(".")[0]
-    connection = find_social(name)
+    state = request.GET.get("state", "")
+    connection = find_social(state.partition(".")[0])
     if connection is None or _is_from_another(request, connection):
-        return _lost(request)
-    provider = get_adapter(request).get_provider(request, connection.name)
-    view = OAuth2CallbackView.adapter_view(provider.get_oauth2_adapter(request))
-    return view(request)  # type: ignore[no-any-return]
+        return _expired(request)
+    pending = _take_pending(request, state)
+    if pending is None or pending.connection != connection.name:
+        return _expired(request)
+    if "error" in request.GET or "code" not in request.GET:
+        return _stopped(request, connection, pending)
+    try:
+        answer = _client(connection).complete(
+            request.GET["code"], nonce=pending.nonce, code_verifier=pending.code_verifier, form=_form_claims(request)
+        )
+    except ProviderError as fault:
+        log.warning("sign-in by %s failed: %s: %s", connection.name, fault.code, fault.message)
+        return _expired(request) if fault.code == "nonce_mismatch" else _failed(request, connection, pending)
+    return _enter(request, connection, pending, answer)
+
+
+def _client(connection: Connection) -> ProviderClient:
+    """One callback address serves every provider, as it is registered there: the state says which connection it was."""
+    return ProviderClient(connection, f"{settings.PUBLIC_URL}/login/callback")
 
 
 def _is_from_another(request: HttpRequest, connection: Connection) -> bool:
-    """Whether the answer names another issuer than she was sent to (RFC 9207). One address serves all providers: one of
-    them could pass her on to another, and have us bring it the code of that one.
+    """Return whether the answer names another issuer than the customer was sent to (RFC 9207).
+
+    One address serves all providers: one of them could send the customer on to another, and receive the code of that one.
     """
-    said = request.GET.get("iss", "").rstrip("/")
-    return bool(said) and PROVIDERS[connection.strategy].openid and said != issuer_of(connection)
+    issuer = request.GET.get("iss", "").rstrip("/")
+    return bool(issuer) and PROVIDERS[connection.strategy].openid and issuer != issuer_of(connection)
 
 
 def _by_form(request: HttpRequest) -> HttpResponse:
-    """Apple answers by a form from its own site, where browsers send no cookie of ours: she comes again, by address.
+    """Turn Apple's form post into a GET, because browsers send no cookie of ours with a form from another site.
 
-    What the form tells of her is not for the address line, so it travels encrypted.
+    The name in the form must not stand in an address, so it travels encrypted.
     """
     sent = {name: request.POST[name] for name in ("state", "code", "error", "iss") if name in request.POST}
     if request.POST.get("user"):
-        sent["told"] = encrypt(request.POST["user"][:LONGEST_FORM])
+        sent["form"] = encrypt(request.POST["user"][:LONGEST_FORM])
     answer = HttpResponseRedirect(f"/login/callback?{urlencode(sent)}")
     answer.status_code = 303
     return answer
+
+
+def _form_claims(request: HttpRequest) -> Raw:
+    """Return what came with a form post, by way of `_by_form`; nothing when `_by_form` did not write it."""
+    try:
+        claims = json.loads(decrypt(request.GET["form"]))
+    except (KeyError, ValueError, TypeError, DomainError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+# --- logins at a provider that have begun on this browser
+
+
+def _save_pending(request: HttpRequest, state: str, pending: PendingProviderLogin) -> None:
+    """Keep it under its state; several tabs may be open at once, the oldest go first."""
+    kept = {
+        key: each
+        for key, each in request.session.get(PENDING, {}).items()
+        if time.time() - each["at"] <= PENDING_LIFETIME
+    }
+    newest = sorted(kept.items(), key=lambda item: float(item[1]["at"]))[-(MOST_PENDING - 1) :]
+    request.session[PENDING] = {**dict(newest), state: asdict(pending)}
+    _save_session(request)
+
+
+def _take_pending(request: HttpRequest, state: str) -> PendingProviderLogin | None:
+    """Return it once; None when this browser did not begin it, when it was taken already, or when it expired."""
+    waiting = dict(request.session.get(PENDING, {}))
+    stored = waiting.pop(state, None)
+    if stored is None:
+        return None
+    request.session[PENDING] = waiting
+    _save_session(request)
+    return PendingProviderLogin.from_json(stored) if time.time() - stored["at"] <= PENDING_LIFETIME else None
+
+
+def _save_session(request: HttpRequest) -> None:
+    """Save now, and read the session anew when it is next used.
+
+    Asking a provider takes seconds. What another tab saves meanwhile must not be overwritten at the end of this request.
+    """
+    request.session.save()
+    request.session = type(request.session)(request.session.session_key)
+    request.session.modified = True
+
+
+# --- the page before
 
 
 @dataclass(frozen=True)
@@ -132,27 +237,31 @@ class _Offer:
 
 @dataclass(frozen=True)
 class _Aim:
-    """What a customer who is signed in wants of this connection: "more" of what she shares, or to "link" it."""
+    """What a customer who is signed in wants of this connection: to share more, or to link it."""
 
-    what: str
+    purpose: LoginPurpose
     profile: Profile
     pieces: list[RequestedClaim]
 
 
 def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | None:
-    what = next((each for each in ("more", "link") if request.GET.get(each) == "1"), "")
-    profile = customer(request) if what else None
-    if profile is None or (what == "link" and not is_fresh(request)):
+    """Return what the customer wants, None for a plain sign-in, or a redirect to sign in first."""
+    purposes = (LoginPurpose.SHARE_MORE, LoginPurpose.LINK)
+    purpose = next((each for each in purposes if request.GET.get(each) == "1"), None)
+    if purpose is None:
+        return None
+    profile = customer(request)
+    if profile is None or (purpose == LoginPurpose.LINK and not is_fresh(request)):
         here = urlencode({"next": request.get_full_path(), "prompt": "login"})
-        return HttpResponseRedirect(f"/login?{here}") if what else None
-    if what == "link":
-        return _Aim(what, profile, [])
+        return HttpResponseRedirect(f"/login?{here}")
+    if purpose == LoginPurpose.LINK:
+        return _Aim(purpose, profile, [])
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
     share = share_of(identity) if identity else None
     if share is None or not share.more:
         sentence = f"There is nothing more to share from {connection.display_name}."
         return words(request, gettext_noop("Nothing more to share"), sentence)
-    return _Aim(what, profile, list(share.more))
+    return _Aim(purpose, profile, list(share.more))
 
 
 def _ask(request: HttpRequest, connection: Connection, offered: list[_Offer], aim: _Aim | None) -> HttpResponse:
@@ -162,7 +271,7 @@ def _ask(request: HttpRequest, connection: Connection, offered: list[_Offer], ai
         "connection": connection,
         "offered": [offer for offer in offered if offer.piece.key not in declined],
         "declined": [offer for offer in offered if offer.piece.key in declined],
-        "aim": aim.what if aim else "",
+        "aim": aim.purpose if aim else "",
         "login": address("/login", request),
     }
     return render(request, "signin/pieces.html", context)
@@ -187,65 +296,75 @@ def _remember_declined(
 
 
 def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim: _Aim | None) -> HttpResponse:
+    """Send the browser to the provider, and remember what the customer wants there."""
     strategy = PROVIDERS[connection.strategy]
     always, parameters = strategy.offline if connection.offline else ((), {})
     pieces = [scope for offer in chosen for scope in offer.piece.scopes]
-    scopes = [*(connection.scopes or strategy.scopes), *always, *pieces]
-    data = {
-        "connection": connection.name,
-        "asked": list(dict.fromkeys([*(["openid"] if strategy.openid else []), *scopes])),
-        "choices": [{"piece": offer.piece.key, "words": offer.words} for offer in chosen],
-        **({aim.what: aim.profile.pk} if aim else {}),
-    }
+    scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always, *pieces]
+    scopes = list(dict.fromkeys(scopes))
     fresh = strategy.fresh if request.GET.get("prompt") == "login" else {}
-    hints = {**parameters, **fresh, **(strategy.again if aim and aim.what == "more" else {})}
-    if request.GET.get("login_hint"):
-        hints["login_hint"] = request.GET["login_hint"][:320]
+    again = strategy.again if aim and aim.purpose == LoginPurpose.SHARE_MORE else {}
+    hint = request.GET.get("login_hint", "")[:320]
     try:
-        provider = get_adapter(request).get_provider(request, connection.name)
-        return provider.start(request, onward(request), data, hints)  # type: ignore[no-any-return]
-    except (OAuth2Error, requests.RequestException) as fault:
-        log.warning("connection %s cannot be reached: %s", connection.name, fault)
+        begun = _client(connection).begin(
+            scopes, {**parameters, **fresh, **again, **({"login_hint": hint} if hint else {})}
+        )
+    except ProviderError as fault:
+        log.warning("connection %s cannot be reached: %s: %s", connection.name, fault.code, fault.message)
         sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
             network=connection.display_name
         )
         return words(request, gettext_noop("This way in does not work now"), sentence, 502)
+    pending = PendingProviderLogin(
+        connection=connection.name,
+        purpose=aim.purpose if aim else LoginPurpose.LOGIN,
+        scopes=scopes,
+        chosen=[{"claim": offer.piece.key, "words": offer.words} for offer in chosen],
+        resume_url=onward(request),
+        nonce=begun.nonce,
+        code_verifier=begun.code_verifier,
+        profile=aim.profile.pk if aim else None,
+        at=time.time(),
+    )
+    _save_pending(request, begun.state, pending)
+    return HttpResponseRedirect(begun.url)
 
 
-def arrived(request: HttpRequest, login: SocialLogin) -> HttpResponse:
-    """The provider said who she is: keep it, and let her in."""
-    data, raw = login.state["data"], login.account.extra_data
-    if login.state["nonce"] and raw["id_token"].get("nonce") != login.state["nonce"]:
-        return _lost(request)
-    connection = Connection.objects.get(name=data["connection"])
-    arrival = _arrival(connection, login, raw, data)
+# --- the answer
+
+
+def _enter(
+    request: HttpRequest, connection: Connection, pending: PendingProviderLogin, answer: ProviderIdentity
+) -> HttpResponse:
+    """Save what the provider answered, and start the customer's session."""
+    login = _provider_login(connection, pending, answer)
     try:
-        account = _let_in(request, arrival, data)
+        account = _account_for(request, login, pending)
     except DomainError as no:
         return words(request, gettext_noop("You cannot sign in"), no.message, 403)
-    where = local_path(login.state.get("next", ""))
-    response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=login.account.uid)
-    if "more" not in data and "link" not in data:
-        _remember_declined(request, response, connection, arrival)
+    where = local_path(pending.resume_url)
+    # "socialaccount" is allauth's word for this method; sessions and tokens (`amr`) go by it.
+    response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=answer.user_id)
+    if pending.purpose == LoginPurpose.LOGIN:
+        _remember_declined(request, response, connection, login)
     return response
 
 
-def _let_in(request: HttpRequest, arrival: ProviderLogin, data: dict[str, Any]) -> Account:
-    """Whoever shares more or links must be signed in still, as the one who began it."""
-    begun = data.get("more") or data.get("link")
-    profile = customer(request) if begun else None
-    if begun and (profile is None or profile.pk != begun):
+def _account_for(request: HttpRequest, login: ProviderLogin, pending: PendingProviderLogin) -> Account:
+    """To share more or to link, the customer who began it must still be signed in."""
+    if pending.purpose == LoginPurpose.LOGIN:
+        return complete_social_login(login)
+    profile = customer(request)
+    if profile is None or profile.pk != pending.profile:
         raise Invalid("another_customer", gettext_noop("Somebody else is signed in on this browser now. Start again."))
-    if profile is None:
-        return complete_social_login(arrival)
-    if data.get("link"):
-        return _linked(profile, arrival)
-    known = find_by_identity(arrival.strategy, arrival.provider_user_id)
+    if pending.purpose == LoginPurpose.LINK:
+        return _linked(profile, login)
+    known = find_by_identity(login.strategy, login.provider_user_id)
     if known is None or known.pk != profile.pk:
         raise Invalid(
             "another_person", gettext_noop("You chose another account there than the one you sign in with here.")
         )
-    return complete_social_login(arrival)
+    return complete_social_login(login)
 
 
 @transaction.atomic
@@ -260,21 +379,23 @@ def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
     return signs_in
 
 
-def _arrival(connection: Connection, login: SocialLogin, raw: dict[str, Any], data: dict[str, Any]) -> ProviderLogin:
-    strategy, uid = PROVIDERS[connection.strategy], login.account.uid
-    given = data["asked"] if login.granted is None else strategy.called(login.granted)
+def _provider_login(connection: Connection, pending: PendingProviderLogin, answer: ProviderIdentity) -> ProviderLogin:
+    strategy = PROVIDERS[connection.strategy]
+    granted = pending.scopes if answer.granted is None else strategy.called(answer.granted)
     pieces = {piece.key: piece for piece in strategy.pieces}
-    chosen = [(pieces[each["piece"]], each["words"]) for each in data["choices"] if each["piece"] in pieces]
+    chosen = [(pieces[each["claim"]], each["words"]) for each in pending.chosen if each["claim"] in pieces]
     return ProviderLogin(
         strategy=connection.strategy,
-        provider_user_id=f"{connection.name}|{uid}" if _has_ids_of_its_own(connection) else uid,
+        provider_user_id=f"{connection.name}|{answer.user_id}" if _has_ids_of_its_own(connection) else answer.user_id,
         connection=connection.name,
-        raw=raw,
-        asked=data["asked"],
-        granted=given,
-        told=list(strategy.read(raw, settings_of(connection))),
-        choices=[Choice(piece.key, piece.purpose, said) for piece, said in chosen if set(piece.scopes) <= set(given)],
-        issued=login.issued,
+        raw=answer.raw,
+        asked=pending.scopes,
+        granted=granted,
+        told=list(strategy.read(answer.raw, settings_of(connection))),
+        choices=[
+            Choice(piece.key, piece.purpose, shown) for piece, shown in chosen if set(piece.scopes) <= set(granted)
+        ],
+        issued=answer.issued,
     )
 
 
@@ -286,24 +407,29 @@ def _has_ids_of_its_own(connection: Connection) -> bool:
     return elsewhere or PROVIDERS[connection.strategy].scoped_ids
 
 
-def failed(request: HttpRequest, provider: Any, state: dict[str, Any] | None, *, cancelled: bool) -> HttpResponse:
-    """Back without her: she said no there, it took too long, or the provider failed."""
-    if state is None:
-        return _lost(request)
-    login = "/login?" + urlencode({"next": local_path(state.get("next", ""))})
-    if cancelled:
-        return HttpResponseRedirect(f"{login}&stopped={provider.sub_id}")
+def _stopped(request: HttpRequest, connection: Connection, pending: PendingProviderLogin) -> HttpResponse:
+    """The provider sent the customer back without a code: they stopped there, or the provider failed."""
+    error = request.GET.get("error")
+    if error in CANCELLED:
+        return HttpResponseRedirect(
+            "/login?" + urlencode({"next": local_path(pending.resume_url), "stopped": connection.name})
+        )
+    log.warning("sign-in by %s failed: %r", connection.name, (error or "")[:80])
+    return _failed(request, connection, pending)
+
+
+def _failed(request: HttpRequest, connection: Connection, pending: PendingProviderLogin) -> HttpResponse:
     context = {
         "title": _("That did not work"),
         "sentence": _("{network} did not confirm who you are. Try again, or sign in another way.").format(
-            network=provider.name
+            network=connection.display_name
         ),
-        "login": login,
+        "login": "/login?" + urlencode({"next": local_path(pending.resume_url)}),
     }
     return render(request, "signin/words.html", context, status=502)
 
 
-def _lost(request: HttpRequest) -> HttpResponse:
+def _expired(request: HttpRequest) -> HttpResponse:
     return words(
         request,
         gettext_noop("This sign-in has run out"),

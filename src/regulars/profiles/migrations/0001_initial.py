@@ -31,14 +31,14 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='LeavingGrant',
+            name='UpstreamRevocation',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('erasure', models.UUIDField(db_index=True)),
                 ('connection', models.CharField(max_length=128)),
                 ('secret', regulars.base.db.encrypted.EncryptedJSONField(default=dict)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('ended', 'Ended'), ('gone', 'Gone'), ('unable', 'Unable'), ('gave_up', 'Gave Up')], default='waiting', max_length=8)),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('ended', 'Ended'), ('not_found', 'Not Found'), ('unable', 'Unable'), ('failed', 'Failed')], default='waiting', max_length=10)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('why', models.CharField(blank=True, max_length=200)),
                 ('asked_at', models.DateTimeField(default=django.utils.timezone.now)),

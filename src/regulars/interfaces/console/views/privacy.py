@@ -17,7 +17,7 @@ from regulars.consent.purposes import Wording
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
 from regulars.profiles.models import Profile, RefusedGuess
-from regulars.profiles.upstream_tokens import LeavingGrant
+from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
 from regulars.usecases.erase import find_people
 from regulars.usecases.retention import KINDS, days_of, keep
@@ -124,14 +124,14 @@ def _is_outdated() -> Q:
 
 def _erasure(erasure: Erasure) -> dict[str, Any]:
     told = Disclosure.objects.filter(pk__in=erasure.disclosures)
-    networks = LeavingGrant.objects.filter(erasure=erasure.pk)
+    networks = UpstreamRevocation.objects.filter(erasure=erasure.pk)
     return {
         "erasure": erasure,
         "rows": sum(before - after for before, after in erasure.removed.values()),
         "told": len(erasure.disclosures),
         "open": told.exclude(state=Disclosure.State.REMOVED).count(),
         "networks": networks.count(),
-        "left": networks.filter(state__in=(LeavingGrant.State.WAITING, LeavingGrant.State.GAVE_UP)).count(),
+        "left": networks.filter(state__in=(UpstreamRevocation.State.WAITING, UpstreamRevocation.State.FAILED)).count(),
     }
 
 
