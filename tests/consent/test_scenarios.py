@@ -57,9 +57,9 @@ from regulars.usecases.customer_data import stands_of
 from regulars.usecases.decide_consent import change_purpose, decide, expire_consents, honour_gpc
 from regulars.usecases.enrich import queue_enrichment
 from regulars.usecases.export import access, portable
-from regulars.usecases.link_accounts import link, unlink
 from regulars.usecases.login import Login, LoginContext, log_in
 from regulars.usecases.unit_of_work import changes
+from regulars.usecases.users import link, unlink
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VISIT = LoginContext(

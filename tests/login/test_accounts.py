@@ -16,8 +16,8 @@ from regulars.connections.models import Connection
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.models import Profile, ProviderAnswer
-from regulars.usecases.link_accounts import link
 from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.users import link
 
 from .conftest import PASSWORD
 from .device import code_of

@@ -19,9 +19,10 @@ from regulars.events.record import record as happened
 from regulars.profiles.find import add_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Merge, Profile
-from regulars.usecases.link_accounts import account_of, find_proposals, link, unlink
+from regulars.usecases.link_accounts import find_proposals
 from regulars.usecases.merge import merge, split
 from regulars.usecases.unit_of_work import changes
+from regulars.usecases.users import account_of, link, unlink
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_the_main_way_in_and_the_last_one_stay(two):
     with pytest.raises(DomainError) as main:
         split(google.identities.get(provider="google-oauth2"), "customer")
 
-    assert (last.value.code, main.value.code) == ("last_way_in", "main_identity")
+    assert (last.value.code, main.value.code) == ("last_login_method", "main_identity")
 
 
 def test_linking_twice_or_to_oneself_changes_nothing(two):

@@ -32,9 +32,9 @@ from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account
 from regulars.profiles.sign_in import sign_in_block
 
-from .link_accounts import account_of
 from .login import REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
 from .passwordless import enter_by_mailbox
+from .users import account_of
 
 CLIENT_CREDENTIALS = "client_credentials"
 PASSWORDLESS_PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants in which the customer typed a credential

@@ -13,21 +13,26 @@ from dataclasses import dataclass, field
 from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account, new_key
 from regulars.accounts.passwords import problems_with, set_password
 from regulars.base import clock
+from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.profiles.document import BAGS
 from regulars.profiles.find import DATABASE, find_by_identity, find_by_user_id, get_or_create_by_identity, is_taken
 from regulars.profiles.learn import CUSTOMER, RULE, NewFact
-from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.models import Attribute, Fact, Identity, Profile
+from regulars.profiles.sign_in import sign_in_block
 
 from .erase import forget
-from .sign_out import end_sessions
+from .merge import ANONYMOUS, merge, split
+from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
 
+EXTERNAL = "external"  # the provider of ids that events name customers by
 LONGEST_PATH = 128  # characters of `Fact.attribute`
 Values = Mapping[str, object]
 
@@ -148,6 +153,56 @@ def delete_user(user_id: str, requested_by: str = "api") -> None:
     profile = find_by_user_id(user_id)
     if profile is not None:
         forget(profile, requested_by)
+
+
+def link(primary: Profile, other: Profile, why: str) -> None:
+    """Make two customers one, under the id of `primary`. The caller has made sure that both are the same person.
+
+    Raises `Invalid`: `same_account`, `account_blocked`.
+    """
+    if primary.pk == other.pk:
+        raise Invalid("same_account", gettext_noop("These two are one account already."))
+    with changes([primary, other], why) as c:
+        if any(sign_in_block(profile) for profile in c.profiles):
+            raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
+        merge(other, primary, why)
+        if other.account:
+            move_sessions(other.account, account_of(other.account))
+        c.refresh()
+
+
+@transaction.atomic
+def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
+    """Remove an identity with everything that it brought. Returns the profile that the identity has now.
+
+    Raises `Invalid`: `unknown_identity`, `last_login_method`, `main_identity`.
+    """
+    if identity.profile_id != profile.pk:
+        raise Invalid("unknown_identity", gettext_noop("This account has no such login method."))
+    if len(login_identities(profile)) < 2:
+        raise Invalid("last_login_method", gettext_noop("This is your only login method. Add another one first."))
+    return split(identity, why)
+
+
+def login_identities(profile: Profile) -> list[Identity]:
+    """Return the identities that the customer can sign in with, oldest first."""
+    return list(profile.identities.exclude(provider__in=[ANONYMOUS, EXTERNAL]).order_by("pk"))
+
+
+def account_of(account: Account) -> Account:
+    """Return the account that a session belongs to: an account that was linked to another signs in as the other."""
+    if not _was_linked.exists(account=account.pk):
+        return account
+    target = Profile.objects.select_related("account").get(merged__account=account)
+    if target.account is None:
+        target.account = Account.objects.create_user()
+        target.save(update_fields=["account"])
+    return target.account
+
+
+_was_linked = CompiledQuery(
+    lambda: Profile.objects.filter(account_id=param("account"), merged_into__isnull=False).values_list("pk")
+)
 
 
 def _write(c: Changes, patch: UserPatch, source: str) -> Profile:

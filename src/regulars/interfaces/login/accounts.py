@@ -11,8 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Identity, Profile
-from regulars.usecases.link_accounts import find_proposals, unlink, ways_in
+from regulars.usecases.link_accounts import find_proposals
 from regulars.usecases.stop_sharing import shares_of, stop_sharing
+from regulars.usecases.users import login_identities, unlink
 
 from .connections import social_connections
 from .door import customer, is_fresh, page, words
@@ -27,7 +28,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     if profile is None:
         return _sign_in_first()
     shares = {share.identity.pk: share for share in shares_of(profile)}
-    mine = ways_in(profile)
+    mine = login_identities(profile)
     names = {each.name: each.display_name for each in social_connections()}
     context = {
         "ways": [

@@ -26,7 +26,7 @@ from regulars.accounts.models import Account
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
-from regulars.usecases.link_accounts import account_of
+from regulars.usecases.users import account_of
 
 P = ParamSpec("P")
 

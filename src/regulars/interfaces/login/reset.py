@@ -18,8 +18,8 @@ from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.complete_social_login import prove_email
-from regulars.usecases.link_accounts import account_of
 from regulars.usecases.sign_out import end_sessions
+from regulars.usecases.users import account_of
 
 from .door import address, enter, onward, page, words
 from .limits import count_attempt

@@ -19,7 +19,7 @@ from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError, Invalid
 from regulars.profiles.sign_in import account_block
-from regulars.usecases.link_accounts import account_of
+from regulars.usecases.users import account_of
 
 from .door import PATIENCE, WAITING, Waiting, address, customer, enter, let_in, onward, page, proofs_of, with_passkeys
 from .limits import count_attempt, give_back

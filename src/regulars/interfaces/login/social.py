@@ -32,8 +32,9 @@ from regulars.consent.purposes import get_purpose, words_in
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
 from regulars.usecases.complete_social_login import Choice, ProviderLogin, complete_social_login
-from regulars.usecases.link_accounts import arrive_and_link, ways_in
+from regulars.usecases.link_accounts import arrive_and_link
 from regulars.usecases.stop_sharing import share_of
+from regulars.usecases.users import login_identities
 
 from .connections import find_social
 from .door import address, customer, enter, is_fresh, local_path, onward, page, words
@@ -372,9 +373,9 @@ def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
     """She hears of it, at the address she had before: it may not have been her."""
     account = profile.account
     to = mailbox_of(account) if account else ""
-    known = {each.pk for each in ways_in(profile)}
+    known = {each.pk for each in login_identities(profile)}
     signs_in = arrive_and_link(profile, arrival)
-    if account and any(each.pk not in known for each in ways_in(profile)):
+    if account and any(each.pk not in known for each in login_identities(profile)):
         tell(account, "way_added", to)
     return signs_in
 

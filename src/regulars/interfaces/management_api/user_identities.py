@@ -18,8 +18,7 @@ from regulars.interfaces.http_api.errors import ApiError, invalid_body
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
-from regulars.usecases.link_accounts import link, unlink
-from regulars.usecases.users import find_user
+from regulars.usecases.users import find_user, link, unlink
 
 from .users import Id, Text
 
