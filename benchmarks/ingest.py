@@ -39,8 +39,10 @@ def collector() -> Iterator[tuple[int, str]]:
     """(port, write key) of a collector with a home of its own, on the disk that holds this installation: the folder for
     temporary files may be memory, where an fsync costs nothing."""
     with tempfile.TemporaryDirectory(dir=sys.prefix, prefix="bench-") as home:
-        outside = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
-        environment = {**outside, "REGULARS_HOME": home, "REGULARS_LOG_LEVEL": "WARNING"}
+        http_calls = {
+            name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))
+        }
+        environment = {**http_calls, "REGULARS_HOME": home, "REGULARS_LOG_LEVEL": "WARNING"}
         subprocess.run([sys.executable, "-m", "regulars.cli.__main__", "setup"], env=environment, check=True)
         key = json.loads((Path(home) / "credentials.json").read_text())["collector"]["write_key"]
         port = free_port()

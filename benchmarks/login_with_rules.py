@@ -161,8 +161,8 @@ def lay_down_rules() -> None:
 
     for number in range(8):
         save_rule(f"Plain {number}", script=PLAIN % number)
-    save_rule("Asks", script=ASKS, patience=PATIENCE)
-    save_rule("Asks and goes on", script=ASKS_AND_GOES_ON, patience=PATIENCE)
+    save_rule("Asks", script=ASKS, timeout=PATIENCE)
+    save_rule("Asks and goes on", script=ASKS_AND_GOES_ON, timeout=PATIENCE)
 
 
 def set_state(state: str, ports: dict[str, int]) -> None:

@@ -53,20 +53,20 @@ class Ours:
     times: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        from regulars.rules.step import Job
+        from regulars.rules.invocation import RuleInvocation
 
-        self.job = Job("bench", "javascript", SCRIPT, {"REGION": "EU"})
+        self.job = RuleInvocation("bench", "javascript", SCRIPT, {"REGION": "EU"})
 
     def rate(self, seconds: float) -> float:
-        from regulars.rules.outside import perform
+        from regulars.rules.http_calls import perform
         from regulars.rules.run import run_all
 
         count, begun = 0, time.perf_counter()
         while time.perf_counter() - begun < seconds:
             started = time.perf_counter()
-            (taken,) = run_all([self.job], USER, CONTEXT, perform)
+            (results,) = run_all([self.job], USER, CONTEXT, perform)
             self.times.append((time.perf_counter() - started) * 1000)
-            assert taken.step.context["idToken"]["https://shop.example/roles"] == ["member"], taken.step
+            assert results.step.context["idToken"]["https://shop.example/roles"] == ["member"], results.step
             count += 1
         return count / (time.perf_counter() - begun)
 

@@ -11,7 +11,7 @@ from regulars.questions.models import Question, QuestionSettings
 from regulars.questions.save import Draft, save_question
 from regulars.questions.settings import save_settings
 from regulars.rules.models import Rule
-from regulars.rules.templates import switch_on
+from regulars.rules.templates import enable_template
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 
@@ -148,7 +148,7 @@ def make_rules() -> None:
     there = set(Rule.objects.values_list("slug", flat=True))
     for key in RULES:
         if key not in there:
-            switch_on(key)
+            enable_template(key)
 
 
 def make_segments() -> Iterator[Segment]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from regulars.rules.models import RuleRun
-from regulars.rules.run import Outcome, run
+from regulars.rules.run import RulesOutcome, run
 from regulars.rules.save import save_rule, set_setting
 
 CHIKA = {
@@ -126,7 +126,7 @@ CASES = [
 ]
 
 
-def outcome_of(row: Row, language: str, home: Path) -> Outcome:
+def outcome_of(row: Row, language: str, home: Path) -> RulesOutcome:
     script = row.script(language)
     if language == "python":
         (home / "rules").mkdir(mode=0o700, exist_ok=True)
@@ -149,7 +149,7 @@ def test_the_contract_is_kept(db: None, settings: Any, name: str, language: str)
     assert _summary(outcome) == row.expect
 
 
-def _summary(outcome: Outcome) -> dict[str, Any]:
+def _summary(outcome: RulesOutcome) -> dict[str, Any]:
     everything = {
         "id_token": outcome.id_token_claims,
         "access_token": {name: value for name, value in outcome.access_token_claims.items() if name != "scope"},

@@ -224,7 +224,7 @@ def test_an_order_that_was_changed_meanwhile_is_not_overwritten(console, wanted,
     response = console.post("/console/rules/order", {"order": wanted, "shown": shown})
 
     assert response.status_code == 400
-    assert "Somebody else changed the rules meanwhile" in response.content.decode()
+    assert "The rules changed meanwhile" in response.content.decode()
     assert "<title>Error: " in response.content.decode()
     assert [rule.slug for rule in Rule.objects.all()] == ["a", "b", "c"]
 
@@ -345,7 +345,7 @@ def test_what_a_tried_rule_asks_outside_hears_what_was_declared(console):
     ]
     assert "Nobody outside was asked" in tried.content.decode()
     assert unheard.context["tried"].claims == [("ID token", "https://shop.example/tier", "ENOTDECLARED")]
-    assert "asked and not declared: GET https://crm.example/1" in unheard.content.decode()
+    assert "requested but not declared: GET https://crm.example/1" in unheard.content.decode()
 
 
 def test_the_real_services_are_asked_only_when_she_says_so(console, settings):
@@ -425,15 +425,15 @@ def test_a_rule_that_was_stopped_too_often_says_so_and_is_switched_on_again(cons
     console.post("/console/rules/slow/switch", {"on": "1"})
 
     rule = Rule.objects.get()
-    assert (rule.enabled, rule.stopped_why, rule.limit_hits) == (True, "", 0)
+    assert (rule.enabled, rule.disabled_reason, rule.limit_hits) == (True, "", 0)
 
 
 def test_how_long_a_login_waits_is_written_with_the_rule(console):
-    console.post("/console/rules/new", {"name": "Mine", "script": FINE, "patience": "1.5", "own_realm": "on"})
-    wrong = console.post("/console/rules/mine", {"name": "Mine", "script": FINE, "patience": "an hour"})
+    console.post("/console/rules/new", {"name": "Mine", "script": FINE, "timeout": "1.5", "own_realm": "on"})
+    wrong = console.post("/console/rules/mine", {"name": "Mine", "script": FINE, "timeout": "an hour"})
 
-    assert (Rule.objects.get().patience, Rule.objects.get().own_realm) == (1.5, True)
-    assert (wrong.status_code, wrong.context["problem"].field) == (400, "patience")
+    assert (Rule.objects.get().timeout, Rule.objects.get().own_realm) == (1.5, True)
+    assert (wrong.status_code, wrong.context["problem"].field) == (400, "timeout")
 
 
 @pytest.mark.parametrize(

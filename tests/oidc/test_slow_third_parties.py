@@ -24,14 +24,14 @@ GOES_ON = """async function (user, context, callback) {
   context.idToken['https://shop.example/after'] = 1;
   callback(null, user, context);
 }"""
-PATIENCE = 0.5
+TIMEOUT = 0.5
 
 
 @pytest.fixture
 def rules(settings):
     settings.DEMO = True  # rules may call this machine
-    save_rule("Asks", script=ASKS, patience=PATIENCE)
-    save_rule("Goes on", script=GOES_ON, patience=PATIENCE)
+    save_rule("Asks", script=ASKS, timeout=TIMEOUT)
+    save_rule("Goes on", script=GOES_ON, timeout=TIMEOUT)
 
 
 def _steps() -> list[tuple[str, str, str]]:
@@ -86,7 +86,7 @@ def test_one_that_hangs_is_waited_for_no_longer_than_the_owner_said(signed_in, r
         took = time.monotonic() - begun
 
     (how, fault, said), goes_on = _steps()
-    assert took < 2 * PATIENCE + 5
+    assert took < 2 * TIMEOUT + 5
     assert (how, fault) == ("failed", "threw")
     assert "ETIMEDOUT" in said
     assert goes_on[0] == "done"
@@ -112,11 +112,11 @@ def test_who_hangs_again_and_again_is_left_alone_and_logins_stop_waiting(signed_
 
 def test_one_answer_makes_up_for_silences():
     for _ in range(circuit_breaker.OPENS_AT - 1):
-        circuit_breaker.note_silence("slow.example:443", 1.0)
-    circuit_breaker.note_answer("slow.example:443")
-    circuit_breaker.note_silence("slow.example:443", 1.0)
+        circuit_breaker.record_timeout("slow.example:443", 1.0)
+    circuit_breaker.record_answer("slow.example:443")
+    circuit_breaker.record_timeout("slow.example:443", 1.0)
     for _ in range(circuit_breaker.OPENS_AT):
-        circuit_breaker.note_silence("impatience.example:443", circuit_breaker.COUNTS_FROM / 2)
+        circuit_breaker.record_timeout("impatience.example:443", circuit_breaker.MIN_TIMEOUT / 2)
 
-    assert not circuit_breaker.is_left_alone("slow.example:443")
-    assert not circuit_breaker.is_left_alone("impatience.example:443")
+    assert not circuit_breaker.is_open("slow.example:443")
+    assert not circuit_breaker.is_open("impatience.example:443")

@@ -15,11 +15,11 @@ import pytest
 from tests.receivers import Answer, receiving
 
 from regulars.rules import javascript
+from regulars.rules.http_calls import perform
+from regulars.rules.invocation import RuleInvocation, RuleResult
 from regulars.rules.javascript import JavaScript
-from regulars.rules.outside import perform
 from regulars.rules.sandbox.host import do_now
-from regulars.rules.sandbox.realm import Limits, Realm
-from regulars.rules.step import Job, Step
+from regulars.rules.sandbox.realm import Realm, RealmLimits
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
 SECONDS = 10.0  # for one attack, on a machine that ten others use
@@ -81,7 +81,7 @@ ENGINE = {
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     class Small(Realm):
         def __init__(self) -> None:
-            super().__init__(Limits(cpu=0.3, wall=2.0))
+            super().__init__(RealmLimits(cpu=0.3, wall=2.0))
 
     monkeypatch.setattr(javascript, "Realm", Small)
 
@@ -89,14 +89,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rules(small: None) -> Iterator[JavaScript]:
     running = JavaScript()
-    running.run(Job("warm", "javascript", "function (u, c, cb) { cb(); }", {}), CHIKA, {})
+    running.run(RuleInvocation("warm", "javascript", "function (u, c, cb) { cb(); }", {}), CHIKA, {})
     yield running
     running._drop()
 
 
-def did(rules: JavaScript, body: str, context: dict[str, Any] | None = None) -> Step:
+def did(rules: JavaScript, body: str, context: dict[str, Any] | None = None) -> RuleResult:
     return rules.run(
-        Job("attack", "javascript", f"function (user, context, callback) {{ {body}\n}}", {}), CHIKA, context or {}
+        RuleInvocation("attack", "javascript", f"function (user, context, callback) {{ {body}\n}}", {}),
+        CHIKA,
+        context or {},
     )
 
 
@@ -115,7 +117,7 @@ def test_the_engine_contains_it(rules: JavaScript, attack: str) -> None:
 
 
 ABUSE = {
-    "ambient authority": ("context.a = ['std', 'os', 'Deno', 'Bun', 'XMLHttpRequest', 'importScripts', '__host', '__house', '__define', '__freeze', '__report'].filter(n => n in globalThis); callback(null);", []),
+    "ambient authority": ("context.a = ['std', 'os', 'Deno', 'Bun', 'XMLHttpRequest', 'importScripts', '__host', '__builtins', '__define', '__freeze', '__report'].filter(n => n in globalThis); callback(null);", []),
     "files": ("try { require('fs'); } catch (e) { context.a = e.code; } callback(null);", "MODULE_NOT_FOUND"),
     "child processes": ("try { require('child_process'); } catch (e) { context.a = e.code; } callback(null);", "MODULE_NOT_FOUND"),
     "the prototype of what is required": ("try { require('__proto__'); } catch (e) { context.a = e.code; } callback(null);", "MODULE_NOT_FOUND"),
@@ -159,7 +161,7 @@ def test_a_user_of_many_megabytes_is_carried_or_refused(rules: JavaScript, bytes
     big = {**CHIKA, "about": "x" * bytes_}
 
     step = rules.run(
-        Job("big", "javascript", "function (u, c, cb) { cb(null, {user_id: u.user_id}, c); }", {}), big, {}
+        RuleInvocation("big", "javascript", "function (u, c, cb) { cb(null, {user_id: u.user_id}, c); }", {}), big, {}
     )
 
     assert step.fault in ("", "too_much_memory", "too_much_time")
@@ -182,8 +184,8 @@ def test_rules_of_one_login_may_pollute_each_other_unless_a_rule_has_a_realm_of_
     did(running, "globalThis.leak = 'seen'; callback(null);")
     look = "function (u, c, cb) { c.a = typeof leak; cb(null, u, c); }"
 
-    shared = running.run(Job("shared", "javascript", look, {}), CHIKA, {})
-    own = running.run(Job("own", "javascript", look, {}, own_realm=True), CHIKA, {})
+    shared = running.run(RuleInvocation("shared", "javascript", look, {}), CHIKA, {})
+    own = running.run(RuleInvocation("own", "javascript", look, {}, own_realm=True), CHIKA, {})
     running.close()
 
     assert (shared.context["a"], own.context["a"]) == ("string", "undefined")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.receivers import Answer, Receiver, receiving
 
+from regulars.rules.http_calls import perform
 from regulars.rules.javascript import JavaScript
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.outside import perform
-from regulars.rules.run import Trial, job_of, run, try_rule
+from regulars.rules.run import RuleTrial, job_of, run, try_rule
 from regulars.rules.save import save_rule
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
@@ -35,7 +35,7 @@ def said(body: str, *answers: Answer, settings: dict[str, Any] | None = None) ->
             f"async function (user, context, callback) {{ const url = '{server.url}';"
             f" const say = function (x) {{ context.idToken.said = x; callback(null, user, context); }}; {body}\n}}"
         )
-        trial = try_rule(Rule(slug="trial", script=script, patience=10), CHIKA, {})
+        trial = try_rule(Rule(slug="trial", script=script, timeout=10), CHIKA, {})
         assert trial.error == ""
         return trial.outcome.id_token_claims.get("said"), server
 
@@ -56,9 +56,9 @@ MANNERS = {
 
 @pytest.mark.parametrize("manner", MANNERS, ids=list(MANNERS))
 def test_an_answer_arrives_in_the_manner_of_each_library(manner: str) -> None:
-    heard, server = said(MANNERS[manner])
+    answers, server = said(MANNERS[manner])
 
-    assert heard == [200, "gold"]
+    assert answers == [200, "gold"]
     assert server.received[0].path == "/a"
 
 
@@ -117,9 +117,9 @@ ERRORS = {
 def test_a_bad_status_is_an_error_where_the_library_makes_it_one(kind: str) -> None:
     body, expected = ERRORS[kind]
 
-    heard, _ = said(body, Answer(500, b"oops"))
+    answers, _ = said(body, Answer(500, b"oops"))
 
-    assert heard == expected
+    assert answers == expected
 
 
 def test_nobody_listening_is_a_connection_refused() -> None:
@@ -160,7 +160,7 @@ def test_code_after_callback_goes_on_and_nobody_waits_for_it() -> None:
 def test_a_third_party_that_is_slow_is_given_up_in_time_and_the_rule_hears_of_it() -> None:
     with receiving(Answer(wait=8)) as server:
         script = f"function (u, c, cb) {{ request('{server.url}', e => {{ c.idToken.e = e.code; cb(null, u, c); }}); }}"
-        save_rule("slow", script=script, patience=2)
+        save_rule("slow", script=script, timeout=2)
 
         outcome = run("login", CHIKA, {}, profile_id=None)
 
@@ -176,9 +176,7 @@ def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
         return {"error": {"message": "late", "code": "ELATE"}}
 
     over = threading.Event()
-    rule = Rule(
-        slug="slow", script="function (u, c, cb) { fetch('http://a.example').catch(() => cb()); }", patience=0.3
-    )
+    rule = Rule(slug="slow", script="function (u, c, cb) { fetch('http://a.example').catch(() => cb()); }", timeout=0.3)
     trial = JavaScript(sleep).run(job_of(rule, {}), CHIKA, {})
     over.set()
 
@@ -187,9 +185,9 @@ def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
 
 def test_waiting_is_not_running() -> None:
     """Longer than a rule may run, shorter than its patience."""
-    heard, _ = said("const r = await fetch(url); say(r.status);", Answer(wait=2.2))
+    answers, _ = said("const r = await fetch(url); say(r.status);", Answer(wait=2.2))
 
-    assert heard == 200
+    assert answers == 200
 
 
 def test_a_rules_own_timer_wins_against_a_slow_server_and_loses_against_a_fast_one() -> None:
@@ -200,9 +198,9 @@ def test_a_rules_own_timer_wins_against_a_slow_server_and_loses_against_a_fast_o
 
 
 def test_a_requests_own_timeout_is_kept() -> None:
-    heard, _ = said("request({url, timeout: 200}, e => say(e.code));", Answer(wait=2))
+    answers, _ = said("request({url, timeout: 200}, e => say(e.code));", Answer(wait=2))
 
-    assert heard == "ETIMEDOUT"
+    assert answers == "ETIMEDOUT"
 
 
 def test_redirects_are_followed_for_get_and_not_for_post() -> None:
@@ -213,18 +211,18 @@ def test_redirects_are_followed_for_get_and_not_for_post() -> None:
 
 
 def test_a_rule_makes_thirty_requests_and_not_one_more() -> None:
-    heard, server = said(
+    answers, server = said(
         "let codes = []; for (let n = 0; n < 40; n++) codes.push(fetch(url).then(() => 1, () => 0));"
         " say((await Promise.all(codes)).reduce((a, b) => a + b));"
     )
 
-    assert heard == len(server.received) == 30
+    assert answers == len(server.received) == 30
 
 
 def test_an_answer_too_long_is_an_error() -> None:
-    heard, _ = said("request(url, e => say(e.code));", Answer(body=b"x" * 800_000))
+    answers, _ = said("request(url, e => say(e.code));", Answer(body=b"x" * 800_000))
 
-    assert heard == "ETOO_LARGE"
+    assert answers == "ETOO_LARGE"
 
 
 def test_an_operator_may_list_the_hosts_that_rules_may_call(settings: Any) -> None:
@@ -267,6 +265,8 @@ def test_a_request_that_is_none_is_refused_and_no_crash(request_: dict[str, Any]
 
 def test_what_a_callback_throws_is_the_rules_fault() -> None:
     with receiving() as server:
-        trial: Trial = try_rule(f"function (u, c, cb) {{ request('{server.url}', () => {{ oops(); }}); }}", CHIKA, {})
+        trial: RuleTrial = try_rule(
+            f"function (u, c, cb) {{ request('{server.url}', () => {{ oops(); }}); }}", CHIKA, {}
+        )
 
     assert trial.error.startswith("threw: ReferenceError: oops is not defined")

@@ -14,9 +14,9 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.rules.auto_disable import HITS, count_limit
-from regulars.rules.folder import folder_rules
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.record import forget_inputs
+from regulars.rules.python import file_rules
+from regulars.rules.record import delete_old_inputs
 from regulars.rules.replay import replay, shadow
 from regulars.rules.run import run
 from regulars.rules.save import save_rule, set_setting, shown_settings
@@ -95,7 +95,7 @@ def test_inputs_are_kept_as_ciphertext_without_credentials_and_forgotten_in_time
         stored = str(cursor.fetchall())
     RuleRun.objects.filter(pk=old).update(at=clock.now() - dt.timedelta(days=8))
 
-    forgotten = forget_inputs()
+    forgotten = delete_old_inputs()
 
     assert "chika@example.com" not in stored
     assert (kept.inputs["user"]["email"], kept.inputs["user"]["identities"][0]["access_token"]) == (
@@ -138,7 +138,7 @@ def test_a_rule_that_hits_its_limits_again_and_again_is_switched_off_and_says_so
 
     rule = Rule.objects.get()
     assert not rule.enabled
-    assert rule.stopped_why == "Switched off: stopped 10 times within 10 minutes, last for answer_too_large."
+    assert rule.disabled_reason == "Disabled: stopped 10 times within 10 minutes, last for answer_too_large."
 
 
 def test_a_guard_is_never_switched_off_since_that_would_let_everybody_in() -> None:
@@ -148,7 +148,7 @@ def test_a_guard_is_never_switched_off_since_that_would_let_everybody_in() -> No
 
     rule = Rule.objects.get()
     assert (any(switched_off), rule.enabled) == (False, True)
-    assert rule.stopped_why == "Denies everybody: stopped 10 times within 10 minutes, last for waited_too_long."
+    assert rule.disabled_reason == "Denies every login: stopped 10 times within 10 minutes, last for waited_too_long."
 
 
 def test_hits_long_apart_and_ordinary_faults_do_not_count() -> None:
@@ -170,7 +170,7 @@ def test_saving_a_rule_gives_it_a_new_start() -> None:
 
     again = save_rule("greedy", script=NOOP)
 
-    assert (again.enabled, again.limit_hits, again.stopped_why) == (True, 0, "")
+    assert (again.enabled, again.limit_hits, again.disabled_reason) == (True, 0, "")
 
 
 # secrets and options
@@ -188,14 +188,14 @@ def test_secrets_are_written_and_never_read_back() -> None:
 
 
 def test_a_rules_patience_and_realm_stay_unless_they_are_given() -> None:
-    save_rule("slow", script=NOOP, patience=7, own_realm=True)
+    save_rule("slow", script=NOOP, timeout=7, own_realm=True)
 
     again = save_rule("slow", script=NOOP)
 
-    assert (again.patience, again.own_realm) == (7, True)
+    assert (again.timeout, again.own_realm) == (7, True)
     with pytest.raises(DomainError) as refused:
-        save_rule("slow", script=NOOP, patience=60)
-    assert refused.value.code == "bad_patience"
+        save_rule("slow", script=NOOP, timeout=60)
+    assert refused.value.code == "bad_timeout"
 
 
 # the deployment's own Python
@@ -216,7 +216,7 @@ def test_a_file_in_the_folder_is_a_rule_by_its_name_and_read_anew_when_it_change
 
     second = run("login", CHIKA, {}, profile_id=None).id_token_claims
 
-    assert (folder_rules(), first, second) == (["greet"], {"greet": "hej"}, {"greet": "hello"})
+    assert (file_rules(), first, second) == (["greet"], {"greet": "hej"}, {"greet": "hello"})
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from regulars.base.errors import DomainError
 from regulars.cli.__main__ import main
 from regulars.rules.modules import install
 from regulars.rules.modules import registry as registry_
-from regulars.rules.modules.curated import CURATED, Locked
+from regulars.rules.modules.curated import CURATED, PinnedModule
 from regulars.rules.modules.link import link
 from regulars.rules.modules.registry import registry
 from regulars.rules.run import try_rule
@@ -194,7 +194,7 @@ def test_without_a_registry_everything_starts_and_rules_that_need_a_module_are_r
 def test_the_curated_are_fetched_once(npm: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tarball(GREETING)
     pinned = json.loads(about("greeting", "2.1.0", data))["dist"]["integrity"]
-    locked = Locked("greeting", "2.1.0", pinned, "greeting/-/greeting-2.1.0.tgz", "0BSD")
+    locked = PinnedModule("greeting", "2.1.0", pinned, "greeting/-/greeting-2.1.0.tgz", "0BSD")
     monkeypatch.setattr(install, "CURATED", {"greeting": locked})
     npm.answers[:] = [Answer(body=data)]
 

@@ -10,7 +10,7 @@ import pytest
 from regulars.rules.decide import Denied, MetadataUpdate
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.python import Api, Unauthorized, python_rules
-from regulars.rules.run import Outcome, run, try_rule
+from regulars.rules.run import RulesOutcome, run, try_rule
 from regulars.rules.save import save_rule, set_setting
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
@@ -22,7 +22,7 @@ def _database(db: None) -> None:
     """Every test here saves rules."""
 
 
-def login(*scripts: str, context: dict[str, Any] | None = None, profile_id: int | None = None) -> Outcome:
+def login(*scripts: str, context: dict[str, Any] | None = None, profile_id: int | None = None) -> RulesOutcome:
     for number, script in enumerate(scripts):
         save_rule(f"rule {number}", script=script)
     return run("login", CHIKA, context or {}, profile_id=profile_id)
@@ -267,7 +267,7 @@ def test_a_polluted_prototype_reaches_neither_the_result_nor_the_next_login() ->
 
 def test_a_rule_cannot_speak_for_the_kernel() -> None:
     assert claims_of(
-        "claims.hidden = ['__run', '__step', '__compile', '__house', '__host', 'turn'].filter(n => n in globalThis)"
+        "claims.hidden = ['__run', '__step', '__compile', '__builtins', '__host', 'turn'].filter(n => n in globalThis)"
     ) == {"hidden": []}
 
 

@@ -6,17 +6,17 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.rules.run import run
-from regulars.rules.templates import Example, Template, all_templates, get_template, switch_on
-from regulars.rules.templates.examples import play
+from regulars.rules.templates import Example, Template, all_templates, enable_template, get_template
+from regulars.rules.templates.examples import run_example
 
 EXAMPLES = [(template, example) for template in all_templates() for example in template.examples]
 
 
 @pytest.mark.parametrize(("template", "example"), EXAMPLES, ids=[f"{t.key}: {e.name}" for t, e in EXAMPLES])
 def test_a_template_does_what_its_example_says(db: None, template: Template, example: Example) -> None:
-    switch_on(template.key, example.settings)
+    enable_template(template.key, example.settings)
 
-    assert play(template, example).problems == []
+    assert run_example(template, example).problems == []
 
 
 def test_an_example_that_is_not_true_says_how(db: None) -> None:
@@ -24,12 +24,16 @@ def test_an_example_that_is_not_true_says_how(db: None) -> None:
     example = template.examples[0]
     wrong = {**example.http[0], "sends": ["something else"], "headers": {"x-a": "b"}}
 
-    unasked = play(template, Example(**{**vars(example), "http": (*example.http, {"url": "https://other.example/"})}))
-    undeclared = play(template, Example(**{**vars(example), "http": ()}))
-    different = play(template, Example(**{**vars(example), "http": (wrong,), "expect": {"denied": "unauthorized"}}))
+    unasked = run_example(
+        template, Example(**{**vars(example), "http": (*example.http, {"url": "https://other.example/"})})
+    )
+    undeclared = run_example(template, Example(**{**vars(example), "http": ()}))
+    different = run_example(
+        template, Example(**{**vars(example), "http": (wrong,), "expect": {"denied": "unauthorized"}})
+    )
 
-    assert unasked.problems == ["never asked: https://other.example/"]
-    assert undeclared.problems == ["asked and not declared: POST https://hooks.zapier.example/1"]
+    assert unasked.problems == ["never requested: https://other.example/"]
+    assert undeclared.problems == ["requested but not declared: POST https://hooks.zapier.example/1"]
     assert len(different.problems) == 3
 
 
@@ -55,7 +59,7 @@ def test_every_template_says_why_and_shows_a_case_where_it_does_nothing() -> Non
 
 
 def test_a_template_switched_on_runs_at_the_next_login(db: None) -> None:
-    switch_on("loyalty-tier-claim", {"CLAIM": "https://shop.example/tier"})
+    enable_template("loyalty-tier-claim", {"CLAIM": "https://shop.example/tier"})
 
     outcome = run("login", {"user_id": "auth0|chika"}, {}, profile_id=None)
 
@@ -63,31 +67,31 @@ def test_a_template_switched_on_runs_at_the_next_login(db: None) -> None:
 
 
 def test_a_template_switched_on_again_gets_the_new_settings_and_keeps_its_place(db: None) -> None:
-    first = switch_on("loyalty-tier-claim")
-    switch_on("deny-unverified-email")
+    first = enable_template("loyalty-tier-claim")
+    enable_template("deny-unverified-email")
 
-    again = switch_on("loyalty-tier-claim", {"GOLD": "5"})
+    again = enable_template("loyalty-tier-claim", {"GOLD": "5"})
 
     assert (again.pk, again.order) == (first.pk, first.order)
     assert again.settings == {**first.settings, "GOLD": "5"}
 
 
 def test_the_guard_among_the_templates_fails_closed(db: None) -> None:
-    assert switch_on("deny-unverified-email").deny_on_failure
+    assert enable_template("deny-unverified-email").deny_on_failure
 
 
 def test_an_unknown_template_or_setting_is_refused_by_name(db: None) -> None:
     with pytest.raises(DomainError) as refused:
-        switch_on("make-coffee")
+        enable_template("make-coffee")
     assert refused.value.code == "unknown_template"
 
     with pytest.raises(DomainError) as refused:
-        switch_on("add-claim", {"CLAIMS": "x"})
+        enable_template("add-claim", {"CLAIMS": "x"})
     assert refused.value.code == "unknown_setting"
 
 
 def test_a_setting_that_must_be_given_cannot_be_emptied(db: None) -> None:
     with pytest.raises(DomainError) as refused:
-        switch_on("add-claim", {"CLAIM": ""})
+        enable_template("add-claim", {"CLAIM": ""})
 
     assert (refused.value.code, refused.value.field) == ("setting_missing", "CLAIM")

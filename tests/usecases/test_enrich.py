@@ -29,7 +29,7 @@ def lives_in(profile, postal_code, country="US"):
     return learn(profile, [NewFact(key, value, "declared", "test") for key, value in facts.items()])
 
 
-def switch_on(url):
+def enable_template(url):
     save_source(KEY, {"base_url": url, "api_key": "secret-key"})
 
 
@@ -55,7 +55,7 @@ def test_the_answer_becomes_a_fact_and_segments_follow(chika):
     lives_in(chika, "98101")
     save_segment("Modest areas", "area_median_income:[0 TO 60000]", "measure")
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
     assert income(chika) == 52000
     assert Membership.objects.get(profile=chika).state == "in"
@@ -80,7 +80,7 @@ def test_two_logins_ask_once(chika):
 def test_a_fault_is_never_a_fact_and_is_retried_or_given_up_by_its_kind(chika, answer, name, state):
     lives_in(chika, "98101")
     with receiving(answer) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
     assert not incomes(chika).exists()
     assert (job().state, job().last_error.partition(":")[0]) == (state, name)
@@ -90,7 +90,7 @@ def test_a_fault_is_never_a_fact_and_is_retried_or_given_up_by_its_kind(chika, a
 def test_a_source_in_trouble_is_asked_again_when_it_says_so(chika):
     lives_in(chika, "98101")
     with receiving(Answer(503, headers={"retry-after": "90"}), FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
         assert 80 < (job().due_at - timezone.now()).total_seconds() <= 90
         Job.objects.update(due_at=timezone.now() - dt.timedelta(seconds=1))
@@ -102,7 +102,7 @@ def test_an_objection_keeps_the_call_at_home_and_is_no_fault(chika):
     lives_in(chika, "98101")
     record(chika, Decision("measure", "objected", "test"))
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
     assert receiver.received == []
     assert job().state == "done"
@@ -119,7 +119,7 @@ def test_an_objection_while_the_source_was_thinking_keeps_its_answer_out(chika, 
 
     monkeypatch.setattr(flow, "look_up", look_up_slowly)
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
     assert not incomes(chika).exists()
 
@@ -127,7 +127,7 @@ def test_an_objection_while_the_source_was_thinking_keeps_its_answer_out(chika, 
 def test_a_customer_who_was_forgotten_is_not_looked_up(chika):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         queue_enrichment(chika, KEY)
         chika.delete()
         run_due()
@@ -138,7 +138,7 @@ def test_a_customer_who_was_forgotten_is_not_looked_up(chika):
 def test_who_moves_abroad_loses_the_income_of_the_old_area(chika):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
         lives_in(chika, "10437", "DE")
         enrich(chika)
@@ -148,7 +148,7 @@ def test_who_moves_abroad_loses_the_income_of_the_old_area(chika):
 def test_a_postal_code_that_is_taken_back_takes_the_income_with_it(chika):
     postal_code, *_ = lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
     retract(postal_code.profile, [postal_code], "a mistake")
     assert not incomes(chika).exists()
@@ -157,7 +157,7 @@ def test_a_postal_code_that_is_taken_back_takes_the_income_with_it(chika):
 def test_the_same_answer_again_is_no_second_fact(chika):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
-        switch_on(receiver.url)
+        enable_template(receiver.url)
         enrich(chika)
         enrich(chika)
     assert incomes(chika).count() == 1

@@ -24,7 +24,7 @@ from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
 from regulars.interfaces.api.customer_access import SCOPE, customers_api
 from regulars.profiles.attributes import ensure_standard_attributes
-from regulars.rules.sandbox.cache import Unavailable
+from regulars.rules.sandbox.cache import EngineUnavailable
 from regulars.rules.sandbox.realm import prepare
 from regulars.settings.addresses import Addresses
 
@@ -81,7 +81,7 @@ def _prepare_rules(report: Callable[[str], None]) -> None:
     """Build the JavaScript image now, which takes seconds, so that no login waits for it."""
     try:
         prepare()
-    except (Unavailable, OSError) as fault:
+    except (EngineUnavailable, OSError) as fault:
         report(f"JavaScript rules cannot run here: {fault}.")
 
 

@@ -1,6 +1,6 @@
-"""A rule that had to be stopped again and again is switched off: each time it cost a login its patience.
+"""Automatic disabling of rules that keep exceeding their limits, because each time delays a login.
 
-Never one that guards something (`deny_on_failure`): switched off it would let everybody in. It stays, denies, and says so.
+A rule with `deny_on_failure` stays enabled and denies logins: disabled it would let every customer in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMITS = frozenset(
 
 
 def count_limit(slug: str, fault: str) -> bool:
-    """Note that a rule hit a limit. True when that switched it off."""
+    """Record that a rule exceeded a limit. Returns true when the rule is now disabled."""
     with transaction.atomic():
         rule = Rule.objects.select_for_update().filter(slug=slug, enabled=True).first()
         if rule is None:
@@ -35,13 +35,13 @@ def count_limit(slug: str, fault: str) -> bool:
         rule.limit_since = now if is_new else rule.limit_since
         if rule.limit_hits >= HITS:
             rule.enabled = rule.deny_on_failure
-            rule.stopped_why = _why(rule, fault)
-        rule.save(update_fields=["limit_hits", "limit_since", "enabled", "stopped_why"])
+            rule.disabled_reason = _why(rule, fault)
+        rule.save(update_fields=["limit_hits", "limit_since", "enabled", "disabled_reason"])
     if rule.limit_hits == HITS:
-        log.error("rule %s: %s", slug, rule.stopped_why)
+        log.error("rule %s: %s", slug, rule.disabled_reason)
     return not rule.enabled
 
 
 def _why(rule: Rule, fault: str) -> str:
-    what = "Denies everybody" if rule.deny_on_failure else "Switched off"
+    what = "Denies every login" if rule.deny_on_failure else "Disabled"
     return f"{what}: stopped {HITS} times within {MINUTES} minutes, last for {fault}."

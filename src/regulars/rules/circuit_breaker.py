@@ -1,41 +1,41 @@
-"""A service that does not answer rules is left alone for a while: one login waits for it, not every login."""
+"""Circuit breaker for services that rules call: after time-outs one login waits for a service, not every login."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-OPENS_AT = 3  # silences in a row
-PAUSE = 30.0  # seconds; then it is tried again, and one more silence is enough
-COUNTS_FROM = 0.25  # seconds; whoever is more impatient than that learns nothing about the service
-MOST = 1000  # services remembered
+OPENS_AT = 3  # time-outs in a row
+PAUSE = 30.0  # seconds; then one request is tried, and one more time-out opens the circuit again
+MIN_TIMEOUT = 0.25  # seconds; a shorter timeout proves nothing about the service
+MAX_SERVICES = 1000
 
 _lock = threading.Lock()
-_silences: dict[str, int] = {}  # "host:port" → how many in a row, by this process
-_until: dict[str, float] = {}
+_timeouts: dict[str, int] = {}  # "host:port" → time-outs in a row, in this process
+_open_until: dict[str, float] = {}
 
 
-def is_left_alone(service: str) -> bool:
-    """`service` is `host:port`."""
+def is_open(service: str) -> bool:
+    """Return whether requests to `service` (`host:port`) are suspended."""
     with _lock:
-        return _until.get(service, 0.0) > time.monotonic()
+        return _open_until.get(service, 0.0) > time.monotonic()
 
 
-def note_silence(service: str, waited: float) -> None:
-    """It did not answer within `waited` seconds."""
-    if waited < COUNTS_FROM:
+def record_timeout(service: str, waited: float) -> None:
+    """Record that the service did not answer within `waited` seconds."""
+    if waited < MIN_TIMEOUT:
         return
     with _lock:
-        if len(_silences) >= MOST:
-            _silences.clear()
-            _until.clear()
-        _silences[service] = _silences.get(service, 0) + 1
-        if _silences[service] >= OPENS_AT:
-            _until[service] = time.monotonic() + PAUSE
+        if len(_timeouts) >= MAX_SERVICES:
+            _timeouts.clear()
+            _open_until.clear()
+        _timeouts[service] = _timeouts.get(service, 0) + 1
+        if _timeouts[service] >= OPENS_AT:
+            _open_until[service] = time.monotonic() + PAUSE
 
 
-def note_answer(service: str) -> None:
-    """It answered, whatever it said."""
+def record_answer(service: str) -> None:
+    """Record an answer of any status, which closes the circuit."""
     with _lock:
-        _silences.pop(service, None)
-        _until.pop(service, None)
+        _timeouts.pop(service, None)
+        _open_until.pop(service, None)

@@ -1,4 +1,4 @@
-"""Plain decisions about a rule run: what of its result counts. Results are a stranger's: nothing is taken on trust."""
+"""Pure decisions about the result of a rule run. Results are untrusted input."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ MAX_URL = 2048
 MAX_DESCRIPTION = 500
 
 IGNORED = ("multifactor", "samlConfiguration", "primaryUser", "jwtConfiguration")
-# Not even app_metadata says who somebody is.
+# app_metadata never overrides identity.
 NOT_AT_ROOT = frozenset({"user_id", "identities", "user_metadata", "app_metadata"})
 
-# Who the token is about, for whom, and how it was made is the provider's word alone (OpenID Connect Core 2, RFC 9068 2.2).
+# Only the provider sets subject, audience and protocol claims (OpenID Connect Core 2, RFC 9068 2.2).
 RESERVED_IN_ID_TOKEN = frozenset(
     [
         "iss",
@@ -72,7 +72,7 @@ RESERVED_IN_ACCESS_TOKEN = frozenset(
 
 @dataclass(frozen=True)
 class Denied:
-    """The login ends here. `error` is OAuth's word: "unauthorized" or "access_denied"."""
+    """A denied login. `error` is an OAuth error code: "unauthorized" or "access_denied"."""
 
     error: str
     description: str
@@ -80,7 +80,7 @@ class Denied:
 
 @dataclass(frozen=True)
 class MetadataUpdate:
-    """A rule wants `data` merged into the person's `bag`, "user_metadata" or "app_metadata"."""
+    """A request to merge `data` into the user's `bag`, "user_metadata" or "app_metadata"."""
 
     rule_slug: str
     bag: str
@@ -88,29 +88,29 @@ class MetadataUpdate:
 
 
 def objects_given(user: dict[str, Any], context: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`user` and `context` as rules expect them: app_metadata's keys at the root too, and the objects they write into."""
+    """Return `user` with app_metadata's keys at the root too, and `context` with the objects that rules write into."""
     own = user.get("app_metadata")
     roots = {name: value for name, value in own.items() if name not in NOT_AT_ROOT} if isinstance(own, dict) else {}
     return {**user, **roots}, {"idToken": {}, "accessToken": {}, "samlConfiguration": {}, **context}
 
 
 def ignored(context: dict[str, Any]) -> list[str]:
-    """What a rule asked of the context that this house does not do: on record, so that nobody relies on it."""
+    """Return the unsupported parts of the context that a rule set, which the record shows."""
     return [f"context.{name}" for name in IGNORED if context.get(name)]
 
 
 def id_token_claims(context: dict[str, Any]) -> dict[str, Any]:
-    """The claims that rules may add to the ID token, out of `context.idToken`."""
+    """Return the claims that rules may add to the ID token, from `context.idToken`."""
     return _claims(context.get("idToken"), RESERVED_IN_ID_TOKEN)
 
 
 def access_token_claims(context: dict[str, Any]) -> dict[str, Any]:
-    """The claims that rules may add to the access token, out of `context.accessToken`."""
+    """Return the claims that rules may add to the access token, from `context.accessToken`."""
     return _claims(context.get("accessToken"), RESERVED_IN_ACCESS_TOKEN)
 
 
 def scopes(context: dict[str, Any]) -> list[str] | None:
-    """`context.accessToken.scope` when a rule set it (a list, or words in a text); None leaves the scopes alone."""
+    """Return `context.accessToken.scope` (a list or a text with spaces); None when no rule set it."""
     token = context.get("accessToken")
     asked = token.get("scope") if isinstance(token, dict) else None
     if isinstance(asked, str):
@@ -121,7 +121,7 @@ def scopes(context: dict[str, Any]) -> list[str] | None:
 
 
 def redirect_url(context: dict[str, Any]) -> str | None:
-    """Where a rule sends the browser: an absolute http(s) address. Never twice in one login."""
+    """Return the absolute http(s) address of a redirect. One login redirects at most once."""
     wanted = context.get("redirect")
     url = wanted.get("url") if isinstance(wanted, dict) else None
     if context.get("protocol") == "redirect-callback" or not isinstance(url, str) or len(url) > MAX_URL:
@@ -130,7 +130,7 @@ def redirect_url(context: dict[str, Any]) -> str | None:
 
 
 def metadata_updates(rule_slug: str, updates: Any) -> list[MetadataUpdate]:
-    """The well-formed ones of `[{"bag": "user_metadata", "data": {…}}]`."""
+    """Return the well-formed ones of `[{"bag": "user_metadata", "data": {…}}]`."""
     if not isinstance(updates, list):
         return []
     return [
@@ -144,14 +144,14 @@ def metadata_updates(rule_slug: str, updates: Any) -> list[MetadataUpdate]:
 
 
 def denied(error: Any) -> Denied:
-    """The named end of a login, from what a rule gave its callback: `{"name": …, "message": …}`."""
+    """Return the denial for the error that a rule passed to its callback: `{"name": …, "message": …}`."""
     name, message = (error.get("name"), error.get("message")) if isinstance(error, dict) else ("", "")
     description = message if isinstance(message, str) and message else "A rule of this site does not let you in."
     return Denied("unauthorized" if name == "UnauthorizedError" else "access_denied", description[:MAX_DESCRIPTION])
 
 
 def read_answer(text: str) -> dict[str, Any]:
-    """The JSON object that a sandbox answered, storable by any database. Raises ValueError for anything else."""
+    """Parse the JSON object that a sandbox returned, storable by any database. Raises ValueError for anything else."""
     try:
         answer = json.loads(text)
         if not isinstance(answer, dict) or not _is_plain(answer, MAX_DEPTH):
@@ -184,7 +184,7 @@ def _is_web_address(url: str) -> bool:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a JSON value is no deeper than `depth` and holds only numbers that other languages can hold."""
+    """Return whether a JSON value is no deeper than `depth` and has only numbers that other languages support."""
     if isinstance(value, dict | list):
         inside = value.values() if isinstance(value, dict) else value
         return depth > 0 and all(_is_plain(item, depth - 1) for item in inside)

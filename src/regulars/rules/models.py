@@ -1,4 +1,4 @@
-"""Rules, what they are configured with, and what every run of them did."""
+"""Rules, their configuration, and the record of every run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from regulars.profiles.models import Profile
 
 
 class Rule(models.Model):
-    """Code that runs at a moment, in `order`.
+    """Code that runs at a moment (such as "login"), in `order`.
 
     `script` is one JavaScript function expression, an action (`exports.onExecutePostLogin = …`), the key of an installed
     Python rule, or Python for the sandbox. `settings` are its own; they win over `RuleSetting` of the same name. A rule
-    that fails is passed over, unless `deny_on_failure`: for rules that guard something.
+    that fails is skipped, unless `deny_on_failure`: for rules that protect something.
 
-    `patience`: seconds that a login waits for it. `own_realm`: it shares no globals with other rules. `limit_hits` since
-    `limit_since` count how often it had to be stopped; too often, and it is switched off and `stopped_why` says so.
+    `timeout`: seconds that a login waits for it. `own_realm`: it shares no globals with other rules. `limit_hits` since
+    `limit_since` counts exceeded limits; after too many the rule is disabled with a `disabled_reason`.
     """
 
     class Language(models.TextChoices):
@@ -36,11 +36,11 @@ class Rule(models.Model):
     enabled = models.BooleanField(default=True)
     deny_on_failure = models.BooleanField(default=False)
     settings = EncryptedJSONField(default=dict, blank=True)
-    patience = models.FloatField(default=3.0)
+    timeout = models.FloatField(default=3.0)
     own_realm = models.BooleanField(default=False)
     limit_hits = models.PositiveIntegerField(default=0)
     limit_since = models.DateTimeField(null=True, blank=True)
-    stopped_why = models.CharField(max_length=200, blank=True)
+    disabled_reason = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     updated_at = models.DateTimeField(default=clock.now)
 
@@ -62,13 +62,13 @@ class RuleSetting(models.Model):
 
 
 class RuleRun(models.Model):
-    """What the rules of one moment did, rule by rule. Says which claims were set, never what they say.
+    """The record of one run, rule by rule: names of claims, never their values.
 
     `steps`: `[{"rule": "add-claim", "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
-    with the values of settings struck out. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
+    with the values of settings redacted. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
     "denied": "", "redirect": false, "redirect_by": "", "metadata": ["loyalty"], "enrichments": ["us-census-acs"],
-    "ignored": ["context.multifactor"]}`. `inputs` is what the rules were given and heard from outside, encrypted, without
-    credentials, for replays; emptied by `record.forget_inputs`.
+    "ignored": ["context.multifactor"]}`. `inputs` is the input of the rules and the HTTP answers, encrypted and without
+    credentials, for replays; deleted by `record.delete_old_inputs`.
     """
 
     moment = models.CharField(max_length=32)

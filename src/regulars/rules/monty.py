@@ -1,9 +1,9 @@
-"""Python typed into the console: run by pydantic-monty, in worker processes of its own, when that is installed.
+"""Python rules written in the console, run by pydantic-monty in worker processes, when it is installed.
 
     def rule(user, context, api): ...
 
-The same as an installed Python rule gets (`python.Api`, `raise Unauthorized("…")`), in Monty's subset of Python:
-no files, no network, no imports of ours. `pip install regulars[monty]`.
+They get the same objects as an installed Python rule (`python.Api`, `raise Unauthorized("…")`), in Monty's subset of
+Python: no files, no network, no imports of Regulars. `pip install regulars[monty]`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 from regulars.base.errors import Invalid
 
 from .decide import read_answer
-from .step import Job, Step, failed
+from .invocation import RuleInvocation, RuleResult, failed
 
 LIMITS = {"max_feed_duration_secs": 0.5, "max_memory": 32 << 20, "max_recursion_depth": 200, "max_suspensions": 10}
 MAX_PRINTED = 20_000
 MAX_LINES = 100
 _FIRST_LINES = """
 import json as _json
-# Monty has no inheritance yet: a marked error of Python's own stands for ours.
+# Monty has no inheritance yet, so a marked built-in error replaces our class.
 def Unauthorized(sentence): return PermissionError("Unauthorized: " + str(sentence))
 class _Api:
     def __init__(self, configuration):
@@ -53,10 +53,10 @@ def is_installed() -> bool:
 
 
 def check_monty(script: str) -> None:
-    """Raises `Invalid("not_installed" | "does_not_compile")`: only text that defines `rule` is one."""
+    """Check that a script compiles and defines `rule`. Raises `Invalid("not_installed" | "does_not_compile")`."""
     if not is_installed():
         raise Invalid(
-            "not_installed", "Python typed here needs the package pydantic-monty: pip install regulars[monty]."
+            "not_installed", "Python rules of the console need the package pydantic-monty: pip install regulars[monty]."
         )
     monty = importlib.import_module("pydantic_monty")
     try:
@@ -68,8 +68,8 @@ def check_monty(script: str) -> None:
         raise Invalid("does_not_compile", _sentence(error)) from None
 
 
-def run_monty(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
-    """Run one rule; its faults come back as a failed step."""
+def run_monty(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+    """Run one rule; its faults are returned as a failed result."""
     if not is_installed():
         return failed("engine_unavailable", user, context, "The package pydantic-monty is not installed.")
     monty = importlib.import_module("pydantic_monty")
@@ -90,20 +90,20 @@ def run_monty(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
     return _step(answer, user, context, printed.output.splitlines())
 
 
-def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any], printed: list[str]) -> Step:
+def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any], printed: list[str]) -> RuleResult:
     console = [*printed, *filter(lambda line: isinstance(line, str), answer["console"])][:MAX_LINES]
     if answer["denied"] is not None:
         error = {"name": "UnauthorizedError", "message": answer["denied"]}
-        return Step("denied", user, context, error=error, updates=answer["updates"], console=console)
+        return RuleResult("denied", user, context, error=error, updates=answer["updates"], console=console)
     if not isinstance(answer["user"], dict) or not isinstance(answer["context"], dict):
         return failed("bad_answer", user, context, console=console)
     enrichments = [key for key in answer["enrichments"] if isinstance(key, str)]
-    return Step(
+    return RuleResult(
         "done", answer["user"], answer["context"], updates=answer["updates"], enrichments=enrichments, console=console
     )
 
 
-def _fault(error: Any, user: dict[str, Any], context: dict[str, Any], console: list[str]) -> Step:
+def _fault(error: Any, user: dict[str, Any], context: dict[str, Any], console: list[str]) -> RuleResult:
     match error.exception():
         case TimeoutError():
             return failed("too_much_cpu", user, context, console=console)
@@ -115,7 +115,7 @@ def _fault(error: Any, user: dict[str, Any], context: dict[str, Any], console: l
 
 
 def _sentence(error: Any) -> str:
-    """The error with its line in the rule, as JavaScript rules say it."""
+    """Return the error with its line in the rule, as for JavaScript rules."""
     lines = [frame.line for frame in error.traceback()] if hasattr(error, "traceback") else []
     what = error.display("type-msg") if hasattr(error, "traceback") else str(error)
     return f"{what} (line {lines[0]})" if lines else what
@@ -131,7 +131,7 @@ def _pool(pid: int) -> Any:
 
 @lru_cache(maxsize=1)
 def _started(pid: int) -> Any:
-    """This process's workers: two, kept warm. They end with it."""
+    """Start the worker processes of this process: up to two, kept warm. They end with it."""
     monty = importlib.import_module("pydantic_monty")
     pool = monty.Monty(min_processes=1, max_processes=2, checkout_timeout=2, max_checkouts_per_worker=500)
     return pool.__enter__()

@@ -1,33 +1,38 @@
-"""Python rules: trusted functions, installed under the entry point group `regulars.rules` or laid in the home (`folder`).
+"""Python rules: trusted functions, installed under the entry point group `regulars.rules` or stored in the home.
 
-    def rule(user: dict, context: dict, api: Api) -> None: ...
+    home/rules/greet.py:   def rule(user: dict, context: dict, api: Api) -> None: ...
 
-The same objects as JavaScript rules get, changed in place; `raise Unauthorized("…")` ends the login.
+The name of a file is the key of its rule; a changed file is read again. A rule gets the same objects as JavaScript rules
+and changes them in place; `raise Unauthorized("…")` denies the login.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from regulars.base.errors import DomainError
+from django.conf import settings
+
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.catalog import Catalog
 
 from .decide import read_answer
-from .folder import load
-from .step import Job, Step, failed
+from .invocation import RuleInvocation, RuleResult, failed
 
 
 class Unauthorized(Exception):
-    """Raised by a Python rule: this person may not sign in, and this is the sentence they read."""
+    """Raised by a Python rule to deny the login, with the message for the customer."""
 
 
 @dataclass
 class Api:
-    """What a Python rule can do besides changing `user` and `context`. `configuration` is the house's and the rule's own."""
+    """What a Python rule can do besides changing `user` and `context`. `configuration` merges global and own settings."""
 
     configuration: dict[str, Any]
     updates: list[dict[str, Any]] = field(default_factory=list)
@@ -41,7 +46,7 @@ class Api:
         self.updates.append({"bag": "app_metadata", "data": copy.deepcopy(data)})
 
     def enrich(self, source_key: str) -> None:
-        """Ask for a look-up after the login; nobody waits for it."""
+        """Request a look-up after the login; the login does not wait for it."""
         self.enrichments.append(source_key)
 
     def log(self, line: str) -> None:
@@ -50,46 +55,87 @@ class Api:
 
 PythonRule = Callable[[dict[str, Any], dict[str, Any], Api], None]
 python_rules: Catalog[PythonRule] = Catalog("rules")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_loaded: dict[Path, tuple[int, PythonRule]] = {}  # path → (time of change, function)
 
 
 def python_rule(key: str) -> PythonRule:
-    """The rule of that key: an installed one, else the file of that name in the home.
+    """Return the rule of a key: an installed one, else the file of that name in the home.
 
     Raises `Invalid("unknown_plugin" | "bad_rule_file")`.
     """
-    return python_rules[key] if key in python_rules else load(key)
+    return python_rules[key] if key in python_rules else _file_rule(key)
 
 
-def run_python(job: Job, user: dict[str, Any], context: dict[str, Any]) -> Step:
-    """Run one installed rule; its faults come back as a failed step. Trusted: no limits."""
+def run_python(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+    """Run one installed rule; its faults are returned as a failed result. Trusted: no limits."""
     try:
         rule = python_rule(job.script)
-    except DomainError as refused:
-        return failed(refused.code, user, context, refused.message)
+    except DomainError as error:
+        return failed(error.code, user, context, error.message)
     api = Api(copy.deepcopy(job.configuration))
     after = copy.deepcopy((user, context))
     try:
         rule(*after, api)
-    except Unauthorized as refusal:
-        error = {"name": "UnauthorizedError", "message": str(refusal)}
-        return Step("denied", user, context, error=error, updates=_plain(api.updates), console=api.console)
-    except Exception as error:  # a rule's fault is recorded, never raised
-        return failed("threw", user, context, f"{type(error).__name__}: {error}", api.console)
+    except Unauthorized as denial:
+        answer = {"name": "UnauthorizedError", "message": str(denial)}
+        return RuleResult("denied", user, context, error=answer, updates=_plain(api.updates), console=api.console)
+    except Exception as fault:  # recorded, never raised
+        return failed("threw", user, context, f"{type(fault).__name__}: {fault}", api.console)
     return _done(api, *after) or failed("bad_answer", user, context, console=api.console)
 
 
 def _plain(updates: list[dict[str, Any]]) -> list[Any]:
-    """What a rule learned before it denied; nothing when that is not JSON."""
+    """Return the updates of a rule before its denial; none when they are not JSON."""
     try:
         return list(read_answer(json.dumps({"updates": updates}))["updates"])
     except (TypeError, ValueError):
         return []
 
 
-def _done(api: Api, user: dict[str, Any], context: dict[str, Any]) -> Step | None:
-    """Trusted code too can leave a date or a set where only JSON travels on."""
+def _done(api: Api, user: dict[str, Any], context: dict[str, Any]) -> RuleResult | None:
+    """Return the result; None when the rule left something that is not JSON, such as a date."""
     try:
         left = read_answer(json.dumps({"user": user, "context": context, "updates": api.updates}))
     except (TypeError, ValueError):
         return None
-    return Step("done", **left, enrichments=api.enrichments, console=api.console)
+    return RuleResult("done", **left, enrichments=api.enrichments, console=api.console)
+
+
+def file_rules() -> list[str]:
+    """Return the keys of the Python rules in the home."""
+    return sorted(path.stem for path in _rules_folder().glob("*.py") if _NAME.fullmatch(path.stem))
+
+
+def _file_rule(key: str) -> PythonRule:
+    """Return the function of the file `key`. Raises `Invalid("unknown_plugin" | "bad_rule_file")` with the file's name."""
+    path = _rules_folder() / f"{key}.py"
+    if not _NAME.fullmatch(key) or not path.is_file():
+        raise Invalid(
+            "unknown_plugin", f"No rule called {key!r} is installed, and {path.name} is not in the folder rules."
+        )
+    status = path.stat()
+    if status.st_mode & 0o002:
+        raise Invalid("bad_rule_file", f"{path.name} is writable by other users; it is not run.")
+    changed, function = _loaded.get(path, (0, None))
+    if function is None or changed != status.st_mtime_ns:
+        function = _load_file(path)
+        _loaded[path] = (status.st_mtime_ns, function)
+    return function
+
+
+def _load_file(path: Path) -> PythonRule:
+    module = ModuleType(f"regulars_rules_{path.stem}")
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_text(), path.name, "exec"), module.__dict__)  # noqa: S102 - the operator's own file
+    except Exception as error:
+        raise Invalid("bad_rule_file", f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from None
+    function = getattr(module, "rule", None)
+    if not callable(function):
+        raise Invalid("bad_rule_file", f"{path.name} has no function called rule.")
+    return function  # type: ignore[no-any-return]
+
+
+def _rules_folder() -> Path:
+    return Path(settings.HOME) / "rules"

@@ -1,4 +1,4 @@
-"""What is kept of a run: what each rule did, what came of it, and for a while what it was given."""
+"""Records of runs: results, effects, and the input for a limited time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import storable
 
+from .invocation import RuleInvocation, RuleResult
 from .models import RuleRun
-from .step import Job, Step
 
 MAX_INPUTS = 128 * 1024
 _SHORTEST_SECRET = 4
-# Keys of the user, the context and of answers whose values open something.
+# Keys of the user, the context and of answers whose values are credentials.
 _CREDENTIALS = frozenset(
     [
         "access_token",
@@ -39,8 +39,10 @@ _CREDENTIALS = frozenset(
 )
 
 
-def step_recorded(job: Job, step: Step, milliseconds: float, tokens: Iterable[str] = ()) -> dict[str, Any]:
-    """One entry of `RuleRun.steps`, with the values of settings and `tokens` struck out: a rule may well print its API key."""
+def step_recorded(
+    job: RuleInvocation, step: RuleResult, milliseconds: float, tokens: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return an entry of `RuleRun.steps`. Settings and `tokens` are redacted, because a rule may print its API key."""
     secrets = [*job.configuration.values(), *tokens]
     recorded: dict[str, Any] = storable(
         {
@@ -70,23 +72,27 @@ def record_refused_write(run_id: int, rule_slug: str, bag: str, keys: Sequence[s
     run.save(update_fields=["steps", "effects"])
 
 
-def inputs_kept(user: dict[str, Any], context: dict[str, Any], heard: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """What a replay needs, without credentials; None when it is too much to keep."""
+def recorded_inputs(
+    user: dict[str, Any], context: dict[str, Any], answers: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the input that a replay needs, without credentials; None when it is too large."""
     if settings.RULE_INPUT_DAYS <= 0:
         return None
-    kept: dict[str, Any] = storable(_redacted({"user": user, "context": context, "heard": heard}))
+    kept: dict[str, Any] = storable(_redacted({"user": user, "context": context, "answers": answers}))
     return kept if len(json.dumps(kept)) <= MAX_INPUTS else None
 
 
-def forget_inputs() -> int:
-    """Drop the inputs that were kept for `RULE_INPUT_DAYS`; how many runs that were. For the worker's clock."""
+def delete_old_inputs() -> int:
+    """Delete inputs older than `RULE_INPUT_DAYS`. Returns the number of runs."""
     before = clock.now() - dt.timedelta(days=settings.RULE_INPUT_DAYS)
     return RuleRun.objects.filter(at__lt=before, inputs__isnull=False).update(inputs=None)
 
 
 def without_secrets(secrets: Iterable[Any], text: str) -> str:
-    """The text with these values struck out."""
-    for secret in sorted(map(str, secrets), key=len, reverse=True):  # the longest first: one may hold another
+    """Return the text with these values redacted."""
+    for secret in sorted(
+        map(str, secrets), key=len, reverse=True
+    ):  # the longest first, because one may contain another
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "•••")
     return text

@@ -1,6 +1,6 @@
-"""Run recorded logins again: as the rules are now, or with one of them as it is being written. Nothing is stored or sent.
+"""Replay recorded logins with the current rules, or with a draft of one of them. Nothing is stored or sent.
 
-What rules ask outside is answered from what was recorded; what was never asked then is not asked now.
+HTTP requests are answered from the recording; a request that is not recorded fails.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any
 
 from regulars.base.errors import Invalid
 
-from . import outside
+from . import http_calls
+from .invocation import RuleInvocation
 from .models import Rule, RuleRun
-from .run import Outcome, configuration, job_of, outcome_of, run_all
+from .run import RulesOutcome, configuration, job_of, outcome_of, run_all
 from .save import check, script_language
-from .step import Job
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A recorded login run again. `faults`: `{"rule-slug": "threw"}`."""
+    """The result of a replayed login. `faults`: `{"rule-slug": "threw"}`."""
 
     run_id: int
-    outcome: Outcome
+    outcome: RulesOutcome
     faults: dict[str, str]
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One recorded login, with the live rules and with the shadow. `changed` names what differs, out of: id_token,
+class RunDifference:
+    """One recorded login with the live rules and with the draft. `changed` names what differs, out of: id_token,
     access_token, scopes, redirect, denied, metadata, enrichments, faults."""
 
     run_id: int
@@ -39,22 +39,22 @@ class Difference:
 
 
 def replay(run_id: int) -> Replayed:
-    """The login of a run, with the rules as they are now.
+    """Replay the login of a run with the current rules.
 
     Raises `Invalid("unknown_run" | "inputs_forgotten")`.
     """
     run = RuleRun.objects.filter(pk=run_id).first()
     if run is None:
-        raise Invalid("unknown_run", "There is no such run.")
+        raise Invalid("unknown_run", "This run does not exist.")
     if not run.inputs:
-        raise Invalid("inputs_forgotten", "What this login's rules were given is not kept any more.")
+        raise Invalid("inputs_forgotten", "The input of this run is no longer stored.")
     return _again(run, _rules(run.moment))
 
 
-def shadow(rule: Rule, script: str, *, last: int = 100) -> list[Difference]:
-    """The `last` recorded logins with `script` in the place of `rule`, beside the same with the rules as they are.
+def shadow(rule: Rule, script: str, *, last: int = 100) -> list[RunDifference]:
+    """Replay the `last` recorded logins with `script` in place of `rule`, and with the live rules.
 
-    `rule` need not be enabled: then it is tried as if it were. Raises what `save_rule` raises about a script.
+    A disabled `rule` is treated as enabled. Raises what `save_rule` raises about a script.
     """
     check(script, rule.language)
     runs = RuleRun.objects.filter(moment=rule.moment, inputs__isnull=False).order_by("-id")[:last]
@@ -73,10 +73,10 @@ def _rules(moment: str) -> list[Rule]:
     return list(Rule.objects.filter(moment=moment, enabled=True))
 
 
-def _compared(run: RuleRun, live: list[Rule], shadowed: list[Rule]) -> Difference:
+def _compared(run: RuleRun, live: list[Rule], shadowed: list[Rule]) -> RunDifference:
     before, after = _again(run, live), _again(run, shadowed)
     left, right = _parts(before), _parts(after)
-    return Difference(run.pk, before, after, [name for name in left if left[name] != right[name]])
+    return RunDifference(run.pk, before, after, [name for name in left if left[name] != right[name]])
 
 
 def _parts(replayed: Replayed) -> dict[str, Any]:
@@ -95,21 +95,21 @@ def _parts(replayed: Replayed) -> dict[str, Any]:
 
 def _again(run: RuleRun, rules: Iterable[Rule]) -> Replayed:
     shared = configuration()
-    jobs: list[Job] = [job_of(rule, shared) for rule in rules]
-    taken = run_all(jobs, run.inputs["user"], run.inputs["context"], _Recorded(run.inputs["heard"]).perform)
-    faults = {one.job.slug: one.step.fault for one in taken if one.step.fault}
-    return Replayed(run.pk, outcome_of(taken, run.inputs["context"]), faults)
+    jobs: list[RuleInvocation] = [job_of(rule, shared) for rule in rules]
+    results = run_all(jobs, run.inputs["user"], run.inputs["context"], ReplayHttp(run.inputs["answers"]).perform)
+    faults = {one.job.slug: one.step.fault for one in results if one.step.fault}
+    return Replayed(run.pk, outcome_of(results, run.inputs["context"]), faults)
 
 
-class _Recorded:
-    """Answers as it was answered then, in the same order for each address."""
+class ReplayHttp:
+    """Answers requests from the recording, in the same order for each address."""
 
-    def __init__(self, heard: list[dict[str, Any]]) -> None:
-        self._heard = list(heard)
+    def __init__(self, answers: list[dict[str, Any]]) -> None:
+        self._answers = list(answers)
 
-    def perform(self, request: outside.Request, seconds: float) -> outside.Answer:
-        for at, one in enumerate(self._heard):
+    def perform(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
+        for at, one in enumerate(self._answers):
             if (one["method"], one["url"]) == (request.get("method"), request.get("url")):
-                answer: outside.Answer = self._heard.pop(at)["answer"]
+                answer: http_calls.Answer = self._answers.pop(at)["answer"]
                 return answer
-        return {"error": {"message": "This was not asked in the recorded login.", "code": "ENOTRECORDED"}}
+        return {"error": {"message": "The recorded login has no such request.", "code": "ENOTRECORDED"}}

@@ -1,4 +1,4 @@
-"""Save a rule: only one that compiles, and that asks for nothing the sandbox does not have."""
+"""Save, order and check rules: only scripts that compile and require available modules."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .models import Rule, RuleSetting
 from .modules.curated import CURATED
 from .monty import check_monty
 from .python import python_rule
-from .sandbox.library import OURS, library, major, named
+from .sandbox.library import BUILT_IN, library, major, split_spec
 
 MAX_SCRIPT = 100_000  # characters; Auth0 advises the same for all rules together
-MAX_PATIENCE = 15.0
+MAX_TIMEOUT = 15.0
 _REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"`])([^'"`]+)\1\s*\)""")
 # A call with a locale: the first argument, of `localeCompare` the second.
 _LOCALE = re.compile(
@@ -34,7 +34,7 @@ _ACTION = re.compile(r"(^|[\s;])(module\.)?exports\.on(Execute|Continue)PostLogi
 
 
 class BadScript(DomainError):
-    """A script that cannot be a rule. `line` is 1-based, 0 where there is none to name."""
+    """A script that cannot be a rule. `line` is 1-based, 0 when unknown."""
 
     def __init__(self, name: str, sentence: str, line: int = 0) -> None:
         super().__init__(name, sentence, "script")
@@ -52,32 +52,31 @@ def save_rule(
     enabled: bool = True,
     deny_on_failure: bool = False,
     settings: dict[str, Any] | None = None,
-    patience: float | None = None,
+    timeout: float | None = None,
     own_realm: bool | None = None,
 ) -> Rule:
-    """Create the rule, or change the one with this slug. What is None stays as it is (a new rule goes last).
+    """Create the rule, or change the one with this slug. None leaves a field unchanged (a new rule goes last).
 
-    A script in JavaScript that exports `onExecutePostLogin` is saved as an action. A setting whose value is
-    `fields.HIDDEN` keeps what it was: secrets are written, never read back. Saving a rule that was switched off for
-    hitting limits gives it a new start.
+    A script in JavaScript that exports `onExecutePostLogin` is saved as an action. A setting with the value
+    `fields.HIDDEN` stays unchanged: secrets are written, never read back. Saving a rule resets its limit counter.
 
-    Raises `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_patience")` and `BadScript("empty_script" |
+    Raises `Invalid("no_name" | "unknown_language" | "unknown_plugin" | "bad_timeout")` and `BadScript("empty_script" |
     "script_too_long" | "unknown_module" | "module_not_installed" | "does_not_compile" | "not_installed")`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
         raise Invalid("no_name", "Give the rule a name with letters in it.", "name")
     check(script, language)
-    if patience is not None and not 0 < patience <= MAX_PATIENCE:
-        raise Invalid("bad_patience", f"A login waits between 0 and {MAX_PATIENCE:g} seconds for a rule.", "patience")
+    if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
+        raise Invalid("bad_timeout", f"A login waits between 0 and {MAX_TIMEOUT:g} seconds for a rule.", "timeout")
     rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
     rule.settings = rule.settings if settings is None else _written(settings, rule.settings)
-    rule.patience = rule.patience if patience is None else patience
+    rule.timeout = rule.timeout if timeout is None else timeout
     rule.own_realm = rule.own_realm if own_realm is None else own_realm
-    rule.limit_hits, rule.limit_since, rule.stopped_why = 0, None, ""
+    rule.limit_hits, rule.limit_since, rule.disabled_reason = 0, None, ""
     rule.updated_at = clock.now()
     rule.save()
     return rule
@@ -92,21 +91,21 @@ def find_rule(slug: str) -> Rule:
 
 
 def switch_rule(slug: str, on: bool) -> Rule:
-    """From the next login on it runs, or it does not. One that hit its limits too often gets a new start.
+    """Enable or disable a rule from the next login on, and reset its limit counter.
 
     Raises `Invalid("unknown_rule")`.
     """
     rule = find_rule(slug)
     rule.enabled, rule.updated_at = on, clock.now()
-    rule.limit_hits, rule.limit_since, rule.stopped_why = 0, None, ""
-    rule.save(update_fields=["enabled", "updated_at", "limit_hits", "limit_since", "stopped_why"])
+    rule.limit_hits, rule.limit_since, rule.disabled_reason = 0, None, ""
+    rule.save(update_fields=["enabled", "updated_at", "limit_hits", "limit_since", "disabled_reason"])
     return rule
 
 
 @transaction.atomic
 def move_rule(slug: str, by: int) -> None:
-    """Let it run `by` places later (earlier: negative); at an end it stays. Raises `Invalid("unknown_rule")`."""
-    rules = _held_still()
+    """Move a rule `by` positions later (negative: earlier), at most to an end. Raises `Invalid("unknown_rule")`."""
+    rules = _locked_rules()
     place = next((place for place, rule in enumerate(rules) if rule.slug == slug), None)
     if place is None:
         raise Invalid("unknown_rule", f"There is no rule called {slug!r}.")
@@ -116,20 +115,20 @@ def move_rule(slug: str, by: int) -> None:
 
 @transaction.atomic
 def order_rules(wanted: Sequence[str], shown: Sequence[str]) -> None:
-    """Let them run in the order `wanted`, all slugs of it. `shown` is the order that was looked at when it was wanted.
+    """Save the order `wanted`, a list of all slugs. `shown` is the order that the user saw.
 
-    Raises `Invalid("order_changed")` when somebody moved, made or took away a rule meanwhile: nobody's order is lost.
+    Raises `Invalid("order_changed")` when rules changed meanwhile, so that no change is lost.
     """
-    rules = {rule.slug: rule for rule in _held_still()}
+    rules = {rule.slug: rule for rule in _locked_rules()}
     if list(rules) != list(shown) or sorted(wanted) != sorted(rules):
-        raise Invalid("order_changed", "Somebody else changed the rules meanwhile. Look at their order and drag again.")
+        raise Invalid("order_changed", "The rules changed meanwhile. Check their order and drag again.")
     _number([rules[slug] for slug in wanted])
 
 
-def _held_still() -> list[Rule]:
-    """All rules in their order, and nobody else changes it before this transaction ends.
+def _locked_rules() -> list[Rule]:
+    """Return all rules in order, locked until this transaction ends.
 
-    Locked first and read afterwards: a query that waited for a lock sorts by what was before.
+    They are locked first and read afterwards: a query that waited for a lock sorts by old values.
     """
     list(Rule.objects.select_for_update().order_by("id").values_list("id"))
     return list(Rule.objects.all())
@@ -155,13 +154,10 @@ def check(script: str, language: str = "javascript") -> None:
 
 
 def warnings(script: str) -> list[str]:
-    """What the author should know about a script that can be saved: modules of another version than it asks for, and what
-    would go another way than in Node without a word."""
-    sentences = [
-        f"Line {line}: {name} knows no languages here and passes the locale over." for line, name in _localised(script)
-    ]
+    """Return warnings about a valid script: modules of another version, and calls that silently differ from Node."""
+    sentences = [f"Line {line}: {name} ignores the locale here." for line, name in _localised(script)]
     for line, spec in _required(script):
-        name, version = named(spec)
+        name, version = split_spec(spec)
         module = library().find(name)
         if module and version and version != module.version:
             sentences.append(f"Line {line}: {name} {module.version} is used instead of {version}.")
@@ -169,20 +165,20 @@ def warnings(script: str) -> list[str]:
 
 
 def shown_settings(rule: Rule) -> dict[str, str]:
-    """The rule's settings as anybody may see them: which there are, not what they hold."""
+    """Return the rule's settings with hidden values."""
     return dict.fromkeys(rule.settings, HIDDEN)
 
 
 def set_setting(key: str, value: Any) -> RuleSetting:
-    """One value of `configuration`, for every rule; `fields.HIDDEN` leaves what is there."""
+    """Set a value of `configuration` for every rule; `fields.HIDDEN` leaves it unchanged."""
     setting = RuleSetting.objects.filter(key=key).first() or RuleSetting(key=key)
     setting.value = _written({key: value}, {key: setting.value})[key]
     setting.save()
     return setting
 
 
-def drop_setting(key: str) -> None:
-    """Take a value out of `configuration`; one that is not there is gone already."""
+def delete_setting(key: str) -> None:
+    """Delete a value of `configuration`, if it exists."""
     RuleSetting.objects.filter(key=key).delete()
 
 
@@ -191,7 +187,7 @@ def _written(given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def script_language(script: str, language: str) -> str:
-    """What a script in JavaScript is: a rule or an action. Other languages are what they were said to be."""
+    """Return the language of a script: JavaScript is a rule or an action, other languages stay."""
     if language not in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
         return language
     return Rule.Language.ACTION if _ACTION.search(script) else Rule.Language.JAVASCRIPT
@@ -199,7 +195,7 @@ def script_language(script: str, language: str) -> str:
 
 def _check_javascript(script: str) -> None:
     _check_length(script)
-    # Loaded here, not above: the JavaScript engine costs memory that a process without rules need not spend.
+    # Imported here: the JavaScript engine costs memory that a process without rules need not spend.
     error = importlib.import_module("regulars.rules.javascript").syntax_error(script)
     if error:
         what, line = error
@@ -218,16 +214,16 @@ def _check_length(script: str) -> None:
 def _check_monty(script: str) -> None:
     try:
         check_monty(script)
-    except DomainError as refused:
-        line = re.search(r"\(line (\d+)\)$", refused.message)
-        raise BadScript(refused.code, refused.message, int(line[1]) if line else 0) from None
+    except DomainError as error:
+        line = re.search(r"\(line (\d+)\)$", error.message)
+        raise BadScript(error.code, error.message, int(line[1]) if line else 0) from None
 
 
 def _check_module(spec: str, line: int) -> None:
-    name, version = named(spec)
+    name, version = split_spec(spec)
     name = "lodash" if _LODASH_PART.fullmatch(name) else name
     module = library().find(name)
-    if name in OURS or (module and (not version or major(version) == major(module.version))):
+    if name in BUILT_IN or (module and (not version or major(version) == major(module.version))):
         return
     if module:
         there = f"{name} is here as {module.version}; `regulars rules modules add {name}@{version}` replaces it."
@@ -239,12 +235,12 @@ def _check_module(spec: str, line: int) -> None:
 
 
 def _required(script: str) -> list[tuple[int, str]]:
-    """`(line, "lodash@4.17.21")` of every module that a script asks for by a plain text."""
+    """Return `(line, "lodash@4.17.21")` of every module that a script requires by a literal."""
     return [(script.count("\n", 0, one.start()) + 1, one[2]) for one in _REQUIRE.finditer(script)]
 
 
 def _localised(script: str) -> list[tuple[int, str]]:
-    """`(line, "toLocaleString")` wherever one is called with a locale."""
+    """Return `(line, "toLocaleString")` of every call with a locale."""
     return [(script.count("\n", 0, one.start()) + 1, one["kin"] or one["compare"]) for one in _LOCALE.finditer(script)]
 
 

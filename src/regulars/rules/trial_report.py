@@ -11,14 +11,14 @@ from regulars.base.errors import Invalid
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 
-from . import outside
+from . import http_calls
 from .decide import objects_given
 from .models import Rule
 from .record import without_secrets
 from .replay import Replayed
-from .run import Outcome, configuration, try_rule
+from .run import RulesOutcome, configuration, try_rule
 from .templates import all_templates
-from .templates.examples import Declared
+from .templates.examples import DeclaredHttp
 
 _NOTHING = object()
 LARGEST_CONTEXT = 100_000  # characters
@@ -73,7 +73,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[ValueDiffer
 class TrialReport:
     """A trial in words. Secrets are struck out of everything; `refused` says why the login would have ended.
 
-    `requests`: what the rule requested, as `rules.run.Trial` has it; `undeclared`: requests that had no answer declared.
+    `requests`: what the rule requested, as `rules.run.RuleTrial` has it; `undeclared`: requests that had no answer declared.
     """
 
     error: str
@@ -98,8 +98,8 @@ def report_trial(
     Raises `Invalid("unknown_customer" | "bad_context" | "bad_answers")`.
     """
     subject, context = _user(user_id.strip()), _context(context_text)
-    declared = Declared([] if really else _answers(answers_text))
-    trial = try_rule(rule, subject, context, outside.perform if really else declared.perform)
+    declared = DeclaredHttp([] if really else _answers(answers_text))
+    trial = try_rule(rule, subject, context, http_calls.perform if really else declared.perform)
     open_keys = open_settings(rule)
     secrets = [str(value) for key, value in trial.configuration.items() if key not in open_keys]
     outcome = trial.outcome
@@ -167,7 +167,7 @@ def struck(value: Any, secrets: list[str]) -> Any:
     return value
 
 
-def _effects(outcome: Outcome) -> list[str]:
+def _effects(outcome: RulesOutcome) -> list[str]:
     return [
         *(f"{update.bag} gets {json.dumps(update.data)}" for update in outcome.metadata_updates),
         *(f"lookup at {key} after the login" for key in outcome.enrichments),

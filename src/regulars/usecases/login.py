@@ -31,7 +31,7 @@ from regulars.questions.models import Impression, Question
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
 from regulars.rules.record import record_refused_write
-from regulars.rules.run import Outcome, run
+from regulars.rules.run import RulesOutcome, run
 
 from .enrich import queue_all_sources, queue_enrichment
 from .login_context import LoginContext, context_of
@@ -69,7 +69,7 @@ class Login:
     progress: LoginProgress = field(default_factory=LoginProgress)
     user: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
-    outcome: Outcome | None = None  # of the rules that ran in this request
+    outcome: RulesOutcome | None = None  # of the rules that ran in this request
     impression: Impression | None = None
     decision: TokenDecision | None = None
 
@@ -147,7 +147,7 @@ def run_rules(login: Login) -> Denied | None:
         login.user,
         login.context,
         profile_id=login.profile.pk,
-        before=Outcome(before.id_token, before.access_token, before.scopes, redirect_by=before.redirect_by)
+        before=RulesOutcome(before.id_token, before.access_token, before.scopes, redirect_by=before.redirect_by)
         if before.redirect_url
         else None,
     )

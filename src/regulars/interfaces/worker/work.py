@@ -16,7 +16,7 @@ from regulars.base.tokens.rotate import forget_retired
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
-from regulars.rules.record import forget_inputs
+from regulars.rules.record import delete_old_inputs
 from regulars.usecases import deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import take_inbox
@@ -42,7 +42,7 @@ SCHEDULE |= {
     "jobs.forget_finished": (HOUR, forget_finished),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, forget_retired),
-    "rules.forget_inputs": (DAY, forget_inputs),
+    "rules.delete_old_inputs": (DAY, delete_old_inputs),
     "segments.reconcile": (DAY, reconcile_later),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, refit_later),

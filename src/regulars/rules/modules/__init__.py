@@ -1,5 +1,5 @@
-"""Modules from npm that rules may `require`: fetched when the house is set up, checked by sha512, linked by us, no node.
+"""Modules from npm that rules may `require`: fetched at set-up, verified by sha512, linked without node.
 
-`curated.json` is the lock file. Nothing of a third party is in this repository; what was fetched lies in the home's
+`curated.json` is the lock file. This repository holds no third-party module; fetched ones are in the home's
 folder `rules/modules` with `THIRD-PARTY.txt`, its licences.
 """

@@ -1,4 +1,4 @@
-"""The lock file, read."""
+"""The lock file of curated modules."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Locked:
-    """A package, pinned: `tarball` is its path at any npm registry, `entry` the file to begin with ("": as it says)."""
+class PinnedModule:
+    """A pinned package: `tarball` is its path at an npm registry, `entry` the main file ("": as in package.json)."""
 
     name: str
     version: str
@@ -19,6 +19,6 @@ class Locked:
     entry: str = ""
 
 
-CURATED: dict[str, Locked] = {
-    one["name"]: Locked(**one) for one in json.loads((Path(__file__).parent / "curated.json").read_text())
+CURATED: dict[str, PinnedModule] = {
+    one["name"]: PinnedModule(**one) for one in json.loads((Path(__file__).parent / "curated.json").read_text())
 }

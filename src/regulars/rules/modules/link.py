@@ -1,4 +1,4 @@
-"""Make one script of a package's CommonJS files, without node."""
+"""Link the CommonJS files of a package into one script, without node."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from .registry import Files
 
 MAX_FILES = 300
 _REQUIRE = re.compile(r"""(?<![\w$.])require\(\s*(['"])([^'"]+)\1\s*\)""")
-# Each file is a function, run when it is first asked for. What a file asks for by a path of this package is here; the
-# rest is asked of the realm.
+# Each file is a function, run at its first require. Paths of this package resolve here; other names in the realm.
 _FRAME = """var made = {{}}, files = {{
 {files}
 }};
@@ -28,14 +27,14 @@ module.exports = load({entry});"""
 
 
 @dataclass(frozen=True)
-class Linked:
-    """`needs`: modules of others that it asks for, and declares."""
+class LinkedModule:
+    """A linked package. `needs`: other modules that it requires and declares."""
 
     code: str
     needs: frozenset[str]
 
 
-def link(files: Files, entry: str = "") -> Linked:
+def link(files: Files, entry: str = "") -> LinkedModule:
     """Raises `Invalid("not_linkable")` for a package without CommonJS to begin with."""
     about = json.loads(files.get("package.json", "{}"))
     start = _find(files, entry or str(about.get("main") or "index.js"))
@@ -48,14 +47,14 @@ def link(files: Files, entry: str = "") -> Linked:
         path = waiting.pop()
         if path in parts:
             continue
-        inside, outside = _asked(files, path)
-        needs |= outside
+        inside, http_calls = _asked(files, path)
+        needs |= http_calls
         waiting += inside.values()
         parts[path] = _part(path, files[path], inside)
         if len(parts) > MAX_FILES:
             raise Invalid("not_linkable", f"The package is made of more than {MAX_FILES} files.")
     code = _FRAME.format(files=",\n".join(parts.values()), entry=json.dumps(start))
-    return Linked(code, frozenset(needs & set(about.get("dependencies") or {})))
+    return LinkedModule(code, frozenset(needs & set(about.get("dependencies") or {})))
 
 
 def _part(path: str, text: str, inside: dict[str, str]) -> str:
@@ -68,14 +67,14 @@ def _asked(files: Files, path: str) -> tuple[dict[str, str], set[str]]:
     if path.endswith(".json"):
         return {}, set()
     inside: dict[str, str] = {}
-    outside: set[str] = set()
-    for match in _REQUIRE.finditer(files[path]):  # in comments too: one more file does no harm
+    http_calls: set[str] = set()
+    for match in _REQUIRE.finditer(files[path]):  # in comments too, where one more file does no harm
         name = match[2]
         if not name.startswith("."):
-            outside.add("/".join(name.split("/")[: 2 if name.startswith("@") else 1]))
+            http_calls.add("/".join(name.split("/")[: 2 if name.startswith("@") else 1]))
         elif found := _find(files, posixpath.join(posixpath.dirname(path), name)):
-            inside[name] = found  # one that is not there fails if it is ever reached, as in node
-    return inside, outside
+            inside[name] = found  # a missing file fails when it is reached, as in node
+    return inside, http_calls
 
 
 def _find(files: Files, path: str) -> str | None:

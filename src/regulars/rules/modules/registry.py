@@ -1,4 +1,4 @@
-"""Ask the npm registry that npm itself would ask, and believe nothing but the sha512."""
+"""Download from the npm registry that npm would use; trust nothing but the sha512."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from regulars.base.errors import DomainError, Invalid
 
-from .curated import Locked
+from .curated import PinnedModule
 
 TIMEOUT = 10.0
 NPM_TIMEOUT = 5.0
@@ -33,15 +33,15 @@ Files = dict[str, str]  # path in the package -> text
 
 
 class NoRegistry(DomainError):
-    """`no_registry`: nobody said where modules come from."""
+    """`no_registry`: no registry is configured."""
 
 
 class Unreachable(DomainError):
-    """`registry_unreachable`: nobody answers there, or not with what was asked. Later it may."""
+    """`registry_unreachable`: the registry does not answer, or not with a module. Trying later may help."""
 
 
 def registry() -> str:
-    """Where npm would ask on this machine, with a slash at its end: the environment, `.npmrc`, npm itself.
+    """Return the registry of this machine, with a slash at its end: from the environment, `.npmrc`, or npm.
 
     Raises `Invalid("no_registry")`.
     """
@@ -61,7 +61,7 @@ def _of_environment() -> str:
 
 
 def _of_files() -> str:
-    """The project's own file wins over the user's, as with npm."""
+    """Read the project's file before the user's, as npm does."""
     for path in (Path.cwd() / ".npmrc", Path.home() / ".npmrc"):
         try:
             found = _LINE.search(path.read_text())
@@ -78,32 +78,34 @@ def _of_npm() -> str:
         return ""
     try:
         asked = [npm, "config", "get", "registry"]
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False)  # noqa: S603
+        output = subprocess.run(asked, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return said.stdout.strip() if said.stdout.startswith(("https://", "http://")) else ""
+    return output.stdout.strip() if output.stdout.startswith(("https://", "http://")) else ""
 
 
-def find(name: str, version: str, place: str) -> Locked:
-    """What the registry at `place` says about one version. Raises `Invalid("unknown_module" | "registry_unreachable")`."""
+def find(name: str, version: str, registry_url: str) -> PinnedModule:
+    """Look up one version in the registry at `registry_url`. Raises `Invalid("unknown_module" | "registry_unreachable")`."""
     try:
-        about: dict[str, Any] = json.loads(_get(f"{place}{quote(name, safe='@')}/{quote(version)}"))
+        about: dict[str, Any] = json.loads(_get(f"{registry_url}{quote(name, safe='@')}/{quote(version)}"))
         tarball = str(about["dist"]["tarball"]).split("://", 1)[-1].split("/", 1)[1]
         tarball = tarball[tarball.index(f"{name}/-/") :]
-        return Locked(
+        return PinnedModule(
             name, str(about["version"]), str(about["dist"]["integrity"]), tarball, str(about.get("license", ""))
         )
     except (ValueError, KeyError, TypeError, IndexError):
         raise Invalid("unknown_module", f"The registry does not know {name}@{version}.") from None
 
 
-def fetch(package: Locked, place: str) -> Files:
-    """The texts of a package. Raises `Invalid("wrong_content" | "not_a_package" | "registry_unreachable")`."""
-    data = _get(place + package.tarball)
+def fetch(package: PinnedModule, registry_url: str) -> Files:
+    """Download the text files of a package. Raises `Invalid("wrong_content" | "not_a_package" | "registry_unreachable")`."""
+    data = _get(registry_url + package.tarball)
     kind, _, expected = package.integrity.partition("-")
     found = base64.b64encode(hashlib.sha512(data).digest()).decode()
     if kind != "sha512" or not hmac.compare_digest(found, expected):
-        raise Invalid("wrong_content", f"{package.name}@{package.version} is not what was pinned; it is not used.")
+        raise Invalid(
+            "wrong_content", f"{package.name}@{package.version} does not match its pinned checksum; it is not used."
+        )
     try:
         return _texts(data)
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError):
@@ -128,7 +130,7 @@ def _get(url: str) -> bytes:
 
 
 def _texts(data: bytes) -> Files:
-    """Only texts, only up to a size: a tarball is a stranger's, whatever its checksum."""
+    """Unpack text files up to a size: a tarball is untrusted, whatever its checksum."""
     files: Files = {}
     left = MAX_TEXTS
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:

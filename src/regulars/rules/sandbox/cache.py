@@ -1,4 +1,4 @@
-"""The folder of this home in which compiled code and modules are kept between processes. Loads no engine."""
+"""The folder of compiled code and modules in this home, shared by processes. Imports no engine."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 from django.conf import settings
 
-FRESH = 3600.0  # seconds in which somebody else may be about to use what was compiled
+FRESH = 3600.0  # seconds in which another process may still be about to load a file
 
 
-class Unavailable(Exception):
-    """This installation cannot run JavaScript; the text says why."""
+class EngineUnavailable(Exception):
+    """This installation cannot run JavaScript; the text has the reason."""
 
 
 def cached(name: str) -> Path:
-    """Where something of the sandbox is kept between processes."""
+    """Return the path of a cached file."""
     return _cache() / name
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that nobody ever sees half of."""
+    """Write a file atomically."""
     draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     draft.write_bytes(content)
     draft.replace(path)
 
 
-def forget_older() -> None:
-    """Drop compiled code of former releases and libraries. Whoever runs it has it mapped and goes on.
+def delete_older() -> None:
+    """Delete compiled code of former releases and libraries. Processes that run it have it mapped and go on.
 
-    The operator's own Python rules lie in the same folder and stay.
+    The operator's Python rules are in the same folder and stay.
     """
     for path in _cache().glob("?" * 64 + ".*"):
         if path.suffix in (".wasm", ".cwasm", ".json") and time.time() - path.stat().st_mtime > FRESH:
@@ -39,10 +39,10 @@ def forget_older() -> None:
 
 
 def _cache() -> Path:
-    """The folder of compiled code. What is in it gets executed: it must be ours and nobody else's to write."""
+    """Return the folder of compiled code, which is executed: only this user may write to it."""
     path = Path(settings.HOME) / "rules"
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     about = path.stat()
     if about.st_uid != os.getuid() or about.st_mode & 0o022:
-        raise Unavailable("the folder of compiled rules is writable by others")
+        raise EngineUnavailable("the folder of compiled rules is writable by others")
     return path

@@ -1,6 +1,6 @@
-"""What the house does for a rule at once, on the rule's own CPU time: random bytes, digests, signatures.
+"""Host functions that a rule calls synchronously, on its own CPU time: random bytes, digests, signatures.
 
-Arguments and answers are JSON; bytes travel as base64. Every argument is a stranger's.
+Arguments and results are JSON; bytes are base64. Every argument is untrusted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 
 
 def do_now(operation: str, argument: str) -> str:
-    """`{"value": …}`, or `{"error": "…"}` with a sentence for the rule's author."""
+    """Return `{"value": …}`, or `{"error": "…"}` with a message for the rule's author."""
     try:
         return json.dumps({"value": _OPERATIONS[operation](json.loads(argument))})
     except KeyError as error:
@@ -41,48 +41,52 @@ def do_now(operation: str, argument: str) -> str:
         return json.dumps({"error": str(error)[:200] or "bad argument"})
 
 
-def _random(given: dict[str, Any]) -> str:
-    size = given["size"]
+def _random(arguments: dict[str, Any]) -> str:
+    size = arguments["size"]
     if not isinstance(size, int) or not 0 <= size <= MAX_RANDOM:
         raise ValueError(f"at most {MAX_RANDOM} random bytes at a time")
     return _text(os.urandom(size))
 
 
-def _hash(given: dict[str, Any]) -> str:
-    return _text(hashlib.new(_digest(given), _bytes(given["data"]), usedforsecurity=False).digest())
+def _hash(arguments: dict[str, Any]) -> str:
+    return _text(hashlib.new(_digest(arguments), _bytes(arguments["data"]), usedforsecurity=False).digest())
 
 
-def _hmac(given: dict[str, Any]) -> str:
-    return _text(hmac.new(_bytes(given["key"]), _bytes(given["data"]), _digest(given)).digest())
+def _hmac(arguments: dict[str, Any]) -> str:
+    return _text(hmac.new(_bytes(arguments["key"]), _bytes(arguments["data"]), _digest(arguments)).digest())
 
 
-def _pbkdf2(given: dict[str, Any]) -> str:
-    rounds, length, digest = int(given["iterations"]), int(given["length"]), _digest(given)
+def _pbkdf2(arguments: dict[str, Any]) -> str:
+    rounds, length, digest = int(arguments["iterations"]), int(arguments["length"]), _digest(arguments)
     blocks = -(-length // hashlib.new(digest, usedforsecurity=False).digest_size)
     if rounds < 1 or length < 1 or rounds * blocks > MAX_WORK:
         raise ValueError(f"PBKDF2 is limited to {MAX_WORK} rounds")
-    return _text(hashlib.pbkdf2_hmac(digest, _bytes(given["password"]), _bytes(given["salt"]), rounds, length))
+    return _text(hashlib.pbkdf2_hmac(digest, _bytes(arguments["password"]), _bytes(arguments["salt"]), rounds, length))
 
 
-def _sign(given: dict[str, Any]) -> str:
-    key = serialization.load_pem_private_key(given["key"].encode(), password=None)
-    algorithm, data = _HASHES[_digest(given)](), _bytes(given["data"])
+def _sign(arguments: dict[str, Any]) -> str:
+    key = serialization.load_pem_private_key(arguments["key"].encode(), password=None)
+    algorithm, data = _HASHES[_digest(arguments)](), _bytes(arguments["data"])
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size <= MAX_KEY_BITS:
-        return _text(key.sign(data, _padding(given, algorithm), algorithm))
+        return _text(key.sign(data, _padding(arguments, algorithm), algorithm))
     if isinstance(key, ec.EllipticCurvePrivateKey):
         signature = key.sign(data, ec.ECDSA(algorithm))
-        return _text(_as_jws(signature, key.curve) if given.get("kind") == "ES" else signature)
+        return _text(_as_jws(signature, key.curve) if arguments.get("kind") == "ES" else signature)
     raise ValueError("this kind of key is not supported")
 
 
-def _verify(given: dict[str, Any]) -> bool:
-    key = _public_key(given["key"])
-    algorithm, data, signature = _HASHES[_digest(given)](), _bytes(given["data"]), _bytes(given["signature"])
+def _verify(arguments: dict[str, Any]) -> bool:
+    key = _public_key(arguments["key"])
+    algorithm, data, signature = (
+        _HASHES[_digest(arguments)](),
+        _bytes(arguments["data"]),
+        _bytes(arguments["signature"]),
+    )
     try:
         if isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_KEY_BITS:
-            key.verify(signature, data, _padding(given, algorithm), algorithm)
+            key.verify(signature, data, _padding(arguments, algorithm), algorithm)
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(_from_jws(signature) if given.get("kind") == "ES" else signature, data, ec.ECDSA(algorithm))
+            key.verify(_from_jws(signature) if arguments.get("kind") == "ES" else signature, data, ec.ECDSA(algorithm))
         else:
             raise ValueError("this kind of key is not supported")
     except InvalidSignature:
@@ -99,14 +103,14 @@ def _public_key(text: str) -> Any:
     return serialization.load_pem_public_key(pem)
 
 
-def _padding(given: dict[str, Any], algorithm: hashes.HashAlgorithm) -> Any:
-    if given.get("kind") == "PS":
+def _padding(arguments: dict[str, Any], algorithm: hashes.HashAlgorithm) -> Any:
+    if arguments.get("kind") == "PS":
         return padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
     return padding.PKCS1v15()
 
 
 def _as_jws(signature: bytes, curve: ec.EllipticCurve) -> bytes:
-    """The two numbers side by side, as RFC 7518 3.4 wants them."""
+    """Return the two numbers side by side, as RFC 7518 3.4 requires."""
     size = (curve.key_size + 7) // 8
     return b"".join(number.to_bytes(size, "big") for number in utils.decode_dss_signature(signature))
 
@@ -116,8 +120,8 @@ def _from_jws(signature: bytes) -> bytes:
     return utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
 
 
-def _digest(given: dict[str, Any]) -> str:
-    name = str(given["hash"]).lower().replace("-", "")
+def _digest(arguments: dict[str, Any]) -> str:
+    name = str(arguments["hash"]).lower().replace("-", "")
     if name not in _HASHES:
         raise ValueError("this digest is not supported")
     return name

@@ -1,4 +1,4 @@
-"""The modules that rules may `require` beside our own: linked texts in this home's folder, baked into the image."""
+"""Modules that rules may `require` beside the built-in ones: linked texts in this home, part of the image."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from .cache import cached, write_whole
 
-# Ours, by name alone: what touches the outside, or what Node brings along.
-OURS = frozenset(
+# Built-in modules, by name alone: those that send requests, and those of Node.
+BUILT_IN = frozenset(
     [
         "assert",
         "async",
@@ -74,7 +74,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Library:
-    """`stamp` changes with every change of what is in it."""
+    """The installed modules. `stamp` changes with every change of them."""
 
     modules: tuple[Module, ...]
     stamp: str
@@ -95,7 +95,7 @@ def folder() -> Path:
 
 
 def library() -> Library:
-    """What is installed now; another process may have added to it."""
+    """Return the library of now; another process may have changed it."""
     index = folder() / "library.json"
     try:
         about = index.stat()
@@ -111,19 +111,19 @@ def _read(index: Path, changed: int, size: int) -> Library:
 
 
 def write_texts(texts: Mapping[Module, str]) -> None:
-    """Texts first: whoever reads the index finds everything that it names."""
+    """Write the texts, before the index that names them."""
     for module, text in texts.items():
         write_whole(module.path, text.encode())
 
 
-def publish(stock: Library, notices: str) -> None:
-    """From the next login on rules may require what is in `stock`."""
+def publish(new_library: Library, notices: str) -> None:
+    """Make `new_library` available to rules from the next login on."""
     write_whole(folder() / "THIRD-PARTY.txt", notices.encode())
-    write_whole(folder() / "library.json", stock.stamp.encode())
+    write_whole(folder() / "library.json", new_library.stamp.encode())
 
 
-def named(spec: str) -> tuple[str, str]:
-    """`lodash@4.17.21` is `("lodash", "4.17.21")`; without a version the second is empty."""
+def split_spec(spec: str) -> tuple[str, str]:
+    """Split `lodash@4.17.21` into `("lodash", "4.17.21")`; without a version the second is empty."""
     found = _SPEC.fullmatch(spec)
     return (found[1], found[2] or "") if found else (spec, "")
 

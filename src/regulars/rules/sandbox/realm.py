@@ -1,4 +1,4 @@
-"""One throw-away JavaScript realm: text in, text out, within limits."""
+"""One disposable JavaScript realm: text in, text out, within limits."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ import wasmtime
 
 from regulars.base import clock
 
-from .bake import WASM_PAGE, bake
-from .cache import Unavailable, cached, forget_older, write_whole
+from .cache import EngineUnavailable, cached, delete_older, write_whole
+from .engine import TICK_SECONDS, WasmEngine, guest, running, wasm_engine
 from .host import do_now
 from .library import Library, library
-from .machine import TICK_SECONDS, Machine, guest, machine, running
+from .preinitialise import WASM_PAGE, preinitialise
 
 _PRELUDE = Path(__file__).parent / "prelude"
 _FILES = ("kernel", "bytes", "web", "node", "crypto", "http", "auth0", "actions")
-_FUNCTIONS = ("__compile", "__run", "__step", "__report")  # what kernel.js offers to us; taken from rules when frozen
-_MAKING = ("__define", "__freeze", "__house")  # what only the making of the image needs
+_FUNCTIONS = (
+    "__compile",
+    "__run",
+    "__step",
+    "__report",
+)  # functions of kernel.js that the host calls; hidden from rules
+_MAKING = ("__define", "__freeze", "__builtins")  # used only while the image is built
 _MEGABYTE = 1 << 20
 _STACK_BYTES = 256 << 10
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one rule may use. `cpu` and `wall` in seconds of running (waiting for an answer from outside does not count),
-    `memory` in bytes of the whole machine, `answer` in bytes."""
+class RealmLimits:
+    """Limits of one rule: `cpu` and `wall` in seconds of running (waiting for a response does not count), `memory` of the
+    whole realm and `answer` in bytes."""
 
     cpu: float = 0.5
     wall: float = 2.0
@@ -44,7 +49,7 @@ class Limits:
     answer: int = _MEGABYTE
 
 
-class Stopped(Exception):
+class Terminated(Exception):
     """The realm was stopped and is of no further use.
 
     `name`: too_much_cpu, too_much_time, too_much_memory, too_deep, answer_too_large, engine_failed.
@@ -60,17 +65,17 @@ class Realm:
 
     _scratch: tuple[int, int, int] | None
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
-        image = _image(machine().pid, library())
+    def __init__(self, limits: RealmLimits | None = None) -> None:
+        self.limits = limits or RealmLimits()
+        image = _image(wasm_engine().pid, library())
         self._functions = image.functions
-        self._start(image.machine, image.module)
+        self._start(image.wasm_engine, image.module)
 
     @classmethod
-    def unborn(cls, owner: Machine, module: wasmtime.Module) -> Realm:
-        """A realm of the bare guest, to load the kernel into; ours, so with generous limits."""
+    def uninitialised(cls, owner: WasmEngine, module: wasmtime.Module) -> Realm:
+        """Return a realm of the bare guest to load the kernel into. It runs trusted code, so its limits are generous."""
         realm = cls.__new__(cls)
-        realm.limits = Limits(cpu=60, wall=120)
+        realm.limits = RealmLimits(cpu=60, wall=120)
         realm._start(owner, module)
         realm._guest("set_memory_limit", realm.limits.memory - 4 * _MEGABYTE)
         realm._guest("set_max_stack_size", _STACK_BYTES)
@@ -86,13 +91,13 @@ class Realm:
         self._store.close()
 
     def begin(self) -> None:
-        """Start the clocks anew: the CPU clock that QuickJS asks, and epochs for loops that never ask."""
+        """Reset the clocks: the CPU clock that QuickJS polls, and epochs for loops that never poll."""
         self._cpu_deadline = time.thread_time() + self.limits.cpu
         self._run_for(self.limits.wall)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While the house waits for somebody outside, the clock of running stands still."""
+        """Stop the clock of running while the host waits for a response."""
         left = self._deadline - time.monotonic()
         try:
             yield
@@ -104,7 +109,7 @@ class Realm:
         self._store.set_epoch_deadline(int(max(seconds, 0) * 1.25 / TICK_SECONDS) + 2)
 
     def call(self, function: str, argument: str) -> str:
-        """`function(argument)` of the kernel and then every promise that is ready, on the clocks of `begin`. Raises `Stopped`."""
+        """Call a function of the kernel, then run every promise that is ready, within the limits. Raises `Terminated`."""
         handle = self._functions[function]
         self._check(self.interrupt())
         nothing, arguments, out = self._places()
@@ -119,15 +124,15 @@ class Realm:
         return answer
 
     def _places(self) -> tuple[int, int, int]:
-        """`undefined`, and where arguments and results lie: made once, since every step into the guest costs."""
+        """Return handles of `undefined`, arguments and results, created once, because every call into the guest costs."""
         if self._scratch is None:
             self._scratch = (self._guest("new_undefined"), self._guest("qjs_alloc", 4), self._guest("qjs_alloc", 4))
         return self._scratch
 
-    # what the guest imports
+    # imports of the guest (HostCalls)
 
     def interrupt(self) -> int:
-        """1 when the guest has used up its share. QuickJS asks every few thousand steps."""
+        """Return 1 when the guest exceeded a limit. QuickJS polls every few thousand steps."""
         if time.thread_time() > self._cpu_deadline:
             self._why = "too_much_cpu"
         elif time.monotonic() > self._deadline:
@@ -144,13 +149,13 @@ class Realm:
         return 0
 
     def answer(self, count: int, values: int) -> int:
-        """`__host(op, argument)` of the kernel: a handle on the text that `host.do_now` answers, or -1."""
+        """Implement `__host(op, argument)` of the kernel. Returns a handle of the text of `host.do_now`, or -1."""
         if count != 2 or self.interrupt():
             return -1
         operation, argument = struct.unpack("<2i", self._read(values, 8))
         try:
             return self._new_string(do_now(self._text(operation), self._text(argument)))
-        except Stopped:
+        except Terminated:
             return -1
 
     def give_nothing(self, count: int, size: int) -> int:
@@ -158,9 +163,9 @@ class Realm:
         self._write(size, bytes(4))
         return 0
 
-    # the guest's own functions
+    # exports of the guest
 
-    def _start(self, owner: Machine, module: wasmtime.Module) -> None:
+    def _start(self, owner: WasmEngine, module: wasmtime.Module) -> None:
         self._machine = owner
         self._why = ""
         self._scratch = None
@@ -177,17 +182,17 @@ class Realm:
             with self._machine:
                 result: int | None = self._exports[name](self._store, *arguments)
         except wasmtime.Trap as trap:
-            raise Stopped(_name_of(trap)) from None
+            raise Terminated(_name_of(trap)) from None
         except wasmtime.WasmtimeError as error:
-            raise Stopped("engine_failed") from error
+            raise Terminated("engine_failed") from error
         return result or 0
 
     def _check(self, failed: int) -> None:
-        """The kernel catches what rules throw; what gets past it is a limit, or memory that is used up."""
+        """Raise `Terminated` for a failed call. The kernel catches what rules throw, so a failure is a limit."""
         if self._why:
-            raise Stopped(self._why)
+            raise Terminated(self._why)
         if failed:
-            raise Stopped("too_much_memory")
+            raise Terminated("too_much_memory")
 
     def _new_string(self, text: str) -> int:
         data = text.encode("utf-8", "replace")
@@ -205,7 +210,7 @@ class Realm:
         self._check(self._guest("get_string", handle))
         size = self._guest("qjs_last_len") & 0xFFFFFFFF
         if size > self.limits.answer:
-            raise Stopped("answer_too_large")
+            raise Terminated("answer_too_large")
         text = self._read(self._guest("qjs_last_ptr"), size).decode("utf-8", "replace") if size else ""
         self._guest("qjs_result_free")
         return text
@@ -217,53 +222,53 @@ class Realm:
     def _put(self, data: bytes) -> int:
         at = self._guest("qjs_alloc", len(data))
         if data and not at:
-            raise Stopped("too_much_memory")
+            raise Terminated("too_much_memory")
         self._write(at, data)
         return at
 
     def _read(self, at: int, size: int) -> bytes:
         at &= 0xFFFFFFFF
         if at + size > self._memory.data_len(self._store):
-            raise Stopped("engine_failed")
+            raise Terminated("engine_failed")
         return bytes(self._memory.read(self._store, at, at + size))
 
     def _write(self, at: int, data: bytes) -> None:
         at &= 0xFFFFFFFF
         if at + len(data) > self._memory.data_len(self._store):
-            raise Stopped("engine_failed")
+            raise Terminated("engine_failed")
         self._memory.write(self._store, data, at)
 
-    # making the image
+    # building the image
 
     def load(self, source: str) -> None:
-        """Evaluate a script of ours. Raises `Stopped`."""
+        """Evaluate a trusted script. Raises `Terminated`."""
         self.begin()
         data = source.encode()
         at, out = self._put(data), self._guest("qjs_alloc", 4)
         self._check(self._guest("eval_code", at, len(data), out))
 
     def offer_host(self) -> None:
-        """The global `__host`, which kernel.js takes."""
+        """Define the global `__host`, which kernel.js takes."""
         name = b"__host"
         at = self._put(name)
         function = self._guest("new_function", at, len(name))
         self._check(self._guest("set_prop", self._guest("global_object"), at, len(name), function))
 
     def take(self, name: str) -> int:
-        """A handle on a global, which scripts no longer see afterwards."""
+        """Return a handle of a global and hide it from scripts."""
         out = self._guest("qjs_alloc", 4)
         data = name.encode()
         self._check(self._guest("get_prop", self._guest("global_object"), self._put(data), len(data), out))
         self.load(f"delete globalThis.{name}")
         return self._handle_at(out)
 
-    def load_prelude(self, sources: list[str], stock: Library) -> dict[str, int]:
+    def load_prelude(self, sources: list[str], new_library: Library) -> dict[str, int]:
         """Everything a rule will find: ours, then what is in stock. The handles of what we call."""
         self.offer_host()
         for source in sources:
             self.load(source)
         self._functions = {name: self.take(name) for name in (*_FUNCTIONS, *_MAKING)}
-        for module in stock.modules:
+        for module in new_library.modules:
             self._make("__define", json.dumps({"name": module.name, "version": module.version, "code": module.code()}))
         self._make("__freeze", "")
         return {name: self._functions[name] for name in _FUNCTIONS}
@@ -271,10 +276,10 @@ class Realm:
     def _make(self, function: str, argument: str) -> None:
         problem = self.call(function, argument)
         if problem:
-            raise Unavailable(f"a module for rules cannot be loaded: {problem}")
+            raise EngineUnavailable(f"a module for rules cannot be loaded: {problem}")
 
-    def freeze(self) -> tuple[bytes, int]:
-        """All of its memory, and the stack pointer."""
+    def snapshot(self) -> tuple[bytes, int]:
+        """Return the whole memory and the stack pointer."""
         self._guest("run_gc")
         size = self._memory.data_len(self._store)
         return self._read(0, size), self._exports["__stack_pointer"].value(self._store)
@@ -282,7 +287,7 @@ class Realm:
 
 @dataclass(frozen=True)
 class _Image:
-    machine: Machine
+    wasm_engine: WasmEngine
     module: wasmtime.Module
     functions: dict[str, int]
 
@@ -290,33 +295,33 @@ class _Image:
 _image_lock = threading.Lock()
 
 
-def prepare(stock: Library | None = None) -> None:
-    """Make the image now (seconds) so that no login has to wait for it: with the library as it is, or as it will be.
+def prepare(new_library: Library | None = None) -> None:
+    """Build the image now (seconds), so that no login waits for it. `new_library`: the library to be, if it changes.
 
-    Raises `Unavailable`.
+    Raises `EngineUnavailable`.
     """
-    _image(machine().pid, stock or library())
+    _image(wasm_engine().pid, new_library or library())
 
 
-def _image(pid: int, stock: Library) -> _Image:
-    with _image_lock:  # two first logins compile once
-        return _image_of(pid, stock)
+def _image(pid: int, new_library: Library) -> _Image:
+    with _image_lock:  # two concurrent first logins compile once
+        return _image_of(pid, new_library)
 
 
 @lru_cache(maxsize=2)
-def _image_of(pid: int, stock: Library) -> _Image:
-    """The guest with the prelude and the library in it, for the process `pid`; made once per home."""
-    owner, wasm, prelude = machine(), guest(), [(_PRELUDE / f"{name}.js").read_text() for name in _FILES]
-    sources = [stock.stamp, repr((Limits(), _STACK_BYTES)), *prelude]
+def _image_of(pid: int, new_library: Library) -> _Image:
+    """Return the guest with prelude and library for the process `pid`, built once per home."""
+    owner, wasm, prelude = wasm_engine(), guest(), [(_PRELUDE / f"{name}.js").read_text() for name in _FILES]
+    sources = [new_library.stamp, repr((RealmLimits(), _STACK_BYTES)), *prelude]
     key = hashlib.sha256(wasm + b"\0" + "\0".join(sources).encode()).hexdigest()
-    frozen, handles = cached(f"{key}.wasm"), cached(f"{key}.json")
+    module_path, handles = cached(f"{key}.wasm"), cached(f"{key}.json")
     if not handles.exists():
-        with Realm.unborn(owner, owner.compile(wasm)) as realm:
-            functions = realm.load_prelude(prelude, stock)
-            write_whole(frozen, bake(wasm, *realm.freeze(), Limits().memory // WASM_PAGE))
+        with Realm.uninitialised(owner, owner.compile(wasm)) as realm:
+            functions = realm.load_prelude(prelude, new_library)
+            write_whole(module_path, preinitialise(wasm, *realm.snapshot(), RealmLimits().memory // WASM_PAGE))
         write_whole(handles, json.dumps(functions).encode())
-        forget_older()
-    return _Image(owner, owner.compile(frozen.read_bytes()), json.loads(handles.read_text()))
+        delete_older()
+    return _Image(owner, owner.compile(module_path.read_bytes()), json.loads(handles.read_text()))
 
 
 def _name_of(trap: wasmtime.Trap) -> str:

@@ -1,4 +1,4 @@
-"""Rules ready to switch on: one TOML file each, whose examples are its tests."""
+"""Rule templates: one TOML file each, whose examples are its tests."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Example:
-    """What the rule does to whom. `expect` names what comes of it, out of: id_token, access_token, scopes, redirect, denied,
-    user_metadata, app_metadata, enrichments; what it does not name must be empty. Settings not given are the defaults.
+    """One example of a template. `expect` is the expected effect, out of: id_token, access_token, scopes, redirect, denied,
+    user_metadata, app_metadata, enrichments; everything else must be empty. Missing settings have their defaults.
 
-    `http` is what the rule asks outside, in any order, and what it hears: `{method = "GET", url = "…", headers = {…},
-    sends = ["part of the body"], status = 200, answer = {…} or text = "…"}`; it asks exactly that and nothing else."""
+    `http` are the HTTP requests of the rule, in any order, with their answers: `{method = "GET", url = "…", headers = {…},
+    sends = ["part of the body"], status = 200, answer = {…} or text = "…"}`; the rule must send exactly these."""
 
     name: str
     user: dict[str, Any]
@@ -35,7 +35,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Template:
-    """A rule that somebody else wrote and tested. `key` is its file's name; it reads a setting as `configuration.<key>`."""
+    """A tested rule template. `key` is its file name; it reads settings as `configuration.<key>`."""
 
     key: str
     title: str
@@ -48,19 +48,19 @@ class Template:
 
 
 def all_templates() -> list[Template]:
-    """Every template, by category and title."""
+    """Return every template by category and title."""
     return sorted(_templates().values(), key=lambda template: (template.category, template.title))
 
 
 def get_template(key: str) -> Template:
-    """Raises `Invalid("unknown_template")`."""
+    """Return a template. Raises `Invalid("unknown_template")`."""
     if key not in _templates():
         raise Invalid("unknown_template", f"There is no rule template called {key!r}.")
     return _templates()[key]
 
 
-def switch_on(key: str, settings: dict[str, str] | None = None) -> Rule:
-    """The template as an enabled rule (slug: the key), last in order. Switched on again, it keeps what is not given.
+def enable_template(key: str, settings: dict[str, str] | None = None) -> Rule:
+    """Create the template's rule (slug: the key), enabled and last in order. An existing one keeps missing settings.
 
     Raises `Invalid("unknown_template" | "unknown_setting" | "setting_missing")`.
     """

@@ -1,4 +1,4 @@
-"""Play a template's examples: the real engine, with the declared answers in the place of the world outside."""
+"""Run the examples of templates: the real engine, with declared answers to HTTP requests."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import Any
 
 from regulars.base.plugins.fields import filled
 
-from .. import outside
+from .. import http_calls
 from ..models import Rule
-from ..run import Outcome, try_rule
+from ..run import RulesOutcome, try_rule
 from ..save import script_language
 from . import Example, Template
 
 
 @dataclass(frozen=True)
-class Played:
-    """What came of an example, in the words of `Example.expect`, and every way in which it is not what it should be."""
+class ExampleResult:
+    """The actual effect of an example, in the form of `Example.expect`, and every problem."""
 
-    came: dict[str, Any]
+    actual: dict[str, Any]
     problems: list[str]
 
 
-def play(template: Template, example: Example) -> Played:
+def run_example(template: Template, example: Example) -> ExampleResult:
     """Run the example; stores and sends nothing."""
-    world = Declared(example.http)
+    http = DeclaredHttp(example.http)
     language = script_language(template.script, Rule.Language.JAVASCRIPT)
     rule = Rule(slug="trial", script=template.script, language=language)
     rule.settings = filled(template.settings, example.settings)
-    trial = try_rule(rule, example.user, example.context, world.perform)
-    came = summary(trial.outcome)
+    trial = try_rule(rule, example.user, example.context, http.perform)
+    actual = summary(trial.outcome)
     problems = [trial.error] if trial.error else []
-    if came != example.expect:
-        problems.append(f"expected {json.dumps(example.expect)}, came {json.dumps(came)}")
-    return Played(came, [*problems, *world.problems()])
+    if actual != example.expect:
+        problems.append(f"expected {json.dumps(example.expect)}, actual {json.dumps(actual)}")
+    return ExampleResult(actual, [*problems, *http.problems()])
 
 
-def summary(outcome: Outcome) -> dict[str, Any]:
-    """What came of a rule, in the words of a template's `expect`; without what is empty."""
+def summary(outcome: RulesOutcome) -> dict[str, Any]:
+    """Return the effect of a rule in the form of `Example.expect`, without empty parts."""
     bags: dict[str, dict[str, Any]] = {"user_metadata": {}, "app_metadata": {}}
     for update in outcome.metadata_updates:
         bags[update.bag].update(update.data)
@@ -56,34 +56,34 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in everything.items() if value}
 
 
-class Declared:
-    """Answers what an example declares, each once; anything else is a problem."""
+class DeclaredHttp:
+    """Answers declared requests, each once; any other request is a problem."""
 
     def __init__(self, exchanges: Iterable[dict[str, Any]]) -> None:
         self._left = list(exchanges)
         self._problems: list[str] = []
         self._lock = threading.Lock()
 
-    def perform(self, request: outside.Request, seconds: float) -> outside.Answer:
+    def perform(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
         with self._lock:
             return self._answer(request)
 
     def problems(self) -> list[str]:
-        return [*self._problems, *(f"never asked: {one['url']}" for one in self._left)]
+        return [*self._problems, *(f"never requested: {one['url']}" for one in self._left)]
 
-    def _answer(self, request: outside.Request) -> outside.Answer:
+    def _answer(self, request: http_calls.Request) -> http_calls.Answer:
         asked = (request["method"], request["url"])
         found = next((one for one in self._left if (one.get("method", "GET"), one["url"]) == asked), None)
         if found is None:
-            self._problems.append(f"asked and not declared: {asked[0]} {asked[1]}")
-            return {"error": {"message": "This is not declared in the example.", "code": "ENOTDECLARED"}}
+            self._problems.append(f"requested but not declared: {asked[0]} {asked[1]}")
+            return {"error": {"message": "The example does not declare this request.", "code": "ENOTDECLARED"}}
         self._left.remove(found)
         self._compare(found, request)
         text = found["text"] if "text" in found else json.dumps(found.get("answer", {}))
         headers = {"content-type": "text/plain" if "text" in found else "application/json"}
         return {"value": {"status": found.get("status", 200), "headers": headers, "text": text, "url": found["url"]}}
 
-    def _compare(self, declared: dict[str, Any], request: outside.Request) -> None:
+    def _compare(self, declared: dict[str, Any], request: http_calls.Request) -> None:
         sent = {name.lower(): value for name, value in request["headers"].items()}
         for name, value in declared.get("headers", {}).items():
             if sent.get(name) != value:

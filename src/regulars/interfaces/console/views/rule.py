@@ -16,9 +16,8 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import Field, filled, shown
 from regulars.profiles.models import Profile
 from regulars.rules import monty
-from regulars.rules.folder import folder_rules
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.python import python_rules
+from regulars.rules.python import file_rules, python_rules
 from regulars.rules.replay import shadow
 from regulars.rules.save import check, save_rule, warnings
 from regulars.rules.templates import all_templates
@@ -117,7 +116,7 @@ def _take(request: HttpRequest, edited: Rule) -> None:
     edited.script = request.POST.get("script", "").replace("\r\n", "\n").strip()
     edited.deny_on_failure = request.POST.get("deny_on_failure") == "on"
     edited.own_realm = request.POST.get("own_realm") == "on"
-    edited.patience = _seconds(request.POST.get("patience", ""), edited.patience)
+    edited.timeout = _seconds(request.POST.get("timeout", ""), edited.timeout)
 
 
 def _seconds(text: str, before: float) -> float:
@@ -154,7 +153,7 @@ def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpR
         enabled=edited.enabled,
         deny_on_failure=edited.deny_on_failure,
         settings=settings,
-        patience=edited.patience,
+        timeout=edited.timeout,
         own_realm=edited.own_realm,
     )
     sentence = f"{made.name} is saved" + (", and runs at logins." if made.enabled else ". Switch it on in the list.")
@@ -216,7 +215,7 @@ def _page(
         "really": request.POST.get("really") == "on",
         "languages": _languages() if not edited.slug else [],
         "mode": MODES.get(edited.language, ""),
-        "installed": [*python_rules, *folder_rules()] if edited.language == Rule.Language.PYTHON else [],
+        "installed": [*python_rules, *file_rules()] if edited.language == Rule.Language.PYTHON else [],
         "how_to_write": HOW_TO_WRITE.get(edited.language, ""),
         "warnings": warnings(edited.script) if edited.slug and not problem and edited.language in JAVASCRIPT else [],
         "user_id": request.POST.get("user_id", ""),

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST, require_safe
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import shown
 from regulars.rules.models import Rule, RuleRun, RuleSetting
-from regulars.rules.save import drop_setting, move_rule, order_rules, set_setting, switch_rule
-from regulars.rules.templates import Template, all_templates, get_template, switch_on
+from regulars.rules.save import delete_setting, move_rule, order_rules, set_setting, switch_rule
+from regulars.rules.templates import Template, all_templates, enable_template, get_template
 
 from ..door import may, require, staff_page
 from ..forms import FormError, done, problem_of, settings_drawn, settings_given
@@ -83,7 +83,7 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
     template = get_template(key)
     given = settings_given(request, template.settings)
     try:
-        switch_on(key, given)
+        enable_template(key, given)
     except DomainError as refused:
         problem = problem_of(refused, fields=template.settings)
         return _page(request, {"key": key, "problem": problem, "given": given})
@@ -99,7 +99,7 @@ def shared_setting(request: HttpRequest) -> HttpResponse:
     require(request, ROLE)
     key, value = request.POST.get("key", "").strip(), request.POST.get("value", "").strip()
     if request.POST.get("do") == "remove":
-        drop_setting(key)
+        delete_setting(key)
         return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is gone.")
     if not SETTING_KEY.fullmatch(key):
         return _page(request, {"shared": FormError("A name has letters, digits and _, and no digit first.", "key")})

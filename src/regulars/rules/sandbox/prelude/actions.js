@@ -1,5 +1,5 @@
 // Actions: `exports.onExecutePostLogin = async (event, api)` over the same user and context that rules get.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
   const ENTRIES = 20, KEY = 64, VALUE = 4096, DAY = 86400000;
   const IGNORED = ['multifactor.enable', 'authentication.challengeWith', 'authentication.challengeWithAny', 'authentication.enrollWith',
@@ -17,12 +17,12 @@
     return value;
   }
 
-  function scopesAsked(context) {  // when she is back, or a token is renewed, the request does not say them again
+  function scopesAsked(context) {  // after a redirect or for a refresh token the request does not repeat them
     return [...(context.requested_scopes || String(((context.request || {}).query || {}).scope || '').split(' ').filter(Boolean))];
   }
 
   function eventOf(given) {
-    const { user, context, configuration } = house.parse(house.stringify(given)), request = context.request || {}, query = request.query || {};
+    const { user, context, configuration } = builtins.parse(builtins.stringify(given)), request = context.request || {}, query = request.query || {};
     const secrets = ['access_token', 'access_token_secret', 'refresh_token'];
     return frozen({
       user: Object.assign({}, user, { identities: (user.identities || []).map(function (one) { return without(one, secrets); }),
@@ -77,7 +77,7 @@
       validateToken(options) {
         const name = (options || {}).tokenParameterName || 'session_token', token = (request.query || {})[name] || (request.body || {})[name];
         const payload = jwt.verify(token, secretOf(options), { algorithms: ['HS256', 'HS384', 'HS512'] });
-        if (payload.sub !== undefined && payload.sub !== one.userId) throw new Error('the token is somebody else\'s');
+        if (payload.sub !== undefined && payload.sub !== one.userId) throw new Error('the token is not for this user');
         return payload;
       },
     };
@@ -107,7 +107,7 @@
   function api(one) { return one.api; }
   function apiOf(one) {
     const made = {
-      access: { deny(reason, more) { const said = more === undefined ? reason : more; one.denial = one.denial || new Denial(String(said)); one.paused = true; return made; } },
+      access: { deny(reason, more) { const reasonGiven = more === undefined ? reason : more; one.denial = one.denial || new Denial(String(reasonGiven)); one.paused = true; return made; } },
       idToken: { setCustomClaim: claim(one, 'idToken') },
       accessToken: { setCustomClaim: claim(one, 'accessToken'),
         addScope(scope) { const token = scopes(one); if (!token.scope.includes(scope)) token.scope.push(scope); return made; },
@@ -117,14 +117,14 @@
       regulars: realm.regulars,
     };
     for (const path of IGNORED) {
-      const [room, verb] = path.split('.');
-      made[room] = made[room] || {};
-      made[room][verb] = function () { one.ignored.push('api.' + path); return made; };
+      const [object, verb] = path.split('.');
+      made[object] = made[object] || {};
+      made[object][verb] = function () { one.ignored.push('api.' + path); return made; };
     }
     return made;
   }
 
-  house.action = function (exported, given, one) {
+  builtins.action = function (exported, given, one) {
     one.cacheNow = given.cache || {};
     one.api = apiOf(one);
     const back = given.context.protocol === 'redirect-callback' && given.resumes;
@@ -132,5 +132,5 @@
     if (typeof handler !== 'function') return undefined;
     return Promise.resolve(handler(eventOf(given), one.api)).then(function () { if (one.denial) throw one.denial; });
   };
-  house.Denial = Denial;
-})(globalThis, __house);
+  builtins.Denial = Denial;
+})(globalThis, __builtins);

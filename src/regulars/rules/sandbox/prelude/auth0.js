@@ -1,7 +1,7 @@
 // `auth0` (the part of the Management API a rule may use: the one who signs in) and `@auth0/rule-utilities`.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
-  const { define, turn, updater } = house;
+  const { define, turn, updater } = builtins;
 
   // Both a promise and a callback, as the SDK offers.
   function answered(work, done) {
@@ -80,4 +80,4 @@
     updateAppMeta() { return this.auth0.users.updateAppMetadata(this.user.user_id, this._write('app_metadata')); }
   }
   define('@auth0/rule-utilities', function (module) { module.exports = { Auth0RedirectRuleUtilities, Auth0UserUpdateUtilities }; });
-})(globalThis, __house);
+})(globalThis, __builtins);

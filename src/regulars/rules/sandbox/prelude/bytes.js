@@ -1,5 +1,5 @@
 // Buffer, TextEncoder, TextDecoder, atob and btoa.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
   const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const CODES = new Int8Array(128).fill(-1);
@@ -145,6 +145,6 @@
   realm.TextDecoder = class TextDecoder { decode(bytes) { return bytes ? utf8Text(new Uint8Array(bytes.buffer || bytes, bytes.byteOffset || 0, bytes.byteLength)) : ''; } };
   realm.btoa = function (text) { return base64(of(encoded(String(text), 'latin1'))); };
   realm.atob = function (text) { return latin1(of(fromBase64(String(text)))); };
-  house.define(['buffer', 'safe-buffer'], function (module) { module.exports = { Buffer: Callable, SlowBuffer: Callable }; });
-  house.bytes = { utf8Text, base64, fromBase64, of };
-})(globalThis, __house);
+  builtins.define(['buffer', 'safe-buffer'], function (module) { module.exports = { Buffer: Callable, SlowBuffer: Callable }; });
+  builtins.bytes = { utf8Text, base64, fromBase64, of };
+})(globalThis, __builtins);

@@ -1,7 +1,7 @@
-// `crypto` and `jsonwebtoken`: the mathematics is the house's, on the rule's time.
-(function (realm, house) {
+// `crypto` and `jsonwebtoken`: the host computes, on the rule's time.
+(function (realm, builtins) {
   'use strict';
-  const { absent, define, doNow, offer, parse, stringify } = house;
+  const { absent, define, doNow, offer, parse, stringify } = builtins;
   const Buffer = realm.Buffer;
   function bytesOf(value, encoding) { return typeof value === 'string' ? Buffer.from(value, encoding) : Buffer.from(value); }
   function wire(value) { return bytesOf(value).toString('base64'); }
@@ -176,4 +176,4 @@
   const jwt = { sign: either(sign), verify: verifyEither, decode, JsonWebTokenError, TokenExpiredError, NotBeforeError };
   define('jsonwebtoken', function (module) { module.exports = jwt; });
   offer('jwt', 'jsonwebtoken');
-})(globalThis, __house);
+})(globalThis, __builtins);

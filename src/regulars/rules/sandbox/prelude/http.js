@@ -1,7 +1,7 @@
 // HTTP as rules know it: `request` and its promises, `fetch`, `axios`, `slack-notify`. One operation, four manners.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
-  const { define, offer, ask, parse, stringify, querystring, bytes } = house;
+  const { define, offer, ask, parse, stringify, querystring, bytes } = builtins;
   const Buffer = realm.Buffer;
   const REASONS = { 200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No Content', 301: 'Moved Permanently', 302: 'Found', 304: 'Not Modified', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 409: 'Conflict', 422: 'Unprocessable Entity', 429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable' };
 
@@ -43,7 +43,7 @@
     if (url && typeof url === 'object') url = url.href || realm.require('url').format(url);
     if (options.baseUrl) url = options.baseUrl.replace(/\/$/, '') + '/' + String(url).replace(/^\//, '');
     if (!url) throw new Error('options.uri is a required argument');
-    if (options.formData || options.multipart) throw new house.NotHere('request with formData', 'Send `form` or `json`.');
+    if (options.formData || options.multipart) throw new builtins.NotHere('request with formData', 'Send `form` or `json`.');
     if (options.qs) url = withQuery(url, nested(options.qs).join('&'));
     if (options.form) {
       body = typeof options.form === 'string' ? options.form : nested(options.form).join('&');
@@ -73,10 +73,10 @@
       toJSON() { return { statusCode: answer.status, headers: answer.headers, body }; } };
   }
 
-  class Request extends house.EventEmitter {
+  class Request extends builtins.EventEmitter {
     constructor(options, done) {
       super();
-      const self = this, call = house.guarded();
+      const self = this, call = builtins.guarded();
       this.promise = new Promise(function (resolve, reject) {
         realm.process.nextTick(function () {
           let sent;
@@ -105,7 +105,7 @@
     json(value) { this.options.json = value; return this; }
     auth(user, pass, _, bearer) { this.options.auth = bearer ? { bearer } : { user, pass }; return this; }
     setHeader(name, value) { this.options.headers[name] = value; return this; }
-    pipe() { throw new house.NotHere('request().pipe', 'Read the body in the callback.'); }
+    pipe() { throw new builtins.NotHere('request().pipe', 'Read the body in the callback.'); }
     abort() {}
     end() {}
   }
@@ -325,4 +325,4 @@
         bug: extend({ channel: '#bugs', icon_emoji: ':bomb:', username: 'Bug' }), alert: extend({ channel: '#alerts', icon_emoji: ':warning:', username: 'Alert' }), onError() {} };
     };
   });
-})(globalThis, __house);
+})(globalThis, __builtins);

@@ -1,6 +1,6 @@
-// What a rule sees, and the three functions the house calls: __compile, __run, __step.
+// What a rule sees, and the three functions that the host calls: __compile, __run, __step.
 // Runs once; its state is frozen into the image, so nothing random may happen while it loads.
-// `__house` is what the files beside this one build on; rules never see it.
+// `__builtins` is what the files beside this one build on; rules never see it.
 (function (realm) {
   'use strict';
   const { parse, stringify } = JSON;
@@ -13,7 +13,7 @@
     constructor(message) { super(message); this.name = 'UnauthorizedError'; }
   }
 
-  // What Node has and rules have not says so by name, instead of "not a function".
+  // Features of Node that rules lack fail with their name, instead of "not a function".
   class NotHere extends Error {
     constructor(what, instead) {
       super(what + ' is not there for rules.' + (instead ? ' ' + instead : ''));
@@ -54,7 +54,7 @@
 
   // `throw new UnauthorizedError()` is a decision of the rule; any other throw is its fault.
   function fail(one, thrown) {
-    settle(one, thrown instanceof UnauthorizedError || thrown instanceof house.Denial ? 'denied' : 'threw', describe(thrown));
+    settle(one, thrown instanceof UnauthorizedError || thrown instanceof builtins.Denial ? 'denied' : 'threw', describe(thrown));
   }
 
   function callbackOf(one) {
@@ -64,7 +64,7 @@
     };
   }
 
-  // Math.random of a frozen image would repeat itself in every login: seeded by the house, per rule (mulberry32).
+  // Math.random of a frozen image would repeat itself in every login: seeded by the host, per rule (mulberry32).
   let random = 1, draws = 0;
   Math.random = function () {
     draws += 1;
@@ -74,8 +74,8 @@
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
 
-  // Time does not pass while a rule waits for nobody: timers fire in order of their delay, at once. While an answer from
-  // outside is awaited the house says how much time went by (`passed`).
+  // Time does not pass while no request is pending: timers fire in order of their delay, at once. While an answer from
+  // outside is pending the host reports how much time passed (`passed`).
   let timers = [], timerId = 0, now = 0;
   class Timeout {
     constructor(id) { this.id = id; }
@@ -126,7 +126,7 @@
   realm.console = { log: write, info: write, warn: write, error: write, debug: write, dir: write, trace: write };
   realm.queueMicrotask = function (action) { later.call(Promise.resolve(), action); };
 
-  // Operations that leave the sandbox are queued here; the house performs them between turns.
+  // Operations that leave the sandbox are queued here; the host performs them between turns.
   let asks = [], pending = {}, asked = 0;
   function ask(op, arg) {
     return new Promise(function (resolve, reject) {
@@ -140,7 +140,7 @@
       asks.push({ id: asked, op, arg });
     });
   }
-  function hear(answer) {
+  function settleRequest(answer) {
     const waiting = pending[answer.id];
     if (!waiting) return;
     delete pending[answer.id];
@@ -148,12 +148,12 @@
     waiting.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code, errno: answer.error.code }));
   }
 
-  // What the house does at once, on the rule's own time: random bytes, digests, signatures.
+  // What the host computes at once, on the rule's own time: random bytes, digests, signatures.
   const host = realm.__host;
   delete realm.__host;
   let frozen = false;
   function doNow(op, arg) {
-    if (!frozen) throw new Error('nothing is asked of the house while the image is made');
+    if (!frozen) throw new Error('the host is not available while the image is made');
     const answer = parse(host(op, stringify(arg)));
     if (answer.error) throw new Error(answer.error);
     return answer.value;
@@ -197,7 +197,7 @@
   }
   function major(version) { return String(version).replace(/^[^0-9]*/, '').split('.')[0]; }
 
-  // The old names that need no require. Each is loaded by the rule that first says it.
+  // Legacy globals that need no require. Each is loaded on first use.
   function offer(name, module) {
     Object.defineProperty(realm, name, {
       configurable: true, enumerable: false,
@@ -245,7 +245,7 @@
     } catch (thrown) { return stringify(describe(thrown)); }
   };
 
-  const house = { NotHere, absent, define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
+  const builtins = { NotHere, absent, define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
 
   // {script, user, context, configuration, domain, accessToken, seed, resumes, cache} -> '' ; __step tells how it went
   realm.__run = function (text) {
@@ -261,7 +261,7 @@
     function failed(thrown) { fail(one, thrown); }
     try {
       if (ACTION.test(given.script)) {
-        const returned = house.action(actionOf(given.script), given, one);
+        const returned = builtins.action(actionOf(given.script), given, one);
         later.call(Promise.resolve(returned), function () { callback(null); }, failed);
         return '';
       }
@@ -277,19 +277,19 @@
 
   function left() { const taken = asks; asks = []; return taken; }
 
-  // {passed, heard} of what happened outside since the last step. Reports what is wanted from outside, or how it ended.
+  // {passed, answers}: time and answers of requests since the last step. Reports pending requests, or the result.
   realm.__step = function (text) {
-    const { passed, heard } = parse(text);
+    const { passed, answers } = parse(text);
     now += passed;
     try {
-      heard.forEach(hear);
+      answers.forEach(settleRequest);
       const idle = Object.keys(pending).length === 0;
-      if (!heard.length && timers.length && !turn.how && (idle || first().at <= now)) fireNext();
+      if (!answers.length && timers.length && !turn.how && (idle || first().at <= now)) fireNext();
     } catch (thrown) { fail(turn, thrown); }
     return '';
   };
 
-  // How the turn stands, after every promise that was ready has run. 'after': the login went on, answers are still heard.
+  // The state of the turn after every promise that was ready has run. 'after': the login went on, answers still arrive.
   realm.__report = function (mode) {
     const wanted = left(), waiting = Object.keys(pending).length;
     if (turn.how ? mode === 'after' && waiting : waiting || timers.length) {
@@ -321,5 +321,5 @@
       return '';
     } catch (thrown) { return name + ': ' + textOf(thrown); }
   };
-  realm.__house = house;
+  realm.__builtins = builtins;
 })(globalThis);

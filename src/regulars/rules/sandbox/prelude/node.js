@@ -1,7 +1,7 @@
 // The small parts of Node that rules lean on: util, events, stream, path, assert, timers, async, uuid.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
-  const { define, offer, doNow } = house;
+  const { define, offer, doNow } = builtins;
 
   function promisify(action) {
     return function (...values) {
@@ -20,9 +20,9 @@
   function inherits(child, parent) { child.super_ = parent; Object.setPrototypeOf(child.prototype, parent.prototype); }
   define('util', function (module) {
     module.exports = {
-      promisify, callbackify, inherits, inspect: house.textOf, format(...values) { return house.format(values); },
+      promisify, callbackify, inherits, inspect: builtins.textOf, format(...values) { return builtins.format(values); },
       isArray: Array.isArray, deprecate(action) { return action; }, debuglog() { return function () {}; },
-      isDeepStrictEqual(a, b) { return house.stringify(a) === house.stringify(b); },
+      isDeepStrictEqual(a, b) { return builtins.stringify(a) === builtins.stringify(b); },
       isString(v) { return typeof v === 'string'; }, isFunction(v) { return typeof v === 'function'; },
       isObject(v) { return v !== null && typeof v === 'object'; }, isDate(v) { return v instanceof Date; },
       isError(v) { return v instanceof Error; }, isRegExp(v) { return v instanceof RegExp; },
@@ -32,7 +32,7 @@
   });
 
   class EventEmitter {
-    listeners(name) { return [...((this._events || {})[name] || [])].map(function (one) { return one.heard || one; }); }
+    listeners(name) { return [...((this._events || {})[name] || [])].map(function (one) { return one.listener || one; }); }
     listenerCount(name) { return this.listeners(name).length; }
     on(name, action) {
       if (!this._events) Object.defineProperty(this, '_events', { value: {}, configurable: true, writable: true });
@@ -42,12 +42,12 @@
     once(name, action) {
       const self = this;
       function once(...values) { self.removeListener(name, once); action.apply(self, values); }
-      once.heard = action;
+      once.listener = action;
       return this.on(name, once);
     }
     removeListener(name, action) {
       const list = (this._events || {})[name] || [];
-      const at = list.findIndex(function (one) { return one === action || one.heard === action; });
+      const at = list.findIndex(function (one) { return one === action || one.listener === action; });
       if (at >= 0) this._events[name] = list.filter(function (_, n) { return n !== at; });
       return this;
     }
@@ -64,7 +64,7 @@
   EventEmitter.prototype.off = EventEmitter.prototype.removeListener;
   EventEmitter.EventEmitter = EventEmitter;
   define('events', function (module) { module.exports = EventEmitter; });
-  house.EventEmitter = EventEmitter;
+  builtins.EventEmitter = EventEmitter;
 
   class Stream extends EventEmitter {
     write(chunk) { this.emit('data', chunk); return true; }
@@ -93,7 +93,7 @@
     module.exports = Object.assign(assert, { ok: assert,
       equal(a, b, message) { assert(a == b, message); }, strictEqual(a, b, message) { assert(a === b, message); },
       notStrictEqual(a, b, message) { assert(a !== b, message); },
-      deepEqual(a, b, message) { assert(house.stringify(a) === house.stringify(b), message); } });
+      deepEqual(a, b, message) { assert(builtins.stringify(a) === builtins.stringify(b), message); } });
   });
   define('timers', function (module) { module.exports = { setTimeout: realm.setTimeout, clearTimeout: realm.clearTimeout, setInterval: realm.setInterval, setImmediate: realm.setImmediate }; });
   define('os', function (module) { module.exports = { EOL: '\n', hostname() { return 'rules'; }, platform() { return 'linux'; } }; });
@@ -173,4 +173,4 @@
   define('async', function (module) { module.exports = flow; });
   offer('async', 'async');
   for (const [name, module] of [['_', 'lodash'], ['moment', 'moment'], ['xmldom', 'xmldom'], ['xpath', 'xpath']]) offer(name, module);
-})(globalThis, __house);
+})(globalThis, __builtins);

@@ -1,5 +1,5 @@
 // URL, URLSearchParams, and the modules `url` and `querystring`.
-(function (realm, house) {
+(function (realm, builtins) {
   'use strict';
   const PORTS = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443', 'ftp:': '21' };
   const WHOLE = /^([a-z][a-z0-9+.-]*:)(?:\/\/([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?$/i;
@@ -146,9 +146,9 @@
 
   realm.URL = URL;
   realm.URLSearchParams = URLSearchParams;
-  house.define('querystring', function (module) { module.exports = querystring; });
-  house.define('url', function (module) { module.exports = { URL, URLSearchParams, parse: parts, format, resolve, fileURLToPath() { throw new Error('there are no files'); } }; });
-  house.offer('querystring', 'querystring');
-  house.offer('url', 'url');
-  house.querystring = querystring;
-})(globalThis, __house);
+  builtins.define('querystring', function (module) { module.exports = querystring; });
+  builtins.define('url', function (module) { module.exports = { URL, URLSearchParams, parse: parts, format, resolve, fileURLToPath() { throw new Error('there are no files'); } }; });
+  builtins.offer('querystring', 'querystring');
+  builtins.offer('url', 'url');
+  builtins.querystring = querystring;
+})(globalThis, __builtins);

@@ -1,6 +1,6 @@
-"""Freeze a started machine: its memory becomes the data section of a module that starts where it stopped.
+"""Pre-initialise a guest: the memory of a started instance becomes the data section of a new module.
 
-Only the four sections that say how memory begins are rewritten (WebAssembly core specification, 5.5); code is copied.
+Only the four sections that describe initial memory are rewritten (WebAssembly core specification, 5.5); code is copied.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ _RUN = 4096
 _MEMORY, _GLOBAL, _START, _DATA, _DATA_COUNT = 5, 6, 8, 11, 12
 
 
-def bake(wasm: bytes, image: bytes, stack_pointer: int, max_pages: int) -> bytes:
-    """The module `wasm` whose memory begins as `image` and never grows past `max_pages` pages of 64 KiB.
+def preinitialise(wasm: bytes, image: bytes, stack_pointer: int, max_pages: int) -> bytes:
+    """Return the module `wasm` whose memory starts as `image` and never grows past `max_pages` pages of 64 KiB.
 
     Raises ValueError for a module with a start function or with another first global than the stack pointer.
     """
@@ -28,7 +28,7 @@ def bake(wasm: bytes, image: bytes, stack_pointer: int, max_pages: int) -> bytes
     out = bytearray(wasm[:_HEADER])
     for number, body in _sections(wasm):
         if number == _START:
-            raise ValueError("a module with a start function cannot be frozen")
+            raise ValueError("a module with a start function cannot be pre-initialised")
         body = rewritten.get(number, bytes)(body)
         out += bytes([number]) + _unsigned(len(body)) + body
     return bytes(out)
@@ -44,7 +44,7 @@ def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _runs_with_content(image: bytes) -> Iterator[tuple[int, int]]:
-    """Where memory is not zero, in steps of 4 KiB: `(start, end)`."""
+    """Yield the `(start, end)` of memory that is not zero, in steps of 4 KiB."""
     empty = bytes(_RUN)
     start: int | None = None
     for offset in range(0, len(image), _RUN):
@@ -58,7 +58,7 @@ def _runs_with_content(image: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _segment(image: bytes, start: int, end: int) -> bytes:
-    """An active data segment: `i32.const start; end; bytes`."""
+    """Encode an active data segment: `i32.const start; end; bytes`."""
     return b"\x00\x41" + _signed(start) + b"\x0b" + _unsigned(end - start) + image[start:end]
 
 

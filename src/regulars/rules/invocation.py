@@ -1,4 +1,4 @@
-"""What one rule is given and what it leaves behind, whatever language it is written in."""
+"""Input and result of one rule, for every language."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Job:
-    """One rule to run. `script`: its text, or the key of a Python rule. `patience`: seconds that a login waits for it.
-    `own_realm`: no other rule shares its globals. `resumes`: an action that sent the browser away and now goes on.
+class RuleInvocation:
+    """One rule to run. `script`: its text, or the key of a Python rule. `timeout`: seconds that a login waits for it.
+    `own_realm`: no other rule shares its globals. `resumes`: an action that redirected the browser and now continues.
     """
 
     slug: str
@@ -17,20 +17,20 @@ class Job:
     script: str
     configuration: dict[str, Any]
     deny_on_failure: bool = False
-    patience: float = 3.0
+    timeout: float = 3.0
     own_realm: bool = False
     resumes: bool = False
 
 
 @dataclass(frozen=True)
-class Step:
-    """How one rule went.
+class RuleResult:
+    """The result of one rule.
 
     `how`: "done", "denied" or "failed"; then `fault` names what went wrong (threw, never_called_back, too_much_cpu,
     too_much_time, waited_too_long, too_much_memory, too_deep, answer_too_large, bad_answer, engine_failed,
-    engine_unavailable, unknown_plugin) and `message` is what it said. `error` is what a rule gave its callback. `user`
-    and `context` go to the next rule. `ignored` names what was asked for and is not done here. `paused`: no rule runs
-    after it. `requests`: `{"method", "host", "status" | "code", "milliseconds"}` of what it asked outside.
+    engine_unavailable, unknown_plugin) and `message` has the details. `error` is the error that a rule passed to its callback. `user`
+    and `context` go to the next rule. `ignored` names requested features that are not supported. `paused`: no rule runs
+    after it. `requests`: `{"method", "host", "status" | "code", "milliseconds"}` of its HTTP requests.
     """
 
     how: str
@@ -49,6 +49,6 @@ class Step:
 
 def failed(
     fault: str, user: dict[str, Any], context: dict[str, Any], message: str = "", console: list[str] | None = None
-) -> Step:
-    """A rule at fault changes nothing: the next one sees what this one saw."""
-    return Step("failed", user, context, fault=fault, message=message, console=console or [])
+) -> RuleResult:
+    """Return a failed result, which changes nothing: the next rule sees the same objects."""
+    return RuleResult("failed", user, context, fault=fault, message=message, console=console or [])

@@ -1,6 +1,6 @@
-"""What rules ask of the world: HTTP through the guard, in threads, while the sandbox stands still.
+"""HTTP requests of rules: through the guarded client, in threads, while the sandbox waits.
 
-A request is JSON from a stranger, `{"method", "url", "headers", "text" | "base64", "redirects", "timeout"}` (timeout in
+A request is untrusted JSON, `{"method", "url", "headers", "text" | "base64", "redirects", "timeout"}` (timeout in
 milliseconds, 0: none of its own). The answer is `{"value": {"status", "headers", "text" | "base64", "url"}}` or
 `{"error": {"message", "code"}}` with Node's code.
 """
@@ -20,7 +20,7 @@ from django.conf import settings
 from regulars.base import http
 from regulars.base.errors import DomainError
 
-from .circuit_breaker import is_left_alone, note_answer, note_silence
+from .circuit_breaker import is_open, record_answer, record_timeout
 
 MAX_BODY = 256 * 1024
 MAX_ANSWER = 700_000
@@ -31,27 +31,27 @@ _CODES = {"timed_out": "ETIMEDOUT", "unreachable": "ECONNREFUSED", "too_many_red
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
-Perform = Callable[[Request, float], Answer]  # the second is how many seconds are left
+Perform = Callable[[Request, float], Answer]  # request and seconds left → answer
 
 
 def perform(request: Request, seconds: float) -> Answer:
-    """One request of a rule. Never raises for what a rule asked or a server answered."""
+    """Perform one request of a rule. Never raises for a bad request or response."""
     try:
-        answer = _asked(request, _patience(request, seconds))
+        answer = _send(request, _timeout(request, seconds))
     except DomainError as refused:
         return {"error": {"message": refused.message, "code": _CODES.get(refused.code, f"E{refused.code.upper()}")}}
     except (KeyError, TypeError, ValueError, UnicodeError):
-        return {"error": {"message": "The request is not one.", "code": "EBAD_REQUEST"}}
+        return {"error": {"message": "The request is not valid.", "code": "EBAD_REQUEST"}}
     return {"value": {"status": answer.status, "headers": answer.headers, "url": answer.url, **_text_of(answer.body)}}
 
 
-def _asked(request: Request, patience: float) -> http.Response:
-    """Ask it, unless it was silent too often just now. Raises `DomainError`, and what a request that is none raises."""
+def _send(request: Request, timeout: float) -> http.Response:
+    """Send the request unless the circuit is open. Raises `DomainError`, or `ValueError` and the like for bad input."""
     url, headers = _without_password(str(request["url"])), _headers(request)
     service = f"{url.host}:{url.port or url.scheme}"
-    if is_left_alone(service):
+    if is_open(service):
         raise http.RequestFailed(
-            "timed_out", f"{url.host} did not answer several times: it is left alone for a moment."
+            "timed_out", f"{url.host} did not answer several times; requests are suspended for a moment."
         )
     try:
         answer = http.request(
@@ -59,21 +59,21 @@ def _asked(request: Request, patience: float) -> http.Response:
             str(url.copy_with(userinfo=b"")),
             headers={**_password(url, headers), **headers},
             content=_body(request),
-            timeout=patience,
+            timeout=timeout,
             max_bytes=MAX_ANSWER,
             redirects=min(int(request.get("redirects") or 0), MAX_REDIRECTS),
             hosts=settings.RULE_HOSTS or None,
         )
     except http.RequestFailed as fault:
         if fault.code == "timed_out":
-            note_silence(service, patience)
+            record_timeout(service, timeout)
         raise
-    note_answer(service)
+    record_answer(service)
     return answer
 
 
 def submit(perform: Perform, request: Request, seconds: float) -> Future[Answer]:
-    """The same, in a thread."""
+    """Perform a request in a thread."""
     return _pool().submit(perform, request, seconds)
 
 
@@ -85,7 +85,7 @@ def _without_password(text: str) -> httpx2.URL:
 
 
 def _password(url: httpx2.URL, headers: dict[str, str]) -> dict[str, str]:
-    """`https://key:secret@host/` is how older services want to be called."""
+    """Return Basic authentication for `https://key:secret@host/`, which older services use."""
     if not url.userinfo or any(name.lower() == "authorization" for name in headers):
         return {}
     pair = f"{url.username}:{url.password}".encode()
@@ -93,7 +93,7 @@ def _password(url: httpx2.URL, headers: dict[str, str]) -> dict[str, str]:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Those that the connection decides itself are left out: rules set a length, and need not."""
+    """Return the headers without those that the connection sets itself, such as the length."""
     given = {str(name): str(value) for name, value in dict(request.get("headers") or {}).items()}
     return {name: value for name, value in given.items() if name.lower() not in http.CONNECTION_HEADERS}
 
@@ -106,7 +106,7 @@ def _body(request: Request) -> bytes | None:
     return body
 
 
-def _patience(request: Request, seconds: float) -> float:
+def _timeout(request: Request, seconds: float) -> float:
     own = float(request.get("timeout") or 0) / 1000
     return max(0.05, min(filter(None, [own, seconds, MAX_SECONDS])))
 
@@ -123,7 +123,7 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 
 
 def _pool() -> ThreadPoolExecutor:
-    """This process's threads: they do not survive a fork."""
+    """Return the thread pool of this process; threads do not survive a fork."""
     with _lock:
         if os.getpid() not in _pools:
             _pools.clear()
