@@ -1,13 +1,13 @@
 # Sourced by scripts/check and scripts/test: the checks that run no test, and a quiet way to run them.
 
-# step WORDS COMMAND…: one line when it holds, everything it said when it does not.
+# step NAME COMMAND…: one line on success, the whole output on failure.
 step() {
-    local words=$1 output
+    local name=$1 output
     shift
     if output=$("$@" 2>&1); then
-        say "ok   $words"
+        say "ok   $name"
     else
-        say "FAIL $words"
+        say "FAIL $name"
         say "$output"
         exit 1
     fi
@@ -18,12 +18,13 @@ check_code() {
     export REGULARS_SECRET_KEY=checks DJANGO_SETTINGS_MODULE=regulars.settings
     step "lint" "$BIN/ruff" check .
     step "format" "$BIN/ruff" format --check .
-    step "floors" "$BIN/lint-imports"
+    step "layers" "$BIN/lint-imports"
+    step "dependencies" "$BIN/deptry" .
     step "types" "$BIN/mypy"
-    step "migrations" with_a_home_to_spare "$BIN/django-admin" makemigrations --check --dry-run
+    step "migrations" with_temporary_home "$BIN/django-admin" makemigrations --check --dry-run
 }
 
-with_a_home_to_spare() {
+with_temporary_home() {
     local folder result=0
     folder=$(mktemp -d)
     REGULARS_HOME=$folder "$@" || result=$?

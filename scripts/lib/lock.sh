@@ -1,11 +1,11 @@
-# Sourced by scripts/check --lock: writes requirements/*.lock anew from pyproject.toml. The lists name packages and
-# hashes and no download host, so that an organisation with its own index uses them unchanged.
+# Sourced by scripts/check --lock: writes requirements/*.lock from pyproject.toml. The lists name packages and
+# hashes but no download host, so that an organisation with its own index uses them unchanged.
 
 write_locks() {
     cd "$ROOT"
     UV=$(find_uv) || die "Writing the lists needs uv (pip install uv)."
     compile test --extra test pyproject.toml
-    # What was tested is what everybody gets.
+    # The versions that were tested are installed everywhere.
     compile demo --constraint requirements/test.lock --extra demo pyproject.toml
     compile base --constraint requirements/test.lock pyproject.toml
     printf 'uv\n' | compile installer -

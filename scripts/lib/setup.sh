@@ -42,7 +42,7 @@ is_set_up() { [ "$(cat "$VENV/.set-up-$1" 2>/dev/null)" = "$(fingerprint "$1")" 
 
 fingerprint() { printf '%s' "$ROOT" | cat - "$ROOT/pyproject.toml" "$ROOT/requirements/$1.lock" | sha256sum; }
 
-# Neither made elsewhere (a virtual environment does not survive a move) nor for a Python that is gone.
+# Neither moved (a virtual environment does not survive a move) nor made for a Python that was removed.
 belongs_here() { "$BIN/python" -c '' 2>/dev/null && grep -qsF -- "$VENV" "$BIN/activate"; }
 
 make_venv() {
