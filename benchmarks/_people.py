@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regulars.questions.mixture import Floats, Ints
-from regulars.questions.worth import Sets
+from regulars.questions.features import ConjunctiveTarget, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class People:
 
     rows: Ints
     names: tuple[str, ...]
-    targets: tuple[Sets, ...]
+    targets: tuple[ConjunctiveTarget, ...]
     social: frozenset[int]
 
     @property
@@ -101,10 +100,12 @@ def fair() -> People:
 PEOPLE = {"shop": shop, "fair": fair}
 
 
-def _targets(segments: Sequence[dict[str, Sequence[int]]], names: tuple[str, ...], rows: Ints) -> tuple[Sets, ...]:
+def _targets(
+    segments: Sequence[dict[str, Sequence[int]]], names: tuple[str, ...], rows: Ints
+) -> tuple[ConjunctiveTarget, ...]:
     cards = rows.max(0) + 1
     return tuple(
-        Sets({k: np.isin(np.arange(cards[k]), allowed).astype(float) for k, allowed in placed.items()})
+        ConjunctiveTarget({k: np.isin(np.arange(cards[k]), allowed).astype(float) for k, allowed in placed.items()})
         for placed in ({names.index(name): allowed for name, allowed in each.items()} for each in segments)
     )
 

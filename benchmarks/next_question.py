@@ -16,9 +16,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks._people import PEOPLE, People
-from regulars.questions.mixture import HOLE, Floats, Ints, Mixture, fit_best
-from regulars.questions.propensity import PER_PASS, Rate, chance_of_answer, person_effect, sigmoid
-from regulars.questions.worth import TINY, Worth, one_hot, worth
+from regulars.questions.features import UNKNOWN, Floats, Ints, one_hot
+from regulars.questions.model import (
+    PER_PASS,
+    Mixture,
+    ResponseRate,
+    chance_of_answer,
+    fit_best,
+    person_effect,
+    sigmoid,
+)
+from regulars.questions.scoring import TINY, InformationGain, expected_information_gain
 
 SURE = 0.95
 TRAINED_ON = 1000
@@ -40,10 +48,10 @@ class World:
     rng: np.random.Generator
     orders: dict[str, list[int]] = field(default_factory=dict)
 
-    def appraise(self, row: Ints, questions: list[int]) -> Worth:
+    def appraise(self, row: Ints, questions: list[int]) -> InformationGain:
         cards = self.people.cards
-        evidence = [np.ones(c) if v == HOLE else one_hot(c, int(v)) for c, v in zip(cards, row, strict=True)]
-        return worth(self.mixture, self.people.targets, evidence, questions)
+        evidence = [np.ones(c) if v == UNKNOWN else one_hot(c, int(v)) for c, v in zip(cards, row, strict=True)]
+        return expected_information_gain(self.mixture, self.people.targets, evidence, questions)
 
 
 def draw(people: People, seed: int, count: int) -> World:
@@ -53,12 +61,12 @@ def draw(people: People, seed: int, count: int) -> World:
     social = sorted(people.social)
     missing = rng.uniform(0.6, 0.9, len(people.names))
     missing[social] = rng.uniform(0.3, 0.6, len(social))
-    train[rng.random(train.shape) < missing] = HOLE
-    start = np.full(asked.shape, HOLE)
+    train[rng.random(train.shape) < missing] = UNKNOWN
+    start = np.full(asked.shape, UNKNOWN)
     for k in social:
         told = rng.random(count) < 0.4
         start[told, k] = asked[told, k]
-    world = World(people, fit_best(train, people.cards, seed=seed), asked, start, (train == HOLE).mean(0), rng)
+    world = World(people, fit_best(train, people.cards, seed=seed), asked, start, (train == UNKNOWN).mean(0), rng)
     columns = list(range(len(people.names)))
     world.orders = {"fixed": columns, "most-missing": sorted(columns, key=lambda k: -world.missing[k])}
     world.orders["static"] = best_static_order(world, train[:60])
@@ -71,12 +79,12 @@ def best_static_order(world: World, rows: Ints) -> list[int]:
     told = np.zeros(completed.shape, bool)
     for k in world.people.social:
         told[:, k] = world.rng.random(len(rows)) < 0.4
-    now, order = np.where(told, completed, HOLE), []
+    now, order = np.where(told, completed, UNKNOWN), []
     while len(order) < now.shape[1]:
         left = [k for k in range(now.shape[1]) if k not in order]
         bits = dict.fromkeys(left, 0.0)
         for row in now:
-            unknown = [k for k in left if row[k] == HOLE]
+            unknown = [k for k in left if row[k] == UNKNOWN]
             appraised = world.appraise(row, unknown)
             for k in unknown:
                 bits[k] += appraised.of(k)
@@ -89,11 +97,11 @@ def best_static_order(world: World, rows: Ints) -> list[int]:
 def _complete(world: World, row: Ints) -> Ints:
     weights = np.exp(
         np.log(world.mixture.shares)
-        + sum(np.log(t[:, row[k]]) for k, t in enumerate(world.mixture.answers) if row[k] != HOLE)
+        + sum(np.log(t[:, row[k]]) for k, t in enumerate(world.mixture.answers) if row[k] != UNKNOWN)
     )
     kind = world.rng.choice(len(weights), p=weights / weights.sum())
     drawn = [world.rng.choice(table.shape[1], p=table[kind]) for table in world.mixture.answers]
-    return np.where(row == HOLE, drawn, row)
+    return np.where(row == UNKNOWN, drawn, row)
 
 
 Pick = Callable[[World, int, Ints, list[int]], int]
@@ -116,7 +124,7 @@ def _clairvoyant(world: World, i: int, row: Ints, left: list[int]) -> int:
     def loss(k: int) -> float:
         then = row.copy()
         then[k] = world.asked[i, k]
-        return _surprise(world.appraise(then, []).likely, truth)
+        return _surprise(world.appraise(then, []).probabilities, truth)
 
     return min(left, key=loss)
 
@@ -140,8 +148,8 @@ def ask_until_sure(world: World, policy: str) -> Told:
     for i, begin in enumerate(world.start):
         row = begin.copy()
         while True:
-            likely = world.appraise(row, []).likely
-            left = [int(k) for k in np.flatnonzero(row == HOLE)]
+            likely = world.appraise(row, []).probabilities
+            left = [int(k) for k in np.flatnonzero(row == UNKNOWN)]
             if not left or np.maximum(likely, 1 - likely).min() >= SURE:
                 break
             k = pick(world, i, row, left)
@@ -165,26 +173,26 @@ def ask_people_who_may_pass(world: World, policy: str, seed: int) -> Refusing:
     columns = len(world.people.names)
     of_question, of_person = rng.normal(0.3, 1.2, columns), rng.normal(0, 0.8, len(world.asked))
     seen = _warm_up(rng, of_question)
-    price = PACE * world.appraise(np.full(columns, HOLE), []).doubt
+    price = PACE * world.appraise(np.full(columns, UNKNOWN), []).entropy
     truths, asks, passes, bits, placed = world.people.truth(world.asked), 0, 0, 0.0, 0
     for i, begin in enumerate(world.start):
         row, passed, own = begin.copy(), np.zeros(columns, int), []
-        before = _surprise(world.appraise(row, []).likely, truths[i])
+        before = _surprise(world.appraise(row, []).probabilities, truths[i])
         for _ in range(LOGINS):
-            left = [int(k) for k in np.flatnonzero(row == HOLE) if passed[k] < PASSES]
+            left = [int(k) for k in np.flatnonzero(row == UNKNOWN) if passed[k] < PASSES]
             k = _next(world, policy, row, left, passed, own, seen, price) if left else None
             if k is None:
                 break
             asks += 1
-            rate = Rate(int(seen[k, 0]), int(seen[k, 1]), seen[:, 1].sum() / seen[:, 0].sum())
+            rate = ResponseRate(int(seen[k, 0]), int(seen[k, 1]), seen[:, 1].sum() / seen[:, 0].sum())
             told = chance_of_answer(rate, 0.0, int(passed[k]), 0)
             answered = bool(rng.random() < sigmoid(of_question[k] + of_person[i] - PER_PASS * passed[k]))
             own.append((answered, told))
             seen[k] += (passed[k] == 0) * np.array([1, answered])
-            row[k] = world.asked[i, k] if answered else HOLE
+            row[k] = world.asked[i, k] if answered else UNKNOWN
             passed[k] += not answered
             passes += not answered
-        likely = world.appraise(row, []).likely
+        likely = world.appraise(row, []).probabilities
         bits += before - _surprise(likely, truths[i])
         placed += bool(((likely > 0.5) == truths[i]).all())
     people = len(world.asked)
@@ -215,7 +223,7 @@ def _next(
     kind = seen[:, 1].sum() / seen[:, 0].sum()
     scores = {}
     for k in left:
-        chance = chance_of_answer(Rate(int(seen[k, 0]), int(seen[k, 1]), kind), person, int(passed[k]), 0)
+        chance = chance_of_answer(ResponseRate(int(seen[k, 0]), int(seen[k, 1]), kind), person, int(passed[k]), 0)
         scores[k] = chance * appraised.of(k) - price * (1 - chance)
     best = max(left, key=lambda k: scores[k])
     return best if scores[best] > 0 else None
@@ -254,7 +262,7 @@ def run_with_refusals(name: str, seeds: int, people: int) -> None:
 
 def print_cost(name: str, times: int = 500) -> None:
     world = draw(PEOPLE[name](), 0, 1)
-    row, questions = world.start[0], [int(k) for k in np.flatnonzero(world.start[0] == HOLE)]
+    row, questions = world.start[0], [int(k) for k in np.flatnonzero(world.start[0] == UNKNOWN)]
     began = time.thread_time()
     for _ in range(times):
         world.appraise(row, questions)

@@ -136,7 +136,7 @@ def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
     ("where", "line", "broken"),
     [
         ("profiles/resolve.py", "import regulars.segments.models", "Imports go down the layers only"),
-        ("questions/choose.py", "import regulars.rules.decide", "Imports go down the layers only"),
+        ("questions/policy.py", "import regulars.rules.decide", "Imports go down the layers only"),
         ("base/clock.py", "import regulars.base.jobs.tasks", "Base: tools under nouns"),
         ("interfaces/console/urls.py", "import regulars.interfaces.management_api.users", "Interfaces are independent"),
         ("interfaces/api/segments.py", "import regulars.interfaces.management_api.users", "Interfaces are independent"),
@@ -144,6 +144,10 @@ def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
         ("rules/decide.py", "import django.db", "What decides touches neither Django nor allauth"),
         ("oauth/tokens.py", "import ninja", "OAuth imports neither frameworks of HTTP nor use cases"),
         ("oauth/errors.py", "import regulars.usecases.login", "OAuth imports neither frameworks of HTTP nor use cases"),
+        ("questions/features.py", "import django.db", "What decides touches neither Django nor allauth"),
+        ("questions/model.py", "import allauth.account", "What decides touches neither Django nor allauth"),
+        ("questions/scoring.py", "import django.conf", "What decides touches neither Django nor allauth"),
+        ("questions/policy.py", "import django.utils.timezone", "What decides touches neither Django nor allauth"),
         (
             "interfaces/collector/__init__.py",
             "import regulars.profiles.find",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from regulars.profiles.attributes import AGE_BANDS
 from regulars.profiles.derive import country_name
-from regulars.questions.declare import Option
 from regulars.questions.models import Question, QuestionSettings
-from regulars.questions.save import Draft, save_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.rules.models import Rule
 from regulars.rules.templates import enable_template
@@ -21,13 +21,13 @@ from .customers import CATEGORIES
 JACKETS = "jackets"
 
 
-def _options(labels: dict[str, str]) -> tuple[Option, ...]:
-    return tuple(Option(key, label) for key, label in labels.items())
+def _options(labels: dict[str, str]) -> tuple[AnswerOption, ...]:
+    return tuple(AnswerOption(key, label) for key, label in labels.items())
 
 
 # The keys are those that the invented customers answer (customers.ANSWER_SHARES).
 QUESTIONS = (
-    Draft(
+    QuestionDraft(
         key="looking_for",
         text="What are you looking for?",
         why="So that we show you that first.",
@@ -38,7 +38,7 @@ QUESTIONS = (
         weight=3.0,
         enabled=True,
     ),
-    Draft(
+    QuestionDraft(
         key="buys_for",
         text="Who do you mostly shop for?",
         why="So that sizes and gifts fit the right person.",
@@ -49,7 +49,7 @@ QUESTIONS = (
         weight=2.0,
         enabled=True,
     ),
-    Draft(
+    QuestionDraft(
         key="age_band",
         text="How old are you?",
         why="So that what we suggest suits you.",
@@ -61,7 +61,7 @@ QUESTIONS = (
         weight=1.5,
         enabled=True,
     ),
-    Draft(
+    QuestionDraft(
         key="shoe_size",
         text="Which shoe size do you wear?",
         why="So that we only show you boots we have in your size.",
@@ -72,7 +72,7 @@ QUESTIONS = (
         options=_options({str(size): str(size) for size in range(37, 45)}),
         enabled=True,
     ),
-    Draft(
+    QuestionDraft(
         key="country",
         text="Which country do we ship to?",
         why="So that you see prices with the shipping to you.",

@@ -16,8 +16,8 @@ from regulars.events.models import Event, Source
 from regulars.events.record import new_event
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Identity, Profile
-from regulars.questions.ask import OWN_LEAST, words_of
 from regulars.questions.models import Impression, Question
+from regulars.questions.next_question import MIN_OWN_VALUE, notice_of
 from regulars.usecases.unit_of_work import changes
 
 from .customers import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
@@ -158,8 +158,8 @@ def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) 
             shown_at=answer.at - READING,
             outcome=passed if answer.value is None else Impression.Outcome.ANSWERED,
             closed_at=answer.at,
-            words=words_of(question),
-            value=OWN_LEAST * question.weight,
+            words=notice_of(question),
+            value=MIN_OWN_VALUE * question.weight,
         )
 
 

@@ -17,9 +17,9 @@ from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import next_question
-from regulars.questions.choose import SENTENCES
 from regulars.questions.models import Impression, SelectionDecision
+from regulars.questions.next_question import next_question
+from regulars.questions.policy import SENTENCES
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.usecases.answer_question import answer, pass_over
@@ -105,7 +105,7 @@ def test_a_page_in_arabic_gets_the_question_and_the_houses_words_in_arabic(call,
 
 
 @pytest.mark.parametrize(
-    ("verb", "outcome", "reason"), [("pass", "passed", "asked_recently"), ("never", "never", "said_never")]
+    ("verb", "outcome", "reason"), [("pass", "passed", "asked_recently"), ("never", "never", "opted_out")]
 )
 def test_not_now_and_never_again_are_as_near_as_an_answer(call, chika, looking_for, verb, outcome, reason):
     token = token_of(chika)

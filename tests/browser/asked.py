@@ -15,21 +15,21 @@ from regulars.accounts.models import Account  # noqa: E402
 from regulars.profiles.find import create_database_profile  # noqa: E402
 from regulars.profiles.learn import NewFact, learn  # noqa: E402
 from regulars.profiles.models import Profile  # noqa: E402
-from regulars.questions.ask import next_question  # noqa: E402
-from regulars.questions.declare import Option  # noqa: E402
 from regulars.questions.models import Impression, Question  # noqa: E402
-from regulars.questions.save import Draft, save_question  # noqa: E402
+from regulars.questions.next_question import next_question  # noqa: E402
+from regulars.questions.question_type import AnswerOption  # noqa: E402
+from regulars.questions.save import QuestionDraft, save_question  # noqa: E402
 from regulars.questions.settings import save_settings  # noqa: E402
 
 WHY = "So that we show you that first."
 IN_ARABIC = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
-WARES = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+WARES = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
 OPTIONS = {
     "single_choice": WARES,
     "multi_choice": WARES,
-    "band": (Option("<25", "Under 25"), Option("25-34", "25 to 34"), Option("35+", "35 and more")),
-    "pick": (Option("red", "The red one", "/static/console/mark.svg"), Option("blue", "The blue one")),
-    "scale": (Option("low", "Hardly"), Option("high", "Very")),
+    "band": (AnswerOption("<25", "Under 25"), AnswerOption("25-34", "25 to 34"), AnswerOption("35+", "35 and more")),
+    "pick": (AnswerOption("red", "The red one", "/static/console/mark.svg"), AnswerOption("blue", "The blue one")),
+    "scale": (AnswerOption("low", "Hardly"), AnswerOption("high", "Very")),
 }
 PLAIN = ("yes_no", "number", "date", "year", "postal_code", "country", "email", "phone", "short_text", "consent")
 WHO = ("mouse", "pass", "never", "keys", "script", "arabic", "narrow", "more")
@@ -61,7 +61,7 @@ def ask(kind: str, **more: object) -> Question:
         "may_decline": kind not in ("consent", "confirm"),
         "may_not_know": kind not in ("consent", "confirm"),
     }
-    return save_question(Draft(**{**draft, **more}))
+    return save_question(QuestionDraft(**{**draft, **more}))
 
 
 def customer(attribute: str = "") -> Profile:
@@ -80,7 +80,7 @@ def before(profile: Profile, locale: str = "en") -> dict[str, str]:
     return {
         "session": open_session(profile.account),
         "profile": str(profile.pk),
-        "page": f"/question?ask={asked.pk}&next=/me",
+        "page": f"/question?impression={asked.pk}&next=/me",
     }
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from regulars.questions.declare import TYPES, BadAnswer, Option, answers_of
+from regulars.questions.question_type import TYPES, AnswerOption, BadAnswer
 
-OPTIONS = [Option("18-24", "18 to 24"), Option("25-34", "25 to 34")]
+OPTIONS = [AnswerOption("18-24", "18 to 24"), AnswerOption("25-34", "25 to 34")]
 WIDGETS = {"radio", "checkbox", "input", "select", "cards", "consent"}
 every_type = pytest.mark.parametrize("key", list(TYPES))
 
@@ -58,7 +58,7 @@ def test_whatever_a_browser_sends_is_a_json_value_or_a_named_refusal(key, given)
 def test_every_answer_it_says_it_can_give_is_one_it_draws_and_reads(key):
     kind = TYPES[key]
     drawn = [option.key for option in kind.field(options_of(key)).options]
-    for answer in answers_of(kind, options_of(key)):
+    for answer in kind.answers(options_of(key)):
         forms = {True: "yes", False: "no"} if isinstance(answer, bool) else {}
         form = forms.get(answer, str(answer))
         value = kind.read([form], options_of(key))

@@ -30,7 +30,7 @@ from regulars.connections.provider import ProviderClaim
 from regulars.consent.ages import is_too_young
 from regulars.consent.effective import last_word
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.purposes import Wording, get_or_create_notice
+from regulars.consent.purposes import QuestionWording, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
 from regulars.consent.status import closed_to_questions
 from regulars.consent.view import may, view
@@ -43,9 +43,9 @@ from regulars.profiles.find import find_by_user_id
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Attribute, Fact, ProviderAnswer, RefusedGuess
 from regulars.profiles.resolve import TIERS
-from regulars.questions.ask import next_question
-from regulars.questions.declare import Option
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import next_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
@@ -76,7 +76,7 @@ VISIT = LoginContext(
 )
 YUKI = "110248495921238986404"
 # What our own pages ask her.
-MAY_WE = Draft(
+MAY_WE = QuestionDraft(
     "may_we",
     "May we fit the shop to you?",
     "To show your size first.",
@@ -85,9 +85,9 @@ MAY_WE = Draft(
     "personalise",
     enabled=True,
 )
-LOOKING_FOR = Draft(
+LOOKING_FOR = QuestionDraft(
     "looking_for", "What are you looking for?", "So that we show you that first.", "single_choice", "looking_for",
-    "personalise", (Option("jackets", "Jackets"), Option("shoes", "Shoes")), enabled=True,
+    "personalise", (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes")), enabled=True,
 )  # fmt: skip
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
 
@@ -136,9 +136,9 @@ def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_
     yuki = find_by_user_id(f"google-oauth2|{YUKI}")
     save_question(MAY_WE)
     ask = next_question(yuki)
-    page = strip_tags(client.get(f"/question?ask={ask.pk}&next=/on").content.decode())
+    page = strip_tags(client.get(f"/question?impression={ask.pk}&next=/on").content.decode())
 
-    onward = client.post(f"/question?ask={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
+    onward = client.post(f"/question?impression={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
 
     assert (home.status_code, onward["Location"]) == (302, "/on")
     assert client.session["_auth_user_id"] == str(yuki.account.pk)
@@ -158,7 +158,7 @@ def asked(client, chika):
     chika.save()
     client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
     ask = next_question(chika)
-    address = f"/question?ask={ask.pk}&next=/on"
+    address = f"/question?impression={ask.pk}&next=/on"
     return ask, address, strip_tags(client.get(address).content.decode())
 
 
@@ -380,7 +380,7 @@ def test_15_and_16_an_objection_wins_over_a_yes_and_lifting_it_does_not_revive_t
 def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_was_given_to(chika):
     yes = gives(chika, "message")
 
-    purpose = change_purpose("message", Wording("News", "We write to you now and then."), widened=False)
+    purpose = change_purpose("message", QuestionWording("News", "We write to you now and then."), widened=False)
 
     assert purpose.version == 2
     assert may(chika, "message")
@@ -390,7 +390,7 @@ def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_w
 def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
     says(chika, "country", "FR")
     gives(chika, "message")
-    change_purpose("message", Wording("News", "We and our partners write to you."), widened=True)
+    change_purpose("message", QuestionWording("News", "We and our partners write to you."), widened=True)
     run_due()
 
     assert not may(chika, "message")

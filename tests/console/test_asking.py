@@ -6,20 +6,20 @@ import pytest
 from django.utils import timezone
 
 from regulars.interfaces.console.models import AuditEntry
-from regulars.questions.ask import next_question
 from regulars.questions.models import Impression, PriorityBoost
-from regulars.questions.save import Draft, Option, save_question
+from regulars.questions.next_question import next_question
+from regulars.questions.save import AnswerOption, QuestionDraft, save_question
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import pass_over
 from regulars.usecases.save_segment import evaluate_saved
 
-OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+OPTIONS = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
 
 
 @pytest.fixture
 def looking_for(standard_setup):
     return save_question(
-        Draft("looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for",
+        QuestionDraft("looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for",
               "personalise", OPTIONS, enabled=True)
     )  # fmt: skip
 
@@ -32,7 +32,7 @@ def jackets(looking_for):
 
 
 def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, make_customer, jackets):
-    save_question(Draft("hats", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
+    save_question(QuestionDraft("hats", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
     chika = make_customer()
 
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from regulars.interfaces.console.models import AuditEntry
-from regulars.questions.ask import NotShown, next_question
 from regulars.questions.models import QuestionSettings
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import NotShown, next_question
+from regulars.questions.save import QuestionDraft, save_question
 
 ADDRESS = "/console/questions/how-we-ask"
 AS_IT_IS = {
@@ -29,7 +29,7 @@ def test_the_form_shows_what_holds_now_and_ana_changes_it(console):
 
 
 def test_switched_off_nobody_is_asked_and_the_questions_page_says_so(console, chika):
-    save_question(Draft("q", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
+    save_question(QuestionDraft("q", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
     console.post(ADDRESS, {**AS_IT_IS, "asking": ""})
 
     assert next_question(chika) == NotShown("switched_off")

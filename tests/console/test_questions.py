@@ -9,7 +9,7 @@ import pytest
 from regulars.consent.models import Purpose
 from regulars.interfaces.console.models import AuditEntry
 from regulars.questions.models import Impression, Question
-from regulars.questions.save import Draft, Option, save_question
+from regulars.questions.save import AnswerOption, QuestionDraft, save_question
 from regulars.segments.save import save_segment
 from regulars.usecases.save_segment import evaluate_saved
 
@@ -29,7 +29,7 @@ LOOKING = {
 
 def _saved(number: int = 1, **more) -> Question:
     words = {"text": f"Question {number}?", "why": "So that it fits.", "type": "yes_no", "purpose": "personalise"}
-    return save_question(Draft(**{"key": f"q{number}", "attribute": f"answer_{number}", **words, **more}))
+    return save_question(QuestionDraft(**{"key": f"q{number}", "attribute": f"answer_{number}", **words, **more}))
 
 
 def test_ana_writes_a_question_and_is_sent_on_to_it(console):
@@ -157,7 +157,7 @@ def test_a_question_that_is_not_there_is_said_so(console):
 
 
 def test_options_of_a_choice_reach_the_form_as_they_were_written(console):
-    _saved(type="multi_choice", options=[Option("a", "Hats"), Option("b", "Gloves")])
+    _saved(type="multi_choice", options=[AnswerOption("a", "Hats"), AnswerOption("b", "Gloves")])
 
     assert "a = Hats\nb = Gloves" in console.get("/console/questions/q1").content.decode()
 
@@ -303,7 +303,7 @@ def test_a_translation_that_is_saved_and_never_used_is_seen_in_the_list_and_in_t
     for address, more in (("/console/questions", "."), ("/console/questions/looking_for", missing)):
         page = console.get(address).content.decode()
         assert f"Asked in English and German{more}" in page
-        assert "French is begun" in page
+        assert "French is partial_translations" in page
         assert "words to confirm with, the answer boots" in page
 
 

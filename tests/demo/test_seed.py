@@ -21,9 +21,9 @@ from regulars.enrichment.save import save_source
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Fact, Profile
-from regulars.questions.ask import next_question
-from regulars.questions.counts import counts
 from regulars.questions.models import Impression, Question
+from regulars.questions.next_question import next_question
+from regulars.questions.statistics import stats_by_question
 from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
@@ -86,7 +86,7 @@ def test_questions_have_a_history_that_fits_the_answers(shop):
     seed(HERE, quietly, PEOPLE)
 
     for question in Question.objects.all():
-        fared = counts()[question.pk]
+        fared = stats_by_question([question])[question.key]
         told = Fact.objects.filter(source=f"question:{question.key}@1", attribute=question.attribute)
         assert fared.answered > fared.passed > 0
         # Two answers of one day are one ask: nobody is asked twice a day.

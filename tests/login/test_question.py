@@ -11,18 +11,18 @@ from regulars.interfaces.login.door import local_path
 from regulars.interfaces.login.question import one_more, question
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import next_question
-from regulars.questions.declare import TYPES, Option
 from regulars.questions.models import Impression, Question
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import next_question
+from regulars.questions.question_type import TYPES, AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import choose_wording
 
 urlpatterns = [path("question", question), path("question/more", one_more)]
 pytestmark = pytest.mark.urls(__name__)
 
-OPTIONS = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
-LOOKING_FOR = Draft(
+OPTIONS = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
+LOOKING_FOR = QuestionDraft(
     "looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise",
     OPTIONS, enabled=True,
 )  # fmt: skip
@@ -47,7 +47,7 @@ def ask(chika, client):
 
 
 def address(ask, onward="/authorize/resume%3Fstate%3Ds"):
-    return f"/question?ask={ask.pk}&next={onward}"
+    return f"/question?impression={ask.pk}&next={onward}"
 
 
 def test_the_page_says_what_why_and_what_for_with_three_equal_buttons_and_no_script(client, ask):
@@ -87,7 +87,9 @@ def test_saving_nothing_says_what_to_do_and_keeps_the_question_open(client, ask)
 
 def test_what_she_wrote_is_kept_and_escaped_when_it_was_refused(client, chika):
     save_question(
-        Draft("code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True)
+        QuestionDraft(
+            "code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True
+        )
     )
     sign_in(client, chika)
 
@@ -110,7 +112,7 @@ def test_dov_cannot_see_or_answer_chikas_question(client, ask):
 
 @pytest.mark.parametrize("number", ["", "abc", "-1", "9" * 30, "%00", "²"])
 def test_a_number_that_is_no_ask_is_a_page_with_words(client, ask, number):
-    assert client.get(f"/question?ask={number}").status_code == 404
+    assert client.get(f"/question?impression={number}").status_code == 404
 
 
 def test_a_question_answered_in_another_tab_is_not_shown_again(client, ask):
@@ -171,13 +173,13 @@ def test_the_page_goes_on_only_to_paths_of_this_house(wanted, onward):
 def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chika, client):
     options = OPTIONS if TYPES[kind].takes_options else ()
     if kind == "band":
-        options = (Option("18-24", "18 to 24"), Option("55+", "55 or older"))
+        options = (AnswerOption("18-24", "18 to 24"), AnswerOption("55+", "55 or older"))
     purpose = "personalise" if kind == "consent" else "serve"
     learn(chika, [NewFact(f"drawn_{kind}", "Porto", "social", "google-oauth2")])
     text = "Is it {value}?" if kind == "confirm" else "What?"
     if kind != "confirm":
         chika.facts.all().delete()
-    save_question(Draft(kind, text, "Because.", kind, f"drawn_{kind}", purpose, options, enabled=True))
+    save_question(QuestionDraft(kind, text, "Because.", kind, f"drawn_{kind}", purpose, options, enabled=True))
     sign_in(client, chika)
 
     page = client.get(address(next_question(chika))).content.decode()
@@ -188,7 +190,7 @@ def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chik
 
 
 def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_the_ledger(client, chika):
-    draft = Draft(
+    draft = QuestionDraft(
         "news", "May we write to you?", "To tell you of new jackets.", "consent", "news", "message", enabled=True
     )
     save_question(draft)
@@ -206,7 +208,7 @@ def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_t
 
 
 def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
-    draft = Draft(
+    draft = QuestionDraft(
         "city",
         "We think you live in {value}. Right?",
         "To name the nearest shop.",
@@ -256,7 +258,7 @@ IN_THEIR_WORDS = {
 @pytest.mark.parametrize("locale", IN_THEIR_WORDS)
 def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, locale):
     own = {"text": "Geburtsjahr?", "why": "x"}
-    year = Draft("born", "Born in?", "To greet you.", "year", "birth_year", "serve", enabled=True)
+    year = QuestionDraft("born", "Born in?", "To greet you.", "year", "birth_year", "serve", enabled=True)
     save_question(replace(year, translations={locale.partition("-")[0]: own}))
     sign_in(client, chika)
     ask = next_question(chika, locale=locale)
@@ -268,7 +270,9 @@ def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, loc
 
 def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_from_the_translation(client, chika):
     words = {"text": "Mag je jassen?", "why": "Daarom."}
-    likes = Draft("likes", "Do you like jackets?", "To show them.", "yes_no", "likes_jackets", "serve", enabled=True)
+    likes = QuestionDraft(
+        "likes", "Do you like jackets?", "To show them.", "yes_no", "likes_jackets", "serve", enabled=True
+    )
     save_question(replace(likes, translations={"de": {"text": "Magst du Jacken?", "why": "Darum."}, "nl": words}))
     sign_in(client, chika)
     page = client.get(address(next_question(chika, locale="de"))).content.decode()
@@ -284,7 +288,7 @@ def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_fr
 def more(ask):
     """Another question waits, and the owner lets customers have it."""
     save_question(
-        Draft("code", "Your postal code?", "For the shop.", "postal_code", "postal_code", "serve", enabled=True)
+        QuestionDraft("code", "Your postal code?", "For the shop.", "postal_code", "postal_code", "serve", enabled=True)
     )
     save_settings(one_more=1)
 
@@ -296,7 +300,7 @@ def test_after_an_answer_she_is_thanked_and_may_have_one_more_or_go_on(client, a
     asked = client.get(further).content.decode()
     end = client.post(further, {"do": "answer", "answer": "10115"})["Location"]
 
-    assert offer.startswith(f"/question/more?ask={ask.pk}&next=")
+    assert offer.startswith(f"/question/more?impression={ask.pk}&next=")
     assert "<h1>Thank you.</h1>" in page
     assert "<script" not in page
     assert "Your postal code?" in asked

@@ -186,7 +186,7 @@ def test_her_question_is_asked_on_the_way_and_the_device_goes_on_behind_it(tv, p
     done = phone.get(back["Location"])
     after = poll(tv, codes)
 
-    assert away["Location"].startswith("/question?ask=")
+    assert away["Location"].startswith("/question?impression=")
     assert error(before) == (403, "authorization_pending")
     assert "What do you look for?" in page.content.decode()
     assert "Your device is connected" in done.content.decode()

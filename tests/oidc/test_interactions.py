@@ -15,16 +15,16 @@ from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.models import AppGrant, PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
-from regulars.questions.declare import Option
 from regulars.questions.models import Impression
-from regulars.questions.save import Draft, save_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from tests.oidc.app import App, came_back, id_claims, make_client, message_of, query_of, sign_in
 
-LOOKING_FOR = Draft(
+LOOKING_FOR = QuestionDraft(
     "looking_for", "What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise",
-    (Option("jackets", "Jackets"), Option("shoes", "Shoes")), enabled=True,
+    (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes")), enabled=True,
 )  # fmt: skip
 TO_OUR_PAGE = """function (user, context, callback) {
   if (context.protocol !== 'redirect-callback') context.redirect = { url: 'https://shop.example/terms?v=2' };
@@ -221,7 +221,7 @@ def test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer(signed_i
     answered = signed_in.browser.post(away["Location"], {"answer": "shoes"})
     back = came_back(signed_in.browser.get(answered["Location"]))
 
-    assert away["Location"].startswith("/question?ask=")
+    assert away["Location"].startswith("/question?impression=")
     assert sent["next"].startswith("/authorize?")
     assert "What do you look for?" in page.content.decode()
     assert (back["state"], "code" in back) == ("s1", True)

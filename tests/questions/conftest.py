@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.questions.declare import Option
 from regulars.questions.models import Question
-from regulars.questions.save import Draft, save_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 
-LOOKING_FOR = Draft(
+LOOKING_FOR = QuestionDraft(
     key="looking_for",
     text="What are you looking for?",
     why="So that we show you that first.",
     type="single_choice",
-    options=(Option("jackets", "Jackets"), Option("shoes", "Shoes")),
+    options=(AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes")),
     attribute="looking_for",
     purpose="personalise",
     weight=2.0,
     enabled=True,
 )
-POSTAL_CODE = Draft(
+POSTAL_CODE = QuestionDraft(
     key="postal_code",
     text="What is your postal code?",
     why="So that we name the nearest shop.",

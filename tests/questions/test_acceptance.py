@@ -21,13 +21,12 @@ from regulars.interfaces.login.question import question
 from regulars.profiles.attributes import GENDERS
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.questions.ask import NotShown, next_question
-from regulars.questions.choose import Candidate, Caps, Dice, Policy, choose, eligible
-from regulars.questions.choose import Option as Choosable
-from regulars.questions.customer import Customer
-from regulars.questions.declare import Option
+from regulars.questions.customer_context import CustomerContext
 from regulars.questions.models import Impression, SelectionDecision
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import NotShown, next_question
+from regulars.questions.policy import Candidate, Caps, Policy, QuestionExposure, RandomDraw, eligible, select
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import languages
 from regulars.usecases.answer_question import answer, never_again, pass_over
@@ -35,9 +34,9 @@ from regulars.usecases.answer_question import answer, never_again, pass_over
 from .conftest import LOOKING_FOR
 
 urlpatterns = [path("question", question)]
-GENDER = Draft(
+GENDER = QuestionDraft(
     "gender", "How do you describe yourself?", "So that sizes fit.", "single_choice", "gender", "personalise",
-    tuple(Option(key, label) for key, label in GENDERS), enabled=True,
+    tuple(AnswerOption(key, label) for key, label in GENDERS), enabled=True,
 )  # fmt: skip
 
 
@@ -55,7 +54,7 @@ def browser(client, chika, settings):
 
 
 def address(ask: Impression) -> str:
-    return f"/question?ask={ask.pk}&next=/on"
+    return f"/question?impression={ask.pk}&next=/on"
 
 
 def test_01_a_gender_known_from_google_with_consent_is_never_asked(chika):
@@ -64,7 +63,7 @@ def test_01_a_gender_known_from_google_with_consent_is_never_asked(chika):
     learn(chika, [NewFact("gender", "female", "social", "google-oauth2", basis="consent", consents=[consent.pk])])
 
     assert next_question(chika) == NotShown("all_known")
-    assert last_decision(chika).refusals == {"gender": "known"}
+    assert last_decision(chika).rejections == {"gender": "known"}
 
 
 def test_02_a_passed_question_rests_thirty_days_and_sixty_after_the_second_pass(chika, looking_for, days_later):
@@ -85,7 +84,7 @@ def test_03_never_means_nothing_ever(chika, looking_for, postal_code, days_later
 
     for days in (0, 1, 400, 4000):
         days_later(days)
-        assert next_question(chika) == NotShown("said_never")
+        assert next_question(chika) == NotShown("opted_out")
 
 
 def test_04_two_logins_within_an_hour_bring_one_question_at_most(chika, looking_for, postal_code):
@@ -105,10 +104,10 @@ def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chik
     def broken(profile):
         raise DatabaseError("the table of questions is gone")
 
-    monkeypatch.setattr(Customer, "of", broken)
+    monkeypatch.setattr(CustomerContext, "load", broken)
 
     assert next_question(chika) == NotShown("unavailable")
-    assert "no question could be chosen" in caplog.text
+    assert "no question could be selected" in caplog.text
 
 
 @pytest.mark.urls(__name__)
@@ -165,7 +164,7 @@ def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika)
 
 def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, looking_for):
     answer(next_question(chika), QueryDict("answer=shoes"))
-    save_question(replace(LOOKING_FOR, options=(Option("jackets", "Jackets"), Option("hats", "Hats"))))
+    save_question(replace(LOOKING_FOR, options=(AnswerOption("jackets", "Jackets"), AnswerOption("hats", "Hats"))))
     looking_for.refresh_from_db()
 
     assert looking_for.version == 2
@@ -189,7 +188,7 @@ def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_lat
     assert next_question(chika) == NotShown("all_known")
     days_later(366)
     ask = next_question(chika)
-    assert (ask.offer, ask.words.splitlines()[0]) == ("shoes", "You look for Shoes. Is that still right?")
+    assert (ask.to_confirm, ask.words.splitlines()[0]) == ("shoes", "You look for Shoes. Is that still right?")
     answer(ask, QueryDict("answer=__yes"))
     assert chika.facts.latest("id").source_kind == "declared"
     assert chika.facts.latest("id").expires_at > clock.now()
@@ -199,15 +198,17 @@ def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_lat
 def religion(standard_setup):
     Purpose.objects.create(key="faith", label="Faith", text="To show feasts.", basis="consent", kind="special")
     Attribute.objects.create(key="religion", label="Religion", sensitivity="special", purposes=["faith"])
-    options = (Option("a", "A"), Option("b", "B"))
+    options = (AnswerOption("a", "A"), AnswerOption("b", "B"))
     return save_question(
-        Draft("religion", "Which feasts?", "To show them.", "single_choice", "religion", "faith", options, enabled=True)
+        QuestionDraft(
+            "religion", "Which feasts?", "To show them.", "single_choice", "religion", "faith", options, enabled=True
+        )
     )
 
 
 def test_13_a_special_question_waits_for_an_explicit_yes(chika, religion):
     assert next_question(chika) == NotShown("nothing_to_ask")
-    assert last_decision(chika).refusals == {"religion": "needs_explicit_consent"}
+    assert last_decision(chika).rejections == {"religion": "needs_explicit_consent"}
     record(chika, Decision("faith", "given", "profile"))
     assert next_question(chika) == NotShown("nothing_to_ask")
     record(chika, Decision("faith", "given", "profile", explicit=True))
@@ -219,17 +220,19 @@ def test_13_a_special_question_waits_for_an_explicit_yes(chika, religion):
     st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.999),
 )  # fmt: skip
 def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn, explore, dice, pick):
-    candidates = [Candidate(str(n), "x", may_be_asked=yes, may_explore=yes) for n, (yes, _) in enumerate(drawn)]
+    candidates = [QuestionExposure(str(n), "x", may_be_asked=yes, may_explore=yes) for n, (yes, _) in enumerate(drawn)]
     free, _ = eligible(candidates, dt.date(2026, 3, 2), Caps())
-    options = [Choosable(each.key, 1, 0.5, drawn[int(each.key)][1], each.may_explore) for each in free]
-    choice = choose(options, Policy(explore=explore), Dice(1, dice, pick))
+    options = [Candidate(each.key, 1, 0.5, drawn[int(each.key)][1], each.may_explore) for each in free]
+    choice = select(options, Policy(explore=explore), RandomDraw(1, dice, pick))
 
     assert isinstance(choice, NotShown) or drawn[int(choice.key)][0]
 
 
 def test_14_after_an_answer_that_tells_her_age_a_child_is_not_asked_again(chika, looking_for, days_later):
     save_question(
-        Draft("born", "When were you born?", "For a present.", "year", "birth_year", "serve", weight=9, enabled=True)
+        QuestionDraft(
+            "born", "When were you born?", "For a present.", "year", "birth_year", "serve", weight=9, enabled=True
+        )
     )
     young = clock.today().year - 14
     answer(next_question(chika), QueryDict(f"answer={young}"))

@@ -11,10 +11,9 @@ from django.http import QueryDict
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.questions.ask import NotShown, next_question
 from regulars.questions.models import Impression, SelectionDecision
-from regulars.questions.one_more import ask_one_more, may_offer_more
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import NotShown, ask_one_more, may_offer_more, next_question
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.usecases.answer_question import answer, pass_over
 
@@ -23,7 +22,9 @@ SAID = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
 
 @pytest.fixture
 def three(looking_for, postal_code):
-    return save_question(Draft("shoe_size", "Your size?", "To fit.", "number", "shoe_size", "serve", enabled=True))
+    return save_question(
+        QuestionDraft("shoe_size", "Your size?", "To fit.", "number", "shoe_size", "serve", enabled=True)
+    )
 
 
 def answered(ask):
@@ -104,7 +105,7 @@ def test_nothing_worth_asking_is_not_offered(chika, looking_for):
 def test_a_fault_ends_the_sitting_and_nothing_else(chika, three, monkeypatch, caplog):
     save_settings(one_more=2)
     first = answered(next_question(chika))
-    monkeypatch.setattr("regulars.questions.one_more.eligible", lambda *_: 1 / 0)
+    monkeypatch.setattr("regulars.questions.next_question.eligible", lambda *_: 1 / 0)
 
     assert not may_offer_more(first)
     assert ask_one_more(first, "en") == NotShown("unavailable")

@@ -6,12 +6,12 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Attribute
-from regulars.questions.answer import pass_over
-from regulars.questions.ask import next_question
-from regulars.questions.counts import Counts, counts
-from regulars.questions.declare import Option
 from regulars.questions.models import Question
+from regulars.questions.next_question import next_question
+from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import save_question
+from regulars.questions.statistics import question_stats
+from regulars.usecases.answer_question import pass_over
 
 from .conftest import LOOKING_FOR
 
@@ -35,7 +35,7 @@ def test_other_words_are_another_version_and_another_weight_is_not(looking_for):
     [
         ({"why": " "}, "missing_words"),
         ({"text": "x" * 201}, "too_long"),
-        ({"options": (Option("a", "A"),)}, "options_missing"),
+        ({"options": (AnswerOption("a", "A"),)}, "options_missing"),
         ({"type": "telepathy"}, "unknown_plugin"),
         ({"purpose": "world domination"}, "unknown_purpose"),
         ({"attribute": "email", "purpose": "personalise"}, "attribute_not_for_purpose"),
@@ -57,4 +57,6 @@ def test_showings_and_what_came_of_them_are_counted(chika, looking_for, days_lat
     days_later(1)
     pass_over(next_question(chika))
 
-    assert counts() == {looking_for.pk: Counts(shown=2, passed=1)}
+    [stats] = question_stats()
+    assert (stats.question, stats.shown, stats.passed) == ("looking_for", 2, 1)
+    assert (stats.answered, stats.never) == (0, 0)

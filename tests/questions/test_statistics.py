@@ -9,17 +9,17 @@ from regulars.base.errors import DomainError
 from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.ask import next_question
-from regulars.questions.evaluation import Logged, doubly_robust, effective, interval, snips
-from regulars.questions.find_out import rank_questions, wish_to_know
+from regulars.questions.boosts import boost_question, rank_questions
+from regulars.questions.evaluation import LoggedImpression, doubly_robust, effective, interval, snips
 from regulars.questions.models import Impression, PriorityBoost
+from regulars.questions.next_question import next_question
 from regulars.questions.statistics import (
-    asked_against_control,
-    burdens,
-    fates,
-    logged_asks,
-    used_by,
-    worth_of_another_policy,
+    ask_loads,
+    compare_with_control_group,
+    estimate_greedy_policy,
+    logged_impressions,
+    question_stats,
+    segments_using,
 )
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import answer, never_again, pass_over
@@ -38,14 +38,14 @@ def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
     for number, close in enumerate(closing):
         close(next_question(make_customer(number)))
 
-    [fate] = fates()
+    [stats] = question_stats()
 
-    assert (fate.shown, fate.answered, fate.passed, fate.never, fate.closed) == (4, 1, 1, 1, 1)
-    assert (fate.rate, round(fate.rate_low, 2), round(fate.rate_high, 2)) == (0.25, 0.05, 0.7)
-    assert fate.bits == pytest.approx(0.25)  # one answer settled one bit, of four showings
-    assert fate.segments == 1
-    assert used_by(looking_for) == ["jackets"]
-    assert not fate.is_to_retire
+    assert (stats.shown, stats.answered, stats.passed, stats.never, stats.closed) == (4, 1, 1, 1, 1)
+    assert (stats.rate, round(stats.rate_low, 2), round(stats.rate_high, 2)) == (0.25, 0.05, 0.7)
+    assert stats.bits == pytest.approx(0.25)  # one answer settled one bit, of four showings
+    assert stats.segments == 1
+    assert segments_using(looking_for) == ["jackets"]
+    assert not stats.is_to_retire
 
 
 def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_retired(looking_for):
@@ -62,23 +62,23 @@ def test_a_question_hardly_anybody_answers_is_proposed_for_retiring_and_not_reti
     ]
     Impression.objects.bulk_create(many)
 
-    [fate] = fates()
+    [stats] = question_stats()
     looking_for.refresh_from_db()
 
-    assert fate.retire == "seldom_answered"
+    assert stats.retire == "seldom_answered"
     assert looking_for.enabled
 
 
 def test_too_few_asks_are_no_figure(chika, looking_for):
     pass_over(next_question(chika))
 
-    assert len(logged_asks()) == 1
+    assert len(logged_impressions()) == 1
     with pytest.raises(DomainError) as refused:
-        worth_of_another_policy()
+        estimate_greedy_policy()
     assert refused.value.code == "too_few_asks"
 
 
-def log_of(policy_share: float, count: int) -> list[Logged]:
+def log_of(policy_share: float, count: int) -> list[LoggedImpression]:
     """Two questions; the good one gives 0.7 bits on average, the bad one 0.2; it was asked with `policy_share`."""
     rng = random.Random(3)
     log = []
@@ -86,7 +86,7 @@ def log_of(policy_share: float, count: int) -> list[Logged]:
         good = rng.random() < policy_share
         reward = rng.choice([0.0, 1.4] if good else [0.0, 0.4])
         probability = policy_share if good else 1 - policy_share
-        log.append(Logged(probability, float(good), reward, 0.6 if good else 0.3, 0.6))
+        log.append(LoggedImpression(probability, float(good), reward, 0.6 if good else 0.3, 0.6))
     return log
 
 
@@ -96,7 +96,7 @@ def test_both_estimates_find_what_always_asking_the_good_question_would_bring(es
 
     assert abs(found.value - 0.7) < 3 * found.error
     assert 0 < found.error < 0.06
-    assert found.asks == pytest.approx(400, rel=0.15)
+    assert found.impressions == pytest.approx(400, rel=0.15)
 
 
 def test_thirty_effective_asks_are_the_least():
@@ -116,11 +116,11 @@ def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, da
     for profile in people[::2]:
         pass_over(next_question(profile))
 
-    women, men = burdens(groups=["gender"], fewest=5)
+    women, men = ask_loads(groups=["gender"], fewest=5)
 
-    assert (women.group, women.customers, women.asks_each) == ("female", 6, 2)
-    assert (men.asks_each, men.ratio, men.is_fair) == (1, 2, False)
-    assert burdens(groups=["gender"], fewest=7) == []
+    assert (women.group, women.customers, women.impressions_each) == ("female", 6, 2)
+    assert (men.impressions_each, men.ratio, men.is_fair) == (1, 2, False)
+    assert ask_loads(groups=["gender"], fewest=7) == []
 
 
 def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_later):
@@ -129,7 +129,7 @@ def test_who_was_asked_is_held_against_who_was_not(chika, looking_for, days_late
     next_question(chika)
     days_later(60)
 
-    seen = asked_against_control()
+    seen = compare_with_control_group()
 
     assert (seen.asked, seen.asked_returned, seen.control) == (1, 1, 0)
 
@@ -147,8 +147,8 @@ def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looki
 
 def test_a_wish_is_one_row_a_person_and_ends(looking_for, days_later):
     people = [make_customer(number).pk for number in range(3)]
-    wish_to_know(looking_for, people)
+    boost_question(looking_for, people)
     days_later(31)
 
-    assert wish_to_know(looking_for, people[:1]) == 1
+    assert boost_question(looking_for, people[:1]) == 1
     assert PriorityBoost.objects.count() == 1

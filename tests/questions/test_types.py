@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.questions.declare import TYPES, BadAnswer, Option
+from regulars.questions.question_type import TYPES, AnswerOption, BadAnswer
 
-OPTIONS = [Option("jackets", "Jackets"), Option("shoes", "Shoes")]
+OPTIONS = [AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes")]
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_every_type_says_how_it_is_drawn_and_what_it_gives(kind):
 @pytest.mark.parametrize(
     ("kind", "option", "name"),
     [
-        ("band", Option("young", "Young"), "not_a_range"),
-        ("band", Option("34-25", "Backwards"), "not_a_range"),
-        ("pick", Option("a", "A", "http://pictures.example/a.png"), "bad_image"),
-        ("pick", Option("a", "A", "javascript:alert(1)"), "bad_image"),
+        ("band", AnswerOption("young", "Young"), "not_a_range"),
+        ("band", AnswerOption("34-25", "Backwards"), "not_a_range"),
+        ("pick", AnswerOption("a", "A", "http://pictures.example/a.png"), "bad_image"),
+        ("pick", AnswerOption("a", "A", "javascript:alert(1)"), "bad_image"),
     ],
 )
 def test_options_that_could_not_be_drawn_are_refused_by_name(kind, option, name):

@@ -1,4 +1,4 @@
-"""In which languages a question is asked, and what those that are begun lack."""
+"""In which languages a question is asked, and what those that are partial_translations lack."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from regulars.questions.declare import Option
 from regulars.questions.models import Question
-from regulars.questions.save import Draft, save_question
-from regulars.questions.wording import begun, choose_wording, languages, languages_without
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
+from regulars.questions.wording import choose_wording, languages, languages_without, partial_translations
 
 pytestmark = pytest.mark.django_db
-SPORT = Draft(
+SPORT = QuestionDraft(
     key="sport",
     text="Do you move?",
     why="So that it fits.",
@@ -21,7 +21,7 @@ SPORT = Draft(
     type="single_choice",
     attribute="sport",
     purpose="personalise",
-    options=(Option("run", "I run"), Option("swim", "I swim")),
+    options=(AnswerOption("run", "I run"), AnswerOption("swim", "I swim")),
 )
 GERMAN = {
     "text": "Bewegst du dich?",
@@ -42,14 +42,16 @@ def test_a_language_that_is_begun_tells_everything_it_lacks(standard_setup):
     )
 
     assert languages(question) == ["en", "de"]
-    assert [(each.locale, each.lacks) for each in begun(question)] == [("fr", ("help", "confirm", "options.swim"))]
+    assert [(each.locale, each.lacks) for each in partial_translations(question)] == [
+        ("fr", ("help", "confirm", "options.swim"))
+    ]
 
 
 def test_what_the_question_does_not_say_no_translation_lacks(standard_setup):
     question = _saved(help="", confirm="", translations={"de": {**GERMAN, "help": "", "confirm": ""}})
 
     assert languages(question) == ["en", "de"]
-    assert begun(question) == []
+    assert partial_translations(question) == []
 
 
 def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(standard_setup):
@@ -57,14 +59,18 @@ def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(standard_set
     question = _saved(type="yes_no", options=(), help="", confirm="", translations={"de": asked, "he": asked})
 
     assert languages(question) == ["en", "de"]
-    assert [(each.locale, each.lacks) for each in begun(question)] == [("he", ("options.yes", "options.no"))]
+    assert [(each.locale, each.lacks) for each in partial_translations(question)] == [
+        ("he", ("options.yes", "options.no"))
+    ]
 
 
 def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(standard_setup):
     wording = {"key": "b", "text": "And sport?", "why": "Because.", "translations": {"de": {"text": "?", "why": "!"}}}
     question = _saved(translations={"de": GERMAN}, variants=[wording])
 
-    assert [(each.variant, each.locale, each.lacks) for each in begun(question)] == [("b", "de", ("confirm",))]
+    assert [(each.variant, each.locale, each.lacks) for each in partial_translations(question)] == [
+        ("b", "de", ("confirm",))
+    ]
 
 
 def test_the_languages_of_the_house_that_nobody_began_are_named(standard_setup):

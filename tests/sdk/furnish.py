@@ -7,8 +7,8 @@ from django.contrib.auth.hashers import make_password
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.clients.register import App, register
 from regulars.connections.models import Connection
-from regulars.questions.declare import Option
-from regulars.questions.save import Draft, save_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.usecases.complete_social_login import sign_up
 
 PASSWORDS = "Username-Password-Authentication"
@@ -62,11 +62,11 @@ def app(name: str, origin: str) -> dict[str, str]:
 
 def ask_some() -> None:
     """A question for those alone who come to be asked: nobody else's login is interrupted."""
-    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+    options = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
     words = ("What are you looking for?", "So that we show you that first.")
     audience = " OR ".join(f'email:"{name}@example.com"' for name in ASKED)
     save_question(
-        Draft("looking_for", *words, "single_choice", "looking_for", "serve", options, enabled=True,
+        QuestionDraft("looking_for", *words, "single_choice", "looking_for", "serve", options, enabled=True,
               audience=audience, translations={"ar": IN_ARABIC})
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ def test_she_answers_with_keys_alone_and_the_fact_names_the_app(page: Page, town
 
 @pytest.mark.parametrize(
     ("name", "button", "outcome", "reason"),
-    [("bao", "Pass", "passed", "asked_recently"), ("carla", "Don’t ask me again", "never", "said_never")],
+    [("bao", "Pass", "passed", "asked_recently"), ("carla", "Don’t ask me again", "never", "opted_out")],
 )
 def test_she_passes_or_ends_it_and_is_asked_nothing_when_she_comes_back(page, town, name, button, outcome, reason):
     open_app(page, town, name)

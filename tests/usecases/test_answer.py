@@ -7,9 +7,9 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.view import view
 from regulars.events.read import timeline
 from regulars.questions.answer import BadAnswer
-from regulars.questions.ask import next_question
-from regulars.questions.declare import Option
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import next_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import answer, never_again, pass_over
@@ -17,9 +17,9 @@ from regulars.usecases.answer_question import answer, never_again, pass_over
 
 @pytest.fixture
 def looking_for(standard_setup):
-    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+    options = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
     return save_question(
-        Draft(
+        QuestionDraft(
             "looking_for",
             "What are you looking for?",
             "So that we show you that first.",
@@ -53,7 +53,9 @@ def test_chika_answers_and_it_is_hers_with_source_consent_and_words(chika, looki
 
 def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, standard_setup):
     save_question(
-        Draft("code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True)
+        QuestionDraft(
+            "code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True
+        )
     )
 
     answer(next_question(chika), QueryDict("answer=10115"))

@@ -14,9 +14,9 @@ from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
 from regulars.oauth.grants import TokenDecision
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.declare import Option
 from regulars.questions.models import Impression, SelectionDecision
-from regulars.questions.save import Draft, save_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
@@ -42,9 +42,9 @@ def shop(standard_setup) -> Client:
 
 @pytest.fixture
 def question(standard_setup):
-    options = (Option("jackets", "Jackets"), Option("shoes", "Shoes"))
+    options = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
     words = ("What do you look for?", "To show it first.", "single_choice", "looking_for", "personalise")
-    return save_question(Draft("looking_for", *words, options, enabled=True))
+    return save_question(QuestionDraft("looking_for", *words, options, enabled=True))
 
 
 def visit(**more) -> LoginContext:
@@ -152,7 +152,7 @@ def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, sho
     decided, _ = resume(chika, shop, progress)
 
     assert isinstance(asked, InteractionRequired)
-    assert (asked.reason, asked.url) == ("question", f"/question?ask={Impression.objects.get().pk}")
+    assert (asked.reason, asked.url) == ("question", f"/question?impression={Impression.objects.get().pk}")
     assert isinstance(decided, TokenDecision)
     assert RuleRun.objects.count() == 1
 

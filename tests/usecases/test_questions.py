@@ -9,7 +9,7 @@ from regulars.questions.models import AnswerModel, Target
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 from regulars.usecases.save_segment import evaluate_saved
-from regulars.usecases.update_question_model import refit_later, tell_questions
+from regulars.usecases.update_question_model import refit_later, update_target_segments
 
 
 @pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled
     evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
     evaluate_saved(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
     Target.objects.filter(slug="porto").update(weight=3)
-    tell_questions()
+    update_target_segments()
 
     assert Target.objects.get(slug="women-of-porto").text == "city:Porto AND gender:female"
     assert Target.objects.get(slug="porto").weight == 3

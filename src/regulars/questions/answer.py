@@ -1,111 +1,92 @@
-"""What came of an ask: read her answer, or close it without one."""
+"""Read the answer to an impression, or close it without one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 
-from .appraise import Appraisal
-from .declare import BadAnswer
 from .models import Impression
+from .question_type import BadAnswer
+from .scoring import QuestionValue
 from .wording import wording_of
 
-__all__ = ["Answer", "BadAnswer", "close", "left_unsaid", "never_again", "pass_over", "read_answer"]
+__all__ = ["BadAnswer", "GivenAnswer", "close", "read_answer", "skip_option"]
 
-YES, NO = "__yes", "__no"  # to something offered for confirming
-LONGEST_SOURCE = 128
-UNSAID = {"__declined": Impression.Outcome.DECLINED, "__dont_know": Impression.Outcome.DONT_KNOW}
+YES, NO = "__yes", "__no"  # to a value to confirm
+MAX_SOURCE = 128
+SKIP_OPTIONS = {"__declined": Impression.Outcome.DECLINED, "__dont_know": Impression.Outcome.DONT_KNOW}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`value` is JSON; `source` says which question in which words, for the fact: `question:looking_for@1`, or
-    `app:<client id>:looking_for@1` when she answered inside an app.
+class GivenAnswer:
+    """`value` is JSON; `source` names the question and its version, for the fact: `question:looking_for@1`, or
+    `app:<client id>:looking_for@1` for an answer given inside an app.
 
-    `source_kind` is `corrected` when she set right what somebody else told, else `declared`. `consent` is a yes or no to
-    the question's purpose, which is a matter of the ledger and not a fact.
+    `source_kind` is `corrected` when the customer corrected a value from another source, else `declared`. `consent` is a
+    yes or no to the question's purpose, which the ledger keeps instead of a fact.
     """
 
     attribute: str
-    value: Any
+    value: object
     source: str
     source_kind: str = "declared"
     consent: bool | None = None
 
 
-def read_answer(ask: Impression, form: MultiValueDict[str, str], app: str = "") -> Answer:
-    """What `form["answer"]` says; raises `BadAnswer` with the sentence to show beside the field.
+def read_answer(impression: Impression, form: MultiValueDict[str, str], app: str = "") -> GivenAnswer:
+    """Read `form["answer"]`; raises `BadAnswer` with the message to show beside the field.
 
-    Of something to confirm the answer is `__yes`, or `__no` with what is right under `other`. `app` is the client id of
-    the app she answered in, when it was not our page.
+    For a value to confirm the answer is `__yes`, or `__no` with the right value as `other`. `app` is the client id of the
+    app in which the customer answered, when it was not our page.
     """
-    question = ask.question
-    source = _source(ask, app)
-    given, options = form.getlist("answer"), list(wording_of(ask).options) or question.choices()
-    if ask.offer is not None:
-        return _confirmed(ask, form, source)
-    value = question.kind.read(given, options)
-    consent = value if getattr(question.kind, "gives_consent", False) else None
-    return Answer(question.attribute, value, source, consent=consent)
+    question, source = impression.question, f"question:{impression.question.key}@{impression.version}"
+    if app:  # a client id too long to fit beside the question is recorded alone
+        with_question = f"app:{app}:{question.key}@{impression.version}"
+        source = with_question if len(with_question) <= MAX_SOURCE else f"app:{app}"
+    if impression.to_confirm is not None:
+        return _read_confirmation(impression, form, source)
+    options = list(wording_of(impression).options) or question.choices()
+    value = question.kind.read(form.getlist("answer"), options)
+    return GivenAnswer(question.attribute, value, source, consent=value if question.kind.gives_consent else None)
 
 
-def left_unsaid(ask: Impression, form: MultiValueDict[str, str]) -> str:
-    """`declined` or `dont_know` when she chose that and the question offers it; empty otherwise."""
-    question = ask.question
+def skip_option(impression: Impression, form: MultiValueDict[str, str]) -> str:
+    """Return `declined` or `dont_know` when the customer chose that and the question offers it; empty otherwise."""
+    question = impression.question
     offered = {"__declined": question.may_decline, "__dont_know": question.may_not_know}
     chosen = [each for each in (*form.getlist("answer"), form.get("do", "")) if offered.get(each or "")]
-    return UNSAID[chosen[0]] if chosen else ""
+    return SKIP_OPTIONS[chosen[0]] if chosen else ""
 
 
-def close(ask: Impression, outcome: str, said: Answer | None = None) -> bool:
-    """Whether this call closed the ask: of two (a double click, two tabs) the first counts."""
-    now, bits = clock.now(), _bits(ask, said) if said else None
-    open_ask = Impression.objects.filter(pk=ask.pk, outcome=Impression.Outcome.SHOWN)
-    if not open_ask.update(outcome=outcome, closed_at=now, bits=bits):
+def close(impression: Impression, outcome: str, answer: GivenAnswer | None = None) -> bool:
+    """Return whether this call closed the impression: of two (a double click, two tabs) the first counts."""
+    now, bits = clock.now(), _settled_bits(impression, answer) if answer else None
+    still_open = Impression.objects.filter(pk=impression.pk, outcome=Impression.Outcome.SHOWN)
+    if not still_open.update(outcome=outcome, closed_at=now, bits=bits):
         return False
-    ask.outcome, ask.closed_at, ask.bits = outcome, now, bits
+    impression.outcome, impression.closed_at, impression.bits = outcome, now, bits
     return True
 
 
-def pass_over(ask: Impression) -> bool:
-    """Not now: the question rests, longer after every pass. False when the ask was closed already."""
-    return close(ask, Impression.Outcome.PASSED)
-
-
-def never_again(ask: Impression) -> bool:
-    """Never ask her anything again. False when the ask was closed already."""
-    return close(ask, Impression.Outcome.NEVER)
-
-
-def _source(ask: Impression, app: str) -> str:
-    """Which question in which words, and in which app; an id too long to stand beside the question stands alone."""
-    question = f"{ask.question.key}@{ask.version}"
-    if not app:
-        return f"question:{question}"
-    whole = f"app:{app}:{question}"
-    return whole if len(whole) <= LONGEST_SOURCE else f"app:{app}"
-
-
-def _confirmed(ask: Impression, form: MultiValueDict[str, str], source: str) -> Answer:
-    """Who wrote another value corrects it, whether or not she also chose "No" above it."""
-    question, given = ask.question, form.getlist("answer")
+def _read_confirmation(impression: Impression, form: MultiValueDict[str, str], source: str) -> GivenAnswer:
+    """Another value is a correction, whether or not the customer also chose "No" above it."""
+    question, given = impression.question, form.getlist("answer")
     if given[:1] == [YES]:
-        return Answer(question.attribute, ask.offer, source)
+        return GivenAnswer(question.attribute, impression.to_confirm, source)
     other = [each for each in form.getlist("other") if each.strip()]
     if not given and not other:
         raise BadAnswer("no_answer", gettext_noop("Say whether it is right, or pass."))
     other = other if given[:1] in ([], [NO]) else given
     value = question.kind.read(other, question.choices())
-    return Answer(question.attribute, value, source, "declared" if value == ask.offer else "corrected")
+    return GivenAnswer(question.attribute, value, source, "declared" if value == impression.to_confirm else "corrected")
 
 
-def _bits(ask: Impression, said: Answer) -> float:
-    """By what was written down when she was asked: the answer itself is kept with her facts alone."""
-    doubts = {term: left for term, left in ask.after.items() if term not in ("before", "expected")}
-    appraisal = Appraisal({"": ask.after.get("expected", 0.0)}, ask.after.get("before", 0.0), doubts)
-    return appraisal.gained(said.attribute, said.value)
+def _settled_bits(impression: Impression, answer: GivenAnswer) -> float:
+    """Compute from the figures recorded when the question was shown: the answer itself is kept as a fact alone."""
+    after = {term: left for term, left in impression.after.items() if term not in ("before", "expected")}
+    value = QuestionValue({"": impression.after.get("expected", 0.0)}, impression.after.get("before", 0.0), after)
+    return value.gained(answer.attribute, answer.value)

@@ -1,7 +1,7 @@
-"""How good would another way of choosing have been, judged from what was logged. Plain functions.
+"""Off-policy evaluation: estimate another selection policy from logged impressions.
 
-Every logged ask knows how likely the policy of its time was to make it; an ask the new policy would have made counts the
-more the less likely it was. Both figures keep silent below thirty effective asks.
+Every impression has the probability with which the policy of its time selected it. An impression that the new policy would
+select counts the more, the less likely it was. Neither estimate is given below thirty effective impressions.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 from regulars.base.errors import Invalid
 
-FEWEST = 30  # effective asks
+MIN_EFFECTIVE = 30  # impressions
 Z95 = 1.96
 
 
 @dataclass(frozen=True)
-class Logged:
-    """One ask: how likely it was then and would be under the new policy, what came of it in bits, and what a model says
-    of the ask made (`expected`) and of what the new policy would ask (`expected_new`)."""
+class LoggedImpression:
+    """One impression: its probability then and under the new policy, and its reward in bits.
+
+    `expected` is the reward that a model predicts of it, `expected_new` of the question the new policy would show.
+    """
 
     probability: float
     probability_new: float
@@ -30,15 +32,15 @@ class Logged:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bits per ask, its standard error, and how many asks it effectively rests on."""
+    """Bits per impression, the standard error, and the effective number of impressions."""
 
     value: float
     error: float
-    asks: float
+    impressions: float
 
 
-def snips(log: Sequence[Logged]) -> Estimate:
-    """Self-normalised inverse propensity. Raises `Invalid("too_few_asks")`."""
+def snips(log: Sequence[LoggedImpression]) -> Estimate:
+    """Estimate by self-normalised inverse propensity. Raises `Invalid("too_few_asks")`."""
     weights = _weights(log)
     total = sum(weights)
     value = sum(w * each.reward for w, each in zip(weights, log, strict=True)) / total
@@ -46,8 +48,8 @@ def snips(log: Sequence[Logged]) -> Estimate:
     return Estimate(value, math.sqrt(spread) / total, effective(weights))
 
 
-def doubly_robust(log: Sequence[Logged]) -> Estimate:
-    """The model's figure, set right by what really came of the asks. Raises `Invalid("too_few_asks")`."""
+def doubly_robust(log: Sequence[LoggedImpression]) -> Estimate:
+    """Estimate by the model, corrected by the observed rewards. Raises `Invalid("too_few_asks")`."""
     weights = _weights(log)
     each_one = [
         each.expected_new + weight * (each.reward - each.expected) for weight, each in zip(weights, log, strict=True)
@@ -58,13 +60,13 @@ def doubly_robust(log: Sequence[Logged]) -> Estimate:
 
 
 def effective(weights: Sequence[float]) -> float:
-    """How many equally weighted asks are worth as much."""
+    """Return how many equally weighted impressions are worth as much."""
     squares = sum(weight**2 for weight in weights)
     return sum(weights) ** 2 / squares if squares else 0.0
 
 
 def interval(successes: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; (0, 1) of nothing."""
+    """Return Wilson's 95 % interval of a share; (0, 1) without trials."""
     if not trials:
         return 0.0, 1.0
     share, z2 = successes / trials, Z95**2
@@ -73,10 +75,10 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _weights(log: Sequence[Logged]) -> list[float]:
+def _weights(log: Sequence[LoggedImpression]) -> list[float]:
     weights = [each.probability_new / each.probability for each in log]
-    if effective(weights) < FEWEST:
+    if effective(weights) < MIN_EFFECTIVE:
         raise Invalid(
-            "too_few_asks", f"That rests on {effective(weights):.0f} asks; below {FEWEST} it would say nothing."
+            "too_few_asks", f"Only {effective(weights):.0f} effective impressions; an estimate needs {MIN_EFFECTIVE}."
         )
     return weights

@@ -19,11 +19,11 @@ from regulars.base.errors import Invalid
 from regulars.base.text import distinct_lines
 from regulars.consent.purposes import words_in
 
-from .declare import TYPES, Option
 from .models import Question
-from .save import Draft, has_options
+from .question_type import TYPES, AnswerOption
+from .save import QuestionDraft, has_options
 from .targets import condition_of
-from .wording import FIRST, WORDS, Begun, begun, direction, languages, languages_without
+from .wording import FIRST, WORDS, PartialTranslation, direction, languages, languages_without, partial_translations
 
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
 PICTURE = " | "  # between an option's label and the address of its picture
@@ -32,9 +32,9 @@ WORD_LABELS = {"text": "question", "why": "why you ask", "help": "help", "confir
 NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 
-def read_draft(given: Mapping[str, str], saved: Question | None) -> Draft:
+def read_draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraft:
     """Return the form as a draft. Raises `DomainError` with the field that cannot be read."""
-    return Draft(
+    return QuestionDraft(
         key=saved.key if saved else given.get("key", "").strip() or slugify(given.get("text", ""))[:64],
         **{name: given.get(name, "") for name in (*WORDS, "type", "purpose")},
         locale=given.get("locale", "").strip() or "en",
@@ -98,7 +98,7 @@ def preview_form(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[
         if name == given.get("seen"):
             seen, locale = {**given, **block}, block.get("locale", locale)
             labels = {each.key: each.label for each in options(block.get("options", ""))}
-            own = [Option(each.key, labels.get(each.key, each.label), each.image) for each in own]
+            own = [AnswerOption(each.key, labels.get(each.key, each.label), each.image) for each in own]
     purpose = purposes.get(given.get("purpose", ""))
     use = words_in(purpose, locale)[2] if purpose else ""
     language = _page_language(locale)
@@ -133,7 +133,7 @@ def _page_language(locale: str) -> str:
         return "en"
 
 
-def options(text: str) -> list[Option]:
+def options(text: str) -> list[AnswerOption]:
     """`jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
     pairs = [
         line.partition("=") if _has_key(line) else (slugify(line) or line, "=", line) for line in distinct_lines(text)
@@ -145,12 +145,12 @@ def _has_key(line: str) -> bool:
     return "=" in line.partition(PICTURE)[0]
 
 
-def _option(key: str, rest: str) -> Option:
+def _option(key: str, rest: str) -> AnswerOption:
     label, _, image = rest.partition(PICTURE)
-    return Option(key, label.strip() or key, image.strip())
+    return AnswerOption(key, label.strip() or key, image.strip())
 
 
-def _lines_of(choices: list[Option]) -> str:
+def _lines_of(choices: list[AnswerOption]) -> str:
     return "\n".join(f"{each.key} = {each.label}{PICTURE + each.image if each.image else ''}" for each in choices)
 
 
@@ -171,7 +171,7 @@ def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
 
 def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
     sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
-    return ", ".join(missing_words(each) for each in begun(sketch))
+    return ", ".join(missing_words(each) for each in partial_translations(sketch))
 
 
 def _translations(given: Mapping[str, str]) -> dict[str, Any]:
@@ -242,23 +242,23 @@ def _weight(text: str) -> float:
 class QuestionLanguages:
     """The languages of a question. `sentence` also names the languages of Regulars that it lacks.
 
-    `begun`: (which, what it lacks), such as ("French", "help, the answer boots").
+    `partial_translations`: (which, what it lacks), such as ("French", "help, the answer boots").
     """
 
     asked: str
     sentence: str
-    begun: list[tuple[str, str]]
+    partial_translations: list[tuple[str, str]]
 
 
 def question_languages(question: Question) -> QuestionLanguages:
     asked, without = _listed(languages(question), "and"), _listed(languages_without(question), "or")
     sentence = f"Asked in {asked}; not in {without}." if without else f"Asked in {asked}."
     return QuestionLanguages(
-        f"Asked in {asked}.", sentence, [(_which(each), missing_words(each)) for each in begun(question)]
+        f"Asked in {asked}.", sentence, [(_which(each), missing_words(each)) for each in partial_translations(question)]
     )
 
 
-def missing_words(each: Begun) -> str:
+def missing_words(each: PartialTranslation) -> str:
     return ", ".join(WORD_LABELS.get(name) or f"the answer {name.removeprefix('options.')}" for name in each.lacks)
 
 
@@ -270,7 +270,7 @@ def language_name(locale: str) -> str:
         return locale
 
 
-def _which(each: Begun) -> str:
+def _which(each: PartialTranslation) -> str:
     name = language_name(each.locale)
     return name if each.variant == FIRST else f"Wording {each.variant} in {name}"
 

@@ -1,4 +1,4 @@
-"""Write a question down: what must be there, and what changes with it."""
+"""Create or change a question: its checks, its version, its attribute."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
 
-from .declare import TYPES, Option, QuestionType
 from .models import Question
+from .question_type import TYPES, AnswerOption, QuestionType
 from .targets import condition_of
 
 WORDS = (
@@ -24,13 +24,13 @@ WORDS = (
     "may_decline", "may_not_know",
 )  # fmt: skip
 KEY = re.compile(r"[A-Za-z0-9_-]+")
-MOST_WEIGHT = 1000
+MAX_WEIGHT = 1000
 REQUIRED = ("key", "text", "why", "attribute")
-MOST = {"key": 64, "text": 200, "why": 140, "help": 200, "confirm": 200, "attribute": 128}
+MAX_LENGTHS = {"key": 64, "text": 200, "why": 140, "help": 200, "confirm": 200, "attribute": 128}
 
 
 @dataclass(frozen=True)
-class Draft:
+class QuestionDraft:
     """A question as the marketer writes it."""
 
     key: str
@@ -39,7 +39,7 @@ class Draft:
     type: str
     attribute: str
     purpose: str
-    options: Sequence[Option] = ()
+    options: Sequence[AnswerOption] = ()
     help: str = ""
     weight: float = 1.0
     enabled: bool = False
@@ -62,71 +62,62 @@ AS_WRITTEN = (
 
 
 @transaction.atomic
-def save_question(draft: Draft) -> Question:
-    """Create or change the question called `draft.key`. Another word to read makes another version.
+def save_question(draft: QuestionDraft) -> Question:
+    """Create or change the question called `draft.key`. A change of any text that customers read makes another version.
 
-    Declares the attribute when nobody has. Options that are taken away stay readable in old answers. Raises `DomainError`,
+    Declares the attribute when it does not exist. Removed options stay readable in old answers. Raises `DomainError`,
     about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
-    `attribute_not_for_purpose`, what the type's own checks raise; and `ConditionError`.
+    `attribute_not_for_purpose`, errors of the type's own checks; and `ConditionError`.
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)
     _check_variants(draft)
     condition_of(draft.audience or "*")
     purpose = get_purpose(draft.purpose)
-    if getattr(kind, "gives_consent", False) and purpose.basis != Purpose.Basis.CONSENT:
+    if kind.gives_consent and purpose.basis != Purpose.Basis.CONSENT:
         raise Invalid(
             "consent_basis",
-            f"The purpose {purpose.key!r} does not rest on consent; there is nothing to agree to.",
+            f"The purpose {purpose.key!r} does not have consent as its legal basis; there is nothing to agree to.",
             "purpose",
         )
     _check_attribute(_get_or_declare_attribute(draft, kind), purpose)
     before = Question.objects.select_for_update().filter(key=draft.key).first()
     question = before or Question(key=draft.key)
-    was = _words(question) if before else None
+    was = [getattr(question, name) for name in WORDS]
     question.text, question.why, question.help = draft.text.strip(), draft.why.strip(), draft.help.strip()
     question.confirm, question.purpose, question.variants = draft.confirm.strip(), purpose, list(draft.variants)
     for name in AS_WRITTEN:
         setattr(question, name, getattr(draft, name))
-    options = [_option(each) for each in draft.options] if has_options(kind) else []
-    _keep_old_options(question, options)
-    question.options = options
-    if was is not None and was != _words(question):
+    options = {each.key: _option_json(each) for each in draft.options} if has_options(kind) else {}
+    all_options = {each["key"]: each for each in [*question.old_options, *question.options]}
+    question.old_options = [each for key, each in all_options.items() if key not in options]
+    question.options = list(options.values())
+    if before and was != [getattr(question, name) for name in WORDS]:
         question.version += 1
     question.save()
     return question
 
 
 def switch_question(key: str, on: bool) -> Question:
-    """Ask it, or ask it no more; its words and its version stay. Raises `Invalid("unknown_question")`."""
+    """Switch a question on or off; its texts and its version stay. Raises `Invalid("unknown_question")`."""
     if not Question.objects.filter(key=key).update(enabled=on):
         raise Invalid("unknown_question", f"There is no question called {key!r}.")
     return Question.objects.get(key=key)
 
 
 def has_options(kind: QuestionType) -> bool:
-    """Whether the marketer writes answers to choose from; to confirm, they are how it is corrected."""
-    return kind.takes_options or hasattr(kind, "confirms")
+    """Return whether the marketer writes options; for a confirmation, corrections choose from them."""
+    return kind.takes_options or kind.confirms
 
 
-def _words(question: Question) -> list[object]:
-    return [getattr(question, name) for name in WORDS]
-
-
-def _option(option: Option) -> dict[str, str]:
+def _option_json(option: AnswerOption) -> dict[str, str]:
     written = {"key": option.key, "label": option.label}
     return {**written, "image": option.image} if option.image else written
 
 
-def _keep_old_options(question: Question, options: list[dict[str, str]]) -> None:
-    now = {each["key"] for each in options}
-    before = {each["key"]: each for each in [*question.old_options, *question.options]}
-    question.old_options = [each for key, each in before.items() if key not in now]
-
-
-def _check_words(draft: Draft, kind: QuestionType) -> None:
-    for name, most in MOST.items():
+def _check_words(draft: QuestionDraft, kind: QuestionType) -> None:
+    for name, most in MAX_LENGTHS.items():
         value = getattr(draft, name).strip()
         if not value and name in REQUIRED:
             raise Invalid("missing_words", f"Fill in {name!r}.", name)
@@ -134,24 +125,22 @@ def _check_words(draft: Draft, kind: QuestionType) -> None:
             raise Invalid("too_long", f"{name!r} takes at most {most} characters.", name)
     for name in ("key", "attribute"):
         if not KEY.fullmatch(getattr(draft, name)):
-            raise Invalid("bad_key", f"{name!r} has letters, digits, - and _ and nothing else.", name)
-    if not (math.isfinite(draft.weight) and 0 <= draft.weight <= MOST_WEIGHT):
-        raise Invalid("bad_weight", f"The weight is a number from 0 to {MOST_WEIGHT}.", "weight")
+            raise Invalid("bad_key", f"{name!r} may have only letters, digits, - and _.", name)
+    if not (math.isfinite(draft.weight) and 0 <= draft.weight <= MAX_WEIGHT):
+        raise Invalid("bad_weight", f"The weight is a number from 0 to {MAX_WEIGHT}.", "weight")
     if kind.takes_options and len({option.key for option in draft.options}) < 2:
         raise Invalid("options_missing", "Write at least two different options.", "options")
     if any(option.key.startswith("__") for option in draft.options):
         raise Invalid("reserved_option", "An option's key cannot begin with two underscores.", "options")
-    if check := getattr(kind, "check", None):
-        check(draft.options)
-    if check_text := getattr(kind, "check_text", None):
-        check_text(draft.text)
+    kind.check(draft.options)
+    kind.check_text(draft.text)
 
 
-def _check_variants(draft: Draft) -> None:
-    """Every wording, in every language, is as short and as complete as the question's own."""
+def _check_variants(draft: QuestionDraft) -> None:
+    """Require every variant and translation to be as short and as complete as the question's own text."""
     keys = [str(each.get("key", "")) for each in draft.variants]
     if len({"", *keys}) != len(keys) + 1 or any(len(key) > 32 for key in keys):
-        raise Invalid("bad_variant", "Give every variant a short key of its own.", "variants")
+        raise Invalid("bad_variant", "Give every variant a different key of at most 32 characters.", "variants")
     for variant in draft.variants:
         _check_wordings([variant, *variant.get("translations", {}).values()], "variants")
     _check_wordings(draft.translations.values(), "translations")
@@ -160,14 +149,14 @@ def _check_variants(draft: Draft) -> None:
 def _check_wordings(wordings: Iterable[Mapping[str, Any]], about: str) -> None:
     for each in wordings:
         for name in ("text", "why"):
-            if not str(each.get(name, "")).strip() or len(str(each[name])) > MOST[name]:
+            if not str(each.get(name, "")).strip() or len(str(each[name])) > MAX_LENGTHS[name]:
                 raise Invalid(
-                    "bad_variant", f"Every wording needs {name!r}, of at most {MOST[name]} characters.", about
+                    "bad_variant", f"Every wording needs {name!r}, of at most {MAX_LENGTHS[name]} characters.", about
                 )
 
 
-def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
-    """An attribute that only a question fills lives in `user_metadata`, where applications look for it."""
+def _get_or_declare_attribute(draft: QuestionDraft, kind: QuestionType) -> Attribute:
+    """Return the attribute. One that only a question fills is kept in `user_metadata`, where applications look for it."""
     attribute, _ = Attribute.objects.get_or_create(
         key=draft.attribute,
         defaults={
@@ -182,11 +171,11 @@ def _get_or_declare_attribute(draft: Draft, kind: QuestionType) -> Attribute:
 
 
 def _check_attribute(attribute: Attribute, purpose: Purpose) -> None:
-    """A special category is asked about only under a purpose of that kind, which needs an explicit yes first."""
+    """Require a purpose of the kind `special`, which needs explicit consent, for a special category."""
     if attribute.sensitivity == Attribute.Sensitivity.SPECIAL and purpose.kind != "special":
         raise Invalid(
             "special_attribute",
-            "Special categories need a purpose of the kind 'special', with an explicit yes.",
+            "Special categories need a purpose of the kind 'special', with explicit consent.",
             "attribute",
         )
     if purpose.key not in attribute.purposes:

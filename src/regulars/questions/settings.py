@@ -1,31 +1,30 @@
-"""How seldom and how keenly we ask: the operator's one row."""
+"""Read and change the question settings: one row, edited by an operator."""
 
 from __future__ import annotations
 
 from dataclasses import fields as fields_of
-from typing import Any
 
 from django.db import transaction
 
 from regulars.base.errors import Invalid
 
-from .choose import Caps
 from .models import QuestionSettings
+from .policy import Caps
 
 SHARES = {"pace", "control_share", "explore_share"}
 NUMBERS = {each.name for each in fields_of(Caps)} | {"measure_from"}
 
-MORE = (0, 1, 2)  # more in one sitting would be a form
+MORE = (0, 1, 2)  # more in one session would be a form
 
 
-def how_we_ask() -> QuestionSettings:
-    """The operator's settings, or the defaults until she saves some."""
+def get_question_settings() -> QuestionSettings:
+    """Return the operator's settings, or the defaults until some are saved."""
     return QuestionSettings.objects.first() or QuestionSettings()
 
 
 @transaction.atomic
-def save_settings(**changes: Any) -> QuestionSettings:
-    """Change some of them: `save_settings(days_between=7, min_logins=2)`, or `asking=False` to ask nobody at all.
+def save_settings(**changes: object) -> QuestionSettings:
+    """Change some settings: `save_settings(days_between=7, min_logins=2)`, or `asking=False` to show no questions.
 
     Raises `DomainError`: `unknown_setting`, `bad_number`, `bad_share`, `bad_priors`.
     """
@@ -37,7 +36,7 @@ def save_settings(**changes: Any) -> QuestionSettings:
     return settings
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: object) -> None:
     if name in NUMBERS:
         least = 1 if name in ("days_between", "shows") else 0
         if type(value) is not int or not least <= value <= 10_000:
@@ -54,12 +53,13 @@ def _check(name: str, value: Any) -> None:
         raise Invalid("unknown_setting", f"There is no setting {name!r} that takes {value!r}.")
 
 
-def _check_priors(priors: Any) -> None:
-    """`{"gender": {"female": 0.6}}`: shares of one attribute's answers, not more than 1 together."""
+def _check_priors(priors: object) -> None:
+    """Require shares of one attribute's answers, at most 1 together: `{"gender": {"female": 0.6}}`."""
     try:
-        bad = [key for key, shares in priors.items() if min(shares.values()) < 0 or sum(shares.values()) > 1.0001]
+        groups = priors.values()  # type: ignore[attr-defined]
+        valid = all(min(shares.values()) >= 0 and sum(shares.values()) <= 1.0001 for shares in groups)
     except (AttributeError, TypeError, ValueError):
-        bad = ["?"]
-    if bad:
+        valid = False
+    if not valid:
         sentence = 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.'
         raise Invalid("bad_priors", sentence, "priors")

@@ -1,4 +1,4 @@
-"""How each question fares, whether asking is worth it, and whether it is asked of everybody alike."""
+"""Statistics of questions: outcomes per question, effect of asking against the control group, fairness of load."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from regulars.base import clock
 from regulars.base.conditions import mentions, parse
 from regulars.consent.models import PermittedView
 
-from .evaluation import Estimate, Logged, doubly_robust, interval, snips
+from .evaluation import Estimate, LoggedImpression, doubly_robust, interval, snips
 from .models import Impression, Question, SelectionDecision, Target
 
 Outcome = Impression.Outcome
-ENOUGH_SHOWINGS, POOR_RATE, UNUSED_DAYS = 500, 0.15, 60
+RETIRE_FROM, POOR_RATE, UNUSED_DAYS = 500, 0.15, 60
 FAIR_RATIO = 1.25
 GROUPS = ("gender", "age_band", "country")
 
 
 @dataclass(frozen=True)
-class Fate:
-    """One question (and one wording of it, when asked so). `rate` is answers per showing with its 95 % interval;
-    `bits` the doubt settled per showing, None when its answers were not measured; `segments` how many live segments use its answers."""
+class QuestionStats:
+    """Outcomes of one question (and of one variant, when asked so).
+
+    `rate` is answers per impression with its 95 % interval; `bits` the entropy settled per impression, None when its
+    answers were not measured; `segments` how many live segments use its answers.
+    """
 
     question: str
     variant: str = ""
@@ -47,55 +50,61 @@ class Fate:
         return bool(self.retire)
 
 
-def fates(
+def question_stats(
     *, since: dt.datetime | None = None, by_variant: bool = False, questions: Iterable[Question] | None = None
-) -> list[Fate]:
-    """Every question (or those given) that was ever shown (since then), by key; `by_variant`: every wording apart."""
-    asks = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
-    asks = asks if questions is None else asks.filter(question__in=[each.pk for each in questions])
-    keys = ["question__key", "question__attribute", "question__created_at"]
-    keys += ["variant"] if by_variant else []
-    counted = asks.order_by().values(*keys).annotate(shown=Count("id"), bits=Sum("bits"), **_outcomes())
+) -> list[QuestionStats]:
+    """Return every question (or those given) that was ever shown (since then), by key; `by_variant`: each variant apart."""
+    impressions = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
+    if questions is not None:
+        impressions = impressions.filter(question__in=[each.pk for each in questions])
+    keys = ["question__key", "question__attribute", "question__created_at", *(["variant"] if by_variant else [])]
+    names = ("answered", "passed", "never", "declined", "dont_know")
+    outcomes = {name: Count("id", filter=Q(outcome=name)) for name in names}
+    outcomes["closed"] = Count("id", filter=Q(outcome=Outcome.SHOWN))
+    counted = impressions.order_by().values(*keys).annotate(shown=Count("id"), bits=Sum("bits"), **outcomes)
     used = _segments_by_attribute()
-    return sorted((_fate(row, used) for row in counted), key=lambda each: (each.question, each.variant))
+    return sorted((_stats_of_row(row, used) for row in counted), key=lambda each: (each.question, each.variant))
 
 
-def fates_of(questions: Sequence[Question]) -> dict[str, Fate]:
-    """Key → how it fares, of these questions; one never shown has counts of nothing and a rate nobody knows yet."""
-    found, used = {fate.question: fate for fate in fates(questions=questions)}, _segments_by_attribute()
-    return {each.key: found.get(each.key) or Fate(each.key, segments=used.get(each.attribute, 0)) for each in questions}
+def stats_by_question(questions: Sequence[Question]) -> dict[str, QuestionStats]:
+    """Return key → statistics of these questions; one never shown has zero counts and an unknown rate."""
+    found, used = {each.question: each for each in question_stats(questions=questions)}, _segments_by_attribute()
+    return {
+        each.key: found.get(each.key) or QuestionStats(each.key, segments=used.get(each.attribute, 0))
+        for each in questions
+    }
 
 
-def worth_of_another_policy(*, since: dt.datetime | None = None) -> Estimate:
-    """Bits per ask had the best question always been asked, by SNIPS over the random asks and the others.
+def estimate_greedy_policy(*, since: dt.datetime | None = None) -> Estimate:
+    """Estimate the bits per impression had the best question always been shown, by SNIPS over all closed impressions.
 
-    Raises `Invalid("too_few_asks")` when fewer than thirty effective asks speak.
+    Raises `Invalid("too_few_asks")` below thirty effective impressions.
     """
-    return snips(logged_asks(since))
+    return snips(logged_impressions(since))
 
 
-def worth_of_another_policy_dr(*, since: dt.datetime | None = None) -> Estimate:
-    """The same, doubly robust. Raises `Invalid("too_few_asks")`."""
-    return doubly_robust(logged_asks(since))
+def estimate_greedy_policy_doubly_robust(*, since: dt.datetime | None = None) -> Estimate:
+    """Return the same, doubly robust. Raises `Invalid("too_few_asks")`."""
+    return doubly_robust(logged_impressions(since))
 
 
-def logged_asks(since: dt.datetime | None = None) -> list[Logged]:
-    """Every closed ask with its probability then, and under "always the best score"."""
-    decisions = SelectionDecision.objects.filter(reason="asked", ask__isnull=False).exclude(candidates={})
-    decisions = decisions.exclude(ask__outcome=Outcome.SHOWN).select_related("ask__question")
+def logged_impressions(since: dt.datetime | None = None) -> list[LoggedImpression]:
+    """Return every closed impression with its probability then, and under "always the best score"."""
+    decisions = SelectionDecision.objects.filter(reason="asked", impression__isnull=False).exclude(candidates={})
+    decisions = decisions.exclude(impression__outcome=Outcome.SHOWN).select_related("impression__question")
     if since:
         decisions = decisions.filter(at__gte=since)
     return [_logged(decision) for decision in decisions.iterator()]
 
 
 @dataclass(frozen=True)
-class Burden:
-    """Asks per customer in one group. `ratio` is the most burdened group's over the least's, of the same attribute."""
+class AskLoad:
+    """Impressions per customer in one group. `ratio` is the highest group's over the lowest's, of the same attribute."""
 
     attribute: str
     group: str
     customers: int
-    asks_each: float
+    impressions_each: float
     ratio: float
 
     @property
@@ -103,24 +112,31 @@ class Burden:
         return self.ratio <= FAIR_RATIO
 
 
-def burdens(*, since: dt.datetime | None = None, groups: Iterable[str] = GROUPS, fewest: int = 30) -> list[Burden]:
-    """Asks per customer by sex, age and country, as far as measuring may know them; groups under `fewest` left out."""
-    asks: dict[int, int] = {}
+def ask_loads(*, since: dt.datetime | None = None, groups: Iterable[str] = GROUPS, fewest: int = 30) -> list[AskLoad]:
+    """Return impressions per customer by sex, age and country, as far as measuring may use them.
+
+    Groups of fewer than `fewest` customers are left out.
+    """
     shown = Impression.objects.filter(shown_at__gte=since) if since else Impression.objects.all()
-    for profile_id, number in shown.order_by().values_list("profile_id").annotate(number=Count("id")):
-        asks[profile_id] = number
+    counts = dict(shown.order_by().values_list("profile_id").annotate(number=Count("id")))
     found: dict[str, dict[str, list[int]]] = {attribute: {} for attribute in groups}
     views = PermittedView.objects.filter(purpose="measure", profile__merged_into=None)
     for profile_id, traits in views.values_list("profile_id", "traits").iterator(chunk_size=2000):
         for attribute, people in found.items():
             if (value := traits.get(attribute)) is not None:
-                people.setdefault(str(value), []).append(asks.get(profile_id, 0))
-    return [burden for attribute, people in found.items() for burden in _burdens(attribute, people, fewest)]
+                people.setdefault(str(value), []).append(counts.get(profile_id, 0))
+    loads = []
+    for attribute, people in found.items():
+        means = {group: sum(each) / len(each) for group, each in people.items() if len(each) >= fewest}
+        lowest = min(means.values(), default=0.0)
+        ratio = max(means.values(), default=0.0) / lowest if lowest else float(bool(means)) or 1.0
+        loads += [AskLoad(attribute, group, len(people[group]), mean, ratio) for group, mean in sorted(means.items())]
+    return loads
 
 
 @dataclass(frozen=True)
-class Control:
-    """What asking changes: people asked and people of the no-ask control who came back within `days`, with intervals."""
+class ControlComparison:
+    """The effect of asking: customers asked and customers of the control group who returned, with intervals."""
 
     asked: int
     asked_returned: int
@@ -130,32 +146,30 @@ class Control:
     control_interval: tuple[float, float]
 
 
-def asked_against_control(*, days: int = 30) -> Control:
-    """Of decisions at least `days` old: how many came back after one that asked, and after one that held back."""
+def compare_with_control_group(*, days: int = 30) -> ControlComparison:
+    """Compare decisions at least `days` old: how many customers returned after a question, and after none."""
     old = SelectionDecision.objects.filter(at__lte=clock.now() - dt.timedelta(days=days))
     asked, control = _returned(old.filter(reason="asked"), days), _returned(old.filter(reason="control_group"), days)
-    return Control(
-        asked[0], asked[1], control[0], control[1], interval(asked[1], asked[0]), interval(control[1], control[0])
-    )
+    intervals = interval(asked[1], asked[0]), interval(control[1], control[0])
+    return ControlComparison(*asked, *control, *intervals)
 
 
-def _outcomes() -> dict[str, Count]:
-    names = {"answered", "passed", "never", "declined", "dont_know"}
-    counts = {name: Count("id", filter=Q(outcome=name)) for name in names}
-    return counts | {"closed": Count("id", filter=Q(outcome=Outcome.SHOWN))}
+def segments_using(question: Question) -> list[str]:
+    """Return the slugs of the segments that use the answers of a question."""
+    targets = Target.objects.order_by("slug").values_list("slug", "text")
+    return [slug for slug, text in targets if question.attribute in mentions(parse(text)).fields]
 
 
-def _fate(row: dict[str, object], used: dict[str, int]) -> Fate:
-    shown, answered = int(str(row["shown"])), int(str(row["answered"]))
+def _stats_of_row(row: dict[str, object], used: dict[str, int]) -> QuestionStats:
+    counts = {name: int(str(row[name])) for name in ("shown", "answered", "passed", "never", "declined", "dont_know")}
+    shown, answered = counts["shown"], counts["answered"]
     low, high = interval(answered, shown)
     segments = used.get(str(row["question__attribute"]), 0)
-    counts = {name: int(str(row[name])) for name in ("passed", "never", "declined", "dont_know", "closed")}
-    return Fate(
+    return QuestionStats(
         question=str(row["question__key"]),
         variant=str(row.get("variant", "")),
-        shown=shown,
-        answered=answered,
         **counts,
+        closed=int(str(row["closed"])),
         rate=answered / shown,
         rate_low=low,
         rate_high=high,
@@ -166,8 +180,8 @@ def _fate(row: dict[str, object], used: dict[str, int]) -> Fate:
 
 
 def _why_retire(shown: int, answered: int, segments: int, created_at: object) -> str:
-    """A reason to propose retiring it, never to do so: that is the marketer's to decide."""
-    if shown <= ENOUGH_SHOWINGS:
+    """Return a reason to propose retiring a question; the marketer decides."""
+    if shown <= RETIRE_FROM:
         return ""
     if answered / shown < POOR_RATE:
         return "seldom_answered"
@@ -183,31 +197,23 @@ def _segments_by_attribute() -> dict[str, int]:
     return used
 
 
-def _logged(decision: SelectionDecision) -> Logged:
-    """The reward is the doubt settled, less the price of a pass. The model's words are those of that time."""
-    ask, candidates = decision.ask, decision.candidates
-    assert ask is not None
+def _logged(decision: SelectionDecision) -> LoggedImpression:
+    """The reward is the entropy settled, less the price of a pass. Expected rewards are those recorded at that time."""
+    impression, candidates = decision.impression, decision.candidates
+    assert impression is not None
     best = max(sorted(candidates), key=lambda key: candidates[key]["score"])
-    answered = ask.outcome == Outcome.ANSWERED
-    return Logged(
+    answered = impression.outcome == Outcome.ANSWERED
+    return LoggedImpression(
         probability=decision.probability,
-        probability_new=float(ask.question.key == best),
-        reward=(ask.bits or 0.0) if answered else -decision.price,
-        expected=candidates.get(ask.question.key, {}).get("score", 0.0),
+        probability_new=float(impression.question.key == best),
+        reward=(impression.bits or 0.0) if answered else -decision.price,
+        expected=candidates.get(impression.question.key, {}).get("score", 0.0),
         expected_new=candidates[best]["score"],
     )
 
 
-def _burdens(attribute: str, people: dict[str, list[int]], fewest: int) -> list[Burden]:
-    large = {group: asks for group, asks in people.items() if len(asks) >= fewest}
-    means = {group: sum(asks) / len(asks) for group, asks in large.items()}
-    least = min(means.values(), default=0.0)
-    ratio = max(means.values(), default=0.0) / least if least else float(bool(means)) or 1.0
-    return [Burden(attribute, group, len(large[group]), mean, ratio) for group, mean in sorted(means.items())]
-
-
 def _returned(decisions: QuerySet[SelectionDecision], days: int) -> tuple[int, int]:
-    """(people, those with a later decision within `days`): each by her first of these decisions."""
+    """Return (customers, those with a later decision within `days`), from the first of these decisions of each."""
     first: dict[int, dt.datetime] = {}
     for profile_id, at in decisions.order_by("at").values_list("profile_id", "at"):
         first.setdefault(profile_id, at)
@@ -216,9 +222,3 @@ def _returned(decisions: QuerySet[SelectionDecision], days: int) -> tuple[int, i
         if dt.timedelta(hours=1) < at - first[profile_id] <= dt.timedelta(days=days):
             later.add(profile_id)
     return len(first), len(later)
-
-
-def used_by(question: Question) -> list[str]:
-    """The slugs of the segments that use its answers."""
-    targets = Target.objects.order_by("slug").values_list("slug", "text")
-    return [slug for slug, text in targets if question.attribute in mentions(parse(text)).fields]

@@ -1,4 +1,4 @@
-"""The chooser's own copy of the segments: rooms of one floor are strangers, so a flow brings them here."""
+"""Copies of the segments for question selection: capabilities are independent, so a use case writes them here."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from django.db import transaction
 
 from regulars.base.conditions import Condition, ConditionError, expand, parse
 
+from .features import TargetSegment
 from .models import Target
-from .world import Aim
 
 
 @transaction.atomic
-def replace_targets(aims: Iterable[Aim]) -> None:
-    """These and no others are the segments to settle. The weight a marketer gave to one stays."""
-    wanted = {aim.slug: aim for aim in aims}
+def replace_targets(segments: Iterable[TargetSegment]) -> None:
+    """Make these the only segments to settle. The weight that a marketer gave to one stays."""
+    wanted = {segment.slug: segment for segment in segments}
     Target.objects.exclude(slug__in=wanted).delete()
-    for aim in wanted.values():
-        Target.objects.update_or_create(slug=aim.slug, defaults={"text": aim.text, "purpose_id": aim.purpose})
+    for each in wanted.values():
+        Target.objects.update_or_create(slug=each.slug, defaults={"text": each.text, "purpose_id": each.purpose})
 
 
 def condition_of(text: str) -> Condition:
-    """The tree of an audience, with every `segment:"…"` in it replaced. Raises `ConditionError("unknown_segment")`."""
+    """Return the tree of an audience, with every `segment:"…"` in it replaced. Raises `ConditionError("unknown_segment")`."""
     return expand(_parsed(text), _definition)
 
 

@@ -1,4 +1,4 @@
-"""In which words a question is put to one customer: her language or the house's, never a mix, and one of the variants."""
+"""Choose the text of a question for one customer: one language, never a mix, and one of the variants."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from django.utils.translation import get_supported_language_variant
 
 from regulars.consent.purposes import words_in
 
-from .declare import Option
 from .models import Impression, Question
+from .question_type import AnswerOption
 
-FIRST = ""  # the key of the question's own wording
+FIRST = ""  # the key of the question's own text
 WORDS = ("text", "why", "help", "confirm")
 
 
 @dataclass(frozen=True)
-class Wording:
-    """Everything a customer reads of a question. `confirm` asks about a value (`{value}`); empty when nobody wrote it.
+class QuestionWording:
+    """Everything a customer reads of a question. `confirm` asks about a value (`{value}`); empty when not written.
 
-    `use` are the words of its purpose, in this language as far as the operator wrote them.
+    `use` is the text of its purpose, in this language as far as the operator wrote it.
     """
 
     locale: str
@@ -33,19 +33,19 @@ class Wording:
     why: str
     help: str = ""
     confirm: str = ""
-    options: tuple[Option, ...] = ()
+    options: tuple[AnswerOption, ...] = ()
     variant: str = FIRST
     use: str = ""
 
-    def asking(self, offered: str) -> str:
-        """The question itself; about what we think, when there is something offered."""
-        return (self.confirm or self.text).replace("{value}", offered) if offered else self.text
+    def text_for(self, label: str) -> str:
+        """Return the question; about the value with this label, when there is one to confirm."""
+        return (self.confirm or self.text).replace("{value}", label) if label else self.text
 
 
-def choose_wording(question: Question, locale: str, profile_id: int) -> Wording:
-    """The words for a customer who reads `locale` (`de-AT`, then `de`, then the question's own language).
+def choose_wording(question: Question, locale: str, profile_id: int) -> QuestionWording:
+    """Return the text for a customer who reads `locale` (`de-AT`, then `de`, then the question's own language).
 
-    Variants get equal shares; a customer stays with hers. Only those written in the same language take part.
+    Variants get equal shares; a customer keeps theirs. Only those written in the same language take part.
     """
     written = list(_wordings(question))
     for wanted in _wanted(locale):
@@ -57,16 +57,17 @@ def choose_wording(question: Question, locale: str, profile_id: int) -> Wording:
     return fitting[int.from_bytes(draw[:8]) % len(fitting)]
 
 
-def wording_of(ask: Impression) -> Wording:
-    """The words this ask was shown in (the question's own when they are gone by now)."""
-    written = list(_wordings(ask.question))
-    fitting = (each for each in written if (each.locale, each.variant) == (ask.locale, ask.variant))
+def wording_of(impression: Impression) -> QuestionWording:
+    """Return the text in which an impression was shown (the question's own when that text was removed since)."""
+    written = list(_wordings(impression.question))
+    shown = (impression.locale, impression.variant)
+    fitting = (each for each in written if (each.locale, each.variant) == shown)
     return next(fitting, written[0])
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A translation in which nobody is asked yet. `lacks` has the names of words, and `options.<key>` for a label."""
+class PartialTranslation:
+    """A translation not shown yet. `lacks` has the names of missing texts, and `options.<key>` for a label."""
 
     locale: str
     variant: str
@@ -74,16 +75,16 @@ class Begun:
 
 
 def languages(question: Question) -> list[str]:
-    """In which languages the question can be asked whole; its own first."""
+    """Return the languages in which the question is complete; its own first."""
     translated = sorted(question.translations.items())
     whole = (locale for locale, words in translated if not _lacks(question, locale, _own(question), words))
     return [question.locale, *whole]
 
 
-def begun(question: Question) -> list[Begun]:
-    """Every translation that is written in part, of the question and of its other wordings, and what it lacks."""
+def partial_translations(question: Question) -> list[PartialTranslation]:
+    """Return every incomplete translation of the question and of its variants, with the missing texts."""
     return [
-        Begun(locale, key, tuple(lacks))
+        PartialTranslation(locale, key, tuple(lacks))
         for key, words, translations in _sources(question)
         for locale, translated in sorted(translations.items())
         if (lacks := _lacks(question, locale, words, translated))
@@ -91,7 +92,7 @@ def begun(question: Question) -> list[Begun]:
 
 
 def languages_without(question: Question) -> list[str]:
-    """The languages of the house in which nobody has begun to write the question."""
+    """Return the languages of Regulars in which no translation of the question exists."""
     written = {_wanted(locale)[0] for locale in question.translations}
     own = _wanted(question.locale)[1]
     codes = [code for code, _ in settings.LANGUAGES]
@@ -99,7 +100,7 @@ def languages_without(question: Question) -> list[str]:
 
 
 def direction(locale: str) -> str:
-    """`ltr` or `rtl`."""
+    """Return `ltr` or `rtl`."""
     try:
         return str(Locale.parse(locale, sep="-").text_direction)
     except (UnknownLocaleError, ValueError):
@@ -107,13 +108,13 @@ def direction(locale: str) -> str:
 
 
 def _wanted(locale: str) -> tuple[str, str]:
-    """What serves her, best first. The pages say `pt-br` and operators write `pt-BR`: case says nothing."""
+    """Return the locales to look for, best first. Pages use `pt-br` and operators write `pt-BR`: case does not matter."""
     language = locale.replace("_", "-").casefold()
     return language, language.partition("-")[0]
 
 
-def _wordings(question: Question) -> Iterator[Wording]:
-    """The question's own wording first, then its translations, then every variant in every language it is whole in."""
+def _wordings(question: Question) -> Iterator[QuestionWording]:
+    """Yield the question's own text first, then its translations, then every variant in every complete language."""
     for key, words, translations in _sources(question):
         yield _wording(question, question.locale, words, {}, key)
         for locale, translated in sorted(translations.items()):
@@ -122,7 +123,7 @@ def _wordings(question: Question) -> Iterator[Wording]:
 
 
 def _sources(question: Question) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Of the question itself and of each variant: key, words, translations."""
+    """Yield key, texts and translations of the question itself and of each variant."""
     yield FIRST, _own(question), question.translations
     for each in question.variants:
         yield each["key"], {"confirm": question.confirm, **each}, each.get("translations", {})
@@ -133,7 +134,7 @@ def _own(question: Question) -> dict[str, str]:
 
 
 def _lacks(question: Question, locale: str, words: Mapping[str, Any], translated: Mapping[str, Any]) -> list[str]:
-    """What stands in `words` and is not translated, and the options that have no label in this language."""
+    """Return the texts in `words` that are not translated, and the options without a label in this language."""
     labels = _labels(question, locale, translated)
     needed = [option.key for option in question.choices()] or _built_in_options(question, locale)
     missing = [name for name in WORDS if words.get(name) and not translated.get(name)]
@@ -141,20 +142,22 @@ def _lacks(question: Question, locale: str, words: Mapping[str, Any], translated
 
 
 def _labels(question: Question, locale: str, translated: Mapping[str, Any]) -> dict[str, str]:
-    """A variant reads its options as the question does, unless it has labels of its own."""
+    """Return the labels of the question's options, unless the variant has its own."""
     return {**question.translations.get(locale, {}).get("options", {}), **translated.get("options", {})}
 
 
-def _wording(question: Question, locale: str, words: Mapping[str, Any], labels: dict[str, str], key: str) -> Wording:
-    options = [Option(each.key, labels.get(each.key, each.label), each.image) for each in question.choices()]
+def _wording(
+    question: Question, locale: str, words: Mapping[str, Any], labels: dict[str, str], key: str
+) -> QuestionWording:
+    options = [AnswerOption(each.key, labels.get(each.key, each.label), each.image) for each in question.choices()]
     if not options and labels:  # yes and no in another language
-        options = [Option(name, label) for name, label in labels.items()]
+        options = [AnswerOption(name, label) for name, label in labels.items()]
     help_, confirm, use = words.get("help", ""), words.get("confirm", ""), words_in(question.purpose, locale)[2]
-    return Wording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)
+    return QuestionWording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)
 
 
 def _built_in_options(question: Question, locale: str) -> list[str]:
-    """Labels the kind writes itself (Yes, No): a translation must bring its own, unless the house speaks its language."""
+    """Return built-in options (Yes, No): a translation must label them, unless Regulars is translated into its language."""
     with suppress(LookupError):
         get_supported_language_variant(locale, strict=True)
         return []

@@ -1,4 +1,4 @@
-"""She answers, passes, or asks us to stop. One transaction each."""
+"""Answer, pass or decline a question that was shown. One transaction each."""
 
 from __future__ import annotations
 
@@ -7,87 +7,88 @@ from django.utils.datastructures import MultiValueDict
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.record import Decision
 from regulars.profiles.learn import NewFact
-from regulars.questions import answer as asks
+from regulars.questions.answer import GivenAnswer, close, read_answer, skip_option
 from regulars.questions.models import Impression
 
 from .unit_of_work import Changes, changes
 
+EVENTS = {
+    Impression.Outcome.ANSWERED: "Question Answered",
+    Impression.Outcome.PASSED: "Question Passed",
+    Impression.Outcome.NEVER: "Question Declined",
+    Impression.Outcome.DECLINED: "Question Left Open",
+    Impression.Outcome.DONT_KNOW: "Question Left Open",
+}
 
-def answer(ask: Impression, form: MultiValueDict[str, str], *, app: str = "") -> bool:
-    """Keep what she said as a fact of hers, with the consent that her answer is. False: the ask was closed already.
+
+def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str = "") -> bool:
+    """Keep the answer as a fact, with the consent that it gives. False: the impression was closed already.
 
     "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing. `app` is the client
-    id of the app that asked on a page of its own: the fact and the ledger name it.
+    id of the app that asked on a page of its own: the fact and the consent ledger name it.
 
-    Raises `BadAnswer`; then nothing was written and the ask stays open.
+    Raises `BadAnswer`; then nothing was written and the impression stays open.
     """
-    if unsaid := asks.left_unsaid(ask, form):
-        return _leave(ask, unsaid)
-    said = asks.read_answer(ask, form, app)
-    with changes(ask.profile, "question") as c:
-        if not asks.close(ask, Impression.Outcome.ANSWERED, said):
+    if skipped := skip_option(impression, form):
+        return _close_without_answer(impression, skipped)
+    given = read_answer(impression, form, app)
+    with changes(impression.profile, "question") as c:
+        if not close(impression, Impression.Outcome.ANSWERED, given):
             return False
-        consents = _consents(c, ask, said, app)
-        if said.consent is None:
-            basis = ask.question.purpose.basis
-            c.learn(
-                [NewFact(said.attribute, said.value, said.source_kind, said.source, basis=basis, consents=consents)]
+        consents = _record_consent(c, impression, given, app)
+        if given.consent is None:
+            basis = impression.question.purpose.basis
+            fact = NewFact(
+                given.attribute, given.value, given.source_kind, given.source, basis=basis, consents=consents
             )
-        _note(c, ask, "Question Answered")
+            c.learn([fact])
+        _record_event(c, impression)
     return True
 
 
-def pass_over(ask: Impression) -> bool:
-    """Not now. False: the ask was closed already."""
-    with changes(ask.profile, "question") as c:
-        if closed := asks.pass_over(ask):
-            _note(c, ask, "Question Passed")
+def pass_over(impression: Impression) -> bool:
+    """Pass: the question rests, longer after every pass. False: the impression was closed already."""
+    return _close_without_answer(impression, Impression.Outcome.PASSED)
+
+
+def never_again(impression: Impression) -> bool:
+    """Show this customer no question any more. False: the impression was closed already."""
+    return _close_without_answer(impression, Impression.Outcome.NEVER)
+
+
+def _close_without_answer(impression: Impression, outcome: str) -> bool:
+    with changes(impression.profile, "question") as c:
+        if closed := close(impression, outcome):
+            _record_event(c, impression)
     return closed
 
 
-def never_again(ask: Impression) -> bool:
-    """Stop asking her. False: the ask was closed already."""
-    with changes(ask.profile, "question") as c:
-        if closed := asks.never_again(ask):
-            _note(c, ask, "Question Declined")
-    return closed
+def _record_consent(c: Changes, impression: Impression, given: GivenAnswer, app: str) -> list[int]:
+    """Record the consent that an answer gives: the notice of a consent purpose stands above it, and the ledger keeps it.
 
-
-def _leave(ask: Impression, outcome: str) -> bool:
-    """She prefers not to say, or does not know: the question rests for long, and nothing is kept of her but that."""
-    with changes(ask.profile, "question") as c:
-        if closed := asks.close(ask, outcome):
-            _note(c, ask, "Question Left Open")
-    return closed
-
-
-def _consents(c: Changes, ask: Impression, said: asks.Answer, app: str) -> list[int]:
-    """Answering below the words of a consent purpose is the consent: the ledger keeps those words.
-
-    The answer to a consent question is nothing else, and explicit: a yes or a no.
+    The answer to a consent question is nothing else, and explicit: a yes or a no. Explicit consent stays explicit when a
+    later answer to another question repeats it.
     """
-    purpose = ask.question.purpose
+    purpose = impression.question.purpose
     if purpose.basis != Purpose.Basis.CONSENT:
         return []
+    was_explicit = ConsentState.objects.filter(
+        profile=impression.profile, purpose=purpose, status=ConsentEvent.Action.GIVEN, event__explicit=True
+    )
+    evidence = {"impression": impression.pk, "question": f"{impression.question.key}@{impression.version}"}
     decision = Decision(
         purpose.key,
-        ConsentEvent.Action.REFUSED if said.consent is False else ConsentEvent.Action.GIVEN,
+        ConsentEvent.Action.REFUSED if given.consent is False else ConsentEvent.Action.GIVEN,
         "question",
-        words=ask.words,
-        locale=ask.locale,
-        explicit=said.consent is not None or _was_explicit(ask, purpose),
-        evidence={"ask": ask.pk, "question": f"{ask.question.key}@{ask.version}", **({"app": app} if app else {})},
+        words=impression.words,
+        locale=impression.locale,
+        explicit=given.consent is not None or was_explicit.exists(),
+        evidence={**evidence, **({"app": app} if app else {})},
     )
     return [c.decide(decision).pk]
 
 
-def _was_explicit(ask: Impression, purpose: Purpose) -> bool:
-    """An explicit yes stays one when an answer below its words says it again."""
-    return ConsentState.objects.filter(
-        profile=ask.profile, purpose=purpose, status=ConsentEvent.Action.GIVEN, event__explicit=True
-    ).exists()
-
-
-def _note(c: Changes, ask: Impression, name: str) -> None:
-    """What she answered is not copied onto the event: the gate guards facts, and events pass it by."""
-    c.record_event(name, {"question": ask.question.key, "version": ask.version})
+def _record_event(c: Changes, impression: Impression) -> None:
+    """Record the outcome without the answer: consent restricts facts, and events are not restricted by it."""
+    properties = {"question": impression.question.key, "version": impression.version}
+    c.record_event(EVENTS[Impression.Outcome(impression.outcome)], properties)

@@ -81,7 +81,7 @@ def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, aske
             "events.InboxItem": InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0],
             "events.Event": events.delete()[0],
             "profiles.Fact": _delete_facts(profile, since, until),
-            "questions.Ask": profile.asks.filter(shown_at__gte=since, shown_at__lt=until).delete()[0],
+            "questions.Impression": profile.impressions.filter(shown_at__gte=since, shown_at__lt=until).delete()[0],
             "profiles.ProviderAnswer": ProviderAnswer.objects.filter(
                 identity__profile=profile, at__gte=since, at__lt=until
             ).delete()[0],

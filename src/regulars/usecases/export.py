@@ -55,7 +55,9 @@ def access(profile: Profile) -> dict[str, Any]:
         "facts": [_fact(each) for each in facts_of(profile, everything=True)],
         "purposes": [_times(asdict(each)) for each in stands_of(profile)],
         "decisions": [_decision(each) for each in decisions_of(profile)],
-        "questions": [_ask(each) for each in profile.asks.select_related("question").order_by("shown_at")],
+        "questions": [
+            _impression(each) for each in profile.impressions.select_related("question").order_by("shown_at")
+        ],
         "segments": [
             {
                 "name": row.segment.name,
@@ -115,8 +117,13 @@ def _decision(event: ConsentEvent) -> dict[str, Any]:
     }
 
 
-def _ask(ask: Impression) -> dict[str, Any]:
-    return {"question": ask.question.text, "words": ask.words, "shown_at": iso(ask.shown_at), "outcome": ask.outcome}
+def _impression(impression: Impression) -> dict[str, Any]:
+    return {
+        "question": impression.question.text,
+        "words": impression.words,
+        "shown_at": iso(impression.shown_at),
+        "outcome": impression.outcome,
+    }
 
 
 def _lookup(row: Lookup) -> dict[str, Any]:

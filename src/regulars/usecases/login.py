@@ -26,8 +26,8 @@ from regulars.oauth.models import PendingLogin
 from regulars.profiles.document import user
 from regulars.profiles.learn import RULE
 from regulars.profiles.models import Profile
-from regulars.questions.ask import NotShown, next_question
 from regulars.questions.models import Impression, Question
+from regulars.questions.next_question import NotShown, next_question
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
 from regulars.rules.record import record_refused_write
@@ -180,7 +180,7 @@ def choose_question(login: Login) -> None:
 def ask_question(login: Login) -> InteractionRequired | None:
     if login.impression is None:
         return None
-    return InteractionRequired(PendingLogin.Wait.QUESTION, "/question?" + urlencode({"ask": login.impression.pk}))
+    return InteractionRequired(PendingLogin.Wait.QUESTION, "/question?" + urlencode({"impression": login.impression.pk}))
 
 
 def record_login(login: Login) -> None:

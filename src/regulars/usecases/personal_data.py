@@ -49,7 +49,7 @@ WRITTEN_BY_STAFF = {
     "connections.Connection",
     "clients.ResourceServer",
     "questions.AnswerModel",
-    "questions.AskSettings",
+    "questions.QuestionSettings",
     "questions.Question",
     "questions.Target",
     "rules.Rule",

@@ -13,7 +13,7 @@ from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 
 from .unit_of_work import evaluate_for_every_customer
-from .update_question_model import tell_questions
+from .update_question_model import update_target_segments
 
 
 @transaction.atomic
@@ -36,7 +36,7 @@ def evaluate_saved(segment: Segment) -> int:
 
     Destinations are not notified of the members a new segment starts with: an export or a backfill sends those.
     """
-    tell_questions()
+    update_target_segments()
     return evaluate_for_every_customer(segment, deliver=False)
 
 

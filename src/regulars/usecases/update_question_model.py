@@ -1,4 +1,4 @@
-"""What the chooser needs from its neighbours: the segments to settle, every night a model of who answers what."""
+"""Keep question selection up to date: copy the segments to settle, and refit its model every night."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import logging
 from regulars.base.conditions import ConditionError, to_text
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import enqueue_once, handles
-from regulars.questions.refit import refit
+from regulars.questions.answer_model import refit
+from regulars.questions.features import TargetSegment
 from regulars.questions.targets import replace_targets
-from regulars.questions.world import Aim
 from regulars.segments.models import Segment
 from regulars.segments.save import condition_of
 
 log = logging.getLogger("regulars.questions")
 
 
-def tell_questions() -> None:
-    """A segment was saved or went away: questions are chosen by what their answers settle about those there are."""
-    replace_targets(aim for segment in Segment.objects.all() if (aim := _aim(segment)))
+def update_target_segments() -> None:
+    """Copy all segments to question selection, which values answers by the segments that they settle."""
+    replace_targets(target for segment in Segment.objects.all() if (target := _target(segment)))
 
 
 def refit_later() -> None:
-    """Once a night; one at a time."""
+    """Enqueue the nightly refit; one at a time."""
     enqueue_once("questions.refit", {}, key="questions")
 
 
-@handles("questions.refit", non_transactional=True)  # seconds of arithmetic, which no transaction should wait for
+@handles("questions.refit", non_transactional=True)  # takes seconds of computation, too long for a transaction
 def refit_now(payload: dict[str, str]) -> None:
-    tell_questions()
+    update_target_segments()
     log.info("%s", refit())
 
 
-def _aim(segment: Segment) -> Aim | None:
-    """A segment that cannot be read (it names one that is gone) is no aim; its own page says so."""
+def _target(segment: Segment) -> TargetSegment | None:
+    """Return the segment for selection; None when it cannot be read (it names a deleted one), as its own page shows."""
     try:
-        return Aim(segment.slug, to_text(condition_of(segment.text, (segment.slug,))), segment.purpose_id)
+        return TargetSegment(segment.slug, to_text(condition_of(segment.text, (segment.slug,))), segment.purpose_id)
     except (ConditionError, DomainError):
         return None

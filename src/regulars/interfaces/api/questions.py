@@ -13,9 +13,9 @@ from pydantic import ConfigDict, StringConstraints
 
 from regulars.interfaces.http_api.errors import ApiError
 from regulars.questions.answer import BadAnswer
-from regulars.questions.ask import NotShown, next_question
-from regulars.questions.declare import Field as AnswerField
 from regulars.questions.models import Impression
+from regulars.questions.next_question import NotShown, next_question
+from regulars.questions.question_type import AnswerField
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases import answer_question as usecase
 
@@ -54,7 +54,7 @@ def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     locale = body.locale or str(customer.profile.document.get("locale") or "en")
     chosen = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
     if isinstance(chosen, NotShown):
-        return {"question": None, "reason": chosen.name, "sentence": chosen.sentence}
+        return {"question": None, "reason": chosen.reason, "sentence": chosen.sentence}
     return {"question": _question(chosen), "reason": "asked", "sentence": ""}
 
 
@@ -110,7 +110,7 @@ def _closed() -> ApiError:
 def _question(impression: Impression) -> dict[str, object]:
     """Return everything that a page needs to draw the question, in one language and in the wording recorded as shown."""
     question, wording = impression.question, wording_of(impression)
-    offered = question.label_of(impression.offer) if impression.offer is not None else ""
+    offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     with override(impression.locale):
         field = question.kind.field(wording.options, wording.locale)
         without_answer = (
@@ -123,7 +123,7 @@ def _question(impression: Impression) -> dict[str, object]:
             "version": impression.version,
             "locale": wording.locale,
             "direction": direction(wording.locale),
-            "text": wording.asking(offered),
+            "text": wording.text_for(offered),
             "why": wording.why,
             "help": wording.help,
             "use": {

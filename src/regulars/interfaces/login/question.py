@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
-from regulars.questions.one_more import ask_one_more, may_offer_more
+from regulars.questions.next_question import ask_one_more, may_offer_more
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
 
@@ -24,7 +24,7 @@ MAX_ID = 2**63 - 1
 @require_http_methods(["GET", "POST"])
 @page
 def question(request: HttpRequest) -> HttpResponse:
-    """`/question?ask=<id>&next=<local path>`: shows the ask; a POST closes it and goes on.
+    """`/question?impression=<id>&next=<local path>`: shows the ask; a POST closes it and goes on.
 
     The ask must be the signed-in customer's own. One that is closed already is not shown: the browser goes on.
     """
@@ -32,79 +32,83 @@ def question(request: HttpRequest) -> HttpResponse:
     if profile is None:
         return HttpResponseRedirect("/login?" + urlencode({"next": request.get_full_path()}))
     goes_to = onward(request)
-    ask = _own_ask(profile, request.GET.get("ask", ""))
-    if ask is None:
+    impression = _own_impression(profile, request.GET.get("impression", ""))
+    if impression is None:
         return render(request, "signin/question.html", {"next": goes_to}, status=404)
     if request.method == "POST":
-        return _close(request, ask, goes_to)
-    return _page(request, ask) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
+        return _close(request, impression, goes_to)
+    return _page(request, impression) if _can_be_shown(impression) else HttpResponseRedirect(goes_to)
 
 
-def _can_be_shown(ask: Impression) -> bool:
+def _can_be_shown(impression: Impression) -> bool:
     """Still open, and in the words that were written down as shown: a question reworded meanwhile is asked another day."""
-    return ask.outcome == Impression.Outcome.SHOWN and ask.version == ask.question.version
+    return impression.outcome == Impression.Outcome.SHOWN and impression.version == impression.question.version
 
 
-def _own_ask(profile: Profile, number: str) -> Impression | None:
+def _own_impression(profile: Profile, number: str) -> Impression | None:
     if not (number.isascii() and number.isdigit() and int(number[:20]) <= MAX_ID):
         return None
-    asks = Impression.objects.filter(pk=number, profile=profile)
-    return asks.select_related("question__purpose", "profile").first()
+    impressions = Impression.objects.filter(pk=number, profile=profile)
+    return impressions.select_related("question__purpose", "profile").first()
 
 
-def _close(request: HttpRequest, ask: Impression, goes_to: str) -> HttpResponse:
+def _close(request: HttpRequest, impression: Impression, goes_to: str) -> HttpResponse:
     match request.POST.get("do"):
         case "pass":
-            pass_over(ask)
+            pass_over(impression)
         case "never":
-            never_again(ask)
+            never_again(impression)
         case _:
             try:
-                closed = answer(ask, request.POST)
+                closed = answer(impression, request.POST)
             except BadAnswer as bad:
-                return _page(request, ask, bad) if _can_be_shown(ask) else HttpResponseRedirect(goes_to)
-            if closed and may_offer_more(ask):
-                return _to("/question/more", ask, goes_to)
+                return _page(request, impression, bad) if _can_be_shown(impression) else HttpResponseRedirect(goes_to)
+            if closed and may_offer_more(impression):
+                return _to("/question/more", impression, goes_to)
     return HttpResponseRedirect(goes_to)
 
 
 @require_http_methods(["GET", "POST"])
 @page
 def one_more(request: HttpRequest) -> HttpResponse:
-    """`/question/more?ask=<id>&next=`: thanks for the answer, and the offer of another question. Going on is as near."""
+    """`/question/more?impression=<id>&next=`: thanks for the answer, and the offer of another question. Going on is as near."""
     goes_to = onward(request)
     profile = customer(request)
-    ask = _own_ask(profile, request.GET.get("ask", "")) if profile else None
-    if ask is None or request.POST.get("do") == "no":
+    impression = _own_impression(profile, request.GET.get("impression", "")) if profile else None
+    if impression is None or request.POST.get("do") == "no":
         return HttpResponseRedirect(goes_to)
     if request.method == "POST":
-        further = ask_one_more(ask, get_language() or ask.locale)
+        further = ask_one_more(impression, get_language() or impression.locale)
         return _to("/question", further, goes_to) if isinstance(further, Impression) else HttpResponseRedirect(goes_to)
-    if not may_offer_more(ask):
+    if not may_offer_more(impression):
         return HttpResponseRedirect(goes_to)
-    with override(ask.locale):
-        return render(request, "signin/one_more.html", {"direction": direction(ask.locale), "locale": ask.locale})
+    with override(impression.locale):
+        return render(
+            request, "signin/one_more.html", {"direction": direction(impression.locale), "locale": impression.locale}
+        )
 
 
-def _to(place: str, ask: Impression, goes_to: str) -> HttpResponse:
-    return HttpResponseRedirect(f"{place}?" + urlencode({"ask": ask.pk, "next": goes_to}))
+def _to(place: str, impression: Impression, goes_to: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{place}?" + urlencode({"impression": impression.pk, "next": goes_to}))
 
 
-def _page(request: HttpRequest, ask: Impression, bad: BadAnswer | None = None) -> HttpResponse:
+def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = None) -> HttpResponse:
     """The house's own words follow the language the question is asked in."""
-    with override(ask.locale):
-        return render(request, "signin/question.html", page_of(ask, request.POST, bad), status=422 if bad else 200)
+    with override(impression.locale):
+        return render(
+            request, "signin/question.html", page_of(impression, request.POST, bad), status=422 if bad else 200
+        )
 
 
-def page_of(ask: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
+def page_of(impression: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
     """What the template needs: the words she is asked in, how the answer is given, and what was wrong with it."""
-    wording, question = wording_of(ask), ask.question
-    offered = question.label_of(ask.offer) if ask.offer is not None else ""
+    wording, question = wording_of(impression), impression.question
+    offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     return {
-        "ask": ask,
+        "impression": impression,
         "question": question,
         "wording": wording,
-        "text": wording.asking(offered),
+        "text": wording.text_for(offered),
         "offered": offered,
         "direction": direction(wording.locale),
         "field": question.kind.field(wording.options, wording.locale),

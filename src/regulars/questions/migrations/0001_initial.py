@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                 ('outcome', models.CharField(choices=[('shown', 'Shown'), ('answered', 'Answered'), ('passed', 'Passed'), ('never', 'Never'), ('declined', 'Declined'), ('dont_know', 'Dont Know')], default='shown', max_length=16)),
                 ('closed_at', models.DateTimeField(blank=True, null=True)),
                 ('words', models.TextField()),
-                ('offer', models.JSONField(blank=True, null=True)),
+                ('to_confirm', models.JSONField(blank=True, null=True)),
                 ('locale', models.CharField(default='en', max_length=16)),
                 ('client_id', models.CharField(blank=True, max_length=64)),
                 ('value', models.FloatField(default=0.0)),
@@ -100,8 +100,8 @@ class Migration(migrations.Migration):
                 ('after', models.JSONField(default=dict)),
                 ('bits', models.FloatField(blank=True, null=True)),
                 ('follows', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='followed_by', to='questions.impression')),
-                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='asks', to='profiles.profile')),
-                ('question', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='asks', to='questions.question')),
+                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='impressions', to='profiles.profile')),
+                ('question', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='impressions', to='questions.question')),
             ],
         ),
         migrations.CreateModel(
@@ -112,12 +112,12 @@ class Migration(migrations.Migration):
                 ('client_id', models.CharField(blank=True, max_length=64)),
                 ('reason', models.CharField(max_length=32)),
                 ('probability', models.FloatField(default=1.0)),
-                ('refusals', models.JSONField(default=dict)),
+                ('rejections', models.JSONField(default=dict)),
                 ('candidates', models.JSONField(default=dict)),
                 ('price', models.FloatField(default=0.0)),
                 ('policy', models.CharField(blank=True, max_length=64)),
-                ('ask', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='questions.impression')),
-                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ask_decisions', to='profiles.profile')),
+                ('impression', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='questions.impression')),
+                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='selection_decisions', to='profiles.profile')),
             ],
         ),
         migrations.CreateModel(
@@ -137,10 +137,10 @@ class Migration(migrations.Migration):
                 ('weight', models.FloatField()),
                 ('until', models.DateTimeField()),
                 ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.profile')),
-                ('question', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='wishes', to='questions.question')),
+                ('question', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='boosts', to='questions.question')),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('question', 'profile'), name='one_wish_per_question')],
+                'constraints': [models.UniqueConstraint(fields=('question', 'profile'), name='one_boost_per_question')],
             },
         ),
         migrations.AddIndex(
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='impression',
-            constraint=models.UniqueConstraint(condition=models.Q(('follows', None)), fields=('profile', 'day'), name='one_ask_per_customer_and_day'),
+            constraint=models.UniqueConstraint(condition=models.Q(('follows', None)), fields=('profile', 'day'), name='one_impression_per_customer_and_day'),
         ),
         migrations.AddIndex(
             model_name='selectiondecision',

@@ -9,30 +9,30 @@ from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 
-from ..declare import Field, Option, one_of, only_one
+from ..question_type import AnswerField, AnswerOption, QuestionType, one_of, only_one
 
 WRITTEN = re.compile(r"<\d+(\.\d+)?|\d+(\.\d+)?\+|(?P<low>\d+(\.\d+)?)-(?P<high>\d+(\.\d+)?)")
 
 
-class Band:
+class Band(QuestionType):
     label = "A range"
     attribute_type = "choice"
     takes_options = True
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("radio", tuple(options))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("radio", tuple(options))
 
-    def answers(self, options: Sequence[Option]) -> list[str]:
+    def answers(self, options: Sequence[AnswerOption]) -> list[str]:
         return [option.key for option in options]
 
-    def check(self, options: Sequence[Option]) -> None:
-        """Every key must read as a range, so that segments can count on it."""
+    def check(self, options: Sequence[AnswerOption]) -> None:
+        """Require every key to be a range, so that segments can rely on it."""
         for option in options:
             found = WRITTEN.fullmatch(option.key)
             if not found or (found["low"] and float(found["low"]) > float(found["high"])):
-                raise Invalid("not_a_range", f"{option.key!r} is no range. Write 25-34, <25 or 55+.", "options")
+                raise Invalid("not_a_range", f"{option.key!r} is not a range. Write 25-34, <25 or 55+.", "options")
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         return one_of(only_one(given, gettext_noop("Choose a range, or pass.")), options)
 
 

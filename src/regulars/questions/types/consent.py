@@ -1,4 +1,4 @@
-"""A plain statement and two equal buttons. The answer goes into the ledger, not among the facts, and is explicit."""
+"""A statement and two equal buttons. The answer is an explicit consent in the ledger, not a fact."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from ..declare import Field, Option, one_of, only_one
+from ..question_type import AnswerField, AnswerOption, QuestionType, one_of, only_one
 
-ANSWERS = (Option("yes", gettext_noop("Yes, I agree")), Option("no", gettext_noop("No, I do not agree")))
+ANSWERS = (AnswerOption("yes", gettext_noop("Yes, I agree")), AnswerOption("no", gettext_noop("No, I do not agree")))
 
 
-class Consent:
+class Consent(QuestionType):
     label = "A consent"
     attribute_type = "boolean"
-    takes_options = False
     gives_consent = True
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
         labels = {option.key: option.label for option in options}
-        return Field("consent", tuple(Option(each.key, labels.get(each.key, _(each.label))) for each in ANSWERS))
+        return AnswerField(
+            "consent", tuple(AnswerOption(each.key, labels.get(each.key, _(each.label))) for each in ANSWERS)
+        )
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> bool:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> bool:
         return one_of(only_one(given, gettext_noop("Choose yes or no, or pass.")), ANSWERS) == "yes"
 
 

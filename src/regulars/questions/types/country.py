@@ -8,20 +8,18 @@ from functools import lru_cache
 from babel import Locale, UnknownLocaleError
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 NOT_COUNTRIES = {"EU", "EZ", "UN", "QO", "XA", "XB", "ZZ"}  # groups and placeholders of CLDR
 
 
-class Country:
+class Country(QuestionType):
     label = "A country"
-    attribute_type = "text"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("select", countries(locale), autocomplete="country")
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("select", countries(locale), autocomplete="country")
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         code = only_one(given, gettext_noop("Choose a country, or pass.")).upper()
         if code not in {option.key for option in countries("en")}:
             raise BadAnswer("not_a_country", gettext_noop("Choose a country from the list."))
@@ -29,13 +27,13 @@ class Country:
 
 
 @lru_cache(maxsize=64)
-def countries(locale: str) -> tuple[Option, ...]:
-    """Every country by name, in the order of the names."""
+def countries(locale: str) -> tuple[AnswerOption, ...]:
+    """Return every country, in the order of their names."""
     try:
         names = Locale.parse(locale, sep="-").territories
     except (UnknownLocaleError, ValueError):
         names = Locale("en").territories
-    found = [Option(code, name) for code, name in names.items() if code.isalpha() and code not in NOT_COUNTRIES]
+    found = [AnswerOption(code, name) for code, name in names.items() if code.isalpha() and code not in NOT_COUNTRIES]
     return tuple(sorted(found, key=lambda option: option.label.casefold()))
 
 

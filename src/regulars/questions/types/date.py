@@ -8,20 +8,19 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 EARLIEST = dt.date(1900, 1, 1)
 
 
-class Date:
+class Date(QuestionType):
     label = "A date"
     attribute_type = "date"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", input_type="date", max_length=10, hint=_("Year, month and day: 1988-05-31."))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("input", input_type="date", max_length=10, hint=_("Year, month and day: 1988-05-31."))
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         text = only_one(given, gettext_noop("Give a date, or pass."))
         try:
             day = dt.datetime.strptime(text, "%Y-%m-%d").date()

@@ -1,4 +1,4 @@
-"""An e-mail address. Whether it is hers is another step's matter."""
+"""An e-mail address. Verifying that it belongs to the customer is another step."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 
-class Email:
+class Email(QuestionType):
     label = "An e-mail address"
-    attribute_type = "text"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", input_type="email", inputmode="email", autocomplete="email", max_length=254)
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("input", input_type="email", inputmode="email", autocomplete="email", max_length=254)
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        """The domain in small letters; what is before the @ is the mail server's business."""
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
+        """Lower-case the domain only; the part before the @ belongs to the mail server."""
         address = only_one(given, gettext_noop("Write an e-mail address, or pass."))
         try:
             validate_email(address)

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, one_of
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, one_of
 
 
-class MultiChoice:
+class MultiChoice(QuestionType):
     label = "Any of several"
     attribute_type = "list"
     takes_options = True
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("checkbox", tuple(options), hint=_("Choose as many as you like."))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("checkbox", tuple(options), hint=_("Choose as many as you like."))
 
-    def answers(self, options: Sequence[Option]) -> list[str]:
+    def answers(self, options: Sequence[AnswerOption]) -> list[str]:
         return [option.key for option in options]
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> list[str]:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> list[str]:
         chosen = {one_of(key, options) for key in given}
         if not chosen:
             raise BadAnswer("no_answer", gettext_noop("Choose at least one answer, or pass."))

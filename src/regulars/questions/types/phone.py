@@ -8,22 +8,20 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 WRITTEN = re.compile(r"\+[1-9][0-9]{6,14}")
 NOISE = re.compile(r"\(0\)|[\s().\-/]")
 
 
-class Phone:
+class Phone(QuestionType):
     label = "A phone number"
-    attribute_type = "text"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
         hint = _("With the country code: +49 30 123456.")
-        return Field("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
+        return AnswerField("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         number = NOISE.sub("", only_one(given, gettext_noop("Write a phone number, or pass.")))
         number = "+" + number[2:] if number.startswith("00") else number
         if not WRITTEN.fullmatch(number):

@@ -1,4 +1,4 @@
-"""One of several pictures with a word below each ("which jacket?"). The value is the option's key."""
+"""One of several pictures with a label below each ("which jacket?"). The value is the option's key."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 
-from ..declare import Field, Option, one_of, only_one
+from ..question_type import AnswerField, AnswerOption, QuestionType, one_of, only_one
 
 
-class Pick:
+class Pick(QuestionType):
     label = "One of several pictures"
     attribute_type = "choice"
     takes_options = True
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("cards", tuple(options))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("cards", tuple(options))
 
-    def answers(self, options: Sequence[Option]) -> list[str]:
+    def answers(self, options: Sequence[AnswerOption]) -> list[str]:
         return [option.key for option in options]
 
-    def check(self, options: Sequence[Option]) -> None:
-        """A picture comes from this house or over https: the page's policy lets no other through."""
+    def check(self, options: Sequence[AnswerOption]) -> None:
+        """Require pictures from this site or over https: the page's content security policy blocks all others."""
         for option in options:
             if option.image and not option.image.startswith(("https://", "/")):
                 raise Invalid(
@@ -32,7 +32,7 @@ class Pick:
                     "options",
                 )
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         return one_of(only_one(given, gettext_noop("Choose one, or pass.")), options)
 
 

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
-# The longest in use have ten signs (US ZIP+4, Iran), the shortest three (Iceland, the Faroes); all carry a digit.
+# The longest in use have ten characters (US ZIP+4, Iran), the shortest three (Iceland, the Faroes); all have a digit.
 WRITTEN = re.compile(r"(?=.*[0-9])[A-Z0-9]([A-Z0-9 -]{1,8})[A-Z0-9]")
 
 
-class PostalCode:
+class PostalCode(QuestionType):
     label = "A postal code"
-    attribute_type = "text"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", autocomplete="postal-code", max_length=12)
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("input", autocomplete="postal-code", max_length=12)
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         code = " ".join(only_one(given, gettext_noop("Write your postal code, or pass.")).upper().split())
         if not WRITTEN.fullmatch(code):
             raise BadAnswer("not_a_postal_code", gettext_noop("Write a postal code, such as 10115 or SW1A 1AA."))

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 MOST = 200
 
 
-class ShortText:
+class ShortText(QuestionType):
     label = "A few words"
-    attribute_type = "text"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", max_length=MOST)
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("input", max_length=MOST)
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
-        """NFC, on one line, without control characters, at most 200 characters."""
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
+        """Return it in NFC, on one line, without control characters, of at most 200 characters."""
         text = unicodedata.normalize("NFC", only_one(given, gettext_noop("Write a few words, or pass.")))
         text = "".join(" " if character.isspace() else character for character in text)
         text = "".join(character for character in text if unicodedata.category(character) != "Cc").strip()

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext_noop
 
-from ..declare import Field, Option, one_of, only_one
+from ..question_type import AnswerField, AnswerOption, QuestionType, one_of, only_one
 
 
-class SingleChoice:
+class SingleChoice(QuestionType):
     label = "One of several"
     attribute_type = "choice"
     takes_options = True
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("radio", tuple(options))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField("radio", tuple(options))
 
-    def answers(self, options: Sequence[Option]) -> list[str]:
+    def answers(self, options: Sequence[AnswerOption]) -> list[str]:
         return [option.key for option in options]
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> str:
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         return one_of(only_one(given, gettext_noop("Choose an answer, or pass.")), options)
 
 

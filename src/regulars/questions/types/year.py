@@ -9,21 +9,22 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 
-from ..declare import BadAnswer, Field, Option, only_one
+from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 EARLIEST = 1900
 
 
-class Year:
+class Year(QuestionType):
     label = "A year of birth"
     attribute_type = "number"
-    takes_options = False
 
-    def field(self, options: Sequence[Option], locale: str = "en") -> Field:
-        return Field("input", inputmode="numeric", autocomplete="bday-year", max_length=4, hint=_("Four digits: 1988."))
+    def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
+        return AnswerField(
+            "input", inputmode="numeric", autocomplete="bday-year", max_length=4, hint=_("Four digits: 1988.")
+        )
 
-    def read(self, given: Sequence[str], options: Sequence[Option]) -> int:
-        """Not in the future; too young is an answer too, after which nothing more is asked."""
+    def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> int:
+        """Refuse years in the future; too young is an answer too, after which no question is shown."""
         text = only_one(given, gettext_noop("Write a year, or pass."))
         if not (text.isascii() and text.isdigit() and len(text) == 4):
             raise BadAnswer("not_a_year", gettext_noop("Write the year in four digits, such as 1988."))

@@ -15,8 +15,7 @@ from regulars.events.read import timeline
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import display_value
-from regulars.questions.foresee import foresee
-from regulars.questions.trace import decisions_of
+from regulars.questions.preview import decisions_of, preview
 from regulars.usecases.find_customers import customer_name
 
 from .. import words
@@ -46,7 +45,7 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
         "uses": _uses(profile, attributes),
         "consents": [(each, words.consent(each.action)) for each in consents],
         "happened": happened,
-        "foresight": foresee(profile),
+        "preview": preview(profile),
         "decisions": decisions_of(profile, DECISIONS),
         "correctable": correctable() if may(request, ROLE) else [],
         "memberships": list(profile.memberships.select_related("segment").order_by("segment__name")),

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.questions.find_out import DAYS, rank_questions, wish_to_know
+from regulars.questions.boosts import DAYS, boost_question, rank_questions
 from regulars.questions.models import Question
 from regulars.segments.models import Membership, Segment
 
@@ -44,6 +44,6 @@ def ask_first(request: HttpRequest, slug: str) -> HttpResponse:
     question = Question.objects.filter(key=request.POST.get("question", ""), enabled=True).first()
     if question is None:
         raise Invalid("unknown_question", "This question is not there or not switched on.", "question")
-    people = wish_to_know(question, unknown_people(segment))
+    people = boost_question(question, unknown_people(segment))
     sentence = f"{people:,} customers are asked “{question.text}” first, for {DAYS} days. Every limit still holds."
     return done(request, f"/console/segments/{slug}", "segment.asked", slug, sentence, question=question.key)

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.questions.models import QuestionSettings
-from regulars.questions.settings import how_we_ask, save_settings
+from regulars.questions.settings import get_question_settings, save_settings
 
 from ..door import may, require, staff_page
 from ..forms import FormError, done, problem_of
@@ -59,7 +59,7 @@ SHARES = (
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def settings(request: HttpRequest) -> HttpResponse:
-    saved = how_we_ask()
+    saved = get_question_settings()
     if request.method != "POST":
         return _page(request, _written(saved))
     require(request, ROLE)

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.profiles.models import Attribute
-from regulars.questions.declare import TYPES
 from regulars.questions.form import (
     EMPTY,
     fields_of,
@@ -22,8 +21,9 @@ from regulars.questions.form import (
     translation_blocks,
 )
 from regulars.questions.models import Question
-from regulars.questions.save import Draft, save_question
-from regulars.questions.statistics import fates, fates_of, used_by
+from regulars.questions.question_type import TYPES
+from regulars.questions.save import QuestionDraft, save_question
+from regulars.questions.statistics import question_stats, segments_using, stats_by_question
 
 from ..door import may, require, show, staff_page
 from ..forms import FormError, done, problem_of
@@ -69,9 +69,9 @@ def _page(
         "types": [(name, kind.label) for name, kind in TYPES.items()],
         "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in purposes.values()],
         "attributes": list(Attribute.objects.order_by("key").values_list("key", "label")),
-        "fared": fates_of([saved])[saved.key] if saved else None,
-        "wordings": fates(by_variant=True, questions=[saved]) if saved else [],
-        "used_by": used_by(saved) if saved else [],
+        "fared": stats_by_question([saved])[saved.key] if saved else None,
+        "wordings": question_stats(by_variant=True, questions=[saved]) if saved else [],
+        "used_by": segments_using(saved) if saved else [],
         "spoken": question_languages(saved) if saved else None,
         "translations": translation_blocks(given),
         "variants": numbered_blocks(given, "variant"),
@@ -81,7 +81,7 @@ def _page(
     return show(request, "console/question.html", context, part="preview", status=400 if problem else 200)
 
 
-def _unused(draft: Draft, saved: Question | None) -> Draft:
+def _unused(draft: QuestionDraft, saved: Question | None) -> QuestionDraft:
     """A new question takes a key of its own."""
     if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
         raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")

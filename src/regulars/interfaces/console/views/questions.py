@@ -9,8 +9,8 @@ from django.views.decorators.http import require_POST, require_safe
 from regulars.questions.form import question_languages
 from regulars.questions.models import Question
 from regulars.questions.save import switch_question
-from regulars.questions.settings import how_we_ask
-from regulars.questions.statistics import fates_of
+from regulars.questions.settings import get_question_settings
+from regulars.questions.statistics import stats_by_question
 
 from ..door import may, require, staff_page
 from ..forms import done
@@ -26,11 +26,11 @@ RETIRE = {
 @staff_page
 def questions(request: HttpRequest) -> HttpResponse:
     asked = list(Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key"))
-    fared = fates_of(asked)
+    fared = stats_by_question(asked)
     context = {
         "rows": [(question, fared[question.key], question_languages(question)) for question in asked],
         "retire": RETIRE,
-        "asking": how_we_ask().asking,
+        "asking": get_question_settings().asking,
         "may_write": may(request, ROLE),
     }
     return render(request, "console/questions.html", context)

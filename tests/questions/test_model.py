@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from benchmarks._people import shop
 
-from regulars.questions.mixture import HOLE, Mixture, fit, fit_best, uniform
+from regulars.questions.features import UNKNOWN
+from regulars.questions.model import Mixture, fit, fit_best, uniform
 
 CARDS = [3, 2]
 
@@ -16,7 +17,7 @@ def people():
 
 def with_holes(rows, share=0.7, seed=0):
     holes = np.random.default_rng(seed).random(rows.shape) < share
-    return np.where(holes, HOLE, rows)
+    return np.where(holes, UNKNOWN, rows)
 
 
 @pytest.mark.parametrize("types", [1, 4, 8])
@@ -52,8 +53,8 @@ def test_nobody_at_all_makes_a_model_of_equal_shares():
 
 def test_a_share_somebody_typed_weighs_as_much_as_twenty_profiles():
     typed = np.array([0.6, 0.2, 0.2])
-    none = fit(np.full((1, 2), HOLE), CARDS, 1, priors=[typed, None])
-    twenty = fit(np.array([[1, HOLE]] * 20), CARDS, 1, priors=[typed, None])
+    none = fit(np.full((1, 2), UNKNOWN), CARDS, 1, priors=[typed, None])
+    twenty = fit(np.array([[1, UNKNOWN]] * 20), CARDS, 1, priors=[typed, None])
 
     assert none.answers[0][0] == pytest.approx(typed)
     assert twenty.answers[0][0, 1] == pytest.approx(0.6)

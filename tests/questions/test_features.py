@@ -8,20 +8,32 @@ import numpy as np
 import pytest
 
 from regulars.base.conditions import EventSeen, Person
-from regulars.questions.mixture import HOLE, uniform
-from regulars.questions.world import Aim, Blueprint, World, prior_shares
-from regulars.questions.worth import Sets, Shape, worth
+from regulars.questions.features import (
+    UNKNOWN,
+    ConjunctiveTarget,
+    FeatureSpace,
+    FeatureSpec,
+    PredicateTarget,
+    TargetSegment,
+    prior_shares,
+)
+from regulars.questions.model import uniform
+from regulars.questions.scoring import expected_information_gain
 
 NOW = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 CLOSED = (("gender", ("female", "male", "other")), ("age_band", ("18-24", "25-34", "35-44")))
 
 
-def world(*texts: str, lists=(), opened=()) -> World:
-    return World(Blueprint(tuple(Aim(f"s{n}", text, "measure") for n, text in enumerate(texts)), CLOSED, lists, opened))
+def space(*texts: str, lists=(), opened=()) -> FeatureSpace:
+    return FeatureSpace(
+        FeatureSpec(
+            tuple(TargetSegment(f"s{n}", text, "measure") for n, text in enumerate(texts)), CLOSED, lists, opened
+        )
+    )
 
 
 def target(text: str, person: Person | None = None, **columns):
-    [(_, found)] = world(text, **columns).targets("measure", person or Person({}), NOW)
+    [(_, found)] = space(text, **columns).targets("measure", person or Person({}), NOW)
     return found
 
 
@@ -37,22 +49,25 @@ def target(text: str, person: Person | None = None, **columns):
 def test_an_and_of_sets_is_reckoned_exactly(text, allowed):
     found = target(text)
 
-    assert isinstance(found, Sets)
+    assert isinstance(found, ConjunctiveTarget)
     assert {k: list(each) for k, each in found.allowed.items()} == allowed
 
 
 def test_any_other_shape_is_judged_by_the_ordinary_evaluator():
     found = target("gender:female OR age_band:18-24")
 
-    assert isinstance(found, Shape)
+    assert isinstance(found, PredicateTarget)
     assert list(found.holds(np.array([[0, 2], [1, 0], [1, 2]]))) == [1, 1, 0]
 
 
 def test_a_shape_is_worth_the_same_as_the_sets_it_stands_for():
     exact, sampled = target("gender:female AND age_band:25-34"), target("NOT (NOT gender:female OR NOT age_band:25-34)")
-    bits = [worth(uniform([3, 3]), [each], [np.ones(3)] * 2, [0], samples=20_000).of(0) for each in (exact, sampled)]
+    bits = [
+        expected_information_gain(uniform([3, 3]), [each], [np.ones(3)] * 2, [0], samples=20_000).of(0)
+        for each in (exact, sampled)
+    ]
 
-    assert isinstance(sampled, Shape)
+    assert isinstance(sampled, PredicateTarget)
     assert bits[0] == pytest.approx(bits[1], abs=0.01)
 
 
@@ -60,7 +75,7 @@ def test_behaviour_is_a_constant_of_the_customer():
     text = 'gender:female AND did("Order Completed" in 90d):>=1'
     bought = Person({}, lambda name: [EventSeen(NOW, {})])
 
-    assert world(text).targets("measure", Person({}), NOW) == []
+    assert space(text).targets("measure", Person({}), NOW) == []
     assert target(text, bought).factor == 1
 
 
@@ -72,23 +87,23 @@ def test_what_nobody_can_ask_leaves_doubt_and_nothing_more():
 def test_a_list_is_one_yes_or_no_per_value():
     found = target("interests:shoes AND gender:male", lists=(("interests", ("shoes", "coats")),))
 
-    assert isinstance(found, Sets)
+    assert isinstance(found, ConjunctiveTarget)
     assert {k: list(each) for k, each in found.allowed.items()} == {0: [0, 1, 0], 2: [0, 1]}
 
 
 def test_an_open_attribute_has_the_answers_its_segments_tell_apart():
-    built = world("country:(PT OR ES)", "country:PT", opened=("country",))
+    built = space("country:(PT OR ES)", "country:PT", opened=("country",))
 
-    assert [column.attribute for column in built.columns] == ["gender", "age_band", "country"]
-    assert built.cards[2] == 3
+    assert [column.attribute for column in built.features] == ["gender", "age_band", "country"]
+    assert built.cardinalities[2] == 3
     assert built.row({"country": ["s:FR"]}, NOW)[2] not in (
-        HOLE,
+        UNKNOWN,
         *(built.row({"country": [f"s:{c}"]}, NOW)[2] for c in ("PT", "ES")),
     )
 
 
 def test_a_number_is_told_apart_at_the_bounds():
-    built = world("size:[38 TO 42]", "size:[42 TO *]", opened=("size",))
+    built = space("size:[38 TO 42]", "size:[42 TO *]", opened=("size",))
     rows = {number: built.row({"size": [f"n:{number}"]}, NOW)[2] for number in (10, 38, 40, 42, 99)}
 
     assert rows[38] == rows[40]
@@ -96,11 +111,11 @@ def test_a_number_is_told_apart_at_the_bounds():
 
 
 def test_a_segment_of_another_purpose_is_no_aim_here():
-    assert world("gender:female").targets("message", Person({}), NOW) == []
+    assert space("gender:female").targets("message", Person({}), NOW) == []
 
 
 def test_typed_shares_are_kept_and_the_rest_is_spread_evenly():
-    gender = world().columns[0]
+    gender = space().features[0]
 
     assert list(prior_shares(gender, {"gender": {"female": 0.6}})) == pytest.approx([0.6, 0.2, 0.2])
     assert list(prior_shares(gender, {})) == pytest.approx([1 / 3] * 3)

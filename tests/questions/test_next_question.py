@@ -8,9 +8,9 @@ from django.db import IntegrityError, connection, transaction
 from regulars.base import clock
 from regulars.consent.record import Decision, record
 from regulars.profiles.learn import NewFact, learn
-from regulars.questions.answer import never_again, pass_over
-from regulars.questions.ask import NotShown, next_question
 from regulars.questions.models import Impression, Question
+from regulars.questions.next_question import NotShown, next_question
+from regulars.usecases.answer_question import never_again, pass_over
 
 
 def test_the_weightiest_question_is_asked_in_the_words_shown(chika, looking_for, postal_code):
@@ -60,7 +60,7 @@ def test_never_means_never_for_every_question(chika, looking_for, postal_code, d
     never_again(next_question(chika))
 
     days_later(1000)
-    assert next_question(chika) == NotShown("said_never")
+    assert next_question(chika) == NotShown("opted_out")
 
 
 @pytest.mark.parametrize("name", ["looking_for", "user_metadata.looking_for"])
@@ -112,15 +112,15 @@ def test_the_database_itself_allows_one_ask_a_day(chika, looking_for):
 
 def test_a_login_that_lost_the_race_shows_what_the_other_asked(chika, looking_for, postal_code, monkeypatch):
     """The other login's ask appears after this one has looked and before it writes."""
-    from regulars.questions import ask as module
+    from regulars.questions import next_question as module
 
-    decide = module.choose
+    decide = module.select
 
     def other_login_first(*given: object):
         Impression.objects.create(question=postal_code, profile=chika, version=1, day=clock.today(), words="")
         return decide(*given)
 
-    monkeypatch.setattr(module, "choose", other_login_first)
+    monkeypatch.setattr(module, "select", other_login_first)
 
     assert next_question(chika).question == postal_code
     assert Impression.objects.count() == 1

@@ -14,11 +14,11 @@ from regulars.consent.refresh import refresh_views
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.questions.ask import NotShown, next_question
-from regulars.questions.declare import Option
+from regulars.questions.answer_model import refit
 from regulars.questions.models import AnswerModel, Question, SelectionDecision, Target
-from regulars.questions.refit import refit
-from regulars.questions.save import Draft, save_question
+from regulars.questions.next_question import NotShown, next_question
+from regulars.questions.question_type import AnswerOption
+from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
 from regulars.usecases.answer_question import answer
@@ -28,8 +28,10 @@ BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
 
 
 def choice(key, options, purpose="measure", **more):
-    drawn = tuple(Option(each, each.title()) for each in options)
-    return save_question(Draft(key, f"{key}?", "Because.", "single_choice", key, purpose, drawn, enabled=True, **more))
+    drawn = tuple(AnswerOption(each, each.title()) for each in options)
+    return save_question(
+        QuestionDraft(key, f"{key}?", "Because.", "single_choice", key, purpose, drawn, enabled=True, **more)
+    )
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(kn
 
 
 def last_refusals(profile):
-    return SelectionDecision.objects.filter(profile=profile).latest("id").refusals
+    return SelectionDecision.objects.filter(profile=profile).latest("id").rejections
 
 
 def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):
@@ -165,7 +167,7 @@ def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, standard_setu
     choice("sport", ("run", "swim"), audience="country:PT", purpose="serve")
     refresh_views(chika)
     assert next_question(chika) == NotShown("nothing_to_ask")
-    assert SelectionDecision.objects.latest("id").refusals == {"sport": "not_in_audience"}
+    assert SelectionDecision.objects.latest("id").rejections == {"sport": "not_in_audience"}
 
     learn(chika, [NewFact("country", "PT", "declared", "app:shop")])
     refresh_views(chika)
@@ -175,7 +177,7 @@ def test_an_audience_is_a_condition_and_unknown_is_no_match(chika, standard_setu
 
 def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika, standard_setup):
     for key, confidence in (("birthplace", 1.0), ("hometown", 0.6)):
-        save_question(Draft(key, "Is it {value}?", "Because.", "confirm", key, "measure", enabled=True))
+        save_question(QuestionDraft(key, "Is it {value}?", "Because.", "confirm", key, "measure", enabled=True))
         learn(chika, [NewFact(key, "Porto", "social", "google-oauth2", confidence=confidence)])
         segment(f"{key}:Porto")
     refresh_views(chika)
@@ -183,7 +185,7 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
     ask = next_question(chika)
     told = SelectionDecision.objects.get().candidates
 
-    assert (ask.question.key, ask.offer) == ("hometown", "Porto")
+    assert (ask.question.key, ask.to_confirm) == ("hometown", "Porto")
     assert 0 < told["birthplace"]["value"] < told["hometown"]["value"]
 
 
@@ -207,7 +209,7 @@ def test_a_question_waits_for_logins_and_days(chika, standard_setup, days_later)
 
 
 def test_two_passes_in_a_row_bring_two_quiet_months(chika, questions, days_later):
-    from regulars.questions.answer import pass_over
+    from regulars.usecases.answer_question import pass_over
 
     for day in (0, 1):
         days_later(day)
@@ -237,7 +239,7 @@ def test_chance_begins_once_enough_was_shown_and_is_the_same_all_day(chika, ques
     control = [each for each in reasons if isinstance(each, NotShown)]
     explored = [each for each in reasons if not isinstance(each, NotShown) and each.explored]
 
-    assert {each.name for each in control} == {"control_group"}
+    assert {each.reason for each in control} == {"control_group"}
     assert 8 < len(control) < 32
     assert explored
     assert {round(each.probability, 4) for each in explored} <= {
@@ -258,10 +260,10 @@ def test_variants_get_equal_shares_and_a_customer_keeps_hers(questions):
 
 
 def test_wishing_to_know_comes_first_within_the_caps(chika, questions):
-    from regulars.questions.find_out import wish_to_know
+    from regulars.questions.boosts import boost_question
 
     refresh_views(chika)
-    wish_to_know(Question.objects.get(key="travel"), [chika.pk])
+    boost_question(Question.objects.get(key="travel"), [chika.pk])
 
     assert next_question(chika).question.key == "travel"
 
@@ -292,7 +294,7 @@ def test_a_learned_model_makes_one_answer_tell_the_others(crowd):
 
 
 def test_a_worse_model_is_written_down_and_not_used(crowd, monkeypatch):
-    from regulars.questions import refit as module
+    from regulars.questions import answer_model as module
 
     good = refit()
     monkeypatch.setattr(module, "fit", lambda rows, cards, types, **more: module.uniform(cards))
@@ -309,11 +311,11 @@ def test_too_few_profiles_leave_the_shares_to_the_operator(chika, questions):
 
 
 def test_a_segment_that_is_gone_is_no_aim_any_more(chika, questions):
-    from regulars.usecases.update_question_model import tell_questions
+    from regulars.usecases.update_question_model import update_target_segments
 
     saved = segment("travel:sea")
     saved.delete()
-    tell_questions()
+    update_target_segments()
 
     assert not Target.objects.exists()
 
@@ -334,7 +336,7 @@ def test_a_login_spends_few_queries_and_little_time_on_a_question(chika, questio
 
 def test_a_change_of_words_makes_another_version_of_every_wording(questions):
     question = Question.objects.get(key="sport")
-    draft = Draft(
+    draft = QuestionDraft(
         "sport", "sport?", "Because.", "single_choice", "sport", "measure", tuple(question.choices()), enabled=True
     )
 
