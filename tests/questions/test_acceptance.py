@@ -249,7 +249,7 @@ def test_15_every_login_keeps_the_name_of_the_rule_that_stopped_it(chika, lookin
     pass_over(ask)
     next_question(chika)
 
-    assert (asked.reason, asked.ask, asked.client_id) == ("asked", ask, "shop")
+    assert (asked.reason, asked.impression, asked.client_id) == ("asked", ask, "shop")
     assert set(asked.candidates) == {"looking_for", "postal_code"}
     assert last_decision(chika).reason == "asked_recently"
 
