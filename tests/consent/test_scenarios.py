@@ -30,7 +30,7 @@ from regulars.connections.provider import ProviderClaim
 from regulars.consent.ages import is_too_young
 from regulars.consent.effective import last_word
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.purposes import QuestionWording, get_or_create_notice
+from regulars.consent.purposes import Wording, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
 from regulars.consent.status import closed_to_questions
 from regulars.consent.view import may, view
@@ -380,7 +380,7 @@ def test_15_and_16_an_objection_wins_over_a_yes_and_lifting_it_does_not_revive_t
 def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_was_given_to(chika):
     yes = gives(chika, "message")
 
-    purpose = change_purpose("message", QuestionWording("News", "We write to you now and then."), widened=False)
+    purpose = change_purpose("message", Wording("News", "We write to you now and then."), widened=False)
 
     assert purpose.version == 2
     assert may(chika, "message")
@@ -390,7 +390,7 @@ def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_w
 def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
     says(chika, "country", "FR")
     gives(chika, "message")
-    change_purpose("message", QuestionWording("News", "We and our partners write to you."), widened=True)
+    change_purpose("message", Wording("News", "We and our partners write to you."), widened=True)
     run_due()
 
     assert not may(chika, "message")

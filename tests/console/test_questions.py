@@ -303,7 +303,7 @@ def test_a_translation_that_is_saved_and_never_used_is_seen_in_the_list_and_in_t
     for address, more in (("/console/questions", "."), ("/console/questions/looking_for", missing)):
         page = console.get(address).content.decode()
         assert f"Asked in English and German{more}" in page
-        assert "French is partial_translations" in page
+        assert "French is begun" in page
         assert "words to confirm with, the answer boots" in page
 
 

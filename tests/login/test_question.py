@@ -139,7 +139,7 @@ def test_nobody_signed_in_is_sent_to_the_login_and_back(client, ask):
 
     response = client.get(address(ask, "/x"))
 
-    assert response["Location"] == f"/login?next=%2Fquestion%3Fask%3D{ask.pk}%26next%3D%2Fx"
+    assert response["Location"] == f"/login?next=%2Fquestion%3Fimpression%3D{ask.pk}%26next%3D%2Fx"
 
 
 def test_a_form_without_the_pages_token_is_refused(ask, client):
