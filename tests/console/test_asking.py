@@ -50,7 +50,7 @@ def test_her_page_says_why_nothing_was_asked(console, make_customer, looking_for
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()
 
     assert "At a login today she would be asked nothing. The customer was asked a short while ago." in page
-    assert "<td>nothing</td><td>She was asked a short while ago." in page
+    assert "<td>nothing</td><td>The customer was asked a short while ago." in page
     assert "She passed; it rests." in page
 
 
