@@ -51,7 +51,7 @@ def test_her_page_says_why_nothing_was_asked(console, make_customer, looking_for
 
     assert "At a login today she would be asked nothing. The customer was asked a short while ago." in page
     assert "<td>nothing</td><td>The customer was asked a short while ago." in page
-    assert "She passed; it rests." in page
+    assert "The customer passed; it rests." in page
 
 
 def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(console, make_customer, jackets):

@@ -180,7 +180,9 @@ def choose_question(login: Login) -> None:
 def ask_question(login: Login) -> InteractionRequired | None:
     if login.impression is None:
         return None
-    return InteractionRequired(PendingLogin.Wait.QUESTION, "/question?" + urlencode({"impression": login.impression.pk}))
+    return InteractionRequired(
+        PendingLogin.Wait.QUESTION, "/question?" + urlencode({"impression": login.impression.pk})
+    )
 
 
 def record_login(login: Login) -> None:
