@@ -11,6 +11,7 @@ import pytest
 from tests.management_api.conftest import Program, a_token
 
 from regulars.clients.models import Client
+from regulars.oauth.grants import TokenDecision
 from regulars.profiles.learn import CUSTOMER, NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.rules.models import RuleRun
@@ -19,7 +20,7 @@ from regulars.rules.python import python_rules
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.login import Decision, Login, LoginContext, log_in
+from regulars.usecases.login import Login, LoginContext, log_in
 
 CODE = "invalid_metadata_key"
 USER = "user_metadata"
@@ -50,7 +51,7 @@ def shop(standard_setup) -> Client:
 def log_in_at(shop: Client, profile: Profile) -> Refused | None:
     """The login succeeds whatever its rules wrote; a refused write is on record as a failed step."""
     login = Login(Profile.objects.get(pk=profile.pk), shop, LoginContext("oidc-basic-profile"), ["openid"])
-    assert isinstance(log_in(login, lambda decision: decision), Decision)
+    assert isinstance(log_in(login, lambda decision: decision), TokenDecision)
     run = RuleRun.objects.latest("pk")
     [step] = run.steps
     if step["how"] == "done":
