@@ -16,6 +16,7 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
+from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import known, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
@@ -65,7 +66,7 @@ def views(profile: Profile) -> dict[str, dict[str, Any]]:
     return {purpose: traits for _, purpose, traits, _ in permitted_by_purpose([profile], statuses)}
 
 
-def served(profile: Profile) -> dict[str, Any]:
+def served(profile: Profile) -> Auth0User:
     """The user as tokens and rules see her: Auth0's shape, of what may be used to serve her account, and nothing else.
 
     Reads the cached view, which equals `view(profile, "serve")`: a login asks this every time.

@@ -43,12 +43,9 @@ class BrowserSession:
         return list(dict.fromkeys(values + second))
 
     @property
-    def methods(self) -> list[dict[str, Any]]:
-        """The methods as Auth0's rules get them, with times in milliseconds."""
-        return [
-            {"name": METHODS.get(each["method"], (each["method"], ""))[0], "timestamp": int(each["at"] * 1000)}
-            for each in self.records
-        ]
+    def methods(self) -> list[tuple[str, int]]:
+        """Auth0's name of each method that was used, and its time in milliseconds."""
+        return [(METHODS.get(each["method"], (each["method"], ""))[0], int(each["at"] * 1000)) for each in self.records]
 
     @property
     def connection(self) -> tuple[str, str]:

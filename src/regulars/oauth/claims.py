@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -42,7 +43,7 @@ CLAIMS_BY_SCOPE = {
 }
 
 
-def claims_of(user: dict[str, Any], scopes: list[str]) -> Claims:
+def claims_of(user: Mapping[str, Any], scopes: list[str]) -> Claims:
     """Return the claims that these scopes disclose of Auth0's `user`, without `sub`. Unknown values are left out."""
     known = {**user, "phone_number_verified": user.get("phone_verified")}
     names = [name for scope in scopes for name in CLAIMS_BY_SCOPE.get(scope, ())]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import terms_of
 
+from .auth0_user import Auth0User
 from .models import Attribute, Fact, Identity, Profile
 from .resolve import KnownFact, Value, resolve_all
 
@@ -38,7 +39,7 @@ def rebuild_all(profiles: list[Profile]) -> None:
     Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at"], batch_size=200)
 
 
-def user(profile: Profile, document: dict[str, Any] | None = None) -> dict[str, Any]:
+def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:
     """The user in Auth0's shape (ISO 8601 times in UTC, absent keys left out), of `document` instead of the cached one."""
     columns = {
         "user_id": profile.user_id,
@@ -49,8 +50,8 @@ def user(profile: Profile, document: dict[str, Any] | None = None) -> dict[str, 
         "logins_count": profile.logins_count if profile.last_login else None,
         "blocked": profile.blocked or None,
     }
-    told = profile.document if document is None else document
-    return {**told, **{key: value for key, value in columns.items() if value is not None}}
+    facts = profile.document if document is None else document
+    return cast(Auth0User, {**facts, **{key: value for key, value in columns.items() if value is not None}})
 
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:

@@ -11,7 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from regulars.profiles.auth0_user import Auth0User
+
 from . import decide, http_calls
+from .auth0_context import Auth0Context
 from .auto_disable import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
 from .invocation import RuleInvocation, RuleResult, failed
@@ -73,8 +76,8 @@ class TimedResult:
 
 def run(
     moment: str,
-    user: dict[str, Any],
-    context: dict[str, Any],
+    auth0_user: Auth0User,
+    auth0_context: Auth0Context,
     *,
     profile_id: int | None,
     before: RulesOutcome | None = None,
@@ -85,6 +88,7 @@ def run(
     runs. `before` is the outcome of the redirect: with the protocol "redirect-callback" that action continues, and
     actions before it do not run twice; rules do, as with Auth0. `user` and `context` stay unchanged.
     """
+    user, context = dict[str, Any](auth0_user), dict[str, Any](auth0_context)
     answers = RecordingHttp()
     previous = before if before and context.get("protocol") == "redirect-callback" else RulesOutcome()
     jobs = _jobs(moment, previous.redirect_by)

@@ -182,7 +182,7 @@ def _user(user_id: str) -> dict[str, Any]:
     profile = find_by_user_id(user_id)
     if profile is None:
         raise Invalid("unknown_customer", f"There is no customer with the id {user_id!r}.", "user_id")
-    return user(profile)
+    return {**user(profile)}
 
 
 def _context(text: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from regulars.oauth.interactions import Wait, delete_interaction, resume_url, sa
 from regulars.oauth.models import DeviceRequest, PendingLogin
 from regulars.oauth.sessions import add_client, other_clients_in
 from regulars.oauth.tokens import front_channel_tokens
+from regulars.rules.auth0_context import AuthenticationMethod
 
 from .login import Denied, InteractionRequired, Login, LoginContext, log_in
 from .login_progress import LoginProgress
@@ -209,7 +210,13 @@ def _login_context(context: AuthorizationContext) -> LoginContext:
 
 def _of_session(browser: LoginContext, session: BrowserSession) -> LoginContext:
     connection, strategy = session.connection
-    return replace(browser, session_id=session.sid, methods=session.methods, connection=connection, strategy=strategy)
+    return replace(
+        browser,
+        session_id=session.sid,
+        methods=[AuthenticationMethod(name=name, timestamp=at) for name, at in session.methods],
+        connection=connection,
+        strategy=strategy,
+    )
 
 
 def _flow_of(request: AuthorizationRequest) -> str:

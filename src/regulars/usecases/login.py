@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.db import transaction
@@ -23,11 +23,13 @@ from regulars.clients.models import Client
 from regulars.consent.view import served
 from regulars.oauth.grants import TokenDecision
 from regulars.oauth.models import PendingLogin
+from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import user
 from regulars.profiles.learn import RULE
 from regulars.profiles.models import Profile
 from regulars.questions.models import Impression, Question
 from regulars.questions.next_question import NotShown, next_question
+from regulars.rules.auth0_context import Auth0Context
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
 from regulars.rules.record import record_refused_write
@@ -60,15 +62,18 @@ class InteractionRequired:
 
 @dataclass
 class Login:
-    """One login of a customer at a client. `progress` survives a visit of the browser to another page."""
+    """One login of a customer at a client. `progress` survives a visit of the browser to another page.
+
+    `user` and `context` are Auth0's; None when there are no rules to read them.
+    """
 
     profile: Profile
     client: Client
     browser: LoginContext
     scopes: list[str]
     progress: LoginProgress = field(default_factory=LoginProgress)
-    user: dict[str, Any] = field(default_factory=dict)
-    context: dict[str, Any] = field(default_factory=dict)
+    user: Auth0User | None = None
+    context: Auth0Context | None = None
     outcome: RulesOutcome | None = None  # of the rules that ran in this request
     impression: Impression | None = None
     decision: TokenDecision | None = None
@@ -139,7 +144,7 @@ def load_user(login: Login) -> None:
 
 
 def run_rules(login: Login) -> Denied | None:
-    if not login.context:
+    if login.user is None or login.context is None:
         return None
     before = login.rules
     outcome = run(

@@ -8,6 +8,7 @@ from typing import Any
 
 from regulars.clients.models import Client
 from regulars.profiles.models import Profile
+from regulars.rules.auth0_context import Auth0Context, AuthenticationMethod
 
 TENANT = "regulars"
 
@@ -29,7 +30,7 @@ class LoginContext:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=dict)
     session_id: str = ""
-    methods: list[dict[str, Any]] = field(default_factory=list)
+    methods: list[AuthenticationMethod] = field(default_factory=list)
     connection: str = ""
     strategy: str = ""
     other_clients: Callable[[], list[str]] = list
@@ -44,7 +45,7 @@ class LoginContext:
         return self.proved or not self.silent
 
 
-def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: list[str]) -> dict[str, Any]:
+def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: list[str]) -> Auth0Context:
     """Return Auth0's `context`, and `requested_scopes` for actions.
 
     It has no `geoip`: addresses are not looked up while the customer waits.

@@ -15,6 +15,7 @@ from regulars.base.jobs.tasks import enqueue_once, handles
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient
 from regulars.connections.provider import find_provider
+from regulars.profiles.auth0_user import Auth0Identity, Auth0User
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamToken, keep_token
 
@@ -41,7 +42,7 @@ def fresh_token(identity: Identity) -> str:
     return token.access_token if token else ""
 
 
-def show_tokens(user: dict[str, Any], profile: Profile, *, renew: bool = False) -> list[str]:
+def show_tokens(user: Auth0User, profile: Profile, *, renew: bool = False) -> list[str]:
     """Put each identity's token where Auth0 has it: `user["identities"][…]["access_token"]`. Returns those put.
 
     `renew` may take seconds; without it an expired token is left out and renewed by the worker.
@@ -53,10 +54,11 @@ def show_tokens(user: dict[str, Any], profile: Profile, *, renew: bool = False) 
             tokens[identity.provider, identity.provider_user_id] = usable
         elif identity.token.refresh_token and not renew:
             enqueue_once("upstream.renew", {"identity": identity.pk}, key=f"upstream:{identity.pk}")
-    user["identities"] = [
-        {**each, "access_token": token} if (token := tokens.get((each["provider"], each["user_id"]))) else each
-        for each in user.get("identities", [])
-    ]
+    identities: list[Auth0Identity] = []
+    for each in user.get("identities", []):
+        token = tokens.get((each["provider"], each["user_id"]))
+        identities.append({**each, "access_token": token} if token else each)
+    user["identities"] = identities
     return list(tokens.values())
 
 

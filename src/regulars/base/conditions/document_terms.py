@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 Terms = dict[str, list[str]]
@@ -20,7 +21,7 @@ DEEPEST = 32
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def terms_of(document: dict[str, Any]) -> Terms:
+def terms_of(document: Mapping[str, object]) -> Terms:
     """Every scalar of the document by its dotted path, in document order, without repeats."""
     terms: Terms = {}
     for key, value in document.items():

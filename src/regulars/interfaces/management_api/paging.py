@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ninja import Field, Schema
@@ -16,10 +16,10 @@ class Fields(Schema):
     fields: str = ""
     include_fields: bool = True
 
-    def choose(self, document: dict[str, object]) -> dict[str, object]:
+    def choose(self, document: Mapping[str, object]) -> dict[str, object]:
         names = {name.strip() for name in self.fields.split(",") if name.strip()}
         if not names:
-            return document
+            return dict(document)
         return {key: value for key, value in document.items() if (key in names) == self.include_fields}
 
 

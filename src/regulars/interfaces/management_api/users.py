@@ -173,7 +173,7 @@ def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[
     document = user(profile)
     if TOKENS in caller.scopes:
         show_tokens(document, profile, renew=renew)
-    return document
+    return {**document}
 
 
 def _search(q: str, sort: str) -> QuerySet[Profile]:

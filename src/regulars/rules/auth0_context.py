@@ -1,0 +1,61 @@
+"""Auth0's `context`: the shape of one login in rules, and `requested_scopes` for actions."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class Stats(TypedDict):
+    loginsCount: int
+
+
+class SingleSignOn(TypedDict):
+    with_auth0: bool
+    with_dbconn: bool
+    current_clients: list[str]
+
+
+class RequestInfo(TypedDict):
+    """The HTTP request of the login. It has no `geoip`: addresses are not looked up while the customer waits."""
+
+    ip: str
+    userAgent: str
+    hostname: str
+    query: dict[str, Any]
+    body: dict[str, Any]
+
+
+class AuthenticationMethod(TypedDict):
+    """One method, such as `pwd`, `federated` or `mfa`, and when it was used, in milliseconds since 1970."""
+
+    name: str
+    timestamp: int
+
+
+class AuthenticationInfo(TypedDict):
+    methods: list[AuthenticationMethod]
+
+
+class AuthorizationInfo(TypedDict):
+    roles: list[str]
+
+
+class Auth0Context(TypedDict):
+    """One login as rules get it. `protocol` is Auth0's, for example `oidc-basic-profile` or `redirect-callback`."""
+
+    tenant: str
+    clientID: str
+    clientName: str
+    clientMetadata: dict[str, str]
+    connection: str
+    connectionStrategy: str
+    protocol: str
+    stats: Stats
+    sso: SingleSignOn
+    sessionID: str
+    request: RequestInfo
+    authentication: AuthenticationInfo
+    authorization: AuthorizationInfo
+    requested_scopes: list[str]
+    accessToken: dict[str, Any]
+    idToken: dict[str, Any]
