@@ -7,7 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from regulars.accounts.models import Account
-from regulars.interfaces.console.door import PROVED
+from regulars.interfaces.console.pages import PROVED
 from regulars.serving.sessions import STAFF_COOKIE
 from regulars.usecases import lake as filling
 

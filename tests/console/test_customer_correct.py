@@ -37,7 +37,7 @@ def test_the_page_shows_what_is_kept_and_what_is_written_counts_more_than_any_so
     fact = value_of(in_lagos)
 
     assert 'value="Lagos"' in page
-    assert "City is set right. She reads why on her own page." in answer.content.decode()
+    assert "City is corrected. The customer reads the reason on their own page." in answer.content.decode()
     assert (fact.value, fact.source_kind, fact.reason) == ("Lisboa", "corrected", WHY)
     assert fact.source == f"staff:{Account.objects.get(is_staff=True).key}"
 

@@ -24,7 +24,7 @@ from regulars.usecases.deliver import is_under_way
 
 SECRET = "whsec_" + "QUFB" * 10
 BASE = "/console/destinations/mailer"
-PAGE, AGAIN, EVERYBODY = f"{BASE}/deliveries", f"{BASE}/deliveries/again", f"{BASE}/deliveries/everybody"
+PAGE, AGAIN, EVERYBODY = f"{BASE}/deliveries", f"{BASE}/deliveries/replay", f"{BASE}/deliveries/backfill"
 ALL = ["sent", "failed", "dropped"]
 HOUR = dt.timedelta(hours=1)
 
@@ -73,7 +73,7 @@ def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
         note_failure(mailer, SendFailed("http_503"))
     dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="dead", due_at=clock.now(), payload={"delivery": 0})
 
-    mia_console.post(PAGE + "/try")
+    mia_console.post(PAGE + "/resume")
 
     mailer.refresh_from_db()
     dead.refresh_from_db()
@@ -165,12 +165,14 @@ def test_removals_say_whether_they_were_acknowledged(console, mailer, chika):
     Disclosure.objects.create(state="removing", erase=True, **asked)
     Disclosure.objects.create(state="removed", confirmed_at=clock.now(), **asked)
     Disclosure.objects.create(state="failed", error="http_500", last_error="The receiver answered 500.", **asked)
-    page = console.get(BASE + "/removals")
+    page = console.get(BASE + "/deletion-requests")
     text = page.content.decode()
 
-    assert (len(page.context["rows"]), page.context["told"]) == (3, 1)
-    assert all(words in text for words in ("asked, not confirmed yet", "confirmed", "http_500", "somebody forgotten"))
-    assert len(console.get(BASE + "/removals?state=failed").context["rows"]) == 1
+    assert (len(page.context["rows"]), page.context["disclosed"]) == (3, 1)
+    assert all(
+        words in text for words in ("requested, not confirmed yet", "confirmed", "http_500", "somebody forgotten")
+    )
+    assert len(console.get(BASE + "/deletion-requests?state=failed").context["rows"]) == 1
 
 
 def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_console, vip, chika):
@@ -178,24 +180,24 @@ def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_c
         mailer = mailer_at(receiver.url)
         match = {"user_id": chika.user_id}
         rows = [Disclosure.objects.create(destination=mailer, state="failed", match=match) for _ in range(2)]
-        mia_console.post(f"{BASE}/removals/{rows[0].pk}/again")
-        mia_console.post(f"{BASE}/removals/again")
+        mia_console.post(f"{BASE}/deletion-requests/{rows[0].pk}/retry")
+        mia_console.post(f"{BASE}/deletion-requests/retry")
         run_due()
 
     assert len(receiver.received) == 2
     assert {row.state for row in Disclosure.objects.all()} == {"removed"}
     assert all(row.confirmed_at for row in Disclosure.objects.all())
-    assert mia_console.post(f"{BASE}/removals/{rows[0].pk}/again").status_code == 400
-    assert mia_console.post(f"{BASE}/removals/{10**30}/again").status_code == 404
+    assert mia_console.post(f"{BASE}/deletion-requests/{rows[0].pk}/retry").status_code == 400
+    assert mia_console.post(f"{BASE}/deletion-requests/{10**30}/retry").status_code == 404
 
 
-@pytest.mark.parametrize("address", [AGAIN, EVERYBODY, PAGE + "/try", BASE + "/removals/again"])
+@pytest.mark.parametrize("address", [AGAIN, EVERYBODY, PAGE + "/resume", BASE + "/deletion-requests/retry"])
 def test_bruno_looks_and_sends_nothing(bruno_console, mailer, chika, address):
     delivery(mailer, chika)
     told = {"states": ["failed"], "segment": "vip", "do": "send"}
 
     assert bruno_console.get(PAGE).status_code == 200
-    assert bruno_console.get(BASE + "/removals").status_code == 200
+    assert bruno_console.get(BASE + "/deletion-requests").status_code == 200
     assert bruno_console.post(address, told).status_code == 403
     assert not Job.objects.exists()
 
@@ -208,4 +210,4 @@ def test_many_messages_cost_few_queries(console, mailer, chika, django_assert_ma
     with django_assert_max_num_queries(14):
         console.get(PAGE)
     with django_assert_max_num_queries(9):
-        console.get(BASE + "/removals")
+        console.get(BASE + "/deletion-requests")

@@ -86,7 +86,7 @@ def test_the_form_begins_with_what_the_plug_in_declares(console, standard_setup)
 
 def test_the_preview_follows_the_form_and_saves_and_sends_nothing(console, known, mailer):
     draft = {**rows(("town", "city"), ("given", "given_name", "initial")), "who": known.user_id}
-    part = console.post(PAGE + "/try", draft, headers={"HX-Request": "true"}).content.decode()
+    part = console.post(PAGE + "/preview", draft, headers={"HX-Request": "true"}).content.decode()
 
     mailer.refresh_from_db()
     assert "<html" not in part
@@ -98,12 +98,12 @@ def test_the_preview_follows_the_form_and_saves_and_sends_nothing(console, known
 
 def test_what_consent_holds_back_is_said_by_name(console, known, mailer):
     draft = rows(("born", "birthdate"), ("town", "city"), ("income", "area_median_income"), ("day", "city", "year"))
-    seen = console.post(PAGE + "/try", {**draft, "who": known.user_id}).context["seen"]
+    seen = console.post(PAGE + "/preview", {**draft, "who": known.user_id}).context["seen"]
     held = {each.field: each.name for each in seen.held}
     assert held == {"born": "not_for_this", "income": "unknown", "day": "does_not_fit"}
 
     record(known, Decision("message", "withdrawn", "test"))
-    page = console.post(PAGE + "/try", {**draft, "who": known.user_id})
+    page = console.post(PAGE + "/preview", {**draft, "who": known.user_id})
 
     assert page.context["seen"].refused == "The customer does not allow the purpose 'message'."
     assert {each.name for each in page.context["seen"].held} == {"not_allowed", "unknown"}
@@ -125,7 +125,7 @@ def test_a_customer_is_found_by_her_name(console, known, mailer):
     assert found["chosen"] == known
     assert (nobody["chosen"], nobody["seen"]) == (None, None)
     assert broken.status_code == 200
-    assert broken.context["sought"]
+    assert broken.context["not_found"]
 
 
 def test_a_destination_that_is_off_is_mapped_before_it_is_on(console, known, mailer):

@@ -115,7 +115,7 @@ def test_a_failed_delivery_says_why_and_is_sent_again(console, mailer, chika):
     assert "http_410" in page
     assert NASTY not in page
 
-    response = console.post(f"/console/destinations/mailer/deliveries/{failed.pk}/again")
+    response = console.post(f"/console/destinations/mailer/deliveries/{failed.pk}/retry")
 
     failed.refresh_from_db()
     assert response["Location"] == "/console/destinations/mailer/deliveries"
@@ -126,9 +126,9 @@ def test_a_failed_delivery_says_why_and_is_sent_again(console, mailer, chika):
 def test_what_was_sent_is_not_sent_again(console, mailer, chika):
     sent = _delivery(mailer, chika, "sent")
 
-    assert console.post(f"/console/destinations/mailer/deliveries/{sent.pk}/again").status_code == 400
-    assert console.post(f"/console/destinations/other/deliveries/{sent.pk}/again").status_code == 404
-    assert console.post(f"/console/destinations/mailer/deliveries/{10**30}/again").status_code == 404
+    assert console.post(f"/console/destinations/mailer/deliveries/{sent.pk}/retry").status_code == 400
+    assert console.post(f"/console/destinations/other/deliveries/{sent.pk}/retry").status_code == 404
+    assert console.post(f"/console/destinations/mailer/deliveries/{10**30}/retry").status_code == 404
 
 
 def test_the_list_counts_every_fate(console, mailer, chika):
@@ -148,13 +148,13 @@ def test_bruno_reads_and_may_not_write(bruno_console, mailer, chika):
     assert bruno_console.post(NEW, {**HOOK, "name": "x"}).status_code == 403
     assert bruno_console.post("/console/destinations/mailer", HOOK).status_code == 403
     assert bruno_console.post("/console/destinations/mailer/switch", {"on": "0"}).status_code == 403
-    assert bruno_console.post(f"/console/destinations/mailer/deliveries/{failed.pk}/again").status_code == 403
+    assert bruno_console.post(f"/console/destinations/mailer/deliveries/{failed.pk}/retry").status_code == 403
     assert Destination.objects.get().enabled
 
 
 def test_a_segment_that_is_gone_can_be_taken_off(console, mailer, vip):
     vip.delete()
-    assert "vip (gone)" in console.get("/console/destinations/mailer").content.decode()
+    assert "vip (deleted)" in console.get("/console/destinations/mailer").content.decode()
 
     console.post("/console/destinations/mailer", {**HOOK, "segments": []})
 

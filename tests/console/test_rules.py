@@ -379,7 +379,7 @@ def test_a_recorded_login_is_played_again_with_the_rules_of_today(console, chika
     again = console.post(address)
 
     assert chika.user_id in page
-    assert again.context["again"] == {"ID token": {"https://shop.example/tier": "gold•••"}}
+    assert again.context["replayed"] == {"ID token": {"https://shop.example/tier": "gold•••"}}
     assert KEY not in again.content.decode()
     assert RuleRun.objects.count() == 1
     assert console.get("/console/rules/runs/4711").status_code == 404

@@ -39,7 +39,7 @@ def test_the_list_says_who_how_many_and_who_uses_it(console, make_customer):
     [row] = response.context["rows"]
 
     assert (row["inside"], row["unknown"], row["outside"]) == (1, 1, 1)
-    assert row["said"] == "Gender is Woman"
+    assert row["sentence"] == "Gender is Woman"
     assert row["destinations"] == [("letters", "Letters")]
     assert 'href="/console/segments/new"' in response.content.decode()
 
@@ -133,8 +133,8 @@ def test_the_page_of_a_segment_shows_members_and_unknown_apart(console, make_cus
     inside = console.get("/console/segments/women")
     unknown = console.get("/console/segments/women", {"state": "unknown"})
 
-    assert [each.profile for each, _ in inside.context["members"]] == [chika]
-    assert [each.profile for each, _ in unknown.context["members"]] == [stranger]
+    assert [each.profile for each in inside.context["members"]] == [chika]
+    assert [each.profile for each in unknown.context["members"]] == [stranger]
     assert "Fewer than 10 are in" in inside.content.decode()
 
 

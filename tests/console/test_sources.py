@@ -264,13 +264,13 @@ def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
     page = console.get(CENSUS).content.decode()
     assert all(words in page for words in (chika.user_id, "somebody who is gone", "http_400: no", "Ask all 3 again"))
 
-    console.post(CENSUS + "/again", {"number": str(jobs[0].pk)})
+    console.post(CENSUS + "/retry", {"number": str(jobs[0].pk)})
     assert [job.state for job in Job.objects.order_by("id")] == ["waiting", "dead", "dead"]
-    assert console.post(CENSUS + "/again", {"number": str(jobs[0].pk)}).status_code == 400
-    console.post(CENSUS + "/again")
+    assert console.post(CENSUS + "/retry", {"number": str(jobs[0].pk)}).status_code == 400
+    console.post(CENSUS + "/retry")
 
     assert {job.state for job in Job.objects.all()} == {"waiting"}
 
 
 def test_bruno_asks_nothing_again(bruno_console):
-    assert bruno_console.post(CENSUS + "/again").status_code == 403
+    assert bruno_console.post(CENSUS + "/retry").status_code == 403

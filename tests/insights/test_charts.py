@@ -9,8 +9,8 @@ import pytest
 from regulars.base.conditions import parse
 from regulars.base.errors import DomainError
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, replace_views
-from regulars.insights.answer import answer
-from regulars.insights.charts.about import About
+from regulars.insights.charts.protocol import ChartScope
+from regulars.insights.run import run_chart
 
 NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 
@@ -35,7 +35,7 @@ def test_a_day_without_sign_ins_is_a_zero_and_not_a_gap(lake):
         batch=1,
     )
 
-    found = answer("signins_per_day", About(NOON, days=3))
+    found = run_chart("signins_per_day", ChartScope(NOON, days=3))
 
     assert found.rows == [("2026-03-08", 1), ("2026-03-09", 0), ("2026-03-10", 2)]
     assert found.total == 3
@@ -44,13 +44,13 @@ def test_a_day_without_sign_ins_is_a_zero_and_not_a_gap(lake):
 
 
 def test_an_empty_lake_draws_an_empty_month(lake):
-    assert answer("signins_per_day", About(NOON)).total == 0
+    assert run_chart("signins_per_day", ChartScope(NOON)).total == 0
 
 
 def test_those_whose_city_is_not_known_have_a_bar_of_their_own(lake):
     replace_views([_lives_in(1, "Porto"), _lives_in(2, "Porto"), _lives_in(3, "Braga"), _lives_in(4, None)])
 
-    found = answer("people_by_attribute", About(NOON, attribute="city"))
+    found = run_chart("people_by_attribute", ChartScope(NOON, attribute="city"))
 
     assert found.rows == [("Porto", 2), ("Braga", 1), ("Not known", 1)]
 
@@ -58,7 +58,7 @@ def test_those_whose_city_is_not_known_have_a_bar_of_their_own(lake):
 def test_only_people_of_the_segment_and_views_of_the_purpose_count(lake):
     replace_views([_lives_in(1, "Porto"), _lives_in(2, "Braga"), _lives_in(1, "Lisboa", "message")])
 
-    found = answer("people_by_attribute", About(NOON, condition=parse("city:Porto"), attribute="city"))
+    found = run_chart("people_by_attribute", ChartScope(NOON, condition=parse("city:Porto"), attribute="city"))
 
     assert found.rows == [("Porto", 1)]
 
@@ -66,7 +66,7 @@ def test_only_people_of_the_segment_and_views_of_the_purpose_count(lake):
 def test_rare_values_are_added_up_rather_than_left_out(lake):
     replace_views([_lives_in(number, f"Town {number:02}") for number in range(15)])
 
-    rows = answer("people_by_attribute", About(NOON, attribute="city")).rows
+    rows = run_chart("people_by_attribute", ChartScope(NOON, attribute="city")).rows
 
     assert len(rows) == 13
     assert rows[-1] == ("All others", 3)
@@ -75,11 +75,11 @@ def test_rare_values_are_added_up_rather_than_left_out(lake):
 def test_an_attribute_is_a_value_in_the_question_and_never_a_part_of_it(lake):
     replace_views([_lives_in(1, "Porto")])
 
-    assert answer("people_by_attribute", About(NOON, attribute="city\"'); DROP VIEW views; --")).rows == [
+    assert run_chart("people_by_attribute", ChartScope(NOON, attribute="city\"'); DROP VIEW views; --")).rows == [
         ("Not known", 1)
     ]
 
 
 def test_a_chart_nobody_made_is_refused(lake):
     with pytest.raises(DomainError, match="chart"):
-        answer("horoscope", About(NOON))
+        run_chart("horoscope", ChartScope(NOON))

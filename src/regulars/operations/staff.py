@@ -13,7 +13,7 @@ from regulars.accounts.factors import codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
 from regulars.base.errors import Invalid
-from regulars.interfaces.console.door import ROLES
+from regulars.interfaces.console.pages import ROLES
 
 
 @dataclass(frozen=True)

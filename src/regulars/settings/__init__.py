@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "django_htmx",
+    "template_partials",
     "regulars.base.tokens",
     "regulars.base.jobs",
     "regulars.clients",

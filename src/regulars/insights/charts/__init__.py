@@ -1,6 +1,6 @@
-"""Charts: one question each, one module each.
+"""Charts, one module each.
 
-A chart is a module with `title` (the question in words), `columns` (the heads of its table), and three plain functions:
-`asks(about)` is the SQL to ask of the lake, `rows(found, about)` shapes the answer into (label, number) pairs, and
-`draw(rows)` is the Vega-Lite specification. The entry point group is `regulars.charts`; the entry point loads the module.
+A chart is a module with `title` (its question in words), `columns` (the heads of its table), and three plain functions:
+`query(scope)` is the query of the lake, `rows(found, scope)` shapes the result into (label, number) pairs, and `draw(rows)`
+is the Vega-Lite specification. The entry point group is `regulars.charts`; the entry point loads the module.
 """

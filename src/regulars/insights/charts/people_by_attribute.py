@@ -1,4 +1,4 @@
-"""Who are they? The most frequent values of one attribute among the people of a segment."""
+"""People by attribute: the most frequent values of one attribute among the people of a segment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlglot import exp
 from regulars.base.conditions import Schema, where
 from regulars.base.lake.query import DIALECT
 
-from .about import About, Row
+from .protocol import ChartRow, ChartScope
 
 title = "Who they are"
 columns = ("Value", "Customers")
@@ -20,28 +20,28 @@ LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
 NOT_KNOWN = "Not known"
 
 
-def asks(about: About) -> exp.Select:
-    """Everybody inside, once per value of the attribute; once with no value when it is not known for the purpose."""
-    inside = where(about.condition, LAKE, DIALECT, about.now)
-    path = exp.Literal.string('$."' + about.attribute.replace('"', "") + '"')
+def query(scope: ChartScope) -> exp.Select:
+    """Select each member once per value of the attribute; once without a value when it is not known for the purpose."""
+    inside = where(scope.condition, LAKE, DIALECT, scope.now)
+    path = exp.Literal.string('$."' + scope.attribute.replace('"', "") + '"')
     values = f"FROM_JSON(JSON_EXTRACT(p.terms, {path.sql(DIALECT)}), '[\"VARCHAR\"]')"
     people = (
         exp.select(f"UNNEST(COALESCE({values}, [NULL])) AS term", dialect=DIALECT)
         .from_("views AS p")
-        .where(exp.column("purpose", "p").eq(about.purpose), inside)
+        .where(exp.column("purpose", "p").eq(scope.purpose), inside)
     )
     return exp.select("term", "COUNT(*)").from_(people.subquery("people")).group_by("term")
 
 
-def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:
-    """Most frequent first, the rest together, the unknown last: it is never dropped."""
+def rows(found: list[tuple[Any, ...]], scope: ChartScope) -> list[ChartRow]:
+    """Return the most frequent values first, the rest together, and the unknown last, which is never dropped."""
     known = sorted(((term[2:], number) for term, number in found if term), key=lambda row: (-row[1], row[0]))
     rest = sum(number for _, number in known[BARS:])
     unknown = sum(number for term, number in found if not term)
     return [*known[:BARS], *([("All others", rest)] if rest else []), *([(NOT_KNOWN, unknown)] if unknown else [])]
 
 
-def draw(rows: list[Row]) -> dict[str, Any]:
+def draw(rows: list[ChartRow]) -> dict[str, Any]:
     data = altair.InlineData(values=[{"value": value, "customers": number} for value, number in rows])
     bars = altair.Chart(data, width="container", height={"step": 24}).mark_bar(cornerRadiusEnd=2)
     specification: dict[str, Any] = bars.encode(

@@ -1,4 +1,4 @@
-"""Do they come back? Sign-ins on each day, days without any included."""
+"""Sign-ins per day: how often customers come back; days without a sign-in are included."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 import altair
 from sqlglot import exp
 
-from .about import About, Row
+from .protocol import ChartRow, ChartScope
 
 title = "Sign-ins per day"
 columns = ("Day", "Sign-ins")
 
 
-def asks(about: About) -> exp.Select:
+def query(scope: ChartScope) -> exp.Select:
     day = exp.cast(exp.column("at", quoted=True), "DATE")
     signed_in = exp.column("name").eq("Signed In")
-    recent = exp.GTE(this=day.copy(), expression=exp.cast(exp.Literal.string(about.since.isoformat()), "DATE"))
-    query = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent)
-    return query.group_by("day")
+    recent = exp.GTE(this=day.copy(), expression=exp.cast(exp.Literal.string(scope.since.isoformat()), "DATE"))
+    select = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent)
+    return select.group_by("day")
 
 
-def rows(found: list[tuple[Any, ...]], about: About) -> list[Row]:
-    """Oldest first, ISO dates."""
+def rows(found: list[tuple[Any, ...]], scope: ChartScope) -> list[ChartRow]:
+    """Return one row per day, oldest first, with ISO dates."""
     counted: dict[dt.date, int] = dict(found)
-    days = [about.since + dt.timedelta(days=number) for number in range(about.days)]
+    days = [scope.since + dt.timedelta(days=number) for number in range(scope.days)]
     return [(day.isoformat(), counted.get(day, 0)) for day in days]
 
 
-def draw(rows: list[Row]) -> dict[str, Any]:
+def draw(rows: list[ChartRow]) -> dict[str, Any]:
     data = altair.InlineData(values=[{"day": day, "signins": number} for day, number in rows])
     bars = altair.Chart(data, width="container", height=180).mark_bar(cornerRadiusEnd=2)
     specification: dict[str, Any] = bars.encode(

@@ -1,66 +1,83 @@
-"""What every form of the console shares: reading it, saying beside which field it is wrong, and going on after it."""
+"""Reads the forms of the console, and shows them again with the error beside its field."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import Field
 
-from . import audit
+from .pages import may, show
 
-SETTING = "setting."
+SETTING = "setting."  # prefix of the inputs of a plug-in's fields
 
 
 @dataclass(frozen=True)
 class FormError:
-    """Why a form was not taken. `field` is the input's name; empty: the form as a whole."""
+    """Why a form was refused. `field` is the input's name; empty: the form as a whole."""
 
     message: str
     field: str = ""
 
 
-def problem_of(
-    refused: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()
-) -> FormError:
-    """The refusal beside its input: what it says it is about, else the input that `inputs` names for its name.
+def form_error(error: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()) -> FormError:
+    """Return the error beside its input: the field it names, else the input that `inputs` names for its code.
 
     A plug-in's own `bad_<setting>` is about that setting. An input that is not on the form is never pointed at.
     """
     keys = {field.key for field in fields}
-    about = refused.field or refused.code.removeprefix("bad_")
+    about = error.field or error.code.removeprefix("bad_")
     if about in keys:
-        return FormError(refused.message, SETTING + about)
-    return FormError(refused.message, (inputs or {}).get(refused.code, refused.field))
+        return FormError(error.message, SETTING + about)
+    return FormError(error.message, (inputs or {}).get(error.code, error.field))
+
+
+def form_page(
+    request: HttpRequest,
+    template: str,
+    context: Mapping[str, object],
+    *,
+    role: str,
+    problem: FormError | None = None,
+    part: str = "",
+) -> HttpResponse:
+    """Render a form with its error, if any (then 400), and `may_write`, whether `role` lets this member of staff save."""
+    shown = {**context, "problem": problem, "may_write": may(request, role)}
+    return show(request, template, shown, part, 400 if problem else 200)
 
 
 def settings_given(request: HttpRequest, fields: Sequence[Field]) -> dict[str, str]:
-    """What was written into the inputs of declared fields, key → text."""
+    """Return the submitted inputs of declared fields, key → text."""
     return {key.key: request.POST[SETTING + key.key] for key in fields if SETTING + key.key in request.POST}
 
 
-def settings_drawn(fields: Sequence[Field], shown: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """What the inputs show: what was written, but never a secret, which is shown as it was kept."""
+def settings_shown(fields: Sequence[Field], kept: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what the inputs show: what was submitted, except secrets, which are shown as they were kept."""
     return {
-        field.key: shown.get(field.key, field.default)
+        field.key: kept.get(field.key, field.default)
         if field.secret
-        else given.get(field.key, shown.get(field.key, field.default))
+        else given.get(field.key, kept.get(field.key, field.default))
         for field in fields
     }
 
 
-def lines(text: str) -> list[str]:
-    """The lines of a text that say something, each once."""
-    return list(dict.fromkeys(filter(None, map(str.strip, text.splitlines()))))
+def whole_number(text: str, digits: int = 18) -> int | None:
+    """Return a whole number of at most so many ASCII digits; None for anything else."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
 
 
-def done(request: HttpRequest, address: str, what: str, subject: str, sentence: str, **details: Any) -> HttpResponse:
-    """Write the act down, say that it worked, and go on: reloading the next page repeats nothing."""
-    audit.note(request, what, subject, **details)
-    messages.success(request, sentence)
-    return HttpResponseRedirect(address)
+def row_number(request: HttpRequest, name: str) -> int:
+    """Return the row id in the query from which a list continues; 0, the start, where there is none."""
+    return whole_number(request.GET.get(name, "")) or 0
+
+
+def decimal_number(text: str, field: str, message: str) -> float:
+    """Return a number with a decimal point or comma. Raises `Invalid("bad_number")` about the field."""
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        raise Invalid("bad_number", message, field) from None

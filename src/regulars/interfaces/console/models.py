@@ -1,4 +1,4 @@
-"""What staff did, for whoever asks later: sign-ins, changes, exports."""
+"""The record of what staff did: sign-ins, changes, exports."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from regulars.base import clock
 
 
 class AuditEntry(models.Model):
-    """One act of a member of staff. Append-only.
+    """One action of a member of staff. Append-only.
 
-    `what` is a stable word (`segment.exported`, `login.failed`); `subject` says on what; `details` never holds a secret.
+    `what` is a stable key (`segment.exported`, `login.failed`), `subject` is the object; `details` never holds a secret.
     """
 
     at = models.DateTimeField(default=clock.now)

@@ -1,4 +1,4 @@
-"""What templates of the console say again and again."""
+"""Filters and tags of the console: numbers, dates, labels of stored keys, charts and navigation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from regulars.base import clock
-from regulars.insights.answer import Answer
+from regulars.insights.run import ChartResult
 from regulars.profiles.models import Profile
 from regulars.segments.count import SMALL_GROUP
 from regulars.usecases.find_customers import customer_name
 
-from .. import words
-from ..theme import theme_of
+from ..views.theme import theme_of
 
 register = template.Library()
 
@@ -38,6 +37,43 @@ NAVIGATION = (
     ("/console/applications", "Applications"),
     ("/console/privacy", "Privacy"),
 )
+
+
+PROVIDERS = {
+    "auth0": "Password",
+    "email": "Code by e-mail",
+    "google-oauth2": "Google",
+    "facebook": "Facebook",
+    "twitter": "X",
+    "github": "GitHub",
+    "amazon": "Amazon",
+    "linkedin": "LinkedIn",
+    "oidc": "OpenID",
+    "apple": "Apple",
+    "windowslive": "Microsoft",
+    "anonymous": "Visitor",
+    "external": "Import",
+}
+SOURCE_PREFIXES = {
+    "question": "Answer to",
+    "rule": "Rule",
+    "app": "App",
+    "source": "Lookup",
+    "derived": "Follows from",
+    "model": "Model",
+    "import": "Import",
+}
+CONSENT_LABELS = {
+    "given": "Yes",
+    "refused": "No",
+    "withdrawn": "Withdrawn",
+    "objected": "Objected",
+    "objection_lifted": "Objection lifted",
+    "expired": "Expired",
+    "gpc": "Browser signal (GPC)",
+    "imported": "Yes (imported)",
+}
+TIME_UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @register.inclusion_tag("console/parts/navigation.html", takes_context=True)
@@ -58,7 +94,7 @@ def navigation(context: Context) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def theme_attribute(context: Context) -> str:
-    """` data-theme="dark"` when the person chose; nothing when the system decides."""
+    """Return ` data-theme="dark"` for a chosen theme; nothing when the system decides."""
     theme = theme_of(context["request"]) if "request" in context else ""
     return format_html(' data-theme="{}"', theme) if theme else ""
 
@@ -75,26 +111,37 @@ def theme_buttons(context: Context) -> dict[str, Any]:
 
 @register.filter
 def number(value: float | None) -> str:
-    """1240 → `1,240`; nothing → an en dash."""
+    """Return `1,240` for 1240; an en dash for None."""
     return "–" if value is None else f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
 @register.filter
 def percent(part: float, whole: float) -> str:
-    """`12 %`, or an en dash of nothing."""
+    """Return `12 %`; an en dash when the whole is 0."""
     return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def in_words(past: dt.timedelta) -> str:
+    """Return `3 days ago`, or `in 2 hours` for the future."""
+    seconds = past.total_seconds()
+    for size, unit in TIME_UNITS:
+        count = int(abs(seconds) // size)
+        if count:
+            plural = "" if count == 1 else "s"
+            return f"{count} {unit}{plural} ago" if seconds > 0 else f"in {count} {unit}{plural}"
+    return "just now"
 
 
 @register.filter
 def ago(moment: dt.datetime | None) -> str:
-    """`<time>` in words: `3 days ago`."""
+    """Return a `<time>` in words: `3 days ago`."""
     if moment is None:
         return "never"
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
         moment.strftime("%Y-%m-%d %H:%M UTC"),
-        words.ago(clock.now() - moment),
+        in_words(clock.now() - moment),
     )
 
 
@@ -112,7 +159,7 @@ def pretty_json(value: Any) -> str:
 
 @register.filter
 def plain_value(value: Any) -> str:
-    """A value as people read it: text without quotes, lists with commas, anything deeper as JSON."""
+    """Return text without quotes, lists with commas, anything deeper as JSON."""
     if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
         return ", ".join(map(plain_value, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
@@ -120,13 +167,30 @@ def plain_value(value: Any) -> str:
 
 @register.filter
 def source(name: str) -> str:
-    """Who said so, in words: `google-oauth2` → `Google`."""
-    return words.source(name)
+    """Return the label of a fact's source: `Google`, `Answer to looking for`, `App shop, answer to looking for`."""
+    kind, _, rest = name.partition(":")
+    if not rest:
+        return provider(kind)
+    app, _, question = rest.partition(":")
+    if kind == "app" and question:
+        return f"App {app}, answer to {question.partition('@')[0].replace('_', ' ')}"
+    return f"{SOURCE_PREFIXES.get(kind, kind.capitalize())} {rest.partition('@')[0].replace('_', ' ')}"
+
+
+@register.filter
+def provider(key: str) -> str:
+    return PROVIDERS.get(key, key.replace("-", " ").capitalize())
+
+
+@register.filter
+def consent_action(action: str) -> str:
+    """Return the label of a consent decision."""
+    return CONSENT_LABELS.get(action, action)
 
 
 @register.inclusion_tag("console/parts/count_bar.html")
 def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> dict[str, Any]:
-    """The three-valued count: in, unknown, out, as words and as one bar of 100 units; small groups unless `exact`."""
+    """Draw the counts in, unknown and out as numbers and one bar. Small groups are rounded unless `exact`."""
     everybody = max(inside + unknown + outside, 1)
     inside_drawn, unknown_drawn = (_drawn(part, exact) for part in (inside, unknown))
     return {
@@ -140,18 +204,18 @@ def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> di
 
 @register.filter
 def people(count: int, exact: bool = True) -> str:
-    """How many people; a small group is not counted out to whoever may not see people."""
+    """Return the number of people; for a role that may not see people a small group is not counted exactly."""
     return number(count) if exact or not 0 < count < SMALL_GROUP else f"fewer than {SMALL_GROUP}"
 
 
 def _drawn(count: int, exact: bool) -> int:
-    """A bar of nearly nobody is as long as one of the fewest that are counted."""
+    """Return the length of a bar: a small group is drawn like the smallest group that is counted."""
     return count if exact or count == 0 else max(count, SMALL_GROUP)
 
 
 @register.simple_tag(takes_context=True)
 def with_query(context: Context, **changes: Any) -> str:
-    """The address of this page with some of its query changed; an empty value takes the key away."""
+    """Return the address of this page with some of its query changed; an empty value removes the key."""
     query = context["request"].GET.copy()
     for key, value in changes.items():
         if value in (None, ""):
@@ -162,10 +226,12 @@ def with_query(context: Context, **changes: Any) -> str:
 
 
 @register.filter
-def provider_mark(provider: str) -> SafeString:
-    """A provider's letter in a circle and its word."""
-    word = words.provider(provider)
-    return format_html('<span class="way"><span class="mark" aria-hidden="true">{}</span> {}</span>', word[:1], word)
+def provider_mark(key: str) -> SafeString:
+    """Return a provider's letter in a circle and its label."""
+    word = provider(key)
+    return format_html(
+        '<span class="provider"><span class="mark" aria-hidden="true">{}</span> {}</span>', word[:1], word
+    )
 
 
 register.filter("customer_name", customer_name)
@@ -173,13 +239,13 @@ register.filter("customer_name", customer_name)
 
 @register.simple_tag
 def customer_address(profile: Profile) -> str:
-    """Where a customer's page is; a user id may hold any character."""
+    """Return the address of a customer's page; a user id may contain any character."""
     return "/console/customers/" + quote(profile.user_id, safe="")
 
 
 @register.simple_tag
 def chart_scripts() -> SafeString:
-    """The drawing library (by version, so that a browser may keep it for a year) and what starts it."""
+    """Load the drawing library, by version so that a browser may keep it for a year, and its starter."""
     return format_html(
         '<script src="/console/charts.js?v={}" defer></script><script src="{}" defer></script>',
         version("vl-convert-python"),
@@ -188,6 +254,6 @@ def chart_scripts() -> SafeString:
 
 
 @register.inclusion_tag("console/parts/chart.html")
-def chart_of(chart: Answer, note: str = "") -> dict[str, Any]:
-    """A chart and the same figures as a table."""
+def chart_of(chart: ChartResult, note: str = "") -> dict[str, Any]:
+    """Show a chart and the same figures as a table."""
     return {"chart": chart, "spec": json.dumps(chart.spec), "note": note}

@@ -1,4 +1,4 @@
-"""Inputs with their label, help and problem. Settings that a plug-in declared are drawn here and nowhere else."""
+"""Inputs with their label, help and error. Settings that a plug-in declares are drawn only here."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ register = template.Library()
 
 @register.inclusion_tag("console/parts/input.html")
 def text_input(name: str, label: str, value: Any = "", problem: FormError | None = None, **more: Any) -> dict[str, Any]:
-    """One input. `more`: help, kind (text url number password area code), required, optional (says so), rows,
-    most (characters), counted (shows how many are used)."""
+    """Draw one input.
+
+    `more`: help, kind (text url number password area code), required, optional (shown as such), rows, most (characters),
+    counted (shows how many are used).
+    """
     return _input(name, label, value, problem, **more)
 
 
@@ -25,7 +28,7 @@ def text_input(name: str, label: str, value: Any = "", problem: FormError | None
 def select_input(
     name: str, label: str, value: str, options: Sequence[tuple[str, str]], problem: FormError | None = None, **more: Any
 ) -> dict[str, Any]:
-    """One of several, as `(value, words)`."""
+    """Draw a select; options are `(value, label)`."""
     return {**_input(name, label, value, problem, **more), "options": options}
 
 
@@ -45,7 +48,7 @@ def check_input(name: str, label: str, checked: bool, help: str = "", value: str
 def settings_inputs(
     fields: Sequence[Field], values: Mapping[str, str], problem: FormError | None = None, prefix: str = ""
 ) -> dict[str, Any]:
-    """The form of declared fields. `values` are as `base.plugins.fields.shown` gives them: a secret is dots, never itself.
+    """Draw the form of declared fields. `values` are as `base.plugins.fields.shown` gives them: a secret is dots, never itself.
 
     `prefix` keeps ids apart where a page has several such forms.
     """
@@ -56,13 +59,13 @@ def settings_inputs(
 def block_input(
     kind: str, number: int, name: str, label: str, block: Mapping[str, str], problem: FormError | None = None
 ) -> dict[str, Any]:
-    """One input of a numbered block: `translation.0.text`."""
+    """Draw one input of a numbered block: `translation.0.text`."""
     return _input(f"{kind}.{number}.{name}", label, block[name], problem, kind="area" if name == "options" else "text")
 
 
 @register.inclusion_tag("console/parts/problem.html")
 def problem_summary(problem: FormError | None) -> dict[str, Any]:
-    """At the top of a form: what is wrong, and a link to where."""
+    """Draw the error at the top of a form, with a link to its input."""
     return {"problem": problem, "id": _id(problem.field) if problem else ""}
 
 

@@ -1,8 +1,10 @@
-"""Applications: the company's own apps and machines."""
+"""Applications: the company's own apps and machine clients, and the branding of their sign-in pages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -10,14 +12,18 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError
+from regulars.base.text import distinct_lines
+from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
 from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
 
-from .. import audit
-from ..door import may, require, staff_page
-from ..forms import FormError, done, lines, problem_of
+from ..forms import FormError, form_error, form_page
+from ..pages import done, may, record_action, require, show, staff_page
 
 ROLE = "admin"
+BRANDING_ROLE = "marketer"
+PREVIEW = "preview"
+SCOPES = (".look-light", ".look-dark")  # of console.css: the two cards of the preview
 GRANTS = dict(
     zip(
         GRANT_TYPES,
@@ -52,17 +58,17 @@ def applications(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
-    """The form of an app. Its secret is on the page that answers the POST which made it, and never again."""
-    saved = find(client_id) if client_id else None
+    """Show or save the form of an app. A new secret is only on the page that answers the POST that made it."""
+    saved = _find(client_id) if client_id else None
     if request.method != "POST":
-        given = _written(saved) if saved else {"auth_method": Client.AuthMethod.POST.value}
+        given = _fields_of(saved) if saved else {"auth_method": Client.AuthMethod.POST.value}
         return _page(request, saved, given, saved.grant_types if saved else list(App.grant_types))
     require(request, ROLE)
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
         made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
-    except DomainError as refused:
-        return _page(request, saved, given, grants, problem_of(refused))
+    except DomainError as error:
+        return _page(request, saved, given, grants, form_error(error))
     if secret:
         return _show_secret(request, made, secret, "application.saved")
     address = f"/console/applications/{made.pk}"
@@ -73,17 +79,17 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
 @staff_page
 def rotate(request: HttpRequest, client_id: str) -> HttpResponse:
     require(request, ROLE)
-    client = find(client_id)
+    client = _find(client_id)
     return _show_secret(request, client, rotate_secret(client), "application.secret_rotated")
 
 
 def _show_secret(request: HttpRequest, client: Client, secret: str, what: str) -> HttpResponse:
-    """Answered at once and not after a redirect: the secret is never kept anywhere to be shown later."""
-    audit.note(request, what, client.pk)
+    """Answer directly, without a redirect: the secret is never kept anywhere to be shown later."""
+    record_action(request, what, client.pk)
     return render(request, "console/secret.html", {"client": client, "secret": secret, "issuer": settings.ISSUER})
 
 
-def find(client_id: str) -> Client:
+def _find(client_id: str) -> Client:
     client = Client.objects.filter(pk=client_id).first()
     if client is None:
         raise Http404("There is no such application.")
@@ -95,9 +101,9 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> App:
         name=given.get("name", ""),
         auth_method=given.get("auth_method", ""),
         grant_types=grants,
-        redirect_uris=lines(given.get("redirect_uris", "")),
-        logout_uris=lines(given.get("logout_uris", "")),
-        web_origins=lines(given.get("web_origins", "")),
+        redirect_uris=distinct_lines(given.get("redirect_uris", "")),
+        logout_uris=distinct_lines(given.get("logout_uris", "")),
+        web_origins=distinct_lines(given.get("web_origins", "")),
         embeds_login=given.get("embeds_login") == "on",
     )
 
@@ -116,13 +122,11 @@ def _page(
         "methods": METHODS,
         "issuer": settings.ISSUER,
         "public": bool(saved and saved.auth_method not in WITH_SECRET),
-        "problem": problem,
-        "may_write": may(request, ROLE),
     }
-    return render(request, "console/application.html", context, status=400 if problem else 200)
+    return form_page(request, "console/application.html", context, role=ROLE, problem=problem)
 
 
-def _written(saved: Client) -> dict[str, str]:
+def _fields_of(saved: Client) -> dict[str, str]:
     return {
         "name": saved.name,
         "auth_method": saved.auth_method,
@@ -131,3 +135,57 @@ def _written(saved: Client) -> dict[str, str]:
         "web_origins": "\n".join(saved.web_origins),
         "embeds_login": "on" if saved.embeds_login else "",
     }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def branding(request: HttpRequest, client_id: str) -> HttpResponse:
+    """Show or save the branding. `do=preview` answers with the preview alone."""
+    client = _find(client_id)
+    if request.method != "POST":
+        return _branding_page(request, client, asdict(branding_of(client)))
+    require(request, BRANDING_ROLE)
+    given = request.POST.dict()
+    try:
+        if request.POST.get("do") == PREVIEW:
+            checked(given)
+            return _branding_page(request, client, given)
+        save_branding(client, given)
+    except DomainError as error:
+        return _branding_page(request, client, given, form_error(error))
+    address = f"/console/applications/{client.pk}/branding"
+    return done(request, address, "application.branded", client.pk, f"The pages of {client.name} are saved.")
+
+
+@require_safe
+@staff_page
+def preview_stylesheet(request: HttpRequest) -> HttpResponse:
+    """Return the variables of a branding that is not saved yet: the policy permits stylesheets, but no inline style."""
+    return HttpResponse(stylesheet(_readable(request.GET.dict()), SCOPES), content_type="text/css; charset=utf-8")
+
+
+def _branding_page(
+    request: HttpRequest, client: Client, given: dict[str, str], problem: FormError | None = None
+) -> HttpResponse:
+    look = _readable(given)
+    context = {
+        "client": client,
+        "given": given,
+        "look": look,
+        "title": look.title or client.name,
+        "scopes": [(scope.removeprefix("."), name) for scope, name in zip(SCOPES, ("Light", "Dark"), strict=True)],
+        "stylesheet": "/console/branding.css?" + urlencode({name: getattr(look, name) for name in COLOURS}),
+        "problem": problem,
+        "may_write": may(request, BRANDING_ROLE),
+    }
+    is_preview = request.POST.get("do") == PREVIEW
+    status = 400 if problem and not is_preview else 200
+    return show(request, "console/branding.html", context, PREVIEW if is_preview else "", status)
+
+
+def _readable(given: dict[str, str]) -> Branding:
+    """Return the branding as written, or the default while anything in it is refused."""
+    try:
+        return checked(given)
+    except DomainError:
+        return Branding()

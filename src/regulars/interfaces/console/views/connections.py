@@ -1,4 +1,4 @@
-"""Connections: the ways in that the business offers."""
+"""Connections: the login methods that the business offers, and the password policy of a connection."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from regulars.accounts.passwords import Rules, rules_of, save_rules
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS, find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, switch_connection, url_keys
 
-from ..door import may, require, staff_page
-from ..forms import SETTING, FormError, done, problem_of
+from ..forms import SETTING, FormError, form_error, form_page, whole_number
+from ..pages import done, may, require, staff_page
 
 ROLE = "admin"
-ADDRESS_WORDS = {
+PASSWORD_CHECKS = ("common", "personal", "breached")
+ADDRESS_LABELS = {
     "issuer": "Issuer",
     "site": "Everything below this address",
-    "authorize": "Where she signs in",
-    "token": "Where the code becomes a token",
-    "user": "Where it tells who she is",
+    "authorize": "Authorization endpoint",
+    "token": "Token endpoint",
+    "user": "User info endpoint",
     "people": "Address of the People API",
-    "revoke": "Where a grant is given back",
+    "revoke": "Revocation endpoint",
 }
 
 
@@ -52,7 +54,7 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def connection(request: HttpRequest, name: str = "") -> HttpResponse:
-    """The form of a connection. A new one is of the strategy in the query: `?strategy=oidc`."""
+    """Show or save the form of a connection. A new one is of the strategy in the query: `?strategy=oidc`."""
     saved = Connection.objects.filter(name=name).first() if name else None
     if name and saved is None:
         raise Http404("There is no such connection.")
@@ -65,14 +67,14 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     given, pieces = request.POST.dict(), request.POST.getlist("pieces")
     try:
         made = save_connection(_way(given, strategy, pieces), saved)
-    except DomainError as refused:
-        return _page(request, saved, strategy, given, pieces, problem_of(refused))
+    except DomainError as error:
+        return _page(request, saved, strategy, given, pieces, form_error(error))
     sentence = f"{made.display_name} is saved."
     return done(request, f"/console/connections/{made.name}", "connection.saved", made.name, sentence)
 
 
 def callback_url() -> str:
-    """The one address that every provider must have registered."""
+    """Return the callback that must be registered at every provider."""
     return f"{settings.PUBLIC_URL}/login/callback"
 
 
@@ -84,7 +86,7 @@ def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> Conn
         client_id=given.get("client_id", ""),
         secret=given.get("secret", "").strip(),
         urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
-        settings={name.removeprefix(SETTING): words for name, words in given.items() if name.startswith(SETTING)},
+        settings={name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)},
         scopes=given.get("scopes", "").split(),
         pieces=pieces,
         note=given.get("note", ""),
@@ -108,7 +110,9 @@ def _page(
         "strategies": [(each.key, each.label) for each in PROVIDERS.values()],
         "given": given,
         "pieces": [(piece, piece.key in pieces) for piece in known.pieces] if known else [],
-        "addresses": [(key, _address_words(key), given.get(key, "")) for key in _url_keys(strategy)],
+        "addresses": [
+            (key, ADDRESS_LABELS.get(key) or f"Address of “{key}”", given.get(key, "")) for key in _url_keys(strategy)
+        ],
         "moved": any(given.get(key) for key in _url_keys(strategy)),
         "settings": {field.key: given.get(SETTING + field.key, field.default) for field in known.settings}
         if known
@@ -116,10 +120,8 @@ def _page(
         "can_be_offline": bool(known and known.offline != ((), {})),
         "has_secret": bool(saved and saved.secret),
         "callback": callback_url(),
-        "problem": problem,
-        "may_write": may(request, ROLE),
     }
-    return render(request, "console/connection.html", context, status=400 if problem else 200)
+    return form_page(request, "console/connection.html", context, role=ROLE, problem=problem)
 
 
 def _piece_words(row: Connection) -> list[str]:
@@ -132,19 +134,15 @@ def _url_keys(strategy: str) -> list[str]:
     return url_keys(known) if known else []
 
 
-def _address_words(key: str) -> str:
-    return ADDRESS_WORDS.get(key) or f"Address of “{key}”"
-
-
 def _empty(strategy: str) -> dict[str, str]:
-    """A new connection of a known network has its names already."""
+    """Return the form of a new connection; one of a known provider has its names already."""
     known = PROVIDERS[strategy]
     names = {} if known.scoped_ids else {"name": known.key, "display_name": known.label}
     return {**names, "scopes": " ".join(known.scopes), "enabled": "on"}
 
 
 def _written(saved: Connection) -> dict[str, str]:
-    """A saved connection as its form was filled in, but for the secret."""
+    """Return the form fields of a saved connection, except the secret."""
     return {
         **saved.urls,
         **{SETTING + key: value for key, value in saved.settings.items()},
@@ -156,3 +154,36 @@ def _written(saved: Connection) -> dict[str, str]:
         "enabled": "on" if saved.enabled else "",
         "offline": "on" if saved.offline else "",
     }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def passwords(request: HttpRequest, name: str) -> HttpResponse:
+    """Show or save the password policy. It holds from the next new password on and signs no customer out."""
+    connection = Connection.objects.filter(name=name, strategy="auth0").first()
+    if connection is None:
+        raise Http404("This connection has no passwords.")
+    if request.method != "POST":
+        return _password_page(request, connection, rules_of(name))
+    require(request, ROLE)
+    rules = _rules(request)
+    try:
+        save_rules(connection, rules)
+    except DomainError as error:
+        return _password_page(request, connection, rules, form_error(error))
+    here = f"/console/connections/{name}/passwords"
+    return done(request, here, "connection.passwords", name, "The next new password must be like this.")
+
+
+def _rules(request: HttpRequest) -> Rules:
+    checks = {check: request.POST.get(check) == "on" for check in PASSWORD_CHECKS}
+    # -1, which no policy accepts, for what is no number
+    least, history = (whole_number(request.POST.get(name, ""), 5) for name in ("min_length", "history"))
+    return Rules(-1 if least is None else least, history=-1 if history is None else history, **checks)
+
+
+def _password_page(
+    request: HttpRequest, connection: Connection, rules: Rules, problem: FormError | None = None
+) -> HttpResponse:
+    context = {"connection": connection, "rules": rules}
+    return form_page(request, "console/passwords.html", context, role=ROLE, problem=problem)

@@ -1,10 +1,9 @@
-"""Home: how it goes, and what to do next."""
+"""Home: figures of the last days, recent events, and what to do next."""
 
 from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
@@ -15,15 +14,15 @@ from django.views.decorators.http import require_safe
 
 from regulars.base import clock
 from regulars.events.models import Event
-from regulars.insights.answer import answer
-from regulars.insights.charts.about import About
-from regulars.insights.script import drawing_script
+from regulars.insights.charts.protocol import ChartScope
+from regulars.insights.run import run_chart
+from regulars.insights.vega_bundle import vega_bundle
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership, Segment
 from regulars.usecases.find_customers import customer_name
 
-from ..door import staff_page
+from ..pages import staff_page
 
 DAYS = 30
 RECENT = 8
@@ -45,7 +44,7 @@ def home(request: HttpRequest) -> HttpResponse:
             inside=Count("memberships", filter=Q(memberships__state=Membership.State.IN))
         ).order_by("name")
     )
-    chart = answer("signins_per_day", About(now, days=DAYS))
+    chart = run_chart("signins_per_day", ChartScope(now, days=DAYS))
     recent = _recent()
     context = {
         "figures": figures,
@@ -61,14 +60,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def charts_script(request: HttpRequest) -> HttpResponseBase:
-    """The drawing library: public code, the same for everybody, named by version in its query."""
-    made = drawing_script(Path(settings.HOME) / "static")
+    """Serve the drawing library: public code, the same for every user, named by version in its query."""
+    made = vega_bundle(Path(settings.HOME) / "static")
     response = FileResponse(made.open("rb"), content_type="text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     return response
 
 
-def _recent() -> list[dict[str, Any]]:
+def _recent() -> list[dict[str, object]]:
     events = list(Event.objects.order_by("-id")[:RECENT])
     people = Profile.objects.in_bulk({event.profile_id for event in events})
     return [
@@ -78,11 +77,11 @@ def _recent() -> list[dict[str, Any]]:
     ]
 
 
-def _steps(everybody: int, something_happened: bool, a_segment: bool) -> list[tuple[str, str]]:
-    """What is still to do, in order: (address, words). Empty when the house is in use."""
+def _steps(everybody: int, has_events: bool, has_segment: bool) -> list[tuple[str, str]]:
+    """Return what is still to do, in order: (address, sentence). Empty once Regulars is in use."""
     steps = (
         (everybody > 0, "/login", "Sign in once yourself: you appear as the first customer."),
-        (something_happened, "/console/connections", "Send what happens in your shop here."),
-        (a_segment, "/console/segments/new", "Save your first segment."),
+        (has_events, "/console/connections", "Send the events of your shop to Regulars."),
+        (has_segment, "/console/segments/new", "Save your first segment."),
     )
     return [(address, sentence) for done, address, sentence in steps if not done]

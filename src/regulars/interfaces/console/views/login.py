@@ -1,11 +1,20 @@
-"""In and out, the second factor between."""
+"""Sign staff in and out: password, second factor, and setting up the second factor.
+
+A second factor is required outside the demonstration; it is set up at the first sign-in. Guessing is slowed down per
+e-mail address and per IP address.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
+import time
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import login, logout
+from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
@@ -13,24 +22,48 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.accounts.factors import codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base.errors import DomainError
+from regulars.base import clock
+from regulars.base.crypto import fingerprint
+from regulars.base.errors import DomainError, Invalid
 
-from .. import audit
-from ..door import PROVED, is_staff, local_address, page
-from ..login import check
-from ..second import SECRET, begin, prove, set_up, who
+from ..models import AuditEntry
+from ..pages import PROVED, is_staff, local_address, page, record_action
+
+WINDOW = dt.timedelta(minutes=15)
+FAILURES_PER_EMAIL = 5
+FAILURES_PER_IP = 30
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+PENDING = "console_pending_login"  # session key after a right password: {"account": 1, "at": <seconds since 1970>}
+SECRET = "console_new_app"  # noqa: S105 - session key: the secret of an authenticator app that has not shown a code yet
+PENDING_SECONDS = 600  # time to find the phone
+
+
+@dataclass(frozen=True)
+class PendingStaff:
+    """A member of staff on these pages: between password and second factor, or signed in and setting one up."""
+
+    account: Account
+    is_signed_in: bool
 
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @page
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """The login page; a GET of somebody signed in goes on, a POST checks and starts a fresh session."""
-    if request.method == "POST":
-        return _sign_in(request)
-    if is_staff(request):
-        return HttpResponseRedirect(_next(request))
-    return render(request, "console/login.html", {"next": _next(request)})
+    """Show the login page, or redirect staff who are signed in; a POST checks and starts a fresh session."""
+    after = _next(request)
+    if request.method != "POST":
+        if is_staff(request):
+            return HttpResponseRedirect(after)
+        return render(request, "console/login.html", {"next": after})
+    email = request.POST.get("email", "")
+    try:
+        account = _check_password(request, email, request.POST.get("password", ""))
+    except DomainError as error:
+        context = {"next": after, "email": email, "problem": error.message}
+        return render(request, "console/login.html", context, status=_status(error, 401))
+    step = _begin(request, account)
+    return HttpResponseRedirect(f"{step}?{urlencode({'next': after})}" if step else after)
 
 
 @require_POST
@@ -43,24 +76,24 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("code")
 @require_http_methods(["GET", "POST"])
 @page
-def second(request: HttpRequest) -> HttpResponse:
+def second_factor(request: HttpRequest) -> HttpResponse:
     """`/console/login/second`: a code, a recovery code or a passkey, after the password."""
-    somebody = who(request)
-    if somebody is None or somebody.is_in:
+    pending = _pending(request)
+    if pending is None or pending.is_signed_in:
         return HttpResponseRedirect(_next(request))
     problem, status = "", 200
     if request.method == "POST":
         try:
-            prove(request, somebody.account, request.POST.get("code", ""), request.POST.get("credential", ""))
-        except DomainError as refused:
-            problem, status = refused.message, _status(refused)
+            _prove(request, pending.account, request.POST.get("code", ""), request.POST.get("credential", ""))
+        except DomainError as error:
+            problem, status = error.message, _status(error, 401)
         else:
             return HttpResponseRedirect(_next(request))
     context = {
         "problem": problem,
         "here": request.get_full_path(),
-        "has_app": codes.find(somebody.account, codes.Kind.TOTP),
-        "has_passkey": passkeys.passkeys_of(somebody.account),
+        "has_app": codes.find(pending.account, codes.Kind.TOTP),
+        "has_passkey": passkeys.passkeys_of(pending.account),
     }
     return render(request, "console/login_second.html", context, status=status)
 
@@ -70,52 +103,18 @@ def second(request: HttpRequest) -> HttpResponse:
 @page
 def setup(request: HttpRequest) -> HttpResponse:
     """`/console/login/setup`: an authenticator app or a passkey, at the first sign-in or later."""
-    somebody = who(request)
-    if somebody is None or codes.is_enrolled(somebody.account):
+    pending = _pending(request)
+    if pending is None or codes.is_enrolled(pending.account):
         return HttpResponseRedirect(_next(request))
     problem, status = "", 200
     if request.method == "POST":
-        given = (request.POST.get(name, "") for name in ("code", "credential", "name"))
         try:
-            set_up(request, somebody, *given)
-        except DomainError as refused:
-            problem, status = refused.message, 429 if refused.code == "too_many_attempts" else 422
+            _set_up(request, pending, *(request.POST.get(name, "") for name in ("code", "credential", "name")))
+        except DomainError as error:
+            problem, status = error.message, _status(error, 422)
         else:
             return HttpResponseRedirect("/console/login/codes?" + urlencode({"next": _next(request)}))
-    return _setup_page(request, somebody.account, problem, status)
-
-
-@require_POST
-@page
-def passkey_options(request: HttpRequest) -> HttpResponse:
-    """`/console/login/passkey`: what her device is asked to sign; to make, for who sets up her first factor."""
-    somebody = who(request)
-    if somebody is None:
-        return HttpResponse(status=403)
-    make = passkeys.options_to_sign_in if codes.is_enrolled(somebody.account) else passkeys.options_to_add
-    return JsonResponse(make(somebody.account))
-
-
-@require_http_methods(["GET", "POST"])
-@page
-def recovery_codes(request: HttpRequest) -> HttpResponse:
-    """`/console/login/codes`: those left, for who showed a second factor in this session; a POST makes ten new ones."""
-    somebody = who(request)
-    if somebody is None or not somebody.is_in or not request.session.get(PROVED):
-        return HttpResponseRedirect(_next(request))
-    if request.method == "POST":
-        codes.new_recovery_codes(somebody.account)
-        audit.note(request, "recovery_codes.made", somebody.account.email)
-    context = {
-        "codes": codes.recovery_codes(somebody.account),
-        "next": _next(request),
-        "here": request.get_full_path(),
-    }
-    return render(request, "console/login_codes.html", context)
-
-
-def _setup_page(request: HttpRequest, account: Account, problem: str, status: int) -> HttpResponse:
-    setup = codes.setup_of(account, request.session.setdefault(SECRET, codes.new_secret()))
+    setup = codes.setup_of(pending.account, request.session.setdefault(SECRET, codes.new_secret()))
     context = {
         "setup": setup,
         "picture": "data:image/svg+xml," + quote(setup.picture),
@@ -127,20 +126,131 @@ def _setup_page(request: HttpRequest, account: Account, problem: str, status: in
     return render(request, "console/login_setup.html", context, status=status)
 
 
-def _sign_in(request: HttpRequest) -> HttpResponse:
-    email = request.POST.get("email", "")
-    goes_to = _next(request)
+@require_POST
+@page
+def passkey_options(request: HttpRequest) -> HttpResponse:
+    """`/console/login/passkey`: the challenge that the device signs; options to create one during the first set-up."""
+    pending = _pending(request)
+    if pending is None:
+        return HttpResponse(status=403)
+    make = passkeys.options_to_sign_in if codes.is_enrolled(pending.account) else passkeys.options_to_add
+    return JsonResponse(make(pending.account))
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def recovery_codes(request: HttpRequest) -> HttpResponse:
+    """`/console/login/codes`: the codes left, after a second factor in this session; a POST makes ten new ones."""
+    pending = _pending(request)
+    if pending is None or not pending.is_signed_in or not request.session.get(PROVED):
+        return HttpResponseRedirect(_next(request))
+    if request.method == "POST":
+        codes.new_recovery_codes(pending.account)
+        record_action(request, "recovery_codes.made", pending.account.email)
+    context = {
+        "codes": codes.recovery_codes(pending.account),
+        "next": _next(request),
+        "here": request.get_full_path(),
+    }
+    return render(request, "console/login_codes.html", context)
+
+
+def _check_password(request: HttpRequest, email: str, password: str) -> Account:
+    """Return the member of staff with these credentials.
+
+    Raises `Invalid("too_many_attempts")` or `Invalid("wrong_credentials")`: one sentence for a wrong password and an
+    unknown address, so that the page does not disclose who works here.
+    """
+    _refuse_guessing(request, email)
+    candidates = Account.objects.filter(email__iexact=email.strip(), is_staff=True, is_active=True)
+    found = [account for account in candidates if account.check_password(password)]
+    if not candidates:
+        make_password(password)  # an unknown address takes as long as a known one
+    if not found:
+        _record_failure(request, email)
+        raise Invalid("wrong_credentials", "E-mail or password is not right.")
+    return found[0]
+
+
+def _begin(request: HttpRequest, account: Account) -> str:
+    """Go on after a right password. Returns the address of the next step, empty when the account is signed in now."""
+    logout(request)  # a session of another account on this browser ends here: nothing of it carries over
+    if settings.DEMO and not codes.is_enrolled(account):
+        _finish(request, account, "password")
+        return ""
+    request.session[PENDING] = {"account": account.pk, "at": time.time()}
+    return "/console/login/second" if codes.is_enrolled(account) else "/console/login/setup"
+
+
+def _pending(request: HttpRequest) -> PendingStaff | None:
+    kept = request.session.get(PENDING)
+    if kept and time.time() - kept["at"] < PENDING_SECONDS:
+        account = Account.objects.filter(pk=kept["account"], is_staff=True, is_active=True).first()
+        return PendingStaff(account, is_signed_in=False) if account else None
+    user = request.user
+    return PendingStaff(user, is_signed_in=True) if is_staff(request) and isinstance(user, Account) else None
+
+
+def _prove(request: HttpRequest, account: Account, code: str, credential: str) -> None:
+    """Sign in with the second factor. Raises `DomainError`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
+    _refuse_guessing(request, account.email)
     try:
-        account = check(request, email, request.POST.get("password", ""))
-    except DomainError as refused:
-        context = {"next": goes_to, "email": email, "problem": refused.message}
-        return render(request, "console/login.html", context, status=_status(refused))
-    step = begin(request, account)
-    return HttpResponseRedirect(f"{step}?{urlencode({'next': goes_to})}" if step else goes_to)
+        proof = passkeys.check(credential, account) if credential else codes.check_code(account, code)
+    except DomainError as error:
+        _record_failure(request, account.email)
+        if error.code == "copied_passkey":
+            record_action(request, "second_factor.copied", account.email)
+        raise
+    if proof is None:
+        _record_failure(request, account.email)
+        raise Invalid("wrong_code", "This code is not right, or was used before. Take the one that your app shows now.")
+    _finish(request, account, str(proof.type))
 
 
-def _status(refused: DomainError) -> int:
-    return 429 if refused.code == "too_many_attempts" else 401
+def _set_up(request: HttpRequest, pending: PendingStaff, code: str, credential: str, name: str) -> None:
+    """Enrol an app or a passkey and finish a pending login. Raises `DomainError`."""
+    account = pending.account
+    _refuse_guessing(request, account.email)
+    added: Authenticator
+    if credential:
+        added = passkeys.add(account, credential, name)
+    else:
+        added = codes.add_app(account, request.session.get(SECRET) or codes.new_secret(), code)
+        request.session.pop(SECRET, None)
+    if pending.is_signed_in:
+        request.session[PROVED] = True
+    else:
+        _finish(request, account, str(added.type))
+    record_action(request, "second_factor.added", account.email, kind=str(added.type))
+
+
+def _finish(request: HttpRequest, account: Account, how: str) -> None:
+    request.session.pop(PENDING, None)
+    login(request, account, backend=BACKEND)
+    request.session[PROVED] = how != "password"
+    record_action(request, "login.succeeded", account.email, how=how)
+
+
+def _record_failure(request: HttpRequest, email: str) -> None:
+    """Record a failed attempt. The address is kept as a fingerprint: it may belong to a third party."""
+    record_action(request, "login.failed", fingerprint(email.strip().lower()), ip=_ip(request))
+
+
+def _refuse_guessing(request: HttpRequest, email: str) -> None:
+    """Raise `Invalid("too_many_attempts")` after too many failures of this address or IP address, at whatever step."""
+    failures = AuditEntry.objects.filter(what="login.failed", at__gte=clock.now() - WINDOW)
+    by_email = failures.filter(subject=fingerprint(email.strip().lower())).count()
+    by_ip = failures.filter(details__ip=_ip(request)).count()
+    if by_email >= FAILURES_PER_EMAIL or by_ip >= FAILURES_PER_IP:
+        raise Invalid("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
+
+
+def _ip(request: HttpRequest) -> str:
+    return fingerprint(str(request.META.get("REMOTE_ADDR", "")))
+
+
+def _status(error: DomainError, otherwise: int) -> int:
+    return 429 if error.code == "too_many_attempts" else otherwise
 
 
 def _next(request: HttpRequest) -> str:

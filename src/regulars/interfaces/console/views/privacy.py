@@ -1,13 +1,11 @@
-"""Privacy: purposes and their words, what customers decided, erasures, the ledger, and how long data is kept."""
+"""Privacy: purposes and their notices, consent decisions and their ledger, erasures, and retention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError
@@ -16,15 +14,14 @@ from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice,
 from regulars.consent.purposes import Wording
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
-from regulars.profiles.models import Profile, RefusedGuess
+from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
 from regulars.usecases.erase import find_people
 from regulars.usecases.retention import KINDS, days_of, keep
 
-from .. import words
-from ..door import may, require, staff_page
-from ..forms import FormError, done, problem_of
+from ..forms import FormError, form_error, form_page, whole_number
+from ..pages import done, require, staff_page
 
 ROLE = "admin"
 SHOWN = 50
@@ -41,18 +38,18 @@ def privacy(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_page
 def retention(request: HttpRequest) -> HttpResponse:
-    """All kinds at once; a kind that is not on the form stays as it is."""
+    """Save the retention of all kinds at once; a kind that is not on the form stays as it is."""
     require(request, ROLE)
     given = {key: request.POST[key].strip() for key in KINDS if key in request.POST}
     for key, text in given.items():
-        if text and not (text.isascii() and text.isdigit() and len(text) < 7):
+        if text and whole_number(text, 6) is None:
             return _page(request, FormError("Write a number of days, or nothing.", key), given)
     try:
         for key, text in given.items():
             keep(key, int(text) if text else None)
-    except DomainError as refused:
-        return _page(request, problem_of(refused), given)
-    return done(request, HOME, "retention.changed", "", "Saved. The worker keeps to it from now on.", **given)
+    except DomainError as error:
+        return _page(request, form_error(error), given)
+    return done(request, HOME, "retention.changed", "", "Saved. The worker applies it from now on.", **given)
 
 
 @require_http_methods(["GET", "POST"])
@@ -67,14 +64,21 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     require(request, ROLE)
     typed = {name: request.POST.get(name, "").strip() for name in ("label", "text", "expires_days")}
     widened, days = "widened" in request.POST, typed["expires_days"]
-    if days and not (days.isascii() and days.isdigit()):
+    if days and whole_number(days, 4000) is None:
         return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
         change_purpose(key, Wording(typed["label"], typed["text"], found.translations, lasts), widened=widened)
-    except DomainError as refused:
-        return _purpose_page(request, found, typed, problem_of(refused))
-    return done(request, HOME, "purpose.changed", key, "Saved. A yes keeps the words it was given to.", widened=widened)
+    except DomainError as error:
+        return _purpose_page(request, found, typed, form_error(error))
+    return done(
+        request,
+        HOME,
+        "purpose.changed",
+        key,
+        "Saved. A consent keeps the notice text it was given to.",
+        widened=widened,
+    )
 
 
 def _page(request: HttpRequest, problem: FormError | None = None, given: dict[str, str] | None = None) -> HttpResponse:
@@ -84,16 +88,14 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
         "guesses": _guesses(),
         "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
-        "actions": [(value, words.consent(value)) for value in Action.values],
-        "problem": problem,
-        "may_write": may(request, ROLE),
+        "actions": Action.values,
         **_ledger(request),
     }
-    return render(request, "console/privacy.html", context, status=400 if problem else 200)
+    return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
 
 
-def _purposes() -> list[dict[str, Any]]:
-    """Every purpose with where customers stand on it now."""
+def _purposes() -> list[dict[str, object]]:
+    """Return every purpose with the number of customers in each consent status."""
     states = (
         ConsentState.objects.order_by()
         .values("purpose")
@@ -101,19 +103,19 @@ def _purposes() -> list[dict[str, Any]]:
             asked=Count("id"),
             yes=Count("id", filter=Q(status__in=YES)),
             no=Count("id", filter=Q(status=Action.REFUSED)),
-            back=Count("id", filter=Q(status__in=(Action.WITHDRAWN, Action.OBJECTED, Action.GPC))),
+            withdrawn=Count("id", filter=Q(status__in=(Action.WITHDRAWN, Action.OBJECTED, Action.GPC))),
             outdated=Count("id", filter=_is_outdated()),
         )
     )
     counts = {row["purpose"]: row for row in states}
     return [
-        {"asked": 0, "yes": 0, "no": 0, "back": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
+        {"asked": 0, "yes": 0, "no": 0, "withdrawn": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
         for each in Purpose.objects.filter(active=True).order_by("key")
     ]
 
 
 def _guesses() -> Sequence[Mapping[str, object]]:
-    """Who told something of a special category that only she may tell, on how many days and last when."""
+    """Return the sources that sent values of a special category, which only the customer may provide, with days and last date."""
     tries = RefusedGuess.objects.order_by().values("attribute", "source")
     return list(tries.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN])
 
@@ -122,21 +124,21 @@ def _is_outdated() -> Q:
     return Q(status__in=YES, event__purpose_version__lt=F("purpose__consents_from"))
 
 
-def _erasure(erasure: Erasure) -> dict[str, Any]:
-    told = Disclosure.objects.filter(pk__in=erasure.disclosures)
+def _erasure(erasure: Erasure) -> dict[str, object]:
+    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures)
     networks = UpstreamRevocation.objects.filter(erasure=erasure.pk)
     return {
         "erasure": erasure,
         "rows": sum(before - after for before, after in erasure.removed.values()),
-        "told": len(erasure.disclosures),
-        "open": told.exclude(state=Disclosure.State.REMOVED).count(),
+        "disclosures": len(erasure.disclosures),
+        "open": disclosures.exclude(state=Disclosure.State.REMOVED).count(),
         "networks": networks.count(),
         "left": networks.filter(state__in=(UpstreamRevocation.State.WAITING, UpstreamRevocation.State.FAILED)).count(),
     }
 
 
-def _ledger(request: HttpRequest) -> dict[str, Any]:
-    """The newest decisions that fit; of one customer also whether her chain holds."""
+def _ledger(request: HttpRequest) -> dict[str, object]:
+    """Return the newest matching decisions; for one customer also whether their hash chain is intact."""
     query, action = request.GET.get("q", "").strip()[:255], request.GET.get("action", "")
     events = ConsentEvent.objects.select_related("profile", "purpose").order_by("-id")
     people = find_people(query) if query else []
@@ -145,16 +147,12 @@ def _ledger(request: HttpRequest) -> dict[str, Any]:
     if action in Action.values:
         events = events.filter(action=action)
     return {
-        "ledger": [(event, words.consent(event.action)) for event in events[:SHOWN]],
+        "ledger": list(events[:SHOWN]),
         "query": query,
         "action": action,
-        "broken": _first_broken(people),
+        "broken": next((broken for person in people if (broken := first_broken_link(person))), None),
         "checked": ", ".join(person.user_id for person in people),
     }
-
-
-def _first_broken(people: list[Profile]) -> ConsentEvent | None:
-    return next((broken for person in people if (broken := first_broken_link(person))), None)
 
 
 def _purpose_page(
@@ -170,7 +168,5 @@ def _purpose_page(
         "widened": "widened" in request.POST,
         "notices": list(notices[:SHOWN]),
         "outdated": list(outdated.order_by("profile_id")[:SHOWN]),
-        "problem": problem,
-        "may_write": may(request, ROLE),
     }
-    return render(request, "console/purpose.html", context, status=400 if problem else 200)
+    return form_page(request, "console/purpose.html", context, role=ROLE, problem=problem)

@@ -1,21 +1,38 @@
-"""Questions: what may be asked at a login, and how each fares."""
+"""Questions: the list with its statistics, and the form of a question with its preview."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from collections.abc import Mapping
+
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.questions.form import question_languages
+from regulars.base.errors import DomainError, Invalid
+from regulars.consent.models import Purpose
+from regulars.profiles.models import Attribute
+from regulars.questions.form import (
+    EMPTY,
+    fields_of,
+    numbered_blocks,
+    preview_form,
+    question_languages,
+    read_draft,
+    remove_translation,
+    translation_blocks,
+)
 from regulars.questions.models import Question
-from regulars.questions.save import switch_question
+from regulars.questions.question_type import TYPES
+from regulars.questions.save import QuestionDraft, save_question, switch_question
 from regulars.questions.settings import get_question_settings
-from regulars.questions.statistics import stats_by_question
+from regulars.questions.statistics import question_stats, segments_using, stats_by_question
 
-from ..door import may, require, staff_page
-from ..forms import done
+from ..forms import FormError, form_error, form_page
+from ..pages import done, may, require, staff_page
 
 ROLE = "marketer"
+INPUTS = {"unknown_plugin": "type", "unknown_purpose": "purpose", "key_taken": "key"}
+RESERVED = ("new", "settings")  # addresses beside the questions'
 RETIRE = {
     "seldom_answered": "Shown more than 500 times, and fewer than 15 in 100 answer.",
     "unused": "Shown more than 500 times in two months, and no segment uses the answers.",
@@ -39,9 +56,63 @@ def questions(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_page
 def switch(request: HttpRequest, key: str) -> HttpResponse:
-    """On or off, with one click."""
+    """Switch a question on or off."""
     require(request, ROLE)
     on = request.POST.get("on") == "1"
     switch_question(key, on)
     sentence = "The question is on: it may be asked at the next login." if on else "The question is off."
     return done(request, "/console/questions", "question.switched", key, sentence, on=on)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def question(request: HttpRequest, key: str = "") -> HttpResponse:
+    """Show or save the form of a question; `do=preview` shows what a customer sees and saves nothing."""
+    saved = Question.objects.select_related("purpose").filter(key=key).first() if key else None
+    if key and saved is None:
+        raise Http404("There is no such question.")
+    if request.method != "POST":
+        return _page(request, saved, fields_of(saved) if saved else EMPTY)
+    given = {name: value for name, value in request.POST.items() if isinstance(value, str)}
+    if given.get("do") == "preview":
+        return _page(request, saved, given)
+    require(request, ROLE)
+    given, removed = remove_translation(given)
+    try:
+        made = save_question(_draft(given, saved))
+    except DomainError as error:
+        return _page(request, saved, given, form_error(error, INPUTS))
+    without = f", without {removed}" if removed else ""
+    sentence = f"Saved as version {made.version}{without}." if saved else "Saved. Switch it on when it reads well."
+    if made.enabled and not saved:
+        sentence = "Saved and on: it may be asked at the next login."
+    return done(request, f"/console/questions/{made.key}", "question.saved", made.key, sentence, version=made.version)
+
+
+def _page(
+    request: HttpRequest, saved: Question | None, given: Mapping[str, str], problem: FormError | None = None
+) -> HttpResponse:
+    purposes = {purpose.key: purpose for purpose in Purpose.objects.filter(active=True).order_by("key")}
+    context = {
+        "saved": saved,
+        "given": given,
+        "types": [(name, kind.label) for name, kind in TYPES.items()],
+        "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in purposes.values()],
+        "attributes": list(Attribute.objects.order_by("key").values_list("key", "label")),
+        "fared": stats_by_question([saved])[saved.key] if saved else None,
+        "wordings": question_stats(by_variant=True, questions=[saved]) if saved else [],
+        "used_by": segments_using(saved) if saved else [],
+        "languages": question_languages(saved) if saved else None,
+        "translations": translation_blocks(given),
+        "variants": numbered_blocks(given, "variant"),
+        **preview_form(given, purposes),
+    }
+    return form_page(request, "console/question.html", context, role=ROLE, problem=problem, part="preview")
+
+
+def _draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraft:
+    """Return the form as a draft. A new question takes a key of its own."""
+    draft = read_draft(given, saved)
+    if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
+        raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")
+    return draft

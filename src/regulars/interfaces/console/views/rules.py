@@ -1,34 +1,81 @@
-"""Rules: in which order they run, how they fared, and those that are ready to switch on."""
+"""Rules: their order and statistics, the gallery of templates, shared settings, and the editor with trial and comparison."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.text import slugify
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import shown
+from regulars.base.errors import DomainError, Invalid
+from regulars.base.plugins.fields import Field, filled, shown
+from regulars.profiles.models import Profile
+from regulars.rules import monty
 from regulars.rules.models import Rule, RuleRun, RuleSetting
-from regulars.rules.save import delete_setting, move_rule, order_rules, set_setting, switch_rule
+from regulars.rules.python import file_rules, python_rules
+from regulars.rules.replay import shadow
+from regulars.rules.save import (
+    check,
+    delete_setting,
+    move_rule,
+    order_rules,
+    save_rule,
+    set_setting,
+    switch_rule,
+    warnings,
+)
 from regulars.rules.templates import Template, all_templates, enable_template, get_template
+from regulars.rules.trial_report import SAMPLE_CONTEXT, TrialReport, differences, report_replay, report_trial
 
-from ..door import may, require, staff_page
-from ..forms import FormError, done, problem_of, settings_drawn, settings_given
+from ..forms import FormError, form_error, form_page, settings_given, settings_shown
+from ..pages import done, may, require, staff_page
 
 ROLE = "admin"
-LATELY = 200  # runs looked at
+RECENT_RUNS = 200  # runs examined
 SETTING_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
+BAD_SETTING_NAME = "A name has letters, digits and _, and no digit first."
+RESERVED = ("new", "settings", "templates")  # addresses beside the rules'
+RUNS = 10
+SHADOWED = 50
+JAVASCRIPT = (Rule.Language.JAVASCRIPT, Rule.Language.ACTION)
+SKELETONS: dict[str, str] = {
+    Rule.Language.JAVASCRIPT: """function (user, context, callback) {
+  // context.idToken['https://shop.example/looking_for'] = user.user_metadata.looking_for;
+  callback(null, user, context);
+}
+""",
+    Rule.Language.ACTION: """exports.onExecutePostLogin = async (event, api) => {
+  // api.idToken.setCustomClaim('https://shop.example/looking_for', event.user.user_metadata.looking_for);
+};
+""",
+    Rule.Language.MONTY: """def rule(user, context, api):
+    # context['idToken']['https://shop.example/looking_for'] = user['user_metadata']['looking_for']
+    pass
+""",
+}
+HOW_TO_WRITE: dict[str, str] = {
+    Rule.Language.JAVASCRIPT: "One function (user, context, callback), as at Auth0. It must call callback.",
+    Rule.Language.ACTION: "An action: exports.onExecutePostLogin = async (event, api) => { … }, as at Auth0.",
+    Rule.Language.MONTY: "Python: def rule(user, context, api). No files, no network.",
+}
+MODES: dict[str, str] = {
+    Rule.Language.JAVASCRIPT: "javascript",
+    Rule.Language.ACTION: "javascript",
+    Rule.Language.MONTY: "python",
+}
 
 
 @dataclass
-class Record:
-    """How a rule fared in the last runs; `last` is its newest."""
+class RunStatistics:
+    """Runs and failures of a rule among the last runs; `last` is its newest."""
 
     runs: int = 0
     failures: int = 0
@@ -38,7 +85,7 @@ class Record:
 @require_safe
 @staff_page
 def rules(request: HttpRequest) -> HttpResponse:
-    return _page(request)
+    return _list_page(request)
 
 
 @require_POST
@@ -64,29 +111,29 @@ def move(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_page
 def order(request: HttpRequest) -> HttpResponse:
-    """All rules in the order they were dragged into; `shown` is the order they were dragged from."""
+    """Save the order of all rules; `shown` is the order that the page showed before."""
     require(request, ROLE)
     wanted = request.POST.getlist("order")
     try:
         order_rules(wanted, request.POST.getlist("shown"))
-    except DomainError as refused:
-        return _page(request, {"order": refused.message})
-    return done(request, "/console/rules", "rules.ordered", "rules", "They run in this order.", order=wanted)
+    except DomainError as error:
+        return _list_page(request, {"order": error.message})
+    return done(request, "/console/rules", "rules.ordered", "rules", "Rules run in this order.", order=wanted)
 
 
 @sensitive_post_parameters()
 @require_POST
 @staff_page
 def take_template(request: HttpRequest, key: str) -> HttpResponse:
-    """A rule from the gallery, switched on with its settings."""
+    """Switch on a rule of the gallery with its settings."""
     require(request, ROLE)
     template = get_template(key)
     given = settings_given(request, template.settings)
     try:
         enable_template(key, given)
-    except DomainError as refused:
-        problem = problem_of(refused, fields=template.settings)
-        return _page(request, {"key": key, "problem": problem, "given": given})
+    except DomainError as error:
+        problem = form_error(error, fields=template.settings)
+        return _list_page(request, {"key": key, "problem": problem, "given": given})
     sentence = f"{template.title} is on, from the next login on. Switch it off again in the list."
     return done(request, "/console/rules", "rule.switched", key, sentence, on=True)
 
@@ -95,52 +142,44 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 @staff_page
 def shared_setting(request: HttpRequest) -> HttpResponse:
-    """A value that every rule can read: written once, replaced or taken away, never shown."""
+    """Set or remove a value that every rule can read. It is never shown."""
     require(request, ROLE)
     key, value = request.POST.get("key", "").strip(), request.POST.get("value", "").strip()
     if request.POST.get("do") == "remove":
         delete_setting(key)
-        return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is gone.")
+        return done(request, "/console/rules", "rule.setting_removed", key, f"{key} is removed.")
     if not SETTING_KEY.fullmatch(key):
-        return _page(request, {"shared": FormError("A name has letters, digits and _, and no digit first.", "key")})
+        return _list_page(request, {"shared": FormError(BAD_SETTING_NAME, "key")})
     if not value:
-        return _page(request, {"shared": FormError("Write the value.", "value")})
+        return _list_page(request, {"shared": FormError("Write the value.", "value")})
     set_setting(key, value)
-    return done(request, "/console/rules", "rule.setting_saved", key, f"{key} is kept. Rules read configuration.{key}.")
+    return done(
+        request, "/console/rules", "rule.setting_saved", key, f"{key} is saved. Rules read configuration.{key}."
+    )
 
 
-def records() -> dict[str, Record]:
-    """Rule's slug → how it fared lately."""
-    found: dict[str, Record] = {}
-    for run in RuleRun.objects.order_by("-id")[:LATELY]:
+def _run_statistics() -> dict[str, RunStatistics]:
+    """Return the statistics of the last runs by rule slug."""
+    found: dict[str, RunStatistics] = {}
+    for run in RuleRun.objects.order_by("-id")[:RECENT_RUNS]:
         for step in run.steps:
-            record = found.setdefault(step["rule"], Record())
+            record = found.setdefault(step["rule"], RunStatistics())
             record.runs += 1
             record.failures += step["how"] == "failed"
             record.last = record.last or run
     return found
 
 
-def _matching(query: str) -> list[Template]:
-    """The templates that hold every word in their title, reason or category."""
-    words = query.lower().split()
-    return [
-        each
-        for each in all_templates()
-        if all(word in f"{each.title} {each.why} {each.category}".lower() for word in words)
-    ]
-
-
 def _gallery(
     found: list[Template], taken: dict[str, Rule], wrong: dict[str, Any]
 ) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Category → its cards; each with the rule that was made of it, or with its form."""
+    """Return the cards of each category, each with the rule made from it, or with its form."""
     cards: list[dict[str, Any]] = [
         {
             "template": each,
             "rule": taken.get(each.key),
             "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
-            "values": settings_drawn(
+            "values": settings_shown(
                 each.settings,
                 shown(each.settings, {field.key: field.default for field in each.settings}),
                 wrong.get("given", {}) if wrong.get("key") == each.key else {},
@@ -152,19 +191,206 @@ def _gallery(
     return [(category, list(those)) for category, those in by_category]
 
 
-def _page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResponse:
-    rows, fared, wrong = list(Rule.objects.all()), records(), wrong or {}
+def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResponse:
+    rows, fared, wrong = list(Rule.objects.all()), _run_statistics(), wrong or {}
     query = request.GET.get("q", "").strip()
-    found = _matching(query)
+    words = query.lower().split()
+    found = [
+        each
+        for each in all_templates()
+        if all(word in f"{each.title} {each.why} {each.category}".lower() for word in words)
+    ]
     context = {
-        "rows": [(rule, fared.get(rule.slug, Record())) for rule in rows],
+        "rows": [(rule, fared.get(rule.slug, RunStatistics())) for rule in rows],
         "gallery": _gallery(found, {rule.slug: rule for rule in rows}, wrong),
         "query": query,
         "found": len(found),
         "shared": list(RuleSetting.objects.order_by("key").values_list("key", flat=True)),
         "order_problem": wrong.get("order"),
         "shared_problem": wrong.get("shared"),
-        "lately": LATELY,
+        "recent_runs": RECENT_RUNS,
         "may_write": may(request, ROLE),
     }
     return render(request, "console/rules.html", context, status=400 if wrong else 200)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """Edit a rule. `do=try` runs the form's rule, `do=shadow` runs it over the last logins beside the saved rule.
+
+    Both save nothing. All three need the role that may read secrets.
+    """
+    saved = Rule.objects.filter(slug=slug).first() if slug else None
+    if slug and saved is None:
+        raise Http404("There is no such rule.")
+    edited = saved or _new_rule(request)
+    if request.method != "POST":
+        return _editor_page(request, edited)
+    require(request, ROLE)
+    fields = _fields(edited)
+    edited.name = request.POST.get("name", "").strip()
+    edited.script = request.POST.get("script", "").replace("\r\n", "\n").strip()
+    edited.deny_on_failure = request.POST.get("deny_on_failure") == "on"
+    edited.own_realm = request.POST.get("own_realm") == "on"
+    edited.timeout = _seconds(request.POST.get("timeout", ""), edited.timeout)
+    try:
+        settings = _settings(request, edited, fields)
+        if request.POST.get("do") == "try":
+            return _tried(request, edited, settings)
+        if request.POST.get("do") == "shadow" and saved:
+            return _shadowed(request, edited)
+        return _save(request, edited, settings)
+    except DomainError as error:
+        problem = form_error(error, {"unknown_plugin": "script"}, fields)
+        return _editor_page(request, edited, problem, line=getattr(error, "line", 0))
+
+
+def _new_rule(request: HttpRequest) -> Rule:
+    wanted = request.POST.get("language", "") or request.GET.get("language", "")
+    language = wanted if wanted in dict(_languages()) else Rule.Language.JAVASCRIPT
+    return Rule(script=SKELETONS.get(language, ""), language=language, enabled=False)
+
+
+def _template_of(rule: Rule) -> Template | None:
+    return next((each for each in all_templates() if each.key == rule.template), None)
+
+
+def _own_settings(rule: Rule) -> list[str]:
+    """Return the settings that the rule's template does not declare."""
+    template = _template_of(rule)
+    return sorted(rule.settings.keys() - {field.key for field in (template.settings if template else ())})
+
+
+def _fields(rule: Rule) -> Sequence[Field]:
+    """Return the fields that the rule's template declares, and every other setting as a secret."""
+    template = _template_of(rule)
+    own = (Field(key, key, secret=True, required=False) for key in _own_settings(rule))
+    return (*(template.settings if template else ()), *own)
+
+
+def _seconds(text: str, before: float) -> float:
+    """Return the number of seconds; 0, which `save_rule` refuses, for what is no number."""
+    try:
+        return float(text) if text.strip() else before
+    except ValueError:
+        return 0.0
+
+
+def _settings(request: HttpRequest, edited: Rule, fields: Sequence[Field]) -> dict[str, str]:
+    """Return the kept settings with the submitted values and the new one. Raises `DomainError`."""
+    settings = filled(fields, settings_given(request, fields), edited.settings)
+    settings = {key: value for key, value in settings.items() if key not in request.POST.getlist("remove")}
+    key, value = request.POST.get("new_key", "").strip(), request.POST.get("new_value", "").strip()
+    if not key and not value:
+        return settings
+    if not SETTING_KEY.fullmatch(key):
+        raise Invalid("bad_setting_name", BAD_SETTING_NAME, "new_key")
+    return {**settings, key: value}
+
+
+def _save(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpResponse:
+    slug = slugify(edited.name)[:64]
+    if not edited.slug and (slug in RESERVED or Rule.objects.filter(slug=slug).exists()):
+        raise Invalid("name_taken", f"There is a rule called {slug!r} already.", "name")
+    if not edited.name or len(edited.name) > 128:
+        raise Invalid("bad_name", "Give the rule a name of at most 128 characters.", "name")
+    made = save_rule(
+        edited.name,
+        script=edited.script,
+        language=edited.language,
+        slug=edited.slug,
+        template=edited.template,
+        enabled=edited.enabled,
+        deny_on_failure=edited.deny_on_failure,
+        settings=settings,
+        timeout=edited.timeout,
+        own_realm=edited.own_realm,
+    )
+    sentence = f"{made.name} is saved" + (", and runs at logins." if made.enabled else ". Switch it on in the list.")
+    return done(request, f"/console/rules/{made.slug}", "rule.saved", made.slug, sentence)
+
+
+def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> HttpResponse:
+    check(edited.script, edited.language)
+    kept, edited.settings = edited.settings, settings
+    given = (request.POST.get(name, "") for name in ("user_id", "context", "answers"))
+    tried = report_trial(edited, *given, really=request.POST.get("really") == "on")
+    edited.settings = kept
+    return _editor_page(request, edited, tried=tried)
+
+
+def _shadowed(request: HttpRequest, edited: Rule) -> HttpResponse:
+    """Show the last logins whose tokens would differ."""
+    live = Rule.objects.get(pk=edited.pk)
+    compared = shadow(live, edited.script, last=SHADOWED)
+    differing = [
+        {
+            "run": one.run_id,
+            "changed": one.changed,
+            "pairs": list(differences(report_replay(one.live), report_replay(one.shadow))),
+        }
+        for one in compared
+        if one.changed
+    ]
+    return _editor_page(request, edited, shadowed={"of": len(compared), "differing": differing})
+
+
+def _editor_page(
+    request: HttpRequest,
+    edited: Rule,
+    problem: FormError | None = None,
+    tried: TrialReport | None = None,
+    shadowed: dict[str, Any] | None = None,
+    line: int = 0,
+) -> HttpResponse:
+    fields = _fields(edited)
+    values = settings_shown(fields, shown(fields, edited.settings), settings_given(request, fields))
+    context = {
+        "rule": edited,
+        "fields": fields,
+        "values": values,
+        "own": _own_settings(edited),
+        "line": line,
+        "lines": [
+            (number, text)
+            for number, text in enumerate(edited.script.split("\n"), start=1)
+            if line and abs(number - line) <= 1  # the faulty line with one before and after
+        ],
+        "tried": tried,
+        "shadowed": shadowed,
+        "answers": request.POST.get("answers", _declared_answers(edited)),
+        "really": request.POST.get("really") == "on",
+        "languages": _languages() if not edited.slug else [],
+        "mode": MODES.get(edited.language, ""),
+        "installed": [*python_rules, *file_rules()] if edited.language == Rule.Language.PYTHON else [],
+        "how_to_write": HOW_TO_WRITE.get(edited.language, ""),
+        "warnings": warnings(edited.script) if edited.slug and not problem and edited.language in JAVASCRIPT else [],
+        "user_id": request.POST.get("user_id", ""),
+        "login": request.POST.get("context") or json.dumps(SAMPLE_CONTEXT, indent=2),
+        "runs": _runs(edited.slug),
+    }
+    return form_page(request, "console/rule.html", context, role=ROLE, problem=problem)
+
+
+def _declared_answers(rule: Rule) -> str:
+    """Return the declared answers of the template's first example with HTTP requests."""
+    template = _template_of(rule)
+    found = next((each.http for each in template.examples if each.http), ()) if template else ()
+    return json.dumps(found, indent=2) if found else ""
+
+
+def _languages() -> list[tuple[str, str]]:
+    """Return the languages in which a rule can be written on this installation."""
+    return [
+        (value, label) for value, label in Rule.Language.choices if value != Rule.Language.MONTY or monty.is_installed()
+    ]
+
+
+def _runs(slug: str) -> list[dict[str, Any]]:
+    """Return the last runs that reached this rule, with its step in each."""
+    runs = RuleRun.objects.order_by("-id")[:RECENT_RUNS] if slug else []
+    steps = [(run, step) for run in runs for step in run.steps if step["rule"] == slug][:RUNS]
+    people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
+    return [{"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps]

@@ -1,36 +1,58 @@
-"""Sources: who sends events, what was refused of them, and which look-ups fill the gaps."""
+"""Sources: event sources with their rejected messages, and enrichment sources with their settings and lookups."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Max, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base import clock
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Invalid
+from regulars.base.jobs.queues import QueueStatus, queue_status
+from regulars.consent.models import Purpose
+from regulars.enrichment.look_up import fresh_days
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
-from regulars.enrichment.reliability import doubtful_sources
-from regulars.enrichment.source import SOURCES
+from regulars.enrichment.reliability import TELLING, doubtful_sources, report
+from regulars.enrichment.save import LIMITS, Limits, save_source, shown_settings
+from regulars.enrichment.save import switch_source as switch_enrichment_source
+from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.events.sources import make_source, replace_key, switch_source
+from regulars.profiles.models import Profile
+from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
-from ..door import may, require, staff_page
-from ..forms import FormError, done, problem_of
+from ..forms import FormError, form_error, form_page, settings_given, settings_shown
+from ..pages import done, may, require, staff_page
 
 ROLE = "admin"
 REFUSED = 20
 NO_LOOKUPS = {"asked": 0, "found": 0, "nothing": 0, "failed": 0, "last": None}
-LATELY = 10_000  # messages looked at
+RECENT_MESSAGES = 10_000  # messages examined
+RETRY_ROLE = "marketer"
+RECENT_LOOKUPS = 20
+MONEY = frozenset({"price", "money_per_day"})
+# Limit → what the form calls it, and its help.
+LIMIT_LABELS = {
+    "calls_per_day": ("Calls a day", "Empty: no limit."),
+    "money_per_day": ("Money a day", "In your own currency. Empty: no limit."),
+    "price": ("Price of one call", "What each call counts against the money of the day."),
+    "calls_per_minute": ("Calls a minute", "Calls are spread evenly. Empty: no limit."),
+    "at_a_time": ("Concurrency", "How many calls may be under way at once."),
+    "fresh_days": ("Days an answer is fresh", "The lookup is not repeated sooner. Empty: the source's own default."),
+}
 
 
 @require_safe
 @staff_page
 def sources(request: HttpRequest) -> HttpResponse:
-    return _page(request)
+    return _list_page(request)
 
 
 @require_POST
@@ -40,9 +62,11 @@ def add(request: HttpRequest) -> HttpResponse:
     name = request.POST.get("name", "")
     try:
         made = make_source(name)
-    except DomainError as refused:
-        return _page(request, name, problem_of(refused))
-    return done(request, "/console/sources", "source.made", made.slug, f"{made.name} may send: its write key is below.")
+    except DomainError as error:
+        return _list_page(request, name, form_error(error))
+    return done(
+        request, "/console/sources", "source.made", made.slug, f"{made.name} may send events: its write key is below."
+    )
 
 
 @require_POST
@@ -57,15 +81,15 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_POST
 @staff_page
-def another_key(request: HttpRequest, slug: str) -> HttpResponse:
+def rotate_key(request: HttpRequest, slug: str) -> HttpResponse:
     require(request, ROLE)
     source = replace_key(slug)
-    sentence = f"{source.name} has another write key. What still sends under the old one is refused."
+    sentence = f"{source.name} has a new write key. Events sent with the old key are refused."
     return done(request, "/console/sources", "source.key_replaced", slug, sentence)
 
 
-def lookup_counts() -> dict[str, dict[str, Any]]:
-    """Source → what is kept of its look-ups: `asked`, `failed`, `nothing` (it knew nothing), `found`."""
+def _lookup_counts() -> dict[str, dict[str, Any]]:
+    """Return the counts of kept lookups by source: `asked`, `failed`, `nothing` (no data found), `found`."""
     failed = ~Q(error="")
     rows = (
         Lookup.objects.order_by()
@@ -80,20 +104,17 @@ def lookup_counts() -> dict[str, dict[str, Any]]:
     return {row["source_key"]: {**row, "found": row["asked"] - row["failed"] - row["nothing"]} for row in rows}
 
 
-def _spent_today() -> dict[str, SourceDay]:
-    return {row.source_key: row for row in SourceDay.objects.filter(day=clock.today())}
-
-
 def _stuck() -> list[InboxItem]:
-    """What was acknowledged lately and could not become an event; the whole inbox is too long to look through."""
+    """Return recent messages that were acknowledged and could not become an event. The whole inbox is too long to scan."""
     newest = InboxItem.objects.aggregate(newest=Max("id"))["newest"] or 0
-    items = InboxItem.objects.filter(id__gt=newest - LATELY).exclude(rejected="").select_related("source")
+    items = InboxItem.objects.filter(id__gt=newest - RECENT_MESSAGES).exclude(rejected="").select_related("source")
     return list(items.order_by("-id")[:REFUSED])
 
 
-def _page(request: HttpRequest, name: str = "", problem: FormError | None = None) -> HttpResponse:
+def _list_page(request: HttpRequest, name: str = "", problem: FormError | None = None) -> HttpResponse:
     kept = {row.key: row for row in SourceSetting.objects.select_related("purpose")}
-    counts, spent, doubtful = lookup_counts(), _spent_today(), doubtful_sources()
+    counts, doubtful = _lookup_counts(), doubtful_sources()
+    spent = {row.source_key: row for row in SourceDay.objects.filter(day=clock.today())}
     context = {
         "rows": list(Source.objects.order_by("name")),
         "refused": list(Rejection.objects.select_related("source").order_by("-id")[:REFUSED]),
@@ -108,3 +129,156 @@ def _page(request: HttpRequest, name: str = "", problem: FormError | None = None
         "may_write": may(request, ROLE),
     }
     return render(request, "console/sources.html", context, status=400 if problem else 200)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def enrichment_source(request: HttpRequest, key: str) -> HttpResponse:
+    source, saved = _find(key)
+    if request.method != "POST":
+        return _enrichment_page(
+            request,
+            key,
+            saved,
+            {**_enrichment_fields(saved, source), "enabled": "on" if saved and saved.enabled else ""},
+        )
+    require(request, ROLE)
+    given, settings = request.POST.dict(), settings_given(request, source.fields)
+    on = given.get("enabled") == "on"
+    try:
+        save_source(key, settings, enabled=on, purpose=given.get("purpose", ""), limits=_limits(given))
+    except DomainError as error:
+        return _enrichment_page(
+            request, key, saved, given, form_error(error, {"unknown_purpose": "purpose"}, source.fields)
+        )
+    sentence = f"{source.title} is saved" + (" and on." if on else ", and off.")
+    return done(request, f"/console/sources/{key}", "lookup.saved", key, sentence, on=on)
+
+
+@require_POST
+@staff_page
+def switch_enrichment(request: HttpRequest, key: str) -> HttpResponse:
+    """Switch a source on or off; one with incomplete settings shows its form."""
+    require(request, ROLE)
+    source, saved = _find(key)
+    on = request.POST.get("on") == "1"
+    try:
+        switch_enrichment_source(key, on)
+    except DomainError as error:
+        given = {**_enrichment_fields(saved, source), "enabled": "on"}
+        return _enrichment_page(request, key, saved, given, form_error(error, fields=source.fields))
+    sentence = f"{source.title} is on." if on else f"{source.title} is off."
+    return done(request, "/console/sources", "lookup.switched", key, sentence, on=on)
+
+
+@require_POST
+@staff_page
+def retry(request: HttpRequest, key: str) -> HttpResponse:
+    """Queue a failed lookup (`number`) again, or all of them."""
+    require(request, RETRY_ROLE)
+    source, _ = _find(key)
+    number = request.POST.get("number", "")
+    if number.isascii() and number.isdigit():
+        resend_dead_letter(key, int(number))
+        count = 1
+    else:
+        count = resend_dead_letters(key)
+    sentence = f"{source.title}: {count} lookup{'s are' if count != 1 else ' is'} queued again."
+    return done(request, f"/console/sources/{key}", "lookups.resent", key, sentence, count=count)
+
+
+def _limits(given: Mapping[str, str]) -> Limits | None:
+    """Return the submitted limits; None when the form had none of them. Raises `Invalid("bad_limit")`."""
+    if not LIMITS.keys() & given.keys():
+        return None
+    read = {name: _number(name, given.get(name, "")) for name in LIMITS}
+    always = {name: getattr(Limits, name) for name in ("at_a_time", "price") if read[name] is None}
+    return Limits(**{**read, **always})
+
+
+def _number(name: str, written: str) -> Decimal | int | None:
+    """Return a decimal for money, else a whole number.
+
+    A far too large number stays a `Decimal` for `Limits` to refuse: converting the nine characters `1e7999999` to an `int`
+    takes minutes.
+    """
+    if not written.strip():
+        return None
+    try:
+        number = Decimal(written.strip())
+    except InvalidOperation:
+        raise Invalid("bad_limit", "Write a number, or nothing for no limit.", name) from None
+    _, most = LIMITS[name]
+    if number.is_finite() and (name in MONEY or number.copy_abs() > most):
+        return number
+    if number.is_finite() and number == number.to_integral_value():
+        return int(number)
+    raise Invalid("bad_limit", "Write a whole number, or nothing for no limit.", name)
+
+
+def _enrichment_fields(saved: SourceSetting | None, source: EnrichmentSource) -> dict[str, str]:
+    """Return the fields of the form before it is submitted."""
+    limits = vars(Limits()) if saved is None else {name: getattr(saved, name) for name in LIMITS}
+    shown = {
+        name: "" if limit is None else f"{Decimal(limit).normalize():f}" if name in MONEY else str(limit)
+        for name, limit in limits.items()
+    }
+    return {"purpose": saved.purpose_id if saved else source.purpose, **shown}
+
+
+def _find(key: str) -> tuple[EnrichmentSource, SourceSetting | None]:
+    if key not in SOURCES:
+        raise Http404("There is no such source.")
+    return SOURCES[key], SourceSetting.objects.filter(key=key).first()
+
+
+def _enrichment_page(
+    request: HttpRequest,
+    key: str,
+    saved: SourceSetting | None,
+    given: Mapping[str, str],
+    problem: FormError | None = None,
+) -> HttpResponse:
+    source = SOURCES[key]
+    kept = shown_settings(saved) if saved else {}
+    context = {
+        "key": key,
+        "source": source,
+        "saved": saved,
+        "given": given,
+        "values": settings_shown(source.fields, kept, settings_given(request, source.fields)),
+        "purposes": _purposes(source.is_about_areas),
+        "counts": _lookup_counts().get(key, NO_LOOKUPS),
+        "recent": list(
+            Lookup.objects.filter(source_key=key)
+            .select_related("profile")
+            .order_by("-asked_at", "-id")[:RECENT_LOOKUPS]
+        ),
+        "limits": [(name, *LIMIT_LABELS[name], given.get(name, "")) for name in LIMITS],
+        "report": report(key),
+        "today": SourceDay.objects.filter(source_key=key, day=clock.today()).first() or SourceDay(source_key=key),
+        "telling": TELLING,
+        "queue": queue_status([saved.queue])[saved.queue] if saved else QueueStatus(),
+        "fresh_days": fresh_days(saved, source) if saved else source.fresh_days,
+        **_failed(key),
+        "may_retry": may(request, RETRY_ROLE),
+    }
+    return form_page(request, "console/enrichment_source.html", context, role=ROLE, problem=problem)
+
+
+def _failed(key: str) -> dict[str, object]:
+    """Return the newest failed lookups, each with its customer, who may be erased by now."""
+    dead = dead_letters(key)
+    people = Profile.objects.in_bulk({job.payload["profile"] for job in dead[:RECENT_LOOKUPS]})
+    return {
+        "dead": [(job, people.get(job.payload["profile"])) for job in dead[:RECENT_LOOKUPS]],
+        "dead_count": len(dead),
+    }
+
+
+def _purposes(is_about_areas: bool) -> list[tuple[str, str]]:
+    """Return the purposes to choose from. A source that receives personal data needs a purpose based on consent."""
+    purposes = Purpose.objects.filter(active=True).order_by("key")
+    allowed = purposes if is_about_areas else purposes.filter(basis=Purpose.Basis.CONSENT)
+    return [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in allowed]

@@ -5,7 +5,7 @@ document.addEventListener("change", (event) => {
   if (event.target.closest("[data-sends]")) event.target.form.requestSubmit();
 });
 
-// How much of an input's length is used, said under it. Without this script the number is the one it was loaded with.
+// How much of an input's length is used, shown under it. Without this script the number is the one it was loaded with.
 document.addEventListener("input", (event) => {
   const counter = document.getElementById(event.target.dataset.counted ?? "");
   if (counter) counter.textContent = `${event.target.value.length} of ${event.target.maxLength} characters`;

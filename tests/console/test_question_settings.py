@@ -9,7 +9,7 @@ from regulars.questions.models import QuestionSettings
 from regulars.questions.next_question import NotShown, next_question
 from regulars.questions.save import QuestionDraft, save_question
 
-ADDRESS = "/console/questions/how-we-ask"
+ADDRESS = "/console/questions/settings"
 AS_IT_IS = {
     "asking": "on", "pace": "0.075", "days_between": "1", "min_logins": "0", "most_in_30_days": "3", "one_more": "0",
     "quiet_after_passes": "2", "quiet_days": "60", "pass_days": "30", "shows": "3", "declined_days": "365",

@@ -1,11 +1,10 @@
-"""One login's rules: what each did and how long it took, and the same login once more with the rules of today."""
+"""Rule runs: what each rule did in a login and how long it took, and a replay with today's rules."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError
@@ -14,15 +13,15 @@ from regulars.rules.models import Rule, RuleRun
 from regulars.rules.replay import replay
 from regulars.rules.trial_report import report_replay
 
-from ..door import may, require, staff_page
-from ..forms import FormError
+from ..forms import FormError, form_page
+from ..pages import require, staff_page
 from .rules import ROLE
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_page
 def rule_run(request: HttpRequest, number: int) -> HttpResponse:
-    """The record. By POST it is played again: nothing is stored, and nobody outside is asked."""
+    """Show a run. A POST replays it: nothing is stored, and no external service is called."""
     run = RuleRun.objects.filter(pk=number).first()
     if run is None:
         raise Http404("There is no such run.")
@@ -30,13 +29,13 @@ def rule_run(request: HttpRequest, number: int) -> HttpResponse:
         return _page(request, run)
     require(request, ROLE)
     try:
-        return _page(request, run, again=report_replay(replay(run.pk)))
-    except DomainError as refused:
-        return _page(request, run, problem=FormError(refused.message, ""))
+        return _page(request, run, replayed=report_replay(replay(run.pk)))
+    except DomainError as error:
+        return _page(request, run, problem=FormError(error.message))
 
 
 def _page(
-    request: HttpRequest, run: RuleRun, again: dict[str, Any] | None = None, problem: FormError | None = None
+    request: HttpRequest, run: RuleRun, replayed: dict[str, Any] | None = None, problem: FormError | None = None
 ) -> HttpResponse:
     known = dict(Rule.objects.values_list("slug", "name"))
     context = {
@@ -48,8 +47,6 @@ def _page(
         ],
         "effects": {name.replace("_", " "): effect for name, effect in run.effects.items() if effect},
         "is_kept": bool(run.inputs),
-        "again": again,
-        "problem": problem,
-        "may_write": may(request, ROLE),
+        "replayed": replayed,
     }
-    return render(request, "console/rule_run.html", context, status=400 if problem else 200)
+    return form_page(request, "console/rule_run.html", context, role=ROLE, problem=problem)

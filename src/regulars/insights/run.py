@@ -1,4 +1,4 @@
-"""A chart's question, asked of the lake."""
+"""Run a chart: query the lake, shape the rows and draw them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from regulars.base.lake.query import query
 from regulars.base.plugins.catalog import Catalog
 
-from .charts.about import About, Chart, Row
+from .charts.protocol import Chart, ChartRow, ChartScope
 
 CHARTS = Catalog[Chart]("charts")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ChartResult:
     """A drawing (`spec`, Vega-Lite) and the same figures as a table (`columns`, `rows`)."""
 
     key: str
     title: str
     columns: tuple[str, str]
-    rows: list[Row]
+    rows: list[ChartRow]
     spec: dict[str, Any]
 
     @property
@@ -28,8 +28,8 @@ class Answer:
         return sum(number for _, number in self.rows)
 
 
-def answer(key: str, about: About) -> Answer:
-    """The chart with this key, about these people and days. Raises `Invalid("unknown_plugin")`."""
+def run_chart(key: str, scope: ChartScope) -> ChartResult:
+    """Return the chart with this key over these customers and days. Raises `Invalid("unknown_plugin")`."""
     chart = CHARTS[key]
-    rows = chart.rows(query(chart.asks(about)), about)
-    return Answer(key, chart.title, chart.columns, rows, chart.draw(rows))
+    rows = chart.rows(query(chart.query(scope)), scope)
+    return ChartResult(key, chart.title, chart.columns, rows, chart.draw(rows))

@@ -1,4 +1,4 @@
-"""What a chart is about, and what every chart shares."""
+"""The scope of a chart and the shape of a chart module."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlglot import exp
 from regulars.base.conditions import Condition
 from regulars.base.conditions.tree import Everything
 
-Row = tuple[str, int]
+ChartRow = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class About:
-    """Whom and when: the people a condition holds for, by what may be used for `purpose`, over `days` up to `now`."""
+class ChartScope:
+    """The customers for whom a condition holds, by what may be used for `purpose`, over `days` up to `now`."""
 
     now: dt.datetime
     days: int = 30
@@ -35,8 +35,8 @@ class Chart(Protocol):
     title: str
     columns: tuple[str, str]
 
-    def asks(self, about: About) -> exp.Select: ...
+    def query(self, scope: ChartScope) -> exp.Select: ...
 
-    def rows(self, found: list[tuple[Any, ...]], about: About) -> list[Row]: ...
+    def rows(self, found: list[tuple[Any, ...]], scope: ChartScope) -> list[ChartRow]: ...
 
-    def draw(self, rows: list[Row]) -> dict[str, Any]: ...
+    def draw(self, rows: list[ChartRow]) -> dict[str, Any]: ...

@@ -1,0 +1,141 @@
+"""Access to the console's pages, their security headers, their errors, and the record of what staff did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from regulars.accounts.models import Account
+from regulars.base.errors import DomainError, Forbidden, Invalid
+from regulars.base.text import has_nul
+
+from .models import AuditEntry
+
+View = Callable[..., HttpResponseBase]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: https:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+# Each role may do what the roles before it may.
+ROLES = ("viewer", "marketer", "admin")
+PROVED = "console_second_factor"  # session key: the second factor was shown in this session
+
+
+class RoleTooLow(Forbidden):
+    """The role of the member of staff does not permit this."""
+
+
+def page(view: View) -> View:
+    """Serve a page that needs no login: strict policy, never cached."""
+
+    @wraps(view)
+    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return opened
+
+
+def staff_page(view: View) -> View:
+    """Serve a page to staff and redirect others to the login. Every role may read; views that write call `require`."""
+
+    @page
+    @wraps(view)
+    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not is_staff(request):
+            return _to_login(request)
+        try:
+            if has_nul(request, request.GET, request.POST):
+                raise Invalid(
+                    "nul", "The text contains a NUL character, which cannot be stored. Remove it and try again."
+                )
+            return view(request, *args, **kwargs)
+        except Http404 as error:
+            return _error_page(request, "Not found", str(error) or "This page does not exist.", 404)
+        except RoleTooLow as error:
+            return _error_page(request, "Not permitted", error.message, 403)
+        except DomainError as error:
+            return _error_page(request, "That did not work", error.message, 400)
+
+    return opened
+
+
+def require(request: HttpRequest, role: str) -> None:
+    """Refuse the request of a member of staff whose role is below `role`."""
+    if not may(request, role):
+        mine = getattr(request.user, "role", "")
+        raise RoleTooLow("role_too_small", f"This needs the role {role!r}; yours is {mine or 'none'!r}.")
+
+
+def may(request: HttpRequest, role: str) -> bool:
+    """Return whether `require` would pass, to show or hide a button."""
+    mine = getattr(request.user, "role", "")
+    return mine in ROLES and ROLES.index(mine) >= ROLES.index(role)
+
+
+def is_staff(request: HttpRequest) -> bool:
+    """Return whether a member of staff is signed in with a second factor; in the demonstration a password is enough."""
+    user = request.user
+    proved = settings.DEMO or bool(request.session.get(PROVED))
+    return isinstance(user, Account) and user.is_staff and user.is_active and proved
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    """Redirect to the login, which returns to this page. htmx gets a header, or it would paste the login into the page."""
+    here = request.get_full_path() if request.method == "GET" else "/console/"
+    address = "/console/login?" + urlencode({"next": here})
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def local_address(wanted: str) -> str:
+    """Return the address if it is inside the console, else the home page."""
+    local = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/console/")
+    return wanted if local else "/console/"
+
+
+def _error_page(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
+    return render(request, "console/error.html", {"title": title, "sentence": sentence}, status=status)
+
+
+def show(
+    request: HttpRequest, template: str, context: Mapping[str, object], part: str = "", status: int = 200
+) -> HttpResponse:
+    """Render the page, or for htmx only its partial `part`."""
+    name = f"{template}#{part}" if part and request.headers.get("HX-Request") else template
+    return render(request, name, context, status=status)
+
+
+def record_action(request: HttpRequest, what: str, subject: str = "", **details: Any) -> AuditEntry:
+    """Append one action of the signed-in member of staff; without one, such as a failed login, of no account."""
+    account = request.user if isinstance(request.user, Account) else None
+    return AuditEntry.objects.create(account=account, what=what, subject=subject[:255], details=details)
+
+
+def done(request: HttpRequest, address: str, what: str, subject: str, sentence: str, **details: Any) -> HttpResponse:
+    """Record the action, show a success message and redirect, so that a reload repeats nothing."""
+    record_action(request, what, subject, **details)
+    messages.success(request, sentence)
+    return HttpResponseRedirect(address)
