@@ -23,7 +23,7 @@ from regulars.questions.policy import SENTENCES
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
 from regulars.usecases.answer_question import answer, pass_over
-from regulars.usecases.erase import forget
+from regulars.usecases.erase import erase_customer
 from tests.questions.conftest import LOOKING_FOR, POSTAL_CODE
 
 SHOP = "https://shop.example"
@@ -218,7 +218,7 @@ def test_who_was_blocked_or_erased_is_asked_nothing(call, chika, looking_for):
     chika.account = Account.objects.create_user(is_active=False)
     chika.save()
     blocked = call("/question", token=token)
-    forget(chika)
+    erase_customer(chika)
 
     assert (blocked.status_code, call("/question", token=token).status_code) == (401, 401)
 

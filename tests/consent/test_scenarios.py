@@ -28,11 +28,11 @@ from regulars.base.jobs.run import run_due
 from regulars.clients.models import Client
 from regulars.connections.provider import ProviderClaim
 from regulars.consent.ages import is_too_young
-from regulars.consent.effective import last_word
+from regulars.consent.effective import effective_decision
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.consent.purposes import Wording, get_or_create_notice
+from regulars.consent.purposes import PurposeText, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
-from regulars.consent.status import closed_to_questions
+from regulars.consent.status import purposes_closed_to_questions
 from regulars.consent.view import may, view
 from regulars.destinations.disclosures import told_about
 from regulars.destinations.save import save_destination
@@ -51,10 +51,10 @@ from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases import answer_question as answering
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.complete_social_login import Choice, ProviderLogin, complete_social_login
+from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
 from regulars.usecases.correct_facts import correct
-from regulars.usecases.customer_data import stands_of
-from regulars.usecases.decide_consent import change_purpose, decide, expire_consents, honour_gpc
+from regulars.usecases.customer_data import purposes_of
+from regulars.usecases.decide_consent import apply_gpc, change_purpose, decide, expire_consents
 from regulars.usecases.enrich import queue_enrichment
 from regulars.usecases.export import access, portable
 from regulars.usecases.login import Login, LoginContext, log_in
@@ -346,22 +346,22 @@ def test_13_do_not_share_is_written_once_and_closes_sharing_everywhere(chika):
     gives(chika, "share")
     gives(chika, "personalise")
 
-    assert honour_gpc(chika)
-    assert not honour_gpc(chika)
+    assert apply_gpc(chika)
+    assert not apply_gpc(chika)
     assert not may(chika, "share")
     assert may(chika, "personalise")
 
 
 def test_14_after_do_not_share_she_is_asked_again_after_twelve_months_or_when_she_starts(chika, later):
-    honour_gpc(chika)
+    apply_gpc(chika)
     later(days=90)
-    assert "share" in closed_to_questions(chika)
+    assert "share" in purposes_closed_to_questions(chika)
 
     later(days=366)
 
-    assert "share" not in closed_to_questions(chika)
+    assert "share" not in purposes_closed_to_questions(chika)
     gives(chika, "share")
-    assert not honour_gpc(chika)
+    assert not apply_gpc(chika)
     assert may(chika, "share")
 
 
@@ -380,7 +380,7 @@ def test_15_and_16_an_objection_wins_over_a_yes_and_lifting_it_does_not_revive_t
 def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_was_given_to(chika):
     yes = gives(chika, "message")
 
-    purpose = change_purpose("message", Wording("News", "We write to you now and then."), widened=False)
+    purpose = change_purpose("message", PurposeText("News", "We write to you now and then."), widened=False)
 
     assert purpose.version == 2
     assert may(chika, "message")
@@ -390,19 +390,19 @@ def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_w
 def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
     says(chika, "country", "FR")
     gives(chika, "message")
-    change_purpose("message", Wording("News", "We and our partners write to you."), widened=True)
+    change_purpose("message", PurposeText("News", "We and our partners write to you."), widened=True)
     run_due()
 
     assert not may(chika, "message")
     assert not is_in(chika, "french")
-    assert next(stand for stand in stands_of(chika) if stand.key == "message").outdated
+    assert next(stand for stand in purposes_of(chika) if stand.key == "message").outdated
     gives(chika, "message")
     assert is_in(chika, "french")
 
 
 def arrives(strategy, number, **told):
     """A first login by a network that tells this, and the yes to it where it is a piece she chose."""
-    choices = [Choice("piece", "personalise", "To show you things that fit you.")] if told else []
+    choices = [ClaimConsent("piece", "personalise", "To show you things that fit you.")] if told else []
     news = [ProviderClaim(key, value, "social", "piece") for key, value in told.items()]
     complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
@@ -515,7 +515,7 @@ def test_23_a_child_is_not_profiled_whatever_was_said(chika):
 
     assert [purpose for purpose in ("personalise", "measure", "message") if may(chika, purpose)] == []
     assert view(chika, "serve")["country"].value == "DE"
-    assert "personalise" in closed_to_questions(chika)
+    assert "personalise" in purposes_closed_to_questions(chika)
 
 
 def test_24_and_25_the_access_export_has_guesses_and_the_portable_one_has_none(chika, make_customer):
@@ -657,7 +657,7 @@ def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive
     words = [Word(number, action, start + dt.timedelta(days=day)) for number, (action, day) in enumerate(history)]
     shuffled = dice.sample(words, len(words))
 
-    assert last_word(words) == last_word(shuffled)
+    assert effective_decision(words) == effective_decision(shuffled)
 
 
 # Who may read facts as they are: the rooms below the gate, the gate, her own account of herself, and the stories that

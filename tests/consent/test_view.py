@@ -9,7 +9,7 @@ import pytest
 from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.refresh import refresh_views
-from regulars.consent.view import served, view
+from regulars.consent.view import served_user, view
 from regulars.profiles.learn import NewFact, learn
 
 
@@ -74,10 +74,10 @@ def test_what_she_took_back_is_in_no_token_and_no_rule(chika):
     yes = record(chika, Decision("personalise", "given", "login"))
     learn(chika, [says("gender", "female", consents=[yes.pk]), says("name", "Chika"), says("user_metadata.shoe", 38)])
     refresh_views(chika)
-    before = served(chika)
+    before = served_user(chika)
     record(chika, Decision("personalise", "withdrawn", "profile"))
     refresh_views(chika)
-    after = served(chika)
+    after = served_user(chika)
 
     assert (before["gender"], before["name"], before["user_metadata"]) == ("female", "Chika", {"shoe": 38})
     assert "gender" not in after

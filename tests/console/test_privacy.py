@@ -12,7 +12,7 @@ from regulars.consent.view import may
 from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute
-from regulars.usecases.erase import forget
+from regulars.usecases.erase import erase_customer
 
 PURPOSE = "/console/privacy/purposes/message"
 WORDS = {"label": "News", "text": "We write to you.", "expires_days": "730"}
@@ -92,7 +92,7 @@ def test_the_ledger_of_one_customer_is_found_and_a_changed_row_is_named(console,
 
 
 def test_an_erasure_is_listed_by_its_proof(console, chika):
-    proof = forget(chika, "customer")
+    proof = erase_customer(chika, "customer")
 
     page = text(console.get("/console/privacy"))
 

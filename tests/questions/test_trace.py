@@ -21,8 +21,8 @@ def test_every_login_tells_in_sentences_why_she_was_asked_or_not(chika, looking_
 
 
 def test_an_ask_names_the_segments_it_serves_or_says_that_it_was_drawn():
-    served = Impression(explanation={"value": 0.4321, "segments": ["vip", "jackets"]})
+    served_user = Impression(explanation={"value": 0.4321, "segments": ["vip", "jackets"]})
     drawn = Impression(explanation={"value": 0.1, "segments": ["vip"], "explored": True})
 
-    assert why_shown(served) == "The answer was expected to settle 0.43 bits, most of it about: vip, jackets."
+    assert why_shown(served_user) == "The answer was expected to settle 0.43 bits, most of it about: vip, jackets."
     assert "at random" in why_shown(drawn)

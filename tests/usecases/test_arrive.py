@@ -15,12 +15,18 @@ from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile, ProviderAnswer
-from regulars.usecases.complete_social_login import Choice, ProviderClaim, ProviderLogin, complete_social_login, sign_up
+from regulars.usecases.complete_social_login import (
+    ClaimConsent,
+    ProviderClaim,
+    ProviderLogin,
+    complete_social_login,
+    sign_up,
+)
 from regulars.usecases.unit_of_work import changes
 
 GENDER = ProviderClaim("gender", "female", "social", "gender")
 WORDS = "Your gender. So that we show you things in your cut first."
-YES = Choice("gender", "personalise", WORDS)
+YES = ClaimConsent("gender", "personalise", WORDS)
 
 
 def arrival(**changes) -> ProviderLogin:
@@ -87,7 +93,7 @@ def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup)
 def test_a_purpose_that_needs_no_consent_gets_no_event(standard_setup):
     phone = ProviderClaim("phone_number", "+4420", "social", "phone")
     profile = complete_social_login(
-        arrival(told=[phone], choices=[Choice("phone", "serve", "Your phone number.")])
+        arrival(told=[phone], choices=[ClaimConsent("phone", "serve", "Your phone number.")])
     ).profile
 
     assert profile.facts.get().basis == "contract"

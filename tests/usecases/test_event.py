@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from regulars.base.jobs.run import run_due
 from regulars.base.lake.query import query
-from regulars.consent.view import served
+from regulars.consent.view import served_user
 from regulars.events.models import Event, InboxItem, Source
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.process_event import corrected, take_inbox
+from regulars.usecases.process_event import corrected, process_inbox
 
 pytestmark = pytest.mark.django_db
 NUMBERS = itertools.count(1)
@@ -42,7 +42,7 @@ def send(standard_setup):
             )
             for message in messages
         ]
-        while take_inbox():
+        while process_inbox():
             pass
         for item in items:
             item.refresh_from_db()
@@ -143,7 +143,7 @@ def test_the_same_message_twice_happens_once(send, chika):
     first, _ = send(message, message)
     again = Event.objects.get(message_id=first.message_id)
     InboxItem.objects.filter(pk=first.pk).update(processed_at=None)
-    take_inbox()
+    process_inbox()
 
     assert Event.objects.filter(message_id=again.message_id).count() == 1
 
@@ -191,7 +191,7 @@ def test_whoever_has_the_public_key_proves_nothing_and_writes_no_app_metadata(se
         "role": "admin",
     }
     send({"type": "identify", "userId": chika.user_id, "traits": said})
-    user = served(chika)
+    user = served_user(chika)
 
     assert user["email"] == "ana@shop.example"
     assert not {"email_verified", "phone_verified", "username", "app_metadata"} & user.keys()
@@ -207,7 +207,7 @@ def test_an_address_that_an_event_brings_does_not_inherit_the_proof_of_another(s
     chika.refresh_from_db()
 
     assert (chika.document["email"], chika.document["email_verified"]) == ("ana@shop.example", False)
-    assert (served(chika)["email"], served(chika)["email_verified"]) == ("ana@shop.example", False)
+    assert (served_user(chika)["email"], served_user(chika)["email_verified"]) == ("ana@shop.example", False)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from regulars.base.jobs.tasks import enqueue
 from regulars.base.lake.query import query
 from regulars.clients.models import Client as Client_
 from regulars.connections.models import Connection
-from regulars.consent.erasures import FILE, written_down
+from regulars.consent.erasures import FILE, recorded_erasures
 from regulars.consent.models import ConsentEvent, Erasure, KeptDecision, Suppression
 from regulars.consent.record import Decision, record
 from regulars.consent.status import ConsentStatus
@@ -36,11 +36,11 @@ from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.erase import find_people, forget, forget_period
+from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
-from regulars.usecases.process_event import take_inbox
+from regulars.usecases.process_event import process_inbox
 from regulars.usecases.replay_erasures import replay_erasures
-from regulars.usecases.retention import keep
+from regulars.usecases.retention import set_retention
 from regulars.usecases.unit_of_work import changes
 
 MARK = "zq7431marker"
@@ -126,7 +126,7 @@ def leave_traces_everywhere(profile, url):
             c.learn([NewFact("country", country, "corrected", "customer")])
     arrives(1, userId=profile.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
     arrives(2, userId="-1", event="Nobody", context={"traits": {"email": EMAIL}})
-    take_inbox()
+    process_inbox()
     enqueue("signin.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
     AuditEntry.objects.create(what="customer.viewed", subject=profile.user_id, details={"email": EMAIL})
     Client().force_login(profile.account, "allauth.account.auth_backends.AuthenticationBackend")
@@ -147,7 +147,7 @@ def test_after_an_erasure_a_search_of_every_table_file_and_log_finds_nothing(hom
         assert any("mail" in name for name in files_that_name(MARK, home))
         assert connection.vendor != "sqlite" or any(MARK.encode() in path.read_bytes() for path in database_files())
 
-        erasure = forget(marked, "customer")
+        erasure = erase_customer(marked, "customer")
         while Job.objects.filter(state="waiting", due_at__lte=timezone.now() + dt.timedelta(minutes=1)).exists():
             Job.objects.filter(state="waiting").update(due_at=timezone.now())
             run_due(limit=100)
@@ -164,7 +164,7 @@ def test_after_an_erasure_a_search_of_every_table_file_and_log_finds_nothing(hom
 
 
 def test_her_decisions_stay_as_nobodys_with_the_words_and_without_evidence(home, marked):
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
 
     kept = KeptDecision.objects.get()
     assert (kept.action, kept.purpose_id, kept.notice.body) == (
@@ -176,18 +176,18 @@ def test_her_decisions_stay_as_nobodys_with_the_words_and_without_evidence(home,
 
 
 def test_the_owner_may_keep_no_ledger_of_the_erased_at_all(home, marked):
-    keep("ledger", 0)
+    set_retention("ledger", 0)
 
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
 
     assert not KeptDecision.objects.exists()
 
 
 def test_what_happened_may_stay_without_her(home, marked):
     arrives(1, userId=marked.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
-    take_inbox()
+    process_inbox()
 
-    erasure = forget(marked, "operator", keep_events=True)
+    erasure = erase_customer(marked, "operator", keep_events=True)
 
     event = Event.objects.get(name="Order Completed")
     assert event.properties == {"total": 12}
@@ -201,7 +201,7 @@ def test_a_period_of_hers_is_forgotten_and_the_rest_stays(home, chika):
     learn(chika, [NewFact("country", "PT", "declared", "app:shop", collected_at=now - dt.timedelta(days=5))])
     learn(chika, [NewFact("city", "Porto", "declared", "app:shop", collected_at=now)])
 
-    erasure = forget_period(chika, now - dt.timedelta(days=6), now - dt.timedelta(days=4))
+    erasure = erase_period(chika, now - dt.timedelta(days=6), now - dt.timedelta(days=4))
 
     assert set(view(chika, "serve")) == {"city"}
     assert erasure.removed == {"profiles.Fact": [2, 0]}
@@ -211,14 +211,14 @@ def test_she_is_found_by_any_name(home, marked):
     add_identity(marked, "external", "customer-4711")
 
     for name in (marked.user_id, EMAIL.upper(), EMAIL, "customer-4711", f"{MARK}-0001"):
-        assert find_people(name) == [marked]
-    assert find_people("nobody@example.com") == []
+        assert find_customers(name) == [marked]
+    assert find_customers("nobody@example.com") == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_26_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, marked):
     user_id = marked.user_id
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
     assert MARK not in (home / FILE).read_text()
     Erasure.objects.all().delete()  # as yesterday's backup has it
     yesterday = timezone.now() - dt.timedelta(days=1)
@@ -234,24 +234,24 @@ def test_26_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, ma
 @pytest.mark.django_db(transaction=True)
 def test_who_signed_up_again_afterwards_is_not_erased_by_the_replay(home, marked):
     user_id = marked.user_id
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
     Profile.objects.create(user_id=user_id)
 
     assert replay_erasures() == 0
     assert Profile.objects.filter(user_id=user_id).exists()
-    assert len(written_down()) == 1
+    assert len(recorded_erasures()) == 1
 
 
 def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home, marked):
     record(marked, Decision("message", "withdrawn", "profile"))
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
     again, made = get_or_create_by_identity("google-oauth2", f"{MARK}-0001")
     learn(again, [NewFact("email", EMAIL, "declared", "app:signin")])
 
     record(again, Decision("message", "imported", "import", evidence={"list": "2025"}))
 
     assert made
-    assert not ConsentStatus.of([again], timezone.now())[again.pk].stands("message")
+    assert not ConsentStatus.of([again], timezone.now())[again.pk].is_given("message")
     assert Suppression.objects.count() == 1
 
 
@@ -275,7 +275,7 @@ def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(
         [NewFact("phone_number", claim, "observed", "app:shop"), NewFact("email", claim, "observed", "app:shop")],
     )
     add_identity(marked, "anonymous", claim)
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
 
     app.refresh_from_db()
     dov.refresh_from_db()
@@ -291,6 +291,6 @@ def test_an_address_that_hers_is_a_part_of_stays_whole(home, marked):
     AuditEntry.objects.create(
         what="x", subject="x", details={"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": f"to {EMAIL}."}
     )
-    forget(marked, "customer")
+    erase_customer(marked, "customer")
 
     assert AuditEntry.objects.get(what="x").details == {"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": "to (erased)."}

@@ -20,7 +20,7 @@ from regulars.destinations.save import save_destination
 from regulars.profiles.learn import NewFact
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.erase import forget
+from regulars.usecases.erase import erase_customer
 from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -149,7 +149,7 @@ def test_a_withdrawal_is_told_only_once(chika, french):
 def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika, french):
     with receiving() as receiver:
         told(chika, receiver.url)
-        forget(chika)
+        erase_customer(chika)
         run_due()
     row = Disclosure.objects.get()
 
@@ -160,7 +160,7 @@ def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika
 def test_what_a_deletion_needs_is_kept_until_it_is_confirmed(chika, french):
     with receiving(Answer(), Answer(500), Answer()) as receiver:
         told(chika, receiver.url)
-        forget(chika)
+        erase_customer(chika)
         run_due()
         assert Disclosure.objects.get().match == {"user_id": "google-oauth2|1001"}
         due_now()
@@ -180,7 +180,7 @@ def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_aft
 
         def forgotten_meanwhile(kind, message, destination):
             send(kind, message, destination)
-            forget(chika)
+            erase_customer(chika)
 
         monkeypatch.setattr(deliver_module, "send", forgotten_meanwhile)
         run_due()

@@ -19,7 +19,7 @@ from regulars.events.record import record as happened
 from regulars.profiles.find import add_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Merge, Profile
-from regulars.usecases.link_accounts import find_proposals
+from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.merge import merge, split
 from regulars.usecases.unit_of_work import changes
 from regulars.usecases.users import account_of, link, unlink
@@ -215,9 +215,9 @@ def test_the_same_proved_address_is_an_offer_and_no_more(person):
         for each in c.profiles:
             c.refresh(each)
 
-    assert [offer.profile for offer in find_proposals(google)] == [proved]
+    assert [offer.profile for offer in find_link_proposals(google)] == [proved]
     assert Profile.objects.filter(merged_into=None).count() == 3
-    assert find_proposals(Profile.objects.get(user_id="facebook|3")) == []
+    assert find_link_proposals(Profile.objects.get(user_id="facebook|3")) == []
 
 
 def test_the_lake_follows_both_ways(two, lake):

@@ -9,14 +9,14 @@ from regulars.questions.models import AnswerModel, Target
 from regulars.segments.models import Segment
 from regulars.segments.save import save_segment
 from regulars.usecases.save_segment import evaluate_saved
-from regulars.usecases.update_question_model import refit_later, update_target_segments
+from regulars.usecases.update_question_model import queue_refit, update_target_segments
 
 
 @pytest.mark.django_db(transaction=True)
 def test_every_night_the_segments_are_told_and_a_model_is_learned(standard_setup):
     save_segment("Porto", "city:Porto", "serve")
-    refit_later()
-    refit_later()
+    queue_refit()
+    queue_refit()
     run_due()
 
     assert "questions.refit" in SCHEDULE
@@ -27,7 +27,7 @@ def test_every_night_the_segments_are_told_and_a_model_is_learned(standard_setup
 
 @pytest.mark.django_db(transaction=True)
 def test_a_house_without_customers_questions_and_segments_learns_nothing_and_does_not_fail():
-    refit_later()
+    queue_refit()
     run_due()
 
     assert [job.state for job in Job.objects.filter(kind="questions.refit")] == ["done"]

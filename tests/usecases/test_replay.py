@@ -19,7 +19,7 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver as flow
-from regulars.usecases.deliver import is_under_way, send_again, send_everybody
+from regulars.usecases.deliver import is_under_way, queue_backfill, queue_replay
 from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -60,7 +60,7 @@ def test_a_period_is_sent_again_in_order_under_the_same_ids(chika, french):
         learns(chika, "FR")
         learns(chika, "DE")
         run_due()
-        assert send_again(destination, Again(clock.now() - HOUR)) == 2
+        assert queue_replay(destination, Again(clock.now() - HOUR)) == 2
         run_due()
 
     assert ids(receiver)[2:] == ids(receiver)[:2]
@@ -77,7 +77,7 @@ def test_outside_the_period_and_of_other_segments_nothing_is_sent_again(chika, f
     assert Again(now - 2 * HOUR, now - HOUR).of(destination).count() == 0
     assert Again(now - HOUR, segment="german").of(destination).count() == 0
     assert Again(states=("failed",)).of(destination).count() == 0
-    assert refusal(lambda: send_again(destination, Again(now - 2 * HOUR, now - HOUR))) == "nothing_to_send"
+    assert refusal(lambda: queue_replay(destination, Again(now - 2 * HOUR, now - HOUR))) == "nothing_to_send"
 
 
 def test_what_still_waits_is_not_queued_twice(chika, french):
@@ -86,7 +86,7 @@ def test_what_still_waits_is_not_queued_twice(chika, french):
         learns(chika, "FR")
         run_due()
 
-    assert refusal(lambda: send_again(destination, Again())) == "nothing_to_send"
+    assert refusal(lambda: queue_replay(destination, Again())) == "nothing_to_send"
 
 
 def test_what_makes_no_sense_is_refused_by_name(chika, french):
@@ -99,8 +99,8 @@ def test_what_makes_no_sense_is_refused_by_name(chika, french):
 
     assert refusal(lambda: Again(clock.now(), clock.now() - HOUR)) == "bad_period"
     assert refusal(lambda: Again(states=("pending",))) == "bad_state"
-    assert refusal(lambda: send_again(off, Again())) == "switched_off"
-    assert refusal(lambda: send_everybody(off, "french")) == "switched_off"
+    assert refusal(lambda: queue_replay(off, Again())) == "switched_off"
+    assert refusal(lambda: queue_backfill(off, "french")) == "switched_off"
 
 
 def test_one_replay_at_a_time(chika, french):
@@ -108,11 +108,11 @@ def test_one_replay_at_a_time(chika, french):
         destination = tell(receiver.url)
         learns(chika, "FR")
         run_due()
-        send_again(destination, Again())
+        queue_replay(destination, Again())
 
         assert is_under_way(destination)
-        assert refusal(lambda: send_again(destination, Again())) == "under_way"
-        assert refusal(lambda: send_everybody(destination, "french")) == "under_way"
+        assert refusal(lambda: queue_replay(destination, Again())) == "under_way"
+        assert refusal(lambda: queue_backfill(destination, "french")) == "under_way"
         run_due()
 
     assert not is_under_way(destination)
@@ -126,7 +126,7 @@ def test_a_long_replay_goes_on_turn_by_turn_in_order(chika, french, monkeypatch)
         for country in ("FR", "DE", "FR", "DE", "FR"):
             learns(chika, country)
         run_due()
-        assert send_again(destination, Again()) == 5
+        assert queue_replay(destination, Again()) == 5
         run_due()
 
     assert ids(receiver)[5:] == ids(receiver)[:5]
@@ -139,7 +139,7 @@ def test_consent_is_asked_again_for_a_replay(chika, french):
         learns(chika, "FR")
         run_due()
         record(chika, Decision("message", "withdrawn", "test"))
-        send_again(destination, Again(clock.now() - HOUR))
+        queue_replay(destination, Again(clock.now() - HOUR))
         run_due()
 
     assert len(receiver.received) == 1
@@ -150,9 +150,9 @@ def test_a_new_destination_hears_of_everybody_who_is_in_already_and_twice_is_onc
     learns(chika, "FR")
     with receiving() as receiver:
         destination = tell(receiver.url)
-        assert send_everybody(destination, "french") == 1
+        assert queue_backfill(destination, "french") == 1
         run_due()
-        assert send_everybody(destination, "french") == 1
+        assert queue_backfill(destination, "french") == 1
         run_due()
 
     assert len(receiver.received) == 2
@@ -171,7 +171,7 @@ def test_everybody_is_told_turn_by_turn_however_many_they_are(db, french, monkey
             learns(person, "FR")
         Destination.objects.update(enabled=True)
         destination.refresh_from_db()
-        assert send_everybody(destination, "french") == 5
+        assert queue_backfill(destination, "french") == 5
         run_due()
 
     told = [json.loads(got.body)["data"]["user_id"] for got in receiver.received]
@@ -182,8 +182,8 @@ def test_everybody_is_told_turn_by_turn_however_many_they_are(db, french, monkey
 def test_a_segment_that_is_unknown_or_not_followed_is_refused(french):
     destination = tell("http://example.com", segment_slugs=["other"])
 
-    assert refusal(lambda: send_everybody(destination, "german")) == "unknown_segment"
-    assert refusal(lambda: send_everybody(destination, "french")) == "segment_not_followed"
+    assert refusal(lambda: queue_backfill(destination, "german")) == "unknown_segment"
+    assert refusal(lambda: queue_backfill(destination, "french")) == "segment_not_followed"
 
 
 def test_old_news_never_overtakes_newer_in_a_list(chika, french):
@@ -198,7 +198,7 @@ def test_old_news_never_overtakes_newer_in_a_list(chika, french):
         learns(chika, "DE")
         run_due()
         calls = len(receiver.received)
-        send_again(listed, Again(states=("failed",)))
+        queue_replay(listed, Again(states=("failed",)))
         run_due()
 
         assert len(receiver.received) == calls

@@ -14,7 +14,7 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
 from regulars.usecases.decide_consent import decide
-from regulars.usecases.retention import KINDS, PORTION, days_of, keep, take_away_what_is_old
+from regulars.usecases.retention import KINDS, PORTION, apply_retention, days_of, set_retention
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("standard_setup", "lake")
@@ -51,10 +51,10 @@ def test_what_she_told_under_a_yes_goes_thirty_days_after_she_took_it_back_and_t
     learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
     withdraws(chika, "personalise")
     later(days=29)
-    assert take_away_what_is_old()["closed"] == 0
+    assert apply_retention()["closed"] == 0
     later(days=31)
 
-    assert take_away_what_is_old()["closed"] == 3  # with the continent that followed from the country
+    assert apply_retention()["closed"] == 3  # with the continent that followed from the country
     assert {"birthdate", "city"} <= set(kept(chika))
     assert not {"country", "continent", "gender"} & set(kept(chika))
     assert chika.consent_events.filter(purpose="personalise").count() == 2
@@ -67,7 +67,7 @@ def test_within_thirty_days_she_may_change_her_mind_and_nothing_is_lost(chika, l
     assert "gender" not in view(chika, "personalise")
     decide(chika, Decision("personalise", "given", "profile"))
     later(days=60)
-    take_away_what_is_old()
+    apply_retention()
 
     assert view(chika, "personalise")["gender"].value == "female"
 
@@ -78,7 +78,7 @@ def test_the_days_count_from_the_moment_she_took_it_back_not_from_when_she_told(
     withdraws(chika, "personalise")
     later(days=310)
 
-    assert take_away_what_is_old()["closed"] == 0
+    assert apply_retention()["closed"] == 0
     assert kept(chika) == ["gender"]
 
 
@@ -87,7 +87,7 @@ def test_a_no_to_something_else_takes_nothing_away(chika, later):
     record(chika, Decision("message", "refused", "question"))
     later(days=100)
 
-    assert take_away_what_is_old()["closed"] == 0
+    assert apply_retention()["closed"] == 0
 
 
 def test_more_than_a_portion_goes_as_well(standard_setup, later):
@@ -99,19 +99,19 @@ def test_more_than_a_portion_goes_as_well(standard_setup, later):
         record(person, Decision("personalise", "withdrawn", "profile"))
     later(days=31)
 
-    assert take_away_what_is_old()["closed"] == 3 * (PORTION // 2)
+    assert apply_retention()["closed"] == 3 * (PORTION // 2)
     assert not Fact.objects.exists()
 
 
 def test_the_owner_may_keep_it_shorter_longer_or_for_ever(chika, later):
     gives(chika, "personalise", gender="female")
     withdraws(chika, "personalise")
-    keep("closed", None)
+    set_retention("closed", None)
     later(days=1000)
-    assert "closed" not in take_away_what_is_old()
-    keep("closed", 1)
+    assert "closed" not in apply_retention()
+    set_retention("closed", 1)
 
-    assert take_away_what_is_old()["closed"] == 1
+    assert apply_retention()["closed"] == 1
 
 
 def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
@@ -120,7 +120,7 @@ def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
     visitor, _ = get_or_create_by_identity("anonymous", "cookie")
     happened(visitor.pk, "Page Viewed", {})
     later(days=396)
-    gone = take_away_what_is_old()
+    gone = apply_retention()
 
     assert (gone["taken_back"], gone["visitors"]) == (1, 1)
     assert list(Profile.objects.all()) == [chika]

@@ -23,10 +23,10 @@ from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases import unit_of_work
 from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login, sign_up
-from regulars.usecases.link_accounts import arrive_and_link
+from regulars.usecases.link_accounts import link_social_login
 from regulars.usecases.login import Login, LoginContext, log_in
 from regulars.usecases.merge import merge
-from regulars.usecases.process_event import take_inbox
+from regulars.usecases.process_event import process_inbox
 from regulars.usecases.unit_of_work import changes
 
 FRENCH = NewFact("country", "FR", "declared", "app:shop")
@@ -203,7 +203,7 @@ def test_sign_up_evaluates_once(french, evaluations):
 def test_linking_by_a_second_social_login_evaluates_once(chika, french, evaluations):
     complete_social_login(social_login())
     evaluations.clear()
-    arrive_and_link(chika, social_login())
+    link_social_login(chika, social_login())
 
     assert evaluations == [[chika.pk]]
     assert is_in(chika)
@@ -222,7 +222,7 @@ def test_event_of_a_visitor_who_is_known_now_evaluates_once(chika, standard_setu
         InboxItem.objects.create(
             source=source, message_id=f"m-{number}", type="track", body=body, received_at=chika.created_at
         )
-    take_inbox()
+    process_inbox()
 
     assert evaluations[1:] == [[chika.pk]]
     assert Event.objects.filter(profile_id=chika.pk).count() == 2

@@ -19,7 +19,7 @@ from regulars.profiles.document import user
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken
 from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login
-from regulars.usecases.erase import forget
+from regulars.usecases.erase import erase_customer
 from regulars.usecases.revoke_upstream_grants import request_revocation
 from regulars.usecases.upstream_tokens import fresh_token, show_tokens
 
@@ -178,7 +178,7 @@ def let_time_pass() -> None:
 def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_the_request(standard_setup):
     with receiving(said({}, 503)) as there:
         arrived("twitter", there.url)
-        erasure = forget(Profile.objects.get(), "customer")
+        erasure = erase_customer(Profile.objects.get(), "customer")
         at_once = list(there.received)
         run_due()
         waiting = UpstreamRevocation.objects.get(erasure=erasure.pk)
@@ -200,7 +200,7 @@ def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(standard_setu
     with receiving(renewed, said({}, 503), said({"revoked": True})) as there:
         arrived("twitter", there.url)
         run_out()
-        forget(Profile.objects.get())
+        erase_customer(Profile.objects.get())
         run_due()
         let_time_pass()
         paths = [call.path for call in there.received]
@@ -215,7 +215,7 @@ def test_what_she_ended_there_herself_is_gone(standard_setup):
     with receiving(said({"error": "invalid_grant"}, 400)) as there:
         arrived("twitter", there.url)
         run_out()
-        forget(Profile.objects.get())
+        erase_customer(Profile.objects.get())
         run_due()
 
     assert UpstreamRevocation.objects.get().state == "not_found"
@@ -225,7 +225,7 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(stan
     monkeypatch.setattr("regulars.usecases.revoke_upstream_grants.TRIES", 3)
     with receiving(said({}, 503)) as there:
         arrived("twitter", there.url)
-        forget(Profile.objects.get())
+        erase_customer(Profile.objects.get())
         for _ in range(5):
             let_time_pass()
         asked = len(there.received)
@@ -237,7 +237,7 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(stan
 
 def test_no_table_shows_what_ending_it_takes(standard_setup):
     arrived("twitter", "http://localhost:1")
-    forget(Profile.objects.get())
+    erase_customer(Profile.objects.get())
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT secret FROM profiles_upstreamrevocation")

@@ -41,18 +41,18 @@ def verify() -> None:
 def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
     """Erase every customer with the identifier NAME: a user id, an e-mail address, a telephone number, an id at a provider or of a browser."""
     setup_django()
-    from regulars.usecases.erase import find_people, forget, forget_period
+    from regulars.usecases.erase import erase_customer, erase_period, find_customers
 
-    people = find_people(name)
+    people = find_customers(name)
     if not people:
         raise CommandError("not_found", "No customer has this identifier.")
     if not yes:
         click.confirm(f"Erase {len(people)} customer(s)? This cannot be undone", abort=True)
     for person in people:
         if since or until:
-            proof = forget_period(person, _utc(since, dt.datetime.min), _utc(until, dt.datetime.max), "operator")
+            proof = erase_period(person, _utc(since, dt.datetime.min), _utc(until, dt.datetime.max), "operator")
         else:
-            proof = forget(person, "operator", keep_events=keep_events)
+            proof = erase_customer(person, "operator", keep_events=keep_events)
         click.echo(f"{proof.mode}  proof {proof.pk}")
         for label, (before, after) in sorted(proof.removed.items()):
             click.echo(f"  {label:32} {before:>8} → {after}")
@@ -89,12 +89,12 @@ def restore(path: Path, yes: bool) -> None:
 def retention(kind: str | None, days: str | None) -> None:
     """Show how long each KIND of data is kept, or set it to DAYS ("forever" for no end)."""
     setup_django()
-    from regulars.usecases.retention import KINDS, days_of, keep
+    from regulars.usecases.retention import KINDS, days_of, set_retention
 
     if kind:
         if days != "forever" and not (days or "").isdigit():
             raise CommandError("bad_days", "Give a number of days, or forever.")
-        keep(kind, None if days == "forever" else int(days or 0))
+        set_retention(kind, None if days == "forever" else int(days or 0))
     for key, kept in days_of().items():
         click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")
 

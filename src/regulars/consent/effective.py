@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 YES = frozenset({"given", "imported"})
 NO = frozenset({"refused", "withdrawn", "objected", "expired", "gpc"})
-HER_NO = NO - {"expired"}
+CUSTOMER_NO = NO - {"expired"}
 BEFORE_ANYTHING = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -21,14 +21,14 @@ class Decided(Protocol):
 D = TypeVar("D", bound=Decided)
 
 
-def last_word(history: Iterable[D]) -> D | None:
+def effective_decision(history: Iterable[D]) -> D | None:
     """The decision that holds of all on one purpose, or None when none was made.
 
     Later wins; of two at the same instant the no wins. A list that somebody imports never takes back a no of hers.
     """
     held: D | None = None
     for each in sorted(history, key=lambda each: (each.at, each.action in NO, each.id)):
-        if each.action == "imported" and held is not None and held.action in HER_NO:
+        if each.action == "imported" and held is not None and held.action in CUSTOMER_NO:
             continue
         held = each
     return held

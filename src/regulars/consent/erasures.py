@@ -28,13 +28,13 @@ def fingerprint(name: str) -> str:
     return hmac.new(key, name.strip().lower().encode(), "sha256").hexdigest()
 
 
-def write_down(erasure: Erasure) -> None:
+def record_erasure(erasure: Erasure) -> None:
     """Into the database, and once that is committed into a file of the home folder, which no restored backup replaces."""
     erasure.save()
     transaction.on_commit(lambda: _append(erasure))
 
 
-def written_down() -> list[Erasure]:
+def recorded_erasures() -> list[Erasure]:
     """Every erasure that the file or the database knows, oldest first."""
     known = {each.pk: each for each in _in_file()} | {each.pk: each for each in Erasure.objects.all()}
     return sorted(known.values(), key=lambda each: each.at)

@@ -31,7 +31,7 @@ def get_purpose(key: str) -> Purpose:
 
 
 @dataclass(frozen=True)
-class Wording:
+class PurposeText:
     """How a purpose is put to customers. `translations`: locale → `{"label", "text"}`."""
 
     label: str
@@ -40,7 +40,7 @@ class Wording:
     expires_days: int | None = None
 
 
-def reword(key: str, wording: Wording, *, widened: bool) -> Purpose:
+def reword(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
     """Another version of a purpose, when its words differ; `widened` makes every yes to earlier versions too narrow.
 
     A yes keeps the words it was given to, and the day it runs out. Raises `DomainError`: `unknown_purpose`, `bad_label`,
@@ -69,7 +69,7 @@ def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
     return "en", purpose.label, purpose.text
 
 
-def _check(wording: Wording) -> None:
+def _check(wording: PurposeText) -> None:
     if not wording.label.strip() or len(wording.label) > 128:
         raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
     if not wording.text.strip() or len(wording.text) > 2000:

@@ -14,7 +14,7 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.profiles.models import Profile
 
-from .effective import YES, last_word
+from .effective import YES, effective_decision
 from .erasures import suppressed
 from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .purposes import get_or_create_notice, get_purpose
@@ -93,7 +93,7 @@ def _stand(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:
     for event in events:
         if (event.profile_id, event.purpose_id) in histories:
             histories[event.profile_id, event.purpose_id].append(event)
-    held = [word for history in histories.values() if (word := last_word(history))]
+    held = [word for history in histories.values() if (word := effective_decision(history))]
     ConsentState.objects.bulk_create(
         [
             ConsentState(

@@ -50,7 +50,7 @@ def _hide_closed_facts(profiles: Sequence[Profile], statuses: Mapping[int, Conse
     moved = []
     for profile in profiles:
         status = statuses[profile.pk]
-        closed = sorted(consent for consent in status.consents if not status.holds(consent))
+        closed = sorted(consent for consent in status.consents if not status.consent_is_given(consent))
         if closed != profile.closed_consents:
             profile.closed_consents = closed
             moved.append(profile)

@@ -35,17 +35,17 @@ class ConsentStatus:
     @classmethod
     def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, ConsentStatus]:
         """Profile id → where she stands."""
-        standings = {profile.pk: cls(profile.pk, now) for profile in profiles}
+        statuses = {profile.pk: cls(profile.pk, now) for profile in profiles}
         for state in ConsentState.objects.filter(profile__in=profiles).select_related("event", "purpose"):
-            standings[state.profile_id].states[state.purpose_id] = state
+            statuses[state.profile_id].states[state.purpose_id] = state
         # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
         hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
         for event in ConsentEvent.objects.filter(hers, action__in=YES).select_related("profile"):
             merged = event.profile.merged_into_id
-            standings[merged if merged in standings else event.profile_id].consents[event.pk] = event
+            statuses[merged if merged in statuses else event.profile_id].consents[event.pk] = event
         for profile_id in _children(profiles, now):
-            standings[profile_id].is_child = True
-        return standings
+            statuses[profile_id].is_child = True
+        return statuses
 
     def allows(self, purpose: Purpose) -> bool:
         if purpose.basis == Purpose.Basis.CONTRACT:
@@ -55,9 +55,9 @@ class ConsentStatus:
         if purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST:
             state = self.states.get(purpose.key)
             return state is None or state.status in NO_OBJECTION
-        return self.stands(purpose.key)
+        return self.is_given(purpose.key)
 
-    def stands(self, purpose_key: str) -> bool:
+    def is_given(self, purpose_key: str) -> bool:
         """Her yes to it holds: not run out, given to no less than the purpose is today, and proven if it was imported."""
         state = self.states.get(purpose_key)
         if state is None or state.status not in YES or self.is_child:
@@ -66,22 +66,22 @@ class ConsentStatus:
             return False
         return state.event.purpose_version >= state.purpose.consents_from and is_proven(state.event)
 
-    def covers(self, fact: Fact) -> bool:
+    def consents_hold(self, fact: Fact) -> bool:
         """Every consent the fact was given under still stands. One that came in a list needs one: a list proves nothing."""
         if fact.source_kind == Fact.SourceKind.IMPORTED and fact.basis == Purpose.Basis.CONSENT and not fact.consents:
             return False
-        return all(self.holds(consent) for consent in fact.consents)
+        return all(self.consent_is_given(consent) for consent in fact.consents)
 
-    def asked_under(self, fact: Fact) -> set[str]:
+    def consented_purposes(self, fact: Fact) -> set[str]:
         """The purposes that she said yes to when she gave it."""
         return {self.consents[consent].purpose_id for consent in fact.consents if consent in self.consents}
 
-    def holds(self, consent: int) -> bool:
+    def consent_is_given(self, consent: int) -> bool:
         event = self.consents.get(consent)
-        return event is not None and self.stands(event.purpose_id)
+        return event is not None and self.is_given(event.purpose_id)
 
     def is_explicit(self, purpose_key: str) -> bool:
-        return self.stands(purpose_key) and self.states[purpose_key].event.explicit
+        return self.is_given(purpose_key) and self.states[purpose_key].event.explicit
 
 
 def is_proven(event: ConsentEvent) -> bool:
@@ -91,16 +91,16 @@ def is_proven(event: ConsentEvent) -> bool:
     return bool(event.evidence) and not event.evidence.get("suppressed")
 
 
-def closed_to_questions(profile: Profile) -> set[str]:
+def purposes_closed_to_questions(profile: Profile) -> set[str]:
     """Purposes under which she is not asked: she took a yes back, objected, or her browser said "do not share" lately.
 
     A plain no to something else that the purpose covers (a social permission) does not close it: a question of its own
     is how she may answer instead.
     """
-    standing = ConsentStatus.of([profile], clock.now())[profile.pk]
-    if standing.is_child:
+    status = ConsentStatus.of([profile], clock.now())[profile.pk]
+    if status.is_child:
         return set(Purpose.objects.exclude(basis=Purpose.Basis.CONTRACT).values_list("key", flat=True))
-    return {key for key, state in standing.states.items() if _is_closed(state, standing.now)}
+    return {key for key, state in status.states.items() if _is_closed(state, status.now)}
 
 
 def _is_closed(state: ConsentState, now: dt.datetime) -> bool:

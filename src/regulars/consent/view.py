@@ -25,7 +25,7 @@ from .models import PermittedView, Purpose
 from .purposes import get_purpose
 from .status import ConsentStatus
 
-BROUGHT = "traits_to_serve"  # on a customer of `to_serve`
+BROUGHT = "traits_to_serve"  # on a customer of `with_served_traits`
 # Why something that is known may not be used for a purpose, for people.
 WHY_NOT = {
     "not_allowed": "she does not allow the purpose",
@@ -54,10 +54,10 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
 def withheld(profile: Profile, purpose: str) -> dict[str, str]:
     """What is known of her and does not pass for this purpose: attribute → why, a key of `WHY_NOT`."""
     found, now = get_purpose(purpose), clock.now()
-    standing, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
-    passed = _permitted(found, standing, facts, attributes)
+    status, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
+    passed = _permitted(found, status, facts, attributes)
     everything = winners(facts[profile.pk], attributes, now)
-    return {key: _why_not(attributes.get(key), found, standing) for key in everything if key not in passed}
+    return {key: _why_not(attributes.get(key), found, status) for key in everything if key not in passed}
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ def views(profile: Profile) -> dict[str, dict[str, Any]]:
     return {purpose: traits for _, purpose, traits, _ in permitted_by_purpose([profile], statuses)}
 
 
-def served(profile: Profile) -> Auth0User:
+def served_user(profile: Profile) -> Auth0User:
     """The user as tokens and rules see her: Auth0's shape, of what may be used to serve her account, and nothing else.
 
     Reads the cached view, which equals `view(profile, "serve")`: a login asks this every time.
@@ -80,8 +80,8 @@ def served(profile: Profile) -> Auth0User:
     return user(profile, document)
 
 
-def to_serve(customers: QuerySet[Profile]) -> QuerySet[Profile]:
-    """The same customers, who bring along in one query what `served` would read for each."""
+def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
+    """The same customers, who bring along in one query what `served_user` would read for each."""
     views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose="serve")
     return customers.annotate(**{BROUGHT: Subquery(views.values("traits"))})
 
@@ -89,8 +89,8 @@ def to_serve(customers: QuerySet[Profile]) -> QuerySet[Profile]:
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
     """The same for many profiles, in as many queries as for one: profile id → attribute → value (empty: nothing)."""
     found, now = get_purpose(purpose), clock.now()
-    standings, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
-    return {profile.pk: _permitted(found, standings[profile.pk], facts, attributes) for profile in profiles}
+    statuses, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
+    return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes) for profile in profiles}
 
 
 def permitted_by_purpose(
@@ -129,18 +129,18 @@ def _attributes() -> dict[str, Attribute]:
 
 
 def _permitted(
-    purpose: Purpose, standing: ConsentStatus, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
+    purpose: Purpose, status: ConsentStatus, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
 ) -> dict[str, Value]:
-    if not standing.allows(purpose):
+    if not status.allows(purpose):
         return {}
     by_attribute: dict[str, list[KnownFact]] = {}
-    for fact in facts[standing.profile_id]:
-        if _lists_purpose(attributes.get(fact.attribute), purpose, standing) and standing.covers(fact):
+    for fact in facts[status.profile_id]:
+        if _lists_purpose(attributes.get(fact.attribute), purpose, status) and status.consents_hold(fact):
             by_attribute.setdefault(fact.attribute, []).append(known(fact))
-    return resolve_all(by_attribute, standing.now, {key: _half_life(attributes.get(key)) for key in by_attribute})
+    return resolve_all(by_attribute, status.now, {key: _half_life(attributes.get(key)) for key in by_attribute})
 
 
-def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: ConsentStatus) -> bool:
+def _lists_purpose(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> bool:
     """Undeclared attributes serve the account only; special ones want an explicit yes to the very purpose."""
     if attribute is None:
         return purpose.key == "serve"
@@ -148,13 +148,13 @@ def _lists_purpose(attribute: Attribute | None, purpose: Purpose, standing: Cons
         return False
     if attribute.sensitivity != Attribute.Sensitivity.SPECIAL:
         return True
-    return standing.is_explicit(purpose.key)
+    return status.is_explicit(purpose.key)
 
 
-def _why_not(attribute: Attribute | None, purpose: Purpose, standing: ConsentStatus) -> str:
-    if not standing.allows(purpose):
+def _why_not(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> str:
+    if not status.allows(purpose):
         return "not_allowed"
-    if _lists_purpose(attribute, purpose, standing):
+    if _lists_purpose(attribute, purpose, status):
         return "yes_is_over"
     return "needs_explicit_yes" if attribute and purpose.key in attribute.purposes else "not_for_this"
 

@@ -11,8 +11,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 from regulars.base.tokens.jwt import Claims
-from regulars.consent.view import served, to_serve
-from regulars.profiles.find import number_of
+from regulars.consent.view import served_user, with_served_traits
+from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
@@ -66,7 +66,7 @@ def userinfo_claims(token: Claims) -> Claims:
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
-    return {**claims_of(served(profile), scopes), **rule_claims, "sub": token["sub"]}
+    return {**claims_of(served_user(profile), scopes), **rule_claims, "sub": token["sub"]}
 
 
 _RULE_CLAIMS = "rule_claims"
@@ -74,9 +74,9 @@ _RULE_CLAIMS = "rule_claims"
 
 def _customers() -> QuerySet[Profile]:
     """The customer who may sign in, with permitted attributes and the claims that rules added for this app and session."""
-    active = Profile.objects.filter(MAY_SIGN_IN, pk=number_of(param("user_id")))
+    active = Profile.objects.filter(MAY_SIGN_IN, pk=canonical_id_of(param("user_id")))
     rule_claims = Subquery(rule_claims_in(param("sid"), param("client"), OuterRef("pk")))
-    return to_serve(active).annotate(**{_RULE_CLAIMS: rule_claims}).defer("terms", "closed_consents")
+    return with_served_traits(active).annotate(**{_RULE_CLAIMS: rule_claims}).defer("terms", "closed_consents")
 
 
 _customer = CompiledQuery(_customers)

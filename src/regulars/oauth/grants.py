@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 from regulars.base.tokens.jwt import Claims
-from regulars.consent.view import served
+from regulars.consent.view import served_user
 from regulars.profiles.models import Profile
 
 from .claims import claims_of
@@ -108,7 +108,7 @@ _FIELDS = [each.name for each in fields(Grant)]
 
 def build_grant(authentication: Authentication, request: TokenTerms, decision: TokenDecision) -> Grant:
     """Return the grant of a customer who is authenticated, for what the app requested and the login decided."""
-    profile_claims = claims_of(served(authentication.profile), decision.scopes)
+    profile_claims = claims_of(served_user(authentication.profile), decision.scopes)
     return Grant(
         client_id=request.client_id,
         sub=authentication.sub,

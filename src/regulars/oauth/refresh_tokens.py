@@ -12,7 +12,7 @@ from django.utils import timezone
 from regulars.base.crypto import fingerprint, random_secret
 from regulars.clients.cache import find_client, may_refresh
 from regulars.clients.models import Client
-from regulars.profiles.find import whole
+from regulars.profiles.find import canonical_profile
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
@@ -127,7 +127,7 @@ def _usable(row: RefreshToken, now: dt.datetime) -> UsableToken | None:
         return None
     if profile.account is None or account_block(profile.account):
         return None
-    return UsableToken(row, family, Grant.from_json(family.grant), whole(profile))
+    return UsableToken(row, family, Grant.from_json(family.grant), canonical_profile(profile))
 
 
 def _within_leeway(found: UsableToken, client: Client, now: dt.datetime) -> bool:

@@ -21,7 +21,7 @@ from django.db import DatabaseError, connection, connections
 
 from regulars import __version__
 from regulars.base.errors import Invalid
-from regulars.consent.erasures import remember, written_down
+from regulars.consent.erasures import recorded_erasures, remember
 from regulars.consent.models import Erasure
 from regulars.usecases.replay_erasures import replay_erasures
 
@@ -76,7 +76,7 @@ def restore_backup(path: Path) -> Iterator[str]:
 def _erasures_so_far() -> list[Erasure]:
     """Return the erasures of the database to be replaced, if it is readable, and of the erasure log."""
     try:
-        return written_down()
+        return recorded_erasures()
     except DatabaseError:  # a broken database is why people restore
         return []
 

@@ -33,16 +33,16 @@ def is_anonymous(profile: Profile) -> bool:
 
 def find_by_user_id(user_id: str) -> Profile | None:
     profile = Profile.objects.filter(user_id=user_id).select_related("merged_into").first()
-    return whole(profile) if profile else None
+    return canonical_profile(profile) if profile else None
 
 
-def number_of(user_id: Any) -> Subquery:
+def canonical_id_of(user_id: Any) -> Subquery:
     """The number of the customer that this user id names by now, as a part of another query."""
     named = Profile.objects.filter(user_id=user_id)
     return Subquery(named.values(number=Coalesce("merged_into_id", "pk"))[:1])
 
 
-def whole(profile: Profile) -> Profile:
+def canonical_profile(profile: Profile) -> Profile:
     """The customer that this profile is a part of by now: itself, or the one it was merged into."""
     return profile.merged_into or profile
 
@@ -80,7 +80,7 @@ def _accounts_by_address() -> QuerySet[Account]:
 _by_address = CompiledQuery(_accounts_by_address)
 
 
-def is_taken(email: str, but: Account | None = None) -> bool:
+def is_email_taken(email: str, but: Account | None = None) -> bool:
     """Whether another customer than `but` signs in with this address, or has proved that it is hers."""
     others = Account.objects.filter(is_staff=False)
     others = others.exclude(pk=but.pk) if but else others

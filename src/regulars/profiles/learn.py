@@ -24,7 +24,7 @@ log = logging.getLogger("regulars.profiles")
 # Who speaks on her own page. Her `None` says: keep nothing of this about me.
 CUSTOMER = "customer"
 RULE = "rule:"
-HER_OWN = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
+FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def retract(profile: Profile, facts: Sequence[Fact], why: str) -> None:
     rebuild(profile)
 
 
-def was_deleted_by_her(profile: Profile, key: str) -> bool:
+def was_deleted_by_customer(profile: Profile, key: str) -> bool:
     """Whether her last word on her own page is that nothing of this is kept."""
     words = profile.facts.filter(attribute=key, source=CUSTOMER, retracted_at=None).order_by("collected_at", "id")
     last = words.last()
@@ -180,12 +180,12 @@ class _Notebook:
         """
         if new.value is None or not any(key == name or key.startswith(f"{name}.") for name in self.special):
             return False
-        return new.source_kind not in HER_OWN or bool(new.derived_from) or new.source.startswith(RULE)
+        return new.source_kind not in FIRST_PARTY_KINDS or bool(new.derived_from) or new.source.startswith(RULE)
 
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
         """She deleted it: others do not bring it back; she may, by her own word."""
         last = self.last.get((profile.pk, key, CUSTOMER))
-        return last is not None and last.value is None and new.source_kind not in HER_OWN
+        return last is not None and last.value is None and new.source_kind not in FIRST_PARTY_KINDS
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
         attribute = self.attributes.get(key)

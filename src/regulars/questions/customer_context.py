@@ -12,7 +12,7 @@ from django.db.models import Count
 from regulars.base import clock
 from regulars.base.conditions import EventSeen, holds, mentions
 from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
-from regulars.consent.status import closed_to_questions
+from regulars.consent.status import purposes_closed_to_questions
 from regulars.consent.view import view
 from regulars.events.read import named
 from regulars.profiles.learn import known_among
@@ -183,7 +183,7 @@ class CustomerContext:
 
     @cached_property
     def _closed_purposes(self) -> set[str]:
-        return closed_to_questions(self.profile)
+        return purposes_closed_to_questions(self.profile)
 
     def _purpose_is_open(self, question: Question) -> bool:
         return question.purpose_id not in self._closed_purposes

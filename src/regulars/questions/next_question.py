@@ -243,14 +243,14 @@ def _get_or_create_impression(
 
 def explain(selected: Selection, scored: ScoredQuestions) -> Explanation:
     """Explain a selection: value and price in bits, chance of an answer, the runner-up, the segments served most."""
-    served = sorted(scored.values[selected.key].bits.items(), key=lambda each: -each[1])[:EXPLAINED_SEGMENTS]
+    served_user = sorted(scored.values[selected.key].bits.items(), key=lambda each: -each[1])[:EXPLAINED_SEGMENTS]
     return {
         "value": round(selected.value, 5),
         "chance": round(selected.chance, 5),
         "price": round(scored.price, 5),
         "score": round(selected.score, 5),
         "runner_up": selected.runner_up,
-        "segments": [slug for slug, bits in served if bits >= 0.005],
+        "segments": [slug for slug, bits in served_user if bits >= 0.005],
         "policy": scored.bundle.version,
         "probability": round(selected.probability, 4),
         "explored": selected.explored,

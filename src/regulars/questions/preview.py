@@ -108,10 +108,10 @@ def decisions_of(profile: Profile, limit: int = 20) -> list[DecisionRecord]:
 
 def why_shown(impression: Impression) -> str:
     """Return one sentence: the segments that the answer helps with, or that the question was random."""
-    served, explanation = impression.explanation.get("segments", []), impression.explanation
+    served_user, explanation = impression.explanation.get("segments", []), impression.explanation
     if explanation.get("explored"):
         return "It was selected at random from the questions open to the customer, to measure the value of asking."
-    if served:
-        names = ", ".join(served)
+    if served_user:
+        names = ", ".join(served_user)
         return f"The answer was expected to settle {explanation.get('value', 0):.2f} bits, most of it about: {names}."
     return "No question open to the customer had a higher value; no segment needs the answer yet."

@@ -33,7 +33,7 @@ SOURCE = "app:signin"
 
 
 @dataclass(frozen=True)
-class Choice:
+class ClaimConsent:
     """A piece she chose to share, and that her provider then released. `words` are those she saw."""
 
     piece: str
@@ -55,21 +55,21 @@ class ProviderLogin:
     asked: Sequence[str]
     granted: Sequence[str]
     told: Sequence[ProviderClaim] = ()
-    choices: Sequence[Choice] = ()
+    choices: Sequence[ClaimConsent] = ()
     issued: Mapping[str, Any] = field(default_factory=dict)
 
 
 @transaction.atomic
-def complete_social_login(arrival: ProviderLogin) -> Account:
+def complete_social_login(login: ProviderLogin) -> Account:
     """The account of whoever the provider says she is, made on her first arrival. Raises `Invalid("account_blocked")`.
 
     The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
     profile of its own until she links the two herself.
     """
-    if len(f"{arrival.strategy}|{arrival.provider_user_id}") > LONGEST_USER_ID:
+    if len(f"{login.strategy}|{login.provider_user_id}") > LONGEST_USER_ID:
         raise Invalid("id_too_long", gettext_noop("Your provider's name for you is too long to be kept."))
     profile, _ = get_or_create_by_identity(
-        arrival.strategy, arrival.provider_user_id, connection=arrival.connection, is_social=True
+        login.strategy, login.provider_user_id, connection=login.connection, is_social=True
     )
     # Of two logins at once the second waits here for the lock and then finds what the first one wrote.
     with changes(profile, "social_login") as c:
@@ -77,11 +77,11 @@ def complete_social_login(arrival: ProviderLogin) -> Account:
             raise Invalid(
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
-        answer = _keep(arrival)
-        if arrival.issued:
-            keep_token(answer.identity_id, arrival.issued, arrival.granted)
-        consents = _decide(c, arrival, answer)
-        c.learn(_facts(arrival, consents, answer.identity_id))
+        answer = _keep(login)
+        if login.issued:
+            keep_token(answer.identity_id, login.issued, login.granted)
+        consents = _decide(c, login, answer)
+        c.learn(_facts(login, consents, answer.identity_id))
         c.refresh()
         return c.profile.account or _open_account(c, Account.objects.create_user())
 
@@ -110,7 +110,7 @@ def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] 
         return _open_account(c, account)
 
 
-def prove_email(profile: Profile, email: str) -> None:
+def verify_email(profile: Profile, email: str) -> None:
     """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date.
 
     Linked to another customer, who has an address of her own, it proves nothing of that one.
@@ -122,28 +122,28 @@ def prove_email(profile: Profile, email: str) -> None:
         c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
 
 
-def _keep(arrival: ProviderLogin) -> ProviderAnswer:
-    identity = Identity.objects.get(provider=arrival.strategy, provider_user_id=arrival.provider_user_id)
+def _keep(login: ProviderLogin) -> ProviderAnswer:
+    identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
     Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
     return ProviderAnswer.objects.create(
         identity=identity,
-        raw=storable(arrival.raw),
-        scopes_asked=list(arrival.asked),
-        scopes_granted=storable(list(arrival.granted)),
-        scopes_refused=[scope for scope in arrival.asked if scope not in arrival.granted],
+        raw=storable(login.raw),
+        scopes_asked=list(login.asked),
+        scopes_granted=storable(list(login.granted)),
+        scopes_refused=[scope for scope in login.asked if scope not in login.granted],
     )
 
 
-def _decide(c: Changes, arrival: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
+def _decide(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
     """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
-    wanted = [choice for choice in arrival.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
+    wanted = [choice for choice in login.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
     decisions = [
         Decision(
             choice.purpose,
             ConsentEvent.Action.GIVEN,
             "login",
             words=choice.words,
-            evidence={"connection": arrival.connection, "piece": choice.piece, "provider_answer": answer.pk},
+            evidence={"connection": login.connection, "piece": choice.piece, "provider_answer": answer.pk},
         )
         for choice in wanted
     ]
@@ -151,19 +151,19 @@ def _decide(c: Changes, arrival: ProviderLogin, answer: ProviderAnswer) -> dict[
     return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
 
 
-def _facts(arrival: ProviderLogin, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
-    purposes = {choice.piece: choice.purpose for choice in arrival.choices}
+def _facts(login: ProviderLogin, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
+    purposes = {choice.piece: choice.purpose for choice in login.choices}
     return [
         NewFact(
             told.attribute,
             told.value,
             told.kind,
-            arrival.strategy,
+            login.strategy,
             basis=get_purpose(purposes[told.piece]).basis if told.piece else "contract",
             consents=consents.get(told.piece, []),
             identity=identity,
         )
-        for told in arrival.told
+        for told in login.told
         if not told.piece or told.piece in purposes
     ]
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_noop
 from regulars.base.errors import Invalid
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
-from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_her
+from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_customer
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import read_value
 
@@ -39,7 +39,7 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
     """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
 
     Raises `DomainError`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
-    and `deleted_by_her`.
+    and `deleted_by_customer`.
     """
     attribute = _declared(key)
     if not may_correct(key, _path(attribute)):
@@ -92,8 +92,8 @@ def _refuse_reason(reason: str, staff: str) -> None:
 def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
     if attribute and _is_special(attribute):
         raise Invalid("special_category", gettext_noop("Only she herself may tell this, with her explicit consent."))
-    if was_deleted_by_her(profile, key):
-        raise Invalid("deleted_by_her", gettext_noop("She deleted this herself. Only she may bring it back."))
+    if was_deleted_by_customer(profile, key):
+        raise Invalid("deleted_by_customer", gettext_noop("She deleted this herself. Only she may bring it back."))
 
 
 def _write(c: Changes, fact: NewFact) -> None:

@@ -23,7 +23,7 @@ UNDECLARED = ("serve",)
 
 
 @dataclass(frozen=True)
-class Known:
+class CustomerFact:
     """One fact as she may read it. `why_not` names why it is not used: `""`, `blocked`, `ran_out`, `taken_back`, `another_wins`.
 
     `follows_from` are labels of what it was concluded from.
@@ -50,7 +50,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Stand:
+class PurposeStatus:
     """One purpose and where she stands. `said` are the words of her last decision; `seen` is its number (0: none).
 
     `outdated`: she said yes, but the purpose has become wider since. `barred`: too young to allow it.
@@ -71,32 +71,32 @@ class Stand:
     barred: bool
 
 
-def facts_of(profile: Profile, *, everything: bool = False) -> list[Known]:
+def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact]:
     """By attribute, what counts first. `everything`: with what was taken back or ran out."""
     attributes = {each.key: each for each in Attribute.objects.all()}
     now = clock.now()
-    standing = ConsentStatus.of([profile], now)[profile.pk]
+    status = ConsentStatus.of([profile], now)[profile.pk]
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
-    winners = _winners(facts, standing, attributes, now)
+    winners = _winners(facts, status, attributes, now)
     questions = dict(Question.objects.values_list("key", "text"))
     names = {fact.pk: _label(fact.attribute, attributes) for fact in facts}
     found = []
     for fact in facts:
-        why_not = _why_not(fact, standing, winners, now)
+        why_not = _why_not(fact, status, winners, now)
         if fact.value is None or (not everything and why_not in ("taken_back", "ran_out")):
             continue
         found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
     return sorted(found, key=lambda each: (each.label.lower(), each.attribute, bool(each.why_not), -each.id))
 
 
-def stands_of(profile: Profile, locale: str = "en") -> list[Stand]:
+def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
     """Every active purpose; those she decides on first."""
-    standing = ConsentStatus.of([profile], clock.now())[profile.pk]
+    status = ConsentStatus.of([profile], clock.now())[profile.pk]
     states = {s.purpose_id: s for s in profile.consent_states.select_related("event__notice")}
     purposes = Purpose.objects.filter(active=True)
     order = {Purpose.Basis.CONSENT: 0, Purpose.Basis.LEGITIMATE_INTEREST: 1, Purpose.Basis.CONTRACT: 2}
     listed = sorted(purposes, key=lambda each: (order[Purpose.Basis(each.basis)], each.key))
-    return [_stand(profile, each, states.get(each.key), standing, locale) for each in listed]
+    return [_stand(profile, each, states.get(each.key), status, locale) for each in listed]
 
 
 def decisions_of(profile: Profile) -> list[ConsentEvent]:
@@ -110,12 +110,12 @@ def segments_of(profile: Profile) -> list[Membership]:
 
 
 def _winners(
-    facts: list[Fact], standing: ConsentStatus, attributes: dict[str, Attribute], now: dt.datetime
+    facts: list[Fact], status: ConsentStatus, attributes: dict[str, Attribute], now: dt.datetime
 ) -> dict[str, int]:
     """Attribute → the fact that counts, of those whose consents stand."""
     usable: dict[str, list[Fact]] = {}
     for fact in facts:
-        if fact.retracted_at is None and standing.covers(fact):
+        if fact.retracted_at is None and status.consents_hold(fact):
             usable.setdefault(fact.attribute, []).append(fact)
     found = {}
     for key, rows in usable.items():
@@ -125,21 +125,21 @@ def _winners(
     return found
 
 
-def _why_not(fact: Fact, standing: ConsentStatus, winners: dict[str, int], now: dt.datetime) -> str:
+def _why_not(fact: Fact, status: ConsentStatus, winners: dict[str, int], now: dt.datetime) -> str:
     if fact.retracted_at:
         return "taken_back"
     if fact.expires_at and fact.expires_at <= now:
         return "ran_out"
-    if not standing.covers(fact):
+    if not status.consents_hold(fact):
         return "blocked"
     return "" if winners.get(fact.attribute) == fact.pk else "another_wins"
 
 
 def _known(
     fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
-) -> Known:
+) -> CustomerFact:
     path = attribute.metadata_path if attribute else ""
-    return Known(
+    return CustomerFact(
         id=fact.pk,
         attribute=fact.attribute,
         label=names[fact.pk],
@@ -169,24 +169,24 @@ def _question_in(source: str) -> str:
 
 
 def _stand(
-    profile: Profile, purpose: Purpose, state: ConsentState | None, standing: ConsentStatus, locale: str
-) -> Stand:
+    profile: Profile, purpose: Purpose, state: ConsentState | None, status: ConsentStatus, locale: str
+) -> PurposeStatus:
     found, label, text = words_in(purpose, locale)
     said_yes = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
-    return Stand(
+    return PurposeStatus(
         key=purpose.key,
         basis=purpose.basis,
         label=label,
         text=text,
         locale=found,
-        is_open=standing.allows(purpose),
+        is_open=status.allows(purpose),
         status=state.status if state else "",
         since=state.since if state else None,
         until=state.expires_at if state else None,
         said=state.event.notice.body if state and state.event.notice else "",
         seen=last_decision(profile, purpose.key),
         outdated=bool(said_yes and state and state.event.purpose_version < purpose.consents_from),
-        barred=standing.is_child and purpose.basis != Purpose.Basis.CONTRACT,
+        barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
     )
 
 

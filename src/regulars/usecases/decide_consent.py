@@ -12,7 +12,7 @@ from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
-from regulars.consent.purposes import Wording, get_purpose, reword
+from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
 from regulars.profiles.models import Profile
 
@@ -43,7 +43,7 @@ def last_decision(profile: Profile, purpose: str) -> int:
     return newest or 0
 
 
-def honour_gpc(profile: Profile) -> bool:
+def apply_gpc(profile: Profile) -> bool:
     """Her browser says "do not sell or share": close every such purpose, once. A yes she gives later by herself holds.
 
     Returns whether anything was written.
@@ -69,7 +69,7 @@ def expire_consents() -> int:
 
 
 @transaction.atomic
-def change_purpose(key: str, wording: Wording, *, widened: bool) -> Purpose:
+def change_purpose(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
     """Other words for a purpose. When it covers more than before, a yes to the old words no longer opens it.
 
     Raises as `consent.purposes.reword`. Everybody who said yes is looked at again by the worker.

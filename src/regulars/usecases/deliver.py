@@ -40,7 +40,7 @@ def let_go(payload: dict[str, Any]) -> None:
 
 
 @transaction.atomic
-def send_again(destination: Destination, again: Again) -> int:
+def queue_replay(destination: Destination, again: Again) -> int:
     """Queue finished messages of a destination once more, in the worker's time. Returns how many it will be.
 
     Raises `Invalid("switched_off" | "under_way" | "nothing_to_send")`.
@@ -51,19 +51,19 @@ def send_again(destination: Destination, again: Again) -> int:
 
 
 @transaction.atomic
-def send_everybody(destination: Destination, segment_slug: str) -> int:
+def queue_backfill(destination: Destination, segment_slug: str) -> int:
     """Tell a destination of everybody who is in the segment, in the worker's time. Returns how many that are now.
 
     Whoever was told of before is told again under the same message id. Raises `Invalid("unknown_segment" |
     "segment_not_followed" | "switched_off" | "under_way" | "nothing_to_send")`.
     """
-    count = count_everybody(destination, segment_slug)
+    count = count_members(destination, segment_slug)
     _begin(EVERYBODY, destination, count, {"segment": segment_slug})
     return count
 
 
-def count_everybody(destination: Destination, segment_slug: str) -> int:
-    """How many `send_everybody` would tell of. Raises `Invalid("unknown_segment" | "segment_not_followed")`."""
+def count_members(destination: Destination, segment_slug: str) -> int:
+    """How many `queue_backfill` would tell of. Raises `Invalid("unknown_segment" | "segment_not_followed")`."""
     segment = Segment.objects.filter(slug=segment_slug).first()
     if segment is None:
         raise Invalid("unknown_segment", f"There is no segment called {segment_slug!r}.")
@@ -79,7 +79,7 @@ def is_under_way(destination: Destination) -> bool:
 
 # Both go on where they stopped: each turn queues some and writes down the next turn in the same transaction.
 @handles(AGAIN)
-def continue_again(payload: dict[str, Any]) -> None:
+def continue_replay(payload: dict[str, Any]) -> None:
     """Payload: `{"destination": id, "again": {…}, "after": delivery}`."""
     destination = Destination.objects.filter(pk=payload["destination"]).first()
     if destination and (last := send_some_again(destination, _read(payload["again"]), payload["after"])):
@@ -87,7 +87,7 @@ def continue_again(payload: dict[str, Any]) -> None:
 
 
 @handles(EVERYBODY)
-def continue_everybody(payload: dict[str, Any]) -> None:
+def continue_backfill(payload: dict[str, Any]) -> None:
     """Payload: `{"destination": id, "segment": slug, "after": profile}`. Who has left meanwhile is not told of."""
     destination = Destination.objects.filter(pk=payload["destination"]).first()
     segment = Segment.objects.filter(slug=payload["segment"]).first()

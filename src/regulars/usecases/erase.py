@@ -13,14 +13,14 @@ from django.db.models import Q
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
 from regulars.base.errors import Invalid
-from regulars.consent.erasures import fingerprint, keep_ledger, suppress, write_down
+from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, suppress
 from regulars.consent.models import Erasure, Retention
 from regulars.destinations.disclosures import queue_deletions
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Profile, ProviderAnswer
 
-from .lake import fill_lake_soon, leave_lake_soon, purge_lake_soon
+from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
 from .personal_data import count, end_sessions, forget_mails, names_of, rows_of, sweep
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
@@ -30,7 +30,7 @@ Mode = Erasure.Mode
 
 
 @transaction.atomic
-def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False) -> Erasure:
+def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool = False) -> Erasure:
     """Delete the profile and those merged into it with all that hangs on them, and every text that names her.
 
     What stays: her decisions as nobody's, as long as the retention of the ledger says; a fingerprint of her address if
@@ -53,19 +53,19 @@ def forget(profile: Profile, asked_by: str = "api", *, keep_events: bool = False
     swept = _delete(everybody, keep_events=keep_events) | sweep(names)
     after = count(rows_of(everybody))
     erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
-    write_down(erasure)
+    record_erasure(erasure)
     transaction.on_commit(lambda: forget_mails(names) and None)
     return erasure
 
 
-def forget_all(profiles: Sequence[Profile], asked_by: str) -> int:
+def erase_all(profiles: Sequence[Profile], asked_by: str) -> int:
     """One after the other, each in a transaction of her own. Returns how many."""
     for profile in profiles:
-        forget(profile, asked_by)
+        erase_customer(profile, asked_by)
     return len(profiles)
 
 
-def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
+def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
     """Forget what happened and was learned of her from `since` until before `until`; she herself stays.
 
     Raises `Invalid("bad_period")`.
@@ -92,11 +92,11 @@ def forget_period(profile: Profile, since: dt.datetime, until: dt.datetime, aske
         erasure.removed = {label: [number, 0] for label, number in went.items() if number}
         _write_lake_anew(profile)
         c.refresh()
-        write_down(erasure)
+        record_erasure(erasure)
     return erasure
 
 
-def find_people(name: str) -> list[Profile]:
+def find_customers(name: str) -> list[Profile]:
     """Everybody known by this user id, address, telephone number, or id at a network, of a browser or of the company."""
     known = (
         Q(user_id=name)
@@ -121,9 +121,9 @@ def _delete(everybody: list[Profile], *, keep_events: bool) -> dict[str, int]:
     sessions = end_sessions(accounts)
     Profile.objects.filter(pk__in=numbers).delete()
     Account.objects.filter(pk__in=accounts).delete()
-    leave_lake_soon(numbers)
-    fill_lake_soon()
-    purge_lake_soon()
+    queue_lake_removal(numbers)
+    queue_lake_fill()
+    queue_lake_purge()
     return {key: number for key, number in (("events.InboxItem", inbox), ("sessions.Session", sessions)) if number}
 
 
@@ -151,6 +151,6 @@ def _delete_facts(profile: Profile, since: dt.datetime, until: dt.datetime) -> i
 def _write_lake_anew(profile: Profile) -> None:
     Event.objects.filter(profile_id=profile.pk).update(lake_batch=None, lake_at=None)
     profile.permitted_views.update(lake_at=None)
-    leave_lake_soon([profile.pk])
-    fill_lake_soon()
-    purge_lake_soon()
+    queue_lake_removal([profile.pk])
+    queue_lake_fill()
+    queue_lake_purge()

@@ -18,7 +18,7 @@ from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
 from regulars.questions.models import Impression
 
-from .customer_data import Known, decisions_of, facts_of, segments_of, stands_of
+from .customer_data import CustomerFact, decisions_of, facts_of, purposes_of, segments_of
 from .retention import days_of
 
 VERSION = "regulars-access-1"
@@ -53,7 +53,7 @@ def access(profile: Profile) -> dict[str, Any]:
         "profile": user(profile),
         "identities": list(_identities(profile)),
         "facts": [_fact(each) for each in facts_of(profile, everything=True)],
-        "purposes": [_times(asdict(each)) for each in stands_of(profile)],
+        "purposes": [_times(asdict(each)) for each in purposes_of(profile)],
         "decisions": [_decision(each) for each in decisions_of(profile)],
         "questions": [
             _impression(each) for each in profile.impressions.select_related("question").order_by("shown_at")
@@ -95,7 +95,7 @@ def _is_portable(fact: Fact, bases: dict[str, str]) -> bool:
     return fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED
 
 
-def _fact(each: Known) -> dict[str, Any]:
+def _fact(each: CustomerFact) -> dict[str, Any]:
     row = _times(asdict(each))
     row["logic"] = LOGIC.get(each.source_kind, "")
     return {key: value for key, value in row.items() if key not in ("options", "may_correct", "may_remove")}

@@ -32,16 +32,16 @@ KEY = "lake"  # one writer at a time, in order
 GATHER = 2.0  # seconds in which changes gather before the lake is written
 
 
-def fill_lake_soon() -> None:
+def queue_lake_fill() -> None:
     enqueue_once("lake.fill", {}, key=KEY, after=GATHER)
 
 
-def leave_lake_soon(profile_ids: list[int]) -> None:
+def queue_lake_removal(profile_ids: list[int]) -> None:
     """Take profiles out (merge, erasure). In line behind a filling that may still be on its way with their rows."""
     enqueue("lake.leave", {"profiles": profile_ids}, key=KEY)
 
 
-def rewrite_in_lake_soon(profile_ids: list[int]) -> None:
+def queue_lake_rewrite(profile_ids: list[int]) -> None:
     """Take profiles out and write them anew: some of what the lake has under their numbers belongs to others now."""
     enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
 
@@ -54,12 +54,12 @@ def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
     fill_lake({})
 
 
-def leave_lake_before(at: dt.datetime) -> None:
+def queue_lake_expiry(at: dt.datetime) -> None:
     """Take out what happened before an instant (retention)."""
     enqueue_once("lake.leave_before", {"at": at.isoformat()}, key=KEY)
 
 
-def purge_lake_soon() -> None:
+def queue_lake_purge() -> None:
     """After somebody was taken out: drop the files that still have her, in line behind the taking out."""
     enqueue("lake.purge", {}, key=KEY)
 

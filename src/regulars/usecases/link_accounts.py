@@ -19,7 +19,7 @@ from .users import account_of, link, login_identities
 
 
 @dataclass(frozen=True)
-class Proposal:
+class LinkProposal:
     """Another account that verified the same address. The customer has to sign in there before the two become one."""
 
     profile: Profile
@@ -27,12 +27,12 @@ class Proposal:
     identities: tuple[Identity, ...]
 
 
-def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
+def link_social_login(profile: Profile, login: ProviderLogin) -> Account:
     """Link the provider at which a signed-in customer has just signed in as well. Raises as `complete_social_login` and `link`.
 
     Also raises `second_factor_there`: the provider alone does not open the other account, which has a second factor.
     """
-    known = find_by_identity(arrival.strategy, arrival.provider_user_id)
+    known = find_by_identity(login.strategy, login.provider_user_id)
     if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
         raise Invalid(
             "second_factor_there",
@@ -40,15 +40,15 @@ def arrive_and_link(profile: Profile, arrival: ProviderLogin) -> Account:
         )
     with changes([profile, known] if known else profile, "customer") as c:
         if known is None:
-            name = arrival.provider_user_id
-            add_identity(c.profile, arrival.strategy, name, connection=arrival.connection, is_social=True)
-        other = complete_social_login(arrival)
+            name = login.provider_user_id
+            add_identity(c.profile, login.strategy, name, connection=login.connection, is_social=True)
+        other = complete_social_login(login)
         if other.profile.pk != profile.pk:
             link(profile, other.profile, "customer")
     return account_of(other)
 
 
-def find_proposals(profile: Profile) -> list[Proposal]:
+def find_link_proposals(profile: Profile) -> list[LinkProposal]:
     """Return other customers who verified the address that this customer verified. Nothing is linked by it."""
     email = _proved_email(profile)
     if not email:
@@ -56,7 +56,7 @@ def find_proposals(profile: Profile) -> list[Proposal]:
     same = Fact.objects.filter(attribute="email", value=email, retracted_at=None).values("profile")
     others = Profile.objects.filter(MAY_SIGN_IN, pk__in=same, account__isnull=False)
     found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _proved_email(each) == email]
-    return [Proposal(each, email, tuple(login_identities(each))) for each in found]
+    return [LinkProposal(each, email, tuple(login_identities(each))) for each in found]
 
 
 def _proved_email(profile: Profile) -> str:

@@ -20,7 +20,7 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
-from regulars.consent.view import served
+from regulars.consent.view import served_user
 from regulars.oauth.grants import TokenDecision
 from regulars.oauth.models import PendingLogin
 from regulars.profiles.auth0_user import Auth0User
@@ -138,7 +138,7 @@ def renew(login: Login) -> TokenDecision | Denied:
 def load_user(login: Login) -> None:
     """Load what rules get, as it is now. Without rules nothing is loaded."""
     if _rules.exists():
-        login.user = served(login.profile)
+        login.user = served_user(login.profile)
         show_tokens(login.user, login.profile)
         login.context = context_of(login.profile, login.client, login.browser, login.scopes)
 

@@ -14,7 +14,7 @@ from regulars.events.models import Event
 from regulars.profiles.models import Fact, Identity, Merge, Profile
 from regulars.segments.models import Membership
 
-from .lake import fill_lake_soon, leave_lake_soon, rewrite_in_lake_soon
+from .lake import queue_lake_fill, queue_lake_removal, queue_lake_rewrite
 from .unit_of_work import Changes, changes
 
 ANONYMOUS = "anonymous"
@@ -55,8 +55,8 @@ def _merge(c: Changes, source: Profile, into: Profile, why: str) -> None:
     _keep_the_stricter(c, source, into)
     c.refresh(into)
     if moved or why != VISITOR:
-        leave_lake_soon([source.pk])
-        fill_lake_soon()
+        queue_lake_removal([source.pk])
+        queue_lake_fill()
 
 
 def split(identity: Identity, why: str) -> Profile:
@@ -77,7 +77,7 @@ def split(identity: Identity, why: str) -> Profile:
             c.include(owner)
         _give_back(identity, profile, owner)
         _withdraw_merged_decisions(c, profile, owner)
-        rewrite_in_lake_soon([profile.pk])
+        queue_lake_rewrite([profile.pk])
         c.refresh(profile)
         c.refresh(owner)
     return owner
@@ -89,8 +89,8 @@ def _restore(owner: Profile | None, profile: Profile, why: str) -> Profile:
         raise NotFound("customer_erased", "This customer was erased.")
     owner.merged_into = None
     owner.save(update_fields=["merged_into"])
-    standing = Merge.objects.filter(undone_at=None)
-    standing.filter(source=owner).update(undone_at=clock.now(), undone_why=why)
+    status = Merge.objects.filter(undone_at=None)
+    status.filter(source=owner).update(undone_at=clock.now(), undone_why=why)
     earlier = _merged_before(owner)
     Profile.objects.filter(pk__in=earlier, merged_into=profile).update(merged_into=owner)
     return owner

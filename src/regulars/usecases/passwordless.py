@@ -11,7 +11,7 @@ from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.sign_in import account_block
 
-from .complete_social_login import prove_email, sign_up
+from .complete_social_login import sign_up, verify_email
 
 
 @transaction.atomic
@@ -26,5 +26,5 @@ def enter_by_mailbox(email: str, connection: str) -> Account:
         return sign_up(email, make_password(None), connection)
     if account_block(account):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
-    prove_email(account.profile, email)
+    verify_email(account.profile, email)
     return account

@@ -62,7 +62,7 @@ TRAITS = {
 NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
 
 
-def take_inbox() -> int:
+def process_inbox() -> int:
     """Turn waiting messages into events for about `TURN` seconds. Returns how many were dealt with.
 
     Any number of workers may do this at once: each takes rows that no other holds.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from regulars.consent.erasures import fingerprint, written_down
+from regulars.consent.erasures import fingerprint, recorded_erasures
 from regulars.consent.models import Erasure
 from regulars.profiles.models import Profile
 
-from .erase import forget, forget_period
+from .erase import erase_customer, erase_period
 
 
 def replay_erasures() -> int:
@@ -15,7 +15,7 @@ def replay_erasures() -> int:
     Who signed up again after her erasure is somebody new and stays.
     """
     done = set(Erasure.objects.values_list("id", flat=True))
-    due = [erasure for erasure in written_down() if erasure.pk not in done]
+    due = [erasure for erasure in recorded_erasures() if erasure.pk not in done]
     if not due:
         return 0
     people = {
@@ -29,8 +29,8 @@ def _again(erasure: Erasure, people: dict[str, int]) -> int:
     profiles = list(Profile.objects.filter(pk__in=numbers, created_at__lt=erasure.at))
     for profile in profiles:
         if erasure.mode == Erasure.Mode.PERIOD and erasure.since and erasure.until:
-            forget_period(profile, erasure.since, erasure.until, "restore")
+            erase_period(profile, erasure.since, erasure.until, "restore")
         elif Profile.objects.filter(pk=profile.pk).exists():  # not gone with the one she was merged into
-            forget(profile, "restore", keep_events=erasure.mode == Erasure.Mode.ANONYMISED)
+            erase_customer(profile, "restore", keep_events=erasure.mode == Erasure.Mode.ANONYMISED)
     erasure.save(force_insert=True)
     return len(profiles)

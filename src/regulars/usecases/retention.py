@@ -20,15 +20,15 @@ from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
-from .erase import forget_all
-from .lake import leave_lake_before
+from .erase import erase_all
+from .lake import queue_lake_expiry
 
 PORTION = 1000
 LONGEST = 36_500
 
 
 @dataclass(frozen=True)
-class Kind:
+class DataKind:
     """`rows` finds what is older than a moment; `days` is the default, None for ever."""
 
     label: str
@@ -49,9 +49,11 @@ def _closed_long_ago(before: dt.datetime) -> QuerySet[Fact]:
     found: list[int] = []
     people = Profile.objects.filter(pk__in=closed.values("profile")).iterator(PORTION)
     while len(found) < PORTION and (profiles := list(islice(people, PORTION))):
-        standings = ConsentStatus.of(profiles, clock.now())
+        statuses = ConsentStatus.of(profiles, clock.now())
         given = Fact.objects.filter(profile__in=profiles, retracted_at=None).exclude(consents=[])
-        found += [each.pk for each in given if standings[each.profile_id].asked_under(each) & purposes[each.profile_id]]
+        found += [
+            each.pk for each in given if statuses[each.profile_id].consented_purposes(each) & purposes[each.profile_id]
+        ]
     return Fact.objects.filter(pk__in=found[:PORTION])
 
 
@@ -67,7 +69,7 @@ def _customers(before: dt.datetime) -> QuerySet[Profile]:
 
 
 def _forget(rows: QuerySet[Model], before: dt.datetime) -> int:
-    return forget_all([each for each in rows if isinstance(each, Profile)], "retention")
+    return erase_all([each for each in rows if isinstance(each, Profile)], "retention")
 
 
 def _delete(rows: QuerySet[Model], before: dt.datetime) -> int:
@@ -75,26 +77,28 @@ def _delete(rows: QuerySet[Model], before: dt.datetime) -> int:
 
 
 def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
-    leave_lake_before(before)
+    queue_lake_expiry(before)
     return rows.delete()[0]
 
 
-KINDS: dict[str, Kind] = {
-    "taken_back": Kind("Facts that were taken back", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)),
-    "closed": Kind("Facts whose consent was taken back", 30, _closed_long_ago),
-    "inbox": Kind("Messages as they came", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
-    "refused": Kind("Messages that were refused", 30, lambda before: Rejection.objects.filter(at__lt=before)),
-    "rule_runs": Kind("What rules did", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
-    "provider_answers": Kind(
+KINDS: dict[str, DataKind] = {
+    "taken_back": DataKind(
+        "Facts that were taken back", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)
+    ),
+    "closed": DataKind("Facts whose consent was taken back", 30, _closed_long_ago),
+    "inbox": DataKind("Messages as they came", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
+    "refused": DataKind("Messages that were refused", 30, lambda before: Rejection.objects.filter(at__lt=before)),
+    "rule_runs": DataKind("What rules did", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
+    "provider_answers": DataKind(
         "What networks said, unchanged", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
     ),
-    "lookups": Kind(
+    "lookups": DataKind(
         "Answers of look-ups", 365, lambda before: Lookup.objects.filter(fresh_until__lt=before, asked_at__lt=before)
     ),
-    "events": Kind("What customers did", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
-    "visitors": Kind("Visitors who never signed in", 395, _visitors, _forget),
-    "customers": Kind("Customers who were not seen", None, _customers, _forget),
-    "ledger": Kind(
+    "events": DataKind("What customers did", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
+    "visitors": DataKind("Visitors who never signed in", 395, _visitors, _forget),
+    "customers": DataKind("Customers who were not seen", None, _customers, _forget),
+    "ledger": DataKind(
         "Decisions of people who were erased", 1095, lambda before: KeptDecision.objects.filter(erased_at__lt=before)
     ),
 }
@@ -106,7 +110,7 @@ def days_of() -> dict[str, int | None]:
     return {key: kept.get(key, kind.days) for key, kind in KINDS.items()}
 
 
-def keep(kind: str, days: int | None) -> None:
+def set_retention(kind: str, days: int | None) -> None:
     """Keep a kind for so many days from now on. Raises `DomainError`: `unknown_kind`, `bad_days`."""
     if kind not in KINDS:
         raise Invalid("unknown_kind", f"There is no kind of data called {kind!r}.")
@@ -116,12 +120,12 @@ def keep(kind: str, days: int | None) -> None:
     Retention.objects.update_or_create(kind=kind, defaults={"days": days})
 
 
-def take_away_what_is_old() -> dict[str, int]:
+def apply_retention() -> dict[str, int]:
     """Kind → how many rows went. Daily, by the worker."""
     return {key: _take_away(KINDS[key], days) for key, days in days_of().items() if days is not None}
 
 
-def _take_away(kind: Kind, days: int) -> int:
+def _take_away(kind: DataKind, days: int) -> int:
     """A portion at a time, each a transaction of its own: nobody waits for the whole."""
     before = clock.now() - dt.timedelta(days=days)
     ends = kind.ends or _delete

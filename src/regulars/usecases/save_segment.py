@@ -26,7 +26,7 @@ def save_and_evaluate(
     """
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
     for other in _standing_on(slug):
-        reconcile_soon(other)
+        queue_reconciliation(other)
     return segment, evaluate_saved(segment)
 
 
@@ -40,13 +40,13 @@ def evaluate_saved(segment: Segment) -> int:
     return evaluate_for_every_customer(segment, deliver=False)
 
 
-def reconcile_later() -> None:
+def queue_all_reconciliations() -> None:
     """Evaluate every segment for every customer: time windows end and answers expire without an event."""
     for slug in Segment.objects.values_list("slug", flat=True):
-        reconcile_soon(slug)
+        queue_reconciliation(slug)
 
 
-def reconcile_soon(slug: str) -> None:
+def queue_reconciliation(slug: str) -> None:
     enqueue("segments.reconcile", {"segment": slug}, key=f"segment:{slug}")
 
 

@@ -19,7 +19,7 @@ STOPPED = "Stopped Sharing"
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedClaims:
     """One way in with what she shares by it now, and what she could."""
 
     identity: Identity
@@ -28,13 +28,13 @@ class Shared:
     more: tuple[RequestedClaim, ...]
 
 
-def shares_of(profile: Profile) -> list[Shared]:
+def all_shared_claims(profile: Profile) -> list[SharedClaims]:
     """Every social way in whose connection is open, oldest first."""
     identities = profile.identities.filter(is_social=True).order_by("pk")
-    return [found for identity in identities if (found := share_of(identity)) is not None]
+    return [found for identity in identities if (found := shared_claims_of(identity)) is not None]
 
 
-def share_of(identity: Identity) -> Shared | None:
+def shared_claims_of(identity: Identity) -> SharedClaims | None:
     connection = Connection.objects.filter(name=identity.connection, enabled=True).first()
     provider = find_provider(identity.provider)
     if connection is None or provider is None:
@@ -42,7 +42,7 @@ def share_of(identity: Identity) -> Shared | None:
     known = set(_facts(identity).values_list("attribute", flat=True))
     now = tuple(piece for piece in provider.pieces if known.intersection(piece.attributes))
     more = tuple(piece for piece in provider.offered(connection.pieces) if piece not in now)
-    return Shared(identity, connection, now, more)
+    return SharedClaims(identity, connection, now, more)
 
 
 def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:

@@ -36,7 +36,7 @@ from regulars.profiles.models import Fact, Profile
 from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
-from .lake import fill_lake_soon
+from .lake import queue_lake_fill
 
 Who = Profile | int
 PORTION = 500  # profiles whose deliveries are queued together after a segment was evaluated for every customer
@@ -88,7 +88,7 @@ class _Unit:
         """Carry out what follows from everything that was written."""
         self.refresh_views()
         if self.lake_is_behind or self.happened:
-            fill_lake_soon()
+            queue_lake_fill()
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
         for profile in self._customers(self.changed):

@@ -21,13 +21,13 @@ def update_target_segments() -> None:
     replace_targets(target for segment in Segment.objects.all() if (target := _target(segment)))
 
 
-def refit_later() -> None:
+def queue_refit() -> None:
     """Enqueue the nightly refit; one at a time."""
     enqueue_once("questions.refit", {}, key="questions")
 
 
 @handles("questions.refit", non_transactional=True)  # takes seconds of computation, too long for a transaction
-def refit_now(payload: dict[str, str]) -> None:
+def run_refit(payload: dict[str, str]) -> None:
     update_target_segments()
     log.info("%s", refit())
 

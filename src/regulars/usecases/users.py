@@ -22,12 +22,18 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.profiles.document import BAGS
-from regulars.profiles.find import DATABASE, find_by_identity, find_by_user_id, get_or_create_by_identity, is_taken
+from regulars.profiles.find import (
+    DATABASE,
+    find_by_identity,
+    find_by_user_id,
+    get_or_create_by_identity,
+    is_email_taken,
+)
 from regulars.profiles.learn import CUSTOMER, RULE, NewFact
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.sign_in import sign_in_block
 
-from .erase import forget
+from .erase import erase_customer
 from .merge import ANONYMOUS, merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
@@ -91,7 +97,7 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     if connection.strategy != DATABASE:
         raise Invalid("operation_not_supported", "Users can be created in database connections only.")
     email = new.email.lower()
-    if is_taken(email) or (new.user_id and find_by_identity(DATABASE, new.user_id)):
+    if is_email_taken(email) or (new.user_id and find_by_identity(DATABASE, new.user_id)):
         raise Conflict("user_exists", "The user already exists.")
     _refuse_weak_password(new.patch.password, Account(email=email), new.connection)
     profile, _ = get_or_create_by_identity(DATABASE, new.user_id or new_key(), connection=new.connection)
@@ -116,7 +122,7 @@ def update_user(profile: Profile, patch: UserPatch, source: str) -> Profile:
         email = str(root.get("email") or "")
         if email and profile.account:
             root["email"] = email = email.lower()
-            if is_taken(email, but=profile.account):
+            if is_email_taken(email, but=profile.account):
                 raise Conflict("email_taken", "The specified new email already exists.")
         if email and email != profile.document.get("email"):
             root.setdefault("email_verified", False)
@@ -152,7 +158,7 @@ def delete_user(user_id: str, requested_by: str = "api") -> None:
     """Erase the user of that id. An id that nobody has is no error: the result is the same."""
     profile = find_by_user_id(user_id)
     if profile is not None:
-        forget(profile, requested_by)
+        erase_customer(profile, requested_by)
 
 
 def link(primary: Profile, other: Profile, why: str) -> None:

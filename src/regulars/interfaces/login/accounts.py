@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Identity, Profile
-from regulars.usecases.link_accounts import find_proposals
-from regulars.usecases.stop_sharing import shares_of, stop_sharing
+from regulars.usecases.link_accounts import find_link_proposals
+from regulars.usecases.stop_sharing import all_shared_claims, stop_sharing
 from regulars.usecases.users import login_identities, unlink
 
 from .connections import social_connections
@@ -27,7 +27,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     profile = customer(request)
     if profile is None:
         return _sign_in_first()
-    shares = {share.identity.pk: share for share in shares_of(profile)}
+    shares = {share.identity.pk: share for share in all_shared_claims(profile)}
     mine = login_identities(profile)
     names = {each.name: each.display_name for each in social_connections()}
     context = {
@@ -38,7 +38,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
         "others": [each for each in social_connections() if each.name not in {way.connection for way in mine}],
         "proposals": [
             (proposal, [each for each in proposal.identities if each.connection in names])
-            for proposal in find_proposals(profile)
+            for proposal in find_link_proposals(profile)
         ],
         "done": DONE.get(request.GET.get("done", ""), ""),
     }

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
-from regulars.usecases.decide_consent import honour_gpc
+from regulars.usecases.decide_consent import apply_gpc
 
 from .door import customer
 
@@ -40,5 +40,5 @@ def _hear(request: HttpRequest) -> None:
         return
     profile = customer(request)
     if profile is not None and profile.merged_into_id is None:
-        honour_gpc(profile)
+        apply_gpc(profile)
         session[HEARD] = request.user.pk

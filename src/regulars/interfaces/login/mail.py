@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.profiles.find import accounts_of_address, is_taken
+from regulars.profiles.find import accounts_of_address, is_email_taken
 from regulars.profiles.sign_in import account_block
 
 from .language import hers, in_her_language
@@ -100,7 +100,7 @@ def mail_signup(payload: dict[str, Any]) -> None:
     pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
     if pending is None:
         return
-    if is_taken(pending.email):
+    if is_email_taken(pending.email):
         _send(pending.email, _("You already have an account"), "known", {"login": f"{settings.PUBLIC_URL}/login"})
     else:
         _send(pending.email, _("Finish your sign-up"), "finish", {"link": finish_link(pending)})

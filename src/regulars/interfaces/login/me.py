@@ -20,7 +20,7 @@ from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts as flow
-from regulars.usecases.customer_data import Known, facts_of, segments_of, stands_of
+from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
 from regulars.usecases.decide_consent import decide as write_decision
 
 from . import me_labels, me_words
@@ -54,7 +54,7 @@ def me(request: HttpRequest, profile: Profile) -> HttpResponse:
     context = {
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(me_labels.in_her_words(fact), labels) for fact in facts_of(profile)],
-        "stands": [(stand, me_words.status(stand)) for stand in stands_of(profile, locale)],
+        "stands": [(stand, me_words.status(stand)) for stand in purposes_of(profile, locale)],
         "identities": _identities(profile),
         "segments": [(each, labels[each.segment.purpose_id]) for each in segments_of(profile)],
         "told": [
@@ -128,12 +128,12 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     )
 
 
-def _find(profile: Profile, key: str) -> Known | None:
+def _find(profile: Profile, key: str) -> CustomerFact | None:
     found = next((each for each in facts_of(profile) if each.attribute == key), None)
     return me_labels.in_her_words(found) if found else None
 
 
-def _row(fact: Known, labels: dict[str, str]) -> dict[str, Any]:
+def _row(fact: CustomerFact, labels: dict[str, str]) -> dict[str, Any]:
     return {
         "fact": fact,
         "value": me_words.value(fact.attribute, fact.value, fact.options),
@@ -152,7 +152,9 @@ def _identities(profile: Profile) -> list[dict[str, Any]]:
     return found
 
 
-def _form(request: HttpRequest, fact: Known, typed: str, reason: str, refused: DomainError | None) -> HttpResponse:
+def _form(
+    request: HttpRequest, fact: CustomerFact, typed: str, reason: str, refused: DomainError | None
+) -> HttpResponse:
     attribute = Attribute.objects.filter(key=fact.attribute).first()
     context = {
         "fact": fact,

@@ -19,7 +19,7 @@ from regulars.destinations.models import Disclosure
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.customer_data import facts_of
-from regulars.usecases.erase import forget
+from regulars.usecases.erase import erase_customer
 
 from . import me_words
 from .door import page
@@ -37,7 +37,7 @@ def erase(request: HttpRequest, profile: Profile) -> HttpResponse:
         problem = _("Tick the box to go on.") if request.method == "POST" else ""
         context = {"facts": len(facts_of(profile)), "problem": problem}
         return render(request, "signin/me_erase.html", context, status=400 if problem else 200)
-    erasure = forget(profile, "customer")
+    erasure = erase_customer(profile, "customer")
     get_adapter().logout(request)
     return HttpResponseRedirect(f"/me/erased/{erasure.pk}")
 

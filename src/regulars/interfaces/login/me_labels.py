@@ -10,7 +10,7 @@ from dataclasses import replace
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from regulars.usecases.customer_data import Known
+from regulars.usecases.customer_data import CustomerFact
 
 # The console speaks of her; her own page speaks to her.
 TO_HER = {
@@ -84,7 +84,7 @@ def label(name: str) -> str:
     return _(TO_HER.get(name, name)) if name else ""
 
 
-def in_her_words(fact: Known) -> Known:
+def in_her_words(fact: CustomerFact) -> CustomerFact:
     return replace(
         fact,
         label=label(fact.label),

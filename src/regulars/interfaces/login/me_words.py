@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.profiles.derive import country_name
-from regulars.usecases.customer_data import Known, Stand
+from regulars.usecases.customer_data import CustomerFact, PurposeStatus
 
 NETWORKS = {
     "google-oauth2": "Google",
@@ -63,7 +63,7 @@ def network(provider: str) -> str:
     return _(NETWORKS[provider]) if provider in NETWORKS else provider.replace("-", " ").capitalize()
 
 
-def source(fact: Known) -> str:
+def source(fact: CustomerFact) -> str:
     """Who told us: `question:looking_for@1` → `Your answer to “What are you looking for?”`."""
     if fact.follows_from:
         return _("Follows from your {facts}").format(facts=", ".join(fact.follows_from).lower())
@@ -106,7 +106,7 @@ def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> st
     return (options or {}).get(str(raw), str(raw))
 
 
-def status(stand: Stand) -> str:
+def status(stand: PurposeStatus) -> str:
     """Where she stands, in a few words."""
     if stand.barred:
         return _("Off: by your date of birth you are too young to allow this")

@@ -17,7 +17,7 @@ from regulars.accounts.passwords import problems_with, rules_of, set_password
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.profiles.sign_in import account_block
-from regulars.usecases.complete_social_login import prove_email
+from regulars.usecases.complete_social_login import verify_email
 from regulars.usecases.sign_out import end_sessions
 from regulars.usecases.users import account_of
 
@@ -77,7 +77,7 @@ def _change(account: Account, password: str) -> None:
     EmailAddress.objects.update_or_create(
         user=account, email=account.email, defaults={"primary": True, "verified": True}
     )
-    prove_email(account.profile, account.email)
+    verify_email(account.profile, account.email)
     for each in {account, account_of(account)}:
         end_sessions(each)
     tell(account, "password_changed")

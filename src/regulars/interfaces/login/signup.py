@@ -21,7 +21,7 @@ from regulars.accounts import passwords
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
-from regulars.profiles.find import is_taken
+from regulars.profiles.find import is_email_taken
 from regulars.usecases.complete_social_login import sign_up
 
 from .connections import has_passwords, social_connections
@@ -149,7 +149,7 @@ def wait_for_click(email: str, password: str, onward: str, told: dict[str, Any] 
 def _make_account(pending: PendingSignup) -> Account | None:
     """The account, once: two clicks, or two sign-ups with one address, meet at the connection's row."""
     list(Connection.objects.select_for_update().filter(name=CONNECTION))
-    if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_taken(pending.email):
+    if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_email_taken(pending.email):
         return None
     PendingSignup.objects.filter(email=pending.email).delete()
     return sign_up(pending.email, pending.password, CONNECTION, pending.told)

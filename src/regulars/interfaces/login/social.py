@@ -31,9 +31,9 @@ from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
-from regulars.usecases.complete_social_login import Choice, ProviderLogin, complete_social_login
-from regulars.usecases.link_accounts import arrive_and_link
-from regulars.usecases.stop_sharing import share_of
+from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
+from regulars.usecases.link_accounts import link_social_login
+from regulars.usecases.stop_sharing import shared_claims_of
 from regulars.usecases.users import login_identities
 
 from .connections import find_social
@@ -258,7 +258,7 @@ def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | 
     if purpose == LoginPurpose.LINK:
         return _Aim(purpose, profile, [])
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
-    share = share_of(identity) if identity else None
+    share = shared_claims_of(identity) if identity else None
     if share is None or not share.more:
         sentence = f"There is nothing more to share from {connection.display_name}."
         return words(request, gettext_noop("Nothing more to share"), sentence)
@@ -374,7 +374,7 @@ def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
     account = profile.account
     to = mailbox_of(account) if account else ""
     known = {each.pk for each in login_identities(profile)}
-    signs_in = arrive_and_link(profile, arrival)
+    signs_in = link_social_login(profile, arrival)
     if account and any(each.pk not in known for each in login_identities(profile)):
         tell(account, "way_added", to)
     return signs_in
@@ -394,7 +394,9 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         granted=granted,
         told=list(strategy.read(answer.raw, settings_of(connection))),
         choices=[
-            Choice(piece.key, piece.purpose, shown) for piece, shown in chosen if set(piece.scopes) <= set(granted)
+            ClaimConsent(piece.key, piece.purpose, shown)
+            for piece, shown in chosen
+            if set(piece.scopes) <= set(granted)
         ],
         issued=answer.issued,
     )

@@ -12,7 +12,7 @@ from ninja import Field, Query, Router, Schema, Status
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.oauth.models import AppGrant
-from regulars.profiles.find import find_by_user_id, of_profile, whole
+from regulars.profiles.find import canonical_profile, find_by_user_id, of_profile
 
 from .clients import Word
 from .paging import Paging
@@ -62,7 +62,7 @@ def _grant(row: AppGrant) -> dict[str, object]:
     return {
         "id": f"{row.pk:024x}",
         "clientID": row.client_id,
-        "user_id": whole(row.profile).user_id,
+        "user_id": canonical_profile(row.profile).user_id,
         "audience": row.audience,
         "scope": row.scopes,
     }

@@ -19,11 +19,11 @@ from regulars.oauth.expiry import delete_expired
 from regulars.rules.record import delete_old_inputs
 from regulars.usecases import deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.usecases.decide_consent import expire_consents
-from regulars.usecases.process_event import take_inbox
-from regulars.usecases.retention import take_away_what_is_old
-from regulars.usecases.save_segment import reconcile_later
+from regulars.usecases.process_event import process_inbox
+from regulars.usecases.retention import apply_retention
+from regulars.usecases.save_segment import queue_all_reconciliations
 from regulars.usecases.sign_out import delete_ended_sessions
-from regulars.usecases.update_question_model import refit_later
+from regulars.usecases.update_question_model import queue_refit
 
 log = logging.getLogger("regulars.worker")
 
@@ -43,12 +43,12 @@ SCHEDULE |= {
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, forget_retired),
     "rules.delete_old_inputs": (DAY, delete_old_inputs),
-    "segments.reconcile": (DAY, reconcile_later),
+    "segments.reconcile": (DAY, queue_all_reconciliations),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
-    "questions.refit": (DAY, refit_later),
+    "questions.refit": (DAY, queue_refit),
     "lake.tidy": (DAY, tidy),
     "consents.expire": (DAY, expire_consents),
-    "retention": (DAY, take_away_what_is_old),
+    "retention": (DAY, apply_retention),
 }
 
 
@@ -89,7 +89,7 @@ class Worker:
 
 def work_once() -> int:
     """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
-    done = take_inbox() + run_due(limit=20)
+    done = process_inbox() + run_due(limit=20)
     for name, (every, begin) in list(SCHEDULE.items()):
         if run_periodically(name, every):
             begin()

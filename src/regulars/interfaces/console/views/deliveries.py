@@ -18,7 +18,7 @@ from regulars.destinations.kind import KINDS, DestinationKind, Removes
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import FINISHED, Again, resend
 from regulars.segments.models import Segment
-from regulars.usecases.deliver import count_everybody, is_under_way, send_again, send_everybody
+from regulars.usecases.deliver import count_members, is_under_way, queue_backfill, queue_replay
 
 from ..forms import FormError, form_error, form_page, row_number
 from ..pages import done, may, require, staff_page
@@ -64,7 +64,7 @@ def replay(request: HttpRequest, slug: str) -> HttpResponse:
         chosen = Again(since, until, request.POST.get("segment", ""), tuple(request.POST.getlist("states")))
         if request.POST.get("do") != "send":
             return _deliveries_page(request, saved, {"again": chosen, "count": chosen.of(saved).count()})
-        count = send_again(saved, chosen)
+        count = queue_replay(saved, chosen)
     except DomainError as error:
         return _deliveries_page(
             request, saved, problem=form_error(error, {"bad_period": "since", "bad_state": "states"})
@@ -82,8 +82,8 @@ def backfill(request: HttpRequest, slug: str) -> HttpResponse:
     saved, segment = find_destination(slug), request.POST.get("segment", "")
     try:
         if request.POST.get("do") != "send":
-            return _deliveries_page(request, saved, {"everybody": segment, "count": count_everybody(saved, segment)})
-        count = send_everybody(saved, segment)
+            return _deliveries_page(request, saved, {"everybody": segment, "count": count_members(saved, segment)})
+        count = queue_backfill(saved, segment)
     except DomainError as error:
         return _deliveries_page(request, saved, problem=form_error(error, {"unknown_segment": "everybody"}))
     sentence = f"{count:,} customers are being sent to {saved.name}."

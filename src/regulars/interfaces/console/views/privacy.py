@@ -11,14 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from regulars.base.errors import DomainError
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
-from regulars.consent.purposes import Wording
+from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
 from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
-from regulars.usecases.erase import find_people
-from regulars.usecases.retention import KINDS, days_of, keep
+from regulars.usecases.erase import find_customers
+from regulars.usecases.retention import KINDS, days_of, set_retention
 
 from ..forms import FormError, form_error, form_page, whole_number
 from ..pages import done, require, staff_page
@@ -46,7 +46,7 @@ def retention(request: HttpRequest) -> HttpResponse:
             return _page(request, FormError("Write a number of days, or nothing.", key), given)
     try:
         for key, text in given.items():
-            keep(key, int(text) if text else None)
+            set_retention(key, int(text) if text else None)
     except DomainError as error:
         return _page(request, form_error(error), given)
     return done(request, HOME, "retention.changed", "", "Saved. The worker applies it from now on.", **given)
@@ -68,7 +68,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
         return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
-        change_purpose(key, Wording(typed["label"], typed["text"], found.translations, lasts), widened=widened)
+        change_purpose(key, PurposeText(typed["label"], typed["text"], found.translations, lasts), widened=widened)
     except DomainError as error:
         return _purpose_page(request, found, typed, form_error(error))
     return done(
@@ -141,7 +141,7 @@ def _ledger(request: HttpRequest) -> dict[str, object]:
     """Return the newest matching decisions; for one customer also whether their hash chain is intact."""
     query, action = request.GET.get("q", "").strip()[:255], request.GET.get("action", "")
     events = ConsentEvent.objects.select_related("profile", "purpose").order_by("-id")
-    people = find_people(query) if query else []
+    people = find_customers(query) if query else []
     if query:
         events = events.filter(profile__in=people)
     if action in Action.values:
