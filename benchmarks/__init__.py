@@ -1,1 +1,1 @@
-"""One file per claim: ours against a yardstick, interleaved in one run, told as a ratio."""
+"""One benchmark per claim: Regulars against a yardstick, interleaved in one run, printed as a ratio."""

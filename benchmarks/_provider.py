@@ -20,13 +20,13 @@ from statistics import median
 from typing import Any
 
 from benchmarks._run import cpu_of, free_port, in_turns, is_quick, tell
-from benchmarks._server import ROOT, house, on_core, running, wait
+from benchmarks._server import ROOT, on_core, regulars_server, running, wait
 
 MODULES = ROOT / ".cache" / "benchmarks"
 THEIRS = ROOT / "benchmarks" / "oidc_provider"
 CONNECTIONS = 8
 Task = dict[str, Any]
-# A customer with a session, as the sign-in pages leave her.
+# A customer with a session, as the sign-in pages leave it.
 CUSTOMER = """
 import django, json, time
 django.setup()
@@ -113,7 +113,7 @@ def install() -> None:
 @contextmanager
 def ours(home: Path, operation: str, furnish: str, more: dict[str, str] | None = None) -> Iterator[Side]:
     """`more` is what else the server's environment holds."""
-    with house(home, furnish, more) as us:
+    with regulars_server(home, furnish, more) as us:
         shop = json.loads((home / "credentials.json").read_text())["shop"]
         task = {
             "operation": operation,

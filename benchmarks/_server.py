@@ -1,4 +1,4 @@
-"""The house under load: one granian worker on the first core, on SQLite in a home of its own."""
+"""Regulars under load: one granian worker on the first core, on SQLite in a home of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @dataclass
-class ErrorHandlingGroup:
+class RegularsServer:
     """`said` is what the furnishing program printed."""
 
     port: int
@@ -29,7 +29,7 @@ class ErrorHandlingGroup:
 
 
 @contextmanager
-def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[ErrorHandlingGroup]:
+def regulars_server(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[RegularsServer]:
     """Set up, let the program `furnish` lay down what the benchmark needs, and serve. `more` goes into its environment."""
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
@@ -49,7 +49,7 @@ def house(home: Path, furnish: str, more: dict[str, str] | None = None) -> Itera
     command += ["--host", "127.0.0.1", "--port", str(port), "regulars.serving.asgi:application"]
     with running(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         wait(f"http://127.0.0.1:{port}/healthz", process)
-        yield ErrorHandlingGroup(port, process, made.stdout)
+        yield RegularsServer(port, process, made.stdout)
 
 
 @contextmanager

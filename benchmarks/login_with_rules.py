@@ -55,7 +55,7 @@ ANSWER = b'{"tier": "gold", "score": 7}'
 
 @dataclass
 class ThirdParty:
-    """A server of somebody else that behaves as `state` says. Each state is another server: one that hung before is left
+    """A third-party server that behaves as `state` names. Each state is another server: one that hung before is left
     alone for a while, also after it has mended."""
 
     state: str
@@ -169,7 +169,7 @@ def set_state(state: str, ports: dict[str, int]) -> None:
     from regulars.rules.models import Rule
     from regulars.rules.save import set_setting
 
-    set_setting("PARTNER", f"http://127.0.0.1:{ports.get(state) or free_port()}")  # nobody listens at a free port
+    set_setting("PARTNER", f"http://127.0.0.1:{ports.get(state) or free_port()}")  # a free port has no listener
     Rule.objects.update(enabled=state != "without rules", limit_hits=0)
 
 

@@ -38,7 +38,7 @@ WITH_REFUSALS = ("fixed", "ours")
 
 @dataclass
 class World:
-    """One drawing: who was learned from, who is asked, and what her login told already."""
+    """One draw: the customers of the model, those who are asked, and what a login provided already."""
 
     people: People
     mixture: Mixture
@@ -64,8 +64,8 @@ def draw(people: People, seed: int, count: int) -> World:
     train[rng.random(train.shape) < missing] = UNKNOWN
     start = np.full(asked.shape, UNKNOWN)
     for k in social:
-        told = rng.random(count) < 0.4
-        start[told, k] = asked[told, k]
+        provided = rng.random(count) < 0.4
+        start[provided, k] = asked[provided, k]
     world = World(people, fit_best(train, people.cards, seed=seed), asked, start, (train == UNKNOWN).mean(0), rng)
     columns = list(range(len(people.names)))
     world.orders = {"fixed": columns, "most-missing": sorted(columns, key=lambda k: -world.missing[k])}
@@ -76,10 +76,10 @@ def draw(people: People, seed: int, count: int) -> World:
 def best_static_order(world: World, rows: Ints) -> list[int]:
     """The one order for everybody that the same model thinks best, greedily, over completed profiles."""
     completed = np.stack([_complete(world, row) for row in rows])
-    told = np.zeros(completed.shape, bool)
+    provided = np.zeros(completed.shape, bool)
     for k in world.people.social:
-        told[:, k] = world.rng.random(len(rows)) < 0.4
-    now, order = np.where(told, completed, UNKNOWN), []
+        provided[:, k] = world.rng.random(len(rows)) < 0.4
+    now, order = np.where(provided, completed, UNKNOWN), []
     while len(order) < now.shape[1]:
         left = [k for k in range(now.shape[1]) if k not in order]
         bits = dict.fromkeys(left, 0.0)
@@ -135,14 +135,14 @@ def _surprise(likely: Floats, truth: Floats) -> float:
 
 
 @dataclass(frozen=True)
-class Told:
+class SurveyResult:
     """Questions until certain, and whether every segment was right then."""
 
     questions: float
     placed: float
 
 
-def ask_until_sure(world: World, policy: str) -> Told:
+def ask_until_sure(world: World, policy: str) -> SurveyResult:
     pick, questions, placed = pick_of(policy), [], []
     truths = world.people.truth(world.asked)
     for i, begin in enumerate(world.start):
@@ -156,14 +156,14 @@ def ask_until_sure(world: World, policy: str) -> Told:
             row[k] = world.asked[i, k]
         questions.append(int((row != begin).sum()))
         placed.append(bool(((likely > 0.5) == truths[i]).all()))
-    return Told(float(np.mean(questions)), float(np.mean(placed)))
+    return SurveyResult(float(np.mean(questions)), float(np.mean(placed)))
 
 
 @dataclass(frozen=True)
 class Refusing:
     asks: float
     passes: float
-    bits: float  # of surprise about her segments removed, per ask
+    bits: float  # of entropy about segments removed, per question
     placed: float
 
 
@@ -185,9 +185,9 @@ def ask_people_who_may_pass(world: World, policy: str, seed: int) -> Refusing:
                 break
             asks += 1
             rate = ResponseRate(int(seen[k, 0]), int(seen[k, 1]), seen[:, 1].sum() / seen[:, 0].sum())
-            told = chance_of_answer(rate, 0.0, int(passed[k]), 0)
+            provided = chance_of_answer(rate, 0.0, int(passed[k]), 0)
             answered = bool(rng.random() < sigmoid(of_question[k] + of_person[i] - PER_PASS * passed[k]))
-            own.append((answered, told))
+            own.append((answered, provided))
             seen[k] += (passed[k] == 0) * np.array([1, answered])
             row[k] = world.asked[i, k] if answered else UNKNOWN
             passed[k] += not answered
@@ -229,7 +229,7 @@ def _next(
     return best if scores[best] > 0 else None
 
 
-def run(name: str, seeds: int, people: int, policies: tuple[str, ...]) -> dict[str, list[Told]]:
+def run(name: str, seeds: int, people: int, policies: tuple[str, ...]) -> dict[str, list[SurveyResult]]:
     """Both sides of every comparison in one run: each drawing is asked in every order before the next is drawn."""
     everybody, found = PEOPLE[name](), {policy: [] for policy in policies}
     for seed in range(seeds):
@@ -238,11 +238,11 @@ def run(name: str, seeds: int, people: int, policies: tuple[str, ...]) -> dict[s
             found[policy].append(ask_until_sure(world, policy))
         print(f"{name} seed {seed}: {world.mixture.types} types", flush=True)
     ours = np.array([each.questions for each in found["ours"]])
-    for policy, told in found.items():
-        questions = np.array([each.questions for each in told])
+    for policy, provided in found.items():
+        questions = np.array([each.questions for each in provided])
         saving = 100 * (1 - ours / questions)
         error = saving.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else float("nan")
-        placed = 100 * np.mean([each.placed for each in told])
+        placed = 100 * np.mean([each.placed for each in provided])
         print(f"{name:5s} {policy:13s} questions {questions.mean():5.2f}  placed {placed:5.1f} %  saved by ours {saving.mean():5.1f} % ± {error:.1f}", flush=True)  # fmt: skip
     return found
 

@@ -1,4 +1,4 @@
-// One rule in a fresh vm context, over and over, as a service that runs strangers' rules in Node would: JSON in, JSON out.
+// One rule in a fresh vm context, over and over, as a service that runs untrusted rules in Node would: JSON in, JSON out.
 // Each line of stdin is a number of seconds (answered by rules and milliseconds of each), or "memory N".
 import { createInterface } from "node:readline";
 import vm from "node:vm";

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks._house import open_house
 from benchmarks._run import in_turns, is_quick, tell
+from benchmarks._setup import set_up_home
 
 WAITING = 1000
 
@@ -24,7 +24,7 @@ WAITING = 1000
 def main() -> None:
     rounds, seconds = (2, 1.0) if is_quick() else (5, 4.0)
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as home:
-        open_house(Path(home))
+        set_up_home(Path(home))
         ours, theirs = one_job(), one_row(Path(home) / "bare.sqlite")
         rates = in_turns(lambda: rate(ours, seconds), lambda: rate(theirs, seconds), rounds)
         print(f"with {WAITING:,} others waiting for their time: {crowded(ours, seconds):,.0f} jobs/s")
@@ -40,7 +40,7 @@ def one_job() -> Callable[[], None]:
     handles("benchmark")(lambda payload: done.append(payload["number"]))
 
     def write_and_do() -> None:
-        enqueue("benchmark", {"number": len(done)}, key="somebody", queue="somewhere")
+        enqueue("benchmark", {"number": len(done)}, key="customer", queue="somewhere")
         before = len(done)
         run_due(limit=1)
         assert len(done) == before + 1, "the job was not done"

@@ -1,6 +1,6 @@
 """Password logins per second on one core: the whole `POST /login` of a running server against bare Argon2 verification.
 
-Both sides verify the same hash at the house's cost, on the same core, in turns. Ours adds everything a login is: HTTP, the
+Both sides verify the same hash at the cost of an installation, on the same core, in turns. Ours adds everything a login is: HTTP, the
 form's token, limits counted on disk, the session, the list of devices. A ratio of 1 would be a login that costs nothing
 beyond the hash; the lines before the last say what it costs in milliseconds of processor time.
 
@@ -29,7 +29,7 @@ from statistics import median
 from urllib.parse import urlencode
 
 from benchmarks._run import cpu_of, in_turns, is_quick, tell
-from benchmarks._server import ErrorHandlingGroup, house, running
+from benchmarks._server import RegularsServer, regulars_server, running
 
 PASSWORD = "a few words in a row"
 CUSTOMERS = 200  # each signs in a few times only, as people do
@@ -72,7 +72,7 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="regulars-bench-") as home,
-        house(Path(home), FURNISH) as server,
+        regulars_server(Path(home), FURNISH) as server,
         bare(server.said.split()[-1]) as them,
     ):
         us = Browser(server)
@@ -89,7 +89,7 @@ def main() -> None:
 class Browser:
     """Signs customers in, one after the other."""
 
-    def __init__(self, server: ErrorHandlingGroup) -> None:
+    def __init__(self, server: RegularsServer) -> None:
         self.port, self.process = server.port, server.process
         self.customers = cycle(range(CUSTOMERS))
 

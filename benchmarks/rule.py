@@ -2,7 +2,7 @@
 
 Ours is the whole way a login takes: objects copied, realm made, script read, run within its limits, answer checked as
 hostile input, realm thrown away. Theirs makes a context, runs the script and reads its answer; it bounds neither memory
-nor what a stranger's code reaches. Both sides take turns on one core, both begin warm. The lines before the last tell
+nor what untrusted code reaches. Both sides take turns on one core, both begin warm. The lines before the last tell
 milliseconds (the aim is at most 5 of wall time) and what a realm that has run holds in memory.
 
 `--quick` takes two short rounds a side instead of five longer ones.
@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks._house import ROOT, open_house
 from benchmarks._run import in_turns, is_quick, tell
+from benchmarks._setup import ROOT, set_up_home
 
 REALMS = 30  # kept at once, to weigh them
 SCRIPT = """function (user, context, callback) {
@@ -48,7 +48,7 @@ CONTEXT: dict[str, Any] = {"clientID": "shop", "protocol": "oidc-basic-profile",
 
 @dataclass
 class Ours:
-    """Imported after `open_house`."""
+    """Imported after `set_up_home`."""
 
     times: list[float] = field(default_factory=list)
 
@@ -110,7 +110,7 @@ def main() -> None:
     rounds, seconds = (2, 1.0) if is_quick() else (5, 3.0)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory(prefix="regulars-bench-") as home, node() as them:
-        open_house(Path(home))
+        set_up_home(Path(home))
         us = Ours()
         for side in (us, them):
             side.rate(1.0)

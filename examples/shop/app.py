@@ -75,7 +75,7 @@ class Shop:
                     https_only=self.settings.home.startswith("https://"),
                 ),
             ],
-            exception_handlers={OAuthError: self.not_signed_in, httpx2.HTTPError: self.nobody_there},
+            exception_handlers={OAuthError: self.not_signed_in, httpx2.HTTPError: self.regulars_unreachable},
             lifespan=self.lifespan,
         )
 
@@ -152,10 +152,10 @@ class Shop:
         return JSONResponse({"ready": True})
 
     async def not_signed_in(self, request: Request, error: Exception) -> Response:
-        """She said no, waited too long, or opened an old tab: words, and the way back."""
+        """The customer refused, waited too long, or opened an old tab: show a message and a link back."""
         return self.show(request, "not_signed_in.html", 400, error=error)
 
-    async def nobody_there(self, request: Request, error: Exception) -> Response:
+    async def regulars_unreachable(self, request: Request, error: Exception) -> Response:
         return self.show(request, "not_signed_in.html", 503, error=None)
 
     def known(self, request: Request) -> Product:

@@ -46,7 +46,7 @@ class Tracking:
 
 
 def who(visit: LoginContext) -> dict[str, str]:
-    """Always the visitor; the customer too once she signed in."""
+    """Return the visitor's id, and the customer's after sign-in."""
     return {"anonymous_id": visit.visitor, **({"user_id": visit.customer} if visit.customer else {})}
 
 

@@ -22,7 +22,7 @@ class LoginContext:
 
     @property
     def claims(self) -> dict[str, Any]:
-        """The ID token's claims; empty before she signed in."""
+        """Return the ID token's claims; empty before sign-in."""
         return dict(self.cookie.get("claims", {}))
 
     @property
@@ -37,7 +37,7 @@ class LoginContext:
         self.cookie["claims"] = claims
 
     def sign_out(self) -> None:
-        """The next person at this browser is somebody else."""
+        """Start a new visit: the next person at this browser is another visitor."""
         self.cookie.clear()
 
     def put_into_basket(self, product: Product) -> None:

@@ -12,7 +12,7 @@ from benchmarks._run import free_port
 ROOT = Path(__file__).parents[1]
 
 
-def open_house(home: Path) -> None:
+def set_up_home(home: Path) -> None:
     """Settings and database as a first start lays them down, in `home`. Import what needs Django after this."""
     for name in [name for name in os.environ if name.startswith(("REGULARS_", "DATABASE_"))]:
         del os.environ[name]
