@@ -99,6 +99,8 @@ NAMES_TO_CHANGE = {
     "Message",
     "Option",
     "Phone",
+    "Preview",
+    "Rejection",
     "Segment",
     "Wording",
 }
