@@ -1,5 +1,5 @@
-"""The client of the Management API calls this API too."""
+"""Fixtures of the Management API's tests, whose client calls this API too."""
 
-from tests.management_api.conftest import program
+from tests.management_api.conftest import api_client
 
-__all__ = ["program"]  # fixtures
+__all__ = ["api_client"]  # fixtures

@@ -1,4 +1,4 @@
-"""The shop's app asks on a page of its own, with Chika's token; the rules are those of the login."""
+"""The shop's app asks Chika on its own page, with an access token of Chika, by the rules of the login."""
 
 from __future__ import annotations
 
@@ -63,28 +63,28 @@ def call(client, shop):
     return post
 
 
-def asked(call, token: str, **body: Any) -> dict[str, Any]:
+def fetch_question(call, token: str, **body: Any) -> dict[str, Any]:
     response = call("/question", body, token=token)
     assert response.status_code == 200, response.content
     return response.json()
 
 
-def test_chika_answers_inside_the_app_and_the_fact_names_app_and_question(call, chika, looking_for):
+def test_answer_in_the_app_names_app_and_question_as_source(call, chika, looking_for):
     token = token_of(chika)
-    question = asked(call, token)["question"]
+    question = fetch_question(call, token)["question"]
 
-    said = call(f"/question/{question['id']}/answer", {"answer": ["shoes"]}, token=token)
+    response = call(f"/question/{question['id']}/answer", {"answer": ["shoes"]}, token=token)
 
     fact, consent = chika.facts.get(attribute="looking_for"), ConsentEvent.objects.get(profile=chika)
-    assert (said.status_code, said.json()) == (200, {"outcome": "answered", "thanks": "Thank you."})
+    assert (response.status_code, response.json()) == (200, {"outcome": "answered", "thanks": "Thank you."})
     assert (fact.value, fact.source_kind, fact.source) == ("shoes", "declared", "app:shop:looking_for@1")
     assert (fact.basis, fact.consents) == ("consent", [consent.pk])
     assert (consent.evidence["app"], consent.evidence["question"]) == ("shop", "looking_for@1")
     assert consent.notice.body == Impression.objects.get().words
 
 
-def test_the_question_comes_with_everything_a_page_needs_to_draw_it(call, chika, looking_for):
-    question = asked(call, token_of(chika))["question"]
+def test_question_has_everything_a_page_needs(call, chika, looking_for):
+    question = fetch_question(call, token_of(chika))["question"]
 
     assert (question["text"], question["why"]) == (LOOKING_FOR.text, LOOKING_FOR.why)
     assert question["field"]["widget"] == "radio"
@@ -94,11 +94,11 @@ def test_the_question_comes_with_everything_a_page_needs_to_draw_it(call, chika,
     assert (question["locale"], question["direction"]) == ("en", "ltr")
 
 
-def test_a_page_in_arabic_gets_the_question_and_the_houses_words_in_arabic(call, chika):
+def test_question_and_buttons_are_translated(call, chika):
     words = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
     save_question(replace(LOOKING_FOR, translations={"ar": words}))
 
-    question = asked(call, token_of(chika), locale="ar-EG")["question"]
+    question = fetch_question(call, token_of(chika), locale="ar-EG")["question"]
 
     assert (question["locale"], question["direction"], question["text"]) == ("ar", "rtl", "عمّ تبحث؟")
     assert question["words"]["pass"] not in ("Pass", "")
@@ -107,62 +107,62 @@ def test_a_page_in_arabic_gets_the_question_and_the_houses_words_in_arabic(call,
 @pytest.mark.parametrize(
     ("verb", "outcome", "reason"), [("pass", "passed", "asked_recently"), ("never", "never", "opted_out")]
 )
-def test_not_now_and_never_again_are_as_near_as_an_answer(call, chika, looking_for, verb, outcome, reason):
+def test_pass_and_never_close_the_question(call, chika, looking_for, verb, outcome, reason):
     token = token_of(chika)
-    number = asked(call, token)["question"]["id"]
+    number = fetch_question(call, token)["question"]["id"]
 
     assert call(f"/question/{number}/{verb}", token=token).json()["outcome"] == outcome
-    assert asked(call, token) == {"question": None, "reason": reason, "sentence": SENTENCES[reason]}
+    assert fetch_question(call, token) == {"question": None, "reason": reason, "sentence": SENTENCES[reason]}
 
 
-def test_the_caps_hold_between_the_login_and_every_app(call, chika, looking_for):
+def test_frequency_caps_hold_across_login_and_apps(call, chika, looking_for):
     save_question(POSTAL_CODE)
     pass_over(next_question(chika, client_id="phone"))
 
-    assert asked(call, token_of(chika))["reason"] == "asked_recently"
+    assert fetch_question(call, token_of(chika))["reason"] == "asked_recently"
     assert Impression.objects.count() == 1
 
 
-def test_what_was_shown_at_the_login_and_left_open_is_the_question_inside_the_app(call, chika, looking_for):
+def test_question_left_open_at_login_is_shown_in_the_app(call, chika, looking_for):
     ask = next_question(chika, client_id="phone")
     token = token_of(chika)
 
-    assert asked(call, token)["question"]["id"] == ask.pk
+    assert fetch_question(call, token)["question"]["id"] == ask.pk
     call(f"/question/{ask.pk}/answer", {"answer": ["jackets"]}, token=token)
     assert chika.facts.get(attribute="looking_for").source == "app:shop:looking_for@1"
 
 
-def test_the_decision_is_in_the_book_and_the_same_no_only_once_a_day(call, chika, looking_for):
+def test_repeated_refusal_is_recorded_once_a_day(call, chika, looking_for):
     token = token_of(chika)
-    call(f"/question/{asked(call, token)['question']['id']}/pass", token=token)
+    call(f"/question/{fetch_question(call, token)['question']['id']}/pass", token=token)
     for _ in range(3):
-        asked(call, token)
+        fetch_question(call, token)
 
     decisions = SelectionDecision.objects.filter(profile=chika).order_by("id")
     assert [(each.reason, each.client_id) for each in decisions] == [("asked", "shop"), ("asked_recently", "shop")]
 
 
-def test_switched_off_for_everybody_is_a_no_with_a_name(call, chika, looking_for):
+def test_switched_off_questions_are_a_named_reason(call, chika, looking_for):
     save_settings(asking=False)
 
-    assert asked(call, token_of(chika))["reason"] == "switched_off"
+    assert fetch_question(call, token_of(chika))["reason"] == "switched_off"
 
 
-def test_an_answer_that_is_none_is_told_and_the_question_stays(call, chika, looking_for):
+def test_wrong_answer_is_refused_and_the_question_stays_open(call, chika, looking_for):
     token = token_of(chika)
-    number = asked(call, token)["question"]["id"]
+    number = fetch_question(call, token)["question"]["id"]
 
     nothing = call(f"/question/{number}/answer", {"answer": []}, token=token)
     other = call(f"/question/{number}/answer", {"answer": ["hats"]}, token=token)
 
     assert (nothing.status_code, nothing.json()["errorCode"]) == (422, "no_answer")
     assert (other.status_code, other.json()["errorCode"]) == (422, "not_an_option")
-    assert asked(call, token)["question"]["id"] == number
+    assert fetch_question(call, token)["question"]["id"] == number
 
 
-def test_a_second_answer_is_refused_by_name(call, chika, looking_for):
+def test_second_answer_is_refused_by_name(call, chika, looking_for):
     token = token_of(chika)
-    number = asked(call, token)["question"]["id"]
+    number = fetch_question(call, token)["question"]["id"]
     call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token)
 
     again = call(f"/question/{number}/answer", {"answer": ["jackets"]}, token=token)
@@ -171,23 +171,23 @@ def test_a_second_answer_is_refused_by_name(call, chika, looking_for):
     assert [fact.value for fact in chika.facts.filter(attribute="looking_for")] == ["shoes"]
 
 
-def test_a_question_reworded_meanwhile_is_not_answered_in_words_she_did_not_read(call, chika, looking_for):
+def test_reworded_question_cannot_be_answered(call, chika, looking_for):
     token = token_of(chika)
-    number = asked(call, token)["question"]["id"]
+    number = fetch_question(call, token)["question"]["id"]
     save_question(replace(LOOKING_FOR, text="What do you seek?"))
 
-    said = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token)
+    response = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token)
 
-    assert (said.status_code, said.json()["errorCode"]) == (409, "reworded")
+    assert (response.status_code, response.json()["errorCode"]) == (409, "reworded")
 
 
 def test_dov_cannot_answer_chikas_question(call, chika, looking_for):
     dov, _ = get_or_create_by_identity("google-oauth2", "2002", connection="google-oauth2", is_social=True)
-    number = asked(call, token_of(chika))["question"]["id"]
+    number = fetch_question(call, token_of(chika))["question"]["id"]
 
-    said = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token_of(dov))
+    response = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token_of(dov))
 
-    assert (said.status_code, said.json()["errorCode"]) == (404, "inexistent_question")
+    assert (response.status_code, response.json()["errorCode"]) == (404, "inexistent_question")
     assert not dov.facts.filter(attribute="looking_for").exists()
 
 
@@ -204,7 +204,7 @@ def test_dov_cannot_answer_chikas_question(call, chika, looking_for):
         ({"client_id": "gone"}, 403, "not_our_app"),
     ],
 )
-def test_a_token_that_may_not_is_refused_by_name(call, chika, looking_for, claims, status, code):
+def test_unsuitable_token_is_refused_by_name(call, chika, looking_for, claims, status, code):
     Client.objects.create(client_id="partner", name="Bikes & Co", first_party=False, web_origins=[SHOP])
 
     refused = call("/question", token=token_of(chika, **claims))
@@ -213,7 +213,7 @@ def test_a_token_that_may_not_is_refused_by_name(call, chika, looking_for, claim
     assert not Impression.objects.exists()
 
 
-def test_who_was_blocked_or_erased_is_asked_nothing(call, chika, looking_for):
+def test_blocked_or_erased_customer_gets_no_question(call, chika, looking_for):
     token = token_of(chika)
     chika.account = Account.objects.create_user(is_active=False)
     chika.save()
@@ -223,7 +223,7 @@ def test_who_was_blocked_or_erased_is_asked_nothing(call, chika, looking_for):
     assert (blocked.status_code, call("/question", token=token).status_code) == (401, 401)
 
 
-def test_the_token_works_from_the_apps_own_origin_and_without_a_browser(call, chika, looking_for, client):
+def test_token_works_from_the_apps_origin_or_no_origin(call, chika, looking_for, client):
     token = token_of(chika)
     Client.objects.create(client_id="blog", name="Blog", web_origins=["https://blog.example"])
 
@@ -236,7 +236,7 @@ def test_the_token_works_from_the_apps_own_origin_and_without_a_browser(call, ch
     assert "Access-Control-Allow-Credentials" not in own.headers
 
 
-def test_a_browser_may_ask_first_whether_it_may_ask(client, shop):
+def test_preflight_allows_registered_origins_only(client, shop):
     def preflight(origin: str) -> Any:
         return client.options("/api/me/question", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
 
@@ -249,19 +249,19 @@ def test_a_browser_may_ask_first_whether_it_may_ask(client, shop):
 @pytest.mark.parametrize(
     "body", [{"answer": "shoes"}, {"answer": ["x" * 2001]}, {"answer": ["shoes"], "value": 1}, {"answer": ["a\0"]}]
 )
-def test_a_body_of_another_shape_is_refused_and_nothing_is_kept(call, chika, looking_for, body):
+def test_malformed_answer_is_refused_and_not_saved(call, chika, looking_for, body):
     token = token_of(chika)
-    number = asked(call, token)["question"]["id"]
+    number = fetch_question(call, token)["question"]["id"]
 
     assert call(f"/question/{number}/answer", body, token=token).status_code == 400
     assert Impression.objects.get().outcome == "shown"
 
 
-def test_something_to_confirm_is_shown_with_what_we_think_and_may_be_corrected(call, chika):
+def test_confirmation_shows_the_guess_and_takes_a_correction(call, chika):
     save_question(replace(POSTAL_CODE, confirm="We think it is {value}. Is it?"))
     learn(chika, [NewFact("postal_code", "10115", "enriched", "source:somewhere")])
     token = token_of(chika)
-    question = asked(call, token)["question"]
+    question = fetch_question(call, token)["question"]
 
     call(f"/question/{question['id']}/answer", {"answer": ["__no"], "other": ["10437"]}, token=token)
 
@@ -270,7 +270,7 @@ def test_something_to_confirm_is_shown_with_what_we_think_and_may_be_corrected(c
     assert (fact.value, fact.source_kind) == ("10437", "corrected")
 
 
-def test_an_answer_given_at_the_login_keeps_its_source(chika, looking_for):
+def test_answer_at_login_keeps_its_source(chika, looking_for):
     answer(next_question(chika), QueryDict("answer=shoes"))
 
     assert chika.facts.get(attribute="looking_for").source == "question:looking_for@1"

@@ -7,33 +7,33 @@ from regulars.usecases.lake import fill_lake
 GOLD = {"name": "Gold", "text": "app_metadata.plan:gold", "purpose": "serve"}
 
 
-def test_a_saved_segment_has_its_members_at_once(program, chika):
-    program.call("PATCH", f"/v2/users/{chika.user_id}", {"app_metadata": {"plan": "gold"}})
-    saved = program.call("POST", "/regulars/v1/segments", GOLD)
+def test_saved_segment_has_its_members_at_once(api_client, chika):
+    api_client.call("PATCH", f"/v2/users/{chika.user_id}", {"app_metadata": {"plan": "gold"}})
+    saved = api_client.call("POST", "/regulars/v1/segments", GOLD)
 
-    assert saved.json() == program.get("/regulars/v1/segments/gold") | {"moved": 1}
-    assert program.get("/regulars/v1/segments/gold/members", limit=1)["members"][0]["user_id"] == chika.user_id
-    assert program.get("/regulars/v1/segments")[0]["members"] == {"in": 1}
+    assert saved.json() == api_client.get("/regulars/v1/segments/gold") | {"moved": 1}
+    assert api_client.get("/regulars/v1/segments/gold/members", limit=1)["members"][0]["user_id"] == chika.user_id
+    assert api_client.get("/regulars/v1/segments")[0]["members"] == {"in": 1}
 
 
-def test_a_condition_is_counted_without_being_saved(program, chika, lake):
-    program.call("PATCH", f"/v2/users/{chika.user_id}", {"app_metadata": {"plan": "gold"}})
+def test_condition_is_counted_without_being_saved(api_client, chika, lake):
+    api_client.call("PATCH", f"/v2/users/{chika.user_id}", {"app_metadata": {"plan": "gold"}})
     fill_lake({})
-    counted = program.call("POST", "/regulars/v1/segments/count", {"text": GOLD["text"], "purpose": "serve"}).json()
+    counted = api_client.call("POST", "/regulars/v1/segments/count", {"text": GOLD["text"], "purpose": "serve"}).json()
 
     assert (counted["in"], counted["unknown"], counted["out"]) == (1, 0, 0)
     assert counted["sample"] == [chika.user_id]
 
 
-def test_nobody_is_counted_as_zero(program, lake):
-    counted = program.call("POST", "/regulars/v1/segments/count", {"text": "*", "purpose": "serve"}).json()
+def test_empty_lake_counts_zero(api_client, lake):
+    counted = api_client.call("POST", "/regulars/v1/segments/count", {"text": "*", "purpose": "serve"}).json()
 
     assert counted | {"drops": []} == {"in": 0, "unknown": 0, "out": 0, "drops": [], "sample": []}
 
 
-def test_a_segment_that_cannot_be_understood_is_refused_with_its_reason(program):
+def test_invalid_segment_is_refused_with_its_reason(api_client):
     for change, code in ({"purpose": "spying"}, "unknown_purpose"), ({"name": "?", "slug": ""}, "no_name"):
-        answer = program.call("POST", "/regulars/v1/segments", GOLD | change)
+        answer = api_client.call("POST", "/regulars/v1/segments", GOLD | change)
 
         assert (answer.status_code, answer.json()["errorCode"]) == (400, code)
-    assert program.call("POST", "/regulars/v1/segments", GOLD | {"text": "plan:("}).status_code == 400
+    assert api_client.call("POST", "/regulars/v1/segments", GOLD | {"text": "plan:("}).status_code == 400

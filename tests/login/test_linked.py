@@ -7,7 +7,7 @@ import re
 import pytest
 from django.core import mail
 from django.test import Client as Browser
-from tests.management_api.conftest import Program, a_token
+from tests.management_api.conftest import ApiClient, make_token
 from tests.oidc.app import App, id_claims, make_client
 
 from regulars.accounts.factors import codes
@@ -54,23 +54,23 @@ def lena(lena_there) -> Profile:
 
 
 @pytest.fixture
-def program(client, standard_setup) -> Program:
-    return Program(client)
+def api_client(client, standard_setup) -> ApiClient:
+    return ApiClient(client)
 
 
-def link(program, lena, dina) -> None:
+def link(api_client, lena, dina) -> None:
     key = dina.profile.user_id.partition("|")[2]
     path = f"/v2/users/{lena.user_id.replace('|', '%7C')}/identities"
-    answer = program.call("POST", path, {"provider": "auth0", "user_id": key})
+    answer = api_client.call("POST", path, {"provider": "auth0", "user_id": key})
 
     assert answer.status_code == 201, answer.content
 
 
-def part(program, lena, dina) -> None:
+def part(api_client, lena, dina) -> None:
     key = dina.profile.user_id.partition("|")[2]
     path = f"/v2/users/{lena.user_id.replace('|', '%7C')}/identities/auth0/{key}"
 
-    assert program.call("DELETE", path).status_code == 200
+    assert api_client.call("DELETE", path).status_code == 200
 
 
 def offline(browser: Browser, client_id: str = "shop") -> App:
@@ -93,18 +93,18 @@ def userinfo(app: App) -> dict:
 
 
 def test_an_app_that_knew_her_by_the_other_name_goes_on_under_that_name_and_is_told_of_the_one_customer(
-    dina_there, dina, lena, program
+    dina_there, dina, lena, api_client
 ):
     app, hers = offline(dina_there), dina.profile.user_id
-    link(program, lena, dina)
+    link(api_client, lena, dina)
     before = userinfo(app)
     claims = renewed(app)
 
     assert (claims["sub"], userinfo(app)["sub"], before["sub"]) == (hers, hers, hers)
     assert claims["name"] == userinfo(app)["name"] == before["name"] == "Lena Vogt"
-    assert program.get(f"/v2/users/{hers.replace('|', '%7C')}")["user_id"] == lena.user_id
+    assert api_client.get(f"/v2/users/{hers.replace('|', '%7C')}")["user_id"] == lena.user_id
 
-    part(program, lena, dina)
+    part(api_client, lena, dina)
     claims = renewed(app)
 
     assert claims["sub"] == userinfo(app)["sub"] == hers
@@ -112,9 +112,9 @@ def test_an_app_that_knew_her_by_the_other_name_goes_on_under_that_name_and_is_t
     assert claims.get("name") != "Lena Vogt"
 
 
-def test_the_one_customer_who_is_blocked_is_blocked_under_both_names(dina_there, dina, lena, program):
+def test_the_one_customer_who_is_blocked_is_blocked_under_both_names(dina_there, dina, lena, api_client):
     app = offline(dina_there)
-    link(program, lena, dina)
+    link(api_client, lena, dina)
     Profile.objects.filter(pk=lena.pk).update(blocked=True)
 
     assert app.refresh(app.held["refresh_token"]).status_code == 403
@@ -122,10 +122,12 @@ def test_the_one_customer_who_is_blocked_is_blocked_under_both_names(dina_there,
     assert dina_there.get("/userinfo", headers=token).status_code == 401
 
 
-def test_where_she_was_signed_in_as_the_other_she_is_signed_in_as_the_one(dina_there, lena_there, dina, lena, program):
+def test_where_she_was_signed_in_as_the_other_she_is_signed_in_as_the_one(
+    dina_there, lena_there, dina, lena, api_client
+):
     app = App(dina_there)
     session = id_claims(app.tokens())["sid"]
-    link(program, lena, dina)
+    link(api_client, lena, dina)
     claims = id_claims(app.tokens(prompt="none"))
 
     assert "Lena Vogt" in dina_there.get("/me").content.decode()
@@ -133,9 +135,9 @@ def test_where_she_was_signed_in_as_the_other_she_is_signed_in_as_the_one(dina_t
     assert dina_there.get("/me/security").content.decode().count("127.0.0.1") == 2
 
 
-def test_signing_out_everywhere_ends_what_apps_got_under_either_name(dina_there, lena_there, dina, lena, program):
+def test_signing_out_everywhere_ends_what_apps_got_under_either_name(dina_there, lena_there, dina, lena, api_client):
     as_dina, as_lena = offline(dina_there), offline(lena_there)
-    link(program, lena, dina)
+    link(api_client, lena, dina)
     lena_there.post("/me/security/sessions/end", {"session": "others"})
 
     assert as_dina.refresh(as_dina.held["refresh_token"]).status_code == 403
@@ -146,11 +148,11 @@ def test_signing_out_everywhere_ends_what_apps_got_under_either_name(dina_there,
 
 
 def test_the_second_factor_of_either_is_asked_of_the_one_and_ends_a_session_that_had_none(
-    dina_there, lena_there, dina, lena, program, upstream
+    dina_there, lena_there, dina, lena, api_client, upstream
 ):
     secret = codes.new_secret()
     codes.add_app(lena.account, secret, code_of(secret, -1))
-    link(program, lena, dina)
+    link(api_client, lena, dina)
 
     assert dina_there.get("/me")["Location"].startswith("/login?")
 
@@ -162,10 +164,10 @@ def test_the_second_factor_of_either_is_asked_of_the_one_and_ends_a_session_that
 
 
 def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_parted(
-    dina_there, lena_there, dina, lena, program, upstream
+    dina_there, lena_there, dina, lena, api_client, upstream
 ):
     phone, browser = add_passkey(dina), Browser()
-    link(program, lena, dina)
+    link(api_client, lena, dina)
     browser.post("/passkey?next=/me", {"credential": phone.sign(browser.post("/passkey/options").json())})
 
     assert "Lena Vogt" in browser.get("/me").content.decode()
@@ -180,7 +182,7 @@ def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_pa
     assert (step["Location"], len(options["allowCredentials"])) == ("/second-factor", 1)
     assert "Lena Vogt" in again.get("/me").content.decode()
 
-    part(program, lena, dina)
+    part(api_client, lena, dina)
     later = Browser()
     later.post("/passkey?next=/me", {"credential": phone.sign(later.post("/passkey/options").json())})
 
@@ -189,11 +191,11 @@ def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_pa
 
 
 def test_a_code_to_the_others_mailbox_opens_the_one_account_and_makes_no_third(
-    dina_there, dina, lena, program, settings
+    dina_there, dina, lena, api_client, settings
 ):
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
-    link(program, lena, dina)
-    (before,) = program.get("/v2/users")
+    link(api_client, lena, dina)
+    (before,) = api_client.get("/v2/users")
     browser = Browser()
     asked = browser.post("/code?next=/me", {"email": "dina@example.com"})
     run_due()
@@ -202,23 +204,23 @@ def test_a_code_to_the_others_mailbox_opens_the_one_account_and_makes_no_third(
 
     assert "Lena Vogt" in browser.get("/me").content.decode()
     assert Profile.objects.filter(merged_into=None).count() == 1
-    assert [each["email"] for each in program.get("/v2/users")] == [before["email"]]
+    assert [each["email"] for each in api_client.get("/v2/users")] == [before["email"]]
 
 
-def test_what_she_allowed_an_app_of_others_counts_for_the_one(dina_there, dina, lena, program):
+def test_what_she_allowed_an_app_of_others_counts_for_the_one(dina_there, dina, lena, api_client):
     make_client("partner", name="Bikes & Co", first_party=False)
     AppGrant.objects.create(
         profile=dina.profile, client_id="partner", audience="", scopes=["openid", "profile", "email"]
     )
-    may = a_token("read:grants delete:grants create:users update:users")
-    link(program, lena, dina)
+    may = make_token("read:grants delete:grants create:users update:users")
+    link(api_client, lena, dina)
 
     assert App(dina_there, client_id="partner").authorize().status_code == 302
     assert "code" in App(dina_there, client_id="partner").answer()
     for name in (lena.user_id, dina.profile.user_id):
-        (grant,) = program.call("GET", "/v2/grants", token=may, user_id=name).json()
+        (grant,) = api_client.call("GET", "/v2/grants", token=may, user_id=name).json()
         assert grant["user_id"] == lena.user_id
 
-    program.call("DELETE", "/v2/grants", token=may, user_id=lena.user_id)
+    api_client.call("DELETE", "/v2/grants", token=may, user_id=lena.user_id)
 
     assert AppGrant.objects.count() == 0

@@ -1,4 +1,4 @@
-"""A program that calls the API, with whatever scopes the test gives it."""
+"""A client of the API, with the scopes that a test gives it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -18,20 +19,20 @@ EVERYTHING = (
 )
 
 
-def a_token(scope: str = EVERYTHING, **claims: Any) -> str:
+def make_token(scope: str = EVERYTHING, **claims: Any) -> str:
     standard = {"aud": f"{settings.ISSUER}api/v2/", "sub": "bot@clients", "azp": "bot", "exp": int(time.time()) + 600}
     return sign({**standard, "scope": scope, **claims}, "at+jwt")
 
 
 @dataclass
-class Program:
-    """Calls with Django's test client and reads JSON."""
+class ApiClient:
+    """Call with Django's test client, and read JSON."""
 
     client: Any
 
     def call(self, method: str, path: str, body: Any = None, *, token: str | None = None, **query: Any) -> Any:
-        authorization = {"Authorization": f"Bearer {token or a_token()}"}
-        address = f"/api{path}" + (f"?{self._encoded(query)}" if query else "")
+        authorization = {"Authorization": f"Bearer {token or make_token()}"}
+        address = f"/api{path}" + (f"?{urlencode(query)}" if query else "")
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         return self.client.generic(method, address, data, content_type="application/json", headers=authorization)
 
@@ -40,17 +41,11 @@ class Program:
         assert answer.status_code == 200, answer.content
         return answer.json()
 
-    @staticmethod
-    def _encoded(query: dict[str, Any]) -> str:
-        from urllib.parse import urlencode
-
-        return urlencode(query)
-
 
 @pytest.fixture
-def program(client, standard_setup) -> Program:
+def api_client(client, standard_setup) -> ApiClient:
     client.raise_request_exception = False
-    return Program(client)
+    return ApiClient(client)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who may call, and how every "no" reads."""
+"""Access to the Management API, and the body of every error."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import time
 
 import pytest
 
-from .conftest import a_token
+from .conftest import make_token
 
 
-def no(answer) -> tuple[int, str]:
+def error_of(answer) -> tuple[int, str]:
     body = answer.json()
     assert set(body) == {"statusCode", "error", "message", "errorCode"}
     assert body["statusCode"] == answer.status_code
     return answer.status_code, body["errorCode"]
 
 
-def test_a_call_without_a_token_is_refused(client, standard_setup):
-    assert no(client.get("/api/v2/users")) == (401, "invalid_token")
+def test_call_without_a_token_is_refused(client, standard_setup):
+    assert error_of(client.get("/api/v2/users")) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize(
     "claims", [{"aud": "https://elsewhere/"}, {"exp": int(time.time()) - 60}, {"iss": "https://elsewhere/"}]
 )
-def test_a_token_for_elsewhere_or_yesterday_is_refused(program, claims):
-    assert no(program.call("GET", "/v2/users", token=a_token(**claims))) == (401, "invalid_token")
+def test_foreign_or_expired_token_is_refused(api_client, claims):
+    assert error_of(api_client.call("GET", "/v2/users", token=make_token(**claims))) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize(
@@ -39,18 +39,18 @@ def test_a_token_for_elsewhere_or_yesterday_is_refused(program, claims):
         ("GET", "/regulars/v1/profiles/auth0%7C1/facts", "read:segments"),
     ],
 )
-def test_every_operation_wants_its_own_scope(program, method, path, scope):
-    assert no(program.call(method, path, {}, token=a_token(scope))) == (403, "insufficient_scope")
+def test_every_operation_requires_its_own_scope(api_client, method, path, scope):
+    assert error_of(api_client.call(method, path, {}, token=make_token(scope))) == (403, "insufficient_scope")
 
 
-def test_app_metadata_alone_may_be_changed_with_its_own_scope(program, chika):
-    token, path = a_token("update:users_app_metadata"), f"/v2/users/{chika.user_id}"
+def test_app_metadata_has_a_scope_of_its_own(api_client, chika):
+    token, path = make_token("update:users_app_metadata"), f"/v2/users/{chika.user_id}"
 
-    allowed = program.call("PATCH", path, {"app_metadata": {"plan": "gold"}}, token=token)
-    refused = program.call("PATCH", path, {"user_metadata": {"plan": "gold"}}, token=token)
+    allowed = api_client.call("PATCH", path, {"app_metadata": {"plan": "gold"}}, token=token)
+    refused = api_client.call("PATCH", path, {"user_metadata": {"plan": "gold"}}, token=token)
 
     assert allowed.json()["app_metadata"] == {"plan": "gold"}
-    assert no(refused) == (403, "insufficient_scope")
+    assert error_of(refused) == (403, "insufficient_scope")
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_app_metadata_alone_may_be_changed_with_its_own_scope(program, chika):
         {"colour": "red"},
     ],
 )
-def test_a_bad_query_is_named_so(program, query):
-    assert no(program.call("GET", "/v2/users", **query)) == (400, "invalid_query_string")
+def test_bad_query_is_refused_by_name(api_client, query):
+    assert error_of(api_client.call("GET", "/v2/users", **query)) == (400, "invalid_query_string")
 
 
 @pytest.mark.parametrize(
@@ -90,22 +90,22 @@ def test_a_bad_query_is_named_so(program, query):
         b"[" * 100_000,
     ],
 )
-def test_a_bad_body_is_named_so(program, chika, body):
-    assert no(program.call("PATCH", f"/v2/users/{chika.user_id}", body)) == (400, "invalid_body")
+def test_bad_body_is_refused_by_name(api_client, chika, body):
+    assert error_of(api_client.call("PATCH", f"/v2/users/{chika.user_id}", body)) == (400, "invalid_body")
 
 
-def test_a_body_over_a_megabyte_is_too_large(program, chika):
+def test_body_over_a_megabyte_is_too_large(api_client, chika):
     for size in (1_000_001, 3_000_000):
-        answer = program.call("PATCH", f"/v2/users/{chika.user_id}", b"x" * size)
+        answer = api_client.call("PATCH", f"/v2/users/{chika.user_id}", b"x" * size)
 
-        assert no(answer) == (413, "payload_too_large")
+        assert error_of(answer) == (413, "payload_too_large")
 
 
-def test_what_does_not_exist_is_named(program):
-    assert no(program.call("GET", "/v2/users/auth0%7Cnobody")) == (404, "inexistent_user")
-    assert no(program.call("GET", "/v2/clients/none")) == (404, "inexistent_client")
-    assert no(program.call("GET", "/v2/connections/none")) == (404, "inexistent_connection")
-    assert no(program.call("GET", "/regulars/v1/segments/none")) == (404, "inexistent_segment")
+def test_unknown_resource_is_refused_by_name(api_client):
+    assert error_of(api_client.call("GET", "/v2/users/auth0%7Cunknown")) == (404, "inexistent_user")
+    assert error_of(api_client.call("GET", "/v2/clients/none")) == (404, "inexistent_client")
+    assert error_of(api_client.call("GET", "/v2/connections/none")) == (404, "inexistent_connection")
+    assert error_of(api_client.call("GET", "/regulars/v1/segments/none")) == (404, "inexistent_segment")
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_does_not_exist_is_named(program):
         "naïve:é",
     ],
 )
-def test_no_search_text_breaks_the_house(program, chika, q):
-    assert program.call("GET", "/v2/users", q=q, include_totals="true").status_code in (200, 400)
+def test_odd_search_text_causes_no_server_error(api_client, chika, q):
+    assert api_client.call("GET", "/v2/users", q=q, include_totals="true").status_code in (200, 400)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +142,12 @@ def test_no_search_text_breaks_the_house(program, chika, q):
         {"name": None, "email": None, "blocked": None},
     ],
 )
-def test_odd_bodies_are_taken(program, chika, body):
-    assert program.call("PATCH", f"/v2/users/{chika.user_id}", body).status_code == 200
+def test_odd_bodies_are_accepted(api_client, chika, body):
+    assert api_client.call("PATCH", f"/v2/users/{chika.user_id}", body).status_code == 200
 
 
 @pytest.mark.parametrize("sub", ["google-oauth2|1", "oidc|bot@clients"])
-def test_what_a_customers_token_says_of_everybody_is_not_believed(program, sub):
-    hers = a_token("read:users update:users read:clients", sub=sub)
+def test_customer_token_has_no_scope_for_other_users(api_client, sub):
+    own_token = make_token("read:users update:users read:clients", sub=sub)
 
-    assert no(program.call("GET", "/v2/users", token=hers)) == (403, "insufficient_scope")
+    assert error_of(api_client.call("GET", "/v2/users", token=own_token)) == (403, "insufficient_scope")

@@ -19,7 +19,7 @@ from regulars.profiles.learn import is_known
 from regulars.profiles.models import Attribute
 from tests.without_tls import WithoutTls
 
-from .conftest import EVERYTHING, a_token
+from .conftest import EVERYTHING, make_token
 
 SET_UP = " create:clients update:clients create:connections update:connections"
 
@@ -28,11 +28,11 @@ SET_UP = " create:clients update:clients create:connections update:connections"
 def auth0(live_server, chika):
     with httpx.Client(transport=WithoutTls(), timeout=10) as client:
         domain = live_server.url.removeprefix("http://")
-        yield ManagementClient(domain=domain, token=a_token(EVERYTHING + SET_UP), httpx_client=client)
+        yield ManagementClient(domain=domain, token=make_token(EVERYTHING + SET_UP), httpx_client=client)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sdk_finds_changes_and_forgets_a_customer(auth0, chika):
+def test_sdk_finds_updates_and_deletes_a_user(auth0, chika):
     Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
     changed = auth0.users.update(chika.user_id, name="Chika", user_metadata={"looking_for": "jackets"})
 
@@ -47,7 +47,7 @@ def test_the_sdk_finds_changes_and_forgets_a_customer(auth0, chika):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sdk_makes_a_customer_and_reads_what_is_set_up(auth0, passwords):
+def test_sdk_creates_a_user_and_reads_the_setup(auth0, passwords):
     made = auth0.users.create(connection=passwords.name, email="dov@example.org", password="correct horse 9")
 
     assert [user.user_id for user in auth0.users.list_users_by_email(email="dov@example.org")] == [made.user_id]
@@ -57,7 +57,7 @@ def test_the_sdk_makes_a_customer_and_reads_what_is_set_up(auth0, passwords):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sdk_sets_up_an_app_with_what_it_sends_to_auth0(auth0):
+def test_sdk_creates_a_client_with_its_usual_properties(auth0):
     made = auth0.clients.create(
         name="Harbour & Pine",
         description="The shop",
@@ -80,7 +80,7 @@ def test_the_sdk_sets_up_an_app_with_what_it_sends_to_auth0(auth0):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sdk_sets_up_a_way_in_with_what_it_sends_to_auth0(auth0):
+def test_sdk_creates_a_connection_with_its_usual_properties(auth0):
     options = {
         "client_id": "1",
         "client_secret": "s",
@@ -100,7 +100,7 @@ def test_the_sdk_sets_up_a_way_in_with_what_it_sends_to_auth0(auth0):
 
 
 @pytest.mark.parametrize(
-    ("room", "verb", "body"),
+    ("resource", "verb", "body"),
     [
         ("clients", "create", NewClient),
         ("clients", "update", ClientPatch),
@@ -108,9 +108,9 @@ def test_the_sdk_sets_up_a_way_in_with_what_it_sends_to_auth0(auth0):
         ("connections", "update", ConnectionChange),
     ],
 )
-def test_every_property_that_the_sdk_can_send_is_known(room, verb, body):
+def test_every_property_of_the_sdk_is_known(resource, verb, body):
     sdk = ManagementClient(domain="login.shop.example", token="t")
-    named = set(inspect.signature(getattr(getattr(sdk, room), verb)).parameters) - {"id", "request_options"}
+    named = set(inspect.signature(getattr(getattr(sdk, resource), verb)).parameters) - {"id", "request_options"}
     on_the_wire = {name.replace("b_2_b", "b2b") for name in named}
 
     assert len(on_the_wire) > 8

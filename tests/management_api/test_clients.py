@@ -1,4 +1,4 @@
-"""Apps, APIs and grants by the Management API, as Auth0's SDKs and its Terraform provider use it."""
+"""Clients, APIs and grants, as Auth0's SDKs and its Terraform provider use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regulars.clients.branding import branding_of, save_branding
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.oauth.models import AppGrant
 
-from .conftest import a_token
+from .conftest import make_token
 
 SCOPE = " ".join(
     f"{verb}:{noun}"
@@ -27,9 +27,9 @@ ORDERS = {
 
 
 @pytest.fixture
-def call(program):
+def call(api_client):
     def call(method, path, body=None, **query):
-        return program.call(method, "/v2" + path, body, token=a_token(SCOPE), **query)
+        return api_client.call(method, "/v2" + path, body, token=make_token(SCOPE), **query)
 
     return call
 
@@ -44,11 +44,11 @@ def orders(call):
     return call("POST", "/resource-servers", ORDERS).json()
 
 
-def no(answer):
+def error_of(answer):
     return answer.status_code, answer.json()["errorCode"]
 
 
-def test_an_app_is_made_and_its_secret_is_told_once(call):
+def test_client_secret_is_shown_once(call):
     made = call("POST", "/clients", SHOP)
     kept = call("GET", f"/clients/{made.json()['client_id']}").json()
 
@@ -66,14 +66,14 @@ def test_an_app_is_made_and_its_secret_is_told_once(call):
         ("non_interactive", "client_secret_post", ["client_credentials"]),
     ],
 )
-def test_the_kind_of_an_app_says_how_it_begins(call, kind, method, grants):
+def test_app_type_decides_the_defaults(call, kind, method, grants):
     made = call("POST", "/clients", {"name": "New", "app_type": kind}).json()
 
     assert (made["token_endpoint_auth_method"], made["grant_types"]) == (method, grants)
     assert ("client_secret" in made) == (method != "none")
 
 
-def test_a_change_leaves_what_was_not_sent_and_null_takes_metadata_away(call, shop):
+def test_patch_keeps_absent_properties_and_null_removes_metadata(call, shop):
     path = f"/clients/{shop['client_id']}"
     call("PATCH", path, {"client_metadata": {"plan": "gold", "team": "blue"}})
     changed = call(
@@ -96,14 +96,14 @@ def test_a_change_leaves_what_was_not_sent_and_null_takes_metadata_away(call, sh
     assert "client_secret" not in changed
 
 
-def test_a_new_secret_ends_the_old_one(call, shop):
+def test_rotated_secret_replaces_the_old_one(call, shop):
     rotated = call("POST", f"/clients/{shop['client_id']}/rotate-secret").json()
 
     assert matches_secret(rotated["client_secret"], Client.objects.get().secret_hash)
     assert rotated["client_secret"] != shop["client_secret"]
 
 
-def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
+def test_client_with_private_key_jwt_has_no_secret(call, shop):
     key = ECKey.generate_key("P-256", {"kid": "one"})
     path = f"/clients/{shop['client_id']}"
     without = call("PATCH", path, {"token_endpoint_auth_method": "private_key_jwt"})
@@ -111,10 +111,10 @@ def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
         "PATCH", path, {"token_endpoint_auth_method": "private_key_jwt", "jwks": [key.as_dict(private=True)]}
     )
 
-    assert no(without) == (400, "key_needed")
+    assert error_of(without) == (400, "key_needed")
     assert changed.json()["jwks"] == [key.as_dict(private=False)]
     assert Client.objects.get().secret_hash == ""
-    assert no(call("POST", path + "/rotate-secret")) == (400, "public_client")
+    assert error_of(call("POST", path + "/rotate-secret")) == (400, "public_client")
 
 
 @pytest.mark.parametrize(
@@ -131,12 +131,12 @@ def test_an_app_that_signs_has_a_public_key_and_no_secret(call, shop):
         ({"name": "x", "token_endpoint_auth_method": "tls_client_auth"}, "unknown_auth_method"),
     ],
 )
-def test_what_an_app_may_not_be_is_refused_by_name(call, body, code):
-    assert no(call("POST", "/clients", body)) == (400, code)
+def test_invalid_client_is_refused_by_name(call, body, code):
+    assert error_of(call("POST", "/clients", body)) == (400, code)
     assert not Client.objects.exists()
 
 
-def test_what_nobody_knows_is_refused_in_auth0s_sentence(call, shop):
+def test_unknown_properties_are_refused_in_auth0s_sentence(call, shop):
     path = f"/clients/{shop['client_id']}"
     top = call("PATCH", path, {"name": "x", "calbacks": [], "colour": "red"}).json()
     inside = call("PATCH", path, {"refresh_token": {"leaway": 5}}).json()
@@ -146,7 +146,7 @@ def test_what_nobody_knows_is_refused_in_auth0s_sentence(call, shop):
     assert (top["errorCode"], Client.objects.get().name) == ("invalid_body", SHOP["name"])
 
 
-def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
+def test_properties_without_effect_are_accepted(call):
     body = {
         "description": "The shop",
         "logo_uri": "https://shop.example/logo.png",
@@ -168,7 +168,7 @@ def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "properties",
     [
         {"sso_disabled": True},
         {"organization_usage": "require"},
@@ -189,17 +189,17 @@ def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
         {"oidc_logout": {"backchannel_logout_initiators": {"selected_initiators": ["rp-logout", "account-deleted"]}}},
     ],
 )
-def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
-    answer = call("POST", "/clients", {**SHOP, **asked})
+def test_value_that_would_weaken_security_is_refused(call, properties):
+    answer = call("POST", "/clients", {**SHOP, **properties})
 
-    ((name, inner),) = asked.items()
+    ((name, inner),) = properties.items()
     named = next(iter(inner)) if name == "oidc_logout" else name
-    assert no(answer) == (400, "operation_not_supported")
+    assert error_of(answer) == (400, "operation_not_supported")
     assert f"'{named}'" in answer.json()["message"]
     assert not Client.objects.exists()
 
 
-def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_pages(call, shop):
+def test_metadata_does_not_change_the_branding(call, shop):
     look = save_branding(
         Client.objects.get(), {"title": "Harbour & Pine", "greeting": "Good day. " * 20, "accent": "#0f5132"}
     )
@@ -216,7 +216,7 @@ def test_what_a_program_writes_into_the_metadata_leaves_the_look_of_the_sign_in_
     assert branding_of(Client.objects.get()) == look
 
 
-def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):
+def test_cross_origin_authentication_is_saved_apart_from_metadata(call, shop):
     path = f"/clients/{shop['client_id']}"
     on = call("PATCH", path, {"cross_origin_authentication": True}).json()
     then = call("PATCH", path, {"client_metadata": {**on["client_metadata"], "plan": "gold"}}).json()
@@ -229,7 +229,7 @@ def test_an_app_with_a_sign_in_form_of_its_own_says_so(call, shop):
     assert off["cross_origin_authentication"] is may_embed(Client.objects.get()) is False
 
 
-def test_the_older_name_of_back_channel_logout_is_understood_and_the_newer_wins(call):
+def test_older_name_of_back_channel_logout_is_accepted(call):
     older = {"oidc_backchannel_logout": {"backchannel_logout_urls": ["https://shop.example/old"]}}
     newer = {"oidc_logout": {"backchannel_logout_urls": ["https://shop.example/new"]}}
     one = call("POST", "/clients", {**SHOP, **older}).json()
@@ -239,7 +239,7 @@ def test_the_older_name_of_back_channel_logout_is_understood_and_the_newer_wins(
     assert both["oidc_logout"]["backchannel_logout_urls"] == ["https://shop.example/new"]
 
 
-def test_a_chosen_secret_takes_the_place_of_the_old_one(call, shop):
+def test_chosen_secret_replaces_the_old_one(call, shop):
     chosen = random_secret(48)
     changed = call("PATCH", f"/clients/{shop['client_id']}", {"client_secret": chosen})
 
@@ -256,22 +256,22 @@ def test_a_chosen_secret_takes_the_place_of_the_old_one(call, shop):
         ({"client_secret": "x" * 48, "token_endpoint_auth_method": "none"}, "public_client"),
     ],
 )
-def test_a_secret_that_cannot_be_leaves_everything_as_it_was(call, shop, body, code):
+def test_invalid_secret_changes_nothing(call, shop, body, code):
     answer = call("PATCH", f"/clients/{shop['client_id']}", {**body, "name": "Changed"})
 
     row = Client.objects.get()
-    assert no(answer) == (400, code)
+    assert error_of(answer) == (400, code)
     assert (row.name, matches_secret(shop["client_secret"], row.secret_hash)) == (SHOP["name"], True)
 
 
-def test_an_app_is_deleted_and_deleting_again_is_no_error(call, shop):
+def test_deleting_a_client_twice_is_no_error(call, shop):
     path = f"/clients/{shop['client_id']}"
 
     assert [call("DELETE", path).status_code, call("DELETE", path).status_code] == [204, 204]
-    assert no(call("GET", path)) == (404, "inexistent_client")
+    assert error_of(call("GET", path)) == (404, "inexistent_client")
 
 
-def test_an_api_is_made_found_by_id_and_identifier_changed_and_deleted(call, orders):
+def test_api_lifecycle_by_id_and_by_identifier(call, orders):
     by_id = call("GET", f"/resource-servers/{orders['id']}").json()
     by_name = call("GET", "/resource-servers/https%3A%2F%2Forders.example%2F").json()
     changed = call(
@@ -288,18 +288,18 @@ def test_an_api_is_made_found_by_id_and_identifier_changed_and_deleted(call, ord
     assert not ResourceServer.objects.exists()
 
 
-def test_an_api_exists_once(call, orders):
-    assert no(call("POST", "/resource-servers", ORDERS)) == (409, "resource_server_conflict")
+def test_identifier_of_an_api_is_unique(call, orders):
+    assert error_of(call("POST", "/resource-servers", ORDERS)) == (409, "resource_server_conflict")
 
 
 @pytest.mark.parametrize(
     "change", [{"token_lifetime": 2592001}, {"signing_alg": "HS256"}, {"token_dialect": "klingon"}, {"scopes": ["a"]}]
 )
-def test_what_an_api_may_not_be_is_refused(call, orders, change):
-    assert no(call("PATCH", f"/resource-servers/{orders['id']}", change)) == (400, "invalid_body")
+def test_invalid_api_is_refused(call, orders, change):
+    assert error_of(call("PATCH", f"/resource-servers/{orders['id']}", change)) == (400, "invalid_body")
 
 
-def test_a_machine_is_let_in_changed_and_kept_out(call, shop, orders):
+def test_client_grant_lifecycle(call, shop, orders):
     body = {"client_id": shop["client_id"], "audience": ORDERS["identifier"], "scope": ["read:orders"]}
     made = call("POST", "/client-grants", body)
     path = f"/client-grants/{made.json()['id']}"
@@ -307,15 +307,15 @@ def test_a_machine_is_let_in_changed_and_kept_out(call, shop, orders):
 
     assert made.status_code == 201
     assert [each["id"] for each in listed] == [made.json()["id"]]
-    assert no(call("POST", "/client-grants", body)) == (409, "client_grant_conflict")
-    assert no(call("PATCH", path, {"scope": ["fly"]})) == (400, "invalid_body")
+    assert error_of(call("POST", "/client-grants", body)) == (409, "client_grant_conflict")
+    assert error_of(call("PATCH", path, {"scope": ["fly"]})) == (400, "invalid_body")
     assert call("PATCH", path, {"scope": []}).json()["scope"] == []
     assert call("DELETE", path).status_code == 204
-    assert no(call("GET", path)) == (404, "inexistent_client_grant")
+    assert error_of(call("GET", path)) == (404, "inexistent_client_grant")
     assert not ClientGrant.objects.exists()
 
 
-def test_what_a_customer_let_an_app_have_is_listed_and_taken_back(call, shop, chika):
+def test_user_grants_are_listed_and_deleted(call, shop, chika):
     row = AppGrant.objects.create(profile=chika, client_id=shop["client_id"], scopes=["openid"])
     AppGrant.objects.create(profile=chika, client_id=shop["client_id"], audience="https://orders.example/")
     listed = call("GET", "/grants", user_id=chika.user_id).json()
@@ -326,12 +326,12 @@ def test_what_a_customer_let_an_app_have_is_listed_and_taken_back(call, shop, ch
     assert not AppGrant.objects.filter(pk=row.pk).exists()
     assert call("DELETE", "/grants", user_id=chika.user_id).status_code == 204
     assert not AppGrant.objects.exists()
-    assert no(call("DELETE", "/grants")) == (400, "invalid_query_string")
+    assert error_of(call("DELETE", "/grants")) == (400, "invalid_query_string")
 
 
 @pytest.mark.parametrize("name", ["x", "%00", "f" * 24, "cgr_x", "9" * 40, "é"])
 @pytest.mark.parametrize("path", ["/clients/", "/resource-servers/", "/client-grants/"])
-def test_a_name_nobody_has_is_not_there_and_no_fault(call, path, name):
+def test_unknown_ids_are_not_found(call, path, name):
     assert call("GET", path + name).status_code in (400, 404)
 
 
@@ -346,5 +346,8 @@ def test_a_name_nobody_has_is_not_there_and_no_fault(call, path, name):
         ("GET", "/v2/grants"),
     ],
 )
-def test_reading_apps_is_not_changing_them(program, method, path):
-    assert no(program.call(method, path, SHOP, token=a_token("read:clients"))) == (403, "insufficient_scope")
+def test_scope_to_read_clients_changes_nothing(api_client, method, path):
+    assert error_of(api_client.call(method, path, SHOP, token=make_token("read:clients"))) == (
+        403,
+        "insufficient_scope",
+    )

@@ -1,4 +1,4 @@
-"""Ways in, set up by program as Auth0's SDK does it."""
+"""Connections, set up as Auth0's SDK does it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from joserfc.jwk import ECKey
 
 from regulars.connections.models import Connection
 
-from .conftest import a_token
+from .conftest import make_token
 
 ALL = "read:connections create:connections update:connections delete:connections"
 SECRET = "never-shown-4711"
@@ -19,11 +19,13 @@ FACEBOOK = {
 
 
 @pytest.fixture
-def call(program):
-    return lambda method, path, body=None: program.call(method, f"/v2/connections{path}", body, token=a_token(ALL))
+def call(api_client):
+    return lambda method, path, body=None: api_client.call(
+        method, f"/v2/connections{path}", body, token=make_token(ALL)
+    )
 
 
-def test_a_connection_is_created_changed_and_deleted_and_its_secret_never_read(call):
+def test_connection_lifecycle_never_shows_the_secret(call):
     made = call("POST", "", FACEBOOK)
     path = f"/{made.json()['id']}"
     changed = call("PATCH", path, {"display_name": "Facebook", "options": {"client_id": "456", "pieces": ["likes"]}})
@@ -36,7 +38,7 @@ def test_a_connection_is_created_changed_and_deleted_and_its_secret_never_read(c
     assert call("GET", path).status_code == 404
 
 
-def test_what_is_read_can_be_sent_back(call):
+def test_connection_as_read_can_be_sent_back(call):
     made = call(
         "POST", "", {**FACEBOOK, "options": {**FACEBOOK["options"], "urls": {"site": "https://f.example"}}}
     ).json()
@@ -45,7 +47,7 @@ def test_what_is_read_can_be_sent_back(call):
     assert again.json() == made
 
 
-def test_a_patch_without_options_leaves_them(call):
+def test_patch_without_options_keeps_them(call):
     made = call("POST", "", FACEBOOK).json()
     call("PATCH", f"/{made['id']}", {"show_as_button": False})
 
@@ -53,7 +55,7 @@ def test_a_patch_without_options_leaves_them(call):
     assert (row.enabled, row.client_id, row.pieces) == (False, "123", ["birthday"])
 
 
-def test_auth0s_words_for_addresses_are_understood(call):
+def test_auth0_names_of_addresses_are_accepted(call):
     options = {"client_id": "1", "client_secret": "s", "urls": {"user": "https://m.example/u"}}
     places = {"authorizationURL": "https://m.example/a", "tokenURL": "https://m.example/t"}
     call("POST", "", {"name": "members", "strategy": "oauth2", "options": {**options, **places}})
@@ -79,7 +81,7 @@ def test_auth0s_words_for_addresses_are_understood(call):
         ({"colour": "red"}, 400, "invalid_body"),
     ],
 )
-def test_what_is_wrong_has_a_name(call, change, status, code):
+def test_wrong_connection_is_refused_by_name(call, change, status, code):
     Connection.objects.create(name="taken", strategy="oidc")
     answer = call("POST", "", {**FACEBOOK, **change})
 
@@ -87,7 +89,7 @@ def test_what_is_wrong_has_a_name(call, change, status, code):
     assert Connection.objects.count() == 1
 
 
-def test_what_nobody_knows_is_refused_in_auth0s_sentence(call):
+def test_unknown_properties_are_refused_in_auth0s_sentence(call):
     answer = call("POST", "", {**FACEBOOK, "options": {"nonsense": 1, "client_id": "1"}}).json()
 
     assert (
@@ -96,7 +98,7 @@ def test_what_nobody_knows_is_refused_in_auth0s_sentence(call):
     )
 
 
-def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
+def test_properties_without_effect_are_accepted(call):
     left = {
         "email": True,
         "public_profile": True,
@@ -112,7 +114,7 @@ def test_what_a_script_for_auth0_sends_and_means_nothing_here_is_left(call):
     assert not left.keys() & answer.json()["options"].keys()
 
 
-def test_auth0s_usual_settings_of_passwords_change_nothing(call, passwords):
+def test_usual_password_settings_of_auth0_change_nothing(call, passwords):
     usual = {
         "passwordPolicy": "low",
         "password_complexity_options": {"min_length": 8},
@@ -131,7 +133,7 @@ def test_auth0s_usual_settings_of_passwords_change_nothing(call, passwords):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "properties",
     [
         {"disable_signup": True},
         {"disable_self_service_change_password": True},
@@ -158,21 +160,21 @@ def test_auth0s_usual_settings_of_passwords_change_nothing(call, passwords):
         {"id_token_session_expiry_supported": True},
     ],
 )
-def test_what_would_guard_less_if_it_were_left_is_refused_by_name(call, asked):
-    answer = call("POST", "", {**FACEBOOK, "options": {**FACEBOOK["options"], **asked}})
+def test_value_that_would_weaken_security_is_refused(call, properties):
+    answer = call("POST", "", {**FACEBOOK, "options": {**FACEBOOK["options"], **properties}})
 
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "operation_not_supported")
-    assert f"'{next(iter(asked))}'" in answer.json()["message"]
+    assert f"'{next(iter(properties))}'" in answer.json()["message"]
     assert not Connection.objects.exists()
 
 
-def test_a_connection_that_auth0_would_not_sign_in_with_is_refused_by_name(call):
+def test_inactive_connection_of_auth0_is_refused_by_name(call):
     answer = call("POST", "", {**FACEBOOK, "authentication": {"active": False}})
 
     assert (answer.json()["errorCode"], Connection.objects.exists()) == ("operation_not_supported", False)
 
 
-def test_apples_key_and_googles_offline_access_are_understood_in_auth0s_words(call):
+def test_auth0_names_for_apple_key_and_offline_access_are_accepted(call):
     key = ECKey.generate_key("P-256").as_pem(private=True).decode()
     apple = {"client_id": "example.shop", "app_secret": key, "team_id": "TEAM123456", "kid": "KEY1234567"}
     call("POST", "", {"name": "apple", "strategy": "apple", "options": apple})
@@ -184,8 +186,8 @@ def test_apples_key_and_googles_offline_access_are_understood_in_auth0s_words(ca
     assert Connection.objects.get(name="google-oauth2").offline is True
 
 
-def test_reading_scopes_change_nothing(program):
+def test_scope_to_read_connections_changes_nothing(api_client):
     for method, path in (("POST", ""), ("PATCH", "/con_0000000000000001"), ("DELETE", "/con_0000000000000001")):
-        answer = program.call(method, f"/v2/connections{path}", FACEBOOK, token=a_token("read:connections"))
+        answer = api_client.call(method, f"/v2/connections{path}", FACEBOOK, token=make_token("read:connections"))
 
         assert answer.status_code == 403

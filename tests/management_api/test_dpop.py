@@ -1,4 +1,4 @@
-"""Tokens bound to a key at the Management API: good with a proof of it, and in no other way."""
+"""Tokens bound to a key are accepted by the Management API only with a proof of that key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from regulars.clients.models import ClientGrant, ResourceServer
 from tests.oidc.app import App, make_client
 from tests.oidc.test_dpop import KEY, OTHER, ath, proof, sent_with
 
-from .conftest import a_token
+from .conftest import make_token
 
 USERS = settings.ISSUER + "api/v2/users"
 BOUND = {"cnf": {"jkt": KEY.thumbprint()}}
@@ -18,7 +18,7 @@ BOUND = {"cnf": {"jkt": KEY.thumbprint()}}
 
 @pytest.fixture
 def token(standard_setup) -> str:
-    return a_token(**BOUND)
+    return make_token(**BOUND)
 
 
 def users(client, token, proof_="", kind="DPoP", path="/api/v2/users"):
@@ -30,7 +30,7 @@ def made(token, url=USERS, method="GET", **more):
     return proof(url=url, method=method, **{"ath": ath(token), **more})
 
 
-def test_a_bound_token_opens_the_api_with_a_proof_once(client, token):
+def test_bound_token_is_accepted_once_per_proof(client, token):
     signed = made(token)
     first, again = users(client, token, signed), users(client, token, signed)
 
@@ -39,14 +39,14 @@ def test_a_bound_token_opens_the_api_with_a_proof_once(client, token):
     assert again["WWW-Authenticate"].startswith('DPoP error="invalid_dpop_proof"')
 
 
-def test_as_bearer_it_is_refused_by_name(client, token):
+def test_bound_token_as_bearer_is_refused_by_name(client, token):
     answer = users(client, token, kind="Bearer")
 
     assert (answer.status_code, answer.json()["errorCode"]) == (401, "dpop_proof_required")
     assert answer["WWW-Authenticate"].startswith('DPoP error="invalid_token"')
 
 
-def test_a_proof_beside_a_bearer_token_does_not_make_it_dpop(client, token):
+def test_proof_beside_a_bearer_token_does_not_make_it_dpop(client, token):
     assert users(client, token, made(token), kind="Bearer").json()["errorCode"] == "dpop_proof_required"
 
 
@@ -70,14 +70,14 @@ def test_every_other_proof_is_refused(client, token, proof_, error):
     assert ("DPoP-Nonce" in answer) == (error == "use_dpop_nonce")
 
 
-def test_a_token_that_is_bound_to_nothing_is_not_taken_as_dpop(client, standard_setup):
-    free = a_token()
+def test_unbound_token_is_not_accepted_as_dpop(client, standard_setup):
+    free = make_token()
 
     assert users(client, free, made(free)).json()["errorCode"] == "invalid_token"
     assert users(client, free, kind="Bearer").status_code == 200
 
 
-def test_the_address_counts_as_the_browser_wrote_it(client, token, chika):
+def test_proof_covers_the_address_as_it_was_sent(client, token, chika):
     """Customers' ids have a bar in them, which travels as %7C; what follows the question mark is not signed."""
     path = f"/api/v2/users/{chika.user_id.replace('|', '%7C')}"
     answer = users(client, token, made(token, settings.ISSUER.rstrip("/") + path), path=f"{path}?fields=user_id")
@@ -85,7 +85,7 @@ def test_the_address_counts_as_the_browser_wrote_it(client, token, chika):
     assert answer.json() == {"user_id": chika.user_id}
 
 
-def test_a_machine_gets_a_bound_token_and_uses_it(client, standard_setup):
+def test_machine_obtains_and_uses_a_bound_token(client, standard_setup):
     cache.forget()
     bot = make_client("bot", grant_types=["client_credentials"])
     audience = f"{settings.ISSUER}api/v2/"

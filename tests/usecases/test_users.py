@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.management_api.conftest import Program, a_token
+from tests.management_api.conftest import ApiClient, make_token
 
 from regulars.clients.models import Client
 from regulars.oauth.grants import TokenDecision
@@ -87,7 +87,7 @@ SCRIPTS = {"javascript": javascript, "management_client": management_client, "ac
 def writer(request, client, shop, monkeypatch) -> Writer:
     def by_api(profile: Profile, data: Any) -> Refused | None:
         client.raise_request_exception = False
-        answer = Program(client).call("PATCH", f"/v2/users/{profile.user_id}", {USER: data})
+        answer = ApiClient(client).call("PATCH", f"/v2/users/{profile.user_id}", {USER: data})
         if answer.status_code == 200:
             return None
         assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
@@ -251,7 +251,7 @@ def test_user_created_by_the_api_has_its_metadata_by_the_same_contract(client, s
 
     def create(number: int, data: Any) -> Any:
         new = {**body, "email": f"dov{number}@example.org", USER: data}
-        return Program(client).call("POST", "/v2/users", new, token=a_token())
+        return ApiClient(client).call("POST", "/v2/users", new, token=make_token())
 
     made = create(1, {"shoe": {"a.b": 1}, "hat": None, "coat": {"size": "L"}})
     refused = create(2, {"a.b": 1})
