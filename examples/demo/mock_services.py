@@ -34,7 +34,7 @@ class Network:
     title: str
     path: str
     address: str
-    pieces: tuple[str, ...] = ()
+    requested_claims: tuple[str, ...] = ()
 
 
 NETWORKS = {
@@ -86,7 +86,7 @@ def _make_connections(addresses: Addresses) -> None:
                 "display_name": network.title,
                 "client_id": CLIENT_ID,
                 "secret": CLIENT_SECRET,
-                "pieces": list(network.pieces),
+                "requested_claims": list(network.requested_claims),
                 "urls": {network.address: addresses.standins + network.path},
                 "note": f"A stand-in with invented people, not the real {network.title}",
             },

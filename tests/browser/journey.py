@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 
 def sign_in_with_google(page: Page, demo: Demo, name: str, *shared: str) -> None:
-    """From the shop's first page to wherever the sign-in leads, sharing the pieces named by their words."""
+    """From the shop's first page to wherever the sign-in leads, sharing the claims named by their words."""
     page.goto(demo.shop)
     page.get_by_role("link", name="Sign in").click()
     page.get_by_role("link", name="Continue with Google").click()

@@ -36,21 +36,21 @@ PREFIX = "https://www.googleapis.com/auth/"
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of provider: where its stand-in is, who comes out, which pieces she shares and what is then known."""
+    """One kind of provider: where its stand-in is, who comes out, which claims she shares and what is then known."""
 
     strategy: str
     place: str
     user_id: str
     facts: dict[str, object]
     raw: tuple[str, ...]
-    pieces: dict[str, tuple[str, ...]] = field(default_factory=dict)  # piece → scopes she grants there
+    requested_claims: dict[str, tuple[str, ...]] = field(default_factory=dict)  # claim → scopes she grants there
     learned: dict[str, object] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
     consent: str = "/consent"
 
     @property
     def scopes(self) -> list[str]:
-        return [scope for scopes in self.pieces.values() for scope in scopes]
+        return [scope for scopes in self.requested_claims.values() for scope in scopes]
 
 
 NAMES = {"name": "Lena Vogt"}
@@ -152,7 +152,13 @@ def connect(case: Case, standins: str, **changes: object) -> Connection:
     urls = (
         own if case.strategy == "oauth2" else {"issuer": place} if PROVIDERS[case.strategy].openid else {"site": place}
     )
-    given = {"client_id": CLIENT_ID, "secret": CLIENT_SECRET, "pieces": list(case.pieces), "urls": urls, **case.extra}
+    given = {
+        "client_id": CLIENT_ID,
+        "secret": CLIENT_SECRET,
+        "requested_claims": list(case.requested_claims),
+        "urls": urls,
+        **case.extra,
+    }
     name = "way" if PROVIDERS[case.strategy].scoped_ids else case.strategy
     if case.strategy == "apple":
         with suppress(httpx2.HTTPError):
@@ -162,8 +168,8 @@ def connect(case: Case, standins: str, **changes: object) -> Connection:
     )
 
 
-def begin(client, connection: Connection, *pieces: str) -> str:
-    answer = client.post(f"/login/{connection.name}?next=/authorize%3Fa%3Db", {"piece": list(pieces)})
+def begin(client, connection: Connection, *requested_claims: str) -> str:
+    answer = client.post(f"/login/{connection.name}?next=/authorize%3Fa%3Db", {"claim": list(requested_claims)})
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]
 
@@ -191,9 +197,9 @@ def come_back(client, sent):
     return client.get(redirected["Location"])
 
 
-def sign_in(client, case: Case, standins: str, *ticked: str, pieces: tuple[str, ...] = (), **who: str):
+def sign_in(client, case: Case, standins: str, *ticked: str, requested_claims: tuple[str, ...] = (), **who: str):
     connection = Connection.objects.get(strategy=case.strategy)
-    sent = decide(case, standins, begin(client, connection, *pieces), *ticked, **who)
+    sent = decide(case, standins, begin(client, connection, *requested_claims), *ticked, **who)
     return come_back(client, sent)
 
 
@@ -223,12 +229,12 @@ def test_she_signs_in_and_is_known_as_declared(client, standins, case):
 def test_what_she_shares_is_learned_with_her_yes(client, standins, case):
     connect(case, standins)
 
-    sign_in(client, case, standins, "email", *case.scopes, pieces=tuple(case.pieces))
+    sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
 
     lena = find_by_user_id(case.user_id)
     assert {key: lena.document.get(key) for key in case.learned} == case.learned
     assert all(fact.consents for fact in lena.facts.filter(attribute__in=case.learned))
-    assert {event.evidence["piece"] for event in ConsentEvent.objects.all()} == set(case.pieces)
+    assert {event.evidence["claim"] for event in ConsentEvent.objects.all()} == set(case.requested_claims)
 
 
 @every_provider
@@ -236,7 +242,7 @@ def test_a_partial_grant_is_fine(client, standins, case):
     connect(case, standins)
     optional = [scope for scope in case.scopes if scope]
 
-    back = sign_in(client, case, standins, "email", *optional[1:], pieces=tuple(case.pieces))
+    back = sign_in(client, case, standins, "email", *optional[1:], requested_claims=tuple(case.requested_claims))
 
     answer = ProviderAnswer.objects.get()
     assert back.status_code == 302
@@ -249,7 +255,7 @@ def test_the_raw_answer_is_kept_as_it_was_said(client, standins, case, monkeypat
     connect(case, standins)
     said = record_answers(monkeypatch)
 
-    sign_in(client, case, standins, "email", *case.scopes, pieces=tuple(case.pieces))
+    sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
 
     raw = ProviderAnswer.objects.get().raw
     assert set(raw) >= set(case.raw)
@@ -321,10 +327,10 @@ def test_nonsense_in_an_answer_is_no_fault(case):
 @every_provider
 def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(standard_setup, case):
     known = set(Attribute.objects.values_list("key", flat=True))
-    for piece in PROVIDERS[case.strategy].pieces:
-        assert piece.why
-        assert piece.scopes
-        assert known.issuperset(piece.attributes)
+    for claim in PROVIDERS[case.strategy].requested_claims:
+        assert claim.why
+        assert claim.scopes
+        assert known.issuperset(claim.attributes)
 
 
 GIVES_BACK = [case for case in CASES if PROVIDERS[case.strategy].revoke]

@@ -131,7 +131,7 @@ GOOGLES_OWN = {"email", "email_verified", "name", "given_name", "family_name", "
 
 def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_nothing_else(client, google, upstream):
     """What Google's own page lets through says nothing of our purposes."""
-    away = client.post("/login/google-oauth2", {"piece": []})["Location"]
+    away = client.post("/login/google-oauth2", {"claim": []})["Location"]
     home = client.get(upstream.decide(away, person=YUKI))
     yuki = find_by_user_id(f"google-oauth2|{YUKI}")
     save_question(MAY_WE)
@@ -401,9 +401,9 @@ def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
 
 
 def arrives(strategy, number, **told):
-    """A first login by a network that tells this, and the yes to it where it is a piece she chose."""
-    choices = [ClaimConsent("piece", "personalise", "To show you things that fit you.")] if told else []
-    news = [ProviderClaim(key, value, "social", "piece") for key, value in told.items()]
+    """A first login by a network that tells this, and the yes to it where it is a claim she chose."""
+    choices = [ClaimConsent("claim", "personalise", "To show you things that fit you.")] if told else []
+    news = [ProviderClaim(key, value, "social", "claim") for key, value in told.items()]
     complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
 
@@ -672,7 +672,7 @@ READERS = {
     "usecases/link_accounts.py",  # facts move with the identity that told them
     "usecases/merge.py",
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
-    "usecases/stop_sharing.py",  # which facts a shared piece gave, to take them back
+    "usecases/stop_sharing.py",  # which facts a shared claim gave, to take them back
     "interfaces/console/views/customer.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer

@@ -20,7 +20,7 @@ GOOGLE = {
     "client_id": "shop.apps.example",
     "secret": SECRET,
     "scopes": "openid email profile",
-    "pieces": ["birthday", "address"],
+    "requested_claims": ["birthday", "address"],
     "enabled": "on",
 }
 PARTNER = {**GOOGLE, "name": "partner", "display_name": "Partner", "issuer": "https://login.partner.example"}
@@ -32,7 +32,12 @@ def test_ana_adds_google_with_the_pieces_she_wants(console):
 
     row = Connection.objects.get()
     assert (response.status_code, response["Location"]) == (302, "/console/connections/google-oauth2")
-    assert (row.strategy, row.secret, row.pieces, row.urls) == ("google-oauth2", SECRET, ["birthday", "address"], {})
+    assert (row.strategy, row.secret, row.requested_claims, row.urls) == (
+        "google-oauth2",
+        SECRET,
+        ["birthday", "address"],
+        {},
+    )
     assert AuditEntry.objects.get().what == "connection.saved"
 
 
@@ -47,11 +52,13 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, caplog):
     caplog.set_level(logging.DEBUG)
     console.post(NEW_GOOGLE, GOOGLE)
     wrong = console.post("/console/connections/google-oauth2", {**GOOGLE, "display_name": ""})
-    console.post("/console/connections/google-oauth2", {**GOOGLE, "secret": "", "note": "A stand-in", "pieces": []})
+    console.post(
+        "/console/connections/google-oauth2", {**GOOGLE, "secret": "", "note": "A stand-in", "requested_claims": []}
+    )
 
     row = Connection.objects.get()
     pages = [wrong, console.get("/console/connections"), console.get("/console/connections/google-oauth2")]
-    assert (row.secret, row.note, row.pieces) == (SECRET, "A stand-in", [])
+    assert (row.secret, row.note, row.requested_claims) == (SECRET, "A stand-in", [])
     assert all(SECRET not in page.content.decode() for page in pages)
     assert SECRET not in caplog.text
     assert SECRET not in str(list(AuditEntry.objects.values()))
@@ -73,7 +80,7 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, caplog):
         ({"issuer": "https://user:pw@partner.example"}, "issuer"),
         ({"issuer": "https://[::1"}, "issuer"),
         ({"scopes": 'openid "quoted"'}, "scopes"),
-        ({"pieces": ["shoe_size"]}, "pieces"),
+        ({"requested_claims": ["shoe_size"]}, "requested_claims"),
         ({"note": "x" * 201}, "note"),
     ],
 )
@@ -149,8 +156,8 @@ def test_every_piece_fills_attributes_that_there_are(standard_setup):
     known = set(Attribute.objects.values_list("key", flat=True))
 
     for strategy in PROVIDERS.values():
-        for piece in strategy.pieces:
-            assert known.issuperset(piece.attributes)
+        for claim in strategy.requested_claims:
+            assert known.issuperset(claim.attributes)
     assert scopes_of("oidc", ["gender", "birthday"]) == ["profile"]
 
 
@@ -164,7 +171,7 @@ def test_every_kind_of_provider_has_a_form(console):
         page = console.get(f"/console/connections/new?strategy={kind}").content.decode()
 
         assert PROVIDERS[kind].label in page
-        assert all(piece.label in page for piece in PROVIDERS[kind].pieces)
+        assert all(claim.label in page for claim in PROVIDERS[kind].requested_claims)
 
 
 def test_apple_wants_a_key_that_can_sign(console):
@@ -172,7 +179,7 @@ def test_apple_wants_a_key_that_can_sign(console):
         **GOOGLE,
         "name": "apple",
         "scopes": "name email",
-        "pieces": [],
+        "requested_claims": [],
         "setting.team_id": "T1",
         "setting.key_id": "K1",
     }
@@ -186,7 +193,7 @@ def test_apple_wants_a_key_that_can_sign(console):
 
 
 def test_a_provider_of_plain_oauth_is_a_way_in_once_its_addresses_are_written(console):
-    given = {**GOOGLE, "name": "members", "scopes": "basic", "pieces": [], "setting.id_at": "member.no"}
+    given = {**GOOGLE, "name": "members", "scopes": "basic", "requested_claims": [], "setting.id_at": "member.no"}
     places = {"authorize": "https://m.example/a", "token": "https://m.example/t", "user": "https://m.example/u"}
     without = console.post("/console/connections/new?strategy=oauth2", given)
     console.post("/console/connections/new?strategy=oauth2", {**given, **places})

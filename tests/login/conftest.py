@@ -65,7 +65,7 @@ def upstream(standins: str) -> Upstream:
 
 @pytest.fixture
 def google(standard_setup: None, upstream: Upstream, settings) -> Connection:
-    """Google as the demonstration has it: pointed at the stand-in, asking for three pieces."""
+    """Google as the demonstration has it: pointed at the stand-in, asking for three optional claims."""
     settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
     return Connection.objects.create(
         name="google-oauth2",
@@ -73,7 +73,7 @@ def google(standard_setup: None, upstream: Upstream, settings) -> Connection:
         display_name="Google",
         client_id="harbour-and-pine.apps.stand-in",
         secret="stand-in-secret",
-        pieces=["birthday", "gender", "address"],
+        requested_claims=["birthday", "gender", "address"],
         urls={"issuer": upstream.url},
         note="A stand-in: not the real Google.",
     )

@@ -31,8 +31,8 @@ HERE = "/me/accounts"
 def come(client, google, upstream):
     """She goes there and comes back, by whatever connection and for whatever aim."""
 
-    def go(*pieces, person=LENA, ticked=(BIRTHDAY, GENDER), name="google-oauth2", aim=""):
-        away = client.post(f"/login/{name}?next={HERE}{aim}", {"piece": list(pieces)})
+    def go(*requested_claims, person=LENA, ticked=(BIRTHDAY, GENDER), name="google-oauth2", aim=""):
+        away = client.post(f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
         return client.get(upstream.decide(away["Location"], *ticked, person=person))
 
     return go
@@ -70,7 +70,7 @@ def test_what_she_left_out_is_folded_away_the_next_time_on_this_browser(client, 
 def test_later_she_shares_more_and_is_asked_for_the_new_pieces_only(client, come):
     come("birthday")
     page = client.get(f"/login/google-oauth2?more=1&next={HERE}").content.decode()
-    away = client.post(f"/login/google-oauth2?more=1&next={HERE}", {"piece": ["gender"]})["Location"]
+    away = client.post(f"/login/google-oauth2?more=1&next={HERE}", {"claim": ["gender"]})["Location"]
 
     assert 'value="birthday"' not in page
     assert 'value="gender"' in page
@@ -105,7 +105,7 @@ def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, c
     come("birthday", "gender")
     lena = Profile.objects.get()
     page = client.get(HERE).content.decode()
-    answer = client.post(f"{HERE}/{lena.identities.get().pk}/stop", {"piece": "birthday"})
+    answer = client.post(f"{HERE}/{lena.identities.get().pk}/stop", {"claim": "birthday"})
 
     assert "Nicht mehr teilen: Ihr Geburtsdatum" in page
     assert answer["Location"] == f"{HERE}?done=stopped"
@@ -113,7 +113,7 @@ def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, c
     assert view(lena, "personalise")["gender"].value == "female"
     assert lena.facts.get(attribute="birthdate").retracted_why == "stopped_sharing"
     assert Job.objects.get(kind="upstream.revoke").payload["scopes"] == [BIRTHDAY]
-    assert Event.objects.get(name="Stopped Sharing").properties["piece"] == "birthday"
+    assert Event.objects.get(name="Stopped Sharing").properties["claim"] == "birthday"
 
 
 def test_nobody_stops_or_parts_what_is_anothers(client, come):
@@ -121,9 +121,9 @@ def test_nobody_stops_or_parts_what_is_anothers(client, come):
     other, _ = Profile.objects.get_or_create(user_id="auth0|x")
     number = other.identities.create(provider="auth0", provider_user_id="x").pk
 
-    assert client.post(f"{HERE}/{number}/stop", {"piece": "birthday"}).status_code == 404
+    assert client.post(f"{HERE}/{number}/stop", {"claim": "birthday"}).status_code == 404
     assert client.post(f"{HERE}/{number}/part").status_code == 404
-    assert client.post(f"{HERE}/{Profile.objects.first().identities.get().pk}/stop", {"piece": "x"}).status_code == 400
+    assert client.post(f"{HERE}/{Profile.objects.first().identities.get().pk}/stop", {"claim": "x"}).status_code == 400
 
 
 def test_she_adds_a_way_in_and_comes_by_it_as_the_same_customer(client, come, club):

@@ -43,7 +43,7 @@ def dina_there(dina, shop) -> Browser:
 def lena_there(google, upstream, shop) -> Browser:
     """Lena on her phone, who came by Google."""
     browser = Browser()
-    away = browser.post("/login/google-oauth2?next=/me", {"piece": ["birthday"]})
+    away = browser.post("/login/google-oauth2?next=/me", {"claim": ["birthday"]})
     browser.get(upstream.decide(away["Location"], person=LENA))
     return browser
 
@@ -174,7 +174,7 @@ def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_pa
     assert "My phone" in browser.get("/me/security").content.decode()
 
     again = Browser()
-    away = again.post("/login/google-oauth2?next=/me", {"piece": []})
+    away = again.post("/login/google-oauth2?next=/me", {"claim": []})
     step = again.get(upstream.decide(away["Location"], person=LENA))
     options = again.post("/second-factor/options").json()
     again.post("/second-factor", {"credential": phone.sign(options)})

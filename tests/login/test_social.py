@@ -22,9 +22,9 @@ BIRTHDAY, GENDER = f"{GOOGLE}user.birthday.read", f"{GOOGLE}user.gender.read"
 LENA, YUKI = "110248495921238986401", "110248495921238986404"
 
 
-def begin(client, *pieces, path="/login/google-oauth2?next=/authorize%3Fa%3Db"):
-    """Choose pieces and go on: the address at the provider."""
-    answer = client.post(path, {"piece": list(pieces)})
+def begin(client, *requested_claims, path="/login/google-oauth2?next=/authorize%3Fa%3Db"):
+    """Choose claims and go on: the address at the provider."""
+    answer = client.post(path, {"claim": list(requested_claims)})
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]
 
@@ -97,7 +97,7 @@ def test_a_partial_grant_is_normal(client, google, upstream):
     assert answer.scopes_refused == [BIRTHDAY]
     assert GENDER in answer.scopes_granted
     assert not lena.facts.filter(attribute="birthdate").exists()
-    assert [event.evidence["piece"] for event in ConsentEvent.objects.all()] == ["gender"]
+    assert [event.evidence["claim"] for event in ConsentEvent.objects.all()] == ["gender"]
 
 
 def test_the_raw_answer_is_what_the_provider_said(client, google, upstream):
@@ -174,8 +174,8 @@ def test_an_old_state_is_a_page_with_words(client, google, upstream, monkeypatch
     assert not Profile.objects.exists()
 
 
-def test_a_connection_without_pieces_goes_straight_on(client, google):
-    Connection.objects.update(pieces=[])
+def test_a_connection_without_requested_claims_goes_straight_on(client, google):
+    Connection.objects.update(requested_claims=[])
 
     assert client.get("/login/google-oauth2").status_code == 302
 

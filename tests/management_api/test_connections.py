@@ -14,7 +14,12 @@ SECRET = "never-shown-4711"
 FACEBOOK = {
     "name": "facebook",
     "strategy": "facebook",
-    "options": {"client_id": "123", "client_secret": SECRET, "scope": "public_profile email", "pieces": ["birthday"]},
+    "options": {
+        "client_id": "123",
+        "client_secret": SECRET,
+        "scope": "public_profile email",
+        "requested_claims": ["birthday"],
+    },
 }
 
 
@@ -28,11 +33,13 @@ def call(api_client):
 def test_connection_lifecycle_never_shows_the_secret(call):
     made = call("POST", "", FACEBOOK)
     path = f"/{made.json()['id']}"
-    changed = call("PATCH", path, {"display_name": "Facebook", "options": {"client_id": "456", "pieces": ["likes"]}})
+    changed = call(
+        "PATCH", path, {"display_name": "Facebook", "options": {"client_id": "456", "requested_claims": ["likes"]}}
+    )
 
     row = Connection.objects.get()
     assert (made.status_code, changed.status_code) == (201, 200)
-    assert (row.display_name, row.client_id, row.secret, row.pieces) == ("Facebook", "456", SECRET, ["likes"])
+    assert (row.display_name, row.client_id, row.secret, row.requested_claims) == ("Facebook", "456", SECRET, ["likes"])
     assert all(SECRET not in each.content.decode() for each in (made, changed, call("GET", path), call("GET", "")))
     assert call("DELETE", path).status_code == call("DELETE", path).status_code == 202
     assert call("GET", path).status_code == 404
@@ -52,7 +59,7 @@ def test_patch_without_options_keeps_them(call):
     call("PATCH", f"/{made['id']}", {"show_as_button": False})
 
     row = Connection.objects.get()
-    assert (row.enabled, row.client_id, row.pieces) == (False, "123", ["birthday"])
+    assert (row.enabled, row.client_id, row.requested_claims) == (False, "123", ["birthday"])
 
 
 def test_auth0_names_of_addresses_are_accepted(call):
@@ -74,7 +81,7 @@ def test_auth0_names_of_addresses_are_accepted(call):
         ({"name": "no blanks"}, 400, "bad_name"),
         ({"name": "taken"}, 409, "conflict"),
         ({"options": {}}, 400, "missing"),
-        ({"options": {"client_id": "1", "client_secret": "s", "pieces": ["shoe"]}}, 400, "unknown_piece"),
+        ({"options": {"client_id": "1", "client_secret": "s", "requested_claims": ["shoe"]}}, 400, "unknown_claim"),
         ({"options": {"client_id": "1", "client_secret": "s", "urls": {"site": "ftp://x"}}}, 400, "bad_site"),
         ({"options": {"client_id": "1", "client_secret": "s", "urls": {"moon": "https://x"}}}, 400, "unknown_address"),
         ({"options": {"nonsense": 1}}, 400, "invalid_body"),

@@ -37,7 +37,7 @@ def arrival(**changes) -> ProviderLogin:
         "raw": {"userinfo": {"sub": "1001", "email": "chika@example.com"}},
         "asked": ["openid", "gender.read"],
         "granted": ["openid", "gender.read"],
-        "told": [ProviderClaim("email", "chika@example.com", "verified"), GENDER],
+        "claims": [ProviderClaim("email", "chika@example.com", "verified"), GENDER],
     }
     return ProviderLogin(**{**said, **changes})
 
@@ -70,7 +70,7 @@ def test_without_her_yes_a_piece_stays_in_the_raw_answer(standard_setup):
 
 
 def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact(standard_setup):
-    profile = complete_social_login(arrival(choices=[YES])).profile
+    profile = complete_social_login(arrival(shared=[YES])).profile
 
     given = ConsentEvent.objects.get()
     assert given.notice.body == WORDS
@@ -84,8 +84,8 @@ def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact
 
 
 def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup):
-    profile = complete_social_login(arrival(choices=[YES])).profile
-    complete_social_login(arrival(asked=["openid"], granted=["openid"], told=[]))
+    profile = complete_social_login(arrival(shared=[YES])).profile
+    complete_social_login(arrival(asked=["openid"], granted=["openid"], claims=[]))
 
     assert view(profile, "personalise")["gender"].value == "female"
 
@@ -93,7 +93,7 @@ def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup)
 def test_a_purpose_that_needs_no_consent_gets_no_event(standard_setup):
     phone = ProviderClaim("phone_number", "+4420", "social", "phone")
     profile = complete_social_login(
-        arrival(told=[phone], choices=[ClaimConsent("phone", "serve", "Your phone number.")])
+        arrival(claims=[phone], shared=[ClaimConsent("phone", "serve", "Your phone number.")])
     ).profile
 
     assert profile.facts.get().basis == "contract"
@@ -116,7 +116,7 @@ def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
 
 def test_characters_that_no_database_stores_do_no_harm(standard_setup):
     profile = complete_social_login(
-        arrival(raw={"userinfo": {"name": "a\x00b"}}, told=[ProviderClaim("name", "a\x00b", "verified")])
+        arrival(raw={"userinfo": {"name": "a\x00b"}}, claims=[ProviderClaim("name", "a\x00b", "verified")])
     ).profile
 
     assert profile.document["name"] == "a\ufffdb"
@@ -149,7 +149,7 @@ def test_two_arrivals_at_once_are_one_customer(transactional_db):
     def come() -> None:
         try:
             gate.wait(10)
-            complete_social_login(arrival(choices=[YES]))
+            complete_social_login(arrival(shared=[YES]))
         except Exception as fault:
             faults.append(fault)
         finally:

@@ -15,7 +15,7 @@ class Connection(models.Model):
     move all addresses of a provider at once, or one address by its key (`connections.provider.Provider.addresses`).
     `settings` are what the kind of provider declares (Apple's team, Microsoft's tenant); `offline`: keep a token that can
     be renewed without her.
-    `pieces` are the optional pieces of data this business asks for: `["birthday", "gender", "address"]`.
+    `requested_claims` are the optional data that this business asks for, by the keys of `RequestedClaim`: `["birthday", "gender", "address"]`.
     """
 
     name = models.SlugField(max_length=128, unique=True)
@@ -24,7 +24,7 @@ class Connection(models.Model):
     client_id = models.CharField(max_length=255, blank=True)
     secret = EncryptedJSONField(null=True, blank=True)
     scopes = models.JSONField(default=list)
-    pieces = models.JSONField(default=list)
+    requested_claims = models.JSONField(default=list)
     urls = models.JSONField(default=dict)
     settings = models.JSONField(default=dict)
     offline = models.BooleanField(default=False)

@@ -1,6 +1,6 @@
 """Kinds of provider: where they are, what they ask, what they tell. The one catalogue, filled by plug-ins.
 
-Three doors and the flows need it, which must not know each other: the sign-in pages offer the pieces, the console and
+Three doors and the flows need it, which must not know each other: the sign-in pages offer the requested claims, the console and
 the API switch them on, and a flow renews or gives back what a customer granted.
 """
 
@@ -37,13 +37,14 @@ class RequestedClaim:
 class ProviderClaim:
     """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
 
-    `piece` is the optional piece it belongs to; without her yes to that piece it stays in the raw answer only.
+    `requested_claim` is the key of the `RequestedClaim` it belongs to; without the customer's consent to that claim the
+    value stays in the raw answer only.
     """
 
     attribute: str
     value: Any
     kind: str
-    piece: str = ""
+    requested_claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Provider:
     granted; `granted` reads that from the answer where the token does not say it. `scoped_ids`: ids are unique within a
     connection only. `fresh` and `again` are parameters that make it ask her anew: to sign in, and for what she once
     refused. `offline` are scopes and parameters for a token that can be renewed without her. `revoke` gives a grant back
-    and `revokes_pieces` says that it can do so in part.
+    and `revokes_parts` says that it can do so in part.
     """
 
     key: str
@@ -111,7 +112,7 @@ class Provider:
     scopes: tuple[str, ...]
     read: Callable[[Raw, Settings], Iterable[ProviderClaim]]
     who: Callable[[Raw, Settings], Any]
-    pieces: tuple[RequestedClaim, ...] = ()
+    requested_claims: tuple[RequestedClaim, ...] = ()
     openid: bool = False
     issuer: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -131,13 +132,13 @@ class Provider:
     secret_of: Callable[[Settings, str, str], str] = lambda settings, client_id, secret: secret
     proof: Callable[[str, str], Mapping[str, str]] = no_parameters
     revoke: Callable[[UpstreamGrant, Credentials], list[ProviderRequest]] | None = None
-    revokes_pieces: bool = False
+    revokes_parts: bool = False
     note: str = ""
 
     def offered(self, wanted: Iterable[str]) -> list[RequestedClaim]:
-        """The pieces that a connection asks for, in our order; words we do not know are passed over."""
+        """Return the claims that a connection requests, in the provider's order; unknown keys are skipped."""
         names = set(wanted)
-        return [piece for piece in self.pieces if piece.key in names]
+        return [claim for claim in self.requested_claims if claim.key in names]
 
     def called(self, scopes: Iterable[str]) -> list[str]:
         """Scopes by the words in which they were asked."""
@@ -154,8 +155,8 @@ def find_provider(strategy: str) -> Provider | None:
     return known.get(strategy)
 
 
-def scopes_of(strategy: str, pieces: Iterable[str]) -> list[str]:
-    """What the pieces cost at this kind of provider, each scope once."""
+def scopes_of(strategy: str, requested_claims: Iterable[str]) -> list[str]:
+    """Return the scopes that these claims require at this kind of provider, each once."""
     provider = find_provider(strategy)
-    known = provider.offered(pieces) if provider else []
-    return list(dict.fromkeys(scope for piece in known for scope in piece.scopes))
+    known = provider.offered(requested_claims) if provider else []
+    return list(dict.fromkeys(scope for claim in known for scope in claim.scopes))

@@ -41,7 +41,7 @@ class ConnectionSpec:
     urls: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     scopes: Sequence[str] = ()
-    pieces: Sequence[str] = ()
+    requested_claims: Sequence[str] = ()
     note: str = ""
     enabled: bool = True
     offline: bool = False
@@ -52,7 +52,7 @@ def save_connection(way: ConnectionSpec, connection: Connection | None = None) -
     """Make a connection, or change `connection`, whose name and strategy stay as they are.
 
     Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
-    `unknown_piece`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
+    `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
     """
     connection = connection or Connection(name=_new_name(way.name), strategy=_known(way.strategy))
     _check_lengths(way)
@@ -104,7 +104,7 @@ def _take_provider(connection: Connection, way: ConnectionSpec) -> None:
         raise Invalid("missing", "Write the client secret that the provider gave you.", "secret")
     connection.client_id, connection.secret = way.client_id.strip(), way.secret or connection.secret
     connection.scopes = _scopes(way.scopes or provider.scopes, provider)
-    connection.pieces = _pieces(way.pieces, connection.strategy)
+    connection.requested_claims = _checked_claims(way.requested_claims, connection.strategy)
     connection.settings = filled(provider.settings, way.settings, connection.settings)
     connection.offline = way.offline
     connection.urls = _urls(connection.urls, way, provider)
@@ -143,11 +143,11 @@ def _scopes(words: Sequence[str], provider: Provider) -> list[str]:
     return list(dict.fromkeys([*(["openid"] if provider.openid else []), *words]))
 
 
-def _pieces(keys: Sequence[str], strategy: str) -> list[str]:
-    known = [piece.key for piece in PROVIDERS[strategy].pieces]
+def _checked_claims(keys: Sequence[str], strategy: str) -> list[str]:
+    known = [claim.key for claim in PROVIDERS[strategy].requested_claims]
     for key in keys:
         if key not in known:
-            raise Invalid("unknown_piece", f"This provider has no piece called {key!r}.", "pieces")
+            raise Invalid("unknown_claim", f"This provider does not offer {key!r}.", "requested_claims")
     return [key for key in known if key in keys]
 
 

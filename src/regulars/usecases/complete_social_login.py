@@ -1,4 +1,4 @@
-"""She arrives: by a social network or with a password of ours. Who is it, what was said, what did she decide."""
+"""Complete a login at a provider or a sign-up with a password: the customer, their facts and their consent."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from .unit_of_work import Changes, changes
 
 LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
-# Who says it when she types her address into our own pages; applications say `app:<client>` in the same way.
+# The source of what a customer enters on our own pages; an application's source is `app:<client>`.
 SOURCE = "app:signin"
 
 
 @dataclass(frozen=True)
 class ClaimConsent:
-    """A piece she chose to share, and that her provider then released. `words` are those she saw."""
+    """A claim that the customer chose to share and that the provider released. `words` are those they were shown."""
 
-    piece: str
+    claim: str
     purpose: str
     words: str
 
 
 @dataclass(frozen=True)
 class ProviderLogin:
-    """One answer of one provider. `raw` is kept as it is; scopes are words of the provider.
+    """One answer of one provider. `raw` is stored unchanged; scopes are written as the provider writes them.
 
-    `issued` is what its token endpoint said: `{"access_token", "refresh_token", "expires_in"}`, kept encrypted.
+    `issued` is what its token endpoint issued: `{"access_token", "refresh_token", "expires_in"}`, stored encrypted.
     """
 
     strategy: str
@@ -54,17 +54,25 @@ class ProviderLogin:
     raw: dict[str, Any]
     asked: Sequence[str]
     granted: Sequence[str]
-    told: Sequence[ProviderClaim] = ()
-    choices: Sequence[ClaimConsent] = ()
-    issued: Mapping[str, Any] = field(default_factory=dict)
+    claims: Sequence[ProviderClaim] = ()
+    shared: Sequence[ClaimConsent] = ()
+    issued: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SubmittedValues:
+    """What a customer entered in the sign-up form of an app: values by attribute or path."""
+
+    source: str
+    values: Mapping[str, Any]
 
 
 @transaction.atomic
 def complete_social_login(login: ProviderLogin) -> Account:
-    """The account of whoever the provider says she is, made on her first arrival. Raises `Invalid("account_blocked")`.
+    """Return the customer's account, created at their first login. Raises `Invalid("account_blocked")`.
 
-    The provider and its user id decide who it is, never an e-mail address: the same address from elsewhere is a
-    profile of its own until she links the two herself.
+    The provider and its user id identify the customer, never an e-mail address: the same address from another provider is
+    a profile of its own until the customer links the two.
     """
     if len(f"{login.strategy}|{login.provider_user_id}") > LONGEST_USER_ID:
         raise Invalid("id_too_long", gettext_noop("Your provider's name for you is too long to be kept."))
@@ -77,21 +85,18 @@ def complete_social_login(login: ProviderLogin) -> Account:
             raise Invalid(
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
-        answer = _keep(login)
+        answer = _save_answer(login)
         if login.issued:
             keep_token(answer.identity_id, login.issued, login.granted)
-        consents = _decide(c, login, answer)
+        consents = _record_consents(c, login, answer)
         c.learn(_facts(login, consents, answer.identity_id))
         c.refresh()
         return c.profile.account or _open_account(c, Account.objects.create_user())
 
 
 @transaction.atomic
-def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] | None = None) -> Account:
-    """A new customer of our own password connection. `password` is hashed; she has proved the address.
-
-    `told` is `{"source": "app:…", "values": {attribute or path: text}}`, from the app whose form she filled in.
-    """
+def sign_up(email: str, password: str, connection: str, submitted: SubmittedValues | None = None) -> Account:
+    """Create a customer of our own password connection. `password` is a hash; the address is verified already."""
     profile = create_database_profile(connection)
     account = Account(email=email, password=password)
     account.save()
@@ -103,17 +108,17 @@ def sign_up(email: str, password: str, connection: str, told: Mapping[str, Any] 
         NewFact("name", email, "inferred", SOURCE, confidence=0.1),
         NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
     ]
-    if told:
-        facts += [NewFact(path, value, "declared", told["source"]) for path, value in told["values"].items()]
+    if submitted:
+        facts += [NewFact(path, value, "declared", submitted.source) for path, value in submitted.values.items()]
     with changes(profile, "sign_up") as c:
         c.learn(facts)
         return _open_account(c, account)
 
 
 def verify_email(profile: Profile, email: str) -> None:
-    """She opened a link that only a reader of this mailbox has: whoever said "unverified" before is out of date.
+    """Record that the customer opened a link sent to this address; an earlier "unverified" is retracted.
 
-    Linked to another customer, who has an address of her own, it proves nothing of that one.
+    A profile that was merged into another changes nothing: the other customer has an address of their own.
     """
     if profile.merged_into_id:
         return
@@ -122,7 +127,7 @@ def verify_email(profile: Profile, email: str) -> None:
         c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
 
 
-def _keep(login: ProviderLogin) -> ProviderAnswer:
+def _save_answer(login: ProviderLogin) -> ProviderAnswer:
     identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
     Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
     return ProviderAnswer.objects.create(
@@ -134,37 +139,41 @@ def _keep(login: ProviderLogin) -> ProviderAnswer:
     )
 
 
-def _decide(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
-    """Her yes to each piece, in the words she saw: piece → ids of consent events. An empty box is no decision."""
-    wanted = [choice for choice in login.choices if get_purpose(choice.purpose).basis == Purpose.Basis.CONSENT]
+def _record_consents(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
+    """Record consent to each shared claim, in the words shown: claim → ids of consent events.
+
+    A box left empty is no decision.
+    """
+    wanted = [each for each in login.shared if get_purpose(each.purpose).basis == Purpose.Basis.CONSENT]
     decisions = [
         Decision(
-            choice.purpose,
+            each.purpose,
             ConsentEvent.Action.GIVEN,
             "login",
-            words=choice.words,
-            evidence={"connection": login.connection, "piece": choice.piece, "provider_answer": answer.pk},
+            words=each.words,
+            evidence={"connection": login.connection, "claim": each.claim, "provider_answer": answer.pk},
         )
-        for choice in wanted
+        for each in wanted
     ]
     events = c.decide_all([(c.profile, decisions)])
-    return {choice.piece: [event.pk] for choice, event in zip(wanted, events, strict=True)}
+    return {each.claim: [event.pk] for each, event in zip(wanted, events, strict=True)}
 
 
-def _facts(login: ProviderLogin, consents: dict[str, list[int]], identity: int) -> list[NewFact]:
-    purposes = {choice.piece: choice.purpose for choice in login.choices}
+def _facts(login: ProviderLogin, consents: Mapping[str, list[int]], identity: int) -> list[NewFact]:
+    """Return what may be learned: the claims of the login itself, and those that the customer chose to share."""
+    purposes = {each.claim: each.purpose for each in login.shared}
     return [
         NewFact(
-            told.attribute,
-            told.value,
-            told.kind,
+            claim.attribute,
+            claim.value,
+            claim.kind,
             login.strategy,
-            basis=get_purpose(purposes[told.piece]).basis if told.piece else "contract",
-            consents=consents.get(told.piece, []),
+            basis=get_purpose(purposes[claim.requested_claim]).basis if claim.requested_claim else "contract",
+            consents=consents.get(claim.requested_claim, []),
             identity=identity,
         )
-        for told in login.told
-        if not told.piece or told.piece in purposes
+        for claim in login.claims
+        if not claim.requested_claim or claim.requested_claim in purposes
     ]
 
 

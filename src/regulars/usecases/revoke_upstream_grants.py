@@ -47,7 +47,7 @@ def revoke(payload: dict[str, Any]) -> None:
     token = fresh_token(identity)
     if not token:
         raise PermanentFailure("there is no token to revoke: it has expired")
-    part = tuple(payload["scopes"]) if client.kind.revokes_pieces else ()
+    part = tuple(payload["scopes"]) if client.kind.revokes_parts else ()
     for request in client.revocation_requests(identity.provider_user_id, token, part):
         _send_or_retry(request)
     rows = UpstreamToken.objects.filter(identity=identity)

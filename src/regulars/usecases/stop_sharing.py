@@ -1,4 +1,4 @@
-"""What a customer shares through her social networks, piece by piece, and how she stops."""
+"""What a customer shares through her social networks, claim by claim, and how she stops."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ def shared_claims_of(identity: Identity) -> SharedClaims | None:
     if connection is None or provider is None:
         return None
     known = set(_facts(identity).values_list("attribute", flat=True))
-    now = tuple(piece for piece in provider.pieces if known.intersection(piece.attributes))
-    more = tuple(piece for piece in provider.offered(connection.pieces) if piece not in now)
+    now = tuple(claim for claim in provider.requested_claims if known.intersection(claim.attributes))
+    more = tuple(claim for claim in provider.offered(connection.requested_claims) if claim not in now)
     return SharedClaims(identity, connection, now, more)
 
 
-def stop_sharing(profile: Profile, identity: Identity, piece_key: str) -> bool:
-    """What came by this piece may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
+def stop_sharing(profile: Profile, identity: Identity, claim_key: str) -> bool:
+    """What came by this claim may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
 
     Her provider is asked, by a job, to end the permission. Returns False when it cannot be asked or was never asked for
-    more than the login itself. Raises `Invalid("unknown_piece")`.
+    more than the login itself. Raises `Invalid("unknown_claim")`.
     """
     provider = find_provider(identity.provider)
     if provider is None or identity.profile_id != profile.pk:
-        raise Invalid("unknown_piece", gettext_noop("Nothing is shared this way."))
-    piece = _piece(provider, piece_key)
+        raise Invalid("unknown_claim", gettext_noop("Nothing is shared this way."))
+    claim = _requested_claim(provider, claim_key)
     with changes(profile, "stopped_sharing") as c:
-        c.retract(list(_facts(identity).filter(attribute__in=piece.attributes)))
-        extra = _scopes_of_its_own(identity, provider, piece)
+        c.retract(list(_facts(identity).filter(attribute__in=claim.attributes)))
+        extra = _scopes_of_its_own(identity, provider, claim)
         asked = bool(extra) and request_revocation(identity, extra)
-        c.record_event(STOPPED, {"connection": identity.connection, "piece": piece.key, "given_back": asked})
+        c.record_event(STOPPED, {"connection": identity.connection, "claim": claim.key, "given_back": asked})
     return asked
 
 
@@ -67,15 +67,15 @@ def _facts(identity: Identity) -> QuerySet[Fact]:
     return Fact.objects.filter(identity=identity, retracted_at=None)
 
 
-def _piece(provider: Provider, key: str) -> RequestedClaim:
-    for piece in provider.pieces:
-        if piece.key == key:
-            return piece
-    raise Invalid("unknown_piece", gettext_noop("Your provider has no such thing to share."))
+def _requested_claim(provider: Provider, key: str) -> RequestedClaim:
+    for claim in provider.requested_claims:
+        if claim.key == key:
+            return claim
+    raise Invalid("unknown_claim", gettext_noop("Your provider has no such thing to share."))
 
 
-def _scopes_of_its_own(identity: Identity, provider: Provider, piece: RequestedClaim) -> list[str]:
-    """Some pieces cost nothing beyond the login: ending that would sign her out of more than she asked for."""
+def _scopes_of_its_own(identity: Identity, provider: Provider, claim: RequestedClaim) -> list[str]:
+    """Some claims cost nothing beyond the login: ending that would sign her out of more than she asked for."""
     connection = Connection.objects.filter(name=identity.connection).first()
     login = (connection.scopes if connection else []) or provider.scopes
-    return [scope for scope in piece.scopes if scope not in login]
+    return [scope for scope in claim.scopes if scope not in login]

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('client_id', models.CharField(blank=True, max_length=255)),
                 ('secret', regulars.base.db.encrypted.EncryptedJSONField(blank=True, null=True)),
                 ('scopes', models.JSONField(default=list)),
-                ('pieces', models.JSONField(default=list)),
+                ('requested_claims', models.JSONField(default=list)),
                 ('urls', models.JSONField(default=dict)),
                 ('settings', models.JSONField(default=dict)),
                 ('offline', models.BooleanField(default=False)),

@@ -7,9 +7,11 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import PLACE, mail, mapping, of_piece, plainly, text
+from .reading import PLACE, mail, mapping, of_claim, plainly, text
 
-PIECES = (RequestedClaim("postal_code", gettext_noop("Your postal code"), PLACE, ("postal_code",), ("postal_code",)),)
+REQUESTED_CLAIMS = (
+    RequestedClaim("postal_code", gettext_noop("Your postal code"), PLACE, ("postal_code",), ("postal_code",)),
+)
 
 
 def who(raw: Raw, settings: Settings) -> Any:
@@ -21,7 +23,7 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     return [
         *plainly(name=profile.get("name")),
         *mail(profile.get("email"), proved=False),
-        *of_piece("postal_code", postal_code=text(profile.get("postal_code"))),
+        *of_claim("postal_code", postal_code=text(profile.get("postal_code"))),
     ]
 
 
@@ -29,7 +31,7 @@ amazon = Provider(
     key="amazon",
     label="Amazon",
     scopes=("profile",),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     addresses={

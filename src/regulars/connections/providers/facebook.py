@@ -20,11 +20,11 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_piece, plainly, text
+from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_claim, plainly, text
 
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
 LIKES = gettext_noop("So that we show you first what goes with what you like.")
-PIECES = (
+REQUESTED_CLAIMS = (
     RequestedClaim("birthday", gettext_noop("Your date of birth"), AGE, ("user_birthday",), ("birthdate",), REVIEW),
     RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("user_gender",), ("gender",), REVIEW),
     RequestedClaim("location", gettext_noop("The city you live in"), PLACE, ("user_location",), ("city",), REVIEW),
@@ -59,10 +59,10 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
             name=me.get("name"), given_name=me.get("first_name"), family_name=me.get("last_name"), picture=picture
         ),
         *mail(me.get("email"), proved=False),
-        *of_piece("birthday", birthdate=born(me.get("birthday"))),
-        *of_piece("gender", gender=gender_of(me.get("gender"))),
-        *of_piece("location", city=text(mapping(me.get("location")).get("name")).partition(",")[0]),
-        *of_piece("likes", interests=liked[:MOST_LIKES]),
+        *of_claim("birthday", birthdate=born(me.get("birthday"))),
+        *of_claim("gender", gender=gender_of(me.get("gender"))),
+        *of_claim("location", city=text(mapping(me.get("location")).get("name")).partition(",")[0]),
+        *of_claim("likes", interests=liked[:MOST_LIKES]),
     ]
 
 
@@ -97,7 +97,7 @@ facebook = Provider(
     key="facebook",
     label="Facebook",
     scopes=("public_profile", "email"),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     addresses={
@@ -114,6 +114,6 @@ facebook = Provider(
     again={"auth_type": "rerequest"},
     proof=proof,
     revoke=revoke,
-    revokes_pieces=True,
+    revokes_parts=True,
     note="A permission that nobody uses for 90 days lapses at Facebook.",
 )

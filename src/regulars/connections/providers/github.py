@@ -18,9 +18,9 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import WORK, entries, first, mail, mapping, of_piece, plainly, text
+from .reading import WORK, entries, first, mail, mapping, of_claim, plainly, text
 
-PIECES = (RequestedClaim("work", gettext_noop("Where you work"), WORK, ("read:user",), ("employer",)),)
+REQUESTED_CLAIMS = (RequestedClaim("work", gettext_noop("Where you work"), WORK, ("read:user",), ("employer",)),)
 
 
 def who(raw: Raw, settings: Settings) -> Any:
@@ -35,7 +35,7 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     return [
         *plainly(name=user.get("name"), nickname=user.get("login"), picture=user.get("avatar_url")),
         *mail(chosen.get("email") or user.get("email"), proved=chosen.get("verified") is True),
-        *of_piece("work", employer=text(user.get("company")).lstrip("@")),
+        *of_claim("work", employer=text(user.get("company")).lstrip("@")),
     ]
 
 
@@ -48,7 +48,7 @@ github = Provider(
     key="github",
     label="GitHub",
     scopes=("read:user", "user:email"),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     addresses={

@@ -1,4 +1,4 @@
-"""Google: OpenID Connect for the login, and the People API for what she chose to share. Each piece has a scope."""
+"""Google: OpenID Connect for the login, and the People API for what she chose to share. Each claim has a scope."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_piece, text
+from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_claim, text
 
 PREFIX = "https://www.googleapis.com/auth/"
 REVIEW = "Google verifies apps that ask for this."
 ADDRESS = ("city", "postal_code", "country")
-PIECES = (
+REQUESTED_CLAIMS = (
     RequestedClaim(
         "birthday", gettext_noop("Your date of birth"), AGE, (f"{PREFIX}user.birthday.read",), ("birthdate",), REVIEW
     ),
@@ -58,16 +58,16 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     born, work = mapping(primary(people.get("birthdays")).get("date")), primary(people.get("organizations"))
     return [
         *claims(mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))),
-        *of_piece("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
-        *of_piece("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
-        *of_piece("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
-        *of_piece(
+        *of_claim("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
+        *of_claim("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
+        *of_claim("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
+        *of_claim(
             "address",
             city=text(address.get("city")),
             postal_code=text(address.get("postalCode")),
             country=text(address.get("countryCode")),
         ),
-        *of_piece("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
+        *of_claim("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
     ]
 
 
@@ -86,7 +86,7 @@ google = Provider(
     key="google-oauth2",
     label="Google",
     scopes=("openid", "email", "profile"),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     openid=True,
@@ -100,7 +100,7 @@ google = Provider(
         ProviderCall(
             "people",
             lambda granted: {"personFields": "addresses,birthdays,genders,organizations,phoneNumbers"},
-            tuple(scope for piece in PIECES for scope in piece.scopes),
+            tuple(scope for claim in REQUESTED_CLAIMS for scope in claim.scopes),
         ),
     ),
     aliases=((f"{PREFIX}userinfo.email", "email"), (f"{PREFIX}userinfo.profile", "profile")),

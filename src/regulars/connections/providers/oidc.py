@@ -7,9 +7,9 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import Provider, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_piece, text
+from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_claim, text
 
-PIECES = (
+REQUESTED_CLAIMS = (
     RequestedClaim("address", gettext_noop("Your address"), PLACE, ("address",), ("city", "postal_code", "country")),
     RequestedClaim("phone", gettext_noop("Your phone number"), CALL, ("phone",), ("phone_number",), purpose="serve"),
     RequestedClaim("gender", gettext_noop("Your gender"), CUT, ("profile",), ("gender",)),
@@ -30,10 +30,10 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     place = mapping(info.get("address"))
     return [
         *claims(info),
-        *of_piece("gender", gender=gender_of(info.get("gender"))),
-        *of_piece("birthday", birthdate=text(info.get("birthdate"))),
-        *of_piece("phone", phone_number=text(info.get("phone_number"))),
-        *of_piece(
+        *of_claim("gender", gender=gender_of(info.get("gender"))),
+        *of_claim("birthday", birthdate=text(info.get("birthdate"))),
+        *of_claim("phone", phone_number=text(info.get("phone_number"))),
+        *of_claim(
             "address",
             city=text(place.get("locality")),
             postal_code=text(place.get("postal_code")),
@@ -46,7 +46,7 @@ oidc = Provider(
     key="oidc",
     label="OpenID Connect",
     scopes=("openid", "email", "profile"),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     openid=True,

@@ -40,9 +40,9 @@ def plainly(**values: Any) -> list[ProviderClaim]:
     return [ProviderClaim(key, value, "social") for key, each in values.items() if (value := text(each))]
 
 
-def of_piece(piece: str, **values: Any) -> list[ProviderClaim]:
-    """What belongs to an optional piece; empty values are left out."""
-    return [ProviderClaim(key, value, "social", piece) for key, value in values.items() if value]
+def of_claim(claim: str, **values: Any) -> list[ProviderClaim]:
+    """What belongs to an optional claim; empty values are left out."""
+    return [ProviderClaim(key, value, "social", claim) for key, value in values.items() if value]
 
 
 def text(value: Any) -> str:

@@ -9,10 +9,10 @@ from django.utils.translation import gettext_noop
 from regulars.base.plugins.fields import Field
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import CALL, WORK, mail, mapping, of_piece, plainly, text
+from .reading import CALL, WORK, mail, mapping, of_claim, plainly, text
 
 GRAPH = "https://graph.microsoft.com/"
-PIECES = (
+REQUESTED_CLAIMS = (
     RequestedClaim("work", gettext_noop("Your job title"), WORK, ("User.Read",), ("job_title",)),
     RequestedClaim(
         "phone", gettext_noop("Your mobile number"), CALL, ("User.Read",), ("phone_number",), purpose="serve"
@@ -35,8 +35,8 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
             locale=me.get("preferredLanguage"),
         ),
         *mail(me.get("mail"), proved=False),
-        *of_piece("work", job_title=text(me.get("jobTitle"))),
-        *of_piece("phone", phone_number=text(me.get("mobilePhone"))),
+        *of_claim("work", job_title=text(me.get("jobTitle"))),
+        *of_claim("phone", phone_number=text(me.get("mobilePhone"))),
     ]
 
 
@@ -44,7 +44,7 @@ windowslive = Provider(
     key="windowslive",
     label="Microsoft",
     scopes=("User.Read",),
-    pieces=PIECES,
+    requested_claims=REQUESTED_CLAIMS,
     read=read,
     who=who,
     addresses={

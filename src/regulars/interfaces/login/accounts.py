@@ -62,12 +62,12 @@ def part(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @page
 def stop(request: HttpRequest, number: int) -> HttpResponse:
-    """Stop sharing one piece."""
+    """Stop sharing one claim."""
     profile = customer(request)
     if profile is None:
         return _sign_in_first()
     try:
-        asked = stop_sharing(profile, _identity(profile, number), request.POST.get("piece", ""))
+        asked = stop_sharing(profile, _identity(profile, number), request.POST.get("claim", ""))
     except DomainError as no:
         return words(request, gettext_noop("This is not shared"), no.message, 400)
     return HttpResponseRedirect(f"{HERE}?done={'stopped' if asked else 'stopped-here'}")

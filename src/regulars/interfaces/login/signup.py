@@ -22,7 +22,7 @@ from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
 from regulars.profiles.find import is_email_taken
-from regulars.usecases.complete_social_login import sign_up
+from regulars.usecases.complete_social_login import SubmittedValues, sign_up
 
 from .connections import has_passwords, social_connections
 from .door import address, enter, onward, page, words
@@ -152,7 +152,8 @@ def _make_account(pending: PendingSignup) -> Account | None:
     if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_email_taken(pending.email):
         return None
     PendingSignup.objects.filter(email=pending.email).delete()
-    return sign_up(pending.email, pending.password, CONNECTION, pending.told)
+    submitted = SubmittedValues(**pending.told) if pending.told else None
+    return sign_up(pending.email, pending.password, CONNECTION, submitted)
 
 
 def _page(

@@ -102,12 +102,14 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     aim = _aim(request, connection)
     if isinstance(aim, HttpResponse):
         return aim
-    pieces = aim.pieces if aim else PROVIDERS[connection.strategy].offered(connection.pieces)
-    offered = [_Offer(piece) for piece in pieces]
+    requested_claims = (
+        aim.requested_claims if aim else PROVIDERS[connection.strategy].offered(connection.requested_claims)
+    )
+    offered = [_Offer(claim) for claim in requested_claims]
     if request.method == "GET" and (offered or aim):
         return _ask(request, connection, offered, aim)
-    wanted = request.POST.getlist("piece")
-    return _go(request, connection, [offer for offer in offered if offer.piece.key in wanted], aim)
+    wanted = request.POST.getlist("claim")
+    return _go(request, connection, [offer for offer in offered if offer.claim.key in wanted], aim)
 
 
 @csrf_exempt  # the state proves that the answer belongs to this browser
@@ -213,21 +215,21 @@ def _save_session(request: HttpRequest) -> None:
 
 @dataclass(frozen=True)
 class _Offer:
-    """A piece as the page shows it."""
+    """A requested claim as the page shows it."""
 
-    piece: RequestedClaim
+    claim: RequestedClaim
 
     @property
     def label(self) -> str:
-        return _(self.piece.label)
+        return _(self.claim.label)
 
     @property
     def why(self) -> str:
-        return _(self.piece.why)
+        return _(self.claim.why)
 
     @property
     def use(self) -> str:
-        text = words_in(get_purpose(self.piece.purpose), get_language() or "en")[2]
+        text = words_in(get_purpose(self.claim.purpose), get_language() or "en")[2]
         return _("What we use it for:") + " " + text
 
     @property
@@ -242,7 +244,7 @@ class _Aim:
 
     purpose: LoginPurpose
     profile: Profile
-    pieces: list[RequestedClaim]
+    requested_claims: list[RequestedClaim]
 
 
 def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | None:
@@ -270,12 +272,12 @@ def _ask(request: HttpRequest, connection: Connection, offered: list[_Offer], ai
     declined = [] if aim else _declined(request).get(connection.name, [])
     context = {
         "connection": connection,
-        "offered": [offer for offer in offered if offer.piece.key not in declined],
-        "declined": [offer for offer in offered if offer.piece.key in declined],
+        "offered": [offer for offer in offered if offer.claim.key not in declined],
+        "declined": [offer for offer in offered if offer.claim.key in declined],
         "aim": aim.purpose if aim else "",
         "login": address("/login", request),
     }
-    return render(request, "signin/pieces.html", context)
+    return render(request, "signin/share.html", context)
 
 
 def _declined(request: HttpRequest) -> dict[str, list[str]]:
@@ -289,8 +291,8 @@ def _declined(request: HttpRequest) -> dict[str, list[str]]:
 def _remember_declined(
     request: HttpRequest, response: HttpResponse, connection: Connection, arrival: ProviderLogin
 ) -> None:
-    shared = {choice.piece for choice in arrival.choices}
-    left = [key for key in connection.pieces if key not in shared]
+    shared = {each.claim for each in arrival.shared}
+    left = [key for key in connection.requested_claims if key not in shared]
     said = json.dumps({**_declined(request), connection.name: left})
     secure = settings.PUBLIC_URL.startswith("https://")
     response.set_signed_cookie(DECLINED, said, max_age=REMEMBERED, httponly=True, samesite="Lax", secure=secure)
@@ -300,9 +302,8 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim:
     """Send the browser to the provider, and remember what the customer wants there."""
     strategy = PROVIDERS[connection.strategy]
     always, parameters = strategy.offline if connection.offline else ((), {})
-    pieces = [scope for offer in chosen for scope in offer.piece.scopes]
-    scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always, *pieces]
-    scopes = list(dict.fromkeys(scopes))
+    scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always]
+    scopes = list(dict.fromkeys([*scopes, *(scope for offer in chosen for scope in offer.claim.scopes)]))
     fresh = strategy.fresh if request.GET.get("prompt") == "login" else {}
     again = strategy.again if aim and aim.purpose == LoginPurpose.SHARE_MORE else {}
     hint = request.GET.get("login_hint", "")[:320]
@@ -320,7 +321,7 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim:
         connection=connection.name,
         purpose=aim.purpose if aim else LoginPurpose.LOGIN,
         scopes=scopes,
-        chosen=[{"claim": offer.piece.key, "words": offer.words} for offer in chosen],
+        chosen=[{"claim": offer.claim.key, "words": offer.words} for offer in chosen],
         resume_url=onward(request),
         nonce=begun.nonce,
         code_verifier=begun.code_verifier,
@@ -383,8 +384,8 @@ def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
 def _provider_login(connection: Connection, pending: PendingProviderLogin, answer: ProviderIdentity) -> ProviderLogin:
     strategy = PROVIDERS[connection.strategy]
     granted = pending.scopes if answer.granted is None else strategy.called(answer.granted)
-    pieces = {piece.key: piece for piece in strategy.pieces}
-    chosen = [(pieces[each["claim"]], each["words"]) for each in pending.chosen if each["claim"] in pieces]
+    known = {claim.key: claim for claim in strategy.requested_claims}
+    chosen = [(known[each["claim"]], each["words"]) for each in pending.chosen if each["claim"] in known]
     return ProviderLogin(
         strategy=connection.strategy,
         provider_user_id=f"{connection.name}|{answer.user_id}" if _has_ids_of_its_own(connection) else answer.user_id,
@@ -392,11 +393,11 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         raw=answer.raw,
         asked=pending.scopes,
         granted=granted,
-        told=list(strategy.read(answer.raw, settings_of(connection))),
-        choices=[
-            ClaimConsent(piece.key, piece.purpose, shown)
-            for piece, shown in chosen
-            if set(piece.scopes) <= set(granted)
+        claims=list(strategy.read(answer.raw, settings_of(connection))),
+        shared=[
+            ClaimConsent(claim.key, claim.purpose, shown)
+            for claim, shown in chosen
+            if set(claim.scopes) <= set(granted)
         ],
         issued=answer.issued,
     )

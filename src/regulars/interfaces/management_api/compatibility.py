@@ -92,7 +92,7 @@ CONNECTION: Mapping[str, Harmless] = {
     **_in_any_value("metadata connected_accounts cross_app_access_requesting_app cross_app_access_resource_app"),
     "authentication": {"active": (True,)},  # `show_as_button`: false switches a connection off
 }
-# `pieces` and `scope` say what a connection requests of its provider; Auth0's flags, one per scope, add nothing.
+# `requested_claims` and `scope` say what a connection requests of its provider; Auth0's flags, one per scope, add nothing.
 SCOPE_FLAGS = """
 admin_org admin_public_key admin_repo_hook ads_management ads_read adsense_management
 allow_context_profile_field analytics applications applications_create basic basic_profile birthday blogger

@@ -41,7 +41,8 @@ class ConnectionList(Paging):
 
 
 class ConnectionOptions(CompatibleBody):
-    """The settings of a connection at its provider. `pieces`, `urls`, `settings` and `offline` are ours, the rest Auth0's.
+    """The settings of a connection at its provider. `requested_claims`, `urls`, `settings` and `offline`
+    are ours, the rest Auth0's.
 
     Other options of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
     """
@@ -54,7 +55,7 @@ class ConnectionOptions(CompatibleBody):
     team_id: Text = ""
     kid: Text = ""
     scope: list[Text] | Text = Field(default_factory=list)
-    pieces: list[Text] = Field(default_factory=list)
+    requested_claims: list[Text] = Field(default_factory=list)
     urls: dict[str, Text] = Field(default_factory=dict)
     settings: dict[str, Text] = Field(default_factory=dict)
     offline: bool = False
@@ -165,7 +166,7 @@ def _spec(
         urls=options.addresses(strategy),
         settings=options.own_settings,
         scopes=options.scopes,
-        pieces=options.pieces,
+        requested_claims=options.requested_claims,
         note=before.note if before else "",
         enabled=enabled,
         offline=options.offline or options.offline_access,
@@ -203,7 +204,7 @@ def _options(row: Connection) -> dict[str, Any]:
     return {
         "client_id": row.client_id,
         "scope": row.scopes,
-        "pieces": row.pieces,
+        "requested_claims": row.requested_claims,
         "urls": row.urls,
         "settings": row.settings,
         "offline": row.offline,

@@ -62,13 +62,13 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     strategy = saved.strategy if saved else asked if asked in PROVIDERS else "oidc"
     if request.method != "POST":
         given = _written(saved) if saved else _empty(strategy)
-        return _page(request, saved, strategy, given, saved.pieces if saved else [])
+        return _page(request, saved, strategy, given, saved.requested_claims if saved else [])
     require(request, ROLE)
-    given, pieces = request.POST.dict(), request.POST.getlist("pieces")
+    given, requested_claims = request.POST.dict(), request.POST.getlist("requested_claims")
     try:
-        made = save_connection(_way(given, strategy, pieces), saved)
+        made = save_connection(_way(given, strategy, requested_claims), saved)
     except DomainError as error:
-        return _page(request, saved, strategy, given, pieces, form_error(error))
+        return _page(request, saved, strategy, given, requested_claims, form_error(error))
     sentence = f"{made.display_name} is saved."
     return done(request, f"/console/connections/{made.name}", "connection.saved", made.name, sentence)
 
@@ -78,7 +78,7 @@ def callback_url() -> str:
     return f"{settings.PUBLIC_URL}/login/callback"
 
 
-def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> ConnectionSpec:
+def _way(given: Mapping[str, str], strategy: str, requested_claims: Sequence[str]) -> ConnectionSpec:
     return ConnectionSpec(
         name=given.get("name", "").strip(),
         strategy=strategy,
@@ -88,7 +88,7 @@ def _way(given: Mapping[str, str], strategy: str, pieces: Sequence[str]) -> Conn
         urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
         settings={name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)},
         scopes=given.get("scopes", "").split(),
-        pieces=pieces,
+        requested_claims=requested_claims,
         note=given.get("note", ""),
         enabled=given.get("enabled") == "on",
         offline=given.get("offline") == "on",
@@ -100,7 +100,7 @@ def _page(
     saved: Connection | None,
     strategy: str,
     given: Mapping[str, str],
-    pieces: Sequence[str],
+    requested_claims: Sequence[str],
     problem: FormError | None = None,
 ) -> HttpResponse:
     known = find_provider(strategy)
@@ -109,7 +109,9 @@ def _page(
         "strategy": known,
         "strategies": [(each.key, each.label) for each in PROVIDERS.values()],
         "given": given,
-        "pieces": [(piece, piece.key in pieces) for piece in known.pieces] if known else [],
+        "requested_claims": [(claim, claim.key in requested_claims) for claim in known.requested_claims]
+        if known
+        else [],
         "addresses": [
             (key, ADDRESS_LABELS.get(key) or f"Address of “{key}”", given.get(key, "")) for key in _url_keys(strategy)
         ],
@@ -125,8 +127,8 @@ def _page(
 
 
 def _piece_words(row: Connection) -> list[str]:
-    known = PROVIDERS[row.strategy].pieces if row.strategy in PROVIDERS else ()
-    return [piece.label.removeprefix("Your ").capitalize() for piece in known if piece.key in row.pieces]
+    known = PROVIDERS[row.strategy].requested_claims if row.strategy in PROVIDERS else ()
+    return [claim.label.removeprefix("Your ").capitalize() for claim in known if claim.key in row.requested_claims]
 
 
 def _url_keys(strategy: str) -> list[str]:
