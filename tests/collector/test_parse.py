@@ -52,7 +52,7 @@ def test_one_bad_message_is_set_aside_and_the_rest_is_taken():
         ({"type": "alias", "userId": "u"}, "nobody"),
         ({"type": "t", "event": "X", "userId": "u"}, "unknown_type"),
         ({**PAGE, "messageId": "m" * 256}, "message_id_too_long"),
-        ({**PAGE, "messageId": "house-signed-up-7"}, "message_id_is_ours"),
+        ({**PAGE, "messageId": "regulars-signed-up-7"}, "message_id_is_ours"),
         ({**PAGE, "properties": {"text": "x" * MAX_MESSAGE}}, "message_too_large"),
         ({**PAGE, "userId": {"not": "an id"}}, "not_a_message"),
     ],
@@ -80,7 +80,7 @@ def test_a_message_without_an_id_gets_one():
     one, other = parse("batch", batch({**PAGE, "messageId": None}, {**PAGE, "messageId": ""})).messages
 
     assert one.message_id != other.message_id
-    assert one.message_id.startswith("house-")
+    assert one.message_id.startswith("regulars-")
 
 
 def test_ids_that_no_database_stores_are_made_storable():

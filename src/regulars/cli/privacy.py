@@ -19,10 +19,10 @@ def consent() -> None:
 @consent.command()
 def verify() -> None:
     """Verify that the ledger is unchanged. Exits with 1 at the first broken link and names it."""
-    from regulars.consent.verify import verify_everybody
+    from regulars.consent.record import verify_ledgers
 
     checked = 0
-    for user_id, broken in verify_everybody():
+    for user_id, broken in verify_ledgers():
         checked += 1
         if broken:
             click.echo(

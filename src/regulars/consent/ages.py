@@ -1,4 +1,4 @@
-"""From which age somebody may consent for herself (GDPR Art. 8, and COPPA in the United States). Plain functions."""
+"""The age of consent by country (GDPR Art. 8, and COPPA in the United States). Plain functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ AGE_OF_CONSENT = {country: age for age, countries in _AGES.items() for country i
 
 
 def is_too_young(birthdate: Any, country: Any, now: dt.datetime) -> bool:
-    """Whether she may not consent yet. Of `2011` or `2011-05` the last day counts; an unknown country is a strict one."""
+    """Return whether a customer is too young to consent.
+
+    Of `2011` or `2011-05` the last day counts. An unknown country has the strictest age.
+    """
     born = _latest(str(birthdate))
     if born is None:
         return False
@@ -24,7 +27,7 @@ def is_too_young(birthdate: Any, country: Any, now: dt.datetime) -> bool:
 
 
 def _latest(birthdate: str) -> dt.date | None:
-    """The last day that a date of birth of any precision can mean."""
+    """Return the last day that a date of birth of any precision can mean."""
     try:
         year, *rest = (int(part) for part in birthdate.split("-"))
         match rest:

@@ -1,4 +1,4 @@
-"""Which decision holds when several were made. Plain functions: the same history gives the same answer in any order."""
+"""The effective decision of several on one purpose. Plain functions: the order of a history does not matter."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ D = TypeVar("D", bound=Decided)
 
 
 def effective_decision(history: Iterable[D]) -> D | None:
-    """The decision that holds of all on one purpose, or None when none was made.
+    """Return the decision that counts of all on one purpose, or None when none was made.
 
-    Later wins; of two at the same instant the no wins. A list that somebody imports never takes back a no of hers.
+    The later one wins; of two at the same instant the no wins. An imported list never reverses a no of the customer.
     """
-    held: D | None = None
+    effective: D | None = None
     for each in sorted(history, key=lambda each: (each.at, each.action in NO, each.id)):
-        if each.action == "imported" and held is not None and held.action in CUSTOMER_NO:
+        if each.action == "imported" and effective is not None and effective.action in CUSTOMER_NO:
             continue
-        held = each
-    return held
+        effective = each
+    return effective

@@ -1,4 +1,4 @@
-"""Who was forgotten, without naming anybody: fingerprints by which a restored backup is cleaned and lists are refused."""
+"""The list of erasures, by fingerprints: it cleans a restored backup, and refuses erased addresses in imports."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ NO_CONTACT = {ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED}
 
 
 def fingerprint(name: str) -> str:
-    """HMAC-SHA-256 under the house's key: the same name gives the same, and nobody without the key can try names."""
+    """Return an HMAC-SHA-256 under the server's secret key, so that names cannot be tried without the key."""
     key = f"regulars.erasures:{settings.SECRET_KEY}".encode()
     return hmac.new(key, name.strip().lower().encode(), "sha256").hexdigest()
 
 
 def record_erasure(erasure: Erasure) -> None:
-    """Into the database, and once that is committed into a file of the home folder, which no restored backup replaces."""
+    """Save an erasure, and append it to a file that no restored backup replaces once the transaction is committed."""
     erasure.save()
     transaction.on_commit(lambda: _append(erasure))
 
 
 def recorded_erasures() -> list[Erasure]:
-    """Every erasure that the file or the database knows, oldest first."""
+    """Return every erasure in the file or the database, oldest first."""
     known = {each.pk: each for each in _in_file()} | {each.pk: each for each in Erasure.objects.all()}
     return sorted(known.values(), key=lambda each: each.at)
 
 
-def remember(erasures: Iterable[Erasure]) -> None:
-    """Into the file, those it does not have: before a database that knew them is replaced."""
+def keep_recorded(erasures: Iterable[Erasure]) -> None:
+    """Append missing erasures to the file, before a database that has them is replaced."""
     known = {each.pk for each in _in_file()}
     for erasure in erasures:
         if erasure.pk not in known:
@@ -49,7 +49,7 @@ def remember(erasures: Iterable[Erasure]) -> None:
 
 
 def keep_ledger(profiles: Iterable[Profile]) -> int:
-    """Her decisions stay as nobody's, without evidence: what was given when can still be proved. Returns how many."""
+    """Keep decisions of erased customers without customer and evidence. Returns how many."""
     person = uuid.uuid4()
     rows = [
         KeptDecision(
@@ -69,18 +69,18 @@ def keep_ledger(profiles: Iterable[Profile]) -> int:
 
 
 def suppress(profiles: Iterable[Profile]) -> int:
-    """Whoever asked not to be written to is not written to again by way of a list. Returns how many addresses."""
-    people = list(profiles)
-    asked = ConsentState.objects.filter(profile__in=people, purpose__kind="message", status__in=NO_CONTACT)
+    """Suppress the addresses of customers who objected to messages, for later imports. Returns how many."""
+    profiles = list(profiles)
+    asked = ConsentState.objects.filter(profile__in=profiles, purpose__kind="message", status__in=NO_CONTACT)
     wanted = set(asked.values_list("profile_id", flat=True))
-    addresses = {str(each.document["email"]) for each in people if each.pk in wanted and each.document.get("email")}
+    addresses = {str(each.document["email"]) for each in profiles if each.pk in wanted and each.document.get("email")}
     rows = [Suppression(hash=fingerprint(address)) for address in addresses]
     Suppression.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
 
 
 def suppressed(profiles: Iterable[Profile]) -> set[int]:
-    """Those of `profiles` whose address once asked not to be written to, by number."""
+    """Return the ids of those profiles whose address is suppressed."""
     found = {fingerprint(str(each.document["email"])): each.pk for each in profiles if each.document.get("email")}
     return {found[hash_] for hash_ in Suppression.objects.filter(hash__in=found).values_list("hash", flat=True)}
 

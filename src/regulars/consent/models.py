@@ -1,4 +1,4 @@
-"""Purposes, the exact words shown, the append-only ledger, and two caches that equal a fold over it."""
+"""Purposes, notices, the append-only consent ledger, and two caches derived from it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from regulars.profiles.models import Profile
 
 
 class Purpose(models.Model):
-    """Why we may use something. A legal basis belongs to a purpose, not to a person or a field.
+    """A purpose of processing with its legal basis, which belongs to the purpose and not to a person or a field.
 
-    `version` rises with every change of its words; a yes to a version before `consents_from` does not cover what the
-    purpose has become. `translations`: locale → `{"label", "text"}`.
+    `version` rises with every change of its text; a consent to a version before `consents_from` no longer covers it. `translations`: locale → `{"label", "text"}`.
     """
 
     class Basis(models.TextChoices):
@@ -38,7 +37,7 @@ class Purpose(models.Model):
 
 
 class Notice(models.Model):
-    """The exact words somebody saw, addressed by their hash."""
+    """The exact text that was shown, addressed by its hash."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
@@ -84,7 +83,7 @@ class ConsentEvent(models.Model):
 
 
 class ConsentState(models.Model):
-    """Where a customer stands on a purpose now: the fold of her ledger, cached. No row = never asked."""
+    """The effective decision of a customer on a purpose, cached from the ledger. No row: never asked."""
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="consent_states")
     purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
@@ -101,10 +100,10 @@ class ConsentState(models.Model):
 
 
 class PermittedView(models.Model):
-    """What may be used of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
+    """The permitted view of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
 
-    `terms` is the same for conditions (`base.conditions.terms_of`), with the open purposes under `consent`. A missing row
-    means that nothing may be used, which is what fail-closed means here.
+    `terms` has the same values for conditions, with the open purposes under `consent`. A missing row permits nothing:
+    the cache fails closed.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="permitted_views")
@@ -123,16 +122,16 @@ class PermittedView(models.Model):
 
 
 class Erasure(models.Model):
-    """Somebody was forgotten: the proof, and what a restored backup is cleaned by. Names nobody.
+    """One erasure: the proof, and the entry by which a restored backup is cleaned. It names no customer.
 
-    `who` are fingerprints of the names she was known by (under the house's key), `profiles` her numbers. `removed`:
-    table → `[rows before, rows after]`; `disclosures` are those whose deletion elsewhere was asked for.
+    `who` are fingerprints of the customer's user ids under the server's secret key, `profiles` their ids. `removed`:
+    table → `[rows before, rows after]`; `disclosures` are those whose deletion was requested of third parties.
     """
 
     class Mode(models.TextChoices):
         ERASED = "erased"
-        ANONYMISED = "anonymised"  # what happened stays, without her
-        PERIOD = "period"  # only what happened and was learned between `since` and `until`
+        ANONYMISED = "anonymised"  # events stay, without the customer
+        PERIOD = "period"  # only events and facts between `since` and `until`
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     at = models.DateTimeField(default=clock.now)
@@ -150,9 +149,9 @@ class Erasure(models.Model):
 
 
 class KeptDecision(models.Model):
-    """A line of the ledger of somebody who was forgotten: that a yes was given to these words then, by nobody in particular.
+    """A row of an erased customer's ledger, without the customer: which decision was made on which text, and when.
 
-    `person` is a random number that holds her lines together. Kept as long as the retention of `ledger` says.
+    `person` is a random number that groups the rows of one customer. The retention of `ledger` limits how long they stay.
     """
 
     person = models.UUIDField(db_index=True)
@@ -166,11 +165,11 @@ class KeptDecision(models.Model):
     erased_at = models.DateTimeField(default=clock.now, db_index=True)
 
     def __str__(self) -> str:
-        return f"somebody {self.action} {self.purpose_id}"
+        return f"{self.action} {self.purpose_id}"
 
 
 class Suppression(models.Model):
-    """Somebody asked not to be written to and was forgotten: her address, as a fingerprint, never enters by a list again."""
+    """The fingerprint of an erased customer's address that no import may contact again, because they had objected."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     since = models.DateTimeField(default=clock.now)
@@ -180,7 +179,7 @@ class Suppression(models.Model):
 
 
 class Retention(models.Model):
-    """How many days one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever."""
+    """The days that one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever."""
 
     kind = models.CharField(max_length=32, primary_key=True)
     days = models.PositiveIntegerField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""Purposes: the ones every business starts with, how they are put to customers, and in which words they were shown."""
+"""Purposes: the standard ones, their texts in every language, and the notices that were shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .standard import STANDARD, in_every_language
 
 
 def ensure_standard_purposes() -> None:
-    """Insert what is missing; never overwrite an operator's words."""
+    """Insert the missing standard purposes; never overwrite an operator's texts."""
     known = set(Purpose.objects.values_list("key", flat=True))
     missing = [
         Purpose(key=key, label=label, text=text, translations=in_every_language(label, text), basis=basis, kind=kind)
@@ -23,7 +23,7 @@ def ensure_standard_purposes() -> None:
 
 
 def get_purpose(key: str) -> Purpose:
-    """The active purpose; `Invalid("unknown_purpose")` otherwise. Nothing that uses facts may go on without one."""
+    """Return the active purpose. Raises `Invalid("unknown_purpose")`: facts are never used without a purpose."""
     purpose = Purpose.objects.filter(key=key, active=True).first()
     if purpose is None:
         raise Invalid("unknown_purpose", f"There is no active purpose called {key!r}.")
@@ -32,7 +32,7 @@ def get_purpose(key: str) -> Purpose:
 
 @dataclass(frozen=True)
 class PurposeText:
-    """How a purpose is put to customers. `translations`: locale → `{"label", "text"}`."""
+    """The text of a purpose as customers read it. `translations`: locale → `{"label", "text"}`."""
 
     label: str
     text: str
@@ -41,26 +41,26 @@ class PurposeText:
 
 
 def reword(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
-    """Another version of a purpose, when its words differ; `widened` makes every yes to earlier versions too narrow.
+    """Save a new version of a purpose when its text differs; `widened` ends consents to earlier versions.
 
-    A yes keeps the words it was given to, and the day it runs out. Raises `DomainError`: `unknown_purpose`, `bad_label`,
+    A consent keeps the text it was given to, and its day of expiry. Raises `DomainError`: `unknown_purpose`, `bad_label`,
     `bad_text`, `bad_expiry`.
     """
     purpose = get_purpose(key)
     _check(wording)
-    said = (wording.label, wording.text, wording.translations)
-    if widened or said != (purpose.label, purpose.text, purpose.translations):
+    texts = (wording.label, wording.text, wording.translations)
+    if widened or texts != (purpose.label, purpose.text, purpose.translations):
         purpose.version += 1
     if widened:
         purpose.consents_from = purpose.version
-    purpose.label, purpose.text, purpose.translations = said
+    purpose.label, purpose.text, purpose.translations = texts
     purpose.expires_days = wording.expires_days
     purpose.save()
     return purpose
 
 
 def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
-    """(locale, label, text) in the language asked for, as far as the operator wrote it: `pt-BR`, else `pt`, else the default."""
+    """Return (locale, label, text) in the best language that the operator wrote: `pt-BR`, else `pt`, else the default."""
     written = {name.lower(): name for name in purpose.translations}
     for wanted in (locale.lower(), locale.lower().partition("-")[0]):
         if name := written.get(wanted):
@@ -73,13 +73,13 @@ def _check(wording: PurposeText) -> None:
     if not wording.label.strip() or len(wording.label) > 128:
         raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
     if not wording.text.strip() or len(wording.text) > 2000:
-        raise Invalid("bad_text", "Say in at most 2,000 characters what it is for.", "text")
+        raise Invalid("bad_text", "Describe in at most 2,000 characters what the purpose covers.", "text")
     if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
-        raise Invalid("bad_expiry", "A yes lasts between 1 day and 10 years.", "expires_days")
+        raise Invalid("bad_expiry", "A consent lasts between 1 day and 10 years.", "expires_days")
 
 
 def get_or_create_notice(purpose: Purpose, body: str = "", locale: str = "en") -> Notice:
-    """The words shown, kept once however often they are shown."""
+    """Return the notice with this text, stored once however often it is shown."""
     body = body or purpose.text
     digest = sha256(f"{purpose.key}\n{purpose.version}\n{locale}\n{body}".encode()).hexdigest()
     notice, _ = Notice.objects.get_or_create(

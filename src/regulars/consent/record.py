@@ -1,15 +1,16 @@
-"""Write what a customer decided into her ledger, and fold it into where she stands."""
+"""Append decisions to the consent ledger and update the effective decisions."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from regulars.base import clock
 from regulars.profiles.models import Profile
@@ -24,7 +25,7 @@ Action = ConsentEvent.Action
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision on one purpose. `words` are those she saw; empty means the purpose's own text."""
+    """One decision on one purpose. `words` is the text that was shown; empty: the purpose's own text."""
 
     purpose: str
     action: str
@@ -39,13 +40,13 @@ class Decision:
 
 @transaction.atomic
 def record(profile: Profile, decision: Decision) -> ConsentEvent:
-    """Append the decision to the customer's chain and update where she stands. The caller refreshes her views."""
+    """Append one decision. Use cases call `usecases.unit_of_work.changes`, which also refreshes views."""
     return record_all([(profile, [decision])])[0]
 
 
 @transaction.atomic
 def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> list[ConsentEvent]:
-    """The same for many decisions of many customers (imports), in as many queries as for one."""
+    """Append many decisions of many customers in as many queries as for one."""
     profiles = [profile.pk for profile, _ in decisions_of_many]
     list(
         Profile.objects.select_for_update().filter(pk__in=profiles).order_by("pk").values_list("pk")
@@ -54,22 +55,22 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> l
     ends = {event.profile_id: event.hash for event in before}
     imports = [profile for profile, each in decisions_of_many if any(one.action == Action.IMPORTED for one in each)]
     unwanted = suppressed(imports) if imports else set()
-    words = _Words()
+    notices = _Notices()
     events = []
     for profile, decisions in decisions_of_many:
         for decision in decisions:
             if decision.action == Action.IMPORTED and profile.pk in unwanted:
                 decision = replace(decision, evidence={**decision.evidence, "suppressed": True})
-            event = _event(profile, decision, words, ends.get(profile.pk, ""))
+            event = _event(profile, decision, notices, ends.get(profile.pk, ""))
             ends[profile.pk] = event.hash
             events.append(event)
     ConsentEvent.objects.bulk_create(events, batch_size=500)
-    _stand(before + events, {(event.profile_id, event.purpose_id) for event in events})
+    _update_states(before + events, {(event.profile_id, event.purpose_id) for event in events})
     return events
 
 
-def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) -> ConsentEvent:
-    purpose, notice = words.of(decision)
+def _event(profile: Profile, decision: Decision, notices: _Notices, prev_hash: str) -> ConsentEvent:
+    purpose, notice = notices.of(decision)
     event = ConsentEvent(
         profile=profile,
         purpose=purpose,
@@ -77,7 +78,7 @@ def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) 
         notice=notice,
         action=decision.action,
         explicit=decision.explicit,
-        at=(decision.at or clock.now()).astimezone(dt.UTC),  # as the database gives it back: the hash is of its words
+        at=(decision.at or clock.now()).astimezone(dt.UTC),  # as the database returns it: the hash covers its text
         method=decision.method,
         evidence=decision.evidence,
         actor=decision.actor,
@@ -87,13 +88,13 @@ def _event(profile: Profile, decision: Decision, words: _Words, prev_hash: str) 
     return event
 
 
-def _stand(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:
-    """The word that holds on each purpose is where she stands."""
+def _update_states(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:
+    """Store the effective decision of every (profile, purpose) in `moved`."""
     histories: dict[tuple[int, str], list[ConsentEvent]] = {key: [] for key in moved}
     for event in events:
         if (event.profile_id, event.purpose_id) in histories:
             histories[event.profile_id, event.purpose_id].append(event)
-    held = [word for history in histories.values() if (word := effective_decision(history))]
+    effective = [found for history in histories.values() if (found := effective_decision(history))]
     ConsentState.objects.bulk_create(
         [
             ConsentState(
@@ -104,7 +105,7 @@ def _stand(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:
                 expires_at=_expiry(event),
                 event=event,
             )
-            for event in held
+            for event in effective
         ],
         batch_size=500,
         update_conflicts=True,
@@ -118,8 +119,8 @@ def _expiry(event: ConsentEvent) -> dt.datetime | None:
     return event.at + dt.timedelta(days=days) if days and event.action in YES else None
 
 
-class _Words:
-    """The purpose and the notice of each decision, looked up once however many decided alike."""
+class _Notices:
+    """The purpose and the notice of each decision, looked up once for equal decisions."""
 
     def __init__(self) -> None:
         self.found: dict[tuple[str, str, str], tuple[Purpose, Notice]] = {}
@@ -133,7 +134,7 @@ class _Words:
 
 
 def digest(event: ConsentEvent) -> str:
-    """sha256(prev_hash || canonical JSON of the row): changing a row breaks every link after it."""
+    """Return sha256(prev_hash || canonical JSON of the row): a changed row breaks every link after it."""
     row = {
         "profile": event.profile_id,
         "purpose": event.purpose_id,
@@ -150,10 +151,17 @@ def digest(event: ConsentEvent) -> str:
 
 
 def first_broken_link(profile: Profile) -> ConsentEvent | None:
-    """The first row that was changed or whose predecessor was, or None when the chain holds."""
+    """Return the first row that was changed or whose predecessor was, or None when the chain is intact."""
     previous = ""
     for event in profile.consent_events.order_by("id"):
         if event.prev_hash != previous or event.hash != digest(event):
             return event
         previous = event.hash
     return None
+
+
+def verify_ledgers() -> Iterator[tuple[str, ConsentEvent | None]]:
+    """Yield (user id, first broken link or None) for every customer with a decision, oldest first."""
+    decided = ConsentEvent.objects.filter(profile=OuterRef("pk"))
+    for profile in Profile.objects.filter(Exists(decided)).order_by("pk").iterator(chunk_size=500):
+        yield profile.user_id, first_broken_link(profile)

@@ -1,4 +1,4 @@
-"""The words of the purposes every business starts with, short because people read them on a phone."""
+"""Names and texts of the standard purposes, short because customers read them on a phone."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ STANDARD = (
 
 
 def in_every_language(label: str, text: str) -> dict[str, dict[str, str]]:
-    """`{"de": {"label", "text"}, …}` for every language of the pages but English; `pt-br` is kept as `pt`."""
-    said = {}
+    """Return `{"de": {"label", "text"}, …}` for every language of the pages but English; `pt-br` is stored as `pt`."""
+    translated = {}
     for code, _ in settings.LANGUAGES:
         if code != "en":
             with override(code):
-                said[code.partition("-")[0]] = {"label": gettext(label), "text": gettext(text)}
-    return said
+                translated[code.partition("-")[0]] = {"label": gettext(label), "text": gettext(text)}
+    return translated

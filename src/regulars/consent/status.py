@@ -1,4 +1,4 @@
-"""Where customers stand on every purpose at one instant: what is open and what is closed."""
+"""The consent status of customers at one instant: the open and the closed purposes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
 BIRTHDATE, COUNTRY = "birthdate", "country"
-# She answers a "do not share" of her browser by herself at any time; we ask again after twelve months at the earliest.
+# Customers may lift a "do not share" of their browser at any time; a question asks again after twelve months at the earliest.
 GPC_RESTS = dt.timedelta(days=365)
 
 
 class ConsentStatus:
-    """Where one customer stands. `is_child`: by what we know she is too young to consent in her country."""
+    """The consent status of one customer. `is_child`: the customer is too young to consent in their country."""
 
     def __init__(self, profile_id: int, now: dt.datetime) -> None:
         self.profile_id = profile_id
@@ -34,13 +34,13 @@ class ConsentStatus:
 
     @classmethod
     def of(cls, profiles: Sequence[Profile], now: dt.datetime) -> dict[int, ConsentStatus]:
-        """Profile id → where she stands."""
+        """Return profile id → consent status, in as many queries as for one."""
         statuses = {profile.pk: cls(profile.pk, now) for profile in profiles}
         for state in ConsentState.objects.filter(profile__in=profiles).select_related("event", "purpose"):
             statuses[state.profile_id].states[state.purpose_id] = state
-        # A fact that came by a merge was given under a yes that stands in the ledger of the profile it came from.
-        hers = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
-        for event in ConsentEvent.objects.filter(hers, action__in=YES).select_related("profile"):
+        # A fact that came by a merge was given under a consent in the ledger of the profile it came from.
+        own_or_merged = Q(profile__in=profiles) | Q(profile__merged_into__in=profiles)
+        for event in ConsentEvent.objects.filter(own_or_merged, action__in=YES).select_related("profile"):
             merged = event.profile.merged_into_id
             statuses[merged if merged in statuses else event.profile_id].consents[event.pk] = event
         for profile_id in _children(profiles, now):
@@ -58,7 +58,7 @@ class ConsentStatus:
         return self.is_given(purpose.key)
 
     def is_given(self, purpose_key: str) -> bool:
-        """Her yes to it holds: not run out, given to no less than the purpose is today, and proven if it was imported."""
+        """Return whether consent is given now: not expired, for all that the purpose covers today, proven if imported."""
         state = self.states.get(purpose_key)
         if state is None or state.status not in YES or self.is_child:
             return False
@@ -67,13 +67,13 @@ class ConsentStatus:
         return state.event.purpose_version >= state.purpose.consents_from and is_proven(state.event)
 
     def consents_hold(self, fact: Fact) -> bool:
-        """Every consent the fact was given under still stands. One that came in a list needs one: a list proves nothing."""
+        """Return whether every consent of the fact is still given. An imported fact needs one: a list proves nothing."""
         if fact.source_kind == Fact.SourceKind.IMPORTED and fact.basis == Purpose.Basis.CONSENT and not fact.consents:
             return False
         return all(self.consent_is_given(consent) for consent in fact.consents)
 
     def consented_purposes(self, fact: Fact) -> set[str]:
-        """The purposes that she said yes to when she gave it."""
+        """Return the purposes that the fact was given under."""
         return {self.consents[consent].purpose_id for consent in fact.consents if consent in self.consents}
 
     def consent_is_given(self, consent: int) -> bool:
@@ -85,17 +85,16 @@ class ConsentStatus:
 
 
 def is_proven(event: ConsentEvent) -> bool:
-    """An imported yes counts with evidence only, and never for somebody who once asked not to be written to."""
+    """An imported consent counts with evidence only, and never after the address was suppressed."""
     if event.action != ConsentEvent.Action.IMPORTED:
         return True
     return bool(event.evidence) and not event.evidence.get("suppressed")
 
 
 def purposes_closed_to_questions(profile: Profile) -> set[str]:
-    """Purposes under which she is not asked: she took a yes back, objected, or her browser said "do not share" lately.
+    """Return the purposes without questions: consent withdrawn, objected to, or a recent "do not share" of the browser.
 
-    A plain no to something else that the purpose covers (a social permission) does not close it: a question of its own
-    is how she may answer instead.
+    A refused social permission does not close its purpose: the customer may answer a question instead.
     """
     status = ConsentStatus.of([profile], clock.now())[profile.pk]
     if status.is_child:
@@ -110,14 +109,14 @@ def _is_closed(state: ConsentState, now: dt.datetime) -> bool:
 
 
 def _children(profiles: Sequence[Profile], now: dt.datetime) -> list[int]:
-    """Who is too young by any source: protecting a child needs nobody's consent."""
-    told: dict[int, dict[str, list[KnownFact]]] = {}
+    """Return the customers who are too young by any source: protecting a child needs no consent."""
+    known_facts: dict[int, dict[str, list[KnownFact]]] = {}
     facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
     for fact in facts:
-        told.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
+        known_facts.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
     winners = {
         profile_id: {key: resolve(rows, now) for key, rows in attributes.items()}
-        for profile_id, attributes in told.items()
+        for profile_id, attributes in known_facts.items()
     }
     return [profile_id for profile_id, values in winners.items() if _is_child(values, now)]
 

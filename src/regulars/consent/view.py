@@ -1,7 +1,7 @@
-"""The one gate. No code reads facts for a use except through `view(profile, purpose)`.
+"""Permitted views: the only way to read facts for a use is `view(profile, purpose)`.
 
-A fact passes iff it is live, its attribute lists the purpose, the customer stands on yes for the purpose (or its basis
-needs no yes and she did not object), and every consent it was itself given under still stands.
+A fact is permitted if and only if it is live, its attribute lists the purpose, the purpose is open for the customer, and
+every consent that the fact was given under is still given.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .models import PermittedView, Purpose
 from .purposes import get_purpose
 from .status import ConsentStatus
 
-BROUGHT = "traits_to_serve"  # on a customer of `with_served_traits`
-# Why something that is known may not be used for a purpose, for people.
+PREFETCHED = "traits_to_serve"  # on a customer of `with_served_traits`
+# Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
-    "not_allowed": "she does not allow the purpose",
-    "not_for_this": "it is not meant for this purpose",
-    "needs_explicit_yes": "it is special: that needs her explicit yes to this very purpose",
-    "yes_is_over": "it was told under a yes that no longer stands",
+    "not_allowed": "the customer does not allow the purpose",
+    "not_for_this": "the attribute is not meant for this purpose",
+    "needs_explicit_yes": "the attribute is of a special category, which needs explicit consent to this purpose",
+    "yes_is_over": "the consent under which it was given is no longer valid",
 }
 
 _traits_to_serve = CompiledQuery(
@@ -41,9 +41,9 @@ _metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path=
 
 
 def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
-    """What may be used of this customer for this purpose: attribute → winning permitted value.
+    """Return the permitted view of a customer for a purpose: attribute → winning permitted value.
 
-    Raises `Invalid("unknown_purpose")`. An empty answer means: nothing may be used.
+    Raises `Invalid("unknown_purpose")`. An empty view: nothing may be used.
     """
     now = at or clock.now()
     return _permitted(
@@ -52,7 +52,7 @@ def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[
 
 
 def withheld(profile: Profile, purpose: str) -> dict[str, str]:
-    """What is known of her and does not pass for this purpose: attribute → why, a key of `WHY_NOT`."""
+    """Return known attributes that are not permitted for a purpose: attribute → reason, a key of `WHY_NOT`."""
     found, now = get_purpose(purpose), clock.now()
     status, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
     passed = _permitted(found, status, facts, attributes)
@@ -61,18 +61,18 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
-    """The same for every active purpose at once: purpose → attribute → value."""
+    """Return the permitted views for all active purposes: purpose → attribute → value."""
     statuses = ConsentStatus.of([profile], clock.now())
     return {purpose: traits for _, purpose, traits, _ in permitted_by_purpose([profile], statuses)}
 
 
 def served_user(profile: Profile) -> Auth0User:
-    """The user as tokens and rules see her: Auth0's shape, of what may be used to serve her account, and nothing else.
+    """Return the user as tokens and rules see them: Auth0's shape, with what is permitted for the purpose "serve" only.
 
-    Reads the cached view, which equals `view(profile, "serve")`: a login asks this every time.
+    Reads the cached view, which equals `view(profile, "serve")`, because every login needs it.
     """
-    brought = hasattr(profile, BROUGHT)
-    traits = getattr(profile, BROUGHT) if brought else _traits_to_serve.first(profile=profile.pk)
+    prefetched = hasattr(profile, PREFETCHED)
+    traits = getattr(profile, PREFETCHED) if prefetched else _traits_to_serve.first(profile=profile.pk)
     paths = dict(_metadata_paths.all())
     document: dict[str, Any] = {"identities": profile.document.get("identities", [])}
     for key, value in (traits or {}).items():
@@ -81,13 +81,13 @@ def served_user(profile: Profile) -> Auth0User:
 
 
 def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
-    """The same customers, who bring along in one query what `served_user` would read for each."""
+    """Annotate customers with the traits that `served_user` would otherwise read for each."""
     views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose="serve")
-    return customers.annotate(**{BROUGHT: Subquery(views.values("traits"))})
+    return customers.annotate(**{PREFETCHED: Subquery(views.values("traits"))})
 
 
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
-    """The same for many profiles, in as many queries as for one: profile id → attribute → value (empty: nothing)."""
+    """Return the permitted views of many profiles in as many queries as for one: profile id → attribute → value."""
     found, now = get_purpose(purpose), clock.now()
     statuses, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
     return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes) for profile in profiles}
@@ -96,7 +96,7 @@ def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, V
 def permitted_by_purpose(
     profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]
 ) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
-    """(profile, purpose, traits, terms) for every active purpose."""
+    """Yield (profile, purpose, traits, terms) for every active purpose."""
     facts, attributes = _live(profiles), _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
@@ -109,7 +109,7 @@ def permitted_by_purpose(
 
 
 def may(profile: Profile, purpose: str) -> bool:
-    """Whether this purpose is open for this customer now (enrichment and destinations ask before anything leaves)."""
+    """Return whether a purpose is open for a customer now. Enrichment and destinations check it before they send."""
     try:
         return ConsentStatus.of([profile], clock.now())[profile.pk].allows(get_purpose(purpose))
     except DomainError:
@@ -117,7 +117,7 @@ def may(profile: Profile, purpose: str) -> bool:
 
 
 def _live(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
-    """Profile id → the facts nobody took back."""
+    """Return profile id → facts that are not retracted."""
     found: dict[int, list[Fact]] = {profile.pk: [] for profile in profiles}
     for fact in Fact.objects.filter(profile__in=profiles, retracted_at=None):
         found[fact.profile_id].append(fact)
@@ -141,7 +141,7 @@ def _permitted(
 
 
 def _lists_purpose(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> bool:
-    """Undeclared attributes serve the account only; special ones want an explicit yes to the very purpose."""
+    """Undeclared attributes serve the account only; special ones need explicit consent to this very purpose."""
     if attribute is None:
         return purpose.key == "serve"
     if purpose.key not in attribute.purposes:

@@ -1,1 +1,1 @@
-"""What happened: sources, the inbox that nothing is lost from, and the events themselves."""
+"""Events: sources, the durable inbox, and the events of profiles."""

@@ -1,6 +1,6 @@
-"""Sources that send, the inbox that acknowledges, and events that belong to somebody.
+"""Sources, the inbox of acknowledged messages, and events of profiles.
 
-Events know a profile by number only: `profiles` and `events` are strangers on one floor.
+Events refer to a profile by its id only: `profiles` and `events` are independent packages of one layer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def new_write_key() -> str:
 
 
 class Source(models.Model):
-    """Something that sends events: a shop, an app, the house itself. `write_key` is public, as with Segment."""
+    """A sender of events: a shop or an app. `write_key` is public, as with Segment."""
 
     name = models.CharField(max_length=100)
     slug = models.SlugField(unique=True)
@@ -30,9 +30,9 @@ class Source(models.Model):
 
 
 class InboxItem(models.Model):
-    """One message as it came, kept from the moment it was acknowledged. `message_id` is unique: a repeat adds nothing.
+    """One message as received, stored before it is acknowledged. `message_id` is unique: a repeat adds nothing.
 
-    Written by the collector with plain SQL; read by the worker. `rejected` names why a message could not become an event.
+    Written by the collector with plain SQL; read by the worker. `rejected` is the reason why a message could not become an event.
     """
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE)
@@ -52,10 +52,10 @@ class InboxItem(models.Model):
 
 
 class Event(models.Model):
-    """Something that happened, Segment-shaped. `name` is the track event's name; for pages "Page Viewed".
+    """An event in Segment's shape. `name` is the track event's name; for pages "Page Viewed".
 
-    `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is promised to, `lake_at` when it was seen there; NULL means it
-    still has to be. `origin` is the profile it first happened to, once two were merged.
+    `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is assigned to, `lake_at` when the
+    commit was confirmed; NULL: not yet. `origin` is the profile it was first recorded for, once two were merged.
     """
 
     profile_id = models.BigIntegerField()
@@ -85,7 +85,7 @@ class Event(models.Model):
 
 
 class Rejection(models.Model):
-    """A message of a batch that could not be taken, for the operator to see: the batch itself is still answered 200."""
+    """A message of a batch that was rejected, for the operator: the batch itself is still answered with 200."""
 
     source = models.ForeignKey(Source, null=True, on_delete=models.CASCADE)
     at = models.DateTimeField(default=clock.now)

@@ -1,4 +1,4 @@
-"""Read what happened to one person: her timeline, and what a condition needs to count."""
+"""Read events: the timeline of a profile, and the events that conditions count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .models import Event
 
 
 def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None) -> list[Event]:
-    """Newest first, at most `limit`, from before an instant (keyset paging)."""
+    """Return at most `limit` events before an instant, newest first (keyset paging)."""
     events = Event.objects.filter(profile_id=profile_id)
     if before is not None:
         events = events.filter(at__lt=before)

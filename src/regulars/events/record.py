@@ -1,4 +1,4 @@
-"""Write down what happened: what others sent, and what the house itself saw."""
+"""Append events: those that sources sent, and those that Regulars records itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from regulars.base.text import storable
 from .models import Event, Source
 
 
-class Particulars(TypedDict, total=False):
-    """What may be said of an event beside who, what and its properties. Times are aware; `at` is now unless said."""
+class EventDetails(TypedDict, total=False):
+    """Optional fields of an event. Times are aware; `at` defaults to now."""
 
     at: dt.datetime
     type: str
@@ -27,40 +27,40 @@ class Particulars(TypedDict, total=False):
 
 
 def record(
-    profile_id: int, name: str, properties: dict[str, Any] | None = None, **particulars: Unpack[Particulars]
+    profile_id: int, name: str, properties: dict[str, Any] | None = None, **details: Unpack[EventDetails]
 ) -> Event:
-    """Append one event of a profile. A message id seen before adds nothing and returns the first event.
+    """Append one event of a profile. A known message id adds nothing and returns the first event.
 
     Use cases call `usecases.unit_of_work.changes` instead, which also evaluates segments.
     """
-    event = new_event(profile_id, name, properties, **particulars)
+    event = new_event(profile_id, name, properties, **details)
     append(event)
     return Event.objects.get(message_id=event.message_id)
 
 
-append = CompiledInsert(Event, or_leave=True)  # one event made by `new_event`, the same way
+append = CompiledInsert(Event, or_leave=True)  # an event of `new_event`; a known message id adds nothing
 
 
 def record_all(events: Iterable[Event]) -> None:
-    """Append many (imports), made by `new_event`; those with a message id seen before add nothing."""
+    """Append many events of `new_event`; those with a known message id add nothing."""
     Event.objects.bulk_create(events, batch_size=500, ignore_conflicts=True)
 
 
 def new_event(
-    profile_id: int, name: str, properties: dict[str, Any] | None = None, **particulars: Unpack[Particulars]
+    profile_id: int, name: str, properties: dict[str, Any] | None = None, **details: Unpack[EventDetails]
 ) -> Event:
-    """An event ready to be written: storable, with its terms."""
+    """Return an event ready to be written: storable, with its terms."""
     now = clock.now()
     properties = storable(properties or {})
     return Event(
-        message_id=particulars.get("message_id") or f"house-{uuid.uuid4()}",
+        message_id=details.get("message_id") or f"regulars-{uuid.uuid4()}",
         profile_id=profile_id,
-        source=particulars.get("source"),
-        type=particulars.get("type", "track"),
+        source=details.get("source"),
+        type=details.get("type", "track"),
         name=storable(name)[:255],
-        at=particulars.get("at", now),
-        received_at=particulars.get("received_at", now),
+        at=details.get("at", now),
+        received_at=details.get("received_at", now),
         properties=properties,
         terms=event_terms(properties),
-        context=storable(particulars.get("context", {})),
+        context=storable(details.get("context", {})),
     )

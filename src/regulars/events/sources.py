@@ -1,4 +1,4 @@
-"""Name what may send events, and give it a key."""
+"""Create and change sources of events and their write keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .models import Source, new_write_key
 
 
 def make_source(name: str) -> Source:
-    """A new source with a write key of its own. Raises `Invalid("bad_name" | "name_taken")`."""
+    """Create a source with a write key. Raises `Invalid("bad_name" | "name_taken")`."""
     name, slug = name.strip(), slugify(name)[:50]
     if not slug or len(name) > 100:
         raise Invalid("bad_name", "Give it a name with letters or digits, of at most 100 characters.", "name")
@@ -21,7 +21,7 @@ def make_source(name: str) -> Source:
 
 
 def switch_source(slug: str, on: bool) -> Source:
-    """Take what it sends, or refuse it. Raises `Invalid("unknown_source")`."""
+    """Enable or disable a source. Raises `Invalid("unknown_source")`."""
     source = find_source(slug)
     source.enabled = on
     source.save(update_fields=["enabled"])
@@ -29,7 +29,7 @@ def switch_source(slug: str, on: bool) -> Source:
 
 
 def replace_key(slug: str) -> Source:
-    """Another write key; what still sends under the old one is refused. Raises `Invalid("unknown_source")`."""
+    """Replace the write key; messages under the old one are refused. Raises `Invalid("unknown_source")`."""
     source = find_source(slug)
     source.write_key = new_write_key()
     source.save(update_fields=["write_key"])

@@ -21,7 +21,7 @@ from django.db import DatabaseError, connection, connections
 
 from regulars import __version__
 from regulars.base.errors import Invalid
-from regulars.consent.erasures import recorded_erasures, remember
+from regulars.consent.erasures import keep_recorded, recorded_erasures
 from regulars.consent.models import Erasure
 from regulars.usecases.replay_erasures import replay_erasures
 
@@ -69,7 +69,7 @@ def restore_backup(path: Path) -> Iterator[str]:
             shutil.move(unpacked / "lake", settings.LAKE_URL)
             yield "Lake restored."
         call_command("migrate", verbosity=0, interactive=False)
-        remember(erasures)
+        keep_recorded(erasures)
         yield f"{replay_erasures()} customer(s) erased since then are erased again. Start Regulars now."
 
 

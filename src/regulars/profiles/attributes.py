@@ -1,4 +1,4 @@
-"""The attributes every business starts with, and how an attribute is found by key or by its metadata path."""
+"""The standard attributes, and how an attribute is found by key or by its metadata path."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ STANDARD = (
 
 
 def ensure_standard_attributes() -> None:
-    """Insert what is missing; never overwrite what an operator changed."""
+    """Insert the missing standard attributes; never overwrite an operator's changes."""
     known = set(Attribute.objects.values_list("key", flat=True))
     Attribute.objects.bulk_create(
         [_row(standard) for standard in STANDARD if standard.key not in known], ignore_conflicts=True
@@ -107,7 +107,7 @@ def ensure_standard_attributes() -> None:
 
 
 def canonical_key(path: str) -> str:
-    """The attribute's key for a path of the user document: `user_metadata.looking_for` → `looking_for` if declared so."""
+    """Return the attribute's key for a path of the user document: `user_metadata.looking_for` → `looking_for` if declared."""
     declared = (
         Attribute.objects.filter(metadata_path=path).exclude(metadata_path="").values_list("key", flat=True).first()
     )
@@ -115,9 +115,9 @@ def canonical_key(path: str) -> str:
 
 
 def is_an_apps(key: str, path: str) -> bool:
-    """Auth0's `app_metadata`, where apps keep what a customer must not set: roles, plans, suspensions.
+    """Return whether an attribute is in Auth0's `app_metadata`: roles, plans and more that customers must not set.
 
-    `path` is the attribute's metadata path; what is not declared, or has none, is told by its key.
+    `path` is the attribute's metadata path; an attribute without one is recognised by its key.
     """
     return (path or key).partition(".")[0] == "app_metadata"
 

@@ -1,4 +1,4 @@
-"""Facts that follow from other facts: a country lies on a continent, a birthday makes an age. Plain functions."""
+"""Conclusions from facts: a continent from a country, an age band from a birthdate. Plain functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from babel import Locale
 
 @dataclass(frozen=True)
 class Derived:
-    """`expires_at`: when the conclusion stops being true although its premise still is (a birthday)."""
+    """A conclusion. `expires_at`: when it stops being true although its premise still is (a birthday)."""
 
     attribute: str
     value: Any
@@ -19,7 +19,7 @@ class Derived:
 
 
 def conclusions(attribute: str, value: Any, now: dt.datetime) -> list[Derived]:
-    """What else we know once we know this."""
+    """Return what follows from the value of an attribute."""
     rule = RULES.get(attribute)
     return rule(value, now) if rule else []
 
@@ -30,7 +30,7 @@ def continent_of(country: Any, now: dt.datetime) -> list[Derived]:
 
 
 def age_of(birthdate: Any, now: dt.datetime) -> list[Derived]:
-    """The age band of `1991-04-12`, `1991-04` or `1991`; until the birthday that leads out of it."""
+    """Return the age band of `1991-04-12`, `1991-04` or `1991`; it expires on the birthday that ends it."""
     try:
         parts = [int(part) for part in str(birthdate).split("-")]
         born = dt.date(*[*parts, 1, 1][:3])
@@ -64,5 +64,5 @@ def _continents() -> dict[str, str]:
 
 
 def country_name(code: str, locale: str = "en") -> str:
-    """`PT` → `Portugal`; the code itself when nobody knows it."""
+    """Return the name of a country: `PT` → `Portugal`; an unknown code as it is."""
     return str(Locale.parse(locale).territories.get(code.upper(), code))

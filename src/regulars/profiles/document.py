@@ -1,4 +1,4 @@
-"""The Auth0-shaped user: one document per profile, folded from facts and cached, never edited in place."""
+"""The Auth0-shaped user: one cached document per profile, derived from facts and never edited in place."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BAGS = ("user_metadata", "app_metadata")
 
 
 def rebuild(profile: Profile) -> dict[str, Any]:
-    """Fold the live facts into `profile.document` and save it. The login basis serves it; other uses ask `consent.view`."""
+    """Derive `profile.document` from the live facts and save it. Uses other than the login read `consent.view`."""
     rebuild_all([profile])
     return dict(profile.document)
 
 
 def rebuild_all(profiles: list[Profile]) -> None:
-    """The same for many, in as many queries as for one."""
+    """Derive and save the documents of many profiles in as many queries as for one."""
     attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
     facts = _by_profile(Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("id"))
     identities = _by_profile(Identity.objects.filter(profile__in=profiles).order_by("id"))
@@ -40,7 +40,7 @@ def rebuild_all(profiles: list[Profile]) -> None:
 
 
 def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:
-    """The user in Auth0's shape (ISO 8601 times in UTC, absent keys left out), of `document` instead of the cached one."""
+    """Return the user in Auth0's shape (ISO 8601 times in UTC, no absent keys), of `document` or of the cached one."""
     columns = {
         "user_id": profile.user_id,
         "created_at": iso(profile.created_at),
@@ -55,7 +55,7 @@ def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:
 
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:
-    """The winning live value of every attribute, whatever its purpose. For the document only."""
+    """Return the winning live value of every attribute, whatever its purpose. For the document only."""
     by_attribute: dict[str, list[KnownFact]] = {}
     for fact in facts:
         by_attribute.setdefault(fact.attribute, []).append(known(fact))
@@ -91,7 +91,7 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
 
 
 def iso(moment: Any) -> str | None:
-    """`2026-11-24T10:00:00.000Z`, as Auth0 writes times."""
+    """Return a time as Auth0 writes it: `2026-11-24T10:00:00.000Z`."""
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 

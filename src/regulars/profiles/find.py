@@ -1,4 +1,4 @@
-"""Who is this? Find a profile by any identity, or make one."""
+"""Find profiles by user id, identity, account or address, and create them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from regulars.base.db.unions import in_either
 from .document import rebuild
 from .models import Identity, Profile
 
-DATABASE = "auth0"  # the strategy of everybody who signs in by an address of her own
-ANONYMOUS = "anonymous|"  # how the user id of a visitor begins of whom we know a cookie only
+DATABASE = "auth0"  # the strategy of customers who sign in by an e-mail address
+ANONYMOUS = "anonymous|"  # the prefix of user ids of visitors, who are known by a cookie only
 
 
 def customers() -> QuerySet[Profile]:
-    """Everybody the outside knows: no nameless visitors, and nobody who was merged into somebody else."""
+    """Return all customers: no anonymous visitors, no merged profiles."""
     return Profile.objects.filter(merged_into=None).exclude(user_id__startswith=ANONYMOUS)
 
 
 def is_anonymous(profile: Profile) -> bool:
-    """A visitor of whom we know a cookie only is nobody's customer yet."""
+    """Return whether a profile is an anonymous visitor, who is known by a cookie only."""
     return profile.user_id.startswith(ANONYMOUS)
 
 
@@ -37,27 +37,27 @@ def find_by_user_id(user_id: str) -> Profile | None:
 
 
 def canonical_id_of(user_id: Any) -> Subquery:
-    """The number of the customer that this user id names by now, as a part of another query."""
+    """Return a subquery for the id of the canonical profile of a user id."""
     named = Profile.objects.filter(user_id=user_id)
     return Subquery(named.values(number=Coalesce("merged_into_id", "pk"))[:1])
 
 
 def canonical_profile(profile: Profile) -> Profile:
-    """The customer that this profile is a part of by now: itself, or the one it was merged into."""
+    """Return the profile itself, or the one it was merged into."""
     return profile.merged_into or profile
 
 
 def of_profile(profile: int, field: str = "profile") -> Q:
-    """The same for rows that hang on a profile."""
+    """Return a filter for rows of a profile and of the profiles merged into it."""
     return in_either(field, Profile.objects.filter(pk=profile), Profile.objects.filter(merged_into=profile))
 
 
 def accounts_of_address(email: str) -> list[Account]:
-    """Customers who sign in with this address of their own, the oldest first: no staff, nobody who came by a network only.
+    """Return the accounts that sign in with this address, the oldest first: no staff, no purely social customers.
 
-    Linked to another customer, the way in is that one's and still opens. Databases differ in what they hold alike (to
-    PostgreSQL `Ä` is `ä`, and the sign of Kelvin is a `k`), and a mail to the one does not reach the other: so only
-    letters of ASCII are the same in capitals, and that is looked at here too.
+    The address of an account that was linked to another customer still signs in. Databases differ in case folding (to
+    PostgreSQL `Ä` is `ä`, and the Kelvin sign is a `k`), and a mail to the one does not reach the other: so only ASCII
+    letters ignore case, which is checked here again.
     """
     email = email.strip()
     if "\x00" in email:
@@ -72,7 +72,7 @@ def _alike(email: str, other: str) -> bool:
 def _accounts_by_address() -> QuerySet[Account]:
     own, given_to_another = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
     found = Account.objects.alias(lower=Lower("email")).filter(lower=Lower(param("email")), is_staff=False)
-    # Not a join: SQLite would begin with everybody who has a password.
+    # Not a join: SQLite would start from every account with a password.
     found = found.filter(Exists(Identity.objects.filter(own | given_to_another, provider=DATABASE)))
     return found.order_by("pk")[:10]
 
@@ -81,7 +81,7 @@ _by_address = CompiledQuery(_accounts_by_address)
 
 
 def is_email_taken(email: str, but: Account | None = None) -> bool:
-    """Whether another customer than `but` signs in with this address, or has proved that it is hers."""
+    """Return whether another account than `but` signs in with this address or has verified it."""
     others = Account.objects.filter(is_staff=False)
     others = others.exclude(pk=but.pk) if but else others
     proved = EmailAddress.objects.filter(email=email.lower(), verified=True)  # allauth keeps them in lower case
@@ -90,7 +90,7 @@ def is_email_taken(email: str, but: Account | None = None) -> bool:
 
 
 def find_by_account(account_id: int) -> Profile | None:
-    """The customer who signs in with this account; staff are none."""
+    """Return the customer of an account; None for staff."""
     return _by_account.first(account=account_id)
 
 
@@ -107,7 +107,7 @@ def find_by_identity(provider: str, provider_user_id: str) -> Profile | None:
 def get_or_create_by_identity(
     provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
 ) -> tuple[Profile, bool]:
-    """The profile known this way; made when there is none. Safe when two requests meet the same stranger at once."""
+    """Return the profile of an identity, created if missing, and whether it was. Safe against concurrent requests."""
     found = find_by_identity(provider, provider_user_id)
     if found:
         return found, False
@@ -117,14 +117,14 @@ def get_or_create_by_identity(
             add_identity(profile, provider, provider_user_id, connection=connection, is_social=is_social)
             return profile, True
     except IntegrityError:
-        met = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")
-        if met is None:
+        existing = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")
+        if existing is None:
             raise
-        return met, False
+        return existing, False
 
 
 def create_database_profile(connection: str) -> Profile:
-    """A customer of our own password connection: `auth0|<24 hex>`, as Auth0 names them."""
+    """Create a customer of a password connection: `auth0|<24 hex>`, as Auth0 names them."""
     key = new_key()
     profile, _ = get_or_create_by_identity(DATABASE, key, connection=connection)
     return profile
@@ -133,7 +133,7 @@ def create_database_profile(connection: str) -> Profile:
 def add_identity(
     profile: Profile, provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
 ) -> Identity:
-    """Add one more way to know this profile, or note that it was seen again."""
+    """Add an identity to a profile, or record that it was seen again."""
     identity, made = Identity.objects.get_or_create(
         provider=provider,
         provider_user_id=provider_user_id,

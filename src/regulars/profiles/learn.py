@@ -1,4 +1,4 @@
-"""Write down what we learned, with its source; and what follows from it."""
+"""Append facts with their sources, and the conclusions that follow from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .resolve import KnownFact, resolve
 
 log = logging.getLogger("regulars.profiles")
 
-# Who speaks on her own page. Her `None` says: keep nothing of this about me.
+# The source of customers on their own page. Their value None means: keep nothing of this.
 CUSTOMER = "customer"
 RULE = "rule:"
 FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
@@ -29,11 +29,11 @@ FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 
 @dataclass(frozen=True)
 class NewFact:
-    """What somebody says of a customer. `value=None` takes back what this source said before.
+    """A value of an attribute from a source. `value=None` withdraws the earlier value of this source.
 
-    `attribute` is a key (`gender`) or a metadata path (`user_metadata.shoe.size`); `source` says exactly who
+    `attribute` is a key (`gender`) or a metadata path (`user_metadata.shoe.size`); `source` names the exact source
     (`google-oauth2`, `question:looking_for@1`, `app:shop`); `consents` are ids of consent events it was given under;
-    `identity` is the one whose provider says it.
+    `identity` is the one whose provider sent it.
     """
 
     attribute: str
@@ -54,31 +54,32 @@ class NewFact:
 def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
-    Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source that repeats its last word adds nothing. What others than she tell of a special category is not
-    kept, and that they tried is (`RefusedGuess`).
+    Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source
+    that repeats its last value adds nothing. A fact of a special category is kept from the customer only; the attempt of
+    another source is recorded (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))])
 
 
 @transaction.atomic
 def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
-    """The same for many profiles at once (imports), in as many queries as for one."""
-    notebook = _Notebook([profile for profile, _ in news_of_many])
-    direct = notebook.write((profile, new) for profile, news in news_of_many for new in news)
-    followers = notebook.write((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new))
+    """Append facts of many profiles in as many queries as for one."""
+    writer = _FactWriter([profile for profile, _ in news_of_many])
+    direct = writer.write((profile, new) for profile, news in news_of_many for new in news)
+    followers = writer.write((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new))
     written = [fact for fact, _ in direct + followers]
-    notebook.note_refused()
+    writer.record_refused()
     rebuild_all(list({fact.profile_id: fact.profile for fact in written}.values()))
     return written
 
 
 def is_known(profile: Profile, attribute: str) -> bool:
-    """Whether any live fact tells this attribute, from whatever source: what is known is not asked."""
+    """Return whether any live fact has this attribute: a question about it is not asked."""
     return bool(known_among(profile, {attribute}))
 
 
 def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
-    """Those of `attributes` (keys or metadata paths) that any live fact tells, in two queries.
+    """Return those of `attributes` (keys or metadata paths) that any live fact has, in two queries.
 
     A fact counts whether it was written before or after its path was declared as an attribute.
     """
@@ -86,14 +87,14 @@ def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
     other_name = dict(named.values_list("key", "metadata_path"))
     other_name |= {path: key for key, path in other_name.items()}
     names = {each: {each, other_name.get(each, each)} for each in attributes}
-    told: dict[str, list[KnownFact]] = {}
+    found: dict[str, list[KnownFact]] = {}
     for fact in profile.facts.filter(attribute__in=set().union(*names.values()), retracted_at=None):
-        told.setdefault(fact.attribute, []).append(known(fact))
+        found.setdefault(fact.attribute, []).append(known(fact))
     now = clock.now()
     return {
         each
-        for each, words in names.items()
-        if resolve([fact for word in words for fact in told.get(word, [])], now) is not None
+        for each, aliases in names.items()
+        if resolve([fact for alias in aliases for fact in found.get(alias, [])], now) is not None
     }
 
 
@@ -110,14 +111,14 @@ def retract(profile: Profile, facts: Sequence[Fact], why: str) -> None:
 
 
 def was_deleted_by_customer(profile: Profile, key: str) -> bool:
-    """Whether her last word on her own page is that nothing of this is kept."""
-    words = profile.facts.filter(attribute=key, source=CUSTOMER, retracted_at=None).order_by("collected_at", "id")
-    last = words.last()
+    """Return whether the customer deleted this attribute and has not entered it again."""
+    own = profile.facts.filter(attribute=key, source=CUSTOMER, retracted_at=None).order_by("collected_at", "id")
+    last = own.last()
     return last is not None and last.value is None
 
 
-class _Notebook:
-    """Last words per (profile, attribute, source), read once, so that a login's twenty facts cost few queries."""
+class _FactWriter:
+    """The last fact per (profile, attribute, source), read once, so that twenty facts of a login cost few queries."""
 
     def __init__(self, profiles: list[Profile]) -> None:
         self.attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
@@ -134,14 +135,14 @@ class _Notebook:
         self.last = {(fact.profile_id, fact.attribute, fact.source): fact for fact in live}
 
     def write(self, news: Iterable[tuple[Profile, NewFact]]) -> list[tuple[Fact, NewFact]]:
-        """Every fact that says something new, with what it was made from."""
+        """Write the facts that bring something new. Returns each with the `NewFact` it was made from."""
         written = [(fact, new) for profile, new in news if (fact := self._fact(profile, new))]
         Fact.objects.bulk_create([fact for fact, _ in written], batch_size=500)
         return written
 
     def _fact(self, profile: Profile, new: NewFact) -> Fact | None:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
-        if _says_nothing_new(new, self.last.get((profile.pk, key, new.source))):
+        if _is_repeated(new, self.last.get((profile.pk, key, new.source))):
             return None
         if self._is_guess_at_special(key, new):
             self.refused.add((key[:128], new.source[:128]))
@@ -166,15 +167,15 @@ class _Notebook:
         self.last[profile.pk, key, new.source] = fact
         return fact
 
-    def note_refused(self) -> None:
-        """The operator reads which source tried: once a day is enough to find it."""
+    def record_refused(self) -> None:
+        """Record once per source and day, for the operator, that a fact of a special category was refused."""
         rows = [RefusedGuess(attribute=key, source=source, day=clock.today()) for key, source in sorted(self.refused)]
         for row in rows:
-            log.warning("special_category_guessed: %s told %s; it was not kept", row.source, row.attribute)
+            log.warning("special_category_guessed: %s sent %s; it was not kept", row.source, row.attribute)
         RefusedGuess.objects.bulk_create(rows, ignore_conflicts=True)
 
     def _is_guess_at_special(self, key: str, new: NewFact) -> bool:
-        """Of health, belief and the like only she tells, never a rule, a look-up, a network, a list or what she did.
+        """Only customers themselves provide facts of special categories: no rule, look-up, network, import or event.
 
         What reveals it by deduction is as special as the thing itself (Court of Justice, C-184/20).
         """
@@ -183,7 +184,7 @@ class _Notebook:
         return new.source_kind not in FIRST_PARTY_KINDS or bool(new.derived_from) or new.source.startswith(RULE)
 
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
-        """She deleted it: others do not bring it back; she may, by her own word."""
+        """Return whether the customer deleted this attribute: only customers themselves may enter it again."""
         last = self.last.get((profile.pk, key, CUSTOMER))
         return last is not None and last.value is None and new.source_kind not in FIRST_PARTY_KINDS
 
@@ -193,12 +194,12 @@ class _Notebook:
         return clock.now() + dt.timedelta(days=days) if days else None
 
 
-def _says_nothing_new(new: NewFact, last: Fact | None) -> bool:
-    """The same word again, unless the last one ran out or this one comes under a consent the last one lacked."""
+def _is_repeated(new: NewFact, last: Fact | None) -> bool:
+    """Return whether a source repeats its value, the last one has not expired, and no new consent came with it."""
     if last is None:
         return new.value is None and new.source != CUSTOMER
-    ran_out = last.expires_at is not None and last.expires_at <= clock.now()
-    return last.value == new.value and not ran_out and set(new.consents) <= set(last.consents)
+    has_expired = last.expires_at is not None and last.expires_at <= clock.now()
+    return last.value == new.value and not has_expired and set(new.consents) <= set(last.consents)
 
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:

@@ -1,4 +1,4 @@
-"""What we remember of people: who can sign in, who they are, how we know them, and every fact with its source."""
+"""Profiles, identities, attributes, and facts with their sources."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = [
 
 
 class Profile(models.Model):
-    """What we know of one customer. May have no account (anonymous visitor, imported contact).
+    """One customer, visitor or imported contact. Visitors and contacts have no account.
 
     `document` is a cache: the Auth0-shaped user (root attributes, user_metadata, app_metadata, identities), rebuilt by
-    `profiles.document.rebuild`; `terms` is the whole user for searching (`base.conditions.terms_of`). `user_id` is what the outside calls the customer: `google-oauth2|1234`, `auth0|5f3c…`.
+    `profiles.document.rebuild`; `terms` is the whole user for searching. `user_id` is the public id: `google-oauth2|1234`, `auth0|5f3c…`.
     """
 
     user_id = models.CharField(max_length=255, unique=True)
@@ -40,7 +40,9 @@ class Profile(models.Model):
     blocked = models.BooleanField(default=False)
     document = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
-    closed_consents = models.JSONField(default=list)  # ids of consent events that no longer stand (`consent.view`)
+    closed_consents = models.JSONField(
+        default=list
+    )  # ids of consent events that are no longer given (`consent.refresh`)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
 
     def __str__(self) -> str:
@@ -48,7 +50,7 @@ class Profile(models.Model):
 
 
 class Merge(models.Model):
-    """Two profiles became one: `source` gave everything to `into`. Undone, everything went back by its origin."""
+    """A merge of two profiles: `source` gave everything to `into`. When it is undone, rows return by their `origin`."""
 
     source = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="merges_away")
     into = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="merges")
@@ -62,9 +64,10 @@ class Merge(models.Model):
 
 
 class Identity(models.Model):
-    """One way a profile is known. Unique over (provider, provider_user_id).
+    """An identity of a profile at one provider. Unique over (provider, provider_user_id).
 
-    `origin` is the profile it came with when two were merged. `provider` is an Auth0 strategy word (`auth0`, `google-oauth2`) or one of ours: `anonymous`, `external`.
+    `origin` is the profile it came with when two were merged. `provider` is an Auth0
+    strategy (`auth0`, `google-oauth2`) or one of our own: `anonymous`, `external`.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identities")
@@ -86,7 +89,7 @@ class Identity(models.Model):
 
 
 class ProviderAnswer(models.Model):
-    """What a provider said at one login, unchanged, with the scopes asked, granted and refused. Append-only."""
+    """The unchanged answer of a provider at one login, with the scopes requested, granted and refused. Append-only."""
 
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="answers")
     at = models.DateTimeField(default=clock.now)
@@ -100,10 +103,10 @@ class ProviderAnswer(models.Model):
 
 
 class Attribute(models.Model):
-    """Something we may know of a customer, and what we may use it for.
+    """An attribute of customers, and the purposes it may be used for.
 
-    `key` is dotted for metadata nobody declared (`user_metadata.shoe`); `metadata_path` says where a declared attribute
-    lives in Auth0's bags, so that the Management API and the rest of the house see one truth.
+    Undeclared metadata has a dotted key (`user_metadata.shoe`). `metadata_path` is where a declared attribute is kept in
+    Auth0's metadata, so that the Management API and all other packages see one value.
     """
 
     class Sensitivity(models.TextChoices):
@@ -127,9 +130,9 @@ class Attribute(models.Model):
 
 
 class RefusedGuess(models.Model):
-    """On this day somebody other than a customer told something of a special category, and it was not kept.
+    """A fact of a special category that did not come from the customer and was refused, counted per source and day.
 
-    Neither the value nor the customer is here: both would be what must not be kept. `source` is that of a fact.
+    Value and customer are not stored, because they are what must not be kept. `source` is that of a fact.
     """
 
     attribute = models.CharField(max_length=128)
@@ -148,11 +151,11 @@ class RefusedGuess(models.Model):
 class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 
-    `source` says exactly who: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
+    `source` names the exact source: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
     `app:shop`, `source:us-census-acs`.
     `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
-    one whose provider said it, `origin` the profile it was first written for, once two were merged. `reason` is why
-    somebody corrected it.
+    one whose provider sent it, `origin` the profile it was first written for, once two were merged. `reason` is the
+    reason of a correction.
     """
 
     class SourceKind(models.TextChoices):

@@ -1,7 +1,7 @@
-"""When sources disagree: which fact is true now. Plain functions over plain values.
+"""Resolve disagreeing facts: which value wins now. Plain functions over plain values.
 
 Order: (tier, reliability x freshness, collected_at, id), highest wins, so the result does not depend on the order in
-which facts arrived. Facts that may not be used are removed *before* the ranking, never after it.
+which facts arrived. Facts that are not permitted are removed *before* the ranking, never after it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-# A customer's correction beats her answer beats a verified social claim beats … a statistic about her street.
+# A correction by the customer beats an answer, an answer beats a verified social claim, and so on to statistics.
 TIERS = {
     "corrected": (6, 0.99),
     "declared": (5, 0.95),
@@ -28,7 +28,7 @@ PROOFS = {"email_verified": "email", "phone_verified": "phone_number"}
 
 @dataclass(frozen=True, slots=True)
 class KnownFact:
-    """A fact as `resolve` needs it. `value` is any JSON value; a `None` value says "removed by its source"."""
+    """A fact as `resolve` needs it. `value` is any JSON value; None: removed by its source."""
 
     id: int
     attribute: str
@@ -42,7 +42,7 @@ class KnownFact:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The winning value of one attribute, with where it came from. `disputed`: another live source says otherwise."""
+    """The winning value of one attribute, and its source. `disputed`: another live source has a different value."""
 
     value: Any
     source: str
@@ -54,7 +54,7 @@ class Value:
 
 
 def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | None = None) -> Value | None:
-    """The winning value among the permitted facts of *one* attribute, or None when nothing is known."""
+    """Return the winning value among the permitted facts of *one* attribute, or None when nothing is known."""
     live = [
         fact for fact in latest_per_source(facts) if fact.value not in (None, "", [], {}) and not expired(fact, now)
     ]
@@ -75,7 +75,7 @@ def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | 
 def resolve_all(
     facts: Mapping[str, list[KnownFact]], now: dt.datetime, half_lives: Mapping[str, int | None]
 ) -> dict[str, Value]:
-    """The winning value of every attribute among its permitted facts; a proof counts only for what it proves."""
+    """Return the winning value of every attribute among its permitted facts; a proof counts only for what it proves."""
     found = {key: resolve(rows, now, half_lives.get(key)) for key, rows in facts.items()}
     values = {key: value for key, value in found.items() if value is not None}
     for proof, thing in PROOFS.items():
@@ -87,17 +87,19 @@ def resolve_all(
 def _is_of_another(
     values: Mapping[str, Value], facts: Mapping[str, list[KnownFact]], proof: str, thing: str, now: dt.datetime
 ) -> bool:
-    """Whether nobody who says "proved" means the value that won. Else whoever brings an address of somebody else, by a
-    question or an event, would have it proved by the network that vouched for her own.
+    """Return whether the proof belongs to another value than the one that won.
+
+    Otherwise an address of another person, sent by an event, would count as verified by the provider that had verified
+    the customer's own.
     """
     if thing not in values or proof not in values or values[proof].value is not True:
         return False
     live = [fact for fact in latest_per_source(facts[thing]) if fact.value and not expired(fact, now)]
-    said = {fact.source: fact.value for fact in live}
+    values_by_source = {fact.source: fact.value for fact in live}
     won = values[thing].value
     since = min(fact.collected_at for fact in live if _same(fact.value, won))
     return not any(
-        _same(said[each.source], won) if each.source in said else each.collected_at >= since
+        _same(values_by_source[each.source], won) if each.source in values_by_source else each.collected_at >= since
         for each in latest_per_source(facts[proof])
         if each.value is True and not expired(each, now)
     )
@@ -113,7 +115,7 @@ def rank(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> tuple
 
 
 def freshness(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> float:
-    """2^(-age / half-life), in 0..1; 1 when the attribute does not age."""
+    """Return 2^(-age / half-life), in 0..1; 1 when the attribute does not age."""
     if not half_life_days:
         return 1.0
     age = max((now - fact.collected_at) / dt.timedelta(days=1), 0.0)
@@ -125,7 +127,7 @@ def expired(fact: KnownFact, now: dt.datetime) -> bool:
 
 
 def latest_per_source(facts: Iterable[KnownFact]) -> list[KnownFact]:
-    """A source that changed its mind counts once, with its newest word."""
+    """Return the newest fact of every source."""
     newest: dict[str, KnownFact] = {}
     for fact in facts:
         other = newest.get(fact.source)

@@ -1,4 +1,4 @@
-"""What somebody types into a form, read as a value of its attribute. Plain functions."""
+"""Read and write values of attributes as form input. Plain functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ YES_NO = {"yes": True, "no": False}
 
 
 def read_value(attribute: Attribute | None, text: str) -> Any:
-    """The value typed as `text`. An attribute nobody declared is text. Raises `Invalid("bad_value")`."""
+    """Return the value typed as `text`. An undeclared attribute is text. Raises `Invalid("bad_value")`."""
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise _bad(f"Write between 1 and {LONGEST} characters.")
@@ -25,7 +25,7 @@ def read_value(attribute: Attribute | None, text: str) -> Any:
 
 
 def write_value(value: Any) -> str:
-    """The same back as a form shows it."""
+    """Return a value as a form shows it."""
     match value:
         case bool():
             return "yes" if value else "no"

@@ -182,5 +182,5 @@ def _open_account(c: Changes, account: Account) -> Account:
     profile.account = account
     profile.save(update_fields=["account"])
     how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
-    c.record_event(SIGNED_UP, {"connection": how or ""}, message_id=f"house-signed-up-{profile.pk}")
+    c.record_event(SIGNED_UP, {"connection": how or ""}, message_id=f"regulars-signed-up-{profile.pk}")
     return account

@@ -103,7 +103,7 @@ def _expire(states: list[ConsentState]) -> int:
         still = ConsentState.objects.filter(pk__in=[state.pk for state in states], status__in=YES)
         held = dict(still.values_list("pk", "event_id"))
         due = [
-            (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="house")])
+            (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="system")])
             for state in states
             if held.get(state.pk) == state.event_id
             and (profile := c.locked(state.profile_id)) is not None

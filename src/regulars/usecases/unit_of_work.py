@@ -28,7 +28,7 @@ from regulars.consent.refresh import refresh_all_views
 from regulars.destinations.disclosures import queue_removals
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
-from regulars.events.record import Particulars, append, new_event
+from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
 from regulars.profiles.document import rebuild_all
 from regulars.profiles.learn import NewFact, learn_all, retract
@@ -158,10 +158,10 @@ class Changes:
         name: str,
         properties: dict[str, Any] | None = None,
         of: Who | None = None,
-        **particulars: Unpack[Particulars],
+        **details: Unpack[EventDetails],
     ) -> Event:
         """Append one event. A message id that is stored already adds nothing. The returned object has no id yet."""
-        event = new_event(self._find(of).pk, name, properties, **particulars)
+        event = new_event(self._find(of).pk, name, properties, **details)
         append(event)
         self._unit.happened.add(event.profile_id)
         return event

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regulars.base.lake.query import query
-from regulars.base.lake.tables import EventRow, ViewRow, append_events, delete_profiles, replace_views, tidy
+from regulars.base.lake.tables import EventRow, ViewRow, append_events, compact, delete_profiles, replace_views
 
 pytestmark = pytest.mark.usefixtures("lake")
 AT = dt.datetime(2026, 11, 24, 10, tzinfo=dt.UTC)
@@ -64,7 +64,7 @@ def test_tidying_changes_nothing_one_can_see():
     for batch in range(1, 6):
         append_events([viewed(1, f"m{batch}")], batch=batch)
 
-    tidy()
+    compact()
 
     assert query("SELECT count(*) FROM events") == [(5,)]
 

@@ -1,1 +1,1 @@
-"""The lake: what happened and what may be used, as Delta tables, read by an analytic engine. The only way to either."""
+"""The lake: events and permitted views as Delta tables, read by an analytic engine. No other package opens them."""

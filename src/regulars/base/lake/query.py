@@ -12,7 +12,7 @@ from regulars.base.errors import Invalid
 
 from .tables import open_table
 
-DIALECT = "duckdb"  # of fragments that a caller parses for `query`
+DIALECT = "duckdb"  # of fragments that callers parse for `query`
 
 # A table that was never written to is empty, not missing.
 _EMPTY = {
@@ -48,7 +48,7 @@ def _rows(sql: str) -> list[tuple[Any, ...]]:
 
 
 def _out_of_reach() -> tuple[type[Exception], ...]:
-    """What a disk or a store that is away looks like; a wrong query is a fault of ours and stays one."""
+    """Return whether an error means that disk or store cannot be reached; a wrong query is a programming error."""
     broken: type[Exception] = import_module("deltalake.exceptions").DeltaError
     unreadable: type[Exception] = import_module("duckdb").IOException
     return (OSError, broken, unreadable)
@@ -64,7 +64,7 @@ def _source(name: str) -> str:
 
 
 def _cursor() -> Any:
-    """A connection of its own for each query: temporary views must not meet."""
+    """Open one connection per query: temporary views of two queries must not mix."""
     global _engine
     with _lock:
         if _engine is None:

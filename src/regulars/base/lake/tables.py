@@ -1,4 +1,4 @@
-"""The lake's two tables and how rows get in and out of them.
+"""The two tables of the lake, and how rows are written and deleted.
 
 `events` is append-only; a batch carries a number, and a batch that was committed is not committed twice. `views` is one row
 per profile and purpose, replaced when it changes.
@@ -18,14 +18,14 @@ from typing import Any
 from django.conf import settings
 
 BATCHES = "regulars.events"  # the application transaction under which event batches are numbered
-# The log keeps the smallest and largest value of a column for a month: of none that says something of a person.
+# The log keeps the smallest and largest value of a column for a month: not of columns with personal data.
 _QUIET_LOG = {"delta.dataSkippingStatsColumns": "profile_id"}
-RETENTION_HOURS = 24  # how long a reader may hold on to an old snapshot
+RETENTION_HOURS = 24  # how long a reader may use an old snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """`at` is aware; `terms` and `properties` are JSON objects."""
+    """A row of `events`. `at` is aware; `terms` and `properties` are JSON objects."""
 
     profile_id: int
     message_id: str
@@ -75,7 +75,7 @@ def replace_views(rows: Sequence[ViewRow]) -> None:
 
 
 def delete_profiles(profile_ids: Iterable[int]) -> None:
-    """Take people out of both tables (merge, erasure). Old files go with the next `tidy`."""
+    """Delete profiles from both tables (merge, erasure). The next `compact` deletes old files."""
     listed = ", ".join(str(int(profile_id)) for profile_id in profile_ids)
     for name in ("events", "views"):
         table = open_table(name)
@@ -84,16 +84,16 @@ def delete_profiles(profile_ids: Iterable[int]) -> None:
 
 
 def delete_events_before(at: dt.datetime) -> None:
-    """Take out what happened before an instant (retention)."""
+    """Delete events before an instant (retention)."""
     table = open_table("events")
     if table is not None:
         table.delete(f"at < TIMESTAMP '{_utc(at):%Y-%m-%d %H:%M:%S.%f}'")
 
 
 def purge() -> None:
-    """Drop every file that the newest snapshot does not need, so that nothing stays of who was taken out.
+    """Delete every file that the newest snapshot does not need, so that nothing of deleted profiles remains.
 
-    A reader that holds an older snapshot is told to ask again.
+    A reader of an older snapshot gets an error and has to query again.
     """
     for name in ("events", "views"):
         table = open_table(name)
@@ -101,8 +101,8 @@ def purge() -> None:
             table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
 
-def tidy() -> None:
-    """Join small files and drop files that no reader can still need."""
+def compact() -> None:
+    """Join small files and delete files that no reader can still need."""
     for name in ("events", "views"):
         table = open_table(name)
         if table is not None:
@@ -111,7 +111,7 @@ def tidy() -> None:
 
 
 def open_table(name: str) -> Any | None:
-    """The newest snapshot of a table, or None before anything was written."""
+    """Return the newest snapshot of a table, or None before the first write."""
     delta = _delta()
     try:
         return delta.DeltaTable(_address(name))
@@ -151,7 +151,7 @@ def _views(rows: Sequence[ViewRow]) -> Any:
 
 
 def _utc(at: dt.datetime) -> dt.datetime:
-    """UTC without saying so: DuckDB knows time zones only with an extension that is not in its wheel."""
+    """Return a naive time in UTC: DuckDB knows time zones only with an extension that is not in its wheel."""
     return at.astimezone(dt.UTC).replace(tzinfo=None)
 
 

@@ -22,7 +22,7 @@ MAX_MESSAGE = 32 * 1024
 MAX_MESSAGES = 2500
 MAX_ID = 255  # characters
 # How ids of the house's own events begin: whoever sent one first would keep that event from being written.
-OURS = "house-"
+OURS = "regulars-"
 # A word or its first letter, as analytics.js sends it.
 TYPES = {
     word: name

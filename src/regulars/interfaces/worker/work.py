@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from regulars.base.jobs.run import forget_finished, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
-from regulars.base.lake.tables import tidy
+from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import forget_retired
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
@@ -46,7 +46,7 @@ SCHEDULE |= {
     "segments.reconcile": (DAY, queue_all_reconciliations),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, queue_refit),
-    "lake.tidy": (DAY, tidy),
+    "lake.compact": (DAY, compact),
     "consents.expire": (DAY, expire_consents),
     "retention": (DAY, apply_retention),
 }
