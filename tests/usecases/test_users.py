@@ -20,6 +20,7 @@ from regulars.rules.python import python_rules
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
+from regulars.usecases.correct_facts import correct
 from regulars.usecases.login import Login, LoginContext, log_in
 
 CODE = "invalid_metadata_key"
@@ -259,3 +260,19 @@ def test_user_created_by_the_api_has_its_metadata_by_the_same_contract(client, s
     assert made.json()[USER] == {"shoe": {"a.b": 1}, "coat": {"size": "L"}}
     assert (refused.status_code, refused.json()["errorCode"]) == (400, "invalid_body")
     assert Profile.objects.count() == 1
+
+
+@pytest.mark.parametrize("staff", ["", "ana"])
+def test_correction_replaces_what_is_stored_below_its_path(customer, staff):
+    Attribute.objects.create(key="shoe", label="Shoe", metadata_path=f"{USER}.shoe")
+    correct(customer, "shoe", "wide", reason="Corrected by phone.", staff=staff)
+
+    assert metadata_of(customer) == {"shoe": "wide", "plan": "gold"}
+
+
+def test_correction_replaces_a_value_above_its_path(customer):
+    learn(customer, [NewFact(f"{USER}.zip", "D-10115", "declared", "app:shop")])
+    Attribute.objects.create(key="postal", label="Postal code", metadata_path=f"{USER}.zip.code")
+    correct(customer, "postal", "10115")
+
+    assert metadata_of(customer)["zip"] == {"code": "10115"}

@@ -25,6 +25,7 @@ from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
 from .unit_of_work import Changes, changes
+from .users import write_values
 
 LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
@@ -108,10 +109,10 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
         NewFact("name", email, "inferred", SOURCE, confidence=0.1),
         NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
     ]
-    if submitted:
-        facts += [NewFact(path, value, "declared", submitted.source) for path, value in submitted.values.items()]
     with changes(profile, "sign_up") as c:
         c.learn(facts)
+        if submitted:
+            write_values(c, submitted.values, submitted.source)
         return _open_account(c, account)
 
 

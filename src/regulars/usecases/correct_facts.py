@@ -12,6 +12,7 @@ from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import read_value
 
 from .unit_of_work import Changes, changes
+from .users import retract_overlapping
 
 # Proved by a mail or a text message, never typed; or ours to keep, as apps rely on it.
 NOT_BY_HAND = {"email", "email_verified", "phone_verified", "username", "picture"}
@@ -53,6 +54,7 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
     with changes(profile, "corrected") as c:
         if staff:
             _refuse_for_staff(c.profile, key, attribute)
+        retract_overlapping(c, _path(attribute) or key)
         _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
 
 

@@ -7,7 +7,7 @@ removes it, an empty object clears the bag, and a key with a dot or a dollar sig
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from allauth.account.models import EmailAddress
@@ -140,7 +140,7 @@ def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[R
     with changes(profile, "metadata") as c:
         for write in writes:
             try:
-                _replace(c, _first_level(c.profile, write.bag, write.data), write.source)
+                write_values(c, _first_level(c.profile, write.bag, write.data), write.source)
             except DomainError as error:
                 refused.append(RefusedWrite(write, error))
     return refused
@@ -155,7 +155,7 @@ def find_user(user_id: str) -> Profile:
 
 
 def delete_user(user_id: str, requested_by: str = "api") -> None:
-    """Erase the user of that id. An id that nobody has is no error: the result is the same."""
+    """Erase the user of that id. An unknown id is no error: the result is the same."""
     profile = find_by_user_id(user_id)
     if profile is not None:
         erase_customer(profile, requested_by)
@@ -212,10 +212,10 @@ _was_linked = CompiledQuery(
 
 
 def _write(c: Changes, patch: UserPatch, source: str) -> Profile:
-    replaced = dict(patch.root)
+    values = dict(patch.root)
     for bag, data in patch.metadata.items():
-        replaced |= _first_level(c.profile, bag, data)
-    _replace(c, replaced, source)
+        values |= _first_level(c.profile, bag, data)
+    write_values(c, values, source)
     _write_account(c.profile, patch)
     c.refresh()
     return c.profile
@@ -232,43 +232,58 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
 
 
-def _replace(c: Changes, replaced: Values, source: str) -> None:
-    """Write the new values as facts, and retract the facts that they replace.
+def write_values(c: Changes, values: Values, source: str) -> None:
+    """Write values as facts of `source`, and retract the facts that they replace. None removes a value.
 
-    Facts of every source are retracted, because an older answer could otherwise outrank the newer value.
+    Keys are root attributes and first-level paths of metadata (`user_metadata.shoe`). Facts of every source are
+    retracted, because an older answer could otherwise outrank the newer value.
     """
     is_rule = source.startswith(RULE)
-    news = {leaf: each for path, value in replaced.items() for leaf, each in _leaves(path, value).items()}
-    attributes = {each.key: each for each in Attribute.objects.all()}
+    news = {leaf: each for path, value in values.items() for leaf, each in _leaves(path, value).items()}
     closed, now = set(c.profile.closed_consents), clock.now()
     old, known = [], set()
-    for fact in c.profile.facts.filter(retracted_at=None):
-        attribute = attributes.get(fact.attribute)
-        path = (attribute and attribute.metadata_path) or fact.attribute
-        if not _is_under(path, replaced) or (is_rule and _is_closed_to_rules(fact, attribute)):
+    for fact, path, is_special in _live_facts(c.profile):
+        # A special category is the customer's own to declare, and no rule undoes a deletion that they asked for.
+        is_closed_to_rules = is_special or (fact.source == CUSTOMER and fact.value is None)
+        if not _is_under(path, values) or (is_rule and is_closed_to_rules):
             continue
         repeats = fact.value is not None and news.get(path) == fact.value
         if repeats and fact.source == source:
             continue
         # A rule often writes back the whole bag that it was given: that takes no fact from its source and its consent.
-        if (
-            repeats
-            and is_rule
-            and closed.isdisjoint(fact.consents)
-            and not (fact.expires_at and fact.expires_at <= now)
-        ):
+        is_served = closed.isdisjoint(fact.consents) and (fact.expires_at is None or fact.expires_at > now)
+        if repeats and is_rule and is_served:
             known.add(path)
-            continue
-        old.append(fact)
+        else:
+            old.append(fact)
     c.retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
     kind = Fact.SourceKind.DECLARED
     c.learn([NewFact(path, value, kind, source) for path, value in news.items() if path not in known])
 
 
-def _is_closed_to_rules(fact: Fact, attribute: Attribute | None) -> bool:
-    """Only customers themselves tell of a special category, and no rule undoes a deletion that they asked for."""
-    is_special = attribute is not None and attribute.sensitivity == Attribute.Sensitivity.SPECIAL
-    return is_special or (fact.source == CUSTOMER and fact.value is None)
+def retract_overlapping(c: Changes, path: str) -> None:
+    """Retract the facts above and below a path of metadata: in the document they would hide a value written there.
+
+    Facts of special categories stay: only customers themselves change them, each by its own key.
+    """
+    overlapping = [
+        fact
+        for fact, other, is_special in _live_facts(c.profile)
+        if not is_special and (other.startswith(f"{path}.") or path.startswith(f"{other}."))
+    ]
+    c.retract(overlapping)
+
+
+def _live_facts(profile: Profile) -> Iterator[tuple[Fact, str, bool]]:
+    """Return each live fact with its path in the document, and whether it is of a special category."""
+    attributes = {each.key: each for each in Attribute.objects.all()}
+    for fact in profile.facts.filter(retracted_at=None):
+        attribute = attributes.get(fact.attribute)
+        if attribute is None:
+            yield fact, fact.attribute, False
+        else:
+            is_special = attribute.sensitivity == Attribute.Sensitivity.SPECIAL
+            yield fact, attribute.metadata_path or fact.attribute, is_special
 
 
 def _leaves(path: str, value: object) -> Values:
@@ -286,10 +301,10 @@ def _can_be_dotted(path: str, name: str) -> bool:
     return bool(name) and "." not in name and len(f"{path}.{name}") <= LONGEST_PATH
 
 
-def _is_under(path: str, replaced: Values) -> bool:
+def _is_under(path: str, values: Values) -> bool:
     bag, _, rest = path.partition(".")
     first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
-    return first_level in replaced
+    return first_level in values
 
 
 def _write_account(profile: Profile, patch: UserPatch) -> None:
