@@ -8,7 +8,7 @@ from contextlib import nullcontext, suppress
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import Field, filled
+from regulars.base.plugins.fields import SettingField, fill_settings
 from regulars.destinations.kind import KINDS, Call, Message, Removal, Removes, SendFailed, Shows, known_by
 from regulars.destinations.mapping import checked
 from regulars.profiles.attributes import STANDARD
@@ -33,7 +33,7 @@ def test_it_says_what_it_is_and_what_it_wants(key):
     kind = KINDS[key]
     assert kind.title
     assert kind.help
-    assert all(isinstance(field, Field) and field.label for field in kind.fields)
+    assert all(isinstance(field, SettingField) and field.label for field in kind.fields)
     assert all(isinstance(need, str) for need in kind.needs)
 
 
@@ -69,7 +69,7 @@ def nowhere(settings, tmp_path):
             for field in kind.fields
             if field.required and not field.default and field.key not in usual
         }
-        return filled(kind.fields, given)
+        return fill_settings(kind.fields, given)
 
     return of
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 from regulars.consent.models import Purpose
 from regulars.enrichment.source import LAST_IP, SOURCES, Shaped, is_local
 from regulars.profiles.attributes import STANDARD
@@ -21,7 +21,7 @@ def test_it_says_what_it_is_and_what_it_wants(key):
     source = SOURCES[key]
     assert source.title
     assert source.help
-    assert all(isinstance(field, Field) and field.label for field in source.fields)
+    assert all(isinstance(field, SettingField) and field.label for field in source.fields)
     assert len({field.key for field in source.fields}) == len(source.fields)
     assert not [field.key for field in source.fields if field.secret and field.default]
 

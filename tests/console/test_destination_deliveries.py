@@ -71,7 +71,7 @@ def test_the_page_says_how_the_queue_and_the_breaker_stand(console, mailer, chik
 def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
     for _ in range(3):
         note_failure(mailer, SendFailed("http_503"))
-    dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="dead", due_at=clock.now(), payload={"delivery": 0})
+    dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="failed", due_at=clock.now(), payload={"delivery": 0})
 
     mia_console.post(PAGE + "/resume")
 

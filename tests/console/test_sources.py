@@ -259,13 +259,13 @@ def test_the_page_tells_what_a_source_brings_costs_and_how_far_it_is_believed(co
 
 def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
     queue = save_source("us-census-acs", {"api_key": KEY}).queue
-    dead = {"kind": "enrich", "queue": queue, "state": "dead", "due_at": clock.now(), "last_error": "http_400: no"}
+    dead = {"kind": "enrich", "queue": queue, "state": "failed", "due_at": clock.now(), "last_error": "http_400: no"}
     jobs = [Job.objects.create(payload={"profile": number, "source": "x"}, **dead) for number in (chika.pk, 0, 0)]
     page = console.get(CENSUS).content.decode()
     assert all(words in page for words in (chika.user_id, "somebody who is gone", "http_400: no", "Ask all 3 again"))
 
     console.post(CENSUS + "/retry", {"number": str(jobs[0].pk)})
-    assert [job.state for job in Job.objects.order_by("id")] == ["waiting", "dead", "dead"]
+    assert [job.state for job in Job.objects.order_by("id")] == ["waiting", "failed", "failed"]
     assert console.post(CENSUS + "/retry", {"number": str(jobs[0].pk)}).status_code == 400
     console.post(CENSUS + "/retry")
 

@@ -12,7 +12,7 @@ from regulars.consent.record import Decision, record
 from regulars.destinations import deliver as deliver_module
 from regulars.destinations.deliver import ATTEMPTS, deliver
 from regulars.destinations.models import Delivery
-from regulars.destinations.queue import queue_changes, resend
+from regulars.destinations.queue import queue_changes, retry_delivery
 from regulars.profiles.learn import NewFact, learn
 from tests.receivers import Answer, receiving
 
@@ -119,7 +119,7 @@ def test_a_refusal_fails_at_once_and_can_be_sent_again_by_hand(chika, to_webhook
         delivery = queue_one(chika)
         deliver(delivery)
         assert (delivery.state, delivery.error) == ("failed", "http_404")
-        resend(delivery)
+        retry_delivery(delivery)
         deliver(delivery)
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.error, delivery.last_error) == ("sent", 1, "", "")
@@ -134,7 +134,7 @@ def test_what_arrived_is_not_sent_again_by_hand(chika, to_webhook):
         delivery = queue_one(chika)
         deliver(delivery)
     with pytest.raises(DomainError) as refused:
-        resend(delivery)
+        retry_delivery(delivery)
     assert refused.value.code == "not_resendable"
 
 

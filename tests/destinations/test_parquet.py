@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 from regulars.destinations.kind import Message, Removal, SendFailed
 from regulars.destinations.kinds.parquet import parquet
 from tests.live import ask, stand_in
@@ -28,7 +28,7 @@ def folder(settings, tmp_path):
 
 
 def given(**settings):
-    return filled(parquet.fields, settings)
+    return fill_settings(parquet.fields, settings)
 
 
 def test_the_folder_reads_as_one_table_and_a_message_sent_twice_is_there_once(folder):

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 from regulars.destinations import hashing
 from regulars.destinations.kind import KINDS, Message, Removal, SendFailed
 from regulars.destinations.kinds.google_audience import identifiers
@@ -40,7 +40,7 @@ def at(partners):
         usual |= {"list_id": "42", "audience_id": "7", "account_id": "11", "service_account": service_account()}
         usual |= {"token_url": f"{place}/token", "url": f"{place}/services/T1"}
         known = {field.key for field in kind.fields}
-        return kind, filled(kind.fields, {**{k: v for k, v in usual.items() if k in known}, **given})
+        return kind, fill_settings(kind.fields, {**{k: v for k, v in usual.items() if k in known}, **given})
 
     return make
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 from regulars.consent.view import view
 from regulars.enrichment import build_us_areas
 from regulars.enrichment.look_up import look_up
@@ -20,7 +20,7 @@ from tests.mmdb import write_database
 def said(key, settings=None, **traits):
     source = SOURCES[key]
     question = source.question(traits)
-    return None if question is None else dict(source.ask(question, filled(source.fields, settings or {})))
+    return None if question is None else dict(source.ask(question, fill_settings(source.fields, settings or {})))
 
 
 @pytest.mark.parametrize(

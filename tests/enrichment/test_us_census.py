@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 from regulars.enrichment.source import LookupFailed
 from regulars.enrichment.sources import us_census as module
 from regulars.enrichment.sources.us_census import us_census
@@ -17,7 +17,7 @@ HEAD = b'["B19013_001E","zip code tabulation area"]'
 
 
 def settings(url: str, **given: str) -> dict[str, str]:
-    return filled(us_census.fields, {"base_url": url, "api_key": "secret-key", **given})
+    return fill_settings(us_census.fields, {"base_url": url, "api_key": "secret-key", **given})
 
 
 def ask(answer: Answer):

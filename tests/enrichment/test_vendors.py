@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 from regulars.enrichment.source import SOURCES, LookupFailed
 from tests.receivers import Answer, receiving
 
@@ -20,7 +20,7 @@ def digest(email):
 def ask(partners):
     def of(key, email, **settings):
         source = SOURCES[key]
-        complete = filled(source.fields, {"api_key": "key", "base_url": partners.at(key), **settings})
+        complete = fill_settings(source.fields, {"api_key": "key", "base_url": partners.at(key), **settings})
         return source.ask(source.question({"email": email}), complete)
 
     return of
@@ -70,7 +70,7 @@ def test_what_is_no_profile_is_a_fault_of_its_kind(ask, email, name, permanent, 
 @pytest.mark.parametrize("key", ["fullcontact", "gravatar"])
 def test_a_page_for_people_is_no_answer(key):
     with receiving(Answer(body=b"<html>Maintenance</html>")) as receiver, pytest.raises(LookupFailed) as failed:
-        settings = filled(SOURCES[key].fields, {"api_key": "key", "base_url": receiver.url})
+        settings = fill_settings(SOURCES[key].fields, {"api_key": "key", "base_url": receiver.url})
         SOURCES[key].ask(digest("ana@example.com"), settings)
 
     assert (failed.value.code, failed.value.permanent) == ("html_answer", False)

@@ -69,7 +69,9 @@ def test_only_apps_of_this_session_that_want_to_hear_are_told_and_once(signed_in
 
 
 @pytest.mark.usefixtures("_reachable")
-@pytest.mark.parametrize(("status", "state"), [(503, Job.State.WAITING), (400, Job.State.DEAD), (204, Job.State.DONE)])
+@pytest.mark.parametrize(
+    ("status", "state"), [(503, Job.State.WAITING), (400, Job.State.FAILED), (204, Job.State.DONE)]
+)
 def test_an_app_that_cannot_answer_now_is_told_again_later(signed_in, status, state):
     with receiving(Answer(status)) as receiver:
         listens(receiver)
@@ -89,7 +91,7 @@ def test_an_address_behind_the_wall_is_not_called(signed_in, settings):
         run_due()
 
     assert receiver.received == []
-    assert Job.objects.get(kind=JOB).state == Job.State.DEAD
+    assert Job.objects.get(kind=JOB).state == Job.State.FAILED
 
 
 def test_signing_in_anew_is_the_same_session_to_the_app(signed_in, customer):

@@ -40,8 +40,8 @@ def guesses(live, visitor: str, people: range) -> list[int]:
     cookie = page.headers["set-cookie"].partition(";")[0]
     headers = {**PROXY, "X-Forwarded-For": visitor, "Cookie": cookie, "Referer": f"{PUBLIC}/console/login"}
     form = {"password": "wrong", "csrfmiddlewaretoken": TOKEN.search(page.text)[1]}
-    filled = [{**form, "email": f"{number}@shop.example"} for number in people]
-    return [live.post("/console/login", data=each, headers=headers).status_code for each in filled]
+    fill_settings = [{**form, "email": f"{number}@shop.example"} for number in people]
+    return [live.post("/console/login", data=each, headers=headers).status_code for each in fill_settings]
 
 
 def test_a_name_that_only_the_proxy_knows_is_answered_when_the_proxy_is_trusted(behind):

@@ -58,14 +58,14 @@ def test_a_turn_ends_however_the_transaction_does(ending):
     except ValueError:
         pass
 
-    assert not base._turns.locked()
+    assert not base._writers.locked()
     in_a_thread(lambda: Account.objects.create(email="dov@example.com")).join()
     assert Account.objects.count() == 1
 
 
 def test_who_waits_in_vain_asks_the_database_itself(monkeypatch):
-    monkeypatch.setattr(base, "WAITS", 0.05)
-    with base._turns, transaction.atomic():
+    monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
+    with base._writers, transaction.atomic():
         Account.objects.create(email="chika@example.com")
 
     assert Account.objects.count() == 1

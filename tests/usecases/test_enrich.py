@@ -71,9 +71,9 @@ def test_two_logins_ask_once(chika):
 @pytest.mark.parametrize(
     ("answer", "name", "state"),
     [
-        (Answer(body=b"<html><title>Invalid Key</title></html>"), "bad_key", "dead"),
+        (Answer(body=b"<html><title>Invalid Key</title></html>"), "bad_key", "failed"),
         (Answer(body=b"<html>Back soon</html>"), "html_answer", "waiting"),
-        (Answer(404), "http_404", "dead"),
+        (Answer(404), "http_404", "failed"),
         (Answer(500), "http_500", "waiting"),
     ],
 )

@@ -232,7 +232,7 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(stan
 
     row = UpstreamRevocation.objects.get()
     assert (asked, row.state, row.secret, row.why) == (3, "failed", {}, "the provider answered 503")
-    assert Job.objects.get(kind="upstream.revoke_erased").state == Job.State.DEAD
+    assert Job.objects.get(kind="upstream.revoke_erased").state == Job.State.FAILED
 
 
 def test_no_table_shows_what_ending_it_takes(standard_setup):

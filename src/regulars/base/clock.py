@@ -1,6 +1,6 @@
-"""What time it is for the business: questions, consent, facts and segments ask here.
+"""The business clock, for questions, consent, facts and segments.
 
-Protocols (tokens, sessions, signatures) use the machine's own clock, because the other side does.
+Protocols (tokens, sessions, signatures) use the machine's clock, because the other side does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def now() -> dt.datetime:
-    """The current instant, aware, in UTC; moved by the offset file where an operator allowed one."""
+    """Return the current instant in UTC, moved by the offset file where an operator configured one."""
     return dt.datetime.now(dt.UTC) + _offset()
 
 
@@ -32,6 +32,6 @@ def _offset() -> dt.timedelta:
 
 @cache
 def _offset_file() -> Path | None:
-    """`REGULARS_CLOCK_OFFSET_FILE` names a file with seconds to add: for rehearsals ("what happens next week?")."""
+    """Return `REGULARS_CLOCK_OFFSET_FILE`, a file with seconds to add, for rehearsals of later dates."""
     name = os.environ.get("REGULARS_CLOCK_OFFSET_FILE")
     return Path(name) if name else None

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypt what must be read again, hash what need only be recognised."""
+"""Secrets at rest: encrypt those that are read again, hash those that are only compared."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from regulars.base.errors import Invalid
 
 
 def random_secret(length: int = 48) -> str:
-    """A new URL-safe secret of `length` characters (6 bits each)."""
+    """Return a new URL-safe secret of `length` characters (6 bits each)."""
     return secrets.token_urlsafe(length)[:length]
 
 
 def hash_secret(secret: str) -> str:
-    """`salt$sha256` of a *random* secret. Never for passwords: those take a slow hash.
+    """Return `salt$sha256` of a *random* secret. Never for passwords, which need a slow hash.
 
     A 256-bit random secret cannot be guessed, so a slow hash would only cost time (0.3 s against 7 µs).
     """
@@ -36,21 +36,21 @@ def matches_secret(secret: str, hashed: str) -> bool:
 
 
 def fingerprint(token: str) -> str:
-    """SHA-256 hex: the key under which a random token is stored and found."""
+    """Return the SHA-256 in hex under which a random token is stored."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def encrypt(value: Any) -> str:
-    """Any JSON value, encrypted and authenticated under the house's key."""
+    """Encrypt and authenticate a JSON value with the installation's key."""
     return _fernet(settings.SECRET_KEY).encrypt(json.dumps(value).encode()).decode()
 
 
 def decrypt(token: str) -> Any:
-    """The value given to `encrypt`; `Invalid("wrong_key")` when it was written under another key."""
+    """Return the value given to `encrypt`. Raises `Invalid("wrong_key")` when another key encrypted it."""
     try:
         return json.loads(_fernet(settings.SECRET_KEY).decrypt(token.encode()))
     except InvalidToken:
-        raise Invalid("wrong_key", "This secret was stored under another key.") from None
+        raise Invalid("wrong_key", "This secret was encrypted with another key.") from None
 
 
 def _salted(secret: str, salt: str) -> str:

@@ -1,4 +1,4 @@
-"""Text from outside that every database of ours can store."""
+"""Text and JSON that every supported database can store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the collector reads text too, and has no pages
     from django.http import HttpRequest, QueryDict
 
-# PostgreSQL stores neither NUL nor half of a surrogate pair; JSON from a stranger may carry both. And `1e400` is a number
-# to JSON, but endless to Python, which neither database takes.
+# PostgreSQL stores neither NUL nor half of a surrogate pair; untrusted JSON may carry both. And `1e400` is a number in
+# JSON, but infinite in Python, which neither database accepts.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """The same JSON value with unstorable characters replaced by U+FFFD, in keys too, and endless numbers by null."""
+    """Return the JSON value with unstorable characters replaced by U+FFFD, in keys too, and infinite numbers by null."""
     match value:
         case str():
             return _UNSTORABLE.sub("�", value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from regulars.base.plugins.catalog import Catalog
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 Raw = dict[str, Any]  # what a provider said, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
 Settings = Mapping[str, str]
@@ -117,7 +117,7 @@ class Provider:
     issuer: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     calls: tuple[ProviderCall, ...] = ()
-    settings: tuple[Field, ...] = ()
+    settings: tuple[SettingField, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     granted: Callable[[Raw], list[str] | None] = lambda raw: None
     scoped_ids: bool = False

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.db import transaction
 
 from regulars.base.errors import Conflict, Invalid
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 
 from .endpoints import address_of, credentials_of
 from .models import Connection
@@ -105,7 +105,7 @@ def _take_provider(connection: Connection, way: ConnectionSpec) -> None:
     connection.client_id, connection.secret = way.client_id.strip(), way.secret or connection.secret
     connection.scopes = _scopes(way.scopes or provider.scopes, provider)
     connection.requested_claims = _checked_claims(way.requested_claims, connection.strategy)
-    connection.settings = filled(provider.settings, way.settings, connection.settings)
+    connection.settings = fill_settings(provider.settings, way.settings, connection.settings)
     connection.offline = way.offline
     connection.urls = _urls(connection.urls, way, provider)
     _check_places(connection, provider)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.base.jobs.run import done_ahead, look_ahead
+from regulars.base.jobs.run import mark_done, next_waiting_jobs
 from regulars.base.jobs.tasks import Retry
 from regulars.base.plugins.fields import redacted
 
@@ -98,7 +98,10 @@ class _Ready:
 
 def _ready_with(delivery: Delivery, kind: Batches) -> list[_Ready]:
     """What waits for the same destination and may go in the same call. What may not leave is left to its own turn."""
-    jobs = {job.payload["delivery"]: job.pk for job in look_ahead(delivery.destination.queue, JOB, kind.batch_size - 1)}
+    jobs = {
+        job.payload["delivery"]: job.pk
+        for job in next_waiting_jobs(delivery.destination.queue, JOB, kind.batch_size - 1)
+    }
     waiting = Delivery.objects.filter(pk__in=jobs, state=Delivery.State.PENDING).exclude(profile=delivery.profile_id)
     ready = []
     for other in waiting.select_related("profile").order_by("id"):
@@ -125,7 +128,7 @@ def _sent_together(kind: Batches, message: Message, delivery: Delivery) -> bool:
         note_sent(other.disclosure, other.told)
         other.delivery.attempts += 1
         _finish(other.delivery, Delivery.State.SENT)
-    done_ahead(other.job for other in others)
+    mark_done(other.job for other in others)
     return True
 
 

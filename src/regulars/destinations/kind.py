@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from regulars.base.plugins.catalog import Catalog
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 from .calls import Call, SendFailed
 
@@ -22,11 +22,11 @@ __all__ = [
     "Batches",
     "Call",
     "DestinationKind",
-    "Field",
     "Message",
     "Removal",
     "Removes",
     "SendFailed",
+    "SettingField",
     "Shows",
 ]
 
@@ -94,7 +94,7 @@ class DestinationKind(Protocol):
     def help(self) -> str: ...
 
     @property
-    def fields(self) -> tuple[Field, ...]: ...
+    def fields(self) -> tuple[SettingField, ...]: ...
 
     @property
     def needs(self) -> tuple[str, ...]: ...

@@ -49,7 +49,7 @@ def queue_changes(profile: Profile, changes: Sequence[MembershipChange]) -> list
 
 
 @transaction.atomic
-def resend(delivery: Delivery) -> None:
+def retry_delivery(delivery: Delivery) -> None:
     """Put a failed or dropped delivery back in line; consent is asked again. Raises `Invalid("not_resendable")`."""
     if not _again(delivery, (State.FAILED, State.DROPPED)):
         raise Invalid("not_resendable", "Only failed and dropped deliveries are sent again.")

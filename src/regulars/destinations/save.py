@@ -9,7 +9,7 @@ from django.utils.text import slugify
 
 from regulars.base.errors import Invalid
 from regulars.base.jobs.queues import configure_queue
-from regulars.base.plugins.fields import filled, shown
+from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.purposes import get_purpose
 
 from .circuit_breaker import note_success
@@ -45,7 +45,7 @@ def save_destination(
         wrong = "name_too_long" if name.strip() else "name_missing"
         raise Invalid(wrong, f"Give the destination a name of at most {LONGEST_NAME} characters.", "name")
     plugin = KINDS[kind]
-    complete = filled(plugin.fields, settings, destination.settings if destination else None)
+    complete = fill_settings(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
     lines = None if mapping is None else _lines(plugin, mapping)
     destination = destination or Destination(slug=_new_slug(name), kind=kind)
@@ -77,7 +77,7 @@ def switch_destination(slug: str, on: bool) -> Destination:
 
 def shown_settings(destination: Destination) -> dict[str, str]:
     """Setting → text for pages and the API: secrets are dots."""
-    return shown(KINDS[destination.kind].fields, destination.settings)
+    return masked_settings(KINDS[destination.kind].fields, destination.settings)
 
 
 def _lines(plugin: DestinationKind, mapping: Sequence[Mapping[str, str]]) -> Lines:

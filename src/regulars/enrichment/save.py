@@ -10,7 +10,7 @@ from django.db import transaction
 
 from regulars.base.errors import Invalid
 from regulars.base.jobs.queues import configure_queue, resume_queue
-from regulars.base.plugins.fields import filled, shown
+from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
@@ -64,7 +64,7 @@ def save_source(
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
-    complete = filled(source.fields, settings, before.settings if before else None)
+    complete = fill_settings(source.fields, settings, before.settings if before else None)
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
     if enabled:
@@ -104,4 +104,4 @@ def _refuse_special(source: EnrichmentSource) -> None:
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:
     """Setting → text for pages and the API: secrets are dots."""
-    return shown(SOURCES[setting.key].fields, setting.settings)
+    return masked_settings(SOURCES[setting.key].fields, setting.settings)

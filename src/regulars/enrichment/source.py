@@ -11,9 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
-__all__ = ["SOURCES", "EnrichmentSource", "Field", "LookupFailed", "Shaped", "bound", "is_local"]
+__all__ = ["SOURCES", "EnrichmentSource", "LookupFailed", "SettingField", "Shaped", "bound", "is_local"]
 
 LAST_IP = "last_ip"  # no attribute: the address she last signed in from, for sources that need it
 
@@ -42,7 +42,7 @@ class EnrichmentSource(Protocol):
     def help(self) -> str: ...
 
     @property
-    def fields(self) -> tuple[Field, ...]: ...
+    def fields(self) -> tuple[SettingField, ...]: ...
 
     @property
     def needs(self) -> tuple[str, ...]: ...

@@ -47,7 +47,7 @@ def _credentials() -> CheckResult:
 
 
 def _failed_jobs() -> CheckResult:
-    dead = Job.objects.filter(state=Job.State.DEAD).count()
+    dead = Job.objects.filter(state=Job.State.FAILED).count()
     waiting = Job.objects.filter(state=Job.State.WAITING).count()
     return CheckResult(not dead, f"jobs: {waiting} waiting, {dead} failed")
 

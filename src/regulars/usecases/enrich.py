@@ -11,7 +11,7 @@ from regulars.base.db.compiled_query import CompiledQuery
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queues import pause_queue
-from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue_once, handles, resend
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue_once, handles, retry_job
 from regulars.enrichment.budget import NotNow
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
@@ -46,7 +46,7 @@ _switched_on = CompiledQuery(
 
 def dead_letters(source_key: str) -> list[Job]:
     """The questions that were given up, newest first."""
-    dead = Job.objects.filter(kind=JOB, state=Job.State.DEAD, queue=SourceSetting(key=source_key).queue)
+    dead = Job.objects.filter(kind=JOB, state=Job.State.FAILED, queue=SourceSetting(key=source_key).queue)
     return list(dead.order_by("-id"))
 
 
@@ -56,7 +56,7 @@ def resend_dead_letters(source_key: str) -> int:
     dead = dead_letters(source_key)
     Lookup.objects.filter(source_key=source_key).exclude(error="").delete()
     for job in dead:
-        resend(job)
+        retry_job(job)
     return len(dead)
 
 
@@ -68,7 +68,7 @@ def resend_dead_letter(source_key: str, number: int) -> None:
         raise Invalid("no_dead_letter", "This look-up was not given up, or is asked again already.")
     Lookup.objects.filter(source_key=source_key, profile=job.payload["profile"]).exclude(error="").delete()
     Lookup.objects.filter(source_key=source_key, profile=None).exclude(error="").delete()
-    resend(job)
+    retry_job(job)
 
 
 @handles(JOB, non_transactional=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from regulars.base.errors import DomainError
 from regulars.base.jobs import run, tasks
 from regulars.base.jobs.models import Job, PeriodicTask
-from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles, resend
+from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles, retry_job
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +76,7 @@ def test_a_fault_is_kept_and_tried_again_later(done):
     run.run_due()
 
     job.refresh_from_db()
-    assert job.state == "dead"
+    assert job.state == "failed"
     assert len(done) == 2
 
 
@@ -114,22 +114,22 @@ def test_a_dead_job_can_be_sent_again(done):
     job = enqueue("lost", {})
     run.run_due()
     job.refresh_from_db()
-    assert (job.state, job.last_error) == ("dead", "gone for good")
+    assert (job.state, job.last_error) == ("failed", "gone for good")
 
     handles("lost")(lambda payload: done.append("sent"))
-    resend(job)
+    retry_job(job)
     run.run_due()
 
     assert done == ["sent"]
     job.refresh_from_db()
     with pytest.raises(DomainError):
-        resend(job)
+        retry_job(job)
 
 
 def test_work_of_a_worker_that_died_goes_to_another(done):
     handles("greet")(lambda payload: done.append("done"))
     job = enqueue("greet", {})
-    run.take()
+    run.lease_next()
     assert run.run_due() == 0, "the lease still holds"
 
     Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
@@ -143,11 +143,11 @@ def test_work_of_a_worker_that_died_goes_to_another(done):
 def test_a_worker_thought_dead_does_not_overwrite_its_successor():
     handles("greet")(lambda payload: None)
     enqueue("greet", {})
-    slow = run.take()
+    slow = run.lease_next()
     Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
     run.run_due()
 
-    run._put_off(slow, tasks.HANDLERS["greet"], "too late")
+    run._postpone(slow, tasks.HANDLERS["greet"], "too late")
 
     assert Job.objects.get().state == "done"
 
@@ -157,7 +157,7 @@ def test_a_kind_that_nobody_handles_is_shown_as_dead():
 
     run.run_due()
 
-    assert Job.objects.get().last_error == "nobody handles 'unknown'"
+    assert Job.objects.get().last_error == "no handler for 'unknown'"
 
 
 def test_waiting_jobs_of_a_kind_gather():

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queues import configure_queue, delete_queue, pause_queue, queue_status, resume_queue
-from regulars.base.jobs.run import done_ahead, look_ahead, run_due, take
-from regulars.base.jobs.tasks import HANDLERS, Registered, Retry, enqueue, retry_dead_jobs
+from regulars.base.jobs.run import lease_next, mark_done, next_waiting_jobs, run_due
+from regulars.base.jobs.tasks import HANDLERS, RegisteredHandler, Retry, enqueue, retry_failed_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def handler(monkeypatch):
     done = []
-    monkeypatch.setitem(HANDLERS, "note", Registered(lambda payload: done.append(payload["n"]), attempts=2))
+    monkeypatch.setitem(HANDLERS, "note", RegisteredHandler(lambda payload: done.append(payload["n"]), attempts=2))
     return done
 
 
@@ -27,10 +27,10 @@ def test_a_full_queue_lets_others_pass():
     enqueue("note", {"n": 1}, queue="slow")
     enqueue("note", {"n": 2}, queue="slow")
     other = enqueue("note", {"n": 3})
-    first, second = take(), take()
+    first, second = lease_next(), lease_next()
 
     assert (first.payload["n"], second.pk) == (1, other.pk)
-    assert take() is None
+    assert lease_next() is None
 
 
 def test_a_wider_queue_runs_more_at_a_time():
@@ -38,36 +38,36 @@ def test_a_wider_queue_runs_more_at_a_time():
     for n in (1, 2, 3):
         enqueue("note", {"n": n}, queue="wide")
 
-    assert [take().payload["n"], take().payload["n"]] == [1, 2]
-    assert take() is None
+    assert [lease_next().payload["n"], lease_next().payload["n"]] == [1, 2]
+    assert lease_next() is None
 
 
 def test_a_worker_that_died_does_not_keep_a_queue_full():
     configure_queue("slow")
     enqueue("note", {"n": 1}, queue="slow")
-    Job.objects.filter(pk=take().pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
+    Job.objects.filter(pk=lease_next().pk).update(leased_until=timezone.now() - dt.timedelta(seconds=1))
 
-    assert take().payload["n"] == 1
+    assert lease_next().payload["n"] == 1
 
 
 def test_nothing_of_a_closed_queue_is_begun_until_it_opens(handler):
-    pause_queue("dead", 60)
-    enqueue("note", {"n": 1}, queue="dead")
+    pause_queue("failed", 60)
+    enqueue("note", {"n": 1}, queue="failed")
     enqueue("note", {"n": 2}, queue="other")
     run_due()
 
     assert handler == [2]
 
-    resume_queue("dead")
+    resume_queue("failed")
     run_due()
 
     assert handler == [2, 1]
 
 
 def test_a_queue_that_is_gone_holds_nobody(handler):
-    pause_queue("dead", 60)
-    enqueue("note", {"n": 1}, queue="dead")
-    delete_queue("dead")
+    pause_queue("failed", 60)
+    enqueue("note", {"n": 1}, queue="failed")
+    delete_queue("failed")
     run_due()
 
     assert handler == [1]
@@ -77,7 +77,7 @@ def test_what_was_not_even_tried_is_no_attempt(monkeypatch):
     def not_now(payload):
         raise Retry("over the budget of today", 0.0, counts=False)
 
-    monkeypatch.setitem(HANDLERS, "note", Registered(not_now, attempts=1))
+    monkeypatch.setitem(HANDLERS, "note", RegisteredHandler(not_now, attempts=1))
     job = enqueue("note", {"n": 1})
     run_due(limit=5)
     job.refresh_from_db()
@@ -89,13 +89,13 @@ def test_how_a_queue_stands_is_said_of_many_at_once(django_assert_num_queries):
     configure_queue("slow", 3)
     pause_queue("slow", 60)
     pause_queue("mended", -60)
-    for state in ("waiting", "waiting", "running", "dead", "done"):
+    for state in ("waiting", "waiting", "running", "failed", "done"):
         Job.objects.create(kind="note", queue="slow", state=state, due_at=timezone.now())
     with django_assert_num_queries(2):
         seen = queue_status(["slow", "mended", "nobody"])
 
     slow = seen["slow"]
-    assert (slow.concurrency, slow.waiting, slow.running, slow.dead) == (3, 2, 1, 1)
+    assert (slow.concurrency, slow.waiting, slow.running, slow.failed) == (3, 2, 1, 1)
     assert slow.paused_until
     assert slow.oldest
     assert seen["mended"].paused_until is None
@@ -104,10 +104,10 @@ def test_how_a_queue_stands_is_said_of_many_at_once(django_assert_num_queries):
 
 def test_dead_jobs_of_a_queue_are_put_back_in_line_and_nobody_elses():
     for queue in ("slow", "slow", "other"):
-        Job.objects.create(kind="note", queue=queue, state="dead", due_at=timezone.now(), payload={"n": queue})
+        Job.objects.create(kind="note", queue=queue, state="failed", due_at=timezone.now(), payload={"n": queue})
 
-    assert retry_dead_jobs("slow") == 2
-    assert list(Job.objects.order_by("id").values_list("state", flat=True)) == ["waiting", "waiting", "dead"]
+    assert retry_failed_jobs("slow") == 2
+    assert list(Job.objects.order_by("id").values_list("state", flat=True)) == ["waiting", "waiting", "failed"]
 
 
 def test_looking_ahead_sees_only_what_could_begin_and_what_is_done_ahead_does_not_run(handler):
@@ -117,9 +117,9 @@ def test_looking_ahead_sees_only_what_could_begin_and_what_is_done_ahead_does_no
     third = enqueue("note", {"n": 3}, key="dov", queue="slow")
     enqueue("note", {"n": 4}, queue="slow", due_at=later)
     enqueue("note", {"n": 5}, queue="other")
-    assert [job.pk for job in look_ahead("slow", "note", 9)] == [first.pk, third.pk]
+    assert [job.pk for job in next_waiting_jobs("slow", "note", 9)] == [first.pk, third.pk]
 
-    done_ahead([third.pk])
+    mark_done([third.pk])
     run_due()
 
     assert handler == [1, 2, 5]

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from regulars.base import http
 from regulars.base.errors import Invalid
-from regulars.destinations.kind import Field, Message, SendFailed
+from regulars.destinations.kind import Message, SendFailed, SettingField
 
 COME_AGAIN = frozenset({408, 429})
 
@@ -16,7 +16,7 @@ class Chat:
     title = "Chat channel"
     help = "A line in a channel when a customer enters or leaves a segment. No traits are sent."
     # Whoever knows the address may write to the channel: the address itself is the secret.
-    fields = (Field("url", "Address of the incoming webhook", secret=True),)
+    fields = (SettingField("url", "Address of the incoming webhook", secret=True),)
     needs: tuple[str, ...] = ()
 
     def check(self, settings: Mapping[str, str]) -> None:

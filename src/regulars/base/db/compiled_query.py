@@ -1,7 +1,8 @@
-"""What is asked of the database at every login: Django writes the SQL once, and the values are filled in each time.
+"""Compiled queries: Django compiles the SQL once, and each call fills in values.
 
-Writing the SQL of a small query costs Django ten times what asking it does. The statement stays as Django wrote it for
-the first caller, so a value that changes its shape (None, a list) is no `given`.
+Compiling a small query costs Django ten times as much as executing it. The statement stays as compiled for the first
+caller, so a value that changes its shape (None, a list) cannot be a `param`. Only for queries of every login, where
+benchmarks show the difference; this module uses private parts of Django's compiler, which its tests pin.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ Row = TypeVar("Row")
 
 
 def _database() -> Database:
-    """Itself, and not `django.db.connection`, which looks for it at every word."""
+    """Return the connection itself: the `django.db.connection` proxy resolves it on every attribute access."""
     return connections[DEFAULT_DB_ALIAS]
 
 
 @dataclass(frozen=True)
 class Param:
-    """The place of a value; `field` writes it the database's way (dates, JSON). Texts and numbers need none."""
+    """A placeholder; `field` adapts the value to the database (dates, JSON). Texts and numbers need none."""
 
     name: str
     field: Field[Any, Any] | None = None
@@ -40,12 +41,12 @@ class Param:
 
 
 def param(name: str, field: Field[Any, Any] | None = None) -> RawSQL:
-    """Stands in a filter, an annotation or an update for what the caller brings under this name."""
+    """Return a placeholder, for filters, annotations and updates, of the value that callers pass by this name."""
     return RawSQL("%s", (Param(name, field),))
 
 
 def param_for(model: type[Model], name: str) -> RawSQL:
-    """A new value of this field, under the field's name."""
+    """Return a placeholder for a new value of this field, named like the field."""
     field: Any = model._meta.get_field(name)
     return param(name, field)
 
@@ -55,14 +56,14 @@ class Statement:
     sql: str
     params: Sequence[Any]
 
-    def filled(self, values: Mapping[str, Any], database: Database) -> list[Any]:
+    def fill_settings(self, values: Mapping[str, Any], database: Database) -> list[Any]:
         return [param.of(values, database) if isinstance(param, Param) else param for param in self.params]
 
 
 class CompiledQuery(Generic[Row]):
-    """A query: rows as its queryset gives them, instances or tuples or (`flat=True`) single values.
+    """A compiled queryset. Rows are those of the queryset: instances, tuples or (`flat=True`) single values.
 
-    `write` is called once, by who asks first.
+    `write` returns the queryset and is called once, by the first caller.
     """
 
     def __init__(self, write: Callable[[], QuerySet[Any, Row]]) -> None:
@@ -70,7 +71,7 @@ class CompiledQuery(Generic[Row]):
         self._reader: _Reader | None = None
 
     def first(self, **values: Any) -> Row | None:
-        """One row, or None. The queryset says itself how it is ordered and where it ends."""
+        """Return the first row, or None. The queryset itself has the order and the limit."""
         rows = self.all(**values)
         return rows[0] if rows else None
 
@@ -90,7 +91,7 @@ class CompiledQuery(Generic[Row]):
 
 
 class _Reader:
-    """What Django's compiler knows of a query: its SQL, and how its rows become what was asked for."""
+    """The SQL of a queryset and the conversion of its rows, from Django's compiler."""
 
     def __init__(self, queryset: QuerySet[Any, Any], database: Database) -> None:
         compiler = queryset.query.get_compiler(connection=database)
@@ -101,14 +102,14 @@ class _Reader:
         self.annotations = dict(compiler.annotation_col_map or {})
         self.flat = queryset._iterable_class is FlatValuesListIterable
         if queryset._iterable_class is ModelIterable:
-            assert not queryset.query.select_related, "a prepared query has no select_related"
+            assert not queryset.query.select_related, "a compiled query cannot have select_related"
             self.model = compiler.klass_info["model"]
             self.columns = compiler.klass_info["select_fields"]
             self.names = [select[column][0].target.attname for column in self.columns]
 
     def rows(self, values: Mapping[str, Any], database: Database) -> list[Sequence[Any]]:
         with database.cursor() as cursor:
-            cursor.execute(self.statement.sql, self.statement.filled(values, database))
+            cursor.execute(self.statement.sql, self.statement.fill_settings(values, database))
             rows: list[Sequence[Any]] = cursor.fetchall()
             return rows
 
@@ -126,29 +127,29 @@ class _Reader:
 
 
 class CompiledUpdate:
-    """`queryset.update(**changes)`; among the changes and in the filter stand `given` values."""
+    """A compiled `queryset.update(**changes)` with placeholders in changes and filter."""
 
     def __init__(self, write: Callable[[], tuple[QuerySet[Any, Any], dict[str, Any]]]) -> None:
         self._write = write
         self._statement: Statement | None = None
 
     def __call__(self, **values: Any) -> int:
-        """How many rows it met."""
+        """Return the number of matching rows."""
         database = _database()
         statement = self._statement = self._statement or self._compiled(database)
         with database.cursor() as cursor:
-            cursor.execute(statement.sql, statement.filled(values, database))
+            cursor.execute(statement.sql, statement.fill_settings(values, database))
             return int(cursor.rowcount)
 
     def _compiled(self, database: Database) -> Statement:
         queryset, changes = self._write()
-        query: Any = queryset.query.chain(UpdateQuery)  # Django's types do not know that it is another kind now
+        query: Any = queryset.query.chain(UpdateQuery)  # Django's types do not know the changed class
         query.add_update_values(changes)
         return Statement(*query.get_compiler(connection=database).as_sql())
 
 
 class CompiledInsert(Generic[M]):
-    """`bulk_create([row])`: the row does not learn its number. `or_leave`: one that is there already stays as it is."""
+    """A compiled `bulk_create([row])` that does not set the row's id. `or_leave`: an existing row stays unchanged."""
 
     def __init__(self, model: type[M], *, or_leave: bool = False) -> None:
         self._model = model
@@ -156,7 +157,7 @@ class CompiledInsert(Generic[M]):
         self._sql = ""
 
     def __call__(self, row: M) -> bool:
-        """Whether it was written."""
+        """Insert the row. Returns whether it was written."""
         database, fields = _database(), self._fields()
         self._sql = sql = self._sql or self._compiled(fields, database)
         params = [field.get_db_prep_save(field.pre_save(row, True), database) for field in fields]

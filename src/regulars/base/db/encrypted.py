@@ -10,7 +10,7 @@ from regulars.base import crypto
 
 
 class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]  # not subscriptable at run time
-    """Any JSON value, encrypted at rest. Cannot be searched, which is the point."""
+    """Any JSON value, encrypted at rest. Cannot be searched."""
 
     def get_prep_value(self, value: Any) -> str | None:
         return None if value is None else crypto.encrypt(value)

@@ -1,4 +1,4 @@
-"""Filters that both databases answer from an index."""
+"""Filters that both databases execute with an index."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from django.db.models import Q, QuerySet
 
 
 def in_either(field: str, own: QuerySet[Any], joined: QuerySet[Any]) -> Q:
-    """Not `own or joined`: that both databases would answer by reading the rows of everybody."""
+    """Match rows of either queryset by a union. `own or joined` would scan the table in both databases."""
     return Q(**{f"{field}__in": own.values("pk").union(joined.values("pk"), all=True)})

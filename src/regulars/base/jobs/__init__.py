@@ -1,1 +1,1 @@
-"""Durable background work: written in the transaction that needs it, done at least once, its fate visible."""
+"""Durable background jobs: written in the transaction that needs them, run at least once, with a visible state."""

@@ -1,4 +1,4 @@
-"""The outbox: what must still be done, who is doing it, and what became of it."""
+"""The outbox of jobs, with queues and the schedule of periodic tasks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from regulars.base import clock
 
 
 class Job(models.Model):
-    """One piece of work. Jobs with the same non-empty `key` run in the order they were written, one at a time.
+    """One job. Jobs with the same non-empty `key` run in the order they were written, one at a time.
 
-    A running job belongs to its worker until `leased_until`; a worker that dies loses the lease and another goes on.
-    A job with a `queue` waits while that queue is full or closed, and nobody else waits with it.
-    Times here are the machine's: a rehearsal that moves the business clock must not move leases.
+    A running job belongs to its worker until `leased_until`; when a worker dies, the lease expires and another continues.
+    A job with a `queue` waits while that queue is full or paused; jobs of other queues do not wait.
+    Times use the machine's clock: a rehearsal that moves the business clock must not move leases.
     """
 
     class State(models.TextChoices):
         WAITING = "waiting"
         RUNNING = "running"
         DONE = "done"
-        DEAD = "dead"  # gave up; kept for people to read and resend
+        FAILED = "failed"  # a dead letter: kept to be inspected and retried by staff
 
     kind = models.CharField(max_length=64)
     key = models.CharField(max_length=128, blank=True)
@@ -40,7 +40,7 @@ class Job(models.Model):
             models.Index(fields=["due_at", "id"], name="jobs_open", condition=Q(state__in=["waiting", "running"])),
             models.Index(fields=["key", "id"], name="jobs_in_line", condition=Q(state__in=["waiting", "running"])),
             models.Index(fields=["queue"], name="jobs_in_queues", condition=Q(state="running")),
-            models.Index(fields=["queue", "id"], name="jobs_dead", condition=Q(state="dead")),
+            models.Index(fields=["queue", "id"], name="jobs_failed", condition=Q(state="failed")),
         ]
 
     def __str__(self) -> str:
@@ -48,8 +48,8 @@ class Job(models.Model):
 
 
 class Queue(models.Model):
-    """A queue of its own: at most `concurrency` of its jobs run at a time (about: two workers may look at once), none before
-    `paused_until`. So whoever answers slowly or not at all holds up to `concurrency` threads, and nobody else's work."""
+    """A queue with a limit: about `concurrency` of its jobs run at a time (two workers may look at once), none before
+    `paused_until`. A slow service occupies at most `concurrency` threads and delays no other queue."""
 
     name = models.CharField(max_length=64, primary_key=True)
     concurrency = models.PositiveSmallIntegerField(default=1)
@@ -60,7 +60,7 @@ class Queue(models.Model):
 
 
 class PeriodicTask(models.Model):
-    """When a periodic task was last begun; one row a task, so that several workers do not all run it."""
+    """The last start of a periodic task; one row per task, so that only one of several workers runs it."""
 
     task = models.CharField(max_length=64, primary_key=True)
     begun_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""What begins by itself, now and then. The worker does it; whoever needs it registers, as for jobs."""
+"""Periodic tasks and their schedule. Packages register tasks; the worker runs them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TypeVar
 Task = TypeVar("Task", bound=Callable[[], object])
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-# name → (seconds between two times, what to do)
+# name → (seconds between two runs, task)
 SCHEDULE: dict[str, tuple[float, Callable[[], object]]] = {}
 
 
 def periodic_task(seconds: float, name: str) -> Callable[[Task], Task]:
-    """Register under a name that is the same for ever: it says when it was last begun. It may begin twice: make it
-    repeatable."""
+    """Register a task under a permanent name, which identifies its last run. It may run twice: make it idempotent."""
 
     def register(task: Task) -> Task:
         SCHEDULE[name] = (seconds, task)

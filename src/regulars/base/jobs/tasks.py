@@ -1,4 +1,4 @@
-"""Write jobs down, and say who does them."""
+"""Enqueue jobs and register their handlers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Handler = Callable[[dict[str, Any]], None]
 
 
 class Retry(Exception):
-    """The handler could not do it now: try again after so many seconds (None: the usual back-off).
+    """The handler cannot run now: retry after so many seconds (None: the usual back-off).
 
-    `counts=False`: it was not even tried (out of budget, over a rate), so it is no attempt.
+    `counts=False`: nothing was tried (out of budget, over a rate), so this is no attempt.
     """
 
     def __init__(self, why: str, after: float | None = None, *, counts: bool = True) -> None:
@@ -31,28 +31,28 @@ class Retry(Exception):
 
 
 class PermanentFailure(Exception):
-    """The handler will never be able to do it: keep the job as dead, with the reason."""
+    """The handler can never succeed: the job fails with this reason."""
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredHandler:
     run: Handler
     attempts: int
     non_transactional: bool = False
 
 
-HANDLERS: dict[str, Registered] = {}
+HANDLERS: dict[str, RegisteredHandler] = {}
 
 
 def handles(kind: str, attempts: int = 8, *, non_transactional: bool = False) -> Callable[[Handler], Handler]:
-    """Register the one handler of a kind of job. It may run more than once: make it repeatable.
+    """Register the one handler of a kind of job. It may run more than once: make it idempotent.
 
-    What a handler writes is undone when it fails, unless it `non_transactional` (HTTP, the lake): then it runs outside any
-    transaction, because one held open during a call would keep every other writer of SQLite waiting for a stranger.
+    Writes of a failing handler are rolled back. A `non_transactional` one (HTTP, the lake) runs outside any transaction,
+    because a transaction that is open during a request would block every other writer of SQLite.
     """
 
     def register(handler: Handler) -> Handler:
-        HANDLERS[kind] = Registered(handler, attempts, non_transactional)
+        HANDLERS[kind] = RegisteredHandler(handler, attempts, non_transactional)
         return handler
 
     return register
@@ -61,12 +61,12 @@ def handles(kind: str, attempts: int = 8, *, non_transactional: bool = False) ->
 def enqueue(
     kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None, queue: str = ""
 ) -> Job:
-    """Write a job into the caller's transaction: it exists if and only if the change that needs it does."""
+    """Write a job in the caller's transaction: it exists if and only if the change that needs it does."""
     return Job.objects.create(kind=kind, payload=payload, key=key, queue=queue, due_at=due_at or timezone.now())
 
 
 def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, queue: str = "") -> Job | None:
-    """Write a job unless one with this kind and key is already waiting; `after` seconds let more of the same gather."""
+    """Write a job unless one of this kind and key is waiting. It is due in `after` seconds, so that changes can gather."""
     if _waiting.exists(kind=kind, key=key):
         return None
     return enqueue(kind, payload, key=key, due_at=timezone.now() + dt.timedelta(seconds=after), queue=queue)
@@ -78,21 +78,21 @@ _waiting = CompiledQuery(
 
 
 def is_queued(kind: str, key: str) -> bool:
-    """Whether one with this kind and key waits or runs."""
+    """Return whether a job of this kind and key is waiting or running."""
     return Job.objects.filter(kind=kind, key=key, state__in=(Job.State.WAITING, Job.State.RUNNING)).exists()
 
 
 @transaction.atomic
-def retry_dead_jobs(queue: str) -> int:
-    """Put every dead job of a queue back in line. Returns how many."""
-    dead = list(Job.objects.select_for_update().filter(queue=queue, state=Job.State.DEAD).order_by("id"))
-    for job in dead:
-        resend(job)
-    return len(dead)
+def retry_failed_jobs(queue: str) -> int:
+    """Retry every failed job of a queue. Returns how many."""
+    failed = list(Job.objects.select_for_update().filter(queue=queue, state=Job.State.FAILED).order_by("id"))
+    for job in failed:
+        retry_job(job)
+    return len(failed)
 
 
-def resend(job: Job) -> None:
-    """Put a dead job back in line."""
-    if job.state != Job.State.DEAD:
-        raise Invalid("not_dead", f"Job {job.pk} is {job.state}; only dead jobs are sent again.")
+def retry_job(job: Job) -> None:
+    """Retry a failed job."""
+    if job.state != Job.State.FAILED:
+        raise Invalid("not_failed", f"Job {job.pk} is {job.state}; only failed jobs can be retried.")
     Job.objects.filter(pk=job.pk).update(state=Job.State.WAITING, attempts=0, due_at=timezone.now(), finished_at=None)

@@ -1,4 +1,4 @@
-"""Plug-ins: found through entry points, the house's own exactly like a stranger's."""
+"""Catalogs of plug-ins, found through entry points, built-in and third-party ones alike."""
 
 from __future__ import annotations
 

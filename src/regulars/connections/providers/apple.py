@@ -10,7 +10,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from regulars.base.errors import Invalid
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 from ..provider import Credentials, Provider, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
 from .reading import mail, mapping, plainly, text
@@ -73,8 +73,8 @@ apple = Provider(
         "revoke": "https://appleid.apple.com/auth/revoke",
     },
     settings=(
-        Field("team_id", "Team ID", "Ten characters, at the top right of Apple's developer pages."),
-        Field("key_id", "Key ID", "Of the key whose .p8 file is the client secret here."),
+        SettingField("team_id", "Team ID", "Ten characters, at the top right of Apple's developer pages."),
+        SettingField("key_id", "Key ID", "Of the key whose .p8 file is the client secret here."),
     ),
     parameters={"response_mode": "form_post"},
     secret_of=secret_of,

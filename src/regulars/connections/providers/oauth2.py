@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, Settings
 from .reading import mail, mapping, plainly
@@ -43,12 +43,12 @@ oauth2 = Provider(
     addresses={"authorize": "", "token": "", "user": ""},
     calls=(ProviderCall("user", required=True),),
     settings=(
-        Field("id_at", "Her id", HELP, "id", required=False),
-        Field("name_at", "Her name", HELP, "name", required=False),
-        Field("nickname_at", "Her nickname", HELP, "login", required=False),
-        Field("email_at", "Her e-mail", HELP, "email", required=False),
-        Field("email_verified_at", "Whether it is proved", HELP, "email_verified", required=False),
-        Field("picture_at", "Her picture", HELP, "picture", required=False),
+        SettingField("id_at", "Her id", HELP, "id", required=False),
+        SettingField("name_at", "Her name", HELP, "name", required=False),
+        SettingField("nickname_at", "Her nickname", HELP, "login", required=False),
+        SettingField("email_at", "Her e-mail", HELP, "email", required=False),
+        SettingField("email_verified_at", "Whether it is proved", HELP, "email_verified", required=False),
+        SettingField("picture_at", "Her picture", HELP, "picture", required=False),
     ),
     scoped_ids=True,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
 from .reading import CALL, WORK, mail, mapping, of_claim, plainly, text
@@ -54,7 +54,7 @@ windowslive = Provider(
     },
     calls=(ProviderCall("me", required=True),),
     settings=(
-        Field("tenant", "Tenant", "common: everybody. Or the id of one organisation.", "common", required=False),
+        SettingField("tenant", "Tenant", "common: everybody. Or the id of one organisation.", "common", required=False),
     ),
     aliases=((f"{GRAPH}User.Read", "User.Read"),),
     fresh={"prompt": "select_account"},

@@ -17,7 +17,7 @@ from django.conf import settings as house
 from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
 
-from ..kind import Field, Message, Removal, SendFailed
+from ..kind import Message, Removal, SendFailed, SettingField
 
 COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
 class CsvFile:
     title = "CSV file"
     help = "Lines appended to a file in the exports folder of the house."
-    fields = (Field("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
+    fields = (SettingField("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
     needs: tuple[str, ...] = ()
 
     def check(self, settings: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from regulars.base.errors import Invalid
 
 from .. import hashing
 from ..calls import check_url, perform, table
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 SCOPE = "https://www.googleapis.com/auth/datamanager"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -28,11 +28,11 @@ class GoogleAudience:
     title = "Google customer match"
     help = "Adds hashed contact data of those in the segments to a Google Ads audience. It serves from 100 members on."
     fields = (
-        Field("service_account", "Service account key", "The whole JSON file.", secret=True),
-        Field("account_id", "Google Ads account", "Digits without dashes."),
-        Field("audience_id", "Audience id", "Of a customer-list audience."),
-        Field("base_url", "Address of the API", default="https://datamanager.googleapis.com"),
-        Field("token_url", "Address for tokens", default="https://oauth2.googleapis.com/token"),
+        SettingField("service_account", "Service account key", "The whole JSON file.", secret=True),
+        SettingField("account_id", "Google Ads account", "Digits without dashes."),
+        SettingField("audience_id", "Audience id", "Of a customer-list audience."),
+        SettingField("base_url", "Address of the API", default="https://datamanager.googleapis.com"),
+        SettingField("token_url", "Address for tokens", default="https://oauth2.googleapis.com/token"),
     )
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "country", "postal_code")

@@ -9,7 +9,7 @@ from typing import Any
 from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 _LIST = re.compile(r"\d{0,20}", re.ASCII)
 
@@ -18,9 +18,9 @@ class HubSpot:
     title = "HubSpot"
     help = "Creates or updates her contact, and keeps a static list of those who are in the segments."
     fields = (
-        Field("token", "Access token", "Of a private app that may write contacts and lists.", secret=True),
-        Field("list_id", "List id", "A static list. Empty: no list.", required=False),
-        Field("base_url", "Address of the API", default="https://api.hubapi.com"),
+        SettingField("token", "Access token", "Of a private app that may write contacts and lists.", secret=True),
+        SettingField("list_id", "List id", "A static list. Empty: no list.", required=False),
+        SettingField("base_url", "Address of the API", default="https://api.hubapi.com"),
     )
     needs = ("email",)
     default_mapping = (("given_name", "firstname", ""), ("family_name", "lastname", ""), ("city", "city", ""))

@@ -9,7 +9,7 @@ from typing import Any
 from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform, table
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 REVISION = "2026-07-15"
 _LIST = re.compile(r"[A-Za-z0-9]{0,40}")
@@ -20,9 +20,9 @@ class Klaviyo:
     title = "Klaviyo"
     help = "Keeps her profile up to date, with her segments as properties, and a list with those who are in them."
     fields = (
-        Field("api_key", "Private API key", secret=True),
-        Field("list_id", "List id", "Those who are in the segments are on it. Empty: no list.", required=False),
-        Field("base_url", "Address of the API", default="https://a.klaviyo.com"),
+        SettingField("api_key", "Private API key", secret=True),
+        SettingField("list_id", "List id", "Those who are in the segments are on it. Empty: no list.", required=False),
+        SettingField("base_url", "Address of the API", default="https://a.klaviyo.com"),
     )
     needs = ("email",)
     default_mapping = (("given_name", "first_name", ""), ("family_name", "last_name", ""), ("city", "city", ""))

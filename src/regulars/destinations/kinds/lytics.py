@@ -7,16 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 from ..calls import check_url, perform, table
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 
 class Lytics:
     title = "Lytics"
     help = "Who enters or leaves a segment, as an event in a Lytics data stream."
     fields = (
-        Field("api_key", "API key", "With the right to write data.", secret=True),
-        Field("stream", "Data stream", default="regulars"),
-        Field("base_url", "Address of the API", default="https://api.lytics.io"),
+        SettingField("api_key", "API key", "With the right to write data.", secret=True),
+        SettingField("stream", "Data stream", default="regulars"),
+        SettingField("base_url", "Address of the API", default="https://api.lytics.io"),
     )
     needs: tuple[str, ...] = ()
     matches = ("email",)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform, unwell
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 _LIST = re.compile(r"[A-Za-z0-9]{1,40}")
 _KEY = re.compile(r"[\x21-\x7e]+-[a-z]{2,4}\d{1,3}")
@@ -21,9 +21,9 @@ class Mailchimp:
     title = "Mailchimp"
     help = "Adds her to an audience and tags her with the segments she is in."
     fields = (
-        Field("api_key", "API key", "It ends in the data centre, such as -us21.", secret=True),
-        Field("list_id", "Audience id", "Audience, Settings, Audience name and defaults."),
-        Field("base_url", "Address of the API", default="https://{dc}.api.mailchimp.com/3.0"),
+        SettingField("api_key", "API key", "It ends in the data centre, such as -us21.", secret=True),
+        SettingField("list_id", "Audience id", "Audience, Settings, Audience name and defaults."),
+        SettingField("base_url", "Address of the API", default="https://{dc}.api.mailchimp.com/3.0"),
     )
     needs = ("email",)
     default_mapping = (("given_name", "FNAME", ""), ("family_name", "LNAME", ""))

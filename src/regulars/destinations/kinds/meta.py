@@ -14,7 +14,7 @@ from regulars.base.errors import Invalid
 
 from .. import hashing
 from ..calls import check_url, perform, unwell
-from ..kind import Call, Field, Message, Removal, SendFailed
+from ..kind import Call, Message, Removal, SendFailed, SettingField
 
 _DIGITS = re.compile(r"\d{1,30}", re.ASCII)
 PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "later": too much, or in trouble
@@ -35,9 +35,9 @@ class Meta:
     title = "Meta custom audience"
     help = "Adds hashed contact data of those in the segments to an audience for Facebook and Instagram."
     fields = (
-        Field("access_token", "Access token", "With ads_management.", secret=True),
-        Field("audience_id", "Audience id", "Of a customer-list audience whose terms were accepted."),
-        Field("base_url", "Address of the API", default="https://graph.facebook.com/v25.0"),
+        SettingField("access_token", "Access token", "With ads_management.", secret=True),
+        SettingField("audience_id", "Audience id", "Of a customer-list audience whose terms were accepted."),
+        SettingField("base_url", "Address of the API", default="https://graph.facebook.com/v25.0"),
     )
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "gender", "city", "postal_code", "country")

@@ -20,7 +20,7 @@ from regulars.base import http
 from regulars.base.errors import Invalid
 
 from ..calls import check_url
-from ..kind import Field, Message, Removal, SendFailed
+from ..kind import Message, Removal, SendFailed, SettingField
 
 SCHEMA = pa.schema(
     [
@@ -42,12 +42,12 @@ class Parquet:
     title = "Parquet files"
     help = "One small Parquet file per message, in the exports folder of the house or in an S3-compatible bucket."
     fields = (
-        Field("folder", "Folder", "Letters, digits, -, _ and /.", default="segments"),
-        Field("bucket", "Bucket", "Empty: the exports folder of the house.", required=False),
-        Field("endpoint", "Address of the storage", default="https://s3.amazonaws.com", required=False),
-        Field("region", "Region", default="us-east-1", required=False),
-        Field("access_key", "Access key", required=False),
-        Field("secret_key", "Secret key", secret=True, required=False),
+        SettingField("folder", "Folder", "Letters, digits, -, _ and /.", default="segments"),
+        SettingField("bucket", "Bucket", "Empty: the exports folder of the house.", required=False),
+        SettingField("endpoint", "Address of the storage", default="https://s3.amazonaws.com", required=False),
+        SettingField("region", "Region", default="us-east-1", required=False),
+        SettingField("access_key", "Access key", required=False),
+        SettingField("secret_key", "Secret key", secret=True, required=False),
     )
     needs: tuple[str, ...] = ()
     tells_repeats = True

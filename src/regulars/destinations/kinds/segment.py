@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..calls import check_url, perform
-from ..kind import Call, Field, Message, Removal
+from ..kind import Call, Message, Removal, SettingField
 
 
 class Segment:
     title = "Segment"
     help = "Identify calls that carry the segment as a trait: true when she enters, false when she leaves."
     fields = (
-        Field("write_key", "Write key", "Of an HTTP API source.", secret=True),
-        Field("base_url", "Address of the API", default="https://api.segment.io"),
+        SettingField("write_key", "Write key", "Of an HTTP API source.", secret=True),
+        SettingField("base_url", "Address of the API", default="https://api.segment.io"),
     )
     needs: tuple[str, ...] = ()
     targets = (

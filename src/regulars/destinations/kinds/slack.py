@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..calls import check_url, perform
-from ..kind import Call, Field, Message, Removal
+from ..kind import Call, Message, Removal, SettingField
 
 
 class Slack:
     title = "Slack"
     help = "A line in a channel when a customer enters or leaves a segment."
     # Whoever knows the address may write to the channel: the address itself is the secret.
-    fields = (Field("url", "Address of the incoming webhook", secret=True),)
+    fields = (SettingField("url", "Address of the incoming webhook", secret=True),)
     needs: tuple[str, ...] = ()
     default_mapping: tuple[tuple[str, str, str], ...] = ()
 

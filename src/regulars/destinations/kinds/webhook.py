@@ -15,7 +15,7 @@ from regulars.base import clock
 from regulars.base.errors import Invalid
 
 from ..calls import check_url, perform
-from ..kind import Call, Field, Message, Removal
+from ..kind import Call, Message, Removal, SettingField
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
@@ -25,8 +25,8 @@ class Webhook:
     title = "Webhook"
     help = "A signed POST to your own system whenever a customer enters or leaves a segment."
     fields = (
-        Field("url", "Address", "Where messages are sent, such as https://example.com/hooks/regulars."),
-        Field(
+        SettingField("url", "Address", "Where messages are sent, such as https://example.com/hooks/regulars."),
+        SettingField(
             "secret", "Signing secret", "whsec_ and 24 to 64 bytes in base64; your system has the same.", secret=True
         ),
     )

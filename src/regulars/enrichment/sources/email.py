@@ -8,7 +8,7 @@ from typing import Any
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
 
-from ..source import Field
+from ..source import SettingField
 
 FREE = frozenset(
     [
@@ -86,7 +86,7 @@ FREE = frozenset(
 class Email:
     title = "E-mail address"
     help = "Whether her address is a company's, a free provider's or a throw-away one. Asks nobody."
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SettingField, ...] = ()
     needs = ("email",)
     gives = ("email_kind", "email_domain")
     purpose = "serve"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..calls import ask, check_url, record
-from ..source import Field, LookupFailed
+from ..source import LookupFailed, SettingField
 
 WHO = "FullContact"
 QUEUED_FOR = 120.0  # seconds: how long a queued search takes them
@@ -18,8 +18,8 @@ class FullContact:
     title = "FullContact"
     help = "Age band, gender, employer and place by e-mail address. Sends a fingerprint of the address; each call is billed."
     fields = (
-        Field("api_key", "API key", secret=True),
-        Field("base_url", "Address of the API", default="https://api.fullcontact.com/v3"),
+        SettingField("api_key", "API key", secret=True),
+        SettingField("base_url", "Address of the API", default="https://api.fullcontact.com/v3"),
     )
     needs = ("email",)
     gives = ("age_band", "gender", "employer", "job_title", "city", "country")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..calls import LONGEST_WAIT, ask, check_url, record
-from ..source import Field, LookupFailed
+from ..source import LookupFailed, SettingField
 from .fullcontact import address_hash
 
 WHO = "Gravatar"
@@ -17,8 +17,8 @@ class Gravatar:
     title = "Gravatar"
     help = "The picture, name and job she published under her e-mail address. Sends a fingerprint of the address."
     fields = (
-        Field("api_key", "API key", "100 calls an hour without, 1,000 with one.", secret=True, required=False),
-        Field("base_url", "Address of the API", default="https://api.gravatar.com/v3"),
+        SettingField("api_key", "API key", "100 calls an hour without, 1,000 with one.", secret=True, required=False),
+        SettingField("base_url", "Address of the API", default="https://api.gravatar.com/v3"),
     )
     needs = ("email",)
     gives = tuple(THEIRS)

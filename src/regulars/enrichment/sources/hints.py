@@ -12,7 +12,7 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 
-from ..source import Field
+from ..source import SettingField
 
 # ana.ruiz@…: two words, nothing else. `info`, `sales` and the like are no names.
 _TWO_NAMES = re.compile(r"([a-z]{2,20})\.([a-z]{2,20})")
@@ -40,7 +40,7 @@ NO_NAMES = frozenset(
 class Hints:
     title = "Hints"
     help = "Weak guesses from her language setting and e-mail address: country and name. Asks nobody."
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SettingField, ...] = ()
     needs = ("locale", "email")
     gives = ("country", "given_name", "family_name")
     purpose = "serve"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from regulars.base.errors import Invalid
 
 from ..calls import ask, check_url, record
-from ..source import Field
+from ..source import SettingField
 
 _SLOT = re.compile(r"\{([a-z_]{1,64})\}")
 _HEADER = re.compile(r"[A-Za-z0-9-]{0,64}")
@@ -28,11 +28,15 @@ class HttpSource:
     gives: tuple[str, ...] = ()
     title: str = "Your own HTTP source"
     help: str = "Asks an address of yours and takes what you say out of its JSON answer."
-    fields: tuple[Field, ...] = (
-        Field("url", "Address", "With attributes in braces: https://example.com/people?email={email}."),
-        Field("take", "What to take", "One a line: attribute = path.in.the.answer, such as employer = company.name."),
-        Field("header", "Header", "The name of a header that lets us in, such as Authorization.", required=False),
-        Field("header_value", "Value of the header", secret=True, required=False),
+    fields: tuple[SettingField, ...] = (
+        SettingField("url", "Address", "With attributes in braces: https://example.com/people?email={email}."),
+        SettingField(
+            "take", "What to take", "One a line: attribute = path.in.the.answer, such as employer = company.name."
+        ),
+        SettingField(
+            "header", "Header", "The name of a header that lets us in, such as Authorization.", required=False
+        ),
+        SettingField("header_value", "Value of the header", secret=True, required=False),
     )
     purpose: str = "enrich"
     is_about_areas: bool = False

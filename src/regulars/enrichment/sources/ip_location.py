@@ -16,13 +16,15 @@ import maxminddb
 from regulars.base.errors import Invalid
 
 from ..files import check_file, loaded
-from ..source import LAST_IP, Field, LookupFailed
+from ..source import LAST_IP, LookupFailed, SettingField
 
 
 class IpLocation:
     title = "Place of her network"
     help = "Country, region and time zone of the network she last signed in from. Reads a file; asks nobody."
-    fields = (Field("file", "Database file", "Path of a .mmdb file on this machine, such as GeoLite2-City.mmdb."),)
+    fields = (
+        SettingField("file", "Database file", "Path of a .mmdb file on this machine, such as GeoLite2-City.mmdb."),
+    )
     needs = (LAST_IP,)
     gives = ("network_country", "network_region", "time_zone")
     purpose = "measure"

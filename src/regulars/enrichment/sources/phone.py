@@ -8,7 +8,7 @@ from typing import Any
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from ..source import Field
+from ..source import SettingField
 
 KINDS = {
     PhoneNumberType.MOBILE: "mobile",
@@ -21,7 +21,7 @@ KINDS = {
 class Phone:
     title = "Phone number"
     help = "The country of her number and whether it is mobile. Asks nobody."
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SettingField, ...] = ()
     needs = ("phone_number", "country")
     gives = ("phone_country", "phone_kind", "phone_e164")
     purpose = "serve"

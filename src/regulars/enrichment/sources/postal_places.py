@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import check_file, loaded
-from ..source import Field
+from ..source import SettingField
 
 COUNTRY, CODE, PLACE, REGION = 0, 1, 2, 3  # GeoNames' columns
 Places = dict[str, dict[str, str]]
@@ -21,7 +21,7 @@ class PostalPlaces:
     title = "Place of her postal code"
     help = "The town and region of her postal code. Reads a table; asks nobody."
     fields = (
-        Field(
+        SettingField(
             "file",
             "Table",
             "Path of GeoNames' postal codes on this machine. Empty: the sample of a few codes that comes with us.",

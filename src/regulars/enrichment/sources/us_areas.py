@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import check_file, loaded
-from ..source import Field
+from ..source import SettingField
 
 _ZIP = re.compile(r"(\d{5})(?:-\d{4})?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
@@ -24,7 +24,7 @@ class UsAreas:
     title = "US areas, from a table"
     help = "Median household income and age of the area of her US ZIP code. Reads a table; asks nobody."
     fields = (
-        Field(
+        SettingField(
             "file",
             "Table",
             "Path of a table made by regulars.enrichment.build_us_areas. Empty: the sample of a few areas.",

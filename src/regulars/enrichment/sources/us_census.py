@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from regulars.base import http
 from regulars.base.errors import Invalid
 
-from ..source import Field, LookupFailed
+from ..source import LookupFailed, SettingField
 
 INCOME, AREA = "B19013_001E", "zip code tabulation area"  # median household income, dollars of the survey's last year
 NOT_COMPUTABLE = -100_000_000  # at or below: one of the Bureau's codes for "no estimate", never an amount
@@ -30,9 +30,9 @@ class UsCensus:
     title = "US Census: income of the area"
     help = "Median household income of the area a US ZIP code belongs to. Sends the ZIP code and nothing else."
     fields = (
-        Field("base_url", "Address of the API", default="https://api.census.gov/data"),
-        Field("year", "Last year of the five-year survey", "The newest is 2024.", default="2024"),
-        Field("api_key", "Key", "Free by e-mail; the Bureau answers nobody without one.", secret=True),
+        SettingField("base_url", "Address of the API", default="https://api.census.gov/data"),
+        SettingField("year", "Last year of the five-year survey", "The newest is 2024.", default="2024"),
+        SettingField("api_key", "Key", "Free by e-mail; the Bureau answers nobody without one.", secret=True),
     )
     needs = ("postal_code", "country")
     gives = ("area_median_income",)

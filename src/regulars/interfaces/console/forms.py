@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.plugins.fields import Field
+from regulars.base.plugins.fields import SettingField
 
 from .pages import may, show
 
@@ -23,7 +23,9 @@ class FormError:
     field: str = ""
 
 
-def form_error(error: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[Field] = ()) -> FormError:
+def form_error(
+    error: DomainError, inputs: Mapping[str, str] | None = None, fields: Sequence[SettingField] = ()
+) -> FormError:
     """Return the error beside its input: the field it names, else the input that `inputs` names for its code.
 
     A plug-in's own `bad_<setting>` is about that setting. An input that is not on the form is never pointed at.
@@ -49,12 +51,12 @@ def form_page(
     return show(request, template, shown, part, 400 if problem else 200)
 
 
-def settings_given(request: HttpRequest, fields: Sequence[Field]) -> dict[str, str]:
+def settings_given(request: HttpRequest, fields: Sequence[SettingField]) -> dict[str, str]:
     """Return the submitted inputs of declared fields, key → text."""
     return {key.key: request.POST[SETTING + key.key] for key in fields if SETTING + key.key in request.POST}
 
 
-def settings_shown(fields: Sequence[Field], kept: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+def settings_shown(fields: Sequence[SettingField], kept: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     """Return what the inputs show: what was submitted, except secrets, which are shown as they were kept."""
     return {
         field.key: kept.get(field.key, field.default)

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from regulars.base.jobs.run import forget_finished, run_due, run_periodically
+from regulars.base.jobs.run import delete_finished_jobs, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import forget_retired
@@ -39,7 +39,7 @@ def forget_old_sessions() -> None:
 
 # What the floors below do by itself; doors register theirs.
 SCHEDULE |= {
-    "jobs.forget_finished": (HOUR, forget_finished),
+    "jobs.forget_finished": (HOUR, delete_finished_jobs),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
     "keys.forget": (DAY, forget_retired),
     "rules.delete_old_inputs": (DAY, delete_old_inputs),

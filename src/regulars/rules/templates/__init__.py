@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regulars.base.errors import Invalid
-from regulars.base.plugins.fields import Field, filled
+from regulars.base.plugins.fields import SettingField, fill_settings
 
 from ..models import Rule
 from ..save import save_rule
@@ -43,7 +43,7 @@ class Template:
     category: str
     script: str
     deny_on_failure: bool
-    settings: tuple[Field, ...]
+    settings: tuple[SettingField, ...]
     examples: tuple[Example, ...]
 
 
@@ -72,7 +72,7 @@ def enable_template(key: str, settings: dict[str, str] | None = None) -> Rule:
         script=template.script,
         template=key,
         deny_on_failure=template.deny_on_failure,
-        settings=filled(template.settings, settings or {}, before.settings if before else None),
+        settings=fill_settings(template.settings, settings or {}, before.settings if before else None),
     )
 
 
@@ -90,7 +90,7 @@ def _read(path: Path) -> Template:
         category=data["category"],
         script=data["script"].strip(),
         deny_on_failure=data.get("deny_on_failure", False),
-        settings=tuple(Field(**field) for field in data.get("settings", [])),
+        settings=tuple(SettingField(**field) for field in data.get("settings", [])),
         examples=tuple(
             Example(
                 example["name"],

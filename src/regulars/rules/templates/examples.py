@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from regulars.base.plugins.fields import filled
+from regulars.base.plugins.fields import fill_settings
 
 from .. import http_calls
 from ..models import Rule
@@ -30,7 +30,7 @@ def run_example(template: Template, example: Example) -> ExampleResult:
     http = DeclaredHttp(example.http)
     language = script_language(template.script, Rule.Language.JAVASCRIPT)
     rule = Rule(slug="trial", script=template.script, language=language)
-    rule.settings = filled(template.settings, example.settings)
+    rule.settings = fill_settings(template.settings, example.settings)
     trial = try_rule(rule, example.user, example.context, http.perform)
     actual = summary(trial.outcome)
     problems = [trial.error] if trial.error else []

@@ -1,7 +1,7 @@
-"""Writers of one process take turns at a lock, before they take turns at SQLite's.
+"""A SQLite backend whose writers of one process queue at a lock before they meet SQLite's own.
 
-Who meets SQLite's own lock sleeps, looks again, sleeps longer; with eight threads of one process the file lies idle most of
-that time. At a lock of ours the next one wakes when the last one is done. Between processes SQLite's lock stays what counts.
+A writer that meets SQLite's lock sleeps, polls, and sleeps longer; with eight threads of one process the file is idle most
+of that time. At this lock the next writer wakes when the last one is done. SQLite's lock still serialises processes.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ from typing import Any
 
 from django.db.backends.sqlite3 import base
 
-WAITS = 20.0  # seconds, as SQLite itself; in vain, it says so in its own words
+WAIT_SECONDS = 20.0  # as SQLite, which raises its own error afterwards
 
-_turns = Lock()
+_writers = Lock()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """The turn begins with a transaction (all of ours are IMMEDIATE: they write) and ends with it."""
+    """Holds the lock during each transaction. All transactions are IMMEDIATE, so all of them write."""
 
-    _has_turn = False
+    _has_lock = False
 
     def _start_transaction_under_autocommit(self) -> None:
-        self._has_turn = self._has_turn or _turns.acquire(timeout=WAITS)
+        self._has_lock = self._has_lock or _writers.acquire(timeout=WAIT_SECONDS)
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
-            self._end_turn()
+            self._release()
             raise
 
     def _commit(self) -> Any:
         done = super()._commit()  # type: ignore[misc]
-        self._end_turn()
+        self._release()
         return done
 
     def _rollback(self) -> Any:
         try:
             return super()._rollback()  # type: ignore[misc]
         finally:
-            self._end_turn()
+            self._release()
 
     def _close(self) -> None:
         try:
             super()._close()  # type: ignore[misc]
         finally:
-            self._end_turn()
+            self._release()
 
-    def _end_turn(self) -> None:
-        if self._has_turn:
-            self._has_turn = False
-            _turns.release()
+    def _release(self) -> None:
+        if self._has_lock:
+            self._has_lock = False
+            _writers.release()

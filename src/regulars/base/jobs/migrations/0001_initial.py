@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(blank=True, max_length=128)),
                 ('queue', models.CharField(blank=True, max_length=64)),
                 ('payload', models.JSONField(default=dict)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('dead', 'Dead')], default='waiting', max_length=8)),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', max_length=8)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('due_at', models.DateTimeField()),
                 ('leased_until', models.DateTimeField(blank=True, null=True)),
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['due_at', 'id'], name='jobs_open'), models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['key', 'id'], name='jobs_in_line'), models.Index(condition=models.Q(('state', 'running')), fields=['queue'], name='jobs_in_queues'), models.Index(condition=models.Q(('state', 'dead')), fields=['queue', 'id'], name='jobs_dead')],
+                'indexes': [models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['due_at', 'id'], name='jobs_open'), models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['key', 'id'], name='jobs_in_line'), models.Index(condition=models.Q(('state', 'running')), fields=['queue'], name='jobs_in_queues'), models.Index(condition=models.Q(('state', 'failed')), fields=['queue', 'id'], name='jobs_failed')],
             },
         ),
     ]

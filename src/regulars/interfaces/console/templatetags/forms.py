@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from regulars.base.plugins.fields import HIDDEN, Field
+from regulars.base.plugins.fields import HIDDEN, SettingField
 
 from ..forms import SETTING, FormError
 
@@ -46,9 +46,9 @@ def check_input(name: str, label: str, checked: bool, help: str = "", value: str
 
 @register.inclusion_tag("console/parts/settings.html")
 def settings_inputs(
-    fields: Sequence[Field], values: Mapping[str, str], problem: FormError | None = None, prefix: str = ""
+    fields: Sequence[SettingField], values: Mapping[str, str], problem: FormError | None = None, prefix: str = ""
 ) -> dict[str, Any]:
-    """Draw the form of declared fields. `values` are as `base.plugins.fields.shown` gives them: a secret is dots, never itself.
+    """Draw the form of declared fields. `values` are as `base.plugins.fields.masked_settings` gives them: a secret is dots, never itself.
 
     `prefix` keeps ids apart where a page has several such forms.
     """
@@ -69,7 +69,7 @@ def problem_summary(problem: FormError | None) -> dict[str, Any]:
     return {"problem": problem, "id": _id(problem.field) if problem else ""}
 
 
-def _setting(field: Field, values: Mapping[str, str], problem: FormError | None, prefix: str) -> dict[str, Any]:
+def _setting(field: SettingField, values: Mapping[str, str], problem: FormError | None, prefix: str) -> dict[str, Any]:
     value = values.get(field.key, field.default)
     kept = field.secret and bool(value)
     help_text = f"{field.help} Kept: leave empty to keep it.".strip() if kept else field.help

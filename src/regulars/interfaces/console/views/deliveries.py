@@ -11,12 +11,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import queue_status
-from regulars.base.jobs.tasks import retry_dead_jobs
+from regulars.base.jobs.tasks import retry_failed_jobs
 from regulars.destinations.circuit_breaker import close_breaker
 from regulars.destinations.disclosures import ask_again, ask_all_again
 from regulars.destinations.kind import KINDS, DestinationKind, Removes
 from regulars.destinations.models import Delivery, Destination, Disclosure
-from regulars.destinations.queue import FINISHED, Again, resend
+from regulars.destinations.queue import FINISHED, Again, retry_delivery
 from regulars.segments.models import Segment
 from regulars.usecases.deliver import count_members, is_under_way, queue_backfill, queue_replay
 
@@ -48,7 +48,7 @@ def retry(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     delivery = Delivery.objects.filter(pk=min(number, LARGEST_ID), destination__slug=slug).first()
     if delivery is None:
         raise Http404("There is no such delivery.")
-    resend(delivery)
+    retry_delivery(delivery)
     message_id = str(delivery.message_id)
     return done(request, _deliveries_address(slug), "delivery.resent", message_id, "The message is queued again.")
 
@@ -97,7 +97,7 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
     require(request, RETRY_ROLE)
     saved = find_destination(slug)
     close_breaker(saved)
-    count = retry_dead_jobs(saved.queue)
+    count = retry_failed_jobs(saved.queue)
     sentence = "Deliveries resume now."
     return done(request, _deliveries_address(slug), "destination.tried", slug, sentence, revived=count)
 

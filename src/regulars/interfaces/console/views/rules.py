@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.plugins.fields import Field, filled, shown
+from regulars.base.plugins.fields import SettingField, fill_settings, masked_settings
 from regulars.profiles.models import Profile
 from regulars.rules import monty
 from regulars.rules.models import Rule, RuleRun, RuleSetting
@@ -181,7 +181,7 @@ def _gallery(
             "problem": wrong.get("problem") if wrong.get("key") == each.key else None,
             "values": settings_shown(
                 each.settings,
-                shown(each.settings, {field.key: field.default for field in each.settings}),
+                masked_settings(each.settings, {field.key: field.default for field in each.settings}),
                 wrong.get("given", {}) if wrong.get("key") == each.key else {},
             ),
         }
@@ -263,10 +263,10 @@ def _own_settings(rule: Rule) -> list[str]:
     return sorted(rule.settings.keys() - {field.key for field in (template.settings if template else ())})
 
 
-def _fields(rule: Rule) -> Sequence[Field]:
+def _fields(rule: Rule) -> Sequence[SettingField]:
     """Return the fields that the rule's template declares, and every other setting as a secret."""
     template = _template_of(rule)
-    own = (Field(key, key, secret=True, required=False) for key in _own_settings(rule))
+    own = (SettingField(key, key, secret=True, required=False) for key in _own_settings(rule))
     return (*(template.settings if template else ()), *own)
 
 
@@ -278,9 +278,9 @@ def _seconds(text: str, before: float) -> float:
         return 0.0
 
 
-def _settings(request: HttpRequest, edited: Rule, fields: Sequence[Field]) -> dict[str, str]:
+def _settings(request: HttpRequest, edited: Rule, fields: Sequence[SettingField]) -> dict[str, str]:
     """Return the kept settings with the submitted values and the new one. Raises `DomainError`."""
-    settings = filled(fields, settings_given(request, fields), edited.settings)
+    settings = fill_settings(fields, settings_given(request, fields), edited.settings)
     settings = {key: value for key, value in settings.items() if key not in request.POST.getlist("remove")}
     key, value = request.POST.get("new_key", "").strip(), request.POST.get("new_value", "").strip()
     if not key and not value:
@@ -346,7 +346,7 @@ def _editor_page(
     line: int = 0,
 ) -> HttpResponse:
     fields = _fields(edited)
-    values = settings_shown(fields, shown(fields, edited.settings), settings_given(request, fields))
+    values = settings_shown(fields, masked_settings(fields, edited.settings), settings_given(request, fields))
     context = {
         "rule": edited,
         "fields": fields,
