@@ -13,7 +13,7 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens import keys
 from regulars.base.tokens.jwt import public_jwks, sign, verify
 from regulars.base.tokens.models import SigningKey
-from regulars.base.tokens.rotate import PUBLISHED_FOR, forget_retired, revoke, rotate
+from regulars.base.tokens.rotate import PUBLISHED_FOR, delete_retired, revoke, rotate
 from regulars.cli.__main__ import main
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch):
-    monkeypatch.setattr(keys, "_ring", None)
+    monkeypatch.setattr(keys, "_cached", None)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def days_pass(days):
         key.created_at -= dt.timedelta(days=days)
         key.retired_at = key.retired_at and key.retired_at - dt.timedelta(days=days)
         key.save()
-    keys.forget_ring()
+    keys.forget_key_set()
 
 
 def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifies(token):
@@ -48,7 +48,7 @@ def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifi
     signer = rotate()
 
     assert signer.kid in published
-    assert keys.ring().current.kid == signer.kid
+    assert keys.key_set().current.kid == signer.kid
     assert verify(token)["sub"] == "auth0|1"
     assert len(kids()) == 3
 
@@ -58,7 +58,7 @@ def test_a_key_that_apps_may_not_have_seen_does_not_sign_yet_unless_it_must(toke
         rotate()
 
     assert refused.value.code == "too_soon"
-    assert rotate(at_once=True).kid == keys.ring().current.kid
+    assert rotate(at_once=True).kid == keys.key_set().current.kid
 
 
 def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
@@ -69,26 +69,26 @@ def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
     assert len(kids()) == 2
     with pytest.raises(DomainError):
         verify(token)
-    assert forget_retired() == 1
+    assert delete_retired() == 1
     assert SigningKey.objects.count() == 2
 
 
 def test_a_rotation_elsewhere_is_noticed_within_seconds(token, monkeypatch):
-    here = keys.ring()
+    here = keys.key_set()
     days_pass(1)
     signer = rotate()
-    monkeypatch.setattr(keys, "_ring", here)
+    monkeypatch.setattr(keys, "_cached", here)
 
-    assert keys.ring().current.kid == here.current.kid
+    assert keys.key_set().current.kid == here.current.kid
 
     monkeypatch.setattr(keys, "FRESH_FOR", 0.0)
 
-    assert keys.ring().current.kid == signer.kid
+    assert keys.key_set().current.kid == signer.kid
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_what_a_revoked_key_signed_is_refused_also_when_it_was_good_a_moment_ago(token, asked_before):
-    old = keys.ring().current.kid
+    old = keys.key_set().current.kid
     rotate(at_once=True)
     if asked_before:
         verify(token)

@@ -21,7 +21,7 @@ from regulars.base.tokens.models import SigningKey
 
 @pytest.fixture(autouse=True)
 def fresh_process(monkeypatch):
-    monkeypatch.setattr(keys, "_ring", None)
+    monkeypatch.setattr(keys, "_cached", None)
 
 
 @pytest.fixture
@@ -108,12 +108,12 @@ def test_an_expired_token_is_still_a_hint_where_that_is_allowed(claims):
 def test_a_key_of_another_process_is_found_but_strangers_cannot_make_us_search(
     claims, monkeypatch, django_assert_num_queries
 ):
-    known = keys.ring()
+    known = keys.key_set()
     other = RSAKey.generate_key(2048, auto_kid=True)
     SigningKey.objects.create(
         kid=other.kid, private_pem=other.as_pem(private=True).decode(), state="retired", retired_at=timezone.now()
     )
-    monkeypatch.setattr(keys, "_ring", known)
+    monkeypatch.setattr(keys, "_cached", known)
 
     with django_assert_num_queries(0):
         assert keys.find_key(other.kid) is None
@@ -138,7 +138,7 @@ def test_a_key_whose_making_was_rolled_back_never_signs_again(claims):
 
     token = sign(claims)
 
-    assert SigningKey.objects.get(state="current").kid == keys.ring().current.kid
+    assert SigningKey.objects.get(state="current").kid == keys.key_set().current.kid
     assert verify(token)
 
 
@@ -163,4 +163,4 @@ def _unsigned(claims) -> str:
     def part(value) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return f"{part({'alg': 'none', 'kid': keys.ring().current.kid})}.{part(claims)}."
+    return f"{part({'alg': 'none', 'kid': keys.key_set().current.kid})}.{part(claims)}."

@@ -120,4 +120,4 @@ def test_what_was_saved_is_found_again(db):
 
 
 def test_a_look_that_the_rules_of_today_refuse_is_the_houses_own():
-    assert branding_of(Client(look={"accent": "red"})) == Branding()
+    assert branding_of(Client(branding={"accent": "red"})) == Branding()

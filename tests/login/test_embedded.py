@@ -16,7 +16,7 @@ from regulars.accounts.proofs.models import LoginTicket
 from regulars.base.jobs.run import run_due
 from regulars.clients import cache
 from regulars.clients.models import Client
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.events.read import timeline
 from regulars.profiles.models import Profile
@@ -30,9 +30,9 @@ REALM = "Username-Password-Authentication"
 @pytest.fixture
 def app(standard_setup) -> Client:
     """The shop, which draws its own form."""
-    cache.forget()
+    cache.clear()
     client, _ = register(
-        App("Shop", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True),
+        ClientSpec("Shop", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True),
     )
     return client
 
@@ -114,7 +114,7 @@ def test_a_ticket_counts_as_one_login_and_the_silent_requests_after_it_as_none(a
 
 
 def test_a_ticket_is_worth_nothing_in_another_browser_for_another_app_or_from_another_origin(app, dina, client):
-    other, _ = register(App("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
+    other, _ = register(ClientSpec("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
     stranger = Browser()
     stranger.post("/co/authenticate")
     elsewhere = authorize(stranger, app, ticket_of(client, app))

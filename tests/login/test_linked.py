@@ -26,9 +26,9 @@ from .test_social import LENA
 
 @pytest.fixture
 def shop(standard_setup):
-    cache.forget()
+    cache.clear()
     yield make_client(backchannel_logout_uri="https://shop.example/out")
-    cache.forget()
+    cache.clear()
 
 
 @pytest.fixture

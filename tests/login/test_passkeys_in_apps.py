@@ -14,7 +14,7 @@ from regulars.accounts.factors import passkeys_in_apps
 from regulars.accounts.models import Account
 from regulars.base.jobs.run import run_due
 from regulars.clients.models import Client
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 
 from .device import Phone
 from .test_embedded import SHOP, app, authorize, call
@@ -48,7 +48,7 @@ def on_the_page(phone: Phone, origin: str = SHOP) -> Phone:
 
 @pytest.fixture
 def other(standard_setup) -> Client:
-    client, _ = register(App("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
+    client, _ = register(ClientSpec("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
     return client
 
 

@@ -52,9 +52,9 @@ def still_works(app: App) -> bool:
 
 @pytest.fixture
 def shop(standard_setup):
-    cache.forget()
+    cache.clear()
     yield make_client()
-    cache.forget()
+    cache.clear()
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from regulars.base.jobs.run import run_due
 from regulars.base.tokens.jwt import sign
 from regulars.clients import cache
 from regulars.clients.models import Client
-from regulars.clients.register import App as ClientSpec
-from regulars.clients.register import register
+from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.oauth.grants import DEVICE_CODE, PASSWORDLESS_OTP
 from regulars.profiles.models import Profile
@@ -187,9 +186,9 @@ BLOCKS = {
 @pytest.fixture
 def entrances(dina, client, google, upstream, lake) -> Entrances:
     Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
-    cache.forget()
+    cache.clear()
     yield Entrances(dina, client, upstream)
-    cache.forget()
+    cache.clear()
 
 
 @pytest.mark.parametrize("name", ENTRANCES)

@@ -86,14 +86,14 @@ def test_proof_covers_the_address_as_it_was_sent(client, token, chika):
 
 
 def test_machine_obtains_and_uses_a_bound_token(client, standard_setup):
-    cache.forget()
+    cache.clear()
     bot = make_client("bot", grant_types=["client_credentials"])
     audience = f"{settings.ISSUER}api/v2/"
     api, _ = ResourceServer.objects.get_or_create(
         identifier=audience, defaults={"name": "API", "scopes": ["read:users"]}
     )
     ClientGrant.objects.create(client=bot, resource_server=api, scopes=["read:users"])
-    app = App(client, "bot")
+    app = ClientSpec(client, "bot")
     got = sent_with(app, proof(), app.token, grant_type="client_credentials", audience=audience).json()
 
     assert got["token_type"] == "DPoP"

@@ -11,9 +11,9 @@ from tests.oidc.app import App, make_client, sign_in
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
-    cache.forget()
+    cache.clear()
     yield
-    cache.forget()
+    cache.clear()
 
 
 @pytest.fixture

@@ -360,7 +360,7 @@ def test_signing_out_on_the_way_does_not_get_round_a_rules_page(signed_in, custo
 def test_an_app_changed_while_she_reads_about_it_gets_nothing(partner):
     where = partner.authorize()["Location"]
     Client.objects.filter(pk="partner").update(redirect_uris=[])
-    cache.forget()
+    cache.clear()
 
     assert partner.browser.get(where).status_code == 400
 

@@ -26,7 +26,7 @@ def _reachable(settings):
 
 def listens(receiver, client_id="shop"):
     Client.objects.filter(pk=client_id).update(backchannel_logout_uri=receiver.url + "/bye")
-    cache.forget()
+    cache.clear()
 
 
 def told(receiver):

@@ -14,7 +14,7 @@ from regulars.accounts.models import Account
 from regulars.base.jobs.run import run_due
 from regulars.clients import cache
 from regulars.clients.models import Client
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.events.read import timeline
 from regulars.oauth.grants import PASSWORDLESS_OTP
@@ -25,9 +25,9 @@ from tests.oidc.app import id_claims
 def phone(standard_setup) -> Client:
     """An app on a phone."""
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
-    cache.forget()
+    cache.clear()
     grants = ["refresh_token", PASSWORDLESS_OTP]
-    return register(App("Phone", "none", grant_types=grants, embeds_login=True))[0]
+    return register(ClientSpec("Phone", "none", grant_types=grants, embeds_login=True))[0]
 
 
 def start(browser: Browser, app: Client, email: str = "dina@example.com") -> str:
@@ -72,7 +72,7 @@ def test_it_is_a_login_like_every_other_and_counts_once(phone, client):
 
 def test_wrong_digits_and_codes_of_other_apps_are_worth_nothing(phone, client):
     digits = start(client, phone)
-    other, _ = register(App("Other", "none", grant_types=[PASSWORDLESS_OTP], embeds_login=True))
+    other, _ = register(ClientSpec("Other", "none", grant_types=[PASSWORDLESS_OTP], embeds_login=True))
     stolen = redeem(client, other, digits)
     wrong = redeem(client, phone, "no")
 
@@ -95,7 +95,7 @@ def test_what_is_missing_has_a_name(phone, client, more, error):
 def test_an_app_that_may_not_use_codes_gets_none(phone, client):
     digits = start(client, phone)
     Client.objects.filter(pk=phone.pk).update(grant_types=["refresh_token"])
-    cache.forget()
+    cache.clear()
 
     assert redeem(client, phone, digits).json()["error"] == "unauthorized_client"
 

@@ -35,9 +35,9 @@ profile, made = get_or_create_by_identity("auth0", "chika", connection="Username
 if made:
     profile.account = Account.objects.create_user(email="chika@example.com")
     profile.save()
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 from tests.sessions import open_session
-tv, _ = register(App("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
+tv, _ = register(ClientSpec("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
 print(open_session(profile.account), tv.pk)
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.hashers import make_password
 
 from regulars.clients.models import Client, ClientGrant, ResourceServer
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import QuestionDraft, save_question
@@ -47,7 +47,7 @@ def app(name: str, origin: str) -> dict[str, str]:
     origins = [origin, RELATED + origin.removeprefix("https://localhost")] if name == "component" else [origin]
     callbacks = [f"{each}/{name}{end}" for each in origins for end in (".html", "-popup.html")]
     client, secret = register(
-        App(
+        ClientSpec(
             name=name,
             embeds_login=name in ("lock", "component", "auth0-js"),
             grant_types=["authorization_code", "refresh_token", *(["implicit"] if name in IMPLICIT else [])],
@@ -73,6 +73,6 @@ def ask_some() -> None:
 
 def machine() -> dict[str, str]:
     api = ResourceServer.objects.create(identifier=API, name="Orders", scopes=["read:orders", "write:orders"])
-    client, secret = register(App("Machine", grant_types=["client_credentials"]))
+    client, secret = register(ClientSpec("Machine", grant_types=["client_credentials"]))
     ClientGrant.objects.create(client=client, resource_server=api, scopes=["read:orders"])
     return {"client_id": client.pk, "client_secret": secret, "audience": API}

@@ -16,10 +16,10 @@ def keys() -> None:
 @keys.command("list")
 def list_keys() -> None:
     """List every published key, oldest first."""
-    from regulars.base.tokens.keys import ring, still_verifying
+    from regulars.base.tokens.keys import key_set, still_verifying
     from regulars.base.tokens.models import SigningKey
 
-    ring()
+    key_set()
     for key in SigningKey.objects.filter(still_verifying()).order_by("created_at", "id"):
         click.echo(f"{key.kid}  {key.state:8}  made {key.created_at:%Y-%m-%d %H:%M}")
 

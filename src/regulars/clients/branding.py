@@ -1,6 +1,6 @@
-"""How the pages that customers see look when they come from one app: its colours, its logo, its words.
+"""Branding of one app on the hosted pages: its colours, its logo and its texts.
 
-Colours that people could not read are refused with the figure. What is not set is the house's own.
+Colours with too little contrast are refused with the figure. Values that are not set are the defaults of Regulars.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError, Invalid
 from .models import Client
 
 READABLE = 4.5  # WCAG 2.2, 1.4.3
-# The house's own, as signin.css has them.
+# The defaults of Regulars, as in signin.css.
 CARD, CARD_DARK = "#ffffff", "#131c31"
 ACCENT, ACCENT_DARK = "#4338ca", "#a5b4fc"
 WHITE, BLACK = "#ffffff", "#0f172a"
@@ -27,7 +27,7 @@ ADDRESSES = ("logo", "favicon", "terms", "privacy")
 
 @dataclass(frozen=True)
 class Branding:
-    """Colours as `#rrggbb`, addresses as `https://…` or a path of this house. Empty: not set.
+    """Colours as `#rrggbb`, addresses as `https://…` or a path of this installation. Empty: not set.
 
     `link` and the dark colours follow from `accent` when they are not set.
     """
@@ -50,39 +50,39 @@ COLOURS = ("accent", "on_accent", "link", "page", "accent_dark", "page_dark")
 
 
 def branding_of(client: Client) -> Branding:
-    """What was saved; the house's own for an app that has none, or one that the rules of today refuse."""
+    """Return the stored branding; the defaults for an app without one, or with one that today's checks refuse."""
     try:
-        return checked(client.look)
+        return checked(client.branding)
     except DomainError:
         return Branding()
 
 
 def save_branding(client: Client, given: Mapping[str, str]) -> Branding:
-    """Keep what `checked` finds good."""
-    look = checked(given)
-    client.look = asdict(look)
-    client.save(update_fields=["look"])
-    return look
+    """Store the branding. Raises as `checked`."""
+    branding = checked(given)
+    client.branding = asdict(branding)
+    client.save(update_fields=["branding"])
+    return branding
 
 
 def checked(given: Mapping[str, str]) -> Branding:
-    """The look, or `DomainError`: `bad_colour`, `low_contrast`, `bad_address`, `too_long`, each about its field."""
-    written = {field.name: str(given.get(field.name, "")).strip() for field in fields(Branding)}
+    """Return the branding. Raises `Invalid` with its field: `bad_colour`, `low_contrast`, `bad_address`, `too_long`."""
+    values = {field.name: str(given.get(field.name, "")).strip() for field in fields(Branding)}
     for name in COLOURS:
-        written[name] = _colour(name, written[name])
+        values[name] = _colour(name, values[name])
     for name in ADDRESSES:
-        _refuse_bad_address(name, written[name])
+        _refuse_bad_address(name, values[name])
     for name, most in LONGEST.items():
-        if len(written[name]) > most:
+        if len(values[name]) > most:
             raise Invalid("too_long", f"Write at most {most} characters.", name)
-    look = Branding(**written)
-    _refuse_unreadable(look)
-    return look
+    branding = Branding(**values)
+    _refuse_unreadable(branding)
+    return branding
 
 
 @dataclass(frozen=True)
 class Palette:
-    """What the stylesheet's variables are set to, for one of light and dark."""
+    """The values of the stylesheet's variables, for light or for dark."""
 
     accent: str
     on_accent: str
@@ -95,39 +95,41 @@ class Palette:
         return {f"--{name}": value for name, value in set_here.items() if value}
 
 
-def light(look: Branding) -> Palette:
-    accent = look.accent or ACCENT
-    return Palette(accent, look.on_accent or ink_on(accent), look.link or accent, look.page)
+def light(branding: Branding) -> Palette:
+    accent = branding.accent or ACCENT
+    return Palette(accent, branding.on_accent or ink_on(accent), branding.link or accent, branding.page)
 
 
-def dark(look: Branding) -> Palette:
-    """A brand that says nothing of the dark gets its own colour, lightened until it can be read there."""
-    accent = look.accent_dark or (lightened(look.accent, CARD_DARK) if look.accent else ACCENT_DARK)
-    return Palette(accent, ink_on(accent), accent, look.page_dark)
+def dark(branding: Branding) -> Palette:
+    """Return the dark palette. Without a dark accent, the accent is lightened until it is readable."""
+    accent = branding.accent_dark or (lightened(branding.accent, CARD_DARK) if branding.accent else ACCENT_DARK)
+    return Palette(accent, ink_on(accent), accent, branding.page_dark)
 
 
 def ink_on(colour: str) -> str:
-    """The one of white and the house's black that reads better."""
+    """Return white or black, whichever has more contrast to the colour."""
     return max((WHITE, BLACK), key=lambda ink: contrast(ink, colour))
 
 
 def lightened(colour: str, behind: str) -> str:
-    """The colour, mixed with as little white as makes it readable."""
+    """Return the colour, mixed with as little white as makes it readable."""
     mixes = (_mixed(colour, WHITE, step / 20) for step in range(21))
     return next(mix for mix in mixes if contrast(mix, behind) >= READABLE)
 
 
 def contrast(one: str, other: str) -> float:
-    """WCAG's ratio of two colours, from 1 to 21."""
+    """Return WCAG's contrast ratio of two colours, from 1 to 21."""
     low, high = sorted((_luminance(one), _luminance(other)))
     return (high + 0.05) / (low + 0.05)
 
 
-def stylesheet(look: Branding, scopes: tuple[str, str] = (":root", "")) -> str:
-    """CSS that sets the variables: for light in the first scope, for dark in the second, by default where the browser
-    asks for dark. Every value was checked, so nothing in it can end the rule."""
+def stylesheet(branding: Branding, scopes: tuple[str, str] = (":root", "")) -> str:
+    """Return CSS that sets the variables, for light in the first scope and for dark in the second.
+
+    Without a second scope, dark applies where the browser prefers it. Every value was checked, so none can end the rule.
+    """
     at_light, at_dark = (
-        "; ".join(f"{name}: {value}" for name, value in each(look).variables.items()) for each in (light, dark)
+        "; ".join(f"{name}: {value}" for name, value in each(branding).variables.items()) for each in (light, dark)
     )
     if scopes[1]:
         return f"{scopes[0]} {{ {at_light} }}\n{scopes[1]} {{ {at_dark} }}\n"
@@ -155,16 +157,16 @@ def _refuse_bad_address(name: str, address: str) -> None:
         raise Invalid("bad_address", "Give a whole address that begins with https://.", name)
 
 
-def _refuse_unreadable(look: Branding) -> None:
-    """Text on the button, and links on the card, by day and by night."""
+def _refuse_unreadable(branding: Branding) -> None:
+    """Refuse too little contrast of text on buttons and of links on the card, for light and dark."""
     for palette, card, names in (
-        (light(look), CARD, ("accent", "on_accent", "link")),
-        (dark(look), CARD_DARK, ("accent_dark", "accent_dark", "accent_dark")),
+        (light(branding), CARD, ("accent", "on_accent", "link")),
+        (dark(branding), CARD_DARK, ("accent_dark", "accent_dark", "accent_dark")),
     ):
         accent, on_accent, link = names
-        about = on_accent if look.on_accent else accent
+        about = on_accent if branding.on_accent else accent
         _refuse_low(palette.on_accent, palette.accent, "The text on buttons", about)
-        _refuse_low(palette.link, card, "A link", link if look.link else accent)
+        _refuse_low(palette.link, card, "A link", link if branding.link else accent)
 
 
 def _refuse_low(ink: str, behind: str, what: str, about: str) -> None:

@@ -1,4 +1,4 @@
-"""The apps and APIs, remembered for a few seconds: they are read at every request and change once a month."""
+"""Clients and APIs, cached for a few seconds: every request reads them, and they change once a month."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from regulars.base.crypto import matches_secret
 from .models import Client, ClientGrant, ResourceServer
 
 T = TypeVar("T")
-REMEMBERED_FOR = 5.0  # seconds: how late a change of an app or an API is noticed
-AT_MOST = 1000
+CACHED_FOR = 5.0  # seconds: how late a change of an app or an API is noticed
+MOST_ENTRIES = 1000
 LONGEST_NAME = 255
 
 
-class Remembered(Generic[T]):
-    """What `look` found, for `REMEMBERED_FOR` seconds. What was not found is looked up again."""
+class TimedCache(Generic[T]):
+    """Results of `load`, kept for `CACHED_FOR` seconds. A key without a result is loaded again."""
 
-    def __init__(self, look: Callable[[Any], T | None]) -> None:
-        self._look = look
+    def __init__(self, load: Callable[[Any], T | None]) -> None:
+        self._load = load
         self._kept: dict[Any, tuple[float, T]] = {}
         self._lock = Lock()
 
     def __call__(self, key: Any) -> T | None:
         now = time.monotonic()
         kept = self._kept.get(key)
-        if kept and now - kept[0] < REMEMBERED_FOR:
+        if kept and now - kept[0] < CACHED_FOR:
             return kept[1]
-        found = self._look(key)
+        found = self._load(key)
         if found is not None:
             with self._lock:
-                if len(self._kept) >= AT_MOST:
+                if len(self._kept) >= MOST_ENTRIES:
                     self._kept.clear()
                 self._kept[key] = (now, found)
         return found
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._kept.clear()
 
 
@@ -70,7 +70,7 @@ def may_refresh(client: Client) -> bool:
 
 
 def _is_name(name: str) -> bool:
-    """No name in a database holds NUL; PostgreSQL answers a question with one by an error."""
+    """Whether the name can be in a database. PostgreSQL answers a query with NUL by an error."""
     return bool(name) and len(name) <= LONGEST_NAME and "\0" not in name
 
 
@@ -93,12 +93,12 @@ def _api_access(key: tuple[str, str]) -> ApiAccess | None:
     return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
 
 
-find_client = Remembered(_client)
-find_api = Remembered(_api)
-find_api_access = Remembered(_api_access)
+find_client = TimedCache(_client)
+find_api = TimedCache(_api)
+find_api_access = TimedCache(_api_access)
 
 
-def forget() -> None:
-    """After a change in this process that must be seen at once."""
-    for remembered in (find_client, find_api, find_api_access):
-        remembered.forget()
+def clear() -> None:
+    """Empty the caches, after a change in this process that must be effective at once."""
+    for cached in (find_client, find_api, find_api_access):
+        cached.clear()

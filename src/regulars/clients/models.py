@@ -1,4 +1,4 @@
-"""The company's own apps and APIs: who may ask for tokens, and for what."""
+"""Clients and APIs: the apps that may request tokens, and what the tokens are for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from regulars.base import clock
 
 
 class Client(models.Model):
-    """An application that signs customers in (or a machine that calls an API). OAuth's client.
+    """OAuth's client: an application that signs customers in, or a program that calls an API.
 
     Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
-    signs who it is. `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
+    authenticates. `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
     """
 
     class AuthMethod(models.TextChoices):
@@ -31,7 +31,7 @@ class Client(models.Model):
     web_origins = models.JSONField(default=list)
     embeds_login = models.BooleanField(default=False)  # a sign-in form of its own, at its web origins
     metadata = models.JSONField(default=dict)
-    look = models.JSONField(default=dict)  # of the sign-in pages, as `look.Branding`
+    branding = models.JSONField(default=dict)  # of the hosted pages, as `branding.Branding`
     public_keys = models.JSONField(default=list)
     backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
     requires_par = models.BooleanField(default=False)
@@ -44,9 +44,9 @@ class Client(models.Model):
 
 
 class ResourceServer(models.Model):
-    """An API of the company. Auth0's `audience` is its identifier.
+    """An API. Auth0's `audience` is its identifier.
 
-    `scope_words` says of a scope what it allows, for the page that asks a customer. `token_dialect` is Auth0's:
+    `scope_words` describes what a scope allows, for the page that asks a customer. `token_dialect` is Auth0's:
     `access_token_authz` puts the scopes a customer may use into `permissions` too.
     """
 
@@ -69,7 +69,7 @@ class ResourceServer(models.Model):
 
 
 class ClientGrant(models.Model):
-    """Which scopes a machine may have at an API."""
+    """The scopes that a client may have at an API by client credentials."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="grants")
     resource_server = models.ForeignKey(ResourceServer, on_delete=models.CASCADE)

@@ -1,4 +1,4 @@
-"""Register the company's own apps: who may ask for tokens, and where their browsers may go."""
+"""Registration of clients: the apps that may request tokens, and the addresses where browsers may be sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:device_code",
     "http://auth0.com/oauth/grant-type/passwordless/otp",
 )
-SHORTEST_SECRET = 32  # it is kept by a fast hash, which protects random words only
+SHORTEST_SECRET = 32  # it is stored as a fast hash, which protects random values only
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
 KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
@@ -33,8 +33,8 @@ FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 
 
 @dataclass(frozen=True)
-class App:
-    """An application as a developer writes it. Addresses are exact, character by character. None: as it is."""
+class ClientSpec:
+    """The settings of a client, as a developer writes them. Addresses are compared exactly. None leaves a setting as it is."""
 
     name: str
     auth_method: str = Client.AuthMethod.POST
@@ -42,7 +42,7 @@ class App:
     redirect_uris: Sequence[str] = ()
     logout_uris: Sequence[str] = ()
     web_origins: Sequence[str] = ()
-    embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component); None: as it was
+    embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component)
     public_keys: Sequence[Mapping[str, Any]] | None = None
     backchannel_logout_uri: str | None = None
     first_party: bool | None = None
@@ -52,9 +52,9 @@ class App:
     metadata: Mapping[str, Any] | None = None
 
 
-def app_of(client: Client) -> App:
-    """A client as it is written now."""
-    return App(
+def spec_of(client: Client) -> ClientSpec:
+    """Return the settings of a client as they are now."""
+    return ClientSpec(
         name=client.name,
         auth_method=client.auth_method,
         grant_types=client.grant_types,
@@ -65,23 +65,23 @@ def app_of(client: Client) -> App:
 
 
 @transaction.atomic
-def register(app: App) -> tuple[Client, str]:
-    """A new client and its secret, which nobody can read again (empty for public apps). Raises as `change`."""
+def register(spec: ClientSpec) -> tuple[Client, str]:
+    """Create a client. Returns it with its secret, which cannot be read again; empty for public apps. Raises as `change`."""
     client = Client(client_id=random_secret(32))
-    _take(client, app)
+    _apply(client, spec)
     secret = _new_secret(client)
     client.save()
     return client, secret
 
 
 @transaction.atomic
-def change(client: Client, app: App) -> tuple[Client, str]:
-    """The client with what is written now; and a secret, where it had none and needs one.
+def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
+    """Change a client. Returns it with a new secret where it had none and needs one.
 
     Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
     `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
     """
-    _take(client, app)
+    _apply(client, spec)
     needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
     secret = _new_secret(client) if needs_one else ""
     client.save()
@@ -90,7 +90,7 @@ def change(client: Client, app: App) -> tuple[Client, str]:
 
 @transaction.atomic
 def rotate_secret(client: Client) -> str:
-    """A new secret; the old one is refused from now on. Raises `Invalid("public_client")`."""
+    """Return a new secret; the old one is refused from now on. Raises `Invalid("public_client")`."""
     _refuse_public(client)
     secret = _new_secret(client)
     client.save(update_fields=["secret_hash"])
@@ -99,7 +99,7 @@ def rotate_secret(client: Client) -> str:
 
 @transaction.atomic
 def take_secret(client: Client, secret: str) -> str:
-    """The secret that the app's developers chose. Raises `Invalid("weak_secret")` or `Invalid("public_client")`."""
+    """Store a secret that the app's developers chose, and return it. Raises `Invalid("weak_secret")` or `Invalid("public_client")`."""
     _refuse_public(client)
     if len(secret) < SHORTEST_SECRET:
         raise Invalid("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
@@ -113,38 +113,40 @@ def _refuse_public(client: Client) -> None:
         raise Invalid("public_client", "This app has no secret: it is public, or signs with its own key.")
 
 
-def _take(client: Client, app: App) -> None:
-    name = app.name.strip()
+def _apply(client: Client, spec: ClientSpec) -> None:
+    name = spec.name.strip()
     if not name or len(name) > 100:
         raise Invalid("bad_name", "Give the app a name of at most 100 characters.", "name")
-    if app.auth_method not in Client.AuthMethod.values:
-        raise Invalid("unknown_auth_method", "Choose how the app proves who it is.", "auth_method")
-    client.name, client.auth_method, client.grant_types = name, app.auth_method, _grants(app)
-    client.redirect_uris = _addresses(app.redirect_uris, "redirect_uris")
-    client.logout_uris = _addresses(app.logout_uris, "logout_uris")
-    client.web_origins = [_origin(each) for each in _few(app.web_origins, "web_origins")]
+    if spec.auth_method not in Client.AuthMethod.values:
+        raise Invalid("unknown_auth_method", "Choose how the app authenticates.", "auth_method")
+    client.name, client.auth_method, client.grant_types = name, spec.auth_method, _grants(spec)
+    client.redirect_uris = _addresses(spec.redirect_uris, "redirect_uris")
+    client.logout_uris = _addresses(spec.logout_uris, "logout_uris")
+    client.web_origins = [_origin(each) for each in _checked_list(spec.web_origins, "web_origins")]
     for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata", "embeds_login"):
-        if getattr(app, name) is not None:
-            setattr(client, name, getattr(app, name))
-    if app.backchannel_logout_uri is not None:
-        client.backchannel_logout_uri = _web_address(app.backchannel_logout_uri)
-    if app.public_keys is not None:
-        client.public_keys = [_public_key(key) for key in app.public_keys]
-    if app.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
-        raise Invalid("key_needed", "An app that signs who it is needs a public key.", "public_keys")
-    if app.auth_method not in WITH_SECRET:
+        if getattr(spec, name) is not None:
+            setattr(client, name, getattr(spec, name))
+    if spec.backchannel_logout_uri is not None:
+        client.backchannel_logout_uri = _web_address(spec.backchannel_logout_uri)
+    if spec.public_keys is not None:
+        client.public_keys = [_public_key(key) for key in spec.public_keys]
+    if spec.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
+        raise Invalid("key_needed", "An app that authenticates by a signature needs a public key.", "public_keys")
+    if spec.auth_method not in WITH_SECRET:
         client.secret_hash = ""
 
 
-def _grants(app: App) -> list[str]:
-    unknown = [grant for grant in app.grant_types if grant not in GRANT_TYPES]
+def _grants(spec: ClientSpec) -> list[str]:
+    unknown = [grant for grant in spec.grant_types if grant not in GRANT_TYPES]
     if unknown:
         raise Invalid("unknown_grant_type", f"There is no grant type called {unknown[0]!r}.", "grant_types")
-    if not app.grant_types:
+    if not spec.grant_types:
         raise Invalid("no_grant_type", "Choose at least one way to get tokens.", "grant_types")
-    if "client_credentials" in app.grant_types and app.auth_method == Client.AuthMethod.NONE:
-        raise Invalid("secret_needed", "A machine proves who it is by a secret; a public app has none.", "auth_method")
-    return [grant for grant in GRANT_TYPES if grant in app.grant_types]
+    if "client_credentials" in spec.grant_types and spec.auth_method == Client.AuthMethod.NONE:
+        raise Invalid(
+            "secret_needed", "Client credentials need an app with a secret; a public app has none.", "auth_method"
+        )
+    return [grant for grant in GRANT_TYPES if grant in spec.grant_types]
 
 
 def _new_secret(client: Client) -> str:
@@ -155,7 +157,7 @@ def _new_secret(client: Client) -> str:
     return secret
 
 
-def _few(addresses: Sequence[str], about: str) -> list[str]:
+def _checked_list(addresses: Sequence[str], about: str) -> list[str]:
     if len(addresses) > MOST_ADDRESSES or any(len(each) > LONGEST_ADDRESS for each in addresses):
         raise Invalid(
             "too_many_addresses", f"At most {MOST_ADDRESSES} addresses of {LONGEST_ADDRESS} characters.", about
@@ -164,14 +166,14 @@ def _few(addresses: Sequence[str], about: str) -> list[str]:
 
 
 def _addresses(addresses: Sequence[str], about: str) -> list[str]:
-    """Web addresses and apps' own schemes (`com.shop.app:/done`); no wildcard, no fragment (RFC 6749, 3.1.2)."""
-    for address in _few(addresses, about):
+    """Return web addresses and private schemes (`com.shop.app:/done`); no wildcard, no fragment (RFC 6749, 3.1.2)."""
+    for address in _checked_list(addresses, about):
         scheme = _scheme(address)
         own = "." in scheme and scheme not in FORBIDDEN_SCHEMES
         web = scheme in ("http", "https") and bool(_host(address))
         if not (own or web) or re.search(r"[\s*#\\]", address):
             raise Invalid("bad_address", f"{address[:80]!r} is not a whole address, or has * or # in it.", about)
-    return _few(addresses, about)
+    return _checked_list(addresses, about)
 
 
 def _origin(address: str) -> str:
@@ -188,7 +190,7 @@ def _web_address(address: str) -> str:
 
 
 def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:
-    """The public half alone: a private key that was sent by mistake is not kept."""
+    """Return the public half alone: a private key that was sent by mistake is not stored."""
     try:
         return dict(KEYS[str(key.get("kty"))].import_key(dict(key)).as_dict(private=False))
     except (JoseError, AttributeError, KeyError, ValueError, TypeError):

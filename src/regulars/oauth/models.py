@@ -1,4 +1,4 @@
-"""What the provider remembers between two requests. Times are the machine's, as in every protocol."""
+"""State of the OAuth protocol between requests. Times are the system clock's, as in every protocol."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from regulars.profiles.models import Profile
 
 
 class PendingLogin(models.Model):
-    """One login that waits for its browser to come back from a page: signing in, a question, a rule's own page, consent.
+    """A login that waits for its browser to come back from a page: sign-in, consent, a question, a rule's own page.
 
-    Found by the hash of a random state, usable only by the browser whose cookie has the hash in `browser`. `progress` is
-    what the steps of `usecases.login` decided so far, for `account`. Nobody may go on twice from one wait: whoever empties
-    `waits_for` goes on.
+    It is found by the hash of a random state, and usable only by the browser whose cookie has the hash in `browser`.
+    `progress` is the `LoginProgress` of `account`. A wait is resumed once: the request that empties `waits_for` resumes it.
     """
 
     class Wait(models.TextChoices):
@@ -43,7 +42,7 @@ class PendingLogin(models.Model):
 
 
 class AuthorizationCode(models.Model):
-    """A code, by its hash. `grant` is everything that was decided (`grants.Grant`); `family` is set when it is redeemed."""
+    """An authorization code, by its hash, with its `grants.Grant`. `family` is set when the code is redeemed."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
@@ -57,7 +56,7 @@ class AuthorizationCode(models.Model):
 
 
 class RefreshFamily(models.Model):
-    """One granted offline access. Its tokens follow each other; the end of the family ends them all."""
+    """One granted offline access. Its tokens replace each other; the end of the family ends them all."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
@@ -75,7 +74,7 @@ class RefreshFamily(models.Model):
 
 
 class RefreshToken(models.Model):
-    """One refresh token, by its hash. Used once: `used_at` is when its successor was given out."""
+    """One refresh token, by its hash. It is used once: `used_at` is when its successor was issued."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     family = models.ForeignKey(RefreshFamily, on_delete=models.CASCADE, related_name="tokens")
@@ -87,9 +86,9 @@ class RefreshToken(models.Model):
 
 
 class SessionClient(models.Model):
-    """An app that got tokens in a session: who must hear of a logout. `sid` is the claim in the ID token.
+    """An app that got tokens in a session, and is notified of a logout. `sid` is the claim in the ID token.
 
-    `claims` are what rules added to her ID token there; /userinfo tells them too, also after she signed out.
+    `claims` are those that rules added to the ID token there; /userinfo discloses them too, also after a logout.
     """
 
     sid = models.CharField(max_length=64)
@@ -107,7 +106,7 @@ class SessionClient(models.Model):
 
 
 class SessionName(models.Model):
-    """The `sid` of a session whose key changed since it got it. `key_sid` is what the new key alone would be called."""
+    """The `sid` of a session whose key changed later. `key_sid` is the sid that follows from the new key alone."""
 
     key_sid = models.CharField(max_length=64, primary_key=True)
     sid = models.CharField(max_length=64)
@@ -118,7 +117,7 @@ class SessionName(models.Model):
 
 
 class PushedRequest(models.Model):
-    """An authorization request that an app left with us (RFC 9126), by the hash of its `request_uri`. Taken once."""
+    """An authorization request that an app left with us (RFC 9126), by the hash of its `request_uri`. It is used once."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
@@ -130,9 +129,10 @@ class PushedRequest(models.Model):
 
 
 class DeviceRequest(models.Model):
-    """A device without a keyboard waits for its customer, who types `user_code` on another one (RFC 8628).
+    """A device without a keyboard that waits for its customer, who types its code on another device (RFC 8628).
 
-    Both codes are hashes. `grant` is there when she allowed it; whoever empties `state` of `allowed` gets the tokens.
+    Both codes are hashes. `grant` is set when the customer allowed the device. The request that changes `state` from
+    allowed to used gets the tokens.
     """
 
     class State(models.TextChoices):
@@ -148,7 +148,9 @@ class DeviceRequest(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     profile = models.ForeignKey(Profile, null=True, on_delete=models.CASCADE, related_name="+")
     grant = models.JSONField(default=dict)
-    interval = models.PositiveSmallIntegerField(default=5)  # seconds between two questions; longer for the impatient
+    interval = models.PositiveSmallIntegerField(
+        default=5
+    )  # seconds between two polls; longer after polls that came too soon
     asked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(db_index=True)
 
@@ -157,7 +159,7 @@ class DeviceRequest(models.Model):
 
 
 class AppGrant(models.Model):
-    """What a customer lets an app of somebody else have, per API (`audience` is empty for her profile alone)."""
+    """The consent of a customer to a third-party app, per API; `audience` is empty for the customer's profile alone."""
 
     profile = models.ForeignKey("profiles.Profile", on_delete=models.CASCADE, related_name="app_grants")
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")

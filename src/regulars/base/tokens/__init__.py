@@ -1,1 +1,1 @@
-"""Signing keys and signed tokens (`signing.tokens`), for whoever issues or checks one."""
+"""Signing keys, signed tokens (`jwt`), DPoP proofs, and single use of token ids."""

@@ -1,6 +1,6 @@
-"""DPoP (RFC 9449): a token that is of no use to whoever copied it, because each use is signed with the app's own key.
+"""DPoP (RFC 9449): a token is bound to a key of the app, so that a copied token is of no use without the key.
 
-Every "no" has the name that RFC 9449 gives it.
+Error codes are those of RFC 9449.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .replay import consume_jti
 ALGORITHMS = ["ES256", "RS256", "PS256"]
 KEYS: dict[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
 TYPE = "dpop+jwt"
-FRESH = 300  # seconds a proof is taken after it was made; so long its jti is remembered
+FRESH = 300  # seconds after its making in which a proof is accepted and its jti is remembered
 LEEWAY = 30  # seconds the app's clock may be ahead
-NONCE_LIVES = 300  # seconds; the one before is still taken
+NONCE_LIFETIME = 300  # seconds; the previous nonce is still accepted
 LONGEST = 8192
 
 
 def thumbprint_of(
     headers: Mapping[str, str], method: str, path: str, *, access_token: str = "", needs_nonce: bool = False
 ) -> str:
-    """The thumbprint of the key that signed this request's proof; empty when it brings none.
+    """Return the thumbprint of the key that signed the proof of this request; empty without a proof.
 
     `path` is without its first slash and percent signs. Raises `DomainError`: `invalid_dpop_proof`, or `use_dpop_nonce` when
     the proof lacks the nonce that `nonce()` gives out now.
@@ -43,7 +43,7 @@ def thumbprint_of(
     if not proof:
         return ""
     key, claims = _read(proof)
-    if claims.get("htm") != method or not _is_here(claims.get("htu"), path):
+    if claims.get("htm") != method or not _is_this_url(claims.get("htu"), path):
         raise _bad("it is for another request")
     at, jti = claims.get("iat"), claims.get("jti")
     if not isinstance(at, int | float) or not -FRESH < at - time.time() < LEEWAY:
@@ -58,7 +58,7 @@ def thumbprint_of(
 
 
 def credential_of(headers: Mapping[str, str]) -> tuple[str, str]:
-    """What the Authorization header brings: "bearer" or "dpop", and the token; both empty for anything else."""
+    """Return scheme ("bearer" or "dpop") and token of the Authorization header; both empty for anything else."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     return (kind.lower(), token.strip()) if kind.lower() in ("bearer", "dpop") and token.strip() else ("", "")
 
@@ -66,10 +66,10 @@ def credential_of(headers: Mapping[str, str]) -> tuple[str, str]:
 def check_holder(
     claims: Mapping[str, Any], kind: str, token: str, headers: Mapping[str, str], method: str, path: str
 ) -> None:
-    """A token that is bound to a key comes with a proof of it, and only such a token comes as DPoP.
+    """Check that a token bound to a key comes with a proof of that key, and that only such a token comes as DPoP.
 
-    Raises `DomainError`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that the proven key does not
-    open, and what `thumbprint_of` says.
+    Raises `DomainError`: `dpop_proof_required` for a bound token as bearer, `invalid_token` for one that is
+    bound to another key, and the errors of `thumbprint_of`.
     """
     jkt = claims.get("cnf", {}).get("jkt", "")
     if kind == "bearer":
@@ -83,25 +83,25 @@ def check_holder(
 
 
 def challenge(refused: DomainError, kind: str = "DPoP") -> dict[str, str]:
-    """The headers of an answer 401 that say what was wrong with the token or its proof."""
+    """Return the headers of a 401 response that describe the error of the token or its proof."""
     error = refused.code if refused.code in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
     algorithms = f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else ""
-    said = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.message}"{algorithms}'}
-    return {**said, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else said
+    headers = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.message}"{algorithms}'}
+    return {**headers, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else headers
 
 
 def nonce(windows_ago: int = 0) -> str:
-    """What a proof must hold now. Every process gives out the same one, and nobody can make one in advance."""
-    window = int(time.time()) // NONCE_LIVES - windows_ago
+    """Return the nonce of a time window. It is the same in every process, and cannot be computed in advance."""
+    window = int(time.time()) // NONCE_LIFETIME - windows_ago
     key = f"regulars.dpop:{settings.SECRET_KEY}".encode()
     return base64.urlsafe_b64encode(hmac.new(key, str(window).encode(), hashlib.sha256).digest()[:18]).decode()
 
 
 def _check_nonce(claims: Mapping[str, Any], needed: bool) -> None:
-    said = claims.get("nonce")
-    if said is None and not needed:
+    sent = claims.get("nonce")
+    if sent is None and not needed:
         return
-    if not isinstance(said, str) or not any(hmac.compare_digest(said.encode(), nonce(ago).encode()) for ago in (0, 1)):
+    if not isinstance(sent, str) or not any(hmac.compare_digest(sent.encode(), nonce(ago).encode()) for ago in (0, 1)):
         raise Invalid("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
 
 
@@ -112,14 +112,14 @@ def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
         header = jws.extract_compact(proof.encode("ascii")).headers()
         public = header.get("jwk")
         if header.get("typ") != TYPE or not isinstance(public, dict) or "d" in public or "k" in public:
-            raise _bad("it is no proof")
+            raise _bad("it is not a valid proof")
         key = KEYS[str(public.get("kty"))].import_key(public)
         return key, jwt.decode(proof, key, algorithms=ALGORITHMS).claims
     except (JoseError, ValueError, KeyError, TypeError):
-        raise _bad("it is no proof") from None
+        raise _bad("it is not a valid proof") from None
 
 
-def _is_here(url: Any, path: str) -> bool:
+def _is_this_url(url: Any, path: str) -> bool:
     return isinstance(url, str) and unquote(url.partition("?")[0].partition("#")[0]) == settings.ISSUER + path
 
 

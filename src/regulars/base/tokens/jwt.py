@@ -1,4 +1,4 @@
-"""Signed JSON Web Tokens (RS256): the house's own signature made and checked."""
+"""Signed JSON Web Tokens (RS256) of this installation: made and verified."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from . import keys
 ALGORITHM = "RS256"
 # The claims of a JSON Web Token.
 Claims = dict[str, Any]
-LEEWAY = 5  # seconds that two machines of one installation may disagree
-REMEMBERED = 1000  # tokens whose signature was found good; an app asks with the same one again and again
+LEEWAY = 5  # seconds that the clocks of two servers of one installation may differ
+CACHED = 1000  # tokens with a verified signature; an app sends the same token many times
 
 
 def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
-    """A signed token of these claims; `iss` is the house and `iat` is now unless the claims say otherwise.
+    """Return a signed token of these claims. `iss` is this installation and `iat` is now, unless the claims have them.
 
-    `exp` (seconds since 1970) is the caller's to give. `typ` is the header's: `at+jwt` for access tokens (RFC 9068).
+    The caller sets `exp` (seconds since 1970). `typ` is the header's: `at+jwt` for access tokens (RFC 9068).
     """
-    key = keys.ring().current
+    key = keys.key_set().current
     payload = {"iss": settings.ISSUER, "iat": int(time.time()), **claims}
     return jwt.encode({"alg": ALGORITHM, "typ": typ, "kid": key.kid}, payload, key, [ALGORITHM])
 
@@ -36,25 +36,25 @@ def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
 def verify(
     token: str, audience: str | None = None, *, typ: str | None = None, allow_expired: bool = False
 ) -> dict[str, Any]:
-    """The claims of a token of ours; `DomainError` with a name that says what is wrong with it.
+    """Return the claims of a token that was signed here. Raises `Invalid`.
 
     `audience` must be among the token's; `typ` must be its header's (so that an ID token is no access token).
-    `allow_expired` is for logout, where an old ID token is still a good hint. Names: `invalid_token`, `expired_token`,
+    `allow_expired` is for logout, where an old ID token is still a valid hint. Codes: `invalid_token`, `expired_token`,
     `wrong_audience`, `wrong_type`.
     """
     header, claims = _read(token)
     if typ is not None and str(header.get("typ", "")).lower() != typ:
         raise Invalid("wrong_type", "This is another kind of token.")
     if audience is not None and audience not in _audiences(claims):
-        raise Invalid("wrong_audience", "This token is meant for somebody else.")
+        raise Invalid("wrong_audience", "This token is meant for another recipient.")
     if not allow_expired and not _is_in_time(claims):
         raise Invalid("expired_token", "This token has expired.")
     return claims
 
 
 def public_jwks() -> dict[str, Any]:
-    """The public halves, as a JSON Web Key Set."""
-    return keys.ring().public()
+    """Return the public keys as a JSON Web Key Set."""
+    return keys.key_set().public()
 
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -70,23 +70,23 @@ def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A token whose signature is this key's. Whether the key still counts, and the time, is asked at every use."""
+class VerifiedToken:
+    """A token with a valid signature of `key`. Whether the key is still valid, and the time, is checked at every use."""
 
     key: RSAKey
     header: dict[str, Any]
     claims: dict[str, Any]
 
 
-def _check(token: str) -> Checked:
+def _check(token: str) -> VerifiedToken:
     header = jws.extract_compact(token.encode("ascii")).headers()
     key = keys.find_key(str(header.get("kid", "")))
     if key is None:
-        raise ValueError("signed by nobody we know")
-    return Checked(key, dict(header), dict(jwt.decode(token, key, algorithms=[ALGORITHM]).claims))
+        raise ValueError("the signing key is unknown")
+    return VerifiedToken(key, dict(header), dict(jwt.decode(token, key, algorithms=[ALGORITHM]).claims))
 
 
-_checked = lru_cache(maxsize=REMEMBERED)(_check)  # what is refused is not remembered
+_checked = lru_cache(maxsize=CACHED)(_check)  # errors are not cached
 
 
 def _audiences(claims: dict[str, Any]) -> list[str]:

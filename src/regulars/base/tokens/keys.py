@@ -1,4 +1,4 @@
-"""Where signing keys come from: made on first use by whoever is first, parsed once per process."""
+"""The set of signing keys: made on first use, cached for seconds, parsed once per process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from joserfc.jwk import RSAKey
 
 from .models import SigningKey
 
-# How late a process hears of a rotation; until then it signs with the key before, which everybody still takes.
+# The delay until a process knows of a rotation. Until then it signs with the previous key, which is still valid.
 FRESH_FOR = 5.0  # seconds
-# A token that names an unknown key costs the stranger who sends it nothing, so it may cost us a query only this often.
+# Anyone can send tokens that name unknown keys, so they cause a query only this often.
 RELOAD_AT_MOST_EVERY = 10.0  # seconds
-# A retired key verifies until the last token it signed has run out.
+# A retired key verifies until the last token that it signed has expired.
 LONGEST_TOKEN = dt.timedelta(days=30)
 
 State = SigningKey.State
@@ -28,7 +28,7 @@ State = SigningKey.State
 
 @dataclass(frozen=True)
 class KeySet:
-    """Every key of the house as one process knows it: `current` signs, all verify. Iteration order is oldest first."""
+    """The keys as one process knows them: `current` signs, all verify. They are in order of age, oldest first."""
 
     current: RSAKey
     by_kid: dict[str, RSAKey]
@@ -42,16 +42,16 @@ class KeySet:
         return time.monotonic() - self.read_at
 
 
-_ring: KeySet | None = None
+_cached: KeySet | None = None
 _reading = Lock()
 
 
-def ring() -> KeySet:
-    """The keys as they were in the database a few seconds ago; the first caller of all makes the first two."""
-    known = _ring
+def key_set() -> KeySet:
+    """Return the keys as they were in the database a few seconds ago. The first call makes the first two keys."""
+    known = _cached
     if known is None:
         with _reading:
-            return _ring or _read()
+            return _cached or _read()
     if known.age < FRESH_FOR or not _reading.acquire(blocking=False):
         return known
     try:
@@ -61,8 +61,8 @@ def ring() -> KeySet:
 
 
 def find_key(kid: str) -> RSAKey | None:
-    """The key with this id. An unknown id makes us look again: another process may have made a key since."""
-    known = ring()
+    """Return the key with this id. An unknown id causes a reload: another process may have made a key since."""
+    known = key_set()
     if kid not in known.by_kid and known.age > RELOAD_AT_MOST_EVERY:
         with _reading:
             known = _read()
@@ -74,15 +74,15 @@ def still_verifying() -> Q:
 
 
 def new_key(state: str) -> SigningKey:
-    """A fresh key pair, not written down yet. Takes a tenth of a second or more."""
+    """Return a new key pair that is not saved. It takes a tenth of a second or more."""
     key = RSAKey.generate_key(2048)
     return SigningKey(kid=key.thumbprint(), private_pem=key.as_pem(private=True).decode(), state=state)
 
 
-def forget_ring() -> None:
-    """Look at the database at the next use: this process changed the keys."""
-    global _ring
-    _ring = None
+def forget_key_set() -> None:
+    """Reload the keys at the next use, because this process changed them."""
+    global _cached
+    _cached = None
 
 
 def _read() -> KeySet:
@@ -98,8 +98,8 @@ def _read() -> KeySet:
 
 
 def _remember(fresh: KeySet) -> None:
-    global _ring
-    _ring = fresh
+    global _cached
+    _cached = fresh
 
 
 def _rows() -> list[SigningKey]:
@@ -107,12 +107,12 @@ def _rows() -> list[SigningKey]:
 
 
 def _make_first() -> None:
-    """Two processes may do this at once: the constraints let one pair in, and both read that one back."""
+    """Create the first two keys. Of two processes at once, the constraints let one in, and both read its keys."""
     pair = [new_key(State.CURRENT), new_key(State.NEXT)]
     SigningKey.objects.bulk_create(pair, ignore_conflicts=True)
 
 
 @lru_cache(maxsize=64)
 def _parsed(kid: str, pem: str) -> RSAKey:
-    """Parsing checks the key's primes, which takes 40 ms: a hundred times longer than signing."""
+    """Return the parsed key. Parsing checks its primes, which takes 40 ms, a hundred times longer than signing."""
     return RSAKey.import_key(pem, {"use": "sig", "alg": "RS256", "kid": kid})

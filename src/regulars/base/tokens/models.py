@@ -1,4 +1,4 @@
-"""The keys that sign tokens, the private half encrypted, and what signatures of others may be used for once."""
+"""Signing keys, with the private half encrypted, and token ids that were used."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from regulars.base.db.encrypted import EncryptedJSONField
 
 
 class SigningKey(models.Model):
-    """An RSA key pair. One signs; the next one is known to everybody before it does; retired ones only verify.
+    """An RSA key pair. One signs, the next one is published before it signs, retired ones only verify.
 
-    Times are the machine's: a rehearsal that moves the business clock must not age keys.
+    Times are the system clock's: a rehearsal that moves the business clock must not age keys.
     """
 
     class State(models.TextChoices):
@@ -37,7 +37,7 @@ class SigningKey(models.Model):
 
 
 class UsedOnce(models.Model):
-    """Names that may be used once (`jti` of assertions and proofs), by their hash, until they would be too old anyway."""
+    """A token id that was used (`jti` of assertions and proofs), by its hash, until the token has expired anyway."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     expires_at = models.DateTimeField(db_index=True)

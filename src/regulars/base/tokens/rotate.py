@@ -1,4 +1,4 @@
-"""Change the key that signs, so that nobody's tokens fail: the next key was published long before it signs anything."""
+"""Rotation of signing keys. The next key is published long before it signs, so that no token fails verification."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PUBLISHED_FOR = dt.timedelta(minutes=15)
 
 
 def rotate(*, at_once: bool = False) -> SigningKey:
-    """The next key signs from now on, a new one is published to be next, the old one only verifies. Returns the signer.
+    """Let the next key sign, publish a new next key, and let the old one only verify. Returns the key that signs.
 
     Raises `Invalid("too_soon")` when the next key has not been published for `PUBLISHED_FOR`, unless `at_once`.
     """
-    keys.ring()  # the first two keys, if nobody needed one yet
+    keys.key_set()  # makes the first two keys, if there are none
     spare = keys.new_key(State.NEXT)
     with transaction.atomic():
         signer = _next(at_once)
@@ -30,13 +30,13 @@ def rotate(*, at_once: bool = False) -> SigningKey:
         signer.state = State.CURRENT
         signer.save(update_fields=["state"])
         spare.save()
-        forget_retired()
-    keys.forget_ring()
+        delete_retired()
+    keys.forget_key_set()
     return signer
 
 
 def revoke(kid: str) -> None:
-    """Nothing this key signed is good any more. Raises `DomainError`: `unknown_key`, `key_signs` (rotate first)."""
+    """Delete a retired key: its tokens are invalid from now on. Raises `Invalid`: `unknown_key`, `key_signs`."""
     with transaction.atomic():
         key = SigningKey.objects.select_for_update().filter(kid=kid).first()
         if key is None:
@@ -44,16 +44,16 @@ def revoke(kid: str) -> None:
         if key.state != State.RETIRED:
             raise Invalid("key_signs", f"This key is {key.state}. Rotate first; then it can be revoked.")
         key.delete()
-    keys.forget_ring()
+    keys.forget_key_set()
 
 
-def forget_retired() -> int:
-    """Delete the keys whose last tokens have run out."""
+def delete_retired() -> int:
+    """Delete the keys whose last tokens have expired. Returns how many there were."""
     return SigningKey.objects.filter(state=State.RETIRED, retired_at__lte=timezone.now() - LONGEST_TOKEN).delete()[0]
 
 
 def _next(at_once: bool) -> SigningKey:
-    # Who rotates at the same time waits at the current key, and then finds a next one that is seconds old.
+    # A second rotation at the same time waits for the lock of the current key, and then finds a next key that is seconds old.
     list(SigningKey.objects.select_for_update().filter(state=State.CURRENT))
     signer = SigningKey.objects.get(state=State.NEXT)
     if not at_once and timezone.now() - signer.created_at < PUBLISHED_FOR:

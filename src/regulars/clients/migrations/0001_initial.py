@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('web_origins', models.JSONField(default=list)),
                 ('embeds_login', models.BooleanField(default=False)),
                 ('metadata', models.JSONField(default=dict)),
-                ('look', models.JSONField(default=dict)),
+                ('branding', models.JSONField(default=dict)),
                 ('public_keys', models.JSONField(default=list)),
                 ('backchannel_logout_uri', models.CharField(blank=True, max_length=2000)),
                 ('requires_par', models.BooleanField(default=False)),

@@ -13,7 +13,7 @@ from pydantic import StringConstraints
 
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.clients.models import Client
-from regulars.clients.register import App, app_of, change, register, rotate_secret, take_secret
+from regulars.clients.register import ClientSpec, change, register, rotate_secret, spec_of, take_secret
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.errors import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
@@ -109,7 +109,7 @@ def list_clients(request: HttpRequest, query: Query[Paging]) -> Any:
 
 @router.post("/clients", auth=Bearer("create:clients"), response={201: Any}, summary="Create a client")
 def post_client(request: HttpRequest, body: NewClient) -> Any:
-    app = App(body.name)
+    app = ClientSpec(body.name)
     if body.app_type in PUBLIC_KINDS:
         app = replace(app, auth_method=Client.AuthMethod.NONE)
     elif body.app_type == "non_interactive":
@@ -127,7 +127,7 @@ def get_client(request: HttpRequest, client_id: str) -> Any:
 def patch_client(request: HttpRequest, client_id: str, body: ClientPatch) -> Any:
     row = find_client(client_id)
     with transaction.atomic():
-        changed, secret = change(row, _with_changes(app_of(row), body, row.metadata))
+        changed, secret = change(row, _with_changes(spec_of(row), body, row.metadata))
         if body.client_secret is not None:
             secret = take_secret(changed, body.client_secret)
     return _document(changed) | ({"client_secret": secret} if secret else {})
@@ -179,7 +179,7 @@ def _document(row: Client) -> dict[str, object]:
     }
 
 
-def _with_changes(app: App, body: ClientChange, metadata: Mapping[str, object]) -> App:
+def _with_changes(app: ClientSpec, body: ClientChange, metadata: Mapping[str, object]) -> ClientSpec:
     """Return the app with the properties that were sent, under our names."""
     sent = body.model_dump(exclude_unset=True, exclude_none=True)
     news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
-from regulars.clients.register import App, register
+from regulars.clients.register import ClientSpec, register
 from regulars.oauth.errors import OAuthError
 
 from .endpoint import LARGEST_BODY, endpoint, json_response
@@ -25,7 +25,7 @@ def register_client(request: HttpRequest) -> HttpResponse:
     if not settings.DYNAMIC_REGISTRATION:
         raise OAuthError("access_denied", "Apps cannot register themselves here.", 403)
     try:
-        client, secret = register(_app(_read_metadata(request)))
+        client, secret = register(_spec_of(_read_metadata(request)))
     except DomainError as refused:
         name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
         raise OAuthError(name, refused.message) from None
@@ -52,9 +52,9 @@ def _read_metadata(request: HttpRequest) -> dict[str, Any]:
     return found
 
 
-def _app(metadata: dict[str, Any]) -> App:
+def _spec_of(metadata: dict[str, Any]) -> ClientSpec:
     keys = metadata.get("jwks") or {}
-    return App(
+    return ClientSpec(
         name=_text(metadata.get("client_name", "")),
         auth_method=_text(metadata.get("token_endpoint_auth_method", "client_secret_basic")),
         grant_types=_checked_grants(_texts(metadata.get("grant_types", ["authorization_code"]))),

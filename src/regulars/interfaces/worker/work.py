@@ -12,7 +12,7 @@ from django.utils import timezone
 from regulars.base.jobs.run import delete_finished_jobs, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
 from regulars.base.lake.tables import compact
-from regulars.base.tokens.rotate import forget_retired
+from regulars.base.tokens.rotate import delete_retired
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
@@ -41,7 +41,7 @@ def forget_old_sessions() -> None:
 SCHEDULE |= {
     "jobs.forget_finished": (HOUR, delete_finished_jobs),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
-    "keys.forget": (DAY, forget_retired),
+    "keys.forget": (DAY, delete_retired),
     "rules.delete_old_inputs": (DAY, delete_old_inputs),
     "segments.reconcile": (DAY, queue_all_reconciliations),
     "sources.learn_reliabilities": (DAY, learn_reliabilities),

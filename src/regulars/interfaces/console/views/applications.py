@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError
 from regulars.base.text import distinct_lines
 from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
 from regulars.clients.models import Client
-from regulars.clients.register import GRANT_TYPES, WITH_SECRET, App, change, register, rotate_secret
+from regulars.clients.register import GRANT_TYPES, WITH_SECRET, ClientSpec, change, register, rotate_secret
 
 from ..forms import FormError, form_error, form_page
 from ..pages import done, may, record_action, require, show, staff_page
@@ -62,7 +62,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     saved = _find(client_id) if client_id else None
     if request.method != "POST":
         given = _fields_of(saved) if saved else {"auth_method": Client.AuthMethod.POST.value}
-        return _page(request, saved, given, saved.grant_types if saved else list(App.grant_types))
+        return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
     require(request, ROLE)
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
@@ -96,8 +96,8 @@ def _find(client_id: str) -> Client:
     return client
 
 
-def _app(given: Mapping[str, str], grants: Sequence[str]) -> App:
-    return App(
+def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
+    return ClientSpec(
         name=given.get("name", ""),
         auth_method=given.get("auth_method", ""),
         grant_types=grants,
