@@ -7,7 +7,7 @@ from django.conf import settings
 
 from regulars.clients import cache
 from regulars.clients.models import ClientGrant, ResourceServer
-from tests.oidc.app import App, make_client
+from tests.oidc.app import make_client
 from tests.oidc.test_dpop import KEY, OTHER, ath, proof, sent_with
 
 from .conftest import make_token
@@ -93,7 +93,7 @@ def test_machine_obtains_and_uses_a_bound_token(client, standard_setup):
         identifier=audience, defaults={"name": "API", "scopes": ["read:users"]}
     )
     ClientGrant.objects.create(client=bot, resource_server=api, scopes=["read:users"])
-    app = ClientSpec(client, "bot")
+    app = App(client, "bot")
     got = sent_with(app, proof(), app.token, grant_type="client_credentials", audience=audience).json()
 
     assert got["token_type"] == "DPoP"

@@ -104,7 +104,7 @@ def test_who_hangs_again_and_again_is_left_alone_and_logins_stop_waiting(signed_
         assert len(partner.received) == asked
         assert "ETIMEDOUT" in _steps()[0][2]
 
-        monkeypatch.setattr(circuit_breaker, "_until", {})  # half a minute later
+        monkeypatch.setattr(circuit_breaker, "_open_until", {})  # half a minute later
         signed_in.code()
 
     assert len(partner.received) == asked + 1
