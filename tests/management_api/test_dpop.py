@@ -7,7 +7,7 @@ from django.conf import settings
 
 from regulars.clients import cache
 from regulars.clients.models import ClientGrant, ResourceServer
-from tests.oidc.app import make_client
+from tests.oidc.app import App, make_client
 from tests.oidc.test_dpop import KEY, OTHER, ath, proof, sent_with
 
 from .conftest import make_token
