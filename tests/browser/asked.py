@@ -1,4 +1,4 @@
-"""Run in a house of its own: customers who are signed in and have a question before them. Prints who, as JSON."""
+"""Run against its own installation: create signed-in customers with a pending question. Prints them as JSON."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def customer(attribute: str = "") -> Profile:
 
 
 def before(profile: Profile, locale: str = "en") -> dict[str, str]:
-    """Her session, and the page she is sent to."""
+    """Return the session of a customer, and the page to open."""
     asked = next_question(profile, locale=locale)
     assert isinstance(asked, Impression), asked
     return {

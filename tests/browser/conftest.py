@@ -55,7 +55,7 @@ expect.set_options(timeout=30_000)  # milliseconds; a page has as long as the br
 
 @pytest.fixture
 def person(chromium: Browser) -> Iterator[BrowserContext]:
-    """One person's browser: cookies of her own."""
+    """The browser context of one person, with separate cookies."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(30_000)
     yield context

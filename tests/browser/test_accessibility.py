@@ -22,7 +22,7 @@ OPEN = (
     "/code",
     "/password/reset",
     "/signup/finish?token=none",
-    "/authorize?client_id=nobody",
+    "/authorize?client_id=missing",
 )
 SIGNED_IN = ("/", "/logout", "/question", "/oidc/logout", "/me/security", "/second-factor")
 LIGHTS = {"light": ("light", "en"), "dark": ("dark", "en"), "arabic": ("light", "ar")}
@@ -61,7 +61,7 @@ def test_pages_before_signing_in(visitor: Page, demo: Demo):
     assert wide == []
 
 
-def test_what_a_form_says_when_something_is_wrong(visitor: Page, demo: Demo):
+def test_form_errors_are_accessible(visitor: Page, demo: Demo):
     problems = []
     for path in ("/login", "/signup", "/code"):
         visitor.goto(demo.regulars + path)
@@ -74,7 +74,7 @@ def test_what_a_form_says_when_something_is_wrong(visitor: Page, demo: Demo):
     assert problems == []
 
 
-def test_pages_of_somebody_signed_in(demo: Demo, chromium: Browser):
+def test_pages_of_a_signed_in_customer(demo: Demo, chromium: Browser):
     problems = []
     for scheme, language in LIGHTS.values():
         context = chromium.new_context(color_scheme=scheme, viewport=NARROW, bypass_csp=True)

@@ -24,7 +24,7 @@ def secure_demo(tmp_path) -> Iterator[Demo]:
         yield Demo(live, tmp_path / "offset")
 
 
-def test_lena_signs_in_and_her_visit_arrives_by_https_alone(secure_demo: Demo, chromium: Browser):
+def test_lena_signs_in_over_https_only(secure_demo: Demo, chromium: Browser):
     context = chromium.new_context(ignore_https_errors=True)
     page = context.new_page()
     asked: list[str] = []

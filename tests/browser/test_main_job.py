@@ -1,4 +1,4 @@
-"""The main job through the real server with a real browser: she signs in, and the shop gets to know her."""
+"""The main job through the real server with a real browser: a customer signs in and the shop learns their interests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NADIA = "google-oauth2|110248495921238986405"
 
 
 def facts_of(demo: Demo, user_id: str) -> dict[str, tuple[str, str]]:
-    """attribute → (value, source), of what nobody took back."""
+    """Return (value, source) by attribute, of facts that are not retracted."""
     rows = demo.live.rows(
         "SELECT f.attribute, f.value, f.source FROM profiles_fact f JOIN profiles_profile p ON p.id = f.profile_id"
         " WHERE p.user_id = ? AND f.retracted_at IS NULL ORDER BY f.id",
@@ -64,7 +64,7 @@ def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, 
 
 
 def lena_comes(page: Page, demo: Demo) -> dict[str, str]:
-    """She looks at a jacket, signs in, shares everything and answers. What the shop is told of her."""
+    """View a jacket, sign in, share everything and answer. Returns the claims that the shop receives."""
     page.goto(f"{demo.shop}/products/harbour-jacket")
     sign_in_with_google(page, demo, "Lena Vogt", "date of birth", "gender", "address")
     expect(page.get_by_role("heading", name=ASKED)).to_be_visible()
@@ -74,7 +74,7 @@ def lena_comes(page: Page, demo: Demo) -> dict[str, str]:
     return claims(page)
 
 
-def test_what_she_did_before_she_signed_in_and_what_she_bought_is_hers(page: Page, demo: Demo):
+def test_events_before_the_login_belong_to_the_customer(page: Page, demo: Demo):
     page.goto(f"{demo.shop}/products/quay-parka")
     sign_in_with_google(page, demo, "Nadia Rahman")
     page.get_by_role("button", name="Pass").click()
@@ -116,7 +116,7 @@ def test_one_question_a_day_and_another_on_a_later_day(page: Page, demo: Demo):
     expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
 
 
-def test_a_marketer_finds_her_and_builds_the_segment_that_a_webhook_hears_of(page: Page, demo: Demo):
+def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: Demo):
     if not facts_of(demo, LENA):
         lena_comes(page, demo)
     eventually(lambda: "Product Viewed" in happened(demo, LENA))
@@ -140,9 +140,9 @@ def test_a_marketer_finds_her_and_builds_the_segment_that_a_webhook_hears_of(pag
     viewed.get_by_label("is", exact=True).fill("jackets")
     expect(page.locator("#count")).to_contain_text("Product Viewed where category is jackets")
     page.get_by_role("link", name="Save …").click()
-    page.get_by_label("Name").fill("Jackets for her")
+    page.get_by_label("Name").fill("Jacket viewers")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("heading", name="Jackets for her", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Jacket viewers", level=1)).to_be_visible()
     expect(page.locator(".drawing canvas")).to_be_visible()
     expect(page.get_by_role("region", name="Members", exact=True)).to_contain_text("Lena Vogt")
 
@@ -164,7 +164,7 @@ def add_condition(page: Page, words: str) -> None:
 
 
 def told_of(demo: Demo, user_id: str) -> list[str]:
-    """The types of the webhooks about her, oldest first; the seeded destination follows the same people."""
+    """Return the types of the webhooks about the customer, oldest first; the seeded destination follows the same people."""
 
     def look() -> list[str]:
         received = [json.loads(each["body"]) for each in ask("GET", f"{demo.standins}/webhooks/received").json()]

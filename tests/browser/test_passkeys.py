@@ -58,7 +58,7 @@ def test_staff_and_a_customer_sign_in_with_their_finger(server: Live, page: Page
 
     device.take_another()
     a_customer_adds_a_passkey(server, page)
-    page.goto(f"{server.url}/login")  # the offer below the address field is taken at once: her finger is on the device
+    page.goto(f"{server.url}/login")  # the offer below the address field is taken at once: the test device confirms it
     page.get_by_text("You are signed in as").wait_for()
 
     assert page.url == f"{server.url}/"

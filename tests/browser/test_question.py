@@ -31,11 +31,11 @@ class QuestionServer:
         return self._one("SELECT outcome FROM questions_impression WHERE profile_id = ? ORDER BY id", name)
 
     def value(self, name: str) -> Any:
-        told = self.live.rows(
+        found = self.live.rows(
             "SELECT value FROM profiles_fact WHERE profile_id = ? AND source_kind = 'declared'",
             self.asked[name]["profile"],
         )
-        return [json.loads(value) for (value,) in told]
+        return [json.loads(value) for (value,) in found]
 
     def _one(self, sql: str, name: str) -> str:
         return str(self.live.rows(sql, self.asked[name]["profile"])[0][0])
@@ -52,7 +52,7 @@ def server(tmp_path_factory) -> Iterator[QuestionServer]:
 
 @pytest.fixture
 def before(server: QuestionServer, chromium: Browser) -> Iterator[Open]:
-    """Open the question that waits for somebody, in a browser of her own."""
+    """Open the pending question of a customer in a new browser context."""
     contexts = []
 
     def open_page(name: str, **browser: Any) -> Page:
@@ -70,7 +70,7 @@ def before(server: QuestionServer, chromium: Browser) -> Iterator[Open]:
         context.close()
 
 
-def test_she_answers_and_goes_on(before: Open, server: QuestionServer):
+def test_an_answer_continues_the_login(before: Open, server: QuestionServer):
     page = before("mouse")
     expect(page.get_by_text(furnish.WHY)).to_be_visible()
     page.get_by_label("Jackets").check()
@@ -82,7 +82,7 @@ def test_she_answers_and_goes_on(before: Open, server: QuestionServer):
 
 
 @pytest.mark.parametrize(("name", "button"), [("pass", "Pass"), ("never", "Don’t ask me again")])
-def test_she_passes_or_asks_for_peace_and_goes_on_at_once(before: Open, server: QuestionServer, name: str, button: str):
+def test_pass_and_never_again_continue_the_login_at_once(before: Open, server: QuestionServer, name: str, button: str):
     page = before(name)
     page.get_by_role("button", name=button).click()
     page.wait_for_url("**/me")
@@ -91,7 +91,7 @@ def test_she_passes_or_asks_for_peace_and_goes_on_at_once(before: Open, server: 
     assert server.value(name) == []
 
 
-def test_with_the_keyboard_alone_she_answers_and_takes_one_more(before: Open, server: QuestionServer):
+def test_keyboard_only_answers_and_takes_one_more_question(before: Open, server: QuestionServer):
     page = before("keys")
     tab_to(page, "input[type=radio]")
     page.keyboard.press("ArrowDown")
@@ -122,7 +122,7 @@ def tab_to(page: Page, selector: str) -> None:
     assert outline != "none"
 
 
-def test_without_javascript_a_mistake_is_told_and_then_mended(before: Open, server: QuestionServer):
+def test_without_javascript_an_error_is_shown_and_corrected(before: Open, server: QuestionServer):
     page = before("script", java_script_enabled=False)
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_role("alert")).to_have_text("Choose an answer, or pass.")
@@ -157,7 +157,7 @@ def right(box: Any) -> float:
     return float(box["x"] + box["width"])
 
 
-def test_on_a_small_phone_nothing_is_cut_off_and_every_target_is_as_large_as_a_thumb(before: Open):
+def test_on_a_small_phone_nothing_is_cut_off_and_targets_are_large_enough(before: Open):
     page = before("narrow", viewport=NARROW, has_touch=True, is_mobile=True)
     targets = [*page.locator("main .buttons button").all(), *page.locator("main label.option").all()]
     boxes = [target.bounding_box() for target in targets]

@@ -100,7 +100,7 @@ def test_a_new_secret_ends_the_old_one(console):
         ({"web_origins": "https://shop.example/path"}, "web_origins"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field(console, change, about):
+def test_an_error_is_shown_beside_its_field(console, change, about):
     response = console.post("/console/applications/new", {**SHOP, **change})
 
     assert response.status_code == 400
@@ -134,6 +134,6 @@ def test_many_apps_cost_as_many_queries_as_one(console, django_assert_max_num_qu
         console.get("/console/applications")
 
 
-def test_an_app_that_is_not_there_is_said_so(console):
+def test_an_unknown_application_is_not_found(console):
     assert console.get("/console/applications/nothing").status_code == 404
     assert console.post("/console/applications/nothing/rotate").status_code == 404

@@ -1,4 +1,4 @@
-"""What the console tells of asking: a customer's next question and why she was asked, a segment's way to find out."""
+"""Asking in the console: a customer's next question, past decisions, and the questions that settle a segment."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def jackets(looking_for):
     return segment
 
 
-def test_her_page_ranks_her_next_questions_and_asks_nothing_by_it(console, make_customer, jackets):
+def test_the_customer_page_ranks_next_questions_without_asking(console, make_customer, jackets):
     save_question(QuestionDraft("hats", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
     chika = make_customer()
 
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()
 
-    assert "At her next login: <strong>What do you look for?</strong>" in page
+    assert "At the next login: <strong>What do you look for?</strong>" in page
     assert page.index(">What do you look for?</a>") < page.index(">Hats?</a>")
     assert not Impression.objects.exists()
 
 
-def test_her_page_says_why_nothing_was_asked(console, make_customer, looking_for):
+def test_the_customer_page_shows_why_nothing_was_asked(console, make_customer, looking_for):
     chika = make_customer()
     pass_over(next_question(chika))
     next_question(chika)
 
     page = console.get(f"/console/customers/{chika.user_id}").content.decode()
 
-    assert "At a login today she would be asked nothing. The customer was asked a short while ago." in page
+    assert "At a login today the customer would be asked nothing. The customer was asked a short while ago." in page
     assert "<td>nothing</td><td>The customer was asked a short while ago." in page
     assert "The customer passed; it rests." in page
 
@@ -67,7 +67,7 @@ def test_a_segments_page_names_the_question_that_settles_it_once_it_is_asked_to(
     assert "Ask them first" in whole
 
 
-def test_with_one_click_the_unknown_are_asked_first_and_nobody_else(console, make_customer, jackets):
+def test_one_click_asks_only_the_unknown_customers_first(console, make_customer, jackets):
     chika, dov = make_customer(), make_customer(looking_for="shoes")
     evaluate_saved(jackets)
 
@@ -93,7 +93,7 @@ def test_a_question_that_is_off_is_not_wished_for_and_bruno_wishes_nothing(
     assert not PriorityBoost.objects.exists()
 
 
-def test_a_segment_no_question_fills_says_so(console, make_customer, looking_for):
+def test_a_segment_without_a_useful_question_shows_that(console, make_customer, looking_for):
     make_customer()
     evaluate_saved(save_segment("Porto", "city:Porto", "personalise"))
 

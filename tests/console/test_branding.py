@@ -56,7 +56,7 @@ def test_the_preview_follows_what_is_written_and_saves_nothing(console, shop):
     assert branding_of(shop).title == ""
 
 
-def test_the_preview_says_what_is_wrong_while_she_writes(console, shop):
+def test_the_branding_preview_shows_errors_while_typing(console, shop):
     written = {**LOOK, "accent": "#ff", "do": "preview"}
     part = console.post("/console/applications/shop/branding", written, headers={"HX-Request": "true"})
 
@@ -70,6 +70,6 @@ def test_the_previews_stylesheet_holds_nothing_but_colours(console):
     assert "display" not in css
 
 
-def test_whoever_only_looks_changes_nothing(bruno_console, shop):
+def test_a_viewer_cannot_change_branding(bruno_console, shop):
     assert bruno_console.get("/console/applications/shop/branding").status_code == 200
     assert bruno_console.post("/console/applications/shop/branding", LOOK).status_code == 403

@@ -27,7 +27,7 @@ PARTNER = {**GOOGLE, "name": "partner", "display_name": "Partner", "issuer": "ht
 NEW_GOOGLE, NEW_OIDC = "/console/connections/new?strategy=google-oauth2", "/console/connections/new?strategy=oidc"
 
 
-def test_ana_adds_google_with_the_pieces_she_wants(console):
+def test_ana_adds_google_with_optional_scopes(console):
     response = console.post(NEW_GOOGLE, GOOGLE)
 
     row = Connection.objects.get()
@@ -84,7 +84,7 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, caplog):
         ({"note": "x" * 201}, "note"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field(console, change, about):
+def test_an_error_is_shown_beside_its_field(console, change, about):
     Connection.objects.create(name="taken", strategy="oidc")
 
     response = console.post(NEW_OIDC, {**PARTNER, **change})
@@ -161,7 +161,7 @@ def test_every_piece_fills_attributes_that_there_are(standard_setup):
     assert scopes_of("oidc", ["gender", "birthday"]) == ["profile"]
 
 
-def test_a_connection_that_is_not_there_is_said_so(console):
+def test_an_unknown_connection_is_not_found(console):
     assert console.get("/console/connections/nowhere").status_code == 404
     assert console.post("/console/connections/nowhere/switch", {"on": "1"}).status_code == 400
 

@@ -1,4 +1,4 @@
-"""Staff set a value right, say why, and she reads it."""
+"""Staff correct a value and give a reason, which the customer can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regulars.profiles.models import Attribute
 from regulars.usecases.correct_facts import correct, remove
 from regulars.usecases.customer_data import facts_of
 
-WHY = "She told us on the phone."
+WHY = "Corrected on the phone."
 
 
 def address(profile, attribute="city"):
@@ -31,7 +31,7 @@ def value_of(profile, attribute="city"):
     return next(each for each in facts_of(profile) if each.attribute == attribute)
 
 
-def test_the_page_shows_what_is_kept_and_what_is_written_counts_more_than_any_source(console, in_lagos):
+def test_a_correction_shows_the_kept_value_and_overrides_every_source(console, in_lagos):
     page = console.get(address(in_lagos)).content.decode()
     answer = console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY}, follow=True)
     fact = value_of(in_lagos)
@@ -42,7 +42,7 @@ def test_the_page_shows_what_is_kept_and_what_is_written_counts_more_than_any_so
     assert fact.source == f"staff:{Account.objects.get(is_staff=True).key}"
 
 
-def test_nothing_is_chosen_for_her_before_somebody_does(console, chika):
+def test_no_option_is_preselected_without_a_value(console, chika):
     page = console.get(address(chika, "gender")).content.decode()
     answer = console.post(address(chika, "gender"), {"value": "", "reason": WHY})
 
@@ -50,7 +50,7 @@ def test_nothing_is_chosen_for_her_before_somebody_does(console, chika):
     assert answer.status_code == 400
 
 
-def test_the_record_of_acts_says_who_and_what_and_nothing_of_her(console, in_lagos):
+def test_the_audit_record_has_no_personal_data(console, in_lagos):
     console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY})
     entry = AuditEntry.objects.get()
 
@@ -67,9 +67,7 @@ def test_the_record_of_acts_says_who_and_what_and_nothing_of_her(console, in_lag
         ("gender", {"value": "purple", "reason": WHY}, "value", "Choose one of those offered."),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_written(
-    console, in_lagos, attribute, sent, about, sentence
-):
+def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(console, in_lagos, attribute, sent, about, sentence):
     answer = console.post(address(in_lagos, attribute), sent)
 
     assert answer.status_code == 400
@@ -83,7 +81,7 @@ def test_what_is_proved_follows_or_is_not_declared_is_not_written_by_hand(consol
     assert console.post(address(in_lagos, attribute), {"value": "x", "reason": WHY}).status_code == 404
 
 
-def test_a_special_category_is_told_by_herself_alone(console, chika):
+def test_a_special_category_cannot_be_corrected_by_staff(console, chika):
     Attribute.objects.create(key="diet", label="Diet", sensitivity="special", purposes=["personalise"])
     page = console.get(f"/console/customers/{quote(chika.user_id)}").content.decode()
 
@@ -92,7 +90,7 @@ def test_a_special_category_is_told_by_herself_alone(console, chika):
     assert 'value="city"' in page
 
 
-def test_what_she_deleted_stays_deleted_until_she_brings_it_back(console, in_lagos):
+def test_a_value_the_customer_deleted_stays_deleted_until_they_restore_it(console, in_lagos):
     remove(in_lagos, "city")
     answer = console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY})
 
@@ -111,5 +109,5 @@ def test_a_viewer_may_not_and_is_shown_no_form(console, in_lagos):
     assert console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY}).status_code == 403
 
 
-def test_nobody_there_is_a_page_with_words(console, standard_setup):
+def test_an_unknown_customer_is_not_found(console, standard_setup):
     assert console.get("/console/customers/auth0%7Cnobody/correct?attribute=city").status_code == 404

@@ -55,7 +55,7 @@ def delivery(mailer, profile, state="failed", **more) -> Delivery:
     return Delivery.objects.create(destination=mailer, profile=profile, state=state, **{**words, **more})
 
 
-def test_the_page_says_how_the_queue_and_the_breaker_stand(console, mailer, chika):
+def test_the_page_shows_the_state_of_queue_and_breaker(console, mailer, chika):
     for _ in range(8):
         note_failure(mailer, SendFailed("http_503"))
     delivery(mailer, chika)
@@ -111,7 +111,7 @@ def test_a_period_of_one_segment_is_sent_again_under_its_ids(mia_console, vip, o
         run_due()
 
     assert "Send 1 message?" in page
-    assert "nobody is there twice" in page
+    assert "nothing is stored twice" in page
     assert [got.headers["webhook-id"] for got in receiver.received] == [f"msg_{inside.message_id.hex}"]
 
 
@@ -119,7 +119,7 @@ def test_of_a_destination_that_cannot_tell_repetitions_people_are_warned(mia_con
     save_destination("Mailer", "slack", {"url": "https://x.example"}, purpose="message", segment_slugs=["vip"])
     delivery(Destination.objects.get(), chika, "sent")
 
-    assert "cannot tell repetitions apart" in mia_console.post(AGAIN, {"states": ALL}).content.decode()
+    assert "does not recognise repeated messages" in mia_console.post(AGAIN, {"states": ALL}).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_of_a_destination_that_cannot_tell_repetitions_people_are_warned(mia_con
         ({"states": ALL, "since": "2031-01-01T00:00", "do": "send"}, "nothing to send"),
     ],
 )
-def test_what_makes_no_sense_is_said_and_sends_nothing(mia_console, mailer, chika, asked, words):
+def test_an_invalid_period_or_state_shows_an_error_and_sends_nothing(mia_console, mailer, chika, asked, words):
     delivery(mailer, chika)
     response = mia_console.post(AGAIN, asked)
 
@@ -141,7 +141,7 @@ def test_what_makes_no_sense_is_said_and_sends_nothing(mia_console, mailer, chik
     assert not Job.objects.exists()
 
 
-def test_everybody_in_a_segment_is_counted_and_then_told_of(mia_console, vip, open_chika):
+def test_backfill_counts_the_members_and_then_sends_them(mia_console, vip, open_chika):
     Membership.objects.create(segment=vip, profile=open_chika, state="in", since=clock.now())
     with receiving() as receiver:
         mailer = mailer_at(receiver.url)
@@ -149,17 +149,17 @@ def test_everybody_in_a_segment_is_counted_and_then_told_of(mia_console, vip, op
         asked, given = response.content.decode(), response.context["given"]
         mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"})
         assert is_under_way(mailer)
-        assert "being put back in line" in mia_console.get(PAGE).content.decode()
+        assert "being queued again" in mia_console.get(PAGE).content.decode()
         assert mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"}).status_code == 400
         run_due()
 
     assert "Send 1 message?" in asked
     assert given == {"segment": "vip", "states": list(ALL)}, "the form beside it is as it was"
     assert [json.loads(got.body)["data"]["user_id"] for got in receiver.received] == [open_chika.user_id]
-    assert mia_console.post(EVERYBODY, {"segment": "nobody"}).status_code == 400
+    assert mia_console.post(EVERYBODY, {"segment": "missing"}).status_code == 400
 
 
-def test_removals_say_whether_they_were_acknowledged(console, mailer, chika):
+def test_deletion_requests_show_whether_they_were_confirmed(console, mailer, chika):
     asked = {"destination": mailer, "asked_at": clock.now()}
     Disclosure.objects.create(profile=chika, state="sent", **asked)
     Disclosure.objects.create(state="removing", erase=True, **asked)
@@ -169,9 +169,7 @@ def test_removals_say_whether_they_were_acknowledged(console, mailer, chika):
     text = page.content.decode()
 
     assert (len(page.context["rows"]), page.context["disclosed"]) == (3, 1)
-    assert all(
-        words in text for words in ("requested, not confirmed yet", "confirmed", "http_500", "somebody forgotten")
-    )
+    assert all(words in text for words in ("requested, not confirmed yet", "confirmed", "http_500", "erased customer"))
     assert len(console.get(BASE + "/deletion-requests?state=failed").context["rows"]) == 1
 
 
@@ -194,11 +192,11 @@ def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_c
 @pytest.mark.parametrize("address", [AGAIN, EVERYBODY, PAGE + "/resume", BASE + "/deletion-requests/retry"])
 def test_bruno_looks_and_sends_nothing(bruno_console, mailer, chika, address):
     delivery(mailer, chika)
-    told = {"states": ["failed"], "segment": "vip", "do": "send"}
+    payload = {"states": ["failed"], "segment": "vip", "do": "send"}
 
     assert bruno_console.get(PAGE).status_code == 200
     assert bruno_console.get(BASE + "/deletion-requests").status_code == 200
-    assert bruno_console.post(address, told).status_code == 403
+    assert bruno_console.post(address, payload).status_code == 403
     assert not Job.objects.exists()
 
 

@@ -1,4 +1,4 @@
-"""Which attribute a destination is told under which name: a form, with what would leave of a real customer beside it."""
+"""The field mapping of a destination, with a preview of what would be sent of a real customer."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def test_what_ana_maps_in_the_console_arrives_so_at_the_receiver(console, known)
     with receiving() as receiver:
         settings = {"url": receiver.url, "secret": SECRET}
         save_destination("Mailer", "webhook", settings, purpose="message", segment_slugs=["vip"])
-        told = rows(("town", "city", "upper"), ("born", "birthdate", "year"), ("from", "=", "", "Regulars"), ("", ""))
-        response = console.post(PAGE, told)
+        mapped = rows(("town", "city", "upper"), ("born", "birthdate", "year"), ("from", "=", "", "Regulars"), ("", ""))
+        response = console.post(PAGE, mapped)
         (delivery,) = queue_changes(known, [_news()])
         deliver(delivery)
 
@@ -96,7 +96,7 @@ def test_the_preview_follows_the_form_and_saves_and_sends_nothing(console, known
     assert (mailer.mapping, Delivery.objects.count()) == ([], 0)
 
 
-def test_what_consent_holds_back_is_said_by_name(console, known, mailer):
+def test_the_preview_names_what_consent_withholds(console, known, mailer):
     draft = rows(("born", "birthdate"), ("town", "city"), ("income", "area_median_income"), ("day", "city", "year"))
     seen = console.post(PAGE + "/preview", {**draft, "who": known.user_id}).context["seen"]
     held = {each.field: each.name for each in seen.held}
@@ -107,7 +107,7 @@ def test_what_consent_holds_back_is_said_by_name(console, known, mailer):
 
     assert page.context["seen"].refused == "The customer does not allow the purpose 'message'."
     assert {each.name for each in page.context["seen"].held} == {"not_allowed", "unknown"}
-    assert "Nothing would leave." in page.content.decode()
+    assert "Nothing would be sent." in page.content.decode()
 
 
 def test_without_a_mapping_everything_that_is_held_is_listed(console, known, mailer):
@@ -117,13 +117,13 @@ def test_without_a_mapping_everything_that_is_held_is_listed(console, known, mai
     assert ("birthdate", "not_for_this") in {(each.attribute, each.name) for each in seen.held}
 
 
-def test_a_customer_is_found_by_her_name(console, known, mailer):
+def test_a_customer_is_found_by_name(console, known, mailer):
     found = console.get(PAGE, {"q": "chika"}).context
-    nobody = console.get(PAGE, {"q": "zoltan"}).context
+    empty = console.get(PAGE, {"q": "zoltan"}).context
     broken = console.get(PAGE, {"q": "country:["})
 
     assert found["chosen"] == known
-    assert (nobody["chosen"], nobody["seen"]) == (None, None)
+    assert (empty["chosen"], empty["seen"]) == (None, None)
     assert broken.status_code == 200
     assert broken.context["not_found"]
 
@@ -170,7 +170,7 @@ def test_what_tells_no_traits_has_no_rows(console, known):
     save_destination("Mailer", "slack", settings, purpose="message", segment_slugs=[])
     page = console.get(PAGE)
 
-    assert "no fields of its own" in page.content.decode()
+    assert "no fields to map" in page.content.decode()
     assert console.post(PAGE, rows(("town", "city"))).status_code == 400
 
 
@@ -184,4 +184,4 @@ def test_words_of_customers_are_words(console, known, mailer):
     learn(known, [NewFact("city", NASTY, "declared", "test")])
 
     assert NASTY not in console.get(PAGE, {"who": known.user_id}).content.decode()
-    assert console.get("/console/destinations/nobody/mapping").status_code == 404
+    assert console.get("/console/destinations/missing/mapping").status_code == 404

@@ -43,7 +43,7 @@ def _delivery(mailer: Destination, chika, state: str = "failed", **more) -> Deli
     return Delivery.objects.create(destination=mailer, profile=chika, state=state, **{**words, **more})
 
 
-def test_ana_says_where_news_shall_go(console, vip):
+def test_ana_adds_a_destination(console, vip):
     response = console.post(NEW, HOOK)
 
     made = Destination.objects.get()
@@ -77,10 +77,10 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, mailer, ca
         ({"setting.url": "javascript:alert(1)"}, "setting.url"),
         ({"setting.secret": "short"}, "setting.secret"),
         ({"purpose": "world domination"}, "purpose"),
-        ({"segments": ["nobody"]}, "segments"),
+        ({"segments": ["missing"]}, "segments"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field(console, vip, change, about):
+def test_an_error_is_shown_beside_its_field(console, vip, change, about):
     save_destination("Taken", "csv", {"file": "a.csv"}, purpose="serve", segment_slugs=[])
 
     response = console.post(NEW, {**HOOK, **change})
@@ -109,7 +109,7 @@ def test_it_is_switched_off_and_on_with_one_click(console, mailer):
     assert Destination.objects.get().enabled
 
 
-def test_a_failed_delivery_says_why_and_is_sent_again(console, mailer, chika):
+def test_a_failed_delivery_shows_its_error_and_is_retried(console, mailer, chika):
     failed = _delivery(mailer, chika, error="http_410", last_error=f"The receiver answered {NASTY}.")
     page = console.get("/console/destinations/mailer/deliveries?state=failed").content.decode()
     assert "http_410" in page
@@ -152,7 +152,7 @@ def test_bruno_reads_and_may_not_write(bruno_console, mailer, chika):
     assert Destination.objects.get().enabled
 
 
-def test_a_segment_that_is_gone_can_be_taken_off(console, mailer, vip):
+def test_a_deleted_segment_can_be_removed_from_a_destination(console, mailer, vip):
     vip.delete()
     assert "vip (deleted)" in console.get("/console/destinations/mailer").content.decode()
 

@@ -1,4 +1,4 @@
-"""The console through its door."""
+"""Pages of the console: login, customers, home, and errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _named(number: int, name: str, email: str = ""):
 
 
 @pytest.mark.parametrize("address", ["/console/", "/console/customers", "/console/customers/auth0%7Cx"])
-def test_a_stranger_is_shown_the_login_and_comes_back(client, standard_setup, address):
+def test_the_login_is_required_and_returns_to_the_page(client, standard_setup, address):
     response = client.get(address)
 
     assert response.status_code == 302
@@ -52,7 +52,7 @@ def test_ana_signs_in_and_it_is_written_down(client, ana):
     assert AuditEntry.objects.get().what == "login.succeeded"
 
 
-def test_nobody_is_sent_to_another_house_after_the_login(client, ana):
+def test_the_login_never_redirects_to_another_host(client, ana):
     assert _sign_in(client, "a long password", next="https://evil.example/console/")["Location"] == "/console/"
 
 
@@ -95,7 +95,7 @@ def test_home_costs_the_same_for_one_customer_as_for_many(console, chika, django
 @pytest.mark.parametrize(
     "search", ["chika", "Abe", "chika abe", "chika@mail", 'name:"Chika Abe"', "email:*@mail.example"]
 )
-def test_plain_words_and_the_search_language_both_find_her(console, search):
+def test_plain_words_and_the_search_language_find_a_customer(console, search):
     _named(1, "Chika Abe", "chika@mail.example")
     _named(2, "Dov Levi", "dov@else.example")
 
@@ -104,7 +104,7 @@ def test_plain_words_and_the_search_language_both_find_her(console, search):
     assert [customer_name(each) for each in found.context["people"]] == ["Chika Abe"]
 
 
-def test_a_search_that_does_not_fit_says_where(console):
+def test_a_search_error_shows_its_position(console):
     response = console.get("/console/customers", {"q": "name:(chika"})
 
     assert response.status_code == 400
@@ -139,7 +139,7 @@ def test_htmx_gets_the_found_part_only(console, chika):
     assert b"<html" not in response.content
 
 
-def test_her_page_shows_each_fact_with_its_source_and_escapes_it(console):
+def test_the_customer_page_shows_each_fact_with_its_source_escaped(console):
     chika = _named(1, NASTY)
 
     page = console.get("/console/customers/google-oauth2%7C1").content.decode()
@@ -150,7 +150,7 @@ def test_her_page_shows_each_fact_with_its_source_and_escapes_it(console):
     assert chika.user_id in page
 
 
-def test_what_may_be_used_follows_her_decision(console):
+def test_what_may_be_used_follows_the_consent(console):
     chika = _named(1, "Chika Abe")
 
     def values() -> dict[str, int]:
@@ -165,17 +165,17 @@ def test_what_may_be_used_follows_her_decision(console):
     assert values()["personalise"] == 0
 
 
-def test_a_customer_nobody_knows_is_a_page_that_says_so(console):
+def test_an_unknown_customer_id_is_not_found(console):
     response = console.get("/console/customers/auth0%7Cnobody")
 
     assert response.status_code == 404
     assert b"There is no such customer" in response.content
 
 
-def test_her_page_costs_few_queries(console, django_assert_max_num_queries):
+def test_the_customer_page_needs_few_queries(console, django_assert_max_num_queries):
     _named(1, "Chika Abe")
 
-    with django_assert_max_num_queries(24):  # her next question and the reasons of the last ones among them
+    with django_assert_max_num_queries(24):  # including the next question and the reasons of past decisions
         console.get("/console/customers/google-oauth2%7C1")
 
 

@@ -33,7 +33,7 @@ def test_ana_asks_for_longer_passwords_and_the_sign_up_does(console):
 @pytest.mark.parametrize(
     ("field", "value"), [("min_length", "3"), ("min_length", "x"), ("history", "99"), ("history", "")]
 )
-def test_what_is_wrong_is_said_beside_its_field(console, field, value):
+def test_an_error_is_shown_beside_its_field(console, field, value):
     answer = console.post(HERE, {**FORM, field: value})
 
     assert answer.status_code == 400

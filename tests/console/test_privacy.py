@@ -22,7 +22,7 @@ def text(response) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
-def test_ana_reads_how_many_said_yes(console, make_customer):
+def test_purposes_show_how_many_customers_consented(console, make_customer):
     make_customer(yes=("message",))
     record(make_customer(yes=()), Decision("message", "refused", "login"))
 
@@ -41,18 +41,18 @@ def test_other_words_are_another_version_and_the_old_ones_are_shown(console, chi
     assert AuditEntry.objects.get().what == "purpose.changed"
 
 
-def test_whoever_said_yes_before_it_was_widened_is_listed(console, chika):
+def test_consents_from_before_a_widening_are_listed(console, chika):
     record(chika, Decision("message", "given", "login"))
 
     console.post(PURPOSE, {**WORDS, "widened": "on"})
 
     assert not may(chika, "message")
     assert chika.user_id in text(console.get(PURPOSE))
-    assert "1 to ask anew" in text(console.get("/console/privacy"))
+    assert "1 to renew" in text(console.get("/console/privacy"))
 
 
 @pytest.mark.parametrize("wrong", [{"label": ""}, {"text": ""}, {"expires_days": "soon"}, {"expires_days": "99999999"}])
-def test_words_that_cannot_be_are_said_beside_the_field(console, wrong):
+def test_an_invalid_notice_shows_an_error_beside_the_field(console, wrong):
     response = console.post(PURPOSE, {**WORDS, **wrong})
 
     assert response.status_code == 400
@@ -82,12 +82,12 @@ def test_who_only_looks_changes_nothing(bruno_console):
 def test_the_ledger_of_one_customer_is_found_and_a_changed_row_is_named(console, chika):
     event = record(chika, Decision("message", "given", "login"))
     address = f"/console/privacy?q={chika.user_id}".replace("|", "%7C")
-    assert "holds" in text(console.get(address))
+    assert "is intact" in text(console.get(address))
 
     ConsentEvent.objects.filter(pk=event.pk).update(action="refused")
 
-    assert f"decision {event.pk} does not fit" in text(console.get(address))
-    assert "No decision fits" in text(console.get("/console/privacy?q=nobody"))
+    assert f"decision {event.pk} does not match" in text(console.get(address))
+    assert "No decision matches" in text(console.get("/console/privacy?q=missing"))
     assert console.get("/console/privacy?action=nonsense").status_code == 200
 
 
@@ -100,11 +100,11 @@ def test_an_erasure_is_listed_by_its_proof(console, chika):
     assert chika.user_id not in page
 
 
-def test_a_purpose_that_is_not_there_is_a_page_that_says_so(console):
+def test_an_unknown_purpose_is_not_found(console):
     assert console.get("/console/privacy/purposes/nothing").status_code == 404
 
 
-def test_ana_reads_which_rule_told_what_only_the_customer_may_tell(console, chika):
+def test_rejected_special_category_values_are_listed_with_their_source(console, chika):
     assert "Guesses that were not kept" not in text(console.get("/console/privacy"))
     Attribute.objects.create(key="belief", label="Belief", sensitivity="special", purposes=["serve"])
     for _ in range(2):

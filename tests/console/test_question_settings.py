@@ -28,12 +28,12 @@ def test_the_form_shows_what_holds_now_and_ana_changes_it(console):
     assert AuditEntry.objects.get(what="questions.settings")
 
 
-def test_switched_off_nobody_is_asked_and_the_questions_page_says_so(console, chika):
+def test_switched_off_asking_stops_and_the_list_shows_it(console, chika):
     save_question(QuestionDraft("q", "Hats?", "To show them.", "yes_no", "hats", "personalise", enabled=True))
     console.post(ADDRESS, {**AS_IT_IS, "asking": ""})
 
     assert next_question(chika) == NotShown("switched_off")
-    assert "Asking is switched off for everybody" in console.get("/console/questions").content.decode()
+    assert "Asking is switched off for every customer" in console.get("/console/questions").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_switched_off_nobody_is_asked_and_the_questions_page_says_so(console, ch
         ("priors", '{"gender": {"female": 1.6}}'),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, name, value):
+def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(console, name, value):
     response = console.post(ADDRESS, {**AS_IT_IS, name: value})
 
     assert response.status_code == 400
@@ -63,6 +63,6 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, na
 def test_bruno_reads_it_and_may_not_change_it(bruno_console):
     page = bruno_console.get(ADDRESS).content.decode()
 
-    assert "How we ask" in page
+    assert "Question settings" in page
     assert ">Save</button>" not in page
     assert bruno_console.post(ADDRESS, {**AS_IT_IS, "asking": ""}).status_code == 403

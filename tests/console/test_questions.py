@@ -76,7 +76,7 @@ def test_bruno_reads_and_may_not_write(bruno_console):
         ({"key": "q1"}, "key"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_saved(console, change, about):
+def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(console, change, about):
     _saved(attribute="looking_for")
 
     response = console.post("/console/questions/new", {**LOOKING, **change})
@@ -120,7 +120,7 @@ def test_words_are_words_and_never_markup(console):
         assert "&lt;script&gt;" in page
 
 
-def test_the_table_says_how_each_fares(console, chika):
+def test_the_list_shows_statistics_of_each_question(console, chika):
     question = _saved()
     Impression.objects.create(
         question=question, version=1, profile=chika, day="2026-11-24", outcome="answered", words="x"
@@ -144,14 +144,14 @@ def test_many_questions_cost_as_many_queries_as_one(console, django_assert_max_n
         console.get("/console/questions/q1")
 
 
-def test_an_empty_page_says_what_will_be_here(console):
+def test_an_empty_list_explains_what_will_be_here(console):
     page = console.get("/console/questions").content.decode()
 
     assert "Your questions will be here" in page
     assert "Write the first question" in page
 
 
-def test_a_question_that_is_not_there_is_said_so(console):
+def test_an_unknown_question_is_not_found(console):
     assert console.get("/console/questions/nothing").status_code == 404
     assert console.post("/console/questions/nothing/switch", {"on": "1"}).status_code == 400
 
@@ -213,7 +213,7 @@ WHOLE = {
 }
 
 
-def test_everything_a_question_may_be_is_written_in_its_form_and_comes_back_as_written(console):
+def test_every_field_of_a_question_survives_a_round_trip_through_its_form(console):
     response = console.post("/console/questions/new", WHOLE)
 
     question = Question.objects.get()
@@ -232,7 +232,7 @@ def test_everything_a_question_may_be_is_written_in_its_form_and_comes_back_as_w
     ("change", "about"),
     [
         ({"audience": "gender:"}, "audience"),
-        ({"audience": 'segment:"nobody"'}, "audience"),
+        ({"audience": 'segment:"missing"'}, "audience"),
         ({"quota": "many"}, "quota"),
         ({"not_before_days": "-1"}, "not_before_days"),
         ({"translation.0.locale": ""}, "translations"),
@@ -246,7 +246,7 @@ def test_everything_a_question_may_be_is_written_in_its_form_and_comes_back_as_w
         ({"options": "__yes = Yes\nb = B"}, "options"),
     ],
 )
-def test_what_is_wrong_with_the_rest_of_a_question_is_said_beside_it(console, change, about):
+def test_errors_of_other_question_fields_are_shown_beside_them(console, change, about):
     response = console.post("/console/questions/new", {**WHOLE, **change})
 
     assert (response.status_code, response.context["problem"].field) == (400, about)
@@ -264,7 +264,7 @@ def test_the_preview_shows_another_language_in_its_direction_and_the_ways_out(co
     assert "<strong>What brings you here?</strong>" in own
 
 
-def test_the_preview_speaks_the_language_of_the_translation_where_the_house_does(console):
+def test_the_preview_uses_the_language_of_the_translation_where_supported(console):
     asked = {**WHOLE, "translation.0.locale": "de", "do": "preview", "seen": "de"}
     page = console.post("/console/questions/new", asked).content.decode()
     nonsense = console.post("/console/questions/new", {**asked, "translation.0.locale": "\0../x", "seen": "\0../x"})
@@ -296,26 +296,26 @@ BEGUN = {
 }
 
 
-def test_a_translation_that_is_saved_and_never_used_is_seen_in_the_list_and_in_the_form(console):
+def test_an_incomplete_translation_is_shown_in_list_and_form(console):
     console.post("/console/questions/new", BEGUN)
 
     missing = "; not in Spanish, Japanese, Portuguese (Brazil) or Arabic."
     for address, more in (("/console/questions", "."), ("/console/questions/looking_for", missing)):
         page = console.get(address).content.decode()
         assert f"Asked in English and German{more}" in page
-        assert "French is begun" in page
-        assert "words to confirm with, the answer boots" in page
+        assert "French is incomplete" in page
+        assert "confirmation text, the answer boots" in page
 
 
-def test_a_new_question_says_beside_each_language_what_it_lacks_before_it_is_saved(console):
+def test_a_new_question_shows_what_each_language_lacks_before_saving(console):
     page = console.post("/console/questions/new", {**BEGUN, "do": "preview"}).content.decode()
 
-    assert page.count("Nobody is asked in it yet.") == 1
-    assert "It lacks: words to confirm with, the answer boots." in page
+    assert page.count("Not used yet.") == 1
+    assert "Missing: confirmation text, the answer boots." in page
     assert not Question.objects.exists()
 
 
-def test_ana_takes_a_language_away_and_what_she_wrote_elsewhere_is_saved_with_it(console):
+def test_removing_a_language_also_saves_the_rest_of_the_form(console):
     console.post("/console/questions/new", BEGUN)
     given = {**BEGUN, "why": "You see it first.", "remove": "1"}
 
@@ -382,7 +382,7 @@ def _drawn(page: str) -> list[str]:
     return re.findall(r'<(?:input|textarea|select)[^>]* name="([^"]+)"', form)
 
 
-def test_saving_the_form_loses_no_language_and_no_wording_however_many_were_written_by_a_program(console):
+def test_saving_the_form_keeps_every_language_and_wording_of_the_api(console):
     words = {"text": "?", "why": "!", "confirm": "{value}?"}
     codes = [f"x{first}{second}" for first in "abcdef" for second in "abcdefgh"]
     _saved(translations=dict.fromkeys(codes, words), variants=[{"key": code, **words} for code in codes], enabled=True)

@@ -40,7 +40,7 @@ def app(ana) -> str:
     return secret
 
 
-def test_at_the_first_sign_in_she_sets_up_an_app_before_she_sees_anything(ana, client):
+def test_the_first_sign_in_requires_setting_up_an_app(ana, client):
     step = sign_in(client)["Location"]
 
     assert step == "/console/login/setup?next=%2Fconsole%2Fsegments"
@@ -70,7 +70,7 @@ def test_a_passkey_serves_as_well(ana, client):
     assert is_in(other)
 
 
-def test_with_a_password_alone_nobody_is_in(app, client):
+def test_a_password_alone_does_not_sign_in(app, client):
     step = sign_in(client)["Location"]
 
     assert not is_in(client)
@@ -92,7 +92,7 @@ def test_guessing_codes_ends_with_a_pause_that_the_password_page_shares(app, cli
     assert sign_in(Client()).status_code == 429
 
 
-def test_a_recovery_code_lets_her_in_and_she_makes_new_ones(app, ana, client):
+def test_a_recovery_code_signs_in_and_codes_can_be_renewed(app, ana, client):
     client.post(sign_in(client)["Location"], {"code": codes.recovery_codes(ana)[0]})
     old = codes.recovery_codes(ana)
     client.post("/console/login/codes")
@@ -118,7 +118,7 @@ def test_in_the_demonstration_who_has_a_second_factor_is_asked_for_it(app, clien
     assert not is_in(client)
 
 
-def test_a_stranger_gets_neither_pages_nor_options(ana, client):
+def test_without_a_login_there_are_neither_pages_nor_options(ana, client):
     for path in ("second", "setup", "codes"):
         assert client.get(f"/console/login/{path}").status_code == 302
     assert client.post("/console/login/passkey").status_code == 403

@@ -106,7 +106,7 @@ def test_the_marketers_example_takes_four_choices_and_no_script(console, make_cu
     assert (count.costs[2].remaining, count.costs[2].gain) == (1, 0)
 
 
-def test_a_page_sent_back_as_it_is_says_the_same(console, make_customer, fill_lake):
+def test_a_resubmitted_page_keeps_its_sentence(console, make_customer, fill_lake):
     sentence = Sentence(
         (
             RowGroup(
@@ -175,13 +175,13 @@ def test_an_unfinished_row_is_shown_and_not_counted(console, make_customer, fill
     assert "is not counted" in page.content.decode()
 
 
-def test_an_empty_lake_is_said_in_words(console, chika):
+def test_an_empty_lake_is_explained(console, chika):
     page = console.get(NEW).content.decode()
 
     assert "Nothing can be counted yet" in page
 
 
-def test_a_count_that_is_behind_says_so(console, make_customer, fill_lake):
+def test_a_count_that_is_behind_shows_it(console, make_customer, fill_lake):
     chika = make_customer(gender="female")
     fill_lake()
     record(chika.pk, "Order Completed")
@@ -189,7 +189,7 @@ def test_a_count_that_is_behind_says_so(console, make_customer, fill_lake):
     assert "still on their way" in console.get(NEW).content.decode()
 
 
-def test_a_lake_that_cannot_be_read_is_said_in_words(console, settings, tmp_path):
+def test_an_unreadable_lake_is_explained(console, settings, tmp_path):
     log = tmp_path / "torn" / "views" / "_delta_log"
     log.mkdir(parents=True)
     (log / "00000000000000000000.json").write_text("not a log")
@@ -201,7 +201,7 @@ def test_a_lake_that_cannot_be_read_is_said_in_words(console, settings, tmp_path
     assert "cannot be read" in page.content.decode()
 
 
-def test_a_text_that_does_not_fit_says_where(console, make_customer, fill_lake):
+def test_a_syntax_error_shows_its_position(console, make_customer, fill_lake):
     make_customer(gender="female")
     fill_lake()
     page = console.get(NEW, {"as": "text", "text": "gender:(female", "for": "serve"})
@@ -244,14 +244,14 @@ def test_editing_begins_with_the_saved_sentence(console):
         ("g0.0=is&g0.0.what=birthdate&g0.0.value=1990", "may not be used for the purpose"),
         ("g0.0=known&g0.0.what=employer_of_the_cat", "No customer has a known value"),
         ("g0.0=did&g0.0.what=Moon+Landed", "Not seen in the last 90 days"),
-        ("g0.0=in&g0.0.what=nobody", "There is no such segment"),
+        ("g0.0=in&g0.0.what=missing", "There is no such segment"),
         (
             "g0.0=within&g0.0.what=city&g0.0.low=9&g0.0.high=10&g0.1=within&g0.1.what=city&g0.1.low=b&g0.1.high=a",
             "after the last",
         ),
     ],
 )
-def test_a_row_that_can_never_match_says_why(console, make_customer, fill_lake, row, hint):
+def test_a_row_that_can_never_match_has_a_hint(console, make_customer, fill_lake, row, hint):
     make_customer(yes=("message",), city="Porto")
     fill_lake()
 
@@ -281,7 +281,7 @@ def test_names_and_addresses_are_never_listed_as_values(console, make_customer, 
         "g0=sideways&g0.0=what&g9999.9999=is&drop=g7.7&group=maybe&add0=%26%26kind%3D",
         "as=text&text=%00",
         "as=text&text=",
-        "g0.0=in&g0.0.what=nobody",
+        "g0.0=in&g0.0.what=missing",
         "g0.0=did&g0.0.what=x&g0.0.times=-4&g0.0.days=99999999999",
     ],
 )
@@ -298,7 +298,7 @@ def test_a_sentence_has_an_end(console):
     assert "at most 60" in console.get(f"{NEW}?{query}").content.decode()
 
 
-def test_a_purpose_nobody_declared_is_refused_in_words(console):
+def test_an_undeclared_purpose_is_refused(console):
     response = console.get(NEW, {"for": "curiosity"})
 
     assert response.status_code == 400

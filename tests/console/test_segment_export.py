@@ -17,7 +17,7 @@ PAGE, FILE = "/console/segments/women/export", "/console/segments/women/export.c
 
 @pytest.fixture
 def women(make_customer):
-    """Twelve women who allow it, one of whom is called like a formula; a man and a stranger."""
+    """Twelve women who consent, one of them with a formula as name; one man and one unknown customer."""
     people = [make_customer(gender="female", country="PT", name="=HYPERLINK(1)", birthdate="1997-05-05")]
     people += [make_customer(gender="female") for _ in range(11)]
     make_customer(gender="male")
@@ -41,7 +41,7 @@ def test_the_page_states_purpose_columns_and_count_first(console, women):
     assert not AuditEntry.objects.exists()
 
 
-def test_only_who_is_in_and_only_what_may_be_used_leaves_the_house(console, women):
+def test_the_export_has_members_only_and_permitted_columns_only(console, women):
     response = console.get(FILE)
     rows = _rows(response)
 

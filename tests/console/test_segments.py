@@ -1,4 +1,4 @@
-"""Segments through the console's door: the list, one segment, saving, deleting."""
+"""Segments in the console: the list, one segment, saving, deleting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _save(name="Women", text="gender:female", purpose="personalise", slug=""):
     return segment
 
 
-def test_the_list_says_who_how_many_and_who_uses_it(console, make_customer):
+def test_the_list_shows_condition_counts_and_uses(console, make_customer):
     make_customer(gender="female")
     make_customer(gender="male")
     make_customer(city="Porto")
@@ -127,14 +127,14 @@ def test_a_segment_that_would_contain_itself_is_refused_in_words(console):
 
 def test_the_page_of_a_segment_shows_members_and_unknown_apart(console, make_customer):
     chika = make_customer(gender="female")
-    stranger = make_customer(city="Porto")
+    unknown_customer = make_customer(city="Porto")
     _save()
 
     inside = console.get("/console/segments/women")
     unknown = console.get("/console/segments/women", {"state": "unknown"})
 
     assert [each.profile for each in inside.context["members"]] == [chika]
-    assert [each.profile for each in unknown.context["members"]] == [stranger]
+    assert [each.profile for each in unknown.context["members"]] == [unknown_customer]
     assert "Fewer than 10 are in" in inside.content.decode()
 
 
@@ -150,7 +150,7 @@ def test_members_come_page_by_page_without_a_query_each(console, make_customer, 
     assert (len(first["members"]), len(second["members"]), second["next"]) == (50, 10, 0)
 
 
-def test_the_chart_says_who_they_are_in_words_by_the_attribute_asked_for(console, make_customer, fill_lake):
+def test_the_chart_shows_members_by_the_chosen_attribute_in_words(console, make_customer, fill_lake):
     for _ in range(12):
         make_customer(gender="female", country="PT")
     fill_lake()
@@ -176,14 +176,14 @@ def test_nothing_a_customer_or_a_colleague_wrote_becomes_markup(console, make_cu
 
 
 @pytest.mark.parametrize("address", ["", "/edit", "/edit/save", "/export", "/export.csv"])
-def test_a_segment_nobody_made_is_a_page_that_says_so(console, address):
-    response = console.get(f"/console/segments/nobody{address}")
+def test_an_unknown_segment_is_not_found(console, address):
+    response = console.get(f"/console/segments/missing{address}")
 
     assert response.status_code == 404
     assert b"There is no such segment" in response.content
 
 
-def test_what_is_used_cannot_be_deleted_and_says_by_whom(console):
+def test_a_used_segment_cannot_be_deleted_and_its_users_are_named(console):
     segment = _save()
     _save("More women", 'segment:"women"')
 
@@ -216,7 +216,7 @@ def test_ana_deletes_a_segment_and_it_is_written_down(console):
     assert AuditEntry.objects.get().what == "segment.deleted"
 
 
-def test_a_viewer_counts_but_sees_nobody_and_changes_nothing(bruno_console, make_customer, fill_lake):
+def test_a_viewer_counts_but_sees_no_members_and_changes_nothing(bruno_console, make_customer, fill_lake):
     make_customer(gender="female", name="Chika Abe")
     fill_lake()
     _save()
@@ -248,7 +248,7 @@ def test_deleting_asks_for_a_post(console):
     assert Segment.objects.exists()
 
 
-def test_a_stranger_is_shown_the_login_and_comes_back_to_the_same_sentence(client, standard_setup):
+def test_login_returns_to_the_same_sentence(client, standard_setup):
     response = client.get(SAVE)
 
     [back] = parse_qs(urlsplit(response["Location"]).query)["next"]

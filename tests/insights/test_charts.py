@@ -1,4 +1,4 @@
-"""Charts ask the lake one question each, and nobody is dropped from the answer."""
+"""Each chart queries the lake once, and no customer is dropped from the result."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ def test_an_attribute_is_a_value_in_the_question_and_never_a_part_of_it(lake):
     ]
 
 
-def test_a_chart_nobody_made_is_refused(lake):
+def test_an_unknown_chart_is_refused(lake):
     with pytest.raises(DomainError, match="chart"):
         run_chart("horoscope", ChartScope(NOON))

@@ -50,7 +50,7 @@ def test_what_we_do_not_know_is_unknown_and_not_out(make_customer):
     assert states(segment) == {nobody_knows.pk: "unknown"}
 
 
-def test_a_withdrawal_takes_her_out_of_the_segment(make_customer):
+def test_a_withdrawal_ends_the_membership(make_customer):
     segment = save_segment("Jackets", WOMEN, "personalise")
     chika = make_customer(LOOKED, **FITS)
     evaluate(chika)
@@ -136,7 +136,7 @@ def test_a_segment_may_stand_inside_another_but_not_inside_itself(make_customer,
     ("name", "text", "purpose", "refusal"),
     [
         ("No purpose", "gender:female", "", "unknown_purpose"),
-        ("No such segment", 'segment:"nobody"', "serve", "unknown_segment"),
+        ("No such segment", 'segment:"missing"', "serve", "unknown_segment"),
         ("Broken", "gender:(", "serve", "syntax"),
         ("!!!", "gender:female", "serve", "no_name"),
     ],

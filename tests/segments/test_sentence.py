@@ -64,5 +64,5 @@ def test_a_sentence_comes_back_from_its_condition(sentence):
         "born:{1990 TO *]",
     ],
 )
-def test_what_is_too_free_for_a_sentence_is_told(text):
+def test_a_condition_that_no_sentence_can_express_is_none(text):
     assert to_sentence(parse(text)) is None

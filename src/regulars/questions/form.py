@@ -28,7 +28,7 @@ from .wording import FIRST, WORDS, PartialTranslation, direction, languages, lan
 EMPTY = {"type": "single_choice", "purpose": "personalise", "weight": "1", "enabled": "", "locale": "en"}
 PICTURE = " | "  # between an option's label and the address of its picture
 BLOCKS = {"translation": ("locale", *WORDS, "options"), "variant": ("key", *WORDS)}
-WORD_LABELS = {"text": "question", "why": "why you ask", "help": "help", "confirm": "words to confirm with"}
+WORD_LABELS = {"text": "question", "why": "why you ask", "help": "help", "confirm": "confirmation text"}
 NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 

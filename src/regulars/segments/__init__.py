@@ -1,1 +1,1 @@
-"""Who: named conditions with a purpose, and who is in, out or unknown."""
+"""Segments: named conditions with a purpose, and the membership of each customer: in, out or unknown."""

@@ -1,4 +1,4 @@
-"""Who is in now: one customer when something changed for her, or everybody when the segment or the day did."""
+"""Evaluate segments: every segment for some customers after a change, or one segment for every customer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATES = {True: Membership.State.IN, False: Membership.State.OUT, None: Membersh
 
 @dataclass(frozen=True)
 class Change:
-    """A customer moved: `was` and `now` are `in`, `unknown` or `out`."""
+    """The membership of a customer changed: `was` and `now` are `in`, `unknown` or `out`."""
 
     profile_id: int
     segment_slug: str
@@ -75,7 +75,7 @@ _segments = CompiledQuery(Segment.objects.all)
 
 @transaction.atomic
 def evaluate_segment(segment: Segment) -> list[Change]:
-    """Evaluate one segment for everybody by one query, and write down the differences."""
+    """Evaluate one segment for every customer by one query, and write the differences."""
     now = clock.now()
     stands = _stand_now(segment, now)
     stood = {each.profile_id: each for each in Membership.objects.filter(segment=segment)}
@@ -115,7 +115,7 @@ def _stand_now(segment: Segment, now: dt.datetime) -> dict[int, str]:
 def _events_of(
     profiles: Sequence[Profile], conditions: Iterable[Condition]
 ) -> Callable[[int], Callable[[str], list[EventSeen]]]:
-    """Profile id → event name → the customer's events of that name, read at once for all conditions together."""
+    """Return the events by profile id and name, read at once for all conditions together."""
     names = frozenset().union(*(mentions(condition).events for condition in conditions))
     found: dict[tuple[int, str], list[EventSeen]] = {}
     for event in named([profile.pk for profile in profiles], names) if names else []:

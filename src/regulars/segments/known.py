@@ -1,4 +1,4 @@
-"""What a condition can be made of: how much is known for a purpose, which values are common, what happened lately."""
+"""An overview for the sentence builder: known attributes and their common values for a purpose, and recent events."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH
 from regulars.base.lake.query import DIALECT, query
 
-LATELY = dt.timedelta(days=90)
+RECENT = dt.timedelta(days=90)
 MOST_EVENTS = 40
 MOST_VALUES = 12
-RARE = 10  # a value that fewer share is nearly a person
-SEEN = 20_000  # events looked at for their properties
+RARE = 10  # a value shared by fewer people nearly identifies a person
+SCANNED_EVENTS = 20_000  # events scanned for their properties
 
 
 @dataclass(frozen=True)
 class KnownAttribute:
-    """For how many people it is known, and its common values with their counts, most frequent first."""
+    """The number of people with a known value, and the common values with their counts, most frequent first."""
 
     people: int = 0
     values: dict[str, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class KnownAttribute:
 
 @dataclass(frozen=True)
 class SeenEvent:
-    """How often it happened lately, and its properties with their common values."""
+    """The number of recent events of one name, and their properties with common values."""
 
     times: int = 0
     properties: dict[str, list[str]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class SeenEvent:
 
 @dataclass(frozen=True)
 class Overview:
-    """`everybody` is how many people the lake has a view of for the purpose."""
+    """What can be chosen. `everybody` is the number of people of whom the lake has a view for the purpose."""
 
     everybody: int
     attributes: dict[str, KnownAttribute]
@@ -45,7 +45,7 @@ class Overview:
 
 
 def overview(purpose: str, countable: Collection[str]) -> Overview:
-    """What can be chosen for a purpose. Values are listed only of `countable` attributes: names and addresses are no values."""
+    """Return what can be chosen for a purpose. Values are listed only for `countable` attributes, never names or addresses."""
     [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)))
     return Overview(everybody, _attributes(purpose, countable), _events())
 
@@ -77,7 +77,7 @@ def _fill(purpose: str) -> exp.Select:
 
 
 def _values(purpose: str, countable: Collection[str]) -> exp.Select:
-    """Every value of the attributes that people can be counted by, unless it is rare; the most frequent first."""
+    """Select every value of the countable attributes that is not rare, the most frequent first."""
     pairs = [_pair(key) for key in sorted(countable)]
     each = exp.select(f"UNNEST([{', '.join(pairs)}]) AS pair", dialect=DIALECT).from_("views").where(_for(purpose))
     terms = exp.select("pair.key AS key", "UNNEST(pair.terms) AS term", dialect=DIALECT).from_(each.subquery("each"))
@@ -91,7 +91,7 @@ def _pair(key: str) -> str:
 
 
 def _since() -> exp.Expr:
-    instant = (clock.now() - LATELY).strftime("%Y-%m-%d %H:%M:%S")
+    instant = (clock.now() - RECENT).strftime("%Y-%m-%d %H:%M:%S")
     return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
 
 
@@ -101,14 +101,14 @@ def _names() -> exp.Select:
 
 
 def _properties() -> exp.Select:
-    """(event, property, value) of the newest events; no value for a property whose values are mostly different."""
-    newest = exp.select("name", "terms").from_("events").where(_since()).order_by('"at" DESC').limit(SEEN)
+    """Select (event, property, value) of the newest events; no value for a property whose values are mostly distinct."""
+    newest = exp.select("name", "terms").from_("events").where(_since()).order_by('"at" DESC').limit(SCANNED_EVENTS)
     keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
         newest.subquery("newest")
     )
     first = "JSON_EXTRACT_STRING(terms, '$.\"' || key || '\"[0]')"
     pairs = exp.select("name", "key", f"{first} AS term", dialect=DIALECT).from_(keys.subquery("keys"))
-    pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect=DIALECT)  # what no path can name
+    pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect=DIALECT)  # no JSON path can name these
     counted = exp.select("name", "key", "term", "COUNT(*) AS number").from_(pairs.subquery("pairs"))
     counted = counted.group_by("name", "key", "term")
     ranked = exp.select(

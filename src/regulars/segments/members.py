@@ -1,4 +1,4 @@
-"""The people of a segment, page by page."""
+"""Page through the members of a segment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from .models import Membership, Segment
 
 
 def members(segment: Segment, state: str = Membership.State.IN, limit: int = 50, after: int = 0) -> list[Membership]:
-    """Memberships in one state with their profiles, by profile number, after a profile number (keyset paging)."""
+    """Return memberships in one state with their profiles, by profile id, after a profile id (keyset paging)."""
     rows = segment.memberships.filter(state=state, profile_id__gt=after).select_related("profile")
     return list(rows.order_by("profile_id")[:limit])

@@ -1,4 +1,4 @@
-"""Named conditions, and where each customer stands."""
+"""Segments and memberships."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Segment(models.Model):
 
 
 class Membership(models.Model):
-    """Where one customer stands on one segment. No row: out, and never anything else."""
+    """The membership of one customer in one segment. No row means out, and nothing else."""
 
     class State(models.TextChoices):
         IN = "in"

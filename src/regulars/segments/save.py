@@ -1,4 +1,4 @@
-"""Save a segment: only with a purpose, only with a condition that can be evaluated."""
+"""Save a segment, which needs a purpose and a condition that can be evaluated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def save_segment(
 
 
 def condition_of(text: str, inside: tuple[str, ...] = ()) -> Condition:
-    """The tree of a condition with every `segment:"…"` in it replaced by that segment's own."""
+    """Return the tree of a condition, with every `segment:"…"` replaced by that segment's condition."""
     return expand(parse_cached(text), definition, inside)
 
 

@@ -1,4 +1,4 @@
-"""The sentence a marketer builds: groups of rows, two levels deep, and the condition it stands for.
+"""The sentence of the segment builder: groups of rows, two levels deep, and its translation from and to a condition.
 
 Customers who  are women · are 25 to 34 · live in Europe  — and any of —  looked at jackets in the last 90 days
 """
@@ -30,14 +30,14 @@ class InRange:
 
 @dataclass(frozen=True)
 class IsKnown:
-    """We know `attribute`, whatever it is."""
+    """`attribute` has any known value."""
 
     attribute: str
 
 
 @dataclass(frozen=True)
 class DidEvent:
-    """Did `event` at least `times` times, in the last `days` days (0: ever), where `property` is `value` (if named)."""
+    """`event` occurred at least `times` times, in the last `days` days (0: ever), where `property` is `value` (if named)."""
 
     event: str
     times: int = 1
@@ -48,7 +48,7 @@ class DidEvent:
 
 @dataclass(frozen=True)
 class InOtherSegment:
-    """Is in another segment."""
+    """The customer is in another segment."""
 
     segment: str
 
@@ -72,7 +72,7 @@ class Sentence:
 
 
 def to_condition(sentence: Sentence) -> Condition:
-    """The condition the sentence stands for; groups without rows say nothing."""
+    """Return the condition of a sentence; groups without rows add nothing."""
     parts: list[Condition] = []
     for group in sentence.groups:
         rows = [_condition(row) for row in group.rows]
@@ -87,7 +87,7 @@ def to_condition(sentence: Sentence) -> Condition:
 
 
 def to_sentence(condition: Condition) -> Sentence | None:
-    """The sentence for a condition, or None when it is too free-form for one."""
+    """Return the sentence for a condition, or None when no sentence can express it."""
     together: list[Row] = []
     others: list[RowGroup] = []
     for part in condition.parts if isinstance(condition, And) else (condition,):
@@ -166,7 +166,7 @@ def _happened(did: Did) -> DidEvent | None:
 
 
 def _choice(parts: tuple[Condition, ...]) -> HasValue | None:
-    """`city:(Porto OR Braga)` is one row."""
+    """Return one row for alternatives of one attribute, such as `city:(Porto OR Braga)`."""
     equals = [part for part in parts if isinstance(part, Equals)]
     if len(equals) != len(parts) or len({part.field for part in equals}) != 1:
         return None

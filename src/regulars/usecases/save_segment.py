@@ -1,4 +1,4 @@
-"""Save a segment so that everybody stands where it says, and take one away that nobody needs."""
+"""Save a segment and evaluate it for every customer, or delete a segment that is not in use."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .update_question_model import update_target_segments
 def save_and_evaluate(
     name: str, text: str, purpose: str, *, slug: str, description: str = "", by: Account | None = None
 ) -> tuple[Segment, int]:
-    """The saved segment and how many customers moved. Segments that refer to it follow soon.
+    """Save and evaluate a segment. Returns it and how many memberships changed. Segments that refer to it follow soon.
 
     Raises what `save_segment` raises.
     """
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
-    for other in _standing_on(slug):
+    for other in _dependent_slugs(slug):
         queue_reconciliation(other)
     return segment, evaluate_saved(segment)
 
@@ -58,7 +58,7 @@ def reconcile(payload: dict[str, str]) -> None:
 
 
 def used_by() -> dict[str, list[tuple[str, str]]]:
-    """Segment slug → (slug, name) of the destinations that hear of it."""
+    """Return (slug, name) of the destinations of each segment, by segment slug."""
     found: dict[str, list[tuple[str, str]]] = {}
     for slug, name, segments in Destination.objects.order_by("name").values_list("slug", "name", "segment_slugs"):
         for each in segments:
@@ -67,13 +67,13 @@ def used_by() -> dict[str, list[tuple[str, str]]]:
 
 
 def segments_with(slug: str) -> list[Segment]:
-    """The segments whose condition refers to this one."""
+    """Return the segments whose condition refers to this one."""
     others = Segment.objects.exclude(slug=slug).order_by("name")
     return [other for other in others if slug in mentions(parse(other.text)).segments]
 
 
-def _standing_on(slug: str) -> list[str]:
-    """The slugs of every segment that refers to this one, directly or through others, nearest first."""
+def _dependent_slugs(slug: str) -> list[str]:
+    """Return the slugs of every segment that refers to this one, directly or through others, nearest first."""
     uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
     found = [slug]
     for each in found:
@@ -83,14 +83,14 @@ def _standing_on(slug: str) -> list[str]:
 
 @transaction.atomic
 def remove_segment(segment: Segment) -> None:
-    """Delete a segment. `Invalid("used_by_segment" | "used_by_destination")` while something stands on it."""
+    """Delete a segment. Raises `Invalid("used_by_segment" | "used_by_destination")` while it is in use."""
     if others := segments_with(segment.slug):
         raise Invalid(
             "used_by_segment", f"It is part of {_named([other.name for other in others])}. Change that first."
         )
     if destinations := used_by().get(segment.slug):
         raise Invalid(
-            "used_by_destination", f"{_named([name for _, name in destinations])} hears of it. Change that first."
+            "used_by_destination", f"{_named([name for _, name in destinations])} receives it. Change that first."
         )
     segment.delete()
 

@@ -49,7 +49,7 @@ EVENTS = ("Product Viewed", "Order Completed")
 
 @dataclass
 class Individual:
-    """`document` and `events` [(name, at, properties)] of somebody invented."""
+    """`document` and `events` [(name, at, properties)] of an invented person."""
 
     document: dict
     events: list

@@ -119,12 +119,12 @@ def test_what_does_not_fit_is_refused_by_name(query, name):
 
 
 def test_an_unescaped_space_means_or():
-    """`name:Jane` finds nobody; the bare `Smith` finds a family name."""
+    """`name:Jane` finds no one; the bare `Smith` finds a family name."""
     assert found("name:Jane Smith") == "u01"
     assert found("name:Jane") == ""
 
 
-def test_the_position_of_a_mistake_is_told():
+def test_the_position_of_an_error_is_reported():
     with pytest.raises(ConditionError) as refusal:
         parse_search("name:a AND )")
 

@@ -1,4 +1,4 @@
-"""One language for who and when: one tree, two readings (closed and open world), Python and four SQL dialects."""
+"""The condition language: one tree, open and closed world, evaluated in Python and in four SQL dialects."""
 
 from .dialects import DIALECT_OF
 from .document_terms import event_terms, terms_of

@@ -1,4 +1,4 @@
-"""What each engine says differently: reaching into JSON, any element of a list, patterns, order of text, instants."""
+"""The differences of the SQL engines: JSON access, any element of a list, patterns, order of text, instants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Dialect:
     name: str
     has_path: str
     any_of: str
-    term: str  # how a test names the term inside `any_of`
+    term: str  # the name of the term inside `any_of`
     numbers: str  # the sum of the numeric terms under a path of one document
     path_syntax: Callable[[str], str]
     ordered: str = "_term"
@@ -32,11 +32,11 @@ class Dialect:
     glob: bool = False
 
     def has(self, document: Sql, path: str) -> Sql:
-        """Whether the document has anything under the path."""
+        """Return whether the document has any value under the path."""
         return self._fill(self.has_path, _doc=document, _path=self._path(path))
 
     def any_term(self, document: Sql, path: str, test: Test) -> Sql:
-        """Whether any term under the path passes the test; false, never NULL, when there is none."""
+        """Return whether any term under the path passes the test; false, never NULL, when there is none."""
         term = parse_one(self.term, dialect=self.name)
         return self._fill(self.any_of, _doc=document, _path=self._path(path), _test=exp.paren(test(term)))
 
@@ -44,7 +44,7 @@ class Dialect:
         return self._fill(self.numbers, _doc=document, _path=self._path(path))
 
     def like(self, term: Sql, pieces: list[str]) -> Sql:
-        """Case-sensitive on every engine, which SQLite's LIKE is not."""
+        """Match case-sensitively on every engine. SQLite's LIKE ignores case, so SQLite uses GLOB."""
         if self.glob:
             return exp.Glob(this=term, expression=exp.Literal.string("*".join(map(_glob_escaped, pieces))))
         pattern = exp.Like(this=term, expression=exp.Literal.string("%".join(map(_like_escaped, pieces))))
@@ -60,7 +60,7 @@ class Dialect:
         return exp.cast(_substring(term, 3), self.double)
 
     def day(self, at: Sql) -> Sql:
-        """The UTC day of an instant."""
+        """Return the UTC day of an instant."""
         return self._fill(self.day_of, _at=at)
 
     def instant(self, at: dt.datetime) -> Sql:
@@ -84,7 +84,7 @@ def _json_path(path: str) -> str:
 
 
 def _django_text(at: dt.datetime) -> str:
-    """As Django writes instants into SQLite: without a fraction when there is none."""
+    """Return an instant as Django writes it into SQLite: without a fraction when there is none."""
     return at.strftime("%Y-%m-%d %H:%M:%S.%f").removesuffix(".000000")
 
 
@@ -101,7 +101,7 @@ def _like_escaped(piece: str) -> str:
     return "".join(f"^{character}" if character in "%_^" else character for character in piece)
 
 
-DIALECT_OF = {"sqlite": "sqlite", "postgresql": "postgres"}  # Django's word for an engine → ours
+DIALECT_OF = {"sqlite": "sqlite", "postgresql": "postgres"}  # Django's name of an engine → the dialect
 DIALECTS = {
     "sqlite": Dialect(
         name="sqlite",

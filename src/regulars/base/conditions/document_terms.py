@@ -1,8 +1,8 @@
-"""What conditions look at: a JSON document flattened into typed terms by path.
+"""Flatten a JSON document into typed terms by path, which conditions are evaluated over.
 
 `{"jobs": [{"title": "CTO"}], "score": 7}` becomes `{"jobs.title": ["s:CTO"], "score": ["n:7"]}`. Array levels are
-skipped, null and empty things are not indexed, letter case is dropped where people do not mean it. Comparing terms is
-comparing text, which is why every engine agrees.
+skipped, null and empty values are not indexed, and case is folded for e-mail addresses and names. Terms compare as text, so every
+engine agrees.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def terms_of(document: Mapping[str, object]) -> Terms:
-    """Every scalar of the document by its dotted path, in document order, without repeats."""
+    """Return every scalar of the document by its dotted path, in document order, without repeats."""
     terms: Terms = {}
     for key, value in document.items():
         _gather(terms, key, value, DEEPEST)
@@ -32,12 +32,12 @@ def terms_of(document: Mapping[str, object]) -> Terms:
 
 
 def event_terms(properties: dict[str, Any]) -> Terms:
-    """The same for an event's properties; `name` and `email` there are about things, but case matters as little."""
+    """Return the terms of an event's properties. Case is folded for `name` and `email` there too."""
     return terms_of(properties)
 
 
 def term(path: str, value: Any) -> str | None:
-    """One scalar as a typed term, or None for what is not indexed."""
+    """Return one scalar as a typed term, or None for what is not indexed."""
     match value:
         case bool():
             return f"b:{str(value).lower()}"
@@ -57,7 +57,7 @@ def fold_case(path: str, text: str) -> str:
 
 
 def literal_terms(path: str, text: str) -> list[str]:
-    """The terms that a literal in a condition equals: `13` is the text and the number, `true` the text and the boolean."""
+    """Return the terms that a literal in a condition equals: `13` is the text and the number, `true` the text and the boolean."""
     found = [f"s:{fold_case(path, text)}"]
     number = as_number(text)
     if number is not None:
@@ -72,7 +72,7 @@ def as_number(text: str) -> float | None:
 
 
 def canonical(number: float) -> str:
-    """One spelling per number: 7, 7.0 and 7e0 are `7`."""
+    """Return one spelling per number: 7, 7.0 and 7e0 are `7`."""
     return str(int(number)) if number == int(number) else repr(number)
 
 

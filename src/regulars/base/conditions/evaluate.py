@@ -1,4 +1,4 @@
-"""The condition over one person, in Python."""
+"""Evaluate a condition over one person, in Python."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class EventSeen:
 
 @dataclass(frozen=True)
 class Person:
-    """What a condition may know of one person: terms by path (open purposes under `consent`), and events by name."""
+    """The data of one person: terms by path (open purposes under `consent`), and events by name."""
 
     terms: Terms
     events: Callable[[str], Sequence[EventSeen]] = lambda name: ()
 
 
 def holds(condition: Condition, person: Person, now: dt.datetime) -> bool | None:
-    """Open world: True, False, or None when what is missing decides."""
-    return _Reading(person, now, open_world=True).truth(condition)
+    """Evaluate in the open world: True, False, or None when missing data decides."""
+    return _Evaluation(person, now, open_world=True).truth(condition)
 
 
 def matches(condition: Condition, person: Person, now: dt.datetime) -> bool:
-    """Closed world: what is missing does not match."""
-    return _Reading(person, now, open_world=False).truth(condition) is True
+    """Evaluate in the closed world: missing data does not match."""
+    return _Evaluation(person, now, open_world=False).truth(condition) is True
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Evaluation:
     person: Person
     now: dt.datetime
     open_world: bool
@@ -83,11 +83,11 @@ class _Reading:
     def _did(self, did: Did) -> bool:
         seen = [event for event in self.person.events(did.event) if self._counts(event, did)]
         if did.aggregate in ("first", "last"):
-            return self._long_ago(did, [event.at for event in seen])
+            return self._compare_instant(did, [event.at for event in seen])
         return COMPARE[did.comparison](_aggregate(did, seen), did.number)
 
-    def _long_ago(self, did: Did, times: list[dt.datetime]) -> bool:
-        """`last:<=30` is "at or after the instant 30 days ago": instants compare exactly where ages would round."""
+    def _compare_instant(self, did: Did, times: list[dt.datetime]) -> bool:
+        """Compare instants, not ages, which would round: `last:<=30` is "at or after the instant 30 days ago"."""
         if not times:
             return False
         edge = min(times) if did.aggregate == "first" else max(times)
@@ -152,7 +152,7 @@ def _between(value: str | float, low: object, low_inclusive: bool, high: object,
 
 
 def _conjunction(values: Iterable[bool | None]) -> bool | None:
-    """Kleene's and: one false decides, else one unknown does."""
+    """Return Kleene's AND: one false decides, else one unknown does."""
     unknown = False
     for value in values:
         if value is False:

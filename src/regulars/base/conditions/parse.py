@@ -1,4 +1,4 @@
-"""From text to tree, with a named refusal and a position for everything that does not fit."""
+"""Parse a condition into its tree. Errors have a code and the position where the text does not fit."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class ConditionError(DomainError):
 
 
 def parse(text: str) -> Condition:
-    """The tree of a condition in the full language. Raises `ConditionError`."""
-    _refuse_monsters(text)
+    """Return the tree of a condition in the full language. Raises `ConditionError`."""
+    _check_size(text)
     try:
         tree = _parser().parse(text)
         condition: Condition = _Builder().transform(tree)
     except UnexpectedInput as fault:
         position = getattr(fault, "pos_in_stream", None)
         position = position if isinstance(position, int) and position >= 0 else len(text)
-        raise ConditionError("syntax", _words(text, position), position) from None
+        raise ConditionError("syntax", _syntax_message(text, position), position) from None
     except VisitError as fault:
         if isinstance(fault.orig_exc, ConditionError):
             raise fault.orig_exc from None
@@ -60,7 +60,7 @@ def parse(text: str) -> Condition:
 
 
 def parse_search(text: str) -> Condition:
-    """The same, within what Auth0's user search (engine v3) allows."""
+    """Return the tree of a condition that Auth0's user search (engine v3) permits. Raises `ConditionError`."""
     condition = parse(text)
     for node in walk(condition):
         _refuse_beyond_search(node)
@@ -71,7 +71,7 @@ def _refuse_beyond_search(node: Condition) -> None:
     match node:
         case Did() | InSegment() | Consented():
             raise ConditionError(
-                "not_in_user_search", "Behaviour, segments and consent cannot be asked in a user search."
+                "not_in_user_search", "Behaviour, segments and consent cannot be used in a user search."
             )
         case Matches(field, _) | Between(field, _, _) if field.split(".")[0] == "user_metadata":
             kind = "wildcard" if isinstance(node, Matches) else "range"
@@ -157,13 +157,13 @@ class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
                     given["number"] = float(part)
                     given["comparison"] = given["comparison"] if _has(parts, "COMPARISON") else "="
                 case _:
-                    given["where"] = _about_the_event(part)
+                    given["where"] = _event_condition(part)
         return Did(**given)
 
 
-def _about_the_event(condition: Condition) -> Condition:
+def _event_condition(condition: Condition) -> Condition:
     if any(isinstance(node, Did | InSegment | Consented) for node in walk(condition)):
-        raise ConditionError("nested_behaviour", "Inside did(… where …) only the event's own properties can be asked.")
+        raise ConditionError("nested_behaviour", "Inside did(… where …) only the event's own properties can be used.")
     return condition
 
 
@@ -172,7 +172,7 @@ def _has(parts: list[Any], kind: str) -> bool:
 
 
 def _joined(kind: type[And] | type[Or], parts: list[Condition]) -> Condition:
-    """One part stands for itself, and what already is of the kind is not nested."""
+    """Join the parts: a single part stays itself, and parts of the same kind are not nested."""
     flat: list[Condition] = []
     for part in parts:
         flat += part.parts if isinstance(part, kind) else [part]
@@ -180,7 +180,7 @@ def _joined(kind: type[And] | type[Or], parts: list[Condition]) -> Condition:
 
 
 def _term(field: str, raw: str) -> Condition:
-    """An unquoted value: stars are wildcards unless escaped."""
+    """Return the test of an unquoted value: stars are wildcards unless escaped."""
     pieces = tuple(_unescaped(piece) for piece in re.split(r"(?<!\\)(?:\\\\)*\*", raw))
     if len(pieces) == 1:
         return _equals(field, pieces[0])
@@ -201,7 +201,7 @@ def _equals(field: str, value: str) -> Condition:
 
 
 def _path(token: str) -> str:
-    """A field's name; quotes and the like cannot be part of one on any engine."""
+    """Return a field's name. Quotes and unprintable characters cannot be part of it on any engine."""
     name = _unescaped(token)
     if any(character in "\"'\\" or not character.isprintable() for character in name):
         raise ConditionError("bad_field", f"A field cannot be called {name!r}.")
@@ -221,8 +221,8 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", str(text), flags=re.DOTALL)
 
 
-def _refuse_monsters(text: str) -> None:
-    """Bounds before the parser: neither its time nor Python's stack is a stranger's to spend."""
+def _check_size(text: str) -> None:
+    """Check the size before parsing, so that a third party's text cannot exhaust time or Python's stack."""
     if not text.strip():
         raise ConditionError("empty", "The condition is empty.", 0)
     if len(text) > LONGEST:
@@ -233,7 +233,7 @@ def _refuse_monsters(text: str) -> None:
         raise ConditionError("too_deep", f"The condition has more than {DEEPEST} parentheses.")
 
 
-def _words(text: str, position: int) -> str:
+def _syntax_message(text: str, position: int) -> str:
     if position >= len(text):
         return "The condition ends too early."
     return f"The condition does not fit at character {position + 1}, before: {text[position : position + 20]!r}."

@@ -1,4 +1,4 @@
-"""From tree to text: what `parse` reads back as the same tree."""
+"""Print a tree as text, which `parse` reads back as the same tree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIELD_SPECIAL = re.compile(r"([^\w.\-@$])")
 
 
 def to_text(condition: Condition) -> str:
-    """The condition in the language of `parse`, with as few parentheses and quotes as it takes."""
+    """Return the text of a condition, with as few parentheses and quotes as possible."""
     return _write(condition)
 
 

@@ -1,4 +1,4 @@
-"""What a range means: for numbers, and for text where a partial date stands for its whole period."""
+"""The bounds of a range: over numbers, and over text where a partial date covers its whole period."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TextRange:
 
 
 def number_range(between: Between) -> NumberRange | None:
-    """The range over numbers, or None when an end is not a number."""
+    """Return the range over numbers, or None when an end is not a number."""
     low, high = _number(between.low), _number(between.high)
     if (between.low and low is None) or (between.high and high is None):
         return None
@@ -42,19 +42,19 @@ def number_range(between: Between) -> NumberRange | None:
 
 
 def text_range(between: Between, now: dt.datetime) -> TextRange:
-    """The range over text. `[2025-05 TO 2025-06]` covers both months; `{2025-12-01 TO *]` leaves the whole day out."""
+    """Return the range over text. `[2025-05 TO 2025-06]` covers both months; `{2025-12-01 TO *]` leaves the whole day out."""
     low, low_inclusive = _low(between.low, between.field, now)
     high, high_inclusive = _high(between.high, between.field, now)
     return TextRange(low, low_inclusive, high, high_inclusive)
 
 
 def bounded_days(days: float) -> float:
-    """A century back is as good as ever, and keeps dates inside every engine's calendar."""
+    """Limit days to a century, which keeps dates inside every engine's calendar."""
     return min(max(days, -36_500.0), 36_500.0)
 
 
 def literal_time(text: str, now: dt.datetime) -> str:
-    """`now-30d` as `2026-10-25T10:00:00.000Z`; anything else unchanged."""
+    """Return `now-30d` as `2026-10-25T10:00:00.000Z`; anything else unchanged."""
     match = _RELATIVE.fullmatch(text)
     if not match:
         return text
@@ -82,7 +82,7 @@ def _high(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None
 
 
 def _after_period(text: str) -> str | None:
-    """The first day after a named year, month or day; None for anything else."""
+    """Return the first day after a named year, month or day; None for anything else."""
     match = _PERIOD.fullmatch(text)
     if not match:
         return None

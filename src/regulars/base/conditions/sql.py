@@ -1,7 +1,7 @@
-"""The condition over everybody, as a SQL tree for SQLite, PostgreSQL, DuckDB and Spark.
+"""Translate a condition over every person into a SQL tree for SQLite, PostgreSQL, DuckDB and Spark.
 
 The tree is built with sqlglot, which quotes every value and prints each dialect. NULL is Kleene's unknown, so AND, OR and
-NOT need no care; the closed world differs only where a missing path is met.
+NOT need no special case; the closed world differs only where a missing path is met.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Sql = exp.Expr
 
 @dataclass(frozen=True)
 class Schema:
-    """Where things stand in the query around the condition.
+    """The columns and tables of the query around the condition.
 
-    `terms` is the column with the person's terms (JSON), `person` her number, `events` the table of events with the
+    `terms` is the column with the person's terms (JSON), `person` the person's id, `events` the table of events with the
     columns profile_id, name, at and terms. Both columns are written `alias.column`.
     """
 
@@ -37,7 +37,7 @@ class Schema:
 
 
 def where(condition: Condition, schema: Schema, dialect: str, now: dt.datetime, world: World = "open") -> Sql:
-    """A boolean SQL expression: TRUE, FALSE or (open world only) NULL. Print it with `.sql(dialect=…)`.
+    """Return a boolean SQL expression: TRUE, FALSE or (open world only) NULL. Print it with `.sql(dialect=…)`.
 
     `dialect` is `sqlite`, `postgres`, `duckdb` or `spark`.
     """

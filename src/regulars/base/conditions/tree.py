@@ -1,4 +1,4 @@
-"""The tree of a condition: small, frozen, comparable. Everything else reads or writes it."""
+"""The tree of a condition: small, frozen and comparable nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from regulars.base.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """`*`: everybody."""
+    """`*`: every person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ Condition = Everything | Equals | Matches | Between | Exists | Did | InSegment |
 
 @dataclass(frozen=True)
 class Mentions:
-    """What a condition looks at: who must be evaluated again when something changes."""
+    """The data that a condition depends on; a change of it requires a new evaluation."""
 
     fields: frozenset[str]
     events: frozenset[str]
@@ -116,7 +116,7 @@ class Mentions:
 
 
 def mentions(condition: Condition) -> Mentions:
-    """The fields, events, segments and purposes a condition depends on (event properties are not fields)."""
+    """Return the fields, events, segments and purposes of a condition (event properties are not fields)."""
     nodes = list(walk(condition))
     return Mentions(
         fields=frozenset(node.field for node in nodes if isinstance(node, Equals | Matches | Between | Exists)),
@@ -127,7 +127,7 @@ def mentions(condition: Condition) -> Mentions:
 
 
 def walk(condition: Condition) -> Iterator[Condition]:
-    """Every node about the person, the root first."""
+    """Yield every node about the person, the root first."""
     yield condition
     match condition:
         case Not(part):

@@ -12,7 +12,7 @@
   box.className = "editor";
   field.before(box);
   const editor = ace.edit(box, {
-    useWorker: false, // before the mode, which would start one; the house itself says what does not compile
+    useWorker: false, // before the mode, which would start one; the server reports what does not compile
     mode: `ace/mode/${place.dataset.code}`,
     theme: dark ? "ace/theme/github_dark" : "ace/theme/github_light_default",
     value: field.value,
@@ -26,6 +26,6 @@
   });
   editor.session.on("change", () => { field.value = editor.getValue(); });
   label.addEventListener("click", () => editor.focus());
-  field.required = false; // what cannot be seen cannot be pointed at; the house says it
+  field.required = false; // a hidden input cannot be pointed at; the server reports the error
   field.hidden = true;
 })();
