@@ -245,7 +245,9 @@ def write_values(c: Changes, values: Values, source: str) -> None:
     for fact, path, is_special in _live_facts(c.profile):
         # A special category is the customer's own to declare, and no rule undoes a deletion that they asked for.
         is_closed_to_rules = is_special or (fact.source == CUSTOMER and fact.value is None)
-        if not _is_under(path, values) or (is_rule and is_closed_to_rules):
+        bag, _, rest = path.partition(".")
+        first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
+        if first_level not in values or (is_rule and is_closed_to_rules):
             continue
         repeats = fact.value is not None and news.get(path) == fact.value
         if repeats and fact.source == source:
@@ -291,20 +293,11 @@ def _leaves(path: str, value: object) -> Values:
 
     An object with a key that cannot be part of a path stays one value.
     """
-    is_metadata = path.partition(".")[0] in BAGS
-    if not isinstance(value, dict) or not value or not is_metadata or not all(_can_be_dotted(path, n) for n in value):
+    if not isinstance(value, dict) or not value or path.partition(".")[0] not in BAGS:
         return {} if value is None else {path: value}
+    if any(not name or "." in name or len(f"{path}.{name}") > LONGEST_PATH for name in value):
+        return {path: value}
     return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
-
-
-def _can_be_dotted(path: str, name: str) -> bool:
-    return bool(name) and "." not in name and len(f"{path}.{name}") <= LONGEST_PATH
-
-
-def _is_under(path: str, values: Values) -> bool:
-    bag, _, rest = path.partition(".")
-    first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
-    return first_level in values
 
 
 def _write_account(profile: Profile, patch: UserPatch) -> None:
