@@ -321,7 +321,7 @@ def test_nonsense_in_an_answer_is_no_fault(case):
         raw = dict.fromkeys((*case.raw, "people"), nonsense)
 
         assert all(told.attribute for told in provider.read(raw, settings))
-        provider.who(raw, settings)
+        provider.user_id_of(raw, settings)
 
 
 @every_provider

@@ -1,4 +1,4 @@
-"""A connection and its kind of provider together: addresses as this business uses them, and the secret as it is sent."""
+"""Addresses, settings and credentials of a connection: its own, completed by what its kind of provider declares."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .provider import PROVIDERS, Credentials
 
 
 def address_of(connection: Connection, key: str) -> str:
-    """The connection's own address for `key`, else the provider's, moved below `urls["site"]` or its own issuer.
+    """Return the connection's own address for `key`, else the provider's, moved below `urls["site"]` or its own issuer.
 
-    Empty when nobody named one.
+    Empty when neither names one.
     """
     declared = PROVIDERS[connection.strategy].addresses.get(key, "")
     whole = declared.format_map(defaultdict(str, {"client_id": connection.client_id, **settings_of(connection)}))
@@ -28,7 +28,7 @@ def issuer_of(connection: Connection) -> str:
 
 
 def settings_of(connection: Connection) -> dict[str, str]:
-    """What the operator wrote, and the defaults for what she did not."""
+    """Return the operator's settings, completed by the defaults of the kind of provider."""
     declared = {field.key: field.default for field in PROVIDERS[connection.strategy].settings}
     return {**declared, **{key: value for key, value in connection.settings.items() if value}}
 
@@ -40,6 +40,6 @@ def credentials_of(connection: Connection) -> Credentials:
 
 
 def basic_header(credentials: Credentials) -> dict[str, str]:
-    """The Authorization header of RFC 6749, 2.3.1."""
+    """Return the Authorization header of RFC 6749, 2.3.1."""
     pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.secret, safe='')}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}

@@ -1,4 +1,4 @@
-"""Connections: the ways in that a business offers, as rows an operator edits."""
+"""Connections: the login methods that a business offers, as rows an operator edits."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from regulars.base.db.encrypted import EncryptedJSONField
 
 
 class Connection(models.Model):
-    """One way to sign in. `name` is Auth0's connection name, `strategy` its provider word (`google-oauth2`, `oidc`, `auth0`).
+    """One login method. `name` is Auth0's connection name, `strategy` its provider word (`google-oauth2`, `oidc`, `auth0`).
 
-    `urls` re-points the provider (stand-ins, regional hosts): `{"issuer": "https://…"}` for OpenID Connect, `{"site": …}` to
+    `urls` changes the provider's addresses (mock services, regional hosts): `{"issuer": "https://…"}` for OpenID Connect, `{"site": …}` to
     move all addresses of a provider at once, or one address by its key (`connections.provider.Provider.addresses`).
     `settings` are what the kind of provider declares (Apple's team, Microsoft's tenant); `offline`: keep a token that can
-    be renewed without her.
+    be renewed without the customer.
     `requested_claims` are the optional data that this business asks for, by the keys of `RequestedClaim`: `["birthday", "gender", "address"]`.
     """
 
@@ -28,7 +28,7 @@ class Connection(models.Model):
     urls = models.JSONField(default=dict)
     settings = models.JSONField(default=dict)
     offline = models.BooleanField(default=False)
-    note = models.CharField(max_length=200, blank=True)  # shown under the button, e.g. that it is a stand-in
+    note = models.CharField(max_length=200, blank=True)  # shown under the button, e.g. that it is a mock service
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now)
 

@@ -69,7 +69,7 @@ class IssuedToken(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class AuthorizationRequest:
+class StartedLogin:
     """One request to sign in, as the browser's session keeps it until the provider answers.
 
     `state` begins with the connection's name, because one callback serves all connections. `nonce` is empty for a
@@ -108,7 +108,7 @@ class ProviderClient:
 
     # --- signing in
 
-    def begin(self, scopes: Sequence[str], parameters: Mapping[str, str]) -> AuthorizationRequest:
+    def begin(self, scopes: Sequence[str], parameters: Mapping[str, str]) -> StartedLogin:
         """Prepare a sign-in. `parameters` are added to the provider's address; the URL is where to send the browser."""
         state = f"{self.connection.name}.{secrets.token_urlsafe(24)}"
         nonce = secrets.token_urlsafe(24) if self.kind.openid and self.kind.nonce else ""
@@ -122,7 +122,7 @@ class ProviderClient:
                 scope=self.kind.separator.join(scopes),
                 **added,
             )
-        return AuthorizationRequest(url, state, nonce, verifier)
+        return StartedLogin(url, state, nonce, verifier)
 
     def complete(self, code: str, *, nonce: str, code_verifier: str, form: Raw | None = None) -> ProviderIdentity:
         """Exchange the code, check the ID token, and ask for what was granted.
@@ -141,7 +141,7 @@ class ProviderClient:
                 raw["user"] = form
             granted = _scopes_in(token)
             for call in self.kind.calls:
-                if not call.scopes or granted is None or set(call.scopes) & set(self.kind.called(granted)):
+                if not call.scopes or granted is None or set(call.scopes) & set(self.kind.canonical_scopes(granted)):
                     raw[call.key] = self._answer_to(session, call, token["access_token"], granted)
                     granted = self.kind.granted(raw) or granted
             return ProviderIdentity(self._user_id(raw), raw, granted, _issued(token))
@@ -197,7 +197,7 @@ class ProviderClient:
 
     def _answer_to(self, session: OAuth2Client, call: ProviderCall, token: str, granted: list[str] | None) -> object:
         """Return the answer to one call; empty when a call that is not required fails: the sign-in goes on without."""
-        scopes = self.kind.called(self.connection.scopes if granted is None else granted)
+        scopes = self.kind.canonical_scopes(self.connection.scopes if granted is None else granted)
         secret = credentials_of(self.connection).secret if self.kind.proof is not no_parameters else ""
         parameters = {**call.parameters(scopes), **self.kind.proof(token, secret)}
         try:
@@ -211,7 +211,7 @@ class ProviderClient:
         return found if isinstance(found, dict | list) else {}
 
     def _user_id(self, raw: Raw) -> str:
-        found = self.kind.who(raw, settings_of(self.connection))
+        found = self.kind.user_id_of(raw, settings_of(self.connection))
         # Some plain OAuth 2.0 providers number their users; OpenID Connect requires `sub` to be a string.
         numbered = isinstance(found, int) and not isinstance(found, bool) and not self.kind.openid
         user_id = str(found) if numbered else found
@@ -333,7 +333,7 @@ def _reported() -> Iterator[None]:
 
 
 def _checked_metadata(found: object, issuer: str) -> ProviderMetadata:
-    """Return what discovery says. It must speak of the issuer that was asked (OpenID Connect Discovery 1.0, 4.3)."""
+    """Return what discovery answered. It must name the issuer that was asked (OpenID Connect Discovery 1.0, 4.3)."""
     if not isinstance(found, dict) or not all(
         isinstance(found.get(name), str) for name in ("authorization_endpoint", "token_endpoint")
     ):

@@ -1,7 +1,6 @@
-"""Kinds of provider: where they are, what they ask, what they tell. The one catalogue, filled by plug-ins.
+"""Kinds of provider: their addresses, the scopes and claims they offer, and how to read their answers.
 
-Three doors and the flows need it, which must not know each other: the sign-in pages offer the requested claims, the console and
-the API switch them on, and a flow renews or gives back what a customer granted.
+Plug-ins fill the one catalogue, `PROVIDERS`. The login pages, the console, the API and the use cases all read it.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from typing import Any
 from regulars.base.plugins.catalog import Catalog
 from regulars.base.plugins.fields import SettingField
 
-Raw = dict[str, Any]  # what a provider said, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
+Raw = dict[str, Any]  # a provider's answers, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
 Settings = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class RequestedClaim:
-    """Something a customer may share. `label` and `why` are read by her, and `purpose` is what her yes says yes to.
+    """Data that a customer may share. They read `label` and `why`; their consent is to `purpose`.
 
-    `review` is what the provider wants to see before it grants the scopes to everybody; empty: nothing.
+    `review` is what the provider examines before it grants the scopes to every user; empty: nothing.
     """
 
     key: str
@@ -35,7 +34,7 @@ class RequestedClaim:
 
 @dataclass(frozen=True)
 class ProviderClaim:
-    """One thing a provider said. `kind` is `verified` when it vouches for it, else `social`.
+    """One claim that a provider returned. `kind` is `verified` when the provider vouches for it, else `social`.
 
     `requested_claim` is the key of the `RequestedClaim` it belongs to; without the customer's consent to that claim the
     value stays in the raw answer only.
@@ -49,10 +48,10 @@ class ProviderClaim:
 
 @dataclass(frozen=True)
 class ProviderCall:
-    """One address to ask with her token. `key` names it in the raw answer and in `Provider.addresses`.
+    """One request with the customer's token. `key` names it in the raw answer and in `Provider.addresses`.
 
-    It is asked when one of `scopes` was granted (none: always). `parameters` may depend on what was granted. Without
-    the answer of a `required` call nobody knows who she is; without another, less is known.
+    It is sent when one of `scopes` was granted (none: always). `parameters` may depend on what was granted. The answer
+    to a `required` call identifies the customer; without another answer less is known about them.
     """
 
     key: str
@@ -63,7 +62,7 @@ class ProviderCall:
 
 @dataclass(frozen=True)
 class Credentials:
-    """How the provider knows us: what an operator wrote, the secret already in the shape it wants."""
+    """The credentials of this client: what an operator entered, the secret in the form that the provider expects."""
 
     client_id: str
     secret: str
@@ -71,7 +70,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ProviderRequest:
-    """A request to a provider: `form` or nothing in the body."""
+    """A request to a provider. The body is `form`, `json` or nothing."""
 
     method: str
     url: str
@@ -82,7 +81,7 @@ class ProviderRequest:
 
 @dataclass(frozen=True)
 class UpstreamGrant:
-    """A grant to be given back, whole or in part. `address` is the provider's, `scopes` those to give back."""
+    """A grant to revoke, whole or in part. `address` is the provider's, `scopes` those to revoke; none: all."""
 
     address: str
     user_id: str
@@ -100,18 +99,18 @@ class Provider:
 
     `openid`: it speaks OpenID Connect, `issuer` is where discovery starts (empty: every connection has its own).
     Otherwise `addresses` are its own (`authorize`, `token`, one per call, `revoke`), with `{setting}` in braces.
-    `who` finds her id in an answer and `read` what it tells. `aliases` are other words for a scope when it says what was
-    granted; `granted` reads that from the answer where the token does not say it. `scoped_ids`: ids are unique within a
-    connection only. `fresh` and `again` are parameters that make it ask her anew: to sign in, and for what she once
-    refused. `offline` are scopes and parameters for a token that can be renewed without her. `revoke` gives a grant back
-    and `revokes_parts` says that it can do so in part.
+    `user_id_of` finds the user's id in the answers and `read` the claims. `aliases` are other names of scopes in the list
+    of granted ones; `granted` reads that list where the token answer lacks it. `scoped_ids`: ids are unique within a
+    connection only. `reauthenticate` and `ask_again` are parameters that make the provider ask again: for a sign-in, and
+    for what the customer refused before. `offline` are scopes and parameters for a token that can be renewed without the
+    customer. `revoke` builds the requests that end a grant and `revokes_parts` tells whether a part can be ended.
     """
 
     key: str
     label: str
     scopes: tuple[str, ...]
     read: Callable[[Raw, Settings], Iterable[ProviderClaim]]
-    who: Callable[[Raw, Settings], Any]
+    user_id_of: Callable[[Raw, Settings], Any]
     requested_claims: tuple[RequestedClaim, ...] = ()
     openid: bool = False
     issuer: str = ""
@@ -126,8 +125,8 @@ class Provider:
     pkce: bool = True
     nonce: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
-    fresh: Mapping[str, str] = field(default_factory=dict)
-    again: Mapping[str, str] = field(default_factory=dict)
+    reauthenticate: Mapping[str, str] = field(default_factory=dict)
+    ask_again: Mapping[str, str] = field(default_factory=dict)
     offline: tuple[tuple[str, ...], Mapping[str, str]] = ((), {})
     secret_of: Callable[[Settings, str, str], str] = lambda settings, client_id, secret: secret
     proof: Callable[[str, str], Mapping[str, str]] = no_parameters
@@ -140,8 +139,8 @@ class Provider:
         names = set(wanted)
         return [claim for claim in self.requested_claims if claim.key in names]
 
-    def called(self, scopes: Iterable[str]) -> list[str]:
-        """Scopes by the words in which they were asked."""
+    def canonical_scopes(self, scopes: Iterable[str]) -> list[str]:
+        """Return scopes by the names under which they were requested."""
         names = dict(self.aliases)
         return list(dict.fromkeys(names.get(scope, scope) for scope in scopes))
 
@@ -150,7 +149,7 @@ PROVIDERS: Catalog[Provider] = Catalog("providers")
 
 
 def find_provider(strategy: str) -> Provider | None:
-    """What there is to know of a strategy; None for one that nobody speaks here (`auth0`: our own passwords)."""
+    """Return the kind of provider of a strategy; None for one that needs no provider (`auth0`: our own passwords)."""
     known = dict(PROVIDERS.items())
     return known.get(strategy)
 

@@ -1,4 +1,4 @@
-"""Offer a way in, or change one."""
+"""Create a connection, or change one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .endpoints import address_of, credentials_of
 from .models import Connection
 from .provider import PROVIDERS, Provider
 
-# Our own ways in, which need no provider: name, strategy, words.
+# The built-in connections, which need no provider: name, strategy, label.
 OWN = (
     ("Username-Password-Authentication", "auth0", "E-mail and password"),
     ("email", "email", "Code by e-mail"),
@@ -28,9 +28,9 @@ _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")  # RFC 6749, 3.3
 
 @dataclass(frozen=True)
 class ConnectionSpec:
-    """A connection as an operator writes it. `secret` empty: as it was.
+    """A connection as an operator enters it. An empty `secret` keeps the old one.
 
-    `urls` by key (`issuer`, `site`, or one of the provider's addresses): an empty one goes, one that is not named stays.
+    `urls` by key (`issuer`, `site`, or one of the provider's addresses): an empty one is removed, one that is not named stays.
     """
 
     name: str
@@ -48,42 +48,42 @@ class ConnectionSpec:
 
 
 @transaction.atomic
-def save_connection(way: ConnectionSpec, connection: Connection | None = None) -> Connection:
-    """Make a connection, or change `connection`, whose name and strategy stay as they are.
+def save_connection(spec: ConnectionSpec, connection: Connection | None = None) -> Connection:
+    """Create a connection, or change `connection`, whose name and strategy stay as they are.
 
     Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
     `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
     """
-    connection = connection or Connection(name=_new_name(way.name), strategy=_known(way.strategy))
-    _check_lengths(way)
+    connection = connection or Connection(name=_new_name(spec.name), strategy=_known(spec.strategy))
+    _check_lengths(spec)
     connection.display_name, connection.note, connection.enabled = (
-        way.display_name.strip(),
-        way.note.strip(),
-        way.enabled,
+        spec.display_name.strip(),
+        spec.note.strip(),
+        spec.enabled,
     )
     if connection.strategy in PROVIDERS:
-        _take_provider(connection, way)
+        _apply_provider_settings(connection, spec)
     connection.save()
     return connection
 
 
 def ensure_own_connections(*, enabled: bool) -> None:
-    """Our own ways in are there from the first start; what the business switched on or off since stays."""
-    for name, strategy, words in OWN:
+    """Create the built-in connections at the first start; later the business alone switches them on and off."""
+    for name, strategy, label in OWN:
         Connection.objects.get_or_create(
-            name=name, defaults={"strategy": strategy, "display_name": words, "enabled": enabled}
+            name=name, defaults={"strategy": strategy, "display_name": label, "enabled": enabled}
         )
 
 
 def switch_connection(name: str, on: bool) -> Connection:
-    """Offer it or not. Raises `Invalid("unknown_connection")`."""
+    """Enable or disable a connection. Raises `Invalid("unknown_connection")`."""
     if not Connection.objects.filter(name=name).update(enabled=on):
         raise Invalid("unknown_connection", f"There is no connection called {name!r}.")
     return Connection.objects.get(name=name)
 
 
 def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
-    """An absolute https address without user, query or fragment; http only on this machine. Raises `Invalid(name)`."""
+    """Return an absolute https address without user, query or fragment; http only on this machine. Raises `Invalid(name)`."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -96,38 +96,38 @@ def check_web_address(url: str, about: str, name: str = "bad_url") -> str:
     return url
 
 
-def _take_provider(connection: Connection, way: ConnectionSpec) -> None:
+def _apply_provider_settings(connection: Connection, spec: ConnectionSpec) -> None:
     provider = PROVIDERS[connection.strategy]
-    if not way.client_id.strip():
+    if not spec.client_id.strip():
         raise Invalid("missing", "Write the client id that the provider gave you.", "client_id")
-    if not (way.secret or connection.secret):
+    if not (spec.secret or connection.secret):
         raise Invalid("missing", "Write the client secret that the provider gave you.", "secret")
-    connection.client_id, connection.secret = way.client_id.strip(), way.secret or connection.secret
-    connection.scopes = _scopes(way.scopes or provider.scopes, provider)
-    connection.requested_claims = _checked_claims(way.requested_claims, connection.strategy)
-    connection.settings = fill_settings(provider.settings, way.settings, connection.settings)
-    connection.offline = way.offline
-    connection.urls = _urls(connection.urls, way, provider)
-    _check_places(connection, provider)
+    connection.client_id, connection.secret = spec.client_id.strip(), spec.secret or connection.secret
+    connection.scopes = _scopes(spec.scopes or provider.scopes, provider)
+    connection.requested_claims = _checked_claims(spec.requested_claims, connection.strategy)
+    connection.settings = fill_settings(provider.settings, spec.settings, connection.settings)
+    connection.offline = spec.offline
+    connection.urls = _urls(connection.urls, spec, provider)
+    _check_addresses(connection, provider)
     credentials_of(connection)
 
 
-def _urls(before: Mapping[str, str], way: ConnectionSpec, provider: Provider) -> dict[str, str]:
-    """What is not named stays; what is emptied goes."""
-    for key in way.urls:
+def _urls(before: Mapping[str, str], spec: ConnectionSpec, provider: Provider) -> dict[str, str]:
+    """Keep the addresses that are not named, and remove those that are empty."""
+    for key in spec.urls:
         if key not in url_keys(provider):
             raise Invalid("unknown_address", f"This provider has no address called {key[:60]!r}.", key)
-    checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in way.urls.items() if url}
-    return {**{key: url for key, url in before.items() if key not in way.urls}, **checked}
+    checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in spec.urls.items() if url}
+    return {**{key: url for key, url in before.items() if key not in spec.urls}, **checked}
 
 
 def url_keys(provider: Provider) -> list[str]:
-    """The addresses that may be re-pointed, the one that moves all of them first."""
+    """Return the keys of the addresses that may be changed, first the one that moves all of them."""
     own = [key for key in provider.addresses if key != "token" or not provider.openid]
     return ["issuer", *own] if provider.openid else ["site", *own]
 
 
-def _check_places(connection: Connection, provider: Provider) -> None:
+def _check_addresses(connection: Connection, provider: Provider) -> None:
     if provider.openid and not (provider.issuer or connection.urls.get("issuer")):
         raise Invalid("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
     needed = [] if provider.openid else ["authorize", "token", *(call.key for call in provider.calls if call.required)]
@@ -151,11 +151,11 @@ def _checked_claims(keys: Sequence[str], strategy: str) -> list[str]:
     return [key for key in known if key in keys]
 
 
-def _check_lengths(way: ConnectionSpec) -> None:
-    if not way.display_name.strip():
+def _check_lengths(spec: ConnectionSpec) -> None:
+    if not spec.display_name.strip():
         raise Invalid("missing", "Write the name on the button.", "display_name")
     for name, most in (("display_name", 128), ("client_id", 255), ("note", 200), ("secret", 4000)):
-        if len(getattr(way, name)) > most:
+        if len(getattr(spec, name)) > most:
             raise Invalid("too_long", f"At most {most} characters.", name)
 
 

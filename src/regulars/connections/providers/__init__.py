@@ -1,1 +1,1 @@
-"""What each kind of provider asks and tells: one file each, registered as a stranger's would be (`regulars.providers`)."""
+"""The built-in kinds of provider: one file each, registered as third-party ones are (`regulars.providers`)."""

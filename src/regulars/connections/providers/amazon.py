@@ -1,4 +1,4 @@
-"""Amazon: name, address and, for who shares it, a postal code."""
+"""Amazon: name, e-mail address and, for customers who share it, a postal code."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import PLACE, mail, mapping, of_claim, plainly, text
+from .reading import PLACE, mail, mapping, optional, self_declared, text
 
 REQUESTED_CLAIMS = (
     RequestedClaim("postal_code", gettext_noop("Your postal code"), PLACE, ("postal_code",), ("postal_code",)),
 )
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("profile")).get("user_id")
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     profile = mapping(raw.get("profile"))
     return [
-        *plainly(name=profile.get("name")),
+        *self_declared(name=profile.get("name")),
         *mail(profile.get("email"), proved=False),
-        *of_claim("postal_code", postal_code=text(profile.get("postal_code"))),
+        *optional("postal_code", postal_code=text(profile.get("postal_code"))),
     ]
 
 
@@ -33,7 +33,7 @@ amazon = Provider(
     scopes=("profile",),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={
         "authorize": "https://www.amazon.com/ap/oa",
         "token": "https://api.amazon.com/auth/o2/token",

@@ -1,4 +1,4 @@
-"""Apple: everything is in the ID token, the name comes once and by a form, and the secret is a token we sign."""
+"""Apple: the ID token holds everything, the name comes once and by a form, and the secret is a token we sign."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import SettingField
 
 from ..provider import Credentials, Provider, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
-from .reading import mail, mapping, plainly, text
+from .reading import mail, mapping, self_declared, text
 
 LIFETIME = 300  # seconds; Apple allows six months
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("id_token")).get("sub")
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """Her address may be one that Apple made up for us; it reaches her, and joins her with nobody else."""
+    """The address may be one that Apple made for us; it reaches the customer, and no other account shares it."""
     token, name = mapping(raw.get("id_token")), mapping(mapping(raw.get("user")).get("name"))
     given, family = text(name.get("firstName")), text(name.get("lastName"))
     return [
-        *plainly(name=f"{given} {family}".strip(), given_name=given, family_name=family),
+        *self_declared(name=f"{given} {family}".strip(), given_name=given, family_name=family),
         *mail(token.get("email"), proved=token.get("email_verified") in (True, "true")),
     ]
 
 
 def secret_of(settings: Settings, client_id: str, secret: str) -> str:
-    """The private key that Apple let her download, turned into the token that it wants instead of a secret."""
+    """Return the token that Apple expects instead of a secret, signed with the private key downloaded there."""
     now = int(time.time())
     claims = {
         "iss": settings["team_id"],
@@ -65,7 +65,7 @@ apple = Provider(
     label="Apple",
     scopes=("openid", "name", "email"),
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     openid=True,
     issuer="https://appleid.apple.com",
     addresses={
@@ -79,5 +79,5 @@ apple = Provider(
     parameters={"response_mode": "form_post"},
     secret_of=secret_of,
     revoke=revoke,
-    note="The client id is the Services ID. Apple tells the name only once.",
+    note="The client id is the Services ID. Apple sends the name only once.",
 )

@@ -1,4 +1,4 @@
-"""Facebook: the Graph API. Which fields she shares is decided box by box there, and read back after every login."""
+"""Facebook: the Graph API. Customers choose each permission there; the granted ones are read after every login."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, of_claim, plainly, text
+from .reading import AGE, CUT, PLACE, date_of, entries, gender_of, mail, mapping, optional, self_declared, text
 
 REVIEW = "Facebook reviews apps that ask for this, and the business behind them."
 LIKES = gettext_noop("So that we show you first what goes with what you like.")
@@ -45,29 +45,29 @@ def fields(granted: Collection[str]) -> Mapping[str, str]:
     return {"fields": ",".join(["id", *(words for scope, words in FIELDS.items() if scope in granted)])}
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("me")).get("id")
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """A Facebook e-mail carries no word on whether it was proved, so it counts as unproved."""
+    """Facebook does not tell whether an e-mail address is verified, so it counts as unverified."""
     me = mapping(raw.get("me"))
     picture = mapping(mapping(me.get("picture")).get("data")).get("url")
     liked = [name for page in entries(mapping(me.get("likes")).get("data")) if (name := text(page.get("name")))]
     return [
-        *plainly(
+        *self_declared(
             name=me.get("name"), given_name=me.get("first_name"), family_name=me.get("last_name"), picture=picture
         ),
         *mail(me.get("email"), proved=False),
-        *of_claim("birthday", birthdate=born(me.get("birthday"))),
-        *of_claim("gender", gender=gender_of(me.get("gender"))),
-        *of_claim("location", city=text(mapping(me.get("location")).get("name")).partition(",")[0]),
-        *of_claim("likes", interests=liked[:MOST_LIKES]),
+        *optional("birthday", birthdate=born(me.get("birthday"))),
+        *optional("gender", gender=gender_of(me.get("gender"))),
+        *optional("location", city=text(mapping(me.get("location")).get("name")).partition(",")[0]),
+        *optional("likes", interests=liked[:MOST_LIKES]),
     ]
 
 
 def born(value: Any) -> str:
-    """`03/07/1996`; people may show only the day or only the year."""
+    """Return the date of `03/07/1996`; empty for users who show only the day or only the year."""
     parts = text(value).split("/")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
         return ""
@@ -81,12 +81,12 @@ def granted(raw: Raw) -> list[str] | None:
 
 
 def proof(token: str, secret: str) -> Mapping[str, str]:
-    """Shows that whoever calls with her token is the app it was given to."""
+    """Prove that the caller is the app that the token was issued to."""
     return {"appsecret_proof": hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()}
 
 
 def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
-    """Permission by permission; all of them when nothing is named."""
+    """Revoke permission by permission; all of them when none is named."""
     below = [f"/{scope}" for scope in grant.scopes] or [""]
     form = {"access_token": grant.token, **proof(grant.token, credentials.secret)}
     return [ProviderRequest("DELETE", grant.address + each, form=form) for each in below]
@@ -99,7 +99,7 @@ facebook = Provider(
     scopes=("public_profile", "email"),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={
         "authorize": "https://www.facebook.com/v25.0/dialog/oauth",
         "token": f"{GRAPH}/oauth/access_token",
@@ -110,10 +110,10 @@ facebook = Provider(
     calls=(ProviderCall("permissions"), ProviderCall("me", fields, required=True)),
     granted=granted,
     separator=",",
-    fresh={"auth_type": "reauthenticate"},
-    again={"auth_type": "rerequest"},
+    reauthenticate={"auth_type": "reauthenticate"},
+    ask_again={"auth_type": "rerequest"},
     proof=proof,
     revoke=revoke,
     revokes_parts=True,
-    note="A permission that nobody uses for 90 days lapses at Facebook.",
+    note="Facebook withdraws a permission that is not used for 90 days.",
 )

@@ -1,4 +1,4 @@
-"""GitHub: plain OAuth 2.0. Her addresses come from a list of their own, each with whether she proved it."""
+"""GitHub: plain OAuth 2.0. E-mail addresses come from a call of their own, each with whether it is verified."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import WORK, entries, first, mail, mapping, of_claim, plainly, text
+from .reading import WORK, entries, first, mail, mapping, optional, self_declared, text
 
 REQUESTED_CLAIMS = (RequestedClaim("work", gettext_noop("Where you work"), WORK, ("read:user",), ("employer",)),)
 
 
-def who(raw: Raw, settings: Settings) -> Any:
-    """The number: a login name can change hands."""
+def user_id_of(raw: Raw, settings: Settings) -> Any:
+    """Return the number: a login name can be taken over by another user."""
     return mapping(raw.get("user")).get("id")
 
 
@@ -33,9 +33,9 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     addresses = entries(raw.get("emails"))
     chosen = first(each for each in addresses if each.get("primary") is True)
     return [
-        *plainly(name=user.get("name"), nickname=user.get("login"), picture=user.get("avatar_url")),
+        *self_declared(name=user.get("name"), nickname=user.get("login"), picture=user.get("avatar_url")),
         *mail(chosen.get("email") or user.get("email"), proved=chosen.get("verified") is True),
-        *of_claim("work", employer=text(user.get("company")).lstrip("@")),
+        *optional("work", employer=text(user.get("company")).lstrip("@")),
     ]
 
 
@@ -50,7 +50,7 @@ github = Provider(
     scopes=("read:user", "user:email"),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={
         "authorize": "https://github.com/login/oauth/authorize",
         "token": "https://github.com/login/oauth/access_token",
@@ -59,6 +59,6 @@ github = Provider(
         "revoke": "https://api.github.com/applications/{client_id}/grant",
     },
     calls=(ProviderCall("user", required=True), ProviderCall("emails", scopes=("user:email",))),
-    fresh={"prompt": "select_account"},
+    reauthenticate={"prompt": "select_account"},
     revoke=revoke,
 )

@@ -1,4 +1,4 @@
-"""Google: OpenID Connect for the login, and the People API for what she chose to share. Each claim has a scope."""
+"""Google: OpenID Connect for the login, and the People API for requested claims. Each claim has a scope of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..provider import (
     Settings,
     UpstreamGrant,
 )
-from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, of_claim, text
+from .reading import AGE, CALL, CUT, PLACE, WORK, claims, date_of, entries, first, gender_of, mapping, optional, text
 
 PREFIX = "https://www.googleapis.com/auth/"
 REVIEW = "Google verifies apps that ask for this."
@@ -48,7 +48,7 @@ REQUESTED_CLAIMS = (
 )
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("userinfo")).get("sub")
 
 
@@ -58,27 +58,27 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     born, work = mapping(primary(people.get("birthdays")).get("date")), primary(people.get("organizations"))
     return [
         *claims(mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))),
-        *of_claim("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
-        *of_claim("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
-        *of_claim("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
-        *of_claim(
+        *optional("birthday", birthdate=date_of(born.get("year"), born.get("month"), born.get("day"))),
+        *optional("gender", gender=gender_of(primary(people.get("genders")).get("value"))),
+        *optional("phone", phone_number=text(phone.get("canonicalForm") or phone.get("value"))),
+        *optional(
             "address",
             city=text(address.get("city")),
             postal_code=text(address.get("postalCode")),
             country=text(address.get("countryCode")),
         ),
-        *of_claim("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
+        *optional("work", employer=text(work.get("name")), job_title=text(work.get("title"))),
     ]
 
 
 def primary(values: Any) -> Raw:
-    """The entry that she, or Google, calls the primary one."""
+    """Return the entry that the user or Google marked as primary, else the first."""
     known = entries(values)
     return first([each for each in known if mapping(each.get("metadata")).get("primary")] + known)
 
 
 def revoke(grant: UpstreamGrant, credentials: Credentials) -> list[ProviderRequest]:
-    """Google takes a whole grant back, never a part of it."""
+    """Google revokes a whole grant, never a part of it."""
     return [ProviderRequest("POST", grant.address, form={"token": grant.token})]
 
 
@@ -88,7 +88,7 @@ google = Provider(
     scopes=("openid", "email", "profile"),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     openid=True,
     issuer="https://accounts.google.com",
     addresses={
@@ -104,8 +104,8 @@ google = Provider(
         ),
     ),
     aliases=((f"{PREFIX}userinfo.email", "email"), (f"{PREFIX}userinfo.profile", "profile")),
-    fresh={"prompt": "select_account"},
-    again={"prompt": "consent", "include_granted_scopes": "true"},
+    reauthenticate={"prompt": "select_account"},
+    ask_again={"prompt": "consent", "include_granted_scopes": "true"},
     offline=((), {"access_type": "offline", "prompt": "consent"}),
     revoke=revoke,
 )

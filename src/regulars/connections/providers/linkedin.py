@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..provider import Provider, ProviderClaim, Raw, Settings
-from .oidc import info_of, who
+from .oidc import info_of, user_id_of
 from .reading import claims, mapping, text
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """Its `locale` is a pair where everybody else has a word."""
+    """LinkedIn's `locale` is a pair of language and country, not a string."""
     info = info_of(raw)
     pair = mapping(info.get("locale"))
     words = "-".join(filter(None, (text(pair.get("language")), text(pair.get("country")))))
@@ -20,7 +20,7 @@ linkedin = Provider(
     label="LinkedIn",
     scopes=("openid", "profile", "email"),
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     openid=True,
     issuer="https://www.linkedin.com/oauth",
     pkce=False,  # only for its native apps

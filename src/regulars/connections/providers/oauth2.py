@@ -1,4 +1,4 @@
-"""Any OAuth 2.0 provider: its three addresses, and where in its answer each thing stands."""
+"""Any OAuth 2.0 provider: its three addresses, and the place of each claim in its answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 from regulars.base.plugins.fields import SettingField
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, Settings
-from .reading import mail, mapping, plainly
+from .reading import mail, mapping, self_declared
 
-HELP = "A name in its answer, with dots for what is inside: data.user.id"
+HELP = "A name in the answer, with dots for nested names: data.user.id"
 
 
 def at(raw: Raw, path: str) -> Any:
@@ -19,13 +19,13 @@ def at(raw: Raw, path: str) -> Any:
     return value
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return at(raw, settings["id_at"])
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     return [
-        *plainly(
+        *self_declared(
             name=at(raw, settings["name_at"]),
             nickname=at(raw, settings["nickname_at"]),
             picture=at(raw, settings["picture_at"]),
@@ -39,16 +39,16 @@ oauth2 = Provider(
     label="OAuth 2.0",
     scopes=(),
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={"authorize": "", "token": "", "user": ""},
     calls=(ProviderCall("user", required=True),),
     settings=(
-        SettingField("id_at", "Her id", HELP, "id", required=False),
-        SettingField("name_at", "Her name", HELP, "name", required=False),
-        SettingField("nickname_at", "Her nickname", HELP, "login", required=False),
-        SettingField("email_at", "Her e-mail", HELP, "email", required=False),
-        SettingField("email_verified_at", "Whether it is proved", HELP, "email_verified", required=False),
-        SettingField("picture_at", "Her picture", HELP, "picture", required=False),
+        SettingField("id_at", "User id", HELP, "id", required=False),
+        SettingField("name_at", "Name", HELP, "name", required=False),
+        SettingField("nickname_at", "Nickname", HELP, "login", required=False),
+        SettingField("email_at", "E-mail", HELP, "email", required=False),
+        SettingField("email_verified_at", "E-mail verified", HELP, "email_verified", required=False),
+        SettingField("picture_at", "Picture", HELP, "picture", required=False),
     ),
     scoped_ids=True,
 )

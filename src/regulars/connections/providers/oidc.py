@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import Provider, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, of_claim, text
+from .reading import AGE, CALL, CUT, PLACE, claims, gender_of, mapping, optional, text
 
 REQUESTED_CLAIMS = (
     RequestedClaim("address", gettext_noop("Your address"), PLACE, ("address",), ("city", "postal_code", "country")),
@@ -21,7 +21,7 @@ def info_of(raw: Raw) -> Raw:
     return mapping(raw.get("userinfo")) or mapping(raw.get("id_token"))
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return info_of(raw).get("sub")
 
 
@@ -30,10 +30,10 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     place = mapping(info.get("address"))
     return [
         *claims(info),
-        *of_claim("gender", gender=gender_of(info.get("gender"))),
-        *of_claim("birthday", birthdate=text(info.get("birthdate"))),
-        *of_claim("phone", phone_number=text(info.get("phone_number"))),
-        *of_claim(
+        *optional("gender", gender=gender_of(info.get("gender"))),
+        *optional("birthday", birthdate=text(info.get("birthdate"))),
+        *optional("phone", phone_number=text(info.get("phone_number"))),
+        *optional(
             "address",
             city=text(place.get("locality")),
             postal_code=text(place.get("postal_code")),
@@ -48,10 +48,10 @@ oidc = Provider(
     scopes=("openid", "email", "profile"),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     openid=True,
     scoped_ids=True,
-    fresh={"prompt": "login"},
-    again={"prompt": "consent"},
+    reauthenticate={"prompt": "login"},
+    ask_again={"prompt": "consent"},
     offline=(("offline_access",), {"prompt": "consent"}),
 )

@@ -1,4 +1,4 @@
-"""How mappings read an answer: carefully, because it may have any shape."""
+"""Helpers that read a provider's answer, which may have any shape."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WORK = gettext_noop("So that we show you what people in your line of work like."
 
 
 def claims(info: Raw) -> list[ProviderClaim]:
-    """OpenID Connect's standard claims that come with the login itself. A provider vouches for what it calls verified."""
-    told = [ProviderClaim(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
-    return told + mail(info.get("email"), proved=info.get("email_verified") in (True, "true"))
+    """Return OpenID Connect's standard claims of the login itself. The provider vouches for what it calls verified."""
+    plain = [ProviderClaim(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
+    return plain + mail(info.get("email"), proved=info.get("email_verified") in (True, "true"))
 
 
 def mail(address: Any, *, proved: bool) -> list[ProviderClaim]:
-    """An address, and whether the provider says that it is hers."""
+    """Return the address, and whether the provider has verified that it is the customer's."""
     email = text(address)
     if "@" not in email:
         return []
@@ -35,13 +35,13 @@ def mail(address: Any, *, proved: bool) -> list[ProviderClaim]:
     ]
 
 
-def plainly(**values: Any) -> list[ProviderClaim]:
-    """Texts she wrote about herself at her provider, which nobody checked."""
+def self_declared(**values: Any) -> list[ProviderClaim]:
+    """Return texts that the customer entered at the provider, which the provider did not check."""
     return [ProviderClaim(key, value, "social") for key, each in values.items() if (value := text(each))]
 
 
-def of_claim(claim: str, **values: Any) -> list[ProviderClaim]:
-    """What belongs to an optional claim; empty values are left out."""
+def optional(claim: str, **values: Any) -> list[ProviderClaim]:
+    """Return the values of one requested claim; empty values are left out."""
     return [ProviderClaim(key, value, "social", claim) for key, value in values.items() if value]
 
 
@@ -50,13 +50,13 @@ def text(value: Any) -> str:
 
 
 def gender_of(value: Any) -> str:
-    """One of the words that the house's own attribute has; nothing when she keeps it to herself."""
+    """Return one of the values of the built-in attribute; empty when the customer does not share it."""
     word = text(value).lower()
     return word if word in ("", "female", "male") else "" if word == "unspecified" else "other"
 
 
 def date_of(year: Any, month: Any, day: Any) -> str:
-    """`1996-03-07`. Many people hide the year; a birthday without one tells no age and is left out."""
+    """Return `1996-03-07`. Many users hide the year; a birthday without one gives no age and is left out."""
     if not (isinstance(year, int) and isinstance(month, int) and isinstance(day, int)):
         return ""
     try:

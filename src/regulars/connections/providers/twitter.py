@@ -6,7 +6,7 @@ from typing import Any
 
 from ..endpoints import basic_header
 from ..provider import Credentials, Provider, ProviderCall, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
-from .reading import mail, mapping, plainly
+from .reading import mail, mapping, self_declared
 
 FIELDS = "confirmed_email,created_at,description,entities,location,profile_image_url,protected,public_metrics,url,verified,verified_type"
 
@@ -15,15 +15,15 @@ def person(raw: Raw) -> Raw:
     return mapping(mapping(raw.get("user")).get("data"))
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return person(raw).get("id")
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """Where she lives is free text there (“the moon”): it stays in the raw answer."""
+    """The location is free text at X (“the moon”), so it stays in the raw answer."""
     data = person(raw)
     return [
-        *plainly(name=data.get("name"), nickname=data.get("username"), picture=data.get("profile_image_url")),
+        *self_declared(name=data.get("name"), nickname=data.get("username"), picture=data.get("profile_image_url")),
         *mail(data.get("confirmed_email"), proved=True),
     ]
 
@@ -38,7 +38,7 @@ twitter = Provider(
     label="X",
     scopes=("users.read", "tweet.read", "users.email"),
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={
         "authorize": "https://x.com/i/oauth2/authorize",
         "token": "https://api.x.com/2/oauth2/token",
@@ -49,5 +49,5 @@ twitter = Provider(
     basic=True,
     offline=(("offline.access",), {}),
     revoke=revoke,
-    note="X charges for every look at a user.",
+    note="X charges for every read of a user.",
 )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 from regulars.base.plugins.fields import SettingField
 
 from ..provider import Provider, ProviderCall, ProviderClaim, Raw, RequestedClaim, Settings
-from .reading import CALL, WORK, mail, mapping, of_claim, plainly, text
+from .reading import CALL, WORK, mail, mapping, optional, self_declared, text
 
 GRAPH = "https://graph.microsoft.com/"
 REQUESTED_CLAIMS = (
@@ -20,23 +20,23 @@ REQUESTED_CLAIMS = (
 )
 
 
-def who(raw: Raw, settings: Settings) -> Any:
+def user_id_of(raw: Raw, settings: Settings) -> Any:
     return mapping(raw.get("me")).get("id")
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """An administrator may write any address into a work account, so none of them counts as proved."""
+    """An administrator may enter any address in a work account, so none of them counts as verified."""
     me = mapping(raw.get("me"))
     return [
-        *plainly(
+        *self_declared(
             name=me.get("displayName"),
             given_name=me.get("givenName"),
             family_name=me.get("surname"),
             locale=me.get("preferredLanguage"),
         ),
         *mail(me.get("mail"), proved=False),
-        *of_claim("work", job_title=text(me.get("jobTitle"))),
-        *of_claim("phone", phone_number=text(me.get("mobilePhone"))),
+        *optional("work", job_title=text(me.get("jobTitle"))),
+        *optional("phone", phone_number=text(me.get("mobilePhone"))),
     ]
 
 
@@ -46,7 +46,7 @@ windowslive = Provider(
     scopes=("User.Read",),
     requested_claims=REQUESTED_CLAIMS,
     read=read,
-    who=who,
+    user_id_of=user_id_of,
     addresses={
         "authorize": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
         "token": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
@@ -54,10 +54,12 @@ windowslive = Provider(
     },
     calls=(ProviderCall("me", required=True),),
     settings=(
-        SettingField("tenant", "Tenant", "common: everybody. Or the id of one organisation.", "common", required=False),
+        SettingField(
+            "tenant", "Tenant", "common: all accounts. Or the id of one organisation.", "common", required=False
+        ),
     ),
     aliases=((f"{GRAPH}User.Read", "User.Read"),),
-    fresh={"prompt": "select_account"},
-    again={"prompt": "consent"},
+    reauthenticate={"prompt": "select_account"},
+    ask_again={"prompt": "consent"},
     offline=(("offline_access",), {}),
 )

@@ -98,18 +98,20 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     """
     connection = find_social(name)
     if connection is None:
-        return words(request, gettext_noop("This way in is closed"), gettext_noop("Sign in another way."), 404)
-    aim = _aim(request, connection)
-    if isinstance(aim, HttpResponse):
-        return aim
+        return words(
+            request, gettext_noop("This login method is switched off"), gettext_noop("Sign in another way."), 404
+        )
+    intent = _intent(request, connection)
+    if isinstance(intent, HttpResponse):
+        return intent
     requested_claims = (
-        aim.requested_claims if aim else PROVIDERS[connection.strategy].offered(connection.requested_claims)
+        intent.requested_claims if intent else PROVIDERS[connection.strategy].offered(connection.requested_claims)
     )
-    offered = [_Offer(claim) for claim in requested_claims]
-    if request.method == "GET" and (offered or aim):
-        return _ask(request, connection, offered, aim)
+    offered = [_ClaimOption(claim) for claim in requested_claims]
+    if request.method == "GET" and (offered or intent):
+        return _choice_page(request, connection, offered, intent)
     wanted = request.POST.getlist("claim")
-    return _go(request, connection, [offer for offer in offered if offer.claim.key in wanted], aim)
+    return _send_to_provider(request, connection, [offer for offer in offered if offer.claim.key in wanted], intent)
 
 
 @csrf_exempt  # the state proves that the answer belongs to this browser
@@ -139,7 +141,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def _client(connection: Connection) -> ProviderClient:
-    """One callback address serves every provider, as it is registered there: the state says which connection it was."""
+    """One callback address serves every provider, as it is registered there: the state names the connection."""
     return ProviderClient(connection, f"{settings.PUBLIC_URL}/login/callback")
 
 
@@ -214,7 +216,7 @@ def _save_session(request: HttpRequest) -> None:
 
 
 @dataclass(frozen=True)
-class _Offer:
+class _ClaimOption:
     """A requested claim as the page shows it."""
 
     claim: RequestedClaim
@@ -234,12 +236,12 @@ class _Offer:
 
     @property
     def words(self) -> str:
-        """What stands next to the box, whole: her yes is kept with these words."""
+        """The whole text beside the box: consent is recorded with these words."""
         return f"{self.label}. {self.why} {self.use}"
 
 
 @dataclass(frozen=True)
-class _Aim:
+class _Intent:
     """What a customer who is signed in wants of this connection: to share more, or to link it."""
 
     purpose: LoginPurpose
@@ -247,7 +249,7 @@ class _Aim:
     requested_claims: list[RequestedClaim]
 
 
-def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | None:
+def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpResponse | None:
     """Return what the customer wants, None for a plain sign-in, or a redirect to sign in first."""
     purposes = (LoginPurpose.SHARE_MORE, LoginPurpose.LINK)
     purpose = next((each for each in purposes if request.GET.get(each) == "1"), None)
@@ -258,23 +260,25 @@ def _aim(request: HttpRequest, connection: Connection) -> _Aim | HttpResponse | 
         here = urlencode({"next": request.get_full_path(), "prompt": "login"})
         return HttpResponseRedirect(f"/login?{here}")
     if purpose == LoginPurpose.LINK:
-        return _Aim(purpose, profile, [])
+        return _Intent(purpose, profile, [])
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
     share = shared_claims_of(identity) if identity else None
     if share is None or not share.more:
         sentence = f"There is nothing more to share from {connection.display_name}."
         return words(request, gettext_noop("Nothing more to share"), sentence)
-    return _Aim(purpose, profile, list(share.more))
+    return _Intent(purpose, profile, list(share.more))
 
 
-def _ask(request: HttpRequest, connection: Connection, offered: list[_Offer], aim: _Aim | None) -> HttpResponse:
-    """What she left out the last time, on this browser, is not put before her again: it waits in a fold."""
-    declined = [] if aim else _declined(request).get(connection.name, [])
+def _choice_page(
+    request: HttpRequest, connection: Connection, offered: list[_ClaimOption], intent: _Intent | None
+) -> HttpResponse:
+    """Show the claims to choose from. Those declined the last time on this browser are folded away."""
+    declined = [] if intent else _declined(request).get(connection.name, [])
     context = {
         "connection": connection,
         "offered": [offer for offer in offered if offer.claim.key not in declined],
         "declined": [offer for offer in offered if offer.claim.key in declined],
-        "aim": aim.purpose if aim else "",
+        "purpose": intent.purpose if intent else "",
         "login": address("/login", request),
     }
     return render(request, "signin/share.html", context)
@@ -289,23 +293,25 @@ def _declined(request: HttpRequest) -> dict[str, list[str]]:
 
 
 def _remember_declined(
-    request: HttpRequest, response: HttpResponse, connection: Connection, arrival: ProviderLogin
+    request: HttpRequest, response: HttpResponse, connection: Connection, login: ProviderLogin
 ) -> None:
-    shared = {each.claim for each in arrival.shared}
+    shared = {each.claim for each in login.shared}
     left = [key for key in connection.requested_claims if key not in shared]
-    said = json.dumps({**_declined(request), connection.name: left})
+    value = json.dumps({**_declined(request), connection.name: left})
     secure = settings.PUBLIC_URL.startswith("https://")
-    response.set_signed_cookie(DECLINED, said, max_age=REMEMBERED, httponly=True, samesite="Lax", secure=secure)
+    response.set_signed_cookie(DECLINED, value, max_age=REMEMBERED, httponly=True, samesite="Lax", secure=secure)
 
 
-def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim: _Aim | None) -> HttpResponse:
+def _send_to_provider(
+    request: HttpRequest, connection: Connection, chosen: list[_ClaimOption], intent: _Intent | None
+) -> HttpResponse:
     """Send the browser to the provider, and remember what the customer wants there."""
     strategy = PROVIDERS[connection.strategy]
     always, parameters = strategy.offline if connection.offline else ((), {})
     scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always]
     scopes = list(dict.fromkeys([*scopes, *(scope for offer in chosen for scope in offer.claim.scopes)]))
-    fresh = strategy.fresh if request.GET.get("prompt") == "login" else {}
-    again = strategy.again if aim and aim.purpose == LoginPurpose.SHARE_MORE else {}
+    fresh = strategy.reauthenticate if request.GET.get("prompt") == "login" else {}
+    again = strategy.ask_again if intent and intent.purpose == LoginPurpose.SHARE_MORE else {}
     hint = request.GET.get("login_hint", "")[:320]
     try:
         begun = _client(connection).begin(
@@ -316,16 +322,16 @@ def _go(request: HttpRequest, connection: Connection, chosen: list[_Offer], aim:
         sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
             network=connection.display_name
         )
-        return words(request, gettext_noop("This way in does not work now"), sentence, 502)
+        return words(request, gettext_noop("This login method does not work now"), sentence, 502)
     pending = PendingProviderLogin(
         connection=connection.name,
-        purpose=aim.purpose if aim else LoginPurpose.LOGIN,
+        purpose=intent.purpose if intent else LoginPurpose.LOGIN,
         scopes=scopes,
         chosen=[{"claim": offer.claim.key, "words": offer.words} for offer in chosen],
         resume_url=onward(request),
         nonce=begun.nonce,
         code_verifier=begun.code_verifier,
-        profile=aim.profile.pk if aim else None,
+        profile=intent.profile.pk if intent else None,
         at=time.time(),
     )
     _save_pending(request, begun.state, pending)
@@ -358,9 +364,11 @@ def _account_for(request: HttpRequest, login: ProviderLogin, pending: PendingPro
         return complete_social_login(login)
     profile = customer(request)
     if profile is None or profile.pk != pending.profile:
-        raise Invalid("another_customer", gettext_noop("Somebody else is signed in on this browser now. Start again."))
+        raise Invalid(
+            "another_customer", gettext_noop("Another customer is signed in on this browser now. Start again.")
+        )
     if pending.purpose == LoginPurpose.LINK:
-        return _linked(profile, login)
+        return _link_and_notify(profile, login)
     known = find_by_identity(login.strategy, login.provider_user_id)
     if known is None or known.pk != profile.pk:
         raise Invalid(
@@ -370,12 +378,12 @@ def _account_for(request: HttpRequest, login: ProviderLogin, pending: PendingPro
 
 
 @transaction.atomic
-def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
-    """She hears of it, at the address she had before: it may not have been her."""
+def _link_and_notify(profile: Profile, login: ProviderLogin) -> Account:
+    """Link, and notify the customer at the address they had before: it may not have been them."""
     account = profile.account
     to = mailbox_of(account) if account else ""
     known = {each.pk for each in login_identities(profile)}
-    signs_in = link_social_login(profile, arrival)
+    signs_in = link_social_login(profile, login)
     if account and any(each.pk not in known for each in login_identities(profile)):
         tell(account, "way_added", to)
     return signs_in
@@ -383,7 +391,7 @@ def _linked(profile: Profile, arrival: ProviderLogin) -> Account:
 
 def _provider_login(connection: Connection, pending: PendingProviderLogin, answer: ProviderIdentity) -> ProviderLogin:
     strategy = PROVIDERS[connection.strategy]
-    granted = pending.scopes if answer.granted is None else strategy.called(answer.granted)
+    granted = pending.scopes if answer.granted is None else strategy.canonical_scopes(answer.granted)
     known = {claim.key: claim for claim in strategy.requested_claims}
     chosen = [(known[each["claim"]], each["words"]) for each in pending.chosen if each["claim"] in known]
     return ProviderLogin(
