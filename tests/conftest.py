@@ -19,7 +19,7 @@ from tests.workers import OneServerEach, longest_first
 
 __all__ = ["all_partners", "partners", "standins"]  # fixtures
 
-# Settings are read on import, so the test home must be named before Django wakes up; pytest-django would wake it before
+# Settings are read on import, so the test home must be set before Django is set up; pytest-django would do that before
 # this file is read if pyproject.toml named the settings.
 os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.settings"
 if "REGULARS_HOME" not in os.environ:
@@ -27,9 +27,9 @@ if "REGULARS_HOME" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["REGULARS_HOME"], ignore_errors=True)
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
-# Playwright keeps a loop of its own in the thread it was started in, and Django takes that for asynchronous code.
+# Playwright runs an event loop in its thread, which Django takes for asynchronous code.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-# Nobody listens there: no test asks the public registry of npm for anything.
+# Nothing listens there, so no test uses the public registry of npm.
 os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 
 import django
@@ -38,7 +38,7 @@ import pytest
 from django.conf import settings
 
 django.setup()
-# A property that holds does so on a busy machine too, where an example may take longer than hypothesis likes.
+# On a busy machine an example may take longer than the default deadline of hypothesis.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")
 # Each of Django's test clients makes the middleware anew, and ours would list 700 files each time.
@@ -71,24 +71,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneServer
 
 @pytest.hookimpl(trylast=True)  # after Django's plug-in, which has an order of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what asks a database runs; the rest would say there what it says on SQLite."""
+    """Run only tests with a database on PostgreSQL; the result of the others does not depend on it."""
     if hasattr(config, "workerinput"):
         longest_first(items)
     if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return
-    asking = [item for item in items if _asks_a_database(item)]
-    config.hook.pytest_deselected(items=[item for item in items if not _asks_a_database(item)])
-    items[:] = asking
+    with_database = [item for item in items if _uses_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not _uses_database(item)])
+    items[:] = with_database
 
 
-def _asks_a_database(item: pytest.Item) -> bool:
+def _uses_database(item: pytest.Item) -> bool:
     marked = any(item.get_closest_marker(name) for name in ("django_db", "server", "browser"))
     return marked or bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _hashes_cost_nothing() -> dict[str, int]:
-    """A real hash takes longer than most tests. What it costs an installation, for `a_real_hash`."""
+    """Make password hashes cheap, because a real one takes longer than most tests. Returns the real cost."""
     from regulars.accounts.hashing import PasswordHasher
 
     real = {name: getattr(PasswordHasher, name) for name in HASH_COSTS}
@@ -98,7 +98,7 @@ def _hashes_cost_nothing() -> dict[str, int]:
 
 @pytest.fixture
 def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords cost what they cost in an installation, for tests about that."""
+    """Restore the cost of password hashes, for tests about it."""
     from regulars.accounts.hashing import PasswordHasher
 
     for name, value in _hashes_cost_nothing.items():
@@ -107,7 +107,7 @@ def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="session")
 def _two_keys() -> list[tuple[str, str]]:
-    """Name and text of two signing keys, which take a fifth of a second to make and to read."""
+    """Id and PEM of two signing keys, which take a fifth of a second to generate."""
     from regulars.base.tokens import keys
 
     return [(key.kid, key.private_pem) for key in (keys.new_key("current"), keys.new_key("next"))]
@@ -115,7 +115,7 @@ def _two_keys() -> list[tuple[str, str]]:
 
 @pytest.fixture(autouse=True)
 def _first_keys(_two_keys: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first two keys that a test makes are those of all tests of its process; others are made as ever."""
+    """Reuse two signing keys for the first two of every test in a process."""
     from regulars.base.tokens import keys
     from regulars.base.tokens.models import SigningKey
 
@@ -132,9 +132,10 @@ def _first_keys(_two_keys: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture(autouse=True)
-def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Attempts are counted, and codes of apps change, in windows that start by the clock. No test runs past the end of one:
-    the clock that both look at stands still at the next full hour.
+def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of attempt limits and authenticator codes at the next full hour.
+
+    Both use windows of time, and no test may cross the end of one.
     """
     from allauth.mfa.totp.internal import auth as totp
 
@@ -147,7 +148,7 @@ def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def standard_setup(db: None) -> None:
-    """The standard attributes and purposes, as a first start lays them down."""
+    """Create the standard attributes and purposes, as a first start does."""
     from regulars.consent.purposes import ensure_standard_purposes
     from regulars.profiles.attributes import ensure_standard_attributes
 
@@ -165,10 +166,10 @@ def chika(standard_setup: None):
 
 @pytest.fixture
 def make_customer(standard_setup):
-    """Make a customer: attributes as keywords, events as (name, properties), purposes she said yes to."""
+    """Return a function that makes a customer: events as (name, properties), attributes by keyword, purposes consented to."""
     from regulars.consent.record import Decision, record
     from regulars.consent.refresh import refresh_views
-    from regulars.events.record import record as happened
+    from regulars.events.record import record as record_event
     from regulars.profiles.find import get_or_create_by_identity
     from regulars.profiles.learn import NewFact, learn
 
@@ -180,7 +181,7 @@ def make_customer(standard_setup):
             record(profile, Decision(purpose, "given", "login"))
         learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in attributes.items()])
         for name, properties in events:
-            happened(profile.pk, name, properties)
+            record_event(profile.pk, name, properties)
         refresh_views(profile)
         return profile
 
@@ -189,13 +190,13 @@ def make_customer(standard_setup):
 
 @pytest.fixture
 def lake(settings, tmp_path):
-    """A lake of this test's own."""
+    """Use a lake of this test."""
     settings.LAKE_URL = str(tmp_path / "lake")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, once for all tests of a process: Playwright brings none, and does not start twice."""
+    """Start Debian's Chromium once per process; Playwright has none and cannot start twice."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser") or "chromium"

@@ -1,4 +1,4 @@
-"""Start the real thing: processes, sockets, a database of its own."""
+"""Start real servers: processes, sockets, a database of their own."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ import httpx2
 import psycopg
 
 ROOT = Path(__file__).parents[1]
-# What a server under test can import: this checkout, and nothing that only the tests have installed (tests/absent).
+# Import path of servers under test: this checkout, without packages that only tests install (tests/absent).
 SEEN = os.pathsep.join([str(ROOT / "tests/absent"), str(ROOT)])
-START_TIME = 600.0  # seconds until we stop hoping; a first start with the demo's people on a busy machine
-PATIENCE = 60.0  # seconds for one answer: the machine of a test is busy with other tests
+START_TIME = 600.0  # seconds of a first start with demo data on a busy machine
+ANSWER_TIME = 60.0  # seconds for one response on a busy machine
 
 
 @dataclass
@@ -39,12 +39,12 @@ class Live:
 
     @property
     def authority(self) -> Path:
-        """Who vouches for its certificate when it runs with --https."""
+        """The certificate authority when it runs with --https."""
         return self.home / "tls" / "authority.pem"
 
     @property
     def trust(self) -> ssl.SSLContext | bool:
-        """What clients of it take as `verify`: its own authority, and nothing when it speaks no https."""
+        """The `verify` of its clients: its authority, or False without https."""
         return ssl.create_default_context(cafile=str(self.authority)) if self.url.startswith("https:") else False
 
     @property
@@ -58,17 +58,17 @@ class Live:
         return ask("POST", f"{self.url}{path}", verify=self.trust, **more)
 
     def stop(self) -> int:
-        """Ask it to stop, as an operator or a container runtime does. Returns its exit code."""
+        """Stop it by SIGTERM, as a container runtime does. Returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(PATIENCE)
+            return self.process.wait(ANSWER_TIME)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
 
     def kill(self) -> None:
-        """What no process can prepare for: SIGKILL to everything at once."""
+        """Kill all its processes with SIGKILL."""
         for pid in [*descendants(self.process.pid), self.process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -77,7 +77,7 @@ class Live:
         self.process.wait(30)
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """What the database says, asked from outside."""
+        """Query its database from this process."""
         if "DATABASE_URL" in self.environment:
             with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
                 return connection.execute(sql.replace("?", "%s"), parameters).fetchall()
@@ -93,7 +93,7 @@ class Live:
 
 @contextmanager
 def regulars(home: Path, *options: str, database_url: str | None = None, **environment: str) -> Iterator[Live]:
-    """`regulars start` on free ports, ready; stopped at the end."""
+    """Run `regulars start` on free ports until the end of the block."""
     port = free_ports()
     live = start(home, port, *options, database_url=database_url, **environment)
     try:
@@ -109,7 +109,7 @@ def start(home: Path, port: int, *options: str, database_url: str | None = None,
 
 
 def launch(home: Path, port: int, *options: str, database_url: str | None = None, **more: str) -> Live:
-    """Started, and not waited for."""
+    """Start it without waiting."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_", "DJANGO_"))
     }
@@ -134,7 +134,7 @@ def wait_until_ready(live: Live) -> None:
 
 @contextmanager
 def stand_in(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
-    """One of `examples/standins` in a process of its own: its address."""
+    """Run an app of `examples/standins` in a process. Yields its address."""
     port = free_ports(1)
     url = f"http://{host}:{port}"
     serve = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--log-level", "error"]
@@ -148,20 +148,20 @@ def stand_in(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[
         yield url
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(ANSWER_TIME)
 
 
 def spawn(command: list[str], **more: Any) -> subprocess.Popen[bytes]:
-    """A process that is asked to stop when this one is gone, however it went: nobody stays behind a broken run."""
+    """Start a process that is stopped when this one ends, also after a broken run."""
     return subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], **more)
 
 
 def wait_for(process: subprocess.Popen[bytes], url: str, trust: Callable[[], Any] = lambda: False) -> None:
-    """Until it answers there, and does not say that it cannot yet."""
+    """Wait until the URL answers with a status below 500."""
     deadline = time.monotonic() + START_TIME
     while time.monotonic() < deadline:
         assert process.poll() is None, f"{url}: ended with {process.returncode}"
-        with suppress(httpx2.HTTPError, FileNotFoundError):  # no file yet: it has not made its certificate
+        with suppress(httpx2.HTTPError, FileNotFoundError):  # its certificate does not exist yet
             if ask("GET", url, timeout=2, verify=trust()).status_code < 500:
                 return
         time.sleep(0.1)
@@ -169,12 +169,12 @@ def wait_for(process: subprocess.Popen[bytes], url: str, trust: Callable[[], Any
 
 
 def ask(method: str, url: str, **more: Any) -> httpx2.Response:
-    """One request to a server of this machine. Whom the web trusts is not read for it: that takes longer than most answers."""
-    return httpx2.request(method, url, **{"timeout": PATIENCE, "trust_env": False, "verify": False, **more})
+    """Send a request to a server of this machine, without reading the system's certificates, which is slow."""
+    return httpx2.request(method, url, **{"timeout": ANSWER_TIME, "trust_env": False, "verify": False, **more})
 
 
 def free_ports(count: int = 3) -> int:
-    """The first of `count` neighbouring ports that are free now. Each pytest worker looks in a range of its own."""
+    """Return the first of `count` adjacent free ports. Each pytest worker searches its own range."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
     for first in range(20000 + worker * 1000 + os.getpid() % 300 * 3, 60000, count):
         if all(_is_free(first + offset) for offset in range(count)):
@@ -189,7 +189,7 @@ def _is_free(port: int) -> bool:
 
 @contextmanager
 def own_database() -> Iterator[str | None]:
-    """A fresh PostgreSQL database when the suite runs on PostgreSQL, else None (the home folder's own SQLite)."""
+    """Yield the URL of a fresh PostgreSQL database when the suite runs on PostgreSQL, else None (SQLite in the home)."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
         yield None
@@ -204,7 +204,7 @@ def own_database() -> Iterator[str | None]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Every process below one, from /proc."""
+    """Return the ids of all descendants of a process, from /proc."""
     parents = {int(entry.name): _parent(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
     found, layer = [], [pid]
     while layer:
@@ -221,7 +221,7 @@ def _parent(entry: Path) -> int:
 
 
 def memory_of(pids: list[int]) -> int:
-    """Bytes of memory that these processes hold, shared pages counted once (PSS)."""
+    """Return the memory of processes in bytes, with shared pages counted once (PSS)."""
     total = 0
     for pid in pids:
         try:

@@ -46,7 +46,7 @@ def all_partners() -> Iterator[Partners]:
 
 @pytest.fixture
 def partners(all_partners: Partners) -> Partners:
-    """The stand-ins, as if nobody had called them before this test."""
+    """The stand-ins, without calls of earlier tests."""
     all_partners.calls()
     return all_partners
 

@@ -50,7 +50,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
             self.send_response(answer.status)
             for name, value in {"content-length": str(len(answer.body)), **answer.headers}.items():
                 self.send_header(name, value)
-            with suppress(ConnectionError):  # whoever asked may have stopped waiting
+            with suppress(ConnectionError):  # the client may have stopped waiting
                 self.end_headers()
                 self.wfile.write(answer.body)
 

@@ -1,4 +1,4 @@
-"""What the sign-in pages leave behind, without their pages: a session, and allauth's record of how she came in."""
+"""Sessions as the sign-in pages create them, with allauth's record of the login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def open_session(account: Any) -> str:
-    """The value of her cookie. Django must be set up by now."""
+    """Return the value of the session cookie. Django must be set up."""
     from django.contrib.sessions.backends.db import SessionStore
 
     session = SessionStore()

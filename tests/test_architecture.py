@@ -1,6 +1,6 @@
-"""The floors hold: imports by import-linter, foreign keys by the test here, because a linter cannot see those.
+"""The layers hold: import-linter checks imports, the test here foreign keys, which a linter cannot see.
 
-Each rule is also shown to bite: a wrong import, a room nobody placed and an upward foreign key each fail.
+Each rule is shown to bite: a wrong import, a package outside the layers and an upward foreign key each fail.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django.test.utils import isolate_apps
 
 ROOT = Path(__file__).parents[1]
 HTTP = re.compile(r"django\.(http|shortcuts|views)\b")
-FLOORS, BASE, _ = (
+LAYERS, BASE, _ = (
     contract["layers"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     if contract["type"] == "layers"
@@ -30,24 +30,24 @@ FLOORS, BASE, _ = (
 
 
 def place(module: str) -> tuple[int, str] | None:
-    """The floor (0 is the lowest) and the room of a module of ours; None for somebody else's.
+    """Return the layer (0 is the lowest) and the package of a module; None for a third-party module.
 
-    The rooms of `base` count as half-floors at the bottom: `regulars.base.tokens` → `(0, "kit")`.
+    The layers of `base` are at the bottom: `regulars.base.clock` → `(0, "clock")`.
     """
     match module.split("."):
-        case ["regulars", "base", room, *_]:
-            return list(reversed(BASE)).index(floor_of(room, BASE)), room
-        case ["regulars", room, *_]:
-            return len(BASE) + list(reversed(FLOORS)).index(floor_of(room, FLOORS)), room
+        case ["regulars", "base", package, *_]:
+            return list(reversed(BASE)).index(layer_of(package, BASE)), package
+        case ["regulars", package, *_]:
+            return len(BASE) + list(reversed(LAYERS)).index(layer_of(package, LAYERS)), package
     return None
 
 
-def floor_of(room: str, floors: list[str]) -> str:
-    return next(floor for floor in floors if room in [each.strip() for each in floor.split("|")])
+def layer_of(package: str, layers: list[str]) -> str:
+    return next(layer for layer in layers if package in [each.strip() for each in layer.split("|")])
 
 
 def wrong_relations(ours: Iterable[type[models.Model]]) -> list[str]:
-    """Every relation that points up, or sideways into another room of the same floor."""
+    """Return every relation that points up, or sideways into another package of the same layer."""
     wrong = []
     for model in ours:
         here = place(model.__module__)
@@ -61,12 +61,12 @@ def wrong_relations(ours: Iterable[type[models.Model]]) -> list[str]:
     return wrong
 
 
-def test_relations_point_down_the_floors() -> None:
+def test_relations_point_down_the_layers() -> None:
     assert wrong_relations(apps.get_models()) == []
 
 
 @isolate_apps("regulars.profiles", "regulars.segments")
-def test_an_upward_relation_is_found() -> None:
+def test_upward_relation_is_found() -> None:
     class Segment(models.Model):
         __module__ = "regulars.segments.models"
 
@@ -86,7 +86,7 @@ def test_an_upward_relation_is_found() -> None:
 
 
 @isolate_apps("regulars.questions", "regulars.segments")
-def test_a_relation_between_strangers_is_found() -> None:
+def test_relation_within_a_layer_is_found() -> None:
     class Question(models.Model):
         __module__ = "regulars.questions.models"
 
@@ -107,14 +107,14 @@ def test_a_relation_between_strangers_is_found() -> None:
 
 @pytest.fixture
 def project_copy(tmp_path: Path) -> Path:
-    """A copy of the house, to break things in."""
+    """A copy of the project, to break things in."""
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "static", "templates"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
 def lint(project_copy: Path) -> subprocess.CompletedProcess[str]:
-    """import-linter over the copy, found before the installed house because the folder comes first on the path."""
+    """Run import-linter over the copy, which comes before the installed package on the path."""
     program = f"import sys; sys.path.insert(0, {str(project_copy / 'src')!r}); from importlinter.cli import lint_imports_command as lint; lint()"
     return subprocess.run(
         [sys.executable, "-c", program, "--no-cache"],
@@ -126,7 +126,7 @@ def lint(project_copy: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
+def test_project_keeps_its_contracts(project_copy: Path) -> None:
     done = lint(project_copy)
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -165,7 +165,7 @@ def test_the_house_keeps_its_contracts(project_copy: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_import_is_a_failing_build(project_copy: Path, where: str, line: str, broken: str) -> None:
+def test_wrong_import_fails_the_build(project_copy: Path, where: str, line: str, broken: str) -> None:
     with (project_copy / "src/regulars" / where).open("a") as file:
         file.write(f"\n{line}\n")
 
@@ -200,7 +200,7 @@ def test_an_import_of_http_types_is_found(tmp_path: Path, line: str) -> None:
     assert http_imports(tmp_path)
 
 
-def test_a_room_that_nobody_placed_is_a_failing_build(project_copy: Path) -> None:
+def test_package_outside_the_layers_fails_the_build(project_copy: Path) -> None:
     attic = project_copy / "src/regulars/attic"
     attic.mkdir()
     (attic / "__init__.py").write_text("")

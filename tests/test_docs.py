@@ -1,4 +1,4 @@
-"""Documents that cannot rot: what they name exists, and nothing in the tree names a machine it was written on."""
+"""Documents stay true: what they name exists, and no file names the machine it was written on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMMAND = re.compile(r"`regulars ((?:[a-z-]+ ?)+)")
 SCRIPT = re.compile(r"\bscripts/([a-z]+)\b")
 PLACE = re.compile(r"`((?:src|docs|tests|examples|benchmarks|scripts|requirements)/[\w./-]+)`")
 VARIABLE = re.compile(r"""environ(?:\.get\(|\.setdefault\(|\[)\s*"((?:REGULARS|DATABASE|LAKE)_[A-Z_]+)""")
-# A home, a build folder or a package index of somebody's machine. Put together here so that this file has none itself.
+# A home, a build folder or a package index of one machine. Joined here, so that this file has none itself.
 FOREIGN = re.compile(
     "|".join(
         [
@@ -35,13 +35,13 @@ FOREIGN = re.compile(
 )
 
 
-def words(path: Path) -> str:
+def text_of(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_and_place_in_a_document_exists(document: Path) -> None:
-    text = words(document)
+    text = text_of(document)
     missing = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
     missing += [place for place in PLACE.findall(text) if not list(ROOT.glob(f"{place.rstrip('/')}*"))]
 
@@ -50,22 +50,22 @@ def test_every_link_and_place_in_a_document_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_in_a_document_exists_and_can_be_run(document: Path) -> None:
-    commands = {ROOT / "scripts" / name for name in SCRIPT.findall(words(document))} - {ROOT / "scripts/lib"}
+    commands = {ROOT / "scripts" / name for name in SCRIPT.findall(text_of(document))} - {ROOT / "scripts/lib"}
 
     assert [command.name for command in commands if not command.stat().st_mode & 0o100] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_word_of_the_command_line_that_a_document_names_exists(document: Path) -> None:
-    named = COMMAND.findall(words(document))
+def test_every_command_line_in_a_document_exists(document: Path) -> None:
+    named = COMMAND.findall(text_of(document))
 
     assert [each for each in named if not _is_a_command(each.split())] == []
 
 
-def _is_a_command(spoken: list[str]) -> bool:
-    """Down the groups; what follows a command is its arguments."""
+def _is_a_command(names: list[str]) -> bool:
+    """Follow the groups; the rest after a command are its arguments."""
     command: click.Command | None = main
-    for word in spoken:
+    for word in names:
         if not isinstance(command, click.Group):
             return True
         command = command.commands.get(word)
@@ -74,19 +74,21 @@ def _is_a_command(spoken: list[str]) -> bool:
 
 def test_every_environment_variable_that_is_read_is_documented() -> None:
     sources = [path for path in TRACKED if path.is_relative_to(ROOT / "src") and path.suffix == ".py"]
-    read = {name for path in sources for name in VARIABLE.findall(words(path))}
+    read = {name for path in sources for name in VARIABLE.findall(text_of(path))}
 
-    assert read - set(re.findall(r"^\| `(\w+)`", words(ROOT / "docs/operator/configuration.md"), re.MULTILINE)) == set()
+    assert (
+        read - set(re.findall(r"^\| `(\w+)`", text_of(ROOT / "docs/operator/configuration.md"), re.MULTILINE)) == set()
+    )
 
 
 def test_the_readme_names_the_two_commands_first() -> None:
-    commands = SCRIPT.findall(words(ROOT / "README.md"))
+    commands = SCRIPT.findall(text_of(ROOT / "README.md"))
 
     assert commands[:2] == ["start", "test"]
 
 
-def test_no_tracked_file_names_somebodys_machine_or_package_index() -> None:
+def test_no_file_names_a_machine_or_package_index() -> None:
     texts = [path for path in TRACKED if path.suffix not in (".png", ".wasm", ".woff2")]
-    named = {str(path.relative_to(ROOT)): found[0] for path in texts if (found := FOREIGN.findall(words(path)))}
+    named = {str(path.relative_to(ROOT)): found[0] for path in texts if (found := FOREIGN.findall(text_of(path)))}
 
     assert named == {}

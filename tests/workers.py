@@ -1,4 +1,4 @@
-"""Which tests run in one worker when several work at once, and which begin."""
+"""Scheduling of tests over xdist workers: what stays together and what starts first."""
 
 from __future__ import annotations
 
@@ -8,42 +8,40 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# The tests of these folders share a server of their folder, which takes long to start; those of another file share, at
-# most, what the file itself starts.
+# The tests of these folders share a server that is slow to start; other tests share at most what their file starts.
 SHARING = ("tests/browser/", "tests/sdk/")
-# What starts servers comes first, the longest before the others: whatever is left at the end is small, and the workers
-# end together.
+# Tests that start servers run first, the longest before the others, so that the workers end together.
 FIRST = ("tests/browser/", "tests/server/test_demo.py", "tests/sdk/", "tests/server/", "tests/oidc/test_races.py")
 
 
 class OneServerEach(LoadScopeScheduling):
-    """A file, or a folder that shares a server, goes to one worker as a whole.
+    """Sends a file, or a folder that shares a server, to one worker.
 
-    By its place, not by xdist's `--dist loadgroup`: with pytest 9.2 that lets every test go anywhere, and each worker
+    By path, not by xdist's `--dist loadgroup`: with pytest 9.2 that lets every test go anywhere, and each worker
     starts every server (pytest-xdist issue 1386).
     """
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
-        config.option.loadscopereorder = False  # xdist would begin with whoever has most tests, however short they are
+        config.option.loadscopereorder = False  # xdist would start with the scope of most tests, however short they are
 
     def _split_scope(self, nodeid: str) -> str:
         return scope_of(nodeid)
 
 
 def scope_of(nodeid: str) -> str:
-    """What must stay together with this test: its file, or its folder."""
+    """Return the file or folder that stays together with this test."""
     file = nodeid.partition("::")[0]
     return next((folder for folder in SHARING if file.startswith(folder)), file)
 
 
 def longest_first(items: list[pytest.Item]) -> None:
-    """Put what takes long before the rest, each in the order it had."""
+    """Sort long tests before the others, with a stable order."""
     items.sort(key=lambda item: next((place for place, start in enumerate(FIRST) if item.nodeid.startswith(start)), 99))
 
 
 def once_in_a_run(what: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Fail when another worker of this run came here with the same words: an expensive server is started a second time."""
+    """Fail when another worker of this run started the same expensive server."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     shared = tmp_path_factory.getbasetemp().parent  # of all workers of one run

@@ -22,13 +22,13 @@ def customer(name: str, **more) -> Profile:
     return Profile.objects.create(user_id=f"auth0|{name}", created_at=THEN, **more)
 
 
-def test_each_caller_gets_the_row_of_her_own_value_as_the_queryset_would_give_it():
+def test_each_caller_gets_the_row_of_its_own_value():
     chika, dov = customer("chika", document={"name": "Chika"}), customer("dov", blocked=True)
     by_name = CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id")))
 
     first, second = by_name.first(user_id="auth0|chika"), by_name.first(user_id="auth0|dov")
 
-    assert (first, second, by_name.first(user_id="auth0|nobody")) == (chika, dov, None)
+    assert (first, second, by_name.first(user_id="auth0|unknown")) == (chika, dov, None)
     assert (first.document, first.created_at, first.blocked, second.blocked) == ({"name": "Chika"}, THEN, False, True)
 
 

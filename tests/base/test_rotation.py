@@ -1,4 +1,4 @@
-"""Changing the key that signs: nobody's token fails, and what must end ends."""
+"""Rotating the signing key: no token fails, and revoked keys end."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_the_operator_rotates_by_command_and_reads_why_not():
     rotated = run(main, ["keys", "rotate"])
     SigningKey.objects.filter(kid=old).update(kid="-" + old[1:])  # as one in sixty-four is
     old = "-" + old[1:]
-    unknown = run(main, ["keys", "revoke", "nobody"])
+    unknown = run(main, ["keys", "revoke", "unknown"])
     revoked = run(main, ["keys", "revoke", old])
 
     assert [line.split()[1] for line in listed.output.splitlines()] == ["current", "next"]

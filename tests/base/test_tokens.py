@@ -1,4 +1,4 @@
-"""Tokens of the house: one key whoever asks first, and every wrong token refused by name."""
+"""Signed tokens: one key for all processes, and every wrong token is rejected by name."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_wrong_token_is_refused_by_name(claims):
     token = sign(claims)
     foreign = jwt.encode({"alg": "RS256", "kid": "k"}, claims, RSAKey.generate_key(2048, {"kid": "k"}))
 
-    assert refusal(token, "somebody else") == "wrong_audience"
+    assert refusal(token, "another audience") == "wrong_audience"
     assert refusal(token, typ="at+jwt") == "wrong_type"
     assert refusal(sign({**claims, "exp": int(time.time()) - 60})) == "expired_token"
     assert refusal(sign({"aud": "shop"})) == "expired_token"
@@ -84,7 +84,7 @@ def test_every_wrong_token_is_refused_by_name(claims):
 def test_a_good_token_that_comes_again_is_held_to_its_time_and_audience_as_before(claims, monkeypatch):
     token = sign({**claims, "aud": "https://orders.example/"})
     first = verify(token, "https://orders.example/")
-    first["sub"] = "changed by whoever asked"
+    first["sub"] = "changed by the caller"
     again = verify(token, "https://orders.example/")
     with pytest.raises(DomainError) as elsewhere:
         verify(token, "https://other.example/")

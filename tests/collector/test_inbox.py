@@ -8,8 +8,8 @@ import pytest
 
 from regulars.base import clock
 from regulars.events.models import InboxItem, Source
-from regulars.interfaces.collector.inbox import Delivery, _Sources, keep
-from regulars.interfaces.collector.parse import Message
+from regulars.interfaces.collector.inbox import InboxRequest, _Sources, keep
+from regulars.interfaces.collector.parse import InboxMessage
 
 NOON = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
 
@@ -18,9 +18,9 @@ NOON = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
 def test_the_moment_of_receipt_can_be_compared(monkeypatch):
     monkeypatch.setattr(clock, "now", lambda: NOON)
     shop = Source.objects.create(name="Shop", slug="shop")
-    message = Message("m-1", "track", '{"event": "Product Viewed"}')
+    message = InboxMessage("m-1", "track", '{"event": "Product Viewed"}')
 
-    keep([Delivery(shop.write_key, [message], [], "", None)], _Sources())
+    keep([InboxRequest(shop.write_key, [message], [], "", None)], _Sources())
 
     assert InboxItem.objects.get(received_at=NOON).message_id == "m-1"
     assert InboxItem.objects.filter(received_at__lt=NOON).count() == 0

@@ -16,7 +16,7 @@ def batch(*messages: object, **common: object) -> bytes:
 
 
 def reasons(body: bytes) -> list[str]:
-    return [each.reason for each in parse("batch", body).set_aside]
+    return [each.reason for each in parse("batch", body).rejected]
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_a_batch_keeps_every_message_as_it_came(word):
     assert (parsed.key, parsed.sent_at) == ("wk", "2026-11-24T10:00:00Z")
 
 
-def test_one_bad_message_is_set_aside_and_the_rest_is_taken():
+def test_one_bad_message_is_rejected_and_the_rest_is_taken():
     parsed = parse("batch", batch({"type": "nonsense", "userId": "u"}, PAGE, 7, {"type": "page"}))
 
     assert [each.message_id for each in parsed.messages] == ["m-1"]
-    assert [each.reason for each in parsed.set_aside] == ["unknown_type", "not_a_message", "nobody"]
+    assert [each.reason for each in parsed.rejected] == ["unknown_type", "not_a_message", "no_id"]
 
 
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
         ({"type": "track", "userId": "u"}, "event_without_name"),
-        ({"type": "track", "event": "X", "userId": None, "anonymousId": ""}, "nobody"),
-        ({"type": "alias", "userId": "u"}, "nobody"),
+        ({"type": "track", "event": "X", "userId": None, "anonymousId": ""}, "no_id"),
+        ({"type": "alias", "userId": "u"}, "no_id"),
         ({"type": "t", "event": "X", "userId": "u"}, "unknown_type"),
         ({**PAGE, "messageId": "m" * 256}, "message_id_too_long"),
         ({**PAGE, "messageId": "regulars-signed-up-7"}, "message_id_is_ours"),
@@ -61,12 +61,12 @@ def test_every_reason_has_a_name(message, reason):
     assert reasons(batch(message)) == [reason]
 
 
-def test_messages_beyond_the_limit_are_set_aside_not_the_batch():
+def test_messages_beyond_the_limit_are_rejected_not_the_batch():
     many = [{**PAGE, "messageId": f"m-{n}"} for n in range(MAX_MESSAGES + 1)]
     parsed = parse("batch", batch(*many))
 
     assert len(parsed.messages) == MAX_MESSAGES
-    assert [each.reason for each in parsed.set_aside] == ["too_many_in_batch"]
+    assert [each.reason for each in parsed.rejected] == ["too_many_in_batch"]
 
 
 def test_what_a_batch_says_for_all_of_them_gives_way_to_a_messages_own_words():

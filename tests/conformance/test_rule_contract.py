@@ -107,7 +107,7 @@ ROWS = {
         "api.user.setAppMetadata('plan', 'gold');", "api.update_app_metadata({'plan': 'gold'})"),
     "what is learned before a denial stays": Row({"denied": ("unauthorized", "no"), "metadata": [("app_metadata", {"tries": 1})]}, "auth0.users.updateAppMetadata(user.user_id, {tries: 1}); callback(new UnauthorizedError('no'));",
         py="api.update_app_metadata({'tries': 1})\nraise Unauthorized('no')"),
-    "nobody else's metadata": Row({"fault": "threw"}, "async (user, context) => { await auth0.users.updateUserMetadata('auth0|dov', {a: 1}); }"),
+    "metadata of another user": Row({"fault": "threw"}, "async (user, context) => { await auth0.users.updateUserMetadata('auth0|dov', {a: 1}); }"),
     "auth0 says where it is": Row({"id_token": {"b": True}}, "context.idToken.b = auth0.baseUrl === 'https://' + auth0.domain + '/api/v2'; callback(null, user, context);"),
     "global": Row({"id_token": {"n": 1}}, "global.n = (global.n || 0) + 1; context.idToken.n = global.n; callback(null, user, context);"),
     "an enrichment is asked for": Row({"enrichments": ["us-census-acs"]}, "regulars.enrich('us-census-acs'); callback(null, user, context);", "api.regulars.enrich('us-census-acs');", "api.enrich('us-census-acs')"),
@@ -177,7 +177,7 @@ exports.onContinuePostLogin = async (event, api) => {
 """
 
 
-def test_an_action_that_sends_her_away_is_the_one_that_goes_on_when_she_is_back(db: None, chika: Any) -> None:
+def test_redirecting_action_continues_after_the_redirect(db: None, chika: Any) -> None:
     set_setting("KEY", "long-enough-secret")
     save_rule(
         "before", script="exports.onExecutePostLogin = async (event, api) => { api.idToken.setCustomClaim('a', 1); };"
@@ -199,7 +199,7 @@ def test_an_action_that_sends_her_away_is_the_one_that_goes_on_when_she_is_back(
     assert (returned.id_token_claims["a"], returned.id_token_claims["late"]) == (1, 1)
 
 
-def test_a_token_signed_by_somebody_else_does_not_let_an_action_go_on(db: None, chika: Any) -> None:
+def test_token_with_a_foreign_signature_does_not_resume_an_action(db: None, chika: Any) -> None:
     set_setting("KEY", "long-enough-secret")
     save_rule("ask", script=GOES_AWAY)
     away = run("login", CHIKA, CONTEXT, profile_id=chika.pk)
@@ -211,7 +211,7 @@ def test_a_token_signed_by_somebody_else_does_not_let_an_action_go_on(db: None, 
     assert RuleRun.objects.get(pk=outcome.run_id).steps[0]["fault"] == "threw"
 
 
-def test_when_she_is_back_rules_run_again_and_actions_that_are_done_do_not(db: None) -> None:
+def test_after_a_redirect_rules_run_again_and_done_actions_do_not(db: None) -> None:
     save_rule("rule", script="function (u, c, cb) { c.idToken.rule = c.protocol; cb(null, u, c); }")
     save_rule(
         "done",

@@ -87,11 +87,11 @@ def test_questions_have_a_history_that_fits_the_answers(shop):
 
     for question in Question.objects.all():
         fared = stats_by_question([question])[question.key]
-        told = Fact.objects.filter(source=f"question:{question.key}@1", attribute=question.attribute)
+        answers = Fact.objects.filter(source=f"question:{question.key}@1", attribute=question.attribute)
         assert fared.answered > fared.passed > 0
-        # Two answers of one day are one ask: nobody is asked twice a day.
-        assert fared.answered <= told.count() <= fared.answered * 1.2
-        assert set(told.values_list("value", flat=True)) <= {each["key"] for each in question.options}
+        # Two answers of one day are one impression.
+        assert fared.answered <= answers.count() <= fared.answered * 1.2
+        assert set(answers.values_list("value", flat=True)) <= {each["key"] for each in question.options}
 
 
 def test_a_later_start_makes_nothing_again_and_leaves_what_ana_changed(shop):

@@ -17,7 +17,7 @@ from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.live import PATIENCE, ROOT, Live, ask, own_database, regulars
+from tests.live import ANSWER_TIME, ROOT, Live, ask, own_database, regulars
 
 pytestmark = pytest.mark.server
 
@@ -70,7 +70,7 @@ def tv(made: tuple[str, str]) -> str:
 @pytest.fixture(scope="module")
 def browser(live: Live, made: tuple[str, str]):
     cookies = {"regulars_session": made[0]}
-    with httpx2.Client(base_url=live.url, cookies=cookies, timeout=PATIENCE) as client:
+    with httpx2.Client(base_url=live.url, cookies=cookies, timeout=ANSWER_TIME) as client:
         yield client
 
 

@@ -1,4 +1,4 @@
-"""What a rule may try against the house: each attack ends by itself or is ended, soon, and the next login is untouched.
+"""Attacks by rules: each ends or is terminated soon, and the next login is unaffected.
 
 The limits are those of production in kind, smaller in size, so that the list runs in a minute.
 """
@@ -127,7 +127,7 @@ ABUSE = {
     "patched then": ("Promise.prototype.then = () => {}; context.a = 1; callback(null);", 1),
     "patched arrays": ("Array.prototype.push = Array.prototype.map = Array.prototype.forEach = () => { throw 1; }; context.a = 1; callback(null);", 1),
     "a claim called __proto__": ("context.a = JSON.parse('{\"__proto__\": {\"x\": 1}}').x === undefined; callback(null);", True),
-    "metadata of somebody else": ("auth0.users.updateAppMetadata('auth0|dov', {}, e => { context.a = e.message; callback(null); });", "a rule may update only the user who signs in"),
+    "metadata of another user": ("auth0.users.updateAppMetadata('auth0|dov', {}, e => { context.a = e.message; callback(null); });", "a rule may update only the user who signs in"),
 }  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_no_spelling_of_an_inner_address_is_called(settings: Any, url: str) -> N
     assert answer["error"]["code"].startswith("E")
 
 
-def test_a_redirect_into_the_house_is_not_followed(settings: Any) -> None:
+def test_redirect_to_a_private_address_is_not_followed(settings: Any) -> None:
     """The server that redirects is this machine's, which the operator named; where it leads is not."""
     settings.DEMO, settings.ALLOW_HOSTS = False, ["localhost"]
     with receiving(Answer(302, headers={"location": "http://169.254.169.254/latest/"})) as server:

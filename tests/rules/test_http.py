@@ -122,7 +122,7 @@ def test_a_bad_status_is_an_error_where_the_library_makes_it_one(kind: str) -> N
     assert answers == expected
 
 
-def test_nobody_listening_is_a_connection_refused() -> None:
+def test_closed_port_is_a_connection_refused() -> None:
     trial = try_rule("function (u, c, cb) { request('http://127.0.0.1:9/', e => cb(new Error(e.code))); }", CHIKA, {})
 
     assert trial.outcome.denied is not None
@@ -138,7 +138,7 @@ def test_slack_is_notified_without_anybody_waiting() -> None:
     assert "hello" in sent
 
 
-def test_code_after_callback_goes_on_and_nobody_waits_for_it() -> None:
+def test_code_after_callback_continues_without_delaying_the_login() -> None:
     """The second request depends on the answer to the first; the login is over before either is answered."""
     with receiving(Answer(body=b"two", wait=60), Answer()) as server:
         save_rule(
@@ -169,7 +169,7 @@ def test_a_third_party_that_is_slow_is_given_up_in_time_and_the_rule_hears_of_it
 
 
 def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
-    """Whoever answers takes no notice of how long it may take."""
+    """The server ignores the timeout of the rule."""
 
     def sleep(request: dict[str, Any], seconds: float) -> dict[str, Any]:
         over.wait(5)

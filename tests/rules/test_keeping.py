@@ -1,4 +1,4 @@
-"""What is kept of runs and what is done with it: replays, shadows, switched-off rules, secrets that nobody reads back."""
+"""Recorded runs: replays, shadows, disabled rules, and secrets that cannot be read back."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_login_is_replayed_with_the_rules_as_they_are_now() -> None:
     assert RuleRun.objects.count() == 1
 
 
-def test_a_replay_hears_what_was_answered_then_and_asks_nobody(settings: Any) -> None:
+def test_replay_answers_from_the_recording_without_requests(settings: Any) -> None:
     settings.DEMO = True
     with receiving(Answer(body=b'{"tier":"gold"}')) as server:
         script = f"async (u, c) => {{ c.idToken.tier = (await (await fetch('{server.url}/%s')).json()).tier; }}"

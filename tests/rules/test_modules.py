@@ -212,7 +212,7 @@ def test_the_lock_file_pins_by_sha512_and_names_no_host() -> None:
 
 @pytest.fixture
 def nowhere(home: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine on which nobody said where npm's registry is. Returns the home folder of its user."""
+    """A machine without a configured npm registry. Returns the home folder of its user."""
     monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
     monkeypatch.delenv("npm_config_registry", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

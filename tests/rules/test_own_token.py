@@ -46,12 +46,12 @@ def test_a_rule_that_does_not_mention_it_gets_none(chika: Profile) -> None:
     assert token_of(chika) == ""
 
 
-def test_with_it_she_is_read_and_changed_and_nobody_else(client: Any, chika: Profile, dov: Profile) -> None:
+def test_own_token_reads_and_changes_only_its_user(client: Any, chika: Profile, dov: Profile) -> None:
     save_rule("tells", script=TELLS)
     authorization = {"Authorization": f"Bearer {token_of(chika)}"}
     change = {"data": json.dumps({"user_metadata": {"colour": "red"}}), "content_type": "application/json"}
 
-    hers = client.patch(f"/api/v2/users/{chika.user_id}", **change, headers=authorization)
+    own = client.patch(f"/api/v2/users/{chika.user_id}", **change, headers=authorization)
     others = [
         client.patch(f"/api/v2/users/{dov.user_id}", **change, headers=authorization),
         client.get(f"/api/v2/users/{dov.user_id}", headers=authorization),
@@ -59,19 +59,19 @@ def test_with_it_she_is_read_and_changed_and_nobody_else(client: Any, chika: Pro
         client.get("/api/v2/users-by-email?email=dov@example.com", headers=authorization),
     ]
 
-    assert (hers.status_code, hers.json()["user_metadata"]) == (200, {"colour": "red"})
+    assert (own.status_code, own.json()["user_metadata"]) == (200, {"colour": "red"})
     assert [answer.status_code for answer in others] == [403, 403, 403, 403]
     assert others[0].json()["errorCode"] == "another_user"
 
 
-def test_a_rule_cannot_make_it_somebody_elses(chika: Profile, dov: Profile) -> None:
+def test_rule_cannot_get_a_token_of_another_user(chika: Profile, dov: Profile) -> None:
     save_rule("pretends", script=PRETENDS)
     save_rule("tells", script=TELLS)
 
     assert verify(token_of(chika))["only_user"] == chika.user_id
 
 
-def test_nobody_gets_one_who_asks_nobody(chika: Profile) -> None:
+def test_rule_that_does_not_mention_the_token_gets_none(chika: Profile) -> None:
     save_rule("tells", script=TELLS)
     recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
     tried = try_rule(TELLS, {"user_id": chika.user_id}, {}, lambda request, seconds: {"error": {}})

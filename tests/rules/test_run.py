@@ -103,7 +103,7 @@ def test_metadata_updates_are_asked_for_and_not_yet_done() -> None:
     ]
 
 
-def test_a_rule_cannot_update_somebody_else() -> None:
+def test_rule_cannot_update_another_user() -> None:
     outcome = login("async (user, context) => { await auth0.users.updateAppMetadata('auth0|dov', {admin: true}); }")
 
     assert outcome.metadata_updates == []

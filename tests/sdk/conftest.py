@@ -45,7 +45,7 @@ class Town:
     clients: dict[str, dict[str, str]]
 
     def mailed(self, to: str, pattern: str) -> str:
-        """What matches in the last mail to somebody; empty while there is none."""
+        """Return the match in the last mail to an address; empty while there is none."""
         found = sorted((self.live.home / "mail").glob("*"), key=lambda each: each.stat().st_mtime, reverse=True)
         for mail in (each.read_text() for each in found):
             if f"To: {to}" in mail and (match := re.search(pattern, mail)):

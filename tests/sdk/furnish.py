@@ -61,7 +61,7 @@ def app(name: str, origin: str) -> dict[str, str]:
 
 
 def ask_some() -> None:
-    """A question for those alone who come to be asked: nobody else's login is interrupted."""
+    """A question for one audience only, so that other logins are not interrupted."""
     options = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
     words = ("What are you looking for?", "So that we show you that first.")
     audience = " OR ".join(f'email:"{name}@example.com"' for name in ASKED)

@@ -13,7 +13,7 @@ from .people import said, sign_in
 pytestmark = pytest.mark.browser
 
 
-def test_she_signs_in_with_a_code_and_a_wrong_one_is_said(page: Page, town: Town):
+def test_sign_in_with_a_code_and_a_wrong_code(page: Page, town: Town):
     page.goto(f"{town.origins['auth0-js']}/auth0-js.html")
     page.get_by_label("E-mail").fill("pia@example.com")
     page.get_by_role("button", name="Send").click()
@@ -30,7 +30,7 @@ def test_she_signs_in_with_a_code_and_a_wrong_one_is_said(page: Page, town: Town
 
 
 @pytest.mark.parametrize("button", ["Popup that comes back to the app", "Popup that we answer"])
-def test_she_signs_in_in_a_popup_whoever_answers_it(page: Page, town: Town, button: str):
+def test_sign_in_in_a_popup_by_either_button(page: Page, town: Town, button: str):
     page.goto(f"{town.origins['auth0-js']}/auth0-js.html")
     with page.expect_popup() as opened:
         page.get_by_role("button", name=button).click()
@@ -40,7 +40,7 @@ def test_she_signs_in_in_a_popup_whoever_answers_it(page: Page, town: Town, butt
     assert said(page)["claims"]["email"] == "dov@example.com"
 
 
-def test_a_page_that_is_no_web_origin_of_the_app_is_told_nothing(page: Page, town: Town):
+def test_page_of_another_origin_receives_nothing(page: Page, town: Town):
     page.goto(f"{town.origins['auth0-js']}/auth0-js.html?as=elsewhere")
     with page.expect_popup() as opened:
         page.get_by_role("button", name="Popup that we answer").click()

@@ -28,7 +28,7 @@ def walk(browser: httpx2.Client, town: Town, address: str, callback: str) -> str
     return answer.headers["location"]
 
 
-def test_authlib_signs_her_in_with_pkce_refreshes_and_revokes(town: Town):
+def test_authlib_signs_in_with_pkce_refreshes_and_revokes(town: Town):
     keys, callback = town.clients["authlib"], f"{town.origins['authlib']}/callback"
     with town.client() as browser:
         found = browser.get(f"{town.issuer}.well-known/openid-configuration").json()
@@ -51,12 +51,12 @@ def test_authlib_signs_her_in_with_pkce_refreshes_and_revokes(town: Town):
         )
         keyset = KeySet.import_key_set(browser.get(found["jwks_uri"]).json())
         claims = jwt.decode(tokens["id_token"], keyset).claims
-        told = app.get(found["userinfo_endpoint"]).json()
+        userinfo = app.get(found["userinfo_endpoint"]).json()
         renewed = app.refresh_token(found["token_endpoint"], refresh_token=tokens["refresh_token"])
         revoked = app.revoke_token(found["revocation_endpoint"], token=renewed["refresh_token"])
         app.close()
 
     assert claims["nonce"] == nonce
-    assert claims["email"] == told["email"] == "chika@example.com"
+    assert claims["email"] == userinfo["email"] == "chika@example.com"
     assert renewed["refresh_token"] != tokens["refresh_token"]
     assert revoked.status_code == 200

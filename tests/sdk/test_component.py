@@ -36,7 +36,7 @@ def open_form(page: Page, town: Town) -> None:
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_she_signs_in_with_keys_alone_and_no_policy_is_broken(page: Page, town: Town, complaints: list[str]):
+def test_sign_in_by_keyboard_violates_no_policy(page: Page, town: Town, complaints: list[str]):
     open_form(page, town)
     page.get_by_label("E-mail").focus()
     page.keyboard.type("chika@example.com")
@@ -52,7 +52,7 @@ def test_she_signs_in_with_keys_alone_and_no_policy_is_broken(page: Page, town: 
 def test_a_wrong_password_is_said_aloud_and_at_the_field(page: Page, town: Town):
     open_form(page, town)
     page.get_by_label("E-mail").fill("chika@example.com")
-    page.get_by_label("Password").fill("not her password")
+    page.get_by_label("Password").fill("wrong password")
     page.get_by_role("button", name="Sign in", exact=True).click()
 
     expect(page.get_by_role("alert")).to_have_text("Wrong email or password.")
@@ -60,7 +60,7 @@ def test_a_wrong_password_is_said_aloud_and_at_the_field(page: Page, town: Town)
     expect(page.get_by_label("Password")).to_have_attribute("aria-describedby", "problem")
 
 
-def test_she_signs_in_with_a_code_by_mail(page: Page, town: Town):
+def test_sign_in_with_a_code_by_mail(page: Page, town: Town):
     open_form(page, town)
     page.get_by_label("E-mail").fill("nela@example.com")
     page.get_by_role("button", name="Get a code by e-mail").click()
@@ -80,7 +80,7 @@ def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
 
 
 def add_passkey(page: Page, town: Town, email: str) -> Device:
-    """She keeps one on her device; then she is signed out again."""
+    """Register a passkey on the device, then sign out."""
     device = Device(page)
     device.take_another()
     page.goto(f"{town.url}/login?next=/me/security")
@@ -93,8 +93,8 @@ def add_passkey(page: Page, town: Town, email: str) -> Device:
     return device
 
 
-def test_her_passkey_signs_her_in_on_the_page_itself(page: Page, town: Town, complaints: list[str]):
-    """The offer beside her address is taken at once: the device answers for her finger."""
+def test_passkey_signs_in_on_the_page_itself(page: Page, town: Town, complaints: list[str]):
+    """The autofill offer is accepted at once by the virtual device."""
     add_passkey(page, town, "rosa@example.com")
     page.goto(f"{town.origins['component']}/component.html")
     expect(page.locator("pre")).to_contain_text("user")
@@ -103,7 +103,7 @@ def test_her_passkey_signs_her_in_on_the_page_itself(page: Page, town: Town, com
     assert complaints == []
 
 
-def test_a_device_without_her_passkey_says_so_and_she_stays(page: Page, town: Town):
+def test_device_without_the_passkey_shows_a_message(page: Page, town: Town):
     Device(page).take_another()
     open_form(page, town)
     page.get_by_role("button", name="Sign in with a passkey").click()
@@ -150,9 +150,7 @@ def test_a_page_on_another_site_may_ask_because_we_tell_browsers_so(abroad: Page
 
 
 @pytest.mark.parametrize("abroad", ["blocks our cookie"], indirect=True)
-def test_a_browser_that_blocks_our_cookie_sends_her_to_the_hosted_page_before_she_lifts_a_finger(
-    abroad: Page, town: Town
-):
+def test_browser_that_blocks_the_cookie_goes_to_the_hosted_page_first(abroad: Page, town: Town):
     device = Device(abroad)
     device.take_another()
     open_abroad(abroad, town)
@@ -162,7 +160,7 @@ def test_a_browser_that_blocks_our_cookie_sends_her_to_the_hosted_page_before_sh
     expect(abroad.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
 
 
-def test_a_browser_that_does_not_ask_us_sends_her_to_the_hosted_page(abroad: Page, town: Town):
+def test_browser_without_related_origins_goes_to_the_hosted_page(abroad: Page, town: Town):
     """Firefox, and Chromium before 128."""
     abroad.add_init_script("PublicKeyCredential.getClientCapabilities = undefined")
     open_abroad(abroad, town)

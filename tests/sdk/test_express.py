@@ -11,12 +11,12 @@ from .people import said, sign_in
 pytestmark = pytest.mark.browser
 
 
-def test_a_web_app_signs_her_in_by_code_refreshes_and_signs_her_out(page: Page, town: Town):
+def test_web_app_signs_in_by_code_refreshes_and_signs_out(page: Page, town: Town):
     app = town.origins["express"]
     page.goto(f"{app}/login")
     sign_in(page, "chika@example.com")
     page.wait_for_url(f"{app}/")
-    told = said(page)
+    shown = said(page)
     page.goto(f"{app}/refresh")
     renewed = said(page)
     page.goto(f"{app}/logout")
@@ -24,21 +24,21 @@ def test_a_web_app_signs_her_in_by_code_refreshes_and_signs_her_out(page: Page, 
     out = said(page)
     page.goto(f"{app}/login")
 
-    assert told["signedIn"] is True
-    assert told["user"]["email"] == "chika@example.com"
+    assert shown["signedIn"] is True
+    assert shown["user"]["email"] == "chika@example.com"
     assert renewed == {"type": "Bearer", "lifetime": 86400}
     assert out == {"signedIn": False}
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_a_web_app_as_it_comes_signs_her_in_by_an_id_token_in_a_form(page: Page, town: Town):
+def test_default_web_app_signs_in_by_an_id_token_in_a_form(page: Page, town: Town):
     app = town.origins["express-id-token"]
     page.goto(f"{app}/login")
     sign_in(page, "dov@example.com")
     page.wait_for_url(f"{app}/")
-    told = said(page)
+    shown = said(page)
     page.goto(f"{app}/logout")
     page.wait_for_url(f"{app}/")
 
-    assert told["user"]["email"] == "dov@example.com"
+    assert shown["user"]["email"] == "dov@example.com"
     assert said(page) == {"signedIn": False}

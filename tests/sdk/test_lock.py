@@ -25,7 +25,7 @@ def fill_in(page: Page, email: str, password: str) -> None:
     page.locator(".auth0-lock-submit").click()
 
 
-def test_she_signs_in_with_her_password_and_the_app_knows_her(page: Page, town: Town):
+def test_sign_in_with_a_password_reaches_the_app(page: Page, town: Town):
     open_lock(page, town)
     fill_in(page, "chika@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("claims")
@@ -41,7 +41,7 @@ def logins(town: Town, email: str) -> int:
     return town.live.rows(counted, email)[0][0]
 
 
-def test_she_signs_in_without_leaving_the_page_and_it_counts_as_one_login(page: Page, town: Town):
+def test_sign_in_on_the_page_counts_as_one_login(page: Page, town: Town):
     before = logins(town, "chika@example.com")
     open_lock(page, town, "?here")
     fill_in(page, "chika@example.com", PASSWORD)
@@ -54,12 +54,12 @@ def test_she_signs_in_without_leaving_the_page_and_it_counts_as_one_login(page: 
 
 def test_a_wrong_password_is_said_in_locks_own_words(page: Page, town: Town):
     open_lock(page, town)
-    fill_in(page, "chika@example.com", "not her password")
+    fill_in(page, "chika@example.com", "wrong password")
 
     expect(page.locator(".auth0-global-message-error")).to_contain_text("Wrong email or password")
 
 
-def test_she_signs_up_and_what_the_app_asked_her_is_known_once_she_opened_the_mail(page: Page, town: Town):
+def test_sign_up_fields_are_known_once_the_mail_is_opened(page: Page, town: Town):
     open_lock(page, town)
     page.locator(".auth0-lock").get_by_text("Sign Up").first.click()
     page.get_by_placeholder("your shoe size").fill("39")
@@ -109,7 +109,7 @@ def test_a_social_button_opens_a_popup_when_the_page_stays_where_it_is(page: Pag
     assert popup.is_closed()
 
 
-def test_she_signs_in_with_a_code_by_mail(page: Page, town: Town):
+def test_sign_in_with_a_code_by_mail(page: Page, town: Town):
     open_lock(page, town, button="Sign in by mail")
     page.locator(".auth0-lock input[name=email]").fill("dov@example.com")
     page.locator(".auth0-lock-submit").click()

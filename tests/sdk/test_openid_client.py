@@ -11,21 +11,21 @@ from .people import said, sign_in
 pytestmark = pytest.mark.browser
 
 
-def test_a_web_app_signs_her_in_refreshes_once_per_token_and_signs_her_out(page: Page, town: Town):
+def test_web_app_signs_in_refreshes_once_per_token_and_signs_out(page: Page, town: Town):
     app = town.origins["openid-client"]
     page.goto(f"{app}/login")
     sign_in(page, "chika@example.com")
     page.wait_for_url(f"{app}/callback*")
-    told = said(page)
+    shown = said(page)
     page.goto(f"{app}/logout")
     page.wait_for_url(f"{app}/")
     page.goto(f"{app}/login")
 
-    assert told["claims"]["iss"] == town.issuer
-    assert told["claims"]["email"] == told["userinfo"]["email"] == "chika@example.com"
-    assert told["renewed"] == told["userinfo"]["sub"] == told["claims"]["sub"]
-    assert told["reused"] == "invalid_grant"
-    assert told["scope"] == "openid profile email offline_access"
+    assert shown["claims"]["iss"] == town.issuer
+    assert shown["claims"]["email"] == shown["userinfo"]["email"] == "chika@example.com"
+    assert shown["renewed"] == shown["userinfo"]["sub"] == shown["claims"]["sub"]
+    assert shown["reused"] == "invalid_grant"
+    assert shown["scope"] == "openid profile email offline_access"
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()  # signed out here too, not only at the app
 
 
@@ -37,8 +37,8 @@ def test_a_machine_gets_a_token_for_its_api(page: Page, town: Town):
 
 def test_a_machine_with_a_key_uses_the_management_api_and_its_token_is_of_no_use_to_a_thief(page: Page, town: Town):
     page.goto(f"{town.origins['openid-client']}/bound")
-    told = said(page)
+    shown = said(page)
 
-    assert told["type"] == "dpop"
-    assert told["first"] == told["same"]
-    assert told["stolen"] == "dpop_proof_required"
+    assert shown["type"] == "dpop"
+    assert shown["first"] == shown["same"]
+    assert shown["stolen"] == "dpop_proof_required"

@@ -25,7 +25,7 @@ def complaints(page: Page) -> list[str]:
 
 
 def open_app(page: Page, town: Town, name: str) -> None:
-    """She signs in and is back in the app; the login asked nothing, since the app does."""
+    """Sign in and return to the app; the login asks nothing, because the app does."""
     page.goto(f"{town.origins['questions']}/questions.html")
     sign_in(page, f"{name}@example.com")
     expect(page.locator("pre")).to_contain_text("heard")
@@ -46,7 +46,7 @@ def facts_of(town: Town, user_id: str) -> list[dict[str, Any]]:
         return client.get(f"{town.url}/api/regulars/v1/profiles/{user_id}/facts", headers=headers).json()["facts"]
 
 
-def test_she_answers_with_keys_alone_and_the_fact_names_the_app(page: Page, town: Town, complaints: list[str]):
+def test_answer_by_keyboard_becomes_a_fact_of_the_app(page: Page, town: Town, complaints: list[str]):
     open_app(page, town, "amara")
     expect(page.get_by_role("group", name=ASKING)).to_be_visible()
     page.locator("#before").focus()
@@ -70,7 +70,7 @@ def test_she_answers_with_keys_alone_and_the_fact_names_the_app(page: Page, town
     ("name", "button", "outcome", "reason"),
     [("bao", "Pass", "passed", "asked_recently"), ("carla", "Don’t ask me again", "never", "opted_out")],
 )
-def test_she_passes_or_ends_it_and_is_asked_nothing_when_she_comes_back(page, town, name, button, outcome, reason):
+def test_skipped_or_ended_question_is_not_asked_again(page, town, name, button, outcome, reason):
     open_app(page, town, name)
     page.get_by_role("button", name=button).click()
     heard(page, outcome)

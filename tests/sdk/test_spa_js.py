@@ -23,7 +23,7 @@ def sign_in_by_redirect(page: Page, town: Town, query: str = "") -> None:
     expect(page.locator("pre")).to_contain_text("signedIn")
 
 
-def test_she_signs_in_by_redirect_and_the_app_knows_where_she_was(page: Page, town: Town):
+def test_sign_in_by_redirect_restores_the_page(page: Page, town: Town):
     sign_in_by_redirect(page, town)
 
     assert said(page)["user"]["email"] == "chika@example.com"
@@ -39,7 +39,7 @@ def test_after_a_reload_the_session_is_found_again_without_a_page(page: Page, to
     assert said(page)["token"] not in ("", first)
 
 
-def test_refresh_tokens_rotate_and_keep_her_signed_in(page: Page, town: Town):
+def test_refresh_tokens_rotate_and_keep_the_session(page: Page, town: Town):
     sign_in_by_redirect(page, town, "?refresh")
     tokens = {said(page)["token"]}
     for _ in range(2):
@@ -52,7 +52,7 @@ def test_refresh_tokens_rotate_and_keep_her_signed_in(page: Page, town: Town):
     assert len(tokens) == 3
 
 
-def test_she_signs_in_in_a_popup(page: Page, town: Town):
+def test_sign_in_in_a_popup(page: Page, town: Town):
     open_app(page, town)
     with page.expect_popup() as opened:
         page.get_by_role("button", name="Sign in in a popup").click()
@@ -62,7 +62,7 @@ def test_she_signs_in_in_a_popup(page: Page, town: Town):
     assert said(page)["signedIn"] is True
 
 
-def test_signing_out_of_the_app_signs_her_out_everywhere(page: Page, town: Town):
+def test_sign_out_of_the_app_ends_every_session(page: Page, town: Town):
     sign_in_by_redirect(page, town)
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/spa.html")

@@ -1,4 +1,4 @@
-"""npm oidc-provider, unmodified, as a way in: somebody else's OpenID Provider in front of ours."""
+"""npm oidc-provider, unmodified, as a connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .people import said
 pytestmark = pytest.mark.browser
 
 
-def test_she_signs_in_with_any_openid_provider_and_the_app_hears_who_she_is(page: Page, town: Town):
+def test_sign_in_with_any_openid_provider_reaches_the_app(page: Page, town: Town):
     page.goto(f"{town.origins['spa']}/spa.html")
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_role("link", name="Continue with Upstream").click()

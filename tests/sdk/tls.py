@@ -37,7 +37,7 @@ class Certificate:
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """For localhost, good for a day, signed by an authority that nobody else will ever trust."""
+    """For localhost, good for a day, signed by a temporary authority."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _builder("Tests", "Tests", authority_key).add_extension(x509.BasicConstraints(True, 0), True)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]

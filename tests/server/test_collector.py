@@ -96,11 +96,11 @@ def test_one_bad_message_is_written_down_for_the_operator_and_the_rest_is_kept(l
 
 
 def test_a_wrong_write_key_is_answered_like_a_right_one_and_kept_nowhere(live):
-    stranger = new_id()
-    answer = live.post("/v1/track", json={**page(stranger), "event": "X", "writeKey": "not-a-key"})
+    visitor = new_id()
+    answer = live.post("/v1/track", json={**page(visitor), "event": "X", "writeKey": "not-a-key"})
 
     assert (answer.status_code, answer.json()) == (200, {"success": True})
-    assert kept(live, stranger) == 0
+    assert kept(live, visitor) == 0
     assert ("unknown_write_key",) in live.rows("SELECT reason FROM events_rejection")
 
 

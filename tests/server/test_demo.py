@@ -1,4 +1,4 @@
-"""The demo as a stranger meets it: three ports, one printed password, a shop full of people."""
+"""The demo as a visitor sees it: three ports, one printed password, a shop full of people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import httpx2
 import pytest
 from tests.live import (
-    PATIENCE,
+    ANSWER_TIME,
     START_TIME,
     Live,
     ask,
@@ -75,7 +75,7 @@ def test_a_first_start_that_was_stopped_is_completed_by_the_next(demo):
 
 
 def test_at_rest_it_is_content_with_half_a_gigabyte(demo):
-    """At rest: nobody has opened a page yet, and what a first start sets going (modules for rules, the calendar's first
+    """At rest: no page was opened yet, and what a first start sets going (modules for rules, the calendar's first
     round) is over after a while."""
     deadline = time.monotonic() + 120
     while (used := memory_of([demo.process.pid, *descendants(demo.process.pid)])) >= MEMORY:
@@ -93,7 +93,7 @@ def test_regulars_the_shop_and_the_stand_ins_answer(demo, offset, path):
 
 def test_the_printed_password_opens_the_console(demo):
     email, password = re.search(r"Sign in +(\S+) +/ +(\S+)", (demo.home / "log").read_text()).groups()
-    with httpx2.Client(base_url=demo.url, follow_redirects=True, timeout=PATIENCE) as browser:
+    with httpx2.Client(base_url=demo.url, follow_redirects=True, timeout=ANSWER_TIME) as browser:
         form = browser.get("/console/login").text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[1]
         filled = {"csrfmiddlewaretoken": token, "email": email, "password": password, "next": ""}

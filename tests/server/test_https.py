@@ -26,14 +26,14 @@ def plain(live) -> str:
     return live.url.replace("https://", "http://")
 
 
-def test_whoever_trusts_the_authority_is_served_by_https(secure):
+def test_client_that_trusts_the_authority_uses_https(secure):
     found = secure.get("/.well-known/openid-configuration").json()
 
     assert found["issuer"] == f"{secure.url}/"
     assert found["token_endpoint"].startswith("https://")
 
 
-def test_whoever_does_not_trust_the_authority_is_not(secure):
+def test_client_without_the_authority_is_refused(secure):
     with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx2.get(f"{secure.url}/healthz")
 
@@ -58,7 +58,7 @@ def test_a_secret_sent_by_http_is_refused_and_not_sent_on(secure):
     assert "https_only" in answer.text
 
 
-def test_somebody_who_speaks_neither_is_hung_up_on(secure):
+def test_connection_of_another_protocol_is_closed(secure):
     port = urlsplit(secure.url).port
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(b"x" * 50_000 + b"\r\n")

@@ -51,7 +51,7 @@ def test_a_name_that_only_the_proxy_knows_is_answered_when_the_proxy_is_trusted(
     assert answer.status_code == (200 if trusted else 400)
 
 
-def test_a_stranger_cannot_bring_a_name_of_his_own(behind):
+def test_client_cannot_choose_the_host_name(behind):
     live, trusted = behind
     answer = ask(live, "/console/login", **{"X-Forwarded-Host": "evil.example"})
 

@@ -56,7 +56,7 @@ def test_a_port_that_is_taken_is_refused_by_name(live, tmp_path):
     assert "port_in_use" in again.stderr
 
 
-def test_without_the_demo_nobody_is_invented(live):
+def test_without_the_demo_no_customer_is_invented(live):
     assert live.rows("SELECT count(*) FROM profiles_profile") == [(0,)]
     assert live.rows("SELECT count(*) FROM connections_connection WHERE enabled") == [(0,)]
 

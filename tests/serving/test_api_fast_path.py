@@ -44,7 +44,7 @@ def test_a_host_that_is_not_ours_is_refused_there_too():
     assert Client().get("/.well-known/jwks.json", HTTP_HOST="elsewhere.example").status_code == 400
 
 
-def test_the_addresses_are_the_doors_own_and_no_others():
+def test_fast_path_covers_exactly_the_program_endpoints():
     found = {f"/{pattern.pattern}": pattern.callback for pattern in urls.urlpatterns}
 
     assert {address: found[address] for address in VIEWS} == VIEWS

@@ -107,7 +107,7 @@ def test_how_long_data_is_kept_is_shown_and_changed(run):
     assert "bad_days" in run("retention", "inbox", "soon", fails=True)
 
 
-def test_a_ledger_that_somebody_changed_is_named_at_its_first_broken_link(run):
+def test_changed_ledger_is_named_at_its_first_broken_link(run):
     assert "hold" in run("consent", "verify")
     run(code=TAMPER)
 

@@ -25,7 +25,7 @@ def test_with_a_trusted_proxy_the_request_is_the_browsers():
     assert seen(1, *SAID) == ("203.0.113.7", "https", "shop.example")
 
 
-def test_without_one_the_headers_are_a_strangers_words():
+def test_without_a_proxy_the_headers_are_ignored():
     assert seen(0, *SAID, ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4")) == ("10.0.0.9", "http", "inner:8000")
 
 

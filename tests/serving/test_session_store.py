@@ -46,13 +46,13 @@ def test_signing_in_changes_the_key_keeps_what_was_in_it_and_ends_the_old_one():
 
 
 def test_a_key_that_opens_nothing_is_not_taken_over():
-    stranger = SessionStore("a" * 32)
-    stranger["cart"] = 1
-    stranger.save()
+    unknown = SessionStore("a" * 32)
+    unknown["cart"] = 1
+    unknown.save()
 
-    assert stranger.session_key != "a" * 32
+    assert unknown.session_key != "a" * 32
     assert not SessionStore().exists("a" * 32)
-    assert SessionStore(stranger.session_key).load() == {"cart": 1}
+    assert SessionStore(unknown.session_key).load() == {"cart": 1}
 
 
 def test_two_sessions_never_share_a_key():

@@ -42,7 +42,7 @@ def test_a_lost_phone_is_forgotten():
 @pytest.mark.parametrize(
     ("words", "name"),
     [
-        (("add", "nobody"), "bad_email"),
+        (("add", "not-an-address"), "bad_email"),
         (("add", "eva@shop.example", "--role", "king"), "unknown_role"),
         (("add", "ana@shop.example"), "already_staff"),
         (("reset-second-factor", "eva@shop.example"), "not_staff"),

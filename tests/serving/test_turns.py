@@ -30,21 +30,21 @@ def in_a_thread(work) -> threading.Thread:
 
 
 def test_the_second_writer_begins_as_soon_as_the_first_is_done():
-    told: list[str] = []
+    order: list[str] = []
 
     def write() -> None:
         with transaction.atomic():
-            told.append("second began")
+            order.append("second began")
             Account.objects.create(email="dov@example.com")
 
     with transaction.atomic():
         Account.objects.create(email="chika@example.com")
         second = in_a_thread(write)
         time.sleep(0.3)
-        told.append("first is done")
+        order.append("first is done")
     second.join()
 
-    assert told == ["first is done", "second began"]
+    assert order == ["first is done", "second began"]
     assert Account.objects.count() == 2
 
 

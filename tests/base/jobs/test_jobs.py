@@ -94,7 +94,7 @@ def test_what_a_failing_handler_wrote_is_undone():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_handler_that_calls_out_keeps_nobody_waiting():
+def test_non_transactional_handler_blocks_no_writer():
     seen = []
     handles("call", non_transactional=True)(lambda payload: seen.append(connection.in_atomic_block))
     handles("write")(lambda payload: seen.append(connection.in_atomic_block))
@@ -152,7 +152,7 @@ def test_a_worker_thought_dead_does_not_overwrite_its_successor():
     assert Job.objects.get().state == "done"
 
 
-def test_a_kind_that_nobody_handles_is_shown_as_dead():
+def test_job_without_handler_fails():
     enqueue("unknown", {})
 
     run.run_due()

@@ -1,4 +1,4 @@
-"""A queue holds back its own jobs and nobody else's."""
+"""A queue holds back its own jobs only."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_nothing_of_a_closed_queue_is_begun_until_it_opens(handler):
     assert handler == [2, 1]
 
 
-def test_a_queue_that_is_gone_holds_nobody(handler):
+def test_deleted_queue_holds_no_jobs(handler):
     pause_queue("failed", 60)
     enqueue("note", {"n": 1}, queue="failed")
     delete_queue("failed")
@@ -92,17 +92,17 @@ def test_how_a_queue_stands_is_said_of_many_at_once(django_assert_num_queries):
     for state in ("waiting", "waiting", "running", "failed", "done"):
         Job.objects.create(kind="note", queue="slow", state=state, due_at=timezone.now())
     with django_assert_num_queries(2):
-        seen = queue_status(["slow", "mended", "nobody"])
+        seen = queue_status(["slow", "mended", "unknown"])
 
     slow = seen["slow"]
     assert (slow.concurrency, slow.waiting, slow.running, slow.failed) == (3, 2, 1, 1)
     assert slow.paused_until
     assert slow.oldest
     assert seen["mended"].paused_until is None
-    assert (seen["nobody"].concurrency, seen["nobody"].waiting) == (1, 0)
+    assert (seen["unknown"].concurrency, seen["unknown"].waiting) == (1, 0)
 
 
-def test_dead_jobs_of_a_queue_are_put_back_in_line_and_nobody_elses():
+def test_failed_jobs_of_one_queue_are_retried():
     for queue in ("slow", "slow", "other"):
         Job.objects.create(kind="note", queue=queue, state="failed", due_at=timezone.now(), payload={"n": queue})
 

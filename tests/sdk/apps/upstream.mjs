@@ -1,4 +1,4 @@
-// Somebody else's OpenID Provider (npm oidc-provider): a way in for customers, over plain http on this machine.
+// A third-party OpenID Provider (npm oidc-provider) as a connection, over plain http on this machine.
 import { createServer } from "node:http";
 import { task } from "./serve.mjs";
 const { default: Provider } = await import("oidc-provider");

@@ -11,7 +11,7 @@ document.body.append(Object.assign(document.createElement("script"), { src: `htt
   });
   form.addEventListener("regulars-login", (event) => client.loginWithRedirect(event.detail));
   if (location.search.includes("state=")) {
-    form.remove(); // she is signed in: a form that stays would offer her passkey once more
+    form.remove(); // after the sign-in, because a form that stays would offer the passkey again
     await client.handleRedirectCallback();
     show({ user: await client.getUser() });
   }

@@ -1,5 +1,5 @@
 const show = (what) => { document.querySelector("pre").textContent = JSON.stringify(what); };
-const house = `https://${config.domain}`;
+const issuer = `https://${config.domain}`;
 const here = `${location.origin}/questions.html`;
 
 const load = (src) => new Promise((resolve) => {
@@ -11,7 +11,7 @@ const load = (src) => new Promise((resolve) => {
     domain: config.domain,
     clientId: config.clients.questions.client_id,
     cacheLocation: "localstorage", // the tests load the page again
-    authorizationParams: { redirect_uri: here, audience: `${house}/api/me/`, scope: "openid email answer:questions", ask: "0" },
+    authorizationParams: { redirect_uri: here, audience: `${issuer}/api/me/`, scope: "openid email answer:questions", ask: "0" },
   });
   if (location.search.includes("state=")) {
     await client.handleRedirectCallback();
@@ -20,7 +20,7 @@ const load = (src) => new Promise((resolve) => {
   const user = await client.getUser();
   if (!user) return client.loginWithRedirect();
   document.documentElement.lang = localStorage.getItem("language") ?? "en";
-  await load(`${house}/static/questions/regulars-question.js`);
+  await load(`${issuer}/static/questions/regulars-question.js`);
   const heard = [];
   const element = document.createElement("regulars-question");
   element.token = () => client.getTokenSilently();

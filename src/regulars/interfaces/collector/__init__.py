@@ -1,1 +1,1 @@
-"""Where events come in: Segment's HTTP API as raw ASGI, acknowledged only once it is on disk."""
+"""The collector: Segment's HTTP API as raw ASGI, acknowledged only once messages are on disk."""

@@ -1,7 +1,7 @@
-"""Segment's HTTP tracking API. What it answers is decided by what the unchanged SDKs do with it.
+"""Segment's HTTP tracking API. Its responses follow from how unmodified SDKs react to them.
 
-Success is 200 and a JSON object, exactly. A 4xx makes every SDK drop the whole batch, so only a body that is no message
-at all gets one; 503 with Retry-After makes them keep it and come back.
+Success is exactly 200 and a JSON object. A 4xx makes every SDK drop the whole batch, so only a body without any message gets
+one; 503 with Retry-After makes SDKs keep the batch and retry.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Headers = dict[bytes, bytes]
 
 PREFIX = "/v1/"
 WORDS = frozenset(TYPES) | BATCHES
-METRICS = "m"  # the browser SDK's own health reports: taken and forgotten
-PATIENCE = 30.0  # seconds for a body to arrive
+METRICS = "m"  # health reports of the browser SDK, accepted and discarded
+BODY_TIMEOUT = 30.0  # seconds for a body to arrive
 SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = b"authorization, content-type, content-encoding, x-retry-count"
 
 
-class Gone(Exception):
+class ClientDisconnected(Exception):
     """The sender hung up before the body was complete."""
 
 
@@ -64,7 +64,7 @@ class Collector:
         try:
             status, body = await self._answer(scope, headers, receive)
             extra: list[tuple[bytes, bytes]] = []
-        except Gone:
+        except ClientDisconnected:
             return
         except BadRequest as no:
             status, body, extra = no.status, _failure(no), []
@@ -96,21 +96,21 @@ class Collector:
         if self.inbox is None:
             self.inbox = Inbox()
         key = storable(_basic_user(headers) or parsed.key)
-        await self.inbox.put(key, parsed.messages, parsed.set_aside, parsed.sent_at)
+        await self.inbox.put(key, parsed.messages, parsed.rejected, parsed.sent_at)
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body, within `MAX_BODY` bytes and `PATIENCE` seconds, whether its length was announced or not."""
+    """Read the whole body, within `MAX_BODY` bytes and `BODY_TIMEOUT` seconds, whether or not its length is declared."""
     announced = headers.get(b"content-length", b"0")
     if announced.isdigit() and int(announced) > MAX_BODY:
         raise _too_large()
     body = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(BODY_TIMEOUT):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise Gone
+                    raise ClientDisconnected
                 body += message.get("body", b"")
                 if len(body) > MAX_BODY:
                     raise _too_large()

@@ -1,7 +1,7 @@
-"""Group commit: while one transaction is on its way to the disk, the next one gathers. Nobody waits on purpose.
+"""Group commit: while one transaction is written to disk, the next one gathers. There is no artificial delay.
 
-An answer is given only after the commit that holds its messages. Message ids are unique in the same transaction, so that
-a batch sent twice is kept once.
+A response is sent only after the commit of its messages. Message ids are unique in the database, so a batch that is sent
+twice is stored once.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.events.models import InboxItem, Rejection, Source
 
-from .parse import Message, SetAside
+from .parse import InboxMessage, RejectedMessage
 
 log = logging.getLogger("regulars.collector")
 
 MAX_WAITING = 20_000  # messages; beyond that senders are asked to come back
 MAX_ROWS = 5_000  # per transaction
-KEY_SECONDS = 5.0  # how long a write key is believed
-MAX_KEYS = 10_000  # a stranger may invent any number of them
-MAX_NOTES = 20  # rejections written down per request
-NOTE_SECONDS = 60.0  # one rejection of a stranger's key in so much time is enough to know
+KEY_SECONDS = 5.0  # how long a write key is cached
+MAX_KEYS = 10_000  # cached; an attacker may invent any number
+MAX_NOTES = 20  # recorded rejections per request
+NOTE_SECONDS = 60.0  # at most one record of an unknown write key in this time
 
 Row = tuple[int, str, str, str, str, str | None]
 COLUMNS = "source_id, message_id, type, body, sent_at, received_at, rejected"
@@ -38,16 +38,16 @@ ROWS_PER_STATEMENT = 100  # seven hundred parameters: below every database's lim
 
 
 class Overloaded(DomainError):
-    """More is waiting than the disk takes: `overloaded`. The sender tries again."""
+    """More messages are waiting than the disk can write: `overloaded`. The sender retries."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """What one request brought, and who waits to hear that it is kept."""
+class InboxRequest:
+    """The messages of one request, with the future that its sender awaits."""
 
     key: str
-    messages: Sequence[Message]
-    set_aside: Sequence[SetAside]
+    messages: Sequence[InboxMessage]
+    rejected: Sequence[RejectedMessage]
     sent_at: str
     kept: asyncio.Future[None] = field(compare=False)
 
@@ -57,7 +57,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.waiting: list[Delivery] = []
+        self.waiting: list[InboxRequest] = []
         self.count = 0
         self.lock = threading.Lock()
         self.something = threading.Event()
@@ -67,20 +67,20 @@ class Inbox:
         self.thread.start()
 
     def put(
-        self, key: str, messages: Sequence[Message], set_aside: Sequence[SetAside], sent_at: str
+        self, key: str, messages: Sequence[InboxMessage], rejected: Sequence[RejectedMessage], sent_at: str
     ) -> asyncio.Future[None]:
-        """A future that is done once everything is on disk. Raises `Overloaded`; the future may fail with DatabaseError."""
+        """Queue messages. The future is done once they are on disk and may fail with DatabaseError. Raises `Overloaded`."""
         if self.count > MAX_WAITING or self.closing:
             raise Overloaded("overloaded", "Too much is waiting to be written. Try again in a second.")
         kept: asyncio.Future[None] = self.loop.create_future()
         with self.lock:
-            self.waiting.append(Delivery(key, messages, set_aside, sent_at, kept))
+            self.waiting.append(InboxRequest(key, messages, rejected, sent_at, kept))
             self.count += len(messages)
         self.something.set()
         return kept
 
     async def close(self) -> None:
-        """Write what was taken, then stop."""
+        """Write what is queued, then stop."""
         self.closing = True
         self.something.set()
         await asyncio.to_thread(self.thread.join, 30)
@@ -96,9 +96,9 @@ class Inbox:
         finally:
             connection.close()
 
-    def _next_group(self) -> list[Delivery]:
+    def _next_group(self) -> list[InboxRequest]:
         with self.lock:
-            group: list[Delivery] = []
+            group: list[InboxRequest] = []
             rows = 0
             while self.waiting and (not group or rows + len(self.waiting[0].messages) <= MAX_ROWS):
                 group.append(self.waiting.pop(0))
@@ -108,7 +108,7 @@ class Inbox:
                 self.something.clear()
         return group
 
-    def _write(self, group: list[Delivery]) -> None:
+    def _write(self, group: list[InboxRequest]) -> None:
         fault: Exception | None = None
         try:
             keep(group, self.sources)
@@ -116,36 +116,36 @@ class Inbox:
             log.error("the inbox cannot be written: %s", error)
             connection.close()  # the next group begins with a fresh one
             fault = error
-        except Exception as error:  # the thread must outlive whatever one group brings
-            log.exception("the inbox met something unforeseen")
+        except Exception as error:  # the thread must survive any fault of one group
+            log.exception("unexpected error in the inbox")
             fault = error
         self.loop.call_soon_threadsafe(_answer, group, fault)
 
 
-def keep(group: Sequence[Delivery], sources: _Sources) -> None:
-    """One transaction for all of them."""
-    now = connection.ops.adapt_datetimefield_value(clock.now())  # once, and in the words the ORM would write
+def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
+    """Write a group in one transaction."""
+    now = connection.ops.adapt_datetimefield_value(clock.now())  # once, in the format of the ORM
     rows: list[Row] = []
     notes: list[Rejection] = []
     with transaction.atomic(durable=True):
         for delivery in group:
             source = sources.id_of(delivery.key)
             if source is None:
-                notes += sources.note_of_stranger(delivery.key)
+                notes += sources.rejection_of_unknown_key(delivery.key)
                 continue
             rows += [
                 (source, each.message_id, each.type, each.body, delivery.sent_at, now) for each in delivery.messages
             ]
             notes += [
                 Rejection(source_id=source, reason=each.reason, excerpt=each.excerpt[:500])
-                for each in delivery.set_aside[:MAX_NOTES]
+                for each in delivery.rejected[:MAX_NOTES]
             ]
         _insert(rows)
         Rejection.objects.bulk_create(notes)
 
 
 def _insert(rows: Sequence[Row]) -> None:
-    """Repeats of a message id add nothing. Both databases take the same words."""
+    """Insert rows; repeated message ids are ignored. Both databases accept the same statement."""
     table = connection.ops.quote_name(InboxItem._meta.db_table)
     with connection.cursor() as cursor:
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
@@ -155,9 +155,9 @@ def _insert(rows: Sequence[Row]) -> None:
             cursor.execute(statement, [value for row in part for value in row])
 
 
-def _answer(group: list[Delivery], fault: Exception | None) -> None:
+def _answer(group: list[InboxRequest], fault: Exception | None) -> None:
     for delivery in group:
-        if delivery.kept.done():  # the sender hung up meanwhile
+        if delivery.kept.done():  # the sender disconnected meanwhile
             continue
         if fault is None:
             delivery.kept.set_result(None)
@@ -166,7 +166,7 @@ def _answer(group: list[Delivery], fault: Exception | None) -> None:
 
 
 class _Sources:
-    """Write key → source id, remembered for a few seconds; used by the writer thread only."""
+    """A cache of write keys and source ids for a few seconds; used by the writer thread only."""
 
     def __init__(self) -> None:
         self.known: OrderedDict[str, tuple[float, int | None]] = OrderedDict()
@@ -183,8 +183,8 @@ class _Sources:
                 self.known.popitem(last=False)
         return source
 
-    def note_of_stranger(self, key: str) -> list[Rejection]:
-        """The operator hears of a wrong key, in the log and in the console, but not once per message."""
+    def rejection_of_unknown_key(self, key: str) -> list[Rejection]:
+        """Return a rejection for the log and the console, but not one per message."""
         now = time.monotonic()
         if now - self.last_note < NOTE_SECONDS:
             return []

@@ -1,7 +1,7 @@
-"""A request body in Segment's words, read into messages that can be kept. No database, no HTTP.
+"""Parse a request body of Segment's API into messages. No database, no HTTP.
 
-A body that is no message at all is the sender's fault (`BadBody`). One bad message inside a batch is not: SDKs drop the
-whole batch on any 4xx, so it is set aside by name and the rest is taken.
+A body without any message is the sender's fault (`BadBody`). A bad message inside a batch is not: SDKs drop the whole
+batch on any 4xx, so it is rejected with a reason and the rest is accepted.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
 MAX_MESSAGE = 32 * 1024
 MAX_MESSAGES = 2500
 MAX_ID = 255  # characters
-# How ids of the house's own events begin: whoever sent one first would keep that event from being written.
-OURS = "regulars-"
-# A word or its first letter, as analytics.js sends it.
+# Prefix of message ids that Regulars generates: a sender who used one first could suppress that event.
+OWN_PREFIX = "regulars-"
+# A type or its first letter, as analytics.js sends it.
 TYPES = {
     word: name
     for name in ("identify", "track", "page", "screen", "group", "alias")
-    for word in (name, name[0])  # no two begin alike
+    for word in (name, name[0])  # no two have the same first letter
 }
 BATCHES = frozenset({"batch", "import", "b"})
 
 
 class BadBody(DomainError):
-    """The body as a whole is not what this address takes: `invalid_json`, `invalid_body`."""
+    """The body as a whole is not valid: `invalid_json`, `invalid_body`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message worth keeping. `body` is its JSON as it came; `key` the write key it names itself, if any."""
+class InboxMessage:
+    """One valid message. `body` is its JSON as received, `key` its own write key, if any."""
 
     message_id: str
     type: str
@@ -47,8 +47,8 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """One message of a batch that cannot become an event, and why."""
+class RejectedMessage:
+    """One message of a batch that cannot become an event, with the reason."""
 
     reason: str
     excerpt: str
@@ -56,8 +56,8 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    messages: list[Message]
-    set_aside: list[SetAside]
+    messages: list[InboxMessage]
+    rejected: list[RejectedMessage]
     key: str
     sent_at: str
 
@@ -94,7 +94,7 @@ class _Unfit(Exception):
 
 
 def parse(word: str, body: bytes) -> Parsed:
-    """Read what was posted to `/v1/<word>`. Raises `BadBody`."""
+    """Parse the body of `/v1/<word>`. Raises `BadBody`."""
     return _batch(body) if word in BATCHES else _single(TYPES[word], body)
 
 
@@ -109,15 +109,15 @@ def _single(type_: str, body: bytes) -> Parsed:
 
 def _batch(body: bytes) -> Parsed:
     batch = _decoded(_BATCH, body)
-    kept: list[Message] = []
-    aside: list[SetAside] = []
+    kept: list[InboxMessage] = []
+    aside: list[RejectedMessage] = []
     for number, raw in enumerate(_with_common_parts(batch)):
         try:
             if number >= MAX_MESSAGES:
                 raise _Unfit("too_many_in_batch")
             kept.append(_one_of_many(raw))
         except _Unfit as reason:
-            aside.append(SetAside(str(reason), excerpt(raw)))
+            aside.append(RejectedMessage(str(reason), excerpt(raw)))
     key = batch.write_key or next((message.key for message in kept if message.key), "")
     return Parsed(kept, aside, key, _moment(batch.sent_at))
 
@@ -129,14 +129,13 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             if isinstance(fault, msgspec.ValidationError):
                 raise
-            return decoder.decode(_mended(body))
+            return decoder.decode(_repaired(body))
     except msgspec.ValidationError as fault:
         raise BadBody("invalid_body", f"The body does not fit: {fault}.") from None
 
 
-def _mended(body: bytes) -> bytes:
-    """Browsers cut emoji in half and send the half as an escape, which is JSON but not Unicode. One such character must not
-    cost the whole batch."""
+def _repaired(body: bytes) -> bytes:
+    """Repair half surrogate pairs, which browsers send for truncated emoji. One such character must not cost a batch."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -145,7 +144,7 @@ def _mended(body: bytes) -> bytes:
 
 
 def _with_common_parts(batch: _Batch) -> Iterator[bytes]:
-    """A batch may carry one context for all; a message's own words win."""
+    """Merge the context of a batch into its messages; the values of a message win."""
     common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
     for raw in batch.batch:
         yield _merged(bytes(raw), common) if common else bytes(raw)
@@ -164,7 +163,7 @@ def _merged(raw: bytes, common: dict[str, dict[str, Any]]) -> bytes:
     return msgspec.json.encode(message)
 
 
-def _one_of_many(raw: bytes) -> Message:
+def _one_of_many(raw: bytes) -> InboxMessage:
     try:
         message = _MESSAGE.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -174,26 +173,26 @@ def _one_of_many(raw: bytes) -> Message:
     return _kept(message, message.type, raw)
 
 
-def _kept(message: _Message, type_: str, raw: bytes) -> Message:
+def _kept(message: _Message, type_: str, raw: bytes) -> InboxMessage:
     if len(raw) > MAX_MESSAGE:
         raise _Unfit("message_too_large")
-    if not _names_somebody(message, type_):
-        raise _Unfit("nobody")
+    if not _has_id(message, type_):
+        raise _Unfit("no_id")
     if type_ == "track" and not message.event:
         raise _Unfit("event_without_name")
-    if (message.message_id or "").startswith(OURS):
+    if (message.message_id or "").startswith(OWN_PREFIX):
         raise _Unfit("message_id_is_ours")
-    message_id = storable(message.message_id or f"{OURS}{uuid.uuid4()}")
+    message_id = storable(message.message_id or f"{OWN_PREFIX}{uuid.uuid4()}")
     if len(message_id) > MAX_ID:
         raise _Unfit("message_id_too_long")
     try:
-        return Message(message_id, type_, raw.decode(), message.write_key or "")
+        return InboxMessage(message_id, type_, raw.decode(), message.write_key or "")
     except UnicodeDecodeError:
         raise _Unfit("not_a_message") from None
 
 
-def _names_somebody(message: _Message, type_: str) -> bool:
-    """An empty id is no id."""
+def _has_id(message: _Message, type_: str) -> bool:
+    """Return whether the message has an id that is not empty."""
     ids = [message.user_id, message.anonymous_id]
     if type_ == "alias":
         return bool(_word(message.previous_id)) and any(map(_word, ids))

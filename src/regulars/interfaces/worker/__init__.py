@@ -1,1 +1,1 @@
-"""The door of time: what is waiting gets done, and what is due by the clock gets begun."""
+"""The worker: runs jobs and periodic tasks."""

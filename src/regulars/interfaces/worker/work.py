@@ -1,4 +1,4 @@
-"""The loop of `regulars worker`. Any number of workers share one database without doing anything twice."""
+"""The loop of `regulars worker`. Any number of workers share one database without running a job twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from regulars.usecases.update_question_model import queue_refit
 
 log = logging.getLogger("regulars.worker")
 
-PAUSE = 0.5  # seconds between looks when there was nothing to do
+PAUSE = 0.5  # seconds between polls without work
 PAUSE_AFTER_FAULT = 5.0
 
 
@@ -37,7 +37,7 @@ def forget_old_sessions() -> None:
     delete_ended_sessions()
 
 
-# What the floors below do by itself; doors register theirs.
+# Periodic tasks of lower layers; interfaces register their own.
 SCHEDULE |= {
     "jobs.forget_finished": (HOUR, delete_finished_jobs),
     "oauth.delete_expired": (10 * MINUTE, delete_expired),
@@ -53,7 +53,7 @@ SCHEDULE |= {
 
 
 class Worker:
-    """`threads` loops until `stop` is called; each finishes what it has begun."""
+    """Runs `threads` loops until `stop` is called; each finishes its current job."""
 
     def __init__(self, threads: int = 2) -> None:
         self.stopping = threading.Event()
@@ -71,24 +71,24 @@ class Worker:
     def _loop(self) -> None:
         try:
             while not self.stopping.is_set():
-                self.stopping.wait(self._turn())
+                self.stopping.wait(self._iterate())
         finally:
             connections.close_all()
 
-    def _turn(self) -> float:
-        """Do what is there. Returns how long to rest."""
+    def _iterate(self) -> float:
+        """Do the available work. Returns the seconds to pause."""
         try:
             close_old_connections()
             return 0.0 if work_once() else PAUSE
         except DatabaseError:
-            log.exception("the database did not let the worker work")
-        except Exception:  # a worker that dies silently is worse than one that complains
-            log.exception("the worker met something unforeseen")
+            log.exception("the database refused the worker")
+        except Exception:  # a worker must not die silently
+            log.exception("unexpected error in the worker")
         return PAUSE_AFTER_FAULT
 
 
 def work_once() -> int:
-    """One turn: the inbox, then jobs, then the calendar. Returns how much was done."""
+    """Process the inbox, then jobs, then periodic tasks. Returns how much was done."""
     done = process_inbox() + run_due(limit=20)
     for name, (every, begin) in list(SCHEDULE.items()):
         if run_periodically(name, every):
