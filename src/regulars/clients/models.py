@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from regulars.base import clock
@@ -41,6 +42,15 @@ class Client(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+# Part of the Management API's scopes that a customer may hold: they concern that customer's own account.
+CURRENT_USER_SCOPE = ":current_user"
+
+
+def management_audience() -> str:
+    """Return the identifier of the Management API, which is the audience of its access tokens."""
+    return f"{settings.ISSUER}api/v2/"
 
 
 class ResourceServer(models.Model):

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
-from regulars.clients.models import Client, ResourceServer
+from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, management_audience
 
 from .errors import NonRedirectableError, OAuthError
 from .grants import DEVICE_CODE, IMPLICIT
@@ -33,7 +32,6 @@ RESPONSE_TYPES = (
     "token id_token",
     "code token id_token",
 )
-CURRENT_USER_SCOPE = ":current_user"  # part of the Management API scopes that a customer may hold
 PROMPTS = ("none", "login", "consent", "select_account")
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 MULTI_FACTOR_ACRS = frozenset({MULTI_FACTOR, "mfa"})
@@ -280,7 +278,7 @@ def check_scope(request: AuthorizationRequest, endpoint: Endpoint) -> None:
 
 def _customer_scopes(api: ResourceServer) -> list[str]:
     """Return the API's scopes that a customer may hold: of the Management API, those that concern the customer alone."""
-    if api.identifier != f"{settings.ISSUER}api/v2/":
+    if api.identifier != management_audience():
         return list(api.scopes)
     return [scope for scope in api.scopes if CURRENT_USER_SCOPE in scope]
 

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from regulars.accounts.models import Account
 from regulars.base.crypto import hash_secret, matches_secret, random_secret
-from regulars.clients.models import Client, ClientGrant, ResourceServer
+from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
 from regulars.connections.save import ensure_own_connections
 from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
@@ -109,7 +109,7 @@ def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str
 
 def _management(stored: dict[str, str]) -> dict[str, str]:
     """Ensure a client with every scope of the Management API."""
-    audience = f"{settings.ISSUER}api/v2/"
+    audience = management_audience()
     api, _ = ResourceServer.objects.update_or_create(
         name=MANAGEMENT_API, defaults={"identifier": audience, "scopes": MANAGEMENT_SCOPES}
     )

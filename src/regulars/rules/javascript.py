@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from regulars.base.tokens.jwt import sign
+from regulars.clients.models import management_audience
 
 from . import http_calls
 from .decide import read_answer
@@ -209,7 +210,7 @@ def _api_token(script: str, user_id: str) -> str:
     if not user_id or not _MENTIONED.search(script):
         return ""
     claims = {
-        "aud": f"{settings.ISSUER}api/v2/",
+        "aud": management_audience(),
         "sub": "rules@clients",
         "azp": "rules",
         "gty": "client-credentials",

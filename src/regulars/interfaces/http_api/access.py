@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
+from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
 
 from .errors import ApiError
 from .requests import refuse_unstorable_request
-
-CURRENT_USER_SCOPE = ":current_user"  # in the names of scopes that a customer's own token may hold
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def caller_of(request: HttpRequest) -> Caller:
 
 def _caller(request: HttpRequest, kind: str, token: str) -> Caller:
     try:
-        claims = verify(token, f"{settings.ISSUER}api/v2/")
+        claims = verify(token, management_audience())
     except DomainError as refused:
         raise ApiError(401, "invalid_token", refused.message) from None
     try:
