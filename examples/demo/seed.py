@@ -21,10 +21,10 @@ from .mock_services import follow_addresses, point_at_mock_services
 
 REPORT_EVERY = 5.0  # seconds
 MARK = "seeded"
-Report = Callable[[str], None]
+SourceReport = Callable[[str], None]
 
 
-def seed(addresses: Addresses, report: Report, people: int) -> None:
+def seed(addresses: Addresses, report: SourceReport, people: int) -> None:
     """Create what is missing, once; at every start update the addresses. `report` receives progress messages."""
     shop = Client.objects.get(name="Shop", metadata__made_by="setup")
     if shop.metadata.get("demo") != MARK:
@@ -34,7 +34,7 @@ def seed(addresses: Addresses, report: Report, people: int) -> None:
     follow_addresses(addresses)
 
 
-def _fill_shop(addresses: Addresses, report: Report, people: int) -> None:
+def _fill_shop(addresses: Addresses, report: SourceReport, people: int) -> None:
     report(f"Inventing {people:,} customers of Harbour & Pine, once …")
     point_at_mock_services(addresses)
     make_questions()
@@ -46,7 +46,7 @@ def _fill_shop(addresses: Addresses, report: Report, people: int) -> None:
     fill_lake({})
 
 
-def _load_customers(report: Report, people: int) -> None:
+def _load_customers(report: SourceReport, people: int) -> None:
     source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
     reported = time.monotonic()
     for done in load_customers(people, source):

@@ -1,4 +1,4 @@
-"""Every kind of destination that is installed, ours or a stranger's, keeps the promises the house relies on."""
+"""Every installed kind of destination, built in or of a third party, keeps the contract of `DestinationKind`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from contextlib import nullcontext, suppress
 
 import pytest
 
-from regulars.base.errors import DomainError
-from regulars.base.plugins.fields import SettingField, fill_settings
-from regulars.destinations.kind import KINDS, Call, Message, Removal, Removes, SendFailed, Shows, known_by
+from regulars.base.errors import DomainError, Invalid
+from regulars.base.plugins.fields import fill_settings
+from regulars.destinations.kind import (
+    KINDS,
+    DeletionRequest,
+    DestinationKind,
+    SegmentMessage,
+    SendFailed,
+    match_attributes,
+)
 from regulars.destinations.mapping import checked
 from regulars.profiles.attributes import STANDARD
 from tests.partners import service_account
 
 AT = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 MATCH = {"email": "ana@example.com"}
-MESSAGE = Message("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"}, MATCH)
-REMOVAL = Removal("del_1", AT, "auth0|chika", MATCH, ("jackets",), ("city",), False)
-NOBODY_LISTENS = "http://127.0.0.1:9"
+MESSAGE = SegmentMessage("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"}, MATCH)
+REMOVAL = DeletionRequest("del_1", AT, "auth0|chika", MATCH, ("jackets",), ("city",), False)
+NO_LISTENER = "http://127.0.0.1:9"
 USUAL = {
-    **dict.fromkeys(("url", "base_url", "token_url", "endpoint"), NOBODY_LISTENS),
+    **dict.fromkeys(("url", "base_url", "token_url", "endpoint"), NO_LISTENER),
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "api_key": "key-us21",
     **dict.fromkeys(("list_id", "account_id", "audience_id"), "123"),
@@ -29,23 +36,32 @@ every_kind = pytest.mark.parametrize("key", list(KINDS))
 
 
 @every_kind
-def test_it_says_what_it_is_and_what_it_wants(key):
+def test_kind_describes_itself_and_every_setting(key):
     kind = KINDS[key]
-    assert kind.title
-    assert kind.help
-    assert all(isinstance(field, SettingField) and field.label for field in kind.fields)
-    assert all(isinstance(need, str) for need in kind.needs)
+    assert kind.title.strip()
+    assert kind.help.endswith(".")
+    assert [field.key for field in kind.fields if not field.label.strip()] == []
+    assert [name for name in (*kind.needs, *kind.matches) if name not in {each.key for each in STANDARD}] == []
+    assert not set(kind.needs) & set(kind.matches)
 
 
 @every_kind
-def test_no_two_settings_share_a_key_and_no_secret_has_a_default(key):
+def test_declared_abilities_are_those_that_are_overridden(key):
+    kind = KINDS[key]
+    assert kind.can_remove == (type(kind).remove is not DestinationKind.remove)
+    assert kind.has_preview == (type(kind).calls is not DestinationKind.calls)
+    assert (kind.batch_size > 1) == (type(kind).send_batch is not DestinationKind.send_batch)
+
+
+@every_kind
+def test_setting_keys_are_unique_and_no_secret_has_a_default(key):
     fields = KINDS[key].fields
     assert len({field.key for field in fields}) == len(fields)
     assert not [field.key for field in fields if field.secret and field.default]
 
 
 @every_kind
-def test_settings_that_make_no_sense_are_refused_by_name_and_not_by_a_crash(key):
+def test_bad_settings_are_refused_by_name_without_a_crash(key):
     kind = KINDS[key]
     nonsense = {field.key: "\x00 = nonsense \n" for field in kind.fields}
     with pytest.raises(DomainError) if kind.fields else nullcontext() as refused:
@@ -57,7 +73,7 @@ def test_settings_that_make_no_sense_are_refused_by_name_and_not_by_a_crash(key)
 
 @pytest.fixture
 def nowhere(settings, tmp_path):
-    """Settings with which nothing can arrive: a port where nobody listens, a home that is a file."""
+    """Settings with which nothing can arrive: a port without a listener, a home that is a file."""
     settings.HOME = tmp_path / "no-home"
     settings.HOME.write_text("")
 
@@ -75,16 +91,17 @@ def nowhere(settings, tmp_path):
 
 
 @every_kind
-def test_a_message_that_cannot_arrive_says_so_and_nothing_else(key, nowhere):
+def test_message_that_cannot_arrive_raises_send_failed(key, nowhere):
     with pytest.raises(SendFailed):
         KINDS[key].send(MESSAGE, nowhere(KINDS[key]))
 
 
 @every_kind
-def test_a_removal_that_cannot_arrive_says_so_and_nothing_else(key, nowhere):
+def test_deletion_request_that_cannot_arrive_raises_send_failed(key, nowhere):
     kind = KINDS[key]
-    if not isinstance(kind, Removes):
-        assert not hasattr(kind, "remove")
+    if not kind.can_remove:
+        with pytest.raises(Invalid):
+            kind.remove(REMOVAL, nowhere(kind))
         return
     is_file = not any(field.key.endswith("url") for field in kind.fields)
     with suppress(SendFailed) if is_file else pytest.raises(SendFailed):
@@ -92,26 +109,27 @@ def test_a_removal_that_cannot_arrive_says_so_and_nothing_else(key, nowhere):
 
 
 @every_kind
-def test_what_it_would_send_is_shown_without_a_secret_in_the_body_and_without_calling(key, nowhere):
+def test_preview_makes_no_call_and_shows_no_secret_in_the_body(key, nowhere):
     kind = KINDS[key]
-    if not isinstance(kind, Shows):
+    if not kind.has_preview:
+        assert kind.calls(MESSAGE, nowhere(kind)) == []
         return
     settings = nowhere(kind)
     secrets = [settings[field.key] for field in kind.fields if field.secret and field.key != "url"]
     calls = kind.calls(MESSAGE, settings)
 
     assert calls
-    assert all(isinstance(call, Call) for call in calls)
+    assert [call.url for call in calls if not call.url.startswith("http")] == []
     assert not [secret for secret in secrets for call in calls if secret in call.body]
 
 
 @every_kind
-def test_what_it_maps_and_recognises_people_by_are_words_of_the_house(key):
-    kind, words = KINDS[key], {standard.key for standard in STANDARD}
-    lines = getattr(kind, "default_mapping", None) or ()
+def test_mapping_and_matching_use_standard_attributes(key):
+    kind, standard_keys = KINDS[key], {standard.key for standard in STANDARD}
+    lines = kind.default_mapping or ()
 
-    assert set(known_by(kind)) <= words
-    assert {line[0] for line in lines} <= words
+    assert set(match_attributes(kind)) <= standard_keys
+    assert {line[0] for line in lines} <= standard_keys
     assert len(checked([dict(zip(("attribute", "field", "transform"), line, strict=True)) for line in lines])) == len(
         lines
     )

@@ -1,4 +1,4 @@
-"""The plug-in that strangers copy is found by its entry point alone, and works."""
+"""The example plug-in is found by its entry point alone, and works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLUGIN = ROOT / "examples" / "plugin"
 
 @pytest.fixture
 def installed(tmp_path):
-    """The package as an installer lays it down (its code beside its metadata), without asking a registry for anything."""
+    """The package as an installer writes it (code beside metadata), without a request to a registry."""
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
     (tmp_path / "regulars_chat").symlink_to(PLUGIN / "src" / "regulars_chat")
     metadata = tmp_path / f"regulars_chat-{project['version']}.dist-info"
@@ -32,9 +32,9 @@ def installed(tmp_path):
     return {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
 
 
-def test_a_strangers_plug_in_passes_its_own_tests_and_the_conformance_of_its_kind(installed):
+def test_example_plugin_passes_its_tests_and_the_conformance_suite(installed):
     suites = ["examples/plugin/tests", "tests/conformance/test_destination_kinds.py"]
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", *suites]
     done = subprocess.run(command, cwd=ROOT, env=installed, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "test_a_message_that_cannot_arrive_says_so_and_nothing_else[chat]" in done.stdout
+    assert "test_message_that_cannot_arrive_raises_send_failed[chat]" in done.stdout

@@ -34,7 +34,7 @@ from regulars.consent.purposes import PurposeText, get_or_create_notice
 from regulars.consent.record import Decision, first_broken_link, record, record_all
 from regulars.consent.status import purposes_closed_to_questions
 from regulars.consent.view import may, view
-from regulars.destinations.disclosures import told_about
+from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.save import save_destination
 from regulars.enrichment.save import save_source
 from regulars.events.models import Event
@@ -565,7 +565,7 @@ def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
         run_due()
 
     assert [json.loads(got.body)["type"] for got in receiver.received if b"segment.entered" in got.body] == []
-    assert [line for line in told_about(chika) if line.attributes] == []
+    assert [line for line in disclosures_of(chika) if line.attributes] == []
 
 
 HALF_AN_HOUR = dt.timedelta(minutes=30)
@@ -596,7 +596,7 @@ def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_confirm
     assert len(removals) > 3
     assert all("Asked to delete it; not confirmed yet" in page for page in seen_while_down)
     assert "Has deleted it" in seen_after[-1]
-    assert [line.state for line in told_about(chika)] == ["removed"]
+    assert [line.state for line in disclosures_of(chika)] == ["removed"]
 
 
 def half_an_hour_later(client):

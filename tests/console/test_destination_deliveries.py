@@ -14,13 +14,13 @@ from regulars.base.jobs.models import Job, Queue
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.calls import SendFailed
-from regulars.destinations.circuit_breaker import note_failure
+from regulars.destinations.circuit_breaker import record_failure
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import JOB
 from regulars.destinations.save import save_destination
 from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Membership, Segment
-from regulars.usecases.deliver import is_under_way
+from regulars.usecases.deliver import is_replaying
 
 SECRET = "whsec_" + "QUFB" * 10
 BASE = "/console/destinations/mailer"
@@ -57,7 +57,7 @@ def delivery(mailer, profile, state="failed", **more) -> Delivery:
 
 def test_the_page_shows_the_state_of_queue_and_breaker(console, mailer, chika):
     for _ in range(8):
-        note_failure(mailer, SendFailed("http_503"))
+        record_failure(mailer, SendFailed("http_503"))
     delivery(mailer, chika)
     page = console.get(PAGE)
 
@@ -70,7 +70,7 @@ def test_the_page_shows_the_state_of_queue_and_breaker(console, mailer, chika):
 
 def test_ana_does_not_wait_for_the_breaker(mia_console, mailer, chika):
     for _ in range(3):
-        note_failure(mailer, SendFailed("http_503"))
+        record_failure(mailer, SendFailed("http_503"))
     dead = Job.objects.create(kind=JOB, queue=mailer.queue, state="failed", due_at=clock.now(), payload={"delivery": 0})
 
     mia_console.post(PAGE + "/resume")
@@ -125,8 +125,8 @@ def test_of_a_destination_that_cannot_tell_repetitions_people_are_warned(mia_con
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"states": []}, "Only what was sent"),
-        ({"states": ["pending"]}, "Only what was sent"),
+        ({"states": []}, "Only sent, failed and dropped"),
+        ({"states": ["pending"]}, "Only sent, failed and dropped"),
         ({"states": ALL, "since": "yesterday"}, "a date and a time"),
         ({"states": ALL, "since": "2026-11-02T00:00", "until": "2026-11-01T00:00"}, "before it begins"),
         ({"states": ALL, "since": "2031-01-01T00:00", "do": "send"}, "nothing to send"),
@@ -148,7 +148,7 @@ def test_backfill_counts_the_members_and_then_sends_them(mia_console, vip, open_
         response = mia_console.post(EVERYBODY, {"segment": "vip"})
         asked, given = response.content.decode(), response.context["given"]
         mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"})
-        assert is_under_way(mailer)
+        assert is_replaying(mailer)
         assert "being queued again" in mia_console.get(PAGE).content.decode()
         assert mia_console.post(EVERYBODY, {"segment": "vip", "do": "send"}).status_code == 400
         run_due()

@@ -99,14 +99,14 @@ def test_the_preview_follows_the_form_and_saves_and_sends_nothing(console, known
 def test_the_preview_names_what_consent_withholds(console, known, mailer):
     draft = rows(("born", "birthdate"), ("town", "city"), ("income", "area_median_income"), ("day", "city", "year"))
     seen = console.post(PAGE + "/preview", {**draft, "who": known.user_id}).context["seen"]
-    held = {each.field: each.name for each in seen.held}
+    held = {each.field: each.name for each in seen.withheld}
     assert held == {"born": "not_for_this", "income": "unknown", "day": "does_not_fit"}
 
     record(known, Decision("message", "withdrawn", "test"))
     page = console.post(PAGE + "/preview", {**draft, "who": known.user_id})
 
     assert page.context["seen"].refused == "The customer does not allow the purpose 'message'."
-    assert {each.name for each in page.context["seen"].held} == {"not_allowed", "unknown"}
+    assert {each.name for each in page.context["seen"].withheld} == {"not_allowed", "unknown"}
     assert "Nothing would be sent." in page.content.decode()
 
 
@@ -114,7 +114,7 @@ def test_without_a_mapping_everything_that_is_held_is_listed(console, known, mai
     seen = console.get(PAGE, {"who": known.user_id}).context["seen"]
 
     assert seen.traits["city"] == "Porto"
-    assert ("birthdate", "not_for_this") in {(each.attribute, each.name) for each in seen.held}
+    assert ("birthdate", "not_for_this") in {(each.attribute, each.name) for each in seen.withheld}
 
 
 def test_a_customer_is_found_by_name(console, known, mailer):

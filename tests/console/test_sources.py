@@ -10,7 +10,7 @@ import pytest
 from regulars.base import clock
 from regulars.base.jobs.models import Job, Queue
 from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
-from regulars.enrichment.save import Limits, save_source
+from regulars.enrichment.save import SourceLimits, save_source
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.interfaces.console.models import AuditEntry
 
@@ -182,7 +182,7 @@ LIMITS = {
     "money_per_day": "12.50",
     "price": "0.05",
     "calls_per_minute": "60",
-    "at_a_time": "3",
+    "concurrency": "3",
     "fresh_days": "14",
 }
 
@@ -192,7 +192,12 @@ def test_ana_sets_the_limits_of_a_source(console):
 
     setting = SourceSetting.objects.get()
     drawn = {name: value for name, _, _, value in console.get(CENSUS).context["limits"]}
-    assert (setting.calls_per_day, setting.calls_per_minute, setting.at_a_time, setting.fresh_days) == (500, 60, 3, 14)
+    assert (setting.calls_per_day, setting.calls_per_minute, setting.concurrency, setting.fresh_days) == (
+        500,
+        60,
+        3,
+        14,
+    )
     assert (setting.money_per_day, setting.price) == (Decimal("12.50"), Decimal("0.05"))
     assert Queue.objects.get(name=setting.queue).concurrency == 3
     assert {name: float(value) for name, value in drawn.items()} == {name: float(v) for name, v in LIMITS.items()}
@@ -207,7 +212,7 @@ def test_what_is_left_empty_is_without_limit_and_what_the_form_lacks_stays(conso
 
     setting = SourceSetting.objects.get()
     assert (setting.calls_per_day, setting.money_per_day, setting.fresh_days) == (None, None, None)
-    assert (setting.at_a_time, setting.price) == (1, 0)
+    assert (setting.concurrency, setting.price) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +224,8 @@ def test_what_is_left_empty_is_without_limit_and_what_the_form_lacks_stays(conso
         ("calls_per_day", "1e7999999"),
         ("calls_per_minute", "0"),
         ("calls_per_minute", "-1e7999999"),
-        ("at_a_time", "0"),
-        ("at_a_time", "1000"),
+        ("concurrency", "0"),
+        ("concurrency", "1000"),
         ("price", "NaN"),
         ("price", "1e7999999"),
         ("money_per_day", "1e99"),
@@ -237,7 +242,7 @@ def test_an_invalid_limit_shows_an_error_beside_its_field(console, name, written
 
 
 def test_the_page_tells_what_a_source_brings_costs_and_how_far_it_is_believed(console):
-    save_source("us-census-acs", {"api_key": KEY}, limits=Limits(calls_per_day=10, money_per_day=Decimal(3)))
+    save_source("us-census-acs", {"api_key": KEY}, limits=SourceLimits(calls_per_day=10, money_per_day=Decimal(3)))
     today = {"calls": 8, "answers": 4, "nothing": 4, "cost": Decimal("2.40")}
     SourceDay.objects.create(source_key="us-census-acs", day=clock.today(), **today)
     for attribute, agree, compared in (("area_population", 3, 4), ("area_median_income", 20, 60)):

@@ -12,11 +12,11 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.base.spreadsheet import escaped
-from regulars.destinations.kind import Message, Removal, SendFailed
+from regulars.destinations.kind import DeletionRequest, SegmentMessage, SendFailed
 from regulars.destinations.kinds.csv_file import csv_file
 
 AT = dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC)
-MESSAGE = Message("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Lyon"})
+MESSAGE = SegmentMessage("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Lyon"})
 FILE = {"file": "segments.csv"}
 
 
@@ -81,8 +81,8 @@ def test_a_folder_that_cannot_be_written_is_tried_again_later(exports):
 
 
 def removal(**changes):
-    given = {"id": "del_1", "at": AT, "user_id": "auth0|chika", "match": {}, "segments": ("jackets",), "told": ()}
-    return Removal(**{**given, "erase": False, **changes})
+    given = {"id": "del_1", "at": AT, "user_id": "auth0|chika", "match": {}, "segments": ("jackets",), "fields": ()}
+    return DeletionRequest(**{**given, "erase": False, **changes})
 
 
 def test_who_withdrew_has_no_line_but_the_one_that_says_so(exports):

@@ -11,6 +11,7 @@ from regulars.base.jobs.tasks import Retry
 from regulars.consent.record import Decision, record
 from regulars.destinations import deliver as deliver_module
 from regulars.destinations.deliver import ATTEMPTS, deliver
+from regulars.destinations.kind import DestinationKind
 from regulars.destinations.models import Delivery
 from regulars.destinations.queue import queue_changes, retry_delivery
 from regulars.profiles.learn import NewFact, learn
@@ -138,10 +139,10 @@ def test_what_arrived_is_not_sent_again_by_hand(chika, to_webhook):
     assert refused.value.code == "not_resendable"
 
 
-class Broken:
-    """A stranger's plug-in that tells its secret in whatever it raises."""
+class Broken(DestinationKind):
+    """A third party's plug-in that repeats its secret in whatever it raises."""
 
-    title, help, fields, needs = "Broken", "", (), ()
+    title = "Broken"
 
     def __init__(self, fault: Exception) -> None:
         self.fault = fault

@@ -11,7 +11,7 @@ from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, record
 from regulars.destinations.deliver import deliver
 from regulars.destinations.mapping import checked, mapped
-from regulars.destinations.message import preview
+from regulars.destinations.message import preview_message
 from regulars.destinations.models import Delivery, Disclosure
 from regulars.destinations.save import save_destination
 from regulars.profiles.learn import NewFact, learn
@@ -88,7 +88,7 @@ def test_it_is_written_down_which_facts_were_told_under_which_name(known, to_web
         deliver(queue_one(known))
     city = known.facts.get(attribute="city")
 
-    told = Disclosure.objects.get().told
+    told = Disclosure.objects.get().fields
     assert told.keys() == {"FNAME", "town"}
     assert (told["town"]["attribute"], told["town"]["fact"]) == ("city", city.pk)
 
@@ -96,7 +96,7 @@ def test_it_is_written_down_which_facts_were_told_under_which_name(known, to_web
 def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_webhook):
     with receiving() as receiver:
         destination = to_webhook(receiver.url, mapping=LINES)
-        seen = preview(destination, known)
+        seen = preview_message(destination, known)
 
     assert receiver.received == []
     assert not Delivery.objects.exists()
@@ -107,7 +107,7 @@ def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_w
 
 
 def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
-    seen = preview(to_webhook("http://example.com"), chika)
+    seen = preview_message(to_webhook("http://example.com"), chika)
 
     assert seen.refused == "The customer does not allow the purpose 'message'."
     assert seen.calls == ()

@@ -11,13 +11,13 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import fill_settings
-from regulars.destinations.kind import Message, Removal, SendFailed
+from regulars.destinations.kind import DeletionRequest, SegmentMessage, SendFailed
 from regulars.destinations.kinds.parquet import parquet
 from tests.live import ask, stand_in
 
 from .conftest import AT
 
-MESSAGE = Message("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"})
+MESSAGE = SegmentMessage("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"})
 BUCKET = {"bucket": "lake", "access_key": "a", "secret_key": "b", "endpoint": "http://127.0.0.1:9"}
 
 
@@ -43,7 +43,7 @@ def test_the_folder_reads_as_one_table_and_a_message_sent_twice_is_there_once(fo
 def test_who_is_taken_back_has_no_file_left(folder):
     parquet.send(MESSAGE, given())
     parquet.send(dataclasses.replace(MESSAGE, id="msg_2", user_id="auth0|dov"), given())
-    parquet.remove(Removal("del_1", AT, "auth0|chika", {}, (), (), erase=True), given())
+    parquet.remove(DeletionRequest("del_1", AT, "auth0|chika", {}, (), (), erase=True), given())
 
     assert pq.read_table(folder).column("user_id").to_pylist() == ["auth0|dov"]
 
@@ -62,7 +62,7 @@ def test_a_bucket_takes_and_lets_go_of_the_same_files(storage):
     assert names.count("<Key>segments/msg_1.parquet</Key>") == 1
     written = ask("GET", f"{storage}/lake/segments/msg_1.parquet").content
     assert pq.read_table(io.BytesIO(written)).column("user_id").to_pylist() == ["auth0|chika"]
-    parquet.remove(Removal("del_1", AT, "auth0|chika", {}, (), (), erase=True), settings)
+    parquet.remove(DeletionRequest("del_1", AT, "auth0|chika", {}, (), (), erase=True), settings)
     names = ask("GET", f"{storage}/lake?list-type=2").text
 
     assert "msg_1" not in names

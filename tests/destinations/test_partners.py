@@ -9,7 +9,7 @@ import pytest
 
 from regulars.base.plugins.fields import fill_settings
 from regulars.destinations import hashing
-from regulars.destinations.kind import KINDS, Message, Removal, SendFailed
+from regulars.destinations.kind import KINDS, DeletionRequest, SegmentMessage, SendFailed
 from regulars.destinations.kinds.google_audience import identifiers
 from regulars.destinations.kinds.meta import row
 from tests.live import ask
@@ -19,9 +19,9 @@ from .conftest import AT
 
 EMAIL = "ana.ruiz+shop@gmail.com"
 MD5 = "f281902598f24bf59081cd82e3d5ba01"
-MESSAGE = Message("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"}, {"email": EMAIL})
+MESSAGE = SegmentMessage("msg_1", AT, "auth0|chika", "jackets", "Jackets", True, {"city": "Porto"}, {"email": EMAIL})
 LEFT = dataclasses.replace(MESSAGE, id="msg_2", entered=False)
-WITHDREW = Removal("del_1", AT, "auth0|chika", {"email": EMAIL}, ("jackets",), ("city",), erase=False)
+WITHDREW = DeletionRequest("del_1", AT, "auth0|chika", {"email": EMAIL}, ("jackets",), ("city",), erase=False)
 FORGOTTEN = dataclasses.replace(WITHDREW, erase=True)
 
 

@@ -9,12 +9,12 @@ import json
 import pytest
 
 from regulars.base.errors import DomainError
-from regulars.destinations.kind import Message, SendFailed
+from regulars.destinations.kind import SegmentMessage, SendFailed
 from regulars.destinations.kinds.webhook import signature, webhook
 from tests.receivers import Answer, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-MESSAGE = Message(
+MESSAGE = SegmentMessage(
     "msg_1", dt.datetime(2026, 11, 23, 10, tzinfo=dt.UTC), "auth0|chika", "jackets", "Jackets", True, {"city": "Århus"}
 )
 

@@ -12,10 +12,10 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run import run_due
-from regulars.enrichment.budget import NotNow, take_turn
+from regulars.enrichment import calls
+from regulars.enrichment.budget import RateLimited, acquire_call
 from regulars.enrichment.models import SourceDay, SourceSetting
-from regulars.enrichment.save import Limits, save_source
-from regulars.enrichment.sources import us_census
+from regulars.enrichment.save import SourceLimits, save_source
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.usecases.enrich import dead_letters, queue_all_sources, queue_enrichment, resend_dead_letters
 from tests.receivers import Answer, receiving
@@ -37,7 +37,7 @@ def crowd(standard_setup):
 
 
 def source_on(url, **limits):
-    return save_source(KEY, {"base_url": url, "api_key": "k"}, limits=Limits(**limits))
+    return save_source(KEY, {"base_url": url, "api_key": "k"}, limits=SourceLimits(**limits))
 
 
 def ask_about(profiles):
@@ -73,13 +73,13 @@ def test_the_days_money_is_not_exceeded(crowd):
 
 def test_tomorrow_is_another_day(standard_setup, monkeypatch):
     setting = source_on("http://example.com", calls_per_day=1)
-    take_turn(setting)
-    with pytest.raises(NotNow) as no:
-        take_turn(setting)
+    acquire_call(setting)
+    with pytest.raises(RateLimited) as no:
+        acquire_call(setting)
     assert (no.value.code, no.value.permanent) == ("over_budget", False)
     tomorrow = clock.now() + dt.timedelta(days=1)
     monkeypatch.setattr(clock, "now", lambda: tomorrow)
-    take_turn(setting)
+    acquire_call(setting)
 
     assert SourceDay.objects.count() == 2
 
@@ -104,7 +104,7 @@ def test_calls_keep_their_pace_and_nobody_elses_work_waits(crowd):
 
 
 def test_a_source_that_hangs_is_left_alone_for_a_while(crowd, monkeypatch):
-    monkeypatch.setattr(us_census, "TIMEOUT", 0.5)
+    monkeypatch.setattr(calls, "TIMEOUT", 0.5)
     with receiving(Answer(wait=30)) as hanging:
         source_on(hanging.url)
         ask_about(crowd)
@@ -144,7 +144,7 @@ def test_every_source_that_is_on_is_asked(crowd):
     assert {job.payload["source"] for job in queue_all_sources(crowd[0])} == {KEY, "hints"}
 
 
-@pytest.mark.parametrize("limits", [{"calls_per_day": -1}, {"calls_per_minute": 0}, {"at_a_time": 0}])
+@pytest.mark.parametrize("limits", [{"calls_per_day": -1}, {"calls_per_minute": 0}, {"concurrency": 0}])
 def test_limits_that_make_no_sense_are_refused(standard_setup, limits):
     with pytest.raises(DomainError) as refused:
         source_on("http://example.com", **limits)

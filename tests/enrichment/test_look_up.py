@@ -13,8 +13,8 @@ from regulars.enrichment import look_up as module
 from regulars.enrichment import save as save_module
 from regulars.enrichment.look_up import look_up
 from regulars.enrichment.models import Lookup
-from regulars.enrichment.save import Limits, save_source, shown_settings
-from regulars.enrichment.source import LookupFailed
+from regulars.enrichment.save import SourceLimits, save_source, shown_settings
+from regulars.enrichment.source import EnrichmentSource, LookupFailed
 from regulars.profiles.find import get_or_create_by_identity
 from tests.receivers import Answer, receiving
 
@@ -106,7 +106,7 @@ def test_its_owner_says_how_long_an_answer_is_good_for(chika, source_on, later):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
-        save_source("us-census-acs", {}, limits=Limits(fresh_days=7))
+        save_source("us-census-acs", {}, limits=SourceLimits(fresh_days=7))
         (news, *_) = look_up(chika, "us-census-acs")
         later(days=8)
         told(chika)
@@ -162,20 +162,16 @@ def test_mending_the_settings_lifts_a_lasting_fault_at_once(chika, source_on):
         assert told(chika) == {"area_median_income": 52000}
 
 
-class Directory:
-    """A stranger's source that is told who she is."""
+class Directory(EnrichmentSource):
+    """A third party's source that receives personal data."""
 
-    title, help, fields = "Directory", "Knows people by e-mail address.", ()
+    title, help = "Directory", "Knows people by e-mail address."
     needs, gives, purpose = ("email",), ("employer",), "enrich"
-    is_about_areas, source_kind, confidence = False, "enriched", 0.9
-    fresh_days, nothing_days = 30, 7
+    confidence, fresh_days, nothing_days = 0.9, 30, 7
 
     def __init__(self, said):
         self.said = said
         self.asked = []
-
-    def check(self, settings):
-        return
 
     def question(self, traits):
         return "chika@example.com"

@@ -8,8 +8,8 @@ import pytest
 
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import fill_settings
+from regulars.enrichment import calls
 from regulars.enrichment.source import LookupFailed
-from regulars.enrichment.sources import us_census as module
 from regulars.enrichment.sources.us_census import us_census
 from tests.receivers import Answer, receiving
 
@@ -125,7 +125,7 @@ def test_half_an_answer_is_asked_again():
 
 
 def test_a_bureau_that_takes_too_long_is_asked_again(monkeypatch):
-    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(calls, "TIMEOUT", 0.2)
     fault = fault_of(Answer(wait=5))
     assert (fault.code, fault.permanent) == ("timed_out", False)
 

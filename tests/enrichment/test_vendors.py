@@ -110,7 +110,7 @@ FORM = {
 
 
 def test_a_source_of_ones_own_is_described_by_a_form():
-    source = SOURCES["http"].shaped(FORM)
+    source = SOURCES["http"].for_settings(FORM)
     answer = Answer(body=b'{"company": {"name": "Norte Wool"}, "places": [{"city": "Porto"}], "more": 1}')
     with receiving(answer) as receiver:
         settings = {**FORM, "url": FORM["url"].replace("https://example.com", receiver.url)}
@@ -124,7 +124,7 @@ def test_a_source_of_ones_own_is_described_by_a_form():
 
 
 def test_a_form_source_asks_nothing_while_an_attribute_is_missing():
-    assert SOURCES["http"].shaped(FORM).question({"email": "a@example.com"}) is None
+    assert SOURCES["http"].for_settings(FORM).question({"email": "a@example.com"}) is None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision
 from regulars.destinations import deletion_requests as let_go_module
 from regulars.destinations import deliver as deliver_module
-from regulars.destinations.disclosures import ask_again, told_about
+from regulars.destinations.disclosures import disclosures_of, retry_deletion_request
+from regulars.destinations.kind import DestinationKind
 from regulars.destinations.models import Disclosure
 from regulars.destinations.save import save_destination
 from regulars.profiles.learn import NewFact
@@ -65,7 +66,7 @@ def last(receiver):
 def test_she_can_read_who_was_told_what_and_when(chika, french):
     with receiving() as receiver:
         told(chika, receiver.url)
-    (line,) = told_about(chika)
+    (line,) = disclosures_of(chika)
 
     assert (line.destination, line.purpose, line.state) == ("Shop", "message", "sent")
     assert line.attributes == ("continent", "country")
@@ -77,21 +78,21 @@ def test_who_was_never_told_of_is_on_no_list(chika, french):
     learns(chika, "FR")
     run_due()
 
-    assert told_about(chika) == []
+    assert disclosures_of(chika) == []
 
 
 def test_when_she_withdraws_the_destination_is_asked_to_let_go_and_confirms(chika, french):
     with receiving() as receiver:
         told(chika, receiver.url)
         decides(chika, "withdrawn")
-        assert told_about(chika)[0].state == "removing"
+        assert disclosures_of(chika)[0].state == "removing"
         run_due()
 
     assert last(receiver)["type"] == "customer.removed"
     assert last(receiver)["data"] == {"user_id": "google-oauth2|1001", "segments": ["french"]}
     assert "traits" not in last(receiver)["data"]
-    assert told_about(chika)[0].state == "removed"
-    assert told_about(chika)[0].confirmed_at is not None
+    assert disclosures_of(chika)[0].state == "removed"
+    assert disclosures_of(chika)[0].confirmed_at is not None
 
 
 def test_a_destination_that_is_down_is_asked_until_it_confirms(chika, french):
@@ -99,12 +100,12 @@ def test_a_destination_that_is_down_is_asked_until_it_confirms(chika, french):
         told(chika, receiver.url)
         decides(chika, "withdrawn")
         run_due()
-        assert told_about(chika)[0].state == "removing"
+        assert disclosures_of(chika)[0].state == "removing"
         due_now()
         run_due()
     ids = {got.headers["webhook-id"] for got in receiver.received[1:]}
 
-    assert told_about(chika)[0].state == "removed"
+    assert disclosures_of(chika)[0].state == "removed"
     assert len(ids) == 1, "a receiver must be able to tell that it is the same removal"
 
 
@@ -115,12 +116,12 @@ def test_a_removal_that_is_refused_is_shown_as_failed_and_asked_for_again_by_han
         run_due()
         row = Disclosure.objects.get()
         assert (row.state, row.error) == ("failed", "http_400")
-        ask_again(row)
+        retry_deletion_request(row)
         run_due()
 
-    assert told_about(chika)[0].state == "removed"
-    with pytest.raises(DomainError, match="Only removals that failed"):
-        ask_again(Disclosure.objects.get())
+    assert disclosures_of(chika)[0].state == "removed"
+    with pytest.raises(DomainError, match="Only failed deletion requests"):
+        retry_deletion_request(Disclosure.objects.get())
 
 
 def test_another_yes_after_a_removal_starts_anew(chika, french):
@@ -132,7 +133,7 @@ def test_another_yes_after_a_removal_starts_anew(chika, french):
         run_due()
 
     assert last(receiver)["type"] == "segment.entered"
-    assert told_about(chika)[0].state == "sent"
+    assert disclosures_of(chika)[0].state == "sent"
 
 
 def test_a_withdrawal_is_told_only_once(chika, french):
@@ -154,7 +155,7 @@ def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika
     row = Disclosure.objects.get()
 
     assert (last(receiver)["type"], last(receiver)["data"]["user_id"]) == ("customer.deleted", "google-oauth2|1001")
-    assert (row.state, row.profile, row.match, row.told, row.segments) == ("removed", None, {}, {}, [])
+    assert (row.state, row.profile, row.match, row.fields, row.segments) == ("removed", None, {}, {}, [])
 
 
 def test_what_a_deletion_needs_is_kept_until_it_is_confirmed(chika, french):
@@ -187,7 +188,7 @@ def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_aft
 
     types = [json.loads(got.body)["type"] for got in receiver.received]
     assert types == ["segment.entered", "customer.deleted"]
-    assert Disclosure.objects.get().told == {}
+    assert Disclosure.objects.get().fields == {}
 
 
 def test_who_withdraws_while_her_message_is_being_written_is_not_told_of(chika, french, monkeypatch):
@@ -214,7 +215,7 @@ def test_a_destination_that_cannot_take_back_says_so(chika, french, monkeypatch)
     with receiving() as receiver:
         told(chika, receiver.url)
 
-        class Simple:
+        class Simple(DestinationKind):
             title, fields = "Simple", ()
 
         monkeypatch.setattr(let_go_module, "KINDS", {"webhook": Simple()})

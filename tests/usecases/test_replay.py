@@ -13,13 +13,13 @@ from regulars.base.errors import DomainError
 from regulars.base.jobs.run import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.models import Delivery, Destination
-from regulars.destinations.queue import Again, send_some_again
+from regulars.destinations.queue import ReplayFilter, replay_batch
 from regulars.destinations.save import save_destination
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.segments.save import save_segment
 from regulars.usecases import deliver as flow
-from regulars.usecases.deliver import is_under_way, queue_backfill, queue_replay
+from regulars.usecases.deliver import is_replaying, queue_backfill, queue_replay
 from regulars.usecases.unit_of_work import changes
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -60,7 +60,7 @@ def test_a_period_is_sent_again_in_order_under_the_same_ids(chika, french):
         learns(chika, "FR")
         learns(chika, "DE")
         run_due()
-        assert queue_replay(destination, Again(clock.now() - HOUR)) == 2
+        assert queue_replay(destination, ReplayFilter(clock.now() - HOUR)) == 2
         run_due()
 
     assert ids(receiver)[2:] == ids(receiver)[:2]
@@ -74,10 +74,10 @@ def test_outside_the_period_and_of_other_segments_nothing_is_sent_again(chika, f
         run_due()
 
     now = clock.now()
-    assert Again(now - 2 * HOUR, now - HOUR).of(destination).count() == 0
-    assert Again(now - HOUR, segment="german").of(destination).count() == 0
-    assert Again(states=("failed",)).of(destination).count() == 0
-    assert refusal(lambda: queue_replay(destination, Again(now - 2 * HOUR, now - HOUR))) == "nothing_to_send"
+    assert ReplayFilter(now - 2 * HOUR, now - HOUR).of(destination).count() == 0
+    assert ReplayFilter(now - HOUR, segment="german").of(destination).count() == 0
+    assert ReplayFilter(states=("failed",)).of(destination).count() == 0
+    assert refusal(lambda: queue_replay(destination, ReplayFilter(now - 2 * HOUR, now - HOUR))) == "nothing_to_send"
 
 
 def test_what_still_waits_is_not_queued_twice(chika, french):
@@ -86,7 +86,7 @@ def test_what_still_waits_is_not_queued_twice(chika, french):
         learns(chika, "FR")
         run_due()
 
-    assert refusal(lambda: queue_replay(destination, Again())) == "nothing_to_send"
+    assert refusal(lambda: queue_replay(destination, ReplayFilter())) == "nothing_to_send"
 
 
 def test_what_makes_no_sense_is_refused_by_name(chika, french):
@@ -97,9 +97,9 @@ def test_what_makes_no_sense_is_refused_by_name(chika, french):
     off.enabled = False
     off.save()
 
-    assert refusal(lambda: Again(clock.now(), clock.now() - HOUR)) == "bad_period"
-    assert refusal(lambda: Again(states=("pending",))) == "bad_state"
-    assert refusal(lambda: queue_replay(off, Again())) == "switched_off"
+    assert refusal(lambda: ReplayFilter(clock.now(), clock.now() - HOUR)) == "bad_period"
+    assert refusal(lambda: ReplayFilter(states=("pending",))) == "bad_state"
+    assert refusal(lambda: queue_replay(off, ReplayFilter())) == "switched_off"
     assert refusal(lambda: queue_backfill(off, "french")) == "switched_off"
 
 
@@ -108,29 +108,29 @@ def test_one_replay_at_a_time(chika, french):
         destination = tell(receiver.url)
         learns(chika, "FR")
         run_due()
-        queue_replay(destination, Again())
+        queue_replay(destination, ReplayFilter())
 
-        assert is_under_way(destination)
-        assert refusal(lambda: queue_replay(destination, Again())) == "under_way"
+        assert is_replaying(destination)
+        assert refusal(lambda: queue_replay(destination, ReplayFilter())) == "under_way"
         assert refusal(lambda: queue_backfill(destination, "french")) == "under_way"
         run_due()
 
-    assert not is_under_way(destination)
+    assert not is_replaying(destination)
     assert len(receiver.received) == 2
 
 
 def test_a_long_replay_goes_on_turn_by_turn_in_order(chika, french, monkeypatch):
-    monkeypatch.setattr(flow, "send_some_again", lambda *given: send_some_again(*given, limit=2))
+    monkeypatch.setattr(flow, "replay_batch", lambda *given: replay_batch(*given, limit=2))
     with receiving() as receiver:
         destination = tell(receiver.url)
         for country in ("FR", "DE", "FR", "DE", "FR"):
             learns(chika, country)
         run_due()
-        assert queue_replay(destination, Again()) == 5
+        assert queue_replay(destination, ReplayFilter()) == 5
         run_due()
 
     assert ids(receiver)[5:] == ids(receiver)[:5]
-    assert not is_under_way(destination)
+    assert not is_replaying(destination)
 
 
 def test_consent_is_asked_again_for_a_replay(chika, french):
@@ -139,7 +139,7 @@ def test_consent_is_asked_again_for_a_replay(chika, french):
         learns(chika, "FR")
         run_due()
         record(chika, Decision("message", "withdrawn", "test"))
-        queue_replay(destination, Again(clock.now() - HOUR))
+        queue_replay(destination, ReplayFilter(clock.now() - HOUR))
         run_due()
 
     assert len(receiver.received) == 1
@@ -176,7 +176,7 @@ def test_everybody_is_told_turn_by_turn_however_many_they_are(db, french, monkey
 
     told = [json.loads(got.body)["data"]["user_id"] for got in receiver.received]
     assert sorted(told) == sorted(person.user_id for person in people)
-    assert not is_under_way(destination)
+    assert not is_replaying(destination)
 
 
 def test_a_segment_that_is_unknown_or_not_followed_is_refused(french):
@@ -198,7 +198,7 @@ def test_old_news_never_overtakes_newer_in_a_list(chika, french):
         learns(chika, "DE")
         run_due()
         calls = len(receiver.received)
-        queue_replay(listed, Again(states=("failed",)))
+        queue_replay(listed, ReplayFilter(states=("failed",)))
         run_due()
 
         assert len(receiver.received) == calls

@@ -1,4 +1,4 @@
-"""Send one message, if the customer allows it at this moment, and write down what became of it."""
+"""Send one message, if consent permits it at this moment, and record the outcome."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from regulars.base.jobs.run import mark_done, next_waiting_jobs
 from regulars.base.jobs.tasks import Retry
 from regulars.base.plugins.fields import redacted
 
-from .circuit_breaker import note_failure, note_success
-from .disclosures import Gone, note_attempt, note_sent
-from .kind import KINDS, Batches, DestinationKind, Message, SendFailed
-from .message import Dropped, News, Told, compose
+from .circuit_breaker import record_failure, record_success
+from .disclosures import ErasedMeanwhile, record_attempt, record_sent
+from .kind import KINDS, DestinationKind, SegmentMessage, SendFailed
+from .message import ComposedMessage, MessageDropped, MessageSubject, compose
 from .models import Delivery, Destination, Disclosure
 from .queue import JOB
 
-__all__ = ["ATTEMPTS", "PAUSES", "Dropped", "deliver"]
+__all__ = ["ATTEMPTS", "PAUSES", "MessageDropped", "deliver"]
 
 log = logging.getLogger("regulars.destinations")
 
 # Seconds before the second, third… attempt, as Standard Webhooks advises: about 76 hours in all.
 PAUSES = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 ATTEMPTS = len(PAUSES) + 1
-# While the breaker is open nothing is tried, so attempts alone would let news wait for ever.
+# While the circuit is open nothing is tried, so attempts alone would let messages wait for ever.
 TOO_OLD = dt.timedelta(days=7)
 
 
 def deliver(delivery: Delivery) -> None:
-    """Send a pending delivery; one that is finished is left alone. Call it outside a transaction.
+    """Send a pending delivery; a finished one is left as it is. Call it outside a transaction.
 
-    Where its kind takes many at once, what waits for the same destination goes with it. Afterwards the row says `sent`,
+    Where its kind takes batches, what waits for the same destination is sent with it. Afterwards the row is `sent`,
     `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
     """
     if delivery.state != Delivery.State.PENDING:
@@ -43,32 +43,32 @@ def deliver(delivery: Delivery) -> None:
     destination = delivery.destination
     try:
         kind = KINDS[destination.kind]
-        told, disclosure = _prepared(delivery, kind)
+        composed, disclosure = _prepared(delivery, kind)
         delivery.attempts += 1
-        delivery.save(update_fields=["attempts"])  # counted before it is tried: it may take the worker with it
-        if not (isinstance(kind, Batches) and _sent_together(kind, told.message, delivery)):
-            send(kind, told.message, destination)
-    except (Dropped, Gone) as no:
-        _finish(delivery, Delivery.State.DROPPED, no)
+        delivery.save(update_fields=["attempts"])  # counted before it is tried: the worker may crash with it
+        if not (kind.batch_size > 1 and _sent_together(kind, composed.message, delivery)):
+            send(kind, composed.message, destination)
+    except (MessageDropped, ErasedMeanwhile) as reason:
+        _finish(delivery, Delivery.State.DROPPED, reason)
     except SendFailed as fault:
-        note_failure(destination, fault)
+        record_failure(destination, fault)
         _failed(delivery, fault)
-    except DomainError as no:  # the plug-in is gone, or refuses the settings it was given
-        _finish(delivery, Delivery.State.FAILED, no)
+    except DomainError as error:  # the plug-in was uninstalled, or refuses its settings
+        _finish(delivery, Delivery.State.FAILED, error)
     else:
-        note_success(destination)
-        note_sent(disclosure, told)
+        record_success(destination)
+        record_sent(disclosure, composed)
         _finish(delivery, Delivery.State.SENT)
 
 
-def send(kind: DestinationKind, message: Message, destination: Destination) -> None:
+def send(kind: DestinationKind, message: SegmentMessage, destination: Destination) -> None:
     with _plugin_guarded(destination):
         kind.send(message, destination.settings)
 
 
 @contextmanager
 def _plugin_guarded(destination: Destination) -> Iterator[None]:
-    """A stranger's plug-in may raise anything; its words may hold anything, so only the type is told."""
+    """Contain a third party's plug-in: it may raise anything with any text, so only the type is kept."""
     try:
         yield
     except DomainError:
@@ -78,26 +78,33 @@ def _plugin_guarded(destination: Destination) -> Iterator[None]:
         raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
 
 
-def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[Told, Disclosure]:
-    """What may be told now, written down as about to leave. Raises `Dropped` or `Gone`."""
-    if getattr(kind, "keeps_last", False) and _is_overtaken(delivery):
-        raise Dropped("overtaken", "It was told something newer of her and this segment already.")
-    told = compose(delivery.destination, kind, delivery.profile, _news(delivery))
-    return told, note_attempt(delivery.destination, delivery.profile, told)
+def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[ComposedMessage, Disclosure]:
+    """Compose what may be sent now and record it as about to leave. Raises `MessageDropped` or `ErasedMeanwhile`."""
+    if kind.latest_only and _is_overtaken(delivery):
+        raise MessageDropped("overtaken", "A newer message about this customer and segment was sent already.")
+    subject = MessageSubject(
+        id=f"msg_{delivery.message_id.hex}",
+        at=delivery.at,
+        segment_slug=delivery.segment_slug,
+        segment_name=delivery.segment_name,
+        entered=delivery.entered,
+    )
+    composed = compose(delivery.destination, kind, delivery.profile, subject)
+    return composed, record_attempt(delivery.destination, delivery.profile, composed)
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A delivery that goes with another's call, and the job that would have sent it."""
+class _BatchItem:
+    """A delivery that is sent in another's call, and the job that would have sent it."""
 
     delivery: Delivery
-    told: Told
+    composed: ComposedMessage
     disclosure: Disclosure
     job: int
 
 
-def _ready_with(delivery: Delivery, kind: Batches) -> list[_Ready]:
-    """What waits for the same destination and may go in the same call. What may not leave is left to its own turn."""
+def _ready_with(delivery: Delivery, kind: DestinationKind) -> list[_BatchItem]:
+    """Return what waits for the same destination and may go in the same call. The rest is left to its own job."""
     jobs = {
         job.payload["delivery"]: job.pk
         for job in next_waiting_jobs(delivery.destination.queue, JOB, kind.batch_size - 1)
@@ -106,51 +113,40 @@ def _ready_with(delivery: Delivery, kind: Batches) -> list[_Ready]:
     ready = []
     for other in waiting.select_related("profile").order_by("id"):
         other.destination = delivery.destination
-        with suppress(Dropped, Gone):
-            ready.append(_Ready(other, *_prepared(other, KINDS[delivery.destination.kind]), jobs[other.pk]))
+        with suppress(MessageDropped, ErasedMeanwhile):
+            ready.append(_BatchItem(other, *_prepared(other, KINDS[delivery.destination.kind]), jobs[other.pk]))
     return ready
 
 
-def _sent_together(kind: Batches, message: Message, delivery: Delivery) -> bool:
-    """Send it with what else waits, in one call. False: it is alone, or the call as a whole was refused, so that each is
-    sent by itself."""
+def _sent_together(kind: DestinationKind, message: SegmentMessage, delivery: Delivery) -> bool:
+    """Send it in one call with what else waits. False: it is alone, or the call was refused, so each is sent by itself."""
     destination, others = delivery.destination, _ready_with(delivery, kind)
     if not others:
         return False
     try:
         with _plugin_guarded(destination):
-            kind.send_batch([message, *(other.told.message for other in others)], destination.settings)
+            kind.send_batch([message, *(other.composed.message for other in others)], destination.settings)
     except SendFailed as fault:
         if fault.permanent:
             return False
         raise
     for other in others:
-        note_sent(other.disclosure, other.told)
+        record_sent(other.disclosure, other.composed)
         other.delivery.attempts += 1
         _finish(other.delivery, Delivery.State.SENT)
     mark_done(other.job for other in others)
     return True
 
 
-def told_to_people(destination: Destination, sentence: str) -> str:
-    """The sentence without secrets; of a plug-in that is gone nobody knows which settings are secret."""
+def redacted_error(destination: Destination, sentence: str) -> str:
+    """Return the sentence without secrets; without the plug-in it is unknown which settings are secret."""
     if destination.kind not in KINDS:
         return f"No plug-in for destinations is called {destination.kind!r}."
     return redacted(sentence, KINDS[destination.kind].fields, destination.settings)
 
 
-def _news(delivery: Delivery) -> News:
-    return News(
-        id=f"msg_{delivery.message_id.hex}",
-        at=delivery.at,
-        segment_slug=delivery.segment_slug,
-        segment_name=delivery.segment_name,
-        entered=delivery.entered,
-    )
-
-
 def _is_overtaken(delivery: Delivery) -> bool:
-    """Whether newer news of the same has arrived: only what is sent again can be late."""
+    """Return whether a newer message of the same was sent: only a message sent again can be late."""
     same = Delivery.objects.filter(
         destination=delivery.destination_id, profile=delivery.profile_id, segment_slug=delivery.segment_slug
     )
@@ -172,8 +168,8 @@ def _finish(delivery: Delivery, state: Delivery.State, reason: DomainError | Non
 
 
 def _write(delivery: Delivery, reason: DomainError | None) -> None:
-    """By its number and not by `save`: she may have been forgotten meanwhile, and the row with her."""
+    """Update by primary key and not with `save`: the customer and the row may have been erased meanwhile."""
     delivery.error = reason.code[:64] if reason else ""
-    delivery.last_error = told_to_people(delivery.destination, reason.message) if reason else ""
+    delivery.last_error = redacted_error(delivery.destination, reason.message) if reason else ""
     fields = ("state", "attempts", "error", "last_error", "finished_at")
     Delivery.objects.filter(pk=delivery.pk).update(**{name: getattr(delivery, name) for name in fields})

@@ -1,4 +1,4 @@
-"""Personal data as advertising platforms want it: normalised by each one's own rules, then SHA-256. Never stored."""
+"""Personal data hashed for advertising platforms: normalised by each platform's rules, then SHA-256. Never stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DOTLESS = frozenset({"gmail.com", "googlemail.com"})
 
 
 def sha256(text: str) -> str:
-    """Lower-case hex."""
+    """Return lower-case hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -20,7 +20,7 @@ def meta_email(value: Any) -> str:
 
 
 def google_email(value: Any) -> str:
-    """Without any white space; for Gmail without *every* dot and the +suffix: all of these are one mailbox there."""
+    """Remove white space; for Gmail also *every* dot and the +suffix: all of these are one mailbox there."""
     local, at, domain = re.sub(r"\s", "", str(value)).lower().rpartition("@")
     if domain in DOTLESS:
         local = local.partition("+")[0].replace(".", "")
@@ -28,32 +28,34 @@ def google_email(value: Any) -> str:
 
 
 def meta_phone(value: Any) -> str:
-    """Digits with the country code, without + and leading zeros."""
+    """Return digits with the country code, without + and leading zeros."""
     return re.sub(r"\D", "", str(value)).lstrip("0")
 
 
 def google_phone(value: Any) -> str:
-    """E.164, with its +. Empty: a number without a country code cannot be told apart."""
+    """Return E.164 with its +. Empty for a number without a country code: it is ambiguous."""
     text = str(value).strip()
     return f"+{meta_phone(text)}" if text.startswith(("+", "00")) and meta_phone(text) else ""
 
 
 def name(value: Any) -> str:
-    """Small letters without punctuation; letters of any script stay."""
-    kept = (sign for sign in str(value).strip().lower() if not unicodedata.category(sign).startswith("P"))
+    """Return small letters without punctuation; letters of any script stay."""
+    kept = (
+        character for character in str(value).strip().lower() if not unicodedata.category(character).startswith("P")
+    )
     return "".join(kept).strip()
 
 
 def city(value: Any) -> str:
-    return "".join(sign for sign in str(value).lower() if sign.isalpha())
+    return "".join(character for character in str(value).lower() if character.isalpha())
 
 
 def postal_code(value: Any, country: Any) -> str:
-    """Without spaces; of the United States the first five digits."""
+    """Remove spaces; for the United States keep the first five digits."""
     text = re.sub(r"\s", "", str(value)).lower()
     return text[:5] if str(country).upper() == "US" else text
 
 
 def gender(value: Any) -> str:
-    """`f` or `m`; anything else is not told."""
+    """Return `f` or `m`; anything else is not sent."""
     return {"female": "f", "male": "m"}.get(str(value).lower(), "")

@@ -1,8 +1,7 @@
-"""What a kind of destination is. The house's own and a stranger's are the same: entry point `regulars.destination_kinds`.
+"""The contract of destination kinds: plug-ins under the entry point group `regulars.destination_kinds`.
 
-A kind declares and sends one message; the house draws its form, keeps its settings encrypted, asks for consent, puts
-messages in order, retries, keeps the log and takes secrets out of it. What a kind can do besides is told by the small
-protocols `Removes`, `Batches` and `Shows`, and by the optional attributes that `DestinationKind` names.
+A kind declares its settings and sends one message. The core draws the form, encrypts the settings, checks consent, orders
+messages, retries, keeps the log and removes secrets from it. Every optional ability has a default in `DestinationKind`.
 """
 
 from __future__ import annotations
@@ -10,34 +9,24 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
+from regulars.base.errors import Invalid
 from regulars.base.plugins.catalog import Catalog
-from regulars.base.plugins.fields import SettingField
+from regulars.base.plugins.fields import ConfigurablePlugin, SettingField
 
-from .calls import Call, SendFailed
+from .calls import HttpCall, SendFailed
 
-__all__ = [
-    "KINDS",
-    "Batches",
-    "Call",
-    "DestinationKind",
-    "Message",
-    "Removal",
-    "Removes",
-    "SendFailed",
-    "SettingField",
-    "Shows",
-]
+__all__ = ["KINDS", "DeletionRequest", "DestinationKind", "HttpCall", "SegmentMessage", "SendFailed", "SettingField"]
 
 
 @dataclass(frozen=True)
-class Message:
+class SegmentMessage:
     """One customer entered or left one segment at `at` (UTC).
 
-    `id` stays the same when the message is sent again, so that receivers can tell. `traits` is what may be used of her
-    for the destination's purpose, field → value as its mapping says, and nothing else. `match` holds, unmapped, those
-    of the kind's `needs` and `matches` that may be used: what the destination knows her by.
+    `id` stays the same when the message is sent again, so that receivers recognise it. `traits` is what the destination's
+    purpose may use of the customer, field → value as its mapping says, and nothing else. `match` holds, unmapped, the
+    usable ones of the kind's `needs` and `matches`: what the destination recognises the customer by.
     """
 
     id: str
@@ -55,11 +44,11 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Removal:
-    """A destination shall let go of one customer: no longer tell of her, or (`erase`) forget her.
+class DeletionRequest:
+    """Ask a destination to stop using one customer's data, or (`erase`) to erase the customer.
 
-    `match` is what it knows her by, `segments` those it believes she is in, `told` the names of the fields it was given.
-    `id` stays the same when the removal is sent again.
+    `match` is what it recognises the customer by, `segments` those it believes the customer is in, `fields` the names of
+    the fields it received. `id` stays the same when the request is sent again.
     """
 
     id: str
@@ -67,7 +56,7 @@ class Removal:
     user_id: str
     match: Mapping[str, Any]
     segments: tuple[str, ...]
-    told: tuple[str, ...]
+    fields: tuple[str, ...]
     erase: bool
 
     @property
@@ -75,73 +64,64 @@ class Removal:
         return "customer.deleted" if self.erase else "customer.removed"
 
 
-class DestinationKind(Protocol):
-    """`needs` are attributes without which a message is pointless (an e-mail tool needs `email`): such are dropped.
+class DestinationKind(ConfigurablePlugin):
+    """A kind of destination. Override `send`, and whatever else it can do.
 
-    A kind may also have `matches: tuple[str, ...]`, attributes it recognises people by when they are known, and
-    `default_mapping: tuple[tuple[attribute, field, transform], ...]` for destinations whose owner mapped nothing (an
-    empty one: it tells no traits at all), `targets: tuple[tuple[field, help], ...]`, the fields its receivers have and
-    the form offers (others may be written in), `tells_repeats: bool`, whether the receiver knows a message by its id or
-    its effect (so that sending it again changes nothing), `keeps_last: bool`, whether it holds what it was told last (a list,
-    a tag), so that older news after newer would make it wrong and is dropped, and
-    `parallel: int`, how many messages may be under way to one destination at a time (1 unless it says more).
+    `needs` are attributes without which a message is pointless (an e-mail tool needs `email`): such messages are dropped.
     """
 
-    @property
-    def title(self) -> str: ...
+    # Attributes it recognises customers by when they are known, besides `needs`.
+    matches: tuple[str, ...] = ()
+    # (attribute, field, transform) for destinations without a mapping of their own. None: all traits under their own
+    # names. Empty: it sends no traits at all.
+    default_mapping: tuple[tuple[str, str, str], ...] | None = None
+    # (field, help) of its receivers, offered by the form; other fields may be written in.
+    targets: tuple[tuple[str, str], ...] = ()
+    # Whether the receiver recognises a message by its id or its effect, so that sending it again changes nothing.
+    is_idempotent: bool = False
+    # Whether the receiver keeps the last state (a list, a tag), so that an older message after a newer one is dropped.
+    latest_only: bool = False
+    # How many messages may be in flight to one destination at a time.
+    concurrency: int = 1
+    # How many messages, each of another customer, `send_batch` takes in one call; 1: it has no `send_batch`.
+    batch_size: int = 1
+    # Whether it has `remove`.
+    can_remove: bool = False
+    # Whether it has `calls`.
+    has_preview: bool = False
 
-    @property
-    def help(self) -> str: ...
-
-    @property
-    def fields(self) -> tuple[SettingField, ...]: ...
-
-    @property
-    def needs(self) -> tuple[str, ...]: ...
-
-    def check(self, settings: Mapping[str, str]) -> None:
-        """Raise `DomainError` when these settings (complete, all text) cannot work. Calls nobody."""
-
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         """Return when the message has arrived, else raise `SendFailed`. May be called twice for one message."""
+        raise NotImplementedError
+
+    def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
+        """Return when all have arrived, else raise `SendFailed`.
+
+        After a permanent failure each message is sent by itself, so that a refused one does not block the others. Some
+        may have arrived then: what arrives twice must change nothing.
+        """
+        raise NotImplementedError
+
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
+        """Return when the destination has confirmed, else raise `SendFailed`. An unknown customer (404) confirms."""
+        raise Invalid("cannot_remove", f"{self.title} cannot remove a customer. Remove them there by hand.")
+
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
+        """Return the calls of one message, in order, for a preview. Makes no call itself.
+
+        A value that comes from the answer to an earlier call is a placeholder in braces.
+        """
+        return []
 
 
-@runtime_checkable
-class Removes(Protocol):
-    """A kind whose destinations can let go of a customer."""
-
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
-        """Return when the destination has confirmed, else raise `SendFailed`. Nobody there (404) is a confirmation."""
+def match_attributes(kind: DestinationKind) -> tuple[str, ...]:
+    """Return the attributes a kind recognises customers by: the necessary ones first."""
+    return tuple(dict.fromkeys((*kind.needs, *kind.matches)))
 
 
-@runtime_checkable
-class Batches(Protocol):
-    """A kind whose receivers take up to `batch_size` messages in one call, each of another customer."""
-
-    @property
-    def batch_size(self) -> int: ...
-
-    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
-        """Return when all have arrived, else raise `SendFailed`; after a permanent one each is sent by itself, so that one
-        which is refused holds up nobody. Some may have arrived then: what arrives twice must change nothing."""
-
-
-@runtime_checkable
-class Shows(Protocol):
-    """A kind that can say beforehand what it would send."""
-
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
-        """The calls of one message, in order. Calls nobody; what a call needs of the one before it is named in words."""
-
-
-def known_by(kind: DestinationKind) -> tuple[str, ...]:
-    """The attributes a kind recognises people by: those it cannot do without, then those it can."""
-    return tuple(dict.fromkeys((*kind.needs, *getattr(kind, "matches", ()))))
-
-
-def takes_fields(kind: DestinationKind) -> bool:
-    """Whether there is anything to map: some kinds tell no traits at all."""
-    return getattr(kind, "default_mapping", None) != ()
+def maps_fields(kind: DestinationKind) -> bool:
+    """Return whether there is anything to map: some kinds send no traits at all."""
+    return kind.default_mapping != ()
 
 
 KINDS: Catalog[DestinationKind] = Catalog("destination_kinds")

@@ -1,4 +1,4 @@
-"""Which attribute is told under which name, and in which form: the lines of a form."""
+"""Field mappings: which attribute is sent as which field, and in which form."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from regulars.base.errors import Invalid
 
 Lines = list[dict[str, str]]
-FIXED = "="  # in the place of an attribute: the line tells its own `constant`, the same of everybody
+FIXED = "="  # in the place of an attribute: the line sends its own `constant`, the same for all customers
 LONGEST_CONSTANT = 500
 _FIELD = re.compile(r"[^\x00-\x1f]{1,100}")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
@@ -21,7 +21,7 @@ def _text(value: Any) -> str:
 
 
 def _of_day(form: str) -> Callable[[Any], Any]:
-    """A part of a date; None when it is no date."""
+    """Return a function that takes a part of a date; None for anything else."""
 
     def part(value: Any) -> Any:
         day = _DAY.match(str(value))
@@ -30,7 +30,7 @@ def _of_day(form: str) -> Callable[[Any], Any]:
     return part
 
 
-# Transform → (what the form calls it, what it does). A value it cannot be done to becomes None and is not told.
+# Transform → (its name in the form, function). A value that it does not fit becomes None and is not sent.
 TRANSFORMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "": ("as it is", lambda value: value),
     "text": ("as text", _text),
@@ -49,7 +49,7 @@ TRANSFORMS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
-    """The lines as they are kept; those without an attribute are empty rows of the form.
+    """Return the lines as they are stored; those without an attribute are empty rows of the form.
 
     Raises `Invalid("bad_field" | "field_twice" | "unknown_transform" | "bad_constant")`.
     """
@@ -62,13 +62,13 @@ def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
 
 
 def mapped(lines: Sequence[Mapping[str, str]], traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Field → value, for the attributes that are there and can be brought into the form asked for."""
-    told = {line["field"]: _value(line, traits) for line in lines}
-    return {name: value for name, value in told.items() if value is not None}
+    """Return field → value, for the attributes that are known and fit their transform."""
+    values = {line["field"]: _value(line, traits) for line in lines}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def is_fixed(line: Mapping[str, str]) -> bool:
-    """Whether it tells the same of everybody."""
+    """Return whether the line sends a constant."""
     return line["attribute"] == FIXED
 
 

@@ -1,4 +1,4 @@
-"""Where news goes, and the fate of each message."""
+"""Destinations, the deliveries of messages to them, and what each received of a customer."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from regulars.profiles.models import Profile
 
 
 class Destination(models.Model):
-    """One system that hears of customers entering and leaving the segments in `segment_slugs`.
+    """One system that is notified when customers enter and leave the segments in `segment_slugs`.
 
-    `kind` is a key of `destinations.kind.KINDS`; `settings` is what the kind's fields ask for, setting → text.
-    `mapping` is what is told and under which name: `[{"attribute", "field", "transform"}]`, empty for the kind's own.
-    `failures` in a row have opened the breaker until `broken_until` (the machine's time): see `destinations.circuit_breaker`.
+    `kind` is a key of `destinations.kind.KINDS`; `settings` are the values of the kind's fields, setting → text.
+    `mapping` is which attribute is sent as which field: `[{"attribute", "field", "transform"}]`, empty for the kind's own.
+    `failures` in a row have opened the circuit until `broken_until` (the machine's time): see `destinations.circuit_breaker`.
     """
 
     name = models.CharField(max_length=128)
@@ -37,20 +37,20 @@ class Destination(models.Model):
 
     @property
     def queue(self) -> str:
-        """Its own queue among the jobs (`base.jobs.queues`)."""
+        """The name of its queue of jobs (`base.jobs.queues`)."""
         return f"destination:{self.pk}"
 
 
 class Delivery(models.Model):
-    """One message to one destination. What left the house is not kept: only that it did.
+    """One message to one destination. Its content is not kept, only that it was sent.
 
-    `error` names the last failure, or why it was dropped; `last_error` says it to people, without secrets.
+    `error` names the last failure, or why it was dropped; `last_error` is the message for people, without secrets.
     """
 
     class State(models.TextChoices):
         PENDING = "pending"
         SENT = "sent"
-        FAILED = "failed"  # trying again would change nothing, or was tried often enough
+        FAILED = "failed"  # a permanent failure, or the last attempt failed: a dead letter
         DROPPED = "dropped"  # was not to be sent at all
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="deliveries")
@@ -65,7 +65,7 @@ class Delivery(models.Model):
     error = models.CharField(max_length=64, blank=True)
     last_error = models.TextField(blank=True)
     created_at = models.DateTimeField(default=clock.now)
-    queued_at = models.DateTimeField(default=clock.now)  # the last time somebody asked for it
+    queued_at = models.DateTimeField(default=clock.now)  # the last time it was queued
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -76,30 +76,30 @@ class Delivery(models.Model):
 
 
 class Disclosure(models.Model):
-    """One destination was told of one customer: which facts, when, and whether it has let go of her again.
+    """One destination received data of one customer: which facts, when, and the state of its deletion.
 
-    `told`: destination's field → `{"attribute", "fact", "at"}` of the newest word; `segments` are those it believes she
-    is in. `match` is what the destination knows her by, encrypted, kept until it has confirmed. When she is forgotten
-    the row outlives her without a name until the deletion is confirmed; then `match` and `told` are emptied.
+    `fields`: destination's field → `{"attribute", "fact", "at"}` of the newest value; `segments` are those it believes the
+    customer is in. `match` is what the destination recognises the customer by, encrypted, kept until it has confirmed.
+    After erasure the row remains without a name until the deletion is confirmed; then `match` and `fields` are emptied.
     """
 
     class State(models.TextChoices):
         ATTEMPTED = "attempted"  # may have arrived
         SENT = "sent"
-        REMOVING = "removing"  # asked to let go of her: not confirmed yet
+        REMOVING = "removing"  # deletion requested, not confirmed yet
         REMOVED = "removed"
-        FAILED = "failed"  # could not be removed: somebody must look
+        FAILED = "failed"  # could not be removed: staff must look
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="disclosures")
     profile = models.ForeignKey(Profile, null=True, blank=True, on_delete=models.SET_NULL, related_name="disclosures")
-    told = models.JSONField(default=dict)
+    fields = models.JSONField(default=dict)
     segments = models.JSONField(default=list)
     match = EncryptedJSONField(default=dict)
     first_at = models.DateTimeField(default=clock.now)
     last_at = models.DateTimeField(default=clock.now)
     state = models.CharField(max_length=12, choices=State, default=State.ATTEMPTED)
-    erase = models.BooleanField(default=False)  # she is forgotten, not only no longer told of
-    removal_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    erase = models.BooleanField(default=False)  # the customer is erased, not only removed
+    request_id = models.UUIDField(default=uuid.uuid4, editable=False)
     attempts = models.PositiveIntegerField(default=0)
     error = models.CharField(max_length=64, blank=True)
     last_error = models.TextField(blank=True)

@@ -1,4 +1,4 @@
-"""Say where news shall go."""
+"""Create, change and switch destinations."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from regulars.base.jobs.queues import configure_queue
 from regulars.base.plugins.fields import fill_settings, masked_settings
 from regulars.consent.purposes import get_purpose
 
-from .circuit_breaker import note_success
-from .kind import KINDS, DestinationKind, takes_fields
+from .circuit_breaker import record_success
+from .kind import KINDS, DestinationKind, maps_fields
 from .mapping import Lines, checked
 from .models import Destination
 
@@ -35,9 +35,9 @@ def save_destination(
     """Check and save a new destination, or change `destination`; a secret that is left empty stays as it was.
 
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
-    None to leave it. Whatever was mended may be tried at once: the breaker is closed. Raises `DomainError`:
+    None to leave it. A changed destination may be tried at once: the circuit is closed. Raises `DomainError`:
     `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
-    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or what the kind says of its settings.
+    `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or errors of the kind's own check.
     """
     if destination is not None and destination.kind != kind:
         raise Invalid("kind_is_fixed", "A destination keeps its kind; make another one.")
@@ -53,8 +53,8 @@ def save_destination(
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
     destination.mapping = destination.mapping if lines is None else lines
     destination.save()
-    configure_queue(destination.queue, getattr(plugin, "parallel", 1))
-    note_success(destination)
+    configure_queue(destination.queue, plugin.concurrency)
+    record_success(destination)
     return destination
 
 
@@ -69,21 +69,21 @@ def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]])
 
 
 def switch_destination(slug: str, on: bool) -> Destination:
-    """Tell it what happens from now on, or no more. Raises `Invalid("unknown_destination")`."""
+    """Switch a destination on or off. Raises `Invalid("unknown_destination")`."""
     if not Destination.objects.filter(slug=slug).update(enabled=on):
         raise Invalid("unknown_destination", f"There is no destination called {slug!r}.")
     return Destination.objects.get(slug=slug)
 
 
 def shown_settings(destination: Destination) -> dict[str, str]:
-    """Setting → text for pages and the API: secrets are dots."""
+    """Return setting → text for pages and the API: secrets are dots."""
     return masked_settings(KINDS[destination.kind].fields, destination.settings)
 
 
 def _lines(plugin: DestinationKind, mapping: Sequence[Mapping[str, str]]) -> Lines:
     lines = checked(mapping)
-    if lines and not takes_fields(plugin):
-        raise Invalid("nothing_to_map", f"{plugin.title} has no fields of its own to fill.")
+    if lines and not maps_fields(plugin):
+        raise Invalid("nothing_to_map", f"{plugin.title} has no fields to fill.")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Ask a source about a customer, if she allows it, unless the answer is still fresh."""
+"""Ask a source about a customer, if consent permits it, unless the cached answer is still fresh."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from regulars.consent.view import may, view
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 
-from .budget import note_outcome, take_turn
+from .budget import acquire_call, record_outcome
 from .models import Lookup, SourceSetting
 from .reliability import confidences
-from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed, bound
+from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed
 
 log = logging.getLogger("regulars.enrichment")
 
-# A wrong key is not tried again at every login; somebody who mends it waits no longer than this.
-NOT_AGAIN_BEFORE = dt.timedelta(hours=1)
+# A wrong key is not tried again at every login; after a correction the wait is no longer than this.
+FAILURE_CACHED_FOR = dt.timedelta(hours=1)
 
 
 def look_up(profile: Profile, source_key: str) -> list[NewFact]:
-    """What the source says of her, as facts to learn; a fact without value takes back what it said before.
+    """Return the source's answer as facts to learn; a fact without value retracts the one of an earlier answer.
 
-    Calls out when no fresh answer is kept: call it outside a transaction. Raises `Invalid("source_off" | "no_consent" |
-    "unknown_plugin")` and then nothing left the house, or `LookupFailed` and then there is nothing to learn.
+    Makes a call when no fresh answer is cached: call it outside a transaction. Raises `Invalid("source_off" | "no_consent" |
+    "unknown_plugin")` before anything was sent, or `LookupFailed`, after which there is nothing to learn.
     """
     setting = permitted_source(profile, source_key)
-    source = bound(SOURCES[source_key], setting.settings)
+    source = SOURCES[source_key].for_settings(setting.settings)
     traits = {key: value for key, value in view(profile, setting.purpose_id).items() if key in source.needs}
-    told = {key: value.value for key, value in traits.items()}
+    known = {key: value.value for key, value in traits.items()}
     if LAST_IP in source.needs:
-        told[LAST_IP] = profile.last_ip
-    question = source.question(told)
-    answer = {} if question is None else _Asking(profile, setting, source, question).answer()
+        known[LAST_IP] = profile.last_ip
+    question = source.question(known)
+    answer = {} if question is None else _Query(profile, setting, source, question).answer()
     facts = [value.fact_id for value in traits.values()]
-    return _news(setting, source, answer, premises=facts, consents=_consents(profile, setting.purpose, facts))
+    return _facts(setting, source, answer, premises=facts, consents=_consents(profile, setting.purpose, facts))
 
 
 def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
-    """The setting of a source that may be asked about her now. Raises `Invalid("source_off" | "no_consent")`."""
+    """Return the setting of a source that may be asked about this customer now. Raises `Invalid("source_off" | "no_consent")`."""
     setting = SourceSetting.objects.select_related("purpose").filter(key=source_key, enabled=True).first()
     if setting is None:
         raise Invalid("source_off", f"The source {source_key!r} is not switched on.")
@@ -58,12 +58,12 @@ def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
 
 
 def fresh_days(setting: SourceSetting, source: EnrichmentSource) -> int:
-    """How many days an answer is not asked for again: what the owner says, else what the source declares."""
+    """Return how many days an answer is not asked for again: the operator's setting, else the source's."""
     return setting.fresh_days or source.fresh_days
 
 
 @dataclass(frozen=True)
-class _Asking:
+class _Query:
     """One question to one source about one customer."""
 
     profile: Profile
@@ -72,55 +72,55 @@ class _Asking:
     question: str
 
     def answer(self) -> dict[str, Any]:
-        """The fresh answer that is kept, or a new one. Raises `LookupFailed`."""
-        lookup = Lookup.objects.filter(**self._named(), fresh_until__gt=clock.now()).first() or self._ask()
+        """Return the cached answer while it is fresh, or a new one. Raises `LookupFailed`."""
+        lookup = Lookup.objects.filter(**self._key(), fresh_until__gt=clock.now()).first() or self._ask()
         if lookup.error:
             raise LookupFailed(lookup.error, lookup.last_error, permanent=True)
         answer: dict[str, Any] = lookup.answer
         return answer
 
     def _ask(self) -> Lookup:
-        """Call, and keep what came of it. A passing fault is raised at once: the next attempt may ask again."""
-        take_turn(self.setting)
+        """Make the call and cache its outcome. A temporary failure is raised: the next attempt may ask again."""
+        acquire_call(self.setting)
         try:
             answer = self._call()
         except LookupFailed as fault:
-            note_outcome(self.setting.key, "faults")
+            record_outcome(self.setting.key, "faults")
             sentence = redacted(fault.message, self.source.fields, self.setting.settings)
-            kept_for = NOT_AGAIN_BEFORE if fault.permanent else dt.timedelta()
-            lookup = self._keep(kept_for, error=fault.code[:64], last_error=sentence)
+            kept_for = FAILURE_CACHED_FOR if fault.permanent else dt.timedelta()
+            lookup = self._cache(kept_for, error=fault.code[:64], last_error=sentence)
             if not fault.permanent:
                 raise LookupFailed(fault.code, sentence, after=fault.after) from None
             return lookup
-        note_outcome(self.setting.key, "answers" if answer else "nothing")
+        record_outcome(self.setting.key, "answers" if answer else "nothing")
         fresh, nothing = fresh_days(self.setting, self.source), self.source.nothing_days
-        return self._keep(dt.timedelta(days=fresh if answer else nothing), answer)
+        return self._cache(dt.timedelta(days=fresh if answer else nothing), answer)
 
     def _call(self) -> dict[str, Any]:
-        """Only what the source declared to give. A stranger's plug-in may raise anything; only the type is told."""
+        """Take only what the source declared. A third party's plug-in may raise anything; only the type is kept."""
         try:
-            said = self.source.ask(self.question, self.setting.settings)
-            return {key: storable(said[key]) for key in self.source.gives if said.get(key) is not None}
+            found = self.source.ask(self.question, self.setting.settings)
+            return {key: storable(found[key]) for key in self.source.gives if found.get(key) is not None}
         except LookupFailed:
             raise
         except Exception as fault:
             log.warning("enrichment source %r raised %s", self.setting.key, type(fault).__name__)
             raise LookupFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
 
-    def _keep(
+    def _cache(
         self, kept_for: dt.timedelta, answer: dict[str, Any] | None = None, *, error: str = "", last_error: str = ""
     ) -> Lookup:
         now = clock.now()
-        came = {"answer": answer or {}, "error": error, "last_error": last_error}
+        outcome = {"answer": answer or {}, "error": error, "last_error": last_error}
         times = {"asked_at": now, "fresh_until": now + kept_for}
-        return Lookup.objects.update_or_create(**self._named(), defaults={**came, **times})[0]
+        return Lookup.objects.update_or_create(**self._key(), defaults={**outcome, **times})[0]
 
-    def _named(self) -> dict[str, Any]:
-        whose = None if self.source.is_about_areas else self.profile
-        return {"source_key": self.setting.key, "profile": whose, "question": fingerprint(self.question)}
+    def _key(self) -> dict[str, Any]:
+        profile = None if self.source.is_about_areas else self.profile
+        return {"source_key": self.setting.key, "profile": profile, "question": fingerprint(self.question)}
 
 
-def _news(
+def _facts(
     setting: SourceSetting,
     source: EnrichmentSource,
     answer: Mapping[str, Any],
@@ -128,9 +128,9 @@ def _news(
     premises: list[int],
     consents: list[int],
 ) -> list[NewFact]:
-    """They live and die with the facts and the consent they came from, and expire unless the source confirms them.
+    """Return facts that depend on the facts and the consent they came from, and expire unless the source confirms them.
 
-    How sure they are is what the source promises, until agreement with customers' own answers says better.
+    Their confidence is the source's own, until agreement with customers' own answers replaces it.
     """
     learned = confidences(setting.key)
     return [
@@ -150,7 +150,7 @@ def _news(
 
 
 def _consents(profile: Profile, purpose: Purpose, premises: list[int]) -> list[int]:
-    """The consent of the purpose, if that is what it rests on, and those under which she told what was asked about."""
+    """Return the consent of the purpose, if consent is its basis, and those of the facts that were asked about."""
     under = {consent for row in Fact.objects.filter(pk__in=premises) for consent in row.consents}
     if purpose.basis == Purpose.Basis.CONSENT:
         under.update(ConsentState.objects.filter(profile=profile, purpose=purpose).values_list("event_id", flat=True))

@@ -1,4 +1,4 @@
-"""Which sources are on, and what they answered."""
+"""Sources: their settings, daily figures, cached answers and reliability."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from regulars.profiles.models import Profile
 
 
 class SourceSetting(models.Model):
-    """How the source `key` (of `enrichment.source.SOURCES`) is used here. `settings`: setting → text, as it declares.
+    """Settings and limits of the source `key` (of `enrichment.source.SOURCES`). `settings`: setting → text.
 
-    Limits are None where there is none; `price` is what one call costs and `money_per_day` what a day may cost, in the
-    business's own currency. `fresh_days` is how long an answer is good for, None for what the source declares.
+    Limits are None where there is none; `price` is the price of one call and `money_per_day` the budget of a day, in the
+    business's own currency. `fresh_days` is how long an answer is fresh, None for the source's own value.
     `next_call_at` paces the calls (the machine's time).
     """
 
@@ -27,7 +27,7 @@ class SourceSetting(models.Model):
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
     calls_per_day = models.PositiveIntegerField(null=True, blank=True)
     calls_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    at_a_time = models.PositiveSmallIntegerField(default=1)
+    concurrency = models.PositiveSmallIntegerField(default=1)
     price = models.DecimalField(max_digits=10, decimal_places=4, default=Decimal(0))
     money_per_day = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
     fresh_days = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -38,12 +38,12 @@ class SourceSetting(models.Model):
 
     @property
     def queue(self) -> str:
-        """Its own queue among the jobs (`base.jobs.queues`)."""
+        """The name of its queue of jobs (`base.jobs.queues`)."""
         return f"source:{self.key}"[:64]
 
 
 class SourceDay(models.Model):
-    """What a source was asked on one day (UTC), what came of it, and what it cost. Answers from the cache do not count."""
+    """Calls to a source on one day (UTC), their outcomes and cost. Answers from the cache do not count."""
 
     source_key = models.CharField(max_length=64)
     day = models.DateField()
@@ -61,10 +61,10 @@ class SourceDay(models.Model):
 
 
 class Lookup(models.Model):
-    """What a source said to one question the last time, so that it is not asked again before `fresh_until`.
+    """The last answer of a source to one question, cached until `fresh_until`.
 
-    `profile` is empty for sources about areas, whose answers customers share; answers about a person go with her.
-    `question` is a fingerprint. `error` names what went wrong, then `answer` is empty and means nothing.
+    `profile` is empty for sources about areas, whose answers customers share; answers about a person are erased with them.
+    `question` is a fingerprint. `error` names a failure; then `answer` is empty and means nothing.
     """
 
     source_key = models.CharField(max_length=64)
@@ -89,7 +89,7 @@ class Lookup(models.Model):
 
 
 class Reliability(models.Model):
-    """How often a source said the same as customers themselves, per attribute: `agree` of `compared`."""
+    """How often a source agreed with customers' own answers, per attribute: `agree` of `compared`."""
 
     source_key = models.CharField(max_length=64)
     attribute = models.CharField(max_length=128)

@@ -1,12 +1,10 @@
-"""How far a source can be believed: learned from how often it says what customers say of themselves."""
+"""Reliability of sources, learned from how often they agree with customers' own answers."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from django.db.models import Sum
 
@@ -14,17 +12,17 @@ from regulars.base import clock
 from regulars.profiles.models import Fact
 
 from .models import Reliability, SourceDay, SourceSetting
-from .source import SOURCES, EnrichmentSource, bound
+from .source import SOURCES, EnrichmentSource
 
 WEIGHT = 4  # comparisons that the starting reliability counts for
-DOUBTFUL, ENOUGH = 0.55, 50  # below this with so many comparisons, switching off is proposed
-TELLING = 20  # below so many comparisons agreement says too little to be shown as a figure
-HERSELF = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
+DOUBTFUL, ENOUGH = 0.55, 50  # below this with so many comparisons, the console proposes to switch it off
+MIN_COMPARED = 20  # below so many comparisons the agreement is not shown as a figure
+OWN_ANSWERS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """`reliability` is learned, 0..1; `is_doubtful` proposes not to take this attribute from the source any more."""
+    """`reliability` is learned, 0..1; `is_doubtful` proposes to stop using this attribute of the source."""
 
     attribute: str
     agree: int
@@ -32,8 +30,8 @@ class Agreement:
     reliability: float
 
     @property
-    def is_telling(self) -> bool:
-        return self.compared >= TELLING
+    def is_significant(self) -> bool:
+        return self.compared >= MIN_COMPARED
 
     @property
     def is_doubtful(self) -> bool:
@@ -41,8 +39,8 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the Sources page says of one source over the last days. `hit_rate` is None while nothing was asked."""
+class SourceReport:
+    """The figures of one source over the last days. `hit_rate` is None without any call."""
 
     source_key: str
     calls: int
@@ -58,45 +56,45 @@ class Report:
 
     @property
     def proposes_switching_off(self) -> bool:
-        """Whether what it says disagrees with customers too often, in whatever attribute was compared enough."""
+        """Whether it disagrees with customers too often, in any attribute compared often enough."""
         return any(each.is_doubtful for each in self.agreements)
 
 
 def learned_reliability(agree: int, compared: int, start: float) -> float:
-    """(agree + 4 m) / (n + 4): the starting value until there is evidence."""
+    """Return (agree + 4 m) / (n + 4): the starting value until there is evidence."""
     return (agree + WEIGHT * start) / (compared + WEIGHT)
 
 
 def learn_reliabilities() -> None:
-    """Count anew for every source that is set up. For the calendar of the worker: once a day is often enough."""
+    """Recount every source that is configured. The worker runs it once a day."""
     for setting in SourceSetting.objects.order_by("key"):
         if setting.key in SOURCES:
-            source = bound(SOURCES[setting.key], setting.settings)
+            source = SOURCES[setting.key].for_settings(setting.settings)
             for attribute in source.gives:
                 _learn(setting.key, attribute, source)
 
 
 def confidences(source_key: str) -> dict[str, float]:
-    """Attribute → learned reliability, where anything was compared: the confidence of the next facts."""
+    """Return attribute → learned reliability, where anything was compared: the confidence of the next facts."""
     rows = Reliability.objects.filter(source_key=source_key, compared__gt=0)
     return dict(rows.values_list("attribute", "reliability"))
 
 
 def doubtful_sources() -> set[str]:
-    """The sources that disagree with customers too often, in whatever attribute was compared enough."""
+    """Return the sources that disagree with customers too often, in any attribute compared often enough."""
     doubted = Reliability.objects.filter(compared__gte=ENOUGH, reliability__lt=DOUBTFUL)
     return set(doubted.values_list("source_key", flat=True))
 
 
-def report(source_key: str, days: int = 30) -> Report:
-    """Calls, hits and cost of the last days, and agreement since the beginning."""
+def report(source_key: str, days: int = 30) -> SourceReport:
+    """Return calls, hits and cost of the last days, and agreement since the beginning."""
     since = clock.today() - dt.timedelta(days=days - 1)
     names = ("calls", "answers", "nothing", "faults", "cost")
     rows = SourceDay.objects.filter(source_key=source_key, day__gte=since)
     total = {name: value or 0 for name, value in rows.aggregate(**{name: Sum(name) for name in names}).items()}
     asked = total["answers"] + total["nothing"]
     agreements = Reliability.objects.filter(source_key=source_key).order_by("attribute")
-    return Report(
+    return SourceReport(
         source_key=source_key,
         calls=total["calls"],
         hits=total["answers"],
@@ -108,7 +106,7 @@ def report(source_key: str, days: int = 30) -> Report:
 
 
 def _learn(source_key: str, attribute: str, source: EnrichmentSource) -> None:
-    agree, compared = _compared(f"source:{source_key}", attribute)
+    agree, compared = _compare(f"source:{source_key}", attribute)
     found = {"agree": agree, "compared": compared, "counted_at": clock.now()}
     reliability = learned_reliability(agree, compared, source.confidence)
     Reliability.objects.update_or_create(
@@ -116,21 +114,18 @@ def _learn(source_key: str, attribute: str, source: EnrichmentSource) -> None:
     )
 
 
-def _compared(source: str, attribute: str) -> tuple[int, int]:
-    """(agree, compared) over everybody of whom both the source and she herself say something now."""
+def _compare(source: str, attribute: str) -> tuple[int, int]:
+    """Return (agree, compared) over all customers with a current value from both the source and themselves."""
     live = Fact.objects.filter(attribute=attribute, retracted_at=None).order_by("collected_at", "id")
     by_source = live.filter(source=source)
-    theirs = _latest(by_source)
-    hers = _latest(live.filter(source_kind__in=HERSELF, profile__in=by_source.order_by().values("profile")))
-    pairs = [(theirs[profile], said) for profile, said in hers.items() if said is not None]
-    told = [(one, other) for one, other in pairs if one is not None]
-    return sum(_plain(one) == _plain(other) for one, other in told), len(told)
+    by_customer = live.filter(source_kind__in=OWN_ANSWERS, profile__in=by_source.order_by().values("profile"))
+    from_source = {fact.profile_id: fact.value for fact in by_source}
+    own = {fact.profile_id: fact.value for fact in by_customer}
+    pairs = [(from_source[profile], value) for profile, value in own.items()]
+    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    return sum(_normalised(one) == _normalised(other) for one, other in known), len(known)
 
 
-def _latest(facts: Iterable[Fact]) -> dict[int, Any]:
-    return {fact.profile_id: fact.value for fact in facts}
-
-
-def _plain(value: Any) -> Any:
-    """Porto and PORTO are one place."""
+def _normalised(value: object) -> object:
+    """Treat Porto and PORTO as the same."""
     return value.strip().casefold() if isinstance(value, str) else value

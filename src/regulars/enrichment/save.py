@@ -1,4 +1,4 @@
-"""Switch sources on and off, and say how to reach them."""
+"""Configure sources, and switch them on and off."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
 
 from .models import Lookup, SourceSetting
-from .source import SOURCES, EnrichmentSource, is_local
+from .source import SOURCES, EnrichmentSource
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much and how often a source may be asked; None: without limit (`fresh_days`: what the source declares).
+class SourceLimits:
+    """Limits of the calls to a source; None: no limit (`fresh_days`: the source's own).
 
     `price` and `money_per_day` are in one currency.
     """
 
     calls_per_day: int | None = None
     calls_per_minute: int | None = None
-    at_a_time: int = 1
+    concurrency: int = 1
     price: Decimal = Decimal(0)
     money_per_day: Decimal | None = None
     fresh_days: int | None = None
 
     def check(self) -> None:
-        """`Invalid("bad_limit")`, about the first that cannot be."""
+        """`Invalid("bad_limit")`, about the first one out of range."""
         for name, (least, most) in LIMITS.items():
             limit = getattr(self, name)
             if limit is not None and not least <= limit <= most:
                 raise Invalid("bad_limit", f"This is a number from {least:,} to {most:,}.", name)
 
 
-# Limit → (least, most): what the columns hold. A source that may not be asked at all is switched off instead.
+# Limit → (least, most): the range of the columns. To stop all calls, switch the source off.
 LIMITS: dict[str, tuple[int, int]] = {
     "calls_per_day": (0, 1_000_000_000),
     "calls_per_minute": (1, 1_000_000),
-    "at_a_time": (1, 100),
+    "concurrency": (1, 100),
     "price": (0, 100_000),
     "money_per_day": (0, 10_000_000),
     "fresh_days": (1, 3650),
@@ -54,13 +54,18 @@ LIMITS: dict[str, tuple[int, int]] = {
 
 @transaction.atomic
 def save_source(
-    key: str, settings: Mapping[str, str], *, enabled: bool = True, purpose: str = "", limits: Limits | None = None
+    key: str,
+    settings: Mapping[str, str],
+    *,
+    enabled: bool = True,
+    purpose: str = "",
+    limits: SourceLimits | None = None,
 ) -> SourceSetting:
     """Check and save how a source is used; `purpose` empty: the one it declares. A secret left empty stays as it was,
     and so do limits that are None.
 
-    Failures that were kept are forgotten: they may be what was mended. Raises `DomainError`: `unknown_plugin`,
-    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, or what the source says.
+    Cached failures are deleted: the change may have fixed them. Raises `DomainError`: `unknown_plugin`,
+    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, or errors of the source's own check.
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
@@ -69,8 +74,12 @@ def save_source(
     reason = get_purpose(purpose or source.purpose)
     if enabled:
         _refuse_special(source)
-    if not (source.is_about_areas or is_local(source)) and reason.basis != Purpose.Basis.CONSENT:
-        raise Invalid("purpose_needs_consent", f"{source.title} is told who she is: that needs her yes.", "purpose")
+    if not (source.is_about_areas or source.is_local) and reason.basis != Purpose.Basis.CONSENT:
+        raise Invalid(
+            "purpose_needs_consent",
+            f"{source.title} receives personal data: that needs a purpose based on consent.",
+            "purpose",
+        )
     Lookup.objects.filter(source_key=key).exclude(error="").delete()
     setting = before or SourceSetting(key=key)
     setting.enabled, setting.settings, setting.purpose = enabled, complete, reason
@@ -79,14 +88,14 @@ def save_source(
         for name, value in vars(limits).items():
             setattr(setting, name, value)
     setting.save()
-    configure_queue(setting.queue, setting.at_a_time)
+    configure_queue(setting.queue, setting.concurrency)
     resume_queue(setting.queue)
     return setting
 
 
 @transaction.atomic
 def switch_source(key: str, on: bool) -> SourceSetting:
-    """Ask it from now on, or no more. On: what is kept must be complete. Raises what `save_source` raises."""
+    """Switch a source on or off. Switching on needs complete settings. Raises what `save_source` raises."""
     before = SourceSetting.objects.filter(key=key).first()
     if on or before is None:
         return save_source(key, {}, enabled=on, purpose=before.purpose_id if before else "")
@@ -96,12 +105,15 @@ def switch_source(key: str, on: bool) -> SourceSetting:
 
 
 def _refuse_special(source: EnrichmentSource) -> None:
-    """Nobody but she tells something of a special category: a source that would is not asked at all."""
+    """Refuse a source that gives a special category: only the customer may provide that."""
     special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
     if label := special.values_list("label", flat=True).first():
-        raise Invalid("special_category", f"{source.title} tells {label!r}: that is special, and only she may tell it.")
+        raise Invalid(
+            "special_category",
+            f"{source.title} gives {label!r}, a special category that only the customer may provide.",
+        )
 
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:
-    """Setting → text for pages and the API: secrets are dots."""
+    """Return setting → text for pages and the API: secrets are dots."""
     return masked_settings(SOURCES[setting.key].fields, setting.settings)

@@ -1,4 +1,4 @@
-"""What others know of her: asked for after the login, never during it, and learned like any fact."""
+"""Enrich profiles: sources are asked after the login, never during it, and their answers learned like any fact."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queues import pause_queue
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue_once, handles, retry_job
-from regulars.enrichment.budget import NotNow
+from regulars.enrichment.budget import RateLimited
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
 from regulars.enrichment.source import LookupFailed
@@ -24,18 +24,18 @@ from .unit_of_work import changes
 log = logging.getLogger("regulars.enrichment")
 
 JOB = "enrich"
-SILENT = frozenset({"timed_out", "unreachable"})
-LEFT_ALONE = 30.0  # seconds; a source that hangs costs a worker half of that per call
+UNRESPONSIVE = frozenset({"timed_out", "unreachable"})
+PAUSE = 30.0  # seconds; a source that hangs costs a worker half of that per call
 
 
 def queue_enrichment(profile: Profile, source_key: str) -> Job | None:
-    """Ask for it in the caller's transaction. None: the same is waiting already, so two logins ask once."""
+    """Queue a lookup in the caller's transaction. None: the same is queued already, so two logins ask once."""
     payload, queue = {"profile": profile.pk, "source": source_key}, SourceSetting(key=source_key).queue
     return enqueue_once(JOB, payload, key=f"enrich:{profile.pk}:{source_key}"[:128], queue=queue)
 
 
 def queue_all_sources(profile: Profile) -> list[Job]:
-    """Ask every source that is switched on, each in its own time. Consent is asked when its turn comes."""
+    """Queue a lookup at every source that is switched on. Consent is checked when the job runs."""
     return [job for key in _switched_on.all() if (job := queue_enrichment(profile, key))]
 
 
@@ -45,14 +45,14 @@ _switched_on = CompiledQuery(
 
 
 def dead_letters(source_key: str) -> list[Job]:
-    """The questions that were given up, newest first."""
+    """Return the failed lookups of a source, newest first."""
     dead = Job.objects.filter(kind=JOB, state=Job.State.FAILED, queue=SourceSetting(key=source_key).queue)
     return list(dead.order_by("-id"))
 
 
 @transaction.atomic
 def resend_dead_letters(source_key: str) -> int:
-    """Ask them all again, as if the source had never failed. Returns how many."""
+    """Queue all failed lookups again, without the failures that were cached. Returns how many."""
     dead = dead_letters(source_key)
     Lookup.objects.filter(source_key=source_key).exclude(error="").delete()
     for job in dead:
@@ -62,10 +62,10 @@ def resend_dead_letters(source_key: str) -> int:
 
 @transaction.atomic
 def resend_dead_letter(source_key: str, number: int) -> None:
-    """The same for one of them. Raises `Invalid("no_dead_letter")`."""
+    """Queue one failed lookup again. Raises `Invalid("no_dead_letter")`."""
     job = next((each for each in dead_letters(source_key) if each.pk == number), None)
     if job is None:
-        raise Invalid("no_dead_letter", "This look-up was not given up, or is asked again already.")
+        raise Invalid("no_dead_letter", "This lookup has not failed, or is queued again already.")
     Lookup.objects.filter(source_key=source_key, profile=job.payload["profile"]).exclude(error="").delete()
     Lookup.objects.filter(source_key=source_key, profile=None).exclude(error="").delete()
     retry_job(job)
@@ -73,30 +73,30 @@ def resend_dead_letter(source_key: str, number: int) -> None:
 
 @handles(JOB, non_transactional=True)
 def enrich(payload: dict[str, Any]) -> None:
-    """Payload: `{"profile": id, "source": key}`. Without her yes, or with the source off, nothing is done."""
+    """Payload: `{"profile": id, "source": key}`. Does nothing without consent or when the source is switched off."""
     profile = Profile.objects.filter(pk=payload["profile"]).first()
     if profile is None:
         return
     try:
         _learn(profile.pk, payload["source"], look_up(profile, payload["source"]))
-    except NotNow as wait:
+    except RateLimited as wait:
         if (
             wait.code == "too_fast"
-        ):  # nobody else of this source may go either; over budget, those with an answer kept may
+        ):  # no lookup of this source may call now; over budget, those with a cached answer may
             pause_queue(SourceSetting(key=payload["source"]).queue, wait.after or 0.0)
         raise Retry(f"{wait.code}: {wait.message}", wait.after, counts=False) from None
     except LookupFailed as fault:
         if fault.permanent:
             raise PermanentFailure(f"{fault.code}: {fault.message}") from None
-        if fault.code in SILENT:
-            pause_queue(SourceSetting(key=payload["source"]).queue, LEFT_ALONE)
+        if fault.code in UNRESPONSIVE:
+            pause_queue(SourceSetting(key=payload["source"]).queue, PAUSE)
         raise Retry(f"{fault.code}: {fault.message}", fault.after) from None
-    except DomainError as no:
-        log.info("profile %s was not looked up: %s", profile.pk, no.message)
+    except DomainError as error:
+        log.info("profile %s was not looked up: %s", profile.pk, error.message)
 
 
-def _learn(profile_id: int, source_key: str, news: list[NewFact]) -> None:
+def _learn(profile_id: int, source_key: str, facts: list[NewFact]) -> None:
     """Consent is checked again under the lock: the customer may have withdrawn it while the source was answering."""
     with changes(profile_id, JOB) as c:
         permitted_source(c.profile, source_key)
-        c.learn(news)
+        c.learn(facts)

@@ -15,7 +15,7 @@ from regulars.base.conditions import event_terms
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, suppress
 from regulars.consent.models import Erasure, Retention
-from regulars.destinations.disclosures import queue_deletions
+from regulars.destinations.disclosures import queue_erasure_requests
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Profile, ProviderAnswer
@@ -45,7 +45,7 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in everybody)
     erasure.profiles = [each.pk for each in everybody]
-    erasure.disclosures = [row.pk for row in queue_deletions(everybody)]
+    erasure.disclosures = [row.pk for row in queue_erasure_requests(everybody)]
     revoke_for_erasure(everybody, erasure.pk)
     suppress(everybody)
     if Retention.objects.filter(kind=LEDGER).values_list("days", flat=True).first() != 0:

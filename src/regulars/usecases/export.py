@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base import clock
 from regulars.consent.models import ConsentEvent, Purpose
-from regulars.destinations.disclosures import told_about
+from regulars.destinations.disclosures import disclosures_of
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
 from regulars.profiles.document import iso, user
@@ -69,7 +69,7 @@ def access(profile: Profile) -> dict[str, Any]:
         ],
         "lookups": [_lookup(each) for each in Lookup.objects.filter(profile=profile).order_by("asked_at")],
         "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
-        "disclosures": [_times(asdict(each)) for each in told_about(profile)],
+        "disclosures": [_times(asdict(each)) for each in disclosures_of(profile)],
         "retention_days": days_of(),
         "rights": RIGHTS,
     }

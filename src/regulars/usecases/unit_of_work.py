@@ -25,7 +25,7 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.refresh import refresh_all_views
-from regulars.destinations.disclosures import queue_removals
+from regulars.destinations.disclosures import queue_removal_requests
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
 from regulars.events.record import EventDetails, append, new_event
@@ -92,7 +92,7 @@ class _Unit:
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
         for profile in self._customers(self.changed):
-            queue_removals(profile)
+            queue_removal_requests(profile)
 
     def _customers(self, profile_ids: set[int]) -> list[Profile]:
         """The locked rows of these ids in ascending order. Merged profiles have no views and no memberships."""

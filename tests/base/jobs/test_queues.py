@@ -33,7 +33,7 @@ def test_a_full_queue_lets_others_pass():
     assert lease_next() is None
 
 
-def test_a_wider_queue_runs_more_at_a_time():
+def test_a_wider_queue_runs_more_concurrency():
     configure_queue("wide", 2)
     for n in (1, 2, 3):
         enqueue("note", {"n": n}, queue="wide")

@@ -1,9 +1,10 @@
-"""Settings that a plug-in declares: the core draws the form, validates, encrypts and hides secrets."""
+"""The settings that a plug-in declares: the core draws the form, checks the input, encrypts and hides secrets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from regulars.base.errors import Invalid
 
@@ -22,10 +23,22 @@ class SettingField:
     required: bool = True
 
 
+class ConfigurablePlugin:
+    """The common part of plug-ins with settings: how a form names them, what they ask for, the attributes they need."""
+
+    title: str = ""
+    help: str = ""
+    fields: tuple[SettingField, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    def check(self, settings: Mapping[str, str]) -> None:
+        """Raise `DomainError` when these settings (complete, all text) cannot work. Makes no call."""
+
+
 def fill_settings(
     fields: Sequence[SettingField], given: Mapping[str, str], stored: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return every declared setting: the given value, else the stored one (also for a hidden secret), else the default.
+    """Return every declared setting: the one given, else the stored one (also for a secret left empty), else the default.
 
     Raises `Invalid("unknown_setting" | "setting_missing")`.
     """
@@ -40,17 +53,28 @@ def fill_settings(
 
 
 def masked_settings(fields: Sequence[SettingField], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings with dots in place of secrets."""
+    """Return the settings as people and programs may read them: secrets that are set become dots."""
     values = {field.key: settings.get(field.key, "") for field in fields}
     return {field.key: HIDDEN if field.secret and values[field.key] else values[field.key] for field in fields}
 
 
 def redacted(text: str, fields: Sequence[SettingField], settings: Mapping[str, str]) -> str:
-    """Return the text with every secret of these settings replaced by dots."""
+    """Return the text without any secret of these settings."""
     secrets = [settings.get(field.key, "") for field in fields if field.secret]
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
+
+
+def check_web_address(address: str, label: str = "The address") -> None:
+    """`Invalid("bad_url")` for anything but an absolute http or https address without control characters."""
+    try:
+        parts = urlsplit(address)
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname
+    except ValueError:
+        wrong = True
+    if wrong or any(ord(character) < 32 for character in address):
+        raise Invalid("bad_url", f"{label} is not a web address.")
 
 
 def _value(field: SettingField, given: Mapping[str, str], stored: Mapping[str, str]) -> str:

@@ -17,28 +17,28 @@ from django.conf import settings as house
 from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
 
-from ..kind import Message, Removal, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, SegmentMessage, SendFailed, SettingField
 
 COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
 
 
-class CsvFile:
+class CsvFile(DestinationKind):
     title = "CSV file"
     help = "Lines appended to a file in the exports folder of the house."
     fields = (SettingField("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
-    needs: tuple[str, ...] = ()
+    can_remove = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_file_name")`: a name, never a path."""
         if not _NAME.fullmatch(settings["file"]):
             raise Invalid("bad_file_name", "A file name has letters, digits, - and _, and ends in .csv.")
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         self.check(settings)
         _write(settings["file"], _cells(message))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Her lines are taken out; what was already copied elsewhere is told by a line `customer.removed`.
 
         Of somebody who is forgotten no line stays, not even that one.
@@ -47,15 +47,15 @@ class CsvFile:
         path = _path(settings["file"])
         try:
             if path.exists():
-                _without(path, escaped(removal.user_id))
+                _without(path, escaped(request.user_id))
         except OSError as fault:
             raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
-        if not removal.erase:
-            cells = (removal.id, removal.at.isoformat(), removal.type, removal.user_id, "", "", "")
+        if not request.erase:
+            cells = (request.id, request.at.isoformat(), request.type, request.user_id, "", "", "")
             _write(settings["file"], [escaped(cell) for cell in cells])
 
 
-def _cells(message: Message) -> list[str]:
+def _cells(message: SegmentMessage) -> list[str]:
     traits: dict[str, Any] = dict(message.traits)
     told = json.dumps(traits, ensure_ascii=False, sort_keys=True)
     cells = (message.id, message.at.isoformat(), message.type, message.user_id)

@@ -14,17 +14,18 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
 from .. import hashing
-from ..calls import check_url, perform, table
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from ..calls import json_object, perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 SCOPE = "https://www.googleapis.com/auth/datamanager"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _DIGITS = re.compile(r"\d{1,20}", re.ASCII)
 
 
-class GoogleAudience:
+class GoogleAudience(DestinationKind):
     title = "Google customer match"
     help = "Adds hashed contact data of those in the segments to a Google Ads audience. It serves from 100 members on."
     fields = (
@@ -36,9 +37,11 @@ class GoogleAudience:
     )
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "country", "postal_code")
-    default_mapping: tuple[tuple[str, str, str], ...] = ()
-    tells_repeats = True
-    keeps_last = True
+    default_mapping = ()
+    is_idempotent = True
+    latest_only = True
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_account" | "bad_audience" | "bad_url" | "bad_key")`."""
@@ -46,20 +49,20 @@ class GoogleAudience:
             raise Invalid("bad_account", "The account has digits only, no dashes.")
         if not _DIGITS.fullmatch(settings["audience_id"]):
             raise Invalid("bad_audience", "An audience id has digits only.")
-        check_url(settings["base_url"], "The address of the API")
-        check_url(settings["token_url"], "The address for tokens")
+        check_web_address(settings["base_url"], "The address of the API")
+        check_web_address(settings["token_url"], "The address for tokens")
         _account(settings)
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         """The call itself; the one before it, for a token, holds nothing of hers."""
         return [_members("ingest" if message.entered else "remove", message.match, settings, "{token}")]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         verb = "ingest" if message.entered else "remove"
         _accepted(_members(verb, message.match, settings, _token(settings)))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
-        _accepted(_members("remove", removal.match, settings, _token(settings)))
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
+        _accepted(_members("remove", request.match, settings, _token(settings)))
 
 
 def identifiers(match: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -80,7 +83,7 @@ def identifiers(match: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _members(verb: str, match: Mapping[str, Any], settings: Mapping[str, str], token: str) -> Call:
+def _members(verb: str, match: Mapping[str, Any], settings: Mapping[str, str], token: str) -> HttpCall:
     account = {"accountType": "GOOGLE_ADS", "accountId": settings["account_id"]}
     said: dict[str, Any] = {
         "destinations": [{"operatingAccount": account, "productDestinationId": settings["audience_id"]}],
@@ -91,11 +94,11 @@ def _members(verb: str, match: Mapping[str, Any], settings: Mapping[str, str], t
         said["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
         said["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
     url = f"{settings['base_url'].rstrip('/')}/v1/audienceMembers:{verb}"
-    return Call("POST", url, {"authorization": f"Bearer {token}"}, json=said)
+    return HttpCall("POST", url, {"authorization": f"Bearer {token}"}, json=said)
 
 
-def _accepted(call: Call) -> None:
-    if not table(perform(call)).get("requestId"):
+def _accepted(call: HttpCall) -> None:
+    if not json_object(perform(call)).get("requestId"):
         raise SendFailed("bad_answer", "Google did not confirm with a request id.")
 
 
@@ -107,7 +110,7 @@ def _token(settings: Mapping[str, str]) -> str:
     assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key)
     form = urlencode({"grant_type": GRANT, "assertion": assertion}).encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    said = table(perform(Call("POST", settings["token_url"], headers, content=form)))
+    said = json_object(perform(HttpCall("POST", settings["token_url"], headers, content=form)))
     if not isinstance(said.get("access_token"), str):
         raise SendFailed("bad_answer", "Google gave no token.")
     return str(said["access_token"])

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..calls import check_url, perform
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from ..calls import perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _LIST = re.compile(r"\d{0,20}", re.ASCII)
 
 
-class HubSpot:
+class HubSpot(DestinationKind):
     title = "HubSpot"
     help = "Creates or updates her contact, and keeps a static list of those who are in the segments."
     fields = (
@@ -35,29 +36,31 @@ class HubSpot:
         ("company", "company"),
         ("jobtitle", "job title"),
     )
-    tells_repeats = True
-    keeps_last = True
+    is_idempotent = True
+    latest_only = True
     batch_size = 100
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_list" | "bad_url")`."""
         if not _LIST.fullmatch(settings["list_id"]):
             raise Invalid("bad_list", "A list id has digits only.")
-        check_url(settings["base_url"], "The address of the API")
+        check_web_address(settings["base_url"], "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         calls = [_upsert([_input(str(message.match["email"]), message.traits, message.id)], settings)]
         if settings["list_id"]:
             calls.append(_membership(["{id of the contact}"], message.entered, settings))
         return calls
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         first, *rest = self.calls(message, settings)
         contact = _contact(perform(first).json())
         if rest:
             perform(_membership([contact], message.entered, settings))
 
-    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+    def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
         """All contacts in one call, then those who entered onto the list, and those who left off it."""
         inputs = [_input(str(each.match["email"]), each.traits, each.id) for each in messages]
         ids = _contacts(perform(_upsert(inputs, settings)).json())
@@ -68,14 +71,14 @@ class HubSpot:
             if emails:
                 perform(_membership([ids[email] for email in emails], entered, settings))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Off the list; who is forgotten is deleted as the GDPR wants it."""
-        email = str(removal.match["email"])
-        if removal.erase:
+        email = str(request.match["email"])
+        if request.erase:
             said = {"objectId": email, "idProperty": "email"}
             perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", said, settings), accept=frozenset({404}))
         elif settings["list_id"]:
-            contact = _contact(perform(_upsert([_input(email, {}, removal.id)], settings)).json())
+            contact = _contact(perform(_upsert([_input(email, {}, request.id)], settings)).json())
             perform(_membership([contact], False, settings))
         else:
             raise SendFailed("cannot_remove", "Without a list HubSpot has nothing to take her off.", permanent=True)
@@ -86,18 +89,18 @@ def _input(email: str, traits: Mapping[str, Any], trace: str) -> dict[str, Any]:
     return {"id": email, "idProperty": "email", "properties": properties, "objectWriteTraceId": trace}
 
 
-def _upsert(inputs: list[dict[str, Any]], settings: Mapping[str, str]) -> Call:
+def _upsert(inputs: list[dict[str, Any]], settings: Mapping[str, str]) -> HttpCall:
     return _call("POST", "/crm/v3/objects/contacts/batch/upsert", {"inputs": inputs}, settings)
 
 
-def _membership(contacts: list[str], is_in: bool, settings: Mapping[str, str]) -> Call:
+def _membership(contacts: list[str], is_in: bool, settings: Mapping[str, str]) -> HttpCall:
     path = f"/crm/v3/lists/{settings['list_id']}/memberships/{'add' if is_in else 'remove'}"
     return _call("PUT", path, contacts, settings)
 
 
-def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> Call:
+def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> HttpCall:
     headers = {"authorization": f"Bearer {settings['token']}"}
-    return Call(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=said)
 
 
 def _text(value: Any) -> str:

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..calls import check_url, perform, table
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from ..calls import json_object, perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 REVISION = "2026-07-15"
 _LIST = re.compile(r"[A-Za-z0-9]{0,40}")
 OWN = {"email": "email", "phone_number": "phone_number", "given_name": "first_name", "family_name": "last_name"}
 
 
-class Klaviyo:
+class Klaviyo(DestinationKind):
     title = "Klaviyo"
     help = "Keeps her profile up to date, with her segments as properties, and a list with those who are in them."
     fields = (
@@ -32,32 +33,34 @@ class Klaviyo:
         ("phone_number", "in E.164, with its +"),
         ("city", "a property of her profile, as every other name is"),
     )
-    tells_repeats = True
-    keeps_last = True
+    is_idempotent = True
+    latest_only = True
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_list" | "bad_url")`."""
         if not _LIST.fullmatch(settings["list_id"]):
             raise Invalid("bad_list", "A list id has letters and digits.")
-        check_url(settings["base_url"], "The address of the API")
+        check_web_address(settings["base_url"], "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         flag = f"in_{message.segment_slug}"
         calls = [_import(str(message.match["email"]), message.traits, {flag: message.entered}, settings)]
         if settings["list_id"]:
             calls.append(_on_list("{id of the profile}", "POST" if message.entered else "DELETE", settings))
         return calls
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         first, *rest = self.calls(message, settings)
-        profile_id = _id(table(perform(first)))
+        profile_id = _id(json_object(perform(first)))
         for call in rest:
             perform(_on_list(profile_id, call.method, settings))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Suppressed, so that nothing is sent to her; who is forgotten is deleted by a privacy job."""
-        profile = {"type": "profile", "attributes": {"email": removal.match["email"]}}
-        if removal.erase:
+        profile = {"type": "profile", "attributes": {"email": request.match["email"]}}
+        if request.erase:
             said = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": profile}}}
             perform(_call("POST", "/api/data-privacy-deletion-jobs", {"data": said}, settings))
             return
@@ -65,7 +68,7 @@ class Klaviyo:
         perform(_call("POST", "/api/profile-suppression-bulk-create-jobs", {"data": said}, settings))
 
 
-def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], settings: Mapping[str, str]) -> Call:
+def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], settings: Mapping[str, str]) -> HttpCall:
     """Klaviyo's own fields at the top, everything else among the properties."""
     own = {name: value for name, value in traits.items() if name in OWN.values()}
     others = {name: value for name, value in traits.items() if name not in own}
@@ -73,14 +76,14 @@ def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], se
     return _call("POST", "/api/profile-import", {"data": {"type": "profile", "attributes": attributes}}, settings)
 
 
-def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> Call:
+def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> HttpCall:
     said = {"data": [{"type": "profile", "id": profile_id}]}
     return _call(method, f"/api/lists/{settings['list_id']}/relationships/profiles", said, settings)
 
 
-def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> Call:
+def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> HttpCall:
     headers = {"authorization": f"Klaviyo-API-Key {settings['api_key']}", "revision": REVISION}
-    return Call(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=said)
 
 
 def _id(said: Mapping[str, Any]) -> str:

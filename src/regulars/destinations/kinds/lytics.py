@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..calls import check_url, perform, table
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from regulars.base.plugins.fields import check_web_address
+
+from ..calls import json_object, perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 
-class Lytics:
+class Lytics(DestinationKind):
     title = "Lytics"
     help = "Who enters or leaves a segment, as an event in a Lytics data stream."
     fields = (
@@ -18,14 +20,15 @@ class Lytics:
         SettingField("stream", "Data stream", default="regulars"),
         SettingField("base_url", "Address of the API", default="https://api.lytics.io"),
     )
-    needs: tuple[str, ...] = ()
     matches = ("email",)
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_url")`."""
-        check_url(settings["base_url"], "The address of the API")
+        check_web_address(settings["base_url"], "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         said = {
             "message_id": message.id,
             "event": message.type,
@@ -36,18 +39,18 @@ class Lytics:
         }
         return [_collect(said, settings)]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             _take(call)
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """An event that says so; who is forgotten is deleted as an entity too."""
-        if removal.erase:
-            url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(removal.user_id, safe='')}"
-            perform(Call("DELETE", url, _headers(settings)), accept=frozenset({404}))
+        if request.erase:
+            url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(request.user_id, safe='')}"
+            perform(HttpCall("DELETE", url, _headers(settings)), accept=frozenset({404}))
             return
-        person = _person(removal.user_id, removal.match, removal.at.isoformat())
-        _take(_collect({"message_id": removal.id, "event": removal.type, **person}, settings))
+        person = _person(request.user_id, request.match, request.at.isoformat())
+        _take(_collect({"message_id": request.id, "event": request.type, **person}, settings))
 
 
 def _person(user_id: str, match: Mapping[str, Any], at: str) -> dict[str, Any]:
@@ -61,19 +64,19 @@ def _flat(value: Any) -> Any:
     )
 
 
-def _collect(said: dict[str, Any], settings: Mapping[str, str]) -> Call:
+def _collect(said: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
     stream = quote(settings["stream"], safe="")
     url = f"{settings['base_url'].rstrip('/')}/collect/json/{stream}?timestamp_field=timestamp"
-    return Call("POST", url, _headers(settings), json=said)
+    return HttpCall("POST", url, _headers(settings), json=said)
 
 
 def _headers(settings: Mapping[str, str]) -> dict[str, str]:
     return {"authorization": settings["api_key"]}
 
 
-def _take(call: Call) -> None:
+def _take(call: HttpCall) -> None:
     """200 with `rejected_count` above zero is a no."""
-    data = table(perform(call)).get("data") or {}
+    data = json_object(perform(call)).get("data") or {}
     if isinstance(data, dict) and data.get("rejected_count"):
         raise SendFailed("rejected", "Lytics took the call and rejected the event.", permanent=True)
 

@@ -8,16 +8,17 @@ import re
 from collections.abc import Mapping
 
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..calls import check_url, perform, unwell
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from ..calls import failure_of, perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _LIST = re.compile(r"[A-Za-z0-9]{1,40}")
 _KEY = re.compile(r"[\x21-\x7e]+-[a-z]{2,4}\d{1,3}")
 THROTTLED_FOR = 60.0  # seconds: Mailchimp says neither that nor for how long
 
 
-class Mailchimp:
+class Mailchimp(DestinationKind):
     title = "Mailchimp"
     help = "Adds her to an audience and tags her with the segments she is in."
     fields = (
@@ -33,8 +34,10 @@ class Mailchimp:
         ("PHONE", "phone number"),
         ("BIRTHDAY", "MM/DD, without the year"),
     )
-    tells_repeats = True
-    keeps_last = True
+    is_idempotent = True
+    latest_only = True
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_key" | "bad_list" | "bad_url")`."""
@@ -42,32 +45,32 @@ class Mailchimp:
             raise Invalid("bad_key", "A Mailchimp key ends in its data centre, such as -us21.")
         if not _LIST.fullmatch(settings["list_id"]):
             raise Invalid("bad_list", "An audience id has letters and digits.")
-        check_url(_base(settings), "The address of the API")
+        check_web_address(_base(settings), "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         email, tag = str(message.match["email"]), {"name": message.segment_slug, "status": _status(message.entered)}
         member = {"email_address": email, "status_if_new": "subscribed"}
         if message.traits:
             member["merge_fields"] = dict(message.traits)  # type: ignore[assignment]
         return [
-            Call("PUT", _member(email, settings), _headers(settings), json=member),
-            Call("POST", f"{_member(email, settings)}/tags", _headers(settings), json={"tags": [tag]}),
+            HttpCall("PUT", _member(email, settings), _headers(settings), json=member),
+            HttpCall("POST", f"{_member(email, settings)}/tags", _headers(settings), json={"tags": [tag]}),
         ]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             _make(call)
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Unsubscribed and without our tags; who is forgotten is deleted for good."""
-        member = _member(str(removal.match["email"]), settings)
+        member = _member(str(request.match["email"]), settings)
         headers, gone = _headers(settings), frozenset({404})
-        if removal.erase:
-            _make(Call("POST", f"{member}/actions/delete-permanent", headers), gone)
+        if request.erase:
+            _make(HttpCall("POST", f"{member}/actions/delete-permanent", headers), gone)
             return
-        _make(Call("PATCH", member, headers, json={"status": "unsubscribed"}), gone)
-        tags = [{"name": slug, "status": "inactive"} for slug in removal.segments]
-        _make(Call("POST", f"{member}/tags", headers, json={"tags": tags}), gone)
+        _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed"}), gone)
+        tags = [{"name": slug, "status": "inactive"} for slug in request.segments]
+        _make(HttpCall("POST", f"{member}/tags", headers, json={"tags": tags}), gone)
 
 
 def _status(entered: bool) -> str:
@@ -89,7 +92,7 @@ def _headers(settings: Mapping[str, str]) -> dict[str, str]:
     return {"authorization": f"Basic {key}"}
 
 
-def _make(call: Call, accept: frozenset[int] = frozenset()) -> None:
+def _make(call: HttpCall, accept: frozenset[int] = frozenset()) -> None:
     """A 403 without JSON is how Mailchimp turns away whoever calls too much; a 400 has its reason in `title`."""
     answer = perform(call, accept=accept | {400, 403})
     if answer.status == 403 and "json" not in answer.headers.get("content-type", ""):
@@ -99,7 +102,7 @@ def _make(call: Call, accept: frozenset[int] = frozenset()) -> None:
             "forgotten_there", "Mailchimp deleted this address for good: she must sign up there.", permanent=True
         )
     if answer.status in (400, 403) and answer.status not in accept:
-        raise unwell(answer)
+        raise failure_of(answer)
 
 
 mailchimp = Mailchimp()

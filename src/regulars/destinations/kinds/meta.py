@@ -11,10 +11,11 @@ from typing import Any
 
 from regulars.base import http
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
 from .. import hashing
-from ..calls import check_url, perform, unwell
-from ..kind import Call, Message, Removal, SendFailed, SettingField
+from ..calls import failure_of, perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _DIGITS = re.compile(r"\d{1,30}", re.ASCII)
 PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "later": too much, or in trouble
@@ -31,7 +32,7 @@ KEYS: dict[str, tuple[str, Callable[[Any], str]]] = {
 }
 
 
-class Meta:
+class Meta(DestinationKind):
     title = "Meta custom audience"
     help = "Adds hashed contact data of those in the segments to an audience for Facebook and Instagram."
     fields = (
@@ -41,32 +42,34 @@ class Meta:
     )
     needs = ("email",)
     matches = ("phone_number", "given_name", "family_name", "gender", "city", "postal_code", "country")
-    default_mapping: tuple[tuple[str, str, str], ...] = ()
-    tells_repeats = True
-    keeps_last = True
+    default_mapping = ()
+    is_idempotent = True
+    latest_only = True
     batch_size = 200
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_audience" | "bad_url")`."""
         if not _DIGITS.fullmatch(settings["audience_id"]):
             raise Invalid("bad_audience", "An audience id has digits only.")
-        check_url(settings["base_url"], "The address of the API")
+        check_web_address(settings["base_url"], "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         return [_users("POST" if message.entered else "DELETE", [row(message.match)], settings)]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             _make(call)
 
-    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+    def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
         """Those who entered in one call, those who left in another."""
         for method, entered in (("POST", True), ("DELETE", False)):
             if rows := [row(message.match) for message in messages if message.entered == entered]:
                 _make(_users(method, rows, settings))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
-        _make(_users("DELETE", [row(removal.match)], settings))
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
+        _make(_users("DELETE", [row(request.match)], settings))
 
 
 def row(match: Mapping[str, Any]) -> dict[str, str]:
@@ -77,15 +80,15 @@ def row(match: Mapping[str, Any]) -> dict[str, str]:
     return {key: hashing.sha256(value) for key, value in plain.items() if value}
 
 
-def _users(method: str, rows: Sequence[Mapping[str, str]], settings: Mapping[str, str]) -> Call:
+def _users(method: str, rows: Sequence[Mapping[str, str]], settings: Mapping[str, str]) -> HttpCall:
     """Everybody under the same columns; what is not known of one is empty."""
     schema = list(dict.fromkeys(key for each in rows for key in each))
     url = f"{settings['base_url'].rstrip('/')}/{settings['audience_id']}/users"
     said = {"payload": {"schema": schema, "data": [[each.get(key, "") for key in schema] for each in rows]}}
-    return Call(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=said)
+    return HttpCall(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=said)
 
 
-def _make(call: Call) -> None:
+def _make(call: HttpCall) -> None:
     """Graph says "later" as 400 with a code; 200 with invalid entries is a no."""
     answer = perform(call, accept=frozenset({400, 403}))
     said = _json(answer)
@@ -93,7 +96,7 @@ def _make(call: Call) -> None:
         code = (said.get("error") or {}).get("code")
         if code in PASSING:
             raise SendFailed("later", f"Meta asks to come back later (code {code}).")
-        raise unwell(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
+        raise failure_of(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
     if said.get("num_invalid_entries"):
         raise SendFailed("rejected", "Meta took the call and could not read the entry.", permanent=True)
 

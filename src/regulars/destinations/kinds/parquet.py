@@ -18,9 +18,9 @@ from pyarrow import fs
 
 from regulars.base import http
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..calls import check_url
-from ..kind import Message, Removal, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, SegmentMessage, SendFailed, SettingField
 
 SCHEMA = pa.schema(
     [
@@ -38,7 +38,7 @@ _BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?")
 TIMEOUT = 15.0  # seconds
 
 
-class Parquet:
+class Parquet(DestinationKind):
     title = "Parquet files"
     help = "One small Parquet file per message, in the exports folder of the house or in an S3-compatible bucket."
     fields = (
@@ -49,8 +49,8 @@ class Parquet:
         SettingField("access_key", "Access key", required=False),
         SettingField("secret_key", "Secret key", secret=True, required=False),
     )
-    needs: tuple[str, ...] = ()
-    tells_repeats = True
+    is_idempotent = True
+    can_remove = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""
@@ -59,11 +59,11 @@ class Parquet:
         if not _BUCKET.fullmatch(settings["bucket"]):
             raise Invalid("bad_bucket", "A bucket has small letters, digits, dots and dashes.")
         if settings["bucket"]:
-            check_url(settings["endpoint"], "The address of the storage")
+            check_web_address(settings["endpoint"], "The address of the storage")
             if not (settings["access_key"] and settings["secret_key"]):
                 raise Invalid("setting_missing", "A bucket needs an access key and a secret key.")
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         self.check(settings)
         row = {
             "message_id": message.id,
@@ -77,11 +77,11 @@ class Parquet:
         store, folder = _store(settings)
         _attempt(lambda: _write(store, f"{folder}/{message.id}.parquet", row))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Her files are deleted; found by reading, because their names must not tell who she is."""
         self.check(settings)
         store, folder = _store(settings)
-        _attempt(lambda: _delete(store, folder, removal.user_id))
+        _attempt(lambda: _delete(store, folder, request.user_id))
 
 
 def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:

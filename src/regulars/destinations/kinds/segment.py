@@ -7,18 +7,19 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..calls import check_url, perform
-from ..kind import Call, Message, Removal, SettingField
+from regulars.base.plugins.fields import check_web_address
+
+from ..calls import perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SettingField
 
 
-class Segment:
+class Segment(DestinationKind):
     title = "Segment"
     help = "Identify calls that carry the segment as a trait: true when she enters, false when she leaves."
     fields = (
         SettingField("write_key", "Write key", "Of an HTTP API source.", secret=True),
         SettingField("base_url", "Address of the API", default="https://api.segment.io"),
     )
-    needs: tuple[str, ...] = ()
     targets = (
         ("email", "e-mail"),
         ("firstName", "first name"),
@@ -27,32 +28,34 @@ class Segment:
         ("birthday", "a date"),
         ("gender", "gender"),
     )
-    tells_repeats = True
-    keeps_last = True
+    is_idempotent = True
+    latest_only = True
     batch_size = 100  # 500 KB are allowed; a person of ours takes one or two
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_url")`."""
-        check_url(settings["base_url"], "The address of the API")
+        check_web_address(settings["base_url"], "The address of the API")
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         return [_call("identify", _news(message), settings)]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             perform(call)
 
-    def send_batch(self, messages: Sequence[Message], settings: Mapping[str, str]) -> None:
+    def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
         batch = [{"type": "identify", **_news(message)} for message in messages]
         perform(_call("batch", {"batch": batch}, settings))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Out of every audience, and every trait that was told emptied: the tracking API has no deletion."""
-        traits = {**dict.fromkeys(removal.told), **dict.fromkeys(removal.segments, False)}
-        perform(_call("identify", _identify(removal.id, removal.at, removal.user_id, traits, {}), settings))
+        traits = {**dict.fromkeys(request.fields), **dict.fromkeys(request.segments, False)}
+        perform(_call("identify", _identify(request.id, request.at, request.user_id, traits, {}), settings))
 
 
-def _news(message: Message) -> dict[str, Any]:
+def _news(message: SegmentMessage) -> dict[str, Any]:
     traits = {**message.traits, message.segment_slug: message.entered}
     audience = {
         "computation_class": "audience",
@@ -74,10 +77,10 @@ def _identify(
     }
 
 
-def _call(what: str, said: Mapping[str, Any], settings: Mapping[str, str]) -> Call:
+def _call(what: str, said: Mapping[str, Any], settings: Mapping[str, str]) -> HttpCall:
     key = base64.b64encode(f"{settings['write_key']}:".encode()).decode()
     url = f"{settings['base_url'].rstrip('/')}/v1/{what}"
-    return Call("POST", url, {"authorization": f"Basic {key}"}, json=said)
+    return HttpCall("POST", url, {"authorization": f"Basic {key}"}, json=said)
 
 
 segment = Segment()

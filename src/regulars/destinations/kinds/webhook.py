@@ -13,15 +13,16 @@ from typing import Any
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..calls import check_url, perform
-from ..kind import Call, Message, Removal, SettingField
+from ..calls import perform
+from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SettingField
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
 
 
-class Webhook:
+class Webhook(DestinationKind):
     title = "Webhook"
     help = "A signed POST to your own system whenever a customer enters or leaves a segment."
     fields = (
@@ -30,26 +31,27 @@ class Webhook:
             "secret", "Signing secret", "whsec_ and 24 to 64 bytes in base64; your system has the same.", secret=True
         ),
     )
-    needs: tuple[str, ...] = ()
-    tells_repeats = True
+    is_idempotent = True
+    can_remove = True
+    has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_url" | "bad_secret")`."""
-        check_url(settings["url"])
+        check_web_address(settings["url"])
         _key(settings["secret"])
 
-    def calls(self, message: Message, settings: Mapping[str, str]) -> list[Call]:
+    def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         return [_signed(message.id, body(message), settings)]
 
-    def send(self, message: Message, settings: Mapping[str, str]) -> None:
+    def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         perform(_signed(message.id, body(message), settings))
 
-    def remove(self, removal: Removal, settings: Mapping[str, str]) -> None:
+    def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """`customer.removed` (she no longer allows it) or `customer.deleted` (forget her); 2xx confirms."""
-        perform(_signed(removal.id, removal_body(removal), settings))
+        perform(_signed(request.id, removal_body(request), settings))
 
 
-def body(message: Message) -> dict[str, Any]:
+def body(message: SegmentMessage) -> dict[str, Any]:
     """What a receiver reads: `{"type", "timestamp", "data": {"user_id", "segment": {"slug", "name"}, "traits"}}`."""
     return {
         "type": message.type,
@@ -62,10 +64,10 @@ def body(message: Message) -> dict[str, Any]:
     }
 
 
-def removal_body(removal: Removal) -> dict[str, Any]:
+def removal_body(request: DeletionRequest) -> dict[str, Any]:
     """`{"type", "timestamp", "data": {"user_id", "segments": [slug]}}`: those she was believed to be in."""
-    data = {"user_id": removal.user_id, "segments": list(removal.segments)}
-    return {"type": removal.type, "timestamp": _moment(removal.at), "data": data}
+    data = {"user_id": request.user_id, "segments": list(request.segments)}
+    return {"type": request.type, "timestamp": _moment(request.at), "data": data}
 
 
 def signature(secret: str, message_id: str, moment: int, content: bytes) -> str:
@@ -84,7 +86,7 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def _signed(message_id: str, said: dict[str, Any], settings: Mapping[str, str]) -> Call:
+def _signed(message_id: str, said: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
     content = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
     moment = int(clock.now().timestamp())
     headers = {
@@ -93,7 +95,7 @@ def _signed(message_id: str, said: dict[str, Any], settings: Mapping[str, str]) 
         "webhook-timestamp": str(moment),
         "webhook-signature": signature(settings["secret"], message_id, moment, content),
     }
-    return Call("POST", settings["url"], headers, content=content)
+    return HttpCall("POST", settings["url"], headers, content=content)
 
 
 def _moment(at: dt.datetime) -> str:

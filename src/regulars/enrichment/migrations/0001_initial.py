@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ('settings', regulars.base.db.encrypted.EncryptedJSONField(default=dict)),
                 ('calls_per_day', models.PositiveIntegerField(blank=True, null=True)),
                 ('calls_per_minute', models.PositiveIntegerField(blank=True, null=True)),
-                ('at_a_time', models.PositiveSmallIntegerField(default=1)),
+                ('concurrency', models.PositiveSmallIntegerField(default=1)),
                 ('price', models.DecimalField(decimal_places=4, default=Decimal('0'), max_digits=10)),
                 ('money_per_day', models.DecimalField(blank=True, decimal_places=2, max_digits=10, null=True)),
                 ('fresh_days', models.PositiveSmallIntegerField(blank=True, null=True)),

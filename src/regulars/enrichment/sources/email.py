@@ -1,4 +1,4 @@
-"""What an e-mail address says by itself: whether it is a company's, a free provider's or a throw-away one."""
+"""Kind and domain of an e-mail address: a company's, a free provider's or a disposable one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
 
-from ..source import SettingField
+from ..source import EnrichmentSource
 
 FREE = frozenset(
     [
@@ -83,24 +83,19 @@ FREE = frozenset(
 )
 
 
-class Email:
+class Email(EnrichmentSource):
     title = "E-mail address"
-    help = "Whether her address is a company's, a free provider's or a throw-away one. Asks nobody."
-    fields: tuple[SettingField, ...] = ()
+    help = "Whether the address is a company's, a free provider's or a disposable one. No call is made."
     needs = ("email",)
     gives = ("email_kind", "email_domain")
     purpose = "serve"
-    is_about_areas = False
     is_local = True
     source_kind = "inferred"
     confidence = 0.9
     fresh_days, nothing_days = 90, 90
 
-    def check(self, settings: Mapping[str, str]) -> None:
-        """There are no settings."""
-
     def question(self, traits: Mapping[str, Any]) -> str | None:
-        """The normalised address: small domain in its Unicode form, no comment, no display name."""
+        """Return the normalised address: small domain in its Unicode form, no comment, no display name."""
         email = traits.get("email")
         if not isinstance(email, str) or len(email) > 254:
             return None
@@ -115,7 +110,7 @@ class Email:
 
 
 def kind_of(domain: str) -> str:
-    """`disposable`, `free` or `company` (anything with a domain of its own)."""
+    """Return `disposable`, `free` or `company` (anything with a domain of its own)."""
     parents = {domain, ".".join(domain.split(".")[-2:])}
     return "disposable" if parents & blocklist else "free" if domain in FREE else "company"
 

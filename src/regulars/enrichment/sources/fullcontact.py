@@ -1,4 +1,4 @@
-"""FullContact person.enrich: what a data vendor knows of an e-mail address. Only its SHA-256 leaves the house."""
+"""FullContact person.enrich: a data vendor's record of an e-mail address. Only the SHA-256 of the address is sent."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..calls import ask, check_url, record
-from ..source import LookupFailed, SettingField
+from regulars.base.plugins.fields import check_web_address
 
-WHO = "FullContact"
-QUEUED_FOR = 120.0  # seconds: how long a queued search takes them
+from ..calls import ask, record
+from ..source import EnrichmentSource, LookupFailed, SettingField
+
+VENDOR = "FullContact"
+QUEUED_FOR = 120.0  # seconds that a queued search takes
 BANDS = {"18-24", "25-34", "35-44", "45-54"}
 
 
-class FullContact:
+class FullContact(EnrichmentSource):
     title = "FullContact"
     help = "Age band, gender, employer and place by e-mail address. Sends a fingerprint of the address; each call is billed."
     fields = (
@@ -24,55 +26,54 @@ class FullContact:
     needs = ("email",)
     gives = ("age_band", "gender", "employer", "job_title", "city", "country")
     purpose = "enrich"
-    is_about_areas = False
     source_kind = "enriched"
     confidence = 0.8
     fresh_days, nothing_days = 180, 30
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_url")`."""
-        check_url(settings["base_url"])
+        check_web_address(settings["base_url"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         return address_hash(traits.get("email"))
 
     def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, Any]:
-        """202 means that they are still searching: no profile, ask again in two minutes."""
+        """202 means that the vendor is still searching: no profile, ask again in two minutes."""
         headers = {"authorization": f"Bearer {settings['api_key']}"}
         url = f"{settings['base_url'].rstrip('/')}/person.enrich"
         answer = ask("POST", url, headers=headers, json={"email": question, "infer": False})
         if answer.status == 202:
             raise LookupFailed("queued", "FullContact is still searching.", after=QUEUED_FOR)
-        if answer.status == 429:  # it was delayed by them already: no need to wait again
-            raise LookupFailed("http_429", "FullContact was asked too much at once.", after=1.0)
-        return _facts(record(answer, WHO))
+        if answer.status == 429:  # the vendor has delayed it already: no need to wait again
+            raise LookupFailed("http_429", "FullContact received too many requests at once.", after=1.0)
+        return _facts(record(answer, VENDOR))
 
 
 def address_hash(email: Any) -> str | None:
-    """SHA-256 of the trimmed small letters; None when it is no address."""
+    """Return the SHA-256 of the trimmed small letters; None when it is not an address."""
     if not isinstance(email, str) or not 3 <= len(email.strip()) <= 254 or "@" not in email:
         return None
     return hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
 
 
-def _facts(said: dict[str, Any]) -> dict[str, Any]:
+def _facts(payload: dict[str, Any]) -> dict[str, Any]:
     found = {
-        "age_band": _band(said.get("ageRange")),
-        "gender": {"female": "female", "male": "male"}.get(str(said.get("gender")).lower()),
-        "employer": said.get("organization"),
-        "job_title": said.get("title"),
-        **_place(said),
+        "age_band": _band(payload.get("ageRange")),
+        "gender": {"female": "female", "male": "male"}.get(str(payload.get("gender")).lower()),
+        "employer": payload.get("organization"),
+        "job_title": payload.get("title"),
+        **_place(payload),
     }
     return {key: value for key, value in found.items() if isinstance(value, str) and value}
 
 
-def _band(said: Any) -> str | None:
-    """Their bands are ours up to 54; above, ours is one."""
-    return str(said) if said in BANDS else "55+" if said in ("55-64", "55+", "65+") else None
+def _band(payload: Any) -> str | None:
+    """Map the vendor's bands to ours: equal up to 54, one band above."""
+    return str(payload) if payload in BANDS else "55+" if payload in ("55-64", "55+", "65+") else None
 
 
-def _place(said: dict[str, Any]) -> dict[str, Any]:
-    details = said.get("details")
+def _place(payload: dict[str, Any]) -> dict[str, Any]:
+    details = payload.get("details")
     locations = details.get("locations") if isinstance(details, dict) else None
     if not isinstance(locations, list) or not locations or not isinstance(locations[0], dict):
         return {}

@@ -1,6 +1,6 @@
-"""Guesses from what she said in passing: the country of her language setting, the name in her address.
+"""Hints: the country of the customer's language setting, the name in their e-mail address.
 
-They are weak on purpose: anything anybody ever said of her wins over them. Nothing is guessed of gender or origin.
+Their confidence is low on purpose: a value from any other source wins. Gender and origin are never inferred.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 
-from ..source import SettingField
+from ..source import EnrichmentSource
 
 # ana.ruiz@…: two words, nothing else. `info`, `sales` and the like are no names.
 _TWO_NAMES = re.compile(r"([a-z]{2,20})\.([a-z]{2,20})")
@@ -37,21 +37,16 @@ NO_NAMES = frozenset(
 )
 
 
-class Hints:
+class Hints(EnrichmentSource):
     title = "Hints"
-    help = "Weak guesses from her language setting and e-mail address: country and name. Asks nobody."
-    fields: tuple[SettingField, ...] = ()
+    help = "Weak guesses from the language setting and e-mail address: country and name. No call is made."
     needs = ("locale", "email")
     gives = ("country", "given_name", "family_name")
     purpose = "serve"
-    is_about_areas = False
     is_local = True
     source_kind = "inferred"
     confidence = 0.3
     fresh_days, nothing_days = 180, 90
-
-    def check(self, settings: Mapping[str, str]) -> None:
-        """There are no settings."""
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         known = {key: traits[key] for key in self.needs if isinstance(traits.get(key), str) and traits[key]}
@@ -63,7 +58,7 @@ class Hints:
 
 
 def _country(locale: str) -> dict[str, str]:
-    """Of `pt-BR` Brazil; of `pt` nothing."""
+    """Return Brazil for `pt-BR`, nothing for `pt`."""
     try:
         territory = Locale.parse(locale.replace("-", "_")).territory if len(locale) < 40 else None
     except (ValueError, UnknownLocaleError):

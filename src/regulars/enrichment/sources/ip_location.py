@@ -1,7 +1,7 @@
-"""Country, region and time zone of the network she last signed in from, out of a database file on this machine.
+"""Country, region and time zone of the network of the last sign-in, out of a database file on this machine.
 
-Any file in MaxMind's format: GeoLite2 or DB-IP City, or a flat one of countries. The operator brings it; none comes
-with us, because their licences do not allow it.
+Any file in MaxMind's format: GeoLite2 or DB-IP City, or a flat one of countries. The operator downloads it; none is
+included, because their licences do not allow it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ import maxminddb
 from regulars.base.errors import Invalid
 
 from ..files import check_file, loaded
-from ..source import LAST_IP, LookupFailed, SettingField
+from ..source import LAST_IP, EnrichmentSource, LookupFailed, SettingField
 
 
-class IpLocation:
-    title = "Place of her network"
-    help = "Country, region and time zone of the network she last signed in from. Reads a file; asks nobody."
+class IpLocation(EnrichmentSource):
+    title = "Place of the network"
+    help = "Country, region and time zone of the network of the last sign-in. Reads a file; no call is made."
     fields = (
         SettingField("file", "Database file", "Path of a .mmdb file on this machine, such as GeoLite2-City.mmdb."),
     )
     needs = (LAST_IP,)
     gives = ("network_country", "network_region", "time_zone")
     purpose = "measure"
-    is_about_areas = False
     is_local = True
     source_kind = "inferred"
     confidence = 0.5
@@ -40,10 +39,10 @@ class IpLocation:
         try:
             loaded(_opened, settings["file"])
         except LookupFailed:
-            raise Invalid("bad_database", "The file is no database in MaxMind's format.") from None
+            raise Invalid("bad_database", "The file is not a database in MaxMind's format.") from None
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
-        """Public addresses only: private ones are nowhere, or next door."""
+        """Ask about public addresses only: private ones have no place."""
         try:
             address = ipaddress.ip_address(str(traits.get(LAST_IP, "")))
         except ValueError:

@@ -1,4 +1,4 @@
-"""What a phone number says by itself: its country, and whether it is a mobile one. Asks nobody."""
+"""Country and kind of a phone number, from the number alone. No call is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from ..source import SettingField
+from ..source import EnrichmentSource
 
 KINDS = {
     PhoneNumberType.MOBILE: "mobile",
@@ -18,24 +18,19 @@ KINDS = {
 }
 
 
-class Phone:
+class Phone(EnrichmentSource):
     title = "Phone number"
-    help = "The country of her number and whether it is mobile. Asks nobody."
-    fields: tuple[SettingField, ...] = ()
+    help = "The country of the number and whether it is mobile. No call is made."
     needs = ("phone_number", "country")
     gives = ("phone_country", "phone_kind", "phone_e164")
     purpose = "serve"
-    is_about_areas = False
     is_local = True
     source_kind = "inferred"
     confidence = 0.9
     fresh_days, nothing_days = 90, 90
 
-    def check(self, settings: Mapping[str, str]) -> None:
-        """There are no settings."""
-
     def question(self, traits: Mapping[str, Any]) -> str | None:
-        """The number as E.164; one without a country code is read as a number of her country."""
+        """Return the number as E.164; one without a country code is read as a number of the customer's country."""
         number, country = traits.get("phone_number"), traits.get("country")
         if not isinstance(number, str) or len(number) > 40:
             return None

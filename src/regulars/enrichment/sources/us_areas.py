@@ -1,7 +1,7 @@
 """Median household income and age of a US ZIP code's area, out of a table on this machine: no key, no call.
 
-`python -m regulars.enrichment.build_us_areas` makes the whole table from what the Census Bureau publishes. A sample of
-a few areas comes with us. Values are of the area, never of the person.
+`python -m regulars.enrichment.build_us_areas` builds the whole table from the Census Bureau's publications. A sample of a
+few areas is included. Values are of the area, never of the person.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..files import check_file, loaded
+from ..files import TableSource
 from ..source import SettingField
 
 _ZIP = re.compile(r"(\d{5})(?:-\d{4})?", re.ASCII)
@@ -20,9 +20,9 @@ _NUMBER = re.compile(r"\d{1,9}(\.\d+)?", re.ASCII)
 Areas = dict[str, dict[str, float]]
 
 
-class UsAreas:
+class UsAreas(TableSource):
     title = "US areas, from a table"
-    help = "Median household income and age of the area of her US ZIP code. Reads a table; asks nobody."
+    help = "Median household income and age of the area of the customer's US ZIP code. Reads a table; no call is made."
     fields = (
         SettingField(
             "file",
@@ -33,39 +33,26 @@ class UsAreas:
     )
     needs = ("postal_code", "country")
     gives = ("area_median_income", "area_median_age")
-    purpose = "measure"
-    is_about_areas = True
-    is_local = True
-    source_kind = "inferred"
+    sample = "us_areas_sample.csv"
     confidence = 0.6
-    fresh_days, nothing_days = 180, 30
-
-    def check(self, settings: Mapping[str, str]) -> None:
-        """`Invalid("no_such_file")`."""
-        check_file(settings["file"])
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
         match = _ZIP.fullmatch(str(traits.get("postal_code", "")).strip())
         return match[1] if match and traits.get("country") == "US" else None
 
-    def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, float]:
-        return loaded(_areas, settings["file"], "us_areas_sample.csv").get(question, {})
-
-
-def _areas(path: Path) -> Areas:
-    """ZCTA → what is known of it. Lines that start with # say where the table is from."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        return {row["zcta"]: _values(row) for row in rows}
+    @staticmethod
+    def read(path: Path) -> Areas:
+        """Return ZCTA → its values. Lines that start with # name the origin of the table."""
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(line for line in file if not line.startswith("#"))
+            return {row["zcta"]: _values(row) for row in rows}
 
 
 def _values(row: Mapping[str, str]) -> dict[str, float]:
-    said = {"area_median_income": row.get("income") or "", "area_median_age": row.get("age") or ""}
-    return {key: _number(value) for key, value in said.items() if _NUMBER.fullmatch(value)}
-
-
-def _number(text: str) -> float:
-    return float(text) if "." in text else int(text)
+    found = {"area_median_income": row.get("income") or "", "area_median_age": row.get("age") or ""}
+    return {
+        key: float(value) if "." in value else int(value) for key, value in found.items() if _NUMBER.fullmatch(value)
+    }
 
 
 us_areas = UsAreas()

@@ -1,6 +1,6 @@
 """The US Census Bureau's American Community Survey: the median household income of a ZIP code's area.
 
-Only the ZIP code leaves the house. Areas are ZIP Code Tabulation Areas: post-office boxes have none and get no answer.
+Only the ZIP code is sent. Areas are ZIP Code Tabulation Areas: post-office boxes have none and get no answer.
 This product uses the Census Bureau Data API but is not endorsed or certified by the Census Bureau.
 """
 
@@ -9,30 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from regulars.base import http
 from regulars.base.errors import Invalid
+from regulars.base.plugins.fields import check_web_address
 
-from ..source import LookupFailed, SettingField
+from ..calls import ask, failure_of
+from ..source import EnrichmentSource, LookupFailed, SettingField
 
 INCOME, AREA = "B19013_001E", "zip code tabulation area"  # median household income, dollars of the survey's last year
 NOT_COMPUTABLE = -100_000_000  # at or below: one of the Bureau's codes for "no estimate", never an amount
-COME_AGAIN = frozenset({408, 429})
-TIMEOUT, MAX_ANSWER = 15.0, 100_000  # seconds, bytes
-LONGEST_WAIT = 24 * 3600.0  # seconds
 _ZIP = re.compile(r"(\d{5})(?:-\d{4})?", re.ASCII)
 _YEAR = re.compile(r"20\d\d", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,12}", re.ASCII)
 
 
-class UsCensus:
+class UsCensus(EnrichmentSource):
     title = "US Census: income of the area"
     help = "Median household income of the area a US ZIP code belongs to. Sends the ZIP code and nothing else."
     fields = (
         SettingField("base_url", "Address of the API", default="https://api.census.gov/data"),
         SettingField("year", "Last year of the five-year survey", "The newest is 2024.", default="2024"),
-        SettingField("api_key", "Key", "Free by e-mail; the Bureau answers nobody without one.", secret=True),
+        SettingField("api_key", "Key", "Free by e-mail; the Bureau requires one.", secret=True),
     )
     needs = ("postal_code", "country")
     gives = ("area_median_income",)
@@ -44,39 +43,28 @@ class UsCensus:
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_url" | "bad_year")`."""
-        try:
-            parts = urlsplit(settings["base_url"])
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Invalid("bad_url", "The address of the API is not a web address.")
+        check_web_address(settings["base_url"], "The address of the API")
         if not _YEAR.fullmatch(settings["year"]):
             raise Invalid("bad_year", "The year has four digits, such as 2024.")
 
     def question(self, traits: Mapping[str, Any]) -> str | None:
-        """The five digits. Without a country there is no question: 10437 is also a part of Berlin."""
+        """Return the five digits. Without a country there is no question: 10437 is also a postal code of Berlin."""
         match = _ZIP.fullmatch(str(traits.get("postal_code", "")).strip())
         return match[1] if match and traits.get("country") == "US" else None
 
     def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, int]:
         asked = {"get": INCOME, "for": f"{AREA}:{question}", "key": settings["api_key"]}
         url = f"{settings['base_url'].rstrip('/')}/{settings['year']}/acs/acs5?{urlencode(asked)}"
-        try:
-            answer = http.request("GET", url, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
-        except http.RequestRefused as no:
-            raise LookupFailed(no.code, no.message, permanent=True) from None
-        except http.RequestFailed as fault:
-            raise LookupFailed(fault.code, fault.message) from None
-        income = _income(_table(answer), question)
+        income = _income(_table(ask("GET", url)), question)
         return {} if income is None else {"area_median_income": income}
 
 
 def _table(answer: http.Response) -> list[list[Any]]:
-    """The rows, column names first; no rows when the Bureau knows no such area (204)."""
+    """Return the rows, column names first; none when the Bureau knows no such area (204)."""
     if answer.status == 204:
         return []
     if answer.status != 200:
-        raise _unwell(answer)
+        raise failure_of(answer, "The Census Bureau")  # a redirect leads to a page about the missing key: permanent
     if answer.body.lstrip().startswith(b"<"):
         raise _page(answer.text)
     try:
@@ -88,36 +76,27 @@ def _table(answer: http.Response) -> list[list[Any]]:
     return table
 
 
-def _unwell(answer: http.Response) -> LookupFailed:
-    """A redirect leads to a page for people who forgot the key: it is a no like any 4xx."""
-    permanent = answer.status < 500 and answer.status not in COME_AGAIN
-    said = answer.headers.get("retry-after", "")
-    after = min(float(said), LONGEST_WAIT) if not permanent and said.isascii() and said.isdigit() else None
-    sentence = f"The Census Bureau answered {answer.status}."
-    return LookupFailed(f"http_{answer.status}", sentence, permanent=permanent, after=after)
-
-
 def _page(text: str) -> LookupFailed:
-    """The Bureau says "invalid key" as a page for people, with status 200; any other page is its maintenance."""
+    """Read an HTML page: the Bureau answers "invalid key" as one with status 200; any other page is maintenance."""
     if "invalid key" in text.lower() or "missing key" in text.lower():
         return LookupFailed("bad_key", "The Census Bureau does not accept the key.", permanent=True)
-    return LookupFailed("html_answer", "The Census Bureau answered with a page for people.")
+    return LookupFailed("html_answer", "The Census Bureau answered with an HTML page.")
 
 
 def _income(table: list[list[Any]], area: str) -> int | None:
-    """Dollars, or None when there is no estimate. 250001 stands for "more than 250,000", 2499 for "less than 2,500"."""
+    """Return dollars, or None when there is no estimate. 250001 stands for "more than 250,000", 2499 for "less than 2,500"."""
     if not table:
         return None
     head, *rows = table
     if INCOME not in head or AREA not in head:
         raise LookupFailed("unknown_shape", "The answer lacks the columns that were asked for.", permanent=True)
     income, place = head.index(INCOME), head.index(AREA)
-    said = next((row[income] for row in rows if len(row) == len(head) and row[place] == area), None)
-    if said is None:
+    found = next((row[income] for row in rows if len(row) == len(head) and row[place] == area), None)
+    if found is None:
         return None
-    if not _NUMBER.fullmatch(str(said)):
+    if not _NUMBER.fullmatch(str(found)):
         raise LookupFailed("unknown_shape", "The income in the answer is not a whole number.", permanent=True)
-    amount = int(said)
+    amount = int(found)
     if NOT_COMPUTABLE < amount <= 0:
         raise LookupFailed("unknown_shape", "The income in the answer is not an amount.", permanent=True)
     return amount if amount > 0 else None

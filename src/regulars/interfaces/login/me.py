@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.consent.record import Decision
-from regulars.destinations.disclosures import told_about
+from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
@@ -64,7 +64,7 @@ def me(request: HttpRequest, profile: Profile) -> HttpResponse:
                 labels.get(each.purpose, ""),
                 [names.get(a, a) for a in each.attributes],
             )
-            for each in told_about(profile)
+            for each in disclosures_of(profile)
         ],
         "happened": [(me_labels.label(each.name), each) for each in timeline(profile.pk, EVENTS)],
     }

@@ -13,12 +13,12 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import queue_status
 from regulars.base.jobs.tasks import retry_failed_jobs
 from regulars.destinations.circuit_breaker import close_breaker
-from regulars.destinations.disclosures import ask_again, ask_all_again
-from regulars.destinations.kind import KINDS, DestinationKind, Removes
+from regulars.destinations.disclosures import retry_deletion_request, retry_failed_deletion_requests
+from regulars.destinations.kind import KINDS, DestinationKind
 from regulars.destinations.models import Delivery, Destination, Disclosure
-from regulars.destinations.queue import FINISHED, Again, retry_delivery
+from regulars.destinations.queue import FINISHED, ReplayFilter, retry_delivery
 from regulars.segments.models import Segment
-from regulars.usecases.deliver import count_members, is_under_way, queue_backfill, queue_replay
+from regulars.usecases.deliver import count_members, is_replaying, queue_backfill, queue_replay
 
 from ..forms import FormError, form_error, form_page, row_number
 from ..pages import done, may, require, staff_page
@@ -61,7 +61,7 @@ def replay(request: HttpRequest, slug: str) -> HttpResponse:
     saved = find_destination(slug)
     try:
         since, until = _moment(request, "since"), _moment(request, "until")
-        chosen = Again(since, until, request.POST.get("segment", ""), tuple(request.POST.getlist("states")))
+        chosen = ReplayFilter(since, until, request.POST.get("segment", ""), tuple(request.POST.getlist("states")))
         if request.POST.get("do") != "send":
             return _deliveries_page(request, saved, {"again": chosen, "count": chosen.of(saved).count()})
         count = queue_replay(saved, chosen)
@@ -118,7 +118,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
         "saved": saved,
         "here": "deletion-requests",
         "kind": plugin.title if plugin else saved.kind,
-        "can_remove": isinstance(plugin, Removes),
+        "can_remove": plugin.can_remove if plugin else False,
         "rows": [(row, DELETION_STATES[State(row.state)]) for row in rows[:PAGE]],
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else 0,
         "state": state,
@@ -140,15 +140,15 @@ def retry_deletion(request: HttpRequest, slug: str, number: int) -> HttpResponse
     row = Disclosure.objects.filter(pk=min(number, LARGEST_ID), destination__slug=slug).first()
     if row is None:
         raise Http404("There is no such deletion request.")
-    ask_again(row)
-    return done(request, _deletions_address(slug), "removal.asked", str(row.removal_id), "The request is sent again.")
+    retry_deletion_request(row)
+    return done(request, _deletions_address(slug), "removal.asked", str(row.request_id), "The request is sent again.")
 
 
 @require_POST
 @staff_page
 def retry_deletions(request: HttpRequest, slug: str) -> HttpResponse:
     require(request, RETRY_ROLE)
-    count = ask_all_again(find_destination(slug))
+    count = retry_failed_deletion_requests(find_destination(slug))
     sentence = f"{count:,} deletion requests are sent again."
     return done(request, _deletions_address(slug), "removals.asked", slug, sentence, count=count)
 
@@ -171,9 +171,9 @@ def _deliveries_page(
         "saved": saved,
         "here": "deliveries",
         "kind": plugin.title if plugin else saved.kind,
-        "tells_repeats": getattr(plugin, "tells_repeats", False),
+        "is_idempotent": plugin.is_idempotent if plugin else False,
         "queue": queue_status([saved.queue])[saved.queue],
-        "under_way": is_under_way(saved),
+        "under_way": is_replaying(saved),
         "pending": pending,
         "given": _replay_fields(request),
         "segments": [("", "All segments"), *((each, names.get(each, each)) for each in saved.segment_slugs)],

@@ -17,9 +17,9 @@ from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.destinations.circuit_breaker import is_broken
-from regulars.destinations.kind import KINDS, DestinationKind, takes_fields
+from regulars.destinations.kind import KINDS, DestinationKind, maps_fields
 from regulars.destinations.mapping import FIXED, TRANSFORMS, checked
-from regulars.destinations.message import mapping_of, preview
+from regulars.destinations.message import mapping_of, preview_message
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.save import save_destination, save_mapping, shown_settings, switch_destination
 from regulars.profiles.find import find_by_user_id
@@ -203,7 +203,7 @@ def _saved_rows(saved: Destination, kind: DestinationKind) -> list[Row]:
     """Return the saved rows, one row per target field that is not mapped yet, and some empty rows."""
     lines = [{**EMPTY, **line} for line in mapping_of(saved, kind) or []]
     mapped = {line["field"] for line in lines}
-    open_fields = [{**EMPTY, "field": name} for name, _ in getattr(kind, "targets", ()) if name not in mapped]
+    open_fields = [{**EMPTY, "field": name} for name, _ in kind.targets if name not in mapped]
     return [*lines, *open_fields, *[EMPTY] * EMPTY_ROWS]
 
 
@@ -222,8 +222,8 @@ def _mapping_page(
         "rows": list(enumerate(rows)),
         "is_own": not saved.mapping,
         "sends_all": mapping_of(saved, kind) is None,
-        "takes_fields": takes_fields(kind),
-        "targets": getattr(kind, "targets", ()),
+        "takes_fields": maps_fields(kind),
+        "targets": kind.targets,
         "attributes": _attributes(saved, rows),
         "transforms": [(key, label) for key, (label, _) in TRANSFORMS.items()],
         "fixed": FIXED,
@@ -261,8 +261,8 @@ def _preview_context(saved: Destination, rows: Sequence[Row], query: Mapping[str
     draft, seen, wrong = copy(saved), None, ""
     draft.enabled = True
     try:
-        draft.mapping = checked(rows) if takes_fields(KINDS[saved.kind]) else []
-        seen = preview(draft, chosen) if chosen else None
+        draft.mapping = checked(rows) if maps_fields(KINDS[saved.kind]) else []
+        seen = preview_message(draft, chosen) if chosen else None
     except DomainError as error:
         wrong = error.message
     return {

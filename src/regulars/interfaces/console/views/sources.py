@@ -19,8 +19,8 @@ from regulars.base.jobs.queues import QueueStatus, queue_status
 from regulars.consent.models import Purpose
 from regulars.enrichment.look_up import fresh_days
 from regulars.enrichment.models import Lookup, SourceDay, SourceSetting
-from regulars.enrichment.reliability import TELLING, doubtful_sources, report
-from regulars.enrichment.save import LIMITS, Limits, save_source, shown_settings
+from regulars.enrichment.reliability import MIN_COMPARED, doubtful_sources, report
+from regulars.enrichment.save import LIMITS, SourceLimits, save_source, shown_settings
 from regulars.enrichment.save import switch_source as switch_enrichment_source
 from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.events.models import InboxItem, Rejection, Source
@@ -44,7 +44,7 @@ LIMIT_LABELS = {
     "money_per_day": ("Money a day", "In your own currency. Empty: no limit."),
     "price": ("Price of one call", "What each call counts against the money of the day."),
     "calls_per_minute": ("Calls a minute", "Calls are spread evenly. Empty: no limit."),
-    "at_a_time": ("Concurrency", "How many calls may be under way at once."),
+    "concurrency": ("Concurrency", "How many calls may be under way at once."),
     "fresh_days": ("Days an answer is fresh", "The lookup is not repeated sooner. Empty: the source's own default."),
 }
 
@@ -188,19 +188,19 @@ def retry(request: HttpRequest, key: str) -> HttpResponse:
     return done(request, f"/console/sources/{key}", "lookups.resent", key, sentence, count=count)
 
 
-def _limits(given: Mapping[str, str]) -> Limits | None:
+def _limits(given: Mapping[str, str]) -> SourceLimits | None:
     """Return the submitted limits; None when the form had none of them. Raises `Invalid("bad_limit")`."""
     if not LIMITS.keys() & given.keys():
         return None
     read = {name: _number(name, given.get(name, "")) for name in LIMITS}
-    always = {name: getattr(Limits, name) for name in ("at_a_time", "price") if read[name] is None}
-    return Limits(**{**read, **always})
+    always = {name: getattr(SourceLimits, name) for name in ("concurrency", "price") if read[name] is None}
+    return SourceLimits(**{**read, **always})
 
 
 def _number(name: str, written: str) -> Decimal | int | None:
     """Return a decimal for money, else a whole number.
 
-    A far too large number stays a `Decimal` for `Limits` to refuse: converting the nine characters `1e7999999` to an `int`
+    A far too large number stays a `Decimal` for `SourceLimits` to refuse: converting the nine characters `1e7999999` to an `int`
     takes minutes.
     """
     if not written.strip():
@@ -219,7 +219,7 @@ def _number(name: str, written: str) -> Decimal | int | None:
 
 def _enrichment_fields(saved: SourceSetting | None, source: EnrichmentSource) -> dict[str, str]:
     """Return the fields of the form before it is submitted."""
-    limits = vars(Limits()) if saved is None else {name: getattr(saved, name) for name in LIMITS}
+    limits = vars(SourceLimits()) if saved is None else {name: getattr(saved, name) for name in LIMITS}
     shown = {
         name: "" if limit is None else f"{Decimal(limit).normalize():f}" if name in MONEY else str(limit)
         for name, limit in limits.items()
@@ -258,7 +258,7 @@ def _enrichment_page(
         "limits": [(name, *LIMIT_LABELS[name], given.get(name, "")) for name in LIMITS],
         "report": report(key),
         "today": SourceDay.objects.filter(source_key=key, day=clock.today()).first() or SourceDay(source_key=key),
-        "telling": TELLING,
+        "telling": MIN_COMPARED,
         "queue": queue_status([saved.queue])[saved.queue] if saved else QueueStatus(),
         "fresh_days": fresh_days(saved, source) if saved else source.fresh_days,
         **_failed(key),
