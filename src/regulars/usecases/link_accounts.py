@@ -36,7 +36,9 @@ def link_social_login(profile: Profile, login: ProviderLogin) -> Account:
     if known and known.pk != profile.pk and known.account and is_enrolled(known.account):
         raise Invalid(
             "second_factor_there",
-            gettext_noop("Your other account has a second factor. Sign in there, and add this way in from there."),
+            gettext_noop(
+                "Your other account has a second factor. Sign in there, and add this login method from there."
+            ),
         )
     with changes([profile, known] if known else profile, "customer") as c:
         if known is None:

@@ -71,7 +71,7 @@ def split(identity: Identity, why: str) -> Profile:
         if identity.origin is not None:
             owner = _restore(c.locked(identity.origin), profile, why)
         elif name == profile.user_id:
-            raise Invalid("main_identity", gettext_noop("An account keeps the way in that it was made with."))
+            raise Invalid("main_identity", gettext_noop("An account keeps the login method that it was created with."))
         else:
             owner, _ = Profile.objects.get_or_create(user_id=name)
             c.include(owner)
