@@ -55,8 +55,9 @@ def read_draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraf
 
 def fields_of(saved: Question) -> dict[str, str]:
     """Return the form fields of a saved question."""
+    choices = [f"{each.key} = {each.label}{PICTURE + each.image if each.image else ''}" for each in saved.choices()]
     form = {name: getattr(saved, name) for name in ("key", *WORDS, "type", "attribute", "locale", "audience")}
-    form |= {"purpose": saved.purpose_id, "weight": f"{saved.weight:g}", "options": _lines_of(saved.choices())}
+    form |= {"purpose": saved.purpose_id, "weight": f"{saved.weight:g}", "options": "\n".join(choices)}
     form |= {name: str(getattr(saved, name) or "") for name in ("not_before_logins", "not_before_days", "quota")}
     form |= {name: "on" if getattr(saved, name) else "" for name in ("enabled", "may_decline", "may_not_know")}
     for number, (locale, words) in enumerate(saved.translations.items()):
@@ -134,24 +135,17 @@ def _page_language(locale: str) -> str:
 
 
 def options(text: str) -> list[AnswerOption]:
-    """`jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
+    """Read options such as `jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
     pairs = [
-        line.partition("=") if _has_key(line) else (slugify(line) or line, "=", line) for line in distinct_lines(text)
+        line.partition("=") if "=" in line.partition(PICTURE)[0] else (slugify(line) or line, "=", line)
+        for line in distinct_lines(text)
     ]
     return [_option(key.strip()[:64], rest.strip()) for key, _, rest in pairs]
-
-
-def _has_key(line: str) -> bool:
-    return "=" in line.partition(PICTURE)[0]
 
 
 def _option(key: str, rest: str) -> AnswerOption:
     label, _, image = rest.partition(PICTURE)
     return AnswerOption(key, label.strip() or key, image.strip())
-
-
-def _lines_of(choices: list[AnswerOption]) -> str:
-    return "\n".join(f"{each.key} = {each.label}{PICTURE + each.image if each.image else ''}" for each in choices)
 
 
 def _filled(given: Mapping[str, str], kind: str) -> list[dict[str, str]]:

@@ -51,7 +51,9 @@ def overview(purpose: str, countable: Collection[str]) -> Overview:
 
 
 def _attributes(purpose: str, countable: Collection[str]) -> dict[str, KnownAttribute]:
-    people = {str(key): int(number) for key, number in query(_fill(purpose))}
+    found = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
+    keys = exp.select("key", "COUNT(*)").from_(found.subquery("keys")).group_by("key")
+    people = {str(key): int(number) for key, number in query(keys)}
     values: dict[str, dict[str, int]] = {}
     for key, term, number in query(_values(purpose, countable)) if countable else []:
         values.setdefault(key, {})[str(term)[2:]] = int(number)
@@ -59,21 +61,18 @@ def _attributes(purpose: str, countable: Collection[str]) -> dict[str, KnownAttr
 
 
 def _events() -> dict[str, SeenEvent]:
+    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
+    names = names.order_by("times DESC", "name").limit(MOST_EVENTS)
     properties: dict[str, dict[str, list[str]]] = {}
     for name, key, term in query(_properties()):
         found = properties.setdefault(name, {}).setdefault(key, [])
         if term is not None:
             found.append(str(term)[2:])
-    return {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(_names()) if name}
+    return {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(names) if name}
 
 
 def _for(purpose: str) -> exp.Expr:
     return exp.column("purpose").eq(purpose)
-
-
-def _fill(purpose: str) -> exp.Select:
-    keys = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
-    return exp.select("key", "COUNT(*)").from_(keys.subquery("keys")).group_by("key")
 
 
 def _values(purpose: str, countable: Collection[str]) -> exp.Select:
@@ -93,11 +92,6 @@ def _pair(key: str) -> str:
 def _since() -> exp.Expr:
     instant = (clock.now() - RECENT).strftime("%Y-%m-%d %H:%M:%S")
     return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
-
-
-def _names() -> exp.Select:
-    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
-    return names.order_by("times DESC", "name").limit(MOST_EVENTS)
 
 
 def _properties() -> exp.Select:

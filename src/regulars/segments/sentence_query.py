@@ -86,7 +86,9 @@ def edited(sentence: Sentence, query: Query) -> tuple[Sentence, str]:
     modes = [group.mode for group in sentence.groups] or ["all"]
     place = ""
     for number in range(len(groups)):
-        if row := _added(query.get(f"add{number}", "")):
+        added = parse_qs(query.get(f"add{number}", "")[:2000])
+        fields: Query = MultiValueDict({f"new.{key}": values for key, values in added.items()})
+        if row := row_of(_Fields(fields, "new"), fields.get("new.kind", "")):
             groups[number].append(row)
             place = f"g{number}.{len(groups[number]) - 1}"
     if (mode := query.get("group", "")) in MODES:
@@ -100,11 +102,6 @@ def edited(sentence: Sentence, query: Query) -> tuple[Sentence, str]:
 def choice(kind: str, what: str, **more: str) -> str:
     """Return the value of a choice of "add a condition": the fields of the new row as a query string."""
     return urlencode({"kind": kind, "what": what, **more})
-
-
-def _added(text: str) -> Row | None:
-    query: Query = MultiValueDict({f"new.{key}": values for key, values in parse_qs(text[:2000]).items()})
-    return row_of(_Fields(query, "new"), query.get("new.kind", ""))
 
 
 def _drop(groups: list[list[Row]], modes: list[str], which: str) -> None:

@@ -51,7 +51,11 @@ def parse(text: str) -> Condition:
     except UnexpectedInput as fault:
         position = getattr(fault, "pos_in_stream", None)
         position = position if isinstance(position, int) and position >= 0 else len(text)
-        raise ConditionError("syntax", _syntax_message(text, position), position) from None
+        message = "The condition ends too early."
+        if position < len(text):
+            before = text[position : position + 20]
+            message = f"The condition does not fit at character {position + 1}, before: {before!r}."
+        raise ConditionError("syntax", message, position) from None
     except VisitError as fault:
         if isinstance(fault.orig_exc, ConditionError):
             raise fault.orig_exc from None
@@ -139,6 +143,7 @@ class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
 
     def did(self, parts: list[Any]) -> Condition:
         given: dict[str, Any] = {"number": 1.0, "comparison": ">=", "aggregate": "count"}
+        has_comparison = any(isinstance(part, Token) and part.type == "COMPARISON" for part in parts)
         for part in parts:
             match part:
                 case Token("PHRASE"):
@@ -155,7 +160,7 @@ class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
                     given["comparison"] = str(part)
                 case Token("NUMBER"):
                     given["number"] = float(part)
-                    given["comparison"] = given["comparison"] if _has(parts, "COMPARISON") else "="
+                    given["comparison"] = given["comparison"] if has_comparison else "="
                 case _:
                     given["where"] = _event_condition(part)
         return Did(**given)
@@ -165,10 +170,6 @@ def _event_condition(condition: Condition) -> Condition:
     if any(isinstance(node, Did | InSegment | Consented) for node in walk(condition)):
         raise ConditionError("nested_behaviour", "Inside did(… where …) only the event's own properties can be used.")
     return condition
-
-
-def _has(parts: list[Any], kind: str) -> bool:
-    return any(isinstance(part, Token) and part.type == kind for part in parts)
 
 
 def _joined(kind: type[And] | type[Or], parts: list[Condition]) -> Condition:
@@ -231,12 +232,6 @@ def _check_size(text: str) -> None:
         raise ConditionError("syntax", "The condition holds a NUL character.", text.index("\x00"))
     if text.count("(") > DEEPEST or text.count("NOT") > DEEPEST * 4:
         raise ConditionError("too_deep", f"The condition has more than {DEEPEST} parentheses.")
-
-
-def _syntax_message(text: str, position: int) -> str:
-    if position >= len(text):
-        return "The condition ends too early."
-    return f"The condition does not fit at character {position + 1}, before: {text[position : position + 20]!r}."
 
 
 @lru_cache(maxsize=1)

@@ -60,7 +60,8 @@ def literal_time(text: str, now: dt.datetime) -> str:
         return text
     sign, amount, unit = match.groups()
     days = _UNITS[unit] * int(amount) * (-1 if sign == "-" else 1) if amount else 0.0
-    return _iso(now + dt.timedelta(days=bounded_days(days)))
+    moment = now + dt.timedelta(days=bounded_days(days))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 def _low(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
@@ -104,7 +105,3 @@ def _number(bound: Bound | None) -> float | None:
 
 def _inclusive(bound: Bound | None) -> bool:
     return bound.inclusive if bound else True
-
-
-def _iso(moment: dt.datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

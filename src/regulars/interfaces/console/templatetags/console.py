@@ -192,7 +192,9 @@ def consent_action(action: str) -> str:
 def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> dict[str, Any]:
     """Draw the counts in, unknown and out as numbers and one bar. Small groups are rounded unless `exact`."""
     everybody = max(inside + unknown + outside, 1)
-    inside_drawn, unknown_drawn = (_drawn(part, exact) for part in (inside, unknown))
+    inside_drawn, unknown_drawn = (
+        part if exact or part == 0 else max(part, SMALL_GROUP) for part in (inside, unknown)
+    )  # a small group is drawn like the smallest group that is counted
     return {
         "inside": people(inside, exact),
         "unknown": people(unknown, exact),
@@ -206,11 +208,6 @@ def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> di
 def people(count: int, exact: bool = True) -> str:
     """Return the number of people; for a role that may not see people a small group is not counted exactly."""
     return number(count) if exact or not 0 < count < SMALL_GROUP else f"fewer than {SMALL_GROUP}"
-
-
-def _drawn(count: int, exact: bool) -> int:
-    """Return the length of a bar: a small group is drawn like the smallest group that is counted."""
-    return count if exact or count == 0 else max(count, SMALL_GROUP)
 
 
 @register.simple_tag(takes_context=True)

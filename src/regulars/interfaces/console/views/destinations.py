@@ -93,7 +93,11 @@ def destination(request: HttpRequest, slug: str = "") -> HttpResponse:
     if kind not in KINDS:
         raise Http404("That kind of destination is not installed.")
     if request.method != "POST":
-        given = _fields_of(saved) if saved else {"purpose": "message", "enabled": "on"}
+        given = (
+            {"name": saved.name, "purpose": saved.purpose_id, "enabled": "on" if saved.enabled else ""}
+            if saved
+            else {"purpose": "message", "enabled": "on"}
+        )
         return _form(request, saved, kind, given, saved.segment_slugs if saved else [])
     require(request, ROLE)
     given, segments = request.POST.dict(), request.POST.getlist("segments")
@@ -130,6 +134,9 @@ def _form(
     segments: Sequence[str],
     problem: FormError | None = None,
 ) -> HttpResponse:
+    names = dict(Segment.objects.order_by("name").values_list("slug", "name"))
+    # Deleted segments that the destination still lists stay on the form, so that they can be removed.
+    deleted = {slug: f"{slug} (deleted)" for slug in segments if slug not in names}
     plugin = KINDS[kind]
     kept = shown_settings(saved) if saved else {}
     context = {
@@ -144,20 +151,9 @@ def _form(
             (purpose.key, f"{purpose.label} ({purpose.key})")
             for purpose in Purpose.objects.filter(active=True).order_by("key")
         ],
-        "segments": _segments(segments),
+        "segments": [(slug, name, slug in segments) for slug, name in {**names, **deleted}.items()],
     }
     return form_page(request, "console/destination.html", context, role=ROLE, problem=problem)
-
-
-def _segments(chosen: Sequence[str]) -> list[tuple[str, str, bool]]:
-    """Return every segment, and deleted ones that the destination still lists, so that they can be removed."""
-    names = dict(Segment.objects.order_by("name").values_list("slug", "name"))
-    deleted = {slug: f"{slug} (deleted)" for slug in chosen if slug not in names}
-    return [(slug, name, slug in chosen) for slug, name in {**names, **deleted}.items()]
-
-
-def _fields_of(saved: Destination) -> dict[str, str]:
-    return {"name": saved.name, "purpose": saved.purpose_id, "enabled": "on" if saved.enabled else ""}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

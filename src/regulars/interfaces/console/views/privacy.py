@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -82,11 +80,13 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, problem: FormError | None = None, given: dict[str, str] | None = None) -> HttpResponse:
+    # The sources that sent values of a special category, which only the customer may provide.
+    guesses = RefusedGuess.objects.order_by().values("attribute", "source").annotate(days=Count("id"), last=Max("day"))
     kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
     context = {
         "purposes": _purposes(),
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
-        "guesses": _guesses(),
+        "guesses": guesses.order_by("-last", "attribute", "source")[:SHOWN],
         "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
         "actions": Action.values,
         **_ledger(request),
@@ -112,12 +112,6 @@ def _purposes() -> list[dict[str, object]]:
         {"asked": 0, "yes": 0, "no": 0, "withdrawn": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
         for each in Purpose.objects.filter(active=True).order_by("key")
     ]
-
-
-def _guesses() -> Sequence[Mapping[str, object]]:
-    """Return the sources that sent values of a special category, which only the customer may provide, with days and last date."""
-    tries = RefusedGuess.objects.order_by().values("attribute", "source")
-    return list(tries.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN])
 
 
 def _is_outdated() -> Q:

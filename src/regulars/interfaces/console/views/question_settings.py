@@ -102,10 +102,15 @@ def _fields_of(saved: QuestionSettings) -> dict[str, str]:
 
 def _read(given: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of a form. Raises `DomainError` about the input that cannot be read."""
+    text = given.get("priors", "").strip()
+    try:
+        priors = json.loads(text) if text else {}
+    except ValueError:
+        raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None
     return {
         "asking": given.get("asking") == "on",
         "pace": _decimal(given, "pace"),
-        "priors": _priors(given.get("priors", "")),
+        "priors": priors,
         **{cap.name: _whole(given, cap.name) for cap in CAPS},
         **{cap.name: _decimal(given, cap.name) / 100 for cap in SHARES},
     }
@@ -120,10 +125,3 @@ def _whole(given: Mapping[str, str], name: str) -> int:
 
 def _decimal(given: Mapping[str, str], name: str) -> float:
     return decimal_number(given.get(name, ""), name, "Write a number, such as 5 or 2.5.")
-
-
-def _priors(text: str) -> Any:
-    try:
-        return json.loads(text) if text.strip() else {}
-    except ValueError:
-        raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None

@@ -104,21 +104,17 @@ def _lookup_counts() -> dict[str, dict[str, Any]]:
     return {row["source_key"]: {**row, "found": row["asked"] - row["failed"] - row["nothing"]} for row in rows}
 
 
-def _stuck() -> list[InboxItem]:
-    """Return recent messages that were acknowledged and could not become an event. The whole inbox is too long to scan."""
-    newest = InboxItem.objects.aggregate(newest=Max("id"))["newest"] or 0
-    items = InboxItem.objects.filter(id__gt=newest - RECENT_MESSAGES).exclude(rejected="").select_related("source")
-    return list(items.order_by("-id")[:REFUSED])
-
-
 def _list_page(request: HttpRequest, name: str = "", problem: FormError | None = None) -> HttpResponse:
     kept = {row.key: row for row in SourceSetting.objects.select_related("purpose")}
+    # Recent messages that were acknowledged and could not become an event. The whole inbox is too long to scan.
+    newest = InboxItem.objects.aggregate(newest=Max("id"))["newest"] or 0
+    stuck = InboxItem.objects.filter(id__gt=newest - RECENT_MESSAGES).exclude(rejected="").select_related("source")
     counts, doubtful = _lookup_counts(), doubtful_sources()
     spent = {row.source_key: row for row in SourceDay.objects.filter(day=clock.today())}
     context = {
         "rows": list(Source.objects.order_by("name")),
         "refused": list(Rejection.objects.select_related("source").order_by("-id")[:REFUSED]),
-        "stuck": _stuck(),
+        "stuck": list(stuck.order_by("-id")[:REFUSED]),
         "lookups": [
             (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
             for key, source in SOURCES.items()
