@@ -19,7 +19,7 @@ MACHINE = """
 import django, json
 django.setup()
 from regulars.base.crypto import hash_secret, random_secret
-from regulars.profiles.models import Client, ClientGrant, ResourceServer
+from regulars.clients.models import Client, ClientGrant, ResourceServer
 secret = random_secret(64)
 robot = Client.objects.create(client_id="robot", name="Robot", secret_hash=hash_secret(secret),
                               grant_types=["client_credentials"], auth_method="client_secret_post")

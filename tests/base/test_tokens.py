@@ -36,7 +36,7 @@ def refusal(*arguments, **options) -> str:
 
 
 @pytest.mark.django_db
-def test_what_we_sign_we_verify_and_so_does_anybody_with_our_public_keys(claims, settings):
+def test_signed_tokens_verify_here_and_with_the_public_keys(claims, settings):
     token = sign(claims, typ="at+jwt")
 
     assert verify(token, "shop", typ="at+jwt")["sub"] == "auth0|1"
@@ -105,7 +105,7 @@ def test_an_expired_token_is_still_a_hint_where_that_is_allowed(claims):
 
 
 @pytest.mark.django_db
-def test_a_key_of_another_process_is_found_but_strangers_cannot_make_us_search(
+def test_a_key_of_another_process_is_found_and_unknown_keys_cause_few_reloads(
     claims, monkeypatch, django_assert_num_queries
 ):
     known = keys.key_set()

@@ -39,7 +39,7 @@ def make_client(client_id: str = "shop", **fields: Any) -> Client:
 
 
 def sign_in(browser: Browser, profile: Any, *, method: str = "password", at: float | None = None, **more: Any) -> None:
-    """A session as allauth leaves it, with its record of how she signed in."""
+    """A session as allauth leaves it, with its authentication record."""
     if profile.account is None:
         profile.account = Account.objects.create_user(email="chika@example.com")
         profile.save(update_fields=["account"])

@@ -32,7 +32,7 @@ def customer(chika):
 
 @pytest.fixture
 def app(client, standard_setup) -> App:
-    """The shop, before anybody signed in."""
+    """The shop, before any sign-in."""
     make_client()
     return App(client)
 

@@ -48,7 +48,7 @@ def test_its_signature_redeems_a_code(signer, audience):
     assert answer.status_code == 200, answer.content
 
 
-def test_the_assertion_alone_says_which_app_it_is(signer):
+def test_the_assertion_alone_identifies_the_app(signer):
     assert signer.exchange(signer.code(), client_id=None, **with_(assertion())).status_code == 200
 
 
@@ -88,7 +88,7 @@ def test_nonsense_is_no_assertion(signer, nonsense):
     assert signer.exchange(signer.code(), client_id=None, **with_(nonsense)).status_code in (400, 401)
 
 
-def test_an_app_that_signs_gets_nothing_without_and_an_app_with_a_secret_nothing_by_signing(signer):
+def test_each_app_authenticates_by_its_own_method_only(signer):
     make_client("shop")
     alone = signer.exchange(signer.code())
     by_secret = signer.exchange(signer.code(), client_secret="a secret of the shop")

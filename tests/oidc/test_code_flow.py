@@ -12,7 +12,7 @@ from regulars.base.tokens.jwt import verify
 from tests.oidc.app import CALLBACK, SECRET, App, came_back, id_claims, make_client, query_of, sign_in
 
 
-def test_a_live_session_gets_a_code_and_the_code_gets_tokens_that_say_who_she_is(signed_in, customer):
+def test_a_live_session_gets_a_code_and_tokens_of_the_customer(signed_in, customer):
     answer = signed_in.answer()
     tokens = signed_in.exchange(answer["code"]).json()
     claims = id_claims(tokens)
@@ -27,7 +27,7 @@ def test_a_live_session_gets_a_code_and_the_code_gets_tokens_that_say_who_she_is
     assert "refresh_token" not in tokens
 
 
-def test_userinfo_says_what_the_scopes_let_out(signed_in, customer):
+def test_userinfo_discloses_what_the_scopes_allow(signed_in, customer):
     tokens = signed_in.tokens(scope="openid email")
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
     by_get = signed_in.browser.get("/userinfo", headers=bearer)
@@ -46,7 +46,7 @@ def test_userinfo_without_a_token_is_auth0s_plain_word(client, db):
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_without_a_session_she_is_sent_to_sign_in_with_the_way_back_and_the_hints(app):
+def test_without_a_session_sign_in_follows_with_return_address_and_hints(app):
     response = app.authorize(login_hint="chika@example.com", screen_hint="signup", connection="google-oauth2")
     sent = query_of(response["Location"])
 
@@ -66,7 +66,7 @@ def test_the_way_back_from_signing_in_ends_at_the_app(app, customer):
     assert "code" in came_back(app.browser.get(next_))
 
 
-def test_staff_are_nobody_here_and_are_not_sent_round_in_circles(app, standard_setup):
+def test_staff_are_no_customers_and_cause_no_redirect_loop(app, standard_setup):
     app.browser.force_login(Account.objects.create_staff("bruno@shop.example", "a long password"))
     first = app.authorize()
     second = app.browser.get(query_of(first["Location"])["next"])
@@ -75,7 +75,7 @@ def test_staff_are_nobody_here_and_are_not_sent_round_in_circles(app, standard_s
     assert came_back(second)["error"] == "login_required"
 
 
-def test_logging_out_ends_the_session_and_goes_where_the_app_may_send_her(signed_in):
+def test_logout_ends_the_session_and_returns_to_a_registered_address(signed_in):
     response = signed_in.browser.get("/v2/logout", {"client_id": "shop", "returnTo": "https://shop.example/"})
 
     assert response["Location"] == "https://shop.example/"

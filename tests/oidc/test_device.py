@@ -1,4 +1,4 @@
-"""A television shows a code, Chika types it on her phone, the television gets its tokens."""
+"""A television shows a code, Chika types it on a phone, the television gets its tokens."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def error(response):
     return response.status_code, response.json()["error"]
 
 
-def test_she_types_the_code_allows_it_and_the_device_gets_tokens(tv, phone, codes, customer):
+def test_a_device_gets_tokens_after_its_code_was_allowed(tv, phone, codes, customer):
     before = poll(tv, codes)
     question = phone.post("/activate", {"user_code": codes["user_code"].lower().replace("-", " ")})
     done = answer(phone, codes)
@@ -81,7 +81,7 @@ def test_the_codes_are_as_the_standard_has_them(codes):
     assert (codes["expires_in"], codes["interval"]) == (900, 5)
 
 
-def test_a_device_that_asks_too_often_is_told_to_slow_down(tv, codes):
+def test_a_device_that_polls_too_often_gets_slow_down(tv, codes):
     poll(tv, codes)
     first, second = poll(tv, codes, patient=False), poll(tv, codes, patient=False)
 
@@ -89,14 +89,14 @@ def test_a_device_that_asks_too_often_is_told_to_slow_down(tv, codes):
     assert DeviceRequest.objects.get().interval == 15
 
 
-def test_what_she_does_not_allow_the_device_does_not_get(tv, phone, codes):
+def test_a_denied_device_gets_no_tokens(tv, phone, codes):
     page = answer(phone, codes, do="refuse")
 
     assert "Your device is not connected" in page.content.decode()
     assert error(poll(tv, codes)) == (403, "access_denied")
 
 
-def test_a_code_is_good_once_for_the_device_and_once_for_her(tv, phone, codes):
+def test_device_code_and_user_code_are_good_once(tv, phone, codes):
     answer(phone, codes)
     poll(tv, codes)
 
@@ -119,7 +119,7 @@ def test_a_code_of_one_device_is_nothing_to_another_app(tv, phone, codes):
     assert poll(tv, codes).status_code == 200
 
 
-def test_without_a_session_she_signs_in_first_and_finds_her_code_filled_in(phone, codes):
+def test_without_a_session_sign_in_comes_first_and_keeps_the_code(phone, codes):
     away = Browser().get("/activate", {"user_code": codes["user_code"]})
     page = phone.get("/activate", {"user_code": codes["user_code"]})
 
@@ -128,7 +128,7 @@ def test_without_a_session_she_signs_in_first_and_finds_her_code_filled_in(phone
     assert DeviceRequest.objects.get().state == "waiting"
 
 
-def test_a_page_elsewhere_cannot_allow_it_in_her_name(phone, codes, tv):
+def test_a_page_of_another_site_cannot_allow_a_device(phone, codes, tv):
     strict = Browser(enforce_csrf_checks=True)
     strict.cookies = phone.cookies
 
@@ -167,7 +167,7 @@ def test_it_is_a_login_like_every_other_and_counts_once(tv, phone, codes, custom
     assert logins(customer) == (1, 1)
 
 
-def test_of_two_yeses_at_once_the_second_leaves_nothing_behind(tv, phone, codes, customer, monkeypatch):
+def test_of_two_answers_at_once_the_second_leaves_nothing_behind(tv, phone, codes, customer, monkeypatch):
     """The device was answered between finding it and deciding."""
     allow = use_case.allow_device
     monkeypatch.setattr(use_case, "allow_device", lambda *more: allow(*more) and allow(*more))
@@ -177,7 +177,7 @@ def test_of_two_yeses_at_once_the_second_leaves_nothing_behind(tv, phone, codes,
     assert logins(customer) == (0, 0)
 
 
-def test_her_question_is_asked_on_the_way_and_the_device_goes_on_behind_it(tv, phone, codes, customer):
+def test_a_question_is_asked_and_the_device_continues_afterwards(tv, phone, codes, customer):
     save_question(LOOKING_FOR)
     away = answer(phone, codes)
     before = poll(tv, codes)
@@ -195,13 +195,13 @@ def test_her_question_is_asked_on_the_way_and_the_device_goes_on_behind_it(tv, p
     assert Impression.objects.count() == 1
 
 
-def test_only_she_who_allowed_it_comes_back_from_the_question(tv, phone, codes, customer):
+def test_only_the_session_that_allowed_it_resumes_after_the_question(tv, phone, codes, customer):
     """The address alone connects nothing: not in a session that allowed nothing, not twice."""
     save_question(LOOKING_FOR)
     back = query_of(answer(phone, codes)["Location"])["next"]
-    stranger = Browser()
-    sign_in(stranger, customer)
-    page = stranger.get(back)
+    other = Browser()
+    sign_in(other, customer)
+    page = other.get(back)
     first, again = phone.get(back), phone.get(back)
 
     assert "The code on your device" in page.content.decode()
@@ -221,7 +221,7 @@ def test_a_customer_blocked_meanwhile_gets_nothing(tv, phone, codes, customer):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"client_id": "nobody"}, (401, "access_denied")),
+        ({"client_id": "unknown"}, (401, "access_denied")),
         ({"client_id": "shop"}, (401, "access_denied")),
         ({"audience": "https://nowhere.example/"}, (403, "access_denied")),
     ],

@@ -1,4 +1,4 @@
-"""Tokens bound to a key: whoever copies one cannot use it."""
+"""Tokens bound to a key: a copied token cannot be used without the key."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sent_with(app, proof_, act, *arguments, **more):
         del app.browser.defaults["HTTP_DPOP"]
 
 
-def told(app, token, proof_, kind="DPoP"):
+def userinfo_with(app, token, proof_, kind="DPoP"):
     headers = {"Authorization": f"{kind} {token}", **({"DPoP": proof_} if proof_ else {})}
     return app.browser.get("/userinfo", headers=headers)
 
@@ -66,18 +66,18 @@ def tokens_of(spa, **more):
     return answer.json()
 
 
-def test_a_bound_token_says_its_key_and_opens_userinfo_with_a_proof_of_it_only(spa, customer):
+def test_a_bound_token_names_its_key_and_userinfo_requires_a_proof_of_it(spa, customer):
     token = tokens_of(spa)["access_token"]
     good = proof(url=USERINFO, method="GET", ath=ath(token))
 
     assert verify(token)["cnf"] == {"jkt": KEY.thumbprint()}
-    assert told(spa, token, good).json()["sub"] == customer.user_id
-    assert told(spa, token, good).status_code == 401  # the same proof again
-    assert told(spa, token, "", kind="Bearer").status_code == 401
-    assert told(spa, token, "").status_code == 401
-    assert told(spa, token, proof(OTHER, USERINFO, "GET", ath=ath(token))).status_code == 401
-    assert told(spa, token, proof(url=USERINFO, method="GET", ath=ath("another"))).status_code == 401
-    assert told(spa, token, proof(url=USERINFO, method="GET")).status_code == 401
+    assert userinfo_with(spa, token, good).json()["sub"] == customer.user_id
+    assert userinfo_with(spa, token, good).status_code == 401  # the same proof again
+    assert userinfo_with(spa, token, "", kind="Bearer").status_code == 401
+    assert userinfo_with(spa, token, "").status_code == 401
+    assert userinfo_with(spa, token, proof(OTHER, USERINFO, "GET", ath=ath(token))).status_code == 401
+    assert userinfo_with(spa, token, proof(url=USERINFO, method="GET", ath=ath("another"))).status_code == 401
+    assert userinfo_with(spa, token, proof(url=USERINFO, method="GET")).status_code == 401
 
 
 def test_an_app_without_a_secret_is_given_a_nonce_and_comes_again(spa):
@@ -161,7 +161,7 @@ def test_an_app_that_must_prove_gets_nothing_without(client, customer):
     assert strict.exchange(code).json()["error"] == "invalid_dpop_proof"
     basic = {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(f"strict:{SECRET}".encode()).decode()}
     strict.browser.defaults.update(basic)
-    named_otherwise = [strict.exchange(code, client_id=name, client_secret=None).json() for name in (None, "nobody")]
+    named_otherwise = [strict.exchange(code, client_id=name, client_secret=None).json() for name in (None, "unknown")]
     del strict.browser.defaults["HTTP_AUTHORIZATION"]
     assert [each["error"] for each in named_otherwise] == ["invalid_dpop_proof"] * 2
     assert sent_with(strict, proof(), strict.exchange, code).status_code == 200

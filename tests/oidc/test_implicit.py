@@ -61,10 +61,10 @@ def test_the_order_of_the_words_does_not_matter(lock):
 def test_an_access_token_alone_opens_userinfo_for_two_hours(lock, customer):
     answer = fragment(lock.authorize(response_type="token", nonce=None))
     bearer = {"Authorization": f"Bearer {answer['access_token']}"}
-    told = lock.browser.get("/userinfo", headers=bearer).json()
+    userinfo = lock.browser.get("/userinfo", headers=bearer).json()
 
     assert "id_token" not in answer
-    assert told["sub"] == customer.user_id
+    assert userinfo["sub"] == customer.user_id
 
 
 def test_an_id_token_alone_by_form_is_what_express_asks_for(lock, customer):
@@ -120,7 +120,7 @@ def test_offline_access_is_for_codes(lock):
         ({"audience": "https://nowhere.example/"}, "access_denied"),
     ],
 )
-def test_what_does_not_hold_together_is_told_in_the_fragment(lock, change, error):
+def test_errors_of_the_implicit_flow_are_in_the_fragment(lock, change, error):
     answer = fragment(lock.authorize(**change))
 
     assert (answer["error"], answer["state"]) == (error, "s1")
@@ -147,7 +147,7 @@ def test_a_public_app_that_asks_for_a_code_too_brings_a_challenge(lock):
     assert fragment(lock.authorize(client_id="spa", response_type="code token"))["error"] == "invalid_request"
 
 
-def test_the_id_token_of_a_fragment_signs_her_out(lock):
+def test_the_id_token_of_a_fragment_is_a_logout_hint(lock):
     lock.browser.get("/oidc/logout", {"id_token_hint": fragment(lock.authorize())["id_token"]})
 
     assert fragment(lock.authorize(prompt="none"))["error"] == "login_required"

@@ -1,4 +1,4 @@
-"""Signing in anew, silent logins, consent, questions and a rule's own page: she always ends at the app, once."""
+"""New sign-ins, silent logins, consent, questions and pages of rules: every login ends at the app, once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def question(standard_setup):
 
 @pytest.fixture
 def partner(client, customer) -> App:
-    """An app of somebody else in Chika's browser."""
+    """A third-party app in Chika's browser."""
     make_client("partner", name="Bikes & Co", first_party=False)
     sign_in(client, customer)
     return App(client, "partner")
@@ -50,10 +50,10 @@ def partner(client, customer) -> App:
 
 
 def test_a_silent_login_never_shows_a_page(app, customer, question):
-    nobody = app.answer(prompt="none")
+    anonymous = app.answer(prompt="none")
     sign_in(app.browser, customer)
 
-    assert (nobody["error"], nobody["state"]) == ("login_required", "s1")
+    assert (anonymous["error"], anonymous["state"]) == ("login_required", "s1")
     assert "code" in app.answer(prompt="none")
     assert not Impression.objects.exists()
 
@@ -71,7 +71,7 @@ def test_an_app_that_asks_by_itself_and_a_step_up_bring_no_question(app, custome
     ("asked", "browser", "locale"),
     [({}, "de-AT,de;q=0.9", "de"), ({"ui_locales": "es de"}, "de", "es"), ({}, "nl", "en"), ({}, "", "en")],
 )
-def test_she_is_asked_in_the_language_of_the_pages_before(app, customer, standard_setup, asked, browser, locale):
+def test_the_question_is_in_the_language_of_the_pages_before(app, customer, standard_setup, asked, browser, locale):
     words = {"text": "?", "why": "!", "options": {"jackets": "J", "shoes": "S"}}
     save_question(replace(LOOKING_FOR, translations={"de": words, "es": words}))
     sign_in(app.browser, customer)
@@ -111,7 +111,7 @@ def test_a_silent_login_that_a_rule_sends_away_needs_interaction(signed_in):
 @pytest.mark.parametrize(
     "wish", [{"prompt": "login"}, {"max_age": "0"}, {"max_age": "3600"}, {"prompt": "select_account"}]
 )
-def test_an_old_session_is_sent_to_sign_in_anew_and_recognised_when_she_did(app, customer, wish):
+def test_an_old_session_signs_in_anew_and_is_recognised_afterwards(app, customer, wish):
     sign_in(app.browser, customer, at=time.time() - 7200)
     away = app.authorize(**wish)
     sent = query_of(away["Location"])
@@ -124,7 +124,7 @@ def test_an_old_session_is_sent_to_sign_in_anew_and_recognised_when_she_did(app,
     assert claims["auth_time"] >= time.time() - 60
 
 
-def test_she_who_comes_back_without_signing_in_anew_is_not_sent_round_in_circles(app, customer):
+def test_returning_without_a_new_sign_in_causes_no_redirect_loop(app, customer):
     sign_in(app.browser, customer, at=time.time() - 7200)
     next_ = query_of(app.authorize(prompt="login")["Location"])["next"]
 
@@ -138,7 +138,7 @@ def test_a_session_young_enough_is_taken_as_it_is(app, customer):
     assert app.answer(max_age="30", prompt="none")["error"] == "login_required"
 
 
-def test_a_second_factor_is_told_to_the_app(app, customer):
+def test_a_second_factor_is_in_the_id_token(app, customer):
     sign_in(app.browser, customer, method="mfa", type="totp")
     claims = id_claims(app.tokens())
 
@@ -149,7 +149,7 @@ def test_a_second_factor_is_told_to_the_app(app, customer):
 # Consent
 
 
-def test_an_app_of_somebody_else_asks_once_and_is_remembered(partner, customer):
+def test_consent_to_a_third_party_app_is_asked_once_and_remembered(partner, customer):
     page = partner.browser.get(partner.authorize()["Location"])
     where = page.request["PATH_INFO"] + "?" + page.request["QUERY_STRING"]
     allowed = partner.browser.post(where, {"do": "allow"})
@@ -193,7 +193,7 @@ def test_prompt_consent_asks_although_it_is_remembered(partner):
     assert "code" in came_back(partner.browser.post(again["Location"], {"do": "allow"}))
 
 
-def test_another_browser_cannot_answer_for_her(partner, customer):
+def test_another_browser_cannot_answer_the_consent_page(partner, customer):
     where = partner.authorize()["Location"]
     thief = Browser()
     sign_in(thief, customer)
@@ -228,7 +228,7 @@ def test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer(signed_i
     assert "code" in signed_in.answer()
 
 
-def test_she_who_ignores_the_question_still_gets_in(signed_in, question):
+def test_an_ignored_question_does_not_stop_the_login(signed_in, question):
     sent = query_of(signed_in.authorize()["Location"])
 
     assert "code" in came_back(signed_in.browser.get(sent["next"]))
@@ -243,7 +243,7 @@ def test_a_way_back_is_good_once_and_then_begins_anew(signed_in, question, custo
     assert PendingLogin.objects.count() == 1
 
 
-def test_what_was_decided_for_one_customer_is_not_used_for_the_next_in_the_same_browser(signed_in, question):
+def test_decisions_for_one_customer_do_not_count_for_the_next_in_the_browser(signed_in, question):
     save_rule(
         "who", script="function (u, c, cb) { c.idToken['https://shop.example/who'] = u.user_id; cb(null, u, c); }"
     )
@@ -262,7 +262,7 @@ def test_what_was_decided_for_one_customer_is_not_used_for_the_next_in_the_same_
 # A rule's own page
 
 
-def test_a_rule_sends_her_to_its_page_and_rules_run_once_more_when_she_is_back(signed_in):
+def test_a_rule_redirects_to_its_page_and_rules_run_again_on_return(signed_in):
     save_rule("terms", script=TO_OUR_PAGE)
     away = signed_in.authorize()
     state = query_of(away["Location"])["state"]
@@ -274,7 +274,7 @@ def test_a_rule_sends_her_to_its_page_and_rules_run_once_more_when_she_is_back(s
     assert RuleRun.objects.count() == 2
 
 
-def test_an_action_goes_on_where_it_sent_her_away_and_its_scopes_are_those_the_app_asked_for(signed_in):
+def test_an_action_resumes_after_its_redirect_with_the_requested_scopes(signed_in):
     save_rule(
         "form",
         script="""
@@ -334,7 +334,7 @@ def test_a_state_that_does_not_wait_here_is_refused(signed_in, how, customer):
     assert "invalid_request" in answer.content.decode()
 
 
-def test_a_rules_page_seen_by_one_customer_is_not_seen_by_the_next_in_the_same_browser(signed_in):
+def test_a_visit_of_a_rules_page_does_not_count_for_the_next_customer(signed_in):
     save_rule("terms", script=TO_OUR_PAGE)
     state = query_of(signed_in.authorize()["Location"])["state"]
     dov, _ = get_or_create_by_identity("auth0", "dov", connection="Username-Password-Authentication")
@@ -357,7 +357,7 @@ def test_signing_out_on_the_way_does_not_get_round_a_rules_page(signed_in, custo
     assert back["Location"].startswith("https://shop.example/terms")
 
 
-def test_an_app_changed_while_she_reads_about_it_gets_nothing(partner):
+def test_an_app_changed_during_the_consent_page_gets_nothing(partner):
     where = partner.authorize()["Location"]
     Client.objects.filter(pk="partner").update(redirect_uris=[])
     cache.clear()
@@ -365,7 +365,7 @@ def test_an_app_changed_while_she_reads_about_it_gets_nothing(partner):
     assert partner.browser.get(where).status_code == 400
 
 
-def test_rules_run_once_although_she_comes_back_from_a_question(signed_in, question):
+def test_rules_run_once_although_a_question_interrupts_the_login(signed_in, question):
     save_rule(
         "count",
         script="function (u, c, cb) { c.idToken['https://shop.example/n'] = c.stats.loginsCount; cb(null, u, c); }",
@@ -378,14 +378,14 @@ def test_rules_run_once_although_she_comes_back_from_a_question(signed_in, quest
     assert claims["https://shop.example/n"] == 1
 
 
-def test_a_rule_that_says_no_is_heard_by_the_app(signed_in):
+def test_a_denial_of_a_rule_reaches_the_app(signed_in):
     save_rule("no", script="function (u, c, cb) { cb(new UnauthorizedError('Only friends.')); }")
     answer = signed_in.answer()
 
     assert (answer["error"], answer["error_description"]) == ("unauthorized", "Only friends.")
 
 
-def test_a_rule_may_say_no_to_a_refresh_and_the_token_stays_as_it_was(signed_in):
+def test_a_rule_may_deny_a_refresh_and_the_token_stays_usable(signed_in):
     token = signed_in.tokens(scope="openid offline_access")["refresh_token"]
     rule = save_rule(
         "no",
@@ -415,7 +415,7 @@ def test_the_answer_travels_in_the_fragment_in_a_form_or_as_a_message(signed_in)
     assert origin == "https://shop.example"
 
 
-def test_only_the_app_may_frame_the_message_and_nobody_the_rest(signed_in):
+def test_only_the_app_may_frame_the_message_and_no_other_page(signed_in):
     message = signed_in.authorize(response_mode="web_message")
     form = signed_in.authorize(response_mode="form_post")
 
@@ -464,7 +464,7 @@ def test_openid_logout_with_the_sessions_own_token_is_done_at_once(signed_in):
     assert signed_in.answer(prompt="none")["error"] == "login_required"
 
 
-def test_openid_logout_without_a_hint_asks_her_first(signed_in):
+def test_openid_logout_without_a_hint_asks_first(signed_in):
     page = signed_in.browser.get("/oidc/logout", {"client_id": "shop"})
     still_in = signed_in.answer(prompt="none")
     signed_in.browser.post("/oidc/logout?client_id=shop", {"do": "sign-out"})
@@ -477,7 +477,7 @@ def test_openid_logout_without_a_hint_asks_her_first(signed_in):
 @pytest.mark.parametrize(
     "path", ["/v2/logout?client_id=shop&returnTo=", "/oidc/logout?client_id=shop&post_logout_redirect_uri="]
 )
-def test_logging_out_leads_only_where_the_app_may_send_her(app, path):
+def test_logout_redirects_to_registered_addresses_only(app, path):
     response = app.browser.get(path + "https://evil.example/")
 
     assert response.status_code == 400

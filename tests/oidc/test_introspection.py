@@ -1,4 +1,4 @@
-"""What a token is worth is told to its app and its API, and to nobody else."""
+"""Introspection: the state of a token is disclosed to its app and its API alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def tokens(signed_in, orders):
     return signed_in.tokens(scope="openid offline_access read:orders", audience=orders.identifier)
 
 
-def test_its_own_app_hears_what_a_token_is_worth(signed_in, tokens, customer, orders):
+def test_introspection_answers_the_tokens_own_app(signed_in, tokens, customer, orders):
     access = ask(signed_in, tokens["access_token"]).json()
     refresh = ask(signed_in, tokens["refresh_token"], token_type_hint="refresh_token").json()
 
@@ -30,15 +30,15 @@ def test_its_own_app_hears_what_a_token_is_worth(signed_in, tokens, customer, or
     assert (refresh["active"], refresh["sub"]) == (True, customer.user_id)
 
 
-def test_the_api_it_is_for_hears_it_and_a_stranger_does_not(signed_in, tokens, orders):
+def test_introspection_answers_the_audience_and_no_other_app(signed_in, tokens, orders):
     api = App(signed_in.browser, make_client("orders-api", grant_types=["client_credentials"]).pk)
-    stranger = App(signed_in.browser, make_client("stranger").pk)
+    other = App(signed_in.browser, make_client("other").pk)
     ClientGrant.objects.create(client_id="orders-api", resource_server=orders, scopes=[])
 
     assert ask(api, tokens["access_token"]).json()["active"] is True
     assert ask(api, tokens["refresh_token"]).json() == NOTHING
-    assert ask(stranger, tokens["access_token"]).json() == NOTHING
-    assert ask(stranger, tokens["refresh_token"]).json() == NOTHING
+    assert ask(other, tokens["access_token"]).json() == NOTHING
+    assert ask(other, tokens["refresh_token"]).json() == NOTHING
 
 
 def test_what_is_over_is_worth_nothing(signed_in, tokens, customer):
@@ -70,7 +70,7 @@ def test_an_id_token_is_no_token_to_ask_about(signed_in, tokens):
     assert ask(signed_in, tokens["id_token"]).json() == NOTHING
 
 
-def test_who_asks_must_say_who_it_is(signed_in, tokens):
+def test_introspection_requires_client_authentication(signed_in, tokens):
     make_client("spa", auth_method="none", secret_hash="")
 
     assert ask(signed_in, tokens["access_token"], client_secret="wrong").status_code == 401

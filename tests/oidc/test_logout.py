@@ -1,4 +1,4 @@
-"""Signing out: every app of the session hears of it, whoever began it."""
+"""Logout: every app of the session is notified, whichever page or app began it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def listens(receiver, client_id="shop"):
     cache.clear()
 
 
-def told(receiver):
+def logout_tokens(receiver):
     return [parse_qs(each.body.decode())["logout_token"][0] for each in receiver.received]
 
 
 @pytest.mark.parametrize("path", ["/v2/logout", "/logout"])
 @pytest.mark.usefixtures("_reachable")
-def test_an_app_of_the_session_hears_of_the_logout_wherever_it_began(signed_in, customer, path):
+def test_apps_of_a_session_are_notified_of_every_logout(signed_in, customer, path):
     with receiving() as receiver:
         listens(receiver)
         sid = id_claims(signed_in.tokens())["sid"]
         signed_in.browser.get(path) if path == "/v2/logout" else signed_in.browser.post(path)
         run_due()
 
-    claims = verify(told(receiver)[0], "shop", typ="logout+jwt")
+    claims = verify(logout_tokens(receiver)[0], "shop", typ="logout+jwt")
 
     assert (claims["sub"], claims["sid"], claims["events"]) == (customer.user_id, sid, {EVENT: {}})
     assert "nonce" not in claims
@@ -50,7 +50,7 @@ def test_an_app_of_the_session_hears_of_the_logout_wherever_it_began(signed_in, 
 
 
 @pytest.mark.usefixtures("_reachable")
-def test_only_apps_of_this_session_that_want_to_hear_are_told_and_once(signed_in, customer):
+def test_only_registered_apps_of_the_session_are_notified_and_once(signed_in, customer):
     make_client("quiet")
     make_client("elsewhere")
     with receiving() as receiver:
@@ -65,14 +65,14 @@ def test_only_apps_of_this_session_that_want_to_hear_are_told_and_once(signed_in
         signed_in.browser.get("/v2/logout")
         run_due()
 
-    assert [verify(token)["aud"] for token in told(receiver)] == ["shop"]
+    assert [verify(token)["aud"] for token in logout_tokens(receiver)] == ["shop"]
 
 
 @pytest.mark.usefixtures("_reachable")
 @pytest.mark.parametrize(
     ("status", "state"), [(503, Job.State.WAITING), (400, Job.State.FAILED), (204, Job.State.DONE)]
 )
-def test_an_app_that_cannot_answer_now_is_told_again_later(signed_in, status, state):
+def test_the_notification_of_an_unavailable_app_is_retried(signed_in, status, state):
     with receiving(Answer(status)) as receiver:
         listens(receiver)
         signed_in.code()
@@ -101,14 +101,14 @@ def test_signing_in_anew_is_the_same_session_to_the_app(signed_in, customer):
     assert id_claims(signed_in.tokens())["sid"] == first
 
 
-def test_a_session_is_found_by_its_key_also_after_she_signed_in_anew(signed_in, customer):
+def test_a_session_is_found_by_its_key_after_a_new_sign_in(signed_in, customer):
     sid = id_claims(signed_in.tokens())["sid"]
     sign_in(signed_in.browser, customer)
 
     assert sid in sids_of_keys([signed_in.browser.session.session_key])
 
 
-def test_an_apps_own_form_signs_her_out_too(signed_in):
+def test_a_form_of_an_app_signs_out_too(signed_in):
     strict = Browser(enforce_csrf_checks=True)
     strict.cookies = signed_in.browser.cookies
     hint = signed_in.tokens()["id_token"]
@@ -120,7 +120,7 @@ def test_an_apps_own_form_signs_her_out_too(signed_in):
     assert done["Location"] == "https://shop.example/?state=bye"
 
 
-def test_a_forged_answer_to_our_own_page_signs_nobody_out(signed_in):
+def test_a_forged_answer_to_the_logout_page_ends_no_session(signed_in):
     strict = Browser(enforce_csrf_checks=True)
     strict.cookies = signed_in.browser.cookies
 
@@ -138,7 +138,7 @@ def test_an_app_that_kept_no_id_token_names_the_session_by_its_sid(signed_in):
 
 
 @pytest.mark.parametrize("hint", ["", "chika@example.com", "another session"])
-def test_a_hint_that_does_not_name_this_session_asks_her_first(signed_in, hint):
+def test_a_hint_of_another_session_asks_first(signed_in, hint):
     signed_in.tokens()
     page = signed_in.browser.get("/oidc/logout", {"client_id": "shop", "logout_hint": hint})
 
@@ -155,13 +155,13 @@ def test_a_hint_of_one_app_is_not_taken_from_another(signed_in):
     assert "code" in signed_in.answer(prompt="none")
 
 
-def test_federated_signs_her_out_here_and_nowhere_else(signed_in):
+def test_federated_logout_ends_the_session_here_alone(signed_in):
     answer = signed_in.browser.get("/v2/logout?federated&client_id=shop&returnTo=https://shop.example/")
 
     assert answer["Location"] == "https://shop.example/"
 
 
-def test_what_rules_add_is_told_by_userinfo_too_also_after_a_refresh_and_a_logout(signed_in):
+def test_userinfo_has_claims_of_rules_also_after_refresh_and_logout(signed_in):
     rule = "(user, context, cb) => { context.idToken['https://shop.example/tier'] = '%s'; cb(null, user, context); }"
     save_rule("tier", script=rule % "gold")
     tokens = signed_in.tokens(scope="openid offline_access")
@@ -179,8 +179,8 @@ def test_what_rules_add_is_told_by_userinfo_too_also_after_a_refresh_and_a_logou
     assert tier(renewed["access_token"]) == "silver"
 
 
-def test_an_address_that_a_stranger_registered_is_nobodys_without_its_app(signed_in):
-    make_client("stranger", first_party=False, logout_uris=["https://evil.example/"])
+def test_a_logout_address_of_a_third_party_counts_for_its_own_app_only(signed_in):
+    make_client("other", first_party=False, logout_uris=["https://evil.example/"])
 
     assert signed_in.browser.get("/v2/logout?returnTo=https://evil.example/").status_code == 400
     assert signed_in.browser.get("/v2/logout?returnTo=https://shop.example/").status_code == 302

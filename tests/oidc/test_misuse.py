@@ -27,7 +27,7 @@ BAD_REFRESH = (403, "invalid_grant", "Unknown or invalid refresh token.")
 @pytest.mark.parametrize(
     "change",
     [
-        {"client_id": "nobody"},
+        {"client_id": "unknown"},
         {"client_id": None},
         {"client_id": "nul\0"},
         {"redirect_uri": "https://evil.example/"},
@@ -37,7 +37,7 @@ BAD_REFRESH = (403, "invalid_grant", "Unknown or invalid refresh token.")
         {"request_uri": "urn:x"},
     ],
 )
-def test_an_app_or_address_we_do_not_know_gets_a_page_with_words_and_never_a_redirect(signed_in, change):
+def test_an_unknown_app_or_address_gets_an_error_page_and_no_redirect(signed_in, change):
     response = signed_in.authorize(**change)
 
     assert response.status_code == 400
@@ -79,7 +79,7 @@ def test_a_request_that_does_not_hold_together_is_named_to_the_app(signed_in, ch
     assert (answer["error"], answer["state"]) == (error, "s1")
 
 
-def test_a_parameter_said_twice_is_refused(signed_in):
+def test_a_repeated_parameter_is_refused(signed_in):
     answer = signed_in.browser.get(signed_in.address() + "&scope=everything")
 
     assert "error=invalid_request" in answer["Location"]
@@ -119,7 +119,7 @@ def test_a_code_is_good_once_and_a_replay_ends_what_the_first_use_started(signed
         ({"code_verifier": "short"}, 400, "invalid_request"),
         ({"client_secret": "wrong"}, 401, "access_denied"),
         ({"client_secret": None}, 401, "access_denied"),
-        ({"client_id": "nobody"}, 401, "access_denied"),
+        ({"client_id": "unknown"}, 401, "access_denied"),
         ({"grant_type": "pigeon"}, 403, "unsupported_grant_type"),
         ({"grant_type": None}, 400, "invalid_request"),
         ({"grant_type": "client_credentials"}, 403, "unauthorized_client"),
@@ -174,7 +174,7 @@ def test_a_body_that_is_no_object_of_texts_is_refused(app, body):
 
 
 @pytest.mark.parametrize("header", ["Basic", "Basic ", "Bearer", "Basic é", "Basic %%%", "Basic /w==", "Basic =", ""])
-def test_an_authorization_header_that_says_nothing_is_no_fault(app, header):
+def test_an_unusable_authorization_header_is_ignored(app, header):
     answer = app.browser.post("/oauth/token", {"grant_type": "refresh_token"}, headers={"Authorization": header})
 
     assert refused(answer)[:2] == (401, "access_denied")

@@ -44,7 +44,7 @@ def redeem(browser: Browser, app: Client, digits: str, **more: str):
     return browser.post("/oauth/token", json.dumps({**body, **scope, **more}), content_type="application/json")
 
 
-def test_the_code_gets_tokens_once_and_they_say_how_she_came(phone, client):
+def test_a_mailed_code_gets_tokens_once_with_the_authentication_method(phone, client):
     digits = start(client, phone)
     answer = redeem(client, phone, digits)
     again = redeem(client, phone, digits)
@@ -100,7 +100,7 @@ def test_an_app_that_may_not_use_codes_gets_none(phone, client):
     assert redeem(client, phone, digits).json()["error"] == "unauthorized_client"
 
 
-def test_who_has_a_second_factor_or_is_blocked_gets_no_tokens_by_a_code_alone(phone, client):
+def test_a_code_alone_gives_no_tokens_with_a_second_factor_or_when_blocked(phone, client):
     redeem(client, phone, start(client, phone))
     account = Account.objects.get()
     Authenticator.objects.create(user=account, type=Authenticator.Type.TOTP, data={"secret": "x"})

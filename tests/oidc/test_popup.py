@@ -15,27 +15,27 @@ ORIGIN = "https://shop.example"
 
 @pytest.fixture
 def lock(client, standard_setup) -> App:
-    """An app that opted in, before anybody signed in."""
+    """An app that opted in, before any sign-in."""
     make_client("lock", grant_types=["authorization_code", "implicit"], web_origins=[ORIGIN])
     without = {"code_challenge": None, "code_challenge_method": None}
     return App(client, "lock", standard={"response_type": "token id_token", "owp": "true", **without})
 
 
-def told(response):
-    """What the page would tell the app, and to whom."""
+def posted(response):
+    """The answer that the page posts, and the origins that may get it."""
     page = response.content.decode()
     assert response.status_code == 200, page
-    answer = re.search(r'say\(\{ a: "response", d: (.*) \}, event\.origin\);', page)
+    answer = re.search(r'post\(\{ a: "response", d: (.*) \}, event\.origin\);', page)
     origins = re.search(r"origins = (\[.*\]);", page)
     assert answer
     assert origins
     return json.loads(answer[1]), json.loads(origins[1])
 
 
-def test_the_tokens_are_told_to_the_apps_web_origins_and_not_put_into_an_address(lock, customer):
+def test_popup_posts_tokens_to_web_origins_and_puts_none_into_an_address(lock, customer):
     sign_in(lock.browser, customer)
     response = lock.authorize()
-    answer, origins = told(response)
+    answer, origins = posted(response)
 
     assert origins == [ORIGIN]
     assert verify(answer["id_token"], "lock") == answer["id_token_payload"]
@@ -45,15 +45,15 @@ def test_the_tokens_are_told_to_the_apps_web_origins_and_not_put_into_an_address
     assert "Cross-Origin-Opener-Policy" not in response
 
 
-def test_a_code_is_told_too(lock, customer):
+def test_popup_posts_a_code(lock, customer):
     sign_in(lock.browser, customer)
-    answer, _ = told(lock.authorize(response_type="code", code_challenge=None))
+    answer, _ = posted(lock.authorize(response_type="code", code_challenge=None))
 
     assert set(answer) == {"code", "state", "iss"}
 
 
-def test_a_refusal_is_told_too(lock):
-    answer, _ = told(lock.authorize(prompt="none"))
+def test_popup_posts_an_error(lock):
+    answer, _ = posted(lock.authorize(prompt="none"))
 
     assert (answer["error"], answer["error_description"]) == ("login_required", "Login required")
 
@@ -61,15 +61,15 @@ def test_a_refusal_is_told_too(lock):
 def test_after_the_sign_in_page_it_is_still_a_popup(lock, customer):
     waiting = lock.authorize(prompt="login")
     sign_in(lock.browser, customer)
-    answer, _ = told(lock.browser.get(query_of(waiting["Location"])["next"]))
+    answer, _ = posted(lock.browser.get(query_of(waiting["Location"])["next"]))
 
     assert answer["id_token_payload"]["email"] == "chika@example.com"
 
 
-def test_an_app_without_web_origins_tells_nobody(lock, customer):
+def test_popup_of_an_app_without_web_origins_posts_nothing(lock, customer):
     make_client("closed", grant_types=["authorization_code", "implicit"])
     sign_in(lock.browser, customer)
-    _, origins = told(lock.authorize(client_id="closed"))
+    _, origins = posted(lock.authorize(client_id="closed"))
 
     assert origins == []
 

@@ -85,7 +85,7 @@ def test_on_the_way_over_the_sign_in_page_the_request_shows_nowhere(app, custome
         ({"code_challenge_method": "plain"}, 400, "invalid_request"),
     ],
 )
-def test_what_is_wrong_is_told_to_the_app_at_once(signed_in, change, status, error):
+def test_errors_of_a_pushed_request_reach_the_app_at_once(signed_in, change, status, error):
     answer = push(signed_in, **change)
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)

@@ -1,4 +1,4 @@
-"""Twelve at once through the real server with two worker processes: one wins, the others hear why not."""
+"""Twelve at once through the real server with two worker processes: one wins, the others get the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.server
 AT_ONCE = 12
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-# What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of how she came in.
+# What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of the authentication.
 # And a television.
 SESSION = """
 import django
@@ -148,7 +148,7 @@ def all_at_once(act) -> list[httpx2.Response]:
 
 
 @pytest.mark.parametrize("_round", range(3))
-def test_of_twelve_who_redeem_one_code_one_gets_tokens_and_they_end_with_the_replay(live, browser, _round):
+def test_of_twelve_redemptions_of_a_code_one_gets_tokens_that_the_replay_ends(live, browser, _round):
     code = authorize(browser, live)
     answers = all_at_once(lambda: redeem(live, code))
     winner = next(answer for answer in answers if answer.status_code == 200)
@@ -158,7 +158,7 @@ def test_of_twelve_who_redeem_one_code_one_gets_tokens_and_they_end_with_the_rep
 
 
 @pytest.mark.parametrize("_round", range(3))
-def test_of_twelve_who_use_one_refresh_token_one_gets_the_next(live, browser, _round):
+def test_of_twelve_uses_of_a_refresh_token_one_gets_the_next(live, browser, _round):
     token = redeem(live, authorize(browser, live)).json()["refresh_token"]
     answers = all_at_once(lambda: refresh(live, token))
 
@@ -181,15 +181,15 @@ def test_of_twelve_polls_for_one_device_one_gets_tokens(live, browser, tv, _roun
 def test_of_twelve_yeses_for_one_device_one_counts(live, browser, tv):
     before = logins(live)
     codes = begin(live, tv)
-    said = Counter(answer.status_code for answer in all_at_once(lambda: allow(browser, codes)))
+    statuses = Counter(answer.status_code for answer in all_at_once(lambda: allow(browser, codes)))
 
-    assert said == {200: 1, 400: AT_ONCE - 1}
+    assert statuses == {200: 1, 400: AT_ONCE - 1}
     assert logins(live) == before + 1
     assert poll(live, tv, codes).status_code == 200
 
 
 @pytest.mark.parametrize("_round", range(3))
-def test_of_twelve_who_bring_one_pushed_request_one_gets_a_code(live, browser, _round):
+def test_of_twelve_uses_of_a_pushed_request_one_gets_a_code(live, browser, _round):
     query = {"client_id": live.credentials["shop"]["client_id"], "request_uri": push(live)}
     answers = all_at_once(lambda: browser.get("/authorize", params=query))
     codes = [answer for answer in answers if "code=" in answer.headers.get("location", "")]
@@ -202,7 +202,7 @@ def logins(live: Live) -> int:
     return live.rows("SELECT logins_count FROM profiles_profile WHERE user_id = ?", "auth0|chika")[0][0]
 
 
-def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live, browser):
+def test_authlibs_client_signs_in_refreshes_and_validates_tokens(live, browser):
     shop = live.credentials["shop"]
     known = live.get("/.well-known/openid-configuration").json()
     app = OAuth2Client(
@@ -217,9 +217,9 @@ def test_authlibs_own_client_signs_her_in_refreshes_and_checks_what_it_got(live,
     token = app.fetch_token(known["token_endpoint"], authorization_response=back, state=state, code_verifier=VERIFIER)
     keys = KeySet.import_key_set(ask("GET", known["jwks_uri"]).json())
     claims = jwt.decode(token["id_token"], keys, algorithms=["RS256"]).claims
-    told = app.get(known["userinfo_endpoint"]).json()
+    userinfo = app.get(known["userinfo_endpoint"]).json()
     renewed = app.refresh_token(known["token_endpoint"], refresh_token=token["refresh_token"])
 
     assert (claims["iss"], claims["aud"], claims["nonce"]) == (known["issuer"], shop["client_id"], "n2")
-    assert told["sub"] == claims["sub"] == "auth0|chika"
+    assert userinfo["sub"] == claims["sub"] == "auth0|chika"
     assert renewed["refresh_token"] != token["refresh_token"]

@@ -1,4 +1,4 @@
-"""Apps register themselves where the operator lets them, and get nothing of a customer's without asking her."""
+"""Apps register themselves where the operator allows it, and get no data of a customer without consent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_it_is_closed_until_the_operator_opens_it(client, standard_setup):
 
 
 @pytest.mark.usefixtures("_open")
-def test_an_app_that_registered_itself_asks_her_first(client, customer):
+def test_an_app_that_registered_itself_needs_consent(client, customer):
     made = register(client)
     bikes = App(client, made.json()["client_id"], secret=made.json()["client_secret"])
     sign_in(client, customer)

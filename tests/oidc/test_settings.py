@@ -32,7 +32,7 @@ def seconds_left(row):
     return (row.expires_at - timezone.now()).total_seconds()
 
 
-def test_an_app_sets_how_long_she_may_stay_and_how_long_she_may_be_away(client, customer):
+def test_a_client_sets_absolute_and_idle_lifetimes_of_offline_access(client, customer):
     make_client("short", refresh={"token_lifetime": 3600, "idle_token_lifetime": 60})
     sign_in(client, customer)
     App(client, "short").tokens(scope="openid offline_access")
@@ -80,7 +80,7 @@ def test_permissions_stand_in_the_tokens_of_an_api_that_reads_them(client, stric
     assert verify(answer.json()["access_token"])["permissions"] == ["read:orders"]
 
 
-def test_permissions_of_a_customers_token_are_what_she_allowed(signed_in, orders):
+def test_permissions_of_a_token_are_what_the_customer_allowed(signed_in, orders):
     ResourceServer.objects.update(token_dialect="access_token_authz")
     tokens = signed_in.tokens(audience=orders.identifier, scope="openid read:orders")
 

@@ -1,4 +1,4 @@
-"""A login whose rules ask somebody else succeeds, whatever becomes of him; what he did is on record by name."""
+"""A login succeeds whatever a third party does that its rules call; the fault is recorded by name."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _steps() -> list[tuple[str, str, str]]:
     return [(step["how"], step["fault"], step["message"]) for step in RuleRun.objects.latest("id").steps]
 
 
-def test_a_third_party_that_is_well_is_heard(signed_in, rules):
+def test_a_healthy_third_party_is_used(signed_in, rules):
     with receiving(Answer(body=b'{"tier": "gold"}')) as partner:
         set_setting("PARTNER", partner.url)
         assert signed_in.code()
@@ -61,9 +61,9 @@ def test_garbage_ends_no_login(signed_in, rules, answer, message):
         set_setting("PARTNER", partner.url)
         assert signed_in.code()
 
-    (how, fault, said), goes_on = _steps()
+    (how, fault, text), goes_on = _steps()
     assert (how, fault) == ("failed", "threw")
-    assert message in said
+    assert message in text
     assert goes_on == ("done", "", "")
 
 
@@ -72,27 +72,27 @@ def test_one_that_is_down_ends_no_login(signed_in, rules):
         set_setting("PARTNER", f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert signed_in.code()
 
-    (how, fault, said), goes_on = _steps()
+    (how, fault, text), goes_on = _steps()
     assert (how, fault) == ("failed", "threw")
-    assert "ECONNREFUSED" in said
+    assert "ECONNREFUSED" in text
     assert goes_on[0] == "done"
 
 
-def test_one_that_hangs_is_waited_for_no_longer_than_the_owner_said(signed_in, rules):
+def test_a_hanging_third_party_is_waited_for_until_the_set_timeout(signed_in, rules):
     with receiving(Answer(wait=20)) as partner:
         set_setting("PARTNER", partner.url)
         begun = time.monotonic()
         assert signed_in.code()
         took = time.monotonic() - begun
 
-    (how, fault, said), goes_on = _steps()
+    (how, fault, text), goes_on = _steps()
     assert took < 2 * TIMEOUT + 5
     assert (how, fault) == ("failed", "threw")
-    assert "ETIMEDOUT" in said
+    assert "ETIMEDOUT" in text
     assert goes_on[0] == "done"
 
 
-def test_who_hangs_again_and_again_is_left_alone_and_logins_stop_waiting(signed_in, rules, monkeypatch):
+def test_repeated_timeouts_open_the_circuit_and_logins_stop_waiting(signed_in, rules, monkeypatch):
     with receiving(Answer(wait=20)) as partner:
         set_setting("PARTNER", partner.url)
         signed_in.code()

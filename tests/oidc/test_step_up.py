@@ -1,4 +1,4 @@
-"""An app that wants her to prove twice who she is gets no code before she did."""
+"""An app that requires two factors gets no code before the customer used both."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_a_session_with_one_proof_is_sent_for_the_second_and_then_gets_its_code(
     assert claims["acr"] == MULTI_FACTOR
 
 
-def test_who_has_shown_it_already_is_not_asked_again(app, customer):
+def test_a_second_factor_in_the_session_is_not_asked_again(app, customer):
     with_second_factor(app, customer)
 
     assert "code" in app.answer(acr_values="mfa")
 
 
-def test_she_who_comes_back_without_it_gets_no_code_and_is_not_sent_round_in_circles(signed_in):
+def test_returning_without_a_second_factor_gets_an_error_and_no_loop(signed_in):
     next_ = query_of(signed_in.authorize(acr_values="mfa")["Location"])["next"]
 
     assert came_back(signed_in.browser.get(next_))["error"] == "unmet_authentication_requirements"
@@ -45,7 +45,7 @@ def test_a_silent_login_cannot_show_it(signed_in):
     assert signed_in.answer(acr_values="mfa", prompt="none")["error"] == "interaction_required"
 
 
-def test_other_words_for_how_she_signs_in_change_nothing(signed_in):
+def test_other_acr_values_change_nothing(signed_in):
     voluntary = json.dumps({"id_token": {"acr": {"values": ["mfa"]}}, "userinfo": {"email": None}})
 
     assert "code" in signed_in.answer(acr_values="urn:mace:incommon:iap:silver")

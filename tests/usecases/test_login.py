@@ -1,4 +1,4 @@
-"""The story of a login: what rules are told, what is kept, and what cannot hold it up."""
+"""The steps of a login: what rules get, what is stored, and what cannot hold the login."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def resume(profile, client, progress, scopes=("openid",), **more):
     return outcome, LoginProgress.from_json(json.loads(json.dumps(login.progress.to_json())))
 
 
-def tell(expression: str) -> str:
+def claim(expression: str) -> str:
     return f"function (u, c, cb) {{ c.idToken['{NAMESPACE}x'] = {expression}; cb(null, u, c); }}"
 
 
 @pytest.mark.parametrize(
-    ("expression", "told"),
+    ("expression", "value"),
     [
         ("u.user_id", "google-oauth2|1001"),
         ("u.name", "Chika"),
@@ -97,12 +97,12 @@ def tell(expression: str) -> str:
         ("c.sso.current_clients.join()", "blog,shop"),
     ],
 )
-def test_rules_are_told_what_auth0_tells_them(chika, shop, expression, told):
+def test_rules_get_what_auth0_gives_them(chika, shop, expression, value):
     learn(chika, [NewFact("name", "Chika", "social", "google-oauth2")])
     refresh_views(chika)
-    save_rule("tell", script=tell(expression))
+    save_rule("claim", script=claim(expression))
 
-    assert go(chika, shop).id_token == {NAMESPACE + "x": told}
+    assert go(chika, shop).id_token == {NAMESPACE + "x": value}
 
 
 def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, shop):
@@ -146,8 +146,8 @@ def test_a_rule_that_denies_ends_it_and_no_login_is_counted(chika, shop, questio
     assert (chika.logins_count, Impression.objects.count()) == (0, 0)
 
 
-def test_a_question_stops_her_once_and_her_progress_goes_on_behind_it(chika, shop, question):
-    save_rule("tell", script=tell("c.protocol"))
+def test_a_question_stops_a_login_once_and_progress_resumes_after_it(chika, shop, question):
+    save_rule("claim", script=claim("c.protocol"))
     asked, progress = resume(chika, shop, LoginProgress())
     decided, _ = resume(chika, shop, progress)
 
@@ -175,8 +175,8 @@ def test_a_silent_login_asks_nothing_and_counts_nothing(chika, shop, question):
     assert (chika.logins_count, Impression.objects.count()) == (0, 0)
 
 
-def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_is_shown(chika, shop, question):
-    save_rule("tell", script=tell("c.stats.loginsCount"))
+def test_authentication_on_a_page_of_the_app_counts_as_a_silent_login(chika, shop, question):
+    save_rule("claim", script=claim("c.stats.loginsCount"))
     decided = go(chika, shop, silent=True, proved=True)
     chika.refresh_from_db()
 
@@ -185,25 +185,25 @@ def test_whoever_proved_who_she_is_on_the_apps_own_page_logs_in_though_no_page_i
     assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
 
 
-def test_somebody_busy_with_something_else_is_asked_nothing_and_the_book_says_why(chika, shop, question):
+def test_a_busy_customer_is_asked_nothing_and_the_reason_is_recorded(chika, shop, question):
     decided = go(chika, shop, busy=True)
 
     assert isinstance(decided, TokenDecision)
     assert (Impression.objects.count(), SelectionDecision.objects.get().reason) == (0, "not_interactive")
 
 
-def test_a_refresh_runs_rules_by_their_protocol_and_cannot_send_her_anywhere(chika, shop):
-    rule = save_rule("tell", script=tell("c.protocol"))
-    told = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
+def test_a_refresh_runs_rules_by_their_protocol_and_cannot_redirect(chika, shop):
+    rule = save_rule("claim", script=claim("c.protocol"))
+    value = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
     rule.script = "function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }"
     rule.save()
     away = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
 
-    assert told.id_token == {NAMESPACE + "x": "oauth2-refresh-token"}
+    assert value.id_token == {NAMESPACE + "x": "oauth2-refresh-token"}
     assert away.error == "interaction_required"
 
 
-def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(chika, shop):
+def test_a_rule_may_widen_scopes_of_first_party_apps_only(chika, shop):
     save_rule("more", script="function (u, c, cb) { c.accessToken.scope = ['openid', 'read:all']; cb(null, u, c); }")
     other = Client.objects.create(client_id="partner", name="Bikes & Co", first_party=False)
 
@@ -212,7 +212,7 @@ def test_a_rule_may_widen_the_scopes_of_our_own_app_and_not_of_somebody_elses(ch
 
 
 @pytest.mark.parametrize(("what", "step"), [("next_question", "choose_question"), ("changes", "record_login")])
-def test_a_fault_in_questions_or_statistics_is_named_in_the_log_and_she_goes_on(
+def test_a_fault_in_questions_or_statistics_is_logged_and_the_login_continues(
     chika, shop, question, monkeypatch, caplog, what, step
 ):
     def broken(*_, **__):
@@ -245,7 +245,7 @@ def test_enrichment_a_rule_wants_is_queued_and_not_awaited(chika, shop):
     ]
 
 
-def test_every_source_that_is_switched_on_is_asked_after_the_login_and_not_on_a_silent_one(chika, shop):
+def test_enabled_sources_are_queued_after_a_login_and_not_after_a_silent_one(chika, shop):
     save_source("email", {})
     save_source("phone", {}, enabled=False)
     go(chika, shop, silent=True)

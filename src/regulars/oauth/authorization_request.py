@@ -88,7 +88,7 @@ class Parameters(Mapping[str, str]):
 
 
 class Endpoint(StrEnum):
-    """The endpoints at which an app says what it wants."""
+    """The endpoints at which an app requests tokens."""
 
     AUTHORIZE = "authorize"
     PAR = "par"

@@ -54,7 +54,7 @@ def find_interaction(browser_id: str, state: str, *waits: str) -> PendingLogin |
 def resume_interaction(browser_id: str, state: str, *waits: str) -> PendingLogin | None:
     """Return the waiting login to one caller; a second request with the same state gets None.
 
-    `waits_for` of the returned object still tells which page the browser comes from.
+    `waits_for` of the returned object still names the page that the browser comes from.
     """
     pending = find_interaction(browser_id, state, *waits)
     if pending is None or not _waiting(browser_id, state, *waits).update(waits_for=""):

@@ -1,4 +1,4 @@
-"""Whatever a stranger sends to any address of the provider, the answer is one of ours and never a fault."""
+"""Nonsense sent to any address of the OpenID Provider gets a defined answer and causes no fault."""
 
 from __future__ import annotations
 
