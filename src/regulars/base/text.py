@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:  # the collector reads text too, and has no pages
     from django.http import HttpRequest, QueryDict
+
+JsonObject: TypeAlias = dict[str, Any]  # JSON of any shape, such as what a rule has written
 
 # PostgreSQL stores neither NUL nor half of a surrogate pair; untrusted JSON may carry both. And `1e400` is a number in
 # JSON, but infinite in Python, which neither database accepts.

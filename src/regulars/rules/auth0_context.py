@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
+
+from regulars.base.text import JsonObject
 
 
 class Stats(TypedDict):
@@ -21,8 +23,8 @@ class RequestInfo(TypedDict):
     ip: str
     userAgent: str
     hostname: str
-    query: dict[str, Any]
-    body: dict[str, Any]
+    query: JsonObject
+    body: JsonObject
 
 
 class AuthenticationMethod(TypedDict):
@@ -57,5 +59,5 @@ class Auth0Context(TypedDict):
     authentication: AuthenticationInfo
     authorization: AuthorizationInfo
     requested_scopes: list[str]
-    accessToken: dict[str, Any]
-    idToken: dict[str, Any]
+    accessToken: JsonObject
+    idToken: JsonObject

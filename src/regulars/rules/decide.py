@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from regulars.base.text import storable
+from regulars.base.text import JsonObject, storable
 
 MAX_DEPTH = 32
 MAX_CLAIMS_BYTES = 16 * 1024
@@ -84,32 +84,32 @@ class MetadataUpdate:
 
     rule_slug: str
     bag: str
-    data: dict[str, Any]
+    data: JsonObject
 
 
-def objects_given(user: dict[str, Any], context: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def objects_given(user: JsonObject, context: JsonObject) -> tuple[JsonObject, JsonObject]:
     """Return `user` with app_metadata's keys at the root too, and `context` with the objects that rules write into."""
     own = user.get("app_metadata")
     roots = {name: value for name, value in own.items() if name not in NOT_AT_ROOT} if isinstance(own, dict) else {}
     return {**user, **roots}, {"idToken": {}, "accessToken": {}, "samlConfiguration": {}, **context}
 
 
-def ignored(context: dict[str, Any]) -> list[str]:
+def ignored(context: JsonObject) -> list[str]:
     """Return the unsupported parts of the context that a rule set, which the record shows."""
     return [f"context.{name}" for name in IGNORED if context.get(name)]
 
 
-def id_token_claims(context: dict[str, Any]) -> dict[str, Any]:
+def id_token_claims(context: JsonObject) -> JsonObject:
     """Return the claims that rules may add to the ID token, from `context.idToken`."""
     return _claims(context.get("idToken"), RESERVED_IN_ID_TOKEN)
 
 
-def access_token_claims(context: dict[str, Any]) -> dict[str, Any]:
+def access_token_claims(context: JsonObject) -> JsonObject:
     """Return the claims that rules may add to the access token, from `context.accessToken`."""
     return _claims(context.get("accessToken"), RESERVED_IN_ACCESS_TOKEN)
 
 
-def scopes(context: dict[str, Any]) -> list[str] | None:
+def scopes(context: JsonObject) -> list[str] | None:
     """Return `context.accessToken.scope` (a list or a text with spaces); None when no rule set it."""
     token = context.get("accessToken")
     asked = token.get("scope") if isinstance(token, dict) else None
@@ -120,7 +120,7 @@ def scopes(context: dict[str, Any]) -> list[str] | None:
     return None
 
 
-def redirect_url(context: dict[str, Any]) -> str | None:
+def redirect_url(context: JsonObject) -> str | None:
     """Return the absolute http(s) address of a redirect. One login redirects at most once."""
     wanted = context.get("redirect")
     url = wanted.get("url") if isinstance(wanted, dict) else None
@@ -150,7 +150,7 @@ def denied(error: Any) -> Denied:
     return Denied("unauthorized" if name == "UnauthorizedError" else "access_denied", description[:MAX_DESCRIPTION])
 
 
-def read_answer(text: str) -> dict[str, Any]:
+def read_answer(text: str) -> JsonObject:
     """Parse the JSON object that a sandbox returned, storable by any database. Raises ValueError for anything else."""
     try:
         answer = json.loads(text)
@@ -158,11 +158,11 @@ def read_answer(text: str) -> dict[str, Any]:
             raise ValueError("not a plain JSON object")
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    plain: dict[str, Any] = storable(answer)
+    plain: JsonObject = storable(answer)
     return plain
 
 
-def _claims(wanted: Any, reserved: frozenset[str]) -> dict[str, Any]:
+def _claims(wanted: Any, reserved: frozenset[str]) -> JsonObject:
     if not isinstance(wanted, dict):
         return {}
     claims = {name: value for name, value in wanted.items() if name and name not in reserved and value is not None}

@@ -12,13 +12,13 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import httpx2
 from django.conf import settings
 
 from regulars.base import http
 from regulars.base.errors import DomainError
+from regulars.base.text import JsonObject
 
 from .circuit_breaker import is_open, record_answer, record_timeout
 
@@ -29,8 +29,8 @@ MAX_REDIRECTS = 10
 THREADS = 32
 _CODES = {"timed_out": "ETIMEDOUT", "unreachable": "ECONNREFUSED", "too_many_redirects": "EMAXREDIRECTS"}
 
-Request = dict[str, Any]
-Answer = dict[str, Any]
+Request = JsonObject
+Answer = JsonObject
 Perform = Callable[[Request, float], Answer]  # request and seconds left → answer
 
 

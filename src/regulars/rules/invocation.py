@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
+
+from regulars.base.text import JsonObject
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,21 @@ class RuleInvocation:
     slug: str
     language: str
     script: str
-    configuration: dict[str, Any]
+    configuration: JsonObject
     deny_on_failure: bool = False
     timeout: float = 3.0
     own_realm: bool = False
     resumes: bool = False
+
+
+class RequestRecord(TypedDict):
+    """One HTTP request of a rule, with the status of its response or the code of its failure."""
+
+    method: str
+    host: str
+    milliseconds: float
+    status: NotRequired[int]
+    code: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -34,9 +46,9 @@ class RuleResult:
     """
 
     how: str
-    user: dict[str, Any]
-    context: dict[str, Any]
-    error: dict[str, Any] = field(default_factory=dict)
+    user: JsonObject
+    context: JsonObject
+    error: JsonObject = field(default_factory=dict)
     fault: str = ""
     message: str = ""
     updates: list[Any] = field(default_factory=list)
@@ -44,11 +56,11 @@ class RuleResult:
     console: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     paused: bool = False
-    requests: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[RequestRecord] = field(default_factory=list)
 
 
 def failed(
-    fault: str, user: dict[str, Any], context: dict[str, Any], message: str = "", console: list[str] | None = None
+    fault: str, user: JsonObject, context: JsonObject, message: str = "", console: list[str] | None = None
 ) -> RuleResult:
     """Return a failed result, which changes nothing: the next rule sees the same objects."""
     return RuleResult("failed", user, context, fault=fault, message=message, console=console or [])

@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.cache import cache
 
+from regulars.base.text import JsonObject
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import management_audience
 
 from . import http_calls
 from .decide import read_answer
-from .invocation import RuleInvocation, RuleResult, failed
+from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
 from .sandbox.cache import EngineUnavailable
 from .sandbox.realm import Realm, Terminated
 
@@ -63,9 +64,9 @@ class JavaScript:
         self._subject = subject
         self._realm: Realm | None = None
         self._open: dict[int, Future[http_calls.Answer]] = {}
-        self._requests: list[dict[str, Any]] = []
+        self._requests: list[RequestRecord] = []
 
-    def run(self, job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+    def run(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
         """Run one rule; its faults are returned as a failed result."""
         if job.own_realm:
             self.close()
@@ -112,7 +113,7 @@ class JavaScript:
             self._realm.close()
         self._realm, self._open = None, {}
 
-    def _answer(self, job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> JsonObject:
         ends = time.monotonic() + job.timeout
         if self._realm is None:
             self._realm = Realm()
@@ -125,11 +126,11 @@ class JavaScript:
                 return report
             self._wait(report.get("timer"), ends)
 
-    def _report(self, mode: str) -> dict[str, Any]:
+    def _report(self, mode: str) -> JsonObject:
         assert self._realm is not None
         return read_answer(self._realm.call("__report", mode))
 
-    def _submit(self, report: dict[str, Any], ends: float) -> None:
+    def _submit(self, report: JsonObject, ends: float) -> None:
         for ask in report.get("asks") or []:
             request, left = ask["arg"], ends - time.monotonic()
             # A little less than the rule's time, so that it sees the time-out and can go on without a response. A request
@@ -140,11 +141,13 @@ class JavaScript:
     def _performed(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
         started = time.perf_counter()
         answer = self._perform(request, seconds)
-        about = {"status": answer["value"]["status"]} if "value" in answer else {"code": answer["error"]["code"]}
         took = round((time.perf_counter() - started) * 1000, 1)
-        self._requests.append(
-            {"method": str(request.get("method")), "host": _host(request), **about, "milliseconds": took}
-        )
+        record = RequestRecord(method=str(request.get("method")), host=_host(request), milliseconds=took)
+        if "value" in answer:
+            record["status"] = answer["value"]["status"]
+        else:
+            record["code"] = answer["error"]["code"]
+        self._requests.append(record)
         return answer
 
     def _wait(self, timer: float | None, ends: float) -> None:
@@ -188,7 +191,7 @@ def syntax_error(script: str) -> tuple[str, int] | None:
     return f"{error['name']}: {error['message']}", int(line[1]) if line else 0
 
 
-def _given(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any], subject: str) -> dict[str, Any]:
+def _given(job: RuleInvocation, user: JsonObject, context: JsonObject, subject: str) -> JsonObject:
     return {
         "script": job.script,
         "user": user,
@@ -225,7 +228,7 @@ def _cache_key(job: RuleInvocation) -> str:
     return f"rules.cache.{job.slug}"
 
 
-def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any], job: RuleInvocation) -> RuleResult:
+def _step(answer: JsonObject, user: JsonObject, context: JsonObject, job: RuleInvocation) -> RuleResult:
     how, error, console = answer.get("how"), answer.get("error"), _texts(answer.get("console"))
     after = answer.get("user"), answer.get("context")
     if how == "silent":
@@ -247,7 +250,7 @@ def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any],
     )
 
 
-def _thrown(error: Any, user: dict[str, Any], context: dict[str, Any], console: list[str]) -> RuleResult:
+def _thrown(error: Any, user: JsonObject, context: JsonObject, console: list[str]) -> RuleResult:
     if not isinstance(error, dict):
         return failed("bad_answer", user, context, console=console)
     message = str(error.get("message", ""))

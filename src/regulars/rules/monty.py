@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.text import JsonObject
 
 from .decide import read_answer
 from .invocation import RuleInvocation, RuleResult, failed
@@ -68,7 +69,7 @@ def check_monty(script: str) -> None:
         raise Invalid("does_not_compile", _sentence(error)) from None
 
 
-def run_monty(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+def run_monty(job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
     """Run one rule; its faults are returned as a failed result."""
     if not is_installed():
         return failed("engine_unavailable", user, context, "The package pydantic-monty is not installed.")
@@ -90,7 +91,7 @@ def run_monty(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]
     return _step(answer, user, context, printed.output.splitlines())
 
 
-def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any], printed: list[str]) -> RuleResult:
+def _step(answer: JsonObject, user: JsonObject, context: JsonObject, printed: list[str]) -> RuleResult:
     console = [*printed, *filter(lambda line: isinstance(line, str), answer["console"])][:MAX_LINES]
     if answer["denied"] is not None:
         error = {"name": "UnauthorizedError", "message": answer["denied"]}
@@ -103,7 +104,7 @@ def _step(answer: dict[str, Any], user: dict[str, Any], context: dict[str, Any],
     )
 
 
-def _fault(error: Any, user: dict[str, Any], context: dict[str, Any], console: list[str]) -> RuleResult:
+def _fault(error: Any, user: JsonObject, context: JsonObject, console: list[str]) -> RuleResult:
     match error.exception():
         case TimeoutError():
             return failed("too_much_cpu", user, context, console=console)

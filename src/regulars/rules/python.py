@@ -21,6 +21,7 @@ from django.conf import settings
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.catalog import Catalog
+from regulars.base.text import JsonObject
 
 from .decide import read_answer
 from .invocation import RuleInvocation, RuleResult, failed
@@ -34,15 +35,15 @@ class Unauthorized(Exception):
 class Api:
     """What a Python rule can do besides changing `user` and `context`. `configuration` merges global and own settings."""
 
-    configuration: dict[str, Any]
-    updates: list[dict[str, Any]] = field(default_factory=list)
+    configuration: JsonObject
+    updates: list[JsonObject] = field(default_factory=list)
     enrichments: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
 
-    def update_user_metadata(self, data: dict[str, Any]) -> None:
+    def update_user_metadata(self, data: JsonObject) -> None:
         self.updates.append({"bag": "user_metadata", "data": copy.deepcopy(data)})
 
-    def update_app_metadata(self, data: dict[str, Any]) -> None:
+    def update_app_metadata(self, data: JsonObject) -> None:
         self.updates.append({"bag": "app_metadata", "data": copy.deepcopy(data)})
 
     def enrich(self, source_key: str) -> None:
@@ -53,7 +54,7 @@ class Api:
         self.console.append(line)
 
 
-PythonRule = Callable[[dict[str, Any], dict[str, Any], Api], None]
+PythonRule = Callable[[JsonObject, JsonObject, Api], None]
 python_rules: Catalog[PythonRule] = Catalog("rules")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _loaded: dict[Path, tuple[int, PythonRule]] = {}  # path → (time of change, function)
@@ -67,7 +68,7 @@ def python_rule(key: str) -> PythonRule:
     return python_rules[key] if key in python_rules else _file_rule(key)
 
 
-def run_python(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+def run_python(job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
     """Run one installed rule; its faults are returned as a failed result. Trusted: no limits."""
     try:
         rule = python_rule(job.script)
@@ -85,7 +86,7 @@ def run_python(job: RuleInvocation, user: dict[str, Any], context: dict[str, Any
     return _done(api, *after) or failed("bad_answer", user, context, console=api.console)
 
 
-def _plain(updates: list[dict[str, Any]]) -> list[Any]:
+def _plain(updates: list[JsonObject]) -> list[Any]:
     """Return the updates of a rule before its denial; none when they are not JSON."""
     try:
         return list(read_answer(json.dumps({"updates": updates}))["updates"])
@@ -93,7 +94,7 @@ def _plain(updates: list[dict[str, Any]]) -> list[Any]:
         return []
 
 
-def _done(api: Api, user: dict[str, Any], context: dict[str, Any]) -> RuleResult | None:
+def _done(api: Api, user: JsonObject, context: JsonObject) -> RuleResult | None:
     """Return the result; None when the rule left something that is not JSON, such as a date."""
     try:
         left = read_answer(json.dumps({"user": user, "context": context, "updates": api.updates}))

@@ -12,7 +12,7 @@ from django.conf import settings
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
-from regulars.base.text import storable
+from regulars.base.text import JsonObject, storable
 
 from .invocation import RuleInvocation, RuleResult
 from .models import RuleRun
@@ -39,12 +39,10 @@ _CREDENTIALS = frozenset(
 )
 
 
-def step_recorded(
-    job: RuleInvocation, step: RuleResult, milliseconds: float, tokens: Iterable[str] = ()
-) -> dict[str, Any]:
+def step_recorded(job: RuleInvocation, step: RuleResult, milliseconds: float, tokens: Iterable[str] = ()) -> JsonObject:
     """Return an entry of `RuleRun.steps`. Settings and `tokens` are redacted, because a rule may print its API key."""
     secrets = [*job.configuration.values(), *tokens]
-    recorded: dict[str, Any] = storable(
+    recorded: JsonObject = storable(
         {
             "rule": job.slug,
             "how": step.how,
@@ -72,13 +70,11 @@ def record_refused_write(run_id: int, rule_slug: str, bag: str, keys: Sequence[s
     run.save(update_fields=["steps", "effects"])
 
 
-def recorded_inputs(
-    user: dict[str, Any], context: dict[str, Any], answers: list[dict[str, Any]]
-) -> dict[str, Any] | None:
+def recorded_inputs(user: JsonObject, context: JsonObject, answers: list[JsonObject]) -> JsonObject | None:
     """Return the input that a replay needs, without credentials; None when it is too large."""
     if settings.RULE_INPUT_DAYS <= 0:
         return None
-    kept: dict[str, Any] = storable(_redacted({"user": user, "context": context, "answers": answers}))
+    kept: JsonObject = storable(_redacted({"user": user, "context": context, "answers": answers}))
     return kept if len(json.dumps(kept)) <= MAX_INPUTS else None
 
 

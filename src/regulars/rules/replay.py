@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.text import JsonObject
 
 from . import http_calls
 from .invocation import RuleInvocation
@@ -79,7 +79,7 @@ def _compared(run: RuleRun, live: list[Rule], shadowed: list[Rule]) -> RunDiffer
     return RunDifference(run.pk, before, after, [name for name in left if left[name] != right[name]])
 
 
-def _parts(replayed: Replayed) -> dict[str, Any]:
+def _parts(replayed: Replayed) -> JsonObject:
     outcome = replayed.outcome
     return {
         "id_token": outcome.id_token_claims,
@@ -104,7 +104,7 @@ def _again(run: RuleRun, rules: Iterable[Rule]) -> Replayed:
 class ReplayHttp:
     """Answers requests from the recording, in the same order for each address."""
 
-    def __init__(self, answers: list[dict[str, Any]]) -> None:
+    def __init__(self, answers: list[JsonObject]) -> None:
         self._answers = list(answers)
 
     def perform(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:

@@ -11,13 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from regulars.base.text import JsonObject
 from regulars.profiles.auth0_user import Auth0User
 
 from . import decide, http_calls
 from .auth0_context import Auth0Context
 from .auto_disable import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
-from .invocation import RuleInvocation, RuleResult, failed
+from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
 from .models import Rule, RuleRun, RuleSetting
 from .monty import run_monty
 from .python import run_python
@@ -35,8 +36,8 @@ class RulesOutcome:
     """What the rules of one moment request. `scopes` None: as requested by the app. `enrichments` are keys of sources, to
     be queued. `ignored` names unsupported requests, `redirect_by` the rule that redirects the browser."""
 
-    id_token_claims: dict[str, Any] = field(default_factory=dict)
-    access_token_claims: dict[str, Any] = field(default_factory=dict)
+    id_token_claims: JsonObject = field(default_factory=dict)
+    access_token_claims: JsonObject = field(default_factory=dict)
     scopes: list[str] | None = None
     redirect_url: str | None = None
     denied: Denied | None = None
@@ -59,10 +60,10 @@ class RuleTrial:
     console: list[str]
     error: str
     milliseconds: float
-    user: dict[str, Any]
-    context: dict[str, Any]
-    configuration: dict[str, Any]
-    requests: list[dict[str, Any]] = field(default_factory=list)
+    user: JsonObject
+    context: JsonObject
+    configuration: JsonObject
+    requests: list[RequestRecord] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def run(
     runs. `before` is the outcome of the redirect: with the protocol "redirect-callback" that action continues, and
     actions before it do not run twice; rules do, as with Auth0. `user` and `context` stay unchanged.
     """
-    user, context = dict[str, Any](auth0_user), dict[str, Any](auth0_context)
+    user, context = JsonObject(auth0_user), JsonObject(auth0_context)
     answers = RecordingHttp()
     previous = before if before and context.get("protocol") == "redirect-callback" else RulesOutcome()
     jobs = _jobs(moment, previous.redirect_by)
@@ -119,8 +120,8 @@ def run(
 
 def try_rule(
     rule_or_script: Rule | str,
-    user: dict[str, Any],
-    context: dict[str, Any],
+    user: JsonObject,
+    context: JsonObject,
     perform: http_calls.Perform = http_calls.perform,
 ) -> RuleTrial:
     """Run one rule, saved or a JavaScript draft, over the given objects. Stores nothing.
@@ -144,7 +145,7 @@ def try_rule(
     )
 
 
-def _id_of(user: dict[str, Any]) -> str:
+def _id_of(user: JsonObject) -> str:
     return str(user.get("user_id") or "")
 
 
@@ -152,7 +153,7 @@ class RecordingHttp:
     """Performs HTTP requests and records the answers for replays."""
 
     def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
+        self.answers: list[JsonObject] = []
         self._lock = threading.Lock()
 
     def perform(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
@@ -170,13 +171,13 @@ def _jobs(moment: str, resumes: str) -> list[RuleInvocation]:
     return [job_of(rule, shared, resumes=rule.slug == resumes) for rule in rules if rule.slug not in done]
 
 
-def _resumed(context: dict[str, Any], back: RulesOutcome) -> dict[str, Any]:
+def _resumed(context: JsonObject, back: RulesOutcome) -> JsonObject:
     """Restore the claims of the redirect: actions that are done do not set them again."""
     scope = {} if back.scopes is None else {"scope": back.scopes}
     return {**context, "idToken": back.id_token_claims, "accessToken": {**back.access_token_claims, **scope}}
 
 
-def job_of(rule: Rule, shared: dict[str, Any], *, resumes: bool = False) -> RuleInvocation:
+def job_of(rule: Rule, shared: JsonObject, *, resumes: bool = False) -> RuleInvocation:
     return RuleInvocation(
         rule.slug,
         rule.language,
@@ -189,15 +190,15 @@ def job_of(rule: Rule, shared: dict[str, Any], *, resumes: bool = False) -> Rule
     )
 
 
-def configuration() -> dict[str, Any]:
+def configuration() -> JsonObject:
     """Return the settings that every rule reads as `configuration`."""
     return {setting.key: setting.value for setting in RuleSetting.objects.all()}
 
 
 def run_all(
     jobs: Iterable[RuleInvocation],
-    user: dict[str, Any],
-    context: dict[str, Any],
+    user: JsonObject,
+    context: JsonObject,
     perform: http_calls.Perform,
     *,
     finish_requests: bool = False,
@@ -232,7 +233,7 @@ class _LanguageRunners:
         self._subject = subject
         self._javascript: Any = None
 
-    def run(self, job: RuleInvocation, user: dict[str, Any], context: dict[str, Any]) -> RuleResult:
+    def run(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
         if job.language == Rule.Language.PYTHON:
             return run_python(job, user, context)
         if job.language == Rule.Language.MONTY:
@@ -253,7 +254,7 @@ class _LanguageRunners:
             self._javascript.close()
 
 
-def outcome_of(results: list[TimedResult], context: dict[str, Any]) -> RulesOutcome:
+def outcome_of(results: list[TimedResult], context: JsonObject) -> RulesOutcome:
     """Combine the results. A denied login keeps metadata updates and enrichments and adds nothing to tokens."""
     updates = [update for one in results for update in decide.metadata_updates(one.job.slug, one.step.updates)]
     asked = list(dict.fromkeys(key for one in results for key in one.step.enrichments))[:MAX_ENRICHMENTS]
@@ -284,13 +285,13 @@ def _denial(results: list[TimedResult]) -> Denied | None:
     return None
 
 
-def _tokens(user: dict[str, Any]) -> list[str]:
+def _tokens(user: JsonObject) -> list[str]:
     """Return the upstream access tokens, which a rule may use and no record shows."""
     identities = user.get("identities") or []
     return [each["access_token"] for each in identities if isinstance(each, dict) and each.get("access_token")]
 
 
-def _effects(outcome: RulesOutcome) -> dict[str, Any]:
+def _effects(outcome: RulesOutcome) -> JsonObject:
     return {
         "id_token": sorted(outcome.id_token_claims),
         "access_token": sorted(outcome.access_token_claims),

@@ -14,6 +14,7 @@ from django.utils.text import slugify
 from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import HIDDEN
+from regulars.base.text import JsonObject
 
 from .models import Rule, RuleSetting
 from .modules.curated import CURATED
@@ -51,7 +52,7 @@ def save_rule(
     order: int | None = None,
     enabled: bool = True,
     deny_on_failure: bool = False,
-    settings: dict[str, Any] | None = None,
+    settings: JsonObject | None = None,
     timeout: float | None = None,
     own_realm: bool | None = None,
 ) -> Rule:
@@ -182,7 +183,7 @@ def delete_setting(key: str) -> None:
     RuleSetting.objects.filter(key=key).delete()
 
 
-def _written(given: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+def _written(given: JsonObject, kept: JsonObject) -> JsonObject:
     return {key: kept.get(key, "") if value == HIDDEN else value for key, value in given.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.text import JsonObject
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 
@@ -22,7 +23,7 @@ from .templates.examples import DeclaredHttp
 
 _NOTHING = object()
 LARGEST_CONTEXT = 100_000  # characters
-SAMPLE_USER: dict[str, Any] = {
+SAMPLE_USER: JsonObject = {
     "user_id": "auth0|sample",
     "email": "chika@example.com",
     "email_verified": True,
@@ -32,7 +33,7 @@ SAMPLE_USER: dict[str, Any] = {
     "user_metadata": {"looking_for": "jackets"},
     "app_metadata": {},
 }
-SAMPLE_CONTEXT: dict[str, Any] = {
+SAMPLE_CONTEXT: JsonObject = {
     "clientID": "sample",
     "clientName": "Shop",
     "connection": "google-oauth2",
@@ -84,7 +85,7 @@ class TrialReport:
     effects: list[str]
     milliseconds: float
     user_id: str
-    requests: list[dict[str, Any]]
+    requests: list[JsonObject]
     undeclared: list[str]
     is_real: bool
 
@@ -122,7 +123,7 @@ def report_trial(
     )
 
 
-def report_replay(replayed: Replayed) -> dict[str, Any]:
+def report_replay(replayed: Replayed) -> JsonObject:
     """Return the result of a replayed login in words, without secrets: `{"ID token": {…}, …}`, empty parts left out."""
     outcome = replayed.outcome
     denied = outcome.denied
@@ -136,7 +137,7 @@ def report_replay(replayed: Replayed) -> dict[str, Any]:
         "lookups": outcome.enrichments,
         "faults": replayed.faults,
     }
-    words: dict[str, Any] = struck({name: part for name, part in parts.items() if part}, all_secrets())
+    words: JsonObject = struck({name: part for name, part in parts.items() if part}, all_secrets())
     return words
 
 
@@ -176,7 +177,7 @@ def _effects(outcome: RulesOutcome) -> list[str]:
     ]
 
 
-def _user(user_id: str) -> dict[str, Any]:
+def _user(user_id: str) -> JsonObject:
     if not user_id:
         return SAMPLE_USER
     profile = find_by_user_id(user_id)
@@ -185,14 +186,14 @@ def _user(user_id: str) -> dict[str, Any]:
     return {**user(profile)}
 
 
-def _context(text: str) -> dict[str, Any]:
+def _context(text: str) -> JsonObject:
     context = _json(text) if text.strip() else SAMPLE_CONTEXT
     if not isinstance(context, dict):
         raise Invalid("bad_context", "The login is not a JSON object.", "context")
     return context
 
 
-def _answers(text: str) -> list[dict[str, Any]]:
+def _answers(text: str) -> list[JsonObject]:
     answers = _json(text) if text.strip() else []
     if not isinstance(answers, list) or not all(_is_exchange(one) for one in answers):
         raise Invalid("bad_answers", 'The answers are not a JSON list of objects that each have a "url".', "answers")

@@ -5,17 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
+from regulars.base.text import JsonObject
 
 from .models import Job
 
-Handler = Callable[[dict[str, Any]], None]
+Handler = Callable[[JsonObject], None]
 
 
 class Retry(Exception):
@@ -59,13 +59,13 @@ def handles(kind: str, attempts: int = 8, *, non_transactional: bool = False) ->
 
 
 def enqueue(
-    kind: str, payload: dict[str, Any], *, key: str = "", due_at: dt.datetime | None = None, queue: str = ""
+    kind: str, payload: JsonObject, *, key: str = "", due_at: dt.datetime | None = None, queue: str = ""
 ) -> Job:
     """Write a job in the caller's transaction: it exists if and only if the change that needs it does."""
     return Job.objects.create(kind=kind, payload=payload, key=key, queue=queue, due_at=due_at or timezone.now())
 
 
-def enqueue_once(kind: str, payload: dict[str, Any], *, key: str, after: float = 0.0, queue: str = "") -> Job | None:
+def enqueue_once(kind: str, payload: JsonObject, *, key: str, after: float = 0.0, queue: str = "") -> Job | None:
     """Write a job unless one of this kind and key is waiting. It is due in `after` seconds, so that changes can gather."""
     if _waiting.exists(kind=kind, key=key):
         return None

@@ -15,10 +15,10 @@ import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from regulars.base.errors import DomainError, Invalid
+from regulars.base.text import JsonObject
 
 from .curated import PinnedModule
 
@@ -87,7 +87,7 @@ def _of_npm() -> str:
 def find(name: str, version: str, registry_url: str) -> PinnedModule:
     """Look up one version in the registry at `registry_url`. Raises `Invalid("unknown_module" | "registry_unreachable")`."""
     try:
-        about: dict[str, Any] = json.loads(_get(f"{registry_url}{quote(name, safe='@')}/{quote(version)}"))
+        about: JsonObject = json.loads(_get(f"{registry_url}{quote(name, safe='@')}/{quote(version)}"))
         tarball = str(about["dist"]["tarball"]).split("://", 1)[-1].split("/", 1)[1]
         tarball = tarball[tarball.index(f"{name}/-/") :]
         return PinnedModule(

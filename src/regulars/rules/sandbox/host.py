@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509 import load_pem_x509_certificate
 
+from regulars.base.text import JsonObject
+
 MAX_RANDOM = 4096
 MAX_WORK = 200_000  # rounds of PBKDF2 times blocks: about a fifth of a second
 MAX_KEY_BITS = 8192
@@ -41,22 +43,22 @@ def do_now(operation: str, argument: str) -> str:
         return json.dumps({"error": str(error)[:200] or "bad argument"})
 
 
-def _random(arguments: dict[str, Any]) -> str:
+def _random(arguments: JsonObject) -> str:
     size = arguments["size"]
     if not isinstance(size, int) or not 0 <= size <= MAX_RANDOM:
         raise ValueError(f"at most {MAX_RANDOM} random bytes at a time")
     return _text(os.urandom(size))
 
 
-def _hash(arguments: dict[str, Any]) -> str:
+def _hash(arguments: JsonObject) -> str:
     return _text(hashlib.new(_digest(arguments), _bytes(arguments["data"]), usedforsecurity=False).digest())
 
 
-def _hmac(arguments: dict[str, Any]) -> str:
+def _hmac(arguments: JsonObject) -> str:
     return _text(hmac.new(_bytes(arguments["key"]), _bytes(arguments["data"]), _digest(arguments)).digest())
 
 
-def _pbkdf2(arguments: dict[str, Any]) -> str:
+def _pbkdf2(arguments: JsonObject) -> str:
     rounds, length, digest = int(arguments["iterations"]), int(arguments["length"]), _digest(arguments)
     blocks = -(-length // hashlib.new(digest, usedforsecurity=False).digest_size)
     if rounds < 1 or length < 1 or rounds * blocks > MAX_WORK:
@@ -64,7 +66,7 @@ def _pbkdf2(arguments: dict[str, Any]) -> str:
     return _text(hashlib.pbkdf2_hmac(digest, _bytes(arguments["password"]), _bytes(arguments["salt"]), rounds, length))
 
 
-def _sign(arguments: dict[str, Any]) -> str:
+def _sign(arguments: JsonObject) -> str:
     key = serialization.load_pem_private_key(arguments["key"].encode(), password=None)
     algorithm, data = _HASHES[_digest(arguments)](), _bytes(arguments["data"])
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size <= MAX_KEY_BITS:
@@ -75,7 +77,7 @@ def _sign(arguments: dict[str, Any]) -> str:
     raise ValueError("this kind of key is not supported")
 
 
-def _verify(arguments: dict[str, Any]) -> bool:
+def _verify(arguments: JsonObject) -> bool:
     key = _public_key(arguments["key"])
     algorithm, data, signature = (
         _HASHES[_digest(arguments)](),
@@ -103,7 +105,7 @@ def _public_key(text: str) -> Any:
     return serialization.load_pem_public_key(pem)
 
 
-def _padding(arguments: dict[str, Any], algorithm: hashes.HashAlgorithm) -> Any:
+def _padding(arguments: JsonObject, algorithm: hashes.HashAlgorithm) -> Any:
     if arguments.get("kind") == "PS":
         return padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
     return padding.PKCS1v15()
@@ -120,7 +122,7 @@ def _from_jws(signature: bytes) -> bytes:
     return utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
 
 
-def _digest(arguments: dict[str, Any]) -> str:
+def _digest(arguments: JsonObject) -> str:
     name = str(arguments["hash"]).lower().replace("-", "")
     if name not in _HASHES:
         raise ValueError("this digest is not supported")
@@ -135,7 +137,7 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-_OPERATIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
+_OPERATIONS: dict[str, Callable[[JsonObject], Any]] = {
     "random": _random,
     "hash": _hash,
     "hmac": _hmac,

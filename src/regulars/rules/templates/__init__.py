@@ -6,10 +6,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import SettingField, fill_settings
+from regulars.base.text import JsonObject
 
 from ..models import Rule
 from ..save import save_rule
@@ -26,11 +26,11 @@ class Example:
     sends = ["part of the body"], status = 200, answer = {…} or text = "…"}`; the rule must send exactly these."""
 
     name: str
-    user: dict[str, Any]
-    context: dict[str, Any]
-    expect: dict[str, Any]
+    user: JsonObject
+    context: JsonObject
+    expect: JsonObject
     settings: dict[str, str]
-    http: tuple[dict[str, Any], ...] = ()
+    http: tuple[JsonObject, ...] = ()
 
 
 @dataclass(frozen=True)

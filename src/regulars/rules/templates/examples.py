@@ -6,9 +6,9 @@ import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from regulars.base.plugins.fields import fill_settings
+from regulars.base.text import JsonObject
 
 from .. import http_calls
 from ..models import Rule
@@ -21,7 +21,7 @@ from . import Example, Template
 class ExampleResult:
     """The actual effect of an example, in the form of `Example.expect`, and every problem."""
 
-    actual: dict[str, Any]
+    actual: JsonObject
     problems: list[str]
 
 
@@ -39,9 +39,9 @@ def run_example(template: Template, example: Example) -> ExampleResult:
     return ExampleResult(actual, [*problems, *http.problems()])
 
 
-def summary(outcome: RulesOutcome) -> dict[str, Any]:
+def summary(outcome: RulesOutcome) -> JsonObject:
     """Return the effect of a rule in the form of `Example.expect`, without empty parts."""
-    bags: dict[str, dict[str, Any]] = {"user_metadata": {}, "app_metadata": {}}
+    bags: dict[str, JsonObject] = {"user_metadata": {}, "app_metadata": {}}
     for update in outcome.metadata_updates:
         bags[update.bag].update(update.data)
     everything = {
@@ -59,7 +59,7 @@ def summary(outcome: RulesOutcome) -> dict[str, Any]:
 class DeclaredHttp:
     """Answers declared requests, each once; any other request is a problem."""
 
-    def __init__(self, exchanges: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, exchanges: Iterable[JsonObject]) -> None:
         self._left = list(exchanges)
         self._problems: list[str] = []
         self._lock = threading.Lock()
@@ -83,7 +83,7 @@ class DeclaredHttp:
         headers = {"content-type": "text/plain" if "text" in found else "application/json"}
         return {"value": {"status": found.get("status", 200), "headers": headers, "text": text, "url": found["url"]}}
 
-    def _compare(self, declared: dict[str, Any], request: http_calls.Request) -> None:
+    def _compare(self, declared: JsonObject, request: http_calls.Request) -> None:
         sent = {name.lower(): value for name, value in request["headers"].items()}
         for name, value in declared.get("headers", {}).items():
             if sent.get(name) != value:
