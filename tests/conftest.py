@@ -139,10 +139,10 @@ def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     from allauth.mfa.totp.internal import auth as totp
 
-    from regulars.interfaces.login import limits
+    from regulars.accounts import rate_limits
 
     full_hour = (int(time.time()) // 3600 + 1) * 3600
-    for module in (totp, limits):
+    for module in (totp, rate_limits):
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: full_hour))
 
 

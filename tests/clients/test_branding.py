@@ -14,7 +14,7 @@ from regulars.clients import branding
 from regulars.clients.branding import Branding, branding_of, checked, contrast, dark, light, save_branding, stylesheet
 from regulars.clients.models import Client
 
-CSS = Path(branding.__file__).parents[1] / "interfaces/login/static/signin/signin.css"
+CSS = Path(branding.__file__).parents[1] / "interfaces/pages/static/pages/pages.css"
 colours = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 

@@ -11,10 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from regulars.accounts.models import Account
+from regulars.accounts.models import Account, PendingSignup
 from regulars.base.jobs.run import run_due
 from regulars.events.models import Event
-from regulars.interfaces.login.models import PendingSignup
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Profile
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user
@@ -306,7 +305,7 @@ def test_no_page_needs_a_script(google, passwords, client):
         page = client.get(path)
         assert page.status_code == 200
         scripts = re.findall(r"<script[^>]*>", page.content.decode())
-        assert scripts in ([], ['<script src="/static/profiles/passkey.js" defer>'])
+        assert scripts in ([], ['<script src="/static/pages/passkey.js" defer>'])
         assert page["Content-Security-Policy"].startswith("default-src 'none'")
         assert ("script-src 'self'" in page["Content-Security-Policy"]) == bool(scripts)
         assert "no-store" in page["Cache-Control"]

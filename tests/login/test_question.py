@@ -7,8 +7,8 @@ from django.urls import path
 
 from regulars.accounts.models import Account
 from regulars.consent.view import view
-from regulars.interfaces.login.door import local_path
 from regulars.interfaces.login.question import one_more, question
+from regulars.interfaces.pages.navigation import local_path
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.models import Impression, Question

@@ -11,18 +11,18 @@ from django.core import mail
 from django.db import connections
 from django.test import Client
 
+from regulars.accounts import rate_limits
 from regulars.accounts.factors import codes
 from regulars.accounts.models import Account
+from regulars.accounts.rate_limits import Limit
 from regulars.base.jobs.run import run_due
-from regulars.interfaces.login import limits
-from regulars.interfaces.login.limits import Limit
 
 from .conftest import PASSWORD
 from .device import Phone, code_of
 from .test_social import LENA
 
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
-SECRET = "signin_new_app"
+SECRET = "account_new_app"
 
 
 def sign_in(client, email="dina@example.com", query="?next=/x"):
@@ -174,7 +174,7 @@ def test_new_recovery_codes_end_the_old_ones(app, dina, client):
 
 
 def test_guessing_codes_is_slowed_down_and_the_right_one_waits(app, client, monkeypatch):
-    monkeypatch.setitem(limits.LIMITS, "second", {"pair": Limit(3, 900)})
+    monkeypatch.setitem(rate_limits.LIMITS, "second", {"pair": Limit(3, 900)})
     sign_in(client)
     guesses = [client.post("/second-factor", {"code": f"{n:06}"}).status_code for n in range(3)]
     late = client.post("/second-factor", {"code": code_of(app)})
@@ -187,7 +187,7 @@ def test_guessing_codes_is_slowed_down_and_the_right_one_waits(app, client, monk
 def test_who_looks_for_her_phone_too_long_starts_again(app, client):
     sign_in(client)
     session = client.session
-    session["signin_waiting"] = {**session["signin_waiting"], "at": time.time() - 601}
+    session["login_waiting"] = {**session["login_waiting"], "at": time.time() - 601}
     session.save()
 
     assert client.post("/second-factor", {"code": code_of(app)})["Location"] == "/login"

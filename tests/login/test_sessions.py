@@ -183,4 +183,4 @@ def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
 
 
 def test_the_worker_tidies_for_the_doors():
-    assert {"sessions.forget", "signin.forget_attempts"} <= set(SCHEDULE)
+    assert {"sessions.forget", "accounts.delete_old_attempts"} <= set(SCHEDULE)

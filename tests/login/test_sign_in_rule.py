@@ -229,5 +229,5 @@ def test_erasure_and_export_ask_for_the_second_factor(dina, client, path):
 
     assert Authenticator.objects.filter(user=dina).exists()
     assert (before.status_code, asked.status_code) == (200, 302)
-    assert asked["Location"].startswith("/login?prompt=login&next=")
+    assert asked["Location"].endswith("&prompt=login")
     assert client.get(path).status_code == 200

@@ -127,7 +127,7 @@ def leave_traces_everywhere(profile, url):
     arrives(1, userId=profile.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
     arrives(2, userId="-1", event="Nobody", context={"traits": {"email": EMAIL}})
     process_inbox()
-    enqueue("signin.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
+    enqueue("accounts.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
     AuditEntry.objects.create(what="customer.viewed", subject=profile.user_id, details={"email": EMAIL})
     Client().force_login(profile.account, "allauth.account.auth_backends.AuthenticationBackend")
     EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages([EmailMessage("Hello", MARK, to=[EMAIL])])

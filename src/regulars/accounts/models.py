@@ -14,7 +14,7 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.connections.models import Connection
 
-__all__ = ["Account", "PasswordPolicy", "PreviousPassword", "new_key"]
+__all__ = ["Account", "AttemptCount", "PasswordPolicy", "PendingSignup", "PreviousPassword", "new_key"]
 
 
 def new_key() -> str:
@@ -90,3 +90,27 @@ class PreviousPassword(models.Model):
 
     def __str__(self) -> str:
         return f"password until {self.at:%Y-%m-%d}"
+
+
+class PendingSignup(models.Model):
+    """A sign-up whose mail is sent and whose link is not opened yet. `password` is hashed. Times are the machine's."""
+
+    email = models.EmailField()
+    password = models.CharField(max_length=128)
+    onward = models.TextField(blank=True)  # the path to continue at
+    answers = models.JSONField(default=dict)  # what an app's form asked: {"source": "app:…", "values": {path: text}}
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"sign-up until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class AttemptCount(models.Model):
+    """How many attempts fell into one window of one limit. `key` is a fingerprint and contains no address."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    count = models.PositiveIntegerField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.expires_at:%H:%M}"

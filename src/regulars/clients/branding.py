@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError, Invalid
 from .models import Client
 
 READABLE = 4.5  # WCAG 2.2, 1.4.3
-# The defaults of Regulars, as in signin.css.
+# The defaults of Regulars, as in pages.css.
 CARD, CARD_DARK = "#ffffff", "#131c31"
 ACCENT, ACCENT_DARK = "#4338ca", "#a5b4fc"
 WHITE, BLACK = "#ffffff", "#0f172a"

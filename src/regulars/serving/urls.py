@@ -7,6 +7,8 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("regulars.interfaces.oidc.urls")),  # first, because they are few and requested most often
     path("", include("regulars.interfaces.login.urls")),
+    path("", include("regulars.interfaces.account.urls")),
+    path("", include("regulars.interfaces.pages.urls")),
     path("api/", include("regulars.serving.api_urls")),
     path("console/", include("regulars.interfaces.console.urls")),
 ]

@@ -73,7 +73,9 @@ INSTALLED_APPS = [
     "regulars.segments",
     "regulars.destinations",
     "regulars.insights",
+    "regulars.interfaces.pages",
     "regulars.interfaces.login",
+    "regulars.interfaces.account",
     "regulars.interfaces.oidc",
     "regulars.interfaces.console",
 ]
@@ -91,11 +93,11 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "regulars.interfaces.login.brand.remembers_the_app",
-    "regulars.interfaces.login.language.speaks_her_language",
+    "regulars.interfaces.pages.branding.remember_app",
+    "regulars.interfaces.pages.language.choose_language",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "regulars.interfaces.login.gpc.honour",
+    "regulars.interfaces.pages.gpc.honour_signal",
 ]
 ROOT_URLCONF = "regulars.serving.urls"
 APPEND_SLASH = False
@@ -110,7 +112,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "regulars.interfaces.login.brand.brand",
+                "regulars.interfaces.pages.branding.brand",
             ],
         },
     }

@@ -30,7 +30,7 @@ SHORTEST = 8  # a shorter name stands in too many texts that are not about her
 # Tables whose rows hang on a profile, or that are too long to be read through: found by number instead.
 BY_NUMBER = {"events.Event", "profiles.Fact", "consent.PermittedView", "segments.Membership", "events.InboxItem"}
 # What is only passing through: a row that names her is not needed without her. From others her name is struck out.
-PASSING = {"jobs.Job", "events.Rejection", "signin.PendingSignup", "provider.PendingLogin"}
+PASSING = {"jobs.Job", "events.Rejection", "accounts.PendingSignup", "provider.PendingLogin"}
 # What the company wrote, not what passed through: a customer who calls herself like a word of it takes nothing of it along.
 WRITTEN_BY_STAFF = {
     "auth.Permission",

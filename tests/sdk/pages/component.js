@@ -1,7 +1,7 @@
 const show = (what) => { document.querySelector("pre").textContent = JSON.stringify(what); };
 const form = document.querySelector("regulars-login");
 form.setAttribute("client-id", config.clients.component.client_id);
-document.body.append(Object.assign(document.createElement("script"), { src: `https://${config.domain}/static/signin/regulars-login.js` }));
+document.body.append(Object.assign(document.createElement("script"), { src: `https://${config.domain}/static/login/regulars-login.js` }));
 
 (async () => {
   const client = new auth0.Auth0Client({

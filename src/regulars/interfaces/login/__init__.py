@@ -1,0 +1,1 @@
+"""Hosted login pages, and login forms that apps draw themselves (`embedded`)."""

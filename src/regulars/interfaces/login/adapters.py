@@ -12,5 +12,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Show no "you have signed in" banner: the customer goes straight on to where they were going."""
 
     def get_login_stages(self) -> list[str]:
-        """Use none of allauth's stages, whose pages are not here: `door.enter` asks for what is missing first."""
+        """Use none of allauth's stages, whose pages are not here: `entry.enter` asks for what is missing first."""
         return []

@@ -5,11 +5,11 @@ from importlib import import_module
 from django.apps import AppConfig
 
 
-class SigninConfig(AppConfig):
+class LoginConfig(AppConfig):
     name = "regulars.interfaces.login"
-    label = "signin"
+    label = "login"
 
     def ready(self) -> None:
-        """The worker does this door's jobs (mail) and tidies without knowing the door: its parts register themselves."""
-        for module in ("mail", "code_mail", "limits", "listed"):
-            import_module(f"regulars.interfaces.login.{module}")
+        """Register what runs by itself: the jobs that write mails, deleting old counts, and the list of sessions."""
+        for module in ("usecases.account_mails", "accounts.rate_limits", "interfaces.login.session_list"):
+            import_module(f"regulars.{module}")

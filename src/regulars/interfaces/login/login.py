@@ -1,33 +1,37 @@
-"""The hosted login page: every way in that the business offers, on one card."""
+"""The hosted login page with every login method of the business, the start page, and signing out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.accounts.proofs import codes
+from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.errors import DomainError
+from regulars.connections.login_methods import PASSWORD_CONNECTION, find_social, has_passwords, social_connections
+from regulars.interfaces.pages.navigation import address
+from regulars.interfaces.pages.policy import page, with_passkeys
+from regulars.interfaces.pages.sessions import client_ip, customer
+from regulars.usecases.password_login import find_by_password
 
-from .connections import find_social, has_passwords, social_connections
-from .door import address, customer, enter, onward, page, with_passkeys
 from .embedded.authenticate import enter_by_ticket
-from .limits import count_attempt, give_back
-from .passwords import CONNECTION, check
+from .entry import enter, onward
 
-WRONG = gettext_noop("E-mail or password is not right.")
+WRONG_PASSWORD = gettext_noop("E-mail or password is not right.")
 
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 @page
 def login(request: HttpRequest) -> HttpResponse:
-    """`/login?next=&login_hint=&screen_hint=&connection=&prompt=`: signed in she goes on, unless `prompt=login`.
+    """`/login?next=&login_hint=&screen_hint=&connection=&prompt=`: a signed-in customer goes on, unless `prompt=login`.
 
     `screen_hint=signup` opens the sign-up; `connection=<name>` goes straight there.
     """
@@ -44,24 +48,52 @@ def login(request: HttpRequest) -> HttpResponse:
     return _page(request, email=request.GET.get("login_hint", ""))
 
 
+@require_safe
+@page
+def start(request: HttpRequest) -> HttpResponse:
+    """`/`: who is signed in here, and links to sign in or out."""
+    return render(request, "login/start.html", {"signed_in_as": _signed_in_as(request)})
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def logout(request: HttpRequest) -> HttpResponse:
+    """`/logout?next=`: a page with a button; the button ends the session and leads on."""
+    if request.method == "POST":
+        get_adapter().logout(request)
+        return HttpResponseRedirect(onward(request))
+    return render(request, "login/logout.html", {"signed_in_as": _signed_in_as(request)})
+
+
+def _signed_in_as(request: HttpRequest) -> str:
+    profile = customer(request)
+    if profile is None:
+        return ""
+    return str(profile.document.get("name") or profile.document.get("email") or "a customer")
+
+
 def _sign_in(request: HttpRequest) -> HttpResponse:
     email, password = request.POST.get("email", ""), request.POST.get("password", "")
     try:
-        count_attempt(request, "login", email)
+        count_attempt(client_ip(request), "login", email)
     except DomainError as refused:
         return _page(request, email=email, problem=refused.message, status=429)
-    account = check(email, password)
+    account = find_by_password(email, password)
     if account is None or not has_passwords():
-        return _page(request, email=email, problem=WRONG, status=401)
+        return _page(request, email=email, problem=WRONG_PASSWORD, status=401)
     with transaction.atomic():  # what a login writes is one commit
-        entered = enter(request, account, "password", onward(request), email=account.email, connection=CONNECTION)
-        give_back(request, "login", email)  # last: others of her machine wait for this row until the commit
+        entered = enter(
+            request, account, "password", onward(request), email=account.email, connection=PASSWORD_CONNECTION
+        )
+        uncount_attempt(
+            client_ip(request), "login", email
+        )  # last: others of this IP address wait for this row until the commit
     return entered
 
 
 def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 200) -> HttpResponse:
     context: dict[str, Any] = {
-        "ways": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
+        "connections": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
         "passwords": has_passwords(),
         "email": email,
         "problem": problem,
@@ -72,4 +104,4 @@ def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 
         "passkey": address("/passkey", request),
         "code": address("/code", request) if codes.is_open() else "",
     }
-    return with_passkeys(render(request, "signin/login.html", context, status=status))
+    return with_passkeys(render(request, "login/login.html", context, status=status))

@@ -9,6 +9,8 @@ from django.shortcuts import render
 from django.utils.translation import get_language, override
 from django.views.decorators.http import require_http_methods
 
+from regulars.interfaces.pages.policy import page
+from regulars.interfaces.pages.sessions import customer
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
@@ -16,7 +18,7 @@ from regulars.questions.next_question import ask_one_more, may_offer_more
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
 
-from .door import customer, onward, page
+from .entry import onward
 
 MAX_ID = 2**63 - 1
 
@@ -34,7 +36,7 @@ def question(request: HttpRequest) -> HttpResponse:
     goes_to = onward(request)
     impression = _own_impression(profile, request.GET.get("impression", ""))
     if impression is None:
-        return render(request, "signin/question.html", {"next": goes_to}, status=404)
+        return render(request, "login/question.html", {"next": goes_to}, status=404)
     if request.method == "POST":
         return _close(request, impression, goes_to)
     return _page(request, impression) if _can_be_shown(impression) else HttpResponseRedirect(goes_to)
@@ -84,7 +86,9 @@ def one_more(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(goes_to)
     with override(impression.locale):
         return render(
-            request, "signin/one_more.html", {"direction": direction(impression.locale), "locale": impression.locale}
+            request,
+            "login/another_question.html",
+            {"direction": direction(impression.locale), "locale": impression.locale},
         )
 
 
@@ -96,7 +100,7 @@ def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = 
     """The house's own words follow the language the question is asked in."""
     with override(impression.locale):
         return render(
-            request, "signin/question.html", page_of(impression, request.POST, bad), status=422 if bad else 200
+            request, "login/question.html", page_of(impression, request.POST, bad), status=422 if bad else 200
         )
 
 

@@ -25,20 +25,23 @@ from regulars.accounts.models import Account
 from regulars.base.crypto import decrypt, encrypt
 from regulars.base.errors import DomainError, Invalid
 from regulars.connections.endpoints import issuer_of, settings_of
+from regulars.connections.login_methods import find_social
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
 from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
+from regulars.interfaces.pages.navigation import address, local_path, message_page
+from regulars.interfaces.pages.policy import page
+from regulars.interfaces.pages.sessions import customer, is_fresh
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
+from regulars.usecases.account_mails import mailbox_of, notify
 from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
 from regulars.usecases.link_accounts import link_social_login
 from regulars.usecases.stop_sharing import shared_claims_of
 from regulars.usecases.users import login_identities
 
-from .connections import find_social
-from .door import address, customer, enter, is_fresh, local_path, onward, page, words
-from .mail import mailbox_of, tell
+from .entry import enter, onward
 
 log = logging.getLogger("regulars.signin")
 
@@ -98,7 +101,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     """
     connection = find_social(name)
     if connection is None:
-        return words(
+        return message_page(
             request, gettext_noop("This login method is switched off"), gettext_noop("Sign in another way."), 404
         )
     intent = _intent(request, connection)
@@ -265,7 +268,7 @@ def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpRespo
     share = shared_claims_of(identity) if identity else None
     if share is None or not share.more:
         sentence = f"There is nothing more to share from {connection.display_name}."
-        return words(request, gettext_noop("Nothing more to share"), sentence)
+        return message_page(request, gettext_noop("Nothing more to share"), sentence)
     return _Intent(purpose, profile, list(share.more))
 
 
@@ -281,7 +284,7 @@ def _choice_page(
         "purpose": intent.purpose if intent else "",
         "login": address("/login", request),
     }
-    return render(request, "signin/share.html", context)
+    return render(request, "login/share.html", context)
 
 
 def _declined(request: HttpRequest) -> dict[str, list[str]]:
@@ -322,7 +325,7 @@ def _send_to_provider(
         sentence = _("{network} does not answer. Try again in a moment, or sign in another way.").format(
             network=connection.display_name
         )
-        return words(request, gettext_noop("This login method does not work now"), sentence, 502)
+        return message_page(request, gettext_noop("This login method does not work now"), sentence, 502)
     pending = PendingProviderLogin(
         connection=connection.name,
         purpose=intent.purpose if intent else LoginPurpose.LOGIN,
@@ -349,7 +352,7 @@ def _enter(
     try:
         account = _account_for(request, login, pending)
     except DomainError as no:
-        return words(request, gettext_noop("You cannot sign in"), no.message, 403)
+        return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(pending.resume_url)
     # "socialaccount" is allauth's word for this method; sessions and tokens (`amr`) go by it.
     response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=answer.user_id)
@@ -385,7 +388,7 @@ def _link_and_notify(profile: Profile, login: ProviderLogin) -> Account:
     known = {each.pk for each in login_identities(profile)}
     signs_in = link_social_login(profile, login)
     if account and any(each.pk not in known for each in login_identities(profile)):
-        tell(account, "way_added", to)
+        notify(account, "connection_added", to)
     return signs_in
 
 
@@ -438,11 +441,11 @@ def _failed(request: HttpRequest, connection: Connection, pending: PendingProvid
         ),
         "login": "/login?" + urlencode({"next": local_path(pending.resume_url)}),
     }
-    return render(request, "signin/words.html", context, status=502)
+    return render(request, "pages/message.html", context, status=502)
 
 
 def _expired(request: HttpRequest) -> HttpResponse:
-    return words(
+    return message_page(
         request,
         gettext_noop("This sign-in has run out"),
         gettext_noop("It took too long, or was begun in another browser. Nothing was saved. Start again."),

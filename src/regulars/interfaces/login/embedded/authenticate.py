@@ -14,15 +14,16 @@ from regulars.accounts.factors import passkeys_in_apps
 from regulars.accounts.proofs import codes, tickets
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
+from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
+from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
+from regulars.interfaces.pages.sessions import client_ip
+from regulars.usecases.password_login import find_by_password
 from regulars.usecases.passwordless import enter_by_mailbox
 
-from ..connections import has_passwords
-from ..door import enter, onward
-from ..limits import count_attempt, give_back
-from ..passwords import CONNECTION, check
-from ..second import how_alone, owner_of, warn
+from ..entry import enter, onward
+from ..second_factor import notify_of_copy, owner_of, record_of_passkey_login
 from . import browser
 from .call import Call, No, from_apps
 
@@ -61,18 +62,18 @@ def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
 
 def _how(taken: LoginTicket) -> dict[str, Any]:
     if taken.passkey:
-        return how_alone(taken.passkey)
-    connection = CONNECTION if taken.method == "password" else codes.CONNECTION
+        return record_of_passkey_login(taken.passkey)
+    connection = PASSWORD_CONNECTION if taken.method == "password" else codes.CONNECTION
     return {"email": taken.account.email, "connection": connection}
 
 
 def _by_password(call: Call) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
-    account = check(email, call.text("password"))
+    account = find_by_password(email, call.text("password"))
     if account is None or not has_passwords():
         raise No("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
-    give_back(call.request, "login", email)
+    uncount_attempt(client_ip(call.request), "login", email)
     return Proof(account, "password")
 
 
@@ -82,7 +83,7 @@ def _by_code(call: Call) -> Proof:
     expected = codes.find_for_app(email, call.client)
     if expected is None or not codes.is_right(expected, call.text("otp")) or not codes.use(expected):
         raise No("invalid_user_password", WRONG_CODE, 403, error="access_denied")
-    give_back(call.request, "login", email)
+    uncount_attempt(client_ip(call.request), "login", email)
     try:
         return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
     except DomainError as refused:
@@ -98,9 +99,9 @@ def _by_passkey(call: Call) -> Proof:
         key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
         account = owner_of(key)
     except DomainError as refused:
-        warn(refused)
+        notify_of_copy(refused)
         raise No(refused.code, refused.message, 403, error="access_denied") from refused
-    give_back(call.request, "passkey", "")
+    uncount_attempt(client_ip(call.request), "passkey", "")
     return Proof(account, "mfa", key)
 
 
@@ -114,7 +115,7 @@ CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
 
 def _count(call: Call, action: str, email: str) -> None:
     try:
-        count_attempt(call.request, action, email)
+        count_attempt(client_ip(call.request), action, email)
     except DomainError as refused:
         raise No("too_many_attempts", refused.message, 429) from refused
 

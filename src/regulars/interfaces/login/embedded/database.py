@@ -9,14 +9,14 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
+from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
+from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
+from regulars.interfaces.pages.sessions import client_ip
+from regulars.usecases.account_mails import mail_reset_link
+from regulars.usecases.password_login import begin_signup, signup_problems
 
-from ..connections import has_passwords
-from ..limits import count_attempt
-from ..mail import ask_to_reset
-from ..passwords import CONNECTION
-from ..signup import problems_with, wait_for_click
 from .call import Call, No, from_apps
 
 RESET_SENT = "We've just sent you an email to reset your password."  # Auth0's words; Lock shows its own
@@ -31,15 +31,15 @@ def signup(call: Call) -> HttpResponse:
     """A link in her mail finishes it, as on our own page; `_id` is of no account."""
     email, password = call.text("email").strip().lower(), call.text("password")
     _refuse_connection(call)
-    problems = problems_with(email, password)
+    problems = signup_problems(email, password)
     if "email" in problems:
         raise No("invalid_signup", problems["email"])
     if "password" in problems:
         policy = problems["password"]
         raise No("invalid_password", policy, name="PasswordStrengthError", policy=policy)
-    told = {"source": f"app:{call.client.pk}", "values": {**_names(call), **_metadata(call)}}
+    answers = {"source": f"app:{call.client.pk}", "values": {**_names(call), **_metadata(call)}}
     _count(call, "signup", email)
-    wait_for_click(email, password, "/", told if told["values"] else {})
+    begin_signup(email, password, "/", answers if answers["values"] else {})
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 
@@ -48,12 +48,12 @@ def change_password(call: Call) -> HttpResponse:
     email = call.text("email").strip()
     _refuse_connection(call)
     _count(call, "reset", email)
-    ask_to_reset(storable(email[:254]), "/")
+    mail_reset_link(storable(email[:254]), "/")
     return HttpResponse(RESET_SENT)
 
 
 def _refuse_connection(call: Call) -> None:
-    if call.text("connection") not in ("", CONNECTION) or not has_passwords():
+    if call.text("connection") not in ("", PASSWORD_CONNECTION) or not has_passwords():
         raise No("bad.connection", "The connection does not exist or is switched off.")
 
 
@@ -74,6 +74,6 @@ def _metadata(call: Call) -> dict[str, str]:
 
 def _count(call: Call, action: str, email: str) -> None:
     try:
-        count_attempt(call.request, action, email)
+        count_attempt(client_ip(call.request), action, email)
     except DomainError as refused:
         raise No("too_many_requests", refused.message, 429) from refused

@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, JsonResponse
 
 from regulars.accounts.proofs import codes
+from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
+from regulars.interfaces.pages.sessions import client_ip
+from regulars.usecases.account_mails import mail_code
+from regulars.usecases.password_login import is_email_address
 
-from ..code import BAD_EMAIL, is_address
-from ..code_mail import ask_to_mail
-from ..limits import count_attempt
+from ..email_code import BAD_EMAIL
 from .call import LONGEST, Call, No, from_apps
 
 SENDS = ("link", "code")
@@ -37,16 +39,16 @@ def start(call: Call) -> HttpResponse:
     email, send = call.text("email").strip().lower(), call.text("send") or "link"
     if call.text("connection") != codes.CONNECTION or not codes.is_open():
         raise No("bad.connection", "Connection does not exist or is switched off")
-    if not is_address(email):
+    if not is_email_address(email):
         raise No("bad.email", BAD_EMAIL)
     if send not in SENDS:
         raise No("invalid_request", "send is link or code.")
     try:
-        count_attempt(call.request, "code", email)
+        count_attempt(client_ip(call.request), "code", email)
     except DomainError as refused:
         raise No("too_many_requests", refused.message, 429) from refused
     expected = codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
-    ask_to_mail(expected, send)
+    mail_code(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 

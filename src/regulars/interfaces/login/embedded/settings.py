@@ -13,12 +13,11 @@ from django.views.decorators.http import require_safe
 from regulars.accounts.factors.adapter import house
 from regulars.accounts.proofs import codes
 from regulars.clients.models import Client
+from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
+from regulars.interfaces.pages.sessions import customer
 from regulars.profiles.derive import country_name
 from regulars.profiles.find import DATABASE
 
-from ..connections import has_passwords, social_connections
-from ..door import customer
-from ..passwords import CONNECTION
 from .call import find_embedding
 
 # Lock's own words for social networks; every other way in is `oauth2` to it: a button with a name.
@@ -85,7 +84,7 @@ def _strategies() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if has_passwords():
         database = {
-            "name": CONNECTION,
+            "name": PASSWORD_CONNECTION,
             "passwordPolicy": "none",
             "password_complexity_options": {"min_length": 8},
             "showSignup": True,

@@ -1,0 +1,54 @@
+"""Who may open the pages under `/me`: the customer, and for what weighs more only when freshly authenticated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext_noop
+
+from regulars.interfaces.pages.policy import page
+from regulars.interfaces.pages.sessions import is_fresh, session_profile
+from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
+
+P = ParamSpec("P")
+CustomerView = Callable[Concatenate[HttpRequest, Profile, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[CustomerView[P]], View[P]]:
+    """A page of the signed-in customer; every other visitor signs in first. Staff are no customers.
+
+    `fresh` asks to sign in again unless the session is freshly authenticated (`pages.sessions.is_fresh`): a borrowed
+    phone must not be enough. After the login the customer sees the page they asked for, or `home` instead of the effect
+    of a form: a form that was sent is not sent again.
+    """
+
+    def decorate(view: CustomerView[P]) -> View[P]:
+        @page
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            profile = session_profile(request)
+            goes_to = request.get_full_path() if request.method in ("GET", "HEAD") else home
+            if profile is None:
+                return HttpResponseRedirect("/login?" + urlencode({"next": goes_to}))
+            if sign_in_block(profile):
+                title = gettext_noop("This account is closed")
+                return account_message(request, title, gettext_noop("Ask the shop if you think that is wrong."), 403)
+            if fresh and not is_fresh(request):
+                return HttpResponseRedirect("/login?" + urlencode({"next": goes_to, "prompt": "login"}))
+            return view(request, profile, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def account_message(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
+    """Show one message, with a link back to the customer's page. Both texts are message ids."""
+    return render(request, "account/message.html", {"title": title, "sentence": sentence}, status=status)

@@ -1,0 +1,141 @@
+"""The customer's data: to read, to take along, and to erase, with a proof of erasure that names no one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from django.apps import apps
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from django.views.decorators.http import require_http_methods, require_safe
+
+from regulars.base.spreadsheet import escaped
+from regulars.connections.models import Connection
+from regulars.consent.models import Erasure
+from regulars.destinations.models import Disclosure
+from regulars.interfaces.pages.policy import page
+from regulars.profiles.models import Profile
+from regulars.profiles.upstream_tokens import UpstreamRevocation
+from regulars.usecases import export
+from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
+from regulars.usecases.erase import erase_customer
+
+from . import labels
+from .access import account_message, customer_page
+
+UNDERSTOOD = "understood"
+COLUMNS = ("kind", "name", "value", "source", "at")
+
+
+@require_safe
+@customer_page(fresh=True)
+def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/data`: all of it on one page to read, keep or print."""
+    context = {
+        "data": export.access(profile),
+        "facts": [
+            (each, labels.value(each.attribute, each.value, each.options), labels.source(each))
+            for each in map(labels.translated, facts_of(profile, everything=True))
+        ],
+        "why_not": {key: _(sentence) for key, sentence in labels.WHY_NOT.items()},
+        "decisions": [(each, _(labels.STATUS.get(each.action, each.action))) for each in decisions_of(profile)],
+        "segments": segments_of(profile),
+        "kinds": export.LOGIC,
+    }
+    return render(request, "account/data.html", context)
+
+
+@require_safe
+@customer_page(fresh=True)
+def data_file(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/data.json`"""
+    return _file(JsonResponse(export.access(profile), json_dumps_params={"indent": 2}), "about-me.json")
+
+
+@require_safe
+@customer_page(fresh=True)
+def portable_file(request: HttpRequest, profile: Profile, form: str) -> HttpResponse:
+    """`/me/portable.json` and `/me/portable.csv`: what the customer provided and did, for another service."""
+    data = export.portable(profile)
+    if form == "json":
+        return _file(JsonResponse(data, json_dumps_params={"indent": 2}), "mine.json")
+    if form == "csv":
+        return _file(HttpResponse(_table(data), content_type="text/csv; charset=utf-8"), "mine.csv")
+    return account_message(
+        request, gettext_noop("No such form"), gettext_noop("There is portable.json and portable.csv."), 404
+    )
+
+
+def _table(data: dict[str, Any]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    for fact in data["facts"]:
+        rows.writerow(_cells("fact", fact["attribute"], fact["value"], fact["source"], fact["since"]))
+    for event in data["events"]:
+        rows.writerow(_cells("event", event["name"], event["properties"], "", event["at"]))
+    return text.getvalue()
+
+
+def _cells(*values: Any) -> list[str]:
+    return [escaped(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)) for each in values]
+
+
+def _file(response: HttpResponse, name: str) -> HttpResponse:
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page(fresh=True)
+def erase(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/erase`: what will be erased, and one box to tick; then the proof."""
+    if request.method == "GET" or UNDERSTOOD not in request.POST:
+        problem = _("Tick the box to go on.") if request.method == "POST" else ""
+        context = {"facts": len(facts_of(profile)), "problem": problem}
+        return render(request, "account/erase.html", context, status=400 if problem else 200)
+    erasure = erase_customer(profile, "customer")
+    get_adapter().logout(request)
+    return HttpResponseRedirect(f"/me/erased/{erasure.pk}")
+
+
+@require_safe
+@page
+def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
+    """`/me/erased/<number>`: what was erased, and which third parties have confirmed. Public to who has the number."""
+    erasure = Erasure.objects.filter(pk=number).first()
+    if erasure is None:
+        return account_message(
+            request,
+            gettext_noop("No such proof"),
+            gettext_noop("Check the address: it was shown to you when everything was erased."),
+            404,
+        )
+    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("destination")
+    names = dict(Connection.objects.values_list("name", "display_name"))
+    context = {
+        "erasure": erasure,
+        "rows": sorted((_name(label), *counts) for label, counts in erasure.removed.items()),
+        "upstream": [
+            (names.get(each.connection, each.connection), _(labels.REVOCATION[each.state]), each.over_at)
+            for each in UpstreamRevocation.objects.filter(erasure=number).order_by("pk")
+        ],
+        "disclosures": [
+            (each.destination.name, _(labels.DISCLOSURE[each.state]), each.confirmed_at) for each in disclosures
+        ],
+    }
+    return render(request, "account/erased.html", context)
+
+
+def _name(label: str) -> Any:
+    try:
+        return str(apps.get_model(label)._meta.verbose_name_plural).capitalize()
+    except LookupError:
+        return label

@@ -1,0 +1,186 @@
+"""`/me`: what is known and from which source, what the customer allows, what was disclosed, and changing any of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from regulars.base.errors import DomainError, Invalid
+from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.purposes import get_purpose, words_in
+from regulars.consent.record import Decision
+from regulars.destinations.disclosures import disclosures_of
+from regulars.events.read import timeline
+from regulars.profiles.models import Attribute, Profile
+from regulars.profiles.values import write_value
+from regulars.usecases import correct_facts
+from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
+from regulars.usecases.decide_consent import decide as write_decision
+
+from . import labels
+from .access import account_message, customer_page
+
+MOST_EVENTS = 20
+MAX_ID = 2**63 - 1
+Action = ConsentEvent.Action
+# Value of a button → the recorded action: consent is given and withdrawn, a legitimate interest is objected to.
+ACTIONS = {
+    "give": Action.GIVEN,
+    "withdraw": Action.WITHDRAWN,
+    "object": Action.OBJECTED,
+    "lift": Action.OBJECTION_LIFTED,
+}
+DONE = {
+    Action.GIVEN: gettext_noop("You allowed it. You can take that back here at any time."),
+    Action.WITHDRAWN: gettext_noop("You took it back. It is not used for this any more."),
+    Action.OBJECTED: gettext_noop("You objected. It is not used for this any more."),
+    Action.OBJECTION_LIFTED: gettext_noop("Your objection is gone."),
+}
+
+
+@require_safe
+@customer_page()
+def overview(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me`: everything on one page, so that nothing is hidden."""
+    locale = _locale(request)
+    purposes = {each.key: words_in(each, locale)[1] for each in Purpose.objects.all()}
+    names = {key: labels.label(name) for key, name in Attribute.objects.values_list("key", "label")}
+    context = {
+        "name": str(profile.document.get("name") or profile.document.get("email") or ""),
+        "facts": [_row(labels.translated(fact), purposes) for fact in facts_of(profile)],
+        "stands": [(stand, labels.consent_status(stand)) for stand in purposes_of(profile, locale)],
+        "identities": _identities(profile),
+        "segments": [(each, purposes[each.segment.purpose_id]) for each in segments_of(profile)],
+        "disclosures": [
+            (
+                each,
+                _(labels.DISCLOSURE[each.state]),
+                purposes.get(each.purpose, ""),
+                [names.get(a, a) for a in each.attributes],
+            )
+            for each in disclosures_of(profile)
+        ],
+        "events": [(labels.label(each.name), each) for each in timeline(profile.pk, MOST_EVENTS)],
+    }
+    return render(request, "account/profile.html", context)
+
+
+@require_POST
+@customer_page()
+def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
+    """Record a decision about a purpose. The form works once: it names the decision that it follows."""
+    action = ACTIONS.get(request.POST.get("action", ""))
+    seen = request.POST.get("seen", "")
+    if action is None or not (seen.isascii() and seen.isdigit() and int(seen[:20]) <= MAX_ID):
+        return account_message(
+            request,
+            gettext_noop("That did not work"),
+            gettext_noop("The form was not complete. Go back and try again."),
+            400,
+        )
+    try:
+        purpose = get_purpose(key)
+        locale, label, text = words_in(purpose, _locale(request))
+        decision = Decision(key, action, "profile", words=f"{label}\n{text}", locale=locale)
+        write_decision(profile, decision, seen=int(seen))
+    except DomainError as refused:
+        return account_message(request, gettext_noop("That did not work"), refused.message, 409)
+    return _back(request, f"{label}: {_(DONE[action])}", "purposes")
+
+
+@require_http_methods(["GET", "POST"])
+@customer_page()
+def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/facts/correct?attribute=`: show the stored value and take the correct one."""
+    key = request.GET.get("attribute", "")[:128]
+    fact = _find(profile, key)
+    if fact is None or not fact.may_correct:
+        return account_message(
+            request, gettext_noop("Nothing to set right"), gettext_noop("This cannot be changed here."), 404
+        )
+    if request.method == "GET":
+        return _form(request, fact, write_value(fact.value), "", None)
+    typed, reason = request.POST.get("value", ""), request.POST.get("reason", "")
+    try:
+        correct_facts.correct(profile, key, typed, reason=reason)
+    except DomainError as refused:
+        return _form(request, fact, typed, reason, refused)
+    return _back(request, _("{name} is changed.").format(name=fact.label), "facts")
+
+
+@require_POST
+@customer_page()
+def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
+    key = request.POST.get("attribute", "")[:128]
+    fact = _find(profile, key)
+    try:
+        if fact is None:
+            raise Invalid("not_there", gettext_noop("This is not kept any more."))
+        correct_facts.remove(profile, key)
+    except DomainError as refused:
+        return account_message(request, gettext_noop("That did not work"), refused.message, 409)
+    return _back(
+        request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
+    )
+
+
+def _find(profile: Profile, key: str) -> CustomerFact | None:
+    found = next((each for each in facts_of(profile) if each.attribute == key), None)
+    return labels.translated(found) if found else None
+
+
+def _row(fact: CustomerFact, purposes: dict[str, str]) -> dict[str, Any]:
+    return {
+        "fact": fact,
+        "value": labels.value(fact.attribute, fact.value, fact.options),
+        "source": labels.source(fact),
+        "why_not": _(labels.WHY_NOT[fact.why_not]) if fact.why_not in labels.WHY_NOT else "",
+        "uses": [purposes.get(each, each) for each in fact.purposes],
+    }
+
+
+def _identities(profile: Profile) -> list[dict[str, Any]]:
+    """The identities of the customer, with what each provider was asked for and granted at the last login."""
+    found = []
+    for identity in profile.identities.order_by("first_seen_at"):
+        answer = identity.answers.order_by("-id").first()
+        found.append({"name": labels.network(identity.provider), "identity": identity, "answer": answer})
+    return found
+
+
+def _form(
+    request: HttpRequest, fact: CustomerFact, typed: str, reason: str, refused: DomainError | None
+) -> HttpResponse:
+    attribute = Attribute.objects.filter(key=fact.attribute).first()
+    context = {
+        "fact": fact,
+        "now": labels.value(fact.attribute, fact.value, fact.options),
+        "source": labels.source(fact),
+        "type": attribute.type if attribute else "text",
+        "value": typed,
+        "reason": reason,
+        "problem": refused.message if refused else "",
+        "about": (refused.field or "value") if refused else "",
+    }
+    return render(request, "account/correct.html", context, status=400 if refused else 200)
+
+
+def _back(request: HttpRequest, sentence: str, place: str) -> HttpResponse:
+    messages.success(request, sentence)
+    return HttpResponseRedirect(f"/me#{place}")
+
+
+def _locale(request: HttpRequest) -> str:
+    """Return the language of the page; or the browser's first where only the business has texts in it."""
+    first = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0].strip()[:16]
+    try:
+        get_supported_language_variant(first or "en")
+    except LookupError:
+        return first
+    return get_language() or "en"

@@ -1,0 +1,222 @@
+"""`/me/security`: the customer's password, second factor, passkeys and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from urllib.parse import quote, urlencode
+
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import HASH_SESSION_KEY
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_noop
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from regulars.accounts.devices import device
+from regulars.accounts.factors import codes, passkeys
+from regulars.accounts.models import Account
+from regulars.accounts.passwords import problems_with, rules_of, set_password
+from regulars.accounts.rate_limits import count_attempt, uncount_attempt
+from regulars.base.errors import DomainError
+from regulars.connections.login_methods import PASSWORD_CONNECTION
+from regulars.interfaces.pages.navigation import local_path
+from regulars.interfaces.pages.policy import with_passkeys
+from regulars.interfaces.pages.sessions import client_ip
+from regulars.profiles.models import Profile
+from regulars.usecases.account_mails import notify
+from regulars.usecases.sign_out import end_session, end_sessions, sessions_of
+
+from .access import customer_page
+
+HERE = "/me/security"
+MAX_ID = 2**63 - 1
+SECRET = "account_new_app"  # noqa: S105 - session key: the secret of an app until it has shown a code
+View = Callable[[HttpRequest, Account], HttpResponse]
+
+
+def security_page(*, fresh: bool = False) -> Callable[[View], Callable[[HttpRequest], HttpResponse]]:
+    """A page about the signed-in account; `fresh` as `customer_page`."""
+
+    def decorate(view: View) -> Callable[[HttpRequest], HttpResponse]:
+        @customer_page(fresh=fresh, home=HERE)
+        @wraps(view)
+        def opened(request: HttpRequest, profile: Profile) -> HttpResponse:
+            assert profile.account  # it is the account of the session
+            return view(request, profile.account)
+
+        return opened
+
+    return decorate
+
+
+@require_safe
+@security_page()
+def overview(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security`: password, second factor, passkeys, and sessions."""
+    app = codes.find(account, codes.Kind.TOTP)
+    context = {
+        "email": account.email,
+        "has_password": account.has_usable_password(),
+        "app": app,
+        "passkeys": [(key, key.wrap().name) for key in passkeys.passkeys_of(account)],
+        "enrolled": codes.is_enrolled(account),
+        "spare": len(codes.recovery_codes(account)),
+        "sessions": [_row(session, request) for session in sessions_of(account)],
+    }
+    return with_passkeys(render(request, "account/security.html", context))
+
+
+@require_POST
+@security_page()
+def sign_out_sessions(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/sessions/end`: the session with the number in `session`, or every other one. It asks for no fresh
+    authentication: who sees an unknown session must be quick.
+    """
+    wanted = request.POST.get("session", "")
+    if wanted == "others":
+        end_sessions(account, but=request.session.session_key or "")
+    elif number := number_of(wanted):
+        end_session(account, number)
+    return HttpResponseRedirect(HERE)
+
+
+@require_POST
+@security_page(fresh=True)
+def remove_factor(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/remove`: the app or passkey with the number in `factor`."""
+    from_account = codes.remove(account, number_of(request.POST.get("factor", "")))
+    if from_account is not None:
+        notify(account, "passkey_removed" if from_account.type == codes.Kind.WEBAUTHN else "app_removed")
+    return HttpResponseRedirect(HERE)
+
+
+def number_of(text: str) -> int:
+    """A row's number; 0, which no row has, for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_ID else 0
+
+
+def _row(session: UserSession, request: HttpRequest) -> dict[str, object]:
+    return {
+        "number": session.pk,
+        "device": device(session.user_agent),
+        "ip": session.ip,
+        "since": session.created_at,
+        "is_this": session.session_key == request.session.session_key,
+    }
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+@security_page(fresh=True)
+def change_password(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/password`: the session is fresh, so the old password is not asked. Every other session ends."""
+    if not account.has_usable_password():
+        return HttpResponseRedirect(HERE)
+    if request.method == "GET":
+        context = {"email": account.email, "rules": rules_of(PASSWORD_CONNECTION)}
+        return render(request, "account/password.html", context)
+    password = request.POST.get("password", "")
+    if problems := problems_with(password, account, PASSWORD_CONNECTION):
+        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(PASSWORD_CONNECTION)}
+        return render(request, "account/password.html", context, status=422)
+    _change_password(request, account, password)
+    return HttpResponseRedirect(HERE)
+
+
+@transaction.atomic
+def _change_password(request: HttpRequest, account: Account, password: str) -> None:
+    set_password(account, password, PASSWORD_CONNECTION)
+    end_sessions(account, but=request.session.session_key or "")
+    notify(account, "password_changed")
+    # Not Django's `update_session_auth_hash`, which gives the session another key: apps know this one by its sid.
+    request.session[HASH_SESSION_KEY] = account.get_session_auth_hash()
+
+
+@require_http_methods(["GET", "POST"])
+@security_page(fresh=True)
+def authenticator_app(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/app?next=`: a QR code for the app, then a code of the app. A passkey serves as well."""
+    if codes.find(account, codes.Kind.TOTP):
+        return HttpResponseRedirect(_next(request) or HERE)
+    secret = request.session.setdefault(SECRET, codes.new_secret())
+    if request.method == "GET":
+        return _app_page(request, account, secret)
+    name = f"account {account.pk}"
+    try:
+        count_attempt(client_ip(request), "second", name)
+        added = codes.add_app(account, secret, request.POST.get("code", ""))
+    except DomainError as error:
+        return _app_page(request, account, secret, error.message, 429 if error.code == "too_many_attempts" else 422)
+    uncount_attempt(client_ip(request), "second", name)
+    del request.session[SECRET]
+    return _added(request, account, added, "app_added")
+
+
+@require_POST
+@security_page(fresh=True)
+def passkey_options(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/passkeys/options`: what the device is asked to create."""
+    return JsonResponse(passkeys.options_to_add(account))
+
+
+@require_POST
+@security_page(fresh=True)
+def add_passkey(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/passkeys?next=`: save the created passkey under the name that the customer entered."""
+    try:
+        added = passkeys.add(account, request.POST.get("credential", ""), request.POST.get("name", ""))
+    except DomainError as error:
+        context = {"title": gettext_noop("The passkey was not added"), "sentence": error.message, "login": HERE}
+        return render(request, "pages/message.html", {**context, "back": gettext_noop("Back to security")}, status=422)
+    return _added(request, account, added, "passkey_added")
+
+
+@require_http_methods(["GET", "POST"])
+@security_page(fresh=True)
+def recovery_codes(request: HttpRequest, account: Account) -> HttpResponse:
+    """`/me/security/codes?next=`: the codes left; a POST makes ten new ones."""
+    if request.method == "POST":
+        try:
+            codes.new_recovery_codes(account)
+        except DomainError:
+            return HttpResponseRedirect(HERE)
+        notify(account, "codes_made")
+        return HttpResponseRedirect("/me/security/codes")
+    context = {
+        "codes": codes.recovery_codes(account),
+        "onward": _next(request) or HERE,
+        "is_new": "next" in request.GET,
+    }
+    return render(request, "account/recovery_codes.html", context)
+
+
+def _added(request: HttpRequest, account: Account, added: Authenticator, what: str) -> HttpResponse:
+    """Record the new factor as shown: it was used here and now, so this session has its second factor."""
+    record_authentication(request, account, "mfa", id=added.pk, type=str(added.type))
+    notify(account, what)
+    return HttpResponseRedirect("/me/security/codes?" + urlencode({"next": _next(request) or HERE}))
+
+
+def _app_page(
+    request: HttpRequest, account: Account, secret: str, problem: str = "", status: int = 200
+) -> HttpResponse:
+    setup = codes.setup_of(account, secret)
+    context = {
+        "setup": setup,
+        "picture": "data:image/svg+xml," + quote(setup.picture),
+        "by_hand": " ".join(setup.secret[i : i + 4] for i in range(0, len(setup.secret), 4)),
+        "problem": problem,
+        "here": request.get_full_path(),
+        "passkeys_here": "/me/security/passkeys?" + urlencode({"next": _next(request)}),
+        "wanted_by_app": bool(_next(request)),
+    }
+    return with_passkeys(render(request, "account/authenticator_app.html", context, status=status))
+
+
+def _next(request: HttpRequest) -> str:
+    return local_path(request.GET["next"]) if request.GET.get("next") else ""

@@ -1,0 +1,135 @@
+"""Sign-in with a code or a link by mail. Nothing on these pages shows whether an address has an account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext_noop
+from django.views.decorators.http import require_http_methods
+
+from regulars.accounts.proofs import codes
+from regulars.accounts.proofs.models import EmailCode
+from regulars.accounts.rate_limits import count_attempt
+from regulars.base.crypto import random_secret
+from regulars.base.errors import DomainError
+from regulars.interfaces.pages.navigation import address, message_page
+from regulars.interfaces.pages.policy import page
+from regulars.interfaces.pages.sessions import client_ip
+from regulars.usecases.account_mails import mail_code
+from regulars.usecases.password_login import is_email_address
+from regulars.usecases.passwordless import enter_by_mailbox
+
+from .entry import enter, onward
+
+COOKIE = "regulars_code"  # what only the browser that asked holds
+SALT = "regulars.code"
+BAD_EMAIL = gettext_noop("Write an e-mail address, like name@example.com.")
+WRONG_CODE = gettext_noop("That is not the code, or it no longer works. After three wrong tries you need a new one.")
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def ask_code(request: HttpRequest) -> HttpResponse:
+    """`/code?next=&login_hint=`: ask for an address and send a code there."""
+    if not codes.is_open():
+        return HttpResponseRedirect(address("/login", request))
+    if request.method == "GET":
+        return _ask_page(request, request.GET.get("login_hint", ""))
+    email = request.POST.get("email", "").strip().lower()
+    if not is_email_address(email):
+        return _ask_page(request, email, BAD_EMAIL, 422)
+    try:
+        count_attempt(client_ip(request), "code", email)
+    except DomainError as refused:
+        return _ask_page(request, email, refused.message, 429)
+    browser = request.COOKIES.get(COOKIE) or random_secret(43)
+    expected = codes.expect(email, browser=browser, onward=onward(request))
+    mail_code(expected, "code_and_link")
+    response = HttpResponseRedirect(address("/code/enter", request, code=signing.dumps(expected.pk, salt=SALT)))
+    response.set_cookie(
+        COOKIE,
+        browser,
+        max_age=int(codes.LIVES.total_seconds()),
+        path="/code",
+        httponly=True,
+        samesite="Lax",
+        secure=settings.SECURE,
+    )
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def enter_code(request: HttpRequest) -> HttpResponse:
+    """`/code/enter?code=<which>&next=`: the digits, in the browser that asked for them."""
+    try:
+        number = int(signing.loads(request.GET.get("code", ""), salt=SALT, max_age=codes.LIVES))
+    except signing.BadSignature:
+        return _expired(request)
+    if request.method == "GET":
+        return _enter_page(request)
+    browser = request.COOKIES.get(COOKIE, "")
+    expected = codes.find(number, browser)
+    if expected is None or not codes.is_right(expected, request.POST.get("digits", "")):
+        return _enter_page(request, WRONG_CODE, 401)
+    return _sign_in(request, expected)
+
+
+@require_http_methods(["GET", "POST"])
+@page
+def open_link(request: HttpRequest) -> HttpResponse:
+    """`/code/open?link=`: the link of the mail. A page with a button, because mail scanners open links too.
+
+    In another browser than the one that asked, it signs in no one: an attacker could have asked for the mail and wait
+    there. The customer enters the digits where they began. An app's link has no such browser; it opens anywhere.
+    """
+    expected = codes.find_by_link(request.GET.get("link", ""))
+    if expected is None:
+        return _expired(request)
+    if expected.browser and not codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
+        sentence = gettext_noop(
+            "This browser did not ask for the mail. Go back to where you began, and type the code from the mail there."
+        )
+        return message_page(request, gettext_noop("Go on where you began"), sentence, 403)
+    if request.method == "GET":
+        return render(request, "login/code_open.html", {"email": expected.email})
+    return _sign_in(request, expected)
+
+
+def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
+    if not codes.use(expected):
+        return _expired(request)
+    try:
+        account = enter_by_mailbox(expected.email, codes.CONNECTION)
+    except DomainError as no:
+        return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
+    return enter(request, account, "code", expected.onward, email=expected.email, connection=codes.CONNECTION)
+
+
+def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:
+    context = {
+        "email": email,
+        "problem": problem,
+        "here": address("/code", request),
+        "login": address("/login", request),
+    }
+    return render(request, "login/code_request.html", context, status=status)
+
+
+def _enter_page(request: HttpRequest, problem: str = "", status: int = 200) -> HttpResponse:
+    context: dict[str, Any] = {
+        "problem": problem,
+        "demo": settings.DEMO,
+        "again": address("/code", request),
+        "login": address("/login", request),
+    }
+    return render(request, "login/code_enter.html", context, status=status)
+
+
+def _expired(request: HttpRequest) -> HttpResponse:
+    sentence = gettext_noop("It was used already, or is older than ten minutes. Ask for a new one.")
+    return message_page(request, gettext_noop("This code no longer works"), sentence, 410)

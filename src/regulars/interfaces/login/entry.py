@@ -1,0 +1,64 @@
+"""Start the session of a customer who proved who they are; first ask for the second factor if they have one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import clear_authentication_records, record_authentication
+from allauth.account.utils import perform_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.models import Account
+from regulars.interfaces.pages.navigation import local_path
+from regulars.usecases.users import account_of
+
+# Values of acr_values that ask for a second factor: Auth0's, and the short one.
+MULTI_FACTOR = {"http://schemas.openid.net/pape/policies/2007/06/multi-factor", "mfa"}
+SECOND_FACTOR = "/second-factor"
+WAITING = "login_waiting"  # session key: the login that has shown a first proof and not yet the second
+SECOND_FACTOR_SECONDS = 600  # between the first proof and the second
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A login between two proofs. `how` is what is recorded of the first; `at` is seconds since 1970."""
+
+    account: int
+    method: str
+    onward: str
+    how: dict[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+
+def onward(request: HttpRequest) -> str:
+    """Return the path to continue at after signing in, by way of the second factor when the application asks for one."""
+    goes_to = local_path(request.GET.get("next", ""))
+    asked = MULTI_FACTOR.intersection(request.GET.get("acr_values", "").split())
+    return f"{SECOND_FACTOR}?{urlencode({'next': goes_to})}" if asked else goes_to
+
+
+def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:
+    """Start the session and go on; first to the second factor, if the customer has one and `method` was not that."""
+    account = account_of(account)
+    if method != "mfa" and is_enrolled(account):
+        request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how))
+        return HttpResponseRedirect(SECOND_FACTOR)
+    return start_session(request, account, [(method, how)], onward)
+
+
+def start_session(
+    request: HttpRequest, account: Account, proofs: list[tuple[str, dict[str, Any]]], onward: str
+) -> HttpResponse:
+    """Start the session. Tokens take auth_time and amr from what allauth records of it (method, time)."""
+    if request.user.is_authenticated and request.user.pk != account.pk:
+        get_adapter().logout(request)  # another person's session: nothing of it carries over
+    request.session.pop(WAITING, None)
+    clear_authentication_records(request)
+    for method, how in proofs:
+        record_authentication(request, account, method, **how)
+    return perform_login(request, account, email_verification="none", redirect_url=onward)  # type: ignore[no-any-return]

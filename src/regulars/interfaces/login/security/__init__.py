@@ -1,1 +1,0 @@
-"""`/me/security`: how she signs in, where she is signed in, and ending it."""

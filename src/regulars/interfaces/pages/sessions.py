@@ -1,0 +1,60 @@
+"""Who is signed in on a browser, and whether they are freshly authenticated."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import get_authentication_records
+from django.http import HttpRequest
+
+from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.models import Account
+from regulars.profiles.find import find_by_account
+from regulars.profiles.models import Profile
+from regulars.profiles.sign_in import sign_in_block
+
+FRESH = 600  # seconds after a proof in which a customer may change their account, export their data or erase it
+
+
+def customer(request: HttpRequest) -> Profile | None:
+    """The customer who is signed in on this browser and may be (`profiles.sign_in`). Staff are no customers."""
+    profile = session_profile(request)
+    return None if profile is None or sign_in_block(profile) else profile
+
+
+def session_profile(request: HttpRequest) -> Profile | None:
+    """The customer of this browser's session, whether they may still sign in or not."""
+    account = request.user
+    if not isinstance(account, Account) or account.is_staff:
+        return None
+    profile = find_by_account(account.pk)
+    if profile is not None:
+        profile.account = account  # known already: the rule for signing in asks for it
+    return profile
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the customer authenticated in the last minutes, with the second factor if they have one.
+
+    Every change of an account, export and erasure ask for that. A fresh login serves every customer: a password, a
+    passkey, or the provider asked again (`prompt=login`).
+    """
+    account = request.user
+    if not isinstance(account, Account):
+        return False
+    proofs = proofs_of(request, account)
+    latest = max((float(proof["at"]) for proof in proofs), default=0.0)
+    has_both = not is_enrolled(account) or any(proof["method"] == "mfa" for proof in proofs)
+    return time.time() - latest < FRESH and has_both
+
+
+def proofs_of(request: HttpRequest, account: Account) -> list[dict[str, Any]]:
+    """The authentication records of this session, oldest first: `{"method", "at", …}`."""
+    return list(get_authentication_records(request, account))
+
+
+def client_ip(request: HttpRequest) -> str:
+    """The browser's address as far as the proxy in front may be trusted."""
+    return str(get_adapter().get_client_ip(request))

@@ -1,0 +1,189 @@
+"""Mails about accounts, written by the worker: a page answers the same, and as fast, whatever address was entered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypedDict, cast
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.core import signing
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from regulars.accounts.models import Account, PendingSignup
+from regulars.accounts.proofs import codes
+from regulars.accounts.proofs.models import EmailCode
+from regulars.base.jobs.tasks import enqueue, handles
+from regulars.profiles.find import accounts_of_address, is_email_taken
+from regulars.profiles.sign_in import account_block
+
+SIGNUP, RESET, NOTICE = "accounts.mail_signup", "accounts.mail_reset", "accounts.mail_notice"
+CODE = "accounts.mail_code"
+# The customer is notified of each of these, because it may not have been they who did it: name → subject and sentence.
+NOTICES = {
+    "password_changed": (
+        gettext_noop("Your password was changed"),
+        gettext_noop("The password of {email} was changed. Other devices are signed out."),
+    ),
+    "app_added": (
+        gettext_noop("An authenticator app was added"),
+        gettext_noop("Signing in as {email} now takes a code of an authenticator app."),
+    ),
+    "app_removed": (
+        gettext_noop("The authenticator app was removed"),
+        gettext_noop("Signing in as {email} takes no code of an app any more."),
+    ),
+    "passkey_added": (gettext_noop("A passkey was added"), gettext_noop("A new passkey can sign in as {email}.")),
+    "passkey_removed": (
+        gettext_noop("A passkey was removed"),
+        gettext_noop("A passkey can no longer sign in as {email}."),
+    ),
+    "passkey_copied": (
+        gettext_noop("A passkey was refused"),
+        gettext_noop(
+            "Somebody tried to sign in as {email} with a passkey that may have been copied. Nobody was let in. "
+            "Remove this passkey and add a new one."
+        ),
+    ),
+    "connection_added": (
+        gettext_noop("A new way to sign in was added"),
+        gettext_noop("Another network can now sign in as {email}."),
+    ),
+    "codes_made": (
+        gettext_noop("New recovery codes"),
+        gettext_noop("New recovery codes were made for {email}. The old ones no longer work."),
+    ),
+}
+SALT = "regulars.signup"
+
+
+class MailJob(TypedDict, total=False):
+    """The payload of a mail. `language` is that of the page: the worker that writes the mail has no browser."""
+
+    language: str
+    pending: int
+    email: str
+    next: str
+    account: int
+    what: str
+    at: str
+    to: str
+    code: int
+    template: str
+
+
+def mail_signup_link(pending: PendingSignup) -> None:
+    _enqueue(SIGNUP, pending=pending.pk)
+
+
+def mail_reset_link(email: str, onward: str) -> None:
+    _enqueue(RESET, email=email, next=onward)
+
+
+def notify(account: Account, what: str, to: str = "") -> None:
+    """Write that something of `NOTICES` happened, where an address is known. `to`: the address before the change."""
+    _enqueue(NOTICE, account=account.pk, what=what, at=timezone.now().strftime("%d %B %Y, %H:%M UTC"), to=to)
+
+
+def mail_code(expected: EmailCode, template: str) -> None:
+    """Mail a code or a link. `template` is `code_and_link` for the hosted pages, `code` or `link` for apps."""
+    _enqueue(CODE, code=expected.pk, template=template)
+
+
+def signup_link(pending: PendingSignup) -> str:
+    """Return the link that makes the account. Who has it can read the mail of the address."""
+    return f"{settings.PUBLIC_URL}/signup/finish?{urlencode({'token': signing.dumps(pending.pk, salt=SALT)})}"
+
+
+def find_pending_signup(token: str) -> PendingSignup | None:
+    """Return the sign-up of a link, or None when the link was changed, used or is too old."""
+    try:
+        number = signing.loads(token, salt=SALT)
+    except signing.BadSignature:
+        return None
+    return PendingSignup.objects.filter(pk=number, expires_at__gt=timezone.now()).first()
+
+
+def mailbox_of(account: Account) -> str:
+    """Return the customer's address: of the account, or the one a provider disclosed."""
+    document: dict[str, Any] = getattr(getattr(account, "profile", None), "document", {})
+    return str(account.email or document.get("email") or "")
+
+
+def _enqueue(job: str, **payload: Any) -> None:
+    enqueue(job, {**payload, "language": translation.get_language() or settings.LANGUAGE_CODE})
+
+
+def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]], None]:
+    """Write the mail in the language of the page that asked for it."""
+
+    @wraps(handler)
+    def write(payload: dict[str, Any]) -> None:
+        with translation.override(payload.get("language", settings.LANGUAGE_CODE)):
+            handler(cast(MailJob, payload))
+
+    return write
+
+
+@handles(SIGNUP, non_transactional=True)
+@_translated
+def send_signup(payload: MailJob) -> None:
+    pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
+    if pending is None:
+        return
+    if is_email_taken(pending.email):
+        _send(pending.email, _("You already have an account"), "known", {"login": f"{settings.PUBLIC_URL}/login"})
+    else:
+        _send(pending.email, _("Finish your sign-up"), "finish", {"link": signup_link(pending)})
+
+
+@handles(RESET, non_transactional=True)
+@_translated
+def send_reset(payload: MailJob) -> None:
+    """Send nothing to an address without an account: an address alone is no reason to write."""
+    account = next((each for each in accounts_of_address(payload["email"]) if not account_block(each)), None)
+    if account is not None:
+        token = default_token_generator.make_token(account)
+        query = urlencode({"next": payload["next"]})
+        link = f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{query}"
+        _send(account.email, _("Choose a new password"), "reset", {"link": link})
+
+
+@handles(NOTICE, non_transactional=True)
+@_translated
+def send_notice(payload: MailJob) -> None:
+    account = Account.objects.filter(pk=payload["account"]).first()
+    to = (payload.get("to") or mailbox_of(account)) if account else ""
+    if not to:
+        return
+    subject, sentence = NOTICES[payload["what"]]
+    context = {
+        "sentence": _(sentence).format(email=to),
+        "at": payload["at"],
+        "page": f"{settings.PUBLIC_URL}/me/security",
+    }
+    _send(to, _(subject), "notice", context)
+
+
+@handles(CODE, non_transactional=True)
+@_translated
+def send_code(payload: MailJob) -> None:
+    """Make the code and mail it: it exists from here on, and in clear text in the mail alone."""
+    expected = EmailCode.objects.filter(pk=payload["code"]).first()
+    if expected is None:
+        return
+    digits, secret = codes.write(expected)
+    link = f"{settings.PUBLIC_URL}/code/open?{urlencode({'link': secret})}"
+    subject = _("Your sign-in link") if payload["template"] == "link" else _("Your sign-in code")
+    _send(expected.email, subject, payload["template"], {"digits": digits, "link": link})
+
+
+def _send(to: str, subject: str, name: str, context: dict[str, str]) -> None:
+    body = render_to_string(f"accounts/mail/{name}.txt", {**context, "email": to, "site": settings.PUBLIC_URL})
+    send_mail(subject, body, None, [to])

@@ -1,0 +1,79 @@
+"""Sign in and sign up with an e-mail address and a password."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from regulars.accounts import passwords
+from regulars.accounts.models import Account, PendingSignup
+from regulars.connections.login_methods import PASSWORD_CONNECTION
+from regulars.connections.models import Connection
+from regulars.profiles.find import accounts_of_address, is_email_taken
+from regulars.profiles.sign_in import account_block
+
+from .account_mails import mail_signup_link
+from .complete_social_login import SubmittedValues, sign_up
+
+LONGEST_EMAIL = 254
+SIGNUP_LIVES = dt.timedelta(days=1)
+
+
+def find_by_password(email: str, password: str) -> Account | None:
+    """Return the customer with these credentials, or None. An unknown address costs what a known one does."""
+    candidates = accounts_of_address(email)[:3]
+    found = [account for account in candidates if account.check_password(password)]
+    if not candidates:
+        make_password(password)
+    return next((account for account in found if not account_block(account)), None)
+
+
+def is_email_address(email: str) -> bool:
+    try:
+        validate_email(email if len(email) <= LONGEST_EMAIL else "")
+    except ValidationError:
+        return False
+    return True
+
+
+def signup_problems(email: str, password: str) -> dict[str, str]:
+    """Return what is wrong with each field: message ids by `email` and `password`."""
+    problems = {}
+    if not is_email_address(email):
+        problems["email"] = gettext_noop("Write an e-mail address, like name@example.com.")
+    if wrong := passwords.problems_with(password, Account(email=email), PASSWORD_CONNECTION):
+        problems["password"] = " ".join(wrong)
+    return problems
+
+
+@transaction.atomic
+def begin_signup(email: str, password: str, onward: str, answers: dict[str, Any] | None = None) -> PendingSignup:
+    """Save a sign-up that the link in the mail finishes. `answers` is `{"source", "values"}`: what an app's form asked."""
+    PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
+    pending = PendingSignup.objects.create(
+        email=email,
+        password=make_password(password),
+        onward=onward,
+        answers=answers or {},
+        expires_at=timezone.now() + SIGNUP_LIVES,
+    )
+    mail_signup_link(pending)
+    return pending
+
+
+@transaction.atomic
+def finish_signup(pending: PendingSignup) -> Account | None:
+    """Make the account, once: two clicks, or two sign-ups with one address, meet at the connection's row."""
+    list(Connection.objects.select_for_update().filter(name=PASSWORD_CONNECTION))
+    if not PendingSignup.objects.filter(pk=pending.pk).exists() or is_email_taken(pending.email):
+        return None
+    PendingSignup.objects.filter(email=pending.email).delete()
+    submitted = SubmittedValues(**pending.answers) if pending.answers else None
+    return sign_up(pending.email, pending.password, PASSWORD_CONNECTION, submitted)

@@ -1,0 +1,223 @@
+"""One customer, several ways in: what she shares by each, what she stops, adds and parts."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.core import mail
+from examples.standins.people import GOOGLE
+from tests.login.device import code_of
+
+from regulars.accounts.factors import codes
+from regulars.accounts.models import Account
+from regulars.base.jobs.models import Job
+from regulars.base.jobs.run import run_due
+from regulars.connections.models import Connection
+from regulars.consent.view import view
+from regulars.events.models import Event
+from regulars.profiles.models import Profile, ProviderAnswer
+from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.users import link
+
+from .conftest import PASSWORD
+
+BIRTHDAY, GENDER = f"{GOOGLE}user.birthday.read", f"{GOOGLE}user.gender.read"
+LENA, TOM = "110248495921238986401", "110248495921238986403"
+HERE = "/me/accounts"
+
+
+@pytest.fixture
+def come(client, google, upstream):
+    """She goes there and comes back, by whatever connection and for whatever aim."""
+
+    def go(*requested_claims, person=LENA, ticked=(BIRTHDAY, GENDER), name="google-oauth2", aim=""):
+        away = client.post(f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
+        return client.get(upstream.decide(away["Location"], *ticked, person=person))
+
+    return go
+
+
+@pytest.fixture
+def club(google):
+    """Another network with the same people."""
+    return Connection.objects.create(
+        name="club",
+        strategy="oidc",
+        display_name="The Club",
+        client_id=google.client_id,
+        secret=google.secret,
+        urls=google.urls,
+    )
+
+
+def scopes_asked(address):
+    return set(parse_qs(urlsplit(address).query)["scope"][0].split())
+
+
+def test_what_she_left_out_is_folded_away_the_next_time_on_this_browser(client, come):
+    come("birthday", ticked=[BIRTHDAY])
+    client.post("/logout")
+    page = client.get("/login/google-oauth2").content.decode()
+    before, _, folded = page.partition("<details>")
+
+    assert "Your date of birth" in before
+    assert "Your gender" not in before
+    assert "Your gender" in folded
+    assert "Continue with Google" in folded
+
+
+def test_later_she_shares_more_and_is_asked_for_the_new_pieces_only(client, come):
+    come("birthday")
+    page = client.get(f"/login/google-oauth2?more=1&next={HERE}").content.decode()
+    away = client.post(f"/login/google-oauth2?more=1&next={HERE}", {"claim": ["gender"]})["Location"]
+
+    assert 'value="birthday"' not in page
+    assert 'value="gender"' in page
+    assert scopes_asked(away) == {"openid", "email", "profile", GENDER}
+    assert "include_granted_scopes=true" in away
+
+    back = come("gender", aim="&more=1")
+
+    lena = Profile.objects.get()
+    assert back["Location"] == HERE
+    assert {lena.document["gender"], lena.document["birthdate"]} == {"female", "1997-03-07"}
+    assert ProviderAnswer.objects.count() == 2
+
+
+def test_more_from_another_persons_account_there_is_refused(client, come):
+    come("birthday")
+    answer = come("gender", person=TOM, aim="&more=1")
+
+    assert answer.status_code == 403
+    assert "Sie haben dort ein anderes Konto gewählt" in answer.content.decode()
+    assert Profile.objects.count() == 1
+
+
+def test_more_is_for_who_is_signed_in(client, google):
+    answer = client.get("/login/google-oauth2?more=1")
+
+    assert answer["Location"].startswith("/login?")
+    assert "more%3D1" in answer["Location"]
+
+
+def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, come):
+    come("birthday", "gender")
+    lena = Profile.objects.get()
+    page = client.get(HERE).content.decode()
+    answer = client.post(f"{HERE}/{lena.identities.get().pk}/stop", {"claim": "birthday"})
+
+    assert "Nicht mehr teilen: Ihr Geburtsdatum" in page
+    assert answer["Location"] == f"{HERE}?done=stopped"
+    assert "age_band" not in view(lena, "personalise")
+    assert view(lena, "personalise")["gender"].value == "female"
+    assert lena.facts.get(attribute="birthdate").retracted_why == "stopped_sharing"
+    assert Job.objects.get(kind="upstream.revoke").payload["scopes"] == [BIRTHDAY]
+    assert Event.objects.get(name="Stopped Sharing").properties["claim"] == "birthday"
+
+
+def test_nobody_stops_or_parts_what_is_anothers(client, come):
+    come("birthday")
+    other, _ = Profile.objects.get_or_create(user_id="auth0|x")
+    number = other.identities.create(provider="auth0", provider_user_id="x").pk
+
+    assert client.post(f"{HERE}/{number}/stop", {"claim": "birthday"}).status_code == 404
+    assert client.post(f"{HERE}/{number}/part").status_code == 404
+    assert client.post(f"{HERE}/{Profile.objects.first().identities.get().pk}/stop", {"claim": "x"}).status_code == 400
+
+
+def test_she_adds_a_way_in_and_comes_by_it_as_the_same_customer(client, come, club):
+    come()
+    come(person=TOM, name="club", aim="&link=1", ticked=())
+    run_due()
+    client.post("/logout")
+    come(person=TOM, name="club", ticked=())
+
+    lena = Profile.objects.get()
+    assert [(each.to, each.subject) for each in mail.outbox] == [
+        (["lena.vogt@example.com"], "Ein neuer Anmeldeweg wurde hinzugefügt")
+    ]
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    assert lena.identities.count() == 2
+
+
+def test_an_account_that_she_proves_is_hers_joins_and_parts(client, come, club):
+    come(name="club", ticked=())
+    client.post("/logout")
+    come("gender")
+    offered = client.get(HERE).content.decode()
+    come(name="club", aim="&link=1", ticked=())
+
+    assert "Ein anderes Konto mit lena.vogt@example.com" in offered
+    assert Profile.objects.filter(merged_into=None).count() == 1
+
+    hers = Profile.objects.get(merged_into=None)
+    client.post(f"{HERE}/{hers.identities.get(provider='oidc').pk}/part")
+
+    assert Profile.objects.filter(merged_into=None).count() == 2
+
+
+def test_the_same_address_alone_joins_nothing(client, come, club):
+    come(name="club", ticked=())
+    client.post("/logout")
+    come()
+
+    assert Profile.objects.filter(merged_into=None).count() == 2
+
+
+def test_linking_wants_a_fresh_sign_in(client, come, club, monkeypatch):
+    come()
+    monkeypatch.setattr("regulars.interfaces.pages.sessions.FRESH", 0)
+
+    answer = client.get("/login/club?link=1")
+
+    assert answer["Location"].startswith("/login?")
+    assert "prompt=login" in answer["Location"]
+
+
+def test_whoever_signs_in_meanwhile_gets_nothing_of_it(client, come, club, upstream):
+    come()
+    away = client.post(f"/login/club?link=1&next={HERE}")["Location"]
+    path = upstream.decide(away, person=TOM)
+    come(person="110248495921238986402", ticked=())
+
+    assert client.get(path).status_code == 400
+    assert Profile.objects.count() == 2
+
+
+def test_the_page_is_for_who_is_signed_in(client, standard_setup):
+    assert client.get(HERE)["Location"].startswith("/login?")
+    assert client.post(f"{HERE}/1/part")["Location"].startswith("/login?")
+
+
+def test_an_account_with_a_second_factor_is_not_joined_by_its_first_alone(client, come, club):
+    """Whoever got at her network, but not at her phone, makes an account of his own and would add her way in to it."""
+    come(person=TOM, name="club", ticked=())
+    tom = Account.objects.get()
+    codes.add_app(tom, secret := codes.new_secret(), code_of(secret))
+    client.post("/logout")
+    come()
+    answer = come(person=TOM, name="club", aim="&link=1", ticked=())
+
+    assert answer.status_code == 403
+    assert Profile.objects.filter(merged_into=None).count() == 2
+    assert client.session["_auth_user_id"] != str(tom.pk)
+
+
+def test_who_joined_her_password_account_to_another_still_comes_in_by_password_code_and_reset(
+    client, come, dina, last_link
+):
+    Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
+    come()
+    lena = Profile.objects.get(user_id=f"google-oauth2|{LENA}")
+    link(lena, dina.profile, "customer")
+    client.post("/logout")
+
+    assert enter_by_mailbox("dina@example.com", "email") == dina
+    client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    client.post("/password/reset", {"email": "dina@example.com"})
+    back = client.post(last_link(), {"password": "other words in a row"})
+    assert back.status_code == 302
+    assert "_auth_user_id" in client.session
+    assert not dina.profile.facts.exists()

@@ -1,0 +1,317 @@
+"""Her own page: she reads what is known, sets it right, allows and takes back, takes it along, and erases it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from jsonschema import Draft202012Validator
+
+import regulars.usecases.export as export_module
+from regulars.accounts.models import Account
+from regulars.consent.models import ConsentEvent, Erasure, Purpose
+from regulars.consent.purposes import words_in
+from regulars.consent.record import Decision
+from regulars.consent.view import view
+from regulars.interfaces.account import labels
+from regulars.profiles.attributes import STANDARD
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute, Profile
+from regulars.usecases.decide_consent import decide
+
+from .conftest import PASSWORD
+
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+@pytest.fixture
+def her(dina):
+    """Dina's profile, with a gender from Google and an income guessed of her."""
+    profile = Profile.objects.get(account=dina)
+    learn(
+        profile,
+        [
+            NewFact("gender", "female", "social", "google-oauth2"),
+            NewFact("city", "Porto", "enriched", "source:fullcontact", confidence=0.6),
+            NewFact("nickname", "Didi", "inferred", "rule:nick", confidence=0.4),
+        ],
+    )
+    return profile
+
+
+@pytest.fixture
+def signed_in(her, client):
+    client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    return client
+
+
+def text(answer) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def seen(client, purpose) -> str:
+    html = client.get("/me").content.decode()
+    return re.search(rf'action="/me/purposes/{purpose}">.*?name="seen" value="(\d+)"', html, re.DOTALL)[1]
+
+
+def press(client, purpose, action, number=None):
+    return client.post(
+        f"/me/purposes/{purpose}", {"action": action, "seen": seen(client, purpose) if number is None else number}
+    )
+
+
+def test_nobody_sees_the_page_of_somebody_else(her, client):
+    answer = client.get("/me")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/login?next=%2Fme")
+
+
+def test_staff_have_no_page_of_their_own(passwords, client):
+    client.force_login(Account.objects.create_staff("bruno@example.com", PASSWORD))
+
+    assert client.get("/me").status_code == 302
+
+
+def test_she_reads_every_fact_with_its_source_and_date(signed_in):
+    page = text(signed_in.get("/me"))
+
+    assert "Gender Woman Google" in page
+    assert "City Porto Looked up at “fullcontact”" in page
+    assert "60 % certain" in page
+    assert "You, when you signed up" in page
+
+
+def test_what_she_sets_right_counts_more_than_any_source(signed_in, her):
+    address = "/me/facts/correct?attribute=city"
+    assert "Looked up at" in text(signed_in.get(address))
+
+    signed_in.post(address, {"value": "Lisboa", "reason": "I moved."})
+
+    fact = her.facts.get(source_kind="corrected")
+    assert (fact.value, fact.source, fact.reason) == ("Lisboa", "customer", "I moved.")
+    assert view(her, "serve")["city"].value == "Lisboa"
+    assert "Reason: I moved." in text(signed_in.get("/me"))
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("gender", "queen"), ("city", ""), ("city", "x" * 501)])
+def test_a_value_that_cannot_be_is_said_beside_the_field(signed_in, her, attribute, value):
+    answer = signed_in.post(f"/me/facts/correct?attribute={attribute}", {"value": value})
+
+    assert answer.status_code == 400
+    assert 'role="alert"' in answer.content.decode()
+    assert not her.facts.filter(source_kind="corrected").exists()
+
+
+@pytest.mark.parametrize("attribute", ["email", "email_verified", "nonsense", "\x00"])
+def test_what_is_proved_by_a_mail_is_not_typed(signed_in, attribute):
+    assert signed_in.post("/me/facts/correct", {"value": "x"}, QUERY_STRING=f"attribute={attribute}").status_code == 404
+
+
+@pytest.mark.parametrize("attribute", ["role", "app_metadata.suspended"])
+def test_what_an_app_keeps_of_her_is_read_but_neither_set_nor_deleted(signed_in, her, attribute):
+    Attribute.objects.create(key="role", label="Role", purposes=["serve"], metadata_path="app_metadata.role")
+    learn(
+        her,
+        [
+            NewFact("app_metadata.role", "guest", "declared", "app:shop"),
+            NewFact("app_metadata.suspended", True, "declared", "app:shop"),
+        ],
+    )
+    page = signed_in.get("/me").content.decode()
+    signed_in.post(f"/me/facts/correct?attribute={attribute}", {"value": "admin"})
+    signed_in.post("/me/facts/remove", {"attribute": attribute})
+    her.refresh_from_db()
+
+    assert "Suspended" in page
+    assert f'name="attribute" value="{attribute}"' not in page
+    assert her.document["app_metadata"] == {"role": "guest", "suspended": True}
+
+
+def test_what_she_deletes_no_source_brings_back_but_she_may(signed_in, her):
+    signed_in.post("/me/facts/remove", {"attribute": "gender"})
+    learn(her, [NewFact("gender", "female", "social", "google-oauth2")])
+    assert "gender" not in view(her, "serve")
+
+    learn(her, [NewFact("gender", "female", "declared", "question:gender@1")])
+
+    assert view(her, "serve")["gender"].source == "question:gender@1"
+
+
+def test_she_allows_a_purpose_in_the_words_she_saw_and_takes_it_back(signed_in, her):
+    press(signed_in, "personalise", "give")
+    assert view(her, "personalise")["gender"].value == "female"
+    given = ConsentEvent.objects.get(action="given")
+    assert given.notice.body == "A shop that fits you\nTo show you things that fit you."
+    assert "On: you said yes" in text(signed_in.get("/me"))
+
+    press(signed_in, "personalise", "withdraw")
+
+    assert view(her, "personalise") == {}
+    assert "Off: you took your yes back" in text(signed_in.get("/me"))
+
+
+def test_an_old_form_sent_again_changes_nothing(signed_in, her):
+    old = seen(signed_in, "personalise")
+    press(signed_in, "personalise", "give", old)
+    press(signed_in, "personalise", "withdraw")
+
+    answer = press(signed_in, "personalise", "give", old)
+
+    assert answer.status_code == 409
+    assert "decided already" in text(answer)
+    assert view(her, "personalise") == {}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "action", "number", "status"),
+    [
+        ("serve", "withdraw", "0", 409),
+        ("measure", "give", "0", 409),
+        ("nothing", "give", "0", 409),
+        ("personalise", "steal", "0", 400),
+        ("personalise", "give", "-1", 400),
+        ("personalise", "give", "9" * 40, 400),
+        ("personalise", "give", "²", 400),
+    ],
+)
+def test_a_decision_that_makes_no_sense_is_refused(signed_in, her, purpose, action, number, status):
+    assert press(signed_in, purpose, action, number).status_code == status
+    assert not her.consent_events.exists()
+
+
+def test_she_objects_to_a_legitimate_interest_and_takes_that_back(signed_in, her):
+    press(signed_in, "measure", "object")
+    assert view(her, "measure") == {}
+
+    press(signed_in, "measure", "lift")
+
+    assert "gender" in view(her, "measure")
+
+
+def test_the_purpose_is_shown_in_her_language(signed_in):
+    words = {"pt": {"label": "Uma loja à sua medida", "text": "Para lhe mostrar o que lhe serve."}}
+    Purpose.objects.filter(key="personalise").update(translations=words)
+
+    page = signed_in.get("/me", headers={"Accept-Language": "pt-BR,pt;q=0.9"}).content.decode()
+
+    assert '<p lang="pt">Para lhe mostrar o que lhe serve.</p>' in page
+
+
+def test_what_the_house_named_is_read_in_her_language_and_what_the_business_named_as_it_wrote_it(signed_in, her):
+    Attribute.objects.create(key="shoe", label="Shoe size", purposes=["serve"])
+    Attribute.objects.filter(key="country").update(label="Where you live")
+    news = {"gender": "female", "shoe": 42, "area_median_income": 50_000, "country": "PT"}
+    learn(her, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
+    german = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="de").content.decode()
+    english = signed_in.get("/me").content.decode()
+
+    for words in (">Geschlecht<", ">Frau<", ">Shoe size<", ">Where you live<", "Haushaltseinkommen Ihrer Gegend"):
+        assert words in german
+    assert "Median household income of your area" in english
+    assert "of her area" not in english
+    assert "Land Ihres" not in german
+
+
+def test_the_uses_of_a_fact_are_told_in_the_language_of_the_page(signed_in, her):
+    learn(her, [NewFact("gender", "female", "declared", "app:shop")])
+    page = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="pt-BR").content.decode()
+    told = words_in(Purpose.objects.get(key="personalise"), "pt-BR")
+
+    assert told[0] != "en"
+    assert told[1] in re.search(r"Gênero.*?</li>", page, re.DOTALL)[0]
+
+
+def test_every_name_of_ours_has_words_for_her():
+    named = {standard.label for standard in STANDARD}
+    answers = {words for standard in STANDARD for _, words in standard.options}
+
+    assert named == set(labels.ATTRIBUTES) | set(labels.FOR_CUSTOMER)
+    assert answers == set(labels.OPTIONS)
+
+
+def test_the_export_has_inferred_and_losing_facts_with_sources_and_fits_its_schema(signed_in, her):
+    decide(her, Decision("personalise", "given", "login"))
+    learn(her, [NewFact("city", "Lisboa", "declared", "app:shop")])
+
+    data = json.loads(signed_in.get("/me/data.json").content)
+
+    schema = json.loads(Path(export_module.__file__).with_name("export.schema.json").read_text())
+    Draft202012Validator(schema).validate(data)
+    cities = {fact["source"]: fact["why_not"] for fact in data["facts"] if fact["attribute"] == "city"}
+    assert cities == {"app:shop": "", "source:fullcontact": "another_wins"}
+    assert any(fact["source_kind"] == "inferred" and fact["logic"] for fact in data["facts"])
+    assert data["decisions"][0]["status"] == "dpv:ConsentGiven"
+    assert "argon2" not in json.dumps(data)
+
+
+def test_the_page_of_everything_says_the_same_to_a_person(signed_in):
+    page = text(signed_in.get("/me/data"))
+
+    assert "City Porto Looked up at" in page
+    assert "Concluded from other things we know" in page
+
+
+def test_what_she_takes_to_another_service_has_no_guesses(signed_in):
+    rows = list(csv.DictReader(io.StringIO(signed_in.get("/me/portable.csv").content.decode())))
+
+    names = {row["name"] for row in rows}
+    assert {"gender", "email", "Signed Up"} <= names
+    assert not {"city", "nickname"} & names
+
+
+@pytest.mark.parametrize("address", ["/me/data", "/me/data.json", "/me/portable.csv", "/me/erase"])
+def test_the_weighty_pages_want_her_to_have_signed_in_lately(signed_in, address):
+    session = signed_in.session
+    for record in session["account_authentication_methods"]:
+        record["at"] = time.time() - 3600
+    session.save()
+
+    answer = signed_in.get(address)
+
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login?next=%2Fme")
+    assert answer["Location"].endswith("&prompt=login")
+
+
+def test_erasing_needs_the_box_and_then_nothing_of_her_is_left(signed_in, her):
+    assert signed_in.post("/me/erase").status_code == 400
+    assert Profile.objects.filter(pk=her.pk).exists()
+
+    done = signed_in.post("/me/erase", {"understood": "1"})
+
+    assert not Profile.objects.filter(pk=her.pk).exists()
+    assert not Account.objects.filter(email="dina@example.com").exists()
+    assert signed_in.get("/me").status_code == 302
+    proof = text(Client().get(done["Location"]))
+    assert re.search(r"Facts \d+ 0", proof)
+    assert "dina" not in proof
+    assert Erasure.objects.get().asked_by == "customer"
+
+
+def test_the_page_works_without_scripts_and_loads_nothing_from_elsewhere(signed_in):
+    answer = signed_in.get("/me")
+
+    assert "<script" not in answer.content.decode()
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert answer["Cache-Control"].startswith("max-age=0")
+
+
+def test_a_browser_that_says_do_not_share_is_heard_once(signed_in, her):
+    for _ in range(3):
+        signed_in.get("/me", headers={"Sec-GPC": "1"})
+
+    assert [event.purpose_id for event in her.consent_events.filter(action="gpc")] == ["share"]
+    assert "Off: your browser said" in text(signed_in.get("/me"))
+    assert signed_in.get("/.well-known/gpc.json").json()["gpc"] is True
+
+
+def test_signing_in_is_enough_to_hear_it(her, client):
+    client.post("/login", {"email": "dina@example.com", "password": PASSWORD}, headers={"Sec-GPC": "1"})
+
+    assert her.consent_events.get().action == "gpc"
