@@ -17,15 +17,7 @@ import numpy as np
 
 from benchmarks._people import PEOPLE, People
 from regulars.questions.features import UNKNOWN, Floats, Ints, one_hot
-from regulars.questions.model import (
-    PER_PASS,
-    Mixture,
-    ResponseRate,
-    chance_of_answer,
-    fit_best,
-    person_effect,
-    sigmoid,
-)
+from regulars.questions.model import PER_PASS, Mixture, ResponseRate, chance_of_answer, fit_best, person_effect, sigmoid
 from regulars.questions.scoring import TINY, InformationGain, expected_information_gain
 
 SURE = 0.95

@@ -1,4 +1,4 @@
-"""The stand-ins of a company's partners, all in a process of their own, and what they were sent."""
+"""The mock services of a company's partners, in a process of their own, and the requests they received."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Partners:
         return f"{self.url}/partners/{name}"
 
     def calls(self, name: str = "") -> list[dict[str, Any]]:
-        """The calls since the last time, oldest first; all are counted as seen."""
+        """Return the calls since the last time, oldest first, and count all as seen."""
         everything = ask("GET", f"{self.url}/partners/calls").json()
         fresh, self.seen = everything[self.seen :], len(everything)
         return [call for call in fresh if name in ("", call["partner"])]
@@ -46,7 +46,7 @@ def all_partners() -> Iterator[Partners]:
 
 @pytest.fixture
 def partners(all_partners: Partners) -> Partners:
-    """The stand-ins, without calls of earlier tests."""
+    """The mock services, with the calls of earlier tests counted as seen."""
     all_partners.calls()
     return all_partners
 

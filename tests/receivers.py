@@ -1,4 +1,4 @@
-"""Real HTTP servers on this machine that answer as a test says and remember what they were sent."""
+"""Real HTTP servers on this machine that answer as a test defines, and record the requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Gives `answers` in turn, the last one for ever."""
+    """Gives `answers` in turn and repeats the last one."""
 
     url: str
     answers: list[Answer]

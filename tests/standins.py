@@ -1,4 +1,4 @@
-"""The stand-ins for social networks in a process of their own, once per worker."""
+"""The mock services of social networks, in a process of their own, once per worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the house over HTTP, and what never does."""
+"""Outgoing HTTP: which requests are sent, and which are refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def in_production(settings) -> None:
     settings.DEMO = False
 
 
-def test_a_post_arrives_with_its_json_and_headers_and_the_answer_comes_back_whole():
+def test_post_sends_json_and_headers_and_returns_the_whole_response():
     seen: dict[str, object] = {}
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -70,7 +70,7 @@ def test_a_post_arrives_with_its_json_and_headers_and_the_answer_comes_back_whol
     assert seen == {"body": b'{"name": "Chika"}', "type": "application/json", "key": "k"}
 
 
-BEHIND_THE_WALL = [
+PRIVATE_ADDRESSES = [
     "http://127.0.0.1/",
     "http://localhost/",
     "http://2130706433/",
@@ -99,8 +99,8 @@ BEHIND_THE_WALL = [
 ]
 
 
-@pytest.mark.parametrize("url", BEHIND_THE_WALL)
-def test_no_spelling_of_an_address_behind_the_wall_is_called(in_production, url):
+@pytest.mark.parametrize("url", PRIVATE_ADDRESSES)
+def test_no_spelling_of_a_private_address_is_called(in_production, url):
     with pytest.raises((RequestRefused, RequestFailed)) as refused:
         request("GET", url, timeout=3)
 
@@ -109,7 +109,7 @@ def test_no_spelling_of_an_address_behind_the_wall_is_called(in_production, url)
     assert refused.value.code != "unreachable" or "no address" in str(refused.value) or not url[7].isdigit()
 
 
-def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
+def test_cloud_metadata_address_is_not_called_even_in_demo_mode(settings):
     settings.DEMO = True
     settings.ALLOW_HOSTS = ["169.254.169.254"]
 
@@ -129,7 +129,7 @@ def test_the_machines_own_metadata_is_not_called_even_in_demo_mode(settings):
         ("http://example.com/" + "a" * 9000, "bad_url"),
     ],
 )
-def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
+def test_address_that_is_not_a_plain_web_address_is_refused(url, name):
     with pytest.raises(RequestRefused) as refused:
         request("GET", url)
 
@@ -147,14 +147,14 @@ def test_an_address_that_is_not_a_plain_web_address_is_refused(url, name):
         {"Content-Length": "5"},
     ],
 )
-def test_a_header_cannot_carry_a_second_request(headers):
+def test_header_cannot_carry_a_second_request(headers):
     with pytest.raises(RequestRefused) as refused:
         request("GET", "http://example.com/", headers=headers)
 
     assert refused.value.code == "bad_header"
 
 
-def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_called(settings, monkeypatch):
+def test_name_is_resolved_once_and_the_checked_address_is_called(settings, monkeypatch):
     asked: list[str] = []
 
     def resolver(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
@@ -169,7 +169,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_called(setti
     assert (response.text, asked.count("rebinding.example")) == ("first", 1)
 
 
-def test_a_name_with_one_private_address_among_public_ones_is_refused(in_production, monkeypatch):
+def test_name_with_one_private_address_is_refused(in_production, monkeypatch):
     def resolver(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("93.184.216.34", "10.0.0.1")]
 
@@ -179,42 +179,42 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(in_product
         request("GET", "http://both.example/")
 
 
-def test_a_host_that_the_operator_named_may_be_called_on_any_port(in_production, settings):
+def test_host_listed_by_the_operator_is_called_on_any_port(in_production, settings):
     settings.ALLOW_HOSTS = ["127.0.0.1"]
 
     with server(reply(b"ours")) as url:
         assert request("GET", url).text == "ours"
 
 
-def test_redirects_are_the_callers_to_follow():
+def test_redirect_is_returned_unless_redirects_are_requested():
     with server(reply(b"", 302, Location="/next")) as url:
         response = request("GET", url)
 
     assert (response.status, response.headers["location"]) == (302, "/next")
 
 
-def test_a_redirect_behind_the_wall_is_refused(settings):
+def test_redirect_to_a_private_address_is_refused(settings):
     with server(reply(b"", 302, Location="http://10.0.0.1/")) as url, pytest.raises(RequestRefused) as refused:
         request("GET", url, redirects=3)
 
     assert refused.value.code == "address_not_allowed"
 
 
-def test_credentials_stay_behind_when_a_redirect_changes_the_host():
+def test_redirect_to_another_host_drops_credentials():
     seen: dict[str, str | None] = {}
 
-    def arrival(handler: BaseHTTPRequestHandler) -> None:
+    def record(handler: BaseHTTPRequestHandler) -> None:
         seen.update(authorization=handler.headers["Authorization"], kept=handler.headers["X-Kept"])
         reply(b"there")(handler)
 
-    with server(arrival) as there, server(reply(b"", 302, Location=there + "/")) as here:
+    with server(record) as there, server(reply(b"", 302, Location=there + "/")) as here:
         response = request("GET", here, headers={"Authorization": "Bearer s", "X-Kept": "1"}, redirects=2)
 
     assert response.text == "there"
     assert seen == {"authorization": None, "kept": "1"}
 
 
-def test_a_post_that_is_redirected_becomes_a_get_without_its_body():
+def test_redirected_post_becomes_a_get_without_body():
     methods: list[str] = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -230,28 +230,28 @@ def test_a_post_that_is_redirected_becomes_a_get_without_its_body():
     assert methods == ["POST", "GET"]
 
 
-def test_a_circle_of_redirects_ends():
+def test_redirect_loop_ends_with_an_error():
     with server(reply(b"", 302, Location="/again")) as url, pytest.raises(RequestFailed) as failed:
         request("GET", url, redirects=4)
 
     assert failed.value.code == "too_many_redirects"
 
 
-def test_an_answer_longer_than_allowed_is_cut_off():
+def test_response_longer_than_allowed_is_refused():
     with server(reply(b"x" * 5000)) as url, pytest.raises(RequestFailed) as failed:
         request("GET", url, max_bytes=4999)
 
     assert failed.value.code == "too_large"
 
 
-def test_a_compressed_answer_counts_as_it_was_sent_and_is_not_unfolded():
+def test_compressed_response_is_counted_as_sent_and_not_unpacked():
     with server(reply(gzip.compress(b"0" * 5_000_000), Content_Encoding="gzip")) as url:
         response = request("GET", url, max_bytes=20_000)
 
     assert len(response.body) < 20_000
 
 
-def test_a_server_that_drips_is_left_at_the_deadline():
+def test_slow_server_is_abandoned_at_the_deadline():
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -270,10 +270,10 @@ def test_a_server_that_drips_is_left_at_the_deadline():
     assert time.monotonic() - started < 3
 
 
-def test_nobody_there_is_a_named_failure():
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+def test_unreachable_server_is_a_named_failure():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
         with pytest.raises(RequestFailed) as failed:
             request("GET", f"http://127.0.0.1:{port}/")
 

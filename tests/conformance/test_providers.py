@@ -1,4 +1,4 @@
-"""Every kind of provider signs somebody in, end to end, against its stand-in: one suite for all."""
+"""Every kind of provider signs a customer in, end to end, against its mock service: one suite for all."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ PREFIX = "https://www.googleapis.com/auth/"
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of provider: where its stand-in is, who comes out, which claims she shares and what is then known."""
+    """One kind of provider: its mock service, the customer who signs in, and what is known when they share claims."""
 
     strategy: str
     place: str
     user_id: str
     facts: dict[str, object]
     raw: tuple[str, ...]
-    requested_claims: dict[str, tuple[str, ...]] = field(default_factory=dict)  # claim → scopes she grants there
+    requested_claims: dict[str, tuple[str, ...]] = field(default_factory=dict)  # claim → scopes to grant
     learned: dict[str, object] = field(default_factory=dict)
     extra: dict[str, object] = field(default_factory=dict)
     consent: str = "/consent"
@@ -162,7 +162,7 @@ def connect(case: Case, standins: str, **changes: object) -> Connection:
     name = "way" if PROVIDERS[case.strategy].scoped_ids else case.strategy
     if case.strategy == "apple":
         with suppress(httpx2.HTTPError):
-            ask("POST", f"{place}/forget")  # so that it tells the name again
+            ask("POST", f"{place}/forget")  # so that it sends the name again
     return Connection.objects.create(
         **{"name": name, "strategy": case.strategy, "display_name": "The Network", **given, **changes}
     )
@@ -175,7 +175,7 @@ def begin(client, connection: Connection, *requested_claims: str) -> str:
 
 
 def decide(case: Case, standins: str, away: str, *ticked: str, person: str = LENA, decision: str = "allow"):
-    """What the provider sends back after her decision: our callback's path, or the fields of its form."""
+    """Return what the provider sends after the decision: the path of our callback, or the fields of its form."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(away).query).items()}
     chosen = ask("GET", away)
     assert chosen.status_code == 200, chosen.text
@@ -188,7 +188,7 @@ def decide(case: Case, standins: str, away: str, *ticked: str, person: str = LEN
 
 
 def come_back(client, sent):
-    """By address, or by the form that Apple posts."""
+    """Call our callback: by address, or by the form that Apple posts."""
     if isinstance(sent, str):
         return client.get(sent)
     redirected = client.post("/login/callback", sent)
@@ -208,12 +208,12 @@ def _our_address(standard_setup, settings):
     settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
 
 
-def test_every_provider_is_here():
+def test_suite_covers_every_provider():
     assert {case.strategy for case in CASES} == set(PROVIDERS)
 
 
 @every_provider
-def test_she_signs_in_and_is_known_as_declared(client, standins, case):
+def test_sign_in_yields_the_declared_facts(client, standins, case):
     connect(case, standins)
 
     back = sign_in(client, case, standins, "email")
@@ -226,7 +226,7 @@ def test_she_signs_in_and_is_known_as_declared(client, standins, case):
 
 
 @every_provider
-def test_what_she_shares_is_learned_with_her_yes(client, standins, case):
+def test_shared_claims_are_learned_with_consent(client, standins, case):
     connect(case, standins)
 
     sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
@@ -238,7 +238,7 @@ def test_what_she_shares_is_learned_with_her_yes(client, standins, case):
 
 
 @every_provider
-def test_a_partial_grant_is_fine(client, standins, case):
+def test_partial_grant_signs_in(client, standins, case):
     connect(case, standins)
     optional = [scope for scope in case.scopes if scope]
 
@@ -251,19 +251,19 @@ def test_a_partial_grant_is_fine(client, standins, case):
 
 
 @every_provider
-def test_the_raw_answer_is_kept_as_it_was_said(client, standins, case, monkeypatch):
+def test_raw_answer_is_stored_unchanged(client, standins, case, monkeypatch):
     connect(case, standins)
-    said = record_answers(monkeypatch)
+    received = record_answers(monkeypatch)
 
     sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
 
     raw = ProviderAnswer.objects.get().raw
     assert set(raw) >= set(case.raw)
-    assert all(value in said for key, value in raw.items() if key != "id_token" and case.strategy != "apple")
+    assert all(value in received for key, value in raw.items() if key != "id_token" and case.strategy != "apple")
 
 
 @every_provider
-def test_a_no_there_is_no_fault_here(client, standins, case, caplog):
+def test_refusal_at_the_provider_returns_to_the_login_page(client, standins, case, caplog):
     connect(case, standins)
     caplog.set_level(logging.DEBUG)
 
@@ -276,7 +276,7 @@ def test_a_no_there_is_no_fault_here(client, standins, case, caplog):
 
 
 @every_provider
-def test_who_shows_little_is_let_in_as_well(client, standins, case):
+def test_customer_with_few_claims_signs_in(client, standins, case):
     """Noor has no e-mail, Yuki has nothing but one, which is not proved."""
     connect(case, standins)
 
@@ -291,7 +291,7 @@ def test_who_shows_little_is_let_in_as_well(client, standins, case):
 
 
 @every_provider
-def test_a_wrong_secret_is_a_page_with_words(client, standins, case):
+def test_wrong_secret_shows_an_error_page(client, standins, case):
     other = ECKey.generate_key("P-256").as_pem(private=True).decode()
     wrong = {"settings": {"team_id": "OTHER", "key_id": KEY_ID}, "secret": other} if case.strategy == "apple" else {}
     connect(case, standins, **(wrong or {"secret": "wrong"}))
@@ -301,7 +301,7 @@ def test_a_wrong_secret_is_a_page_with_words(client, standins, case):
 
 
 @every_provider
-def test_a_provider_that_is_down_is_a_page_with_words(client, case):
+def test_unreachable_provider_shows_an_error_page(client, case):
     connection = connect(case, "http://localhost:1")
 
     answer = client.post(f"/login/{connection.name}")
@@ -314,18 +314,18 @@ def test_a_provider_that_is_down_is_a_page_with_words(client, case):
 
 
 @every_provider
-def test_nonsense_in_an_answer_is_no_fault(case):
+def test_nonsense_in_an_answer_raises_no_error(case):
     provider = PROVIDERS[case.strategy]
     settings = {field.key: field.default for field in provider.settings}
     for nonsense in (None, 7, "x", [], [7], {}, {"data": 7}, {"sub": {}, "email": 7, "birthday": "31/31/1"}):
         raw = dict.fromkeys((*case.raw, "people"), nonsense)
 
-        assert all(told.attribute for told in provider.read(raw, settings))
+        assert all(claim.attribute for claim in provider.read(raw, settings))
         provider.user_id_of(raw, settings)
 
 
 @every_provider
-def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(standard_setup, case):
+def test_every_requested_claim_has_scopes_a_reason_and_known_attributes(standard_setup, case):
     known = set(Attribute.objects.values_list("key", flat=True))
     for claim in PROVIDERS[case.strategy].requested_claims:
         assert claim.why
@@ -333,11 +333,11 @@ def test_every_piece_names_its_cost_its_reason_and_attributes_that_there_are(sta
         assert known.issuperset(claim.attributes)
 
 
-GIVES_BACK = [case for case in CASES if PROVIDERS[case.strategy].revoke]
+REVOCABLE = [case for case in CASES if PROVIDERS[case.strategy].revoke]
 
 
-def is_worth_something(case: Case, connection: Connection, token: UpstreamToken) -> bool:
-    """What its provider says to who comes with her token. Apple tells of nobody: there it is her refresh token."""
+def is_usable(case: Case, connection: Connection, token: UpstreamToken) -> bool:
+    """Return whether the provider accepts the token. Apple has no such endpoint: there the refresh token is used."""
     kind = PROVIDERS[case.strategy]
     if case.strategy == "apple":
         try:
@@ -351,12 +351,12 @@ def is_worth_something(case: Case, connection: Connection, token: UpstreamToken)
     return httpx2.get(address, params=proof, headers=headers, trust_env=False).status_code == 200
 
 
-@pytest.mark.parametrize("case", GIVES_BACK, ids=lambda case: case.strategy)
-def test_whoever_is_erased_has_her_grant_ended_there(client, standins, case):
+@pytest.mark.parametrize("case", REVOCABLE, ids=lambda case: case.strategy)
+def test_erasure_ends_the_grant_at_the_provider(client, standins, case):
     connection = connect(case, standins)
     sign_in(client, case, standins, "email")
     token = UpstreamToken.objects.get()
-    before = case.strategy == "apple" or is_worth_something(case, connection, token)
+    before = case.strategy == "apple" or is_usable(case, connection, token)
     proof = client.post("/me/erase", {"understood": "yes"})["Location"]
     waiting = client.get(proof).content.decode()
     run_due()
@@ -365,11 +365,11 @@ def test_whoever_is_erased_has_her_grant_ended_there(client, standins, case):
     assert before
     assert "The Network: Asked to end what you allowed; not confirmed yet" in waiting
     assert (row.state, row.secret, row.why) == ("ended", {}, "")
-    assert not is_worth_something(case, connection, token)
+    assert not is_usable(case, connection, token)
     assert "The Network: Has ended what you allowed" in client.get(proof).content.decode()
 
 
-def test_apple_is_asked_again_once_what_signs_is_right(client, standins):
+def test_apple_revocation_is_retried_with_corrected_credentials(client, standins):
     case = next(case for case in CASES if case.strategy == "apple")
     connection = connect(case, standins)
     sign_in(client, case, standins, "email")
@@ -387,10 +387,10 @@ def test_apple_is_asked_again_once_what_signs_is_right(client, standins):
     assert (refused.state, refused.tries) == ("waiting", 1)
     assert refused.why == "the provider does not accept our client id and secret"
     assert UpstreamRevocation.objects.get().state == "ended"
-    assert not is_worth_something(case, connection, token)
+    assert not is_usable(case, connection, token)
 
 
-def test_a_network_that_takes_nothing_back_is_named_on_the_proof(client, standins):
+def test_provider_without_revocation_is_named_on_the_proof(client, standins):
     case = next(case for case in CASES if case.strategy == "linkedin")
     connect(case, standins)
     sign_in(client, case, standins, "email")
@@ -400,7 +400,7 @@ def test_a_network_that_takes_nothing_back_is_named_on_the_proof(client, standin
     assert not Job.objects.filter(kind="upstream.revoke_erased").exists()
 
 
-def test_apple_tells_the_name_once_and_it_stays(client, standins):
+def test_apple_sends_the_name_once_and_it_is_kept(client, standins):
     case = next(case for case in CASES if case.strategy == "apple")
     connect(case, standins)
     for person in (TOM, TOM):
@@ -416,13 +416,13 @@ def record_answers(monkeypatch) -> list[object]:
     """Every JSON document that came from outside."""
     from regulars.base import http
 
-    said: list[object] = []
+    received: list[object] = []
     handle = http.GuardedTransport.handle_request
 
     def handled(self, request):
         answer = handle(self, request)
-        said.append(json.loads(answer.read()))
+        received.append(json.loads(answer.read()))
         return answer
 
     monkeypatch.setattr(http.GuardedTransport, "handle_request", handled)
-    return said
+    return received

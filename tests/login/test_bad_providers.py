@@ -1,4 +1,4 @@
-"""A provider that answers badly costs her a page with words, never a fault, and nobody comes in by it."""
+"""A provider that answers badly gets an error page: never a server error, and never a session."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LIES: dict[str, dict] = {
     "another nonce": {"claims": {"nonce": "0"}},
     "no nonce": {"claims": {"nonce": None}},
     "another person": {"info": {"sub": "dov"}},
-    "nobody": {"info": {}, "claims": {"sub": None}},
+    "no subject": {"info": {}, "claims": {"sub": None}},
     "a number for a person": {"info": {"sub": 7}, "claims": {"sub": 7}},
     "a person without end": {"info": {"sub": "x" * 300}, "claims": {"sub": "x" * 300}},
     "a person that no database stores": {"info": {"sub": "a\x00b"}, "claims": {"sub": "a\x00b"}},
@@ -40,14 +40,14 @@ LIES: dict[str, dict] = {
 
 @contextmanager
 def provider(client, **lie):
-    """A provider that tells one lie; yields our answer to her coming back from it."""
+    """Run a provider that tells one lie; yields our response to the callback."""
     with receiving(Answer()) as there:
         Connection.objects.create(
             name="club", strategy="oidc", display_name="Club", client_id="shop", urls={"issuer": there.url}
         )
         paths = {f"{name}_endpoint": f"{there.url}/{name}" for name in ("authorization", "token", "userinfo")}
         discovery = lie.get("discovery", {"issuer": there.url, "jwks_uri": f"{there.url}/keys", **paths})
-        there.answers = [said(discovery)]
+        there.answers = [json_answer(discovery)]
         away = client.get("/login/club?next=/a")
         if away.status_code != 302:
             yield away
@@ -62,11 +62,14 @@ def provider(client, **lie):
         }
         claims = {name: value for name, value in {**claims, **lie.get("claims", {})}.items() if value is not None}
         token = {"access_token": "t", "id_token": jwt.encode({"alg": "HS256"}, claims, KEY)}
-        there.answers = [said(lie.get("token", token)), said(lie.get("info", {"sub": "chika", "name": "Chika"}))]
+        there.answers = [
+            json_answer(lie.get("token", token)),
+            json_answer(lie.get("info", {"sub": "chika", "name": "Chika"})),
+        ]
         yield client.get("/login/callback", {"state": asked["state"], "code": "c"})
 
 
-def said(value) -> Answer:
+def json_answer(value) -> Answer:
     return Answer(body=json.dumps(value).encode(), headers={"content-type": "application/json"})
 
 
@@ -75,14 +78,14 @@ def _loopback(standard_setup, settings):
     settings.DEMO = True
 
 
-def test_the_honest_one_lets_her_in(client):
+def test_honest_provider_signs_in(client):
     with provider(client) as answer:
         assert answer["Location"] == "/a"
     assert Profile.objects.get().user_id == "oidc|club|chika"
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
-def test_a_lie_lets_nobody_in(client, lie):
+def test_lie_signs_in_no_customer(client, lie):
     with provider(client, **lie) as answer:
         assert answer.status_code in (400, 502)
         assert "Go to the sign-in page" in answer.content.decode()
@@ -103,14 +106,14 @@ def test_a_lie_lets_nobody_in(client, lie):
         },
     ],
 )
-def test_a_discovery_that_makes_no_sense_is_a_page_with_words(client, discovery):
+def test_invalid_discovery_shows_an_error_page(client, discovery):
     with provider(client, discovery=discovery) as answer:
         assert answer.status_code == 502
         assert "Club does not answer" in answer.content.decode()
 
 
 @pytest.mark.parametrize("error", ["server_error", "<b>", ""])
-def test_an_error_at_the_provider_is_a_page_with_words(client, google, error):
+def test_error_at_the_provider_shows_an_error_page(client, google, error):
     away = client.post("/login/google-oauth2?next=/a")["Location"]
     state = parse_qs(urlsplit(away).query)["state"][0]
     answer = client.get("/login/callback", {"state": state, "error": error})

@@ -23,11 +23,11 @@ def names(function) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
-def test_allauth_is_the_version_these_were_read_in():
+def test_allauth_is_the_version_that_was_read():
     assert version("django-allauth") == "65.21.1"
 
 
-def test_the_records_that_the_provider_reads_are_the_ones_we_write():
+def test_authentication_records_have_the_expected_shape():
     assert names(account_login.record_authentication) == ["request", "user", "method", "extra_data"]
     assert names(account_login.clear_authentication_records) == ["request"]
     assert authentication.AUTHENTICATION_METHODS_SESSION_KEY == "account_authentication_methods"
@@ -35,14 +35,14 @@ def test_the_records_that_the_provider_reads_are_the_ones_we_write():
     assert {"request", "user", "email_verification", "redirect_url"} <= set(names(perform_login))
 
 
-def test_nobody_is_told_that_she_signed_in(rf):
+def test_no_message_is_shown_after_a_sign_in(rf):
     request = rf.get("/")
     request.user = AnonymousUser()
 
     assert account_adapter().add_message(request, 20, "account/messages/logged_in.txt") is None
 
 
-def test_second_factors_are_allauths_rows_and_protocols():
+def test_second_factors_use_allauths_rows_and_protocols():
     assert names(totp.TOTP.activate) == ["user", "secret"]
     assert names(totp.hotp_value) == ["secret", "counter"]
     assert len(list(totp.yield_hotp_counters_from_time())) == 3
@@ -55,12 +55,12 @@ def test_second_factors_are_allauths_rows_and_protocols():
     assert isinstance(get_mfa_adapter(), FactorAdapter)
 
 
-def test_no_login_stage_of_allauths_stands_between_our_checks_and_the_session():
-    """Its pages are not here: whoever brings a stage back asks for it in `door.enter`."""
+def test_allauth_adds_no_login_stage():
+    """allauth's pages are not served here: a stage that is needed is asked for in `door.enter`."""
     assert account_adapter().get_login_stages() == []
 
 
-def test_sessions_are_listed_by_allauths_rows():
+def test_sessions_are_listed_from_allauths_rows():
     assert {"user", "session_key", "ip", "user_agent", "created_at"} <= {
         each.name for each in UserSession._meta.get_fields()
     }

@@ -1,8 +1,9 @@
-"""The whole way to a provider and back, against the stand-in for Google."""
+"""Sign-in with a provider from the page before to the callback, against the mock service of Google."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,6 +16,7 @@ from regulars.connections.models import Connection
 from regulars.consent.models import ConsentEvent
 from regulars.consent.view import view
 from regulars.events.models import Event
+from regulars.interfaces.login.social import LoginPurpose, PendingProviderLogin
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile, ProviderAnswer
 
@@ -33,7 +35,7 @@ def query(address):
     return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
-def test_the_page_before_lists_each_piece_unticked_with_why_what_for_and_its_scope(client, google):
+def test_page_before_lists_each_claim_unticked_with_reason_purpose_and_scope(client, google):
     page = client.get("/login/google-oauth2?next=/x").content.decode()
 
     assert page.count('type="checkbox"') == 3
@@ -49,7 +51,7 @@ def test_the_page_before_lists_each_piece_unticked_with_why_what_for_and_its_sco
     assert "Your phone number" not in page  # this connection does not ask for it
 
 
-def test_what_she_chose_and_granted_is_known_with_source_and_consent(client, google, upstream):
+def test_chosen_and_granted_claims_are_learned_with_source_and_consent(client, google, upstream):
     shown = strip_tags(client.get("/login/google-oauth2").content.decode())
     away = begin(client, "birthday", "gender")
     back = client.get(upstream.decide(away, BIRTHDAY, GENDER, person=LENA))
@@ -73,7 +75,7 @@ def test_what_she_chose_and_granted_is_known_with_source_and_consent(client, goo
     assert Event.objects.filter(profile_id=lena.pk, name="Signed Up").count() == 1
 
 
-def test_an_answer_of_another_issuer_than_she_was_sent_to_is_not_taken(client, google, upstream):
+def test_answer_of_another_issuer_is_refused(client, google, upstream):
     back = upstream.decide(begin(client), person=LENA)
     mixed_up = client.get(f"{back}&iss=https%3A%2F%2Fhonest.example")
 
@@ -81,14 +83,14 @@ def test_an_answer_of_another_issuer_than_she_was_sent_to_is_not_taken(client, g
     assert client.get(f"{back}&iss={upstream.url}").status_code == 302
 
 
-def test_the_session_says_how_and_when_she_came(client, google, upstream):
+def test_session_records_the_login_method(client, google, upstream):
     client.get(upstream.decide(begin(client), person=LENA))
 
     record = client.session["account_authentication_methods"][-1]
     assert (record["method"], record["provider"], record["uid"]) == ("socialaccount", "google-oauth2", LENA)
 
 
-def test_a_partial_grant_is_normal(client, google, upstream):
+def test_partial_grant_signs_in(client, google, upstream):
     back = client.get(upstream.decide(begin(client, "birthday", "gender"), GENDER, person=LENA))
 
     answer = ProviderAnswer.objects.get()
@@ -100,7 +102,7 @@ def test_a_partial_grant_is_normal(client, google, upstream):
     assert [event.evidence["claim"] for event in ConsentEvent.objects.all()] == ["gender"]
 
 
-def test_the_raw_answer_is_what_the_provider_said(client, google, upstream):
+def test_raw_answer_is_stored_unchanged(client, google, upstream):
     client.get(upstream.decide(begin(client, "gender"), GENDER, person=LENA))
 
     raw = ProviderAnswer.objects.get().raw
@@ -121,7 +123,7 @@ def test_nothing_chosen_gives_a_login_and_no_consent(client, google, upstream):
     assert view(Profile.objects.get(), "personalise") == {}
 
 
-def test_a_second_login_is_the_same_customer_with_a_second_answer(client, google, upstream):
+def test_second_login_is_the_same_customer_with_a_second_answer(client, google, upstream):
     for _ in range(2):
         client.get(upstream.decide(begin(client), person=LENA))
 
@@ -129,7 +131,7 @@ def test_a_second_login_is_the_same_customer_with_a_second_answer(client, google
     assert ProviderAnswer.objects.count() == 2
 
 
-def test_a_no_at_the_provider_leads_back_to_the_login_with_kind_words(client, google, upstream):
+def test_refusal_at_the_provider_returns_to_the_login_page(client, google, upstream):
     back = client.get(upstream.decide(begin(client), person=LENA, decision="deny"))
     page = client.get(back["Location"]).content.decode()
 
@@ -138,7 +140,7 @@ def test_a_no_at_the_provider_leads_back_to_the_login_with_kind_words(client, go
     assert not Profile.objects.exists()
 
 
-def test_nothing_in_our_address_reaches_the_provider(client, google):
+def test_parameters_of_our_address_do_not_reach_the_provider(client, google):
     path = "/login/google-oauth2?scope=profile,admin&auth_params=prompt%3Dnone%26evil%3D1&next=https://evil.example"
     asked = query(begin(client, path=path))
 
@@ -149,15 +151,15 @@ def test_nothing_in_our_address_reaches_the_provider(client, google):
     assert asked["nonce"]
 
 
-@pytest.mark.parametrize("state", ["", "x", "google-oauth2.stolen", "nobody.x", "google-oauth2"])
-def test_a_foreign_state_is_a_page_with_words(client, google, state):
+@pytest.mark.parametrize("state", ["", "x", "google-oauth2.stolen", "unknown.x", "google-oauth2"])
+def test_unknown_state_shows_an_error_page(client, google, state):
     answer = client.get("/login/callback", {"state": state, "code": "c"})
 
     assert answer.status_code == 400
     assert "This sign-in has run out" in answer.content.decode()
 
 
-def test_a_state_is_of_one_browser_and_good_once(client, google, upstream):
+def test_state_belongs_to_one_browser_and_works_once(client, google, upstream):
     path = upstream.decide(begin(client), person=LENA)
 
     assert Client().get(path).status_code == 400
@@ -165,7 +167,7 @@ def test_a_state_is_of_one_browser_and_good_once(client, google, upstream):
     assert client.get(path).status_code == 400
 
 
-def test_an_old_state_is_a_page_with_words(client, google, upstream, monkeypatch):
+def test_expired_state_shows_an_error_page(client, google, upstream, monkeypatch):
     path = upstream.decide(begin(client), person=LENA)
     later = time.time() + 601
     monkeypatch.setattr("regulars.interfaces.login.social.time.time", lambda: later)
@@ -174,14 +176,14 @@ def test_an_old_state_is_a_page_with_words(client, google, upstream, monkeypatch
     assert not Profile.objects.exists()
 
 
-def test_a_connection_without_requested_claims_goes_straight_on(client, google):
+def test_connection_without_requested_claims_redirects_at_once(client, google):
     Connection.objects.update(requested_claims=[])
 
     assert client.get("/login/google-oauth2").status_code == 302
 
 
 @pytest.mark.parametrize("strategy", ["oidc", "google-oauth2"])
-def test_two_connections_of_one_provider_keep_their_people_apart(client, google, upstream, strategy):
+def test_two_connections_of_one_provider_keep_their_customers_apart(client, google, upstream, strategy):
     for name in ("club", "partner"):
         Connection.objects.create(
             name=name,
@@ -199,7 +201,7 @@ def test_two_connections_of_one_provider_keep_their_people_apart(client, google,
     assert Account.objects.count() == 2
 
 
-def test_the_same_address_from_elsewhere_takes_nothing_over(dina, client, google, upstream):
+def test_same_address_from_a_provider_takes_no_account_over(dina, client, google, upstream):
     Account.objects.filter(pk=dina.pk).update(email="lena.vogt@example.com")
     client.get(upstream.decide(begin(client), person=LENA))
 
@@ -207,7 +209,7 @@ def test_the_same_address_from_elsewhere_takes_nothing_over(dina, client, google
     assert client.session["_auth_user_id"] != str(dina.pk)
 
 
-def test_a_blocked_customer_is_told_so(client, google, upstream):
+def test_blocked_customer_is_refused_with_an_explanation(client, google, upstream):
     client.get(upstream.decide(begin(client), person=LENA))
     client.post("/logout")
     Profile.objects.update(blocked=True)
@@ -218,7 +220,7 @@ def test_a_blocked_customer_is_told_so(client, google, upstream):
     assert "_auth_user_id" not in client.session
 
 
-def test_a_provider_that_is_down_or_on_a_forbidden_address_is_a_page_with_words(client, google, settings):
+def test_unreachable_or_forbidden_provider_shows_an_error_page(client, google, settings):
     Connection.objects.update(urls={"issuer": "http://localhost:1/google"})
     assert client.post("/login/google-oauth2").status_code == 502
 
@@ -227,14 +229,14 @@ def test_a_provider_that_is_down_or_on_a_forbidden_address_is_a_page_with_words(
     assert client.post("/login/google-oauth2").status_code == 502
 
 
-def test_a_wrong_secret_is_a_page_with_words(client, google, upstream):
+def test_wrong_secret_shows_an_error_page(client, google, upstream):
     path = upstream.decide(begin(client), person=LENA)
     Connection.objects.update(secret="wrong")
 
     assert client.get(path).status_code == 502
 
 
-def test_who_has_only_an_address_is_known_by_that(client, google, upstream):
+def test_customer_with_an_address_only_is_known_by_it(client, google, upstream):
     client.get(upstream.decide(begin(client), person=YUKI))
 
     yuki = Profile.objects.get()
@@ -243,8 +245,35 @@ def test_who_has_only_an_address_is_known_by_that(client, google, upstream):
     assert yuki.facts.get(attribute="email").source_kind == "social"
 
 
-def test_another_nonce_is_refused(client, google, upstream):
+def test_other_nonce_is_refused(client, google, upstream):
     path = upstream.decide(begin(client).replace("nonce=", "nonce=0"), person=LENA)
 
     assert client.get(path).status_code == 400
     assert not Profile.objects.exists()
+
+
+def test_several_tabs_may_sign_in_at_once(client, google, upstream):
+    first, second = begin(client), begin(client, "gender", path="/login/google-oauth2?next=/second")
+    ahead = client.get(upstream.decide(second, GENDER, person=LENA))
+    behind = client.get(upstream.decide(first, person=LENA))
+
+    assert (ahead["Location"], behind["Location"]) == ("/second", "/authorize?a=b")
+    assert ProviderAnswer.objects.count() == 2
+
+
+def test_pending_login_of_a_later_version_is_read():
+    stored = {
+        "connection": "google-oauth2",
+        "purpose": "link",
+        "scopes": ["openid"],
+        "chosen": [{"claim": "gender", "words": "Your gender."}],
+        "resume_url": "/me",
+        "nonce": "n",
+        "code_verifier": "v",
+        "profile": 7,
+        "at": 1.5,
+    }
+    pending = PendingProviderLogin.from_json({**stored, "added_later": True})
+
+    assert pending.purpose is LoginPurpose.LINK
+    assert asdict(pending) == stored

@@ -12,7 +12,7 @@ from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import keep_token
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.run import run
-from regulars.usecases.upstream_tokens import show_tokens
+from regulars.usecases.renew_upstream_tokens import show_tokens
 
 from .conftest import make_token
 

@@ -22,14 +22,7 @@ from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases import login as story
-from regulars.usecases.login import (
-    Denied,
-    InteractionRequired,
-    Login,
-    LoginContext,
-    log_in,
-    renew,
-)
+from regulars.usecases.login import Denied, InteractionRequired, Login, LoginContext, log_in, renew
 from regulars.usecases.login_progress import LoginProgress, Step
 
 NAMESPACE = "https://shop.example/"

@@ -19,14 +19,7 @@ from regulars.oauth import codes, device_codes, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
 from regulars.oauth.client_authentication import authenticate_client, proved_key
 from regulars.oauth.errors import OAuthError
-from regulars.oauth.grants import (
-    DEVICE_CODE,
-    PASSWORDLESS_OTP,
-    Authentication,
-    Grant,
-    TokenDecision,
-    build_grant,
-)
+from regulars.oauth.grants import DEVICE_CODE, PASSWORDLESS_OTP, Authentication, Grant, TokenDecision, build_grant
 from regulars.oauth.sessions import add_client
 from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account

@@ -38,8 +38,8 @@ from regulars.rules.run import RulesOutcome, run
 from .enrich import queue_all_sources, queue_enrichment
 from .login_context import LoginContext, context_of
 from .login_progress import LoginProgress, RulesResult, Step
+from .renew_upstream_tokens import show_tokens
 from .unit_of_work import changes
-from .upstream_tokens import show_tokens
 from .users import MetadataWrite, update_metadata
 
 __all__ = ["Denied", "InteractionRequired", "Login", "LoginContext", "log_in", "renew"]

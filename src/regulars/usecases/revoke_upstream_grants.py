@@ -21,7 +21,7 @@ from regulars.connections.provider import ProviderRequest, find_provider
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken, expiry_of
 
-from .upstream_tokens import client_for, fresh_token
+from .renew_upstream_tokens import client_for, fresh_token
 
 log = logging.getLogger("regulars.upstream")
 

@@ -24,7 +24,7 @@ from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import BAGS, user
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
-from regulars.usecases.upstream_tokens import show_tokens
+from regulars.usecases.renew_upstream_tokens import show_tokens
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
 from .paging import DEEPEST_RECORD, Fields, Paging

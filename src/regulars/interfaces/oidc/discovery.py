@@ -9,13 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import ALGORITHM, public_jwks
-from regulars.oauth.authorization_request import (
-    MULTI_FACTOR,
-    OPENID_SCOPES,
-    PROMPTS,
-    RESPONSE_MODES,
-    RESPONSE_TYPES,
-)
+from regulars.oauth.authorization_request import MULTI_FACTOR, OPENID_SCOPES, PROMPTS, RESPONSE_MODES, RESPONSE_TYPES
 from regulars.oauth.claims import CLAIMS_BY_SCOPE
 from regulars.oauth.client_assertion import ALGORITHMS
 from regulars.oauth.client_authentication import AUTHENTICATION_METHODS

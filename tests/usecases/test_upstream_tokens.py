@@ -1,4 +1,4 @@
-"""Tokens of social networks: kept encrypted, renewed once, shown to few, given back."""
+"""Tokens of providers: stored encrypted, renewed once, shown where allowed, revoked."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken
 from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.renew_upstream_tokens import fresh_token, show_tokens
 from regulars.usecases.revoke_upstream_grants import request_revocation
-from regulars.usecases.upstream_tokens import fresh_token, show_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def _loopback(settings):
     settings.DEMO = True
 
 
-def arrived(strategy: str, there: str, **issued) -> Identity:
+def signed_in(strategy: str, there: str, **issued) -> Identity:
     Connection.objects.create(
         name=strategy,
         strategy=strategy,
@@ -43,16 +43,16 @@ def arrived(strategy: str, there: str, **issued) -> Identity:
     return Identity.objects.get()
 
 
-def run_out() -> None:
+def expire() -> None:
     UpstreamToken.objects.update(expires_at=timezone.now() - dt.timedelta(seconds=1))
 
 
-def said(value, status: int = 200) -> Answer:
+def json_answer(value, status: int = 200) -> Answer:
     return Answer(status=status, body=json.dumps(value).encode(), headers={"content-type": "application/json"})
 
 
-def test_a_token_is_kept_and_no_table_shows_it(standard_setup):
-    identity = arrived("twitter", "http://localhost:1")
+def test_token_is_stored_encrypted(standard_setup):
+    identity = signed_in("twitter", "http://localhost:1")
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT secret FROM profiles_upstreamtoken")
@@ -62,10 +62,10 @@ def test_a_token_is_kept_and_no_table_shows_it(standard_setup):
     assert identity.token.scopes == ["a", "b"]
 
 
-def test_what_has_run_out_is_renewed_as_its_provider_wants_it(standard_setup):
-    with receiving(said({"access_token": "second", "refresh_token": "once more", "expires_in": 7200})) as there:
-        identity = arrived("twitter", there.url)
-        run_out()
+def test_expired_token_is_renewed_as_the_provider_expects(standard_setup):
+    with receiving(json_answer({"access_token": "second", "refresh_token": "once more", "expires_in": 7200})) as there:
+        identity = signed_in("twitter", there.url)
+        expire()
         assert fresh_token(identity) == fresh_token(identity) == "second"
 
         (call,) = there.received
@@ -75,28 +75,28 @@ def test_what_has_run_out_is_renewed_as_its_provider_wants_it(standard_setup):
     assert (UpstreamToken.objects.get().refresh_token, UpstreamToken.objects.get().scopes) == ("once more", ["a", "b"])
 
 
-def test_a_provider_that_ended_it_is_not_asked_again(standard_setup):
-    with receiving(said({"error": "invalid_grant"}, 400)) as there:
-        identity = arrived("twitter", there.url)
-        run_out()
+def test_ended_grant_is_not_renewed_again(standard_setup):
+    with receiving(json_answer({"error": "invalid_grant"}, 400)) as there:
+        identity = signed_in("twitter", there.url)
+        expire()
         assert fresh_token(identity) == fresh_token(identity) == ""
         assert len(there.received) == 1
 
 
-def test_a_provider_that_is_down_is_asked_another_time(standard_setup):
-    with receiving(said({}, 503)) as there:
-        identity = arrived("twitter", there.url)
-        run_out()
+def test_unreachable_provider_is_asked_again_later(standard_setup):
+    with receiving(json_answer({}, 503)) as there:
+        identity = signed_in("twitter", there.url)
+        expire()
         assert fresh_token(identity) == ""
-        there.answers = [said({"access_token": "second", "expires_in": 60 * 60})]
+        there.answers = [json_answer({"access_token": "second", "expires_in": 60 * 60})]
         assert fresh_token(identity) == "second"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_ask_at_once_one_renews(standard_setup):
-    with receiving(said({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})) as there:
-        identity = arrived("twitter", there.url)
-        run_out()
+def test_one_of_several_simultaneous_callers_renews(standard_setup):
+    with receiving(json_answer({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})) as there:
+        identity = signed_in("twitter", there.url)
+        expire()
         found: list[str] = []
 
         def ask() -> None:
@@ -113,8 +113,8 @@ def test_of_many_who_ask_at_once_one_renews(standard_setup):
         assert len(there.received) == 1
 
 
-def test_a_second_login_without_a_refresh_token_keeps_the_first_one(standard_setup):
-    arrived("twitter", "http://localhost:1")
+def test_second_login_without_refresh_token_keeps_the_first_one(standard_setup):
+    signed_in("twitter", "http://localhost:1")
     complete_social_login(
         ProviderLogin(
             "twitter", "1", "twitter", {}, ["a"], ["a"], issued={"access_token": "newer", "expires_in": "soon"}
@@ -125,10 +125,10 @@ def test_a_second_login_without_a_refresh_token_keeps_the_first_one(standard_set
     assert (token.access_token, token.refresh_token, token.scopes) == ("newer", "again", ["a"])
 
 
-def test_what_has_run_out_is_not_shown_and_the_worker_renews_it(standard_setup):
-    with receiving(said({"access_token": "second", "expires_in": 3600})) as there:
-        arrived("twitter", there.url)
-        run_out()
+def test_expired_token_is_not_shown_and_the_worker_renews_it(standard_setup):
+    with receiving(json_answer({"access_token": "second", "expires_in": 3600})) as there:
+        signed_in("twitter", there.url)
+        expire()
         profile = Profile.objects.get()
         shown = user(profile)
 
@@ -148,14 +148,12 @@ def test_what_has_run_out_is_not_shown_and_the_worker_renews_it(standard_setup):
         ("github", "DELETE", "/applications/shop/grant"),
     ],
 )
-def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answers(
-    standard_setup, strategy, method, path
-):
-    with receiving(said({}, 503)) as there:
-        identity = arrived(strategy, there.url)
+def test_grant_is_revoked_as_the_provider_expects_and_retried(standard_setup, strategy, method, path):
+    with receiving(json_answer({}, 503)) as there:
+        identity = signed_in(strategy, there.url)
         assert request_revocation(identity, ["a"])
         run_due()
-        there.answers = [said({"success": True})]
+        there.answers = [json_answer({"success": True})]
         Job.objects.update(due_at=timezone.now())
         run_due()
 
@@ -166,24 +164,24 @@ def test_a_grant_is_given_back_as_its_provider_wants_it_and_tried_until_it_answe
     assert (left.scopes if left else None) == (["b"] if strategy == "facebook" else None)
 
 
-def test_who_cannot_take_a_grant_back_says_so(standard_setup):
-    assert not request_revocation(arrived("amazon", "http://localhost:1"), ["a"])
+def test_provider_without_revocation_is_not_asked(standard_setup):
+    assert not request_revocation(signed_in("amazon", "http://localhost:1"), ["a"])
 
 
-def let_time_pass() -> None:
+def run_again_when_due() -> None:
     Job.objects.filter(state=Job.State.WAITING).update(due_at=timezone.now())
     run_due()
 
 
-def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_the_request(standard_setup):
-    with receiving(said({}, 503)) as there:
-        arrived("twitter", there.url)
+def test_erasure_revokes_in_the_background_until_the_provider_answers(standard_setup):
+    with receiving(json_answer({}, 503)) as there:
+        signed_in("twitter", there.url)
         erasure = erase_customer(Profile.objects.get(), "customer")
         at_once = list(there.received)
         run_due()
         waiting = UpstreamRevocation.objects.get(erasure=erasure.pk)
-        there.answers = [said({"revoked": True})]
-        let_time_pass()
+        there.answers = [json_answer({"revoked": True})]
+        run_again_when_due()
         first, second = there.received
 
     assert at_once == []
@@ -195,14 +193,14 @@ def test_the_network_of_somebody_erased_is_asked_until_it_answers_and_never_in_t
     assert (Identity.objects.count(), UpstreamToken.objects.count()) == (0, 0)
 
 
-def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(standard_setup):
-    renewed = said({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})
-    with receiving(renewed, said({}, 503), said({"revoked": True})) as there:
-        arrived("twitter", there.url)
-        run_out()
+def test_expired_token_is_renewed_once_to_be_revoked(standard_setup):
+    renewed = json_answer({"access_token": "second", "refresh_token": "once more", "expires_in": 3600})
+    with receiving(renewed, json_answer({}, 503), json_answer({"revoked": True})) as there:
+        signed_in("twitter", there.url)
+        expire()
         erase_customer(Profile.objects.get())
         run_due()
-        let_time_pass()
+        run_again_when_due()
         paths = [call.path for call in there.received]
         given_back = parse_qs(there.received[-1].body.decode())["token"]
 
@@ -211,23 +209,23 @@ def test_a_token_that_had_run_out_is_renewed_once_to_be_given_back(standard_setu
     assert UpstreamRevocation.objects.get().state == "ended"
 
 
-def test_what_she_ended_there_herself_is_gone(standard_setup):
-    with receiving(said({"error": "invalid_grant"}, 400)) as there:
-        arrived("twitter", there.url)
-        run_out()
+def test_grant_ended_by_the_customer_is_not_found(standard_setup):
+    with receiving(json_answer({"error": "invalid_grant"}, 400)) as there:
+        signed_in("twitter", there.url)
+        expire()
         erase_customer(Profile.objects.get())
         run_due()
 
     assert UpstreamRevocation.objects.get().state == "not_found"
 
 
-def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(standard_setup, monkeypatch):
+def test_revocation_fails_after_all_tries_and_deletes_the_token(standard_setup, monkeypatch):
     monkeypatch.setattr("regulars.usecases.revoke_upstream_grants.TRIES", 3)
-    with receiving(said({}, 503)) as there:
-        arrived("twitter", there.url)
+    with receiving(json_answer({}, 503)) as there:
+        signed_in("twitter", there.url)
         erase_customer(Profile.objects.get())
         for _ in range(5):
-            let_time_pass()
+            run_again_when_due()
         asked = len(there.received)
 
     row = UpstreamRevocation.objects.get()
@@ -235,8 +233,8 @@ def test_a_network_that_never_answers_is_given_up_and_its_token_thrown_away(stan
     assert Job.objects.get(kind="upstream.revoke_erased").state == Job.State.FAILED
 
 
-def test_no_table_shows_what_ending_it_takes(standard_setup):
-    arrived("twitter", "http://localhost:1")
+def test_revocation_secret_is_stored_encrypted(standard_setup):
+    signed_in("twitter", "http://localhost:1")
     erase_customer(Profile.objects.get())
 
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Who arrives is found or made, once; what was said is kept with source and consent."""
+"""A login at a provider finds or creates one customer, and records facts with source and consent."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ WORDS = "Your gender. So that we show you things in your cut first."
 YES = ClaimConsent("gender", "personalise", WORDS)
 
 
-def arrival(**changes) -> ProviderLogin:
-    said = {
+def provider_login(**changes) -> ProviderLogin:
+    given = {
         "strategy": "google-oauth2",
         "provider_user_id": "1001",
         "connection": "google-oauth2",
@@ -39,38 +39,38 @@ def arrival(**changes) -> ProviderLogin:
         "granted": ["openid", "gender.read"],
         "claims": [ProviderClaim("email", "chika@example.com", "verified"), GENDER],
     }
-    return ProviderLogin(**{**said, **changes})
+    return ProviderLogin(**{**given, **changes})
 
 
-def test_whoever_arrives_first_gets_a_profile_an_account_without_password_and_one_sign_up(standard_setup):
-    account = complete_social_login(arrival())
+def test_first_login_creates_a_profile_an_account_and_one_sign_up_event(standard_setup):
+    account = complete_social_login(provider_login())
 
     assert account.profile.user_id == "google-oauth2|1001"
     assert not account.has_usable_password()
-    assert account.email == ""  # nobody signs in with an address that a provider told
+    assert account.email == ""  # an address from a provider is no login name
     assert account.profile.document["email"] == "chika@example.com"
     assert Event.objects.get().name == "Signed Up"
-    assert complete_social_login(arrival()) == account
+    assert complete_social_login(provider_login()) == account
     assert Event.objects.count() == 1
 
 
-def test_a_known_contact_without_an_account_gets_one(chika):
-    account = complete_social_login(arrival())
+def test_known_contact_without_an_account_gets_one(chika):
+    account = complete_social_login(provider_login())
 
     assert account.profile == chika
     assert Profile.objects.count() == 1
 
 
-def test_without_her_yes_a_piece_stays_in_the_raw_answer(standard_setup):
-    profile = complete_social_login(arrival(raw={"people": {"genders": ["female"]}})).profile
+def test_claim_without_consent_stays_in_the_raw_answer(standard_setup):
+    profile = complete_social_login(provider_login(raw={"people": {"genders": ["female"]}})).profile
 
     assert not profile.facts.filter(attribute="gender").exists()
     assert ProviderAnswer.objects.get().raw == {"people": {"genders": ["female"]}}
     assert not ConsentEvent.objects.exists()
 
 
-def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact(standard_setup):
-    profile = complete_social_login(arrival(shared=[YES])).profile
+def test_consent_is_recorded_as_shown_and_its_withdrawal_closes_the_fact(standard_setup):
+    profile = complete_social_login(provider_login(shared=[YES])).profile
 
     given = ConsentEvent.objects.get()
     assert given.notice.body == WORDS
@@ -83,61 +83,61 @@ def test_her_yes_is_kept_in_the_words_she_saw_and_its_withdrawal_closes_the_fact
     assert "gender" not in view(profile, "measure")
 
 
-def test_an_empty_box_at_a_later_login_takes_no_earlier_yes_back(standard_setup):
-    profile = complete_social_login(arrival(shared=[YES])).profile
-    complete_social_login(arrival(asked=["openid"], granted=["openid"], claims=[]))
+def test_empty_box_at_a_later_login_withdraws_no_consent(standard_setup):
+    profile = complete_social_login(provider_login(shared=[YES])).profile
+    complete_social_login(provider_login(asked=["openid"], granted=["openid"], claims=[]))
 
     assert view(profile, "personalise")["gender"].value == "female"
 
 
-def test_a_purpose_that_needs_no_consent_gets_no_event(standard_setup):
+def test_purpose_without_consent_basis_records_no_event(standard_setup):
     phone = ProviderClaim("phone_number", "+4420", "social", "phone")
     profile = complete_social_login(
-        arrival(claims=[phone], shared=[ClaimConsent("phone", "serve", "Your phone number.")])
+        provider_login(claims=[phone], shared=[ClaimConsent("phone", "serve", "Your phone number.")])
     ).profile
 
     assert profile.facts.get().basis == "contract"
     assert not ConsentEvent.objects.exists()
 
 
-def test_what_was_refused_is_recorded(standard_setup):
-    complete_social_login(arrival(granted=["openid"]))
+def test_refused_scopes_are_recorded(standard_setup):
+    complete_social_login(provider_login(granted=["openid"]))
 
     assert ProviderAnswer.objects.get().scopes_refused == ["gender.read"]
 
 
-def test_a_blocked_customer_does_not_come_in_and_nothing_is_kept(chika):
+def test_blocked_customer_is_refused_and_nothing_is_stored(chika):
     Profile.objects.update(blocked=True)
 
     with pytest.raises(DomainError, match="closed"):
-        complete_social_login(arrival())
+        complete_social_login(provider_login())
     assert not ProviderAnswer.objects.exists()
 
 
-def test_characters_that_no_database_stores_do_no_harm(standard_setup):
+def test_characters_that_no_database_stores_are_removed(standard_setup):
     profile = complete_social_login(
-        arrival(raw={"userinfo": {"name": "a\x00b"}}, claims=[ProviderClaim("name", "a\x00b", "verified")])
+        provider_login(raw={"userinfo": {"name": "a\x00b"}}, claims=[ProviderClaim("name", "a\x00b", "verified")])
     ).profile
 
     assert profile.document["name"] == "a\ufffdb"
 
 
-def test_a_name_for_her_that_is_too_long_is_refused_by_name(standard_setup):
+def test_too_long_user_id_is_refused(standard_setup):
     with pytest.raises(DomainError) as refused:
-        complete_social_login(arrival(provider_user_id="1" * 250))
+        complete_social_login(provider_login(provider_user_id="1" * 250))
     assert refused.value.code == "id_too_long"
 
 
-def test_the_same_address_elsewhere_is_somebody_else(standard_setup):
+def test_same_address_at_another_provider_is_another_customer(standard_setup):
     mine = sign_up("chika@example.com", "!", "Username-Password-Authentication")
-    theirs = complete_social_login(arrival())
+    theirs = complete_social_login(provider_login())
 
     assert mine.profile != theirs.profile
     assert Account.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_arrivals_at_once_are_one_customer(transactional_db):
+def test_two_simultaneous_logins_are_one_customer(transactional_db):
     from regulars.consent.purposes import ensure_standard_purposes
     from regulars.profiles.attributes import ensure_standard_attributes
 
@@ -149,7 +149,7 @@ def test_two_arrivals_at_once_are_one_customer(transactional_db):
     def come() -> None:
         try:
             gate.wait(10)
-            complete_social_login(arrival(shared=[YES]))
+            complete_social_login(provider_login(shared=[YES]))
         except Exception as fault:
             faults.append(fault)
         finally:
