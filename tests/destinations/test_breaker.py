@@ -96,7 +96,7 @@ def test_each_time_it_stays_open_for_longer(crowd):
     assert pauses[0] < pauses[1] < pauses[2]
 
 
-def test_a_message_that_is_refused_says_nothing_about_the_destinations_health(crowd):
+def test_refused_message_does_not_count_as_an_outage(crowd):
     with receiving(Answer(422)) as receiver:
         destination = tell("Shop", receiver.url)
         for profile in crowd:

@@ -85,7 +85,7 @@ def removal(**changes):
     return DeletionRequest(**{**given, "erase": False, **changes})
 
 
-def test_who_withdrew_has_no_line_but_the_one_that_says_so(exports):
+def test_withdrawal_leaves_one_line_of_its_own(exports):
     csv_file.send(MESSAGE, FILE)
     csv_file.send(replace(MESSAGE, id="msg_2", user_id="auth0|dov"), FILE)
     csv_file.remove(removal(), FILE)

@@ -24,7 +24,7 @@ def allow(profile, action="given"):
     record(profile, Decision("message", action, "test"))
 
 
-def test_with_her_yes_the_message_leaves_with_what_may_be_used_for_it(chika, to_webhook):
+def test_with_consent_the_message_has_the_usable_traits(chika, to_webhook):
     allow(chika)
     learn(chika, [NewFact("country", "FR", "declared", "test"), NewFact("birthdate", "1990-01-01", "declared", "test")])
     with receiving() as receiver:
@@ -40,7 +40,7 @@ def test_with_her_yes_the_message_leaves_with_what_may_be_used_for_it(chika, to_
     assert (delivery.state, delivery.attempts, delivery.error) == ("sent", 1, "")
 
 
-def test_without_her_yes_nothing_leaves(chika, to_webhook):
+def test_without_consent_nothing_is_sent(chika, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
@@ -199,7 +199,7 @@ def test_a_customer_without_what_the_destination_needs_is_left_out(chika, to_web
     assert (delivery.state, delivery.error) == ("dropped", "nothing_to_match")
 
 
-def test_only_enabled_destinations_that_list_the_segment_are_told(chika, to_webhook):
+def test_only_enabled_destinations_that_list_the_segment_receive_it(chika, to_webhook):
     destination = to_webhook("http://example.com")
     assert queue_changes(chika, [entered("shoes")]) == []
     destination.enabled = False

@@ -47,11 +47,11 @@ def known(chika):
         ("sha256", " ANA ", "24d4b96f58da6d4a8512313bbd02a28ebf0ca95dec6e4c86ef78ce7f01e788ac"),
     ],
 )
-def test_a_transform_does_what_it_says(transform, value, told):
+def test_transforms_convert_values(transform, value, told):
     assert mapped([{"attribute": "a", "field": "f", "transform": transform}], {"a": value}) == {"f": told}
 
 
-def test_what_cannot_be_brought_into_the_form_is_not_told():
+def test_value_that_does_not_fit_its_transform_is_not_sent():
     assert mapped([{"attribute": "a", "field": "f", "transform": "year"}], {"a": "unknown"}) == {}
 
 
@@ -82,7 +82,7 @@ def test_only_what_is_mapped_leaves_under_its_new_name_and_if_its_purpose_allows
     assert json.loads(receiver.received[0].body)["data"]["traits"] == {"FNAME": "CHIKA", "town": "Porto"}
 
 
-def test_it_is_written_down_which_facts_were_told_under_which_name(known, to_webhook):
+def test_disclosure_records_facts_by_field(known, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url, mapping=LINES)
         deliver(queue_one(known))
@@ -106,14 +106,14 @@ def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_w
     assert SECRET not in repr(seen)
 
 
-def test_a_preview_says_why_nothing_would_leave(chika, to_webhook):
+def test_preview_explains_why_nothing_would_be_sent(chika, to_webhook):
     seen = preview_message(to_webhook("http://example.com"), chika)
 
     assert seen.refused == "The customer does not allow the purpose 'message'."
     assert seen.calls == ()
 
 
-def test_a_destination_that_tells_no_traits_takes_no_mapping(standard_setup):
+def test_destination_without_traits_refuses_a_mapping(standard_setup):
     with pytest.raises(DomainError) as refused:
         save_destination(
             "Chat", "slack", {"url": "http://example.com"}, purpose="message", segment_slugs=[], mapping=LINES
@@ -122,7 +122,7 @@ def test_a_destination_that_tells_no_traits_takes_no_mapping(standard_setup):
     assert refused.value.code == "nothing_to_map"
 
 
-def test_what_a_destination_knows_her_by_is_ciphertext_in_the_table(known, to_webhook):
+def test_match_attributes_are_encrypted_in_the_table(known, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         deliver(queue_one(known))

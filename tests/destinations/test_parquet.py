@@ -69,7 +69,7 @@ def test_a_bucket_takes_and_lets_go_of_the_same_files(storage):
     assert "msg_2" in names
 
 
-def test_a_bucket_that_refuses_our_key_says_so_without_repeating_it(storage):
+def test_bucket_that_refuses_the_key_does_not_repeat_it(storage):
     with pytest.raises(SendFailed) as failed:
         parquet.send(
             MESSAGE, given(**{**BUCKET, "endpoint": storage, "access_key": "wrong", "secret_key": "very-secret"})

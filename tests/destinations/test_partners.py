@@ -74,13 +74,13 @@ def test_lytics_gets_one_flat_event(at, partners):
     }
 
 
-def test_lytics_says_200_and_may_have_rejected_it(at):
+def test_lytics_200_may_be_a_rejection(at):
     kind, settings = at("lytics", "lytics")
 
     assert refusal(lambda: kind.send(to("ana+reject@example.com"), settings)) == ("rejected", True)
 
 
-def test_lytics_is_told_of_a_withdrawal_and_deletes_whom_we_forget(at, partners):
+def test_lytics_receives_a_withdrawal_and_deletes_on_erasure(at, partners):
     kind, settings = at("lytics", "lytics")
     kind.remove(WITHDREW, settings)
     kind.remove(FORGOTTEN, settings)
@@ -115,14 +115,14 @@ def test_segment_gets_an_identify_with_the_audience_as_a_trait(at, partners):
     assert left["body"]["traits"]["jackets"] is False
 
 
-def test_segment_empties_every_trait_it_was_told(at, partners):
+def test_segment_empties_every_trait_it_received(at, partners):
     kind, settings = at("segment", "segment")
     kind.remove(FORGOTTEN, settings)
 
     assert made(partners)[0][2]["traits"] == {"city": None, "jackets": False}
 
 
-def test_mailchimp_gets_a_member_and_her_tag(at, partners):
+def test_mailchimp_gets_a_member_and_a_tag(at, partners):
     kind, settings = at("mailchimp", "mailchimp")
     kind.send(dataclasses.replace(MESSAGE, traits={"FNAME": "Ana"}), settings)
     kind.send(LEFT, settings)
@@ -296,7 +296,7 @@ def test_gmail_ignores_every_dot_and_other_providers_none():
     assert hashing.google_email("j.o.hn+x@example.com") == "j.o.hn+x@example.com"
 
 
-def test_google_gets_a_token_first_and_then_her_hashes_with_her_consent(at, partners):
+def test_google_gets_a_token_first_and_then_hashes_with_consent(at, partners):
     kind, settings = at("google-audience", "google-data-manager")
     kind.send(MESSAGE, settings)
     kind.send(LEFT, settings)
@@ -316,7 +316,7 @@ def test_google_gets_a_token_first_and_then_her_hashes_with_her_consent(at, part
     assert "consent" not in remove["body"]
 
 
-def test_slack_gets_a_line_that_mentions_nobody_by_accident(at, partners):
+def test_slack_line_mentions_no_member_by_accident(at, partners):
     kind, settings = at("slack", "slack")
     kind.send(dataclasses.replace(MESSAGE, segment_name="<!channel> & co"), settings)
 

@@ -83,7 +83,7 @@ def test_a_single_message_goes_as_it_always_did(people):
     assert [call.path for call in receiver.received] == ["/v1/identify"]
 
 
-def test_a_call_that_is_refused_as_a_whole_holds_up_nobody(people):
+def test_refused_batch_delays_no_other_message(people):
     with receiving(Answer(400), Answer(200)) as receiver:
         to_segment(receiver.url)
         for person in people[:2]:
@@ -106,7 +106,7 @@ def test_a_receiver_in_trouble_leaves_them_all_waiting(people):
     assert not Disclosure.objects.filter(state="sent").exists()
 
 
-def test_meta_hears_of_those_who_entered_and_those_who_left_in_two_calls_under_the_same_columns(partners):
+def test_meta_receives_entered_and_left_in_two_calls_of_equal_columns(partners):
     from .test_partners import LEFT, MESSAGE
 
     settings = {"access_token": "token", "audience_id": "7", "base_url": f"{partners.at('meta')}/v25.0"}

@@ -93,7 +93,7 @@ def test_no_receiver_puts_us_off_for_longer_than_a_day():
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-5", "²", ""])
-def test_a_retry_after_that_says_nothing_is_as_if_it_were_not_there(nonsense):
+def test_unusable_retry_after_is_ignored(nonsense):
     fault = fault_of(Answer(503, headers={"retry-after": nonsense.encode().decode("latin-1")}))
     assert fault.after is None
 

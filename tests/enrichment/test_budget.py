@@ -93,7 +93,7 @@ def test_an_answer_that_is_kept_costs_nothing(crowd):
     assert states() == ["done", "done"]
 
 
-def test_calls_keep_their_pace_and_nobody_elses_work_waits(crowd):
+def test_calls_keep_their_pace_and_delay_no_other_queue(crowd):
     with receiving(FOUND) as receiver:
         setting = source_on(receiver.url, calls_per_minute=1)
         ask_about(crowd)

@@ -41,7 +41,7 @@ def test_what_is_no_address_is_no_question(address):
     assert said("email", email=address) is None
 
 
-def test_a_number_is_read_as_one_of_her_country_unless_it_says_otherwise():
+def test_number_without_country_code_is_of_the_customers_country():
     mobile = {"phone_country": "PT", "phone_kind": "mobile", "phone_e164": "+351912345678"}
 
     assert said("phone", phone_number="912 345 678", country="PT") == mobile
@@ -94,7 +94,7 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path):
         assert refused.value.code == name
 
 
-def test_the_network_of_her_last_login_becomes_a_fact_with_an_expiry(chika, database):
+def test_network_of_the_last_login_becomes_a_fact_with_an_expiry(chika, database):
     chika.last_ip = "85.241.3.4"
     chika.save()
     save_source("ip-location", database)
@@ -158,7 +158,7 @@ def test_a_table_that_is_gone_is_a_lasting_fault():
     assert (failed.value.code, failed.value.permanent) == ("cannot_read", True)
 
 
-def test_hints_are_weak_and_give_way_to_anything_said(chika):
+def test_hints_give_way_to_any_other_source(chika):
     facts = {"locale": "pt-BR", "email": "ana.ruiz@example.com"}
     learn(chika, [NewFact(key, value, "social", "google-oauth2") for key, value in facts.items()])
     save_source("hints", {})

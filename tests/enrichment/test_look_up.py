@@ -40,7 +40,7 @@ def later(monkeypatch):
     return wait
 
 
-def test_the_answer_is_a_statistic_of_her_area_that_hangs_on_her_postal_code(chika, source_on):
+def test_answer_is_a_statistic_of_the_area_derived_from_the_postal_code(chika, source_on):
     postal_code, country, *_ = lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
@@ -71,7 +71,7 @@ def test_a_source_that_is_off_is_not_asked(chika, standard_setup):
     assert receiver.received == []
 
 
-def test_somebody_abroad_is_nothing_to_ask_about(chika, source_on):
+def test_customer_abroad_is_no_question(chika, source_on):
     lives_in(chika, "10437", "DE")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
@@ -102,7 +102,7 @@ def test_an_answer_is_fresh_for_half_a_year(chika, source_on, later):
         assert len(receiver.received) == 2
 
 
-def test_its_owner_says_how_long_an_answer_is_good_for(chika, source_on, later):
+def test_operator_sets_how_long_an_answer_is_fresh(chika, source_on, later):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
@@ -195,7 +195,7 @@ def directory(standard_setup, monkeypatch):
     return install
 
 
-def test_a_source_that_is_told_who_she_is_waits_for_her_yes(chika, directory):
+def test_source_of_personal_data_waits_for_consent(chika, directory):
     source = directory({"employer": "Norte Wool"})
     with pytest.raises(DomainError) as refused:
         look_up(chika, "directory")
@@ -205,14 +205,14 @@ def test_a_source_that_is_told_who_she_is_waits_for_her_yes(chika, directory):
     assert (news.value, news.basis, news.consents) == ("Norte Wool", "consent", [yes.pk])
 
 
-def test_a_source_that_is_told_who_she_is_cannot_be_used_without_consent_at_all(directory):
+def test_source_of_personal_data_needs_a_consent_purpose(directory):
     directory({})
     with pytest.raises(DomainError) as refused:
         save_source("directory", {}, purpose="measure")
     assert refused.value.code == "purpose_needs_consent"
 
 
-def test_what_was_said_of_a_person_goes_with_her_and_is_kept_for_her_only(chika, directory):
+def test_answer_about_a_person_is_erased_with_them_and_not_shared(chika, directory):
     source = directory({"employer": "Norte Wool"})
     other, _ = get_or_create_by_identity("google-oauth2", "1002", connection="google-oauth2", is_social=True)
     for profile in (chika, other):
@@ -223,7 +223,7 @@ def test_what_was_said_of_a_person_goes_with_her_and_is_kept_for_her_only(chika,
     assert Lookup.objects.count() == 1
 
 
-def test_a_source_tells_nothing_it_did_not_declare(chika, directory):
+def test_undeclared_attributes_of_an_answer_are_dropped(chika, directory):
     directory({"employer": "Norte Wool", "gender": "female"})
     record(chika, Decision("enrich", "given", "test"))
     assert told(chika, "directory") == {"employer": "Norte Wool"}

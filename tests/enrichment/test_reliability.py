@@ -55,7 +55,7 @@ def test_it_is_learned_from_customers_own_answers(agreeing):
     assert agreement().reliability == pytest.approx((3 + 4 * 0.8) / 8)
 
 
-def test_who_said_nothing_herself_or_took_it_back_is_no_evidence(agreeing, chika):
+def test_missing_or_retracted_own_answers_are_no_evidence(agreeing, chika):
     agreeing(agree=0, differ=0)
     learn(
         chika, [NewFact("city", "Berlin", "inferred", f"source:{KEY}"), NewFact("city", "Berlin", "social", "google")]

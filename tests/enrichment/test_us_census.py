@@ -35,7 +35,7 @@ def test_the_stand_in_and_the_source_understand_each_other(bureau):
     assert us_census.ask("98101", settings(bureau)) == {"area_median_income": 52000}
 
 
-def test_only_the_zip_code_leaves_the_house():
+def test_only_the_zip_code_is_sent():
     with receiving(Answer(body=b"[%s]" % HEAD)) as receiver:
         us_census.ask("98101", settings(receiver.url + "/data/"))
     (got,) = receiver.received

@@ -26,7 +26,7 @@ def ask(partners):
     return of
 
 
-def test_fullcontact_is_told_a_fingerprint_and_nothing_else(ask, partners):
+def test_fullcontact_receives_a_fingerprint_and_nothing_else(ask, partners):
     ask("fullcontact", " Ana@Example.com ")
     (call,) = partners.calls()
 
@@ -46,7 +46,7 @@ def test_what_fullcontact_knows_comes_in_our_words(ask):
     }
 
 
-def test_whom_nobody_knows_is_an_empty_answer(ask):
+def test_unknown_person_is_an_empty_answer(ask):
     assert ask("fullcontact", "ana+404@example.com") == {}
     assert ask("gravatar", "somebody@example.com") == {}
 
@@ -84,7 +84,7 @@ def test_a_key_that_is_refused_is_a_lasting_fault(ask):
         assert (failed.value.code, failed.value.permanent) == (name, True)
 
 
-def test_gravatar_is_asked_by_fingerprint_and_tells_what_she_published(ask, partners):
+def test_gravatar_is_asked_by_fingerprint_and_returns_the_profile(ask, partners):
     found = ask("gravatar", "ana@example.com")
     (call,) = partners.calls()
 
@@ -94,7 +94,7 @@ def test_gravatar_is_asked_by_fingerprint_and_tells_what_she_published(ask, part
     assert "employer" not in found, "an empty text is not a fact"
 
 
-def test_gravatar_says_when_its_hour_is_over(ask):
+def test_gravatar_limit_ends_with_its_hour(ask):
     with pytest.raises(LookupFailed) as failed:
         ask("gravatar", "ana+429@example.com")
 

@@ -95,7 +95,7 @@ def test_04_two_logins_within_an_hour_bring_one_question_at_most(chika, looking_
     assert Impression.objects.count() == 1
 
 
-def test_05_nobody_is_asked_where_no_page_may_be_shown(chika, looking_for):
+def test_05_no_question_where_no_page_may_be_shown(chika, looking_for):
     assert next_question(chika, interactive=False) == NotShown("not_interactive")
     assert not Impression.objects.exists()
 
@@ -111,7 +111,7 @@ def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chik
 
 
 @pytest.mark.urls(__name__)
-def test_07_saving_nothing_is_told_with_the_focus_on_it_and_what_was_written_is_kept(browser, chika, postal_code):
+def test_07_empty_answer_focuses_the_error_and_keeps_the_input(browser, chika, postal_code):
     ask = next_question(chika)
 
     response = browser.post(address(ask), {"do": "answer", "answer": "somewhere"})
@@ -228,7 +228,7 @@ def test_13_no_policy_ever_asks_a_special_question_without_an_explicit_yes(drawn
     assert isinstance(choice, NotShown) or drawn[int(choice.key)][0]
 
 
-def test_14_after_an_answer_that_tells_her_age_a_child_is_not_asked_again(chika, looking_for, days_later):
+def test_14_child_is_not_asked_again_after_an_answer_with_their_age(chika, looking_for, days_later):
     save_question(
         QuestionDraft(
             "born", "When were you born?", "For a present.", "year", "birth_year", "serve", weight=9, enabled=True

@@ -79,7 +79,7 @@ def test_behaviour_is_a_constant_of_the_customer():
     assert target(text, bought).factor == 1
 
 
-def test_what_nobody_can_ask_leaves_doubt_and_nothing_more():
+def test_part_that_cannot_be_asked_halves_the_probability():
     assert target("gender:female AND consent:measure", Person({"consent": ["s:measure"]})).factor == 1
     assert target("gender:female AND favourite_boat:Lotta").factor == 0.5
 
@@ -91,7 +91,7 @@ def test_a_list_is_one_yes_or_no_per_value():
     assert {k: list(each) for k, each in found.allowed.items()} == {0: [0, 1, 0], 2: [0, 1]}
 
 
-def test_an_open_attribute_has_the_answers_its_segments_tell_apart():
+def test_open_attribute_has_the_answers_its_segments_distinguish():
     built = space("country:(PT OR ES)", "country:PT", opened=("country",))
 
     assert [column.attribute for column in built.features] == ["gender", "age_band", "country"]
@@ -102,7 +102,7 @@ def test_an_open_attribute_has_the_answers_its_segments_tell_apart():
     )
 
 
-def test_a_number_is_told_apart_at_the_bounds():
+def test_numbers_are_distinguished_at_the_bounds():
     built = space("size:[38 TO 42]", "size:[42 TO *]", opened=("size",))
     rows = {number: built.row({"size": [f"n:{number}"]}, NOW)[2] for number in (10, 38, 40, 42, 99)}
 

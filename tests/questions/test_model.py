@@ -45,13 +45,13 @@ def test_a_thousand_profiles_full_of_holes_show_several_types(people):
     assert fit_best(with_holes(people.rows[:1000]), people.cards).types >= 4
 
 
-def test_nobody_at_all_makes_a_model_of_equal_shares():
+def test_no_rows_give_a_model_of_equal_shares():
     model = fit(np.zeros((0, 2), int), CARDS, 1)
 
     assert model.answers[0] == pytest.approx(uniform(CARDS).answers[0])
 
 
-def test_a_share_somebody_typed_weighs_as_much_as_twenty_profiles():
+def test_entered_share_weighs_as_much_as_twenty_profiles():
     typed = np.array([0.6, 0.2, 0.2])
     none = fit(np.full((1, 2), UNKNOWN), CARDS, 1, priors=[typed, None])
     twenty = fit(np.array([[1, UNKNOWN]] * 20), CARDS, 1, priors=[typed, None])

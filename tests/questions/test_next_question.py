@@ -84,7 +84,7 @@ def test_an_open_ask_is_not_shown_again_once_the_answer_came_from_elsewhere(chik
     assert next_question(chika) == NotShown("asked_recently")
 
 
-def test_nobody_is_asked_under_a_purpose_she_withdrew_from(chika, looking_for):
+def test_withdrawn_purpose_stops_its_questions(chika, looking_for):
     record(chika, Decision("personalise", "given", "login"))
     record(chika, Decision("personalise", "withdrawn", "profile"))
 

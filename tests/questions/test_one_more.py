@@ -32,14 +32,14 @@ def answered(ask):
     return ask
 
 
-def test_nothing_more_is_offered_until_the_owner_says_so(chika, three):
+def test_nothing_more_is_offered_by_default(chika, three):
     first = answered(next_question(chika))
 
     assert not may_offer_more(first)
     assert ask_one_more(first, "en") == NotShown("sitting_over")
 
 
-def test_she_may_have_as_many_more_as_the_owner_allows_and_each_once(chika, three):
+def test_customer_may_have_as_many_more_as_allowed_and_each_once(chika, three):
     save_settings(one_more=2)
     first = answered(next_question(chika))
     assert may_offer_more(first)
@@ -60,7 +60,7 @@ def test_one_more_means_one(chika, three):
 
 
 @pytest.mark.parametrize("close", [pass_over, lambda ask: answer(ask, QueryDict("answer=__declined"))])
-def test_whoever_did_not_answer_is_offered_nothing(chika, three, looking_for, close):
+def test_customer_who_did_not_answer_is_offered_nothing(chika, three, looking_for, close):
     save_settings(one_more=2)
     looking_for.may_decline = True
     looking_for.save()

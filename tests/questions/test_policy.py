@@ -51,7 +51,7 @@ def test_a_question_asked_of_too_many_today_gives_way_to_one_nearly_as_good():
     assert select([JACKETS, far], Policy(), crowded={"jackets"}).key == "jackets"
 
 
-def test_a_question_that_costs_more_than_it_tells_is_not_asked():
+def test_question_that_costs_more_than_it_gains_is_not_shown():
     dear = Candidate("dear", 0.2, 0.5, score(0.2, 0.5, price=0.3))
 
     assert select([dear], Policy()) == NotShown("not_worth_asking")
@@ -130,7 +130,7 @@ def test_the_control_group_is_asked_nothing_with_its_probability():
     assert stopped.probability == 0.05
 
 
-def test_a_random_ask_may_be_any_and_its_probability_is_told():
+def test_random_question_may_be_any_with_its_probability():
     explored = select([JACKETS, CODE], Policy(control=0.05, explore=0.1), RandomDraw(explore=0.09, pick=0.9))
 
     assert (explored.key, explored.explored) == ("code", True)

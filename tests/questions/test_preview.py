@@ -27,7 +27,7 @@ def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_writte
     assert foreseen.questions[0].score > foreseen.questions[1].score
 
 
-def test_what_stops_her_and_what_stops_each_question_is_told(chika, looking_for, postal_code, days_later):
+def test_preview_names_what_stops_the_customer_and_each_question(chika, looking_for, postal_code, days_later):
     pass_over(next_question(chika))
 
     foreseen = preview(chika)

@@ -5,7 +5,7 @@ import pytest
 from regulars.questions.model import ResponseRate, chance_of_answer, person_effect
 
 
-def test_a_question_nobody_was_asked_is_thought_of_as_its_kind():
+def test_question_never_shown_has_the_rate_of_its_type():
     assert chance_of_answer(ResponseRate(kind=0.7), 0.0, 0, 0) == pytest.approx(0.7)
 
 
@@ -23,7 +23,7 @@ def test_passes_and_recent_asks_make_an_answer_less_likely():
     assert chance_of_answer(ResponseRate(), 0.0, 1, 0) == pytest.approx(0.182, abs=0.001)
 
 
-def test_somebody_who_answers_more_than_thought_is_thought_more_of():
+def test_customer_who_answers_more_than_predicted_has_a_higher_chance():
     assert person_effect([]) == 0
     assert person_effect([(True, 0.5)] * 3) == pytest.approx(1.5 / (0.75 + 1 / 0.64))
     assert person_effect([(False, 0.5)] * 3) < 0

@@ -16,7 +16,7 @@ from regulars.usecases.answer_question import pass_over
 from .conftest import LOOKING_FOR
 
 
-def test_a_question_declares_the_attribute_that_nobody_had(looking_for):
+def test_question_declares_its_missing_attribute(looking_for):
     attribute = Attribute.objects.get(key="looking_for")
 
     assert attribute.type == "choice"

@@ -57,7 +57,7 @@ def test_unit_02_a_question_no_segment_touches_is_worth_nothing_with_one_type():
     assert gain.of(0) > 0.01
 
 
-def test_with_types_even_a_question_no_segment_touches_may_tell_something():
+def test_with_types_a_question_outside_all_segments_may_gain_bits():
     assert expected_information_gain(some_mixture(1), [WANTED, OTHER], no_evidence(CARDS), [3]).of(3) > 0
 
 
@@ -129,7 +129,7 @@ def test_unit_06_what_is_known_is_worth_nothing(model):
     )
 
 
-def test_unit_07_in_a_world_of_one_segment_and_one_attribute_that_attribute_comes_first():
+def test_unit_07_the_only_attribute_of_the_only_segment_comes_first():
     only = ConjunctiveTarget({2: np.array([1.0, 0.0, 0.0, 0.0])})
     gain = expected_information_gain(uniform(CARDS), [only], no_evidence(CARDS), range(4))
 

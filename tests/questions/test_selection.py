@@ -157,7 +157,7 @@ def test_a_question_that_only_costs_is_not_asked(chika, questions):
     assert SelectionDecision.objects.latest("id").candidates["idle"]["score"] < 0
 
 
-def test_switched_off_for_everybody_means_nobody_is_asked(chika, questions):
+def test_switched_off_shows_no_question(chika, questions):
     save_settings(asking=False)
 
     assert next_question(chika) == NotShown("switched_off")
@@ -248,7 +248,7 @@ def test_chance_begins_once_enough_was_shown_and_is_the_same_all_day(chika, ques
     }
 
 
-def test_variants_get_equal_shares_and_a_customer_keeps_hers(questions):
+def test_variants_get_equal_shares_and_a_customer_keeps_theirs(questions):
     from regulars.questions.wording import choose_wording
 
     question = Question.objects.get(key="sport")
@@ -280,7 +280,7 @@ def crowd(questions):
         refresh_views(profile)
 
 
-def test_a_learned_model_makes_one_answer_tell_the_others(crowd):
+def test_learned_model_predicts_the_other_answers_from_one(crowd):
     model = refit()
 
     stranger, _ = get_or_create_by_identity("google-oauth2", "stranger")

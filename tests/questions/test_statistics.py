@@ -106,7 +106,7 @@ def test_thirty_effective_asks_are_the_least():
     assert interval(0, 0) == (0, 1)
 
 
-def test_the_burden_is_told_by_group_with_its_ratio(looking_for, postal_code, days_later):
+def test_ask_load_is_counted_by_group_with_its_ratio(looking_for, postal_code, days_later):
     people = [make_customer(number) for number in range(12)]
     for number, profile in enumerate(people):
         learn(profile, [NewFact("gender", ("female", "male")[number % 2], "declared", "app:shop")])

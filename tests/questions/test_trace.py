@@ -6,7 +6,7 @@ from regulars.questions.preview import decisions_of, why_shown
 from regulars.usecases.answer_question import pass_over
 
 
-def test_every_login_tells_in_sentences_why_she_was_asked_or_not(chika, looking_for, postal_code, days_later):
+def test_every_login_has_a_sentence_that_explains_its_decision(chika, looking_for, postal_code, days_later):
     pass_over(next_question(chika, client_id="shop"))
     next_question(chika)
     days_later(1)
@@ -20,7 +20,7 @@ def test_every_login_tells_in_sentences_why_she_was_asked_or_not(chika, looking_
     assert third.rejected == (("looking_for", "resting", "The customer passed; it rests."),)
 
 
-def test_an_ask_names_the_segments_it_serves_or_says_that_it_was_drawn():
+def test_impression_names_its_segments_or_that_it_was_random():
     served_user = Impression(explanation={"value": 0.4321, "segments": ["vip", "jackets"]})
     drawn = Impression(explanation={"value": 0.1, "segments": ["vip"], "explored": True})
 

@@ -81,7 +81,7 @@ def test_no_type_takes_an_empty_form(kind, nothing):
 
 
 @pytest.mark.parametrize("kind", list(TYPES))
-def test_every_type_says_how_it_is_drawn_and_what_it_gives(kind):
+def test_every_type_declares_its_field_and_value(kind):
     declared = TYPES[kind]
     field = declared.field(OPTIONS)
 
@@ -107,7 +107,7 @@ def test_options_that_could_not_be_drawn_are_refused_by_name(kind, option, name)
     assert refused.value.code == name
 
 
-def test_a_country_is_read_in_her_own_language():
+def test_country_is_listed_in_the_language_of_the_customer():
     labels = {option.key: option.label for option in TYPES["country"].field([], "de-AT").options}
 
     assert (labels["PT"], labels["DE"]) == ("Portugal", "Deutschland")

@@ -36,7 +36,7 @@ def _saved(**more) -> Question:
     return save_question(replace(SPORT, **more))
 
 
-def test_a_language_that_is_begun_tells_everything_it_lacks(standard_setup):
+def test_partial_translation_lists_everything_it_lacks(standard_setup):
     question = _saved(
         translations={"fr": {"text": "Tu bouges ?", "why": "Pour toi.", "options": {"run": "Je cours"}}, "de": GERMAN}
     )
@@ -54,7 +54,7 @@ def test_what_the_question_does_not_say_no_translation_lacks(standard_setup):
     assert partial_translations(question) == []
 
 
-def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(standard_setup):
+def test_yes_and_no_lack_only_in_languages_without_a_catalogue(standard_setup):
     asked = {"text": "?", "why": "!"}
     question = _saved(type="yes_no", options=(), help="", confirm="", translations={"de": asked, "he": asked})
 
@@ -64,7 +64,7 @@ def test_yes_and_no_are_lacking_only_where_the_house_does_not_speak(standard_set
     ]
 
 
-def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(standard_setup):
+def test_partial_translation_of_a_variant_lists_what_it_lacks(standard_setup):
     wording = {"key": "b", "text": "And sport?", "why": "Because.", "translations": {"de": {"text": "?", "why": "!"}}}
     question = _saved(translations={"de": GERMAN}, variants=[wording])
 
@@ -73,7 +73,7 @@ def test_another_wording_that_is_begun_in_a_language_tells_what_it_lacks_too(sta
     ]
 
 
-def test_the_languages_of_the_house_that_nobody_began_are_named(standard_setup):
+def test_supported_languages_without_a_translation_are_named(standard_setup):
     question = _saved(locale="en-GB", translations={"de": GERMAN, "pt": GERMAN, "fr": {"text": "?", "why": "!"}})
 
     assert languages_without(question) == ["es", "ja", "ar"]

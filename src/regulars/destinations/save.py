@@ -59,7 +59,7 @@ def save_destination(
 
 
 def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]]) -> Destination:
-    """What it is told from now on and under which name; empty: what its kind maps itself.
+    """Save which attributes are sent under which name; empty: the kind's own mapping.
 
     Raises `DomainError`: `unknown_plugin`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`.
     """

@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _known(said: Any) -> str:
+def _known(value: Any) -> str:
     """The Bureau writes "no estimate" as a large negative number."""
     try:
-        return str(said) if said is not None and float(said) > 0 else ""
+        return str(value) if value is not None and float(value) > 0 else ""
     except (TypeError, ValueError):
         return ""
 

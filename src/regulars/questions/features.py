@@ -1,6 +1,6 @@
 """Feature space of question selection: attributes as categorical features, segments as targets over them.
 
-A feature is one attribute with the answers that can be told apart. A list attribute (`interests`) becomes one yes/no
+A feature is one attribute with the answers that can be distinguished. A list attribute (`interests`) becomes one yes/no
 feature per member. Everything else that a segment mentions (behaviour, free text) is constant for one customer.
 """
 
@@ -63,7 +63,7 @@ class FeatureSpec:
     """Everything a feature space is built from; hashable, so that each space is built once per change.
 
     `closed` are attributes with their answers as JSON scalars, `lists` those whose value is a list of them, `open` are
-    askable attributes of any value: their answers are what the segments can tell apart. `day` because "30 days ago" moves.
+    askable attributes of any value: their answers are what the segments distinguish. `day` because "30 days ago" moves.
     """
 
     segments: tuple[TargetSegment, ...] = ()
@@ -311,5 +311,5 @@ def _literals(part: Condition) -> list[str]:
 def _signature(
     name: str, terms: tuple[str, ...], parts: Sequence[Condition], now: dt.datetime
 ) -> tuple[bool | None, ...]:
-    """Return the truth of every comparison for a value: two values with one signature cannot be told apart."""
+    """Return the truth of every comparison for a value: two values with one signature cannot be distinguished."""
     return tuple(holds(part, Person({name: list(terms)}), now) for part in parts)

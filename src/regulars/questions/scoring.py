@@ -227,7 +227,7 @@ class QuestionValue:
     def gained(self, attribute: str, answer: object) -> float:
         """Return the bits that this answer settled (negative when it raised the entropy).
 
-        The expected gain when the answers were not told apart.
+        The expected gain when the answers were not distinguished.
         """
         terms = terms_of({attribute: answer}).get(attribute, [""])
         return self.before - self.after[terms[0]] if terms[0] in self.after else self.value

@@ -1,1 +1,1 @@
-"""The kinds of destination that come with the house, one module each."""
+"""The built-in kinds of destination, one module each."""

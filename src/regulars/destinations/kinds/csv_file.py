@@ -1,4 +1,4 @@
-"""A file that spreadsheets open: one line for each time a customer entered or left a segment."""
+"""A CSV file for spreadsheets: one line for each time a customer entered or left a segment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings as house
+from django.conf import settings as django_settings
 
 from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
 
 class CsvFile(DestinationKind):
     title = "CSV file"
-    help = "Lines appended to a file in the exports folder of the house."
+    help = "Lines appended to a file in the exports folder."
     fields = (SettingField("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
     can_remove = True
 
@@ -39,9 +39,9 @@ class CsvFile(DestinationKind):
         _write(settings["file"], _cells(message))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Her lines are taken out; what was already copied elsewhere is told by a line `customer.removed`.
+        """Remove the customer's lines; a line `customer.removed` notifies readers that copied them.
 
-        Of somebody who is forgotten no line stays, not even that one.
+        For an erasure no line stays, not even that one.
         """
         self.check(settings)
         path = _path(settings["file"])
@@ -57,13 +57,13 @@ class CsvFile(DestinationKind):
 
 def _cells(message: SegmentMessage) -> list[str]:
     traits: dict[str, Any] = dict(message.traits)
-    told = json.dumps(traits, ensure_ascii=False, sort_keys=True)
+    traits_json = json.dumps(traits, ensure_ascii=False, sort_keys=True)
     cells = (message.id, message.at.isoformat(), message.type, message.user_id)
-    return [escaped(cell) for cell in (*cells, message.segment_slug, message.segment_name, told)]
+    return [escaped(cell) for cell in (*cells, message.segment_slug, message.segment_name, traits_json)]
 
 
 def _path(name: str) -> Path:
-    return Path(house.HOME) / "exports" / name
+    return Path(django_settings.HOME) / "exports" / name
 
 
 def _write(name: str, cells: list[str]) -> None:
@@ -76,7 +76,7 @@ def _write(name: str, cells: list[str]) -> None:
 
 
 def _without(path: Path, user_id: str) -> None:
-    """The file without one customer's lines, in place, so that whoever appends meanwhile appends to the same file."""
+    """Remove one customer's lines in place, so that concurrent writers append to the same file."""
     with path.open("r+", encoding="utf-8", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         kept = [row for row in csv.reader(file) if row[COLUMNS.index("user_id")] != user_id]
@@ -88,7 +88,7 @@ def _without(path: Path, user_id: str) -> None:
 
 
 def _append(path: Path, cells: list[str]) -> None:
-    """One whole line at the end, whoever else writes; on the disk when this returns. Only the owner may read it."""
+    """Append one whole line despite concurrent writers; it is on disk on return. Only the owner may read the file."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

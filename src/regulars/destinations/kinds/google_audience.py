@@ -1,4 +1,4 @@
-"""Google customer match, through the Data Manager API (the Ads API takes no newcomers since April 2026)."""
+"""Google customer match, through the Data Manager API (the Ads API accepts no new users since April 2026)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GoogleAudience(DestinationKind):
         _account(settings)
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        """The call itself; the one before it, for a token, holds nothing of hers."""
+        """Return the call itself; the earlier one, for a token, has no personal data."""
         return [_members("ingest" if message.entered else "remove", message.match, settings, "{token}")]
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
@@ -85,16 +85,16 @@ def identifiers(match: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _members(verb: str, match: Mapping[str, Any], settings: Mapping[str, str], token: str) -> HttpCall:
     account = {"accountType": "GOOGLE_ADS", "accountId": settings["account_id"]}
-    said: dict[str, Any] = {
+    payload: dict[str, Any] = {
         "destinations": [{"operatingAccount": account, "productDestinationId": settings["audience_id"]}],
         "audienceMembers": [{"userData": {"userIdentifiers": identifiers(match)}}],
         "encoding": "HEX",
     }
-    if verb == "ingest":  # nobody gets here without her yes to the destination's purpose
-        said["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
-        said["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
+    if verb == "ingest":  # a message is composed only with consent to the destination's purpose
+        payload["consent"] = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+        payload["termsOfService"] = {"customerMatchTermsOfServiceStatus": "ACCEPTED"}
     url = f"{settings['base_url'].rstrip('/')}/v1/audienceMembers:{verb}"
-    return HttpCall("POST", url, {"authorization": f"Bearer {token}"}, json=said)
+    return HttpCall("POST", url, {"authorization": f"Bearer {token}"}, json=payload)
 
 
 def _accepted(call: HttpCall) -> None:
@@ -103,17 +103,17 @@ def _accepted(call: HttpCall) -> None:
 
 
 def _token(settings: Mapping[str, str]) -> str:
-    """A token of an hour, asked for each time: nothing that opens an account is kept."""
+    """Request a token of one hour each time: no credential is stored."""
     email, key = _account(settings)
     now = int(time.time())
     claims = {"iss": email, "scope": SCOPE, "aud": settings["token_url"], "iat": now, "exp": now + 600}
     assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key)
     form = urlencode({"grant_type": GRANT, "assertion": assertion}).encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    said = json_object(perform(HttpCall("POST", settings["token_url"], headers, content=form)))
-    if not isinstance(said.get("access_token"), str):
-        raise SendFailed("bad_answer", "Google gave no token.")
-    return str(said["access_token"])
+    payload = json_object(perform(HttpCall("POST", settings["token_url"], headers, content=form)))
+    if not isinstance(payload.get("access_token"), str):
+        raise SendFailed("bad_answer", "Google returned no token.")
+    return str(payload["access_token"])
 
 
 def _account(settings: Mapping[str, str]) -> tuple[str, RSAKey]:
@@ -121,7 +121,7 @@ def _account(settings: Mapping[str, str]) -> tuple[str, RSAKey]:
         account = json.loads(settings["service_account"])
         return str(account["client_email"]), RSAKey.import_key(account["private_key"])
     except (ValueError, KeyError, TypeError, AttributeError, JoseError):
-        raise Invalid("bad_key", "The service account key is not the JSON file that Google gives.") from None
+        raise Invalid("bad_key", "The service account key is not the JSON file from Google.") from None
 
 
 google_audience = GoogleAudience()

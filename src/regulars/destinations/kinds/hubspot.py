@@ -17,7 +17,7 @@ _LIST = re.compile(r"\d{0,20}", re.ASCII)
 
 class HubSpot(DestinationKind):
     title = "HubSpot"
-    help = "Creates or updates her contact, and keeps a static list of those who are in the segments."
+    help = "Creates or updates the contact, and keeps a static list of the members of the segments."
     fields = (
         SettingField("token", "Access token", "Of a private app that may write contacts and lists.", secret=True),
         SettingField("list_id", "List id", "A static list. Empty: no list.", required=False),
@@ -61,7 +61,7 @@ class HubSpot(DestinationKind):
             perform(_membership([contact], message.entered, settings))
 
     def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
-        """All contacts in one call, then those who entered onto the list, and those who left off it."""
+        """Send all contacts in one call, then add those who entered to the list and remove those who left."""
         inputs = [_input(str(each.match["email"]), each.traits, each.id) for each in messages]
         ids = _contacts(perform(_upsert(inputs, settings)).json())
         for entered in (True, False) if settings["list_id"] else ():
@@ -72,16 +72,18 @@ class HubSpot(DestinationKind):
                 perform(_membership([ids[email] for email in emails], entered, settings))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Off the list; who is forgotten is deleted as the GDPR wants it."""
+        """Remove from the list; for an erasure use HubSpot's GDPR deletion."""
         email = str(request.match["email"])
         if request.erase:
-            said = {"objectId": email, "idProperty": "email"}
-            perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", said, settings), accept=frozenset({404}))
+            payload = {"objectId": email, "idProperty": "email"}
+            perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", payload, settings), accept=frozenset({404}))
         elif settings["list_id"]:
             contact = _contact(perform(_upsert([_input(email, {}, request.id)], settings)).json())
             perform(_membership([contact], False, settings))
         else:
-            raise SendFailed("cannot_remove", "Without a list HubSpot has nothing to take her off.", permanent=True)
+            raise SendFailed(
+                "cannot_remove", "Without a list there is nothing to remove the customer from.", permanent=True
+            )
 
 
 def _input(email: str, traits: Mapping[str, Any], trace: str) -> dict[str, Any]:
@@ -98,9 +100,9 @@ def _membership(contacts: list[str], is_in: bool, settings: Mapping[str, str]) -
     return _call("PUT", path, contacts, settings)
 
 
-def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> HttpCall:
+def _call(method: str, path: str, payload: Any, settings: Mapping[str, str]) -> HttpCall:
     headers = {"authorization": f"Bearer {settings['token']}"}
-    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=payload)
 
 
 def _text(value: Any) -> str:
@@ -110,28 +112,28 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _contact(said: Any) -> str:
-    """The contact's id."""
-    results = _results(said)
+def _contact(payload: Any) -> str:
+    """Return the contact's id."""
+    results = _results(payload)
     if not results or not isinstance(results[0], dict) or "id" not in results[0]:
         raise SendFailed("bad_answer", "HubSpot did not say which contact it is.")
     return str(results[0]["id"])
 
 
-def _contacts(said: Any) -> dict[str, str]:
-    """E-mail address in small letters → the contact's id; HubSpot promises no order."""
+def _contacts(payload: Any) -> dict[str, str]:
+    """Return e-mail address in small letters → the contact's id; HubSpot guarantees no order."""
     found: dict[str, str] = {}
-    for each in _results(said):
+    for each in _results(payload):
         if isinstance(each, dict) and "id" in each and isinstance(each.get("properties"), dict):
             found[str(each["properties"].get("email", "")).lower()] = str(each["id"])
     return found
 
 
-def _results(said: Any) -> list[Any]:
-    """207 looks like success and is not: `numErrors` counts those that were refused."""
-    if isinstance(said, dict) and (said.get("numErrors") or said.get("errors")):
-        raise SendFailed("rejected", "HubSpot took the call and rejected a contact.", permanent=True)
-    results = said.get("results") if isinstance(said, dict) else None
+def _results(payload: Any) -> list[Any]:
+    """Return the results. A 207 is no success: `numErrors` counts the refused ones."""
+    if isinstance(payload, dict) and (payload.get("numErrors") or payload.get("errors")):
+        raise SendFailed("rejected", "HubSpot accepted the call and rejected a contact.", permanent=True)
+    results = payload.get("results") if isinstance(payload, dict) else None
     return results if isinstance(results, list) else []
 
 

@@ -19,7 +19,7 @@ OWN = {"email": "email", "phone_number": "phone_number", "given_name": "first_na
 
 class Klaviyo(DestinationKind):
     title = "Klaviyo"
-    help = "Keeps her profile up to date, with her segments as properties, and a list with those who are in them."
+    help = "Keeps the profile up to date, with the segments as properties, and a list of their members."
     fields = (
         SettingField("api_key", "Private API key", secret=True),
         SettingField("list_id", "List id", "Those who are in the segments are on it. Empty: no list.", required=False),
@@ -31,7 +31,7 @@ class Klaviyo(DestinationKind):
         ("first_name", "first name"),
         ("last_name", "last name"),
         ("phone_number", "in E.164, with its +"),
-        ("city", "a property of her profile, as every other name is"),
+        ("city", "a property of the profile, as every other name is"),
     )
     is_idempotent = True
     latest_only = True
@@ -58,18 +58,18 @@ class Klaviyo(DestinationKind):
             perform(_on_list(profile_id, call.method, settings))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Suppressed, so that nothing is sent to her; who is forgotten is deleted by a privacy job."""
+        """Suppress the profile, so that no mail is sent; for an erasure create a privacy deletion job."""
         profile = {"type": "profile", "attributes": {"email": request.match["email"]}}
         if request.erase:
-            said = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": profile}}}
-            perform(_call("POST", "/api/data-privacy-deletion-jobs", {"data": said}, settings))
+            payload = {"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": profile}}}
+            perform(_call("POST", "/api/data-privacy-deletion-jobs", {"data": payload}, settings))
             return
-        said = {"type": "profile-suppression-bulk-create-job", "attributes": {"profiles": {"data": [profile]}}}
-        perform(_call("POST", "/api/profile-suppression-bulk-create-jobs", {"data": said}, settings))
+        payload = {"type": "profile-suppression-bulk-create-job", "attributes": {"profiles": {"data": [profile]}}}
+        perform(_call("POST", "/api/profile-suppression-bulk-create-jobs", {"data": payload}, settings))
 
 
 def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], settings: Mapping[str, str]) -> HttpCall:
-    """Klaviyo's own fields at the top, everything else among the properties."""
+    """Put Klaviyo's own fields at the top, everything else among the properties."""
     own = {name: value for name, value in traits.items() if name in OWN.values()}
     others = {name: value for name, value in traits.items() if name not in own}
     attributes = {"email": email, **own, "properties": {**others, **flags}}
@@ -77,20 +77,20 @@ def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], se
 
 
 def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> HttpCall:
-    said = {"data": [{"type": "profile", "id": profile_id}]}
-    return _call(method, f"/api/lists/{settings['list_id']}/relationships/profiles", said, settings)
+    payload = {"data": [{"type": "profile", "id": profile_id}]}
+    return _call(method, f"/api/lists/{settings['list_id']}/relationships/profiles", payload, settings)
 
 
-def _call(method: str, path: str, said: Any, settings: Mapping[str, str]) -> HttpCall:
+def _call(method: str, path: str, payload: Any, settings: Mapping[str, str]) -> HttpCall:
     headers = {"authorization": f"Klaviyo-API-Key {settings['api_key']}", "revision": REVISION}
-    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=said)
+    return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=payload)
 
 
-def _id(said: Mapping[str, Any]) -> str:
-    data = said.get("data")
+def _id(payload: Mapping[str, Any]) -> str:
+    data = payload.get("data")
     found = data.get("id") if isinstance(data, dict) else None
     if not isinstance(found, str):
-        raise SendFailed("bad_answer", "Klaviyo did not say which profile it is.")
+        raise SendFailed("bad_answer", "Klaviyo did not return the id of the profile.")
     return found
 
 

@@ -14,7 +14,7 @@ from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, S
 
 class Lytics(DestinationKind):
     title = "Lytics"
-    help = "Who enters or leaves a segment, as an event in a Lytics data stream."
+    help = "Customers entering and leaving a segment, as events in a Lytics data stream."
     fields = (
         SettingField("api_key", "API key", "With the right to write data.", secret=True),
         SettingField("stream", "Data stream", default="regulars"),
@@ -29,7 +29,7 @@ class Lytics(DestinationKind):
         check_web_address(settings["base_url"], "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        said = {
+        payload = {
             "message_id": message.id,
             "event": message.type,
             "segment": message.segment_slug,
@@ -37,14 +37,14 @@ class Lytics(DestinationKind):
             **_person(message.user_id, message.match, message.at.isoformat()),
             **{name: _flat(value) for name, value in message.traits.items()},
         }
-        return [_collect(said, settings)]
+        return [_collect(payload, settings)]
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             _take(call)
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """An event that says so; who is forgotten is deleted as an entity too."""
+        """Send an event; for an erasure delete the entity instead."""
         if request.erase:
             url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(request.user_id, safe='')}"
             perform(HttpCall("DELETE", url, _headers(settings)), accept=frozenset({404}))
@@ -64,10 +64,10 @@ def _flat(value: Any) -> Any:
     )
 
 
-def _collect(said: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
+def _collect(payload: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
     stream = quote(settings["stream"], safe="")
     url = f"{settings['base_url'].rstrip('/')}/collect/json/{stream}?timestamp_field=timestamp"
-    return HttpCall("POST", url, _headers(settings), json=said)
+    return HttpCall("POST", url, _headers(settings), json=payload)
 
 
 def _headers(settings: Mapping[str, str]) -> dict[str, str]:
@@ -75,7 +75,7 @@ def _headers(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _take(call: HttpCall) -> None:
-    """200 with `rejected_count` above zero is a no."""
+    """Make the call. A 200 with `rejected_count` above zero is a rejection."""
     data = json_object(perform(call)).get("data") or {}
     if isinstance(data, dict) and data.get("rejected_count"):
         raise SendFailed("rejected", "Lytics took the call and rejected the event.", permanent=True)

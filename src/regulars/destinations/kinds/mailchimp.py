@@ -1,4 +1,4 @@
-"""Mailchimp: a member of an audience, tagged with the segments she is in."""
+"""Mailchimp: a member of an audience, tagged with their segments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, S
 
 _LIST = re.compile(r"[A-Za-z0-9]{1,40}")
 _KEY = re.compile(r"[\x21-\x7e]+-[a-z]{2,4}\d{1,3}")
-THROTTLED_FOR = 60.0  # seconds: Mailchimp says neither that nor for how long
+THROTTLED_FOR = 60.0  # seconds: Mailchimp sends no Retry-After
 
 
 class Mailchimp(DestinationKind):
     title = "Mailchimp"
-    help = "Adds her to an audience and tags her with the segments she is in."
+    help = "Adds the customer to an audience and tags them with their segments."
     fields = (
         SettingField("api_key", "API key", "It ends in the data centre, such as -us21.", secret=True),
         SettingField("list_id", "Audience id", "Audience, Settings, Audience name and defaults."),
@@ -62,15 +62,15 @@ class Mailchimp(DestinationKind):
             _make(call)
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Unsubscribed and without our tags; who is forgotten is deleted for good."""
+        """Unsubscribe and remove our tags; for an erasure delete permanently."""
         member = _member(str(request.match["email"]), settings)
-        headers, gone = _headers(settings), frozenset({404})
+        headers, not_found = _headers(settings), frozenset({404})
         if request.erase:
-            _make(HttpCall("POST", f"{member}/actions/delete-permanent", headers), gone)
+            _make(HttpCall("POST", f"{member}/actions/delete-permanent", headers), not_found)
             return
-        _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed"}), gone)
+        _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed"}), not_found)
         tags = [{"name": slug, "status": "inactive"} for slug in request.segments]
-        _make(HttpCall("POST", f"{member}/tags", headers, json={"tags": tags}), gone)
+        _make(HttpCall("POST", f"{member}/tags", headers, json={"tags": tags}), not_found)
 
 
 def _status(entered: bool) -> str:
@@ -93,13 +93,15 @@ def _headers(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _make(call: HttpCall, accept: frozenset[int] = frozenset()) -> None:
-    """A 403 without JSON is how Mailchimp turns away whoever calls too much; a 400 has its reason in `title`."""
+    """Make the call. A 403 without JSON means throttling; a 400 has its reason in `title`."""
     answer = perform(call, accept=accept | {400, 403})
     if answer.status == 403 and "json" not in answer.headers.get("content-type", ""):
-        raise SendFailed("throttled", "Mailchimp turned us away for calling too often.", after=THROTTLED_FOR)
+        raise SendFailed("throttled", "Mailchimp throttled the calls.", after=THROTTLED_FOR)
     if answer.status == 400 and "forgotten email" in answer.text.lower():
         raise SendFailed(
-            "forgotten_there", "Mailchimp deleted this address for good: she must sign up there.", permanent=True
+            "forgotten_there",
+            "Mailchimp deleted this address for good: the customer must sign up there.",
+            permanent=True,
         )
     if answer.status in (400, 403) and answer.status not in accept:
         raise failure_of(answer)

@@ -1,6 +1,6 @@
-"""Meta custom audiences: hashed at the edge, added when she enters a segment, deleted when she leaves.
+"""Meta custom audiences: contact data hashed before it is sent, added on entering a segment, deleted on leaving.
 
-Meta does not let audiences be used that hint at health or money: do not follow such segments with it.
+Meta forbids audiences that indicate health or finances: do not select such segments for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..calls import failure_of, perform
 from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _DIGITS = re.compile(r"\d{1,30}", re.ASCII)
-PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "later": too much, or in trouble
+PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "retry later": throttling or an outage
 
 # Attribute → (Meta's key, how Meta normalises it).
 KEYS: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -63,7 +63,7 @@ class Meta(DestinationKind):
             _make(call)
 
     def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
-        """Those who entered in one call, those who left in another."""
+        """Send those who entered in one call, those who left in another."""
         for method, entered in (("POST", True), ("DELETE", False)):
             if rows := [row(message.match) for message in messages if message.entered == entered]:
                 _make(_users(method, rows, settings))
@@ -73,7 +73,7 @@ class Meta(DestinationKind):
 
 
 def row(match: Mapping[str, Any]) -> dict[str, str]:
-    """Meta's key → hash, of what is known."""
+    """Return Meta's key → hash, of the known attributes."""
     plain = {key: normal(match[attribute]) for attribute, (key, normal) in KEYS.items() if attribute in match}
     if "postal_code" in match:
         plain["ZIP"] = hashing.postal_code(match["postal_code"], match.get("country"))
@@ -81,34 +81,34 @@ def row(match: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _users(method: str, rows: Sequence[Mapping[str, str]], settings: Mapping[str, str]) -> HttpCall:
-    """Everybody under the same columns; what is not known of one is empty."""
+    """Send all customers under the same columns; unknown values are empty."""
     schema = list(dict.fromkeys(key for each in rows for key in each))
     url = f"{settings['base_url'].rstrip('/')}/{settings['audience_id']}/users"
-    said = {"payload": {"schema": schema, "data": [[each.get(key, "") for key in schema] for each in rows]}}
-    return HttpCall(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=said)
+    body = {"payload": {"schema": schema, "data": [[each.get(key, "") for key in schema] for each in rows]}}
+    return HttpCall(method, url, {"authorization": f"Bearer {settings['access_token']}"}, json=body)
 
 
 def _make(call: HttpCall) -> None:
-    """Graph says "later" as 400 with a code; 200 with invalid entries is a no."""
+    """Make the call. Graph asks to retry later with a 400 and a code; a 200 with invalid entries is a rejection."""
     answer = perform(call, accept=frozenset({400, 403}))
-    said = _json(answer)
+    found = _json(answer)
     if answer.status != 200:
-        code = (said.get("error") or {}).get("code")
+        code = (found.get("error") or {}).get("code")
         if code in PASSING:
             raise SendFailed("later", f"Meta asks to come back later (code {code}).")
         raise failure_of(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
-    if said.get("num_invalid_entries"):
+    if found.get("num_invalid_entries"):
         raise SendFailed("rejected", "Meta took the call and could not read the entry.", permanent=True)
 
 
 def _json(answer: http.Response) -> dict[str, Any]:
     try:
-        said = answer.json()
+        found = answer.json()
     except http.RequestFailed:
-        said = None
-    if not isinstance(said, dict):
+        found = None
+    if not isinstance(found, dict):
         raise SendFailed("bad_answer", "Meta did not answer in JSON.")
-    return said
+    return found
 
 
 meta = Meta()

@@ -1,6 +1,6 @@
-"""Parquet files for a warehouse, in a folder of the house or in a bucket that speaks S3.
+"""Parquet files for a warehouse, in the exports folder or in an S3-compatible bucket.
 
-One file per message, named by its id: what is sent again replaces itself, and readers take the folder as one table.
+One file per message, named by its id: a message sent again replaces its file, and readers take the folder as one table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from django.conf import settings as house
+from django.conf import settings as django_settings
 from pyarrow import fs
 
 from regulars.base import http
@@ -40,10 +40,10 @@ TIMEOUT = 15.0  # seconds
 
 class Parquet(DestinationKind):
     title = "Parquet files"
-    help = "One small Parquet file per message, in the exports folder of the house or in an S3-compatible bucket."
+    help = "One small Parquet file per message, in the exports folder or in an S3-compatible bucket."
     fields = (
         SettingField("folder", "Folder", "Letters, digits, -, _ and /.", default="segments"),
-        SettingField("bucket", "Bucket", "Empty: the exports folder of the house.", required=False),
+        SettingField("bucket", "Bucket", "Empty: the exports folder.", required=False),
         SettingField("endpoint", "Address of the storage", default="https://s3.amazonaws.com", required=False),
         SettingField("region", "Region", default="us-east-1", required=False),
         SettingField("access_key", "Access key", required=False),
@@ -78,7 +78,7 @@ class Parquet(DestinationKind):
         _attempt(lambda: _write(store, f"{folder}/{message.id}.parquet", row))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Her files are deleted; found by reading, because their names must not tell who she is."""
+        """Delete the customer's files; they are found by reading, because their names must not identify anyone."""
         self.check(settings)
         store, folder = _store(settings)
         _attempt(lambda: _delete(store, folder, request.user_id))
@@ -86,7 +86,7 @@ class Parquet(DestinationKind):
 
 def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
     if not settings["bucket"]:
-        return fs.LocalFileSystem(), str(Path(house.HOME) / "exports" / settings["folder"])
+        return fs.LocalFileSystem(), str(Path(django_settings.HOME) / "exports" / settings["folder"])
     parts = urlsplit(settings["endpoint"])
     try:
         http.check_address(settings["endpoint"])
@@ -106,7 +106,7 @@ def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
 
 
 def _write(store: fs.FileSystem, path: str, row: Mapping[str, object]) -> None:
-    """Whole or not at all: a reader who comes meanwhile must not meet half a file."""
+    """Write atomically: a concurrent reader must not see half a file."""
     table = pa.Table.from_pylist([dict(row)], schema=SCHEMA)
     if not isinstance(store, fs.LocalFileSystem):
         with store.open_output_stream(path) as sink:
@@ -130,7 +130,7 @@ def _delete(store: fs.FileSystem, folder: str, user_id: str) -> None:
 
 
 def _attempt(work: Callable[[], None]) -> None:
-    """pyarrow tells every fault as an OSError, with words that may hold the address: only the kind of fault is told."""
+    """Map pyarrow's failures: each is an OSError whose text may contain the address, so only its kind is kept."""
     try:
         work()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Twilio Segment, or whatever speaks its HTTP API: audience membership as a trait of the user."""
+"""Twilio Segment, or any server with its HTTP API: audience membership as a trait of the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, S
 
 class Segment(DestinationKind):
     title = "Segment"
-    help = "Identify calls that carry the segment as a trait: true when she enters, false when she leaves."
+    help = "Identify calls that carry the segment as a trait: true on entering, false on leaving."
     fields = (
         SettingField("write_key", "Write key", "Of an HTTP API source.", secret=True),
         SettingField("base_url", "Address of the API", default="https://api.segment.io"),
@@ -30,7 +30,7 @@ class Segment(DestinationKind):
     )
     is_idempotent = True
     latest_only = True
-    batch_size = 100  # 500 KB are allowed; a person of ours takes one or two
+    batch_size = 100  # 500 KB are allowed; one customer takes one or two
     can_remove = True
     has_preview = True
 
@@ -39,23 +39,23 @@ class Segment(DestinationKind):
         check_web_address(settings["base_url"], "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        return [_call("identify", _news(message), settings)]
+        return [_call("identify", _identify_message(message), settings)]
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         for call in self.calls(message, settings):
             perform(call)
 
     def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
-        batch = [{"type": "identify", **_news(message)} for message in messages]
+        batch = [{"type": "identify", **_identify_message(message)} for message in messages]
         perform(_call("batch", {"batch": batch}, settings))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Out of every audience, and every trait that was told emptied: the tracking API has no deletion."""
+        """Leave every audience and empty every trait that was sent: the tracking API has no deletion."""
         traits = {**dict.fromkeys(request.fields), **dict.fromkeys(request.segments, False)}
         perform(_call("identify", _identify(request.id, request.at, request.user_id, traits, {}), settings))
 
 
-def _news(message: SegmentMessage) -> dict[str, Any]:
+def _identify_message(message: SegmentMessage) -> dict[str, Any]:
     traits = {**message.traits, message.segment_slug: message.entered}
     audience = {
         "computation_class": "audience",
@@ -77,10 +77,10 @@ def _identify(
     }
 
 
-def _call(what: str, said: Mapping[str, Any], settings: Mapping[str, str]) -> HttpCall:
+def _call(what: str, payload: Mapping[str, Any], settings: Mapping[str, str]) -> HttpCall:
     key = base64.b64encode(f"{settings['write_key']}:".encode()).decode()
     url = f"{settings['base_url'].rstrip('/')}/v1/{what}"
-    return HttpCall("POST", url, {"authorization": f"Basic {key}"}, json=said)
+    return HttpCall("POST", url, {"authorization": f"Basic {key}"}, json=payload)
 
 
 segment = Segment()

@@ -1,4 +1,4 @@
-"""Slack: a line in a channel. No trait of hers is told."""
+"""Slack: a line in a channel. No trait is sent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, S
 class Slack(DestinationKind):
     title = "Slack"
     help = "A line in a channel when a customer enters or leaves a segment."
-    # Whoever knows the address may write to the channel: the address itself is the secret.
+    # Anyone who knows the address can write to the channel: the address itself is the secret.
     fields = (SettingField("url", "Address of the incoming webhook", secret=True),)
     default_mapping = ()
     can_remove = True
@@ -32,13 +32,13 @@ class Slack(DestinationKind):
             perform(call)
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Lines cannot be taken back by a webhook: the channel is asked to."""
-        wish = "asked to be forgotten: please delete her lines" if request.erase else "withdrew her consent"
+        """Post a request: a webhook cannot delete lines, so people in the channel are asked to."""
+        wish = "asked for erasure: please delete their lines" if request.erase else "withdrew consent"
         perform(_line(f"{request.user_id} {wish}", settings))
 
 
 def _line(text: str, settings: Mapping[str, str]) -> HttpCall:
-    """`<` and `&` are escaped: a segment's name must not mention everybody."""
+    """Escape `<` and `&`: a segment's name must not mention all members of the channel."""
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return HttpCall("POST", settings["url"], json={"text": safe})
 

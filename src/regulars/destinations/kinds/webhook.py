@@ -1,4 +1,4 @@
-"""A webhook, signed as Standard Webhooks 1.0.0 says, so that receivers verify it with a library they may have already."""
+"""A webhook, signed as Standard Webhooks 1.0.0 specifies, so that receivers verify it with an existing library."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Webhook(DestinationKind):
         perform(_signed(message.id, body(message), settings))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """`customer.removed` (she no longer allows it) or `customer.deleted` (forget her); 2xx confirms."""
+        """Send `customer.removed` (consent withdrawn) or `customer.deleted` (erase the customer); 2xx confirms."""
         perform(_signed(request.id, removal_body(request), settings))
 
 
 def body(message: SegmentMessage) -> dict[str, Any]:
-    """What a receiver reads: `{"type", "timestamp", "data": {"user_id", "segment": {"slug", "name"}, "traits"}}`."""
+    """Return the body: `{"type", "timestamp", "data": {"user_id", "segment": {"slug", "name"}, "traits"}}`."""
     return {
         "type": message.type,
         "timestamp": _moment(message.at),
@@ -65,13 +65,13 @@ def body(message: SegmentMessage) -> dict[str, Any]:
 
 
 def removal_body(request: DeletionRequest) -> dict[str, Any]:
-    """`{"type", "timestamp", "data": {"user_id", "segments": [slug]}}`: those she was believed to be in."""
+    """`{"type", "timestamp", "data": {"user_id", "segments": [slug]}}`: the segments the receiver believes the customer is in."""
     data = {"user_id": request.user_id, "segments": list(request.segments)}
     return {"type": request.type, "timestamp": _moment(request.at), "data": data}
 
 
 def signature(secret: str, message_id: str, moment: int, content: bytes) -> str:
-    """The `webhook-signature` header: `v1,` and the HMAC-SHA256 over id, Unix seconds and body, joined by dots."""
+    """Return the `webhook-signature` header: `v1,` and the HMAC-SHA256 over id, Unix seconds and body, joined by dots."""
     signed = f"{message_id}.{moment}.".encode() + content
     return "v1," + base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
@@ -86,8 +86,8 @@ def _key(secret: str) -> bytes:
     return key
 
 
-def _signed(message_id: str, said: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
-    content = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+def _signed(message_id: str, payload: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:
+    content = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
     moment = int(clock.now().timestamp())
     headers = {
         "content-type": "application/json",

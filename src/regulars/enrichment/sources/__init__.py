@@ -1,1 +1,1 @@
-"""The enrichment sources that come with the house, one module each."""
+"""The built-in enrichment sources, one module each."""

@@ -3,7 +3,7 @@
 (() => {
   const home = new URL(document.currentScript.src).origin;
 
-  // The question's own words and the buttons' come from the house, in one language. Only this cannot: nobody answered.
+  // The texts of question and buttons come from the server, in one language. Only this cannot: there was no answer.
   const WORDS = { lost: "That did not arrive. Check your connection and try again." };
 
   // Not a <style>: adopted sheets need no exception in the page's policy.
@@ -55,14 +55,14 @@
     get say() { return { ...WORDS, ...this.words }; }
     get locale() { return this.getAttribute("locale") ?? this.closest("[lang]")?.lang ?? ""; }
 
-    // Called by itself when `token` is there before the element is put on the page; else call it once she is signed in.
+    // Called by itself when `token` is there before the element is put on the page; else call it once the customer is signed in.
     async ask() {
-      const { ok, told } = await this.post("", { locale: this.locale });
-      if (!ok || !told.question) return this.end(ok ? told.reason : told.errorCode ?? "lost");
-      this.question = told.question;
+      const { ok, reply } = await this.post("", { locale: this.locale });
+      if (!ok || !reply.question) return this.end(ok ? reply.reason : reply.errorCode ?? "lost");
+      this.question = reply.question;
       this.draw();
       this.hidden = false;
-      this.tell("shown", told.reason);
+      this.notify("shown", reply.reason);
     }
 
     draw() {
@@ -137,7 +137,7 @@
         make("p", { textContent: `${question.use.label} ${question.use.text}` }));
     }
 
-    // All of one size: a no costs her no more than a yes.
+    // All of one size: "no" takes no more effort than "yes".
     buttons() {
       const { words, field, unsaid, offered } = this.question;
       const consent = field.widget === "consent" && !offered;
@@ -160,29 +160,29 @@
 
     async send(verb, body) {
       this.busy(true);
-      const { ok, told } = await this.post(`/${this.question.id}/${verb}`, body);
+      const { ok, reply } = await this.post(`/${this.question.id}/${verb}`, body);
       this.busy(false);
-      if (ok) return this.thank(told);
-      if (told.errorCode === "closed" || told.errorCode === "reworded") return this.end(told.errorCode);
-      this.fail(told.message ?? this.say.lost);
+      if (ok) return this.thank(reply);
+      if (reply.errorCode === "closed" || reply.errorCode === "reworded") return this.end(reply.errorCode);
+      this.fail(reply.message ?? this.say.lost);
     }
 
-    // The page keeps its place: what had the focus is gone, and the line that says so takes it.
+    // The page keeps its place: the focused element was removed, so the message takes the focus.
     thank({ outcome, thanks }) {
       const line = make("p", { role: "status", tabIndex: -1, textContent: thanks });
       const { locale, direction } = this.question;
       this.shadowRoot.replaceChildren(make("section", { lang: locale, dir: direction }, line));
       line.focus();
-      this.tell(outcome, "asked");
+      this.notify(outcome, "asked");
     }
 
     end(reason) {
       this.hidden = true;
       this.shadowRoot.replaceChildren();
-      this.tell("none", reason);
+      this.notify("none", reason);
     }
 
-    tell(outcome, reason) {
+    notify(outcome, reason) {
       const detail = { outcome, reason, question: this.question?.key ?? null };
       this.dispatchEvent(new CustomEvent("regulars-question", { detail, bubbles: true }));
     }
@@ -196,9 +196,9 @@
           credentials: "omit",
           body: JSON.stringify(body),
         });
-        return { ok: answer.ok, told: await answer.json() };
+        return { ok: answer.ok, reply: await answer.json() };
       } catch {
-        return { ok: false, told: {} };
+        return { ok: false, reply: {} };
       }
     }
 
