@@ -225,7 +225,7 @@ def _flow_of(request: AuthorizationRequest) -> str:
     return HYBRID_FLOW if "code" in request.response_types else IMPLICIT_FLOW
 
 
-class AnsweredAlready(Exception):
+class AlreadyAnsweredError(Exception):
     """The device has an answer already. It undoes the transaction, so that no login is counted for the second answer."""
 
 
@@ -234,7 +234,7 @@ def authorize_device(
 ) -> tuple[InteractionRequired | Denied | None, LoginProgress]:
     """Let the customer log in on a device. Returns what stopped the login, if anything, and its progress.
 
-    Raises `AnsweredAlready`.
+    Raises `AlreadyAnsweredError`.
     """
     request = request_of(row)
     context = replace(_of_session(browser, session), protocol=DEVICE_FLOW)
@@ -244,7 +244,7 @@ def authorize_device(
         """The device gets a session of its own: signing out at the browser does not end it."""
         grant = build_grant(session.authentication(sid=secrets.token_hex(16)), request, decision)
         if not allow_device(row, session.profile, grant):
-            raise AnsweredAlready
+            raise AlreadyAnsweredError
         add_client(session.profile, grant.sid, grant.client_id, decision.id_token)
 
     return log_in(login, allow), login.progress

@@ -15,7 +15,7 @@ from regulars.oauth.consents import scope_texts
 from regulars.oauth.device_codes import deny_device, find_device
 from regulars.oauth.interactions import Wait, with_query
 from regulars.oauth.models import DeviceRequest
-from regulars.usecases.authorize import AnsweredAlready, authorize_device
+from regulars.usecases.authorize import AlreadyAnsweredError, authorize_device
 from regulars.usecases.login import Denied, InteractionRequired
 from regulars.usecases.login_progress import LoginProgress
 
@@ -74,7 +74,7 @@ def _allow(
     """Log the customer in on the device. A question is asked on the way; a rule with a page of its own refuses the device."""
     try:
         stopped, progress = authorize_device(row, session, browser_context(request), progress)
-    except AnsweredAlready:
+    except AlreadyAnsweredError:
         return _code_page(request, "", UNKNOWN, 400)
     match stopped:
         case InteractionRequired(reason=Wait.QUESTION, url=url):
