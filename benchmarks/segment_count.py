@@ -1,4 +1,4 @@
-"""How much thinking costs: a segment of six parts counted, against DuckDB reading the same columns of the same files.
+"""The cost of evaluation: counting a segment of six conditions, against DuckDB reading the same columns of the same files.
 
 The yardstick has no condition at all: it is the least that any engine could do on these files.
 """

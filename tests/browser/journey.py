@@ -1,4 +1,4 @@
-"""What people do in a browser, in their words."""
+"""Steps of customers in a browser, as functions."""
 
 from __future__ import annotations
 

@@ -673,7 +673,7 @@ READERS = {
     "usecases/merge.py",
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
     "usecases/stop_sharing.py",  # which facts a shared claim gave, to take them back
-    "interfaces/console/views/customer.py",
+    "interfaces/console/views/customers.py",
     "enrichment/look_up.py",  # what the same source said before, to tell what is new
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer
 }

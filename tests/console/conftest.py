@@ -1,4 +1,4 @@
-"""Ana owns the shop, Bruno only looks; both work in the console."""
+"""Fixtures of the console: Ana owns the shop, Bruno may only view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The company's own apps, in the console."""
+"""Applications in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sign-in pages of one app, in the console."""
+"""Branding of an application's sign-in pages, in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways in, in the console."""
+"""Connections in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where news goes, in the console."""
+"""Destinations in the console."""
 
 from __future__ import annotations
 

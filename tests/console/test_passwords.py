@@ -1,4 +1,4 @@
-"""What a password must be, set in the console and heard at the sign-up."""
+"""The password policy of a connection, set in the console and applied at the sign-up."""
 
 from __future__ import annotations
 

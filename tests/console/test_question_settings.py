@@ -1,4 +1,4 @@
-"""How seldom and how keenly customers are asked, through the console."""
+"""Question settings in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staff and their second factor: required, set up at the first sign-in, replaced when the phone is gone."""
+"""Staff and their second factor: required, set up at the first sign-in, replaced when the phone is lost."""
 
 from __future__ import annotations
 

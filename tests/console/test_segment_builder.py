@@ -1,4 +1,4 @@
-"""The sentence builder: the address is the sentence, the count is honest, and nothing needs a script."""
+"""The sentence builder: the address holds the sentence, the count matches, and no script is needed."""
 
 from __future__ import annotations
 

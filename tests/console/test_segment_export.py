@@ -1,4 +1,4 @@
-"""A segment as a file: only who is in, only what may be used, nothing that a spreadsheet runs, and written down."""
+"""The CSV export of a segment: members only, permitted columns only, no formulas, and an audit record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends events and which look-ups are on, in the console."""
+"""Event sources and enrichment sources in the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is in, who is out, who is unknown: for one, for all, and in the lake, always the same."""
+"""Memberships are the same for one customer, for all customers, and in the lake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a destination fares, sending again, and whom it was asked to let go of, in the console."""
+"""Deliveries of a destination, retries, backfills and deletion requests, in the console."""
 
 from __future__ import annotations
 
