@@ -252,7 +252,7 @@ def test_a_forgotten_password_is_replaced_once_by_the_link(dina, client, last_li
     assert (done.status_code, done["Location"]) == (302, "/x")
     assert signed_in_as(client) == str(dina.pk)
     assert client.post(link, {"password": "a third row of words"}).status_code == 410
-    assert "Nobody is signed in" in elsewhere.get("/").content.decode()
+    assert "You are not signed in" in elsewhere.get("/").content.decode()
     assert sign_in(Client()).status_code == 401
 
 
@@ -276,7 +276,7 @@ def test_a_reset_proves_the_address_of_a_customer_an_application_made(passwords,
 
 
 def test_the_front_door_says_who_is_in_and_lets_her_out(dina, client):
-    assert "Nobody is signed in" in client.get("/").content.decode()
+    assert "You are not signed in" in client.get("/").content.decode()
     sign_in(client)
     page = client.get("/")
 

@@ -95,7 +95,7 @@ def test_the_password_alone_lets_nobody_in_any_more(app, dina, client):
 
     assert answer["Location"] == "/second-factor"
     assert not signed_in_as(client)
-    assert "Nobody is signed in" in client.get("/").content.decode()
+    assert "You are not signed in" in client.get("/").content.decode()
 
     wrong = client.post("/second-factor", {"code": "12345"})
     right = client.post("/second-factor", {"code": code_of(app)})

@@ -47,12 +47,12 @@ NOTICES = {
     "passkey_copied": (
         gettext_noop("A passkey was refused"),
         gettext_noop(
-            "Somebody tried to sign in as {email} with a passkey that may have been copied. Nobody was let in. "
+            "A passkey that may have been copied was used to sign in as {email}. The sign-in was refused. "
             "Remove this passkey and add a new one."
         ),
     ),
     "connection_added": (
-        gettext_noop("A new way to sign in was added"),
+        gettext_noop("A login method was added"),
         gettext_noop("Another network can now sign in as {email}."),
     ),
     "codes_made": (

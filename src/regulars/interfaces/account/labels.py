@@ -30,7 +30,7 @@ FIRST_PARTY = {"signin": gettext_noop("You, when you signed up")}
 WHY_NOT = {
     "blocked": gettext_noop("Kept, but not used: you took your yes back."),
     "ran_out": gettext_noop("Too old to be used."),
-    "taken_back": gettext_noop("Taken back; it goes for good in a while."),
+    "taken_back": gettext_noop("Withdrawn; it will be deleted."),
     "another_wins": gettext_noop("Not used: another source counts more."),
 }
 STATUS = {
@@ -44,8 +44,8 @@ STATUS = {
     "gpc": gettext_noop("your browser said “do not share”"),
 }
 DISCLOSURE = {
-    "attempted": gettext_noop("May have been told"),
-    "sent": gettext_noop("Was told"),
+    "attempted": gettext_noop("May have received it"),
+    "sent": gettext_noop("Received it"),
     "removing": gettext_noop("Asked to delete it; not confirmed yet"),
     "removed": gettext_noop("Has deleted it"),
     "failed": gettext_noop("Could not be asked to delete it; we are looking into it"),

@@ -68,7 +68,7 @@ def stop_claim(request: HttpRequest, profile: Profile, number: int) -> HttpRespo
 
 
 DONE = {
-    "parted": gettext_noop("This way in is an account of its own again."),
+    "parted": gettext_noop("This login method is an account of its own again."),
     "stopped": gettext_noop("We do not use it any more, and we ask your provider to end the permission."),
     "stopped-here": gettext_noop(
         "We do not use it any more. Your provider keeps what you allowed there until you end it in its settings."

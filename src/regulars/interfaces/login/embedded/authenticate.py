@@ -25,18 +25,18 @@ from regulars.usecases.passwordless import enter_by_mailbox
 from ..entry import enter, onward
 from ..second_factor import notify_of_copy, owner_of, record_of_passkey_login
 from . import browser
-from .call import Call, No, from_apps
+from .request import EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
 
 WRONG_PASSWORD, WRONG_CODE = "Wrong email or password.", "Wrong email or verification code."
 
 
 @sensitive_post_parameters()
-@from_apps(with_cookies=True)
-def authenticate(call: Call) -> HttpResponse:
+@embedded_endpoint(with_cookies=True)
+def authenticate(call: EmbeddedRequest) -> HttpResponse:
     """Auth0's answer: `{"login_ticket", "co_verifier", "co_id"}`, and a cookie that ties the ticket to this browser."""
     prove = CREDENTIALS.get(call.text("credential_type"))
     if prove is None:
-        raise No("invalid_request", "This credential_type is not known.")
+        raise EmbeddedLoginError("invalid_request", "This credential_type is not known.")
     proof = prove(call)
     name = browser.find_name(call.request) or browser.new_name()
     ticket = tickets.give(proof, call.client, call.origin, name)
@@ -67,45 +67,45 @@ def _how(taken: LoginTicket) -> dict[str, Any]:
     return {"email": taken.account.email, "connection": connection}
 
 
-def _by_password(call: Call) -> Proof:
+def _by_password(call: EmbeddedRequest) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
     account = find_by_password(email, call.text("password"))
     if account is None or not has_passwords():
-        raise No("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
+        raise EmbeddedLoginError("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
     uncount_attempt(client_ip(call.request), "login", email)
     return Proof(account, "password")
 
 
-def _by_code(call: Call) -> Proof:
+def _by_code(call: EmbeddedRequest) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
     expected = codes.find_for_app(email, call.client)
     if expected is None or not codes.is_right(expected, call.text("otp")) or not codes.use(expected):
-        raise No("invalid_user_password", WRONG_CODE, 403, error="access_denied")
+        raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
     uncount_attempt(client_ip(call.request), "login", email)
     try:
         return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
     except DomainError as refused:
-        raise No("unauthorized", "user is blocked", 401) from refused
+        raise EmbeddedLoginError("unauthorized", "user is blocked", 401) from refused
 
 
-def _by_passkey(call: Call) -> Proof:
+def _by_passkey(call: EmbeddedRequest) -> Proof:
     signed = call.body.get("authn_response")
     if not isinstance(signed, dict):
-        raise No("invalid_request", "authn_response must be an object.")
+        raise EmbeddedLoginError("invalid_request", "authn_response must be an object.")
     _count(call, "passkey", "")
     try:
         key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
         account = owner_of(key)
     except DomainError as refused:
         notify_of_copy(refused)
-        raise No(refused.code, refused.message, 403, error="access_denied") from refused
+        raise EmbeddedLoginError(refused.code, refused.message, 403, error="access_denied") from refused
     uncount_attempt(client_ip(call.request), "passkey", "")
     return Proof(account, "mfa", key)
 
 
-CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
+CREDENTIALS: dict[str, Callable[[EmbeddedRequest], Proof]] = {
     "password": _by_password,
     "http://auth0.com/oauth/grant-type/password-realm": _by_password,
     "http://auth0.com/oauth/grant-type/passwordless/otp": _by_code,
@@ -113,11 +113,11 @@ CREDENTIALS: dict[str, Callable[[Call], Proof]] = {
 }
 
 
-def _count(call: Call, action: str, email: str) -> None:
+def _count(call: EmbeddedRequest, action: str, email: str) -> None:
     try:
         count_attempt(client_ip(call.request), action, email)
     except DomainError as refused:
-        raise No("too_many_attempts", refused.message, 429) from refused
+        raise EmbeddedLoginError("too_many_attempts", refused.message, 429) from refused
 
 
 def _came_from(request: HttpRequest) -> str:

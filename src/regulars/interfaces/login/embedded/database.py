@@ -17,7 +17,7 @@ from regulars.interfaces.pages.sessions import client_ip
 from regulars.usecases.account_mails import mail_reset_link
 from regulars.usecases.password_login import begin_signup, signup_problems
 
-from .call import Call, No, from_apps
+from .request import EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
 
 RESET_SENT = "We've just sent you an email to reset your password."  # Auth0's words; Lock shows its own
 NAMES = ("given_name", "family_name", "name", "nickname", "picture")
@@ -26,25 +26,25 @@ FIELD = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 @sensitive_post_parameters()
-@from_apps()
-def signup(call: Call) -> HttpResponse:
+@embedded_endpoint()
+def signup(call: EmbeddedRequest) -> HttpResponse:
     """A link in her mail finishes it, as on our own page; `_id` is of no account."""
     email, password = call.text("email").strip().lower(), call.text("password")
     _refuse_connection(call)
     problems = signup_problems(email, password)
     if "email" in problems:
-        raise No("invalid_signup", problems["email"])
+        raise EmbeddedLoginError("invalid_signup", problems["email"])
     if "password" in problems:
         policy = problems["password"]
-        raise No("invalid_password", policy, name="PasswordStrengthError", policy=policy)
+        raise EmbeddedLoginError("invalid_password", policy, name="PasswordStrengthError", policy=policy)
     answers = {"source": f"app:{call.client.pk}", "values": {**_names(call), **_metadata(call)}}
     _count(call, "signup", email)
     begin_signup(email, password, "/", answers if answers["values"] else {})
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 
-@from_apps()
-def change_password(call: Call) -> HttpResponse:
+@embedded_endpoint()
+def change_password(call: EmbeddedRequest) -> HttpResponse:
     email = call.text("email").strip()
     _refuse_connection(call)
     _count(call, "reset", email)
@@ -52,28 +52,30 @@ def change_password(call: Call) -> HttpResponse:
     return HttpResponse(RESET_SENT)
 
 
-def _refuse_connection(call: Call) -> None:
+def _refuse_connection(call: EmbeddedRequest) -> None:
     if call.text("connection") not in ("", PASSWORD_CONNECTION) or not has_passwords():
-        raise No("bad.connection", "The connection does not exist or is switched off.")
+        raise EmbeddedLoginError("bad.connection", "The connection does not exist or is switched off.")
 
 
-def _names(call: Call) -> dict[str, str]:
+def _names(call: EmbeddedRequest) -> dict[str, str]:
     return {name: call.text(name)[:LONGEST_FIELD] for name in NAMES if call.text(name)}
 
 
-def _metadata(call: Call) -> dict[str, str]:
+def _metadata(call: EmbeddedRequest) -> dict[str, str]:
     """Lock's additionalSignUpFields, each a path in the bag of the same name."""
     given: Any = call.body.get("user_metadata") or {}
     if not isinstance(given, dict) or len(given) > MOST_FIELDS:
-        raise No("invalid_body", f"user_metadata has at most {MOST_FIELDS} fields.")
+        raise EmbeddedLoginError("invalid_body", f"user_metadata has at most {MOST_FIELDS} fields.")
     for name, value in given.items():
         if not FIELD.fullmatch(name) or not isinstance(value, str) or len(value) > LONGEST_FIELD:
-            raise No("invalid_body", f"user_metadata.{name[:64]} must be a text of at most {LONGEST_FIELD} characters.")
+            raise EmbeddedLoginError(
+                "invalid_body", f"user_metadata.{name[:64]} must be a text of at most {LONGEST_FIELD} characters."
+            )
     return {f"user_metadata.{name}": str(storable(value)) for name, value in given.items() if value}
 
 
-def _count(call: Call, action: str, email: str) -> None:
+def _count(call: EmbeddedRequest, action: str, email: str) -> None:
     try:
         count_attempt(client_ip(call.request), action, email)
     except DomainError as refused:
-        raise No("too_many_requests", refused.message, 429) from refused
+        raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused

@@ -10,11 +10,11 @@ from regulars.accounts.proofs.tickets import may_embed
 from regulars.clients.models import Client
 
 from . import browser
-from .call import Call, from_apps
+from .request import EmbeddedRequest, embedded_endpoint
 
 
-@from_apps(with_cookies=True)
-def challenge(call: Call) -> HttpResponse:
+@embedded_endpoint(with_cookies=True)
+def challenge(call: EmbeddedRequest) -> HttpResponse:
     """`/passkey/challenge`, Auth0's words. `auth_session` goes back to `/co/authenticate` with what was signed.
 
     `remembered` is ours: whether this browser brought the cookie without which a ticket is worth nothing. Who asks again

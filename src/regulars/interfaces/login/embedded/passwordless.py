@@ -16,7 +16,7 @@ from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 
 from ..email_code import BAD_EMAIL
-from .call import LONGEST, Call, No, from_apps
+from .request import LONGEST, EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
 
 SENDS = ("link", "code")
 # What of authParams goes on to /authorize, which reads all of it anew.
@@ -33,38 +33,40 @@ PASSED_ON = (
 )
 
 
-@from_apps()
-def start(call: Call) -> HttpResponse:
+@embedded_endpoint()
+def start(call: EmbeddedRequest) -> HttpResponse:
     """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for everybody."""
     email, send = call.text("email").strip().lower(), call.text("send") or "link"
     if call.text("connection") != codes.CONNECTION or not codes.is_open():
-        raise No("bad.connection", "Connection does not exist or is switched off")
+        raise EmbeddedLoginError("bad.connection", "Connection does not exist or is switched off")
     if not is_email_address(email):
-        raise No("bad.email", BAD_EMAIL)
+        raise EmbeddedLoginError("bad.email", BAD_EMAIL)
     if send not in SENDS:
-        raise No("invalid_request", "send is link or code.")
+        raise EmbeddedLoginError("invalid_request", "send is link or code.")
     try:
         count_attempt(client_ip(call.request), "code", email)
     except DomainError as refused:
-        raise No("too_many_requests", refused.message, 429) from refused
+        raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused
     expected = codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
     mail_code(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
 
-@from_apps()
-def verify(call: Call) -> HttpResponse:
+@embedded_endpoint()
+def verify(call: EmbeddedRequest) -> HttpResponse:
     """Whether the code is right, for SDKs that ask before they use it up."""
     expected = codes.find_for_app(call.text("email"), call.client)
     if expected is None or not codes.is_right(expected, call.text("verification_code")):
-        raise No("invalid_user_password", "Wrong email or verification code.", 403, error="access_denied")
+        raise EmbeddedLoginError(
+            "invalid_user_password", "Wrong email or verification code.", 403, error="access_denied"
+        )
     return JsonResponse({})
 
 
-def _authorize(call: Call) -> str:
+def _authorize(call: EmbeddedRequest) -> str:
     """Where the link leads: the app's own request, which /authorize reads as it reads every other."""
     given: Any = call.body.get("authParams") or {}
     if not isinstance(given, dict):
-        raise No("invalid_request", "authParams must be an object.")
+        raise EmbeddedLoginError("invalid_request", "authParams must be an object.")
     kept = {name: given[name] for name in PASSED_ON if isinstance(given.get(name), str) and len(given[name]) <= LONGEST}
     return "/authorize?" + urlencode({"client_id": call.client.pk, **kept})

@@ -18,7 +18,7 @@ from regulars.interfaces.pages.sessions import customer
 from regulars.profiles.derive import country_name
 from regulars.profiles.find import DATABASE
 
-from .call import find_embedding
+from .request import find_embedding
 
 # Lock's own words for social networks; every other way in is `oauth2` to it: a button with a name.
 KNOWN_TO_LOCK = ("amazon", "apple", "facebook", "github", "google-oauth2", "linkedin", "twitter", "windowslive")
@@ -67,13 +67,13 @@ def sso_data(request: HttpRequest) -> HttpResponse:
     if profile is None:
         return JsonResponse({"sso": False}, headers={"Cache-Control": "no-store"})
     identity: dict[str, Any] = next(iter(profile.document.get("identities", [])), {})
-    told = {
+    profile_data = {
         "sso": True,
         "lastUsedConnection": {"name": identity.get("connection", ""), "strategy": identity.get("provider", "")},
         "lastUsedUserID": profile.user_id,
         "lastUsedUsername": profile.document.get("email", ""),
     }
-    return JsonResponse(told, headers={"Cache-Control": "no-store"})
+    return JsonResponse(profile_data, headers={"Cache-Control": "no-store"})
 
 
 def _settings(client: Client) -> dict[str, Any]:

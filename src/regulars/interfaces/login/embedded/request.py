@@ -1,4 +1,4 @@
-"""A call from a script of an app's own page: JSON, from an origin of the app, of an app that opted in."""
+"""Requests from scripts of an app's own page: JSON, from an origin of the app, of an app that opted in."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LARGEST_BODY, LONGEST = 16 * 1024, 2000
 HEADERS = "Content-Type, Auth0-Client, X-Request-Language"
 
 
-class No(Exception):
-    """An answer other than yes, in the words that Auth0's SDKs look for. `more` are further keys of the body."""
+class EmbeddedLoginError(Exception):
+    """A refused request, in the error format that Auth0's SDKs read. `more` are further keys of the body."""
 
     def __init__(self, code: str, description: str, status: int = 400, **more: Any) -> None:
         super().__init__(description)
@@ -30,7 +30,7 @@ class No(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class EmbeddedRequest:
     """One call. `origin` is empty when no browser made it."""
 
     request: HttpRequest
@@ -41,25 +41,25 @@ class Call:
     def text(self, name: str) -> str:
         value = self.body.get(name, "")
         if not isinstance(value, str) or len(value) > LONGEST or "\0" in value:
-            raise No("invalid_request", f"{name} must be a text of reasonable length.")
+            raise EmbeddedLoginError("invalid_request", f"{name} must be a text of reasonable length.")
         return value
 
 
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def from_apps(*, with_cookies: bool = False) -> Callable[[Callable[[Call], HttpResponse]], View]:
+def embedded_endpoint(*, with_cookies: bool = False) -> Callable[[Callable[[EmbeddedRequest], HttpResponse]], View]:
     """The view answers POST and the preflight before it. `with_cookies`: only from a browser, which may keep a cookie."""
 
-    def decorate(view: Callable[[Call], HttpResponse]) -> View:
+    def decorate(view: Callable[[EmbeddedRequest], HttpResponse]) -> View:
         @csrf_exempt  # what counts is in the body; the one cookie proves nothing by itself
         @wraps(view)
         def answer(request: HttpRequest) -> HttpResponse:
             origin = request.headers.get("Origin", "")
             try:
                 response = _preflight() if request.method == "OPTIONS" else view(_read(request, origin, with_cookies))
-            except No as no:
-                response = JsonResponse(no.body, status=no.status)
+            except EmbeddedLoginError as error:
+                response = JsonResponse(error.body, status=error.status)
             add_never_cache_headers(response)
             return _open_to(response, origin, with_cookies)
 
@@ -75,30 +75,32 @@ def find_embedding(client_id: str) -> Client | None:
     return client if client and may_embed(client) else None
 
 
-def _read(request: HttpRequest, origin: str, with_cookies: bool) -> Call:
+def _read(request: HttpRequest, origin: str, with_cookies: bool) -> EmbeddedRequest:
     if request.method != "POST":
-        raise No("method_not_allowed", "POST it.", 405)
+        raise EmbeddedLoginError("method_not_allowed", "POST it.", 405)
     body = _json(request)
     client_id = body.get("client_id")
     client = find_embedding(client_id) if isinstance(client_id, str) else None
     if client is None:
-        raise No("unauthorized_client", "This app is not allowed to show a sign-in form of its own.", 403)
+        raise EmbeddedLoginError(
+            "unauthorized_client", "This app is not allowed to show a sign-in form of its own.", 403
+        )
     if (origin or with_cookies) and origin not in client.web_origins:
-        raise No("unauthorized_client", "This app may not be used from this origin.", 403)
-    return Call(request, client, origin, body)
+        raise EmbeddedLoginError("unauthorized_client", "This app may not be used from this origin.", 403)
+    return EmbeddedRequest(request, client, origin, body)
 
 
 def _json(request: HttpRequest) -> dict[str, Any]:
     """JSON alone: no form of a foreign page can send it without asking first."""
     if request.content_type != "application/json":
-        raise No("invalid_request", "Send JSON.", 415)
+        raise EmbeddedLoginError("invalid_request", "Send JSON.", 415)
     try:
         body = request.body
         found = json.loads(body) if len(body) <= LARGEST_BODY else None
     except (ValueError, RecursionError, RequestDataTooBig):
         found = None
     if not isinstance(found, dict):
-        raise No("invalid_request", "The body is not a JSON object of reasonable size.")
+        raise EmbeddedLoginError("invalid_request", "The body is not a JSON object of reasonable size.")
     return found
 
 
