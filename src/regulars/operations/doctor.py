@@ -31,8 +31,12 @@ def run_checks() -> Iterator[CheckResult]:
     if status != 200:
         return
     yield _credentials()
-    yield _failed_jobs()
-    yield _inbox()
+    failed = Job.objects.filter(state=Job.State.FAILED).count()
+    waiting = Job.objects.filter(state=Job.State.WAITING).count()
+    yield CheckResult(not failed, f"jobs: {waiting} waiting, {failed} failed")
+    failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
+    waiting = InboxItem.objects.filter(processed_at=None).count()
+    yield CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
     yield _lake()
     if settings.BREACHED_PASSWORDS:
         yield _breached_passwords()
@@ -44,18 +48,6 @@ def _credentials() -> CheckResult:
         return CheckResult(False, f"{path} is missing; `regulars setup` writes it")
     private = path.stat().st_mode & 0o077 == 0
     return CheckResult(private, f"{path} is {'private' if private else 'readable by others: chmod 600'}")
-
-
-def _failed_jobs() -> CheckResult:
-    dead = Job.objects.filter(state=Job.State.FAILED).count()
-    waiting = Job.objects.filter(state=Job.State.WAITING).count()
-    return CheckResult(not dead, f"jobs: {waiting} waiting, {dead} failed")
-
-
-def _inbox() -> CheckResult:
-    failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
-    waiting = InboxItem.objects.filter(processed_at=None).count()
-    return CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
 
 
 def _lake() -> CheckResult:

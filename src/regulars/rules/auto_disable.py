@@ -35,13 +35,9 @@ def count_limit(slug: str, fault: str) -> bool:
         rule.limit_since = now if is_new else rule.limit_since
         if rule.limit_hits >= HITS:
             rule.enabled = rule.deny_on_failure
-            rule.disabled_reason = _why(rule, fault)
+            effect = "Denies every login" if rule.deny_on_failure else "Disabled"
+            rule.disabled_reason = f"{effect}: stopped {HITS} times within {MINUTES} minutes, last for {fault}."
         rule.save(update_fields=["limit_hits", "limit_since", "enabled", "disabled_reason"])
     if rule.limit_hits == HITS:
         log.error("rule %s: %s", slug, rule.disabled_reason)
     return not rule.enabled
-
-
-def _why(rule: Rule, fault: str) -> str:
-    what = "Denies every login" if rule.deny_on_failure else "Disabled"
-    return f"{what}: stopped {HITS} times within {MINUTES} minutes, last for {fault}."

@@ -37,7 +37,8 @@ Perform = Callable[[Request, float], Answer]  # request and seconds left → ans
 def perform(request: Request, seconds: float) -> Answer:
     """Perform one request of a rule. Never raises for a bad request or response."""
     try:
-        answer = _send(request, _timeout(request, seconds))
+        own = float(request.get("timeout") or 0) / 1000
+        answer = _send(request, max(0.05, min(filter(None, [own, seconds, MAX_SECONDS]))))
     except DomainError as refused:
         return {"error": {"message": refused.message, "code": _CODES.get(refused.code, f"E{refused.code.upper()}")}}
     except (KeyError, TypeError, ValueError, UnicodeError):
@@ -104,11 +105,6 @@ def _body(request: Request) -> bytes | None:
     if body is not None and len(body) > MAX_BODY:
         raise http.RequestRefused("too_large", f"A rule sends at most {MAX_BODY} bytes.")
     return body
-
-
-def _timeout(request: Request, seconds: float) -> float:
-    own = float(request.get("timeout") or 0) / 1000
-    return max(0.05, min(filter(None, [own, seconds, MAX_SECONDS])))
 
 
 def _text_of(body: bytes) -> dict[str, str]:

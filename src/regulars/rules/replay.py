@@ -59,7 +59,13 @@ def shadow(rule: Rule, script: str, *, last: int = 100) -> list[RunDifference]:
     check(script, rule.language)
     runs = RuleRun.objects.filter(moment=rule.moment, inputs__isnull=False).order_by("-id")[:last]
     live = _rules(rule.moment)
-    return [_compared(run, live, _with_shadow(live, rule, script)) for run in runs]
+    shadowed, differences = _with_shadow(live, rule, script), []
+    for run in runs:
+        before, after = _again(run, live), _again(run, shadowed)
+        left, right = _parts(before), _parts(after)
+        changed = [name for name in left if left[name] != right[name]]
+        differences.append(RunDifference(run.pk, before, after, changed))
+    return differences
 
 
 def _with_shadow(live: list[Rule], rule: Rule, script: str) -> list[Rule]:
@@ -71,12 +77,6 @@ def _with_shadow(live: list[Rule], rule: Rule, script: str) -> list[Rule]:
 
 def _rules(moment: str) -> list[Rule]:
     return list(Rule.objects.filter(moment=moment, enabled=True))
-
-
-def _compared(run: RuleRun, live: list[Rule], shadowed: list[Rule]) -> RunDifference:
-    before, after = _again(run, live), _again(run, shadowed)
-    left, right = _parts(before), _parts(after)
-    return RunDifference(run.pk, before, after, [name for name in left if left[name] != right[name]])
 
 
 def _parts(replayed: Replayed) -> JsonObject:

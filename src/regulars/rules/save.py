@@ -70,7 +70,8 @@ def save_rule(
     check(script, language)
     if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
         raise Invalid("bad_timeout", f"A login waits between 0 and {MAX_TIMEOUT:g} seconds for a rule.", "timeout")
-    rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=_last() + 1)
+    last = Rule.objects.aggregate(last=Max("order"))["last"] or 0
+    rule = Rule.objects.filter(slug=slug).first() or Rule(slug=slug, order=last + 1)
     rule.name, rule.script, rule.language, rule.template = name, script, script_language(script, language), template
     rule.enabled, rule.deny_on_failure = enabled, deny_on_failure
     rule.order = rule.order if order is None else order
@@ -243,7 +244,3 @@ def _required(script: str) -> list[tuple[int, str]]:
 def _localised(script: str) -> list[tuple[int, str]]:
     """Return `(line, "toLocaleString")` of every call with a locale."""
     return [(script.count("\n", 0, one.start()) + 1, one["kin"] or one["compare"]) for one in _LOCALE.finditer(script)]
-
-
-def _last() -> int:
-    return Rule.objects.aggregate(last=Max("order"))["last"] or 0

@@ -44,7 +44,11 @@ def add(specs: Iterable[str]) -> list[Module]:
     """
     asked = [_asked(spec) for spec in specs]
     registry_url = registry()
-    return _install([_pinned(name, version, registry_url) for name, version in asked], registry_url)
+    pinned = []
+    for name, version in asked:
+        curated = CURATED.get(name)
+        pinned.append(curated if curated and curated.version == version else find(name, version, registry_url))
+    return _install(pinned, registry_url)
 
 
 def _asked(spec: str) -> tuple[str, str]:
@@ -56,18 +60,13 @@ def _asked(spec: str) -> tuple[str, str]:
     return name, version
 
 
-def _pinned(name: str, version: str, registry_url: str) -> PinnedModule:
-    curated = CURATED.get(name)
-    return curated if curated and curated.version == version else find(name, version, registry_url)
-
-
 def _install(wanted: list[PinnedModule], registry_url: str) -> list[Module]:
     """Build the image before the modules are published, so that no login waits for it."""
     fetched = {one: fetch(one, registry_url) for one in wanted}
     linked = {one: link(files, one.entry) for one, files in fetched.items()}
     kept = [module for module in library().modules if module.name not in {one.name for one in wanted}]
     _check_needs(linked, {module.name for module in kept} | {one.name for one in wanted} | BUILT_IN)
-    texts = {_module(one): linked[one].code for one in wanted}
+    texts = {Module(one.name, one.version, one.integrity, one.licence): linked[one].code for one in wanted}
     notices = {f"{one.name}@{one.version}": _notice(one, files) for one, files in fetched.items()}
     write_texts(texts)
     new_library = Library.of([*kept, *texts])
@@ -84,10 +83,6 @@ def _check_needs(linked: dict[PinnedModule, LinkedModule], there: Iterable[str])
         missing = sorted(result.needs - set(there))
         if missing:
             raise Invalid("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
-
-
-def _module(package: PinnedModule) -> Module:
-    return Module(package.name, package.version, package.integrity, package.licence)
 
 
 def _notice(package: PinnedModule, files: Files) -> str:

@@ -50,20 +50,18 @@ def link(files: Files, entry: str = "") -> LinkedModule:
         inside, http_calls = _asked(files, path)
         needs |= http_calls
         waiting += inside.values()
-        parts[path] = _part(path, files[path], inside)
+        text = files[path]
+        body = f"module.exports = {text.strip()};" if path.endswith(".json") else text
+        function = f"function (module, exports, require) {{{body}\n}}"
+        parts[path] = f"{json.dumps(path)}: [{function}, {json.dumps(inside)}]"
         if len(parts) > MAX_FILES:
             raise Invalid("not_linkable", f"The package is made of more than {MAX_FILES} files.")
     code = _FRAME.format(files=",\n".join(parts.values()), entry=json.dumps(start))
     return LinkedModule(code, frozenset(needs & set(about.get("dependencies") or {})))
 
 
-def _part(path: str, text: str, inside: dict[str, str]) -> str:
-    body = f"module.exports = {text.strip()};" if path.endswith(".json") else text
-    return f"{json.dumps(path)}: [function (module, exports, require) {{{body}\n}}, {json.dumps(inside)}]"
-
-
 def _asked(files: Files, path: str) -> tuple[dict[str, str], set[str]]:
-    """What a file requires: `{"./util": "lib/util.js"}` of this package, and the names of others."""
+    """Return what a file requires: `{"./util": "lib/util.js"}` of this package, and the names of others."""
     if path.endswith(".json"):
         return {}, set()
     inside: dict[str, str] = {}

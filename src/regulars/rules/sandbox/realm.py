@@ -36,6 +36,7 @@ _FUNCTIONS = (
 _MAKING = ("__define", "__freeze", "__builtins")  # used only while the image is built
 _MEGABYTE = 1 << 20
 _STACK_BYTES = 256 << 10
+_TRAPS = {wasmtime.TrapCode.INTERRUPT: "too_much_time", wasmtime.TrapCode.STACK_OVERFLOW: "too_deep"}
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Realm:
             with self._machine:
                 result: int | None = self._exports[name](self._store, *arguments)
         except wasmtime.Trap as trap:
-            raise Terminated(_name_of(trap)) from None
+            raise Terminated(_TRAPS.get(trap.trap_code, "engine_failed")) from None
         except wasmtime.WasmtimeError as error:
             raise Terminated("engine_failed") from error
         return result or 0
@@ -263,7 +264,7 @@ class Realm:
         return self._handle_at(out)
 
     def load_prelude(self, sources: list[str], new_library: Library) -> dict[str, int]:
-        """Everything a rule will find: ours, then what is in stock. The handles of what we call."""
+        """Load the built-in scripts, then the modules. Returns handles of the functions that the host calls."""
         self.offer_host()
         for source in sources:
             self.load(source)
@@ -322,8 +323,3 @@ def _image_of(pid: int, new_library: Library) -> _Image:
         write_whole(handles, json.dumps(functions).encode())
         delete_older()
     return _Image(owner, owner.compile(module_path.read_bytes()), json.loads(handles.read_text()))
-
-
-def _name_of(trap: wasmtime.Trap) -> str:
-    names = {wasmtime.TrapCode.INTERRUPT: "too_much_time", wasmtime.TrapCode.STACK_OVERFLOW: "too_deep"}
-    return names.get(trap.trap_code, "engine_failed")
