@@ -1,4 +1,4 @@
-"""Which browser on what, in words she knows. A guess from what the browser says of itself, good enough to recognise it by."""
+"""The name of a browser and its system, guessed from the user agent; good enough for the customer to recognise it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SYSTEMS = {
 
 
 def device(user_agent: str) -> str:
-    """`Firefox on Windows`; `A browser` when it keeps it to itself."""
+    """`Firefox on Windows`; `A browser` when the user agent names none."""
     browser = next((name for mark, name in BROWSERS.items() if mark in user_agent), "A browser")
     system = next((name for mark, name in SYSTEMS.items() if mark in user_agent), "")
     return f"{browser} on {system}" if system else browser

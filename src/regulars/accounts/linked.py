@@ -1,4 +1,4 @@
-"""Which rows belong to an account, or to an account that was linked with it."""
+"""Rows of an account, and of accounts that were linked with it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from .models import Account
 
 
 def of_account(account: int | RawSQL, field: str = "user") -> Q:
-    """Rows of this account and of those whose customers became one with hers: parted again, each has its own again."""
+    """Rows of this account and of accounts whose customers were merged into its customer; unlinked, each has its own again."""
     joined = Account.objects.filter(profile__merged_into__account=account)
     return in_either(field, Account.objects.filter(pk=account), joined)

@@ -1,4 +1,4 @@
-"""Accounts: who can sign in, with what kind of password, and the rules a password must meet."""
+"""Accounts, password policies, sign-ups that wait for a click, and counts of attempts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AccountManager(BaseUserManager["Account"]):
         return account
 
     def get(self, *args: Any, **kwargs: Any) -> Account:
-        """Every request of somebody signed in asks by key alone (`django.contrib.auth.get_user`): SQL written once."""
+        """Read by key alone with SQL compiled once: every request with a session does (`django.contrib.auth.get_user`)."""
         if args or set(kwargs) != {"pk"}:
             return super().get(*args, **kwargs)
         found = _by_key.first(pk=kwargs["pk"])
@@ -43,7 +43,10 @@ class AccountManager(BaseUserManager["Account"]):
 
 
 class Account(AbstractBaseUser, PermissionsMixin):
-    """Who can sign in. Customers have a profile; staff have a role instead."""
+    """An account that can sign in. Customers have a profile; staff have a role instead.
+
+    `is_active` closes an account; whether a customer may sign in is decided by `profiles.sign_in`.
+    """
 
     key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
     email = models.EmailField(blank=True, db_index=True)
@@ -68,12 +71,12 @@ _by_key = CompiledQuery(lambda: Account.objects.filter(pk=param("pk")))
 
 
 class PasswordPolicy(models.Model):
-    """What a password of this connection must be (`passwords.Rules`). Without a row the defaults hold."""
+    """The rules for passwords of one connection (`passwords.Rules`). Without a row the defaults hold."""
 
     connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="password_policy")
     min_length = models.PositiveSmallIntegerField(default=8)
     common = models.BooleanField(default=True)  # True: refuse the 20,000 most common ones
-    personal = models.BooleanField(default=True)  # True: refuse her own name and address
+    personal = models.BooleanField(default=True)  # True: refuse the customer's own name and address
     breached = models.BooleanField(default=True)  # True: refuse what is in the operator's list
     history = models.PositiveSmallIntegerField(default=0)
 
@@ -82,7 +85,7 @@ class PasswordPolicy(models.Model):
 
 
 class PreviousPassword(models.Model):
-    """A hash she had before, kept only while a policy asks for it."""
+    """The hash of an earlier password, kept only while a policy asks for it."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="previous_passwords")
     password = models.CharField(max_length=128)

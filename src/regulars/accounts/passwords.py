@@ -1,4 +1,4 @@
-"""What a password must be, per connection, and setting one."""
+"""Password policies per connection, and setting a password."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PERSONAL = ("name", "given_name", "family_name", "nickname", "username")
 
 @dataclass(frozen=True)
 class Rules:
-    """A policy as an operator writes it. `history`: so many of her last passwords cannot be taken again."""
+    """A policy as an operator writes it. `history`: so many of the last passwords cannot be chosen again."""
 
     min_length: int = 8
     common: bool = True
@@ -111,7 +111,7 @@ def _is_personal(password: str, account: Account) -> bool:
 
 
 def _is_breached(password: str) -> bool:
-    """A list that cannot be read stops nobody: `regulars doctor` says so."""
+    """Return False when the list cannot be read; `regulars doctor` reports that."""
     if not settings.BREACHED_PASSWORDS:
         return False
     try:

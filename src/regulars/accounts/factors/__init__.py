@@ -1,4 +1,4 @@
-"""What somebody proves herself with besides a password: an authenticator app, recovery codes, passkeys.
+"""Factors besides a password: an authenticator app, recovery codes, passkeys.
 
-Customers and staff alike; the doors decide when it is asked. The rows and the protocols are allauth's.
+For customers and staff; the interfaces decide when a factor is asked. The rows and the protocols are allauth's.
 """

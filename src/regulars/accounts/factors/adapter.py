@@ -1,4 +1,4 @@
-"""allauth's second factors, as this house wants them: secrets encrypted, one name for the house everywhere."""
+"""allauth's adapter for second factors: encrypted secrets, and one name of this server everywhere."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
         return str(crypto.decrypt(encrypted_text))
 
     def get_totp_issuer(self) -> str:
-        return house()
+        return server_host()
 
     def get_totp_label(self, user: Account) -> str:
         return known_as(user)
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """Passkeys belong to the host of `REGULARS_URL`: whoever moves it elsewhere makes them useless."""
-        return {"id": house(), "name": house()}
+        """Passkeys belong to the host of `REGULARS_URL`: moving it to another host makes them useless."""
+        return {"id": server_host(), "name": server_host()}
 
     def get_public_key_credential_user_entity(self, user: Account) -> dict[str, Any]:
         name = known_as(user)
         return {**super().get_public_key_credential_user_entity(user), "display_name": name, "name": name}
 
 
-def house() -> str:
+def server_host() -> str:
     return urlsplit(settings.PUBLIC_URL).hostname or "localhost"
 
 
 def known_as(account: Account) -> str:
-    """What she recognises herself by in a list of accounts."""
+    """Return the name by which a customer recognises the account in a list."""
     document: dict[str, Any] = getattr(getattr(account, "profile", None), "document", {})
     return str(account.email or document.get("email") or document.get("name") or "customer")

@@ -1,4 +1,4 @@
-"""Passkeys (WebAuthn): a key in her device that opens only for this house, after her finger, face or PIN.
+"""Passkeys (WebAuthn): a key in the customer's device that signs for this server only, after finger, face or PIN.
 
 What a browser is asked for waits in its session, so these work within a request only (allauth keeps it there).
 """
@@ -68,7 +68,7 @@ def options_to_add(account: Account) -> dict[str, Any]:
 
 
 def options_to_sign_in(account: Account | None = None) -> dict[str, Any]:
-    """What the browser is asked to sign. Without an account any passkey of this house may answer."""
+    """What the browser is asked to sign. Without an account any passkey of this server may answer."""
     server = auth.get_server()
     may_answer = [_credential(key) for key in passkeys_of(account)] if account else []
     # allauth's own `begin_authentication` knows one account's keys only; its levels are kept.

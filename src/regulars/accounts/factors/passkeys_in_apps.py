@@ -58,5 +58,5 @@ def _signed(state: dict[str, Any], answer: dict[str, Any], origin: str) -> Authe
 
 def _server(origin: str) -> Fido2Server:
     """allauth's takes what was signed at our own host; this one what was signed at exactly this origin."""
-    house = PublicKeyCredentialRpEntity(**get_adapter().get_public_key_credential_rp_entity())
-    return Fido2Server(house, verify_origin=lambda signed_at: bool(signed_at == origin))
+    relying_party = PublicKeyCredentialRpEntity(**get_adapter().get_public_key_credential_rp_entity())
+    return Fido2Server(relying_party, verify_origin=lambda signed_at: bool(signed_at == origin))

@@ -97,7 +97,7 @@ def _to(place: str, impression: Impression, goes_to: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = None) -> HttpResponse:
-    """The house's own words follow the language the question is asked in."""
+    """Draw the page in the language that the question is asked in."""
     with override(impression.locale):
         return render(
             request, "login/question.html", page_of(impression, request.POST, bad), status=422 if bad else 200
@@ -105,7 +105,7 @@ def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = 
 
 
 def page_of(impression: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
-    """What the template needs: the words she is asked in, how the answer is given, and what was wrong with it."""
+    """What the template needs: the wording, how the answer is given, and what was wrong with it."""
     wording, question = wording_of(impression), impression.question
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     return {

@@ -1,4 +1,4 @@
-"""Passkeys in an app's own form: what the browser must sign, and where it may ask for passkeys of this house at all."""
+"""Passkeys in an app's own form: what the browser must sign, and where it may ask for passkeys of this server at all."""
 
 from __future__ import annotations
 

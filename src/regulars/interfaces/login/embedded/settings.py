@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from regulars.accounts.factors.adapter import house
+from regulars.accounts.factors.adapter import server_host
 from regulars.accounts.proofs import codes
 from regulars.clients.models import Client
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
@@ -41,7 +41,7 @@ def client_json(request: HttpRequest, client_id: str) -> HttpResponse:
     client = find_embedding(client_id)
     if client is None:
         return _open(JsonResponse({"error": "unauthorized_client"}, status=404))
-    return _open(JsonResponse({**_settings(client), "passkeys": {"rp_id": house()}}))
+    return _open(JsonResponse({**_settings(client), "passkeys": {"rp_id": server_host()}}))
 
 
 @csrf_exempt
