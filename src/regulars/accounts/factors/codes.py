@@ -31,7 +31,7 @@ FIRST_HAND = (Kind.TOTP, Kind.WEBAUTHN)  # recovery codes only stand in for one 
 
 @dataclass(frozen=True)
 class Setup:
-    """What an app needs to be told: by its camera (`picture`, an SVG), by a tap (`link`), or by hand (`secret`)."""
+    """What an app needs to read: by its camera (`picture`, an SVG), by a tap (`link`), or by hand (`secret`)."""
 
     secret: str
     link: str
@@ -39,7 +39,7 @@ class Setup:
 
 
 def is_enrolled(account: Account) -> bool:
-    """Whether a second factor must be asked of her: by this account, or by one whose customer became one with hers."""
+    """Return whether a second factor must be asked: for this account, or one whose customer was merged into its customer."""
     return _first_hand.exists(account=account.pk)
 
 

@@ -56,7 +56,7 @@ class CopiedPasskey(DomainError):
 
 
 def passkeys_of(account: Account) -> list[Authenticator]:
-    """Hers, and those of accounts whose customers became one with hers."""
+    """Passkeys of this account, and of accounts whose customers were merged into its customer."""
     found = Authenticator.objects.filter(of_account(account.pk), type=Authenticator.Type.WEBAUTHN)
     return list(found.select_related("user").order_by("pk"))
 
@@ -133,7 +133,7 @@ def _counts_on(passkey: Authenticator, count: int) -> bool:
 
 
 def _whose(response: dict[str, Any], account: Account) -> Account:
-    """Which of the accounts that are hers has the passkey that answers."""
+    """Return the account, of those linked with this one, that has the passkey in the answer."""
     credential = websafe_decode(response["rawId"])
     keys = [key for key in passkeys_of(account) if _credential(key).credential_id == credential]
     return keys[0].user if keys else account

@@ -1,4 +1,4 @@
-"""Passkeys on a page of an app: we ask through it, and the browser signs on whose page she put her finger.
+"""Passkeys on a page of an app: the page asks, and the browser signs the origin of the page that was used.
 
 What was asked is not kept here: it travels sealed, comes back with the answer, and is good for one answer.
 """
@@ -22,7 +22,7 @@ from ..models import Account
 from .passkeys import LARGEST, MALFORMED, note_use, refused
 
 SALT = "regulars.passkeys_in_apps"
-LIVES = 15 * 60  # seconds: the offer beside her address waits as long as she looks at the page
+LIVES = 15 * 60  # seconds: the offer beside the e-mail field waits as long as the page is open
 
 
 def ask(client_id: str, origin: str) -> tuple[str, dict[str, Any]]:

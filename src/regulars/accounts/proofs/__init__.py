@@ -1,1 +1,1 @@
-"""Short-lived proofs of who somebody is, which one door gives and another takes: codes by mail, login tickets."""
+"""Short-lived proofs that one interface gives and another takes: codes by mail, login tickets."""

@@ -21,7 +21,7 @@ class EmailCode(models.Model):
     email = models.EmailField(db_index=True)
     client = models.ForeignKey(Client, null=True, on_delete=models.CASCADE, related_name="+")
     browser = models.CharField(max_length=64, blank=True)
-    onward = models.TextField(blank=True)  # where she was going
+    onward = models.TextField(blank=True)  # the path to continue at
     code_hash = models.CharField(max_length=64, blank=True)
     link_hash = models.CharField(max_length=64, blank=True, db_index=True)
     wrong_tries = models.PositiveSmallIntegerField(default=0)
@@ -33,7 +33,7 @@ class EmailCode(models.Model):
 
 
 class LoginTicket(models.Model):
-    """She proved who she is on a page of an app (`client`, at `origin`); the browser that did takes the ticket to us, once."""
+    """A login proved on a page of an app (`client`, at `origin`); the browser that proved it brings the ticket here, once."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")

@@ -19,7 +19,7 @@ LIVES = dt.timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class Proof:
-    """Who it was, and how she proved it, in allauth's word; for `mfa` also with which passkey."""
+    """The account and its authentication method in allauth's word; for `mfa` also the passkey."""
 
     account: Account
     method: str
