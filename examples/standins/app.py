@@ -1,4 +1,4 @@
-"""All stand-ins in one process.
+"""All mock services in one process.
 
     STANDINS_URL=http://localhost:8002 STANDINS_CALLBACK=http://localhost:8000/login/callback \\
         granian --interface asgi --factory --port 8002 examples.standins.app:app

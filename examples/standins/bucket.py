@@ -1,4 +1,4 @@
-"""A stand-in for storage that speaks S3: one bucket in memory. Enough for writing, listing, reading and deleting files.
+"""A mock service for storage that speaks S3: one bucket in memory. Enough for writing, listing, reading and deleting files.
 
 It knows no prefix of the path, as S3 does not, so it runs in a process of its own. The access key `wrong` is refused.
 """
@@ -82,7 +82,7 @@ def _read(request: Request, body: bytes | None) -> Response:
 
 
 def _unfolded(body: bytes, encoding: str) -> bytes:
-    """The content of `aws-chunked`: sizes in hex before each piece, checksums behind the last."""
+    """Return the content of `aws-chunked`: a size in hex before each chunk, checksums after the last."""
     if "aws-chunked" not in encoding:
         return body
     content = b""

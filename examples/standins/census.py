@@ -1,4 +1,4 @@
-"""A stand-in for the US Census Bureau's Data API: median household income of ZIP code areas, with invented amounts."""
+"""A mock service for the US Census Bureau's Data API: median household income of ZIP code areas, with invented amounts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def app() -> Starlette:
 
 
 async def acs5(request: Request) -> Response:
-    """A table, 204 for an area nobody lives in, 400 as text, a page for people when the key is wrong or missing."""
+    """Return a table, 204 for an uninhabited area, 400 as text, an HTML page when the key is wrong or missing."""
     asked = request.query_params
     key = asked.get("key", "") or INVALID
     if key in PAGES:

@@ -1,4 +1,4 @@
-"""Stand-ins for the vendors that enrichment asks. People here are invented; an address is known by its SHA-256 too.
+"""Mock services for the vendors that enrichment asks. People here are invented; an address is known by its SHA-256 too.
 
 `ana+202@example.com`, `+404`, `+422`, `+429` and `+503` get that answer; after two minutes a 202 becomes a profile.
 """
@@ -84,8 +84,8 @@ def gravatar() -> Starlette:
             return JSONResponse({"error": "Too many requests"}, 429, {"X-RateLimit-Reset": "1800"})
         if digest != _hashed("ana@example.com"):
             return problem(404, error="Profile not found", code="profile_not_found")
-        said = {"hash": digest, "display_name": "Ana R.", "avatar_url": f"https://0.gravatar.com/avatar/{digest}"}
-        return JSONResponse({**said, "location": "Porto", "job_title": "Buyer", "company": "", "pronouns": ""})
+        profile = {"hash": digest, "display_name": "Ana R.", "avatar_url": f"https://0.gravatar.com/avatar/{digest}"}
+        return JSONResponse({**profile, "location": "Porto", "job_title": "Buyer", "company": "", "pronouns": ""})
 
     return partner("gravatar", ("GET", "/profiles/{hash}", profile))
 

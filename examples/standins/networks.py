@@ -1,8 +1,8 @@
-"""Stand-ins for the other networks: each speaks as its original does, with its own addresses, scopes and errors.
+"""Mock services of the other social networks: each has the addresses, scopes and errors of its original.
 
     Facebook, X, LinkedIn, GitHub, Apple, Microsoft, Amazon, and a plain OAuth 2.0 provider ("Members")
 
-The people are those of the stand-in for Google, and Noor, who has a telephone and no e-mail.
+The people are those of the mock Google, and Noor, who has a telephone and no e-mail.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from .people import PEOPLE, Person, Scope
 from .social import HERE, PAGES, TOKEN_LIFETIME, Application, Grant, Provider, Refused, answer_refusal, back
 
 NOOR = Person("110248495921238986406", "signed up by telephone, has no e-mail", {"name": "Noor Haddad"})
-EVERYBODY = {**PEOPLE, NOOR.sub: NOOR}
+ALL_PEOPLE = {**PEOPLE, NOOR.sub: NOOR}
 LIKES = {"110248495921238986401": ("Alpine Ski", "Snow Fest")}
 # What Apple registers for an app: the team, the key's name, and the public half of the key.
 TEAM, KEY_ID = "STANDIN123", "STANDINKEY"
 
 
 class Network(Provider):
-    """What they have in common: OAuth 2.0 at addresses of their own, refresh tokens, and no ID token."""
+    """The common part: OAuth 2.0 at addresses of their own, refresh tokens, and no ID token."""
 
     authorize_path, token_path = "/authorize", "/token"
     cancelled, joined = "access_denied", " "
     basic_only, needs_challenge, offline = False, False, ""
 
     def __init__(self, url: str, applications: dict[str, Application]) -> None:
-        super().__init__(url, applications, title=type(self).__name__, scopes=self.SCOPES, people=EVERYBODY)
+        super().__init__(url, applications, title=type(self).__name__, scopes=self.SCOPES, people=ALL_PEOPLE)
         self.refreshing: dict[str, Grant] = {}
 
     SCOPES: Mapping[str, Scope] = {}
@@ -63,7 +63,7 @@ class Network(Provider):
         )
 
     def routes(self) -> list[Route]:
-        """Where it tells about people."""
+        """Return the routes of its data about people."""
         return []
 
     async def choose_account(self, request: Request) -> Response:
@@ -108,10 +108,10 @@ class Network(Provider):
         return ""
 
     def granted(self, request: Request) -> Grant:
-        """What the token that came along stands for; raises when it stands for nothing."""
+        """Return the grant of the token that came with the request. Raises when there is none."""
         grant = self.bearer(request) or self.tokens.get(request.query_params.get("access_token", ""))
         if grant is None:
-            raise Refused("invalid_token", "This token is unknown or was given back.", "")
+            raise Refused("invalid_token", "This token is unknown or was revoked.", "")
         return grant
 
     def give_back(self, token: str) -> None:
@@ -217,7 +217,7 @@ class X(Network):
     async def me(self, request: Request) -> Response:
         grant = self.granted(request)
         claims = grant.person.claims
-        data = {"id": grant.person.sub[-10:], "name": claims.get("name", "somebody"), "username": handle(grant.person)}
+        data = {"id": grant.person.sub[-10:], "name": claims.get("name", "unnamed"), "username": handle(grant.person)}
         optional = {
             "description": "skis",
             "location": "the moon",
@@ -239,7 +239,7 @@ class LinkedIn(Provider):
     """OpenID Connect, but for a cancellation of its own, commas between scopes, no nonce and a locale in two parts."""
 
     def __init__(self, url: str, applications: dict[str, Application]) -> None:
-        super().__init__(url, applications, title="LinkedIn", people=EVERYBODY)
+        super().__init__(url, applications, title="LinkedIn", people=ALL_PEOPLE)
 
     async def decide(self, request: Request) -> Response:
         try:
@@ -278,7 +278,7 @@ class GitHub(Network):
         ]
 
     async def token(self, request: Request) -> Response:
-        """GitHub says what is wrong with a status of 200."""
+        """GitHub returns errors with status 200."""
         try:
             return await super().token(request)
         except Refused as refusal:
@@ -335,7 +335,7 @@ class Apple(Network):
         ]
 
     async def forget(self, request: Request) -> Response:
-        """Everybody presses "Stop using Apple ID" in her settings: the next sign-in is a first one."""
+        """Every person presses "Stop using Apple ID" in their settings: the next sign-in is a first one."""
         self.met.clear()
         return Response(status_code=204)
 
@@ -375,7 +375,7 @@ class Apple(Network):
         return application
 
     def signed_by(self, secret: str, application: Application) -> bool:
-        """The key that the app registered; without one, the stand-in believes any well-formed token."""
+        """The key that the app registered; without one, any well-formed token is accepted."""
         try:
             header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in secret.split(".")[:2])
             if self.public_key is not None:
@@ -467,7 +467,7 @@ class Amazon(Network):
 
 
 class Members(Network):
-    """Somebody's own OAuth 2.0 provider, with an answer in a shape of its own."""
+    """An OAuth 2.0 provider of a company, with an answer in a shape of its own."""
 
     SCOPES = {"basic": Scope("See your membership", ("name",), optional=False)}
 

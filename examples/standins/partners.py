@@ -1,4 +1,4 @@
-"""Stand-ins for the systems that destinations talk to. They answer as the real ones do, refusals included.
+"""Mock services for the systems that destinations talk to. They answer as the real ones do, refusals included.
 
 A key or token that holds `wrong` is refused; an e-mail address whose local part ends in `+busy`, `+reject` or
 `+forgotten` gets that answer where the partner has one.
@@ -20,10 +20,10 @@ HEX64 = re.compile(r"[0-9a-f]{64}")
 
 
 def _refused(request: Request, scheme: str = "") -> bool:
-    said = request.headers.get("authorization", "")
+    sent = request.headers.get("authorization", "")
     if scheme == "Basic ":
-        said = "Basic " + base64.b64decode(said.removeprefix("Basic ")).decode(errors="replace")
-    return not said.startswith(scheme) or WRONG in said or said == scheme
+        sent = "Basic " + base64.b64decode(sent.removeprefix("Basic ")).decode(errors="replace")
+    return not sent.startswith(scheme) or WRONG in sent or sent == scheme
 
 
 def lytics() -> Starlette:
@@ -45,7 +45,7 @@ def lytics() -> Starlette:
 
 
 def segment() -> Starlette:
-    """Segment says 200 to whatever it can read, even under a key it does not know."""
+    """Segment answers 200 to every request it can parse, even under an unknown key."""
 
     def identify(request: Request, body: Any) -> Response:
         return JSONResponse({"success": True}) if isinstance(body, dict) else text(400, "malformed JSON")
@@ -86,7 +86,7 @@ def mailchimp() -> Starlette:
 
 
 def klaviyo() -> Starlette:
-    def guarded(status: int, said: Any = None) -> Any:
+    def guarded(status: int, sent: Any = None) -> Any:
         def answer(request: Request, body: Any) -> Response:
             if _refused(request, "Klaviyo-API-Key "):
                 return problem(401, errors=[{"id": "1", "status": 401, "code": "not_authenticated"}])
@@ -94,7 +94,7 @@ def klaviyo() -> Starlette:
                 return problem(400, errors=[{"id": "1", "status": 400, "code": "missing_revision"}])
             if "+busy" in str(body):
                 return JSONResponse({"errors": [{"code": "throttled"}]}, 429, headers={"retry-after": "7"})
-            return JSONResponse(said, status) if said is not None else Response(status_code=status)
+            return JSONResponse(sent, status) if sent is not None else Response(status_code=status)
 
         return answer
 

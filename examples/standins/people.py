@@ -1,4 +1,4 @@
-"""The invented people who have an account at the stand-in for Google."""
+"""The invented people who have an account at the mock Google."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GOOGLE = "https://www.googleapis.com/auth/"
 
 @dataclass(frozen=True)
 class Person:
-    """`claims` are OpenID Connect's standard claims; `shares` says whether she tends to tick the optional boxes."""
+    """`claims` are OpenID Connect's standard claims; `shares` tells whether the person tends to tick the optional boxes."""
 
     sub: str
     about: str
@@ -48,7 +48,7 @@ PEOPLE = {
     for person in (
         Person(
             "110248495921238986401",
-            "29, lives in Berlin, shares what she is asked for",
+            "29, lives in Berlin, shares what they are asked for",
             {
                 "name": "Lena Vogt",
                 "given_name": "Lena",
@@ -99,7 +99,7 @@ PEOPLE = {
         ),
         Person(
             "110248495921238986405",
-            "33, lives in Lisbon, shares as little as she can",
+            "33, lives in Lisbon, shares as little as possible",
             {
                 "name": "Nadia Rahman",
                 "given_name": "Nadia",
@@ -118,13 +118,13 @@ PEOPLE = {
 
 
 def claims_of(person: Person, scopes: list[str]) -> dict[str, Any]:
-    """What these scopes open of a person, as userinfo answers; what she never told her provider is left out."""
+    """Return the claims of a person under these scopes, as userinfo does; unknown ones are left out."""
     open_claims = [claim for scope in scopes if scope in SCOPES for claim in SCOPES[scope].claims]
     return {"sub": person.sub, **{claim: person.claims[claim] for claim in open_claims if claim in person.claims}}
 
 
 def people_api(person: Person, scopes: list[str]) -> dict[str, Any]:
-    """The same as Google's People API says it: `{"genders": [{"value": "female"}], "birthdays": [{"date": …}]}`."""
+    """Return the same in the format of Google's People API: `{"genders": [{"value": "female"}], "birthdays": [{"date": …}]}`."""
     known = claims_of(person, scopes)
     answer: dict[str, Any] = {"resourceName": f"people/{person.sub}"}
     if "birthdate" in known:

@@ -1,4 +1,4 @@
-"""What every stand-in of a company's partner shares: it remembers each call, and shows them to people and programs."""
+"""The common part of the mock partners: each call is recorded, and shown as a page and as JSON."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ async def _as_json(request: Request) -> Response:
     return JSONResponse([asdict(call) for call in CALLS if wanted in (None, call.partner)])
 
 
-def problem(code: int, /, **said: Any) -> Response:
-    return JSONResponse(said, code)
+def problem(code: int, /, **fields: Any) -> Response:
+    return JSONResponse(fields, code)
 
 
-def text(status: int, said: str, **headers: str) -> Response:
-    return PlainTextResponse(said, status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+def text(status: int, body: str, **headers: str) -> Response:
+    return PlainTextResponse(body, status, headers={name.replace("_", "-"): value for name, value in headers.items()})

@@ -1,7 +1,7 @@
 """A small OpenID Provider with invented people, so that "Continue with Google" works without internet.
 
 Authorization code with PKCE (S256), discovery, keys, token, userinfo, and a consent page with a box per scope: what an
-application asked for and what it got may differ, and the token answer's `scope` says what it got.
+application asked for and what it got may differ, and the token answer's `scope` names what it got.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CARRIED = (
 
 @dataclass(frozen=True)
 class Application:
-    """Who may ask for sign-ins. A redirect address is compared character by character."""
+    """An application that may request sign-ins. A redirect address is compared character by character."""
 
     client_id: str
     secret: str
@@ -54,7 +54,7 @@ class Application:
 
 @dataclass(frozen=True)
 class Grant:
-    """What one person allowed one application, and for how long the code or token that stands for it is good."""
+    """What one person allowed one application, and how long its code or token is valid."""
 
     person: Person
     application: Application
@@ -75,7 +75,7 @@ class Refused(Exception):
 
 @dataclass
 class Provider:
-    """One stand-in: its address, its applications, its key, and what it handed out (in memory only)."""
+    """One mock service: its address, its applications, its key, and what it issued (in memory only)."""
 
     issuer: str
     applications: dict[str, Application]
@@ -157,12 +157,12 @@ class Provider:
         )
 
     async def decide(self, request: Request) -> Response:
-        """Her decision: back to the application with a code for exactly the boxes she left ticked, or with a no."""
+        """Return to the application with a code for exactly the boxes left ticked, or with a refusal."""
         sent = await request.form()
         form, ticked = {key: str(value) for key, value in sent.items()}, sent.getlist("granted")
         application, scopes = self.asked(form)
         if form.get("decision") != "allow":
-            raise Refused("access_denied", "The person said no.", back(form))
+            raise Refused("access_denied", "The person refused.", back(form))
         code = secrets.token_urlsafe(24)
         self.codes[code] = Grant(
             person=self.people[form["person"]],
@@ -181,7 +181,7 @@ class Provider:
     async def token(self, request: Request) -> Response:
         form = {key: str(value) for key, value in (await request.form()).items()}
         application = self.authenticated(request, form)
-        grant = self.codes.pop(form.get("code", ""), None)  # gone at the first try, as RFC 6749 wants
+        grant = self.codes.pop(form.get("code", ""), None)  # used up at the first try, as RFC 6749 requires
         if grant is None or grant.until < time.time() or grant.application != application:
             raise Refused("invalid_grant", "This code is unknown, used or too old.")
         if grant.redirect_uri != form.get("redirect_uri"):
@@ -193,7 +193,7 @@ class Provider:
         )
 
     def issue(self, grant: Grant) -> dict[str, object]:
-        """A new token for what she allowed, as the token endpoint says it."""
+        """Issue a new token for what the person allowed, as the token endpoint returns it."""
         token = secrets.token_urlsafe(24)
         self.tokens[token] = Grant(grant.person, grant.application, grant.scopes, time.time() + TOKEN_LIFETIME)
         return {
@@ -212,14 +212,14 @@ class Provider:
         return JSONResponse(people_api(grant.person, grant.scopes) if grant else UNAUTHORIZED, 200 if grant else 401)
 
     async def revoke(self, request: Request) -> Response:
-        """Google asks for the token alone, and takes the whole grant back."""
+        """Google expects the token alone, and revokes the whole grant."""
         token = str((await request.form()).get("token", ""))
         known = token in self.tokens
         self.give_back(token)
         return JSONResponse({} if known else {"error": "invalid_token"}, 200 if known else 400)
 
     def give_back(self, token: str) -> None:
-        """The person or the app ended it: every token of this grant is worth nothing from now on."""
+        """Revoke the grant: none of its tokens works from now on."""
         grant = self.tokens.pop(token, None)
         if grant:
             mine = (grant.person, grant.application)
@@ -257,7 +257,7 @@ class Provider:
         return grant if grant and grant.until > time.time() else None
 
     def id_token(self, grant: Grant) -> str:
-        """Signed claims; like Google, with name and e-mail in it but nothing that needs an optional scope."""
+        """Return signed claims: as Google's, with name and e-mail but nothing that needs an optional scope."""
         now = int(time.time())
         plain = [scope for scope in grant.scopes if not self.scopes[scope].optional]
         claims = {
@@ -293,7 +293,7 @@ def matches_challenge(verifier: str, challenge: str) -> bool:
 
 
 async def answer_refusal(request: Request, refusal: Exception) -> Response:
-    """Errors go where OAuth says: to the application when its address is known good, otherwise they stay here."""
+    """Send errors where OAuth requires: to the application when its address is registered, else to a page here."""
     assert isinstance(refusal, Refused)
     if refusal.back:
         return RedirectResponse(

@@ -1,4 +1,4 @@
-"""A stand-in for the company's own system: takes webhooks, keeps the last ones, and shows them."""
+"""A mock service for the company's own system: takes webhooks, keeps the last ones, and shows them."""
 
 from __future__ import annotations
 
