@@ -45,7 +45,7 @@ import pytest
 # The tests of each flow, without parameters in brackets. When one of them is renamed or moved, edit this table.
 FLOWS = {
     "social login with a question": [
-        "tests/login/test_social.py::test_what_she_chose_and_granted_is_known_with_source_and_consent",
+        "tests/login/test_social.py::test_chosen_and_granted_claims_are_learned_with_source_and_consent",
         "tests/oidc/test_interactions.py::test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer",
     ],
     "event to a destination": [
