@@ -214,7 +214,7 @@ def test_what_the_house_named_is_read_in_her_language_and_what_the_business_name
     for words in (">Geschlecht<", ">Frau<", ">Shoe size<", ">Where you live<", "Haushaltseinkommen Ihrer Gegend"):
         assert words in german
     assert "Median household income of your area" in english
-    assert "of her area" not in english
+    assert "of their area" not in english
     assert "Land Ihres" not in german
 
 

@@ -45,8 +45,8 @@ def live_through(history):
             last_yes[what] = event.pk if how == "given" else None
         else:
             yes = last_yes.get("personalise") if how else None
-            told = NewFact(what, f"value {number}", "declared", f"app:{number}", consents=[yes] if yes else [])
-            learn(profile, [told])
+            fact = NewFact(what, f"value {number}", "declared", f"app:{number}", consents=[yes] if yes else [])
+            learn(profile, [fact])
         yield profile
 
 
@@ -62,19 +62,19 @@ def what_may_be_used(profile):
 @few
 @given(histories)
 def test_p1_at_no_instant_does_a_view_show_a_fact_whose_consent_does_not_stand_then(history):
-    """Where she stands is reckoned here by the plainest rule, her last word, and not read from any cache."""
-    said = {}
+    """The status is computed here by the plainest rule, the last decision, and not read from any cache."""
+    decided = {}
     for (kind, what, how), profile in zip(history, live_through(history), strict=True):
-        said |= {what: how} if kind == "decide" else {}
+        decided |= {what: how} if kind == "decide" else {}
         given_under = {event.pk: event.purpose_id for event in profile.consent_events.all()}
         for purpose in Purpose.objects.all():
             seen = view(profile, purpose.key)
             facts = profile.facts.in_bulk([value.fact_id for value in seen.values()])
             consents = {given_under[consent] for fact in facts.values() for consent in fact.consents}
 
-            assert purpose.basis != "consent" or said.get(purpose.key) == "given" or not seen
-            assert purpose.basis != "legitimate_interest" or said.get(purpose.key) in (None, "given") or not seen
-            assert all(said[each] == "given" for each in consents)
+            assert purpose.basis != "consent" or decided.get(purpose.key) == "given" or not seen
+            assert purpose.basis != "legitimate_interest" or decided.get(purpose.key) in (None, "given") or not seen
+            assert all(decided[each] == "given" for each in consents)
 
 
 @few
@@ -92,13 +92,14 @@ def test_p2_withdrawing_everything_empties_every_view_that_is_not_the_contract(h
 
 @few
 @given(histories, st.sampled_from(["personalise", "message", "enrich", "share"]), st.lists(facts, max_size=3))
-def test_p3_given_and_withdrawn_is_as_if_never_given_apart_from_the_ledger(history, purpose, told):
-    """What was told between the two, under that yes, is as if it had never been told."""
+def test_p3_given_and_withdrawn_is_as_if_never_given_apart_from_the_ledger(history, purpose, facts):
+    """Facts given between the two, under that consent, are as if they had never been given."""
     before = [each for each in history if each[:2] != ("decide", purpose)]
     never, once = at_the_end_of(before), at_the_end_of(before)
     yes = record(once, Decision(purpose, "given", "profile"))
     learn(
-        once, [NewFact(key, f"told {n}", "declared", f"q:{n}", consents=[yes.pk]) for n, (_, key, _) in enumerate(told)]
+        once,
+        [NewFact(key, f"value {n}", "declared", f"q:{n}", consents=[yes.pk]) for n, (_, key, _) in enumerate(facts)],
     )
 
     record(once, Decision(purpose, "withdrawn", "profile"))
@@ -121,7 +122,7 @@ days_left = st.one_of(st.none(), st.integers(-2, 2))
     st.one_of(st.none(), st.integers(1, 400)),
     st.randoms(use_true_random=False),
 )
-def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(told, half_life, dice):
+def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(facts, half_life, dice):
     now = dt.datetime(2026, 1, 9, tzinfo=dt.UTC)
     days = [dt.timedelta(days=number) for number in range(8)]
     facts = [
@@ -134,7 +135,7 @@ def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(told
             now - days[ago],
             expires_at=None if left is None else now + left * days[1],
         )
-        for n, (kind, what, ago, left, who) in enumerate(told)
+        for n, (kind, what, ago, left, who) in enumerate(facts)
     ]
 
     assert resolve(facts, now, half_life) == resolve(dice.sample(facts, len(facts)), now, half_life)

@@ -75,7 +75,7 @@ VISIT = LoginContext(
     other_clients=list,
 )
 YUKI = "110248495921238986404"
-# What our own pages ask her.
+# The question of our own pages.
 MAY_WE = QuestionDraft(
     "may_we",
     "May we fit the shop to you?",
@@ -92,7 +92,7 @@ LOOKING_FOR = QuestionDraft(
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("standard_setup", "lake")]
 
 
-def says(profile, attribute, value, kind="declared", source="app:shop", **more):
+def learns(profile, attribute, value, kind="declared", source="app:shop", **more):
     with changes(profile, "test") as c:
         return c.learn([NewFact(attribute, value, kind, source, **more)])
 
@@ -129,8 +129,8 @@ def french(standard_setup):
 GOOGLES_OWN = {"email", "email_verified", "name", "given_name", "family_name", "picture", "locale"}
 
 
-def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_nothing_else(client, google, upstream):
-    """What Google's own page lets through says nothing of our purposes."""
+def test_01_refused_consent_leaves_the_login_data_only(client, google, upstream):
+    """Consent on Google's own page is no consent to our purposes."""
     away = client.post("/login/google-oauth2", {"claim": []})["Location"]
     home = client.get(upstream.decide(away, person=YUKI))
     yuki = find_by_user_id(f"google-oauth2|{YUKI}")
@@ -152,7 +152,7 @@ def test_01_who_logs_in_with_google_and_says_no_to_us_is_known_by_her_login_and_
 
 @pytest.fixture
 def asked(client, chika):
-    """Chika, signed in, with the page of a question open; what it says."""
+    """Chika, signed in, with the page of a question open, and its text."""
     save_question(LOOKING_FOR)
     chika.account = Account.objects.create_user()
     chika.save()
@@ -162,7 +162,7 @@ def asked(client, chika):
     return ask, address, strip_tags(client.get(address).content.decode())
 
 
-def test_02_an_answer_is_her_word_and_her_yes_to_the_words_above_it(client, chika, asked):
+def test_02_answer_is_a_fact_and_consent_to_the_notice_above_it(client, chika, asked):
     _, address, page = asked
 
     client.post(address, {"do": "answer", "answer": "shoes"})
@@ -177,7 +177,7 @@ def test_02_an_answer_is_her_word_and_her_yes_to_the_words_above_it(client, chik
     assert view(chika, "personalise")["looking_for"].value == "shoes"
 
 
-def test_02_when_the_answer_cannot_be_kept_neither_is_the_yes_and_the_question_stays_open(chika, asked, monkeypatch):
+def test_02_failed_answer_keeps_no_consent_and_the_question_open(chika, asked, monkeypatch):
     ask, _, _ = asked
 
     def broken(facts):
@@ -192,15 +192,15 @@ def test_02_when_the_answer_cannot_be_kept_neither_is_the_yes_and_the_question_s
     assert view(chika, "personalise") == {}
 
 
-def test_03_an_answer_for_one_purpose_does_not_bring_her_into_a_segment_of_another(chika, french):
+def test_03_answer_for_one_purpose_enters_no_segment_of_another(chika, french):
     gives(chika, "personalise")
-    says(chika, "country", "FR")
+    learns(chika, "country", "FR")
 
     assert not is_in(chika, "french")
 
 
-def test_04_and_05_she_enters_with_her_yes_and_leaves_with_her_withdrawal_at_once(chika, french):
-    says(chika, "country", "FR")
+def test_04_and_05_consent_enters_and_withdrawal_leaves_at_once(chika, french):
+    learns(chika, "country", "FR")
     gives(chika, "personalise")
     gives(chika, "message")
     assert is_in(chika, "french")
@@ -211,9 +211,9 @@ def test_04_and_05_she_enters_with_her_yes_and_leaves_with_her_withdrawal_at_onc
     assert may(chika, "personalise")
 
 
-def test_05_what_was_given_under_the_withdrawn_yes_leaves_the_claims_of_her_tokens(chika):
+def test_05_facts_under_withdrawn_consent_leave_the_token_claims(chika):
     yes = gives(chika, "personalise")
-    says(chika, "gender", "female", "social", "google-oauth2", consents=[yes.pk])
+    learns(chika, "gender", "female", "social", "google-oauth2", consents=[yes.pk])
     chika.refresh_from_db()
     assert chika.document["gender"] == "female"
 
@@ -226,27 +226,27 @@ def test_05_what_was_given_under_the_withdrawn_yes_leaves_the_claims_of_her_toke
     assert chika.document["gender"] == "female"
 
 
-def test_07_her_word_wins_over_a_look_up_and_the_dispute_is_marked(chika):
-    says(chika, "age_band", "35-44", "enriched", "source:fullcontact")
-    says(chika, "age_band", "25-34")
+def test_07_customers_answer_wins_over_a_look_up_and_is_disputed(chika):
+    learns(chika, "age_band", "35-44", "enriched", "source:fullcontact")
+    learns(chika, "age_band", "25-34")
 
     value = view(chika, "serve")["age_band"]
     assert (value.value, value.disputed) == ("25-34", True)
 
 
-def test_08_when_her_word_has_run_out_the_look_up_counts(chika):
-    says(chika, "age_band", "35-44", "enriched", "source:fullcontact")
-    says(chika, "age_band", "25-34", expires_at=clock.now() + dt.timedelta(days=1))
+def test_08_look_up_counts_after_the_answer_expired(chika):
+    learns(chika, "age_band", "35-44", "enriched", "source:fullcontact")
+    learns(chika, "age_band", "25-34", expires_at=clock.now() + dt.timedelta(days=1))
 
     value = view(chika, "serve", at=clock.now() + dt.timedelta(days=2))["age_band"]
 
     assert (value.value, value.source_kind) == ("35-44", "enriched")
 
 
-def test_09_a_withdrawn_answer_is_not_replaced_by_a_look_up_without_a_yes_to_looking_up(chika):
+def test_09_withdrawn_answer_is_not_looked_up_without_consent(chika):
     yes, lookup = gives(chika, "personalise"), gives(chika, "enrich")
-    says(chika, "age_band", "25-34", consents=[yes.pk])
-    says(chika, "age_band", "35-44", "enriched", "source:fullcontact", consents=[lookup.pk])
+    learns(chika, "age_band", "25-34", consents=[yes.pk])
+    learns(chika, "age_band", "35-44", "enriched", "source:fullcontact", consents=[lookup.pk])
     withdraws(chika, "personalise")
     assert view(chika, "serve")["age_band"].value == "35-44"
 
@@ -256,7 +256,7 @@ def test_09_a_withdrawn_answer_is_not_replaced_by_a_look_up_without_a_yes_to_loo
 
 
 def test_10_what_was_concluded_from_a_fact_goes_with_it(chika):
-    facts = says(chika, "country", "FR")
+    facts = learns(chika, "country", "FR")
     assert view(chika, "serve")["continent"].value == "Europe"
 
     retract(chika, [facts[0]], "test")
@@ -278,7 +278,7 @@ def test_11_a_special_category_is_never_inferred_not_even_by_a_proxy_marked_as_s
         key="halal_orders", label="Orders of halal food", sensitivity="special", purposes=["serve", "personalise"]
     )
 
-    assert says(chika, "halal_orders", 7, **how) == []
+    assert learns(chika, "halal_orders", 7, **how) == []
     assert not Fact.objects.filter(attribute="halal_orders").exists()
     assert RefusedGuess.objects.get().attribute == "halal_orders"
 
@@ -291,7 +291,7 @@ def belief(standard_setup):
 
 
 @pytest.mark.parametrize("written", ['"kosher"', '{kind: "kosher"}'])
-def test_11_a_rule_that_concludes_her_belief_lets_her_in_and_the_operator_reads_that_it_tried(chika, belief, written):
+def test_11_rule_concluding_a_belief_is_refused_and_reported(chika, belief, written):
     code = f"""function (user, context, callback) {{
       auth0.users.updateUserMetadata(user.user_id, {{belief: {written}, colour: "red"}})
         .then(() => callback(null, user, context)).catch(callback);
@@ -307,10 +307,8 @@ def test_11_a_rule_that_concludes_her_belief_lets_her_in_and_the_operator_reads_
     assert RefusedGuess.objects.get().source == "rule:who-orders-what"
 
 
-def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_it_says_is_not_kept(
-    chika, standard_setup
-):
-    says(chika, "email", "chika@firma.example")
+def test_11_source_of_a_special_category_is_refused(chika, standard_setup):
+    learns(chika, "email", "chika@firma.example")
     save_source("email", {}, enabled=True)
     Attribute.objects.filter(key="email_domain").update(sensitivity="special")
     queue_enrichment(chika, "email")
@@ -324,8 +322,8 @@ def test_11_a_source_that_tells_a_special_category_is_not_switched_on_and_what_i
     assert RefusedGuess.objects.get().source == "source:email"
 
 
-def test_11_what_she_tells_herself_is_kept_for_her_explicit_yes(chika, belief):
-    says(chika, "belief", "kosher", source="question:belief@1")
+def test_11_own_answer_of_a_special_category_needs_explicit_consent(chika, belief):
+    learns(chika, "belief", "kosher", source="question:belief@1")
 
     assert chika.facts.get().value == "kosher"
     assert not RefusedGuess.objects.exists()
@@ -334,7 +332,7 @@ def test_11_what_she_tells_herself_is_kept_for_her_explicit_yes(chika, belief):
 def test_12_a_special_category_is_used_with_an_explicit_yes_only(chika):
     Attribute.objects.create(key="diet", label="Diet", sensitivity="special", purposes=["personalise"])
     gives(chika, "personalise")
-    says(chika, "diet", "kosher")
+    learns(chika, "diet", "kosher")
     assert "diet" not in view(chika, "personalise")
 
     gives(chika, "personalise", explicit=True)
@@ -352,7 +350,7 @@ def test_13_do_not_share_is_written_once_and_closes_sharing_everywhere(chika):
     assert may(chika, "personalise")
 
 
-def test_14_after_do_not_share_she_is_asked_again_after_twelve_months_or_when_she_starts(chika, later):
+def test_14_after_gpc_questions_rest_twelve_months_or_until_consent(chika, later):
     apply_gpc(chika)
     later(days=90)
     assert "share" in purposes_closed_to_questions(chika)
@@ -365,7 +363,7 @@ def test_14_after_do_not_share_she_is_asked_again_after_twelve_months_or_when_sh
     assert may(chika, "share")
 
 
-def test_15_and_16_an_objection_wins_over_a_yes_and_lifting_it_does_not_revive_the_yes(chika):
+def test_15_and_16_objection_wins_and_lifting_it_is_no_consent(chika):
     gives(chika, "message")
     decide(chika, Decision("message", "objected", "profile"))
     assert not may(chika, "message")
@@ -377,7 +375,7 @@ def test_15_and_16_an_objection_wins_over_a_yes_and_lifting_it_does_not_revive_t
     assert may(chika, "message")
 
 
-def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_was_given_to(chika):
+def test_17_edited_text_is_a_new_version_and_consent_keeps_its_notice(chika):
     yes = gives(chika, "message")
 
     purpose = change_purpose("message", PurposeText("News", "We write to you now and then."), widened=False)
@@ -387,8 +385,8 @@ def test_17_edited_words_are_another_version_and_an_old_yes_keeps_the_words_it_w
     assert yes.notice.body == "To write to you about things you may like."
 
 
-def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
-    says(chika, "country", "FR")
+def test_18_widened_purpose_needs_new_consent(chika, french):
+    learns(chika, "country", "FR")
     gives(chika, "message")
     change_purpose("message", PurposeText("News", "We and our partners write to you."), widened=True)
     run_due()
@@ -400,34 +398,34 @@ def test_18_a_widened_purpose_needs_a_new_yes_and_says_so(chika, french):
     assert is_in(chika, "french")
 
 
-def arrives(strategy, number, **told):
-    """A first login by a network that tells this, and the yes to it where it is a claim she chose."""
-    choices = [ClaimConsent("claim", "personalise", "To show you things that fit you.")] if told else []
-    news = [ProviderClaim(key, value, "social", "claim") for key, value in told.items()]
+def arrives(strategy, number, **claims):
+    """A first login at a provider with these claims, and consent to them."""
+    choices = [ClaimConsent("claim", "personalise", "To show you things that fit you.")] if claims else []
+    news = [ProviderClaim(key, value, "social", "claim") for key, value in claims.items()]
     complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
 
 
 @pytest.fixture
 def two_accounts(standard_setup):
-    """Hers at Google, where she allowed it, and hers at Facebook, where she was asked and said no."""
+    """Chika at Google, with consent, and Chika at Facebook, with consent refused."""
     google, facebook = arrives("google-oauth2", "1", gender="female"), arrives("facebook", "2")
     gives(google, "message")
-    says(facebook, "city", "Lagos", source="app:there")
+    learns(facebook, "city", "Lagos", source="app:there")
     happened(facebook.pk, "Order Completed", {}, message_id="there")
     save_question(MAY_WE)
     answering.answer(next_question(facebook), QueryDict("answer=no"))
     return google, facebook
 
 
-def test_19_of_two_accounts_that_become_one_the_stricter_word_stands_and_both_histories_stay(two_accounts):
+def test_19_merge_keeps_the_stricter_decision_and_both_histories(two_accounts):
     google, facebook = two_accounts
 
     link(google, facebook, "customer")
 
     assert not may(google, "personalise")
     assert view(google, "personalise") == {}
-    assert "gender" not in view(google, "serve")  # it was told under that yes
+    assert "gender" not in view(google, "serve")  # it was claims under that yes
     assert may(google, "message")  # the other account was never asked
     history = google.consent_events.filter(purpose="personalise").order_by("id")
     assert [(each.action, each.method) for each in history] == [
@@ -438,7 +436,7 @@ def test_19_of_two_accounts_that_become_one_the_stricter_word_stands_and_both_hi
     assert first_broken_link(google) is first_broken_link(facebook) is None
 
 
-def test_20_a_wrong_merge_taken_apart_gives_facts_events_and_decisions_back_by_where_they_came_from(two_accounts):
+def test_20_split_returns_facts_events_and_decisions_by_origin(two_accounts):
     google, facebook = two_accounts
     before = [everything_of(each) for each in two_accounts]
     link(google, facebook, "customer")
@@ -470,7 +468,7 @@ def test_21_an_imported_list_without_evidence_opens_nothing(make_customer):
     assert all(view(each, "serve") == {} for each in people)
 
 
-def test_21_an_imported_yes_with_evidence_opens_and_never_takes_back_her_no(chika):
+def test_21_imported_consent_with_evidence_never_reverses_a_no(chika):
     record(chika, Decision("message", "imported", "import", evidence={"form": "2024-05-01"}))
     assert may(chika, "message")
     withdraws(chika, "message")
@@ -480,9 +478,9 @@ def test_21_an_imported_yes_with_evidence_opens_and_never_takes_back_her_no(chik
     assert not may(chika, "message")
 
 
-def test_22_a_yes_that_runs_out_is_written_down_and_she_leaves(chika, french, later):
+def test_22_expired_consent_is_recorded_and_leaves_segments(chika, french, later):
     Purpose.objects.filter(key="message").update(expires_days=730)
-    says(chika, "country", "FR")
+    learns(chika, "country", "FR")
     gives(chika, "message")
     assert expire_consents() == 0
     later(days=731)
@@ -504,14 +502,14 @@ def test_22_a_yes_that_runs_out_is_written_down_and_she_leaves(chika, french, la
         ("1990-13-40", "DE", False),
     ],
 )
-def test_23_how_old_she_must_be_depends_on_the_country(born, country, young):
+def test_23_age_of_consent_depends_on_the_country(born, country, young):
     assert is_too_young(born, country, dt.datetime(2026, 11, 25, tzinfo=dt.UTC)) is young
 
 
-def test_23_a_child_is_not_profiled_whatever_was_said(chika):
+def test_23_child_is_not_profiled_in_spite_of_consent(chika):
     gives(chika, "personalise")
-    says(chika, "country", "DE")
-    says(chika, "birthdate", f"{clock.today().year - 15}-01-01")
+    learns(chika, "country", "DE")
+    learns(chika, "birthdate", f"{clock.today().year - 15}-01-01")
 
     assert [purpose for purpose in ("personalise", "measure", "message") if may(chika, purpose)] == []
     assert view(chika, "serve")["country"].value == "DE"
@@ -520,9 +518,9 @@ def test_23_a_child_is_not_profiled_whatever_was_said(chika):
 
 def test_24_and_25_the_access_export_has_guesses_and_the_portable_one_has_none(chika, make_customer):
     make_customer(city="Dovtown")
-    says(chika, "city", "Porto", "enriched", "source:fullcontact")
-    says(chika, "city", "Lisboa")
-    says(chika, "nickname", "Chi", "inferred", "rule:nick")
+    learns(chika, "city", "Porto", "enriched", "source:fullcontact")
+    learns(chika, "city", "Lisboa")
+    learns(chika, "nickname", "Chi", "inferred", "rule:nick")
 
     whole, mine = json.dumps(access(chika)), {row["attribute"]: row["value"] for row in portable(chika)["facts"]}
     assert "Porto" in whole
@@ -559,7 +557,7 @@ def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
     with receiving() as receiver:
         hook = {"url": receiver.url, "secret": SECRET}
         save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
-        says(chika, "country", "FR")
+        learns(chika, "country", "FR")
         gives(chika, "message")
         withdraws(chika, "message")
         run_due()
@@ -571,16 +569,14 @@ def test_06_and_32_what_waits_is_not_sent_after_a_withdrawal(chika, french):
 HALF_AN_HOUR = dt.timedelta(minutes=30)
 
 
-def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_confirms_and_she_sees_it_wait(
-    client, chika, french
-):
+def test_06_deletion_is_retried_through_three_hours_of_outage(client, chika, french):
     chika.account = Account.objects.create_user()
     chika.save()
     client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
     with receiving() as receiver:
         hook = {"url": receiver.url, "secret": SECRET}
         save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
-        says(chika, "country", "FR")
+        learns(chika, "country", "FR")
         gives(chika, "message")
         run_due()
         receiver.answers = [Answer(503)]
@@ -600,7 +596,7 @@ def test_06_a_destination_that_is_down_for_three_hours_is_asked_until_it_confirm
 
 
 def half_an_hour_later(client):
-    """The worker's clock goes on, it does what is due; what her page says then."""
+    """Advance the worker's clock, run what is due, and return the customer's page."""
     Job.objects.filter(state="waiting").update(due_at=F("due_at") - HALF_AN_HOUR)
     Queue.objects.exclude(paused_until=None).update(paused_until=F("paused_until") - HALF_AN_HOUR)
     run_due()
@@ -618,21 +614,21 @@ def test_33_two_devices_at_the_same_instant_end_in_a_no_and_otherwise_the_later_
     assert may(chika, "message")
 
 
-def test_34_staff_need_a_reason_to_correct_and_she_reads_it(chika):
+def test_34_staff_corrections_need_a_reason_that_the_customer_reads(chika):
     with pytest.raises(DomainError) as refusal:
         correct(chika, "city", "Lisboa", staff="bruno")
     assert refusal.value.code == "reason_needed"
 
-    correct(chika, "city", "Lisboa", reason="She called us.", staff="bruno")
+    correct(chika, "city", "Lisboa", reason="Corrected by phone.", staff="bruno")
 
     fact = chika.facts.get(attribute="city")
-    assert (fact.source_kind, fact.source, fact.reason) == ("corrected", "staff:bruno", "She called us.")
-    assert "She called us." in json.dumps(access(chika))
+    assert (fact.source_kind, fact.source, fact.reason) == ("corrected", "staff:bruno", "Corrected by phone.")
+    assert "Corrected by phone." in json.dumps(access(chika))
 
 
-def test_35_an_areas_income_is_never_her_income(chika):
+def test_35_area_income_is_never_the_customers_income(chika):
     save_segment("Rich", "income:[100000 TO *]", "measure")
-    says(chika, "area_median_income", 150_000, "enriched", "source:us-census-acs")
+    learns(chika, "area_median_income", 150_000, "enriched", "source:us-census-acs")
 
     assert "income" not in view(chika, "measure")
     assert not is_in(chika, "rich")
@@ -652,7 +648,7 @@ class Word:
 
 @few
 @given(st.lists(st.tuples(actions, moments), max_size=8), st.randoms())
-def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive(history, dice):
+def test_effective_decision_does_not_depend_on_arrival_order(history, dice):
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     words = [Word(number, action, start + dt.timedelta(days=day)) for number, (action, day) in enumerate(history)]
     shuffled = dice.sample(words, len(words))
@@ -660,8 +656,8 @@ def test_where_she_stands_does_not_depend_on_the_order_in_which_decisions_arrive
     assert effective_decision(words) == effective_decision(shuffled)
 
 
-# Who may read facts as they are: the rooms below the gate, the gate, her own account of herself, and the stories that
-# write them. Everybody else asks the gate.
+# Modules that may read facts directly: packages below consent, consent, the customer's own export, and the use cases
+# that write facts. All other modules read permitted views.
 READERS = {
     "profiles",
     "consent",
@@ -669,17 +665,17 @@ READERS = {
     "usecases/export.py",
     "usecases/retention.py",
     "usecases/correct_facts.py",
-    "usecases/link_accounts.py",  # facts move with the identity that told them
+    "usecases/link_accounts.py",  # facts move with the identity that claims them
     "usecases/merge.py",
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
     "usecases/stop_sharing.py",  # which facts a shared claim gave, to take them back
     "interfaces/console/views/customers.py",
-    "enrichment/look_up.py",  # what the same source said before, to tell what is new
+    "enrichment/look_up.py",  # earlier values of the same source, to find new ones
     "enrichment/reliability.py",  # whether sources agree: counts, never values of one customer
 }
 
 
-def test_no_room_but_the_allowed_ones_reads_the_table_of_facts():
+def test_only_allowed_modules_read_the_table_of_facts():
     source = Path(regulars.__file__).parent
     wrong = []
     for path in source.rglob("*.py"):

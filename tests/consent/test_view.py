@@ -13,12 +13,12 @@ from regulars.consent.view import served_user, view
 from regulars.profiles.learn import NewFact, learn
 
 
-def says(attribute, value, **kwargs):
+def new_fact(attribute, value, **kwargs):
     return NewFact(attribute, value, "social", "google-oauth2", basis="consent", **kwargs)
 
 
-def test_what_she_shared_serves_her_account_but_nothing_else_until_she_says_yes(chika):
-    learn(chika, [says("gender", "female")])
+def test_shared_claim_serves_the_account_only_until_consent(chika):
+    learn(chika, [new_fact("gender", "female")])
 
     assert view(chika, "serve")["gender"].value == "female"
     assert view(chika, "personalise") == {}
@@ -26,7 +26,7 @@ def test_what_she_shared_serves_her_account_but_nothing_else_until_she_says_yes(
 
 def test_a_yes_opens_the_purpose_and_a_withdrawal_closes_it(chika):
     yes = record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [says("gender", "female", consents=[yes.pk])])
+    learn(chika, [new_fact("gender", "female", consents=[yes.pk])])
     assert view(chika, "personalise")["gender"].source == "google-oauth2"
 
     record(chika, Decision("personalise", "withdrawn", "profile"))
@@ -36,7 +36,7 @@ def test_a_yes_opens_the_purpose_and_a_withdrawal_closes_it(chika):
 
 
 def test_an_objection_closes_a_legitimate_interest(chika):
-    learn(chika, [says("gender", "female")])
+    learn(chika, [new_fact("gender", "female")])
     assert "gender" in view(chika, "measure")
 
     record(chika, Decision("measure", "objected", "profile"))
@@ -46,7 +46,7 @@ def test_an_objection_closes_a_legitimate_interest(chika):
 
 def test_an_undeclared_attribute_serves_the_account_only(chika):
     record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [says("user_metadata.shoe", 38)])
+    learn(chika, [new_fact("user_metadata.shoe", 38)])
 
     assert "user_metadata.shoe" in view(chika, "serve")
     assert view(chika, "personalise") == {}
@@ -61,7 +61,7 @@ def test_a_use_without_a_purpose_is_refused(chika):
 
 def test_the_cached_views_equal_the_gate(chika):
     record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [says("gender", "female"), says("country", "PT")])
+    learn(chika, [new_fact("gender", "female"), new_fact("country", "PT")])
 
     refresh_views(chika)
 
@@ -70,9 +70,16 @@ def test_the_cached_views_equal_the_gate(chika):
     assert chika.permitted_views.get(purpose="personalise").traits["continent"] == "Europe"
 
 
-def test_what_she_took_back_is_in_no_token_and_no_rule(chika):
+def test_withdrawn_facts_are_in_no_token_and_no_rule(chika):
     yes = record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [says("gender", "female", consents=[yes.pk]), says("name", "Chika"), says("user_metadata.shoe", 38)])
+    learn(
+        chika,
+        [
+            new_fact("gender", "female", consents=[yes.pk]),
+            new_fact("name", "Chika"),
+            new_fact("user_metadata.shoe", 38),
+        ],
+    )
     refresh_views(chika)
     before = served_user(chika)
     record(chika, Decision("personalise", "withdrawn", "profile"))

@@ -60,7 +60,7 @@ def test_the_audit_record_has_no_personal_data(console, in_lagos):
 @pytest.mark.parametrize(
     ("attribute", "sent", "about", "sentence"),
     [
-        ("city", {"value": "Lisboa", "reason": " "}, "reason", "Say why it is changed"),
+        ("city", {"value": "Lisboa", "reason": " "}, "reason", "Give a reason for the change"),
         ("city", {"value": "", "reason": WHY}, "value", "Write between 1 and 500 characters."),
         ("city", {"value": "Lisboa", "reason": "x" * 201}, "reason", "at most 200 characters"),
         ("birthdate", {"value": "tomorrow", "reason": WHY}, "value", "Write a date"),
@@ -95,7 +95,7 @@ def test_a_value_the_customer_deleted_stays_deleted_until_they_restore_it(consol
     answer = console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY})
 
     assert answer.status_code == 400
-    assert "She deleted this herself." in answer.content.decode()
+    assert "The customer deleted this." in answer.content.decode()
     correct(in_lagos, "city", "Porto")
     assert console.post(address(in_lagos), {"value": "Lisboa", "reason": WHY}).status_code == 302
 

@@ -23,7 +23,7 @@ def test_a_timeline_is_newest_first_and_pages_by_time():
     now = clock.now()
     for days in range(4):
         record(1, f"day {days}", at=now - dt.timedelta(days=days))
-    record(2, "somebody else's")
+    record(2, "of another profile")
 
     first_page = timeline(1, limit=2)
     second_page = timeline(1, limit=2, before=first_page[-1].at)

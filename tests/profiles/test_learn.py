@@ -23,10 +23,10 @@ def test_a_correction_beats_an_answer_beats_a_social_claim(chika):
 
 
 def test_a_source_that_repeats_itself_adds_nothing(chika):
-    says = NewFact("city", "Porto", "social", "google-oauth2")
+    repeated = NewFact("city", "Porto", "social", "google-oauth2")
 
-    assert len(learn(chika, [says])) == 1
-    assert learn(chika, [says]) == []
+    assert len(learn(chika, [repeated])) == 1
+    assert learn(chika, [repeated]) == []
 
 
 def test_a_country_lies_on_a_continent_until_it_is_retracted(chika):

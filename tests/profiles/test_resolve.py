@@ -57,7 +57,7 @@ def test_two_sources_that_disagree_are_in_dispute():
     assert not resolve([fact(1, "25-34", "declared"), fact(2, "25-34", "enriched")], NOW).disputed
 
 
-def test_a_statistic_about_her_street_disputes_nothing():
+def test_area_statistic_disputes_nothing():
     assert not resolve([fact(1, 50_000, "declared"), fact(2, 80_000, "inferred")], NOW).disputed
 
 
@@ -65,7 +65,7 @@ def test_the_newer_of_two_equals_wins():
     assert resolve([fact(1, "Porto", "social", days=9), fact(2, "Braga", "social", days=1)], NOW).value == "Braga"
 
 
-def said(number, attribute, value, kind, source, days=0):
+def attribute_fact(number, attribute, value, kind, source, days=0):
     return KnownFact(number, attribute, value, kind, source, NOW - dt.timedelta(days=days))
 
 
@@ -77,24 +77,24 @@ def verified(*facts):
 
 
 GOOGLE = (
-    said(1, "email", "chika@example.com", "verified", "google-oauth2"),
-    said(2, "email_verified", True, "verified", "google-oauth2"),
+    attribute_fact(1, "email", "chika@example.com", "verified", "google-oauth2"),
+    attribute_fact(2, "email_verified", True, "verified", "google-oauth2"),
 )
 
 
 def test_a_proof_is_for_the_address_it_came_with():
-    typed = said(3, "email", "ana@shop.example", "declared", "question:mail@1")
+    typed = attribute_fact(3, "email", "ana@shop.example", "declared", "question:mail@1")
 
     assert verified(*GOOGLE)
     assert not verified(*GOOGLE, typed)
-    assert verified(*GOOGLE, said(3, "email", "Chika@Example.com", "declared", "question:mail@1"))
+    assert verified(*GOOGLE, attribute_fact(3, "email", "Chika@Example.com", "declared", "question:mail@1"))
 
 
-def test_an_app_that_says_proved_without_naming_one_means_the_address_that_was_there():
-    by_app = said(9, "email_verified", True, "declared", "app:crm", days=1)
-    before = said(3, "email", "chika@example.com", "declared", "question:mail@1", days=2)
-    since = said(4, "email", "ana@shop.example", "declared", "question:mail@2")
+def test_proof_without_an_address_means_the_current_address():
+    by_app = attribute_fact(9, "email_verified", True, "declared", "app:crm", days=1)
+    before = attribute_fact(3, "email", "chika@example.com", "declared", "question:mail@1", days=2)
+    since = attribute_fact(4, "email", "ana@shop.example", "declared", "question:mail@2")
 
     assert verified(before, by_app)
-    assert verified(before, by_app, said(5, "email", "chika@example.com", "declared", "question:mail@3"))
+    assert verified(before, by_app, attribute_fact(5, "email", "chika@example.com", "declared", "question:mail@3"))
     assert not verified(before, by_app, since)

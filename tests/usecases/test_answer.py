@@ -36,7 +36,7 @@ def names(profile):
     return [event.name for event in timeline(profile.pk, limit=10)]
 
 
-def test_chika_answers_and_it_is_hers_with_source_consent_and_words(chika, looking_for):
+def test_answer_is_a_fact_with_source_consent_and_notice(chika, looking_for):
     ask = next_question(chika)
 
     assert answer(ask, QueryDict("answer=jackets")) is True
@@ -64,7 +64,7 @@ def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, standard_se
     assert not ConsentEvent.objects.exists()
 
 
-def test_an_answer_moves_her_between_segments_at_once(chika, looking_for):
+def test_answer_changes_segments_at_once(chika, looking_for):
     segment = save_segment("Jacket people", "looking_for:jackets", "personalise")
 
     answer(next_question(chika), QueryDict("answer=jackets"))
@@ -98,7 +98,7 @@ def test_a_form_sent_twice_counts_once(chika, looking_for):
     ("decline", "outcome", "event"),
     [(pass_over, "passed", "Question Passed"), (never_again, "never", "Question Declined")],
 )
-def test_declining_is_remembered_and_says_nothing_of_her(chika, looking_for, decline, outcome, event):
+def test_declining_is_recorded_and_writes_no_fact(chika, looking_for, decline, outcome, event):
     ask = next_question(chika)
 
     assert decline(ask) is True

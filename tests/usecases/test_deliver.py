@@ -1,4 +1,4 @@
-"""From a segment that moves to a receiver that hears of it: through the outbox, in order, once."""
+"""From a changed segment to the receiver of a delivery: through the outbox, in order, once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def types(receiver):
     return [json.loads(got.body)["type"] for got in receiver.received]
 
 
-def test_entering_and_leaving_are_told_in_this_order(chika, french):
+def test_entering_and_leaving_are_delivered_in_order(chika, french):
     record(chika, Decision("message", "given", "test"))
     with receiving() as receiver:
         tell(receiver.url)
@@ -72,7 +72,7 @@ def test_news_of_a_change_that_was_rolled_back_is_never_sent(chika, french):
     assert not Job.objects.filter(kind="deliver").exists()
 
 
-def test_a_customer_who_was_forgotten_is_not_told_of(chika, french):
+def test_erased_customer_is_not_delivered(chika, french):
     record(chika, Decision("message", "given", "test"))
     with receiving() as receiver:
         tell(receiver.url)

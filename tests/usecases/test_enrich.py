@@ -1,4 +1,4 @@
-"""What others know of a customer arrives after her login, as facts, and a fault of theirs is never one."""
+"""Enrichment adds facts after the login, and a failing source adds none."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_fault_is_never_a_fact_and_is_retried_or_given_up_by_its_kind(chika, a
     assert "secret-key" not in job().last_error
 
 
-def test_a_source_in_trouble_is_asked_again_when_it_says_so(chika):
+def test_failing_source_is_tried_again_when_it_allows(chika):
     lives_in(chika, "98101")
     with receiving(Answer(503, headers={"retry-after": "90"}), FOUND) as receiver:
         enable_template(receiver.url)
@@ -124,7 +124,7 @@ def test_an_objection_while_the_source_was_thinking_keeps_its_answer_out(chika, 
     assert not incomes(chika).exists()
 
 
-def test_a_customer_who_was_forgotten_is_not_looked_up(chika):
+def test_erased_customer_is_not_looked_up(chika):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         enable_template(receiver.url)
@@ -145,7 +145,7 @@ def test_who_moves_abroad_loses_the_income_of_the_old_area(chika):
     assert income(chika) is None
 
 
-def test_a_postal_code_that_is_taken_back_takes_the_income_with_it(chika):
+def test_retracted_postal_code_retracts_its_income(chika):
     postal_code, *_ = lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         enable_template(receiver.url)

@@ -1,4 +1,4 @@
-"""A message becomes somebody's event: who it was, what we learn, when it happened."""
+"""A message becomes an event of a customer: whose it is, which facts it brings, when it happened."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_visitor_is_a_profile_without_an_account(send):
     assert events_of(visitor) == ["Product Viewed", "Product Viewed"]
 
 
-def test_what_the_visitor_did_becomes_the_customers_when_she_is_known(send, chika):
+def test_events_of_a_visitor_become_the_customers(send, chika):
     send(viewed(anonymousId="a-1"))
     visitor = find_by_identity("anonymous", "a-1")
     send({"type": "identify", "anonymousId": "a-1", "userId": chika.user_id, "traits": {}})
@@ -107,15 +107,15 @@ def test_a_browser_that_belongs_to_another_customer_changes_nothing_between_them
     assert events_of(dov) == ["Product Viewed"]
 
 
-@pytest.mark.parametrize("nobody", ["", "null", "undefined", "anonymous", "-1", "00000000-0000", None])
-def test_words_that_stand_for_nobody_make_no_customer(send, nobody):
-    (item,) = send(viewed(userId=nobody))
+@pytest.mark.parametrize("placeholder", ["", "null", "undefined", "anonymous", "-1", "00000000-0000", None])
+def test_placeholder_ids_make_no_customer(send, placeholder):
+    (item,) = send(viewed(userId=placeholder))
 
-    assert item.rejected == "nobody"
+    assert item.rejected == "no_id"
     assert not Profile.objects.exists()
 
 
-def test_traits_that_the_house_has_a_word_for_become_facts_with_their_source(send):
+def test_traits_with_an_attribute_become_facts_with_their_source(send):
     traits = {"firstName": "Chika", "address": {"country": "JP"}, "favourite_colour": "pine"}
     send({"type": "identify", "userId": "c-1", "traits": traits})
     facts = {fact.attribute: fact for fact in Fact.objects.all()}
@@ -131,7 +131,7 @@ def test_traits_that_the_house_has_a_word_for_become_facts_with_their_source(sen
     assert Event.objects.get().properties["favourite_colour"] == "pine"
 
 
-def test_an_event_moves_her_into_a_segment_at_once(send, chika):
+def test_event_changes_segments_at_once(send, chika):
     save_segment("Jackets", 'did("Product Viewed" where category:jackets):>=1', "measure")
     send(viewed(userId=chika.user_id))
 
@@ -148,7 +148,7 @@ def test_the_same_message_twice_happens_once(send, chika):
     assert Event.objects.filter(message_id=again.message_id).count() == 1
 
 
-def test_a_message_that_nobody_foresaw_is_kept_with_its_fault_and_holds_up_nobody(send, chika, monkeypatch):
+def test_unforeseen_message_is_kept_with_its_error_and_blocks_no_other(send, chika, monkeypatch):
     from regulars.usecases import process_event
 
     def unlucky(message, type_):
@@ -181,16 +181,16 @@ def test_only_differences_of_the_senders_clock_are_believed(timestamp, sent_at, 
     assert corrected(timestamp, sent_at, NOON) == happened
 
 
-def test_whoever_has_the_public_key_proves_nothing_and_writes_no_app_metadata(send, chika):
+def test_public_write_key_verifies_nothing_and_writes_no_app_metadata(send, chika):
     Attribute.objects.create(key="role", label="Role", purposes=["serve"], metadata_path="app_metadata.role")
-    said = {
+    traits = {
         "email": "ana@shop.example",
         "email_verified": True,
         "phone_verified": True,
         "username": "ana",
         "role": "admin",
     }
-    send({"type": "identify", "userId": chika.user_id, "traits": said})
+    send({"type": "identify", "userId": chika.user_id, "traits": traits})
     user = served_user(chika)
 
     assert user["email"] == "ana@shop.example"
@@ -222,7 +222,7 @@ def test_an_address_that_an_event_brings_does_not_inherit_the_proof_of_another(s
     ],
     ids=["id", "visitor", "trait", "half-emoji", "endless", "context"],
 )
-def test_a_message_that_no_database_could_keep_holds_up_nobody(send, odd):
+def test_unstorable_message_blocks_no_other(send, odd):
     (item, after) = send({"type": "identify", **odd}, viewed(userId="fay"))
 
     assert item.processed_at

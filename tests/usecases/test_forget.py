@@ -1,4 +1,4 @@
-"""Whoever is forgotten leaves no trace: not in a table, the lake, a file or the log; and a backup does not bring her back."""
+"""Erasure leaves no trace in a table, the lake, a file or the log, and a restored backup does not undo it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.segments.save import save_segment
-from regulars.usecases import deliver  # noqa: F401 - registers its handlers
+from regulars.usecases import (
+    deliver,  # noqa: F401 - registers its handlers
+    personal_data,
+)
 from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import process_inbox
@@ -59,7 +62,7 @@ def home(settings, tmp_path):
 
 @pytest.fixture
 def marked(standard_setup):
-    """Somebody whose every trace has the marker in it."""
+    """A customer whose every trace contains the marker."""
     account = Account.objects.create_user(EMAIL, "a few words in a row")
     profile, _ = get_or_create_by_identity("google-oauth2", f"{MARK}-0001", connection="google-oauth2", is_social=True)
     profile.account = account
@@ -116,7 +119,7 @@ def database_files() -> list[Path]:
 
 
 def leave_traces_everywhere(profile, url):
-    """Events by the inbox, one that nobody could read, a job, a session, staff's notes, a mail, a file, the lake."""
+    """Events by the inbox, one that is unreadable, a job, a session, staff's notes, a mail, a file, the lake."""
     save_segment("French", "country:FR", "message")
     hook = {"url": url, "secret": SECRET}
     save_destination("Hook", "webhook", hook, purpose="message", segment_slugs=["french"])
@@ -125,7 +128,7 @@ def leave_traces_everywhere(profile, url):
         with changes(profile, "test") as c:
             c.learn([NewFact("country", country, "corrected", "customer")])
     arrives(1, userId=profile.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
-    arrives(2, userId="-1", event="Nobody", context={"traits": {"email": EMAIL}})
+    arrives(2, userId="-1", event="Unknown", context={"traits": {"email": EMAIL}})
     process_inbox()
     enqueue("accounts.mail_reset", {"email": EMAIL, "next": "/"}, due_at=timezone.now() + dt.timedelta(days=1))
     AuditEntry.objects.create(what="customer.viewed", subject=profile.user_id, details={"email": EMAIL})
@@ -163,7 +166,7 @@ def test_after_an_erasure_a_search_of_every_table_file_and_log_finds_nothing(hom
     assert erasure.removed["profiles.Fact"][0] >= 3
 
 
-def test_her_decisions_stay_as_nobodys_with_the_words_and_without_evidence(home, marked):
+def test_decisions_stay_without_customer_and_evidence(home, marked):
     erase_customer(marked, "customer")
 
     kept = KeptDecision.objects.get()
@@ -183,7 +186,7 @@ def test_the_owner_may_keep_no_ledger_of_the_erased_at_all(home, marked):
     assert not KeptDecision.objects.exists()
 
 
-def test_what_happened_may_stay_without_her(home, marked):
+def test_events_may_stay_anonymously(home, marked):
     arrives(1, userId=marked.user_id, event="Order Completed", properties={"note": MARK, "total": 12})
     process_inbox()
 
@@ -196,7 +199,7 @@ def test_what_happened_may_stay_without_her(home, marked):
     assert erasure.mode == "anonymised"
 
 
-def test_a_period_of_hers_is_forgotten_and_the_rest_stays(home, chika):
+def test_erasure_of_a_period_keeps_the_rest(home, chika):
     now = timezone.now()
     learn(chika, [NewFact("country", "PT", "declared", "app:shop", collected_at=now - dt.timedelta(days=5))])
     learn(chika, [NewFact("city", "Porto", "declared", "app:shop", collected_at=now)])
@@ -207,16 +210,16 @@ def test_a_period_of_hers_is_forgotten_and_the_rest_stays(home, chika):
     assert erasure.removed == {"profiles.Fact": [2, 0]}
 
 
-def test_she_is_found_by_any_name(home, marked):
+def test_customer_is_found_by_any_name(home, marked):
     add_identity(marked, "external", "customer-4711")
 
     for name in (marked.user_id, EMAIL.upper(), EMAIL, "customer-4711", f"{MARK}-0001"):
         assert find_customers(name) == [marked]
-    assert find_customers("nobody@example.com") == []
+    assert find_customers("unknown@example.com") == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_26_a_restored_backup_is_cleaned_of_whoever_was_forgotten_since(home, marked):
+def test_26_restored_backup_is_cleaned_of_later_erasures(home, marked):
     user_id = marked.user_id
     erase_customer(marked, "customer")
     assert MARK not in (home / FILE).read_text()
@@ -242,7 +245,7 @@ def test_who_signed_up_again_afterwards_is_not_erased_by_the_replay(home, marked
     assert len(recorded_erasures()) == 1
 
 
-def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(home, marked):
+def test_27_new_sign_up_starts_empty_and_stays_suppressed_for_lists(home, marked):
     record(marked, Decision("message", "withdrawn", "profile"))
     erase_customer(marked, "customer")
     again, made = get_or_create_by_identity("google-oauth2", f"{MARK}-0001")
@@ -259,8 +262,8 @@ def test_27_who_signs_up_again_starts_empty_and_an_old_list_does_not_reach_her(h
     "claim", ["https://", "callback", "Username-Password-Authentication", "delivery", "dov@example.com"]
 )
 @pytest.mark.django_db(transaction=True)
-def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(home, marked, claim):
-    """A name is what she says, or a stranger with the public write key; what is taken out goes by it."""
+def test_customer_named_like_a_staff_text_changes_none(home, marked, claim):
+    """A name may be typed by the customer, or sent by anyone with the public write key; erasure searches for it."""
     connection_, app = (
         Connection.objects.create(name="Username-Password-Authentication", strategy="auth0"),
         Client_.objects.create(client_id="shop", name="Shop", redirect_uris=["https://shop.example/callback"]),
@@ -287,10 +290,16 @@ def test_whoever_calls_herself_by_a_word_of_the_house_takes_nothing_of_it_along(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_address_that_hers_is_a_part_of_stays_whole(home, marked):
+def test_longer_address_that_contains_the_erased_one_stays(home, marked):
     AuditEntry.objects.create(
         what="x", subject="x", details={"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": f"to {EMAIL}."}
     )
     erase_customer(marked, "customer")
 
     assert AuditEntry.objects.get(what="x").details == {"a": f"not{EMAIL}", "b": f"{EMAIL}.au", "c": "to (erased)."}
+
+
+def test_every_table_that_erasure_names_exists():
+    named = personal_data.BY_NUMBER | personal_data.TEMPORARY | personal_data.WRITTEN_BY_STAFF
+
+    assert named <= {model._meta.label for model in apps.get_models()}

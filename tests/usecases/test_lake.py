@@ -1,4 +1,4 @@
-"""What is new reaches the lake once, whoever dies on the way."""
+"""New rows reach the lake once, whichever process dies on the way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_worker_that_died_before_the_commit_loses_nothing(chika, lake):
     assert fill_events() == 0
 
 
-def test_what_she_withdraws_leaves_the_lake_too(chika, lake):
+def test_withdrawn_data_leaves_the_lake(chika, lake):
     record(chika, Decision("personalise", "given", "test"))
     learn(chika, [NewFact("gender", "female", "declared", "question:gender@1")])
     refresh_views(chika)

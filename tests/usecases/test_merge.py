@@ -50,7 +50,7 @@ def person(standard_setup):
 
 @pytest.fixture
 def two(person):
-    """Chika at Google, who said yes to personalising, and Chika at Facebook, who said no to news."""
+    """Chika at Google, with consent to personalising, and Chika at Facebook, with news refused."""
     google = person("google-oauth2", "1", "Page Viewed", yes=["personalise"], gender="female", name="Chika")
     facebook = person("facebook", "2", "Order Completed", yes=["measure"], no=["message"], city="Lagos")
     return google, facebook
@@ -71,7 +71,7 @@ def everything(profile):
     return {**profile.document, "updated_at": None}, facts, names_of(profile), views, stands(profile)
 
 
-def test_linked_she_has_what_either_had(two):
+def test_linked_customer_has_the_data_of_both(two):
     google, facebook = two
     link(google, facebook, "customer")
 
@@ -95,7 +95,7 @@ def test_parted_both_are_as_they_were(two):
     assert Merge.objects.get().undone_why == "customer"
 
 
-def test_what_the_network_says_after_the_merge_leaves_with_it(two):
+def test_claims_sent_after_a_merge_leave_with_their_identity(two):
     google, facebook = two
     link(google, facebook, "customer")
     identity = google.identities.get(provider="facebook")
@@ -128,7 +128,7 @@ def test_the_no_of_the_account_that_stays_is_not_softened(person):
     assert stands(refused) == {"personalise": "refused"}
 
 
-def test_parted_a_borrowed_word_is_taken_back_unless_she_repeated_it(person):
+def test_split_withdraws_merged_decisions_unless_repeated(person):
     google = person("google-oauth2", "1", yes=["personalise"])
     facebook = person("facebook", "2", no=["personalise"], yes=["share", "message"])
     link(google, facebook, "customer")

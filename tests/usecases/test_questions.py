@@ -13,7 +13,7 @@ from regulars.usecases.update_question_model import queue_refit, update_target_s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_every_night_the_segments_are_told_and_a_model_is_learned(standard_setup):
+def test_nightly_job_updates_targets_and_refits_the_model(standard_setup):
     save_segment("Porto", "city:Porto", "serve")
     queue_refit()
     queue_refit()
@@ -26,7 +26,7 @@ def test_every_night_the_segments_are_told_and_a_model_is_learned(standard_setup
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_house_without_customers_questions_and_segments_learns_nothing_and_does_not_fail():
+def test_refit_without_customers_questions_and_segments_does_not_fail():
     queue_refit()
     run_due()
 
@@ -44,7 +44,7 @@ def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled
     assert Target.objects.get(slug="porto").weight == 3
 
 
-def test_a_segment_that_cannot_be_read_is_no_aim_and_stops_nobody(standard_setup):
+def test_unreadable_segment_is_no_target_and_stops_no_other(standard_setup):
     Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="serve")
     evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
 

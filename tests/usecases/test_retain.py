@@ -29,7 +29,7 @@ def later(monkeypatch):
 
 
 def gives(profile, purpose, **facts):
-    """Her yes, and what she told under it."""
+    """Give consent, and facts under it."""
     yes = decide(profile, Decision(purpose, "given", "profile"))
     news = [NewFact(key, value, "declared", "app:shop", consents=[yes.pk]) for key, value in facts.items()]
     with changes(profile, "test") as c:
@@ -45,7 +45,7 @@ def kept(profile):
     return sorted(profile.facts.values_list("attribute", flat=True))
 
 
-def test_what_she_told_under_a_yes_goes_thirty_days_after_she_took_it_back_and_the_rest_stays(chika, later):
+def test_facts_are_deleted_thirty_days_after_withdrawal(chika, later):
     gives(chika, "personalise", country="FR", gender="female")
     gives(chika, "message", birthdate="1988-05-31")
     learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
@@ -60,7 +60,7 @@ def test_what_she_told_under_a_yes_goes_thirty_days_after_she_took_it_back_and_t
     assert chika.consent_events.filter(purpose="personalise").count() == 2
 
 
-def test_within_thirty_days_she_may_change_her_mind_and_nothing_is_lost(chika, later):
+def test_consent_given_again_within_thirty_days_keeps_facts(chika, later):
     gives(chika, "personalise", gender="female")
     withdraws(chika, "personalise")
     later(days=20)
@@ -72,7 +72,7 @@ def test_within_thirty_days_she_may_change_her_mind_and_nothing_is_lost(chika, l
     assert view(chika, "personalise")["gender"].value == "female"
 
 
-def test_the_days_count_from_the_moment_she_took_it_back_not_from_when_she_told(chika, later):
+def test_retention_counts_from_the_withdrawal(chika, later):
     gives(chika, "personalise", gender="female")
     later(days=300)
     withdraws(chika, "personalise")
@@ -114,7 +114,7 @@ def test_the_owner_may_keep_it_shorter_longer_or_for_ever(chika, later):
     assert apply_retention()["closed"] == 1
 
 
-def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
+def test_retracted_facts_and_old_visitors_are_deleted(chika, later):
     facts = learn(chika, [NewFact("city", "Paris", "declared", "app:shop")])
     retract(chika, facts, "deleted_by_customer")
     visitor, _ = get_or_create_by_identity("anonymous", "cookie")
@@ -122,6 +122,6 @@ def test_what_was_taken_back_and_who_never_signed_in_go_too(chika, later):
     later(days=396)
     gone = apply_retention()
 
-    assert (gone["taken_back"], gone["visitors"]) == (1, 1)
+    assert (gone["retracted"], gone["visitors"]) == (1, 1)
     assert list(Profile.objects.all()) == [chika]
-    assert days_of()["taken_back"] == KINDS["taken_back"].days == 30
+    assert days_of()["retracted"] == KINDS["retracted"].days == 30

@@ -63,7 +63,7 @@ STANDARD = (
     Standard("continent", "Continent", "choice", "user.contact.address.country", options=CONTINENTS),
     Standard(
         "area_median_income",
-        "Median household income of her area",
+        "Median household income of their area",
         "number",
         "user.demographic",
         ("personalise", "measure"),
@@ -71,15 +71,17 @@ STANDARD = (
     ),
     Standard(
         "area_median_age",
-        "Median age of her area",
+        "Median age of their area",
         "number",
         "user.demographic",
         ("personalise", "measure"),
         expires_days=730,
     ),
     Standard("region", "Region", category="user.contact.address", half_life_days=730),
-    Standard("network_country", "Country of her network", category="user.location", purposes=NETWORK, expires_days=60),
-    Standard("network_region", "Region of her network", category="user.location", purposes=NETWORK, expires_days=60),
+    Standard(
+        "network_country", "Country of their network", category="user.location", purposes=NETWORK, expires_days=60
+    ),
+    Standard("network_region", "Region of their network", category="user.location", purposes=NETWORK, expires_days=60),
     Standard("time_zone", "Time zone", category="user.location", expires_days=365),
     Standard(
         "email_kind",
@@ -89,8 +91,8 @@ STANDARD = (
         ("serve", "measure"),
         options=EMAIL_KINDS,
     ),
-    Standard("email_domain", "Domain of her e-mail", category="user.contact.email", purposes=("serve", "measure")),
-    Standard("phone_country", "Country of her phone", category="user.contact.phone_number", purposes=LOGIN),
+    Standard("email_domain", "Domain of their e-mail", category="user.contact.email", purposes=("serve", "measure")),
+    Standard("phone_country", "Country of their phone", category="user.contact.phone_number", purposes=LOGIN),
     Standard("phone_kind", "Kind of phone", category="user.contact.phone_number", purposes=LOGIN),
     Standard("phone_e164", "Phone, as machines dial it", category="user.contact.phone_number", purposes=LOGIN),
     Standard("employer", "Employer", category="user.workplace", purposes=("personalise", "measure")),

@@ -32,7 +32,7 @@ def sign_in_block(profile: Profile) -> SignInBlock | None:
 
 
 def account_block(account: Account) -> SignInBlock | None:
-    """Return why nobody may sign in with this account, or None.
+    """Return why this account may not be signed in with, or None.
 
     An account that was merged signs in as the customer of the merge: both must be open. Staff are no customers.
     """

@@ -1,4 +1,4 @@
-"""What we know of her is set right, or goes. Her own word wins over every source; a member of staff needs a reason."""
+"""Correct and remove facts. The customer's own value wins over every source; a member of staff needs a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from regulars.profiles.values import read_value
 from .unit_of_work import Changes, changes
 from .users import retract_overlapping
 
-# Proved by a mail or a text message, never typed; or ours to keep, as apps rely on it.
+# Proved by a mail or a text message and never typed, or kept by us because apps rely on it.
 NOT_BY_HAND = {"email", "email_verified", "phone_verified", "username", "picture"}
 FOLLOWS = {name for names in CONCLUDES.values() for name in names}
 DELETED = "deleted_by_customer"
@@ -22,22 +22,22 @@ LONGEST_REASON = 200
 
 
 def may_correct(key: str, path: str) -> bool:
-    """Whether somebody may write this by hand: not what has to be proved, what follows from something else, or an app's."""
+    """Return whether an attribute may be typed: not what has to be proved, what is concluded, or an app's."""
     return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key, path)
 
 
 def may_staff_correct(attribute: Attribute) -> bool:
-    """What a member of staff may write for her: of a special category only she herself tells."""
+    """Return whether staff may write an attribute for a customer: never one of a special category."""
     return not _is_special(attribute) and may_correct(attribute.key, attribute.metadata_path)
 
 
 def may_remove(key: str, path: str) -> bool:
-    """Whether she may delete it: not what her account cannot do without, nor what an app of the company keeps of her."""
+    """Return whether the customer may delete an attribute: not what the account needs, nor an app's."""
     return key not in ("email", "email_verified", *FOLLOWS) and not is_an_apps(key, path)
 
 
 def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: str = "") -> None:
-    """`text` is how it is typed into a form. `staff` is the key of the member of staff who does it for her.
+    """Correct one attribute. `text` is form input. `staff` is the key of the member of staff who corrects it.
 
     Raises `DomainError`: `not_by_hand`, `bad_value`, `reason_needed`, `reason_too_long`; for staff also `special_category`
     and `deleted_by_customer`.
@@ -48,20 +48,20 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
             "not_by_hand",
             gettext_noop("This cannot be typed: it is proved by a message, or follows from something else."),
         )
-    _refuse_reason(reason, staff)
+    _check_reason(reason, staff)
     value = read_value(attribute, text)
     source = f"staff:{staff}" if staff else CUSTOMER
     with changes(profile, "corrected") as c:
         if staff:
-            _refuse_for_staff(c.profile, key, attribute)
+            _check_staff_may_write(c.profile, key, attribute)
         retract_overlapping(c, _path(attribute) or key)
         _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
 
 
 def remove(profile: Profile, key: str, *, reason: str = "") -> int:
-    """Everything told under `key`, and what follows from it, is taken back; no source brings it back, only she may.
+    """Retract every fact of an attribute and its conclusions. Only the customer may enter it again, no other source.
 
-    Returns how many facts went. Raises `Invalid("not_by_hand")` for what her account cannot do without.
+    Returns how many facts were retracted. Raises `Invalid("not_by_hand")` for what the account needs.
     """
     if not may_remove(key, _path(_declared(key))):
         raise Invalid("not_by_hand", gettext_noop("This goes with what it belongs to, or with the account."))
@@ -84,22 +84,28 @@ def _path(attribute: Attribute | None) -> str:
     return attribute.metadata_path if attribute else ""
 
 
-def _refuse_reason(reason: str, staff: str) -> None:
+def _check_reason(reason: str, staff: str) -> None:
     if staff and not reason.strip():
-        raise Invalid("reason_needed", gettext_noop("Say why it is changed: she will read it."), "reason")
+        raise Invalid(
+            "reason_needed", gettext_noop("Give a reason for the change: the customer will read it."), "reason"
+        )
     if len(reason) > LONGEST_REASON:
         raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
 
 
-def _refuse_for_staff(profile: Profile, key: str, attribute: Attribute | None) -> None:
+def _check_staff_may_write(profile: Profile, key: str, attribute: Attribute | None) -> None:
     if attribute and _is_special(attribute):
-        raise Invalid("special_category", gettext_noop("Only she herself may tell this, with her explicit consent."))
+        raise Invalid(
+            "special_category", gettext_noop("Only customers themselves may provide this, with their explicit consent.")
+        )
     if was_deleted_by_customer(profile, key):
-        raise Invalid("deleted_by_customer", gettext_noop("She deleted this herself. Only she may bring it back."))
+        raise Invalid(
+            "deleted_by_customer", gettext_noop("The customer deleted this. Only the customer may enter it again.")
+        )
 
 
 def _write(c: Changes, fact: NewFact) -> None:
-    """What was said is not copied onto the event: the gate guards facts, and events pass it by."""
+    """The value is not copied onto the event: consent restricts facts, and events are not restricted by it."""
     c.learn([fact])
     done = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
     c.record_event("Profile Corrected", done)

@@ -1,4 +1,4 @@
-"""Everything we hold about her, gathered from every room: her page and her export show the same."""
+"""All data about one customer, from every package. The customer's page and the export show the same."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ UNDECLARED = ("serve",)
 
 @dataclass(frozen=True)
 class CustomerFact:
-    """One fact as she may read it. `why_not` names why it is not used: `""`, `blocked`, `ran_out`, `taken_back`, `another_wins`.
+    """One fact as the customer reads it.
 
-    `follows_from` are labels of what it was concluded from.
+    `why_not` is why it is not used: `""`, `blocked`, `expired`, `retracted`, `another_wins`. `follows_from` are the labels
+    of the facts it was concluded from.
     """
 
     id: int
@@ -51,9 +52,10 @@ class CustomerFact:
 
 @dataclass(frozen=True)
 class PurposeStatus:
-    """One purpose and where she stands. `said` are the words of her last decision; `seen` is its number (0: none).
+    """One purpose with the customer's consent status.
 
-    `outdated`: she said yes, but the purpose has become wider since. `barred`: too young to allow it.
+    `notice` is the text of the last decision, `seen` its number (0: none). `outdated`: consent was given, but the purpose
+    has become wider since. `barred`: the customer is too young to allow it.
     """
 
     key: str
@@ -65,14 +67,14 @@ class PurposeStatus:
     status: str
     since: dt.datetime | None
     until: dt.datetime | None
-    said: str
+    notice: str
     seen: int
     outdated: bool
     barred: bool
 
 
 def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact]:
-    """By attribute, what counts first. `everything`: with what was taken back or ran out."""
+    """Return the facts by attribute, the winning one first. `everything`: retracted and expired ones too."""
     attributes = {each.key: each for each in Attribute.objects.all()}
     now = clock.now()
     status = ConsentStatus.of([profile], now)[profile.pk]
@@ -83,14 +85,14 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     found = []
     for fact in facts:
         why_not = _why_not(fact, status, winners, now)
-        if fact.value is None or (not everything and why_not in ("taken_back", "ran_out")):
+        if fact.value is None or (not everything and why_not in ("retracted", "expired")):
             continue
         found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
     return sorted(found, key=lambda each: (each.label.lower(), each.attribute, bool(each.why_not), -each.id))
 
 
 def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
-    """Every active purpose; those she decides on first."""
+    """Return every active purpose; those that need consent first."""
     status = ConsentStatus.of([profile], clock.now())[profile.pk]
     states = {s.purpose_id: s for s in profile.consent_states.select_related("event__notice")}
     purposes = Purpose.objects.filter(active=True)
@@ -100,7 +102,7 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
 
 
 def decisions_of(profile: Profile) -> list[ConsentEvent]:
-    """Her ledger, newest first, each with the words she saw."""
+    """Return the customer's ledger, newest first, each decision with its notice."""
     return list(profile.consent_events.select_related("purpose", "notice").order_by("-at", "-id"))
 
 
@@ -112,7 +114,7 @@ def segments_of(profile: Profile) -> list[Membership]:
 def _winners(
     facts: list[Fact], status: ConsentStatus, attributes: dict[str, Attribute], now: dt.datetime
 ) -> dict[str, int]:
-    """Attribute → the fact that counts, of those whose consents stand."""
+    """Return attribute → id of the winning fact, of those whose consents are given."""
     usable: dict[str, list[Fact]] = {}
     for fact in facts:
         if fact.retracted_at is None and status.consents_hold(fact):
@@ -127,9 +129,9 @@ def _winners(
 
 def _why_not(fact: Fact, status: ConsentStatus, winners: dict[str, int], now: dt.datetime) -> str:
     if fact.retracted_at:
-        return "taken_back"
+        return "retracted"
     if fact.expires_at and fact.expires_at <= now:
-        return "ran_out"
+        return "expired"
     if not status.consents_hold(fact):
         return "blocked"
     return "" if winners.get(fact.attribute) == fact.pk else "another_wins"
@@ -162,7 +164,7 @@ def _known(
 
 
 def _question_in(source: str) -> str:
-    """The key in `question:looking_for@1`, and in `app:shop:looking_for@1` of an answer given inside an app."""
+    """Return the question's key in `question:looking_for@1` or, for an answer inside an app, `app:shop:looking_for@1`."""
     kind, _, rest = source.partition(":")
     about = rest if kind == "question" else rest.partition(":")[2] if kind == "app" else ""
     return about.partition("@")[0]
@@ -172,7 +174,7 @@ def _stand(
     profile: Profile, purpose: Purpose, state: ConsentState | None, status: ConsentStatus, locale: str
 ) -> PurposeStatus:
     found, label, text = words_in(purpose, locale)
-    said_yes = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
+    has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
     return PurposeStatus(
         key=purpose.key,
         basis=purpose.basis,
@@ -183,9 +185,9 @@ def _stand(
         status=state.status if state else "",
         since=state.since if state else None,
         until=state.expires_at if state else None,
-        said=state.event.notice.body if state and state.event.notice else "",
+        notice=state.event.notice.body if state and state.event.notice else "",
         seen=last_decision(profile, purpose.key),
-        outdated=bool(said_yes and state and state.event.purpose_version < purpose.consents_from),
+        outdated=bool(has_consented and state and state.event.purpose_version < purpose.consents_from),
         barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
     )
 

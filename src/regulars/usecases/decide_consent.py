@@ -1,4 +1,4 @@
-"""She allows, takes back or objects: ledger, views, segments and whoever was told, in one transaction."""
+"""Decide on a purpose: give, withdraw, object. Ledger, views, segments and deletion requests in one transaction."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PORTION = 50
 
 
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
-    """Write it down, and let everything follow. What she has not said yes to is out of segments when this returns.
+    """Record a decision with everything that follows. A customer without consent is out of segments when this returns.
 
-    `seen` is the last decision on this purpose that her page knew of (0: none). Raises `DomainError`: `decided_meanwhile`
+    `seen` is the last decision on this purpose that the customer's page knew of (0: none). Raises `DomainError`: `decided_meanwhile`
     (an old page, or the same form twice), `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
     """
     purpose = get_purpose(decision.purpose)
-    _refuse_what_makes_no_sense(purpose, decision.action)
+    _check_action(purpose, decision.action)
     with changes(profile, "consent") as c:
         if seen is not None and seen != last_decision(c.profile, purpose.key):
             raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
@@ -38,18 +38,18 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
 
 
 def last_decision(profile: Profile, purpose: str) -> int:
-    """The number of the newest decision on a purpose; 0 when there is none. A form that carries it works once."""
+    """Return the id of the newest decision on a purpose; 0: none. A form that carries it works once."""
     newest = profile.consent_events.filter(purpose=purpose).order_by("-id").values_list("id", flat=True).first()
     return newest or 0
 
 
 def apply_gpc(profile: Profile) -> bool:
-    """Her browser says "do not sell or share": close every such purpose, once. A yes she gives later by herself holds.
+    """Apply a browser's "do not sell or share": close every such purpose, once. Later consent of the customer counts.
 
     Returns whether anything was written.
     """
-    heard = ConsentEvent.objects.filter(profile=profile, action=Action.GPC).values("purpose_id")
-    due = Purpose.objects.filter(active=True, kind__in=SHARING).exclude(key__in=heard)
+    applied = ConsentEvent.objects.filter(profile=profile, action=Action.GPC).values("purpose_id")
+    due = Purpose.objects.filter(active=True, kind__in=SHARING).exclude(key__in=applied)
     keys = list(due.values_list("key", flat=True))
     if not keys:
         return False
@@ -60,7 +60,7 @@ def apply_gpc(profile: Profile) -> bool:
 
 
 def expire_consents() -> int:
-    """Every yes that has run out is written down as such, and its customer leaves what stood on it. Returns how many."""
+    """Record every expired consent; customers leave the segments that rest on it. Returns how many."""
     due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now(), profile__merged_into=None)
     states, expired = due.order_by("pk").iterator(chunk_size=PORTION), 0
     while portion := list(islice(states, PORTION)):
@@ -70,9 +70,9 @@ def expire_consents() -> int:
 
 @transaction.atomic
 def change_purpose(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
-    """Other words for a purpose. When it covers more than before, a yes to the old words no longer opens it.
+    """Change the text of a purpose. When it covers more than before, consent to the old text no longer opens it.
 
-    Raises as `consent.purposes.reword`. Everybody who said yes is looked at again by the worker.
+    Raises as `consent.purposes.reword`. A job refreshes every customer who had consented.
     """
     purpose = reword(key, wording, widened=widened)
     if widened:
@@ -81,7 +81,7 @@ def change_purpose(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
 
 
 @handles("consent.purpose_widened")
-def look_at_everybody_again(payload: dict[str, str]) -> None:
+def refresh_consenting_customers(payload: dict[str, str]) -> None:
     states = ConsentState.objects.filter(purpose=payload["purpose"], status__in=YES).order_by("profile")
     profiles = states.values_list("profile_id", flat=True).iterator(chunk_size=PORTION)
     while portion := list(islice(profiles, PORTION)):
@@ -90,11 +90,11 @@ def look_at_everybody_again(payload: dict[str, str]) -> None:
                 c.refresh(profile)
 
 
-def _refuse_what_makes_no_sense(purpose: Purpose, action: str) -> None:
+def _check_action(purpose: Purpose, action: str) -> None:
     if purpose.basis == Purpose.Basis.CONTRACT:
         raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
     if action in (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN) and purpose.basis != Purpose.Basis.CONSENT:
-        raise Invalid("needs_no_consent", f"{purpose.label} does not rest on a consent. You may object to it.")
+        raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
 
 
 def _expire(states: list[ConsentState]) -> int:

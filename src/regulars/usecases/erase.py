@@ -1,4 +1,4 @@
-"""A customer is forgotten: everything about her leaves in one transaction, her rows in the lake by a job."""
+"""Erase customers: everything about them in one transaction, their rows in the lake by a job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
-from .personal_data import count, end_sessions, forget_mails, names_of, rows_of, sweep
+from .personal_data import count, delete_mails, end_sessions, names_of, rows_of, sweep
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
@@ -31,42 +31,42 @@ Mode = Erasure.Mode
 
 @transaction.atomic
 def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool = False) -> Erasure:
-    """Delete the profile and those merged into it with all that hangs on them, and every text that names her.
+    """Delete the profile and those merged into it with all their rows, and every text that names the customer.
 
-    What stays: her decisions as nobody's, as long as the retention of the ledger says; a fingerprint of her address if
-    she had asked not to be written to; with `keep_events` what happened, without her. Whoever was told of her is asked
-    to forget her too (`destinations.disclosures`), and her networks to end what she allowed us (`revoke_for_erasure`). The
+    What stays: decisions without the customer, as long as the retention of the ledger says; a fingerprint of the address
+    if the customer had objected to messages; with `keep_events` anonymous events. Destinations that received data get
+    deletion requests (`destinations.disclosures`), and providers are asked to end their grants (`revoke_for_erasure`). The
     proof counts rows before and after.
     """
-    everybody = [profile, *profile.merged.all()]
-    list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in everybody]).order_by("pk"))
-    names, rows = names_of(everybody), rows_of(everybody)
+    profiles = [profile, *profile.merged.all()]
+    list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in profiles]).order_by("pk"))
+    names, rows = names_of(profiles), rows_of(profiles)
     before = count(rows)
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
-    erasure.who = sorted(fingerprint(each.user_id) for each in everybody)
-    erasure.profiles = [each.pk for each in everybody]
-    erasure.disclosures = [row.pk for row in queue_erasure_requests(everybody)]
-    revoke_for_erasure(everybody, erasure.pk)
-    suppress(everybody)
+    erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
+    erasure.profiles = [each.pk for each in profiles]
+    erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
+    revoke_for_erasure(profiles, erasure.pk)
+    suppress(profiles)
     if Retention.objects.filter(kind=LEDGER).values_list("days", flat=True).first() != 0:
-        keep_ledger(everybody)
-    swept = _delete(everybody, keep_events=keep_events) | sweep(names)
-    after = count(rows_of(everybody))
+        keep_ledger(profiles)
+    swept = _delete(profiles, keep_events=keep_events) | sweep(names)
+    after = count(rows_of(profiles))
     erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
     record_erasure(erasure)
-    transaction.on_commit(lambda: forget_mails(names) and None)
+    transaction.on_commit(lambda: delete_mails(names) and None)
     return erasure
 
 
 def erase_all(profiles: Sequence[Profile], asked_by: str) -> int:
-    """One after the other, each in a transaction of her own. Returns how many."""
+    """Erase customers one after the other, each in its own transaction. Returns how many."""
     for profile in profiles:
         erase_customer(profile, asked_by)
     return len(profiles)
 
 
 def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
-    """Forget what happened and was learned of her from `since` until before `until`; she herself stays.
+    """Erase events and facts of a customer from `since` until before `until`; the customer stays.
 
     Raises `Invalid("bad_period")`.
     """
@@ -77,7 +77,7 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
         erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
         erasure.who = [fingerprint(profile.user_id)]
         events = Event.objects.filter(profile_id=profile.pk, at__gte=since, at__lt=until)
-        went = {
+        removed = {
             "events.InboxItem": InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0],
             "events.Event": events.delete()[0],
             "profiles.Fact": _delete_facts(profile, since, until),
@@ -89,15 +89,15 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
                 profile=profile, asked_at__gte=since, asked_at__lt=until
             ).delete()[0],
         }
-        erasure.removed = {label: [number, 0] for label, number in went.items() if number}
-        _write_lake_anew(profile)
+        erasure.removed = {label: [number, 0] for label, number in removed.items() if number}
+        _rewrite_in_lake(profile)
         c.refresh()
         record_erasure(erasure)
     return erasure
 
 
 def find_customers(name: str) -> list[Profile]:
-    """Everybody known by this user id, address, telephone number, or id at a network, of a browser or of the company."""
+    """Return customers by user id, address, telephone number, or id at a provider, of a browser or of the company."""
     known = (
         Q(user_id=name)
         | Q(account__email__iexact=name)
@@ -108,14 +108,14 @@ def find_customers(name: str) -> list[Profile]:
     return list({(each.merged_into or each).pk: each.merged_into or each for each in found}.values())
 
 
-def _delete(everybody: list[Profile], *, keep_events: bool) -> dict[str, int]:
-    """The rows that hang on her. Returns those that do not count as hers by a relation: table → rows."""
-    numbers = [each.pk for each in everybody]
-    accounts = [each.account_id for each in everybody if each.account_id]
+def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
+    """Delete the rows of the customers. Returns table → rows for those that no relation connects to them."""
+    numbers = [each.pk for each in profiles]
+    accounts = [each.account_id for each in profiles if each.account_id]
     events = Event.objects.filter(profile_id__in=numbers)
     inbox = InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0]
     if keep_events:
-        _strip(numbers)
+        _anonymise(numbers)
     else:
         events.delete()
     sessions = end_sessions(accounts)
@@ -127,12 +127,12 @@ def _delete(everybody: list[Profile], *, keep_events: bool) -> dict[str, int]:
     return {key: number for key, number in (("events.InboxItem", inbox), ("sessions.Session", sessions)) if number}
 
 
-def _strip(numbers: list[int]) -> None:
-    """What happened, without who: one random number for the person, no text, no ids."""
-    nobody = -secrets.randbits(60) - 1
+def _anonymise(numbers: list[int]) -> None:
+    """Keep events without the customer: one random number for the person, no text, no ids."""
+    anonymous_id = -secrets.randbits(60) - 1
     events = list(Event.objects.filter(profile_id__in=numbers))
     for event in events:
-        event.profile_id, event.message_id = nobody, f"anonymous-{uuid.uuid4()}"
+        event.profile_id, event.message_id = anonymous_id, f"anonymous-{uuid.uuid4()}"
         event.properties = {key: value for key, value in event.properties.items() if isinstance(value, int | float)}
         event.terms, event.context, event.lake_batch, event.lake_at = event_terms(event.properties), {}, None, None
     fields = ["profile_id", "message_id", "properties", "terms", "context", "lake_batch", "lake_at"]
@@ -140,15 +140,15 @@ def _strip(numbers: list[int]) -> None:
 
 
 def _delete_facts(profile: Profile, since: dt.datetime, until: dt.datetime) -> int:
-    """With everything concluded from them."""
-    gone = set(profile.facts.filter(collected_at__gte=since, collected_at__lt=until).values_list("id", flat=True))
+    """Delete the facts of a period and everything concluded from them."""
+    deleted = set(profile.facts.filter(collected_at__gte=since, collected_at__lt=until).values_list("id", flat=True))
     for fact in profile.facts.exclude(derived_from=[]).order_by("id"):
-        if gone.intersection(fact.derived_from):
-            gone.add(fact.pk)
-    return profile.facts.filter(pk__in=gone).delete()[0]
+        if deleted.intersection(fact.derived_from):
+            deleted.add(fact.pk)
+    return profile.facts.filter(pk__in=deleted).delete()[0]
 
 
-def _write_lake_anew(profile: Profile) -> None:
+def _rewrite_in_lake(profile: Profile) -> None:
     Event.objects.filter(profile_id=profile.pk).update(lake_batch=None, lake_at=None)
     profile.permitted_views.update(lake_at=None)
     queue_lake_removal([profile.pk])

@@ -1,4 +1,4 @@
-"""What she takes along: everything (GDPR Art. 15), and what she gave or did, for another service (Art. 20)."""
+"""Export a customer's data: everything (GDPR Art. 15), or what they provided, for another service (Art. 20)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .customer_data import CustomerFact, decisions_of, facts_of, purposes_of, se
 from .retention import days_of
 
 VERSION = "regulars-access-1"
-# Provided by her or observed of her; conclusions and what others say of her are not hers to port (WP 242 rev.01).
+# Provided by the customer or observed; conclusions and data of third parties are not portable (WP 242 rev.01).
 PORTABLE_KINDS = {"corrected", "declared", "verified", "social", "observed"}
 PORTABLE_BASES = {"consent", "contract"}
 LOGIC = {
     "inferred": gettext_noop("Concluded from other things we know; a guess that any word of yours replaces."),
     "enriched": gettext_noop("Looked up at a source outside; your own word replaces it."),
 }
-# The Data Privacy Vocabulary's words, which other systems know.
+# Terms of the Data Privacy Vocabulary, which other systems know.
 DPV = {
     "given": "dpv:ConsentGiven",
     "imported": "dpv:ConsentGiven",
@@ -46,7 +46,7 @@ RIGHTS = gettext_noop(
 
 
 def access(profile: Profile) -> dict[str, Any]:
-    """Everything, as JSON: see `export.schema.json`. No passwords, no tokens, nothing of other people."""
+    """Return all data as JSON: see `export.schema.json`. No passwords, no tokens, nothing of other people."""
     return {
         "format": VERSION,
         "made_at": iso(clock.now()),
@@ -76,7 +76,7 @@ def access(profile: Profile) -> dict[str, Any]:
 
 
 def portable(profile: Profile) -> dict[str, Any]:
-    """What she gave us or did with us, on the basis of consent or contract: for another service to read."""
+    """Return what the customer provided or did under consent or contract, for another service to read."""
     bases = dict(Purpose.objects.values_list("key", "basis"))
     facts = profile.facts.filter(retracted_at=None, source_kind__in=PORTABLE_KINDS, derived_from=[])
     return {
@@ -144,7 +144,7 @@ def _identities(profile: Profile) -> Iterator[dict[str, Any]]:
             "answers": [
                 {
                     "at": iso(answer.at),
-                    "said": answer.raw,
+                    "raw": answer.raw,
                     "asked": answer.scopes_asked,
                     "granted": answer.scopes_granted,
                     "refused": answer.scopes_refused,

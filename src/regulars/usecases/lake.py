@@ -1,8 +1,8 @@
-"""Bring what is new to the lake, and take out who left: events in numbered batches, views by replacement.
+"""Fill the lake, and delete profiles from it: events in numbered batches, views by replacement.
 
-A batch is first promised (its number is written on the events), then committed to the lake, then marked as there. Whoever
-dies in between leaves a promise that the next run keeps, and the lake refuses a number it already has: no event is lost
-and none is there twice.
+A batch is first assigned (its number is written on the events), then committed to the lake, then confirmed. A process
+that dies in between leaves an assignment that the next run completes, and the lake refuses a number it already has: no
+event is lost and none is there twice.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def queue_lake_fill() -> None:
 
 
 def queue_lake_removal(profile_ids: list[int]) -> None:
-    """Take profiles out (merge, erasure). In line behind a filling that may still be on its way with their rows."""
+    """Queue the deletion of profiles (merge, erasure), behind a fill that may still write their rows."""
     enqueue("lake.leave", {"profiles": profile_ids}, key=KEY)
 
 
 def queue_lake_rewrite(profile_ids: list[int]) -> None:
-    """Take profiles out and write them anew: some of what the lake has under their numbers belongs to others now."""
+    """Queue a rewrite of profiles: some rows of the lake under their ids belong to other profiles now."""
     enqueue("lake.rewrite", {"profiles": profile_ids}, key=KEY)
 
 
@@ -55,12 +55,12 @@ def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
 
 
 def queue_lake_expiry(at: dt.datetime) -> None:
-    """Take out what happened before an instant (retention)."""
+    """Queue the deletion of events before an instant (retention)."""
     enqueue_once("lake.leave_before", {"at": at.isoformat()}, key=KEY)
 
 
 def queue_lake_purge() -> None:
-    """After somebody was taken out: drop the files that still have her, in line behind the taking out."""
+    """Queue the deletion of files that still have deleted profiles, behind that deletion."""
     enqueue("lake.purge", {}, key=KEY)
 
 
@@ -82,7 +82,7 @@ def leave_lake(payload: dict[str, list[int]]) -> None:
 
 @handles("lake.fill", attempts=50, non_transactional=True)
 def fill_lake(payload: dict[str, str]) -> None:
-    """The job: everything that is not in the lake yet."""
+    """Write everything that is not in the lake yet."""
     while fill_events():
         pass
     while fill_views():
@@ -90,8 +90,8 @@ def fill_lake(payload: dict[str, str]) -> None:
 
 
 def fill_events() -> int:
-    """Keep the oldest promise, or make one and keep it. Returns how many events are now known to be in the lake."""
-    batch = _oldest_promise() or _new_promise()
+    """Commit the oldest assigned batch, or assign one and commit it. Returns how many events were confirmed."""
+    batch = _oldest_assigned() or _assign_batch()
     if batch is None:
         return 0
     events = Event.objects.filter(lake_batch=batch, lake_at=None)
@@ -104,19 +104,19 @@ def fill_events() -> int:
 
 
 def fill_views() -> int:
-    """Replace views that changed. A view that changes again meanwhile stays due."""
+    """Replace changed views. A view that changes again meanwhile stays due."""
     due = list(
         PermittedView.objects.filter(lake_at=None, profile__merged_into=None)
         .exclude(profile__user_id__startswith=ANONYMOUS)
         .order_by("id")[:BATCH]
     )
     replace_views([ViewRow(view.profile_id, view.purpose_id, view.terms) for view in due])
-    _mark_as_there(due)
+    _confirm_views(due)
     return len(due)
 
 
-def _mark_as_there(views: list[PermittedView]) -> None:
-    """As they were read: views refreshed together share their moment, so that an import is marked in few statements."""
+def _confirm_views(views: list[PermittedView]) -> None:
+    """Confirm the views as they were read. Views of one refresh share its time, so an import takes few statements."""
     now = timezone.now()
     together: dict[dt.datetime, list[int]] = {}
     for view in views:
@@ -127,21 +127,21 @@ def _mark_as_there(views: list[PermittedView]) -> None:
 
 
 def wipe_log() -> None:
-    """SQLite's log still has the pages as they were: write it into the database and empty it."""
+    """Checkpoint and empty SQLite's log, which still has the old pages."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _oldest_promise() -> int | None:
-    promised = Event.objects.filter(lake_at=None, lake_batch__isnull=False)
-    return promised.order_by("lake_batch").values_list("lake_batch", flat=True).first()
+def _oldest_assigned() -> int | None:
+    assigned = Event.objects.filter(lake_at=None, lake_batch__isnull=False)
+    return assigned.order_by("lake_batch").values_list("lake_batch", flat=True).first()
 
 
-def _new_promise() -> int | None:
-    """Numbers only grow: the microsecond, in which one writer makes at most one batch."""
+def _assign_batch() -> int | None:
+    """Assign a new batch. Numbers only grow: the microsecond, in which one writer makes at most one batch."""
     batch = time.time_ns() // 1000
     waiting = Event.objects.filter(lake_at=None, lake_batch=None).order_by("id").values_list("id", flat=True)[:BATCH]
     with transaction.atomic():
-        promised = Event.objects.filter(id__in=list(waiting), lake_batch=None).update(lake_batch=batch)
-    return batch if promised else None
+        assigned = Event.objects.filter(id__in=list(waiting), lake_batch=None).update(lake_batch=batch)
+    return batch if assigned else None

@@ -52,15 +52,15 @@ def link_social_login(profile: Profile, login: ProviderLogin) -> Account:
 
 def find_link_proposals(profile: Profile) -> list[LinkProposal]:
     """Return other customers who verified the address that this customer verified. Nothing is linked by it."""
-    email = _proved_email(profile)
+    email = _verified_email(profile)
     if not email:
         return []
     same = Fact.objects.filter(attribute="email", value=email, retracted_at=None).values("profile")
     others = Profile.objects.filter(MAY_SIGN_IN, pk__in=same, account__isnull=False)
-    found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _proved_email(each) == email]
+    found = [each for each in others.exclude(pk=profile.pk).order_by("pk")[:10] if _verified_email(each) == email]
     return [LinkProposal(each, email, tuple(login_identities(each))) for each in found]
 
 
-def _proved_email(profile: Profile) -> str:
+def _verified_email(profile: Profile) -> str:
     known = profile.document
     return str(known.get("email", "")) if known.get("email_verified") is True else ""

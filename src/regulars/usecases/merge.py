@@ -1,4 +1,4 @@
-"""Two profiles turn out to be one person: what either did and said belongs to her. And back again, if that was wrong."""
+"""Merge two profiles of one person, and split them again if that was wrong."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ YES = (Action.GIVEN, Action.IMPORTED)
 
 
 def is_only_a_visitor(profile: Profile) -> bool:
-    """Nobody ever signed in as, or imported, this profile: it is known by anonymous ids alone."""
+    """Return whether a profile has anonymous ids only: it never signed in and was never imported."""
     return not profile.identities.exclude(provider=ANONYMOUS).exists()
 
 
 def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
-    """Give identities, facts and events of `source` to `into`. The source's row and its ledger stay and point to her.
+    """Move identities, facts and events of `source` to `into`. The source's row stays, with its ledger, and points to `into`.
 
-    Everything remembers where it came from (`origin`), so that `split` can give it back. For each purpose the stricter
-    of the two decisions stands.
+    Every row records where it came from (`origin`), so that `split` can return it. For each purpose the stricter of the
+    two decisions becomes the effective one.
     """
     with changes([into, source], why) as c:
         if source.pk != into.pk and c.find(source).pk == source.pk and c.find(into).pk == into.pk:
@@ -60,10 +60,10 @@ def _merge(c: Changes, source: Profile, into: Profile, why: str) -> None:
 
 
 def split(identity: Identity, why: str) -> Profile:
-    """Undo: the identity leaves, with the profile it came from and all that is of it. Returns that profile, refreshed.
+    """Undo a merge: the identity returns to the profile it came from, with all its rows. Returns that profile.
 
-    An identity that never had a profile of its own gets one, with what its provider said. Raises
-    `Invalid("main_identity")` for the one that the profile is called by.
+    An identity that never had its own profile gets one, with what its provider sent. Raises
+    `Invalid("main_identity")` for the one that gave the profile its user id.
     """
     origin = [] if identity.origin is None else [identity.origin]
     with changes([identity.profile, *origin], why) as c:
@@ -110,9 +110,9 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
     identities = profile.identities.filter(origin__in=origins).values_list("pk", flat=True)
     leaving = [identity.pk, *identities]
     Identity.objects.filter(pk__in=leaving).update(profile=owner)
-    # What its provider said since then is hers too.
-    said_since = Fact.objects.filter(profile=profile, identity__in=leaving)
-    said_since.update(profile=owner)
+    # What its provider sent since then belongs to it too.
+    since_then = Fact.objects.filter(profile=profile, identity__in=leaving)
+    since_then.update(profile=owner)
     profile.facts.filter(origin__in=origins).update(profile=owner)
     events = Event.objects.filter(profile_id=profile.pk, origin__in=origins)
     events.update(profile_id=owner.pk, lake_batch=None, lake_at=None)
@@ -121,7 +121,7 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
 
 
 def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
-    """A no of either is a no of both; a yes to what the other was never asked is kept, in the words she saw."""
+    """A no of either becomes a no of both; consent to what the other was never asked is kept, with its notice."""
     stands = {state.purpose_id: state.status for state in into.consent_states.all()}
     stricter = [
         Decision(
@@ -138,16 +138,16 @@ def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
     c.decide_all([(into, stricter)])
 
 
-def _is_stricter(theirs: str, mine: str | None) -> bool:
-    """A lifted objection is no yes, but less than a no."""
-    if mine is None:
+def _is_stricter(status: str, than: str | None) -> bool:
+    """A lifted objection is not consent, but less strict than a no."""
+    if than is None:
         return True
     rank = {**dict.fromkeys(YES, 0), Action.OBJECTION_LIFTED: 1, Action.OBJECTED: 3}
-    return rank.get(Action(theirs), 2) > rank.get(Action(mine), 2)
+    return rank.get(Action(status), 2) > rank.get(Action(than), 2)
 
 
 def _withdraw_merged_decisions(c: Changes, profile: Profile, owner: Profile) -> None:
-    """What came by the merge, and was not decided anew since, is no word of this customer's."""
+    """Withdraw decisions that came by the merge and were not made again by the customer since."""
     borrowed = ConsentState.objects.filter(profile=profile, event__method="merge").select_related("event")
     restored = []
     for state in borrowed:

@@ -1,4 +1,4 @@
-"""She proved that she reads a mailbox, by a code or a link in a mail: who is she?"""
+"""Passwordless login: find or create the account of an address that a code or a link in a mail has proved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .complete_social_login import sign_up, verify_email
 
 @transaction.atomic
 def enter_by_mailbox(email: str, connection: str) -> Account:
-    """The account of this address, made on her first arrival. Raises `Invalid("account_blocked")`.
+    """Return the account of this address, created at the first login. Raises `Invalid("account_blocked")`.
 
     Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
     """

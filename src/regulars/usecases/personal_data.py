@@ -1,4 +1,4 @@
-"""Where a person is named: rows that hang on her, and text anywhere that has one of her names in it."""
+"""Find personal data for erasure: rows related to a customer, and texts anywhere that name the customer."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from .sign_out import session_store
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
 
-SHORTEST = 8  # a shorter name stands in too many texts that are not about her
-# Tables whose rows hang on a profile, or that are too long to be read through: found by number instead.
+SHORTEST = 8  # a shorter name occurs in too many texts about something else
+# Tables whose rows belong to a profile, or that are too long to scan: found by id instead.
 BY_NUMBER = {"events.Event", "profiles.Fact", "consent.PermittedView", "segments.Membership", "events.InboxItem"}
-# What is only passing through: a row that names her is not needed without her. From others her name is struck out.
-PASSING = {"jobs.Job", "events.Rejection", "accounts.PendingSignup", "provider.PendingLogin"}
-# What the company wrote, not what passed through: a customer who calls herself like a word of it takes nothing of it along.
+# Temporary rows: one that names the customer is deleted. In other tables the name is replaced.
+TEMPORARY = {"jobs.Job", "events.Rejection", "accounts.PendingSignup", "oauth.PendingLogin"}
+# Written by staff, not by customers: a customer whose name is a word of these texts changes nothing in them.
 WRITTEN_BY_STAFF = {
     "auth.Permission",
     "consent.KeptDecision",
@@ -45,7 +45,7 @@ WRITTEN_BY_STAFF = {
     "events.Source",
     "profiles.Attribute",
     "clients.Client",
-    "profiles.ClientGrant",
+    "clients.ClientGrant",
     "connections.Connection",
     "clients.ResourceServer",
     "questions.AnswerModel",
@@ -55,54 +55,54 @@ WRITTEN_BY_STAFF = {
     "rules.Rule",
     "rules.RuleSetting",
     "segments.Segment",
-    "signing.SigningKey",
+    "tokens.SigningKey",
 }
-STRUCK = "(erased)"
-TOLD = ("email", "phone_number")
-FEWEST_DIGITS = 4  # of a name that is no address: without them it is a word, and stands in texts about something else
+REPLACEMENT = "(erased)"
+CLAIMED = ("email", "phone_number")
+FEWEST_DIGITS = 4  # of a name that is no address: with fewer it may be a word in texts about something else
 
 
 def names_of(profiles: Sequence[Profile]) -> set[str]:
-    """What she is called inside and outside: user ids, ids at networks and of browsers, addresses, telephone numbers.
+    """Return the names of customers: user ids, ids at providers and of browsers, addresses, telephone numbers.
 
-    What nobody vouches for (she typed it, or a stranger sent it with the public write key) counts when it is a name and
-    nobody else's.
+    An unverified name (typed, or sent with the public write key) counts only if it looks like a name and belongs to no
+    other customer.
     """
     sure: set[str] = set()
     claimed: set[str] = set()
     for profile in profiles:
-        sure |= {profile.user_id, profile.account.email if profile.account else "", *_proved(profile)}
+        sure |= {profile.user_id, profile.account.email if profile.account else "", *_verified_email(profile)}
         for identity in profile.identities.all():
             sure.add(f"{identity.provider}|{identity.provider_user_id}")
             claimed.add(identity.provider_user_id)
         sure |= {str(value) for value in profile.facts.filter(attribute="username").values_list("value", flat=True)}
-        claimed |= {str(value) for value in profile.facts.filter(attribute__in=TOLD).values_list("value", flat=True)}
-    names = sure | ({name for name in claimed if _is_a_name(name)} - _of_others(claimed, profiles))
+        claimed |= {str(value) for value in profile.facts.filter(attribute__in=CLAIMED).values_list("value", flat=True)}
+    names = sure | ({name for name in claimed if _looks_like_a_name(name)} - _names_of_others(claimed, profiles))
     return {name for name in names if len(name) >= SHORTEST}
 
 
-def _proved(profile: Profile) -> set[str]:
+def _verified_email(profile: Profile) -> set[str]:
     return {str(profile.document.get("email", ""))} if profile.document.get("email_verified") is True else set()
 
 
-def _is_a_name(text: str) -> bool:
+def _looks_like_a_name(text: str) -> bool:
     return "@" in text or sum(letter.isdigit() for letter in text) >= FEWEST_DIGITS
 
 
-def _of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
-    told = Fact.objects.filter(attribute__in=TOLD, value__in=sorted(names)).exclude(profile__in=profiles)
-    theirs = Identity.objects.filter(provider_user_id__in=names).exclude(profile__in=profiles)
+def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
+    claims = Fact.objects.filter(attribute__in=CLAIMED, value__in=sorted(names)).exclude(profile__in=profiles)
+    identities = Identity.objects.filter(provider_user_id__in=names).exclude(profile__in=profiles)
     accounts = Account.objects.filter(email__in=names).exclude(profile__in=profiles)
     return {
-        *map(str, told.values_list("value", flat=True)),
-        *theirs.values_list("provider_user_id", flat=True),
+        *map(str, claims.values_list("value", flat=True)),
+        *identities.values_list("provider_user_id", flat=True),
         *accounts.values_list("email", flat=True),
         *Client.objects.filter(client_id__in=names).values_list("client_id", flat=True),
     }
 
 
 def rows_of(profiles: Sequence[Profile]) -> dict[str, QuerySet[models.Model]]:
-    """Table → the rows that go with her by a relation or by her number."""
+    """Return table → rows that belong to the customers by a relation or by their id."""
     accounts = [profile.account_id for profile in profiles if profile.account_id]
     found: dict[str, QuerySet[models.Model]] = {}
     for model in apps.get_models():
@@ -117,46 +117,46 @@ def count(rows: dict[str, QuerySet[models.Model]]) -> dict[str, int]:
 
 
 def sweep(names: Iterable[str]) -> dict[str, int]:
-    """Take her names out of what passed through the house and is nobody else's. Table → rows that went or were struck out.
+    """Remove names from texts that belong to no customer. Returns table → rows that were deleted or changed.
 
-    Call it when the rows that hang on her are gone: those that hang on somebody now are another's, and stay as they are.
+    Call it after the customers' rows are deleted: a row that still belongs to a customer belongs to another one.
     """
     wanted, done = sorted(names, key=len, reverse=True), {}
     if not wanted:
         return {}
-    whole = _whole(wanted)
+    pattern = _pattern(wanted)
     for model in apps.get_models():
         if model._meta.proxy or model._meta.label in BY_NUMBER | WRITTEN_BY_STAFF or model in (Profile, Account):
             continue
-        if gone := _sweep_table(model, wanted, whole):
-            done[model._meta.label] = gone
-    if gone := _sweep_inbox(wanted, whole):
-        done["events.InboxItem"] = gone
+        if rows := _sweep_table(model, wanted, pattern):
+            done[model._meta.label] = rows
+    if rows := _sweep_inbox(wanted, pattern):
+        done["events.InboxItem"] = rows
     return done
 
 
 def end_sessions(accounts: Iterable[int]) -> int:
-    """Sessions say whose they are only inside."""
+    """Delete the sessions of accounts. Only the encoded data of a session names its account."""
     store = session_store()
-    hers = {str(account) for account in accounts}
+    keys = {str(account) for account in accounts}
     ended = 0
     for session in Session.objects.iterator(chunk_size=500):
-        if hers and store().decode(session.session_data).get("_auth_user_id") in hers:
+        if keys and store().decode(session.session_data).get("_auth_user_id") in keys:
             session.delete()
             ended += 1
     return ended
 
 
-def forget_mails(names: Iterable[str]) -> int:
-    """Where mail is written into files (the default until a mail server is named), those to her go."""
+def delete_mails(names: Iterable[str]) -> int:
+    """Delete mails that name the customer, where mail is written into files (the default without a mail server)."""
     folder = Path(str(getattr(settings, "EMAIL_FILE_PATH", "") or "missing"))
-    gone = 0
+    deleted = 0
     for path in folder.glob("*.log") if folder.is_dir() else []:
         text = path.read_text(errors="replace")
         if any(name in text for name in names):
             path.unlink(missing_ok=True)
-            gone += 1
-    return gone
+            deleted += 1
+    return deleted
 
 
 def _where(model: type[models.Model], profiles: Sequence[Profile], accounts: list[int]) -> Q | None:
@@ -177,7 +177,7 @@ def _where(model: type[models.Model], profiles: Sequence[Profile], accounts: lis
 
 
 def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, type[models.Model]]]:
-    """Relations by which a row goes when she goes, over at most `depth` tables: `identity__profile`."""
+    """Yield relations that delete a row with its customer, over at most `depth` tables: `identity__profile`."""
     for field in model._meta.concrete_fields:
         target, remote = field.related_model, field.remote_field
         if not isinstance(target, type) or remote is None or remote.on_delete is not models.CASCADE:
@@ -189,22 +189,22 @@ def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, typ
                 yield f"{field.name}__{path}", end
 
 
-def _sweep_table(model: type[models.Model], names: list[str], whole: re.Pattern[str]) -> int:
+def _sweep_table(model: type[models.Model], names: list[str], pattern: re.Pattern[str]) -> int:
     texts = [field for field in model._meta.concrete_fields if _is_text(field)]
     if not texts:
         return 0
-    nobodys = {f"{path.partition('__')[0]}__isnull": True for path, _ in _paths(model)}
-    found = _naming(model._default_manager.filter(**nobodys), texts, names)
-    if model._meta.label in PASSING:
-        return _delete([row for row in found if _names_her(row, texts, whole)])
-    return sum(_strike_out(row, texts, whole) for row in found)
+    unowned = {f"{path.partition('__')[0]}__isnull": True for path, _ in _paths(model)}
+    found = _containing(model._default_manager.filter(**unowned), texts, names)
+    if model._meta.label in TEMPORARY:
+        return _delete([row for row in found if _has_name(row, texts, pattern)])
+    return sum(_replace_names(row, texts, pattern) for row in found)
 
 
-def _sweep_inbox(names: list[str], whole: re.Pattern[str]) -> int:
-    """What became an event of hers went by its id; what never did is looked through."""
+def _sweep_inbox(names: list[str], pattern: re.Pattern[str]) -> int:
+    """Messages that became events are deleted by their id; the others are searched."""
     odd = InboxItem.objects.filter(Q(processed_at=None) | ~Q(rejected=""))
     body = [InboxItem._meta.get_field("body")]
-    return _delete([row for row in _naming(odd, body, names) if _names_her(row, body, whole)])
+    return _delete([row for row in _containing(odd, body, names) if _has_name(row, body, pattern)])
 
 
 def _delete(rows: Sequence[models.Model]) -> int:
@@ -217,7 +217,7 @@ def _is_text(field: AnyField) -> bool:
     return isinstance(field, models.CharField | models.TextField | models.JSONField)
 
 
-def _naming(
+def _containing(
     rows: QuerySet[models.Model],
     fields: Sequence[AnyField],
     names: list[str],
@@ -232,29 +232,29 @@ def _naming(
     return rows.filter(where)
 
 
-def _whole(names: list[str]) -> re.Pattern[str]:
-    """Her names where they stand whole: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`."""
+def _pattern(names: list[str]) -> re.Pattern[str]:
+    """Match whole names: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`."""
     either = "|".join(re.escape(name) for name in names)
     return re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
 
 
-def _names_her(row: models.Model, fields: Sequence[AnyField], whole: re.Pattern[str]) -> bool:
-    return any(_without(value := _read(getattr(row, field.name)), whole) != value for field in fields)
+def _has_name(row: models.Model, fields: Sequence[AnyField], pattern: re.Pattern[str]) -> bool:
+    return any(_without(value := _read(getattr(row, field.name)), pattern) != value for field in fields)
 
 
 def _read(value: object) -> object:
-    """A text that is JSON is looked through as what it says: in the text itself a name may stand behind an escape."""
+    """Decode a text that is JSON, because escapes may hide a name in the text itself."""
     try:
         return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
     except (ValueError, RecursionError):
         return value
 
 
-def _strike_out(row: models.Model, fields: Sequence[AnyField], whole: re.Pattern[str]) -> bool:
+def _replace_names(row: models.Model, fields: Sequence[AnyField], pattern: re.Pattern[str]) -> bool:
     changed = []
     for field in fields:
         before = getattr(row, field.name)
-        after = _without(before, whole)
+        after = _without(before, pattern)
         if after != before:
             setattr(row, field.name, after)
             changed.append(field.name)
@@ -263,12 +263,12 @@ def _strike_out(row: models.Model, fields: Sequence[AnyField], whole: re.Pattern
     return bool(changed)
 
 
-def _without(value: object, whole: re.Pattern[str]) -> object:
+def _without(value: object, pattern: re.Pattern[str]) -> object:
     match value:
         case str():
-            return whole.sub(STRUCK, value)
+            return pattern.sub(REPLACEMENT, value)
         case list():
-            return [_without(each, whole) for each in value]
+            return [_without(each, pattern) for each in value]
         case dict():
-            return {str(_without(key, whole)): _without(each, whole) for key, each in value.items()}
+            return {str(_without(key, pattern)): _without(each, pattern) for key, each in value.items()}
     return value

@@ -1,7 +1,6 @@
-"""An event arrives: who is it, what do we learn, what follows. One transaction per event.
+"""Process the inbox: turn each message into an event of a customer, with the facts it brings. One transaction each.
 
-The inbox keeps what was acknowledged; this turns it into events of somebody. What can never become one stays in the
-inbox with the reason.
+A message that can never become an event stays in the inbox with the reason.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from .unit_of_work import changes
 log = logging.getLogger("regulars.events")
 
 EXTERNAL = "external"  # an id of the company's own
-TURN = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
+TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
 MAX_ID = 255
-NOBODY = re.compile(r"[0-]*|-1|null|undefined|anonymous", re.IGNORECASE)
+MISSING_ID = re.compile(r"[0-]*|-1|null|undefined|anonymous", re.IGNORECASE)
 NAMES = {
     "page": "Page Viewed",
     "screen": "Screen Viewed",
@@ -41,7 +40,7 @@ NAMES = {
     "group": "Group Joined",
     "alias": "Alias Given",
 }
-# Segment's reserved traits in our words; a path leads into nested ones.
+# Segment's reserved traits → our attributes; a dotted path leads into nested ones.
 TRAITS = {
     "email": "email",
     "name": "name",
@@ -58,20 +57,20 @@ TRAITS = {
     "address.postal_code": "postal_code",
     "address.country": "country",
 }
-# What has to be proved, or is an app's to say. A write key is public: whoever reads the shop's page has it.
+# Attributes that must be proved, or that apps keep. A write key is public: every visitor of the shop can read it.
 NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
 
 
 def process_inbox() -> int:
-    """Turn waiting messages into events for about `TURN` seconds. Returns how many were dealt with.
+    """Turn waiting messages into events for about `TIME_SLICE` seconds. Returns how many were processed.
 
-    Any number of workers may do this at once: each takes rows that no other holds.
+    Any number of workers may do this at once: each takes rows that no other has locked.
     """
     with transaction.atomic():
-        until = time.monotonic() + TURN
+        until = time.monotonic() + TIME_SLICE
         count = 0
         for item in _waiting():
-            _deal_with(item)
+            _process_item(item)
             count += 1
             if time.monotonic() > until:
                 break
@@ -85,13 +84,13 @@ def _waiting() -> QuerySet[InboxItem]:
     return items.select_related("source")[:CHUNK]
 
 
-def _deal_with(item: InboxItem) -> None:
+def _process_item(item: InboxItem) -> None:
     try:
         with transaction.atomic():
             process_message(item)
-    except Exception as fault:  # a message that nobody foresaw must not hold up those behind it
+    except Exception as fault:  # an unforeseen message must not block those behind it
         if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
-            raise  # not the message's fault: all of it again later
+            raise  # not the message's fault: the whole transaction is tried again later
         log.exception("message %s cannot become an event", item.pk)
         item.rejected = f"failed:{type(fault).__name__}"[:64]
     item.processed_at = clock.now()
@@ -99,13 +98,13 @@ def _deal_with(item: InboxItem) -> None:
 
 
 def process_message(item: InboxItem) -> None:
-    """Turn one message into an event of a customer. A message without an id is rejected with "nobody"."""
+    """Turn one message into an event of a customer. A message without an id is rejected with "no_id"."""
     message: dict[str, Any] = storable(json.loads(item.body))
     user_id = _id(message.get("userId"))
     visitor_id = _id(message.get("anonymousId")) or _id(message.get("previousId"))
     profile = _sender(user_id, visitor_id)
     if profile is None:
-        item.rejected = "nobody"
+        item.rejected = "no_id"
         return
     visitor = find_by_identity(ANONYMOUS, visitor_id) if user_id and visitor_id else None
     with changes([profile, visitor] if visitor else [profile], "event") as c:
@@ -122,7 +121,7 @@ def process_message(item: InboxItem) -> None:
             context=_object(message.get("context")),
             received_at=item.received_at,
         )
-        _was_here(c.profile, event.at)
+        _update_last_seen(c.profile, event.at)
 
 
 def _sender(user_id: str, visitor_id: str) -> Profile | None:
@@ -141,7 +140,7 @@ def _claim_visitor(customer: Profile, visitor: Profile | None, visitor_id: str) 
 
 
 def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
-    """Traits that the house has an attribute for. Others stay on the event."""
+    """Return facts for the traits that are attributes here. Other traits stay on the event."""
     traits = {**_object(_object(message.get("context")).get("traits")), **_object(message.get("traits"))}
     if not traits or message.get("type") == "group":
         return []
@@ -164,7 +163,7 @@ def name_of(message: dict[str, Any], type_: str) -> str:
 
 
 def properties_of(message: dict[str, Any], type_: str) -> dict[str, Any]:
-    """A page's own name and category are properties of the view; what identify says is kept with it."""
+    """Return the properties: a page's own name and category are properties of its view, traits those of identify."""
     if type_ in ("identify", "group"):
         return _object(message.get("traits"))
     named = {key: message[key] for key in ("name", "category") if type_ in ("page", "screen") and message.get(key)}
@@ -172,7 +171,7 @@ def properties_of(message: dict[str, Any], type_: str) -> dict[str, Any]:
 
 
 def corrected(timestamp: Any, sent_at: str, received_at: dt.datetime) -> dt.datetime:
-    """When it happened by our clock: the sender's clock is trusted for differences only. Never in the future."""
+    """Return the time of the event by our clock: of the sender's clock only differences count. Never in the future."""
     at = _moment(timestamp)
     if at is None:
         return received_at
@@ -184,7 +183,7 @@ def corrected(timestamp: Any, sent_at: str, received_at: dt.datetime) -> dt.date
     return received_at if moment > received_at or moment.year < 1970 else moment
 
 
-def _was_here(profile: Profile, at: dt.datetime) -> None:
+def _update_last_seen(profile: Profile, at: dt.datetime) -> None:
     if profile.last_seen_at is None or profile.last_seen_at < at:
         profile.last_seen_at = at
         profile.save(update_fields=["last_seen_at"])
@@ -201,9 +200,9 @@ def _moment(text: Any) -> dt.datetime | None:
 
 
 def _id(value: Any) -> str:
-    """An identifier as text; empty for the words that SDKs and people send when they have none."""
+    """Return an id as text; empty for the placeholders that SDKs send without one."""
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    return "" if NOBODY.fullmatch(text) else text[:MAX_ID]
+    return "" if MISSING_ID.fullmatch(text) else text[:MAX_ID]
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How long each kind of data is kept. The worker takes away what is older, a portion at a time."""
+"""Retention: how long each kind of data is kept. The worker deletes older rows, a portion at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONGEST = 36_500
 
 @dataclass(frozen=True)
 class DataKind:
-    """`rows` finds what is older than a moment; `days` is the default, None for ever."""
+    """A kind of data. `rows` finds rows older than a moment; `days` is the default, None for ever."""
 
     label: str
     days: int | None
@@ -37,10 +37,10 @@ class DataKind:
     ends: Callable[[QuerySet[Model], dt.datetime], int] | None = None
 
 
-def _closed_long_ago(before: dt.datetime) -> QuerySet[Fact]:
-    """Given under a yes that was taken back (or ran out) before then, and closed to every use since: she may give it anew.
+def _closed_facts(before: dt.datetime) -> QuerySet[Fact]:
+    """Return facts whose consent was withdrawn or expired before then, and which have been closed to every use since.
 
-    At most a portion at once; facts inherit the consents of what they follow from, and so go along.
+    At most a portion at once. Conclusions inherit the consents of their premises, and so are included.
     """
     closed = ConsentState.objects.filter(since__lt=before).exclude(status__in=YES)
     purposes: dict[int, set[str]] = {}
@@ -58,9 +58,9 @@ def _closed_long_ago(before: dt.datetime) -> QuerySet[Fact]:
 
 
 def _visitors(before: dt.datetime) -> QuerySet[Profile]:
-    """Who never signed in and was not seen since."""
-    nameless = Profile.objects.filter(user_id__startswith=ANONYMOUS, account=None, merged_into=None)
-    return nameless.filter(last_seen_at__lt=before) | nameless.filter(last_seen_at=None, created_at__lt=before)
+    """Return visitors who never signed in and were not seen since."""
+    visitors = Profile.objects.filter(user_id__startswith=ANONYMOUS, account=None, merged_into=None)
+    return visitors.filter(last_seen_at__lt=before) | visitors.filter(last_seen_at=None, created_at__lt=before)
 
 
 def _customers(before: dt.datetime) -> QuerySet[Profile]:
@@ -68,7 +68,7 @@ def _customers(before: dt.datetime) -> QuerySet[Profile]:
     return known.filter(last_seen_at__lt=before) | known.filter(last_seen_at=None, created_at__lt=before)
 
 
-def _forget(rows: QuerySet[Model], before: dt.datetime) -> int:
+def _erase_profiles(rows: QuerySet[Model], before: dt.datetime) -> int:
     return erase_all([each for each in rows if isinstance(each, Profile)], "retention")
 
 
@@ -82,36 +82,34 @@ def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
 
 
 KINDS: dict[str, DataKind] = {
-    "taken_back": DataKind(
-        "Facts that were taken back", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)
-    ),
-    "closed": DataKind("Facts whose consent was taken back", 30, _closed_long_ago),
-    "inbox": DataKind("Messages as they came", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
-    "refused": DataKind("Messages that were refused", 30, lambda before: Rejection.objects.filter(at__lt=before)),
-    "rule_runs": DataKind("What rules did", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
+    "retracted": DataKind("Retracted facts", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)),
+    "closed": DataKind("Facts whose consent was withdrawn", 30, _closed_facts),
+    "inbox": DataKind("Messages as received", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
+    "refused": DataKind("Rejected messages", 30, lambda before: Rejection.objects.filter(at__lt=before)),
+    "rule_runs": DataKind("Runs of rules", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
     "provider_answers": DataKind(
-        "What networks said, unchanged", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
+        "Answers of providers, unchanged", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
     ),
     "lookups": DataKind(
         "Answers of look-ups", 365, lambda before: Lookup.objects.filter(fresh_until__lt=before, asked_at__lt=before)
     ),
-    "events": DataKind("What customers did", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
-    "visitors": DataKind("Visitors who never signed in", 395, _visitors, _forget),
-    "customers": DataKind("Customers who were not seen", None, _customers, _forget),
+    "events": DataKind("Events of customers", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
+    "visitors": DataKind("Visitors who never signed in", 395, _visitors, _erase_profiles),
+    "customers": DataKind("Inactive customers", None, _customers, _erase_profiles),
     "ledger": DataKind(
-        "Decisions of people who were erased", 1095, lambda before: KeptDecision.objects.filter(erased_at__lt=before)
+        "Decisions of erased customers", 1095, lambda before: KeptDecision.objects.filter(erased_at__lt=before)
     ),
 }
 
 
 def days_of() -> dict[str, int | None]:
-    """Kind → days it is kept here; None: for ever."""
+    """Return kind → days it is kept here; None: for ever."""
     kept = dict(Retention.objects.values_list("kind", "days"))
     return {key: kept.get(key, kind.days) for key, kind in KINDS.items()}
 
 
 def set_retention(kind: str, days: int | None) -> None:
-    """Keep a kind for so many days from now on. Raises `DomainError`: `unknown_kind`, `bad_days`."""
+    """Set how many days a kind is kept. Raises `DomainError`: `unknown_kind`, `bad_days`."""
     if kind not in KINDS:
         raise Invalid("unknown_kind", f"There is no kind of data called {kind!r}.")
     least = 0 if kind == "ledger" else 1
@@ -121,18 +119,18 @@ def set_retention(kind: str, days: int | None) -> None:
 
 
 def apply_retention() -> dict[str, int]:
-    """Kind → how many rows went. Daily, by the worker."""
-    return {key: _take_away(KINDS[key], days) for key, days in days_of().items() if days is not None}
+    """Delete everything older than its retention. Returns kind → rows. The worker runs it daily."""
+    return {key: _delete_older(KINDS[key], days) for key, days in days_of().items() if days is not None}
 
 
-def _take_away(kind: DataKind, days: int) -> int:
-    """A portion at a time, each a transaction of its own: nobody waits for the whole."""
+def _delete_older(kind: DataKind, days: int) -> int:
+    """Delete a portion at a time, each in its own transaction, so that other writers do not wait for the whole."""
     before = clock.now() - dt.timedelta(days=days)
     ends = kind.ends or _delete
-    gone = 0
+    deleted = 0
     while ids := list(kind.rows(before).order_by("pk").values_list("pk", flat=True)[:PORTION]):
         model = kind.rows(before).model
         if not ends(model._default_manager.filter(pk__in=ids), before):
             break
-        gone += len(ids)
-    return gone
+        deleted += len(ids)
+    return deleted

@@ -1,4 +1,4 @@
-"""What a customer shares through her social networks, claim by claim, and how she stops."""
+"""Claims that a customer shares through social providers, and how they stop sharing one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOPPED = "Stopped Sharing"
 
 @dataclass(frozen=True)
 class SharedClaims:
-    """One way in with what she shares by it now, and what she could."""
+    """A social identity with the claims that the customer shares now, and those they could share."""
 
     identity: Identity
     connection: Connection
@@ -29,7 +29,7 @@ class SharedClaims:
 
 
 def all_shared_claims(profile: Profile) -> list[SharedClaims]:
-    """Every social way in whose connection is open, oldest first."""
+    """Return every social identity whose connection is enabled, oldest first."""
     identities = profile.identities.filter(is_social=True).order_by("pk")
     return [found for identity in identities if (found := shared_claims_of(identity)) is not None]
 
@@ -46,18 +46,20 @@ def shared_claims_of(identity: Identity) -> SharedClaims | None:
 
 
 def stop_sharing(profile: Profile, identity: Identity, claim_key: str) -> bool:
-    """What came by this claim may not be used any more, from now on and by nobody, and whoever was told is asked to forget.
+    """Retract the facts of a claim, for every use; destinations that received them get deletion requests.
 
-    Her provider is asked, by a job, to end the permission. Returns False when it cannot be asked or was never asked for
-    more than the login itself. Raises `Invalid("unknown_claim")`.
+    A job asks the provider to revoke the permission. Returns False when it cannot, or when the claim needs no scope
+    beyond the login. Raises `Invalid("unknown_claim")`.
     """
     provider = find_provider(identity.provider)
     if provider is None or identity.profile_id != profile.pk:
         raise Invalid("unknown_claim", gettext_noop("Nothing is shared this way."))
-    claim = _requested_claim(provider, claim_key)
+    claim = next((each for each in provider.requested_claims if each.key == claim_key), None)
+    if claim is None:
+        raise Invalid("unknown_claim", gettext_noop("Your provider has no such thing to share."))
     with changes(profile, "stopped_sharing") as c:
         c.retract(list(_facts(identity).filter(attribute__in=claim.attributes)))
-        extra = _scopes_of_its_own(identity, provider, claim)
+        extra = _scopes_beyond_login(identity, provider, claim)
         asked = bool(extra) and request_revocation(identity, extra)
         c.record_event(STOPPED, {"connection": identity.connection, "claim": claim.key, "given_back": asked})
     return asked
@@ -67,15 +69,8 @@ def _facts(identity: Identity) -> QuerySet[Fact]:
     return Fact.objects.filter(identity=identity, retracted_at=None)
 
 
-def _requested_claim(provider: Provider, key: str) -> RequestedClaim:
-    for claim in provider.requested_claims:
-        if claim.key == key:
-            return claim
-    raise Invalid("unknown_claim", gettext_noop("Your provider has no such thing to share."))
-
-
-def _scopes_of_its_own(identity: Identity, provider: Provider, claim: RequestedClaim) -> list[str]:
-    """Some claims cost nothing beyond the login: ending that would sign her out of more than she asked for."""
+def _scopes_beyond_login(identity: Identity, provider: Provider, claim: RequestedClaim) -> list[str]:
+    """Return the scopes of a claim that the login does not need: revoking those of the login would end more than asked."""
     connection = Connection.objects.filter(name=identity.connection).first()
     login = (connection.scopes if connection else []) or provider.scopes
     return [scope for scope in claim.scopes if scope not in login]

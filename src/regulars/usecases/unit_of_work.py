@@ -201,7 +201,7 @@ def changes(who: Who | Iterable[Who], reason: str) -> Iterator[Changes]:
 
     `who` are profiles or their ids. `reason` is written on facts that are retracted. The rows are locked in ascending
     order of ids, and `merged_into` is read again under the lock: what is written reaches the customer that a profile is
-    by then. Raises `NotFound("customer_erased")` when the one customer is gone; of many, those are left out.
+    by then. Raises `NotFound("customer_erased")` when the one customer was erased; of many, those are left out.
 
     A unit within a unit that shares a profile joins it: what follows then happens at the end of the outer one. Name all
     profiles at the outermost unit where you can: rows that join later are locked out of order.

@@ -29,8 +29,8 @@ NETWORKS = {
 FIRST_PARTY = {"signin": gettext_noop("You, when you signed up")}
 WHY_NOT = {
     "blocked": gettext_noop("Kept, but not used: you took your yes back."),
-    "ran_out": gettext_noop("Too old to be used."),
-    "taken_back": gettext_noop("Withdrawn; it will be deleted."),
+    "expired": gettext_noop("Too old to be used."),
+    "retracted": gettext_noop("Withdrawn; it will be deleted."),
     "another_wins": gettext_noop("Not used: another source counts more."),
 }
 STATUS = {
@@ -66,12 +66,12 @@ NEVER_ASKED = gettext_noop("Off: you have not been asked")
 
 # The console speaks of the customer; the customer's own page speaks to them.
 FOR_CUSTOMER = {
-    "Median household income of her area": gettext_noop("Median household income of your area"),
-    "Median age of her area": gettext_noop("Median age of your area"),
-    "Country of her network": gettext_noop("Country of your network"),
-    "Region of her network": gettext_noop("Region of your network"),
-    "Domain of her e-mail": gettext_noop("Domain of your e-mail"),
-    "Country of her phone": gettext_noop("Country of your phone"),
+    "Median household income of their area": gettext_noop("Median household income of your area"),
+    "Median age of their area": gettext_noop("Median age of your area"),
+    "Country of their network": gettext_noop("Country of your network"),
+    "Region of their network": gettext_noop("Region of your network"),
+    "Domain of their e-mail": gettext_noop("Domain of your e-mail"),
+    "Country of their phone": gettext_noop("Country of your phone"),
 }
 ATTRIBUTES = (
     gettext_noop("E-mail"),
