@@ -102,7 +102,9 @@ def _update_states(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> N
                 purpose=event.purpose,
                 status=event.action,
                 since=event.at,
-                expires_at=_expiry(event),
+                expires_at=event.at + dt.timedelta(days=days)
+                if event.action in YES and (days := event.purpose.expires_days)
+                else None,
                 event=event,
             )
             for event in effective
@@ -112,11 +114,6 @@ def _update_states(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> N
         unique_fields=["profile", "purpose"],
         update_fields=["status", "since", "expires_at", "event"],
     )
-
-
-def _expiry(event: ConsentEvent) -> dt.datetime | None:
-    days = event.purpose.expires_days
-    return event.at + dt.timedelta(days=days) if days and event.action in YES else None
 
 
 class _Notices:

@@ -99,13 +99,12 @@ def purposes_closed_to_questions(profile: Profile) -> set[str]:
     status = ConsentStatus.of([profile], clock.now())[profile.pk]
     if status.is_child:
         return set(Purpose.objects.exclude(basis=Purpose.Basis.CONTRACT).values_list("key", flat=True))
-    return {key for key, state in status.states.items() if _is_closed(state, status.now)}
-
-
-def _is_closed(state: ConsentState, now: dt.datetime) -> bool:
-    if state.status == ConsentEvent.Action.GPC:
-        return state.since + GPC_RESTS > now
-    return state.status in (ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED)
+    closed = (ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED)
+    return {
+        key
+        for key, state in status.states.items()
+        if state.status in closed or (state.status == ConsentEvent.Action.GPC and state.since + GPC_RESTS > status.now)
+    }
 
 
 def _children(profiles: Sequence[Profile], now: dt.datetime) -> list[int]:

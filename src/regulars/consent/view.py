@@ -137,7 +137,8 @@ def _permitted(
     for fact in facts[status.profile_id]:
         if _lists_purpose(attributes.get(fact.attribute), purpose, status) and status.consents_hold(fact):
             by_attribute.setdefault(fact.attribute, []).append(known(fact))
-    return resolve_all(by_attribute, status.now, {key: _half_life(attributes.get(key)) for key in by_attribute})
+    half_lives = {key: attributes[key].half_life_days for key in by_attribute if key in attributes}
+    return resolve_all(by_attribute, status.now, half_lives)
 
 
 def _lists_purpose(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> bool:
@@ -157,7 +158,3 @@ def _why_not(attribute: Attribute | None, purpose: Purpose, status: ConsentStatu
     if _lists_purpose(attribute, purpose, status):
         return "yes_is_over"
     return "needs_explicit_yes" if attribute and purpose.key in attribute.purposes else "not_for_this"
-
-
-def _half_life(attribute: Attribute | None) -> int | None:
-    return attribute.half_life_days if attribute else None

@@ -16,7 +16,6 @@ from regulars.enrichment.budget import RateLimited
 from regulars.enrichment.look_up import look_up, permitted_source
 from regulars.enrichment.models import Lookup, SourceSetting
 from regulars.enrichment.source import LookupFailed
-from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
 
 from .unit_of_work import changes
@@ -78,7 +77,11 @@ def enrich(payload: dict[str, Any]) -> None:
     if profile is None:
         return
     try:
-        _learn(profile.pk, payload["source"], look_up(profile, payload["source"]))
+        facts = look_up(profile, payload["source"])
+        with changes(profile, JOB) as c:
+            # Checked again under the lock: the customer may have withdrawn consent while the source was answering.
+            permitted_source(c.profile, payload["source"])
+            c.learn(facts)
     except RateLimited as wait:
         if (
             wait.code == "too_fast"
@@ -93,10 +96,3 @@ def enrich(payload: dict[str, Any]) -> None:
         raise Retry(f"{fault.code}: {fault.message}", fault.after) from None
     except DomainError as error:
         log.info("profile %s was not looked up: %s", profile.pk, error.message)
-
-
-def _learn(profile_id: int, source_key: str, facts: list[NewFact]) -> None:
-    """Consent is checked again under the lock: the customer may have withdrawn it while the source was answering."""
-    with changes(profile_id, JOB) as c:
-        permitted_source(c.profile, source_key)
-        c.learn(facts)

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
-from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.models import ConsentEvent
 from regulars.destinations.disclosures import disclosures_of
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
@@ -67,7 +67,10 @@ def access(profile: Profile) -> dict[str, Any]:
             }
             for row in segments_of(profile)
         ],
-        "lookups": [_lookup(each) for each in Lookup.objects.filter(profile=profile).order_by("asked_at")],
+        "lookups": [
+            {"source": row.source_key, "answer": row.answer, "asked_at": iso(row.asked_at)}
+            for row in Lookup.objects.filter(profile=profile).order_by("asked_at")
+        ],
         "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
         "disclosures": [_times(asdict(each)) for each in disclosures_of(profile)],
         "retention_days": days_of(),
@@ -77,7 +80,6 @@ def access(profile: Profile) -> dict[str, Any]:
 
 def portable(profile: Profile) -> dict[str, Any]:
     """Return what the customer provided or did under consent or contract, for another service to read."""
-    bases = dict(Purpose.objects.values_list("key", "basis"))
     facts = profile.facts.filter(retracted_at=None, source_kind__in=PORTABLE_KINDS, derived_from=[])
     return {
         "format": "regulars-portable-1",
@@ -85,14 +87,10 @@ def portable(profile: Profile) -> dict[str, Any]:
         "facts": [
             {"attribute": fact.attribute, "value": fact.value, "source": fact.source, "since": iso(fact.collected_at)}
             for fact in facts.order_by("attribute", "id")
-            if fact.value is not None and _is_portable(fact, bases)
+            if fact.value is not None and (fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED)
         ],
         "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
     }
-
-
-def _is_portable(fact: Fact, bases: dict[str, str]) -> bool:
-    return fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED
 
 
 def _fact(each: CustomerFact) -> dict[str, Any]:
@@ -124,10 +122,6 @@ def _impression(impression: Impression) -> dict[str, Any]:
         "shown_at": iso(impression.shown_at),
         "outcome": impression.outcome,
     }
-
-
-def _lookup(row: Lookup) -> dict[str, Any]:
-    return {"source": row.source_key, "answer": row.answer, "asked_at": iso(row.asked_at)}
 
 
 def _event(event: Event) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def fill_lake(payload: dict[str, str]) -> None:
 
 def fill_events() -> int:
     """Commit the oldest assigned batch, or assign one and commit it. Returns how many events were confirmed."""
-    batch = _oldest_assigned() or _assign_batch()
+    assigned = Event.objects.filter(lake_at=None, lake_batch__isnull=False).order_by("lake_batch")
+    batch = assigned.values_list("lake_batch", flat=True).first() or _assign_batch()
     if batch is None:
         return 0
     events = Event.objects.filter(lake_batch=batch, lake_at=None)
@@ -131,11 +132,6 @@ def wipe_log() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _oldest_assigned() -> int | None:
-    assigned = Event.objects.filter(lake_at=None, lake_batch__isnull=False)
-    return assigned.order_by("lake_batch").values_list("lake_batch", flat=True).first()
 
 
 def _assign_batch() -> int | None:

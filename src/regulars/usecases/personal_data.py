@@ -71,7 +71,9 @@ def names_of(profiles: Sequence[Profile]) -> set[str]:
     sure: set[str] = set()
     claimed: set[str] = set()
     for profile in profiles:
-        sure |= {profile.user_id, profile.account.email if profile.account else "", *_verified_email(profile)}
+        sure |= {profile.user_id, profile.account.email if profile.account else ""}
+        if profile.document.get("email_verified") is True:
+            sure.add(str(profile.document.get("email", "")))
         for identity in profile.identities.all():
             sure.add(f"{identity.provider}|{identity.provider_user_id}")
             claimed.add(identity.provider_user_id)
@@ -79,10 +81,6 @@ def names_of(profiles: Sequence[Profile]) -> set[str]:
         claimed |= {str(value) for value in profile.facts.filter(attribute__in=CLAIMED).values_list("value", flat=True)}
     names = sure | ({name for name in claimed if _looks_like_a_name(name)} - _names_of_others(claimed, profiles))
     return {name for name in names if len(name) >= SHORTEST}
-
-
-def _verified_email(profile: Profile) -> set[str]:
-    return {str(profile.document.get("email", ""))} if profile.document.get("email_verified") is True else set()
 
 
 def _looks_like_a_name(text: str) -> bool:

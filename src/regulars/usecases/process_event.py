@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 from django.db import DatabaseError, DataError, connection, transaction
-from django.db.models import QuerySet
 
 from regulars.base import clock
 from regulars.base.text import storable
@@ -69,19 +68,15 @@ def process_inbox() -> int:
     with transaction.atomic():
         until = time.monotonic() + TIME_SLICE
         count = 0
-        for item in _waiting():
+        items = InboxItem.objects.filter(processed_at=None).order_by("id")
+        if connection.features.has_select_for_update_skip_locked:
+            items = items.select_for_update(skip_locked=True, of=("self",))
+        for item in items.select_related("source")[:CHUNK]:
             _process_item(item)
             count += 1
             if time.monotonic() > until:
                 break
     return count
-
-
-def _waiting() -> QuerySet[InboxItem]:
-    items = InboxItem.objects.filter(processed_at=None).order_by("id")
-    if connection.features.has_select_for_update_skip_locked:
-        items = items.select_for_update(skip_locked=True, of=("self",))
-    return items.select_related("source")[:CHUNK]
 
 
 def _process_item(item: InboxItem) -> None:
@@ -121,7 +116,9 @@ def process_message(item: InboxItem) -> None:
             context=_object(message.get("context")),
             received_at=item.received_at,
         )
-        _update_last_seen(c.profile, event.at)
+        if c.profile.last_seen_at is None or c.profile.last_seen_at < event.at:
+            c.profile.last_seen_at = event.at
+            c.profile.save(update_fields=["last_seen_at"])
 
 
 def _sender(user_id: str, visitor_id: str) -> Profile | None:
@@ -145,17 +142,14 @@ def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
     if not traits or message.get("type") == "group":
         return []
     found = {key: value for path, key in TRAITS.items() if (value := _inside(traits, path)) is not None}
-    found |= {key: traits[key] for key in _declared(traits) if key not in found}
+    attributes = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
+    declared = {key for key, path in attributes if not is_an_apps(key, path)} - NOT_BY_EVENT
+    found |= {key: traits[key] for key in declared if key not in found}
     return [
         NewFact(key, value, "observed", source, basis="legitimate_interest")
         for key, value in found.items()
         if isinstance(value, str | int | float | bool) and value != ""
     ]
-
-
-def _declared(traits: dict[str, Any]) -> set[str]:
-    known = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
-    return {key for key, path in known if not is_an_apps(key, path)} - NOT_BY_EVENT
 
 
 def name_of(message: dict[str, Any], type_: str) -> str:
@@ -181,12 +175,6 @@ def corrected(timestamp: Any, sent_at: str, received_at: dt.datetime) -> dt.date
     except OverflowError:
         return received_at
     return received_at if moment > received_at or moment.year < 1970 else moment
-
-
-def _update_last_seen(profile: Profile, at: dt.datetime) -> None:
-    if profile.last_seen_at is None or profile.last_seen_at < at:
-        profile.last_seen_at = at
-        profile.save(update_fields=["last_seen_at"])
 
 
 def _moment(text: Any) -> dt.datetime | None:
