@@ -1,4 +1,4 @@
-"""What a customer may rely on when she is asked, one promise a test; through the page where it is about the page."""
+"""Guarantees to a customer who is asked, one per test; through the page where it is about the page."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def browser(client, chika, settings):
     return client
 
 
-def address(ask: Impression) -> str:
-    return f"/question?impression={ask.pk}&next=/on"
+def address(impression: Impression) -> str:
+    return f"/question?impression={impression.pk}&next=/on"
 
 
 def test_01_a_gender_known_from_google_with_consent_is_never_asked(chika):
@@ -102,7 +102,7 @@ def test_05_no_question_where_no_page_may_be_shown(chika, looking_for):
 
 def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chika, looking_for, monkeypatch, caplog):
     def broken(profile):
-        raise DatabaseError("the table of questions is gone")
+        raise DatabaseError("the table of questions is missing")
 
     monkeypatch.setattr(CustomerContext, "load", broken)
 
@@ -112,24 +112,24 @@ def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chik
 
 @pytest.mark.urls(__name__)
 def test_07_empty_answer_focuses_the_error_and_keeps_the_input(browser, chika, postal_code):
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    response = browser.post(address(ask), {"do": "answer", "answer": "somewhere"})
+    response = browser.post(address(impression), {"do": "answer", "answer": "somewhere"})
     page = response.content.decode()
 
     assert response.status_code == 422
     assert "<title>Error: One question</title>" in page
     assert '<p class="problem" role="alert" id="problem" tabindex="-1" autofocus><a href="#answer-1">' in page
     assert 'value="somewhere"' in page
-    assert browser.post(address(ask), {"do": "answer"}).status_code == 422
+    assert browser.post(address(impression), {"do": "answer"}).status_code == 422
 
 
 @pytest.mark.urls(__name__)
 def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    first = browser.post(address(ask), {"do": "answer", "answer": "shoes"})
-    again = browser.post(address(ask), {"do": "answer", "answer": "jackets"})
+    first = browser.post(address(impression), {"do": "answer", "answer": "shoes"})
+    again = browser.post(address(impression), {"do": "answer", "answer": "jackets"})
 
     assert (first["Location"], again["Location"]) == ("/on", "/on")
     assert [fact.value for fact in chika.facts.filter(attribute="looking_for")] == ["shoes"]
@@ -139,27 +139,27 @@ def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
 def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_left(browser, chika):
     words = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
     save_question(replace(LOOKING_FOR, translations={"ar": words}))
-    ask = next_question(chika, locale="ar-EG")
+    impression = next_question(chika, locale="ar-EG")
 
-    page = browser.get(address(ask)).content.decode()
+    page = browser.get(address(impression)).content.decode()
 
     assert '<html lang="ar" dir="rtl">' in page
     assert all(word in page for word in ("عمّ تبحث؟", "لنعرضه أولاً.", "سترات"))
     assert "What are you looking for?" not in page
-    use = words_in(ask.question.purpose, "ar")[2]
-    assert use != ask.question.purpose.text
+    use = words_in(impression.question.purpose, "ar")[2]
+    assert use != impression.question.purpose.text
     assert use in page
-    assert ask.words.splitlines()[-1] == use
-    assert ask.locale == "ar"
+    assert impression.words.splitlines()[-1] == use
+    assert impression.locale == "ar"
 
 
 def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika):
     save_question(replace(LOOKING_FOR, translations={"de": {"text": "Was suchst du?", "why": "Wegen dir.", "options": {"shoes": "Schuhe"}}}))  # fmt: skip
 
-    ask = next_question(chika, locale="de")
+    impression = next_question(chika, locale="de")
 
-    assert languages(ask.question) == ["en"]
-    assert (ask.locale, ask.words.splitlines()[0]) == ("en", "What are you looking for?")
+    assert languages(impression.question) == ["en"]
+    assert (impression.locale, impression.words.splitlines()[0]) == ("en", "What are you looking for?")
 
 
 def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, looking_for):
@@ -187,9 +187,12 @@ def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_lat
     days_later(364)
     assert next_question(chika) == NotShown("all_known")
     days_later(366)
-    ask = next_question(chika)
-    assert (ask.to_confirm, ask.words.splitlines()[0]) == ("shoes", "You look for Shoes. Is that still right?")
-    answer(ask, QueryDict("answer=__yes"))
+    impression = next_question(chika)
+    assert (impression.to_confirm, impression.words.splitlines()[0]) == (
+        "shoes",
+        "You look for Shoes. Is that still right?",
+    )
+    answer(impression, QueryDict("answer=__yes"))
     assert chika.facts.latest("id").source_kind == "declared"
     assert chika.facts.latest("id").expires_at > clock.now()
 
@@ -244,12 +247,12 @@ def test_14_child_is_not_asked_again_after_an_answer_with_their_age(chika, looki
 
 
 def test_15_every_login_keeps_the_name_of_the_rule_that_stopped_it(chika, looking_for, postal_code):
-    ask = next_question(chika, client_id="shop")
+    impression = next_question(chika, client_id="shop")
     asked = last_decision(chika)
-    pass_over(ask)
+    pass_over(impression)
     next_question(chika)
 
-    assert (asked.reason, asked.impression, asked.client_id) == ("asked", ask, "shop")
+    assert (asked.reason, asked.impression, asked.client_id) == ("asked", impression, "shop")
     assert set(asked.candidates) == {"looking_for", "postal_code"}
     assert last_decision(chika).reason == "asked_recently"
 

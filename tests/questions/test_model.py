@@ -22,11 +22,11 @@ def with_holes(rows, share=0.7, seed=0):
 
 @pytest.mark.parametrize("types", [1, 4, 8])
 def test_unit_09_the_likelihood_never_falls_from_round_to_round(people, types):
-    heard: list[float] = []
-    fit(with_holes(people.rows[:1000]), people.cards, types, each_round=heard.append)
+    likelihoods: list[float] = []
+    fit(with_holes(people.rows[:1000]), people.cards, types, each_round=likelihoods.append)
 
-    assert len(heard) >= 20
-    assert min(np.diff(heard)) > -1e-6 * abs(heard[-1])
+    assert len(likelihoods) >= 20
+    assert min(np.diff(likelihoods)) > -1e-6 * abs(likelihoods[-1])
 
 
 def test_unit_11_eight_types_foretell_strangers_better_than_one(people):

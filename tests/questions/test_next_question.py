@@ -14,11 +14,14 @@ from regulars.usecases.answer_question import never_again, pass_over
 
 
 def test_the_weightiest_question_is_asked_in_the_words_shown(chika, looking_for, postal_code):
-    ask = next_question(chika, locale="de", client_id="shop")
+    impression = next_question(chika, locale="de", client_id="shop")
 
-    assert ask.question == looking_for
-    assert ask.words == "What are you looking for?\nSo that we show you that first.\nTo show you things that fit you."
-    assert (ask.version, ask.locale, ask.client_id, ask.value) == (1, "en", "shop", 0.2)
+    assert impression.question == looking_for
+    assert (
+        impression.words
+        == "What are you looking for?\nSo that we show you that first.\nTo show you things that fit you."
+    )
+    assert (impression.version, impression.locale, impression.client_id, impression.value) == (1, "en", "shop", 0.2)
 
 
 def test_an_open_ask_is_shown_again_the_same_day_and_not_twice_in_the_book(chika, looking_for):
@@ -111,7 +114,7 @@ def test_the_database_itself_allows_one_ask_a_day(chika, looking_for):
 
 
 def test_a_login_that_lost_the_race_shows_what_the_other_asked(chika, looking_for, postal_code, monkeypatch):
-    """The other login's ask appears after this one has looked and before it writes."""
+    """The other login's impression appears after this one has read and before it writes."""
     from regulars.questions import next_question as module
 
     decide = module.select

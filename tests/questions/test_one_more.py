@@ -1,4 +1,4 @@
-"""After an answer one more question may be offered; it is asked when she wants it, and never more than the owner allows."""
+"""After an answer one more question may be offered; it is shown on request, and never more than the owner allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.usecases.answer_question import answer, pass_over
 
-SAID = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
+ANSWERS = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def three(looking_for, postal_code):
     )
 
 
-def answered(ask):
-    answer(ask, QueryDict(f"answer={SAID[ask.question.key]}"))
-    return ask
+def answered(impression):
+    answer(impression, QueryDict(f"answer={ANSWERS[impression.question.key]}"))
+    return impression
 
 
 def test_nothing_more_is_offered_by_default(chika, three):
@@ -46,7 +46,7 @@ def test_customer_may_have_as_many_more_as_allowed_and_each_once(chika, three):
     second = answered(ask_one_more(first, "en"))
     third = answered(ask_one_more(second, "en"))
 
-    assert {each.question.key for each in (first, second, third)} == set(SAID)
+    assert {each.question.key for each in (first, second, third)} == set(ANSWERS)
     assert (second.follows, third.follows) == (first, second)
     assert not may_offer_more(third)
     assert SelectionDecision.objects.filter(reason="asked").count() == 3
@@ -59,15 +59,15 @@ def test_one_more_means_one(chika, three):
     assert ask_one_more(second, "en") == NotShown("sitting_over")
 
 
-@pytest.mark.parametrize("close", [pass_over, lambda ask: answer(ask, QueryDict("answer=__declined"))])
+@pytest.mark.parametrize("close", [pass_over, lambda impression: answer(impression, QueryDict("answer=__declined"))])
 def test_customer_who_did_not_answer_is_offered_nothing(chika, three, looking_for, close):
     save_settings(one_more=2)
     looking_for.may_decline = True
     looking_for.save()
-    ask = next_question(chika)
-    close(ask)
+    impression = next_question(chika)
+    close(impression)
 
-    assert not may_offer_more(ask)
+    assert not may_offer_more(impression)
 
 
 def test_the_months_limit_holds_for_those_too(chika, three):
@@ -81,7 +81,7 @@ def test_the_next_login_waits_as_long_as_after_any_question(chika, three):
     save_settings(one_more=1)
     second = ask_one_more(answered(next_question(chika)), "en")
 
-    assert next_question(chika) == NotShown("asked_recently"), "an open one of another sitting is not pressed on her"
+    assert next_question(chika) == NotShown("asked_recently"), "an open one of another session is not shown at a login"
     answered(second)
     assert next_question(chika) == NotShown("asked_recently")
 

@@ -15,25 +15,25 @@ from regulars.usecases.save_segment import evaluate_saved
 from .conftest import LOOKING_FOR
 
 
-def test_the_next_question_is_foreseen_as_it_is_then_asked_and_nothing_is_written(chika, looking_for, postal_code):
+def test_the_next_question_is_shown_as_it_is_then_asked_and_nothing_is_written(chika, looking_for, postal_code):
     evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
 
-    foreseen = preview(chika)
+    shown = preview(chika)
 
     assert not Impression.objects.exists()
     assert not SelectionDecision.objects.exists()
-    assert foreseen.next.key == next_question(chika).question.key == "looking_for"
-    assert [each.key for each in foreseen.questions] == ["looking_for", "postal_code"]
-    assert foreseen.questions[0].score > foreseen.questions[1].score
+    assert shown.next.key == next_question(chika).question.key == "looking_for"
+    assert [each.key for each in shown.questions] == ["looking_for", "postal_code"]
+    assert shown.questions[0].score > shown.questions[1].score
 
 
 def test_preview_names_what_stops_the_customer_and_each_question(chika, looking_for, postal_code, days_later):
     pass_over(next_question(chika))
 
-    foreseen = preview(chika)
+    shown = preview(chika)
 
-    assert foreseen.stopped == "The customer was asked a short while ago."
-    assert foreseen.next is None
+    assert shown.stopped == "The customer was asked a short while ago."
+    assert shown.next is None
     days_later(1)
     stopped = {each.key: each.stopped for each in preview(chika).questions}
     assert sorted(stopped.values()) == ["", "The customer passed; it rests."]

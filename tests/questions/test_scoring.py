@@ -77,7 +77,7 @@ def test_unit_03_after_all_answers_no_doubt_is_left_to_settle(model, answers):
 def test_the_bits_of_a_question_are_the_doubt_now_less_the_doubt_expected_after(model, known):
     mixture, evidence = some_mixture(model), some_evidence(known)
     gain = expected_information_gain(mixture, [WANTED, OTHER], evidence, [2])
-    types = expected_information_gain(mixture, [], evidence, [])  # no targets: no doubt
+    types = expected_information_gain(mixture, [], evidence, [])  # no targets: no entropy
     after = 0.0
     for answer in range(4):
         then = [each if k != 2 else each * np.eye(4)[answer] for k, each in enumerate(evidence)]
@@ -168,7 +168,7 @@ def test_unit_10_a_segment_without_weight_counts_nothing():
 
 
 def test_a_decision_costs_a_login_next_to_nothing(people):
-    """Half a millisecond on a machine at rest (`scripts/bench next-question` tells); here with room for a busy one."""
+    """Half a millisecond on a machine at rest (`scripts/bench next-question` measures); here with room for a busy one."""
     mixture = fit(people.rows[:1000], people.cards, 8)
     taken = []
     for _ in range(10):

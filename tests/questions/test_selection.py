@@ -53,24 +53,24 @@ def test_on_the_first_day_the_segments_alone_say_what_to_ask(chika, questions):
     refresh_views(chika)
     segment("sport:run AND travel:sea")
 
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    assert ask.question.key == "sport"
-    assert ask.explanation["segments"] == ["s0"]
-    assert ask.explanation["runner_up"] == "travel"
-    assert ask.explanation["policy"] == "types:1 model:0"
-    assert ask.explanation["probability"] == 1
+    assert impression.question.key == "sport"
+    assert impression.explanation["segments"] == ["s0"]
+    assert impression.explanation["runner_up"] == "travel"
+    assert impression.explanation["policy"] == "types:1 model:0"
+    assert impression.explanation["probability"] == 1
 
 
 def test_what_one_answer_settles_is_written_beside_the_ask(chika, questions):
     refresh_views(chika)
     segment("sport:run AND travel:sea")
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    answer(ask, QueryDict("answer=swim"))
+    answer(impression, QueryDict("answer=swim"))
 
-    ask.refresh_from_db()
-    assert ask.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of doubt, all gone
+    impression.refresh_from_db()
+    assert impression.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of doubt, all gone
 
 
 def test_an_operators_share_moves_the_choice(chika, questions):
@@ -107,10 +107,10 @@ def test_unit_06_what_is_known_is_never_asked_however_much_a_segment_wants_it(kn
     segment("colour:red AND sport:run AND travel:sea")
     chika = make_customer(**{key: first[key] for key in known})
 
-    ask = next_question(chika)
+    impression = next_question(chika)
 
     unknown = set(KEYS) - set(known)
-    assert (ask.question.key in unknown) if unknown else ask == NotShown("all_known")
+    assert (impression.question.key in unknown) if unknown else impression == NotShown("all_known")
     assert last_refusals(chika) == dict.fromkeys(known, "known")
 
 
@@ -123,14 +123,14 @@ def test_a_special_category_is_neither_a_column_nor_an_aim(chika, questions):
     refresh_views(chika)
     segment("travel:sea AND sport:run")
 
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    assert ask.question.key == "colour"
-    assert ask.explanation["segments"] == []
+    assert impression.question.key == "colour"
+    assert impression.explanation["segments"] == []
 
 
 def test_what_is_known_may_only_be_used_for_the_segments_purpose(chika, questions):
-    """Her sport was told under a yes she took back: the segment does not see it, and she is not asked it again."""
+    """The sport was given under a consent withdrawn since: the segment does not see it, and it is not asked again."""
     Attribute.objects.filter(key="sport").update(purposes=["measure", "personalise"])
     yes = record(chika, Decision("personalise", "given", "login"))
     learn(chika, [NewFact("sport", "none", "declared", "app:shop", basis="consent", consents=[yes.pk])])
@@ -138,10 +138,10 @@ def test_what_is_known_may_only_be_used_for_the_segments_purpose(chika, question
     refresh_views(chika)
     segment("sport:run AND travel:sea")
 
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    assert ask.question.key == "travel"
-    assert ask.explanation["segments"] == ["s0"]  # as if her sport were unknown
+    assert impression.question.key == "travel"
+    assert impression.explanation["segments"] == ["s0"]  # as if the sport were unknown
 
 
 def test_a_question_that_only_costs_is_not_asked(chika, questions):
@@ -182,11 +182,11 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
         segment(f"{key}:Porto")
     refresh_views(chika)
 
-    ask = next_question(chika)
-    told = SelectionDecision.objects.get().candidates
+    impression = next_question(chika)
+    scores = SelectionDecision.objects.get().candidates
 
-    assert (ask.question.key, ask.to_confirm) == ("hometown", "Porto")
-    assert 0 < told["birthplace"]["value"] < told["hometown"]["value"]
+    assert (impression.question.key, impression.to_confirm) == ("hometown", "Porto")
+    assert 0 < scores["birthplace"]["value"] < scores["hometown"]["value"]
 
 
 def test_a_quota_stops_a_question_for_a_month(chika, standard_setup, days_later):
@@ -283,14 +283,14 @@ def crowd(questions):
 def test_learned_model_predicts_the_other_answers_from_one(crowd):
     model = refit()
 
-    stranger, _ = get_or_create_by_identity("google-oauth2", "stranger")
-    refresh_views(stranger)
-    ask = next_question(stranger)
+    newcomer, _ = get_or_create_by_identity("google-oauth2", "newcomer")
+    refresh_views(newcomer)
+    impression = next_question(newcomer)
     assert (model.in_use, model.why, model.rows) == (True, "learned", 120)
     assert model.columns == [["colour", 2], ["sport", 3], ["travel", 2]]
     assert len(model.mixture["shares"]) >= 2
-    assert ask.explanation["policy"].endswith(f"model:{model.pk}")
-    assert ask.value > 0.9  # whatever is asked tells the type, and the type tells the rest
+    assert impression.explanation["policy"].endswith(f"model:{model.pk}")
+    assert impression.value > 0.9  # whatever is asked tells the type, and the type tells the rest
 
 
 def test_a_worse_model_is_written_down_and_not_used(crowd, monkeypatch):
