@@ -34,7 +34,12 @@ def make_customer(number):
 
 def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
     evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
-    closing = [lambda impression: answer(impression, QueryDict("answer=shoes")), pass_over, never_again, lambda impression: None]
+    closing = [
+        lambda impression: answer(impression, QueryDict("answer=shoes")),
+        pass_over,
+        never_again,
+        lambda impression: None,
+    ]
     for number, close in enumerate(closing):
         close(next_question(make_customer(number)))
 
