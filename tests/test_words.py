@@ -55,6 +55,7 @@ CLEAN_WITHIN = (
     "examples/demo/",
     "examples/plugin/",
     "examples/shop/",
+    "examples/standins/",
     "src/regulars/base/",
     "src/regulars/cli/",
     "src/regulars/clients/",

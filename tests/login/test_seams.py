@@ -56,7 +56,7 @@ def test_second_factors_use_allauths_rows_and_protocols():
 
 
 def test_allauth_adds_no_login_stage():
-    """allauth's pages are not served here: a stage that is needed is asked for in `door.enter`."""
+    """allauth's pages are not served here: a stage that is needed is asked for in `entry.enter`."""
     assert account_adapter().get_login_stages() == []
 
 
