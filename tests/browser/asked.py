@@ -54,7 +54,7 @@ def ask(kind: str, **more: object) -> Question:
         "text": text,
         "why": WHY,
         "type": kind,
-        "attribute": f"her_{kind}",
+        "attribute": f"answer_{kind}",
         "purpose": {"consent": "message", "confirm": "serve"}.get(kind, "personalise"),
         "options": OPTIONS.get(kind, ()),
         "enabled": True,

@@ -65,7 +65,7 @@ def test_form_errors_are_accessible(visitor: Page, demo: Demo):
     problems = []
     for path in ("/login", "/signup", "/code"):
         visitor.goto(demo.regulars + path)
-        visitor.locator("#email").fill("nobody@nowhere")
+        visitor.locator("#email").fill("missing@nowhere")
         if visitor.locator("#password").count():
             visitor.locator("#password").fill("short")
         visitor.locator("main form button").first.click()

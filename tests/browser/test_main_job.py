@@ -153,7 +153,7 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
 
     assert LENA in {row["user_id"] for row in exported}
     assert {row["gender"] for row in exported} == {"female"}
-    assert told_of(demo, LENA) == ["segment.entered"]
+    assert webhook_types(demo, LENA) == ["segment.entered"]
 
 
 def add_condition(page: Page, words: str) -> None:
@@ -163,7 +163,7 @@ def add_condition(page: Page, words: str) -> None:
     choices.select_option(value)
 
 
-def told_of(demo: Demo, user_id: str) -> list[str]:
+def webhook_types(demo: Demo, user_id: str) -> list[str]:
     """Return the types of the webhooks about the customer, oldest first; the seeded destination follows the same people."""
 
     def look() -> list[str]:

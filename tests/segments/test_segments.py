@@ -41,13 +41,13 @@ def test_a_customer_enters_when_the_last_condition_is_met(make_customer):
 
 def test_what_we_do_not_know_is_unknown_and_not_out(make_customer):
     segment = save_segment("Jackets", WOMEN, "personalise")
-    nobody_knows = make_customer(LOOKED, gender="female", country="PT")
+    unknown_customer = make_customer(LOOKED, gender="female", country="PT")
     man = make_customer(LOOKED, **{**FITS, "gender": "male"})
 
-    for profile in (nobody_knows, man):
+    for profile in (unknown_customer, man):
         evaluate(profile)
 
-    assert states(segment) == {nobody_knows.pk: "unknown"}
+    assert states(segment) == {unknown_customer.pk: "unknown"}
 
 
 def test_a_withdrawal_ends_the_membership(make_customer):
