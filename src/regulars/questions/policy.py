@@ -130,7 +130,7 @@ class NotShownReason(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-class Rejection(StrEnum):
+class RejectionRule(StrEnum):
     """The rule that stops one question."""
 
     WORTH_NOTHING = "worth_nothing"
@@ -145,7 +145,7 @@ class Rejection(StrEnum):
     RESTING = "resting"
 
 
-Rejections = Mapping[str, Rejection]  # question key → the rule that stopped it
+Rejections = Mapping[str, RejectionRule]  # question key → the rule that stopped it
 
 
 @dataclass(frozen=True)
@@ -196,37 +196,37 @@ CUSTOMER_RULES: tuple[tuple[NotShownReason, Callable[[CustomerExposure, dt.date,
 )
 
 # Rules that stop one question, in this order.
-QUESTION_RULES: tuple[tuple[Rejection, Callable[[QuestionExposure, dt.date, Caps], bool]], ...] = (
-    (Rejection.WORTH_NOTHING, lambda each, today, caps: each.weight <= 0),
-    (Rejection.PURPOSE_CLOSED, lambda each, today, caps: not each.purpose_is_open),
-    (Rejection.NEEDS_EXPLICIT_CONSENT, lambda each, today, caps: not each.may_be_asked),
-    (Rejection.NOT_YET, lambda each, today, caps: not each.is_due),
-    (Rejection.QUOTA_REACHED, lambda each, today, caps: not each.has_quota),
-    (Rejection.NOT_IN_AUDIENCE, lambda each, today, caps: each.in_audience is not True),
-    (Rejection.KNOWN, lambda each, today, caps: each.is_known),
-    (Rejection.DECLINED, lambda each, today, caps: _within(each.last_declined, today, caps.declined_days)),
-    (Rejection.SHOWN_ENOUGH, lambda each, today, caps: each.shown >= caps.shows),
-    (Rejection.RESTING, lambda each, today, caps: _within(each.last_passed, today, rest_days(each, caps))),
+QUESTION_RULES: tuple[tuple[RejectionRule, Callable[[QuestionExposure, dt.date, Caps], bool]], ...] = (
+    (RejectionRule.WORTH_NOTHING, lambda each, today, caps: each.weight <= 0),
+    (RejectionRule.PURPOSE_CLOSED, lambda each, today, caps: not each.purpose_is_open),
+    (RejectionRule.NEEDS_EXPLICIT_CONSENT, lambda each, today, caps: not each.may_be_asked),
+    (RejectionRule.NOT_YET, lambda each, today, caps: not each.is_due),
+    (RejectionRule.QUOTA_REACHED, lambda each, today, caps: not each.has_quota),
+    (RejectionRule.NOT_IN_AUDIENCE, lambda each, today, caps: each.in_audience is not True),
+    (RejectionRule.KNOWN, lambda each, today, caps: each.is_known),
+    (RejectionRule.DECLINED, lambda each, today, caps: _within(each.last_declined, today, caps.declined_days)),
+    (RejectionRule.SHOWN_ENOUGH, lambda each, today, caps: each.shown >= caps.shows),
+    (RejectionRule.RESTING, lambda each, today, caps: _within(each.last_passed, today, rest_days(each, caps))),
 )
 # The reason of a login whose every question was stopped, by the rejection of the question that got furthest.
 REASONS = {
-    Rejection.KNOWN: NotShownReason.ALL_KNOWN,
-    Rejection.DECLINED: NotShownReason.RESTING,
-    Rejection.SHOWN_ENOUGH: NotShownReason.RESTING,
-    Rejection.RESTING: NotShownReason.RESTING,
+    RejectionRule.KNOWN: NotShownReason.ALL_KNOWN,
+    RejectionRule.DECLINED: NotShownReason.RESTING,
+    RejectionRule.SHOWN_ENOUGH: NotShownReason.RESTING,
+    RejectionRule.RESTING: NotShownReason.RESTING,
 }
 
 REJECTION_SENTENCES: Mapping[str, str] = {
-    Rejection.WORTH_NOTHING: "Its weight is 0.",
-    Rejection.PURPOSE_CLOSED: "The customer withdrew from its purpose or objected to it.",
-    Rejection.NEEDS_EXPLICIT_CONSENT: "It is about a special category, and the customer has not consented explicitly.",
-    Rejection.NOT_YET: "The customer is too new for it.",
-    Rejection.QUOTA_REACHED: "Enough customers have answered it this month.",
-    Rejection.NOT_IN_AUDIENCE: "The customer is not in its audience, as far as is known.",
-    Rejection.KNOWN: "The answer is known.",
-    Rejection.DECLINED: "The customer preferred not to say, or did not know.",
-    Rejection.SHOWN_ENOUGH: "It was shown to the customer often enough.",
-    Rejection.RESTING: "The customer passed; it rests.",
+    RejectionRule.WORTH_NOTHING: "Its weight is 0.",
+    RejectionRule.PURPOSE_CLOSED: "The customer withdrew from its purpose or objected to it.",
+    RejectionRule.NEEDS_EXPLICIT_CONSENT: "It is about a special category, and the customer has not consented explicitly.",
+    RejectionRule.NOT_YET: "The customer is too new for it.",
+    RejectionRule.QUOTA_REACHED: "Enough customers have answered it this month.",
+    RejectionRule.NOT_IN_AUDIENCE: "The customer is not in its audience, as far as is known.",
+    RejectionRule.KNOWN: "The answer is known.",
+    RejectionRule.DECLINED: "The customer preferred not to say, or did not know.",
+    RejectionRule.SHOWN_ENOUGH: "It was shown to the customer often enough.",
+    RejectionRule.RESTING: "The customer passed; it rests.",
 }
 
 
@@ -237,9 +237,9 @@ def reason_for_customer(customer: CustomerExposure, today: dt.date, caps: Caps =
 
 def eligible(
     questions: Sequence[QuestionExposure], today: dt.date, caps: Caps = CAPS
-) -> tuple[list[QuestionExposure], dict[str, Rejection]]:
+) -> tuple[list[QuestionExposure], dict[str, RejectionRule]]:
     """Return the questions that no rule stops, and for the others the rule that stopped each."""
-    rejected: dict[str, Rejection] = {}
+    rejected: dict[str, RejectionRule] = {}
     for each in questions:
         if stopped := next((rule for rule, stops in QUESTION_RULES if stops(each, today, caps)), None):
             rejected[each.key] = stopped

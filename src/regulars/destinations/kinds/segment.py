@@ -13,7 +13,7 @@ from ..calls import perform
 from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SettingField
 
 
-class Segment(DestinationKind):
+class SegmentTracking(DestinationKind):
     title = "Segment"
     help = "Identify calls that carry the segment as a trait: true on entering, false on leaving."
     fields = (
@@ -83,4 +83,4 @@ def _call(what: str, payload: Mapping[str, Any], settings: Mapping[str, str]) ->
     return HttpCall("POST", url, {"authorization": f"Basic {key}"}, json=payload)
 
 
-segment = Segment()
+segment = SegmentTracking()

@@ -83,7 +83,7 @@ FREE = frozenset(
 )
 
 
-class Email(EnrichmentSource):
+class EmailSource(EnrichmentSource):
     title = "E-mail address"
     help = "Whether the address is a company's, a free provider's or a disposable one. No call is made."
     needs = ("email",)
@@ -115,4 +115,4 @@ def kind_of(domain: str) -> str:
     return "disposable" if parents & blocklist else "free" if domain in FREE else "company"
 
 
-email = Email()
+email = EmailSource()

@@ -18,7 +18,7 @@ KINDS = {
 }
 
 
-class Phone(EnrichmentSource):
+class PhoneSource(EnrichmentSource):
     title = "Phone number"
     help = "The country of the number and whether it is mobile. No call is made."
     needs = ("phone_number", "country")
@@ -52,4 +52,4 @@ class Phone(EnrichmentSource):
         return {key: value for key, value in found.items() if value}
 
 
-phone = Phone()
+phone = PhoneSource()

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 
-class Email(QuestionType):
+class EmailQuestion(QuestionType):
     label = "An e-mail address"
 
     def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
@@ -30,4 +30,4 @@ class Email(QuestionType):
         return f"{local}@{domain.lower()}"
 
 
-email = Email()
+email = EmailQuestion()

@@ -14,7 +14,7 @@ WRITTEN = re.compile(r"\+[1-9][0-9]{6,14}")
 NOISE = re.compile(r"\(0\)|[\s().\-/]")
 
 
-class Phone(QuestionType):
+class PhoneQuestion(QuestionType):
     label = "A phone number"
 
     def field(self, options: Sequence[AnswerOption], locale: str = "en") -> AnswerField:
@@ -31,4 +31,4 @@ class Phone(QuestionType):
         return number
 
 
-phone = Phone()
+phone = PhoneQuestion()
