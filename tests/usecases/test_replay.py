@@ -1,4 +1,4 @@
-"""What a destination missed is told again, and what it has, it recognises."""
+"""Missed deliveries are replayed, and a receiver recognises those it has."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_consent_is_asked_again_for_a_replay(chika, french):
     assert Delivery.objects.get().error == "no_consent"
 
 
-def test_a_new_destination_hears_of_everybody_who_is_in_already_and_twice_is_once(chika, french):
+def test_backfill_sends_all_members_and_a_second_one_repeats_ids(chika, french):
     learns(chika, "FR")
     with receiving() as receiver:
         destination = tell(receiver.url)
@@ -160,7 +160,7 @@ def test_a_new_destination_hears_of_everybody_who_is_in_already_and_twice_is_onc
     assert Delivery.objects.count() == 1
 
 
-def test_everybody_is_told_turn_by_turn_however_many_they_are(db, french, monkeypatch):
+def test_backfill_continues_in_chunks(db, french, monkeypatch):
     monkeypatch.setattr(flow, "CHUNK", 2)
     people = [get_or_create_by_identity("google-oauth2", str(number))[0] for number in range(5)]
     with receiving() as receiver:
@@ -174,8 +174,8 @@ def test_everybody_is_told_turn_by_turn_however_many_they_are(db, french, monkey
         assert queue_backfill(destination, "french") == 5
         run_due()
 
-    told = [json.loads(got.body)["data"]["user_id"] for got in receiver.received]
-    assert sorted(told) == sorted(person.user_id for person in people)
+    delivered = [json.loads(got.body)["data"]["user_id"] for got in receiver.received]
+    assert sorted(delivered) == sorted(person.user_id for person in people)
     assert not is_replaying(destination)
 
 
@@ -187,7 +187,7 @@ def test_a_segment_that_is_unknown_or_not_followed_is_refused(french):
 
 
 def test_old_news_never_overtakes_newer_in_a_list(chika, french):
-    """An "entered" that failed and is sent again after she has left would put her back on the list."""
+    """An "entered" that failed and is sent again after the customer left would put them back on the list."""
     with receiving(Answer(404)) as receiver:
         listed = tell_list(receiver.url)
         learns(chika, "FR")

@@ -1,4 +1,4 @@
-"""Who was told of a customer is known, and lets go of her when she withdraws, or forgets her when she is forgotten."""
+"""Disclosures are recorded, and withdrawal and erasure request deletion from every receiver."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def learns(profile, country):
         c.learn([NewFact("country", country, "declared", "test")])
 
 
-def told(profile, url):
+def disclose(profile, url):
     tell(url)
     decides(profile, "given")
     learns(profile, "FR")
@@ -63,9 +63,9 @@ def last(receiver):
     return json.loads(receiver.received[-1].body)
 
 
-def test_she_can_read_who_was_told_what_and_when(chika, french):
+def test_disclosures_list_recipient_data_and_time(chika, french):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
     (line,) = disclosures_of(chika)
 
     assert (line.destination, line.purpose, line.state) == ("Shop", "message", "sent")
@@ -73,7 +73,7 @@ def test_she_can_read_who_was_told_what_and_when(chika, french):
     assert line.segments == ("french",)
 
 
-def test_who_was_never_told_of_is_on_no_list(chika, french):
+def test_customer_without_disclosures_is_on_no_list(chika, french):
     tell("http://example.com")
     learns(chika, "FR")
     run_due()
@@ -81,9 +81,9 @@ def test_who_was_never_told_of_is_on_no_list(chika, french):
     assert disclosures_of(chika) == []
 
 
-def test_when_she_withdraws_the_destination_is_asked_to_let_go_and_confirms(chika, french):
+def test_withdrawal_requests_deletion_and_records_the_confirmation(chika, french):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         decides(chika, "withdrawn")
         assert disclosures_of(chika)[0].state == "removing"
         run_due()
@@ -97,7 +97,7 @@ def test_when_she_withdraws_the_destination_is_asked_to_let_go_and_confirms(chik
 
 def test_a_destination_that_is_down_is_asked_until_it_confirms(chika, french):
     with receiving(Answer(), Answer(503), Answer()) as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         decides(chika, "withdrawn")
         run_due()
         assert disclosures_of(chika)[0].state == "removing"
@@ -111,7 +111,7 @@ def test_a_destination_that_is_down_is_asked_until_it_confirms(chika, french):
 
 def test_a_removal_that_is_refused_is_shown_as_failed_and_asked_for_again_by_hand(chika, french):
     with receiving(Answer(), Answer(400), Answer()) as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         decides(chika, "withdrawn")
         run_due()
         row = Disclosure.objects.get()
@@ -126,7 +126,7 @@ def test_a_removal_that_is_refused_is_shown_as_failed_and_asked_for_again_by_han
 
 def test_another_yes_after_a_removal_starts_anew(chika, french):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         decides(chika, "withdrawn")
         run_due()
         decides(chika, "given")
@@ -136,9 +136,9 @@ def test_another_yes_after_a_removal_starts_anew(chika, french):
     assert disclosures_of(chika)[0].state == "sent"
 
 
-def test_a_withdrawal_is_told_only_once(chika, french):
+def test_withdrawal_requests_deletion_once(chika, french):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         decides(chika, "withdrawn")
         learns(chika, "DE")
         run_due()
@@ -147,9 +147,9 @@ def test_a_withdrawal_is_told_only_once(chika, french):
     assert types == ["segment.entered", "customer.removed"]
 
 
-def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika, french):
+def test_erasure_requests_deletion_and_leaves_no_trace(chika, french):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         erase_customer(chika)
         run_due()
     row = Disclosure.objects.get()
@@ -160,7 +160,7 @@ def test_who_is_forgotten_is_forgotten_there_too_and_no_trace_of_her_stays(chika
 
 def test_what_a_deletion_needs_is_kept_until_it_is_confirmed(chika, french):
     with receiving(Answer(), Answer(500), Answer()) as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
         erase_customer(chika)
         run_due()
         assert Disclosure.objects.get().match == {"user_id": "google-oauth2|1001"}
@@ -171,7 +171,7 @@ def test_what_a_deletion_needs_is_kept_until_it_is_confirmed(chika, french):
     assert Disclosure.objects.get().match == {}
 
 
-def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_afterwards(chika, french, monkeypatch):
+def test_customer_erased_during_sending_is_deleted_there_afterwards(chika, french, monkeypatch):
     with receiving() as receiver:
         tell(receiver.url)
         decides(chika, "given")
@@ -191,7 +191,7 @@ def test_who_was_forgotten_while_her_message_was_on_its_way_is_deleted_there_aft
     assert Disclosure.objects.get().fields == {}
 
 
-def test_who_withdraws_while_her_message_is_being_written_is_not_told_of(chika, french, monkeypatch):
+def test_withdrawal_while_a_message_is_composed_stops_it(chika, french, monkeypatch):
     with receiving() as receiver:
         tell(receiver.url)
         decides(chika, "given")
@@ -211,9 +211,9 @@ def test_who_withdraws_while_her_message_is_being_written_is_not_told_of(chika, 
     assert not Disclosure.objects.exists()
 
 
-def test_a_destination_that_cannot_take_back_says_so(chika, french, monkeypatch):
+def test_destination_without_deletion_is_reported(chika, french, monkeypatch):
     with receiving() as receiver:
-        told(chika, receiver.url)
+        disclose(chika, receiver.url)
 
         class Simple(DestinationKind):
             title, fields = "Simple", ()
