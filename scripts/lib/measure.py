@@ -49,8 +49,8 @@ FLOWS = {
         "tests/oidc/test_interactions.py::test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer",
     ],
     "event to a destination": [
-        "tests/usecases/test_event.py::test_an_event_moves_her_into_a_segment_at_once",
-        "tests/usecases/test_deliver.py::test_entering_and_leaving_are_told_in_this_order",
+        "tests/usecases/test_process_event.py::test_event_changes_segments_at_once",
+        "tests/usecases/test_deliver.py::test_entering_and_leaving_are_delivered_in_order",
     ],
     "PATCH of a user": [
         "tests/management_api/test_users.py::test_metadata_merges_on_its_first_level_only",

@@ -1,6 +1,6 @@
 """Consent and provenance, scenario by scenario. Each is one thing that may happen to Chika and what must come of it.
 
-Number 31 is in `test_properties.py`; 26 and 27 are where erasing is (`tests/usecases/test_forget.py`, `tests/serving`).
+Number 31 is in `test_properties.py`; 26 and 27 are where erasing is (`tests/usecases/test_erase.py`, `tests/serving`).
 """
 
 from __future__ import annotations
