@@ -40,7 +40,7 @@ DONE = {
     Action.GIVEN: gettext_noop("You allowed it. You can take that back here at any time."),
     Action.WITHDRAWN: gettext_noop("You took it back. It is not used for this any more."),
     Action.OBJECTED: gettext_noop("You objected. It is not used for this any more."),
-    Action.OBJECTION_LIFTED: gettext_noop("Your objection is gone."),
+    Action.OBJECTION_LIFTED: gettext_noop("Your objection is withdrawn."),
 }
 
 
@@ -125,9 +125,7 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
         correct_facts.remove(profile, key)
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), refused.message, 409)
-    return _back(
-        request, _("{name} is deleted, and nobody but you can bring it back.").format(name=fact.label), "facts"
-    )
+    return _back(request, _("{name} is deleted, and only you can bring it back.").format(name=fact.label), "facts")
 
 
 def _find(profile: Profile, key: str) -> CustomerFact | None:

@@ -48,13 +48,13 @@ def authenticate(call: EmbeddedRequest) -> HttpResponse:
 def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
     """`/login?login_ticket=&next=/authorize?…`: in, and on. None: the ticket is worth nothing here, show the page.
 
-    A silent request for tokens is never shown a page: it goes on without a session, and its app hears `login_required`.
+    A silent request for tokens is never shown a page: it goes on without a session, and its app gets `login_required`.
     """
     goes_to = onward(request)
     asked = parse_qs(urlsplit(request.GET.get("next", "")).query)
     client_id = asked.get("client_id", [""])[0]
     name = browser.find_name(request)
-    taken = tickets.take(request.GET["login_ticket"], client_id, name, _came_from(request)) if name else None
+    taken = tickets.take(request.GET["login_ticket"], client_id, name, _referring_origin(request)) if name else None
     if taken is None:
         return HttpResponseRedirect(goes_to) if "none" in asked.get("prompt", []) else None
     return enter(request, taken.account, taken.method, goes_to, **_how(taken))
@@ -120,8 +120,8 @@ def _count(call: EmbeddedRequest, action: str, email: str) -> None:
         raise EmbeddedLoginError("too_many_attempts", refused.message, 429) from refused
 
 
-def _came_from(request: HttpRequest) -> str:
-    """The origin that sent the browser here, if it says so and it is not we."""
+def _referring_origin(request: HttpRequest) -> str:
+    """Return the origin in `Referer`; empty when there is none or it is our own."""
     parts = urlsplit(request.headers.get("Referer", ""))
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
     return "" if origin == settings.PUBLIC_URL else origin

@@ -1,4 +1,4 @@
-"""/dbconnections/…: sign up and forgotten passwords from an app's own form. Each answers alike whoever the address is."""
+"""/dbconnections/…: sign-up and password reset from an app's own form. Both answer alike for every address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIELD = re.compile(r"[A-Za-z0-9_]{1,64}")
 @sensitive_post_parameters()
 @embedded_endpoint()
 def signup(call: EmbeddedRequest) -> HttpResponse:
-    """A link in her mail finishes it, as on our own page; `_id` is of no account."""
+    """Start a sign-up. A link by mail finishes it, as on the hosted page; `_id` belongs to no account."""
     email, password = call.text("email").strip().lower(), call.text("password")
     _refuse_connection(call)
     problems = signup_problems(email, password)

@@ -17,8 +17,8 @@ from .request import EmbeddedRequest, embedded_endpoint
 def challenge(call: EmbeddedRequest) -> HttpResponse:
     """`/passkey/challenge`, Auth0's words. `auth_session` goes back to `/co/authenticate` with what was signed.
 
-    `remembered` is ours: whether this browser brought the cookie without which a ticket is worth nothing. Who asks again
-    and is not remembered need not bother her for a signature.
+    `remembered` is ours: whether this browser sent the cookie, without which a ticket is worth nothing. A caller that
+    asks a second time and is still not remembered need not ask the customer for a signature.
     """
     question, options = passkeys_in_apps.ask(call.client.pk, call.origin)
     name = browser.find_name(call.request)

@@ -114,7 +114,7 @@ def _preflight() -> HttpResponse:
 
 
 def _open_to(response: HttpResponse, origin: str, with_cookies: bool) -> HttpResponse:
-    """Readable for the origins of apps that opted in, and for nobody else."""
+    """Make the response readable for the origins of apps that opted in, and for no other origin."""
     patch_vary_headers(response, ["Origin"])
     if origin and any(may_embed(each) and origin in each.web_origins for each in Client.objects.all()):
         response.headers["Access-Control-Allow-Origin"] = origin

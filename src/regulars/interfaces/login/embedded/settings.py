@@ -1,4 +1,4 @@
-"""What Lock reads before it draws: the ways in of an app, and small questions beside."""
+"""Settings that Lock and our component read before they draw: the login methods of an app, and small endpoints beside."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from regulars.profiles.find import DATABASE
 
 from .request import find_embedding
 
-# Lock's own words for social networks; every other way in is `oauth2` to it: a button with a name.
+# Lock's own words for social networks; every other connection is `oauth2` to it: a button with a name.
 KNOWN_TO_LOCK = ("amazon", "apple", "facebook", "github", "google-oauth2", "linkedin", "twitter", "windowslive")
 LANGUAGE = "HTTP_ACCEPT_LANGUAGE"
 
 
 @require_safe
 def client_file(request: HttpRequest, client_id: str) -> HttpResponse:
-    """`/client/<id>.js`: `Auth0.setClient({…});`. Nothing in it is a secret: the hosted page shows the same ways in."""
+    """`/client/<id>.js`: `Auth0.setClient({…});`. It holds no secret: the login page shows the same methods."""
     client = find_embedding(client_id)
     if client is None:
         return HttpResponse("// This app is not allowed to show a sign-in form of its own.", "text/javascript", 404)
@@ -46,13 +46,13 @@ def client_json(request: HttpRequest, client_id: str) -> HttpResponse:
 
 @csrf_exempt
 def challenge(request: HttpRequest) -> HttpResponse:
-    """Whether she must solve a riddle first. She never must: attempts are counted instead."""
+    """Answer that no CAPTCHA is required: attempts are counted instead."""
     return _open(JsonResponse({"required": False}))
 
 
 @require_safe
 def country(request: HttpRequest) -> HttpResponse:
-    """For the phone field, by her browser's language; we do not look her address up."""
+    """Return the country for the phone field, from the browser's language; the IP address is not looked up."""
     for wanted in request.META.get(LANGUAGE, "").split(","):
         code = _territory(wanted.partition(";")[0].strip())
         if code:
@@ -109,7 +109,7 @@ def _territory(tag: str) -> str:
 
 
 def _open(response: HttpResponse) -> HttpResponse:
-    """No cookie counts and nothing is told about anybody: any page may ask."""
+    """Let any page read the answer: it depends on no cookie and holds no data of a customer."""
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Allow-Headers"] = "Content-Type, Auth0-Client"
     response.headers["Cache-Control"] = "no-store"

@@ -1,5 +1,5 @@
 // <regulars-login client-id="…">: a sign-in form for a page of your own. One file, no build, strict CSP.
-// It proves who she is and hands your SDK what to send to /authorize; docs/developer/login-component.md has the rest.
+// It proves who the customer is and hands your SDK what to send to /authorize; docs/developer/login-component.md has the rest.
 (() => {
   const home = new URL(document.currentScript.src).origin;
 
@@ -62,50 +62,50 @@
 
     disconnectedCallback() { this.waiting?.abort(); }
 
-    get say() { return { ...WORDS, ...this.words }; }
+    get texts() { return { ...WORDS, ...this.words }; }
     get clientId() { return this.getAttribute("client-id") ?? ""; }
 
     async start() {
       try {
         const answer = await fetch(`${home}/client/${encodeURIComponent(this.clientId)}.json`);
-        if (!answer.ok) return this.draw(this.problem(this.say.closed));
+        if (!answer.ok) return this.draw(this.problem(this.texts.closed));
         const { strategies, passkeys } = await answer.json();
-        this.house = passkeys.rp_id;
-        this.ways = strategies.flatMap((strategy) =>
+        this.passkeyHost = passkeys.rp_id;
+        this.methods = strategies.flatMap((strategy) =>
           strategy.connections.map((connection) => ({ strategy: strategy.name, ...connection })));
-        this.drawWays();
+        this.drawMethods();
       } catch {
-        this.draw(this.problem(this.say.lost));
+        this.draw(this.problem(this.texts.lost));
       }
     }
 
-    drawWays(email = "") {
-      const has = (strategy) => this.ways.some((way) => way.strategy === strategy);
-      const social = this.ways.filter((way) => !["auth0", "email"].includes(way.strategy));
+    drawMethods(email = "") {
+      const has = (strategy) => this.methods.some((method) => method.strategy === strategy);
+      const social = this.methods.filter((method) => !["auth0", "email"].includes(method.strategy));
       const own = has("auth0") || has("email");
       this.draw(
-        make("h2", { textContent: this.say.heading }),
-        ...social.map((way) => this.button(this.say.with(way.display_name), "way", () => this.goOn({ connection: way.name }))),
-        ...(social.length && own ? [make("p", { textContent: this.say.or })] : []),
+        make("h2", { textContent: this.texts.heading }),
+        ...social.map((method) => this.button(this.texts.with(method.display_name), "way", () => this.goOn({ connection: method.name }))),
+        ...(social.length && own ? [make("p", { textContent: this.texts.or })] : []),
         this.problem(),
         ...(own ? [this.ownForm(email, has("auth0"), has("email"))] : []),
-        ...(keys ? [this.button(this.say.passkey, "way", () => this.usePasskey())] : []),
-        ...(has("auth0") ? [this.button(this.say.signUp, "link", () => this.goOn({ screen_hint: "signup" }))] : []),
-        ...(has("auth0") ? [this.button(this.say.reset, "link", () => this.reset())] : []),
-        this.button(this.say.more, "link", () => this.goOn({})),
+        ...(keys ? [this.button(this.texts.passkey, "way", () => this.usePasskey())] : []),
+        ...(has("auth0") ? [this.button(this.texts.signUp, "link", () => this.goOn({ screen_hint: "signup" }))] : []),
+        ...(has("auth0") ? [this.button(this.texts.reset, "link", () => this.reset())] : []),
+        this.button(this.texts.more, "link", () => this.goOn({})),
       );
       if (own) this.offerPasskey();
     }
 
     ownForm(email, password, code) {
       const form = make("form", { noValidate: true });
-      form.append(...this.field("email", this.say.email, { type: "email", autocomplete: "username webauthn", value: email }));
+      form.append(...this.field("email", this.texts.email, { type: "email", autocomplete: "username webauthn", value: email }));
       if (password) {
-        form.append(...this.field("password", this.say.password, { type: "password", autocomplete: "current-password" }));
-        form.append(make("button", { textContent: this.say.signIn }));
+        form.append(...this.field("password", this.texts.password, { type: "password", autocomplete: "current-password" }));
+        form.append(make("button", { textContent: this.texts.signIn }));
       }
       if (code) {
-        form.append(this.button(this.say.sendCode, password ? "way" : "", () => this.sendCode(form.elements.email.value)));
+        form.append(this.button(this.texts.sendCode, password ? "way" : "", () => this.sendCode(form.elements.email.value)));
       }
       this.onSubmit(form, () => password
         ? this.prove("http://auth0.com/oauth/grant-type/password-realm", "Username-Password-Authentication",
@@ -117,77 +117,77 @@
     // Passkeys belong to the host of our Regulars. Elsewhere only browsers that ask it about this page will look for them.
     async mayAskForPasskeys() {
       const here = location.hostname;
-      if (here === this.house || here.endsWith(`.${this.house}`)) return true;
+      if (here === this.passkeyHost || here.endsWith(`.${this.passkeyHost}`)) return true;
       return Boolean((await keys.getClientCapabilities?.())?.relatedOrigins);
     }
 
-    // The offer among the addresses that her browser knows; nothing is said when she takes another way.
+    // Offer passkeys among the addresses that the browser knows; no problem is shown to a customer who ignores the offer.
     async offerPasskey() {
       try {
         if (!(await keys?.isConditionalMediationAvailable?.()) || !(await this.mayAskForPasskeys())) return;
         const signed = await this.askPasskey("conditional", null);
         if (signed) await this.provePasskey(signed);
-      } catch { /* the button says what is wrong */ }
+      } catch { /* the button shows what is wrong */ }
     }
 
     async usePasskey() {
       if (!(await this.mayAskForPasskeys())) return this.goOn({});
       try {
-        const signed = await this.askPasskey("optional", this.tell);
+        const signed = await this.askPasskey("optional", this.showProblem);
         if (signed) await this.provePasskey(signed);
       } catch (fault) {
         // A browser that does not let this page ask: the hosted page may.
         if (fault.name === "SecurityError") this.goOn({});
-        else if (fault.name !== "AbortError") this.tell(this.say.notConfirmed);
+        else if (fault.name !== "AbortError") this.showProblem(this.texts.notConfirmed);
       }
     }
 
-    async askPasskey(mediation, say) {
+    async askPasskey(mediation, show) {
       this.waiting?.abort(); // one question at a time: a button ends the offer
       const { signal } = this.waiting = new AbortController();
-      const asked = await this.challenge(say);
+      const asked = await this.challenge(show);
       if (!asked || signal.aborted) return null;
       const publicKey = keys.parseRequestOptionsFromJSON(asked.authn_params_public_key);
       const key = await navigator.credentials.get({ publicKey, mediation, signal });
       return { auth_session: asked.auth_session, authn_response: key.toJSON() };
     }
 
-    // A browser that keeps our cookie back even the second time cannot use what she would sign: only the hosted page can.
-    async challenge(say) {
-      const first = await this.post("/passkey/challenge", {}, say);
-      const asked = first && !first.remembered ? await this.post("/passkey/challenge", {}, say) : first;
+    // A browser that withholds our cookie even the second time cannot use a signature: only the hosted page can.
+    async challenge(show) {
+      const first = await this.post("/passkey/challenge", {}, show);
+      const asked = first && !first.remembered ? await this.post("/passkey/challenge", {}, show) : first;
       if (asked && !asked.remembered) throw new DOMException("Cookies of other sites are blocked.", "SecurityError");
       return asked;
     }
 
     provePasskey(signed) {
-      return this.prove("urn:okta:params:oauth:grant-type:webauthn", "Username-Password-Authentication", signed, this.tell);
+      return this.prove("urn:okta:params:oauth:grant-type:webauthn", "Username-Password-Authentication", signed, this.showProblem);
     }
 
     async sendCode(email) {
-      if (!email) return this.fail(this.say.missing);
+      if (!email) return this.fail(this.texts.missing);
       const sent = await this.post("/passwordless/start", { connection: "email", email, send: "code" });
       if (sent) this.drawCode(email);
     }
 
     drawCode(email) {
       const form = make("form", { noValidate: true });
-      form.append(...this.field("code", this.say.code, { inputMode: "numeric", autocomplete: "one-time-code", maxLength: 6 }));
-      form.append(make("button", { textContent: this.say.signIn }));
+      form.append(...this.field("code", this.texts.code, { inputMode: "numeric", autocomplete: "one-time-code", maxLength: 6 }));
+      form.append(make("button", { textContent: this.texts.signIn }));
       this.onSubmit(form, () => this.prove("http://auth0.com/oauth/grant-type/passwordless/otp", "email",
         { username: email, otp: form.elements.code.value }));
       this.draw(
-        make("h2", { textContent: this.say.heading }),
-        make("p", { textContent: this.say.codeSent, role: "status" }),
+        make("h2", { textContent: this.texts.heading }),
+        make("p", { textContent: this.texts.codeSent, role: "status" }),
         this.problem(),
         form,
-        this.button(this.say.back, "link", () => this.drawWays(email)),
+        this.button(this.texts.back, "link", () => this.drawMethods(email)),
       );
       form.elements.code.focus();
     }
 
-    async prove(credential_type, realm, credentials, say) {
-      const answer = await this.post("/co/authenticate", { credential_type, realm, ...credentials }, say);
+    async prove(credential_type, realm, credentials, show) {
+      const answer = await this.post("/co/authenticate", { credential_type, realm, ...credentials }, show);
       if (answer) this.goOn({ login_ticket: answer.login_ticket });
     }
 
@@ -201,9 +201,9 @@
       this.dispatchEvent(new CustomEvent("regulars-login", { detail: { authorizationParams }, bubbles: true }));
     }
 
-    // `say` tells her what went wrong. Without it she asked for nothing, and nothing waits.
-    async post(path, body, say = this.fail) {
-      if (say) this.busy(true);
+    // `show` displays what went wrong. Without it the customer asked for nothing, so nothing is shown or disabled.
+    async post(path, body, show = this.fail) {
+      if (show) this.busy(true);
       try {
         const answer = await fetch(home + path, {
           method: "POST",
@@ -211,13 +211,13 @@
           credentials: ["/co/authenticate", "/passkey/challenge"].includes(path) ? "include" : "omit",
           body: JSON.stringify({ client_id: this.clientId, ...body }),
         });
-        const told = await answer.json();
-        if (answer.ok) return told;
-        say?.call(this, told.description);
+        const result = await answer.json();
+        if (answer.ok) return result;
+        show?.call(this, result.description);
       } catch {
-        say?.call(this, this.say.lost);
+        show?.call(this, this.texts.lost);
       } finally {
-        if (say) this.busy(false);
+        if (show) this.busy(false);
       }
     }
 
@@ -225,10 +225,10 @@
 
     problem(text = "") { return make("p", { role: "alert", id: "problem", textContent: text }); }
 
-    tell(text) { this.shadowRoot.getElementById("problem").textContent = text; }
+    showProblem(text) { this.shadowRoot.getElementById("problem").textContent = text; }
 
     fail(text) {
-      this.tell(text);
+      this.showProblem(text);
       for (const input of this.shadowRoot.querySelectorAll("input")) {
         input.setAttribute("aria-invalid", "true");
         input.setAttribute("aria-describedby", "problem");
