@@ -22,7 +22,7 @@ def passwords(standard_setup: None) -> Connection:
 
 @pytest.fixture
 def last_link():
-    """Let the worker write its mails; the path of the link in the last one."""
+    """Return a function that sends the waiting mails and returns the path of the link in the last one."""
 
     def find() -> str:
         run_due()
@@ -33,7 +33,7 @@ def last_link():
 
 @pytest.fixture
 def dina(passwords, client, last_link):
-    """Dina, who signed up with a password and is signed out again."""
+    """Return the account of Dina, who signed up with a password and signed out again."""
     client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
     client.post(last_link())
     client.post("/logout")
@@ -43,13 +43,13 @@ def dina(passwords, client, last_link):
 
 
 class Upstream:
-    """The stand-in for Google, running, and a browser's way through its pages."""
+    """The running mock service for Google, and a browser's path through its pages."""
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/google"
 
     def decide(self, address: str, *ticked: str, person: str, decision: str = "allow") -> str:
-        """From the address we sent her to, to the path of our callback."""
+        """Decide on the consent page at `address` as `person`; return the path of our callback."""
         asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
         form = {**asked, "person": person, "decision": decision, "granted": list(ticked)}
         answer = ask("POST", f"{self.url}/consent", data=form)
@@ -65,7 +65,7 @@ def upstream(standins: str) -> Upstream:
 
 @pytest.fixture
 def google(standard_setup: None, upstream: Upstream, settings) -> Connection:
-    """Google as the demonstration has it: pointed at the stand-in, asking for three optional claims."""
+    """Create the Google connection of the demonstration: the mock service, with three optional claims."""
     settings.PUBLIC_URL, settings.DEMO = "http://localhost:8000", True
     return Connection.objects.create(
         name="google-oauth2",

@@ -1,4 +1,4 @@
-"""Her devices: an authenticator app, and a passkey as a phone makes it (ES256, no attestation)."""
+"""Devices of a customer: an authenticator app, and a phone that creates passkeys (ES256, no attestation)."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PRESENT, VERIFIED = 0x01, 0x04
 
 
 def code_of(secret: str, later: int = 0) -> str:
-    """What the app shows now, or `later` half-minutes from now."""
+    """Return the code that the app shows now, or `later` half-minutes from now."""
     return format_hotp_value(hotp_value(secret, int(totp.time.time()) // 30 + later))
 
 
 @dataclass
 class Phone:
-    """Holds one passkey and answers as a browser would."""
+    """A phone with one passkey, which answers as a browser would."""
 
     origin: str = ORIGIN
     host: str = "localhost"
     id: bytes = b"a passkey of sixteen bytes"
     verifies: bool = True
     handle: str = ""
-    count: int = 0  # how often it signed; synchronised passkeys say 0 for ever
+    count: int = 0  # number of signatures; synchronised passkeys always send 0
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     def make(self, options: dict) -> str:
@@ -42,18 +42,18 @@ class Phone:
         data = AuthenticatorData.create(sha256(self.host.encode()), self._flags | 0x40, self.count, credential)
         return self._answer(
             {
-                "clientDataJSON": self._said("webauthn.create", options),
+                "clientDataJSON": self._client_data("webauthn.create", options),
                 "attestationObject": websafe_encode(AttestationObject.create("none", data, {})),
             }
         )
 
     def sign(self, options: dict) -> str:
         data = AuthenticatorData.create(sha256(self.host.encode()), self._flags, self.count)
-        said = self._said("webauthn.get", options)
-        signature = self.key.sign(bytes(data) + sha256(websafe_decode(said)), ec.ECDSA(hashes.SHA256()))
+        client_data = self._client_data("webauthn.get", options)
+        signature = self.key.sign(bytes(data) + sha256(websafe_decode(client_data)), ec.ECDSA(hashes.SHA256()))
         return self._answer(
             {
-                "clientDataJSON": said,
+                "clientDataJSON": client_data,
                 "authenticatorData": websafe_encode(data),
                 "signature": websafe_encode(signature),
                 "userHandle": self.handle,
@@ -64,9 +64,9 @@ class Phone:
     def _flags(self) -> int:
         return PRESENT | (VERIFIED if self.verifies else 0)
 
-    def _said(self, kind: str, options: dict) -> str:
-        said = {"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": False}
-        return websafe_encode(json.dumps(said).encode())
+    def _client_data(self, kind: str, options: dict) -> str:
+        client_data = {"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": False}
+        return websafe_encode(json.dumps(client_data).encode())
 
     def _answer(self, response: dict) -> str:
         number = websafe_encode(self.id)

@@ -40,7 +40,7 @@ LIES: dict[str, dict] = {
 
 @contextmanager
 def provider(client, **lie):
-    """Run a provider that tells one lie; yields our response to the callback."""
+    """Run a provider that sends one wrong value; yield our response to the callback."""
     with receiving(Answer()) as there:
         Connection.objects.create(
             name="club", strategy="oidc", display_name="Club", client_id="shop", urls={"issuer": there.url}

@@ -1,4 +1,4 @@
-"""Whoever comes from an app sees its colours and its words on every page, and nothing an app says can break the page."""
+"""The branding of an app is on every hosted page, and no value of it can break a page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGES = ("/login", "/signup", "/password/reset", "/")
 @pytest.fixture
 def shop(standard_setup) -> Client:
     client = Client.objects.create(client_id="shop", name="Shop", redirect_uris=["https://shop.example/callback"])
-    look = {
+    branding = {
         "title": "Harbour & Pine",
         "greeting": "Good to see you.",
         "logo": "https://shop.example/logo.svg",
@@ -25,46 +25,46 @@ def shop(standard_setup) -> Client:
         "privacy": "https://shop.example/privacy",
         "accent": "#0f5132",
     }
-    save_branding(client, look)
+    save_branding(client, branding)
     return client
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_looks_like_the_app_she_comes_from(client, passwords, shop, page):
-    said = client.get(f"{page}?{FROM_SHOP}").content.decode()
+def test_page_has_the_branding_of_the_app(client, passwords, shop, page):
+    html = client.get(f"{page}?{FROM_SHOP}").content.decode()
 
-    assert 'href="/brand/shop.css?v=' in said
-    assert 'src="https://shop.example/logo.svg" alt="Harbour &amp; Pine"' in said
-    assert "· Harbour &amp; Pine</title>" in said
+    assert 'href="/brand/shop.css?v=' in html
+    assert 'src="https://shop.example/logo.svg" alt="Harbour &amp; Pine"' in html
+    assert "· Harbour &amp; Pine</title>" in html
     for link in ("icon.svg", "terms", "privacy"):
-        assert f'href="https://shop.example/{link}"' in said
+        assert f'href="https://shop.example/{link}"' in html
 
 
-def test_the_question_page_does_too(client, dina, shop):
+def test_question_page_has_the_branding_of_the_app(client, dina, shop):
     client.force_login(dina, backend="allauth.account.auth_backends.AuthenticationBackend")
 
     assert "/brand/shop.css" in client.get(f"/question?{FROM_SHOP}").content.decode()
 
 
-def test_the_greeting_is_on_the_sign_in_page(client, passwords, shop):
+def test_greeting_is_on_the_login_page(client, passwords, shop):
     assert "Good to see you." in client.get(f"/login?{FROM_SHOP}").content.decode()
 
 
-def test_a_page_whose_address_names_no_app_looks_like_the_one_before(client, passwords, shop):
+def test_page_without_an_app_in_its_address_keeps_the_last_branding(client, passwords, shop):
     client.get(f"/login?{FROM_SHOP}")
 
     assert "/brand/shop.css" in client.get("/password/reset").content.decode()
 
 
-def test_the_providers_own_pages_are_branded_too(client, shop):
-    said = client.get("/authorize?client_id=shop&redirect_uri=https://elsewhere.example/")
+def test_error_page_of_authorize_has_the_branding_of_the_app(client, shop):
+    response = client.get("/authorize?client_id=shop&redirect_uri=https://elsewhere.example/")
 
-    assert said.status_code == 400
-    assert "/brand/shop.css" in said.content.decode()
-    assert "img-src 'self' data: https:" in said["Content-Security-Policy"]
+    assert response.status_code == 400
+    assert "/brand/shop.css" in response.content.decode()
+    assert "img-src 'self' data: https:" in response["Content-Security-Policy"]
 
 
-def test_the_stylesheet_is_served_by_us_and_may_be_kept_for_ever(client, shop):
+def test_stylesheet_is_served_from_here_and_cached_for_ever(client, shop):
     page = client.get(f"/login?{FROM_SHOP}").content.decode()
     css = client.get(page.partition('href="/brand/')[2].partition('"')[0].join(["/brand/", ""]))
 
@@ -72,7 +72,7 @@ def test_the_stylesheet_is_served_by_us_and_may_be_kept_for_ever(client, shop):
     assert "immutable" in css["Cache-Control"]
 
 
-def test_another_colour_has_another_address(client, passwords, shop):
+def test_changed_colour_changes_the_stylesheet_address(client, passwords, shop):
     before = client.get(f"/login?{FROM_SHOP}").content.decode()
     save_branding(shop, {"accent": "#7a1f3d"})
     after = client.get(f"/login?{FROM_SHOP}").content.decode()
@@ -81,19 +81,19 @@ def test_another_colour_has_another_address(client, passwords, shop):
 
 
 @pytest.mark.parametrize(
-    "next_", ["/authorize?client_id=nobody", "/authorize?client_id=%00", "//[", "/elsewhere?client_id=shop"]
+    "next_", ["/authorize?client_id=unknown", "/authorize?client_id=%00", "//[", "/elsewhere?client_id=shop"]
 )
-def test_an_app_that_is_none_leaves_the_houses_own_look(client, passwords, shop, next_):
-    said = client.get("/login", {"next": next_})
+def test_unknown_app_leaves_the_default_branding(client, passwords, shop, next_):
+    response = client.get("/login", {"next": next_})
 
-    assert said.status_code == 200
-    assert "/brand/" not in said.content.decode()
-    assert "regulars_app" not in said.cookies
+    assert response.status_code == 200
+    assert "/brand/" not in response.content.decode()
+    assert "regulars_app" not in response.cookies
 
 
-def test_no_page_has_style_or_script_of_its_own(client, passwords, shop):
-    said = client.get(f"/login?{FROM_SHOP}")
+def test_page_has_no_inline_style_or_script(client, passwords, shop):
+    response = client.get(f"/login?{FROM_SHOP}")
 
-    assert "style=" not in said.content.decode()
-    assert "<style" not in said.content.decode()
-    assert "'unsafe-inline'" not in said["Content-Security-Policy"]
+    assert "style=" not in response.content.decode()
+    assert "<style" not in response.content.decode()
+    assert "'unsafe-inline'" not in response["Content-Security-Policy"]

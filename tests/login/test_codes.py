@@ -1,4 +1,4 @@
-"""Signing in with a code or a link by mail."""
+"""Sign-in with a code or a link by mail."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def by_mail(standard_setup) -> Connection:
 
 
 def ask(browser: Browser, email: str = "dina@example.com") -> tuple[str, str, str]:
-    """Ask for a code; the address of the page that takes it, the digits, and the path of the link in the mail."""
+    """Ask for a code. Return the address of the page for it, its digits, and the path of the link in the mail."""
     answer = browser.post("/code?next=/authorize", {"email": email})
     assert answer.status_code == 302, answer.content
     run_due()
@@ -43,7 +43,7 @@ def signed_in_as(browser: Browser) -> str:
     return browser.session.get("_auth_user_id", "")
 
 
-def test_the_digits_sign_her_in_once_and_tokens_will_know_how(by_mail, client):
+def test_digits_sign_in_once_and_the_session_records_the_method(by_mail, client):
     page, digits, _ = ask(client)
     done = client.post(page, {"digits": digits})
     profile = Profile.objects.get()
@@ -57,7 +57,7 @@ def test_the_digits_sign_her_in_once_and_tokens_will_know_how(by_mail, client):
     assert again.status_code == 401
 
 
-def test_who_has_a_password_comes_in_as_herself(by_mail, dina, client):
+def test_code_signs_in_the_existing_account_and_keeps_its_password(by_mail, dina, client):
     page, digits, _ = ask(client, "DINA@example.com")
     client.post(page, {"digits": digits})
 
@@ -68,21 +68,21 @@ def test_who_has_a_password_comes_in_as_herself(by_mail, dina, client):
 
 
 @pytest.mark.parametrize("alike", ["dina@maıl.example", "dına@mail.example", "dina@mail.example".replace("m", "ｍ")])
-def test_an_address_that_only_looks_alike_is_another_mailbox(by_mail, alike):
-    """To PostgreSQL `ı` in capitals is `I`; the mail goes elsewhere."""
-    hers = enter_by_mailbox("Dina@Mail.example", "email")
+def test_address_that_only_looks_alike_is_another_account(by_mail, alike):
+    """PostgreSQL upper-cases `ı` to `I`, but the two addresses are different mailboxes."""
+    account = enter_by_mailbox("Dina@Mail.example", "email")
 
-    assert enter_by_mailbox("dina@mail.example", "email") == hers
-    assert enter_by_mailbox(alike, "email") != hers
+    assert enter_by_mailbox("dina@mail.example", "email") == account
+    assert enter_by_mailbox(alike, "email") != account
 
 
-def test_the_sign_of_kelvin_is_no_k(by_mail):
+def test_kelvin_sign_in_an_address_is_not_a_k(by_mail):
     assert enter_by_mailbox("kira@mail.example", "email") != enter_by_mailbox(
         "\N{KELVIN SIGN}ira@mail.example", "email"
     )
 
 
-def test_the_link_works_in_the_browser_that_asked_and_signs_nobody_in_elsewhere(by_mail, client):
+def test_link_signs_in_only_in_the_browser_that_asked(by_mail, client):
     _, _, link = ask(client)
     elsewhere = Browser()
     there = elsewhere.post(link)
@@ -90,21 +90,21 @@ def test_the_link_works_in_the_browser_that_asked_and_signs_nobody_in_elsewhere(
 
     assert (there.status_code, signed_in_as(elsewhere)) == (403, "")
     assert "type the code from the mail" in there.content.decode()
-    assert (opened.status_code, signed_in_as(client)) == (200, "")  # a scanner that opens links signs nobody in
+    assert (opened.status_code, signed_in_as(client)) == (200, "")  # a scanner that opens links starts no session
     assert client.post(link).status_code == 302
     assert signed_in_as(client)
     assert client.post(link).status_code == 410
 
 
-def test_digits_typed_in_another_browser_are_not_enough(by_mail, client):
+def test_digits_are_refused_in_another_browser(by_mail, client):
     page, digits, _ = ask(client)
-    stranger = Browser()
+    other = Browser()
 
-    assert stranger.post(page, {"digits": digits}).status_code == 401
-    assert not signed_in_as(stranger)
+    assert other.post(page, {"digits": digits}).status_code == 401
+    assert not signed_in_as(other)
 
 
-def test_after_three_wrong_tries_the_right_digits_are_wrong_too(by_mail, client):
+def test_right_digits_are_refused_after_three_wrong_tries(by_mail, client):
     page, digits, link = ask(client)
     wrong = f"{(int(digits) + 1) % 1_000_000:06}"
     for _ in range(3):
@@ -115,7 +115,7 @@ def test_after_three_wrong_tries_the_right_digits_are_wrong_too(by_mail, client)
     assert not Account.objects.exists()
 
 
-def test_a_code_runs_out_and_a_newer_one_ends_it(by_mail, client):
+def test_code_expires_and_is_replaced_by_a_newer_one(by_mail, client):
     first, digits, _ = ask(client)
     second, newer, _ = ask(client)
     old = client.post(first, {"digits": digits})
@@ -125,7 +125,7 @@ def test_a_code_runs_out_and_a_newer_one_ends_it(by_mail, client):
     assert client.post(second, {"digits": newer}).status_code == 401
 
 
-def test_nobody_learns_from_the_page_who_has_an_account(by_mail, dina, client):
+def test_code_page_is_the_same_for_a_known_and_an_unknown_address(by_mail, dina, client):
     known = client.post("/code", {"email": "dina@example.com"})
     unknown = client.post("/code", {"email": "nobody@example.com"})
     pages = [client.get(answer["Location"]).content for answer in (known, unknown)]
@@ -137,7 +137,7 @@ def test_nobody_learns_from_the_page_who_has_an_account(by_mail, dina, client):
     assert {message.to[0] for message in mail.outbox[-2:]} == {"dina@example.com", "nobody@example.com"}
 
 
-def test_what_is_stored_does_not_tell_the_code(by_mail, client):
+def test_stored_row_does_not_hold_the_code(by_mail, client):
     _, digits, link = ask(client)
     row = EmailCode.objects.values().get()
 
@@ -145,13 +145,13 @@ def test_what_is_stored_does_not_tell_the_code(by_mail, client):
     assert link.partition("link=")[2] not in str(row)
 
 
-def test_asking_is_slowed_down(by_mail, client):
+def test_requests_for_codes_are_rate_limited(by_mail, client):
     answers = [client.post("/code", {"email": "dina@example.com"}).status_code for _ in range(6)]
 
     assert answers == [302] * 5 + [429]
 
 
-def test_a_closed_account_stays_closed(by_mail, dina, client):
+def test_code_does_not_open_a_closed_account(by_mail, dina, client):
     Account.objects.update(is_active=False)
     page, digits, _ = ask(client)
 
@@ -159,12 +159,12 @@ def test_a_closed_account_stays_closed(by_mail, dina, client):
     assert not signed_in_as(client)
 
 
-def test_without_the_connection_there_is_no_code(passwords, client):
+def test_code_needs_the_email_connection(passwords, client):
     assert client.post("/code", {"email": "dina@example.com"})["Location"] == "/login"
     assert "Get a code by e-mail" not in client.get("/login").content.decode()
 
 
-def test_staff_do_not_come_in_by_code(by_mail, client):
+def test_code_does_not_sign_in_staff(by_mail, client):
     Account.objects.create_staff("ana@example.com", PASSWORD)
     page, digits, _ = ask(client, "ana@example.com")
     client.post(page, {"digits": digits})
@@ -173,7 +173,7 @@ def test_staff_do_not_come_in_by_code(by_mail, client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_tries_at_once_three_count_and_one_use_is_allowed(standard_setup):
+def test_concurrent_tries_count_three_times_and_allow_one_use(standard_setup):
     expected = codes.expect("dina@example.com", browser="b")
     digits, _ = codes.write(expected)
 

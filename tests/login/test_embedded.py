@@ -1,4 +1,4 @@
-"""Sign-in forms inside apps: who may have one, and what a login ticket is worth to whom."""
+"""Login forms inside apps: which apps may have one, and where a login ticket is valid."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REALM = "Username-Password-Authentication"
 
 @pytest.fixture
 def app(standard_setup) -> Client:
-    """The shop, which draws its own form."""
+    """The shop, which shows its own login form."""
     cache.clear()
     client, _ = register(
         ClientSpec("Shop", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True),
@@ -65,7 +65,7 @@ def ticket_of(browser: Browser, app: Client) -> str:
 
 
 def authorize(browser: Browser, app: Client, ticket: str, referer: str = f"{SHOP}/", **more: str):
-    """Where /authorize leads in the end: the app's callback, or a page of ours."""
+    """Follow /authorize to its end: the app's callback, or a hosted page."""
     params = {
         "client_id": app.pk,
         "redirect_uri": CALLBACK,
@@ -83,7 +83,7 @@ def authorize(browser: Browser, app: Client, ticket: str, referer: str = f"{SHOP
     return answer
 
 
-def test_a_ticket_makes_a_session_once_and_tokens_will_know_how(app, dina, client):
+def test_ticket_starts_a_session_once_and_records_the_method(app, dina, client):
     ticket = ticket_of(client, app)
     first = authorize(client, app, ticket)
     record = client.session["account_authentication_methods"][-1]
@@ -92,11 +92,11 @@ def test_a_ticket_makes_a_session_once_and_tokens_will_know_how(app, dina, clien
 
     assert "code" in query_of(first["Location"])
     assert (record["method"], record["connection"]) == ("password", REALM)
-    assert second.status_code == 200  # our own page asks
+    assert second.status_code == 200  # the login page is shown
     assert "Sign in" in second.content.decode()
 
 
-def test_a_ticket_silently_shown_makes_a_session_too_and_a_bad_one_is_login_required(app, dina, client):
+def test_silent_request_accepts_a_ticket_and_answers_login_required_to_a_bad_one(app, dina, client):
     good = authorize(client, app, ticket_of(client, app), prompt="none")
     bad = authorize(Browser(), app, "made-up", prompt="none")
 
@@ -104,7 +104,7 @@ def test_a_ticket_silently_shown_makes_a_session_too_and_a_bad_one_is_login_requ
     assert query_of(bad["Location"])["error"] == "login_required"
 
 
-def test_a_ticket_counts_as_one_login_and_the_silent_requests_after_it_as_none(app, dina, client):
+def test_ticket_counts_as_one_login_and_later_silent_requests_as_none(app, dina, client):
     authorize(client, app, ticket_of(client, app), prompt="none")
     authorize(client, app, "", prompt="none")
     profile = Profile.objects.get(account=dina)
@@ -113,11 +113,11 @@ def test_a_ticket_counts_as_one_login_and_the_silent_requests_after_it_as_none(a
     assert [event.name for event in timeline(profile.pk)].count("Signed In") == 1
 
 
-def test_a_ticket_is_worth_nothing_in_another_browser_for_another_app_or_from_another_origin(app, dina, client):
+def test_ticket_is_refused_for_another_browser_app_or_origin(app, dina, client):
     other, _ = register(ClientSpec("Other", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True))
-    stranger = Browser()
-    stranger.post("/co/authenticate")
-    elsewhere = authorize(stranger, app, ticket_of(client, app))
+    other_browser = Browser()
+    other_browser.post("/co/authenticate")
+    elsewhere = authorize(other_browser, app, ticket_of(client, app))
     other_app = authorize(client, other, ticket_of(client, app))
     other_origin = authorize(client, app, ticket_of(client, app), referer="https://evil.example/")
 
@@ -125,14 +125,14 @@ def test_a_ticket_is_worth_nothing_in_another_browser_for_another_app_or_from_an
     assert not client.session.get("_auth_user_id")
 
 
-def test_a_ticket_runs_out(app, dina, client):
+def test_expired_ticket_is_refused(app, dina, client):
     ticket = ticket_of(client, app)
     LoginTicket.objects.update(expires_at="2020-01-01T00:00:00Z")
 
     assert authorize(client, app, ticket).status_code == 200
 
 
-def test_a_ticket_ends_the_session_of_whoever_was_there_before(app, dina, client):
+def test_ticket_ends_the_session_of_another_customer(app, dina, client):
     before = Account.objects.create_user(email="mila@example.com")
     Profile.objects.create(user_id="auth0|mila", account=before)
     client.force_login(before, backend="allauth.account.auth_backends.AuthenticationBackend")
@@ -142,21 +142,21 @@ def test_a_ticket_ends_the_session_of_whoever_was_there_before(app, dina, client
     assert client.session["_auth_user_id"] == str(dina.pk)
 
 
-def test_only_an_app_that_opted_in_may_from_its_own_origins(app, dina, client):
+def test_embedded_login_needs_an_app_that_opted_in_and_one_of_its_origins(app, dina, client):
     foreign = authenticate(client, app, origin="https://evil.example")
-    nowhere = authenticate(client, app, origin="")
-    stranger = call(client, "/co/authenticate", {"client_id": "nobody", "username": "a", "password": "b"})
+    without_origin = authenticate(client, app, origin="")
+    unknown = call(client, "/co/authenticate", {"client_id": "unknown", "username": "a", "password": "b"})
     app.embeds_login = False
     app.save()
-    left = authenticate(client, app)
+    opted_out = authenticate(client, app)
 
-    for answer in (foreign, nowhere, stranger, left):
+    for answer in (foreign, without_origin, unknown, opted_out):
         assert (answer.status_code, answer.json()["code"]) == (403, "unauthorized_client")
     assert "Access-Control-Allow-Origin" not in foreign
     assert not LoginTicket.objects.exists()
 
 
-def test_scripts_of_the_app_may_read_the_answer_and_nobody_elses(app, dina, client):
+def test_only_scripts_of_the_app_may_read_the_answer(app, dina, client):
     asked = client.options("/co/authenticate", headers={"Origin": SHOP})
     foreign = client.options("/co/authenticate", headers={"Origin": "https://evil.example"})
     answer = authenticate(client, app)
@@ -167,7 +167,7 @@ def test_scripts_of_the_app_may_read_the_answer_and_nobody_elses(app, dina, clie
     assert "Access-Control-Allow-Origin" not in foreign
 
 
-def test_wrong_passwords_are_said_in_auth0s_words_and_slowed_down_as_on_our_page(app, dina, client):
+def test_wrong_passwords_get_auth0s_error_and_the_limit_of_the_login_page(app, dina, client):
     known = authenticate(client, app, "wrong")
     unknown = authenticate(client, app, "wrong", username="nobody@example.com")
     for _ in range(9):
@@ -182,7 +182,7 @@ def test_wrong_passwords_are_said_in_auth0s_words_and_slowed_down_as_on_our_page
     assert hosted.status_code == 429
 
 
-def test_sign_up_answers_alike_and_the_mail_tells_the_difference(app, dina, client):
+def test_sign_up_answers_alike_for_a_known_address_and_only_the_mail_differs(app, dina, client):
     body = {"client_id": app.pk, "connection": REALM, "password": PASSWORD}
     known = call(client, "/dbconnections/signup", {**body, "email": "dina@example.com"})
     new = call(client, "/dbconnections/signup", {**body, "email": "mila@example.com"})
@@ -194,7 +194,7 @@ def test_sign_up_answers_alike_and_the_mail_tells_the_difference(app, dina, clie
     assert [message.subject for message in mail.outbox[-2:]] == ["You already have an account", "Finish your sign-up"]
 
 
-def test_what_the_app_asked_at_sign_up_is_known_when_she_finishes(app, passwords, client, last_link):
+def test_fields_of_the_sign_up_form_are_stored_when_the_sign_up_is_finished(app, passwords, client, last_link):
     fields = {"given_name": "Mila", "user_metadata": {"shoe_size": "39"}}
     body = {"client_id": app.pk, "connection": REALM, "email": "mila@example.com", "password": PASSWORD, **fields}
     call(client, "/dbconnections/signup", body)
@@ -219,7 +219,7 @@ def test_what_the_app_asked_at_sign_up_is_known_when_she_finishes(app, passwords
         ({"email": "a\0@example.com"}, "invalid_request"),
     ],
 )
-def test_a_bad_sign_up_has_a_name(app, passwords, client, more, code):
+def test_invalid_sign_up_gets_an_error_code(app, passwords, client, more, code):
     body = {"client_id": app.pk, "connection": REALM, "email": "mila@example.com", "password": PASSWORD}
     answer = call(client, "/dbconnections/signup", {**body, **more})
 
@@ -227,7 +227,7 @@ def test_a_bad_sign_up_has_a_name(app, passwords, client, more, code):
     assert not mail.outbox
 
 
-def test_a_forgotten_password_answers_alike(app, dina, client):
+def test_password_reset_answers_alike_for_a_known_address(app, dina, client):
     body = {"client_id": app.pk, "connection": REALM}
     answers = [
         call(client, "/dbconnections/change_password", {**body, "email": email})
@@ -245,21 +245,21 @@ def test_a_forgotten_password_answers_alike(app, dina, client):
 
 @pytest.mark.parametrize("path", ["/co/authenticate", "/dbconnections/signup", "/passwordless/start"])
 @pytest.mark.parametrize("body", ["[]", "{", "null", '{"client_id": 1}', '{"client_id": "\\u0000"}', "[" * 9000])
-def test_nonsense_is_answered_with_a_name(standard_setup, client, path, body):
+def test_malformed_body_gets_an_error_code(standard_setup, client, path, body):
     answer = client.post(path, body, content_type="application/json", headers={"Origin": SHOP})
 
     assert answer.status_code in (400, 403)
     assert answer.json()["code"]
 
 
-def test_a_form_of_a_foreign_page_is_not_read(app, dina, client):
+def test_plain_form_of_another_site_is_refused(app, dina, client):
     body = json.dumps({"client_id": app.pk, "username": "dina@example.com", "password": PASSWORD})
     answer = client.post("/co/authenticate", body, content_type="text/plain", headers={"Origin": SHOP})
 
     assert answer.status_code == 415
 
 
-def test_a_code_by_mail_gives_a_ticket(app, by_mail, client):
+def test_code_by_mail_gives_a_ticket(app, by_mail, client):
     start = {"client_id": app.pk, "connection": "email", "email": "Dina@example.com", "send": "code"}
     started = call(client, "/passwordless/start", start)
     run_due()
@@ -282,7 +282,7 @@ def test_a_code_by_mail_gives_a_ticket(app, by_mail, client):
     assert authenticate(client, app, **otp).status_code == 403
 
 
-def test_a_link_by_mail_leads_back_to_the_app(app, by_mail, client):
+def test_link_by_mail_leads_back_to_the_app(app, by_mail, client):
     params = {
         "redirect_uri": CALLBACK,
         "response_type": "code",
@@ -310,32 +310,32 @@ def test_a_link_by_mail_leads_back_to_the_app(app, by_mail, client):
         ({"send": "link", "authParams": "x"}, "invalid_request"),
     ],
 )
-def test_a_bad_start_has_a_name(app, by_mail, client, more, code):
+def test_invalid_passwordless_start_gets_an_error_code(app, by_mail, client, more, code):
     body = {"client_id": app.pk, "connection": "email", "email": "dina@example.com", "send": "code"}
     answer = call(client, "/passwordless/start", {**body, **more})
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
-def test_lock_reads_the_ways_in_of_an_app_that_opted_in(app, passwords, by_mail, google, client):
+def test_lock_reads_the_connections_of_an_app_that_opted_in(app, passwords, by_mail, google, client):
     answer = client.get(f"/client/{app.pk}.js")
-    told = json.loads(re.fullmatch(r"Auth0\.setClient\((.*)\);", answer.content.decode())[1])
+    settings = json.loads(re.fullmatch(r"Auth0\.setClient\((.*)\);", answer.content.decode())[1])
 
-    assert told["id"] == app.pk
-    assert [each["name"] for each in told["strategies"]] == ["auth0", "email", "google-oauth2"]
-    assert client.get("/client/nobody.js").status_code == 404
+    assert settings["id"] == app.pk
+    assert [each["name"] for each in settings["strategies"]] == ["auth0", "email", "google-oauth2"]
+    assert client.get("/client/unknown.js").status_code == 404
     assert "stand-in-secret" not in answer.content.decode()
 
 
-def test_small_questions_of_the_sdks_are_answered(dina, client):
+def test_small_endpoints_of_the_sdks_are_answered(dina, client):
     for name in ("usernamepassword", "dbconnections/signup", "dbconnections/change_password", "passwordless"):
         assert client.post(f"/{name}/challenge").json() == {"required": False}
-    place = client.get("/user/geoloc/country", headers={"Accept-Language": "*, xx-!!, pt-PT;q=0.8"}).json()
-    nobody = client.get("/user/ssodata").json()
+    country = client.get("/user/geoloc/country", headers={"Accept-Language": "*, xx-!!, pt-PT;q=0.8"}).json()
+    signed_out = client.get("/user/ssodata").json()
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
-    make_customer = client.get("/user/ssodata")
+    signed_in = client.get("/user/ssodata")
 
-    assert place == {"country_code": "PT", "country_name": "Portugal"}
-    assert nobody == {"sso": False}
-    assert make_customer.json()["lastUsedConnection"] == {"name": REALM, "strategy": "auth0"}
-    assert "Access-Control-Allow-Origin" not in make_customer
+    assert country == {"country_code": "PT", "country_name": "Portugal"}
+    assert signed_out == {"sso": False}
+    assert signed_in.json()["lastUsedConnection"] == {"name": REALM, "strategy": "auth0"}
+    assert "Access-Control-Allow-Origin" not in signed_in

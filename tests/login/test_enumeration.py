@@ -1,4 +1,4 @@
-"""Whatever somebody asks about an address, the answer, the work and the time say nothing of who has an account here."""
+"""No answer shows whether an address has an account: body, queries and number of password hashes are the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .device import code_of
 
 WRONG = {"password": "wrong wrong wrong"}
 NEW = {"password": "another row of words"}
-# Every path that takes an address: where, what is sent with it, how many passwords it hashes.
+# Every path that takes an address: the path, the other fields of its form, the number of passwords it hashes.
 PATHS = {
     "login": ("/login", WRONG, 1),
     "signup": ("/signup", NEW, 1),
@@ -30,8 +30,8 @@ KNOWN = ("dina", "blocked", "staff", "social", "two factors")
 
 
 @pytest.fixture
-def everybody(dina, standard_setup, settings):
-    """One of each kind that there is; name → address."""
+def addresses(dina, standard_setup, settings):
+    """Create one account of each kind; return name → address."""
     settings.DEMO = False  # in the demonstration each page carries a link of its own
     Connection.objects.update_or_create(name="email", defaults={"strategy": "email", "display_name": "By mail"})
     with_app = Account.objects.create_user("eva@example.com", PASSWORD)
@@ -61,7 +61,7 @@ def everybody(dina, standard_setup, settings):
 
 @pytest.fixture
 def hashed(monkeypatch) -> list[str]:
-    """Every password hash that is computed from now on."""
+    """List every password hash that is computed from now on."""
     work: list[str] = []
     for name in ("encode", "verify"):
         real = getattr(PasswordHasher, name)
@@ -71,20 +71,20 @@ def hashed(monkeypatch) -> list[str]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("who", KNOWN)
-def test_a_known_address_looks_costs_and_asks_like_an_unknown_one(everybody, hashed, path, who):
+def test_known_address_gets_the_answer_and_hashes_of_an_unknown_one(addresses, hashed, path, who):
     where, more, hashes = PATHS[path]
-    known, known_work = ask(where, everybody[who], more, hashed)
-    stranger, strange_work = ask(where, "nobody@example.com", more, hashed)
+    known, known_work = ask(where, addresses[who], more, hashed)
+    unknown, unknown_work = ask(where, "nobody@example.com", more, hashed)
 
-    assert known == stranger
-    assert len(known_work) == len(strange_work) == hashes
+    assert known == unknown
+    assert len(known_work) == len(unknown_work) == hashes
 
 
 @pytest.mark.parametrize("path", ["signup", "reset", "code"])
-def test_the_database_is_asked_the_same_whoever_it_is(everybody, hashed, path):
+def test_queries_are_the_same_for_a_known_and_an_unknown_address(addresses, hashed, path):
     where, more, _ = PATHS[path]
     works = []
-    for email in (everybody["dina"], "nobody@example.com"):
+    for email in (addresses["dina"], "nobody@example.com"):
         ask(where, email, more, hashed)  # the first of a window tidies the table of attempts
         with CaptureQueriesContext(connection) as queries:
             ask(where, email, more, hashed)
@@ -93,28 +93,28 @@ def test_the_database_is_asked_the_same_whoever_it_is(everybody, hashed, path):
     assert works[0] == works[1]
 
 
-def test_what_a_passkey_must_sign_is_the_same_for_everybody(everybody):
+def test_passkey_challenge_is_the_same_for_every_browser(addresses):
     asked = [Client().post("/passkey/options").json() for _ in range(2)]
 
     assert {**asked[0], "challenge": ""} == {**asked[1], "challenge": ""}
     assert not asked[0].get("allowCredentials")
 
 
-def test_only_who_knows_the_password_learns_of_a_second_factor(everybody):
-    wrong = Client().post("/login", {"email": everybody["two factors"], **WRONG})
-    right = Client().post("/login", {"email": everybody["two factors"], "password": PASSWORD})
+def test_second_factor_is_shown_only_after_the_right_password(addresses):
+    wrong = Client().post("/login", {"email": addresses["two factors"], **WRONG})
+    right = Client().post("/login", {"email": addresses["two factors"], "password": PASSWORD})
 
     assert wrong.status_code == 401
     assert right["Location"] == "/second-factor"
 
 
-def test_the_hash_costs_what_the_house_says(a_real_hash):
+def test_password_hash_has_the_configured_cost(a_real_hash):
     made = PasswordHasher().encode(PASSWORD, "salt" * 6)
 
     assert made.startswith("argon2$argon2id$v=19$m=65536,t=3,p=4$")
 
 
-def test_a_hash_of_another_cost_is_renewed_when_she_signs_in(dina, client, a_real_hash):
+def test_hash_of_another_cost_is_renewed_at_sign_in(dina, client, a_real_hash):
     from django.contrib.auth.hashers import Argon2PasswordHasher
 
     Account.objects.filter(pk=dina.pk).update(password=Argon2PasswordHasher().encode(PASSWORD, "salt" * 6))
@@ -124,7 +124,7 @@ def test_a_hash_of_another_cost_is_renewed_when_she_signs_in(dina, client, a_rea
 
 
 def ask(where: str, email: str, more: dict[str, str], hashed: list[str]) -> tuple[tuple[int, str, str], list[str]]:
-    """Status, address and page of the answer without what the browser itself wrote; and the hashes it took."""
+    """Return status, redirect and page without the submitted address and tokens; and the hashes computed."""
     before = len(hashed)
     answer = Client().post(where, {"email": email, **more})
     page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode())

@@ -1,4 +1,4 @@
-"""Which language she reads: the app's wish, then hers, then her browser's."""
+"""The language of a page: what the app asked for, then the customer's locale, then the browser's languages."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ def read(client, path: str, browser: str = "en") -> str:
         ("pt", "Entrar"),
     ],
 )
-def test_the_app_chooses_by_ui_locales(client, passwords, tag, word):
+def test_ui_locales_choose_the_language(client, passwords, tag, word):
     page = read(client, "/login?" + urlencode({"ui_locales": tag}), browser="ar")
 
     assert f"<h1>{word}</h1>" in page
 
 
-def test_the_wish_is_found_in_the_request_that_waits(client, passwords):
+def test_ui_locales_are_read_from_the_waiting_request(client, passwords):
     page = read(client, "/login?" + urlencode({"next": "/authorize?client_id=x&ui_locales=fr"}))
 
     assert f"<h1>{FRENCH}</h1>" in page
 
 
-def test_the_wish_stays_for_pages_whose_address_no_longer_says_it(client, passwords):
+def test_ui_locales_apply_to_later_pages_without_them(client, passwords):
     read(client, "/login?ui_locales=fr")
 
     assert "Mot de passe oublié" in read(client, "/password/reset")
 
 
-def test_her_own_language_goes_before_her_browsers(client, dina):
+def test_locale_of_the_customer_precedes_the_browsers_languages(client, dina):
     learn(dina.profile, [NewFact("locale", "de-AT", "declared", "app:shop")])
     client.force_login(dina, backend=LOGGED_IN)
 
     assert "Angemeldet" in read(client, "/", browser="fr")
 
 
-def test_without_any_of_it_the_browser_decides(client, passwords):
+def test_browser_decides_without_ui_locales_and_locale(client, passwords):
     response = client.get("/login", headers={"Accept-Language": "ar-EG, en;q=0.5"})
 
     assert '<html lang="ar" dir="rtl">' in response.content.decode()
@@ -64,18 +64,18 @@ def test_without_any_of_it_the_browser_decides(client, passwords):
 
 
 @pytest.mark.parametrize("tag", ["tlh", "../../etc", "de\0", "x" * 5000])
-def test_a_language_that_is_none_is_english(client, passwords, tag):
+def test_unknown_language_is_english(client, passwords, tag):
     assert '<html lang="en" dir="ltr">' in read(client, "/login?" + urlencode({"ui_locales": tag}))
 
 
-def test_a_refusal_is_in_her_language(client, passwords):
+def test_error_is_in_the_language_of_the_page(client, passwords):
     page = client.post("/login?ui_locales=de", {"email": "a@example.com", "password": "x"}).content.decode()
 
     assert "E-Mail-Adresse oder Passwort stimmt nicht." in page
 
 
-def test_the_provider_speaks_it_too(client, standard_setup):
-    assert "nicht bekannt" in read(client, "/authorize?client_id=nobody&ui_locales=de")
+def test_error_page_of_authorize_is_translated(client, standard_setup):
+    assert "nicht bekannt" in read(client, "/authorize?client_id=unknown&ui_locales=de")
 
 
 def test_mail_is_written_in_the_language_of_the_page_that_asked_for_it(client, dina):

@@ -1,4 +1,4 @@
-"""Two customers become one: what each had (sessions, apps' offline access, permissions, passkeys) is hers, until parted."""
+"""Linked customers: sessions, offline access of apps, grants and passkeys of both belong to one until they are unlinked."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def shop(standard_setup):
 
 
 @pytest.fixture
-def dina_there(dina, shop) -> Browser:
-    """Dina at her desk, who came by password."""
+def dina_browser(dina, shop) -> Browser:
+    """Return the browser of Dina, who signed in with a password."""
     browser = Browser()
     browser.post("/login", {"email": "dina@example.com", "password": PASSWORD})
     return browser
 
 
 @pytest.fixture
-def lena_there(google, upstream, shop) -> Browser:
-    """Lena on her phone, who came by Google."""
+def lena_browser(google, upstream, shop) -> Browser:
+    """Return the browser of Lena, who signed in with Google."""
     browser = Browser()
     away = browser.post("/login/google-oauth2?next=/me", {"claim": ["birthday"]})
     browser.get(upstream.decide(away["Location"], person=LENA))
@@ -49,7 +49,7 @@ def lena_there(google, upstream, shop) -> Browser:
 
 
 @pytest.fixture
-def lena(lena_there) -> Profile:
+def lena(lena_browser) -> Profile:
     return Profile.objects.get(user_id__startswith="google-oauth2|")
 
 
@@ -66,7 +66,7 @@ def link(api_client, lena, dina) -> None:
     assert answer.status_code == 201, answer.content
 
 
-def part(api_client, lena, dina) -> None:
+def unlink(api_client, lena, dina) -> None:
     key = dina.profile.user_id.partition("|")[2]
     path = f"/v2/users/{lena.user_id.replace('|', '%7C')}/identities/auth0/{key}"
 
@@ -92,79 +92,75 @@ def userinfo(app: App) -> dict:
     return answer.json()
 
 
-def test_an_app_that_knew_her_by_the_other_name_goes_on_under_that_name_and_is_told_of_the_one_customer(
-    dina_there, dina, lena, api_client
-):
-    app, hers = offline(dina_there), dina.profile.user_id
+def test_app_keeps_the_old_subject_and_receives_the_claims_of_the_linked_customer(dina_browser, dina, lena, api_client):
+    app, subject = offline(dina_browser), dina.profile.user_id
     link(api_client, lena, dina)
     before = userinfo(app)
     claims = renewed(app)
 
-    assert (claims["sub"], userinfo(app)["sub"], before["sub"]) == (hers, hers, hers)
+    assert (claims["sub"], userinfo(app)["sub"], before["sub"]) == (subject, subject, subject)
     assert claims["name"] == userinfo(app)["name"] == before["name"] == "Lena Vogt"
-    assert api_client.get(f"/v2/users/{hers.replace('|', '%7C')}")["user_id"] == lena.user_id
+    assert api_client.get(f"/v2/users/{subject.replace('|', '%7C')}")["user_id"] == lena.user_id
 
-    part(api_client, lena, dina)
+    unlink(api_client, lena, dina)
     claims = renewed(app)
 
-    assert claims["sub"] == userinfo(app)["sub"] == hers
+    assert claims["sub"] == userinfo(app)["sub"] == subject
     assert claims["email"] == "dina@example.com"
     assert claims.get("name") != "Lena Vogt"
 
 
-def test_the_one_customer_who_is_blocked_is_blocked_under_both_names(dina_there, dina, lena, api_client):
-    app = offline(dina_there)
+def test_block_applies_under_both_user_ids(dina_browser, dina, lena, api_client):
+    app = offline(dina_browser)
     link(api_client, lena, dina)
     Profile.objects.filter(pk=lena.pk).update(blocked=True)
 
     assert app.refresh(app.held["refresh_token"]).status_code == 403
     token = {"Authorization": f"Bearer {app.held['access_token']}"}
-    assert dina_there.get("/userinfo", headers=token).status_code == 401
+    assert dina_browser.get("/userinfo", headers=token).status_code == 401
 
 
-def test_where_she_was_signed_in_as_the_other_she_is_signed_in_as_the_one(
-    dina_there, lena_there, dina, lena, api_client
-):
-    app = App(dina_there)
+def test_session_of_the_linked_customer_goes_on_as_the_primary_one(dina_browser, lena_browser, dina, lena, api_client):
+    app = App(dina_browser)
     session = id_claims(app.tokens())["sid"]
     link(api_client, lena, dina)
     claims = id_claims(app.tokens(prompt="none"))
 
-    assert "Lena Vogt" in dina_there.get("/me").content.decode()
+    assert "Lena Vogt" in dina_browser.get("/me").content.decode()
     assert (claims["sub"], claims["sid"]) == (lena.user_id, session)
-    assert dina_there.get("/me/security").content.decode().count("127.0.0.1") == 2
+    assert dina_browser.get("/me/security").content.decode().count("127.0.0.1") == 2
 
 
-def test_signing_out_everywhere_ends_what_apps_got_under_either_name(dina_there, lena_there, dina, lena, api_client):
-    as_dina, as_lena = offline(dina_there), offline(lena_there)
+def test_signing_out_everywhere_ends_tokens_under_either_user_id(dina_browser, lena_browser, dina, lena, api_client):
+    as_dina, as_lena = offline(dina_browser), offline(lena_browser)
     link(api_client, lena, dina)
-    lena_there.post("/me/security/sessions/end", {"session": "others"})
+    lena_browser.post("/me/security/sessions/end", {"session": "others"})
 
     assert as_dina.refresh(as_dina.held["refresh_token"]).status_code == 403
     assert as_lena.refresh(as_lena.held["refresh_token"]).status_code == 200
-    assert dina_there.get("/me")["Location"].startswith("/login?")
-    told = [job.payload for job in Job.objects.filter(kind__contains="logout")]
-    assert len(told) == 1
+    assert dina_browser.get("/me")["Location"].startswith("/login?")
+    notified = [job.payload for job in Job.objects.filter(kind__contains="logout")]
+    assert len(notified) == 1
 
 
-def test_the_second_factor_of_either_is_asked_of_the_one_and_ends_a_session_that_had_none(
-    dina_there, lena_there, dina, lena, api_client, upstream
+def test_second_factor_of_either_is_required_and_ends_a_session_without_one(
+    dina_browser, lena_browser, dina, lena, api_client, upstream
 ):
     secret = codes.new_secret()
     codes.add_app(lena.account, secret, code_of(secret, -1))
     link(api_client, lena, dina)
 
-    assert dina_there.get("/me")["Location"].startswith("/login?")
+    assert dina_browser.get("/me")["Location"].startswith("/login?")
 
-    step = dina_there.post("/login?next=/me", {"email": "dina@example.com", "password": PASSWORD})
-    dina_there.post("/second-factor", {"code": code_of(secret)})
+    step = dina_browser.post("/login?next=/me", {"email": "dina@example.com", "password": PASSWORD})
+    dina_browser.post("/second-factor", {"code": code_of(secret)})
 
     assert step["Location"] == "/second-factor"
-    assert "Lena Vogt" in dina_there.get("/me").content.decode()
+    assert "Lena Vogt" in dina_browser.get("/me").content.decode()
 
 
-def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_parted(
-    dina_there, lena_there, dina, lena, api_client, upstream
+def test_passkey_of_the_linked_account_signs_in_and_returns_when_unlinked(
+    dina_browser, lena_browser, dina, lena, api_client, upstream
 ):
     phone, browser = add_passkey(dina), Browser()
     link(api_client, lena, dina)
@@ -182,7 +178,7 @@ def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_pa
     assert (step["Location"], len(options["allowCredentials"])) == ("/second-factor", 1)
     assert "Lena Vogt" in again.get("/me").content.decode()
 
-    part(api_client, lena, dina)
+    unlink(api_client, lena, dina)
     later = Browser()
     later.post("/passkey?next=/me", {"credential": phone.sign(later.post("/passkey/options").json())})
 
@@ -190,9 +186,7 @@ def test_the_others_passkey_opens_the_one_account_and_goes_back_when_they_are_pa
     assert not codes.is_enrolled(lena.account)
 
 
-def test_a_code_to_the_others_mailbox_opens_the_one_account_and_makes_no_third(
-    dina_there, dina, lena, api_client, settings
-):
+def test_code_to_the_linked_address_signs_in_and_creates_no_profile(dina_browser, dina, lena, api_client, settings):
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
     link(api_client, lena, dina)
     (before,) = api_client.get("/v2/users")
@@ -207,7 +201,7 @@ def test_a_code_to_the_others_mailbox_opens_the_one_account_and_makes_no_third(
     assert [each["email"] for each in api_client.get("/v2/users")] == [before["email"]]
 
 
-def test_what_she_allowed_an_app_of_others_counts_for_the_one(dina_there, dina, lena, api_client):
+def test_grant_of_the_linked_customer_counts_for_the_primary_one(dina_browser, dina, lena, api_client):
     make_client("partner", name="Bikes & Co", first_party=False)
     AppGrant.objects.create(
         profile=dina.profile, client_id="partner", audience="", scopes=["openid", "profile", "email"]
@@ -215,8 +209,8 @@ def test_what_she_allowed_an_app_of_others_counts_for_the_one(dina_there, dina, 
     may = make_token("read:grants delete:grants create:users update:users")
     link(api_client, lena, dina)
 
-    assert App(dina_there, client_id="partner").authorize().status_code == 302
-    assert "code" in App(dina_there, client_id="partner").answer()
+    assert App(dina_browser, client_id="partner").authorize().status_code == 302
+    assert "code" in App(dina_browser, client_id="partner").answer()
     for name in (lena.user_id, dina.profile.user_id):
         (grant,) = api_client.call("GET", "/v2/grants", token=may, user_id=name).json()
         assert grant["user_id"] == lena.user_id
