@@ -1,4 +1,4 @@
-"""One customer, several ways in: what she shares by each, what she stops, adds and parts."""
+"""Several connections of one customer: share more claims, stop sharing, link and unlink accounts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HERE = "/me/accounts"
 
 @pytest.fixture
 def come(client, google, upstream):
-    """She goes there and comes back, by whatever connection and for whatever aim."""
+    """Return a function that signs in by a connection and returns the response of the callback."""
 
     def go(*requested_claims, person=LENA, ticked=(BIRTHDAY, GENDER), name="google-oauth2", aim=""):
         away = client.post(f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
@@ -40,7 +40,7 @@ def come(client, google, upstream):
 
 @pytest.fixture
 def club(google):
-    """Another network with the same people."""
+    """A second connection to the same provider, with the same people."""
     return Connection.objects.create(
         name="club",
         strategy="oidc",
@@ -55,19 +55,19 @@ def scopes_asked(address):
     return set(parse_qs(urlsplit(address).query)["scope"][0].split())
 
 
-def test_what_she_left_out_is_folded_away_the_next_time_on_this_browser(client, come):
+def test_declined_claims_are_collapsed_at_the_next_login_in_the_same_browser(client, come):
     come("birthday", ticked=[BIRTHDAY])
     client.post("/logout")
     page = client.get("/login/google-oauth2").content.decode()
-    before, _, folded = page.partition("<details>")
+    before, _, collapsed = page.partition("<details>")
 
     assert "Your date of birth" in before
     assert "Your gender" not in before
-    assert "Your gender" in folded
-    assert "Continue with Google" in folded
+    assert "Your gender" in collapsed
+    assert "Continue with Google" in collapsed
 
 
-def test_later_she_shares_more_and_is_asked_for_the_new_pieces_only(client, come):
+def test_sharing_more_later_requests_the_new_claims_only(client, come):
     come("birthday")
     page = client.get(f"/login/google-oauth2?more=1&next={HERE}").content.decode()
     away = client.post(f"/login/google-oauth2?more=1&next={HERE}", {"claim": ["gender"]})["Location"]
@@ -85,7 +85,7 @@ def test_later_she_shares_more_and_is_asked_for_the_new_pieces_only(client, come
     assert ProviderAnswer.objects.count() == 2
 
 
-def test_more_from_another_persons_account_there_is_refused(client, come):
+def test_sharing_more_from_another_provider_account_is_refused(client, come):
     come("birthday")
     answer = come("gender", person=TOM, aim="&more=1")
 
@@ -94,14 +94,14 @@ def test_more_from_another_persons_account_there_is_refused(client, come):
     assert Profile.objects.count() == 1
 
 
-def test_more_is_for_who_is_signed_in(client, google):
+def test_sharing_more_requires_a_session(client, google):
     answer = client.get("/login/google-oauth2?more=1")
 
     assert answer["Location"].startswith("/login?")
     assert "more%3D1" in answer["Location"]
 
 
-def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, come):
+def test_stopping_a_claim_revokes_the_grant_at_the_provider(client, come):
     come("birthday", "gender")
     lena = Profile.objects.get()
     page = client.get(HERE).content.decode()
@@ -116,7 +116,7 @@ def test_she_stops_sharing_a_piece_and_her_provider_is_asked_to_end_it(client, c
     assert Event.objects.get(name="Stopped Sharing").properties["claim"] == "birthday"
 
 
-def test_nobody_stops_or_parts_what_is_anothers(client, come):
+def test_identity_of_another_customer_is_neither_stopped_nor_unlinked(client, come):
     come("birthday")
     other, _ = Profile.objects.get_or_create(user_id="auth0|x")
     number = other.identities.create(provider="auth0", provider_user_id="x").pk
@@ -126,7 +126,7 @@ def test_nobody_stops_or_parts_what_is_anothers(client, come):
     assert client.post(f"{HERE}/{Profile.objects.first().identities.get().pk}/stop", {"claim": "x"}).status_code == 400
 
 
-def test_she_adds_a_way_in_and_comes_by_it_as_the_same_customer(client, come, club):
+def test_added_connection_signs_in_the_same_customer(client, come, club):
     come()
     come(person=TOM, name="club", aim="&link=1", ticked=())
     run_due()
@@ -141,7 +141,7 @@ def test_she_adds_a_way_in_and_comes_by_it_as_the_same_customer(client, come, cl
     assert lena.identities.count() == 2
 
 
-def test_an_account_that_she_proves_is_hers_joins_and_parts(client, come, club):
+def test_proven_account_is_linked_and_unlinked(client, come, club):
     come(name="club", ticked=())
     client.post("/logout")
     come("gender")
@@ -151,13 +151,13 @@ def test_an_account_that_she_proves_is_hers_joins_and_parts(client, come, club):
     assert "Ein anderes Konto mit lena.vogt@example.com" in offered
     assert Profile.objects.filter(merged_into=None).count() == 1
 
-    hers = Profile.objects.get(merged_into=None)
-    client.post(f"{HERE}/{hers.identities.get(provider='oidc').pk}/part")
+    remaining = Profile.objects.get(merged_into=None)
+    client.post(f"{HERE}/{remaining.identities.get(provider='oidc').pk}/part")
 
     assert Profile.objects.filter(merged_into=None).count() == 2
 
 
-def test_the_same_address_alone_joins_nothing(client, come, club):
+def test_same_address_alone_links_nothing(client, come, club):
     come(name="club", ticked=())
     client.post("/logout")
     come()
@@ -165,7 +165,7 @@ def test_the_same_address_alone_joins_nothing(client, come, club):
     assert Profile.objects.filter(merged_into=None).count() == 2
 
 
-def test_linking_wants_a_fresh_sign_in(client, come, club, monkeypatch):
+def test_linking_requires_a_recent_login(client, come, club, monkeypatch):
     come()
     monkeypatch.setattr("regulars.interfaces.pages.sessions.FRESH", 0)
 
@@ -175,7 +175,7 @@ def test_linking_wants_a_fresh_sign_in(client, come, club, monkeypatch):
     assert "prompt=login" in answer["Location"]
 
 
-def test_whoever_signs_in_meanwhile_gets_nothing_of_it(client, come, club, upstream):
+def test_another_customer_who_signs_in_meanwhile_gains_no_link(client, come, club, upstream):
     come()
     away = client.post(f"/login/club?link=1&next={HERE}")["Location"]
     path = upstream.decide(away, person=TOM)
@@ -185,13 +185,13 @@ def test_whoever_signs_in_meanwhile_gets_nothing_of_it(client, come, club, upstr
     assert Profile.objects.count() == 2
 
 
-def test_the_page_is_for_who_is_signed_in(client, standard_setup):
+def test_page_requires_a_session(client, standard_setup):
     assert client.get(HERE)["Location"].startswith("/login?")
     assert client.post(f"{HERE}/1/part")["Location"].startswith("/login?")
 
 
-def test_an_account_with_a_second_factor_is_not_joined_by_its_first_alone(client, come, club):
-    """Whoever got at her network, but not at her phone, makes an account of his own and would add her way in to it."""
+def test_account_with_a_second_factor_is_not_linked_by_the_first_factor_alone(client, come, club):
+    """An attacker with the customer's social account, but without their phone, tries to link it to another account."""
     come(person=TOM, name="club", ticked=())
     tom = Account.objects.get()
     codes.add_app(tom, secret := codes.new_secret(), code_of(secret))
@@ -204,9 +204,7 @@ def test_an_account_with_a_second_factor_is_not_joined_by_its_first_alone(client
     assert client.session["_auth_user_id"] != str(tom.pk)
 
 
-def test_who_joined_her_password_account_to_another_still_comes_in_by_password_code_and_reset(
-    client, come, dina, last_link
-):
+def test_linked_password_account_still_signs_in_by_password_code_and_reset(client, come, dina, last_link):
     Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
     come()
     lena = Profile.objects.get(user_id=f"google-oauth2|{LENA}")

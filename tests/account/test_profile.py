@@ -1,4 +1,4 @@
-"""Her own page: she reads what is known, sets it right, allows and takes back, takes it along, and erases it."""
+"""The customer's page: facts and corrections, consent, export and erasure."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.usefixtures("lake")
 
 
 @pytest.fixture
-def her(dina):
-    """Dina's profile, with a gender from Google and an income guessed of her."""
+def profile(dina):
+    """Dina's profile, with a gender from Google, an enriched city and an inferred nickname."""
     profile = Profile.objects.get(account=dina)
     learn(
         profile,
@@ -46,7 +46,7 @@ def her(dina):
 
 
 @pytest.fixture
-def signed_in(her, client):
+def signed_in(profile, client):
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
     return client
 
@@ -66,19 +66,19 @@ def press(client, purpose, action, number=None):
     )
 
 
-def test_nobody_sees_the_page_of_somebody_else(her, client):
+def test_page_without_a_session_redirects_to_the_login(profile, client):
     answer = client.get("/me")
 
     assert (answer.status_code, answer["Location"]) == (302, "/login?next=%2Fme")
 
 
-def test_staff_have_no_page_of_their_own(passwords, client):
+def test_staff_have_no_customer_page(passwords, client):
     client.force_login(Account.objects.create_staff("bruno@example.com", PASSWORD))
 
     assert client.get("/me").status_code == 302
 
 
-def test_she_reads_every_fact_with_its_source_and_date(signed_in):
+def test_page_lists_every_fact_with_source_and_date(signed_in):
     page = text(signed_in.get("/me"))
 
     assert "Gender Woman Google" in page
@@ -87,37 +87,37 @@ def test_she_reads_every_fact_with_its_source_and_date(signed_in):
     assert "You, when you signed up" in page
 
 
-def test_what_she_sets_right_counts_more_than_any_source(signed_in, her):
+def test_correction_by_the_customer_outranks_every_source(signed_in, profile):
     address = "/me/facts/correct?attribute=city"
     assert "Looked up at" in text(signed_in.get(address))
 
     signed_in.post(address, {"value": "Lisboa", "reason": "I moved."})
 
-    fact = her.facts.get(source_kind="corrected")
+    fact = profile.facts.get(source_kind="corrected")
     assert (fact.value, fact.source, fact.reason) == ("Lisboa", "customer", "I moved.")
-    assert view(her, "serve")["city"].value == "Lisboa"
+    assert view(profile, "serve")["city"].value == "Lisboa"
     assert "Reason: I moved." in text(signed_in.get("/me"))
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("gender", "queen"), ("city", ""), ("city", "x" * 501)])
-def test_a_value_that_cannot_be_is_said_beside_the_field(signed_in, her, attribute, value):
+def test_invalid_value_shows_an_error_beside_the_field(signed_in, profile, attribute, value):
     answer = signed_in.post(f"/me/facts/correct?attribute={attribute}", {"value": value})
 
     assert answer.status_code == 400
     assert 'role="alert"' in answer.content.decode()
-    assert not her.facts.filter(source_kind="corrected").exists()
+    assert not profile.facts.filter(source_kind="corrected").exists()
 
 
 @pytest.mark.parametrize("attribute", ["email", "email_verified", "nonsense", "\x00"])
-def test_what_is_proved_by_a_mail_is_not_typed(signed_in, attribute):
+def test_attribute_verified_by_mail_cannot_be_typed(signed_in, attribute):
     assert signed_in.post("/me/facts/correct", {"value": "x"}, QUERY_STRING=f"attribute={attribute}").status_code == 404
 
 
 @pytest.mark.parametrize("attribute", ["role", "app_metadata.suspended"])
-def test_what_an_app_keeps_of_her_is_read_but_neither_set_nor_deleted(signed_in, her, attribute):
+def test_app_metadata_is_shown_but_neither_changed_nor_deleted(signed_in, profile, attribute):
     Attribute.objects.create(key="role", label="Role", purposes=["serve"], metadata_path="app_metadata.role")
     learn(
-        her,
+        profile,
         [
             NewFact("app_metadata.role", "guest", "declared", "app:shop"),
             NewFact("app_metadata.suspended", True, "declared", "app:shop"),
@@ -126,37 +126,37 @@ def test_what_an_app_keeps_of_her_is_read_but_neither_set_nor_deleted(signed_in,
     page = signed_in.get("/me").content.decode()
     signed_in.post(f"/me/facts/correct?attribute={attribute}", {"value": "admin"})
     signed_in.post("/me/facts/remove", {"attribute": attribute})
-    her.refresh_from_db()
+    profile.refresh_from_db()
 
     assert "Suspended" in page
     assert f'name="attribute" value="{attribute}"' not in page
-    assert her.document["app_metadata"] == {"role": "guest", "suspended": True}
+    assert profile.document["app_metadata"] == {"role": "guest", "suspended": True}
 
 
-def test_what_she_deletes_no_source_brings_back_but_she_may(signed_in, her):
+def test_deleted_fact_returns_only_by_the_customers_own_answer(signed_in, profile):
     signed_in.post("/me/facts/remove", {"attribute": "gender"})
-    learn(her, [NewFact("gender", "female", "social", "google-oauth2")])
-    assert "gender" not in view(her, "serve")
+    learn(profile, [NewFact("gender", "female", "social", "google-oauth2")])
+    assert "gender" not in view(profile, "serve")
 
-    learn(her, [NewFact("gender", "female", "declared", "question:gender@1")])
+    learn(profile, [NewFact("gender", "female", "declared", "question:gender@1")])
 
-    assert view(her, "serve")["gender"].source == "question:gender@1"
+    assert view(profile, "serve")["gender"].source == "question:gender@1"
 
 
-def test_she_allows_a_purpose_in_the_words_she_saw_and_takes_it_back(signed_in, her):
+def test_consent_records_the_notice_shown_and_can_be_withdrawn(signed_in, profile):
     press(signed_in, "personalise", "give")
-    assert view(her, "personalise")["gender"].value == "female"
+    assert view(profile, "personalise")["gender"].value == "female"
     given = ConsentEvent.objects.get(action="given")
     assert given.notice.body == "A shop that fits you\nTo show you things that fit you."
     assert "On: you said yes" in text(signed_in.get("/me"))
 
     press(signed_in, "personalise", "withdraw")
 
-    assert view(her, "personalise") == {}
+    assert view(profile, "personalise") == {}
     assert "Off: you took your yes back" in text(signed_in.get("/me"))
 
 
-def test_an_old_form_sent_again_changes_nothing(signed_in, her):
+def test_outdated_form_sent_again_changes_nothing(signed_in, profile):
     old = seen(signed_in, "personalise")
     press(signed_in, "personalise", "give", old)
     press(signed_in, "personalise", "withdraw")
@@ -165,7 +165,7 @@ def test_an_old_form_sent_again_changes_nothing(signed_in, her):
 
     assert answer.status_code == 409
     assert "decided already" in text(answer)
-    assert view(her, "personalise") == {}
+    assert view(profile, "personalise") == {}
 
 
 @pytest.mark.parametrize(
@@ -180,21 +180,21 @@ def test_an_old_form_sent_again_changes_nothing(signed_in, her):
         ("personalise", "give", "²", 400),
     ],
 )
-def test_a_decision_that_makes_no_sense_is_refused(signed_in, her, purpose, action, number, status):
+def test_invalid_decision_is_refused(signed_in, profile, purpose, action, number, status):
     assert press(signed_in, purpose, action, number).status_code == status
-    assert not her.consent_events.exists()
+    assert not profile.consent_events.exists()
 
 
-def test_she_objects_to_a_legitimate_interest_and_takes_that_back(signed_in, her):
+def test_objection_to_a_legitimate_interest_can_be_lifted(signed_in, profile):
     press(signed_in, "measure", "object")
-    assert view(her, "measure") == {}
+    assert view(profile, "measure") == {}
 
     press(signed_in, "measure", "lift")
 
-    assert "gender" in view(her, "measure")
+    assert "gender" in view(profile, "measure")
 
 
-def test_the_purpose_is_shown_in_her_language(signed_in):
+def test_purpose_is_shown_in_the_customers_language(signed_in):
     words = {"pt": {"label": "Uma loja à sua medida", "text": "Para lhe mostrar o que lhe serve."}}
     Purpose.objects.filter(key="personalise").update(translations=words)
 
@@ -203,11 +203,11 @@ def test_the_purpose_is_shown_in_her_language(signed_in):
     assert '<p lang="pt">Para lhe mostrar o que lhe serve.</p>' in page
 
 
-def test_what_the_house_named_is_read_in_her_language_and_what_the_business_named_as_it_wrote_it(signed_in, her):
+def test_built_in_labels_are_translated_and_labels_of_the_business_are_not(signed_in, profile):
     Attribute.objects.create(key="shoe", label="Shoe size", purposes=["serve"])
     Attribute.objects.filter(key="country").update(label="Where you live")
     news = {"gender": "female", "shoe": 42, "area_median_income": 50_000, "country": "PT"}
-    learn(her, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
+    learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
     german = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="de").content.decode()
     english = signed_in.get("/me").content.decode()
 
@@ -218,16 +218,16 @@ def test_what_the_house_named_is_read_in_her_language_and_what_the_business_name
     assert "Land Ihres" not in german
 
 
-def test_the_uses_of_a_fact_are_told_in_the_language_of_the_page(signed_in, her):
-    learn(her, [NewFact("gender", "female", "declared", "app:shop")])
+def test_uses_of_a_fact_are_shown_in_the_language_of_the_page(signed_in, profile):
+    learn(profile, [NewFact("gender", "female", "declared", "app:shop")])
     page = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="pt-BR").content.decode()
-    told = words_in(Purpose.objects.get(key="personalise"), "pt-BR")
+    wording = words_in(Purpose.objects.get(key="personalise"), "pt-BR")
 
-    assert told[0] != "en"
-    assert told[1] in re.search(r"Gênero.*?</li>", page, re.DOTALL)[0]
+    assert wording[0] != "en"
+    assert wording[1] in re.search(r"Gênero.*?</li>", page, re.DOTALL)[0]
 
 
-def test_every_name_of_ours_has_words_for_her():
+def test_every_built_in_attribute_and_option_has_a_customer_label():
     named = {standard.label for standard in STANDARD}
     answers = {words for standard in STANDARD for _, words in standard.options}
 
@@ -235,9 +235,9 @@ def test_every_name_of_ours_has_words_for_her():
     assert answers == set(labels.OPTIONS)
 
 
-def test_the_export_has_inferred_and_losing_facts_with_sources_and_fits_its_schema(signed_in, her):
-    decide(her, Decision("personalise", "given", "login"))
-    learn(her, [NewFact("city", "Lisboa", "declared", "app:shop")])
+def test_export_matches_its_schema_and_has_inferred_and_superseded_facts(signed_in, profile):
+    decide(profile, Decision("personalise", "given", "login"))
+    learn(profile, [NewFact("city", "Lisboa", "declared", "app:shop")])
 
     data = json.loads(signed_in.get("/me/data.json").content)
 
@@ -250,14 +250,14 @@ def test_the_export_has_inferred_and_losing_facts_with_sources_and_fits_its_sche
     assert "argon2" not in json.dumps(data)
 
 
-def test_the_page_of_everything_says_the_same_to_a_person(signed_in):
+def test_data_page_shows_the_content_of_the_export(signed_in):
     page = text(signed_in.get("/me/data"))
 
     assert "City Porto Looked up at" in page
     assert "Concluded from other things we know" in page
 
 
-def test_what_she_takes_to_another_service_has_no_guesses(signed_in):
+def test_portable_export_has_no_inferred_or_enriched_facts(signed_in):
     rows = list(csv.DictReader(io.StringIO(signed_in.get("/me/portable.csv").content.decode())))
 
     names = {row["name"] for row in rows}
@@ -266,7 +266,7 @@ def test_what_she_takes_to_another_service_has_no_guesses(signed_in):
 
 
 @pytest.mark.parametrize("address", ["/me/data", "/me/data.json", "/me/portable.csv", "/me/erase"])
-def test_the_weighty_pages_want_her_to_have_signed_in_lately(signed_in, address):
+def test_sensitive_pages_require_a_recent_login(signed_in, address):
     session = signed_in.session
     for record in session["account_authentication_methods"]:
         record["at"] = time.time() - 3600
@@ -279,13 +279,13 @@ def test_the_weighty_pages_want_her_to_have_signed_in_lately(signed_in, address)
     assert answer["Location"].endswith("&prompt=login")
 
 
-def test_erasing_needs_the_box_and_then_nothing_of_her_is_left(signed_in, her):
+def test_erasure_needs_confirmation_and_deletes_everything(signed_in, profile):
     assert signed_in.post("/me/erase").status_code == 400
-    assert Profile.objects.filter(pk=her.pk).exists()
+    assert Profile.objects.filter(pk=profile.pk).exists()
 
     done = signed_in.post("/me/erase", {"understood": "1"})
 
-    assert not Profile.objects.filter(pk=her.pk).exists()
+    assert not Profile.objects.filter(pk=profile.pk).exists()
     assert not Account.objects.filter(email="dina@example.com").exists()
     assert signed_in.get("/me").status_code == 302
     proof = text(Client().get(done["Location"]))
@@ -294,7 +294,7 @@ def test_erasing_needs_the_box_and_then_nothing_of_her_is_left(signed_in, her):
     assert Erasure.objects.get().asked_by == "customer"
 
 
-def test_the_page_works_without_scripts_and_loads_nothing_from_elsewhere(signed_in):
+def test_page_needs_no_script_and_loads_no_external_resource(signed_in):
     answer = signed_in.get("/me")
 
     assert "<script" not in answer.content.decode()
@@ -302,16 +302,16 @@ def test_the_page_works_without_scripts_and_loads_nothing_from_elsewhere(signed_
     assert answer["Cache-Control"].startswith("max-age=0")
 
 
-def test_a_browser_that_says_do_not_share_is_heard_once(signed_in, her):
+def test_gpc_signal_of_a_browser_is_recorded_once(signed_in, profile):
     for _ in range(3):
         signed_in.get("/me", headers={"Sec-GPC": "1"})
 
-    assert [event.purpose_id for event in her.consent_events.filter(action="gpc")] == ["share"]
+    assert [event.purpose_id for event in profile.consent_events.filter(action="gpc")] == ["share"]
     assert "Off: your browser said" in text(signed_in.get("/me"))
     assert signed_in.get("/.well-known/gpc.json").json()["gpc"] is True
 
 
-def test_signing_in_is_enough_to_hear_it(her, client):
+def test_gpc_signal_is_recorded_at_login(profile, client):
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD}, headers={"Sec-GPC": "1"})
 
-    assert her.consent_events.get().action == "gpc"
+    assert profile.consent_events.get().action == "gpc"

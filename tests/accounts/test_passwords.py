@@ -1,4 +1,4 @@
-"""What a password must be, and the list of breached ones."""
+"""Password policy and the list of breached passwords."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(path, passwords, end="\r\n", count=":7"):
 
 @given(st.sets(st.text(max_size=20), max_size=60), st.text(max_size=20), st.sampled_from(["\r\n", "\n"]))
 @settings(max_examples=60, deadline=None)
-def test_a_listed_password_is_found_and_no_other(tmp_path_factory, passwords, other, end):
+def test_only_listed_passwords_are_found(tmp_path_factory, passwords, other, end):
     path = write(tmp_path_factory.getbasetemp() / "list", passwords, end, ":12" if end == "\r\n" else "")
 
     assert all(is_listed(each, path) for each in passwords)
@@ -39,7 +39,7 @@ def test_a_listed_password_is_found_and_no_other(tmp_path_factory, passwords, ot
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"nothing of the kind\n", b"\xff" * 100])
-def test_a_file_that_is_no_list_holds_nothing(tmp_path, text):
+def test_file_that_is_no_list_contains_no_password(tmp_path, text):
     path = tmp_path / "list"
     path.write_bytes(text)
 
@@ -64,7 +64,7 @@ def wrong(account: Account, password: str, **rules) -> str:
     return " ".join(problems_with(password, account, DATABASE))
 
 
-def test_each_rule_bites_and_can_be_switched_off(database, dina, settings, tmp_path):
+def test_each_rule_applies_and_can_be_disabled(database, dina, settings, tmp_path):
     settings.BREACHED_PASSWORDS = str(write(tmp_path / "list", ["correct horse battery"]))
 
     assert "at least 20 characters" in wrong(dina, "a row of words", min_length=20)
@@ -78,7 +78,7 @@ def test_each_rule_bites_and_can_be_switched_off(database, dina, settings, tmp_p
     assert wrong(dina, "correct horse battery", breached=False) == ""
 
 
-def test_a_password_of_before_is_refused_as_long_as_the_policy_remembers(database, dina):
+def test_former_password_is_refused_within_the_history_of_the_policy(database, dina):
     first, second, third = "a few words in a row", "another row of words", "a third row of words"
     save_rules(database, Rules(history=2))
     set_password(dina, second, DATABASE)
@@ -98,7 +98,7 @@ def test_a_password_of_before_is_refused_as_long_as_the_policy_remembers(databas
     assert not PreviousPassword.objects.exists()
 
 
-def test_a_list_that_cannot_be_read_stops_nobody_and_is_said(database, dina, settings, caplog):
+def test_unreadable_list_is_logged_and_refuses_no_password(database, dina, settings, caplog):
     settings.BREACHED_PASSWORDS = "/nowhere/list"
 
     assert wrong(dina, "a row of words") == ""
@@ -106,7 +106,7 @@ def test_a_list_that_cannot_be_read_stops_nobody_and_is_said(database, dina, set
 
 
 @pytest.mark.parametrize("password", ["a\x00" * 9, "a" * 1001])
-def test_what_no_hash_should_see_is_refused_at_once(database, dina, password):
+def test_unhashable_password_is_refused_at_once(database, dina, password):
     assert wrong(dina, password) == "This one cannot be used. Choose another."
 
 
@@ -114,7 +114,7 @@ def test_what_no_hash_should_see_is_refused_at_once(database, dina, password):
     ("rules", "name"),
     [({"min_length": 7}, "bad_length"), ({"min_length": 65}, "bad_length"), ({"history": 11}, "bad_history")],
 )
-def test_a_policy_out_of_bounds_is_refused(database, rules, name):
+def test_policy_out_of_bounds_is_refused(database, rules, name):
     with pytest.raises(DomainError) as no:
         save_rules(database, Rules(**rules))
 

@@ -84,7 +84,7 @@ def test_a_time_is_compared_as_a_time():
     assert not until.exists(at=THEN - dt.timedelta(microseconds=1))
 
 
-def test_an_update_meets_the_rows_of_its_filter_and_says_how_many():
+def test_update_changes_the_filtered_rows_and_returns_their_number():
     chika, dov = customer("chika"), customer("dov")
     seen = CompiledUpdate(
         lambda: (

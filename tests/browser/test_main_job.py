@@ -46,7 +46,7 @@ def happened(demo: Demo, user_id: str) -> list[str]:
 
 
 def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, demo: Demo):
-    said = lena_comes(page, demo)
+    received = lena_signs_in(page, demo)
     facts = facts_of(demo, LENA)
     [(raw, asked, granted)] = demo.live.rows(
         "SELECT a.raw, a.scopes_asked, a.scopes_granted FROM profiles_provideranswer a"
@@ -54,8 +54,8 @@ def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, 
         LENA.partition("|")[2],
     )
 
-    assert said["sub"] == LENA
-    assert said["https://harbourandpine.example/tier"] == "bronze"
+    assert received["sub"] == LENA
+    assert received["https://harbourandpine.example/tier"] == "bronze"
     assert facts["birthdate"] == ("1997-03-07", "google-oauth2")
     assert facts["continent"][0] == "Europe"
     assert facts["looking_for"] == ("jackets", "question:looking_for@1")
@@ -63,7 +63,7 @@ def test_a_visitor_becomes_a_customer_whose_facts_know_their_source(page: Page, 
     assert sorted(json.loads(asked)) == sorted(json.loads(granted))
 
 
-def lena_comes(page: Page, demo: Demo) -> dict[str, str]:
+def lena_signs_in(page: Page, demo: Demo) -> dict[str, str]:
     """View a jacket, sign in, share everything and answer. Returns the claims that the shop receives."""
     page.goto(f"{demo.shop}/products/harbour-jacket")
     sign_in_with_google(page, demo, "Lena Vogt", "date of birth", "gender", "address")
@@ -118,7 +118,7 @@ def test_one_question_a_day_and_another_on_a_later_day(page: Page, demo: Demo):
 
 def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: Demo):
     if not facts_of(demo, LENA):
-        lena_comes(page, demo)
+        lena_signs_in(page, demo)
     eventually(lambda: "Product Viewed" in happened(demo, LENA))
     open_console(page, demo)
     page.get_by_role("link", name="Customers").click()
@@ -157,7 +157,7 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
 
 
 def add_condition(page: Page, words: str) -> None:
-    """The list says what each choice is about; its words begin with the attribute's or the event's name."""
+    """Select an option of the list; its label begins with the name of the attribute or the event."""
     choices = page.locator("select[name=add0]")
     value = choices.locator("option", has_text=re.compile(f"^{words}\\b")).first.get_attribute("value")
     choices.select_option(value)

@@ -18,7 +18,7 @@ PASSWORD = "a few words in a row"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Live]:
-    """Not the demonstration: staff need a second factor, and no way in is open yet."""
+    """An installation without the demo: staff need a second factor, and no connection is enabled yet."""
     with regulars(tmp_path_factory.mktemp("passkeys") / "home", "--no-demo") as live:
         yield live
 

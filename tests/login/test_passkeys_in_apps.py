@@ -1,4 +1,4 @@
-"""Passkeys on a page of an app. In a real browser: tests/sdk/test_component.py."""
+"""Passkeys on a page of an app. `tests/sdk/test_component.py` covers a real browser."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def shown(browser: Browser, app: Client, question: dict[str, Any], signed: str, 
 
 
 def on_the_page(phone: Phone, origin: str = SHOP) -> Phone:
-    """The same phone, whose browser is on this page now."""
+    """Return the phone with its browser moved to this origin."""
     phone.origin = origin
     return phone
 
@@ -52,7 +52,7 @@ def other(standard_setup) -> Client:
     return client
 
 
-def test_her_passkey_on_the_apps_page_signs_her_in_and_counts_as_two_factors(app, phone, dina, client):
+def test_passkey_on_the_apps_page_signs_in_and_counts_as_two_factors(app, phone, dina, client):
     question = asked(client, app)
     answer = shown(client, app, question, on_the_page(phone).sign(question["authn_params_public_key"]))
     back = authorize(client, app, answer.json()["login_ticket"])
@@ -65,7 +65,7 @@ def test_her_passkey_on_the_apps_page_signs_her_in_and_counts_as_two_factors(app
     assert (record["method"], record["type"], record["passwordless"]) == ("mfa", "webauthn", True)
 
 
-def test_what_she_signed_is_good_once(app, phone, client):
+def test_signed_challenge_is_accepted_once(app, phone, client):
     question = asked(client, app)
     signed = on_the_page(phone).sign(question["authn_params_public_key"])
     answers = [shown(client, app, question, signed) for _ in range(2)]
@@ -74,7 +74,7 @@ def test_what_she_signed_is_good_once(app, phone, client):
     assert answers[1].json()["code"] == "bad_passkey"
 
 
-def test_a_passkey_that_counts_backwards_is_refused_there_too_and_she_hears_of_it(app, phone, client):
+def test_passkey_with_a_decreasing_counter_is_refused_and_the_customer_notified(app, phone, client):
     on_the_page(phone).count = 4
     statuses = []
     for count in (4, 3, 5):
@@ -89,15 +89,15 @@ def test_a_passkey_that_counts_backwards_is_refused_there_too_and_she_hears_of_i
 @pytest.mark.parametrize(
     "where", ["https://evil.example", "http://localhost:8000", "https://sub.shop.example", "https://shop.example:8443"]
 )
-def test_what_she_signed_on_another_page_is_refused(app, phone, client, where):
-    """A page that lured her, our own page included: each signature is for the page the browser names in it."""
+def test_signature_for_another_origin_is_refused(app, phone, client, where):
+    """Cover phishing pages and the hosted page: the browser binds each signature to the origin of the page."""
     question = asked(client, app)
     answer = shown(client, app, question, on_the_page(phone, where).sign(question["authn_params_public_key"]))
 
     assert (answer.status_code, answer.json()["code"]) == (403, "bad_passkey")
 
 
-def test_a_question_is_for_one_app_and_one_origin(app, other, phone, client):
+def test_challenge_is_bound_to_one_app_and_one_origin(app, other, phone, client):
     app.web_origins = [SHOP, "https://www.shop.example"]
     app.save()
     question = asked(client, app)
@@ -109,7 +109,7 @@ def test_a_question_is_for_one_app_and_one_origin(app, other, phone, client):
     assert shown(client, app, question, signed).status_code == 200
 
 
-def test_what_was_signed_on_the_apps_page_does_not_open_our_own(app, phone, client):
+def test_signature_for_the_apps_origin_is_refused_on_the_hosted_page(app, phone, client):
     options = client.post("/passkey/options").json()
     answer = client.post("/passkey?next=/x", {"credential": on_the_page(phone).sign(options)})
 
@@ -117,14 +117,14 @@ def test_what_was_signed_on_the_apps_page_does_not_open_our_own(app, phone, clie
 
 
 @pytest.mark.parametrize("sealed", ["", "made:up", "{}"])
-def test_a_question_that_we_did_not_ask_is_refused(app, phone, client, sealed):
+def test_challenge_not_issued_by_the_server_is_refused(app, phone, client, sealed):
     question = asked(client, app)
     signed = on_the_page(phone).sign(question["authn_params_public_key"])
 
     assert shown(client, app, {"auth_session": sealed}, signed).status_code == 403
 
 
-def test_a_question_runs_out(app, phone, client, monkeypatch):
+def test_challenge_expires(app, phone, client, monkeypatch):
     question = asked(client, app)
     signed = on_the_page(phone).sign(question["authn_params_public_key"])
     later = signing.time.time() + passkeys_in_apps.LIVES + 1
@@ -133,7 +133,7 @@ def test_a_question_runs_out(app, phone, client, monkeypatch):
     assert shown(client, app, question, signed).status_code == 403
 
 
-def test_staff_the_blocked_and_a_phone_without_her_finger_stay_out(app, phone, dina, client):
+def test_staff_blocked_customers_and_unverified_users_are_refused(app, phone, dina, client):
     on_the_page(phone).verifies = False
     without = asked(client, app)
     answers = [shown(client, app, without, phone.sign(without["authn_params_public_key"]))]
@@ -147,28 +147,28 @@ def test_staff_the_blocked_and_a_phone_without_her_finger_stay_out(app, phone, d
 
 
 @pytest.mark.parametrize("nonsense", [None, "text", [], {}, {"response": 5}, {"response": {"userHandle": "AAAA"}}])
-def test_nonsense_is_refused_by_name(app, phone, client, nonsense):
+def test_malformed_response_is_refused_with_a_code(app, phone, client, nonsense):
     answer = shown(client, app, asked(client, app), "{}", authn_response=nonsense)
 
     assert answer.status_code in (400, 403)
     assert answer.json()["code"] in ("invalid_request", "bad_passkey")
 
 
-def test_only_apps_that_opted_in_may_ask_and_from_their_own_origins(app, client):
+def test_challenge_requires_an_opted_in_app_and_one_of_its_origins(app, client):
     foreign = call(client, "/passkey/challenge", {"client_id": app.pk}, "https://evil.example")
-    nobody = call(client, "/passkey/challenge", {"client_id": "nobody"})
+    unknown = call(client, "/passkey/challenge", {"client_id": "unknown"})
 
-    assert (foreign.status_code, nobody.status_code) == (403, 403)
+    assert (foreign.status_code, unknown.status_code) == (403, 403)
     assert "Access-Control-Allow-Origin" not in foreign
 
 
-def test_the_form_learns_whether_our_cookie_arrives(app, client):
+def test_challenge_reports_whether_the_browser_sends_the_cookie(app, client):
     assert asked(client, app)["remembered"] is False
     assert asked(client, app)["remembered"] is True
     assert asked(Browser(), app)["remembered"] is False
 
 
-def test_browsers_are_told_on_whose_pages_our_passkeys_may_be_used(app, other, client):
+def test_well_known_webauthn_lists_the_origins_of_opted_in_apps(app, other, client):
     other.embeds_login, other.web_origins = False, ["https://elsewhere.example"]
     other.save()
     app.web_origins = [SHOP, "http://localhost:3000", "https://www.shop.example"]
@@ -179,13 +179,13 @@ def test_browsers_are_told_on_whose_pages_our_passkeys_may_be_used(app, other, c
     assert answer["Content-Type"] == "application/json"
 
 
-def test_the_form_is_told_whose_passkeys_they_are(app, client, settings):
+def test_client_json_contains_the_relying_party_id(app, client, settings):
     settings.PUBLIC_URL = "https://login.shop.example"
 
     assert client.get(f"/client/{app.pk}.json").json()["passkeys"] == {"rp_id": "login.shop.example"}
 
 
-def test_a_passkey_that_is_taken_away_takes_its_ticket_with_it(app, phone, dina, client):
+def test_removing_a_passkey_invalidates_its_login_ticket(app, phone, dina, client):
     question = asked(client, app)
     ticket = shown(client, app, question, on_the_page(phone).sign(question["authn_params_public_key"])).json()
     dina.authenticator_set.all().delete()

@@ -1,4 +1,4 @@
-"""Signing up, in and out with an address and a password."""
+"""Sign-up, login, logout and password reset with an address and a password."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def signed_in_as(client) -> str:
     return client.session.get("_auth_user_id", "")
 
 
-def test_the_link_in_the_mail_makes_the_account_signs_her_in_and_goes_on(passwords, client, last_link):
+def test_signup_link_creates_the_account_signs_in_and_continues(passwords, client, last_link):
     answer = client.post("/signup?next=/authorize%3Fa%3Db", {"email": "Dina@Example.com", "password": PASSWORD})
 
     assert answer.status_code == 200
@@ -40,7 +40,7 @@ def test_the_link_in_the_mail_makes_the_account_signs_her_in_and_goes_on(passwor
 
     link = last_link()
     assert client.get(link).status_code == 200
-    assert not Account.objects.exists()  # a scanner that opens links makes nothing
+    assert not Account.objects.exists()  # link scanners send GET requests only
     done = client.post(link)
 
     profile = Profile.objects.get()
@@ -54,8 +54,8 @@ def test_the_link_in_the_mail_makes_the_account_signs_her_in_and_goes_on(passwor
     assert client.post(link).status_code == 410
 
 
-def test_a_stranger_who_signs_up_with_her_address_gets_no_account_by_her_click(passwords, client, last_link):
-    Client().post("/signup", {"email": "dina@example.com", "password": "words of a stranger"})
+def test_signup_by_an_attacker_is_not_completed_by_the_address_owners_click(passwords, client, last_link):
+    Client().post("/signup", {"email": "dina@example.com", "password": "words of an attacker"})
     link = last_link()
     page = client.get(link).content.decode()
     clicked, guessed = client.post(link), client.post(link, {"password": PASSWORD})
@@ -65,7 +65,7 @@ def test_a_stranger_who_signs_up_with_her_address_gets_no_account_by_her_click(p
     assert not Account.objects.exists()
 
 
-def test_in_another_browser_she_finishes_with_the_password_that_she_chose(passwords, client, last_link):
+def test_signup_is_completed_in_another_browser_with_the_chosen_password(passwords, client, last_link):
     client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
     elsewhere = Client()
     done = elsewhere.post(last_link(), {"password": PASSWORD})
@@ -74,7 +74,7 @@ def test_in_another_browser_she_finishes_with_the_password_that_she_chose(passwo
     assert signed_in_as(elsewhere) == str(Account.objects.get().pk)
 
 
-def test_she_signs_in_with_her_password_and_tokens_will_know_how(dina, client):
+def test_password_login_is_recorded_in_the_session(dina, client):
     answer = sign_in(client, "DINA@example.com", query="?next=/authorize")
 
     record = client.session["account_authentication_methods"][-1]
@@ -84,11 +84,11 @@ def test_she_signs_in_with_her_password_and_tokens_will_know_how(dina, client):
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x"])
-def test_she_is_never_sent_off_site(dina, client, elsewhere):
+def test_login_never_redirects_to_another_site(dina, client, elsewhere):
     assert client.post(f"/login?next={elsewhere}", {"email": dina.email, "password": PASSWORD})["Location"] == "/"
 
 
-def test_her_address_in_other_letters_is_hers_and_nobody_is_searched_for_it(dina, client):
+def test_address_is_matched_without_case_by_an_index(dina, client):
     answer = client.post("/login", {"email": " Dina@Example.com", "password": PASSWORD})
 
     assert answer.status_code == 302
@@ -100,7 +100,7 @@ def test_her_address_in_other_letters_is_hers_and_nobody_is_searched_for_it(dina
             assert "INDEX account_by_lower_email" in str(cursor.fetchall())
 
 
-def test_staff_are_no_customers(passwords, client):
+def test_staff_cannot_sign_in_as_customers(passwords, client):
     Account.objects.create_staff("bruno@example.com", PASSWORD)
 
     answer = sign_in(client, "bruno@example.com")
@@ -110,19 +110,19 @@ def test_staff_are_no_customers(passwords, client):
     assert not signed_in_as(client)
 
 
-def test_a_customer_made_by_an_application_signs_in_at_once(passwords, client):
+def test_customer_created_by_an_application_signs_in_at_once(passwords, client):
     create_user(NewDatabaseUser(passwords.name, "eva@example.com", UserPatch(password=PASSWORD)), "app:shop")
 
     assert sign_in(client, "eva@example.com")["Location"] == "/"
 
 
-def test_a_blocked_customer_is_not_let_in(dina, client):
+def test_blocked_customer_cannot_sign_in(dina, client):
     Account.objects.update(is_active=False)
 
     assert sign_in(client).status_code == 401
 
 
-def test_signed_in_she_goes_on_unless_the_application_wants_her_afresh(dina, client):
+def test_session_continues_unless_the_application_requests_a_new_login(dina, client):
     sign_in(client)
     first = client.session["account_authentication_methods"][-1]["at"]
 
@@ -133,7 +133,7 @@ def test_signed_in_she_goes_on_unless_the_application_wants_her_afresh(dina, cli
     assert len(client.session["account_authentication_methods"]) == 1
 
 
-def test_another_person_on_the_same_browser_inherits_nothing(dina, passwords, client, last_link):
+def test_another_customer_in_the_same_browser_gets_a_new_session(dina, passwords, client, last_link):
     sign_in(client)
     session = client.session
     session["basket"] = "dina's"
@@ -145,16 +145,16 @@ def test_another_person_on_the_same_browser_inherits_nothing(dina, passwords, cl
     assert "basket" not in client.session
 
 
-def test_the_application_opens_the_sign_up_and_fills_in_the_address(passwords, client):
+def test_screen_hint_opens_the_signup_with_the_hinted_address(passwords, client):
     hinted = client.get("/login?screen_hint=signup&login_hint=eva@example.com&next=/a")
 
     assert hinted["Location"] == "/signup?next=%2Fa&login_hint=eva%40example.com"
     assert 'value="eva@example.com"' in client.get(hinted["Location"]).content.decode()
 
 
-def test_the_application_sends_her_straight_to_a_connection(google, client):
+def test_connection_parameter_redirects_to_the_connection(google, client):
     assert client.get("/login?connection=google-oauth2&next=/a")["Location"] == "/login/google-oauth2?next=%2Fa"
-    assert client.get("/login?connection=nobody").status_code == 200
+    assert client.get("/login?connection=unknown").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_application_sends_her_straight_to_a_connection(google, client):
         ("dina@example.com", "a\x00" * 9, "cannot be used"),
     ],
 )
-def test_what_is_wrong_is_said_and_linked_to_its_field(passwords, client, email, password, words):
+def test_input_error_is_shown_and_linked_to_its_field(passwords, client, email, password, words):
     answer = client.post("/signup", {"email": email, "password": password})
 
     assert answer.status_code == 422
@@ -177,7 +177,7 @@ def test_what_is_wrong_is_said_and_linked_to_its_field(passwords, client, email,
     assert not PendingSignup.objects.exists()
 
 
-def test_nothing_tells_at_sign_in_whether_an_address_is_known(dina, client, monkeypatch):
+def test_login_does_not_reveal_whether_an_address_is_known(dina, client, monkeypatch):
     hashed = []
     from django.contrib.auth.hashers import Argon2PasswordHasher
 
@@ -187,19 +187,21 @@ def test_nothing_tells_at_sign_in_whether_an_address_is_known(dina, client, monk
 
     known = sign_in(client, password="wrong wrong wrong")
     work = len(hashed)
-    stranger = sign_in(client, email="nobody@example.com", password="wrong wrong wrong")
+    unknown = sign_in(client, email="nobody@example.com", password="wrong wrong wrong")
 
-    assert (known.status_code, stranger.status_code) == (401, 401)
-    assert plain(known, dina.email) == plain(stranger, "nobody@example.com")
+    assert (known.status_code, unknown.status_code) == (401, 401)
+    assert plain(known, dina.email) == plain(unknown, "nobody@example.com")
     assert (work, len(hashed)) == (1, 2)
 
 
 @pytest.mark.parametrize("path", ["/signup", "/password/reset"])
-def test_nothing_tells_at_sign_up_or_reset_whether_an_address_is_known(dina, client, path, settings):
-    settings.DEMO = False  # in the demonstration each page carries a link of its own
+def test_signup_and_reset_do_not_reveal_whether_an_address_is_known(dina, client, path, settings):
+    settings.DEMO = False  # pages of the demo contain a link that differs per request
     answers, works = [], []
     for email in (dina.email, "nobody@example.com"):
-        client.post(path, {"email": email, "password": PASSWORD})  # the first of a window tidies the table of attempts
+        client.post(
+            path, {"email": email, "password": PASSWORD}
+        )  # the first attempt of a window also deletes old attempts
         with CaptureQueriesContext(connection) as queries:
             answers.append(plain(client.post(path, {"email": email, "password": PASSWORD}), email))
         works.append([query["sql"].split()[0] for query in queries.captured_queries])
@@ -209,12 +211,12 @@ def test_nothing_tells_at_sign_up_or_reset_whether_an_address_is_known(dina, cli
 
 
 def plain(answer, email) -> str:
-    """A page without what the browser itself wrote: her address, the form's token."""
+    """Return the page without the address and the form token of this request."""
     page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", answer.content.decode())
     return page.replace(email, "EMAIL")
 
 
-def test_who_signs_up_again_is_told_by_mail_only(dina, client):
+def test_signup_with_a_known_address_is_reported_by_mail_only(dina, client):
     client.post("/signup", {"email": dina.email, "password": "another row of words"})
     run_due()
 
@@ -223,7 +225,7 @@ def test_who_signs_up_again_is_told_by_mail_only(dina, client):
     assert sign_in(client).status_code == 302
 
 
-def test_an_address_taken_meanwhile_is_not_taken_twice(passwords, client, last_link):
+def test_address_registered_meanwhile_is_not_registered_twice(passwords, client, last_link):
     client.post("/signup", {"email": "dina@example.com", "password": PASSWORD})
     link = last_link()
     Account.objects.create_user("dina@example.com", PASSWORD)
@@ -233,13 +235,13 @@ def test_an_address_taken_meanwhile_is_not_taken_twice(passwords, client, last_l
 
 
 @pytest.mark.parametrize("token", ["", "x", "MQ:abc:def"])
-def test_a_link_that_nobody_signed_is_a_page_with_words(passwords, client, token):
+def test_link_without_a_valid_signature_shows_an_error_page(passwords, client, token):
     for answer in (client.get("/signup/finish", {"token": token}), client.post(f"/signup/finish?token={token}")):
         assert answer.status_code == 410
         assert "This link no longer works" in answer.content.decode()
 
 
-def test_a_forgotten_password_is_replaced_once_by_the_link(dina, client, last_link):
+def test_reset_link_replaces_the_password_once(dina, client, last_link):
     elsewhere = Client()
     sign_in(elsewhere)
     assert client.post("/password/reset?next=/x", {"email": "DINA@example.com"}).status_code == 200
@@ -256,7 +258,7 @@ def test_a_forgotten_password_is_replaced_once_by_the_link(dina, client, last_li
     assert sign_in(Client()).status_code == 401
 
 
-def test_an_address_nobody_signs_in_with_gets_no_mail(passwords, client):
+def test_address_without_a_customer_account_gets_no_mail(passwords, client):
     Account.objects.create_staff("bruno@example.com", PASSWORD)
     for email in ("nobody@example.com", "bruno@example.com", "a\x00b", ""):
         assert client.post("/password/reset", {"email": email}).status_code == 200
@@ -265,8 +267,8 @@ def test_an_address_nobody_signs_in_with_gets_no_mail(passwords, client):
     assert mail.outbox == []
 
 
-def test_a_reset_proves_the_address_of_a_customer_an_application_made(passwords, client, last_link):
-    test_a_customer_made_by_an_application_signs_in_at_once(passwords, client)
+def test_reset_verifies_the_address_of_a_customer_created_by_an_application(passwords, client, last_link):
+    test_customer_created_by_an_application_signs_in_at_once(passwords, client)
     client.post("/logout")
     client.post("/password/reset", {"email": "eva@example.com"})
     client.post(last_link(), {"password": "another row of words"})
@@ -275,32 +277,32 @@ def test_a_reset_proves_the_address_of_a_customer_an_application_made(passwords,
     assert EmailAddress.objects.get().verified
 
 
-def test_the_front_door_says_who_is_in_and_lets_her_out(dina, client):
+def test_start_page_shows_the_customer_and_signs_out(dina, client):
     assert "You are not signed in" in client.get("/").content.decode()
     sign_in(client)
     page = client.get("/")
 
     assert "dina@example.com" in page.content.decode()
     assert "default-src 'none'" in page["Content-Security-Policy"]
-    assert client.get("/logout").status_code == 200  # a link signs nobody out
+    assert client.get("/logout").status_code == 200  # a GET request does not sign out
     assert signed_in_as(client)
     assert client.post("/logout?next=https://evil.example")["Location"] == "/"
     assert not signed_in_as(client)
 
 
 @pytest.mark.parametrize("path", ["/login", "/signup", "/password/reset", "/logout"])
-def test_a_form_of_another_site_is_refused(dina, path):
+def test_form_of_another_site_is_refused(dina, path):
     assert Client(enforce_csrf_checks=True).post(path, {"email": dina.email, "password": PASSWORD}).status_code == 403
 
 
 @pytest.mark.parametrize(
     "path", ["/accounts/login/", "/accounts/google/login/", "/login/", "/email/", "/2fa/", "/google/login/"]
 )
-def test_allauths_own_pages_are_not_there(passwords, client, path):
+def test_pages_of_allauth_are_not_served(passwords, client, path):
     assert client.get(path).status_code == 404
 
 
-def test_no_page_needs_a_script(google, passwords, client):
+def test_pages_need_no_script(google, passwords, client):
     for path in ("/", "/login", "/signup", "/password/reset", "/login/google-oauth2"):
         page = client.get(path)
         assert page.status_code == 200

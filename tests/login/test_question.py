@@ -40,18 +40,18 @@ def _plain_sessions(settings):
 
 
 @pytest.fixture
-def ask(chika, client):
+def impression(chika, client):
     save_question(LOOKING_FOR)
     sign_in(client, chika)
     return next_question(chika)
 
 
-def address(ask, onward="/authorize/resume%3Fstate%3Ds"):
-    return f"/question?impression={ask.pk}&next={onward}"
+def address(impression, onward="/authorize/resume%3Fstate%3Ds"):
+    return f"/question?impression={impression.pk}&next={onward}"
 
 
-def test_the_page_says_what_why_and_what_for_with_three_equal_buttons_and_no_script(client, ask):
-    response = client.get(address(ask))
+def test_page_shows_question_reason_and_purpose_with_equal_buttons_and_no_script(client, impression):
+    response = client.get(address(impression))
     page = response.content.decode()
 
     for words in ("What do you look for?", "Why we ask:", "To show it first.", "To show you things that fit you."):
@@ -67,25 +67,25 @@ def test_the_page_says_what_why_and_what_for_with_three_equal_buttons_and_no_scr
     ("form", "outcome"),
     [({"do": "answer", "answer": "shoes"}, "answered"), ({"do": "pass"}, "passed"), ({"do": "never"}, "never")],
 )
-def test_each_button_closes_the_ask_and_goes_on(client, ask, form, outcome):
-    response = client.post(address(ask), form)
+def test_each_button_closes_the_impression_and_continues(client, impression, form, outcome):
+    response = client.post(address(impression), form)
 
-    ask.refresh_from_db()
+    impression.refresh_from_db()
     assert (response.status_code, response["Location"]) == (302, "/authorize/resume?state=s")
-    assert ask.outcome == outcome
+    assert impression.outcome == outcome
 
 
-def test_saving_nothing_says_what_to_do_and_keeps_the_question_open(client, ask):
-    response = client.post(address(ask), {"do": "answer"})
+def test_empty_answer_shows_an_error_and_keeps_the_question_open(client, impression):
+    response = client.post(address(impression), {"do": "answer"})
 
-    ask.refresh_from_db()
+    impression.refresh_from_db()
     assert response.status_code == 422
     assert "<title>Error: One question</title>" in response.content.decode()
     assert "Choose an answer, or pass." in response.content.decode()
-    assert ask.outcome == "shown"
+    assert impression.outcome == "shown"
 
 
-def test_what_she_wrote_is_kept_and_escaped_when_it_was_refused(client, chika):
+def test_refused_input_is_shown_again_and_escaped(client, chika):
     save_question(
         QuestionDraft(
             "code", "Your postal code?", "For the nearest shop.", "postal_code", "postal_code", "serve", enabled=True
@@ -98,59 +98,63 @@ def test_what_she_wrote_is_kept_and_escaped_when_it_was_refused(client, chika):
     assert 'value="&quot;&gt;&lt;b&gt;"' in page
 
 
-def test_dov_cannot_see_or_answer_chikas_question(client, ask):
+def test_dov_cannot_see_or_answer_chikas_question(client, impression):
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")
     sign_in(client, dov)
 
-    for response in (client.get(address(ask)), client.post(address(ask), {"do": "never"})):
+    for response in (client.get(address(impression)), client.post(address(impression), {"do": "never"})):
         assert response.status_code == 404
         assert "This question is not yours" in response.content.decode()
         assert "What do you look for?" not in response.content.decode()
-    ask.refresh_from_db()
-    assert ask.outcome == "shown"
+    impression.refresh_from_db()
+    assert impression.outcome == "shown"
 
 
 @pytest.mark.parametrize("number", ["", "abc", "-1", "9" * 30, "%00", "²"])
-def test_a_number_that_is_no_ask_is_a_page_with_words(client, ask, number):
+def test_unknown_impression_shows_an_error_page(client, impression, number):
     assert client.get(f"/question?impression={number}").status_code == 404
 
 
-def test_a_question_answered_in_another_tab_is_not_shown_again(client, ask):
-    client.post(address(ask), {"do": "pass"})
+def test_question_answered_in_another_tab_is_not_shown_again(client, impression):
+    client.post(address(impression), {"do": "pass"})
 
-    assert client.get(address(ask))["Location"] == "/authorize/resume?state=s"
-    assert client.post(address(ask), {"do": "answer", "answer": "shoes"})["Location"] == "/authorize/resume?state=s"
-    ask.refresh_from_db()
-    assert ask.outcome == "passed"
+    assert client.get(address(impression))["Location"] == "/authorize/resume?state=s"
+    assert (
+        client.post(address(impression), {"do": "answer", "answer": "shoes"})["Location"] == "/authorize/resume?state=s"
+    )
+    impression.refresh_from_db()
+    assert impression.outcome == "passed"
 
 
-def test_a_question_reworded_meanwhile_is_not_shown_in_other_words_than_were_written_down(client, ask):
+def test_question_reworded_meanwhile_is_not_shown(client, impression):
     save_question(replace(LOOKING_FOR, why="For another reason."))
 
-    assert client.get(address(ask))["Location"] == "/authorize/resume?state=s"
-    assert client.post(address(ask), {"do": "answer", "answer": "boats"})["Location"] == "/authorize/resume?state=s"
-    assert client.post(address(ask), {"do": "pass"}).status_code == 302
-    ask.refresh_from_db()
-    assert ask.outcome == "passed"
+    assert client.get(address(impression))["Location"] == "/authorize/resume?state=s"
+    assert (
+        client.post(address(impression), {"do": "answer", "answer": "boats"})["Location"] == "/authorize/resume?state=s"
+    )
+    assert client.post(address(impression), {"do": "pass"}).status_code == 302
+    impression.refresh_from_db()
+    assert impression.outcome == "passed"
 
 
-def test_nobody_signed_in_is_sent_to_the_login_and_back(client, ask):
+def test_page_without_a_session_redirects_to_the_login_and_back(client, impression):
     client.logout()
 
-    response = client.get(address(ask, "/x"))
+    response = client.get(address(impression, "/x"))
 
-    assert response["Location"] == f"/login?next=%2Fquestion%3Fimpression%3D{ask.pk}%26next%3D%2Fx"
+    assert response["Location"] == f"/login?next=%2Fquestion%3Fimpression%3D{impression.pk}%26next%3D%2Fx"
 
 
-def test_a_form_without_the_pages_token_is_refused(ask, client):
+def test_form_without_a_csrf_token_is_refused(impression, client):
     from django.test import Client
 
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = client.cookies
 
-    assert strict.post(address(ask), {"do": "never"}).status_code == 403
-    ask.refresh_from_db()
-    assert ask.outcome == "shown"
+    assert strict.post(address(impression), {"do": "never"}).status_code == 403
+    impression.refresh_from_db()
+    assert impression.outcome == "shown"
 
 
 @pytest.mark.parametrize(
@@ -165,12 +169,12 @@ def test_a_form_without_the_pages_token_is_refused(ask, client):
         ("", "/"),
     ],
 )
-def test_the_page_goes_on_only_to_paths_of_this_house(wanted, onward):
+def test_page_continues_only_to_paths_of_this_server(wanted, onward):
     assert local_path(wanted) == onward
 
 
 @pytest.mark.parametrize("kind", list(TYPES))
-def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chika, client):
+def test_every_type_is_rendered_with_a_label_and_an_input_named_answer(kind, chika, client):
     options = OPTIONS if TYPES[kind].takes_options else ()
     if kind == "band":
         options = (AnswerOption("18-24", "18 to 24"), AnswerOption("55+", "55 or older"))
@@ -189,16 +193,16 @@ def test_every_type_is_drawn_with_a_label_and_the_input_called_answer(kind, chik
     assert "<legend>" in page or '<label for="answer-1">' in page or kind == "consent"
 
 
-def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_the_ledger(client, chika):
+def test_consent_has_two_equal_buttons_that_each_write_the_ledger(client, chika):
     draft = QuestionDraft(
         "news", "May we write to you?", "To tell you of new jackets.", "consent", "news", "message", enabled=True
     )
     save_question(draft)
     sign_in(client, chika)
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    page = client.get(address(ask)).content.decode()
-    client.post(address(ask), {"answer": "no"})
+    page = client.get(address(impression)).content.decode()
+    client.post(address(impression), {"answer": "no"})
 
     assert '<button name="answer" value="yes">Yes, I agree</button>' in page
     assert '<button name="answer" value="no">No, I do not agree</button>' in page
@@ -207,7 +211,7 @@ def test_a_consent_is_a_plain_statement_with_two_equal_buttons_that_each_write_t
     assert not chika.facts.exists()
 
 
-def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
+def test_inferred_value_is_shown_and_corrected_by_another_answer(client, chika):
     draft = QuestionDraft(
         "city",
         "We think you live in {value}. Right?",
@@ -220,11 +224,11 @@ def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
     save_question(draft)
     learn(chika, [NewFact("city", "<Porto>", "social", "google-oauth2")])
     sign_in(client, chika)
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    page = client.get(address(ask)).content.decode()
-    refused = client.post(address(ask), {"do": "answer", "answer": "__no", "other": ""})
-    client.post(address(ask), {"do": "answer", "answer": "__no", "other": "Braga"})
+    page = client.get(address(impression)).content.decode()
+    refused = client.post(address(impression), {"do": "answer", "answer": "__no", "other": ""})
+    client.post(address(impression), {"do": "answer", "answer": "__no", "other": "Braga"})
 
     assert "We think you live in &lt;Porto&gt;. Right?" in page
     assert refused.status_code == 422
@@ -232,21 +236,21 @@ def test_what_we_think_is_shown_and_another_word_corrects_it(client, chika):
 
 
 @pytest.mark.parametrize(("choice", "outcome"), [("__declined", "declined"), ("__dont_know", "dont_know")])
-def test_prefer_not_to_say_and_dont_know_are_answers_of_their_own(client, chika, choice, outcome):
+def test_prefer_not_to_say_and_dont_know_are_separate_outcomes(client, chika, choice, outcome):
     save_question(replace(LOOKING_FOR, may_decline=True, may_not_know=True))
     sign_in(client, chika)
-    ask = next_question(chika)
+    impression = next_question(chika)
 
-    assert choice in client.get(address(ask)).content.decode()
-    client.post(address(ask), {"do": "answer", "answer": choice})
+    assert choice in client.get(address(impression)).content.decode()
+    client.post(address(impression), {"do": "answer", "answer": choice})
 
-    ask.refresh_from_db()
-    assert ask.outcome == outcome
+    impression.refresh_from_db()
+    assert impression.outcome == outcome
     assert not chika.facts.exists()
 
 
-def test_nobody_can_decline_in_a_way_the_question_does_not_offer(client, ask):
-    assert client.post(address(ask), {"do": "answer", "answer": "__declined"}).status_code == 422
+def test_skip_option_that_the_question_does_not_offer_is_refused(client, impression):
+    assert client.post(address(impression), {"do": "answer", "answer": "__declined"}).status_code == 422
 
 
 IN_THEIR_WORDS = {
@@ -261,14 +265,14 @@ def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, loc
     year = QuestionDraft("born", "Born in?", "To greet you.", "year", "birth_year", "serve", enabled=True)
     save_question(replace(year, translations={locale.partition("-")[0]: own}))
     sign_in(client, chika)
-    ask = next_question(chika, locale=locale)
-    page = client.post(address(ask), {"answer": "88"}, headers={"Accept-Language": "en"}).content.decode()
+    impression = next_question(chika, locale=locale)
+    page = client.post(address(impression), {"answer": "88"}, headers={"Accept-Language": "en"}).content.decode()
 
     assert all(words in page for words in IN_THEIR_WORDS[locale])
     assert "Write" not in page
 
 
-def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_from_the_translation(client, chika):
+def test_yes_and_no_use_built_in_words_or_else_the_translation(client, chika):
     words = {"text": "Mag je jassen?", "why": "Daarom."}
     likes = QuestionDraft(
         "likes", "Do you like jackets?", "To show them.", "yes_no", "likes_jackets", "serve", enabled=True
@@ -285,37 +289,37 @@ def test_yes_and_no_come_from_the_house_where_it_speaks_the_language_and_else_fr
 
 
 @pytest.fixture
-def more(ask):
-    """Another question waits, and the owner lets customers have it."""
+def more(impression):
+    """A second enabled question, and settings that offer one more."""
     save_question(
         QuestionDraft("code", "Your postal code?", "For the shop.", "postal_code", "postal_code", "serve", enabled=True)
     )
     save_settings(one_more=1)
 
 
-def test_after_an_answer_she_is_thanked_and_may_have_one_more_or_go_on(client, ask, more):
-    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+def test_after_an_answer_the_page_offers_one_more_question(client, impression, more):
+    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
     page = client.get(offer).content.decode()
     further = client.post(offer, {"do": "more"})["Location"]
     asked = client.get(further).content.decode()
     end = client.post(further, {"do": "answer", "answer": "10115"})["Location"]
 
-    assert offer.startswith(f"/question/more?impression={ask.pk}&next=")
+    assert offer.startswith(f"/question/more?impression={impression.pk}&next=")
     assert "<h1>Thank you.</h1>" in page
     assert "<script" not in page
     assert "Your postal code?" in asked
     assert end == "/authorize/resume?state=s"
 
 
-def test_no_goes_on_and_asks_nothing(client, ask, more):
-    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+def test_declining_the_offer_continues_without_a_question(client, impression, more):
+    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
 
     assert client.post(offer, {"do": "no"})["Location"] == "/authorize/resume?state=s"
     assert Impression.objects.count() == 1
 
 
-def test_going_back_to_the_offer_after_it_was_taken_asks_nothing_twice(client, ask, more):
-    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+def test_accepting_the_offer_twice_asks_one_question(client, impression, more):
+    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
     first, again = (client.post(offer, {"do": "more"})["Location"] for _ in range(2))
 
     assert first == again
@@ -324,12 +328,12 @@ def test_going_back_to_the_offer_after_it_was_taken_asks_nothing_twice(client, a
     assert client.get(offer)["Location"] == "/authorize/resume?state=s"
 
 
-def test_whoever_passes_is_offered_nothing_more(client, ask, more):
-    assert client.post(address(ask), {"do": "pass"})["Location"] == "/authorize/resume?state=s"
+def test_skipping_a_question_offers_no_more(client, impression, more):
+    assert client.post(address(impression), {"do": "pass"})["Location"] == "/authorize/resume?state=s"
 
 
-def test_the_offer_is_hers_alone(client, ask, more):
-    offer = client.post(address(ask), {"do": "answer", "answer": "jackets"})["Location"]
+def test_offer_is_not_visible_to_another_customer(client, impression, more):
+    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
     dov, _ = get_or_create_by_identity("google-oauth2", "2", connection="google-oauth2", is_social=True)
     sign_in(client, dov)
 

@@ -1,4 +1,4 @@
-"""Guessing is slowed down, whichever process is asked."""
+"""Rate limits of logins and mails, shared by all processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def three(monkeypatch):
     monkeypatch.setitem(rate_limits.LIMITS, "login", {"pair": Limit(3, 900)})
 
 
-def test_after_too_many_guesses_even_the_right_password_waits(dina, client, three):
+def test_right_password_is_refused_after_too_many_guesses(dina, client, three):
     for _ in range(3):
         assert guess(client).status_code == 401
     answer = client.post("/login", {"email": "DINA@example.com ", "password": PASSWORD})
@@ -40,7 +40,7 @@ def test_after_too_many_guesses_even_the_right_password_waits(dina, client, thre
     assert not AttemptCount.objects.filter(key__contains="dina").exists()
 
 
-def test_another_machine_may_still_sign_in(dina, client, three):
+def test_another_address_may_still_sign_in(dina, client, three):
     for _ in range(4):
         guess(client)
 
@@ -49,12 +49,12 @@ def test_another_machine_may_still_sign_in(dina, client, three):
     )
 
 
-def test_what_succeeds_does_not_count(dina, client, three):
+def test_successful_logins_are_not_counted(dina, client, three):
     for _ in range(6):
         assert client.post("/login", {"email": dina.email, "password": PASSWORD}).status_code == 302
 
 
-def test_a_window_ends(dina, client, three, monkeypatch):
+def test_limit_ends_with_its_window(dina, client, three, monkeypatch):
     for _ in range(4):
         guess(client)
     later = rate_limits.time.time() + 900
@@ -63,7 +63,7 @@ def test_a_window_ends(dina, client, three, monkeypatch):
     assert client.post("/login", {"email": dina.email, "password": PASSWORD}).status_code == 302
 
 
-def test_what_was_counted_in_windows_that_ended_is_forgotten_and_the_rest_is_not(dina, client, three):
+def test_only_counts_of_expired_windows_are_deleted(dina, client, three):
     guess(client)
     counted = set(AttemptCount.objects.values_list("key", "count"))
     AttemptCount.objects.create(key="old", count=9, expires_at=timezone.now() - dt.timedelta(seconds=1))
@@ -74,15 +74,15 @@ def test_what_was_counted_in_windows_that_ended_is_forgotten_and_the_rest_is_not
 
 
 @pytest.mark.parametrize("path", ["/signup", "/password/reset"])
-def test_mail_cannot_be_sent_without_end(passwords, client, path):
+def test_mails_to_one_address_are_limited(passwords, client, path):
     answers = [client.post(path, {"email": "dina@example.com", "password": PASSWORD}).status_code for _ in range(6)]
 
     assert answers == [200] * 5 + [429]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_processes_share_the_last_free_place(transactional_db, three):
-    """Threads with connections of their own, and another process altogether."""
+def test_processes_share_one_limit(transactional_db, three):
+    """Count in threads with separate connections, then in another process."""
     passed: list[bool] = []
 
     def attempt() -> None:

@@ -1,4 +1,4 @@
-"""What we lean on inside allauth. When one of these fails after an upgrade, read `interfaces/login/oauth.py` again."""
+"""Internals of allauth that the product relies on. If one fails after an upgrade, review `interfaces/login/oauth.py`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_second_factors_use_allauths_rows_and_protocols():
 
 
 def test_allauth_adds_no_login_stage():
-    """allauth's pages are not served here: a stage that is needed is asked for in `entry.enter`."""
+    """The pages of allauth are not served, so `entry.enter` handles every stage of a login."""
     assert account_adapter().get_login_stages() == []
 
 

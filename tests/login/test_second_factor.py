@@ -1,4 +1,4 @@
-"""An authenticator app, recovery codes and passkeys: set up, asked for, taken away."""
+"""Authenticator app, recovery codes and passkeys: set-up, login and removal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def signed_in_as(client) -> str:
 
 @pytest.fixture
 def app(dina) -> str:
-    """Dina has an authenticator app; the secret it holds. The code of this moment is used up."""
+    """The secret of Dina's authenticator app. The code of the previous half minute is used."""
     secret = codes.new_secret()
     codes.add_app(dina, secret, code_of(secret, -1))
     return secret
@@ -48,7 +48,7 @@ def app(dina) -> str:
 
 @pytest.fixture
 def phone(dina, settings) -> Phone:
-    """Dina has a passkey in her phone."""
+    """Dina's phone with a registered passkey."""
     settings.PUBLIC_URL = "http://localhost:8000"
     return add_passkey(dina)
 
@@ -62,7 +62,7 @@ def add_passkey(account: Account, **phone) -> Phone:
     return made
 
 
-def test_she_sets_up_an_app_and_keeps_recovery_codes(dina, client):
+def test_setting_up_an_authenticator_app_shows_recovery_codes(dina, client):
     sign_in(client)
     page = client.get("/me/security/app").content.decode()
     secret = client.session[SECRET]
@@ -83,14 +83,14 @@ def test_she_sets_up_an_app_and_keeps_recovery_codes(dina, client):
     assert (mail.outbox[-1].subject, mail.outbox[-1].to) == ("An authenticator app was added", [dina.email])
 
 
-def test_what_the_app_was_told_is_encrypted_in_the_table(app):
+def test_secret_of_the_authenticator_app_is_encrypted_at_rest(app):
     rows = [str(row.data) for row in Authenticator.objects.all()]
 
     assert len(rows) == 2
     assert not any(app in row for row in rows)
 
 
-def test_the_password_alone_lets_nobody_in_any_more(app, dina, client):
+def test_password_alone_does_not_sign_in_with_a_second_factor(app, dina, client):
     answer = sign_in(client)
 
     assert answer["Location"] == "/second-factor"
@@ -106,7 +106,7 @@ def test_the_password_alone_lets_nobody_in_any_more(app, dina, client):
     assert methods(client) == [("password", ""), ("mfa", "totp")]
 
 
-def test_a_social_login_is_asked_for_it_too(google, upstream, client, app, dina):
+def test_social_login_requires_the_second_factor(google, upstream, client, app, dina):
     """The app belongs to the account, not to the password."""
     there = client.post("/login/google-oauth2?next=/x")["Location"]
     client.get(upstream.decide(there, person=LENA))
@@ -123,7 +123,7 @@ def test_a_social_login_is_asked_for_it_too(google, upstream, client, app, dina)
     assert methods(other) == [("socialaccount", ""), ("mfa", "totp")]
 
 
-def test_a_code_is_good_once_and_a_half_minute_either_way(app, dina):
+def test_code_is_accepted_once_within_half_a_minute(app, dina):
     assert codes.check_code(dina, code_of(app, -2)) is None
     assert codes.check_code(dina, f" {code_of(app)[:3]} {code_of(app)[3:]}")
     assert codes.check_code(dina, code_of(app)) is None
@@ -132,7 +132,7 @@ def test_a_code_is_good_once_and_a_half_minute_either_way(app, dina):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_send_one_code_at_once_one_gets_in(transactional_db, app, dina):
+def test_concurrent_uses_of_one_code_sign_in_once(transactional_db, app, dina):
     code, passed = code_of(app), []
 
     def use() -> None:
@@ -150,7 +150,7 @@ def test_of_many_who_send_one_code_at_once_one_gets_in(transactional_db, app, di
     assert sorted(passed) == [False] * 5 + [True]
 
 
-def test_a_recovery_code_stands_in_once(app, dina, client):
+def test_recovery_code_is_accepted_once(app, dina, client):
     spare = codes.recovery_codes(dina)[3]
     sign_in(client)
     first = client.post("/second-factor", {"code": spare})
@@ -163,7 +163,7 @@ def test_a_recovery_code_stands_in_once(app, dina, client):
     assert len(codes.recovery_codes(dina)) == 9
 
 
-def test_new_recovery_codes_end_the_old_ones(app, dina, client):
+def test_new_recovery_codes_invalidate_the_old_ones(app, dina, client):
     old = codes.recovery_codes(dina)
     sign_in(client)
     client.post("/second-factor", {"code": code_of(app)})
@@ -173,7 +173,7 @@ def test_new_recovery_codes_end_the_old_ones(app, dina, client):
     assert codes.check_code(dina, old[0]) is None
 
 
-def test_guessing_codes_is_slowed_down_and_the_right_one_waits(app, client, monkeypatch):
+def test_code_guesses_are_rate_limited_even_for_the_right_code(app, client, monkeypatch):
     monkeypatch.setitem(rate_limits.LIMITS, "second", {"pair": Limit(3, 900)})
     sign_in(client)
     guesses = [client.post("/second-factor", {"code": f"{n:06}"}).status_code for n in range(3)]
@@ -184,7 +184,7 @@ def test_guessing_codes_is_slowed_down_and_the_right_one_waits(app, client, monk
     assert not signed_in_as(client)
 
 
-def test_who_looks_for_her_phone_too_long_starts_again(app, client):
+def test_expired_second_factor_step_restarts_the_login(app, client):
     sign_in(client)
     session = client.session
     session["login_waiting"] = {**session["login_waiting"], "at": time.time() - 601}
@@ -194,7 +194,7 @@ def test_who_looks_for_her_phone_too_long_starts_again(app, client):
     assert not signed_in_as(client)
 
 
-def test_an_application_that_asks_for_two_factors_gets_them(app, dina, client):
+def test_application_that_requests_two_factors_gets_them(app, dina, client):
     sign_in(client)
     client.post("/second-factor", {"code": code_of(app)})
     session = client.session
@@ -209,7 +209,7 @@ def test_an_application_that_asks_for_two_factors_gets_them(app, dina, client):
     assert client.get(step_up["Location"])["Location"] == "/authorize?a=b"
 
 
-def test_who_has_no_second_factor_sets_one_up_when_an_application_asks(dina, client):
+def test_customer_without_a_second_factor_sets_one_up_when_requested(dina, client):
     there = sign_in(client, query="?next=/x&acr_values=mfa")["Location"]
     set_up = client.get(there)["Location"]
     client.get(set_up)
@@ -222,14 +222,14 @@ def test_who_has_no_second_factor_sets_one_up_when_an_application_asks(dina, cli
     assert methods(client) == [("password", ""), ("mfa", "totp")]
 
 
-def test_what_the_application_wants_survives_the_way_through_the_pages(google, passwords, client):
+def test_requested_second_factor_survives_the_login_pages(google, passwords, client):
     query = {"next": "/x", "acr_values": "mfa", "screen_hint": "signup"}
 
     assert "acr_values=mfa" in client.get("/login", query)["Location"]
     assert "acr_values=mfa" in client.get("/login", {**query, "connection": "google-oauth2"})["Location"]
 
 
-def test_a_passkey_signs_in_alone_and_counts_as_two_factors(phone, dina, client):
+def test_passkey_signs_in_alone_and_counts_as_two_factors(phone, dina, client):
     options = client.post("/passkey/options").json()
     answer = client.post("/passkey?next=/x", {"credential": phone.sign(options)})
 
@@ -240,7 +240,7 @@ def test_a_passkey_signs_in_alone_and_counts_as_two_factors(phone, dina, client)
     assert not options.get("allowCredentials")
 
 
-def test_a_passkey_is_the_second_factor_after_a_password(phone, dina, client):
+def test_passkey_is_the_second_factor_after_a_password(phone, dina, client):
     assert sign_in(client)["Location"] == "/second-factor"
     options = client.post("/second-factor/options").json()
     answer = client.post("/second-factor", {"credential": phone.sign(options)})
@@ -250,7 +250,7 @@ def test_a_passkey_is_the_second_factor_after_a_password(phone, dina, client):
     assert len(options["allowCredentials"]) == 1
 
 
-def test_a_passkey_that_counts_backwards_may_be_a_copy_is_refused_and_she_hears_of_it(dina, client, settings):
+def test_passkey_with_a_decreasing_counter_is_refused_and_the_customer_notified(dina, client, settings):
     settings.PUBLIC_URL = "http://localhost:8000"
     phone = add_passkey(dina, count=1)
 
@@ -260,15 +260,15 @@ def test_a_passkey_that_counts_backwards_may_be_a_copy_is_refused_and_she_hears_
 
     statuses = [answer(count).status_code for count in (1, 2, 2, 0, 7, 3, 8)]
     run_due()
-    told = [mailed.body for mailed in mail.outbox if mailed.subject == "A passkey was refused"]
+    notices = [mailed.body for mailed in mail.outbox if mailed.subject == "A passkey was refused"]
 
     assert statuses == [401, 302, 401, 401, 302, 401, 302]
-    assert len(told) == 4
-    assert "dina@example.com" in told[0]
-    assert "may have been copied" in told[0]
+    assert len(notices) == 4
+    assert "dina@example.com" in notices[0]
+    assert "may have been copied" in notices[0]
 
 
-def test_a_copied_passkey_is_no_second_factor_either(dina, client, settings):
+def test_copied_passkey_is_refused_as_second_factor(dina, client, settings):
     settings.PUBLIC_URL = "http://localhost:8000"
     phone = add_passkey(dina, count=5)
     sign_in(client)
@@ -288,10 +288,10 @@ def test_a_copied_passkey_is_no_second_factor_either(dina, client, settings):
         {"verifies": False},
         {"handle": "eA"},
         {"handle": "OTk5OTk5"},
-        {"id": b"another passkey of hers"},
+        {"id": b"another passkey of theirs"},
     ],
 )
-def test_a_passkey_of_elsewhere_or_without_her_finger_is_refused(phone, client, wrong):
+def test_passkey_of_another_origin_or_without_user_verification_is_refused(phone, client, wrong):
     for name, value in wrong.items():
         setattr(phone, name, value)
     answer = client.post("/passkey", {"credential": phone.sign(client.post("/passkey/options").json())})
@@ -301,8 +301,8 @@ def test_a_passkey_of_elsewhere_or_without_her_finger_is_refused(phone, client, 
     assert not signed_in_as(client)
 
 
-def test_a_key_that_was_found_signs_nobody_in_by_the_question_of_another_page(phone, client, passwords, last_link):
-    """As a second factor a key may answer without a finger; whoever holds it signs in with nothing but that."""
+def test_stolen_security_key_cannot_reuse_a_second_factor_challenge(phone, client, passwords, last_link):
+    """A second-factor challenge does not require user verification, so it must not permit a login by passkey alone."""
     client.post("/signup", {"email": "dov@example.com", "password": PASSWORD})
     client.post(last_link())
     dov = signed_in_as(client)
@@ -313,7 +313,7 @@ def test_a_key_that_was_found_signs_nobody_in_by_the_question_of_another_page(ph
     assert signed_in_as(client) == dov
 
 
-def test_a_signature_of_another_key_or_another_moment_is_refused(phone, client):
+def test_signature_of_another_key_or_another_challenge_is_refused(phone, client):
     from cryptography.hazmat.primitives.asymmetric import ec
 
     answer = phone.sign(client.post("/passkey/options").json())
@@ -343,7 +343,7 @@ def test_a_signature_of_another_key_or_another_moment_is_refused(phone, client):
         "x" * 30_000,
     ],
 )
-def test_nonsense_from_a_browser_is_a_page_with_words(phone, dina, client, credential):
+def test_malformed_credential_shows_an_error_page(phone, dina, client, credential):
     client.post("/passkey/options")
     assert client.post("/passkey", {"credential": credential}).status_code == 401
     assert Client().post("/passkey", {"credential": credential}).status_code == 401
@@ -357,7 +357,7 @@ def test_nonsense_from_a_browser_is_a_page_with_words(phone, dina, client, crede
     assert client.post("/me/security/passkeys", {"credential": credential}).status_code == 422
 
 
-def test_staff_and_blocked_customers_have_no_way_in_by_passkey(phone, dina, client):
+def test_staff_and_blocked_customers_cannot_sign_in_by_passkey(phone, dina, client):
     Account.objects.filter(pk=dina.pk).update(is_active=False)
     blocked = client.post("/passkey", {"credential": phone.sign(client.post("/passkey/options").json())})
     Account.objects.filter(pk=dina.pk).update(is_active=True, is_staff=True)
@@ -366,7 +366,7 @@ def test_staff_and_blocked_customers_have_no_way_in_by_passkey(phone, dina, clie
     assert (blocked.status_code, staff.status_code) == (401, 401)
 
 
-def test_taking_the_last_factor_away_takes_the_recovery_codes_and_tells_her(app, dina, client):
+def test_removing_the_last_factor_deletes_recovery_codes_and_sends_a_mail(app, dina, client):
     sign_in(client)
     client.post("/second-factor", {"code": code_of(app)})
     number = codes.find(dina, "totp").pk
@@ -378,7 +378,7 @@ def test_taking_the_last_factor_away_takes_the_recovery_codes_and_tells_her(app,
     assert sign_in(Client())["Location"] == "/x"
 
 
-def test_nobody_removes_what_is_anothers(app, dina, client, last_link):
+def test_factor_of_another_customer_cannot_be_removed(app, dina, client, last_link):
     client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
     client.post(last_link())
     for factor in (codes.find(dina, "totp").pk, "x", "9" * 30, ""):
@@ -398,7 +398,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("path", CHANGES)
-def test_a_session_left_open_changes_nothing(dina, client, path):
+def test_old_session_cannot_change_factors(dina, client, path):
     sign_in(client)
     session = client.session
     session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 601}]
@@ -411,8 +411,8 @@ def test_a_session_left_open_changes_nothing(dina, client, path):
 
 
 @pytest.mark.parametrize("path", CHANGES)
-def test_a_session_without_the_second_factor_changes_nothing(dina, client, path):
-    """She signed in here before she set it up on another device."""
+def test_session_without_the_second_factor_cannot_change_factors(dina, client, path):
+    """The session began before the factor was set up on another device."""
     sign_in(client)
     secret = codes.new_secret()
     codes.add_app(dina, secret, code_of(secret))
@@ -420,7 +420,7 @@ def test_a_session_without_the_second_factor_changes_nothing(dina, client, path)
     assert client.post(path)["Location"].startswith("/login?next=%2Fme%2Fsecurity&prompt=login")
 
 
-def test_who_came_by_a_social_network_proves_it_there_again(google, upstream, client):
+def test_social_customer_confirms_a_change_at_the_provider(google, upstream, client):
     there = client.post("/login/google-oauth2")["Location"]
     client.get(upstream.decide(there, person=LENA))
     session = client.session

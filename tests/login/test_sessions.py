@@ -1,4 +1,4 @@
-"""Where she is signed in, and ending it: sessions, codes and offline access of apps go together."""
+"""Sessions of a customer: ending one also ends its authorization codes and offline access."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.oidc.app import App, make_client
 from regulars.base.jobs.run import run_due
 from regulars.base.jobs.schedule import SCHEDULE
 from regulars.clients import cache
-from regulars.interfaces.worker import work  # noqa: F401 - its part of the calendar
+from regulars.interfaces.worker import work  # noqa: F401 - registers its periodic tasks
 from regulars.oauth.models import RefreshFamily
 from regulars.usecases.sign_out import SETTLED, delete_ended_sessions
 
@@ -38,7 +38,7 @@ def is_signed_in(client) -> bool:
 
 
 def offline(client) -> App:
-    """The shop's app in this browser, with a refresh token."""
+    """Return the shop's app in this browser, with a refresh token."""
     app = App(client)
     app.refresh_token = app.tokens(scope="openid offline_access")["refresh_token"]
     return app
@@ -59,12 +59,12 @@ def shop(standard_setup):
 
 @pytest.fixture
 def two(dina, shop):
-    """Dina at her desk and on her phone, the shop's app on both."""
+    """Dina's sessions on a desktop and a phone, with the shop's app on both."""
     desk, phone = browser(FIREFOX), browser(SAFARI)
     return desk, phone, offline(desk), offline(phone)
 
 
-def test_she_sees_where_she_is_signed_in(two):
+def test_page_lists_the_sessions_of_the_customer(two):
     desk, *_ = two
     page = desk.get("/me/security").content.decode()
 
@@ -73,7 +73,7 @@ def test_she_sees_where_she_is_signed_in(two):
     assert page.count("127.0.0.1") == 2
 
 
-def test_signing_one_device_out_ends_its_apps_and_no_other(two, dina):
+def test_signing_out_one_device_ends_its_apps_and_no_others(two, dina):
     desk, phone, at_desk, on_phone = two
     number = dina.usersession_set.get(user_agent=SAFARI).pk
     desk.post("/me/security/sessions/end", {"session": number})
@@ -91,7 +91,7 @@ def test_signing_out_everywhere_else_keeps_this_device(two):
     assert (still_works(at_desk), still_works(on_phone)) == (True, False)
 
 
-def test_a_code_that_waits_is_worth_nothing_after_signing_out(two):
+def test_pending_authorization_code_is_invalid_after_signing_out(two):
     desk, _, _, on_phone = two
     code = on_phone.code()
     desk.post("/me/security/sessions/end", {"session": "others"})
@@ -99,7 +99,7 @@ def test_a_code_that_waits_is_worth_nothing_after_signing_out(two):
     assert on_phone.exchange(code).status_code == 403
 
 
-def test_nobody_ends_what_is_anothers(two, dina, client, last_link):
+def test_session_of_another_customer_cannot_be_ended(two, dina, client, last_link):
     client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
     client.post(last_link())
     for session in (*(each.pk for each in dina.usersession_set.all()), "others", "x", "", "9" * 30):
@@ -109,7 +109,7 @@ def test_nobody_ends_what_is_anothers(two, dina, client, last_link):
     assert still_works(two[3])
 
 
-def test_a_new_password_ends_everything_but_this_session_and_tells_her(two, dina):
+def test_new_password_ends_all_other_sessions_and_sends_a_mail(two, dina):
     desk, phone, at_desk, on_phone = two
     weak = desk.post("/me/security/password", {"password": "short"})
     done = desk.post("/me/security/password", {"password": "another row of words"})
@@ -122,7 +122,7 @@ def test_a_new_password_ends_everything_but_this_session_and_tells_her(two, dina
     assert "/me/security" in mail.outbox[-1].body
 
 
-def test_a_forgotten_password_ends_everything(two, client, last_link):
+def test_password_reset_ends_all_sessions(two, client, last_link):
     desk, phone, at_desk, on_phone = two
     client.post("/password/reset", {"email": "dina@example.com"})
     client.post(last_link(), {"password": "another row of words"})
@@ -136,11 +136,11 @@ def test_a_forgotten_password_ends_everything(two, client, last_link):
     assert mail.outbox[-1].subject == "Your password was changed"
 
 
-def test_a_stranger_sees_no_list(dina, client):
+def test_page_without_a_session_shows_no_list(dina, client):
     assert client.get("/me/security")["Location"] == "/login?next=%2Fme%2Fsecurity"
 
 
-def test_a_login_costs_the_same_however_many_browsers_she_has(dina):
+def test_login_costs_the_same_queries_for_any_number_of_sessions(dina):
     before = UserSession.objects.count()
     browser(FIREFOX)
     with CaptureQueriesContext(connection) as second:
@@ -154,7 +154,7 @@ def test_a_login_costs_the_same_however_many_browsers_she_has(dina):
     assert UserSession.objects.count() == before + 6
 
 
-def test_it_is_noted_when_she_signed_in(dina):
+def test_time_of_the_login_is_recorded(dina):
     began = timezone.now()
     browser(FIREFOX)
     dina.refresh_from_db()
@@ -162,14 +162,14 @@ def test_it_is_noted_when_she_signed_in(dina):
     assert began <= dina.last_login <= timezone.now()
 
 
-def test_signing_in_again_keeps_the_session_in_one_line_with_its_new_address(dina, client):
+def test_signing_in_again_keeps_one_session_row_with_the_new_address(dina, client):
     for address in ("203.0.113.7", "203.0.113.8"):
         client.post("/login", {"email": dina.email, "password": PASSWORD}, REMOTE_ADDR=address)
 
     assert [session.ip for session in UserSession.objects.filter(ip__startswith="203.")] == ["203.0.113.8"]
 
 
-def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
+def test_worker_deletes_expired_sessions_from_the_list(dina):
     UserSession.objects.all().delete()
     for _ in range(3):
         browser(FIREFOX)
@@ -182,5 +182,5 @@ def test_sessions_that_are_over_leave_the_list_by_the_worker(dina):
     assert list(UserSession.objects.order_by("pk")) == [young, alive]
 
 
-def test_the_worker_tidies_for_the_doors():
+def test_worker_runs_the_cleanup_of_the_interfaces():
     assert {"sessions.forget", "accounts.delete_old_attempts"} <= set(SCHEDULE)

@@ -1,4 +1,4 @@
-"""One rule for who may sign in: every entrance opens for a customer, and closes when staff block them or close the account."""
+"""Every login method accepts an active customer and refuses a blocked customer or a closed account."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Attempt = Callable[[], bool]
 
 @dataclass
 class Entrances:
-    """Each method prepares an entrance while Dina may sign in, and returns the attempt to use it."""
+    """Each method prepares a login method while Dina may sign in, and returns the attempt to use it."""
 
     dina: Account
     browser: Browser

@@ -25,7 +25,7 @@ LENA, YUKI = "110248495921238986401", "110248495921238986404"
 
 
 def begin(client, *requested_claims, path="/login/google-oauth2?next=/authorize%3Fa%3Db"):
-    """Choose claims and go on: the address at the provider."""
+    """Choose claims and return the address at the provider."""
     answer = client.post(path, {"claim": list(requested_claims)})
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]

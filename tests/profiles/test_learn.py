@@ -48,7 +48,7 @@ def test_metadata_of_a_declared_attribute_is_that_attribute(chika):
     assert user(chika)["user_metadata"] == {"looking_for": "jackets"}
 
 
-def test_what_its_only_source_took_back_is_unknown(chika):
+def test_attribute_retracted_by_its_only_source_is_unknown(chika):
     learn(chika, [NewFact("user_metadata.shoe", 38, "declared", "app:shop")])
     learn(chika, [NewFact("user_metadata.shoe", None, "declared", "app:shop")])
 
@@ -68,7 +68,7 @@ def test_the_clock_can_be_moved_only_by_its_file():
     assert abs(clock.now() - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
 
 
-def test_what_one_source_took_back_is_still_known_from_another(chika):
+def test_attribute_retracted_by_one_source_is_known_from_another(chika):
     learn(chika, [NewFact("city", "Porto", "social", "google-oauth2")])
     learn(chika, [NewFact("city", "Braga", "declared", "app:shop")])
     learn(chika, [NewFact("city", None, "declared", "app:shop")])

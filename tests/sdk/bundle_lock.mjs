@@ -1,4 +1,4 @@
-// Lock ships modules and no file for browsers: put together here, its words unchanged.
+// Lock ships modules and no file for browsers: bundle them here without changes.
 import { build } from "esbuild";
 
 const auth0js = "./node_modules/auth0-lock/node_modules/auth0-js/dist";

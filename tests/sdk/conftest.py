@@ -1,4 +1,4 @@
-"""A real server behind https, apps around it that use other people's SDKs unmodified, and a browser."""
+"""A real server behind https, apps that use unmodified third-party SDKs, and a browser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IN_NODE = ("openid-client", "express", "express-id-token")
 
 @dataclass(frozen=True)
 class Town:
-    """The server, the apps around it, and whom to trust."""
+    """The server, the apps around it, and the certificate to trust."""
 
     live: Live
     url: str
@@ -57,7 +57,7 @@ class Town:
         return self.url + "/"
 
     def client(self) -> httpx2.Client:
-        """A browser without a screen."""
+        """Return an HTTP client that trusts the certificate."""
         return httpx2.Client(verify=self.certificate.client_context(), timeout=15)
 
 
@@ -111,9 +111,9 @@ def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
     }
     environment = {**os.environ, "NODE_EXTRA_CA_CERTS": str(town.certificate.authority)}
     log = town.live.home / f"{script}.log"
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         command = ["node", str(HERE / "apps" / script), json.dumps(task)]
-        process = spawn(command, env=environment, stdout=said, stderr=said)
+        process = spawn(command, env=environment, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 60
         while b"ready" not in log.read_bytes():

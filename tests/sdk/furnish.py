@@ -1,4 +1,4 @@
-"""Run beside a server, with its home: the apps, ways in and customers that the SDKs' tests need."""
+"""Run with the home of a server: create the apps, connections and customers that the SDK tests need."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def app(name: str, origin: str) -> dict[str, str]:
 
 
 def ask_some() -> None:
-    """A question for one audience only, so that other logins are not interrupted."""
+    """Create a question for one audience only, so that other logins are not interrupted."""
     options = (AnswerOption("jackets", "Jackets"), AnswerOption("shoes", "Shoes"))
     words = ("What are you looking for?", "So that we show you that first.")
     audience = " OR ".join(f'email:"{name}@example.com"' for name in ASKED)

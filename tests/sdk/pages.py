@@ -37,7 +37,7 @@ def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: 
 
         def do_GET(self) -> None:
             if self.path == "/config.js":
-                self._say(f"window.config = {json.dumps(config)};".encode(), "text/javascript")
+                self._respond(f"window.config = {json.dumps(config)};".encode(), "text/javascript")
             else:
                 super().do_GET()
 
@@ -48,7 +48,7 @@ def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: 
                 self.send_header("Content-Security-Policy", policy)
             super().end_headers()
 
-        def _say(self, body: bytes, kind: str) -> None:
+        def _respond(self, body: bytes, kind: str) -> None:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
@@ -56,7 +56,7 @@ def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: 
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """The tests say what matters."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.socket = certificate.server_context().wrap_socket(server.socket, server_side=True)

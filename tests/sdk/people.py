@@ -1,4 +1,4 @@
-"""What people do on the sign-in page, and what an app in the browser says."""
+"""Steps on the sign-in page, and the JSON that a page of an app shows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def said(page: Page) -> Any:
-    """The JSON that a page of an app shows."""
+def shown_json(page: Page) -> Any:
+    """Return the JSON that a page of an app shows."""
     return json.loads(page.locator("pre").inner_text())

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.journey import eventually
 
 from .conftest import Town
-from .people import said, sign_in
+from .people import shown_json, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,7 @@ def test_sign_in_with_a_code_and_a_wrong_code(page: Page, town: Town):
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["claims"]["email"] == "pia@example.com"
+    assert shown_json(page)["claims"]["email"] == "pia@example.com"
 
 
 @pytest.mark.parametrize("button", ["Popup that comes back to the app", "Popup that we answer"])
@@ -37,7 +37,7 @@ def test_sign_in_in_a_popup_by_either_button(page: Page, town: Town, button: str
     sign_in(opened.value, "dov@example.com")
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["claims"]["email"] == "dov@example.com"
+    assert shown_json(page)["claims"]["email"] == "dov@example.com"
 
 
 def test_page_of_another_origin_receives_nothing(page: Page, town: Town):

@@ -18,17 +18,17 @@ from tests.conftest import CHROMIUM_OPTIONS
 
 from .conftest import Town
 from .furnish import PASSWORD, RELATED
-from .people import said, sign_in
+from .people import shown_json, sign_in
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What the browser found to say against the page."""
-    heard: list[str] = []
-    page.on("console", lambda each: heard.append(each.text) if "Content Security Policy" in each.text else None)
-    return heard
+    """Collect the policy violations that the browser reports."""
+    messages: list[str] = []
+    page.on("console", lambda each: messages.append(each.text) if "Content Security Policy" in each.text else None)
+    return messages
 
 
 def open_form(page: Page, town: Town) -> None:
@@ -45,11 +45,11 @@ def test_sign_in_by_keyboard_violates_no_policy(page: Page, town: Town, complain
     page.keyboard.press("Enter")
     expect(page.locator("pre")).to_contain_text("user")
 
-    assert said(page)["user"]["email"] == "chika@example.com"
+    assert shown_json(page)["user"]["email"] == "chika@example.com"
     assert complaints == []
 
 
-def test_a_wrong_password_is_said_aloud_and_at_the_field(page: Page, town: Town):
+def test_wrong_password_is_announced_and_shown_at_the_field(page: Page, town: Town):
     open_form(page, town)
     page.get_by_label("E-mail").fill("chika@example.com")
     page.get_by_label("Password").fill("wrong password")
@@ -69,7 +69,7 @@ def test_sign_in_with_a_code_by_mail(page: Page, town: Town):
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("pre")).to_contain_text("user")
 
-    assert said(page)["user"]["email"] == "nela@example.com"
+    assert shown_json(page)["user"]["email"] == "nela@example.com"
 
 
 def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
@@ -99,7 +99,7 @@ def test_passkey_signs_in_on_the_page_itself(page: Page, town: Town, complaints:
     page.goto(f"{town.origins['component']}/component.html")
     expect(page.locator("pre")).to_contain_text("user")
 
-    assert said(page)["user"]["email"] == "rosa@example.com"
+    assert shown_json(page)["user"]["email"] == "rosa@example.com"
     assert complaints == []
 
 
@@ -138,14 +138,14 @@ def open_abroad(page: Page, town: Town) -> None:
     page.goto(f"{RELATED}:{town.origins['component'].rpartition(':')[2]}/component.html")
 
 
-def test_a_page_on_another_site_may_ask_because_we_tell_browsers_so(abroad: Page, town: Town):
+def test_page_on_another_site_may_use_passkeys_by_related_origins(abroad: Page, town: Town):
     abroad.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
     add_passkey(abroad, town, "tove@example.com")
     open_abroad(abroad, town)
     abroad.get_by_role("button", name="Sign in with a passkey").click()
     expect(abroad.locator("pre")).to_contain_text("user")
 
-    assert said(abroad)["user"]["email"] == "tove@example.com"
+    assert shown_json(abroad)["user"]["email"] == "tove@example.com"
     assert abroad.url.startswith(RELATED)
 
 

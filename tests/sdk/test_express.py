@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Town
-from .people import said, sign_in
+from .people import shown_json, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -16,12 +16,12 @@ def test_web_app_signs_in_by_code_refreshes_and_signs_out(page: Page, town: Town
     page.goto(f"{app}/login")
     sign_in(page, "chika@example.com")
     page.wait_for_url(f"{app}/")
-    shown = said(page)
+    shown = shown_json(page)
     page.goto(f"{app}/refresh")
-    renewed = said(page)
+    renewed = shown_json(page)
     page.goto(f"{app}/logout")
     page.wait_for_url(f"{app}/")
-    out = said(page)
+    out = shown_json(page)
     page.goto(f"{app}/login")
 
     assert shown["signedIn"] is True
@@ -36,9 +36,9 @@ def test_default_web_app_signs_in_by_an_id_token_in_a_form(page: Page, town: Tow
     page.goto(f"{app}/login")
     sign_in(page, "dov@example.com")
     page.wait_for_url(f"{app}/")
-    shown = said(page)
+    shown = shown_json(page)
     page.goto(f"{app}/logout")
     page.wait_for_url(f"{app}/")
 
     assert shown["user"]["email"] == "dov@example.com"
-    assert said(page) == {"signedIn": False}
+    assert shown_json(page) == {"signedIn": False}

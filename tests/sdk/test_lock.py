@@ -9,7 +9,7 @@ from tests.browser.journey import eventually
 
 from .conftest import Town
 from .furnish import PASSWORD
-from .people import said
+from .people import shown_json
 
 pytestmark = pytest.mark.browser
 
@@ -30,8 +30,8 @@ def test_sign_in_with_a_password_reaches_the_app(page: Page, town: Town):
     fill_in(page, "chika@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["claims"]["iss"] == town.issuer
-    assert said(page)["user"]["email"] == "chika@example.com"
+    assert shown_json(page)["claims"]["iss"] == town.issuer
+    assert shown_json(page)["user"]["email"] == "chika@example.com"
 
 
 def logins(town: Town, email: str) -> int:
@@ -47,12 +47,12 @@ def test_sign_in_on_the_page_counts_as_one_login(page: Page, town: Town):
     fill_in(page, "chika@example.com", PASSWORD)
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["user"]["email"] == "chika@example.com"
+    assert shown_json(page)["user"]["email"] == "chika@example.com"
     assert page.url.endswith("?here")
     assert logins(town, "chika@example.com") == before + 1
 
 
-def test_a_wrong_password_is_said_in_locks_own_words(page: Page, town: Town):
+def test_wrong_password_shows_the_message_of_lock(page: Page, town: Town):
     open_lock(page, town)
     fill_in(page, "chika@example.com", "wrong password")
 
@@ -90,7 +90,7 @@ def test_a_social_button_goes_straight_to_the_provider(page: Page, town: Town):
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["claims"]["sub"] == "oidc|upstream|ines"
+    assert shown_json(page)["claims"]["sub"] == "oidc|upstream|ines"
 
 
 def test_a_social_button_opens_a_popup_when_the_page_stays_where_it_is(page: Page, town: Town):
@@ -104,7 +104,7 @@ def test_a_social_button_opens_a_popup_when_the_page_stays_where_it_is(page: Pag
     popup.get_by_role("button", name="Continue").click()
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["claims"]["sub"] == said(page)["user"]["sub"] == "oidc|upstream|lena"
+    assert shown_json(page)["claims"]["sub"] == shown_json(page)["user"]["sub"] == "oidc|upstream|lena"
     assert page.url.endswith("?here")
     assert popup.is_closed()
 
@@ -118,4 +118,4 @@ def test_sign_in_with_a_code_by_mail(page: Page, town: Town):
     page.locator(".auth0-lock-submit").click()
     expect(page.locator("pre")).to_contain_text("claims")
 
-    assert said(page)["user"]["email"] == "dov@example.com"
+    assert shown_json(page)["user"]["email"] == "dov@example.com"

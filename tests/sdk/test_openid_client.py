@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Town
-from .people import said, sign_in
+from .people import shown_json, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +16,7 @@ def test_web_app_signs_in_refreshes_once_per_token_and_signs_out(page: Page, tow
     page.goto(f"{app}/login")
     sign_in(page, "chika@example.com")
     page.wait_for_url(f"{app}/callback*")
-    shown = said(page)
+    shown = shown_json(page)
     page.goto(f"{app}/logout")
     page.wait_for_url(f"{app}/")
     page.goto(f"{app}/login")
@@ -32,12 +32,12 @@ def test_web_app_signs_in_refreshes_once_per_token_and_signs_out(page: Page, tow
 def test_a_machine_gets_a_token_for_its_api(page: Page, town: Town):
     page.goto(f"{town.origins['openid-client']}/machine")
 
-    assert said(page) == {"scope": "read:orders", "type": "bearer", "lifetime": 86400}
+    assert shown_json(page) == {"scope": "read:orders", "type": "bearer", "lifetime": 86400}
 
 
-def test_a_machine_with_a_key_uses_the_management_api_and_its_token_is_of_no_use_to_a_thief(page: Page, town: Town):
+def test_dpop_token_of_a_machine_works_only_with_its_key(page: Page, town: Town):
     page.goto(f"{town.origins['openid-client']}/bound")
-    shown = said(page)
+    shown = shown_json(page)
 
     assert shown["type"] == "dpop"
     assert shown["first"] == shown["same"]

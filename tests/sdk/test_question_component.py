@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from .conftest import Town
-from .people import said, sign_in
+from .people import shown_json, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("sdk")]
 ASKING = "What are you looking for?"
@@ -18,22 +18,22 @@ ASKING = "What are you looking for?"
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What the browser found to say against the page."""
-    heard: list[str] = []
-    page.on("console", lambda each: heard.append(each.text) if "Content Security Policy" in each.text else None)
-    return heard
+    """Collect the policy violations that the browser reports."""
+    messages: list[str] = []
+    page.on("console", lambda each: messages.append(each.text) if "Content Security Policy" in each.text else None)
+    return messages
 
 
 def open_app(page: Page, town: Town, name: str) -> None:
     """Sign in and return to the app; the login asks nothing, because the app does."""
     page.goto(f"{town.origins['questions']}/questions.html")
     sign_in(page, f"{name}@example.com")
-    expect(page.locator("pre")).to_contain_text("heard")
+    expect(page.locator("pre")).to_contain_text("events")
 
 
-def heard(page: Page, outcome: str) -> dict[str, Any]:
+def last_event(page: Page, outcome: str) -> dict[str, Any]:
     expect(page.locator("pre")).to_contain_text(f'"outcome":"{outcome}"')
-    return said(page)["heard"][-1]
+    return shown_json(page)["events"][-1]
 
 
 def facts_of(town: Town, user_id: str) -> list[dict[str, Any]]:
@@ -56,10 +56,10 @@ def test_answer_by_keyboard_becomes_a_fact_of_the_app(page: Page, town: Town, co
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Save and continue")).to_be_focused()
     page.keyboard.press("Enter")
-    answered = heard(page, "answered")
+    answered = last_event(page, "answered")
 
     expect(page.get_by_role("status")).to_be_focused()
-    [fact] = [each for each in facts_of(town, said(page)["sub"]) if each["attribute"] == "looking_for"]
+    [fact] = [each for each in facts_of(town, shown_json(page)["sub"]) if each["attribute"] == "looking_for"]
     source = f"app:{town.clients['questions']['client_id']}:looking_for@1"
     assert (fact["value"], fact["source"]) == ("shoes", source)
     assert answered == {"outcome": "answered", "reason": "asked", "question": "looking_for"}
@@ -73,14 +73,14 @@ def test_answer_by_keyboard_becomes_a_fact_of_the_app(page: Page, town: Town, co
 def test_skipped_or_ended_question_is_not_asked_again(page, town, name, button, outcome, reason):
     open_app(page, town, name)
     page.get_by_role("button", name=button).click()
-    heard(page, outcome)
+    last_event(page, outcome)
     page.reload()
 
-    assert heard(page, "none") == {"outcome": "none", "reason": reason, "question": None}
+    assert last_event(page, "none") == {"outcome": "none", "reason": reason, "question": None}
     expect(page.locator("regulars-question")).to_be_hidden()
 
 
-def test_saving_nothing_is_said_aloud_and_at_the_field(page: Page, town: Town):
+def test_empty_answer_is_announced_and_shown_at_the_field(page: Page, town: Town):
     open_app(page, town, "dede")
     expect(page.locator("regulars-question input:checked")).to_have_count(0)
     page.get_by_role("button", name="Save and continue").click()

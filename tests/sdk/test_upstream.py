@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Town
-from .people import said
+from .people import shown_json
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,7 @@ def test_sign_in_with_any_openid_provider_reaches_the_app(page: Page, town: Town
     page.get_by_role("button", name="Sign-in").click()
     page.get_by_role("button", name="Continue").click()
     expect(page.locator("pre")).to_contain_text("signedIn")
-    user = said(page)["user"]
+    user = shown_json(page)["user"]
     [(raw,)] = town.live.rows(
         "SELECT a.raw FROM profiles_provideranswer a JOIN profiles_identity i ON i.id = a.identity_id"
         " WHERE i.provider_user_id = ?",

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Certificate:
-    """Paths: whom to trust, what to show, and its key."""
+    """Paths of the authority, the certificate chain and its key."""
 
     authority: Path
     chain: Path

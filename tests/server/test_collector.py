@@ -40,7 +40,7 @@ def page(message_id: str, **more: object) -> dict[str, object]:
     return {"type": "page", "anonymousId": f"a-{message_id}", "messageId": message_id, "name": "Home", **more}
 
 
-def test_segments_own_python_sdk_delivers_and_the_event_becomes_somebodys(live, key):
+def test_python_sdk_of_segment_delivers_and_the_event_gets_a_profile(live, key):
     who = f"chika-{new_id()}"
     sdk = Client(key, host=live.url, gzip=True, on_error=lambda error, batch: pytest.fail(str(error)))
     sdk.identify(who, {"email": "chika@example.com", "firstName": "Chika"})

@@ -72,14 +72,14 @@ def test_the_keys_are_private(secure):
     assert modes == {"authority.key": 0o600, "localhost.key": 0o600}
 
 
-def test_it_says_whom_to_trust(secure):
+def test_output_names_the_authority_to_trust(secure):
     assert f"NODE_EXTRA_CA_CERTS={secure.authority}" in (secure.home / "log").read_text()
 
 
 def test_a_public_address_without_https_is_refused_by_name(secure, tmp_path):
     secure.environment["REGULARS_URL"] = "http://shop.example"
-    said = secure.run("start", "--https", "--no-demo", "--port", str(free_ports()), "--home", str(tmp_path))
+    result = secure.run("start", "--https", "--no-demo", "--port", str(free_ports()), "--home", str(tmp_path))
     del secure.environment["REGULARS_URL"]
 
-    assert said.returncode != 0
-    assert "url_is_not_https" in said.stderr
+    assert result.returncode != 0
+    assert "url_is_not_https" in result.stderr

@@ -58,7 +58,7 @@ def test_client_cannot_choose_the_host_name(behind):
     assert answer.status_code == (400 if trusted else 200)
 
 
-def test_browsers_are_held_to_https_when_the_proxy_says_that_it_is(behind):
+def test_hsts_is_sent_when_the_proxy_forwards_https(behind):
     live, trusted = behind
     answer = ask(live, "/console/login")
 

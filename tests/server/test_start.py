@@ -1,4 +1,4 @@
-"""One command starts everything, says when it is ready, and stops cleanly."""
+"""`regulars start` starts every process, reports when it is ready, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_without_the_demo_no_customer_is_invented(live):
     assert live.rows("SELECT count(*) FROM connections_connection WHERE enabled") == [(0,)]
 
 
-def test_without_a_registry_it_is_ready_all_the_same_and_says_what_rules_may_not_require(live):
-    said = until(lambda: "(registry_unreachable)" in (live.home / "log").read_text())
+def test_unreachable_registry_is_logged_and_does_not_delay_the_start(live):
+    logged = until(lambda: "(registry_unreachable)" in (live.home / "log").read_text())
 
-    assert said
+    assert logged
     assert (live.home / "log").read_text().index("Regulars is ready") < (live.home / "log").read_text().index(
         "Until `regulars rules modules install`"
     )
@@ -72,10 +72,10 @@ def test_without_a_registry_it_is_ready_all_the_same_and_says_what_rules_may_not
 
 
 def test_the_doctor_finds_a_healthy_installation_healthy(live):
-    said = live.run("doctor")
+    result = live.run("doctor")
 
-    assert said.returncode == 0, said.stdout
-    assert "credentials.json is private" in said.stdout
+    assert result.returncode == 0, result.stdout
+    assert "credentials.json is private" in result.stdout
 
 
 def test_sigterm_ends_every_process_cleanly(tmp_path):
@@ -95,7 +95,7 @@ def alive(pid: int) -> bool:
 
 
 def until(happened, seconds=60):
-    """Whether it happens within `seconds`."""
+    """Return whether the condition becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not happened() and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -70,18 +70,18 @@ def test_a_backup_has_database_lake_and_keys_and_only_its_owner_reads_it(archive
     assert archive.stat().st_mode & 0o777 == 0o600
 
 
-def test_who_was_erased_since_the_backup_is_erased_again_by_restoring_it(run, archive):
+def test_customer_erased_since_the_backup_is_erased_again_by_a_restore(run, archive):
     proof = run("erase", "chika@example.com", "--yes")
     assert "profiles.Fact" in proof
     assert "chika" not in run(code=COUNT)
 
-    said = run("restore", archive, "--yes")
+    output = run("restore", archive, "--yes")
 
-    assert "1 customer(s) erased since then are erased again" in said
+    assert "1 customer(s) erased since then are erased again" in output
     assert run(code=COUNT).strip() == "['auth0|dov0123456789']"
 
 
-def test_a_restore_without_an_erasure_brings_everybody_back(run, archive):
+def test_restore_without_an_erasure_restores_every_customer(run, archive):
     run("restore", archive, "--yes")
 
     assert "auth0|dov0123456789" in run(code=COUNT)
@@ -90,9 +90,9 @@ def test_a_restore_without_an_erasure_brings_everybody_back(run, archive):
 def test_a_file_that_is_no_backup_changes_nothing(run, tmp_path):
     (tmp_path / "photo.tar.gz").write_bytes(b"not a tar")
 
-    said = run("restore", tmp_path / "photo.tar.gz", "--yes", fails=True)
+    output = run("restore", tmp_path / "photo.tar.gz", "--yes", fails=True)
 
-    assert "not_a_backup" in said
+    assert "not_a_backup" in output
     assert "dov" in run(code=COUNT)
 
 
@@ -111,7 +111,7 @@ def test_changed_ledger_is_named_at_its_first_broken_link(run):
     assert "hold" in run("consent", "verify")
     run(code=TAMPER)
 
-    said = run("consent", "verify", fails=True)
+    output = run("consent", "verify", fails=True)
 
-    assert "BROKEN" in said
-    assert "auth0|dov0123456789" in said
+    assert "BROKEN" in output
+    assert "auth0|dov0123456789" in output

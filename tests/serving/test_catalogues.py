@@ -1,4 +1,4 @@
-"""Every catalogue says everything that customers read, with the same placeholders and the same markup."""
+"""Every catalogue translates every message for customers, with the same placeholders and markup."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_messages_are_found_in_every_form_that_templates_have():
 
 
 def test_every_page_is_marked_through():
-    """Words between two tags that nothing translates would stay English for everybody."""
+    """Untranslated words between two tags would stay English in every language."""
     bare = re.compile(r">\s*[A-Z][a-z]+[^<>{}]*<|default:[\"'][A-Z][^|}]*")
     interfaces = ROOT / "src/regulars/interfaces"
     pages = [path for path in interfaces.glob("*/templates/**/*.html") if "console" not in path.parts]

@@ -18,15 +18,19 @@ def seen(proxies: int, *headers: tuple[str, str]) -> tuple[str, str, str]:
     return scope["client"][0], scope["scheme"], left[b"host"].decode()
 
 
-SAID = (("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example"))
+FORWARDED = (("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.example"))
 
 
 def test_with_a_trusted_proxy_the_request_is_the_browsers():
-    assert seen(1, *SAID) == ("203.0.113.7", "https", "shop.example")
+    assert seen(1, *FORWARDED) == ("203.0.113.7", "https", "shop.example")
 
 
 def test_without_a_proxy_the_headers_are_ignored():
-    assert seen(0, *SAID, ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4")) == ("10.0.0.9", "http", "inner:8000")
+    assert seen(0, *FORWARDED, ("forwarded", "for=1.2.3.4"), ("x-real-ip", "1.2.3.4")) == (
+        "10.0.0.9",
+        "http",
+        "inner:8000",
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def test_without_a_proxy_the_headers_are_ignored():
         (1, "", "10.0.0.9"),
     ],
 )
-def test_the_client_is_whom_our_outermost_proxy_saw(proxies, chain, client):
+def test_client_is_the_address_seen_by_the_outermost_proxy(proxies, chain, client):
     assert seen(proxies, ("x-forwarded-for", chain))[0] == client
 
 

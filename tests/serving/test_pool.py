@@ -97,7 +97,7 @@ def test_a_stream_goes_out_piece_by_piece():
     assert [message.get("body") for message in sent[1:]] == [b"one", b"two", b""]
 
 
-def test_beyond_threads_and_queue_a_request_hears_no_at_once():
+def test_request_beyond_threads_and_queue_is_refused_at_once():
     release = threading.Event()
 
     def slow(environ):

@@ -1,4 +1,4 @@
-"""One browser, two people: Bruno at work in the console, and the customer he tries the shop as."""
+"""One browser with two sessions: Bruno's console session and a customer session."""
 
 from __future__ import annotations
 

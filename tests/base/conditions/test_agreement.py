@@ -120,7 +120,7 @@ def test_python_and_sql_agree(engine, people, condition, world):
 @settings(max_examples=300, deadline=None)
 @given(conditions())
 def test_what_is_written_reads_back(condition):
-    """Up to parentheses that say nothing: `a AND (b AND c)` is read as three parts of one AND."""
+    """Ignore redundant parentheses: `a AND (b AND c)` is read as three parts of one AND."""
     tree = parse(to_text(condition))
 
     assert parse(to_text(tree)) == tree

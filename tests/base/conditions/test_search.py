@@ -106,7 +106,7 @@ def found(query):
 
 
 @pytest.mark.parametrize(("query", "people"), FOUND.items())
-def test_a_query_finds_whom_it_must(query, people):
+def test_query_finds_the_expected_people(query, people):
     assert found(query) == people
 
 

@@ -44,7 +44,7 @@ def test_a_change_rolled_back_leaves_no_job():
     assert not Job.objects.exists()
 
 
-def test_jobs_of_one_key_wait_for_their_elders(done):
+def test_jobs_of_one_key_run_in_order(done):
     def fails_first(payload):
         done.append(payload["n"])
         if payload["n"] == 1 and done.count(1) == 1:
@@ -108,13 +108,13 @@ def test_non_transactional_handler_blocks_no_writer():
 
 def test_a_dead_job_can_be_sent_again(done):
     def gives_up(payload):
-        raise PermanentFailure("gone for good")
+        raise PermanentFailure("permanent failure")
 
     handles("lost")(gives_up)
     job = enqueue("lost", {})
     run.run_due()
     job.refresh_from_db()
-    assert (job.state, job.last_error) == ("failed", "gone for good")
+    assert (job.state, job.last_error) == ("failed", "permanent failure")
 
     handles("lost")(lambda payload: done.append("sent"))
     retry_job(job)
@@ -126,7 +126,7 @@ def test_a_dead_job_can_be_sent_again(done):
         retry_job(job)
 
 
-def test_work_of_a_worker_that_died_goes_to_another(done):
+def test_job_of_a_dead_worker_is_taken_by_another(done):
     handles("greet")(lambda payload: done.append("done"))
     job = enqueue("greet", {})
     run.lease_next()

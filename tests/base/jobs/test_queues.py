@@ -85,7 +85,7 @@ def test_what_was_not_even_tried_is_no_attempt(monkeypatch):
     assert (job.state, job.attempts, job.last_error) == ("waiting", 0, "over the budget of today")
 
 
-def test_how_a_queue_stands_is_said_of_many_at_once(django_assert_num_queries):
+def test_statistics_of_many_queues_need_two_queries(django_assert_num_queries):
     configure_queue("slow", 3)
     pause_queue("slow", 60)
     pause_queue("mended", -60)

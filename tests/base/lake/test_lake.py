@@ -20,7 +20,7 @@ def viewed(profile_id, message_id, at=AT):
     )
 
 
-def test_a_lake_nobody_wrote_to_is_empty():
+def test_lake_without_writes_is_empty():
     assert query("SELECT count(*) FROM events") == [(0,)]
     assert query("SELECT count(*) FROM views") == [(0,)]
 
@@ -50,7 +50,7 @@ def test_a_view_is_replaced_and_others_stay():
     assert rows == [(1, "message", "{}"), (1, "serve", '{"city": ["s:Braga"]}'), (2, "serve", "{}")]
 
 
-def test_who_is_deleted_is_gone_from_both_tables():
+def test_deleted_profile_is_removed_from_both_tables():
     append_events([viewed(1, "m1"), viewed(2, "m2")], batch=1)
     replace_views([ViewRow(1, "serve", {}), ViewRow(2, "serve", {})])
 

@@ -21,9 +21,9 @@ const load = (src) => new Promise((resolve) => {
   if (!user) return client.loginWithRedirect();
   document.documentElement.lang = localStorage.getItem("language") ?? "en";
   await load(`${issuer}/static/questions/regulars-question.js`);
-  const heard = [];
+  const events = [];
   const element = document.createElement("regulars-question");
   element.token = () => client.getTokenSilently();
-  element.addEventListener("regulars-question", (event) => { heard.push(event.detail); show({ sub: user.sub, heard }); });
+  element.addEventListener("regulars-question", (event) => { events.push(event.detail); show({ sub: user.sub, events }); });
   document.querySelector("#place").append(element);
 })().catch((fault) => show({ error: String(fault) }));
