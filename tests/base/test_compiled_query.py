@@ -32,7 +32,7 @@ def test_each_caller_gets_the_row_of_its_own_value():
     assert (first.document, first.created_at, first.blocked, second.blocked) == ({"name": "Chika"}, THEN, False, True)
 
 
-def test_what_was_read_can_be_changed_and_saved():
+def test_instance_read_can_be_changed_and_saved():
     customer("chika")
     chika = CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id"))).first(user_id="auth0|chika")
     chika.logins_count += 1
@@ -125,7 +125,7 @@ def test_a_row_that_is_there_already_is_an_error_or_stays_as_it_is():
     assert Profile.objects.get(user_id="auth0|chika").last_ip == "::1"
 
 
-def test_a_statement_is_seen_like_any_other():
+def test_statement_is_logged_as_any_query():
     with CaptureQueriesContext(connection) as seen:
         CompiledQuery(lambda: Profile.objects.filter(user_id=param("user_id"))).first(user_id="auth0|chika")
 

@@ -42,7 +42,7 @@ def days_pass(days):
     keys.forget_key_set()
 
 
-def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifies(token):
+def test_next_key_is_published_before_it_signs_and_the_old_key_verifies(token):
     published = kids()
     days_pass(1)
     signer = rotate()
@@ -53,7 +53,7 @@ def test_the_next_key_was_published_before_it_signs_and_the_old_one_still_verifi
     assert len(kids()) == 3
 
 
-def test_a_key_that_apps_may_not_have_seen_does_not_sign_yet_unless_it_must(token):
+def test_recent_key_signs_only_when_forced(token):
     with pytest.raises(DomainError) as refused:
         rotate()
 
@@ -73,7 +73,7 @@ def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
     assert SigningKey.objects.count() == 2
 
 
-def test_a_rotation_elsewhere_is_noticed_within_seconds(token, monkeypatch):
+def test_rotation_by_another_process_is_noticed_within_seconds(token, monkeypatch):
     here = keys.key_set()
     days_pass(1)
     signer = rotate()
@@ -87,7 +87,7 @@ def test_a_rotation_elsewhere_is_noticed_within_seconds(token, monkeypatch):
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
-def test_what_a_revoked_key_signed_is_refused_also_when_it_was_good_a_moment_ago(token, asked_before):
+def test_token_of_a_revoked_key_is_refused_even_when_cached(token, asked_before):
     old = keys.key_set().current.kid
     rotate(at_once=True)
     if asked_before:
@@ -107,7 +107,7 @@ def test_a_key_in_use_cannot_be_revoked(token, state):
     assert refused.value.code == "key_signs"
 
 
-def test_the_operator_rotates_by_command_and_reads_why_not():
+def test_command_rotates_keys_and_explains_a_refusal():
     run = CliRunner().invoke
     listed = run(main, ["keys", "list"])
     too_soon = run(main, ["keys", "rotate"])

@@ -81,7 +81,7 @@ def test_every_wrong_token_is_refused_by_name(claims):
 
 
 @pytest.mark.django_db
-def test_a_good_token_that_comes_again_is_held_to_its_time_and_audience_as_before(claims, monkeypatch):
+def test_cached_token_is_still_checked_for_expiry_and_audience(claims, monkeypatch):
     token = sign({**claims, "aud": "https://orders.example/"})
     first = verify(token, "https://orders.example/")
     first["sub"] = "changed by the caller"
@@ -131,7 +131,7 @@ def test_a_key_is_parsed_once_per_process(claims, django_assert_num_queries):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_whose_making_was_rolled_back_never_signs_again(claims):
+def test_key_whose_creation_was_rolled_back_never_signs(claims):
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         sign(claims)
         1 / 0  # noqa: B018
@@ -143,7 +143,7 @@ def test_a_key_whose_making_was_rolled_back_never_signs_again(claims):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_that_come_first_at_once_make_one_pair_of_keys():
+def test_eight_concurrent_first_uses_create_one_pair_of_keys():
     if connection.vendor == "sqlite" and connection.is_in_memory_db():
         pytest.skip("one in-memory database has one connection")
 

@@ -173,7 +173,7 @@ def webhook_types(demo: Demo, user_id: str) -> list[str]:
     return eventually(look)
 
 
-def test_what_an_application_writes_is_not_asked(page: Page, demo: Demo):
+def test_attribute_written_by_an_application_is_not_asked(page: Page, demo: Demo):
     """The official SDK, unmodified; it insists on https, and its own seam for an HTTP client leaves TLS out."""
     with httpx.Client(transport=WithoutTls(), timeout=10) as http:
         auth0 = management(demo, http)

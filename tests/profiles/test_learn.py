@@ -90,7 +90,7 @@ def test_a_value_no_database_could_store_does_not_stop_a_login(chika):
     assert fact.value == "Por�to"
 
 
-def test_what_is_known_is_found_by_key_and_by_path_in_two_queries(chika, django_assert_num_queries):
+def test_attributes_are_found_by_key_and_by_path_in_two_queries(chika, django_assert_num_queries):
     Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
     learn(chika, [NewFact("looking_for", "shoes", "declared", "app:shop"), NewFact("city", "Berlin", "declared", "x")])
 

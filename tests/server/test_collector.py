@@ -57,7 +57,7 @@ def test_python_sdk_of_segment_delivers_and_the_event_gets_a_profile(live, key):
     assert happened == [("Order Completed", f"external|{who}")]
 
 
-def test_an_answer_means_that_it_is_in_the_database(live, key):
+def test_acknowledged_event_is_in_the_database(live, key):
     ids = [new_id() for _ in range(100)]
     answer = live.post("/v1/batch", json={"batch": [page(each) for each in ids]}, auth=(key, ""))
 
@@ -73,7 +73,7 @@ def test_a_batch_sent_twice_is_kept_once(live, key):
     assert kept(live, *ids) == 3
 
 
-def test_the_key_may_come_in_either_place_and_the_body_in_any_dress(live, key):
+def test_write_key_and_body_are_accepted_in_every_supported_form(live, key):
     ids = [new_id() for _ in range(4)]
     body = json.dumps({**page(ids[0]), "writeKey": key})
     live.post("/v1/p", content=body, headers={"content-type": "text/plain"})
@@ -86,7 +86,7 @@ def test_the_key_may_come_in_either_place_and_the_body_in_any_dress(live, key):
     assert kept(live, *ids) == 4
 
 
-def test_one_bad_message_is_written_down_for_the_operator_and_the_rest_is_kept(live, key):
+def test_bad_message_is_recorded_for_the_operator_and_the_rest_is_kept(live, key):
     good = new_id()
     answer = live.post("/v1/batch", json={"batch": [{"type": "nonsense"}, page(good)]}, auth=(key, ""))
 

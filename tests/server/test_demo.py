@@ -74,7 +74,7 @@ def test_a_first_start_that_was_stopped_is_completed_by_the_next(demo):
     assert (people, segments) == (5000, 6)
 
 
-def test_at_rest_it_is_content_with_half_a_gigabyte(demo):
+def test_idle_demo_uses_at_most_half_a_gigabyte(demo):
     """At rest: no page was opened yet, and what a first start sets going (modules for rules, the calendar's first
     round) is over after a while."""
     deadline = time.monotonic() + 120

@@ -11,7 +11,7 @@ from tests.live import descendants, free_ports, regulars
 pytestmark = pytest.mark.server
 
 
-def test_it_is_ready_only_when_it_can_serve(live):
+def test_ready_is_reported_only_when_requests_are_served(live):
     answer = live.get("/healthz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
@@ -42,14 +42,14 @@ def test_the_credentials_are_complete_and_private(live):
     }
 
 
-def test_a_second_one_in_the_same_home_is_refused_by_name(live):
+def test_second_start_in_the_same_home_is_refused_with_a_code(live):
     again = live.run("start", "--no-demo", "--port", str(free_ports()))
 
     assert again.returncode != 0
     assert "home_in_use" in again.stderr
 
 
-def test_a_port_that_is_taken_is_refused_by_name(live, tmp_path):
+def test_used_port_is_refused_with_a_code(live, tmp_path):
     again = live.run("start", "--no-demo", "--port", live.url.rpartition(":")[2], "--home", str(tmp_path))
 
     assert again.returncode != 0

@@ -23,7 +23,7 @@ def test_a_thread_keeps_its_connection_to_sqlite_from_one_request_to_the_next(co
     assert connection.connection is first
 
 
-def test_it_takes_a_new_one_after_a_minute(connection):
+def test_thread_opens_a_new_connection_after_a_minute(connection):
     connection.close_at -= CONNECTION_SECONDS
     connection.close_if_unusable_or_obsolete()
 

@@ -28,7 +28,7 @@ def test_bruno_is_added_listed_and_signs_in_with_the_printed_password():
     assert run("list").output == "bruno@shop.example  marketer  no second factor yet\n"
 
 
-def test_a_lost_phone_is_forgotten():
+def test_second_factor_of_a_lost_phone_is_removed():
     bruno = Account.objects.create_staff("bruno@shop.example", "a long password")
     secret = codes.new_secret()
     codes.add_app(bruno, secret, code_of(secret))
@@ -48,7 +48,7 @@ def test_a_lost_phone_is_forgotten():
         (("reset-second-factor", "eva@shop.example"), "not_staff"),
     ],
 )
-def test_what_cannot_be_done_has_a_name(words, name):
+def test_invalid_command_fails_with_a_code(words, name):
     Account.objects.create_staff("ana@shop.example", "a long password")
     Account.objects.create_user("eva@shop.example", "a long password")
     done = run(*words)

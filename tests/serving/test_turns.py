@@ -63,7 +63,7 @@ def test_a_turn_ends_however_the_transaction_does(ending):
     assert Account.objects.count() == 1
 
 
-def test_who_waits_in_vain_asks_the_database_itself(monkeypatch):
+def test_writer_that_waits_too_long_continues_without_its_turn(monkeypatch):
     monkeypatch.setattr(base, "WAIT_SECONDS", 0.05)
     with base._writers, transaction.atomic():
         Account.objects.create(email="chika@example.com")

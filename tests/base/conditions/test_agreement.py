@@ -119,7 +119,7 @@ def test_python_and_sql_agree(engine, people, condition, world):
 
 @settings(max_examples=300, deadline=None)
 @given(conditions())
-def test_what_is_written_reads_back(condition):
+def test_written_condition_reads_back(condition):
     """Ignore redundant parentheses: `a AND (b AND c)` is read as three parts of one AND."""
     tree = parse(to_text(condition))
 
@@ -142,7 +142,7 @@ def test_spark_sql_is_well_formed(condition):
     assert sqlglot.parse_one(f"SELECT {sql} FROM p", dialect="spark")
 
 
-def test_a_value_cannot_leave_its_quotes(engine):
+def test_value_cannot_escape_its_quotes(engine):
     fill(engine, [])
     for nasty in ("'); DROP TABLE people; --", "\\'", "a' OR '1'='1", "%s", "$1", "?"):
         tree = where(parse(f"city:{json.dumps(nasty)}"), Schema(), engine.name, NOW)

@@ -111,7 +111,7 @@ def test_query_finds_the_expected_people(query, people):
 
 
 @pytest.mark.parametrize(("query", "name"), REFUSED.items())
-def test_what_does_not_fit_is_refused_by_name(query, name):
+def test_invalid_query_is_refused_with_a_code(query, name):
     with pytest.raises(ConditionError) as refusal:
         parse_search(query)
 

@@ -80,7 +80,7 @@ def test_a_fault_is_kept_and_tried_again_later(done):
     assert len(done) == 2
 
 
-def test_what_a_failing_handler_wrote_is_undone():
+def test_writes_of_a_failing_handler_are_rolled_back():
     def writes_then_fails(payload):
         enqueue("follow-up", {})
         raise ValueError
@@ -140,7 +140,7 @@ def test_job_of_a_dead_worker_is_taken_by_another(done):
     assert done == ["done"]
 
 
-def test_a_worker_thought_dead_does_not_overwrite_its_successor():
+def test_worker_assumed_dead_does_not_overwrite_its_successor():
     handles("greet")(lambda payload: None)
     enqueue("greet", {})
     slow = run.lease_next()

@@ -33,7 +33,7 @@ def test_a_full_queue_lets_others_pass():
     assert lease_next() is None
 
 
-def test_a_wider_queue_runs_more_concurrency():
+def test_queue_with_higher_concurrency_runs_more_jobs():
     configure_queue("wide", 2)
     for n in (1, 2, 3):
         enqueue("note", {"n": n}, queue="wide")
@@ -50,7 +50,7 @@ def test_a_worker_that_died_does_not_keep_a_queue_full():
     assert lease_next().payload["n"] == 1
 
 
-def test_nothing_of_a_closed_queue_is_begun_until_it_opens(handler):
+def test_paused_queue_starts_no_job_until_it_resumes(handler):
     pause_queue("failed", 60)
     enqueue("note", {"n": 1}, queue="failed")
     enqueue("note", {"n": 2}, queue="other")
@@ -73,7 +73,7 @@ def test_deleted_queue_holds_no_jobs(handler):
     assert handler == [1]
 
 
-def test_what_was_not_even_tried_is_no_attempt(monkeypatch):
+def test_postponed_job_counts_no_attempt(monkeypatch):
     def not_now(payload):
         raise Retry("over the budget of today", 0.0, counts=False)
 

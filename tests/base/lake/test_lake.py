@@ -60,7 +60,7 @@ def test_deleted_profile_is_removed_from_both_tables():
     assert query("SELECT profile_id FROM views") == [(2,)]
 
 
-def test_tidying_changes_nothing_one_can_see():
+def test_maintenance_changes_no_query_result():
     for batch in range(1, 6):
         append_events([viewed(1, f"m{batch}")], batch=batch)
 
