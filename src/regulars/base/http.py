@@ -98,7 +98,8 @@ def request(
     Raises `RequestRefused` before sending, or `RequestFailed` when the server does not answer as expected.
     """
     if json is not None:
-        headers, content = {"content-type": "application/json", **_lower(headers)}, json_module.dumps(json).encode()
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        headers, content = {"content-type": "application/json", **given}, json_module.dumps(json).encode()
     sent = _request(method.upper(), _checked_url(url), _checked_headers(headers or {}), content)
     deadline = time.monotonic() + timeout
     with httpx2.Client(**client_options(max_bytes=max_bytes, hosts=hosts)) as client:
@@ -231,10 +232,6 @@ def _checked_url(text: str) -> httpx2.URL:
     return url
 
 
-def _lower(headers: Headers | None) -> dict[str, str]:
-    return {name.lower(): value for name, value in (headers or {}).items()}
-
-
 def _checked_headers(headers: Headers) -> dict[str, str]:
     checked = dict(OWN_HEADERS)
     for name, value in headers.items():
@@ -281,16 +278,15 @@ def check_address(text: str) -> None:
 def is_permitted(address: Address, port: int, *, allowed_by_operator: bool = False) -> bool:
     """Return whether an address may be called: public ones on the web's ports, local ones (`is_local`) on any port."""
     address = _innermost(address)
-    return is_local(address, allowed_by_operator=allowed_by_operator) or (_is_public(address) and port in PORTS)
+    if is_local(address, allowed_by_operator=allowed_by_operator):
+        return True
+    is_public = address.is_global and not _is_never_called(address) and not getattr(address, "is_site_local", False)
+    return is_public and port in PORTS
 
 
 def is_local(address: Address, *, allowed_by_operator: bool = False) -> bool:
     """Return whether this is this machine in demo mode, or the address of a host listed in `REGULARS_ALLOW_HOSTS`."""
     return (allowed_by_operator or (settings.DEMO and address.is_loopback)) and not _is_never_called(address)
-
-
-def _is_public(address: Address) -> bool:
-    return address.is_global and not _is_never_called(address) and not getattr(address, "is_site_local", False)
 
 
 def _is_never_called(address: Address) -> bool:

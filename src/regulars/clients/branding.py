@@ -69,7 +69,12 @@ def checked(given: Mapping[str, str]) -> Branding:
     """Return the branding. Raises `Invalid` with its field: `bad_colour`, `low_contrast`, `bad_address`, `too_long`."""
     values = {field.name: str(given.get(field.name, "")).strip() for field in fields(Branding)}
     for name in COLOURS:
-        values[name] = _colour(name, values[name])
+        colour = values[name].lower()
+        if re.fullmatch(r"#[0-9a-f]{3}", colour):
+            colour = "#" + "".join(2 * digit for digit in colour[1:])
+        if colour and not COLOUR.fullmatch(colour):
+            raise Invalid("bad_colour", f"{values[name][:20]!r} is not a colour such as #4338ca.", name)
+        values[name] = colour
     for name in ADDRESSES:
         _refuse_bad_address(name, values[name])
     for name, most in LONGEST.items():
@@ -113,7 +118,11 @@ def ink_on(colour: str) -> str:
 
 def lightened(colour: str, behind: str) -> str:
     """Return the colour, mixed with as little white as makes it readable."""
-    mixes = (_mixed(colour, WHITE, step / 20) for step in range(21))
+    parts = list(zip(_rgb(colour), _rgb(WHITE), strict=True))
+    mixes = (
+        "#" + "".join(f"{round(part + (white - part) * (step / 20)):02x}" for part, white in parts)
+        for step in range(21)
+    )
     return next(mix for mix in mixes if contrast(mix, behind) >= READABLE)
 
 
@@ -134,15 +143,6 @@ def stylesheet(branding: Branding, scopes: tuple[str, str] = (":root", "")) -> s
     if scopes[1]:
         return f"{scopes[0]} {{ {at_light} }}\n{scopes[1]} {{ {at_dark} }}\n"
     return f"{scopes[0]} {{ {at_light} }}\n@media (prefers-color-scheme: dark) {{ {scopes[0]} {{ {at_dark} }} }}\n"
-
-
-def _colour(name: str, text: str) -> str:
-    colour = text.lower()
-    if re.fullmatch(r"#[0-9a-f]{3}", colour):
-        colour = "#" + "".join(2 * digit for digit in colour[1:])
-    if colour and not COLOUR.fullmatch(colour):
-        raise Invalid("bad_colour", f"{text[:20]!r} is not a colour such as #4338ca.", name)
-    return colour
 
 
 def _refuse_bad_address(name: str, address: str) -> None:
@@ -177,18 +177,11 @@ def _refuse_low(ink: str, behind: str, what: str, about: str) -> None:
         raise Invalid("low_contrast", sentence, about)
 
 
-def _mixed(colour: str, other: str, share: float) -> str:
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(_rgb(colour), _rgb(other), strict=True))
-
-
 def _rgb(colour: str) -> tuple[int, ...]:
     return tuple(bytes.fromhex(colour[1:]))
 
 
 def _luminance(colour: str) -> float:
-    red, green, blue = (_linear(part / 255) for part in _rgb(colour))
+    parts = (part / 255 for part in _rgb(colour))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4) for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def _linear(part: float) -> float:
-    return part / 12.92 if part <= 0.04045 else float(((part + 0.055) / 1.055) ** 2.4)

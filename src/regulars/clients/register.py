@@ -127,7 +127,12 @@ def _apply(client: Client, spec: ClientSpec) -> None:
         if getattr(spec, name) is not None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:
-        client.backchannel_logout_uri = _web_address(spec.backchannel_logout_uri)
+        address = spec.backchannel_logout_uri
+        if address and (
+            _scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)
+        ):
+            raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
+        client.backchannel_logout_uri = address
     if spec.public_keys is not None:
         client.public_keys = [_public_key(key) for key in spec.public_keys]
     if spec.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
@@ -181,12 +186,6 @@ def _origin(address: str) -> str:
     if not re.fullmatch(r"https?://[^/?#\s*\\@]+", trimmed) or not _host(trimmed):
         raise Invalid("bad_origin", f"{address[:80]!r} is not an origin, such as https://shop.example.", "web_origins")
     return trimmed
-
-
-def _web_address(address: str) -> str:
-    if address and (_scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)):
-        raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
-    return address
 
 
 def _public_key(key: Mapping[str, Any]) -> dict[str, Any]:

@@ -268,19 +268,14 @@ def check_audience(request: AuthorizationRequest, endpoint: Endpoint) -> None:
 def check_scope(request: AuthorizationRequest, endpoint: Endpoint) -> None:
     """Keep the scopes that exist: OpenID's own and the API's. The rest is dropped, as Auth0 does."""
     api = request.api
-    known = {*OPENID_SCOPES, *(_customer_scopes(api) if api else ())}
+    known = {*OPENID_SCOPES, *(api.scopes if api else ())}
+    if api and api.identifier == management_audience():  # a customer may hold those that concern the customer alone
+        known = {*OPENID_SCOPES, *(scope for scope in api.scopes if CURRENT_USER_SCOPE in scope)}
     by_browser = endpoint in (Endpoint.AUTHORIZE, Endpoint.PAR)
     without_code = by_browser and "code" not in request.response_types
     if without_code or not may_refresh(request.client) or (api and not api.allow_offline_access):
         known.discard("offline_access")
     request.scopes = [scope for scope in dict.fromkeys(request.params.text("scope").split()) if scope in known]
-
-
-def _customer_scopes(api: ResourceServer) -> list[str]:
-    """Return the API's scopes that a customer may hold: of the Management API, those that concern the customer alone."""
-    if api.identifier != management_audience():
-        return list(api.scopes)
-    return [scope for scope in api.scopes if CURRENT_USER_SCOPE in scope]
 
 
 def check_id_token_nonce(request: AuthorizationRequest, endpoint: Endpoint) -> None:

@@ -53,7 +53,11 @@ class BrowserSession:
         identities: list[dict[str, Any]] = self.profile.document.get("identities", [])
         for record in reversed(self.records):
             for identity in identities:
-                if _is_by_identity(record, identity):
+                if record["method"] == "socialaccount":
+                    is_used = str(record.get("uid")) == identity["user_id"]
+                else:
+                    is_used = record["method"] in ("password", "code") and identity["provider"] == "auth0"
+                if is_used:
                     return str(identity["connection"]), str(identity["provider"])
         return (identities[0]["connection"], identities[0]["provider"]) if identities else ("", "")
 
@@ -71,9 +75,3 @@ class BrowserSession:
             amr=self.amr,
             acr=MULTI_FACTOR if "mfa" in self.amr else "",
         )
-
-
-def _is_by_identity(record: dict[str, Any], identity: dict[str, Any]) -> bool:
-    if record["method"] == "socialaccount":
-        return bool(str(record.get("uid")) == identity["user_id"])
-    return record["method"] in ("password", "code") and identity["provider"] == "auth0"

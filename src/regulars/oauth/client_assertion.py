@@ -39,7 +39,12 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
 
 def _is_valid(claims: Mapping[str, Any], client_id: str) -> bool:
     """Whether the client made the assertion for us and now, and it was not used before."""
-    if claims.get("iss") != client_id or claims.get("sub") != client_id or not _is_for_us(claims.get("aud")):
+    if claims.get("iss") != client_id or claims.get("sub") != client_id:
+        return False
+    issuer, audience = settings.ISSUER, claims.get("aud")
+    ours = {issuer, issuer.rstrip("/"), f"{issuer}oauth/token", f"{issuer}oauth/par"}
+    audiences = audience if isinstance(audience, list) else [audience]
+    if not any(isinstance(each, str) and each in ours for each in audiences):
         return False
     now, exp, jti = time.time(), claims.get("exp"), claims.get("jti")
     if not isinstance(exp, int | float) or not now - LEEWAY < exp < now + LONGEST_LIFETIME:
@@ -48,13 +53,6 @@ def _is_valid(claims: Mapping[str, Any], client_id: str) -> bool:
     if any(not isinstance(start, int | float) or start > now + LEEWAY for start in starts):
         return False
     return isinstance(jti, str) and bool(jti) and consume_jti(f"assertion:{client_id}:{jti}", exp + LEEWAY)
-
-
-def _is_for_us(audience: Any) -> bool:
-    issuer = settings.ISSUER
-    ours = {issuer, issuer.rstrip("/"), f"{issuer}oauth/token", f"{issuer}oauth/par"}
-    audiences = audience if isinstance(audience, list) else [audience]
-    return any(isinstance(each, str) and each in ours for each in audiences)
 
 
 def _unverified_subject(token: str) -> str:

@@ -40,8 +40,18 @@ def run_due(limit: int = 100) -> int:
 def lease_next() -> Job | None:
     """Lease the next due job without unfinished predecessors, or return None."""
     now = timezone.now()
+    running = Job.objects.filter(queue=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
+    busy = Coalesce(Subquery(running.order_by().values("queue").annotate(n=Count("id")).values("n")), 0)
+    paused_or_full = Q(paused_until__gt=now) | Q(busy__gte=F("concurrency"))
+    closed = Queue.objects.annotate(busy=busy).filter(paused_or_full).values_list("name", flat=True)
+    free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
+    due = Job.objects.filter(free, _without_predecessors(), due_at__lte=now)
+    due = due.exclude(queue__in=closed).order_by("due_at", "id")
+    if connection.features.has_select_for_update_skip_locked:
+        # On SQLite, which has no SKIP LOCKED, BEGIN IMMEDIATE already admits one writer at a time.
+        due = due.select_for_update(skip_locked=True, of=("self",))
     with transaction.atomic():
-        job = _locked(_due(now)).first()
+        job = due.first()
         if job is None:
             return None
         job.state, job.leased_by, job.leased_until = Job.State.RUNNING, WORKER, now + LEASE
@@ -100,36 +110,12 @@ def delete_finished_jobs(older_than: dt.timedelta = dt.timedelta(days=7)) -> int
     return Job.objects.filter(state=Job.State.DONE, finished_at__lt=timezone.now() - older_than).delete()[0]
 
 
-def _due(now: dt.datetime) -> QuerySet[Job]:
-    free = Q(state=Job.State.WAITING) | Q(state=Job.State.RUNNING, leased_until__lt=now)
-    due = Job.objects.filter(free, _without_predecessors(), due_at__lte=now)
-    return due.exclude(queue__in=_paused_queues(now)).order_by("due_at", "id")
-
-
 def _without_predecessors() -> Q:
     """Match jobs whose predecessors with the same key are finished."""
     predecessor = Job.objects.filter(
         key=OuterRef("key"), id__lt=OuterRef("id"), state__in=[Job.State.WAITING, Job.State.RUNNING]
     )
     return Q(key="") | Q(~Exists(predecessor))
-
-
-def _paused_queues(now: dt.datetime) -> QuerySet[Queue, str]:
-    """Return the names of queues that are paused or full."""
-    running = Job.objects.filter(queue=OuterRef("name"), state=Job.State.RUNNING, leased_until__gte=now)
-    busy = Coalesce(Subquery(running.order_by().values("queue").annotate(n=Count("id")).values("n")), 0)
-    return (
-        Queue.objects.annotate(busy=busy)
-        .filter(Q(paused_until__gt=now) | Q(busy__gte=F("concurrency")))
-        .values_list("name", flat=True)
-    )
-
-
-def _locked(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """Use SKIP LOCKED where it exists; on SQLite BEGIN IMMEDIATE already admits one writer at a time."""
-    if connection.features.has_select_for_update_skip_locked:
-        return jobs.select_for_update(skip_locked=True, of=("self",))
-    return jobs
 
 
 def _finish(job: Job, state: str, error: str = "") -> None:

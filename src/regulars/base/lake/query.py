@@ -33,25 +33,21 @@ def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
 
     Raises `Invalid("lake_out_of_reach")` when the tables cannot be read.
     """
+    sql = statement if isinstance(statement, str) else statement.sql(DIALECT)
     try:
-        return _rows(statement if isinstance(statement, str) else statement.sql(DIALECT))
-    except _out_of_reach() as fault:
+        with _cursor() as cursor:
+            for name in _EMPTY:
+                cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_source(name)}")
+            rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
+            return rows
+    # These mean that disk or store cannot be reached; a wrong query is a programming error. The libraries are slow to
+    # import: they are loaded by the first query, or here.
+    except (
+        OSError,
+        import_module("deltalake.exceptions").DeltaError,
+        import_module("duckdb").IOException,
+    ) as fault:
         raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
-
-
-def _rows(sql: str) -> list[tuple[Any, ...]]:
-    with _cursor() as cursor:
-        for name in _EMPTY:
-            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_source(name)}")
-        rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
-        return rows
-
-
-def _out_of_reach() -> tuple[type[Exception], ...]:
-    """Return whether an error means that disk or store cannot be reached; a wrong query is a programming error."""
-    broken: type[Exception] = import_module("deltalake.exceptions").DeltaError
-    unreadable: type[Exception] = import_module("duckdb").IOException
-    return (OSError, broken, unreadable)
 
 
 def _source(name: str) -> str:

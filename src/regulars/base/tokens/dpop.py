@@ -43,14 +43,22 @@ def thumbprint_of(
     if not proof:
         return ""
     key, claims = _read(proof)
-    if claims.get("htm") != method or not _is_this_url(claims.get("htu"), path):
+    url = claims.get("htu")
+    is_this_url = isinstance(url, str) and unquote(url.partition("?")[0].partition("#")[0]) == settings.ISSUER + path
+    if claims.get("htm") != method or not is_this_url:
         raise _bad("it is for another request")
     at, jti = claims.get("iat"), claims.get("jti")
     if not isinstance(at, int | float) or not -FRESH < at - time.time() < LEEWAY:
         raise _bad("it is not fresh")
-    if access_token and claims.get("ath") != _hash(access_token):
-        raise _bad("it is for another token")
-    _check_nonce(claims, needs_nonce)
+    if access_token:
+        hashed = base64.urlsafe_b64encode(hashlib.sha256(access_token.encode()).digest()).rstrip(b"=").decode()
+        if claims.get("ath") != hashed:
+            raise _bad("it is for another token")
+    sent = claims.get("nonce")
+    if sent is not None or needs_nonce:
+        known = [nonce(ago).encode() for ago in (0, 1)]
+        if not isinstance(sent, str) or not any(hmac.compare_digest(sent.encode(), each) for each in known):
+            raise Invalid("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
     thumbprint = str(key.thumbprint())
     if not isinstance(jti, str) or not jti or not consume_jti(f"dpop:{thumbprint}:{jti}", time.time() + FRESH + LEEWAY):
         raise _bad("it was used before")
@@ -97,14 +105,6 @@ def nonce(windows_ago: int = 0) -> str:
     return base64.urlsafe_b64encode(hmac.new(key, str(window).encode(), hashlib.sha256).digest()[:18]).decode()
 
 
-def _check_nonce(claims: Mapping[str, Any], needed: bool) -> None:
-    sent = claims.get("nonce")
-    if sent is None and not needed:
-        return
-    if not isinstance(sent, str) or not any(hmac.compare_digest(sent.encode(), nonce(ago).encode()) for ago in (0, 1)):
-        raise Invalid("use_dpop_nonce", "Authorization server requires nonce in DPoP proof")
-
-
 def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
     if len(proof) > LONGEST or "," in proof:
         raise _bad("there is more than one, or it is too long")
@@ -117,14 +117,6 @@ def _read(proof: str) -> tuple[ECKey | RSAKey, Mapping[str, Any]]:
         return key, jwt.decode(proof, key, algorithms=ALGORITHMS).claims
     except (JoseError, ValueError, KeyError, TypeError):
         raise _bad("it is not a valid proof") from None
-
-
-def _is_this_url(url: Any, path: str) -> bool:
-    return isinstance(url, str) and unquote(url.partition("?")[0].partition("#")[0]) == settings.ISSUER + path
-
-
-def _hash(token: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
 
 
 def _bad(why: str) -> DomainError:

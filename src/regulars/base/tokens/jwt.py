@@ -42,22 +42,6 @@ def verify(
     `allow_expired` is for logout, where an old ID token is still a valid hint. Codes: `invalid_token`, `expired_token`,
     `wrong_audience`, `wrong_type`.
     """
-    header, claims = _read(token)
-    if typ is not None and str(header.get("typ", "")).lower() != typ:
-        raise Invalid("wrong_type", "This is another kind of token.")
-    if audience is not None and audience not in _audiences(claims):
-        raise Invalid("wrong_audience", "This token is meant for another recipient.")
-    if not allow_expired and not _is_in_time(claims):
-        raise Invalid("expired_token", "This token has expired.")
-    return claims
-
-
-def public_jwks() -> dict[str, Any]:
-    """Return the public keys as a JSON Web Key Set."""
-    return keys.key_set().public()
-
-
-def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         checked = _checked(token)
         if keys.find_key(checked.key.kid or "") is not checked.key:  # revoked since, or read anew
@@ -66,7 +50,21 @@ def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise Invalid("invalid_token", "This is not a token of ours.") from None
     if not checked.claims or checked.claims.get("iss") != settings.ISSUER:
         raise Invalid("invalid_token", "This is not a token of ours.")
-    return dict(checked.header), dict(checked.claims)
+    claims = dict(checked.claims)
+    if typ is not None and str(checked.header.get("typ", "")).lower() != typ:
+        raise Invalid("wrong_type", "This is another kind of token.")
+    audiences = claims.get("aud", [])
+    if audience is not None and audience not in ([audiences] if isinstance(audiences, str) else audiences):
+        raise Invalid("wrong_audience", "This token is meant for another recipient.")
+    now = time.time()
+    if not allow_expired and not (claims.get("exp", 0) > now - LEEWAY and claims.get("nbf", 0) <= now + LEEWAY):
+        raise Invalid("expired_token", "This token has expired.")
+    return claims
+
+
+def public_jwks() -> dict[str, Any]:
+    """Return the public keys as a JSON Web Key Set."""
+    return keys.key_set().public()
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,3 @@ def _check(token: str) -> VerifiedToken:
 
 
 _checked = lru_cache(maxsize=CACHED)(_check)  # errors are not cached
-
-
-def _audiences(claims: dict[str, Any]) -> list[str]:
-    audience = claims.get("aud", [])
-    return [audience] if isinstance(audience, str) else list(audience)
-
-
-def _is_in_time(claims: dict[str, Any]) -> bool:
-    now = time.time()
-    return bool(claims.get("exp", 0) > now - LEEWAY and claims.get("nbf", 0) <= now + LEEWAY)

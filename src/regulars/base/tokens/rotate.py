@@ -25,7 +25,15 @@ def rotate(*, at_once: bool = False) -> SigningKey:
     keys.key_set()  # makes the first two keys, if there are none
     spare = keys.new_key(State.NEXT)
     with transaction.atomic():
-        signer = _next(at_once)
+        # A second rotation at the same time waits for the lock of the current key, and then finds a next key that is
+        # seconds old.
+        list(SigningKey.objects.select_for_update().filter(state=State.CURRENT))
+        signer = SigningKey.objects.get(state=State.NEXT)
+        if not at_once and timezone.now() - signer.created_at < PUBLISHED_FOR:
+            minutes = PUBLISHED_FOR.seconds // 60
+            raise Invalid(
+                "too_soon", f"The next key has been published for less than {minutes} minutes. Wait, or force it."
+            )
         SigningKey.objects.filter(state=State.CURRENT).update(state=State.RETIRED, retired_at=timezone.now())
         signer.state = State.CURRENT
         signer.save(update_fields=["state"])
@@ -50,15 +58,3 @@ def revoke(kid: str) -> None:
 def delete_retired() -> int:
     """Delete the keys whose last tokens have expired. Returns how many there were."""
     return SigningKey.objects.filter(state=State.RETIRED, retired_at__lte=timezone.now() - LONGEST_TOKEN).delete()[0]
-
-
-def _next(at_once: bool) -> SigningKey:
-    # A second rotation at the same time waits for the lock of the current key, and then finds a next key that is seconds old.
-    list(SigningKey.objects.select_for_update().filter(state=State.CURRENT))
-    signer = SigningKey.objects.get(state=State.NEXT)
-    if not at_once and timezone.now() - signer.created_at < PUBLISHED_FOR:
-        minutes = PUBLISHED_FOR.seconds // 60
-        raise Invalid(
-            "too_soon", f"The next key has been published for less than {minutes} minutes. Wait, or force it."
-        )
-    return signer

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -23,17 +21,9 @@ PROTOCOL_CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr
 
 @endpoint("GET")
 def openid_configuration(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(_document(settings.ISSUER), headers={"Cache-Control": "public, max-age=300"})
-
-
-@endpoint("GET")
-def jwks(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(public_jwks(), headers={"Cache-Control": "public, max-age=300"})
-
-
-def _document(issuer: str) -> dict[str, Any]:
+    issuer = settings.ISSUER
     registration = {"registration_endpoint": f"{issuer}oidc/register"} if settings.DYNAMIC_REGISTRATION else {}
-    return {
+    document = {
         **registration,
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}authorize",
@@ -68,3 +58,9 @@ def _document(issuer: str) -> dict[str, Any]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
+    return JsonResponse(document, headers={"Cache-Control": "public, max-age=300"})
+
+
+@endpoint("GET")
+def jwks(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(public_jwks(), headers={"Cache-Control": "public, max-age=300"})

@@ -66,27 +66,22 @@ def read_parameters(request: HttpRequest) -> dict[str, str]:
         body = b"x" * (LARGEST_BODY + 1)
     if len(body) > LARGEST_BODY:
         raise OAuthError("invalid_request", "The body is too large.")
-    params = _from_json(body) if request.content_type == "application/json" else _from_form(request)
+    if request.content_type == "application/json":
+        try:
+            sent = json.loads(body)
+        except (ValueError, RecursionError):
+            raise OAuthError("invalid_request", "The body is not JSON.") from None
+        if not isinstance(sent, dict):
+            raise OAuthError("invalid_request", "The body is not a JSON object.")
+        params = {name: value for name, value in sent.items() if value is not None}
+    else:
+        for name, values in request.POST.lists():
+            if len(values) > 1:
+                raise OAuthError("invalid_request", f"Parameter {name[:50]} was sent twice.")
+        params = {name: str(value) for name, value in request.POST.items()}
     if any(not isinstance(value, str) or len(value) > LONGEST or "\0" in value for value in params.values()):
         raise OAuthError("invalid_request", "Every parameter is a text of reasonable length.")
     return params
-
-
-def _from_json(body: bytes) -> dict[str, Any]:
-    try:
-        params = json.loads(body)
-    except (ValueError, RecursionError):
-        raise OAuthError("invalid_request", "The body is not JSON.") from None
-    if not isinstance(params, dict):
-        raise OAuthError("invalid_request", "The body is not a JSON object.")
-    return {name: value for name, value in params.items() if value is not None}
-
-
-def _from_form(request: HttpRequest) -> dict[str, str]:
-    for name, values in request.POST.lists():
-        if len(values) > 1:
-            raise OAuthError("invalid_request", f"Parameter {name[:50]} was sent twice.")
-    return {name: str(value) for name, value in request.POST.items()}
 
 
 def required(params: Mapping[str, str], name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth import logout as end_session
@@ -42,7 +41,11 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     end_session(request)
     if not return_to:
         return HttpResponse("OK", content_type="text/plain; charset=utf-8")
-    allowed = client.logout_uris if client else [] if client_id else _first_party_uris()
+    if client_id:
+        allowed = client.logout_uris if client else []
+    else:  # the addresses of third-party apps count for their own client only
+        lists = Client.objects.filter(first_party=True).values_list("logout_uris", flat=True)
+        allowed = [uri for uris in lists for uri in uris]
     return _redirect(request, return_to, allowed)
 
 
@@ -62,7 +65,11 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
 
 @csrf_protect
 def _log_out(request: HttpRequest) -> HttpResponse:
-    hint = _read_hint(request.GET.get("id_token_hint", ""))
+    try:
+        claims = verify(request.GET.get("id_token_hint", ""), typ="jwt", allow_expired=True)
+        hint = Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
+    except DomainError:
+        hint = None
     client_id = request.GET.get("client_id", "")
     if hint and client_id and hint.client_id != client_id:
         sentence = (
@@ -89,17 +96,3 @@ def _redirect(request: HttpRequest, url: str, allowed: list[str], more: dict[str
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})
     return response
-
-
-def _read_hint(token: str) -> Hint | None:
-    try:
-        claims: dict[str, Any] = verify(token, typ="jwt", allow_expired=True)
-    except DomainError:
-        return None
-    return Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
-
-
-def _first_party_uris() -> list[str]:
-    """Return the logout addresses of every first-party app. Those of third-party apps count for their own client only."""
-    lists = Client.objects.filter(first_party=True).values_list("logout_uris", flat=True)
-    return [uri for uris in lists for uri in uris]

@@ -54,10 +54,13 @@ def _read_metadata(request: HttpRequest) -> dict[str, Any]:
 
 def _spec_of(metadata: dict[str, Any]) -> ClientSpec:
     keys = metadata.get("jwks") or {}
+    grants = _texts(metadata.get("grant_types", ["authorization_code"]))
+    if any(grant not in GRANTS for grant in grants):  # client credentials, and the implicit grant
+        raise OAuthError("invalid_client_metadata", f"An app that registers itself may use {' and '.join(GRANTS)}.")
     return ClientSpec(
         name=_text(metadata.get("client_name", "")),
         auth_method=_text(metadata.get("token_endpoint_auth_method", "client_secret_basic")),
-        grant_types=_checked_grants(_texts(metadata.get("grant_types", ["authorization_code"]))),
+        grant_types=grants,
         redirect_uris=_texts(metadata.get("redirect_uris", [])),
         logout_uris=_texts(metadata.get("post_logout_redirect_uris", [])),
         public_keys=keys.get("keys", []) if isinstance(keys, dict) and isinstance(keys.get("keys", []), list) else [],
@@ -65,14 +68,6 @@ def _spec_of(metadata: dict[str, Any]) -> ClientSpec:
         first_party=False,
         metadata={"made_by": "registration"},
     )
-
-
-def _checked_grants(grants: list[str]) -> list[str]:
-    """Refuse client credentials and the implicit grant to apps that register themselves."""
-    beyond = [grant for grant in grants if grant not in GRANTS]
-    if beyond:
-        raise OAuthError("invalid_client_metadata", f"An app that registers itself may use {' and '.join(GRANTS)}.")
-    return grants
 
 
 def _text(value: Any) -> str:
