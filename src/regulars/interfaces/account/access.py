@@ -1,4 +1,4 @@
-"""Who may open the pages under `/me`: the customer, and for what weighs more only when freshly authenticated."""
+"""Access to the pages under `/me`: for the signed-in customer, and for sensitive pages only when freshly authenticated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept about a customer, in the customer's language.
+"""Labels of a customer's data, in the customer's language.
 
 Names of standard attributes, answers and events are translated. What the business named, or renamed, is shown as written:
 no translation of it exists.

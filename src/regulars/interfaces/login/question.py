@@ -105,7 +105,7 @@ def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = 
 
 
 def page_of(impression: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
-    """What the template needs: the wording, how the answer is given, and what was wrong with it."""
+    """Return the context of the template: the wording, the input for the answer, and what was wrong with the answer."""
     wording, question = wording_of(impression), impression.question
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     return {

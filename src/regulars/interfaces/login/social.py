@@ -61,7 +61,7 @@ class LoginPurpose(StrEnum):
 
 
 class ChosenClaim(TypedDict):
-    """What the customer chose to share, with the words that stood beside the box."""
+    """The claims that the customer chose to share, with the words that stood beside each box."""
 
     claim: str
     words: str
@@ -245,7 +245,7 @@ class _ClaimOption:
 
 @dataclass(frozen=True)
 class _Intent:
-    """What a customer who is signed in wants of this connection: to share more, or to link it."""
+    """Return the purpose of a signed-in customer with this connection: to share more, or to link it."""
 
     purpose: LoginPurpose
     profile: Profile
@@ -415,7 +415,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
 
 
 def _has_ids_of_its_own(connection: Connection) -> bool:
-    """Whether the same user id from another connection of this strategy could be another person: another issuer's could."""
+    """Return whether the same user id from another connection of this strategy could be another person: another issuer's could."""
     elsewhere = (
         bool(connection.urls.get("issuer") or connection.urls.get("site")) and connection.name != connection.strategy
     )

@@ -1,1 +1,1 @@
-"""What the hosted pages share: layout, branding, language, page policy, and who is signed in on the browser."""
+"""Shared parts of the hosted pages: layout, branding, language, page policy, and the browser's session."""

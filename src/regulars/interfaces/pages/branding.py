@@ -24,7 +24,7 @@ A_YEAR = 365 * 24 * 3600
 
 @dataclass(frozen=True)
 class Brand:
-    """What templates show. `name` is empty for pages that no app sent the customer to."""
+    """The branding as templates show it. `name` is empty for pages that no app sent the customer to."""
 
     name: str = ""
     branding: Branding = field(default_factory=Branding)

@@ -1,4 +1,4 @@
-"""Who is signed in on a browser, and whether they are freshly authenticated."""
+"""The customer who is signed in on a browser, and whether they are freshly authenticated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def session_profile(request: HttpRequest) -> Profile | None:
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    """Whether the customer authenticated in the last minutes, with the second factor if they have one.
+    """Return whether the customer authenticated in the last minutes, with the second factor if they have one.
 
     Every change of an account, export and erasure ask for that. A fresh login serves every customer: a password, a
     passkey, or the provider asked again (`prompt=login`).

@@ -1,4 +1,4 @@
-"""/co/authenticate: from an app's own form to a login ticket, and from the ticket to a session with us."""
+"""/co/authenticate: exchange credentials from an app's own form for a login ticket, and the ticket for a session."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def authenticate(call: EmbeddedRequest) -> HttpResponse:
 
 
 def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
-    """`/login?login_ticket=&next=/authorize?…`: in, and on. None: the ticket is worth nothing here, show the page.
+    """`/login?login_ticket=&next=/authorize?…`: sign in and go on. None when the ticket is not valid: show the page.
 
     A silent request for tokens is never shown a page: it goes on without a session, and its app gets `login_required`.
     """

@@ -1,4 +1,4 @@
-"""The cookie by which we know a browser again between an app's form and our own address. It proves nothing by itself."""
+"""The cookie that recognises a browser between an app's form and our own address. It proves nothing by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIVES = 15 * 60  # seconds, as long as auth0-js keeps its side
 
 
 def find_name(request: HttpRequest) -> str:
-    """This browser's name; empty when it has none, or keeps cookies of other sites back."""
+    """Return this browser's name; empty when it has none or blocks cookies of other sites."""
     return request.COOKIES.get(COOKIE, "")
 
 
@@ -21,7 +21,7 @@ def new_name() -> str:
 
 
 def remember(response: HttpResponse, name: str) -> HttpResponse:
-    """The browser has this name from here on, if it takes the cookie."""
+    """Give the browser this name, which it keeps if it accepts the cookie."""
     response.set_cookie(
         COOKIE,
         name,

@@ -62,7 +62,7 @@ def _names(call: EmbeddedRequest) -> dict[str, str]:
 
 
 def _metadata(call: EmbeddedRequest) -> dict[str, str]:
-    """Lock's additionalSignUpFields, each a path in the bag of the same name."""
+    """Return Lock's additionalSignUpFields, each as a path in `user_metadata`."""
     given: Any = call.body.get("user_metadata") or {}
     if not isinstance(given, dict) or len(given) > MOST_FIELDS:
         raise EmbeddedLoginError("invalid_body", f"user_metadata has at most {MOST_FIELDS} fields.")

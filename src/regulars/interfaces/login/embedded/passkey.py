@@ -1,4 +1,4 @@
-"""Passkeys in an app's own form: what the browser must sign, and where it may ask for passkeys of this server at all."""
+"""Passkeys in an app's own form: the challenge to sign, and the origins that may ask for passkeys of this server."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from ..email_code import BAD_EMAIL
 from .request import LONGEST, EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
 
 SENDS = ("link", "code")
-# What of authParams goes on to /authorize, which reads all of it anew.
+# Keys of authParams that are passed on to /authorize, which validates them again.
 PASSED_ON = (
     "response_type",
     "response_mode",
@@ -35,7 +35,7 @@ PASSED_ON = (
 
 @embedded_endpoint()
 def start(call: EmbeddedRequest) -> HttpResponse:
-    """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for everybody."""
+    """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for every address."""
     email, send = call.text("email").strip().lower(), call.text("send") or "link"
     if call.text("connection") != codes.CONNECTION or not codes.is_open():
         raise EmbeddedLoginError("bad.connection", "Connection does not exist or is switched off")
@@ -54,7 +54,7 @@ def start(call: EmbeddedRequest) -> HttpResponse:
 
 @embedded_endpoint()
 def verify(call: EmbeddedRequest) -> HttpResponse:
-    """Whether the code is right, for SDKs that ask before they use it up."""
+    """Answer whether the code is right, without using it up, for SDKs that check it first."""
     expected = codes.find_for_app(call.text("email"), call.client)
     if expected is None or not codes.is_right(expected, call.text("verification_code")):
         raise EmbeddedLoginError(
@@ -64,7 +64,7 @@ def verify(call: EmbeddedRequest) -> HttpResponse:
 
 
 def _authorize(call: EmbeddedRequest) -> str:
-    """Where the link leads: the app's own request, which /authorize reads as it reads every other."""
+    """Return the address that the link leads to: the app's own request, which /authorize validates like any other."""
     given: Any = call.body.get("authParams") or {}
     if not isinstance(given, dict):
         raise EmbeddedLoginError("invalid_request", "authParams must be an object.")

@@ -1,4 +1,4 @@
-"""Requests from scripts of an app's own page: JSON, from an origin of the app, of an app that opted in."""
+"""JSON requests from scripts of an app's own page; the app must have opted in and list the origin."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def embedded_endpoint(*, with_cookies: bool = False) -> Callable[[Callable[[EmbeddedRequest], HttpResponse]], View]:
-    """The view answers POST and the preflight before it. `with_cookies`: only from a browser, which may keep a cookie."""
+    """Make a view of POST and its preflight. `with_cookies` admits only browsers, which may keep a cookie."""
 
     def decorate(view: Callable[[EmbeddedRequest], HttpResponse]) -> View:
         @csrf_exempt  # what counts is in the body; the one cookie proves nothing by itself
@@ -69,7 +69,7 @@ def embedded_endpoint(*, with_cookies: bool = False) -> Callable[[Callable[[Embe
 
 
 def find_embedding(client_id: str) -> Client | None:
-    """The app, if it may show a sign-in form of its own."""
+    """Return the app if it may show a login form of its own."""
     named = bool(client_id) and len(client_id) <= 64 and "\0" not in client_id
     client = Client.objects.filter(pk=client_id).first() if named else None
     return client if client and may_embed(client) else None
@@ -91,7 +91,7 @@ def _read(request: HttpRequest, origin: str, with_cookies: bool) -> EmbeddedRequ
 
 
 def _json(request: HttpRequest) -> dict[str, Any]:
-    """JSON alone: no form of a foreign page can send it without asking first."""
+    """Parse the body. Only JSON is read: a form of another site cannot send it without a preflight."""
     if request.content_type != "application/json":
         raise EmbeddedLoginError("invalid_request", "Send JSON.", 415)
     try:

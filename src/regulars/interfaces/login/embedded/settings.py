@@ -62,7 +62,7 @@ def country(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def sso_data(request: HttpRequest) -> HttpResponse:
-    """Who signed in last in this browser. Not open to other origins: only pages of ours may know."""
+    """Return the customer of this browser's session. Not open to other origins: only hosted pages may read it."""
     profile = customer(request)
     if profile is None:
         return JsonResponse({"sso": False}, headers={"Cache-Control": "no-store"})
