@@ -35,10 +35,7 @@ from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.segments.save import save_segment
-from regulars.usecases import (
-    deliver,  # noqa: F401 - registers its handlers
-    personal_data,
-)
+from regulars.usecases import personal_data
 from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import process_inbox

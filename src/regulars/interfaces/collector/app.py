@@ -17,9 +17,8 @@ import msgspec
 
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
-
-from .inbox import Inbox, Overloaded
-from .parse import BATCHES, MAX_BODY, TYPES, parse
+from regulars.events.inbox import Inbox, Overloaded
+from regulars.events.segment_format import BATCHES, MAX_BODY, TYPES, parse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -7,9 +7,9 @@ import datetime as dt
 import pytest
 
 from regulars.base import clock
+from regulars.events.inbox import InboxRequest, _Sources, keep
 from regulars.events.models import InboxItem, Source
-from regulars.interfaces.collector.inbox import InboxRequest, _Sources, keep
-from regulars.interfaces.collector.parse import InboxMessage
+from regulars.events.segment_format import InboxMessage
 
 NOON = dt.datetime(2026, 5, 5, 12, tzinfo=dt.UTC)
 

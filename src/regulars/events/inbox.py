@@ -18,9 +18,9 @@ from django.db import DatabaseError, connection, transaction
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.events.models import InboxItem, Rejection, Source
 
-from .parse import InboxMessage, RejectedMessage
+from .models import InboxItem, Rejection, Source
+from .segment_format import InboxMessage, RejectedMessage
 
 log = logging.getLogger("regulars.collector")
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from regulars.interfaces.collector.parse import MAX_MESSAGE, MAX_MESSAGES, BadBody, parse
+from regulars.events.segment_format import MAX_MESSAGE, MAX_MESSAGES, BadBody, parse
 
 PAGE = {"type": "page", "anonymousId": "a-1", "messageId": "m-1", "name": "Home"}
 
