@@ -1,4 +1,4 @@
-"""Queries whose SQL is written once."""
+"""Compiled queries: Django generates the SQL once per query."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_no_spelling_of_a_private_address_is_called(in_production, url):
         request("GET", url, timeout=3)
 
     assert refused.value.code in ("address_not_allowed", "bad_url", "unreachable")
-    # "Unreachable" only counts where the name means nothing to the resolver: no connection was tried either.
+    # "Unreachable" is accepted only where the resolver does not know the name: no connection was tried.
     assert refused.value.code != "unreachable" or "no address" in str(refused.value) or not url[7].isdigit()
 
 

@@ -1,4 +1,4 @@
-"""Rotating the signing key: no token fails, and revoked keys end."""
+"""Rotation of the signing key: valid tokens verify, and revoked keys do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kids():
 
 
 def days_pass(days):
-    """The keys become older."""
+    """Make the keys older by some days."""
     for key in SigningKey.objects.all():
         key.created_at -= dt.timedelta(days=days)
         key.retired_at = key.retired_at and key.retired_at - dt.timedelta(days=days)
@@ -114,7 +114,7 @@ def test_command_rotates_keys_and_explains_a_refusal():
     SigningKey.objects.update(created_at=timezone.now() - PUBLISHED_FOR)
     old = SigningKey.objects.get(state="current").kid
     rotated = run(main, ["keys", "rotate"])
-    SigningKey.objects.filter(kid=old).update(kid="-" + old[1:])  # as one in sixty-four is
+    SigningKey.objects.filter(kid=old).update(kid="-" + old[1:])  # one random kid in sixty-four begins so
     old = "-" + old[1:]
     unknown = run(main, ["keys", "revoke", "unknown"])
     revoked = run(main, ["keys", "revoke", old])

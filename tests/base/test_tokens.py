@@ -1,4 +1,4 @@
-"""Signed tokens: one key for all processes, and every wrong token is rejected by name."""
+"""Signed tokens: one key for all processes, and every invalid token is rejected with a code."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def demo(tmp_path_factory) -> Iterator[Demo]:
         yield Demo(live, offset)
 
 
-expect.set_options(timeout=30_000)  # milliseconds; a page has as long as the browser waits for anything else
+expect.set_options(timeout=30_000)  # milliseconds, the same as the browser's other timeouts
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def page(person: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Pag
     page = person.new_page()
     yield page
     if request.node.stash.get(FAILED, False):
-        print(f"{page.url}\n{page.inner_text('body')}")  # noqa: T201 - what a person would have seen
+        print(f"{page.url}\n{page.inner_text('body')}")  # noqa: T201 - the page as displayed
 
 
 FAILED = pytest.StashKey[bool]()

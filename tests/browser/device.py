@@ -1,4 +1,4 @@
-"""Chromium's own virtual authenticator: holds passkeys and answers for the finger."""
+"""Chromium's virtual authenticator: holds passkeys and confirms the user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from playwright.sync_api import Page
 
 
 class Device:
-    """A passkey store and a finger on it."""
+    """A virtual authenticator that confirms every request."""
 
     def __init__(self, page: Page) -> None:
         self.devtools = page.context.new_cdp_session(page)
@@ -14,7 +14,7 @@ class Device:
         self.number = ""
 
     def take_another(self) -> None:
-        """A new one, which holds no passkey yet."""
+        """Replace the authenticator by a new one without passkeys."""
         if self.number:
             self.devtools.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self.number})
         options = {

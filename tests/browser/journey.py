@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 
 def sign_in_with_google(page: Page, demo: Demo, name: str, *shared: str) -> None:
-    """From the shop's first page to wherever the sign-in leads, sharing the claims named by their words."""
+    """Sign in from the shop's first page, sharing the claims with these labels."""
     page.goto(demo.shop)
     page.get_by_role("link", name="Sign in").click()
     page.get_by_role("link", name="Continue with Google").click()
@@ -32,7 +32,7 @@ def sign_out(page: Page, demo: Demo) -> None:
 
 
 def claims(page: Page) -> dict[str, str]:
-    """The ID token's claims, as the shop shows them on its account page."""
+    """Return the ID token's claims, as the shop's account page shows them."""
     rows = page.locator("table.claims tbody tr").all()
     return {row.locator("th").inner_text(): row.locator("td").inner_text() for row in rows}
 
@@ -47,7 +47,7 @@ def open_console(page: Page, demo: Demo) -> None:
 
 
 def eventually(look: Callable[[], Found], seconds: float = 60.0) -> Found:
-    """The first truthy answer."""
+    """Return the first truthy result."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, "it did not happen in time"

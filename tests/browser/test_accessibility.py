@@ -1,4 +1,4 @@
-"""Every page that a customer sees, in the light, in the dark, and from right to left: axe finds nothing serious."""
+"""Accessibility of every customer page in light, dark and right-to-left: axe finds no serious violation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole demo behind https: shop, sign-in, social network and events, each believing the others' certificates."""
+"""The demo over https: shop, login, mock provider and events trust each other's certificates."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def webhook_types(demo: Demo, user_id: str) -> list[str]:
 
 
 def test_attribute_written_by_an_application_is_not_asked(page: Page, demo: Demo):
-    """The official SDK, unmodified; it insists on https, and its own seam for an HTTP client leaves TLS out."""
+    """Use the unmodified SDK. It requires https, so a custom HTTP client removes TLS."""
     with httpx.Client(transport=WithoutTls(), timeout=10) as http:
         auth0 = management(demo, http)
         dov = auth0.users.create(connection=PASSWORDS, email="dov@example.org", password="correct horse 9")

@@ -1,4 +1,4 @@
-"""Passkeys in a real browser: Chromium's own virtual authenticator holds the key and answers for the finger."""
+"""Passkeys in a real browser: Chromium's virtual authenticator holds the key and confirms the user."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_staff_and_a_customer_sign_in_with_their_finger(server: Live, page: Page
 
     device.take_another()
     a_customer_adds_a_passkey(server, page)
-    page.goto(f"{server.url}/login")  # the offer below the address field is taken at once: the test device confirms it
+    page.goto(f"{server.url}/login")  # the virtual device accepts the offer below the address field at once
     page.get_by_text("You are signed in as").wait_for()
 
     assert page.url == f"{server.url}/"

@@ -17,7 +17,7 @@ from . import asked as furnish
 from .test_accessibility import LIGHTS, NARROW, serious, too_wide
 
 pytestmark = pytest.mark.browser
-SMALLEST = 44  # pixels of a target that a thumb meets
+SMALLEST = 44  # minimum size of a touch target in pixels
 ALL_KINDS = (*furnish.OPTIONS, *furnish.PLAIN, "confirm")
 Open = Callable[..., Page]
 
@@ -111,7 +111,7 @@ def test_keyboard_only_answers_and_takes_one_more_question(before: Open, server:
 
 
 def tab_to(page: Page, selector: str) -> None:
-    """Press Tab until the focus is on one of these, and see that the focus can be seen."""
+    """Press Tab until one of these has the focus, and check that the focus is visible."""
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("selector => document.activeElement.matches(selector)", f"main {selector}"):

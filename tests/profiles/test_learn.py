@@ -1,4 +1,4 @@
-"""Facts are appended, know their source, and what follows from them follows them."""
+"""Facts are appended with their source, and derived facts follow them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_attribute_retracted_by_one_source_is_known_from_another(chika):
 def test_twenty_facts_cost_few_queries(chika, django_assert_max_num_queries):
     news = [NewFact(f"user_metadata.k{number}", number, "declared", "app:shop") for number in range(20)]
 
-    with django_assert_max_num_queries(32):  # one insert a fact, and a dozen for everything else
+    with django_assert_max_num_queries(32):  # one insert per fact, and twelve for everything else
         learn(chika, news)
 
 

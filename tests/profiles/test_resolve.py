@@ -1,4 +1,4 @@
-"""resolve() is a fold: it does not depend on the order in which facts arrived."""
+"""`resolve()` does not depend on the order of the facts."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Town:
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """One server for all tests of this folder; the apps in Node run for as long as it does."""
+    """One server for all tests of this folder, with the Node apps beside it."""
     assert MODULES.is_dir(), "The SDKs are not installed: scripts/test does it (npm ci in tests/sdk)."
     once_in_a_run("the-town", tmp_path_factory)
     folder = tmp_path_factory.mktemp("town")
@@ -100,7 +100,7 @@ def furnish(live: Live, wanted: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
-    """One of the apps, answering at `origin`."""
+    """Run one of the Node apps at `origin`."""
     task = {
         "issuer": town.issuer,
         "origin": origin,
@@ -128,7 +128,7 @@ def node(town: Town, script: str, origin: str, *more: str) -> Iterator[None]:
 
 @pytest.fixture
 def person(chromium: Browser) -> Iterator[BrowserContext]:
-    """One person's browser; it takes the certificate that the tests made for localhost."""
+    """The browser context of one person; it accepts the certificate for localhost."""
     context = chromium.new_context(ignore_https_errors=True)
     context.set_default_timeout(30_000)
     yield context

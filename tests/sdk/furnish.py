@@ -15,15 +15,15 @@ PASSWORDS = "Username-Password-Authentication"
 API = "https://orders.example/"
 PASSWORD = "a few words in a row"
 IN_THE_BROWSER = ("spa", "lock", "component", "auth0-js", "questions", "elsewhere")
-RELATED = "https://shop.example"  # where the component's app is too, beside localhost
+RELATED = "https://shop.example"  # the second origin of the component's app, besides localhost
 IMPLICIT = ("lock", "auth0-js", "elsewhere", "express-id-token")
 CUSTOMERS = ("chika", "dov", "rosa", "tove")
-ASKED = ("amara", "bao", "carla", "dede", "emre", "farah")  # each has a question waiting in the app that asks by itself
+ASKED = ("amara", "bao", "carla", "dede", "emre", "farah")  # each has a pending question in the app with the component
 IN_ARABIC = {"text": "عمّ تبحث؟", "why": "لنعرضه أولاً.", "options": {"jackets": "سترات", "shoes": "أحذية"}}
 
 
 def main(apps: dict[str, str], upstream: str) -> dict[str, dict[str, str]]:
-    """`apps` are origins by name. Returns client ids and secrets by the same names, and `machine`."""
+    """Return client ids and secrets by the names of `apps` (origins by name), and of `machine`."""
     Connection.objects.filter(strategy__in=("auth0", "email")).update(enabled=True)
     Connection.objects.create(
         name="upstream",

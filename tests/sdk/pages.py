@@ -42,7 +42,7 @@ def pages(certificate: Certificate, port: int, config: dict[str, Any], bundles: 
                 super().do_GET()
 
         def end_headers(self) -> None:
-            if self.path.startswith(OF_OURS):  # as strict as a page can be that shows a component of ours
+            if self.path.startswith(OF_OURS):  # the strictest policy under which the components work
                 at = f"https://{config['domain']}"
                 policy = f"default-src 'none'; script-src 'self' {at}; connect-src {at}; style-src 'self'"
                 self.send_header("Content-Security-Policy", policy)

@@ -1,4 +1,4 @@
-"""Authlib's client, unmodified, against us; the browser is a plain HTTP client."""
+"""Authlib's client, unmodified, with a plain HTTP client as the browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 
 def walk(browser: httpx2.Client, town: Town, address: str, callback: str) -> str:
-    """From /authorize over the sign-in form to the address that the app is called back at."""
+    """Sign in from /authorize and return the callback address of the app."""
     answer = browser.get(address, follow_redirects=True)
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', answer.text)[1]
     form = {"csrfmiddlewaretoken": token, "email": "chika@example.com", "password": PASSWORD}

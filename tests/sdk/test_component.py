@@ -1,4 +1,4 @@
-"""Our own <regulars-login> on a page of another origin, under a strict policy, with auth0-spa-js behind it."""
+"""`<regulars-login>` on a page of another origin, under a strict policy, with auth0-spa-js behind it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_device_without_the_passkey_shows_a_message(page: Page, town: Town):
 
 @pytest.fixture(params=["takes our cookie"])
 def abroad(chromium: Browser, town: Town, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A browser for which the app is on another site than we, and our host is where browsers look for it: at port 443."""
+    """A browser that sees the app on another site than the server, and reaches the server at port 443."""
     ours = town.url.rpartition(":")[2]
     rules = f"MAP shop.example 127.0.0.1, MAP localhost:443 127.0.0.1:{ours}"
     options = [*CHROMIUM_OPTIONS, f"--host-resolver-rules={rules}", "--ignore-certificate-errors"]
@@ -161,7 +161,7 @@ def test_browser_that_blocks_the_cookie_goes_to_the_hosted_page_first(abroad: Pa
 
 
 def test_browser_without_related_origins_goes_to_the_hosted_page(abroad: Page, town: Town):
-    """Firefox, and Chromium before 128."""
+    """Cover Firefox, and Chromium before 128."""
     abroad.add_init_script("PublicKeyCredential.getClientCapabilities = undefined")
     open_abroad(abroad, town)
     abroad.get_by_role("button", name="Sign in with a passkey").click()
@@ -170,7 +170,7 @@ def test_browser_without_related_origins_goes_to_the_hosted_page(abroad: Page, t
     expect(abroad.get_by_role("button", name="Sign in with a passkey")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light for both: the form must follow the page
+@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light in both: the form follows the page
 def test_machines_that_look_for_barriers_find_none(page: Page, town: Town, scheme: Literal["light", "dark"]):
     page.emulate_media(color_scheme=scheme)
     open_form(page, town)
@@ -182,5 +182,5 @@ def test_machines_that_look_for_barriers_find_none(page: Page, town: Town, schem
 
 
 def page_barriers(page: Page) -> list[str]:
-    """axe is put in by the test's own right, which no policy of the page withdraws."""
+    """Run axe in the page. Playwright injects it, which the page's policy does not block."""
     return [each["id"] for each in Axe().run(page, "regulars-login").response["violations"]]

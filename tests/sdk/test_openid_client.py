@@ -1,4 +1,4 @@
-"""npm openid-client, unmodified, in a web app that signs customers in through us."""
+"""npm openid-client, unmodified, in a web app that signs customers in with Regulars."""
 
 from __future__ import annotations
 

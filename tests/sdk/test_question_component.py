@@ -1,4 +1,4 @@
-"""Our own <regulars-question> on a page of another origin, under a strict policy, with a token from auth0-spa-js."""
+"""`<regulars-question>` on a page of another origin, under a strict policy, with a token from auth0-spa-js."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_page_in_arabic_is_asked_in_arabic_from_right_to_left(page: Page, town
     assert save.bounding_box()["height"] >= 44
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light for both: the question must follow the page
+@pytest.mark.parametrize("scheme", ["light", "dark"])  # the page is light in both: the question follows the page
 def test_machines_that_look_for_barriers_find_none(page: Page, town: Town, scheme: Literal["light", "dark"]):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 320, "height": 800})

@@ -1,4 +1,4 @@
-"""TLS for tests: an authority of our own, a certificate for localhost, and an end of TLS in front of a plain server."""
+"""TLS for tests: a test authority, a certificate for localhost, and TLS termination for a plain server."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Certificate:
 
 
 def make_certificate(folder: Path) -> Certificate:
-    """For localhost, good for a day, signed by a temporary authority."""
+    """Create a certificate for localhost, valid for a day, signed by a temporary authority."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = _builder("Tests", "Tests", authority_key).add_extension(x509.BasicConstraints(True, 0), True)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -66,7 +66,7 @@ def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509
 
 @contextmanager
 def tls_in_front(certificate: Certificate, port: int, plain_port: int) -> Iterator[None]:
-    """`https://localhost:port` is `http://127.0.0.1:plain_port`, byte by byte."""
+    """Forward `https://localhost:port` to `http://127.0.0.1:plain_port`, byte by byte."""
     loop = asyncio.new_event_loop()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ def tls_in_front(certificate: Certificate, port: int, plain_port: int) -> Iterat
             return
         await asyncio.gather(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
 
-    # In a thread of its own: Playwright has a loop running in the main one.
+    # In a separate thread: Playwright runs a loop in the main thread.
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = asyncio.start_server(meet, "127.0.0.1", port, ssl=certificate.server_context())

@@ -1,4 +1,4 @@
-"""Segment's API through the real server: what its SDKs send arrives, and what they would choke on never goes out."""
+"""Segment's API through the real server: events of its SDKs are stored, and responses suit its SDKs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo as a visitor sees it: three ports, one printed password, a shop full of people."""
+"""The demo as a visitor sees it: three ports, one printed password, a shop with customers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEMORY = 512 * 1024 * 1024  # bytes of the whole process tree
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """The demo at its second start: the first was stopped while its people came."""
+    """The demo at its second start: the first was stopped while the customers were created."""
     home = tmp_path_factory.mktemp("demo")
     with own_database() as database_url:
         stop_half_way(launch(home, free_ports(), database_url=database_url))
@@ -37,7 +37,7 @@ def demo(tmp_path_factory):
 
 
 def stop_half_way(live: Live) -> None:
-    """With some of the people there, and not all."""
+    """Stop the demo after some but not all customers were created."""
     deadline = time.monotonic() + START_TIME
     try:
         while not some_people(live):
@@ -54,7 +54,7 @@ def stop_half_way(live: Live) -> None:
 
 def some_people(live: Live) -> int:
     if "Inventing" not in (live.home / "log").read_text():
-        return 0  # there may be no table yet
+        return 0  # the table may not exist yet
     return live.rows(CUSTOMERS)[0][0]
 
 
@@ -75,8 +75,8 @@ def test_a_first_start_that_was_stopped_is_completed_by_the_next(demo):
 
 
 def test_idle_demo_uses_at_most_half_a_gigabyte(demo):
-    """At rest: no page was opened yet, and what a first start sets going (modules for rules, the calendar's first
-    round) is over after a while."""
+    """Idle: no page was opened yet. The work of a first start (modules for rules, the first run of periodic tasks)
+    ends after a while."""
     deadline = time.monotonic() + 120
     while (used := memory_of([demo.process.pid, *descendants(demo.process.pid)])) >= MEMORY:
         assert time.monotonic() < deadline, f"still {used / 2**20:.0f} MB"
@@ -104,7 +104,7 @@ def test_the_printed_password_opens_the_console(demo):
 
 
 def test_a_later_start_finds_everything_there(demo):
-    """How long that takes is printed, not asserted: the machine of a test is busy with other tests."""
+    """How long that takes is printed, not asserted: other tests run on the same machine."""
     demo.stop()
     options = {name: value for name, value in demo.environment.items() if name == "DATABASE_URL"}
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""`regulars start --https`: SDKs that insist on https meet a certificate of this installation's own."""
+"""`regulars start --https`: SDKs that require https get a certificate of this installation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was acknowledged survives SIGKILL in the middle of the load, and is there once."""
+"""Acknowledged events survive SIGKILL under load and are stored once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.live import free_ports, own_database, start
 pytestmark = pytest.mark.server
 
 
-PACE = 0.02  # seconds between two batches: enough to be killed in the middle, no more than the worker deals with after
+PACE = 0.02  # seconds between two batches: the kill falls into the load, and the worker can catch up afterwards
 
 
 class Sender(threading.Thread):
-    """Sends small batches without end, and keeps the ids of those that were acknowledged."""
+    """Sends small batches continuously, and keeps the ids of the acknowledged ones."""
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__()

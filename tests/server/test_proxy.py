@@ -1,4 +1,4 @@
-"""Behind a proxy, through the real server: who came, by which scheme and under which name."""
+"""The real server behind a proxy: client address, scheme and host name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ask(live, path: str, **headers: str) -> httpx2.Response:
 
 
 def guesses(live, visitor: str, people: range) -> list[int]:
-    """A wrong password at the console for each of them, from the address that the proxy names."""
+    """Post a wrong console password for each person, from the address `visitor` that the proxy forwards."""
     page = ask(live, "/console/login")
     cookie = page.headers["set-cookie"].partition(";")[0]
     headers = {**PROXY, "X-Forwarded-For": visitor, "Cookie": cookie, "Referer": f"{PUBLIC}/console/login"}

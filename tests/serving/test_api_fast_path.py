@@ -1,4 +1,4 @@
-"""Programs are answered without what browsers need, and with what every answer needs."""
+"""API fast path: program endpoints skip sessions and cookies, and keep the common headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backup is one file made while everything runs; a restored one does not bring back who was erased since."""
+"""Backup to one file while the server runs; a restore erases again the customers erased since."""
 
 from __future__ import annotations
 

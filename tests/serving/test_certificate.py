@@ -1,4 +1,4 @@
-"""The certificate for localhost, and the authority that is trusted once."""
+"""The certificate for localhost, and its authority."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which connection a thread uses, and for how long."""
+"""Database connections per thread, and their lifetime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forwarded headers are believed from our proxies only."""
+"""Forwarded headers are trusted from configured proxies only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PEER = ("10.0.0.9", 4711)
 
 
 def seen(proxies: int, *headers: tuple[str, str]) -> tuple[str, str, str]:
-    """(client, scheme, host) after settling a request that a machine of ours passed on."""
+    """Return (client, scheme, host) of a request after the forwarded headers are applied."""
     raw = [(b"host", b"inner:8000"), *((name.encode(), value.encode()) for name, value in headers)]
     scope = apply_forwarded({"type": "http", "client": PEER, "scheme": "http", "headers": raw}, proxies)
     left = dict(scope["headers"])
@@ -36,7 +36,7 @@ def test_without_a_proxy_the_headers_are_ignored():
 @pytest.mark.parametrize(
     ("proxies", "chain", "client"),
     [
-        (1, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the browser invented the first
+        (1, "198.51.100.1, 203.0.113.7", "203.0.113.7"),  # the browser forged the first
         (2, "198.51.100.1, 203.0.113.7, 10.0.0.1", "203.0.113.7"),
         (2, "203.0.113.7", "203.0.113.7"),
         (1, "[2001:db8::1]:443", "2001:db8::1"),

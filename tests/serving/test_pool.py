@@ -1,4 +1,4 @@
-"""Between ASGI and Django: whole answers, streams, and a queue that ends."""
+"""The pool between ASGI and Django: responses, streams, and a bounded queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCOPE = {
 
 
 def wsgi(answer):
-    """A WSGI application as Django's handler is one: it returns the response itself."""
+    """A WSGI application like Django's handler: it returns the response object."""
 
     def application(environ, start_response):
         response = answer(environ)
@@ -36,7 +36,7 @@ def wsgi(answer):
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """In a thread of its own: a browser test of the same process keeps a loop in this one."""
+    """Run in a separate thread: a browser test of the same process keeps a loop in this one."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, coroutine).result()
 

@@ -1,4 +1,4 @@
-"""Sessions that are written once."""
+"""The session store writes each session once."""
 
 from __future__ import annotations
 

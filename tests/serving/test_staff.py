@@ -1,4 +1,4 @@
-"""`regulars staff`: who works in the console."""
+"""`regulars staff`: manage the staff of the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random people, and random conditions that have something to do with them."""
+"""Hypothesis strategies: random people, and random conditions on their attributes and events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EVENTS = ("Product Viewed", "Order Completed")
 
 @dataclass
 class Individual:
-    """`document` and `events` [(name, at, properties)] of an invented person."""
+    """Return `document` and `events` [(name, at, properties)] of a random person."""
 
     document: dict
     events: list

@@ -1,4 +1,4 @@
-"""One language, many executions: Python and every SQL engine at hand give the same three-valued answer."""
+"""Conditions have the same three-valued result in Python and in every available SQL engine."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PostgreSQL:
 
     def __init__(self):
         self.connection = psycopg.connect(os.environ["DATABASE_URL"])
-        self.connection.execute("SET search_path TO pg_temp")  # tables that go away with the connection
+        self.connection.execute("SET search_path TO pg_temp")  # temporary tables end with the connection
 
     def run(self, sql, *rows):
         return self.connection.execute(sql.replace("?", "%s") if rows else sql, *rows)
@@ -70,7 +70,7 @@ class PostgreSQL:
         return at
 
 
-# Each once: PostgreSQL where the suite runs on it, the others where it runs on SQLite.
+# Each engine runs once: PostgreSQL when the suite runs on it, the others when it runs on SQLite.
 ENGINES = [PostgreSQL] if os.environ.get("DATABASE_URL", "").startswith("postgres") else [SQLite, DuckDB]
 
 

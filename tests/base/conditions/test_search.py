@@ -1,4 +1,4 @@
-"""Auth0's user search, row by row: eight people and what every query must find."""
+"""Auth0's user search: eight people and the expected result of every query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs exist if and only if their change does, run at least once, in line, and never vanish."""
+"""Jobs are enqueued with their transaction, run at least once and in order, and are never lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows go in once, come out as they are, and readers are not disturbed."""
+"""The lake stores each batch once, returns rows unchanged, and does not block readers."""
 
 from __future__ import annotations
 
