@@ -53,7 +53,7 @@ CANCELLED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize"
 
 
 class LoginPurpose(StrEnum):
-    """Why a customer is sent to a provider: to sign in, to share more, or to add the provider to their account."""
+    """The reason why a customer is sent to a provider: to sign in, to share more, or to add the provider to their account."""
 
     LOGIN = "login"
     SHARE_MORE = "more"
@@ -61,7 +61,7 @@ class LoginPurpose(StrEnum):
 
 
 class ChosenClaim(TypedDict):
-    """The claims that the customer chose to share, with the words that stood beside each box."""
+    """A claim that the customer chose to share, with the words that stood beside its box."""
 
     claim: str
     words: str
@@ -245,7 +245,7 @@ class _ClaimOption:
 
 @dataclass(frozen=True)
 class _Intent:
-    """Return the purpose of a signed-in customer with this connection: to share more, or to link it."""
+    """The purpose of a signed-in customer at this connection: to share more, or to link it."""
 
     purpose: LoginPurpose
     profile: Profile
@@ -415,7 +415,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
 
 
 def _has_ids_of_its_own(connection: Connection) -> bool:
-    """Return whether the same user id from another connection of this strategy could be another person: another issuer's could."""
+    """Return whether another connection of this strategy may give the same user id to another person."""
     elsewhere = (
         bool(connection.urls.get("issuer") or connection.urls.get("site")) and connection.name != connection.strategy
     )
