@@ -89,7 +89,7 @@ def _uses_database(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session", autouse=True)
 def _hashes_cost_nothing() -> dict[str, int]:
     """Make password hashes cheap, because a real one takes longer than most tests. Returns the real cost."""
-    from regulars.accounts.hashing import PasswordHasher
+    from regulars.accounts.passwords import PasswordHasher
 
     real = {name: getattr(PasswordHasher, name) for name in HASH_COSTS}
     PasswordHasher.time_cost, PasswordHasher.memory_cost, PasswordHasher.parallelism = 1, 8, 1
@@ -99,7 +99,7 @@ def _hashes_cost_nothing() -> dict[str, int]:
 @pytest.fixture
 def a_real_hash(_hashes_cost_nothing: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore the cost of password hashes, for tests about it."""
-    from regulars.accounts.hashing import PasswordHasher
+    from regulars.accounts.passwords import PasswordHasher
 
     for name, value in _hashes_cost_nothing.items():
         monkeypatch.setattr(PasswordHasher, name, value)

@@ -9,9 +9,9 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from regulars.interfaces.login.connections import find_social, social_connections
 from tests.receivers import Answer, receiving
 
+from regulars.connections.login_methods import find_social, social_connections
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError
 

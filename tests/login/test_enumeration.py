@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from regulars.accounts.factors import codes
-from regulars.accounts.hashing import PasswordHasher
 from regulars.accounts.models import Account
+from regulars.accounts.passwords import PasswordHasher
 from regulars.connections.models import Connection
 
 from .conftest import PASSWORD

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import BinaryIO
 
 
 def is_listed(password: str, list_: Path) -> bool:
@@ -17,7 +16,10 @@ def is_listed(password: str, list_: Path) -> bool:
         low, high = 0, file.seek(0, 2)
         while low < high:
             middle = (low + high) // 2
-            _to_line_start(file, middle)
+            # The first line that begins at `middle` or after.
+            file.seek(max(middle - 1, 0))
+            if middle:
+                file.readline()
             line = file.readline()
             here = line[:40].upper()
             if here == digest:
@@ -27,10 +29,3 @@ def is_listed(password: str, list_: Path) -> bool:
             else:
                 high = middle
     return False
-
-
-def _to_line_start(file: BinaryIO, position: int) -> None:
-    """The first line that begins at `position` or after."""
-    file.seek(max(position - 1, 0))
-    if position:
-        file.readline()

@@ -139,7 +139,9 @@ class ProviderClient:
             raw: Raw = self._openid_claims(session, token, nonce) if self.kind.openid else {}
             if form:
                 raw["user"] = form
-            granted = _scopes_in(token)
+            # An answer that names no scopes grants all (RFC 6749, 5.1). Some providers write commas between scopes.
+            scope = token.get("scope")
+            granted = re.split(r"[\s,]+", scope.strip()) if isinstance(scope, str) else None
             for call in self.kind.calls:
                 if not call.scopes or granted is None or set(call.scopes) & set(self.kind.canonical_scopes(granted)):
                     raw[call.key] = self._answer_to(session, call, token["access_token"], granted)
@@ -182,7 +184,10 @@ class ProviderClient:
         """
         if not isinstance(id_token, str):
             raise ProviderError("bad_provider_response", "The answer has no ID token.")
-        claims = json.loads(extract_compact(id_token.encode(), registry=_id_token_sizes()).payload)
+        registry = JWSRegistry()
+        # Certificates in the header of an ID token exceed joserfc's default of 512 bytes.
+        registry.max_header_length = registry.max_signature_length = 16_000
+        claims = json.loads(extract_compact(id_token.encode(), registry=registry).payload)
         if not isinstance(claims, dict):
             raise ProviderError("bad_provider_response", "The ID token holds no claims.")
         JWTClaimsRegistry(
@@ -192,7 +197,11 @@ class ProviderClient:
         ).validate(claims)
         if nonce and claims.get("nonce") != nonce:
             raise ProviderError("nonce_mismatch", "The ID token belongs to another sign-in.")
-        _refuse_replay(claims)
+        # An ID token that has an id (`jti`) is accepted only once.
+        if claims.get("jti") and claims.get("exp"):
+            key = f"id-token:{fingerprint(json.dumps([claims['iss'], claims['jti']]))}"
+            if not cache.add(key, True, timeout=claims["exp"] - time.time() + CLOCK_SKEW):
+                raise ProviderError("bad_provider_response", "This ID token was used already.")
         return claims
 
     def _answer_to(self, session: OAuth2Client, call: ProviderCall, token: str, granted: list[str] | None) -> object:
@@ -350,15 +359,6 @@ def _checked_metadata(found: object, issuer: str) -> ProviderMetadata:
     return metadata
 
 
-def _scopes_in(token: Mapping[str, Any]) -> list[str] | None:
-    """Return the granted scopes; None when the answer names none, which grants all (RFC 6749, 5.1).
-
-    Some providers write commas between scopes.
-    """
-    scope = token.get("scope")
-    return re.split(r"[\s,]+", scope.strip()) if isinstance(scope, str) else None
-
-
 def _issued(token: Mapping[str, Any]) -> IssuedToken:
     issued = IssuedToken(access_token=token["access_token"])
     if isinstance(token.get("refresh_token"), str):
@@ -366,19 +366,3 @@ def _issued(token: Mapping[str, Any]) -> IssuedToken:
     if "expires_in" in token:
         issued["expires_in"] = token["expires_in"]
     return issued
-
-
-def _id_token_sizes() -> JWSRegistry:
-    """Certificates in the header of an ID token exceed joserfc's default of 512 bytes."""
-    registry = JWSRegistry()
-    registry.max_header_length = registry.max_signature_length = 16_000
-    return registry
-
-
-def _refuse_replay(claims: Raw) -> None:
-    """Accept an ID token that has an id (`jti`) only once."""
-    if not (claims.get("jti") and claims.get("exp")):
-        return
-    key = f"id-token:{fingerprint(json.dumps([claims['iss'], claims['jti']]))}"
-    if not cache.add(key, True, timeout=claims["exp"] - time.time() + CLOCK_SKEW):
-        raise ProviderError("bad_provider_response", "This ID token was used already.")

@@ -54,8 +54,19 @@ def save_connection(spec: ConnectionSpec, connection: Connection | None = None) 
     Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
     `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
     """
-    connection = connection or Connection(name=_new_name(spec.name), strategy=_known(spec.strategy))
-    _check_lengths(spec)
+    if connection is None:
+        if not _NAME.fullmatch(spec.name) or spec.name == "new":
+            raise Invalid("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
+        if Connection.objects.filter(name=spec.name).exists():
+            raise Conflict("name_taken", f"There is a connection called {spec.name!r} already.", "name")
+        if spec.strategy not in PROVIDERS:
+            raise Invalid("unknown_strategy", f"No kind of provider is called {spec.strategy!r}.", "strategy")
+        connection = Connection(name=spec.name, strategy=spec.strategy)
+    if not spec.display_name.strip():
+        raise Invalid("missing", "Write the name on the button.", "display_name")
+    for name, most in (("display_name", 128), ("client_id", 255), ("note", 200), ("secret", 4000)):
+        if len(getattr(spec, name)) > most:
+            raise Invalid("too_long", f"At most {most} characters.", name)
     connection.display_name, connection.note, connection.enabled = (
         spec.display_name.strip(),
         spec.note.strip(),
@@ -103,71 +114,38 @@ def _apply_provider_settings(connection: Connection, spec: ConnectionSpec) -> No
     if not (spec.secret or connection.secret):
         raise Invalid("missing", "Write the client secret that the provider gave you.", "secret")
     connection.client_id, connection.secret = spec.client_id.strip(), spec.secret or connection.secret
-    connection.scopes = _scopes(spec.scopes or provider.scopes, provider)
-    connection.requested_claims = _checked_claims(spec.requested_claims, connection.strategy)
+
+    scopes = spec.scopes or provider.scopes
+    for word in scopes:
+        if not _SCOPE.fullmatch(word):
+            raise Invalid("bad_scope", f"{word[:60]!r} is not a scope.", "scopes")
+    connection.scopes = list(dict.fromkeys([*(["openid"] if provider.openid else []), *scopes]))
+
+    offered = [claim.key for claim in provider.requested_claims]
+    for claim in spec.requested_claims:
+        if claim not in offered:
+            raise Invalid("unknown_claim", f"This provider does not offer {claim!r}.", "requested_claims")
+    connection.requested_claims = [claim for claim in offered if claim in spec.requested_claims]
+
     connection.settings = fill_settings(provider.settings, spec.settings, connection.settings)
     connection.offline = spec.offline
-    connection.urls = _urls(connection.urls, spec, provider)
-    _check_addresses(connection, provider)
-    credentials_of(connection)
 
-
-def _urls(before: Mapping[str, str], spec: ConnectionSpec, provider: Provider) -> dict[str, str]:
-    """Keep the addresses that are not named, and remove those that are empty."""
     for key in spec.urls:
         if key not in url_keys(provider):
             raise Invalid("unknown_address", f"This provider has no address called {key[:60]!r}.", key)
-    checked = {key: check_web_address(url, key, f"bad_{key}") for key, url in spec.urls.items() if url}
-    return {**{key: url for key, url in before.items() if key not in spec.urls}, **checked}
-
-
-def url_keys(provider: Provider) -> list[str]:
-    """Return the keys of the addresses that may be changed, first the one that moves all of them."""
-    own = [key for key in provider.addresses if key != "token" or not provider.openid]
-    return ["issuer", *own] if provider.openid else ["site", *own]
-
-
-def _check_addresses(connection: Connection, provider: Provider) -> None:
+    changed = {key: check_web_address(url, key, f"bad_{key}") for key, url in spec.urls.items() if url}
+    kept = {key: url for key, url in connection.urls.items() if key not in spec.urls}
+    connection.urls = {**kept, **changed}
     if provider.openid and not (provider.issuer or connection.urls.get("issuer")):
         raise Invalid("missing", "Write the issuer: the address that the provider calls itself.", "issuer")
     needed = [] if provider.openid else ["authorize", "token", *(call.key for call in provider.calls if call.required)]
     for key in needed:
         if not address_of(connection, key):
             raise Invalid("missing", "Write this address: the provider's documents name it.", key)
+    credentials_of(connection)
 
 
-def _scopes(words: Sequence[str], provider: Provider) -> list[str]:
-    for word in words:
-        if not _SCOPE.fullmatch(word):
-            raise Invalid("bad_scope", f"{word[:60]!r} is not a scope.", "scopes")
-    return list(dict.fromkeys([*(["openid"] if provider.openid else []), *words]))
-
-
-def _checked_claims(keys: Sequence[str], strategy: str) -> list[str]:
-    known = [claim.key for claim in PROVIDERS[strategy].requested_claims]
-    for key in keys:
-        if key not in known:
-            raise Invalid("unknown_claim", f"This provider does not offer {key!r}.", "requested_claims")
-    return [key for key in known if key in keys]
-
-
-def _check_lengths(spec: ConnectionSpec) -> None:
-    if not spec.display_name.strip():
-        raise Invalid("missing", "Write the name on the button.", "display_name")
-    for name, most in (("display_name", 128), ("client_id", 255), ("note", 200), ("secret", 4000)):
-        if len(getattr(spec, name)) > most:
-            raise Invalid("too_long", f"At most {most} characters.", name)
-
-
-def _new_name(name: str) -> str:
-    if not _NAME.fullmatch(name) or name == "new":
-        raise Invalid("bad_name", "A name has letters, digits, - and _, and begins with a letter or digit.", "name")
-    if Connection.objects.filter(name=name).exists():
-        raise Conflict("name_taken", f"There is a connection called {name!r} already.", "name")
-    return name
-
-
-def _known(strategy: str) -> str:
-    if strategy not in PROVIDERS:
-        raise Invalid("unknown_strategy", f"No kind of provider is called {strategy!r}.", "strategy")
-    return strategy
+def url_keys(provider: Provider) -> list[str]:
+    """Return the keys of the addresses that may be changed, first the one that moves all of them."""
+    own = [key for key in provider.addresses if key != "token" or not provider.openid]
+    return ["issuer", *own] if provider.openid else ["site", *own]

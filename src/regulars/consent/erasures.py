@@ -9,7 +9,6 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -87,7 +86,12 @@ def suppressed(profiles: Iterable[Profile]) -> set[int]:
 
 def _in_file() -> list[Erasure]:
     path = Path(settings.HOME) / FILE
-    return [_read(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    found = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        row = json.loads(line)
+        times = {key: row[key] and dt.datetime.fromisoformat(row[key]) for key in ("at", "since", "until")}
+        found.append(Erasure(id=uuid.UUID(row["id"]), mode=row["mode"], who=row["who"], asked_by="restore", **times))
+    return found
 
 
 def _append(erasure: Erasure) -> None:
@@ -104,10 +108,3 @@ def _append(erasure: Erasure) -> None:
         file.write(json.dumps(row) + "\n")
         file.flush()
         os.fsync(descriptor)
-
-
-def _read(row: dict[str, Any]) -> Erasure:
-    at, since, until = (row[key] and dt.datetime.fromisoformat(row[key]) for key in ("at", "since", "until"))
-    return Erasure(
-        id=uuid.UUID(row["id"]), at=at, mode=row["mode"], who=row["who"], since=since, until=until, asked_by="restore"
-    )

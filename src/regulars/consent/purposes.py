@@ -47,7 +47,12 @@ def reword(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
     `bad_text`, `bad_expiry`.
     """
     purpose = get_purpose(key)
-    _check(wording)
+    if not wording.label.strip() or len(wording.label) > 128:
+        raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
+    if not wording.text.strip() or len(wording.text) > 2000:
+        raise Invalid("bad_text", "Describe in at most 2,000 characters what the purpose covers.", "text")
+    if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
+        raise Invalid("bad_expiry", "A consent lasts between 1 day and 10 years.", "expires_days")
     texts = (wording.label, wording.text, wording.translations)
     if widened or texts != (purpose.label, purpose.text, purpose.translations):
         purpose.version += 1
@@ -67,15 +72,6 @@ def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
             found = purpose.translations[name]
             return name, found["label"], found["text"]
     return "en", purpose.label, purpose.text
-
-
-def _check(wording: PurposeText) -> None:
-    if not wording.label.strip() or len(wording.label) > 128:
-        raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
-    if not wording.text.strip() or len(wording.text) > 2000:
-        raise Invalid("bad_text", "Describe in at most 2,000 characters what the purpose covers.", "text")
-    if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
-        raise Invalid("bad_expiry", "A consent lasts between 1 day and 10 years.", "expires_days")
 
 
 def get_or_create_notice(purpose: Purpose, body: str = "", locale: str = "en") -> Notice:

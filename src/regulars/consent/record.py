@@ -61,31 +61,27 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> l
         for decision in decisions:
             if decision.action == Action.IMPORTED and profile.pk in unwanted:
                 decision = replace(decision, evidence={**decision.evidence, "suppressed": True})
-            event = _event(profile, decision, notices, ends.get(profile.pk, ""))
+            purpose, notice = notices.of(decision)
+            event = ConsentEvent(
+                profile=profile,
+                purpose=purpose,
+                purpose_version=purpose.version,
+                notice=notice,
+                action=decision.action,
+                explicit=decision.explicit,
+                # As the database returns it: the hash covers its text.
+                at=(decision.at or clock.now()).astimezone(dt.UTC),
+                method=decision.method,
+                evidence=decision.evidence,
+                actor=decision.actor,
+                prev_hash=ends.get(profile.pk, ""),
+            )
+            event.hash = digest(event)
             ends[profile.pk] = event.hash
             events.append(event)
     ConsentEvent.objects.bulk_create(events, batch_size=500)
     _update_states(before + events, {(event.profile_id, event.purpose_id) for event in events})
     return events
-
-
-def _event(profile: Profile, decision: Decision, notices: _Notices, prev_hash: str) -> ConsentEvent:
-    purpose, notice = notices.of(decision)
-    event = ConsentEvent(
-        profile=profile,
-        purpose=purpose,
-        purpose_version=purpose.version,
-        notice=notice,
-        action=decision.action,
-        explicit=decision.explicit,
-        at=(decision.at or clock.now()).astimezone(dt.UTC),  # as the database returns it: the hash covers its text
-        method=decision.method,
-        evidence=decision.evidence,
-        actor=decision.actor,
-        prev_hash=prev_hash,
-    )
-    event.hash = digest(event)
-    return event
 
 
 def _update_states(events: list[ConsentEvent], moved: set[tuple[int, str]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -27,7 +27,17 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     """Recompute the views of many profiles in as many queries as for one. Returns the views that changed."""
     now = clock.now()
     statuses = ConsentStatus.of(profiles, now)
-    _hide_closed_facts(profiles, statuses)
+    # Facts given under a withdrawn consent stay out of the user document, and so out of tokens and rules.
+    moved = []
+    for profile in profiles:
+        status = statuses[profile.pk]
+        closed = sorted(consent for consent in status.consents if not status.consent_is_given(consent))
+        if closed != profile.closed_consents:
+            profile.closed_consents = closed
+            moved.append(profile)
+    if moved:
+        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
+        rebuild_all(moved)
     before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
     changed = []
     for profile, purpose, traits, terms in permitted_by_purpose(profiles, statuses):
@@ -43,17 +53,3 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         update_fields=["traits", "terms", "refreshed_at", "lake_at"],
     )
     return changed
-
-
-def _hide_closed_facts(profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]) -> None:
-    """Leave facts given under a withdrawn consent out of the user document, and so out of tokens and rules."""
-    moved = []
-    for profile in profiles:
-        status = statuses[profile.pk]
-        closed = sorted(consent for consent in status.consents if not status.consent_is_given(consent))
-        if closed != profile.closed_consents:
-            profile.closed_consents = closed
-            moved.append(profile)
-    if moved:
-        Profile.objects.bulk_update(moved, ["closed_consents"], batch_size=500)
-        rebuild_all(moved)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from django.db.models import Q
 
@@ -43,8 +43,15 @@ class ConsentStatus:
         for event in ConsentEvent.objects.filter(own_or_merged, action__in=YES).select_related("profile"):
             merged = event.profile.merged_into_id
             statuses[merged if merged in statuses else event.profile_id].consents[event.pk] = event
-        for profile_id in _children(profiles, now):
-            statuses[profile_id].is_child = True
+        # A birthdate of any source counts, permitted or not: protecting a child needs no consent.
+        ages: dict[int, dict[str, list[KnownFact]]] = {}
+        facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
+        for fact in facts:
+            ages.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
+        for profile_id, known_facts in ages.items():
+            winners = {key: resolve(rows, now) for key, rows in known_facts.items()}
+            birthdate, country = (getattr(winners.get(key), "value", "") for key in (BIRTHDATE, COUNTRY))
+            statuses[profile_id].is_child = is_too_young(birthdate, country, now)
         return statuses
 
     def allows(self, purpose: Purpose) -> bool:
@@ -105,21 +112,3 @@ def purposes_closed_to_questions(profile: Profile) -> set[str]:
         for key, state in status.states.items()
         if state.status in closed or (state.status == ConsentEvent.Action.GPC and state.since + GPC_RESTS > status.now)
     }
-
-
-def _children(profiles: Sequence[Profile], now: dt.datetime) -> list[int]:
-    """Return the customers who are too young by any source: protecting a child needs no consent."""
-    known_facts: dict[int, dict[str, list[KnownFact]]] = {}
-    facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
-    for fact in facts:
-        known_facts.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
-    winners = {
-        profile_id: {key: resolve(rows, now) for key, rows in attributes.items()}
-        for profile_id, attributes in known_facts.items()
-    }
-    return [profile_id for profile_id, values in winners.items() if _is_child(values, now)]
-
-
-def _is_child(values: Mapping[str, object], now: dt.datetime) -> bool:
-    birthdate, country = (getattr(values.get(key), "value", "") for key in (BIRTHDATE, COUNTRY))
-    return is_too_young(birthdate, country, now)

@@ -57,7 +57,18 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
     status, attributes, facts = ConsentStatus.of([profile], now)[profile.pk], _attributes(), _live([profile])
     passed = _permitted(found, status, facts, attributes)
     everything = winners(facts[profile.pk], attributes, now)
-    return {key: _why_not(attributes.get(key), found, status) for key in everything if key not in passed}
+    reasons: dict[str, str] = {}
+    for key in everything:
+        attribute = attributes.get(key)
+        if key in passed:
+            continue
+        if not status.allows(found):
+            reasons[key] = "not_allowed"
+        elif _lists_purpose(attribute, found, status):
+            reasons[key] = "yes_is_over"
+        else:
+            reasons[key] = "needs_explicit_yes" if attribute and found.key in attribute.purposes else "not_for_this"
+    return reasons
 
 
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -150,11 +161,3 @@ def _lists_purpose(attribute: Attribute | None, purpose: Purpose, status: Consen
     if attribute.sensitivity != Attribute.Sensitivity.SPECIAL:
         return True
     return status.is_explicit(purpose.key)
-
-
-def _why_not(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> str:
-    if not status.allows(purpose):
-        return "not_allowed"
-    if _lists_purpose(attribute, purpose, status):
-        return "yes_is_over"
-    return "needs_explicit_yes" if attribute and purpose.key in attribute.purposes else "not_for_this"

@@ -103,9 +103,22 @@ STANDARD = (
 def ensure_standard_attributes() -> None:
     """Insert the missing standard attributes; never overwrite an operator's changes."""
     known = set(Attribute.objects.values_list("key", flat=True))
-    Attribute.objects.bulk_create(
-        [_row(standard) for standard in STANDARD if standard.key not in known], ignore_conflicts=True
-    )
+    missing = [
+        Attribute(
+            key=standard.key,
+            label=standard.label,
+            type=standard.type,
+            category=standard.category,
+            purposes=list(standard.purposes),
+            options=[{"key": key, "label": label} for key, label in standard.options],
+            half_life_days=standard.half_life_days,
+            expires_days=standard.expires_days,
+            metadata_path=standard.metadata_path,
+        )
+        for standard in STANDARD
+        if standard.key not in known
+    ]
+    Attribute.objects.bulk_create(missing, ignore_conflicts=True)
 
 
 def canonical_key(path: str) -> str:
@@ -122,17 +135,3 @@ def is_an_apps(key: str, path: str) -> bool:
     `path` is the attribute's metadata path; an attribute without one is recognised by its key.
     """
     return (path or key).partition(".")[0] == "app_metadata"
-
-
-def _row(standard: Standard) -> Attribute:
-    return Attribute(
-        key=standard.key,
-        label=standard.label,
-        type=standard.type,
-        category=standard.category,
-        purposes=list(standard.purposes),
-        options=[{"key": key, "label": label} for key, label in standard.options],
-        half_life_days=standard.half_life_days,
-        expires_days=standard.expires_days,
-        metadata_path=standard.metadata_path,
-    )

@@ -25,8 +25,8 @@ def conclusions(attribute: str, value: Any, now: dt.datetime) -> list[Derived]:
 
 
 def continent_of(country: Any, now: dt.datetime) -> list[Derived]:
-    name = _continents().get(str(country).upper())
-    return [Derived("continent", name)] if name else []
+    code = str(country).upper()
+    return [Derived("continent", name) for name, codes in _CONTINENT_CODES.items() if code in codes.split()]
 
 
 def age_of(birthdate: Any, now: dt.datetime) -> list[Derived]:
@@ -57,10 +57,6 @@ _CONTINENT_CODES = {
     "Oceania": "AS AU CK FJ PF GU KI MH FM NR NC NZ NU NF MP PW PG PN WS SB TK TO TV UM VU WF",
     "South America": "AR BO BR CL CO EC FK GF GY PY PE SR UY VE",
 }
-
-
-def _continents() -> dict[str, str]:
-    return {code: name for name, codes in _CONTINENT_CODES.items() for code in codes.split()}
 
 
 def country_name(code: str, locale: str = "en") -> str:

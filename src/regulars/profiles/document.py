@@ -33,7 +33,20 @@ def rebuild_all(profiles: list[Profile]) -> None:
         closed = set(profile.closed_consents)
         usable = [fact for fact in facts.get(profile.pk, []) if closed.isdisjoint(fact.consents)]
         values = winners(usable, attributes, now)
-        profile.document = _document(values, attributes, identities.get(profile.pk, []))
+        document: dict[str, Any] = {}
+        for key, value in sorted(values.items()):
+            attribute = attributes.get(key)
+            put(document, (attribute and attribute.metadata_path) or key, value.value)
+        document["identities"] = [
+            {
+                "connection": identity.connection or identity.provider,
+                "provider": identity.provider,
+                "user_id": identity.provider_user_id,
+                "isSocial": identity.is_social,
+            }
+            for identity in identities.get(profile.pk, [])
+        ]
+        profile.document = document
         profile.updated_at = now
         profile.terms = terms_of(user(profile))
     Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at"], batch_size=200)
@@ -85,8 +98,9 @@ def put(document: dict[str, Any], path: str, value: Any) -> None:
     node = document.setdefault(head, {})
     *parents, leaf = rest.split(".")
     for parent in parents:
-        child = node.get(parent)
-        node = node.setdefault(parent, {}) if isinstance(child, dict) or child is None else _replace(node, parent)
+        if not isinstance(node.get(parent), dict):
+            node[parent] = {}
+        node = node[parent]
     node[leaf] = value
 
 
@@ -95,32 +109,8 @@ def iso(moment: Any) -> str | None:
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def _replace(node: dict[str, Any], name: str) -> dict[str, Any]:
-    node[name] = {}
-    fresh: dict[str, Any] = node[name]
-    return fresh
-
-
-def _document(values: dict[str, Value], attributes: dict[str, Attribute], identities: list[Identity]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for key, value in sorted(values.items()):
-        attribute = attributes.get(key)
-        put(document, (attribute and attribute.metadata_path) or key, value.value)
-    document["identities"] = [_identity(identity) for identity in identities]
-    return document
-
-
 def _by_profile(rows: Iterable[T]) -> dict[int, list[T]]:
     found: dict[int, list[T]] = {}
     for row in rows:
         found.setdefault(row.profile_id, []).append(row)
     return found
-
-
-def _identity(identity: Any) -> dict[str, Any]:
-    return {
-        "connection": identity.connection or identity.provider,
-        "provider": identity.provider,
-        "user_id": identity.provider_user_id,
-        "isSocial": identity.is_social,
-    }

@@ -62,11 +62,8 @@ def accounts_of_address(email: str) -> list[Account]:
     email = email.strip()
     if "\x00" in email:
         return []
-    return [account for account in _by_address.all(email=email) if _alike(account.email, email)]
-
-
-def _alike(email: str, other: str) -> bool:
-    return email.encode().lower() == other.encode().lower()
+    wanted = email.encode().lower()
+    return [account for account in _by_address.all(email=email) if account.email.encode().lower() == wanted]
 
 
 def _accounts_by_address() -> QuerySet[Account]:

@@ -142,7 +142,14 @@ class _FactWriter:
 
     def _fact(self, profile: Profile, new: NewFact) -> Fact | None:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
-        if _is_repeated(new, self.last.get((profile.pk, key, new.source))):
+        last = self.last.get((profile.pk, key, new.source))
+        if last is None:
+            brings_nothing = new.value is None and new.source != CUSTOMER
+        else:
+            has_expired = last.expires_at is not None and last.expires_at <= clock.now()
+            has_new_consent = not set(new.consents) <= set(last.consents)
+            brings_nothing = last.value == new.value and not has_expired and not has_new_consent
+        if brings_nothing:
             return None
         if self._is_guess_at_special(key, new):
             self.refused.add((key[:128], new.source[:128]))
@@ -192,14 +199,6 @@ class _FactWriter:
         attribute = self.attributes.get(key)
         days = attribute.expires_days if attribute else None
         return clock.now() + dt.timedelta(days=days) if days else None
-
-
-def _is_repeated(new: NewFact, last: Fact | None) -> bool:
-    """Return whether a source repeats its value, the last one has not expired, and no new consent came with it."""
-    if last is None:
-        return new.value is None and new.source != CUSTOMER
-    has_expired = last.expires_at is not None and last.expires_at <= clock.now()
-    return last.value == new.value and not has_expired and set(new.consents) <= set(last.consents)
 
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:

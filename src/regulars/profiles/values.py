@@ -20,8 +20,29 @@ def read_value(attribute: Attribute | None, text: str) -> Any:
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise _bad(f"Write between 1 and {LONGEST} characters.")
-    kind = attribute.type if attribute else "text"
-    return _READERS.get(kind, _text)(text, attribute)
+    match attribute.type if attribute else "text":
+        case "number":
+            try:
+                number = float(text)
+            except ValueError:
+                raise _bad("Write a number.") from None
+            if not -1e15 < number < 1e15:
+                raise _bad("This number is too large.")
+            return int(number) if number.is_integer() else number
+        case "boolean":
+            if text not in YES_NO:
+                raise _bad("Choose yes or no.")
+            return YES_NO[text]
+        case "date":
+            try:
+                return dt.date.fromisoformat(text).isoformat()
+            except ValueError:
+                raise _bad("Write a date as year-month-day, such as 1991-04-12.") from None
+        case "choice":
+            return _option(attribute, text)
+        case "list":
+            return [_option(attribute, each.strip()) for each in text.split(",") if each.strip()]
+    return text
 
 
 def write_value(value: Any) -> str:
@@ -54,45 +75,11 @@ def display_value(attribute: str, value: Any, options: Mapping[str, str] | None 
     return (options or {}).get(str(value), str(value))
 
 
-def _text(text: str, attribute: Attribute | None) -> str:
-    return text
-
-
-def _number(text: str, attribute: Attribute | None) -> float | int:
-    try:
-        number = float(text)
-    except ValueError:
-        raise _bad("Write a number.") from None
-    if not -1e15 < number < 1e15:
-        raise _bad("This number is too large.")
-    return int(number) if number.is_integer() else number
-
-
-def _yes_no(text: str, attribute: Attribute | None) -> bool:
-    if text not in YES_NO:
-        raise _bad("Choose yes or no.")
-    return YES_NO[text]
-
-
-def _date(text: str, attribute: Attribute | None) -> str:
-    try:
-        return dt.date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise _bad("Write a date as year-month-day, such as 1991-04-12.") from None
-
-
-def _choice(text: str, attribute: Attribute | None) -> str:
+def _option(attribute: Attribute | None, text: str) -> str:
     options = [option["key"] for option in attribute.options] if attribute else []
     if options and text not in options:
         raise _bad("Choose one of those offered.")
     return text
-
-
-def _list(text: str, attribute: Attribute | None) -> list[str]:
-    return [_choice(each.strip(), attribute) for each in text.split(",") if each.strip()]
-
-
-_READERS = {"number": _number, "boolean": _yes_no, "date": _date, "choice": _choice, "list": _list}
 
 
 def _bad(sentence: str) -> DomainError:

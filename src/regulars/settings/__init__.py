@@ -134,7 +134,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 PASSWORD_HASHERS = [
-    "regulars.accounts.hashing.PasswordHasher",
+    "regulars.accounts.passwords.PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 # The password policy belongs to the connection (accounts/passwords.py).

@@ -15,13 +15,15 @@ from allauth.mfa.totp.internal.auth import (
     yield_hotp_counters_from_time,
 )
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.base.db.unions import in_either
 from regulars.base.errors import Invalid
 
-from ..linked import of_account
 from ..models import Account
 from .adapter import FactorAdapter
 
@@ -36,6 +38,12 @@ class Setup:
     secret: str
     link: str
     picture: str
+
+
+def of_account(account: int | RawSQL, field: str = "user") -> Q:
+    """Rows of this account and of accounts whose customers were merged into its customer; unlinked, each has its own again."""
+    joined = Account.objects.filter(profile__merged_into__account=account)
+    return in_either(field, Account.objects.filter(pk=account), joined)
 
 
 def is_enrolled(account: Account) -> bool:

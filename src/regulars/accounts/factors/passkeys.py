@@ -23,8 +23,8 @@ from fido2.webauthn import UserVerificationRequirement as Verification
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.text import storable
 
-from ..linked import of_account
 from ..models import Account
+from .codes import of_account
 
 LARGEST = 20_000  # characters of a browser's answer
 MOST = 10  # passkeys of one account
@@ -97,11 +97,18 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
 def check(answer: str, account: Account | None = None) -> Authenticator:
     """The passkey that signed, of `account` or of whoever it says. Raises `Invalid("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
-    if account is None and not _wants_her_finger():
+    # A second factor may be a key without finger, face or PIN; such a key alone does not sign in.
+    if account is None and (auth.get_state() or {}).get("user_verification") != Verification.REQUIRED:
         raise refused()
     try:
-        whose = _whose(response, account) if account else auth.extract_user_from_response(response)
-        passkey: Authenticator = auth.complete_authentication(whose, response)
+        if account:
+            # The passkey may belong to another of the linked accounts.
+            credential = websafe_decode(response["rawId"])
+            keys = [key for key in passkeys_of(account) if _credential(key).credential_id == credential]
+            owner = keys[0].user if keys else account
+        else:
+            owner = auth.extract_user_from_response(response)
+        passkey: Authenticator = auth.complete_authentication(owner, response)
     except MALFORMED:
         raise refused() from None
     note_use(passkey, response)
@@ -114,12 +121,6 @@ def note_use(passkey: Authenticator, response: dict[str, Any]) -> None:
         raise CopiedPasskey(passkey)
 
 
-def _wants_her_finger() -> bool:
-    """Whether the browser was asked for what signs in alone. A second factor may be a key without finger, face or PIN,
-    and one that was found is no way in."""
-    return (auth.get_state() or {}).get("user_verification") == Verification.REQUIRED
-
-
 @transaction.atomic
 def _counts_on(passkey: Authenticator, count: int) -> bool:
     """WebAuthn 7.2, step 22: a device that counts has counted on since the last time. Synchronised passkeys stay at 0."""
@@ -130,13 +131,6 @@ def _counts_on(passkey: Authenticator, count: int) -> bool:
     held.data[COUNTER], held.last_used_at = count, timezone.now()
     held.save(update_fields=["data", "last_used_at"])
     return True
-
-
-def _whose(response: dict[str, Any], account: Account) -> Account:
-    """Return the account, of those linked with this one, that has the passkey in the answer."""
-    credential = websafe_decode(response["rawId"])
-    keys = [key for key in passkeys_of(account) if _credential(key).credential_id == credential]
-    return keys[0].user if keys else account
 
 
 def _credential(passkey: Authenticator) -> AttestedCredentialData:

@@ -40,20 +40,16 @@ def check(question: str, answer: dict[str, Any], client_id: str, origin: str) ->
         raise refused() from None
     if (asked["client"], asked["origin"]) != (client_id, origin) or len(json.dumps(answer)) > LARGEST:
         raise refused()
-    passkey = _signed(asked["state"], answer, origin)
+    try:
+        owner: Account = auth.extract_user_from_response(answer)
+        credential = _server(origin).authenticate_complete(asked["state"], auth.get_credentials(owner), answer)
+    except MALFORMED:
+        raise refused() from None
+    passkey: Authenticator | None = auth.get_authenticator_by_credential_id(owner, credential.credential_id)
     if passkey is None or not consume_jti(f"passkey:{asked['state']['challenge']}", time.time() + LIVES):
         raise refused()
     note_use(passkey, answer)
     return passkey
-
-
-def _signed(state: dict[str, Any], answer: dict[str, Any], origin: str) -> Authenticator | None:
-    try:
-        whose: Account = auth.extract_user_from_response(answer)
-        credential = _server(origin).authenticate_complete(state, auth.get_credentials(whose), answer)
-    except MALFORMED:
-        raise refused() from None
-    return auth.get_authenticator_by_credential_id(whose, credential.credential_id)
 
 
 def _server(origin: str) -> Fido2Server:
