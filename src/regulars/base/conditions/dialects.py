@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -46,8 +47,10 @@ class Dialect:
     def like(self, term: Sql, pieces: list[str]) -> Sql:
         """Match case-sensitively on every engine. SQLite's LIKE ignores case, so SQLite uses GLOB."""
         if self.glob:
-            return exp.Glob(this=term, expression=exp.Literal.string("*".join(map(_glob_escaped, pieces))))
-        pattern = exp.Like(this=term, expression=exp.Literal.string("%".join(map(_like_escaped, pieces))))
+            glob = "*".join(re.sub(r"[*?\[]", r"[\g<0>]", piece) for piece in pieces)
+            return exp.Glob(this=term, expression=exp.Literal.string(glob))
+        like = "%".join(re.sub(r"[%_^]", r"^\g<0>", piece) for piece in pieces)
+        pattern = exp.Like(this=term, expression=exp.Literal.string(like))
         return exp.Escape(this=pattern, expression=exp.Literal.string("^"))
 
     def by_code_point(self, term: Sql) -> Sql:
@@ -83,22 +86,9 @@ def _json_path(path: str) -> str:
     return f"$.{json.dumps(path, ensure_ascii=False)}"
 
 
-def _django_text(at: dt.datetime) -> str:
-    """Return an instant as Django writes it into SQLite: without a fraction when there is none."""
-    return at.strftime("%Y-%m-%d %H:%M:%S.%f").removesuffix(".000000")
-
-
 def _substring(term: Sql, start: int, length: int | None = None) -> Sql:
     size = {"length": exp.Literal.number(length)} if length else {}
     return exp.Substring(this=term.copy(), start=exp.Literal.number(start), **size)
-
-
-def _glob_escaped(piece: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in piece)
-
-
-def _like_escaped(piece: str) -> str:
-    return "".join(f"^{character}" if character in "%_^" else character for character in piece)
 
 
 DIALECT_OF = {"sqlite": "sqlite", "postgresql": "postgres"}  # Django's name of an engine → the dialect
@@ -115,7 +105,8 @@ DIALECTS = {
         path_syntax=_json_path,
         day_of="SUBSTRING(_at, 1, 10)",
         instant_of="_at",
-        instant_format=_django_text,
+        # As Django writes an instant into SQLite: without a fraction when there is none.
+        instant_format=lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f").removesuffix(".000000"),
         double="REAL",
         glob=True,
     ),

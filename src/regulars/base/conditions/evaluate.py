@@ -84,7 +84,15 @@ class _Evaluation:
         seen = [event for event in self.person.events(did.event) if self._counts(event, did)]
         if did.aggregate in ("first", "last"):
             return self._compare_instant(did, [event.at for event in seen])
-        return COMPARE[did.comparison](_aggregate(did, seen), did.number)
+        match did.aggregate:
+            case "days":
+                total = float(len({event.at.astimezone(dt.UTC).date() for event in seen}))
+            case "sum":
+                numbers = (term for event in seen for term in event.terms.get(did.of or "", ()) if term[0] == "n")
+                total = sum(float(term[2:]) for term in numbers)
+            case _:
+                total = float(len(seen))
+        return COMPARE[did.comparison](total, did.number)
 
     def _compare_instant(self, did: Did, times: list[dt.datetime]) -> bool:
         """Compare instants, not ages, which would round: `last:<=30` is "at or after the instant 30 days ago"."""
@@ -100,17 +108,6 @@ class _Evaluation:
         return did.where is None or matches(did.where, Person(event.terms), self.now)
 
 
-def _aggregate(did: Did, seen: list[EventSeen]) -> float:
-    match did.aggregate:
-        case "days":
-            return float(len({event.at.astimezone(dt.UTC).date() for event in seen}))
-        case "sum":
-            return sum(
-                float(term[2:]) for event in seen for term in event.terms.get(did.of or "", ()) if term[0] == "n"
-            )
-    return float(len(seen))
-
-
 def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[str], bool]:
     match condition:
         case Equals(path, value):
@@ -120,7 +117,18 @@ def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[
             return lambda term: term[:2] == "s:" and _fits(term[2:], condition)
         case Between():
             text, number = range_bounds.text_range(condition, now), range_bounds.number_range(condition)
-            return lambda term: _within(term, text, number)
+
+            def within(term: str) -> bool:
+                match term[:2]:
+                    case "s:":
+                        return _between(term[2:], text.low, text.low_inclusive, text.high, text.high_inclusive)
+                    case "n:" if number:
+                        return _between(
+                            float(term[2:]), number.low, number.low_inclusive, number.high, number.high_inclusive
+                        )
+                return False
+
+            return within
 
 
 def _fits(text: str, condition: Matches) -> bool:
@@ -134,15 +142,6 @@ def _fits(text: str, condition: Matches) -> bool:
             return False
         position = found + len(piece)
     return len(text) - len(last) >= position and text.endswith(last)
-
-
-def _within(term: str, text: range_bounds.TextRange, number: range_bounds.NumberRange | None) -> bool:
-    match term[:2]:
-        case "s:":
-            return _between(term[2:], text.low, text.low_inclusive, text.high, text.high_inclusive)
-        case "n:" if number:
-            return _between(float(term[2:]), number.low, number.low_inclusive, number.high, number.high_inclusive)
-    return False
 
 
 def _between(value: str | float, low: object, low_inclusive: bool, high: object, high_inclusive: bool) -> bool:

@@ -44,7 +44,15 @@ class ConditionError(DomainError):
 
 def parse(text: str) -> Condition:
     """Return the tree of a condition in the full language. Raises `ConditionError`."""
-    _check_size(text)
+    # The size is checked before parsing, so that a third party's text cannot exhaust time or Python's stack.
+    if not text.strip():
+        raise ConditionError("empty", "The condition is empty.", 0)
+    if len(text) > LONGEST:
+        raise ConditionError("too_long", f"The condition is longer than {LONGEST} characters.", LONGEST)
+    if "\x00" in text:
+        raise ConditionError("syntax", "The condition holds a NUL character.", text.index("\x00"))
+    if text.count("(") > DEEPEST or text.count("NOT") > DEEPEST * 4:
+        raise ConditionError("too_deep", f"The condition has more than {DEEPEST} parentheses.")
     try:
         tree = _parser().parse(text)
         condition: Condition = _Builder().transform(tree)
@@ -162,14 +170,12 @@ class _Builder(Transformer):  # type: ignore[misc]  # lark is untyped here
                     given["number"] = float(part)
                     given["comparison"] = given["comparison"] if has_comparison else "="
                 case _:
-                    given["where"] = _event_condition(part)
+                    if any(isinstance(node, Did | InSegment | Consented) for node in walk(part)):
+                        raise ConditionError(
+                            "nested_behaviour", "Inside did(… where …) only the event's own properties can be used."
+                        )
+                    given["where"] = part
         return Did(**given)
-
-
-def _event_condition(condition: Condition) -> Condition:
-    if any(isinstance(node, Did | InSegment | Consented) for node in walk(condition)):
-        raise ConditionError("nested_behaviour", "Inside did(… where …) only the event's own properties can be used.")
-    return condition
 
 
 def _joined(kind: type[And] | type[Or], parts: list[Condition]) -> Condition:
@@ -220,18 +226,6 @@ def _unquoted(token: str) -> str:
 
 def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", str(text), flags=re.DOTALL)
-
-
-def _check_size(text: str) -> None:
-    """Check the size before parsing, so that a third party's text cannot exhaust time or Python's stack."""
-    if not text.strip():
-        raise ConditionError("empty", "The condition is empty.", 0)
-    if len(text) > LONGEST:
-        raise ConditionError("too_long", f"The condition is longer than {LONGEST} characters.", LONGEST)
-    if "\x00" in text:
-        raise ConditionError("syntax", "The condition holds a NUL character.", text.index("\x00"))
-    if text.count("(") > DEEPEST or text.count("NOT") > DEEPEST * 4:
-        raise ConditionError("too_deep", f"The condition has more than {DEEPEST} parentheses.")
 
 
 @lru_cache(maxsize=1)

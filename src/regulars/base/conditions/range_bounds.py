@@ -43,8 +43,16 @@ def number_range(between: Between) -> NumberRange | None:
 
 def text_range(between: Between, now: dt.datetime) -> TextRange:
     """Return the range over text. `[2025-05 TO 2025-06]` covers both months; `{2025-12-01 TO *]` leaves the whole day out."""
-    low, low_inclusive = _low(between.low, between.field, now)
-    high, high_inclusive = _high(between.high, between.field, now)
+    low, low_inclusive = None, True
+    if between.low:
+        text = literal_time(between.low.value, now)
+        after = None if between.low.inclusive else _after_period(text)
+        low, low_inclusive = (after, True) if after else (fold_case(between.field, text), between.low.inclusive)
+    high, high_inclusive = None, True
+    if between.high:
+        text = literal_time(between.high.value, now)
+        after = _after_period(text) if between.high.inclusive else None
+        high, high_inclusive = (after, False) if after else (fold_case(between.field, text), between.high.inclusive)
     return TextRange(low, low_inclusive, high, high_inclusive)
 
 
@@ -62,24 +70,6 @@ def literal_time(text: str, now: dt.datetime) -> str:
     days = _UNITS[unit] * int(amount) * (-1 if sign == "-" else 1) if amount else 0.0
     moment = now + dt.timedelta(days=bounded_days(days))
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def _low(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
-    if bound is None:
-        return None, True
-    text = literal_time(bound.value, now)
-    if not bound.inclusive and (after := _after_period(text)):
-        return after, True
-    return fold_case(field, text), bound.inclusive
-
-
-def _high(bound: Bound | None, field: str, now: dt.datetime) -> tuple[str | None, bool]:
-    if bound is None:
-        return None, True
-    text = literal_time(bound.value, now)
-    if bound.inclusive and (after := _after_period(text)):
-        return after, False
-    return fold_case(field, text), bound.inclusive
 
 
 def _after_period(text: str) -> str | None:

@@ -45,7 +45,14 @@ def fill_settings(
     unknown = sorted(given.keys() - {field.key for field in fields})
     if unknown:
         raise Invalid("unknown_setting", f"There is no setting called {unknown[0]!r}.")
-    values = {field.key: _value(field, given, stored or {}) for field in fields}
+    stored, values = stored or {}, dict[str, str]()
+    for field in fields:
+        value = given.get(field.key, "").strip()
+        if field.secret and value in ("", HIDDEN):
+            value = stored.get(field.key, "") or field.default
+        elif field.key not in given:
+            value = stored.get(field.key, field.default)
+        values[field.key] = value
     for field in fields:
         if field.required and not values[field.key]:
             raise Invalid("setting_missing", f"{field.label} is missing.", field.key)
@@ -75,10 +82,3 @@ def check_web_address(address: str, label: str = "The address") -> None:
         wrong = True
     if wrong or any(ord(character) < 32 for character in address):
         raise Invalid("bad_url", f"{label} is not a web address.")
-
-
-def _value(field: SettingField, given: Mapping[str, str], stored: Mapping[str, str]) -> str:
-    value = given.get(field.key, "").strip()
-    if field.secret and value in ("", HIDDEN):
-        return stored.get(field.key, "") or field.default
-    return value if field.key in given else stored.get(field.key, field.default)
