@@ -86,11 +86,18 @@ def complete_social_login(login: ProviderLogin) -> Account:
             raise Invalid(
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
-        answer = _save_answer(login)
+        identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
+        Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
+        answer = ProviderAnswer.objects.create(
+            identity=identity,
+            raw=storable(login.raw),
+            scopes_asked=list(login.asked),
+            scopes_granted=storable(list(login.granted)),
+            scopes_refused=[scope for scope in login.asked if scope not in login.granted],
+        )
         if login.issued:
-            keep_token(answer.identity_id, login.issued, login.granted)
-        consents = _record_consents(c, login, answer)
-        c.learn(_facts(login, consents, answer.identity_id))
+            keep_token(identity.pk, login.issued, login.granted)
+        _learn_claims(c, login, answer)
         c.refresh()
         return c.profile.account or _open_account(c, Account.objects.create_user())
 
@@ -128,20 +135,8 @@ def verify_email(profile: Profile, email: str) -> None:
         c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
 
 
-def _save_answer(login: ProviderLogin) -> ProviderAnswer:
-    identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
-    Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
-    return ProviderAnswer.objects.create(
-        identity=identity,
-        raw=storable(login.raw),
-        scopes_asked=list(login.asked),
-        scopes_granted=storable(list(login.granted)),
-        scopes_refused=[scope for scope in login.asked if scope not in login.granted],
-    )
-
-
-def _record_consents(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> dict[str, list[int]]:
-    """Record consent to each shared claim, in the words shown: claim → ids of consent events.
+def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:
+    """Learn the claims of the login itself, and those that the customer chose to share, with consent in the words shown.
 
     A box left empty is no decision.
     """
@@ -157,13 +152,9 @@ def _record_consents(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -
         for each in wanted
     ]
     events = c.decide_all([(c.profile, decisions)])
-    return {each.claim: [event.pk] for each, event in zip(wanted, events, strict=True)}
-
-
-def _facts(login: ProviderLogin, consents: Mapping[str, list[int]], identity: int) -> list[NewFact]:
-    """Return what may be learned: the claims of the login itself, and those that the customer chose to share."""
+    consents = {each.claim: [event.pk] for each, event in zip(wanted, events, strict=True)}
     purposes = {each.claim: each.purpose for each in login.shared}
-    return [
+    facts = [
         NewFact(
             claim.attribute,
             claim.value,
@@ -171,11 +162,12 @@ def _facts(login: ProviderLogin, consents: Mapping[str, list[int]], identity: in
             login.strategy,
             basis=get_purpose(purposes[claim.requested_claim]).basis if claim.requested_claim else "contract",
             consents=consents.get(claim.requested_claim, []),
-            identity=identity,
+            identity=answer.identity_id,
         )
         for claim in login.claims
         if not claim.requested_claim or claim.requested_claim in purposes
     ]
+    c.learn(facts)
 
 
 def _open_account(c: Changes, account: Account) -> Account:

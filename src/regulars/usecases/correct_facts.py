@@ -48,12 +48,24 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
             "not_by_hand",
             gettext_noop("This cannot be typed: it is proved by a message, or follows from something else."),
         )
-    _check_reason(reason, staff)
+    if staff and not reason.strip():
+        raise Invalid(
+            "reason_needed", gettext_noop("Give a reason for the change: the customer will read it."), "reason"
+        )
+    if len(reason) > LONGEST_REASON:
+        raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
     value = read_value(attribute, text)
     source = f"staff:{staff}" if staff else CUSTOMER
     with changes(profile, "corrected") as c:
-        if staff:
-            _check_staff_may_write(c.profile, key, attribute)
+        if staff and attribute and _is_special(attribute):
+            raise Invalid(
+                "special_category",
+                gettext_noop("Only customers themselves may provide this, with their explicit consent."),
+            )
+        if staff and was_deleted_by_customer(c.profile, key):
+            raise Invalid(
+                "deleted_by_customer", gettext_noop("The customer deleted this. Only the customer may enter it again.")
+            )
         retract_overlapping(c, _path(attribute) or key)
         _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
 
@@ -82,26 +94,6 @@ def _is_special(attribute: Attribute) -> bool:
 
 def _path(attribute: Attribute | None) -> str:
     return attribute.metadata_path if attribute else ""
-
-
-def _check_reason(reason: str, staff: str) -> None:
-    if staff and not reason.strip():
-        raise Invalid(
-            "reason_needed", gettext_noop("Give a reason for the change: the customer will read it."), "reason"
-        )
-    if len(reason) > LONGEST_REASON:
-        raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
-
-
-def _check_staff_may_write(profile: Profile, key: str, attribute: Attribute | None) -> None:
-    if attribute and _is_special(attribute):
-        raise Invalid(
-            "special_category", gettext_noop("Only customers themselves may provide this, with their explicit consent.")
-        )
-    if was_deleted_by_customer(profile, key):
-        raise Invalid(
-            "deleted_by_customer", gettext_noop("The customer deleted this. Only the customer may enter it again.")
-        )
 
 
 def _write(c: Changes, fact: NewFact) -> None:

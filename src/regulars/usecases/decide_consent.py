@@ -19,6 +19,7 @@ from regulars.profiles.models import Profile
 from .unit_of_work import changes
 
 Action = ConsentEvent.Action
+CONSENT_ACTIONS = (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN)
 SHARING = ("share", "sale")
 PORTION = 50
 
@@ -30,7 +31,10 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
     (an old page, or the same form twice), `needs_no_consent`, `no_objection_here`, `unknown_purpose`.
     """
     purpose = get_purpose(decision.purpose)
-    _check_action(purpose, decision.action)
+    if purpose.basis == Purpose.Basis.CONTRACT:
+        raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
+    if decision.action in CONSENT_ACTIONS and purpose.basis != Purpose.Basis.CONSENT:
+        raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
     with changes(profile, "consent") as c:
         if seen is not None and seen != last_decision(c.profile, purpose.key):
             raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
@@ -64,7 +68,19 @@ def expire_consents() -> int:
     due = ConsentState.objects.filter(status__in=YES, expires_at__lte=clock.now(), profile__merged_into=None)
     states, expired = due.order_by("pk").iterator(chunk_size=PORTION), 0
     while portion := list(islice(states, PORTION)):
-        expired += _expire(portion)
+        with changes([state.profile_id for state in portion], "expiry") as c:
+            still = ConsentState.objects.filter(pk__in=[state.pk for state in portion], status__in=YES)
+            held = dict(still.values_list("pk", "event_id"))
+            # Not of those who decided again or were merged in the meantime.
+            decisions = [
+                (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="system")])
+                for state in portion
+                if held.get(state.pk) == state.event_id
+                and (profile := c.locked(state.profile_id)) is not None
+                and not profile.merged_into_id
+            ]
+            c.decide_all(decisions)
+        expired += len(decisions)
     return expired
 
 
@@ -88,26 +104,3 @@ def refresh_consenting_customers(payload: dict[str, str]) -> None:
         with changes(portion, "purpose_widened") as c:
             for profile in c.profiles:
                 c.refresh(profile)
-
-
-def _check_action(purpose: Purpose, action: str) -> None:
-    if purpose.basis == Purpose.Basis.CONTRACT:
-        raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
-    if action in (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN) and purpose.basis != Purpose.Basis.CONSENT:
-        raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
-
-
-def _expire(states: list[ConsentState]) -> int:
-    """Record the expiry, unless the customer decided again or was merged in the meantime."""
-    with changes([state.profile_id for state in states], "expiry") as c:
-        still = ConsentState.objects.filter(pk__in=[state.pk for state in states], status__in=YES)
-        held = dict(still.values_list("pk", "event_id"))
-        due = [
-            (profile, [Decision(state.purpose_id, Action.EXPIRED, "expiry", actor="system")])
-            for state in states
-            if held.get(state.pk) == state.event_id
-            and (profile := c.locked(state.profile_id)) is not None
-            and not profile.merged_into_id
-        ]
-        c.decide_all(due)
-    return len(due)

@@ -32,7 +32,28 @@ class CustomerPage:
 
 def find_customers(text: str, limit: int = 50, before: int = 0) -> CustomerPage:
     """Return a page of the customers that match, with ids below `before` (0: from the newest). Raises `ConditionError`."""
-    numbers = _ids(text, limit + 1, before)
+    dialect = DIALECT_OF[connection.vendor]
+    query = (
+        exp.select("p.id")
+        .from_("profiles_profile AS p")
+        .where("p.merged_into_id IS NULL")
+        .where(exp.column("user_id", "p").like(f"{ANONYMOUS}%").not_())
+        .order_by("p.id DESC")
+        .limit(limit + 1)
+    )
+    if before:
+        query = query.where(exp.column("id", "p") < before)
+    if words := text.split():
+        condition: Condition
+        if all(PLAIN.fullmatch(word) for word in words) and not OPERATORS.intersection(words):
+            # Plain words are matched inside names and addresses, all of them; anything else is the search language.
+            condition = And(tuple(Or(tuple(Matches(field, ("", word, "")) for field in BARE_FIELDS)) for word in words))
+        else:
+            condition = parse_search(text)
+        query = query.where(where(condition, TABLE, dialect, clock.now(), world="closed"))
+    with connection.cursor() as cursor:
+        cursor.execute(query.sql(dialect=dialect))
+        numbers = [number for (number,) in cursor.fetchall()]
     shown = numbers[:limit]
     joined = Prefetch("memberships", Membership.objects.filter(state=Membership.State.IN).select_related("segment"))
     people = Profile.objects.filter(pk__in=shown).order_by("-pk").prefetch_related("identities", joined)
@@ -43,30 +64,3 @@ def customer_name(profile: Profile) -> str:
     """Return the name to show for a customer: their name, their e-mail, or their user id."""
     document = profile.document
     return str(document.get("name") or document.get("email") or profile.user_id)
-
-
-def _ids(text: str, limit: int, before: int) -> list[int]:
-    dialect = DIALECT_OF[connection.vendor]
-    query = (
-        exp.select("p.id")
-        .from_("profiles_profile AS p")
-        .where("p.merged_into_id IS NULL")
-        .where(exp.column("user_id", "p").like(f"{ANONYMOUS}%").not_())
-        .order_by("p.id DESC")
-        .limit(limit)
-    )
-    if before:
-        query = query.where(exp.column("id", "p") < before)
-    if text.strip():
-        query = query.where(where(_condition(text), TABLE, dialect, clock.now(), world="closed"))
-    with connection.cursor() as cursor:
-        cursor.execute(query.sql(dialect=dialect))
-        return [number for (number,) in cursor.fetchall()]
-
-
-def _condition(text: str) -> Condition:
-    """Match plain words inside names and addresses, all of them; anything else is the search language."""
-    words = text.split()
-    if not all(PLAIN.fullmatch(word) for word in words) or OPERATORS.intersection(words):
-        return parse_search(text)
-    return And(tuple(Or(tuple(Matches(field, ("", word, "")) for field in BARE_FIELDS)) for word in words))

@@ -92,9 +92,14 @@ def fill_lake(payload: dict[str, str]) -> None:
 def fill_events() -> int:
     """Commit the oldest assigned batch, or assign one and commit it. Returns how many events were confirmed."""
     assigned = Event.objects.filter(lake_at=None, lake_batch__isnull=False).order_by("lake_batch")
-    batch = assigned.values_list("lake_batch", flat=True).first() or _assign_batch()
+    batch = assigned.values_list("lake_batch", flat=True).first()
     if batch is None:
-        return 0
+        # Numbers of batches only grow: the microsecond, in which one writer makes at most one batch.
+        batch = time.time_ns() // 1000
+        waiting = Event.objects.filter(lake_at=None, lake_batch=None).order_by("id").values_list("id", flat=True)
+        with transaction.atomic():
+            if not Event.objects.filter(id__in=list(waiting[:BATCH]), lake_batch=None).update(lake_batch=batch):
+                return 0
     events = Event.objects.filter(lake_batch=batch, lake_at=None)
     rows = [
         EventRow(each.profile_id, each.message_id, each.type, each.name, each.at, each.terms, each.properties)
@@ -112,19 +117,15 @@ def fill_views() -> int:
         .order_by("id")[:BATCH]
     )
     replace_views([ViewRow(view.profile_id, view.purpose_id, view.terms) for view in due])
-    _confirm_views(due)
-    return len(due)
-
-
-def _confirm_views(views: list[PermittedView]) -> None:
-    """Confirm the views as they were read. Views of one refresh share its time, so an import takes few statements."""
+    # Confirmed as they were read. Views of one refresh share its time, so an import takes few statements.
     now = timezone.now()
     together: dict[dt.datetime, list[int]] = {}
-    for view in views:
+    for view in due:
         together.setdefault(view.refreshed_at, []).append(view.pk)
     with transaction.atomic():
         for refreshed_at, ids in together.items():
             PermittedView.objects.filter(pk__in=ids, refreshed_at=refreshed_at).update(lake_at=now)
+    return len(due)
 
 
 def wipe_log() -> None:
@@ -132,12 +133,3 @@ def wipe_log() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _assign_batch() -> int | None:
-    """Assign a new batch. Numbers only grow: the microsecond, in which one writer makes at most one batch."""
-    batch = time.time_ns() // 1000
-    waiting = Event.objects.filter(lake_at=None, lake_batch=None).order_by("id").values_list("id", flat=True)[:BATCH]
-    with transaction.atomic():
-        assigned = Event.objects.filter(id__in=list(waiting), lake_batch=None).update(lake_batch=batch)
-    return batch if assigned else None

@@ -34,10 +34,19 @@ def fresh_token(identity: Identity) -> str:
     token = UpstreamToken.objects.select_related("identity").filter(identity=identity.pk).first()
     if token is None or token.access_token or not token.refresh_token:
         return token.access_token if token else ""
-    if _take_lease(token):
+    # One statement decides whether this process may renew the token.
+    now = timezone.now()
+    free = Q(refreshing_until=None) | Q(refreshing_until__lt=now)
+    rows = UpstreamToken.objects.filter(free, pk=token.pk, updated_at=token.updated_at)
+    if rows.update(refreshing_until=now + LEASE) == 1:
         _renew(token)
     else:
-        _wait_for_renewal(identity.pk)
+        deadline = time.monotonic() + LONGEST_WAIT
+        while time.monotonic() < deadline:
+            current = UpstreamToken.objects.filter(identity=identity.pk).first()
+            if current is None or current.access_token or current.refreshing_until is None:
+                break
+            time.sleep(0.05)
     token = UpstreamToken.objects.filter(identity=identity.pk).first()
     return token.access_token if token else ""
 
@@ -88,20 +97,3 @@ def _renew(token: UpstreamToken) -> None:
     secret = {**token.secret, "refresh_token": ""} if ended else token.secret
     UpstreamToken.objects.filter(pk=token.pk).update(secret=secret, refreshing_until=None)
     return None
-
-
-def _take_lease(token: UpstreamToken) -> bool:
-    """Return whether this process may renew the token, decided by one statement."""
-    now = timezone.now()
-    free = Q(refreshing_until=None) | Q(refreshing_until__lt=now)
-    rows = UpstreamToken.objects.filter(free, pk=token.pk, updated_at=token.updated_at)
-    return rows.update(refreshing_until=now + LEASE) == 1
-
-
-def _wait_for_renewal(identity_id: int) -> None:
-    deadline = time.monotonic() + LONGEST_WAIT
-    while time.monotonic() < deadline:
-        token = UpstreamToken.objects.filter(identity=identity_id).first()
-        if token is None or token.access_token or token.refreshing_until is None:
-            return
-        time.sleep(0.05)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from regulars.base import http
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
-from regulars.connections.oauth_client import ProviderClient, send
+from regulars.connections.oauth_client import send
 from regulars.connections.provider import ProviderRequest, find_provider
 from regulars.profiles.models import Identity, Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken, expiry_of
@@ -104,33 +104,26 @@ def _end_grant(row: UpstreamRevocation) -> bool:
     client = client_for(row.connection)
     if client is None or client.kind.revoke is None:
         raise PermanentFailure("this connection was deleted")
-    token = row.access_token or _renewed_token(row, client)
+    token = row.access_token
     if not token:
-        return False
+        if not row.secret.get("refresh_token"):
+            raise PermanentFailure("there is no token to revoke: it has expired")
+        try:
+            issued = client.refresh(str(row.secret["refresh_token"]))
+        except DomainError as fault:
+            if fault.code == "grant_ended":  # the customer ended the grant at the provider already
+                return False
+            raise Retry(fault.message) from None
+        # Saved at once: some providers accept each refresh token once.
+        row.secret, row.expires_at = {**row.secret, **issued}, expiry_of(issued)
+        row.save(update_fields=["secret", "expires_at"])
+        token = issued["access_token"]
     try:
         requests = client.revocation_requests(str(row.secret["user_id"]), token)
     except DomainError as refused:  # a key that cannot sign: staff may correct it
         raise Retry(refused.message) from None
     ended = [_send_or_retry(request) for request in requests]
     return all(ended)
-
-
-def _renewed_token(row: UpstreamRevocation, client: ProviderClient) -> str:
-    """Return a new token, saved at once: some providers accept each refresh token once.
-
-    Empty: the customer ended the grant at the provider already.
-    """
-    if not row.secret.get("refresh_token"):
-        raise PermanentFailure("there is no token to revoke: it has expired")
-    try:
-        issued = client.refresh(str(row.secret["refresh_token"]))
-    except DomainError as fault:
-        if fault.code == "grant_ended":
-            return ""
-        raise Retry(fault.message) from None
-    row.secret, row.expires_at = {**row.secret, **issued}, expiry_of(issued)
-    row.save(update_fields=["secret", "expires_at"])
-    return issued["access_token"]
 
 
 def _send_or_retry(request: ProviderRequest) -> bool:

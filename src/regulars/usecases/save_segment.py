@@ -25,8 +25,13 @@ def save_and_evaluate(
     Raises what `save_segment` raises.
     """
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
-    for other in _dependent_slugs(slug):
-        queue_reconciliation(other)
+    # Every segment that refers to this one, directly or through others, nearest first.
+    uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
+    affected = [slug]
+    for each in affected:
+        affected += [other for other, parts in uses.items() if each in parts and other not in affected]
+    for dependent in affected[1:]:
+        queue_reconciliation(dependent)
     return segment, evaluate_saved(segment)
 
 
@@ -70,15 +75,6 @@ def segments_with(slug: str) -> list[Segment]:
     """Return the segments whose condition refers to this one."""
     others = Segment.objects.exclude(slug=slug).order_by("name")
     return [other for other in others if slug in mentions(parse(other.text)).segments]
-
-
-def _dependent_slugs(slug: str) -> list[str]:
-    """Return the slugs of every segment that refers to this one, directly or through others, nearest first."""
-    uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
-    found = [slug]
-    for each in found:
-        found += [other for other, parts in uses.items() if each in parts and other not in found]
-    return found[1:]
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
-from regulars.connections.provider import Provider, RequestedClaim, find_provider
+from regulars.connections.provider import RequestedClaim, find_provider
 from regulars.profiles.models import Fact, Identity, Profile
 
 from .revoke_upstream_grants import request_revocation
@@ -59,7 +59,10 @@ def stop_sharing(profile: Profile, identity: Identity, claim_key: str) -> bool:
         raise Invalid("unknown_claim", gettext_noop("Your provider has no such thing to share."))
     with changes(profile, "stopped_sharing") as c:
         c.retract(list(_facts(identity).filter(attribute__in=claim.attributes)))
-        extra = _scopes_beyond_login(identity, provider, claim)
+        # Only scopes that the login does not need: revoking those of the login would end more than was asked.
+        connection = Connection.objects.filter(name=identity.connection).first()
+        login = (connection.scopes if connection else []) or provider.scopes
+        extra = [scope for scope in claim.scopes if scope not in login]
         asked = bool(extra) and request_revocation(identity, extra)
         c.record_event(STOPPED, {"connection": identity.connection, "claim": claim.key, "given_back": asked})
     return asked
@@ -67,10 +70,3 @@ def stop_sharing(profile: Profile, identity: Identity, claim_key: str) -> bool:
 
 def _facts(identity: Identity) -> QuerySet[Fact]:
     return Fact.objects.filter(identity=identity, retracted_at=None)
-
-
-def _scopes_beyond_login(identity: Identity, provider: Provider, claim: RequestedClaim) -> list[str]:
-    """Return the scopes of a claim that the login does not need: revoking those of the login would end more than asked."""
-    connection = Connection.objects.filter(name=identity.connection).first()
-    login = (connection.scopes if connection else []) or provider.scopes
-    return [scope for scope in claim.scopes if scope not in login]

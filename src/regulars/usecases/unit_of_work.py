@@ -60,7 +60,12 @@ class _Unit:
         """
         given = {each.pk: each for each in who if isinstance(each, Profile)}
         ids = {_id(each) for each in who} | {each.merged_into_id for each in given.values() if each.merged_into_id}
-        for row in _locked(ids - self.rows.keys()):
+        rows: Iterable[Profile] = ()
+        if len(missing := ids - self.rows.keys()) == 1:
+            rows = _one.all(id=min(missing))
+        elif missing:
+            rows = Profile.objects.select_for_update().filter(pk__in=missing).order_by("pk")
+        for row in rows:
             mine = self.rows[row.pk] = given.get(row.pk, row)
             _copy_columns(row, mine)
         targets = {row.merged_into_id for row in self.rows.values() if row.merged_into_id}
@@ -279,12 +284,6 @@ def _id(who: Who) -> int:
 
 
 _one = CompiledQuery(lambda: Profile.objects.select_for_update().filter(pk=param("id")))
-
-
-def _locked(ids: set[int]) -> list[Profile]:
-    if len(ids) == 1:
-        return _one.all(id=min(ids))
-    return list(Profile.objects.select_for_update().filter(pk__in=ids).order_by("pk")) if ids else []
 
 
 def _copy_columns(row: Profile, target: Profile) -> None:

@@ -18,7 +18,14 @@ log = logging.getLogger("regulars.questions")
 
 def update_target_segments() -> None:
     """Copy all segments to question selection, which values answers by the segments that they settle."""
-    replace_targets(target for segment in Segment.objects.all() if (target := _target(segment)))
+    targets = []
+    for segment in Segment.objects.all():
+        try:
+            text = to_text(condition_of(segment.text, (segment.slug,)))
+        except (ConditionError, DomainError):
+            continue  # it cannot be read because it names a deleted one, as its own page shows
+        targets.append(TargetSegment(segment.slug, text, segment.purpose_id))
+    replace_targets(targets)
 
 
 def queue_refit() -> None:
@@ -30,11 +37,3 @@ def queue_refit() -> None:
 def run_refit(payload: dict[str, str]) -> None:
     update_target_segments()
     log.info("%s", refit())
-
-
-def _target(segment: Segment) -> TargetSegment | None:
-    """Return the segment for selection; None when it cannot be read (it names a deleted one), as its own page shows."""
-    try:
-        return TargetSegment(segment.slug, to_text(condition_of(segment.text, (segment.slug,))), segment.purpose_id)
-    except (ConditionError, DomainError):
-        return None
