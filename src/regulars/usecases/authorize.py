@@ -83,7 +83,13 @@ def authorize(context: AuthorizationContext) -> dict[str, Any] | InteractionRequ
         case Denied() as denied:
             raise OAuthError(denied.error, denied.description)
         case InteractionRequired() as interaction:
-            return _to_page(context, interaction)
+            # The page of a rule or a question, with the address that resumes this login.
+            if request.is_silent:
+                raise OAuthError("interaction_required", "A page must be shown first. Sign in without prompt=none.")
+            state = context.interaction(interaction.reason)
+            is_rule = interaction.reason == Wait.RULE
+            onward = {"state": state} if is_rule else {"next": resume_url(context.pending, state)}
+            return InteractionRequired(interaction.reason, with_query(interaction.url, onward))
         case dict(answer):
             return answer
     raise AssertionError("a login ends in one of three ways")
@@ -93,7 +99,13 @@ def check_session(context: AuthorizationContext) -> InteractionRequired | None:
     """There is a session of a customer, as fresh and as strong as the app requires."""
     session, request = context.session, context.request
     if session and _is_fresh(session, context):
-        return _check_second_factor(context, session)
+        if not request.second_factor or "mfa" in session.amr:
+            return None
+        if request.is_silent:
+            raise OAuthError("interaction_required", "Multifactor authentication required")
+        if context.came_from == Wait.LOGIN:
+            raise OAuthError("unmet_authentication_requirements", "The customer did not use a second factor.")
+        return _to_sign_in(context, again=False)
     if request.params.get(TICKET) and context.came_from != Wait.LOGIN:
         return _to_sign_in(context, again=True)
     # A browser that comes from the sign-in page without a session would be sent there again for ever.
@@ -109,16 +121,6 @@ def _is_fresh(session: BrowserSession, context: AuthorizationContext) -> bool:
     if context.request.prompts & {"login", "select_account"} or context.request.params.get(TICKET):
         return False
     return context.request.max_age is None or time.time() - at <= context.request.max_age
-
-
-def _check_second_factor(context: AuthorizationContext, session: BrowserSession) -> InteractionRequired | None:
-    if not context.request.second_factor or "mfa" in session.amr:
-        return None
-    if context.request.is_silent:
-        raise OAuthError("interaction_required", "Multifactor authentication required")
-    if context.came_from == Wait.LOGIN:
-        raise OAuthError("unmet_authentication_requirements", "The customer did not use a second factor.")
-    return _to_sign_in(context, again=False)
 
 
 def check_may_sign_in(context: AuthorizationContext) -> None:
@@ -170,16 +172,6 @@ def _to_sign_in(context: AuthorizationContext, again: bool) -> InteractionRequir
     return InteractionRequired(Wait.LOGIN, "/login?" + urlencode({"next": next_, **hints, **prompt}))
 
 
-def _to_page(context: AuthorizationContext, interaction: InteractionRequired) -> InteractionRequired:
-    """Return the page of a rule or a question, with the address that resumes this login."""
-    if context.request.is_silent:
-        raise OAuthError("interaction_required", "A page must be shown first. Sign in without prompt=none.")
-    state = context.interaction(interaction.reason)
-    is_rule = interaction.reason == Wait.RULE
-    onward = {"state": state} if is_rule else {"next": resume_url(context.pending, state)}
-    return InteractionRequired(interaction.reason, with_query(interaction.url, onward))
-
-
 def _issue(context: AuthorizationContext, decision: TokenDecision) -> dict[str, Any]:
     request, profile = context.request, context.customer.profile
     delete_interaction(context.pending)
@@ -193,11 +185,15 @@ def _issue(context: AuthorizationContext, decision: TokenDecision) -> dict[str, 
 def _login_context(context: AuthorizationContext) -> LoginContext:
     request, session, browser = context.request, context.customer, context.browser
     is_back = browser.protocol == BACK_FROM_RULE
+    if request.response_types == {"code"}:
+        flow = CODE_FLOW
+    else:
+        flow = HYBRID_FLOW if "code" in request.response_types else IMPLICIT_FLOW
     # A ticket leads here only through the session that it just made.
     proved = bool(request.params.get(TICKET))
     return replace(
         _of_session(browser, session),
-        protocol=BACK_FROM_RULE if is_back else _flow_of(request),
+        protocol=BACK_FROM_RULE if is_back else flow,
         query=browser.query if is_back else dict(request.params),
         body=context.pending.posted,
         other_clients=lambda: other_clients_in(session.sid, request.client_id),
@@ -217,12 +213,6 @@ def _of_session(browser: LoginContext, session: BrowserSession) -> LoginContext:
         connection=connection,
         strategy=strategy,
     )
-
-
-def _flow_of(request: AuthorizationRequest) -> str:
-    if request.response_types == {"code"}:
-        return CODE_FLOW
-    return HYBRID_FLOW if "code" in request.response_types else IMPLICIT_FLOW
 
 
 class AlreadyAnsweredError(Exception):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.base import clock
-from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import words_in
 from regulars.consent.status import ConsentStatus
 from regulars.profiles.document import known
@@ -81,10 +81,21 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
     winners = _winners(facts, status, attributes, now)
     questions = dict(Question.objects.values_list("key", "text"))
-    names = {fact.pk: _label(fact.attribute, attributes) for fact in facts}
+    labels = {key: attribute.label for key, attribute in attributes.items()}
+    names = {
+        fact.pk: labels.get(fact.attribute, fact.attribute.rpartition(".")[2].replace("_", " ").capitalize())
+        for fact in facts
+    }
     found = []
     for fact in facts:
-        why_not = _why_not(fact, status, winners, now)
+        if fact.retracted_at:
+            why_not = "retracted"
+        elif fact.expires_at and fact.expires_at <= now:
+            why_not = "expired"
+        elif not status.consents_hold(fact):
+            why_not = "blocked"
+        else:
+            why_not = "" if winners.get(fact.attribute) == fact.pk else "another_wins"
         if fact.value is None or (not everything and why_not in ("retracted", "expired")):
             continue
         found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
@@ -98,7 +109,29 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
     purposes = Purpose.objects.filter(active=True)
     order = {Purpose.Basis.CONSENT: 0, Purpose.Basis.LEGITIMATE_INTEREST: 1, Purpose.Basis.CONTRACT: 2}
     listed = sorted(purposes, key=lambda each: (order[Purpose.Basis(each.basis)], each.key))
-    return [_stand(profile, each, states.get(each.key), status, locale) for each in listed]
+    found = []
+    for purpose in listed:
+        state = states.get(purpose.key)
+        language, label, text = words_in(purpose, locale)
+        has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
+        found.append(
+            PurposeStatus(
+                key=purpose.key,
+                basis=purpose.basis,
+                label=label,
+                text=text,
+                locale=language,
+                is_open=status.allows(purpose),
+                status=state.status if state else "",
+                since=state.since if state else None,
+                until=state.expires_at if state else None,
+                notice=state.event.notice.body if state and state.event.notice else "",
+                seen=last_decision(profile, purpose.key),
+                outdated=bool(has_consented and state and state.event.purpose_version < purpose.consents_from),
+                barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
+            )
+        )
+    return found
 
 
 def decisions_of(profile: Profile) -> list[ConsentEvent]:
@@ -127,20 +160,13 @@ def _winners(
     return found
 
 
-def _why_not(fact: Fact, status: ConsentStatus, winners: dict[str, int], now: dt.datetime) -> str:
-    if fact.retracted_at:
-        return "retracted"
-    if fact.expires_at and fact.expires_at <= now:
-        return "expired"
-    if not status.consents_hold(fact):
-        return "blocked"
-    return "" if winners.get(fact.attribute) == fact.pk else "another_wins"
-
-
 def _known(
     fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
 ) -> CustomerFact:
     path = attribute.metadata_path if attribute else ""
+    # The question's key in `question:looking_for@1` or, for an answer inside an app, `app:shop:looking_for@1`.
+    kind, _, rest = fact.source.partition(":")
+    question = (rest if kind == "question" else rest.partition(":")[2] if kind == "app" else "").partition("@")[0]
     return CustomerFact(
         id=fact.pk,
         attribute=fact.attribute,
@@ -149,7 +175,7 @@ def _known(
         options={each["key"]: each["label"] for each in attribute.options} if attribute else {},
         source=fact.source,
         source_kind=fact.source_kind,
-        source_label=questions.get(_question_in(fact.source), ""),
+        source_label=questions.get(question, ""),
         since=fact.collected_at,
         expires_at=fact.expires_at,
         confidence=fact.confidence,
@@ -161,36 +187,3 @@ def _known(
         may_correct=may_correct(fact.attribute, path),
         may_remove=may_remove(fact.attribute, path),
     )
-
-
-def _question_in(source: str) -> str:
-    """Return the question's key in `question:looking_for@1` or, for an answer inside an app, `app:shop:looking_for@1`."""
-    kind, _, rest = source.partition(":")
-    about = rest if kind == "question" else rest.partition(":")[2] if kind == "app" else ""
-    return about.partition("@")[0]
-
-
-def _stand(
-    profile: Profile, purpose: Purpose, state: ConsentState | None, status: ConsentStatus, locale: str
-) -> PurposeStatus:
-    found, label, text = words_in(purpose, locale)
-    has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
-    return PurposeStatus(
-        key=purpose.key,
-        basis=purpose.basis,
-        label=label,
-        text=text,
-        locale=found,
-        is_open=status.allows(purpose),
-        status=state.status if state else "",
-        since=state.since if state else None,
-        until=state.expires_at if state else None,
-        notice=state.event.notice.body if state and state.event.notice else "",
-        seen=last_decision(profile, purpose.key),
-        outdated=bool(has_consented and state and state.event.purpose_version < purpose.consents_from),
-        barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
-    )
-
-
-def _label(key: str, attributes: dict[str, Attribute]) -> str:
-    return attributes[key].label if key in attributes else key.rpartition(".")[2].replace("_", " ").capitalize()

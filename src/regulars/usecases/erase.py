@@ -77,10 +77,15 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
         erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
         erasure.who = [fingerprint(profile.user_id)]
         events = Event.objects.filter(profile_id=profile.pk, at__gte=since, at__lt=until)
+        within = profile.facts.filter(collected_at__gte=since, collected_at__lt=until)
+        facts = set(within.values_list("id", flat=True))
+        for fact in profile.facts.exclude(derived_from=[]).order_by("id"):
+            if facts.intersection(fact.derived_from):  # concluded from a fact of the period
+                facts.add(fact.pk)
         removed = {
             "events.InboxItem": InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0],
             "events.Event": events.delete()[0],
-            "profiles.Fact": _delete_facts(profile, since, until),
+            "profiles.Fact": profile.facts.filter(pk__in=facts).delete()[0],
             "questions.Impression": profile.impressions.filter(shown_at__gte=since, shown_at__lt=until).delete()[0],
             "profiles.ProviderAnswer": ProviderAnswer.objects.filter(
                 identity__profile=profile, at__gte=since, at__lt=until
@@ -90,7 +95,11 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
             ).delete()[0],
         }
         erasure.removed = {label: [number, 0] for label, number in removed.items() if number}
-        _rewrite_in_lake(profile)
+        Event.objects.filter(profile_id=profile.pk).update(lake_batch=None, lake_at=None)
+        profile.permitted_views.update(lake_at=None)
+        queue_lake_removal([profile.pk])
+        queue_lake_fill()
+        queue_lake_purge()
         c.refresh()
         record_erasure(erasure)
     return erasure
@@ -115,7 +124,15 @@ def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
     events = Event.objects.filter(profile_id__in=numbers)
     inbox = InboxItem.objects.filter(message_id__in=events.values("message_id")).delete()[0]
     if keep_events:
-        _anonymise(numbers)
+        # One random number for the person, no text, no ids.
+        anonymous_id = -secrets.randbits(60) - 1
+        kept = list(events)
+        for event in kept:
+            event.profile_id, event.message_id = anonymous_id, f"anonymous-{uuid.uuid4()}"
+            event.properties = {key: value for key, value in event.properties.items() if isinstance(value, int | float)}
+            event.terms, event.context, event.lake_batch, event.lake_at = event_terms(event.properties), {}, None, None
+        fields = ["profile_id", "message_id", "properties", "terms", "context", "lake_batch", "lake_at"]
+        Event.objects.bulk_update(kept, fields, batch_size=200)
     else:
         events.delete()
     sessions = end_sessions(accounts)
@@ -125,32 +142,3 @@ def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
     queue_lake_fill()
     queue_lake_purge()
     return {key: number for key, number in (("events.InboxItem", inbox), ("sessions.Session", sessions)) if number}
-
-
-def _anonymise(numbers: list[int]) -> None:
-    """Keep events without the customer: one random number for the person, no text, no ids."""
-    anonymous_id = -secrets.randbits(60) - 1
-    events = list(Event.objects.filter(profile_id__in=numbers))
-    for event in events:
-        event.profile_id, event.message_id = anonymous_id, f"anonymous-{uuid.uuid4()}"
-        event.properties = {key: value for key, value in event.properties.items() if isinstance(value, int | float)}
-        event.terms, event.context, event.lake_batch, event.lake_at = event_terms(event.properties), {}, None, None
-    fields = ["profile_id", "message_id", "properties", "terms", "context", "lake_batch", "lake_at"]
-    Event.objects.bulk_update(events, fields, batch_size=200)
-
-
-def _delete_facts(profile: Profile, since: dt.datetime, until: dt.datetime) -> int:
-    """Delete the facts of a period and everything concluded from them."""
-    deleted = set(profile.facts.filter(collected_at__gte=since, collected_at__lt=until).values_list("id", flat=True))
-    for fact in profile.facts.exclude(derived_from=[]).order_by("id"):
-        if deleted.intersection(fact.derived_from):
-            deleted.add(fact.pk)
-    return profile.facts.filter(pk__in=deleted).delete()[0]
-
-
-def _rewrite_in_lake(profile: Profile) -> None:
-    Event.objects.filter(profile_id=profile.pk).update(lake_batch=None, lake_at=None)
-    profile.permitted_views.update(lake_at=None)
-    queue_lake_removal([profile.pk])
-    queue_lake_fill()
-    queue_lake_purge()

@@ -16,7 +16,6 @@ from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
 from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
-from regulars.questions.models import Impression
 
 from .customer_data import CustomerFact, decisions_of, facts_of, purposes_of, segments_of
 from .retention import days_of
@@ -56,7 +55,13 @@ def access(profile: Profile) -> dict[str, Any]:
         "purposes": [_times(asdict(each)) for each in purposes_of(profile)],
         "decisions": [_decision(each) for each in decisions_of(profile)],
         "questions": [
-            _impression(each) for each in profile.impressions.select_related("question").order_by("shown_at")
+            {
+                "question": row.question.text,
+                "words": row.words,
+                "shown_at": iso(row.shown_at),
+                "outcome": row.outcome,
+            }
+            for row in profile.impressions.select_related("question").order_by("shown_at")
         ],
         "segments": [
             {
@@ -112,15 +117,6 @@ def _decision(event: ConsentEvent) -> dict[str, Any]:
         "words": event.notice.body if event.notice else "",
         "evidence": event.evidence,
         "hash": event.hash,
-    }
-
-
-def _impression(impression: Impression) -> dict[str, Any]:
-    return {
-        "question": impression.question.text,
-        "words": impression.words,
-        "shown_at": iso(impression.shown_at),
-        "outcome": impression.outcome,
     }
 
 

@@ -75,21 +75,17 @@ def handle_refresh_token(request: TokenRequest) -> TokenResponse:
         raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
     if is_public(client) and token.grant.jkt != request.jkt:
         raise refresh_tokens.unknown_token()  # a client without a secret is recognised by its key alone
-    grant = _renewed(request, token, scopes or token.grant.scopes)
-    return token_response(grant, refresh_tokens.rotate(token, client))
-
-
-def _renewed(request: TokenRequest, token: refresh_tokens.UsableToken, scopes: list[str]) -> Grant:
-    """Return the grant as of now. How and when the customer signed in stays."""
     grant = token.grant
     caller = replace(request.caller, protocol=REFRESHING, session_id=grant.sid, silent=True)
-    decision = renew(Login(token.profile, request.client, caller, scopes))
+    decision = renew(Login(token.profile, client, caller, scopes or grant.scopes))
     if isinstance(decision, Denied):
         raise OAuthError(decision.error, decision.description)
     if grant.sid:
-        add_client(token.profile, grant.sid, request.client.pk, decision.id_token)
+        add_client(token.profile, grant.sid, client.pk, decision.id_token)
+    # How and when the customer signed in stays.
     authentication = Authentication(token.profile, grant.sub, grant.sid, grant.auth_time, grant.amr, grant.acr)
-    return build_grant(authentication, replace(grant, nonce="", jkt=request.jkt), decision)
+    renewed = build_grant(authentication, replace(grant, nonce="", jkt=request.jkt), decision)
+    return token_response(renewed, refresh_tokens.rotate(token, client))
 
 
 def handle_client_credentials(request: TokenRequest) -> TokenResponse:

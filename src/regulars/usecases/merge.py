@@ -35,28 +35,26 @@ def merge(source: Profile, into: Profile, why: str = VISITOR) -> None:
     two decisions becomes the effective one.
     """
     with changes([into, source], why) as c:
-        if source.pk != into.pk and c.find(source).pk == source.pk and c.find(into).pk == into.pk:
-            _merge(c, c.find(source), c.find(into), why)
-
-
-def _merge(c: Changes, source: Profile, into: Profile, why: str) -> None:
-    came_with = Coalesce(F("origin"), Value(source.pk))
-    source.identities.update(profile=into, origin=came_with)
-    source.facts.update(profile=into, origin=came_with)
-    moved = Event.objects.filter(profile_id=source.pk).update(
-        profile_id=into.pk, origin=came_with, lake_batch=None, lake_at=None
-    )
-    source.permitted_views.all().delete()
-    Membership.objects.filter(profile=source).delete()
-    Profile.objects.filter(merged_into=source).update(merged_into=into)
-    Profile.objects.filter(pk=source.pk).update(merged_into=into)
-    source.merged_into = into
-    Merge.objects.create(source=source, into=into, why=why)
-    _keep_the_stricter(c, source, into)
-    c.refresh(into)
-    if moved or why != VISITOR:
-        queue_lake_removal([source.pk])
-        queue_lake_fill()
+        if source.pk == into.pk or c.find(source).pk != source.pk or c.find(into).pk != into.pk:
+            return
+        source, into = c.find(source), c.find(into)
+        came_with = Coalesce(F("origin"), Value(source.pk))
+        source.identities.update(profile=into, origin=came_with)
+        source.facts.update(profile=into, origin=came_with)
+        moved = Event.objects.filter(profile_id=source.pk).update(
+            profile_id=into.pk, origin=came_with, lake_batch=None, lake_at=None
+        )
+        source.permitted_views.all().delete()
+        Membership.objects.filter(profile=source).delete()
+        Profile.objects.filter(merged_into=source).update(merged_into=into)
+        Profile.objects.filter(pk=source.pk).update(merged_into=into)
+        source.merged_into = into
+        Merge.objects.create(source=source, into=into, why=why)
+        _keep_the_stricter(c, source, into)
+        c.refresh(into)
+        if moved or why != VISITOR:
+            queue_lake_removal([source.pk])
+            queue_lake_fill()
 
 
 def split(identity: Identity, why: str) -> Profile:
@@ -122,7 +120,9 @@ def _give_back(identity: Identity, profile: Profile, owner: Profile) -> None:
 
 def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
     """A no of either becomes a no of both; consent to what the other was never asked is kept, with its notice."""
-    stands = {state.purpose_id: state.status for state in into.consent_states.all()}
+    # A lifted objection is not consent, but less strict than a no.
+    rank = {**dict.fromkeys(YES, 0), Action.OBJECTION_LIFTED: 1, Action.OBJECTED: 3}
+    ranks = {state.purpose_id: rank.get(Action(state.status), 2) for state in into.consent_states.all()}
     stricter = [
         Decision(
             state.purpose_id,
@@ -133,17 +133,9 @@ def _keep_the_stricter(c: Changes, source: Profile, into: Profile) -> None:
             evidence={"merged": source.user_id, "event": state.event_id},
         )
         for state in source.consent_states.select_related("event__notice").order_by("purpose_id")
-        if _is_stricter(state.status, stands.get(state.purpose_id))
+        if rank.get(Action(state.status), 2) > ranks.get(state.purpose_id, -1)
     ]
     c.decide_all([(into, stricter)])
-
-
-def _is_stricter(status: str, than: str | None) -> bool:
-    """A lifted objection is not consent, but less strict than a no."""
-    if than is None:
-        return True
-    rank = {**dict.fromkeys(YES, 0), Action.OBJECTION_LIFTED: 1, Action.OBJECTED: 3}
-    return rank.get(Action(status), 2) > rank.get(Action(than), 2)
 
 
 def _withdraw_merged_decisions(c: Changes, profile: Profile, owner: Profile) -> None:

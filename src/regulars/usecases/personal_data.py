@@ -79,12 +79,9 @@ def names_of(profiles: Sequence[Profile]) -> set[str]:
             claimed.add(identity.provider_user_id)
         sure |= {str(value) for value in profile.facts.filter(attribute="username").values_list("value", flat=True)}
         claimed |= {str(value) for value in profile.facts.filter(attribute__in=CLAIMED).values_list("value", flat=True)}
-    names = sure | ({name for name in claimed if _looks_like_a_name(name)} - _names_of_others(claimed, profiles))
+    likely = {name for name in claimed if "@" in name or sum(letter.isdigit() for letter in name) >= FEWEST_DIGITS}
+    names = sure | (likely - _names_of_others(claimed, profiles))
     return {name for name in names if len(name) >= SHORTEST}
-
-
-def _looks_like_a_name(text: str) -> bool:
-    return "@" in text or sum(letter.isdigit() for letter in text) >= FEWEST_DIGITS
 
 
 def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
@@ -101,10 +98,20 @@ def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
 
 def rows_of(profiles: Sequence[Profile]) -> dict[str, QuerySet[models.Model]]:
     """Return table → rows that belong to the customers by a relation or by their id."""
+    numbers = [profile.pk for profile in profiles]
     accounts = [profile.account_id for profile in profiles if profile.account_id]
+    themselves: dict[type[models.Model], Q] = {
+        Profile: Q(pk__in=numbers),
+        Account: Q(pk__in=accounts),
+        Event: Q(profile_id__in=numbers),
+    }
     found: dict[str, QuerySet[models.Model]] = {}
     for model in apps.get_models():
-        where = _where(model, profiles, accounts)
+        where = themselves.get(model)
+        if where is None and (paths := list(_paths(model))):
+            where = Q()
+            for path, target in paths:
+                where |= Q(**{f"{path}__in": numbers if target is Profile else accounts})
         if where is not None:
             found[model._meta.label] = model._default_manager.filter(where).distinct()
     return found
@@ -122,13 +129,18 @@ def sweep(names: Iterable[str]) -> dict[str, int]:
     wanted, done = sorted(names, key=len, reverse=True), {}
     if not wanted:
         return {}
-    pattern = _pattern(wanted)
+    # Whole names only: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`.
+    either = "|".join(re.escape(name) for name in wanted)
+    pattern = re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
     for model in apps.get_models():
         if model._meta.proxy or model._meta.label in BY_NUMBER | WRITTEN_BY_STAFF or model in (Profile, Account):
             continue
         if rows := _sweep_table(model, wanted, pattern):
             done[model._meta.label] = rows
-    if rows := _sweep_inbox(wanted, pattern):
+    # Messages that became events are deleted by their id; the others are searched.
+    odd = InboxItem.objects.filter(Q(processed_at=None) | ~Q(rejected=""))
+    body = [InboxItem._meta.get_field("body")]
+    if rows := _delete([row for row in _containing(odd, body, wanted) if _has_name(row, body, pattern)]):
         done["events.InboxItem"] = rows
     return done
 
@@ -157,23 +169,6 @@ def delete_mails(names: Iterable[str]) -> int:
     return deleted
 
 
-def _where(model: type[models.Model], profiles: Sequence[Profile], accounts: list[int]) -> Q | None:
-    numbers = [profile.pk for profile in profiles]
-    if model is Profile:
-        return Q(pk__in=numbers)
-    if model is Account:
-        return Q(pk__in=accounts)
-    if model is Event:
-        return Q(profile_id__in=numbers)
-    paths = list(_paths(model))
-    if not paths:
-        return None
-    where = Q()
-    for path, target in paths:
-        where |= Q(**{f"{path}__in": numbers if target is Profile else accounts})
-    return where
-
-
 def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, type[models.Model]]]:
     """Yield relations that delete a row with its customer, over at most `depth` tables: `identity__profile`."""
     for field in model._meta.concrete_fields:
@@ -188,7 +183,12 @@ def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, typ
 
 
 def _sweep_table(model: type[models.Model], names: list[str], pattern: re.Pattern[str]) -> int:
-    texts = [field for field in model._meta.concrete_fields if _is_text(field)]
+    texts = [
+        field
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.CharField | models.TextField | models.JSONField)
+        and not (isinstance(field, EncryptedJSONField) or field.primary_key or field.unique)
+    ]
     if not texts:
         return 0
     unowned = {f"{path.partition('__')[0]}__isnull": True for path, _ in _paths(model)}
@@ -198,21 +198,8 @@ def _sweep_table(model: type[models.Model], names: list[str], pattern: re.Patter
     return sum(_replace_names(row, texts, pattern) for row in found)
 
 
-def _sweep_inbox(names: list[str], pattern: re.Pattern[str]) -> int:
-    """Messages that became events are deleted by their id; the others are searched."""
-    odd = InboxItem.objects.filter(Q(processed_at=None) | ~Q(rejected=""))
-    body = [InboxItem._meta.get_field("body")]
-    return _delete([row for row in _containing(odd, body, names) if _has_name(row, body, pattern)])
-
-
 def _delete(rows: Sequence[models.Model]) -> int:
     return sum(row.delete()[0] for row in rows)
-
-
-def _is_text(field: AnyField) -> bool:
-    if isinstance(field, EncryptedJSONField) or field.primary_key or field.unique:
-        return False
-    return isinstance(field, models.CharField | models.TextField | models.JSONField)
 
 
 def _containing(
@@ -228,12 +215,6 @@ def _containing(
             if (quoted := json.dumps(name)[1:-1]) != name:
                 where |= Q(**{f"text_{number}__contains": quoted})
     return rows.filter(where)
-
-
-def _pattern(names: list[str]) -> re.Pattern[str]:
-    """Match whole names: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`."""
-    either = "|".join(re.escape(name) for name in names)
-    return re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
 
 
 def _has_name(row: models.Model, fields: Sequence[AnyField], pattern: re.Pattern[str]) -> bool:

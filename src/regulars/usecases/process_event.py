@@ -20,7 +20,7 @@ from regulars.events.models import InboxItem
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Attribute, Profile
+from regulars.profiles.models import Attribute
 
 from .merge import ANONYMOUS, is_only_a_visitor, merge
 from .unit_of_work import changes
@@ -72,24 +72,20 @@ def process_inbox() -> int:
         if connection.features.has_select_for_update_skip_locked:
             items = items.select_for_update(skip_locked=True, of=("self",))
         for item in items.select_related("source")[:CHUNK]:
-            _process_item(item)
+            try:
+                with transaction.atomic():
+                    process_message(item)
+            except Exception as fault:  # an unforeseen message must not block those behind it
+                if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
+                    raise  # not the message's fault: the whole transaction is tried again later
+                log.exception("message %s cannot become an event", item.pk)
+                item.rejected = f"failed:{type(fault).__name__}"[:64]
+            item.processed_at = clock.now()
+            item.save(update_fields=["processed_at", "rejected"])
             count += 1
             if time.monotonic() > until:
                 break
     return count
-
-
-def _process_item(item: InboxItem) -> None:
-    try:
-        with transaction.atomic():
-            process_message(item)
-    except Exception as fault:  # an unforeseen message must not block those behind it
-        if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
-            raise  # not the message's fault: the whole transaction is tried again later
-        log.exception("message %s cannot become an event", item.pk)
-        item.rejected = f"failed:{type(fault).__name__}"[:64]
-    item.processed_at = clock.now()
-    item.save(update_fields=["processed_at", "rejected"])
 
 
 def process_message(item: InboxItem) -> None:
@@ -97,14 +93,20 @@ def process_message(item: InboxItem) -> None:
     message: dict[str, Any] = storable(json.loads(item.body))
     user_id = _id(message.get("userId"))
     visitor_id = _id(message.get("anonymousId")) or _id(message.get("previousId"))
-    profile = _sender(user_id, visitor_id)
-    if profile is None:
+    if user_id:  # it counts before the id of a browser
+        profile = find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
+    elif visitor_id:
+        profile = get_or_create_by_identity(ANONYMOUS, visitor_id)[0]
+    else:
         item.rejected = "no_id"
         return
     visitor = find_by_identity(ANONYMOUS, visitor_id) if user_id and visitor_id else None
     with changes([profile, visitor] if visitor else [profile], "event") as c:
-        if user_id and visitor_id:
-            _claim_visitor(c.profile, visitor, visitor_id)
+        # The visitor's events become the customer's. A browser of another customer changes nothing between the two.
+        if user_id and visitor_id and visitor is None:
+            add_identity(c.profile, ANONYMOUS, visitor_id)
+        elif visitor and visitor.pk != c.profile.pk and is_only_a_visitor(visitor):
+            merge(visitor, into=c.profile)
         c.learn(facts_from(message, f"app:{item.source.slug}"))
         event = c.record_event(
             name_of(message, item.type),
@@ -119,21 +121,6 @@ def process_message(item: InboxItem) -> None:
         if c.profile.last_seen_at is None or c.profile.last_seen_at < event.at:
             c.profile.last_seen_at = event.at
             c.profile.save(update_fields=["last_seen_at"])
-
-
-def _sender(user_id: str, visitor_id: str) -> Profile | None:
-    """The profile of a message: a known id counts before the id of a browser."""
-    if user_id:
-        return find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
-    return get_or_create_by_identity(ANONYMOUS, visitor_id)[0] if visitor_id else None
-
-
-def _claim_visitor(customer: Profile, visitor: Profile | None, visitor_id: str) -> None:
-    """Give the visitor's events to the customer. A browser of another customer changes nothing between the two."""
-    if visitor is None:
-        add_identity(customer, ANONYMOUS, visitor_id)
-    elif visitor.pk != customer.pk and is_only_a_visitor(visitor):
-        merge(visitor, into=customer)
 
 
 def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:

@@ -72,10 +72,6 @@ def _erase_profiles(rows: QuerySet[Model], before: dt.datetime) -> int:
     return erase_all([each for each in rows if isinstance(each, Profile)], "retention")
 
 
-def _delete(rows: QuerySet[Model], before: dt.datetime) -> int:
-    return rows.delete()[0]
-
-
 def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
     queue_lake_expiry(before)
     return rows.delete()[0]
@@ -120,17 +116,16 @@ def set_retention(kind: str, days: int | None) -> None:
 
 def apply_retention() -> dict[str, int]:
     """Delete everything older than its retention. Returns kind → rows. The worker runs it daily."""
-    return {key: _delete_older(KINDS[key], days) for key, days in days_of().items() if days is not None}
-
-
-def _delete_older(kind: DataKind, days: int) -> int:
-    """Delete a portion at a time, each in its own transaction, so that other writers do not wait for the whole."""
-    before = clock.now() - dt.timedelta(days=days)
-    ends = kind.ends or _delete
-    deleted = 0
-    while ids := list(kind.rows(before).order_by("pk").values_list("pk", flat=True)[:PORTION]):
-        model = kind.rows(before).model
-        if not ends(model._default_manager.filter(pk__in=ids), before):
-            break
-        deleted += len(ids)
+    deleted: dict[str, int] = {}
+    for key, days in days_of().items():
+        if days is None:
+            continue
+        kind, before = KINDS[key], clock.now() - dt.timedelta(days=days)
+        deleted[key] = 0
+        # A portion at a time, each in its own transaction, so that other writers do not wait for the whole.
+        while ids := list(kind.rows(before).order_by("pk").values_list("pk", flat=True)[:PORTION]):
+            rows = kind.rows(before).model._default_manager.filter(pk__in=ids)
+            if not (kind.ends(rows, before) if kind.ends else rows.delete()[0]):
+                break
+            deleted[key] += len(ids)
     return deleted
