@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from django.conf import settings
 from joserfc import jws, jwt
@@ -34,25 +33,21 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
         claims = jwt.decode(token, KeySet.import_key_set({"keys": client.public_keys}), algorithms=ALGORITHMS).claims
     except (JoseError, ValueError, TypeError):
         return None
-    return client if _is_valid(claims, client.pk) else None
-
-
-def _is_valid(claims: Mapping[str, Any], client_id: str) -> bool:
-    """Whether the client made the assertion for us and now, and it was not used before."""
-    if claims.get("iss") != client_id or claims.get("sub") != client_id:
-        return False
+    if claims.get("iss") != client.pk or claims.get("sub") != client.pk:
+        return None
     issuer, audience = settings.ISSUER, claims.get("aud")
     ours = {issuer, issuer.rstrip("/"), f"{issuer}oauth/token", f"{issuer}oauth/par"}
     audiences = audience if isinstance(audience, list) else [audience]
     if not any(isinstance(each, str) and each in ours for each in audiences):
-        return False
+        return None
     now, exp, jti = time.time(), claims.get("exp"), claims.get("jti")
     if not isinstance(exp, int | float) or not now - LEEWAY < exp < now + LONGEST_LIFETIME:
-        return False
+        return None
     starts = [claims[name] for name in ("nbf", "iat") if name in claims]
     if any(not isinstance(start, int | float) or start > now + LEEWAY for start in starts):
-        return False
-    return isinstance(jti, str) and bool(jti) and consume_jti(f"assertion:{client_id}:{jti}", exp + LEEWAY)
+        return None
+    is_new = isinstance(jti, str) and jti and consume_jti(f"assertion:{client.pk}:{jti}", exp + LEEWAY)
+    return client if is_new else None
 
 
 def _unverified_subject(token: str) -> str:

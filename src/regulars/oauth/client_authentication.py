@@ -23,7 +23,12 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     A client with a secret may send it in the header or in the body, as Auth0 allows; one without may send none.
     Raises `OAuthError("access_denied", status=401)`. `allow_public=False` refuses clients that cannot authenticate.
     """
-    basic_id, basic_secret = _basic_credentials(headers)
+    scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
+    try:
+        decoded = base64.b64decode(encoded).decode() if scheme.lower() == "basic" else ""
+    except ValueError:
+        decoded = ""
+    basic_id, basic_secret = (unquote(part) for part in decoded.partition(":")[::2])
     for client_id, secret in ((basic_id, basic_secret), (params.get("client_id", ""), params.get("client_secret", ""))):
         if client_id and secret:
             client = find_client(client_id)
@@ -38,17 +43,6 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     if client is None:
         raise _unauthorized(basic_id)
     return client
-
-
-def _basic_credentials(headers: Mapping[str, str]) -> tuple[str, str]:
-    """Return client id and secret of the Authorization header; empty for a header that is not valid Basic."""
-    scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
-    try:
-        decoded = base64.b64decode(encoded).decode() if scheme.lower() == "basic" else ""
-    except ValueError:
-        return "", ""
-    client_id, _, secret = decoded.partition(":")
-    return unquote(client_id), unquote(secret)
 
 
 def _unauthorized(basic_id: str) -> OAuthError:

@@ -103,10 +103,19 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None
     always finds the family that it must end.
     """
     family = uuid.uuid4()
+    parameters = [
+        AuthorizationCode._meta.get_field("family").get_db_prep_value(family, connection),
+        fingerprint(code),
+        client.pk,
+        connection.ops.adapt_datetimefield_value(timezone.now()),
+    ]
     with transaction.atomic():
-        row = _take(code, client, family)
+        with connection.cursor() as cursor:
+            cursor.execute(REDEEM, parameters)
+            row = cursor.fetchone()
         if row:
-            profile_id, grant = row
+            profile_id, stored = row
+            grant = Grant.from_json(json.loads(stored) if isinstance(stored, str) else stored)
             if grant.jkt and grant.jkt != jkt:
                 return None
             grant = replace(grant, jkt=jkt)
@@ -115,18 +124,3 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None
         if used and used.family:
             refresh_tokens.end_family(used.family, "code_replayed")
     return None
-
-
-def _take(code: str, client: Client, family: uuid.UUID) -> tuple[int, Grant] | None:
-    parameters = [
-        AuthorizationCode._meta.get_field("family").get_db_prep_value(family, connection),
-        fingerprint(code),
-        client.pk,
-        connection.ops.adapt_datetimefield_value(timezone.now()),
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(REDEEM, parameters)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    return row[0], Grant.from_json(json.loads(row[1]) if isinstance(row[1], str) else row[1])

@@ -63,7 +63,13 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
         case State.DENIED:
             raise OAuthError("access_denied", "The customer did not allow it.")
         case State.WAITING:
-            raise _pending(row)
+            now = timezone.now()
+            too_soon = row.asked_at is not None and now - row.asked_at < dt.timedelta(seconds=row.interval)
+            interval = min(row.interval + (SLOWER if too_soon else 0), 60)
+            DeviceRequest.objects.filter(pk=row.pk).update(asked_at=now, interval=interval)
+            if too_soon:
+                raise OAuthError("slow_down", f"Ask every {interval} seconds.", 429)
+            raise OAuthError("authorization_pending", "The customer has not answered yet.")
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(REDEEM, [row.pk])
@@ -73,16 +79,6 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
         stored = json.loads(taken[1]) if isinstance(taken[1], str) else taken[1]
         grant = replace(Grant.from_json(stored), jkt=jkt)
         return grant, refresh_tokens.start_if_offline(uuid.uuid4(), taken[0], client, grant)
-
-
-def _pending(row: DeviceRequest) -> OAuthError:
-    now = timezone.now()
-    too_soon = row.asked_at is not None and now - row.asked_at < dt.timedelta(seconds=row.interval)
-    interval = min(row.interval + (SLOWER if too_soon else 0), 60)
-    DeviceRequest.objects.filter(pk=row.pk).update(asked_at=now, interval=interval)
-    if too_soon:
-        return OAuthError("slow_down", f"Ask every {interval} seconds.", 429)
-    return OAuthError("authorization_pending", "The customer has not answered yet.")
 
 
 def find_device(user_code: str) -> DeviceRequest | None:

@@ -20,7 +20,18 @@ DISCLOSED = ("iss", "sub", "aud", "exp", "iat", "client_id", "scope", "jti", "si
 
 def introspect(token: str, client: Client) -> dict[str, Any]:
     """Return the claims of a valid token. To any other client the answer is that of an unknown token."""
-    return _access_token(token, client) or _refresh_token(token, client) or {"active": False}
+    if access_token := _access_token(token, client):
+        return access_token
+    usable = refresh_tokens.peek(token, client)
+    if usable is None:
+        return {"active": False}
+    return {
+        "active": True,
+        "client_id": client.pk,
+        "sub": usable.grant.sub,
+        "scope": usable.grant.scope,
+        "exp": int(min(usable.token.expires_at, usable.family.expires_at).timestamp()),
+    }
 
 
 def _access_token(token: str, client: Client) -> dict[str, Any] | None:
@@ -37,19 +48,6 @@ def _access_token(token: str, client: Client) -> dict[str, Any] | None:
         return None
     disclosed = {name: claims[name] for name in DISCLOSED if name in claims}
     return {"active": True, "token_type": token_type(claims.get("cnf", {}).get("jkt", "")), **disclosed}
-
-
-def _refresh_token(token: str, client: Client) -> dict[str, Any] | None:
-    usable = refresh_tokens.peek(token, client)
-    if usable is None:
-        return None
-    return {
-        "active": True,
-        "client_id": client.pk,
-        "sub": usable.grant.sub,
-        "scope": usable.grant.scope,
-        "exp": int(min(usable.token.expires_at, usable.family.expires_at).timestamp()),
-    }
 
 
 def find_active_customer(sub: str) -> Profile | None:

@@ -88,10 +88,11 @@ def find(token: str, client: Client) -> UsableToken:
 
 def rotate(found: UsableToken, client: Client) -> str:
     """Use the token up and return the next one. Of many calls at once, one gets it; the others find a used token."""
-    now = timezone.now()
+    now, leeway = timezone.now(), leeway_of(client)
     with transaction.atomic():
-        unused = RefreshToken.objects.filter(pk=found.token.pk, used_at=None)
-        if unused.update(used_at=now) or _within_leeway(found, client, now):
+        this = RefreshToken.objects.filter(pk=found.token.pk)
+        is_first = this.filter(used_at=None).update(used_at=now)
+        if is_first or (leeway and this.filter(used_at__gt=now - leeway).exists()):
             return _new_token(found.family)
         end_family(found.family.pk, "token_reused")
     raise unknown_token()
@@ -128,11 +129,6 @@ def _usable(row: RefreshToken, now: dt.datetime) -> UsableToken | None:
     if profile.account is None or account_block(profile.account):
         return None
     return UsableToken(row, family, Grant.from_json(family.grant), canonical_profile(profile))
-
-
-def _within_leeway(found: UsableToken, client: Client, now: dt.datetime) -> bool:
-    leeway = leeway_of(client)
-    return bool(leeway) and RefreshToken.objects.filter(pk=found.token.pk, used_at__gt=now - leeway).exists()
 
 
 def _new_token(family: RefreshFamily) -> str:

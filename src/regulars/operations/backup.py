@@ -22,7 +22,6 @@ from django.db import DatabaseError, connection, connections
 from regulars import __version__
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import keep_recorded, recorded_erasures
-from regulars.consent.models import Erasure
 from regulars.usecases.replay_erasures import replay_erasures
 
 MANIFEST = "regulars-backup.json"
@@ -39,7 +38,10 @@ def write_backup(path: Path) -> Iterator[str]:
         yield f"The database: {copy.stat().st_size:,} bytes."
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-            _add_manifest(archive)
+            text = json.dumps({"version": __version__, "database": connection.vendor}).encode()
+            entry = tarfile.TarInfo(MANIFEST)
+            entry.size, entry.mode = len(text), 0o600
+            archive.addfile(entry, io.BytesIO(text))
             archive.add(copy, copy.name)
             for name in FILES:
                 if (settings.HOME / name).exists():
@@ -57,7 +59,10 @@ def restore_backup(path: Path) -> Iterator[str]:
     with _locked_home(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
         unpacked = Path(folder)
         _unpack(path, unpacked)
-        erasures = _erasures_so_far()
+        try:
+            erasures = recorded_erasures()
+        except DatabaseError:  # a broken database is why people restore
+            erasures = []
         connections.close_all()
         _LOADS[connection.vendor](unpacked / DATABASE[connection.vendor])
         for name in FILES:
@@ -71,21 +76,6 @@ def restore_backup(path: Path) -> Iterator[str]:
         call_command("migrate", verbosity=0, interactive=False)
         keep_recorded(erasures)
         yield f"{replay_erasures()} customer(s) erased since then are erased again. Start Regulars now."
-
-
-def _erasures_so_far() -> list[Erasure]:
-    """Return the erasures of the database to be replaced, if it is readable, and of the erasure log."""
-    try:
-        return recorded_erasures()
-    except DatabaseError:  # a broken database is why people restore
-        return []
-
-
-def _add_manifest(archive: tarfile.TarFile) -> None:
-    text = json.dumps({"version": __version__, "database": connection.vendor}).encode()
-    entry = tarfile.TarInfo(MANIFEST)
-    entry.size, entry.mode = len(text), 0o600
-    archive.addfile(entry, io.BytesIO(text))
 
 
 def _add_lake(archive: tarfile.TarFile) -> str:
@@ -135,16 +125,6 @@ def _load_sqlite(source: Path) -> None:
     _put(source, name)
 
 
-def _dump_postgresql(target: Path) -> None:
-    _run("pg_dump", "--format=custom", "--no-owner", f"--file={target}")
-
-
-def _load_postgresql(source: Path) -> None:
-    _run(
-        "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}", str(source)
-    )
-
-
 def _run(program: str, *arguments: str) -> None:
     """Run a PostgreSQL program. The password goes by the environment, never by the command line."""
     if shutil.which(program) is None:
@@ -185,5 +165,13 @@ def _locked_home() -> Iterator[None]:
         yield
 
 
-_DUMPS: dict[str, Callable[[Path], None]] = {"sqlite": _dump_sqlite, "postgresql": _dump_postgresql}
-_LOADS: dict[str, Callable[[Path], None]] = {"sqlite": _load_sqlite, "postgresql": _load_postgresql}
+_DUMPS: dict[str, Callable[[Path], None]] = {
+    "sqlite": _dump_sqlite,
+    "postgresql": lambda target: _run("pg_dump", "--format=custom", "--no-owner", f"--file={target}"),
+}
+_LOADS: dict[str, Callable[[Path], None]] = {
+    "sqlite": _load_sqlite,
+    "postgresql": lambda source: _run(
+        "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}", str(source)
+    ),
+}

@@ -62,9 +62,19 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
         ensure_standard_purposes()
         ensure_own_connections(enabled=demo)
         _ensure_customers_api()
-        credentials = _credentials(_read_credentials(path), addresses, demo)
+        stored: Credentials = json.loads(path.read_text()) if path.exists() else {}
+        source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
+        credentials: Credentials = {
+            "console": _staff(stored.get("console", {}), addresses, demo),
+            "management": _management(stored.get("management", {})),
+            "shop": _shop(stored.get("shop", {}), addresses),
+            "collector": {"write_key": stored.get("collector", {}).get("write_key") or source.write_key},
+        }
     _write_privately(path, credentials)
-    _prepare_rules(report)
+    try:
+        prepare()  # the JavaScript image, which takes seconds, so that no login waits for it
+    except (EngineUnavailable, OSError) as fault:
+        report(f"JavaScript rules cannot run here: {fault}.")
     if demo:
         seed_demo(addresses, report)
 
@@ -75,23 +85,6 @@ def _ensure_customers_api() -> None:
     api = ours.first() or ResourceServer(name=CUSTOMERS_API)
     api.identifier, api.scopes, api.scope_words = customers_api(), [SCOPE], {SCOPE: "Ask you questions"}
     api.save()
-
-
-def _prepare_rules(report: Callable[[str], None]) -> None:
-    """Build the JavaScript image now, which takes seconds, so that no login waits for it."""
-    try:
-        prepare()
-    except (EngineUnavailable, OSError) as fault:
-        report(f"JavaScript rules cannot run here: {fault}.")
-
-
-def _credentials(stored: Credentials, addresses: Addresses, demo: bool) -> Credentials:
-    return {
-        "console": _staff(stored.get("console", {}), addresses, demo),
-        "management": _management(stored.get("management", {})),
-        "shop": _shop(stored.get("shop", {}), addresses),
-        "collector": {"write_key": _write_key(stored.get("collector", {}))},
-    }
 
 
 def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
@@ -147,19 +140,6 @@ def _client(name: str, stored: dict[str, str], **fields: Any) -> tuple[Client, s
         setattr(client, field, value)
     client.save()
     return client, secret
-
-
-def _write_key(stored: dict[str, str]) -> str:
-    source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
-    return stored.get("write_key") or source.write_key
-
-
-def _read_credentials(path: Path) -> Credentials:
-    try:
-        credentials: Credentials = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    return credentials
 
 
 def _write_privately(path: Path, credentials: Credentials) -> None:

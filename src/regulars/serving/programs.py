@@ -52,7 +52,11 @@ def programs(
     ]
     if certificate is None:
         return [*(_program(server, host, server.port) for server in servers), *others]
-    pairs = list(zip(servers, _free_ports(len(servers)), strict=True))
+    with ExitStack() as stack:  # all are bound at the same time, so that no port is found twice
+        probes = [stack.enter_context(socket.socket()) for _ in servers]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        pairs = [(server, probe.getsockname()[1]) for server, probe in zip(servers, probes, strict=True)]
     tls = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
     ports = [f"{server.port}={inner}" for server, inner in pairs]
     return [
@@ -100,12 +104,3 @@ def _program(server: AppServer, host: str, port: int, *more: str) -> Program:
 
 def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return free ports. All are bound at the same time, so that none is returned twice."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]

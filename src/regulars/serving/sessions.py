@@ -26,17 +26,12 @@ def console_session(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         if ours is not None:
             request.COOKIES[settings.SESSION_COOKIE_NAME] = ours
         response = get_response(request)
-        _rename(response)
+        made = response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
+        if made is not None:
+            response.cookies[STAFF_COOKIE] = made.value
+            for attribute, value in made.items():
+                response.cookies[STAFF_COOKIE][attribute] = value
+            response.cookies[STAFF_COOKIE]["path"] = CONSOLE.rstrip("/")
         return response
 
     return respond
-
-
-def _rename(response: HttpResponse) -> None:
-    made = response.cookies.pop(settings.SESSION_COOKIE_NAME, None)
-    if made is None:
-        return
-    response.cookies[STAFF_COOKIE] = made.value
-    for attribute, value in made.items():
-        response.cookies[STAFF_COOKIE][attribute] = value
-    response.cookies[STAFF_COOKIE]["path"] = CONSOLE.rstrip("/")

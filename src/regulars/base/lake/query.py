@@ -36,8 +36,12 @@ def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
     sql = statement if isinstance(statement, str) else statement.sql(DIALECT)
     try:
         with _cursor() as cursor:
-            for name in _EMPTY:
-                cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {_source(name)}")
+            for name, source in _EMPTY.items():
+                table = open_table(name)
+                if table is not None and (files := table.file_uris()):
+                    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+                    source = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - our own file names
+                cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
             rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
             return rows
     # These mean that disk or store cannot be reached; a wrong query is a programming error. The libraries are slow to
@@ -48,15 +52,6 @@ def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
         import_module("duckdb").IOException,
     ) as fault:
         raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
-
-
-def _source(name: str) -> str:
-    table = open_table(name)
-    files = table.file_uris() if table is not None else []
-    if not files:
-        return _EMPTY[name]
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - our own file names
 
 
 def _cursor() -> Any:

@@ -41,7 +41,13 @@ def activate(request: HttpRequest) -> HttpResponse:
         next_ = "/activate?" + urlencode({"user_code": code}) if code else "/activate"
         return HttpResponseRedirect("/login?" + urlencode({"next": next_}))
     if request.method == "GET":
-        return _resume(request, session, code) if request.GET.get(BACK) else _code_page(request, code)
+        if not request.GET.get(BACK):
+            return _code_page(request, code)
+        # After the question, only the session knows that the customer had allowed the device.
+        allowed, row = request.session.pop(ALLOWED, {}), find_device(code)
+        if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, session.account.pk):
+            return _code_page(request, code)
+        return _allow(request, row, session, code, LoginProgress.from_json(allowed["progress"]))
     tried = [at for at in request.session.get(TRIED, []) if time.time() - at < WINDOW]
     if len(tried) >= TRIES:
         return _code_page(request, "", TOO_MANY, 429)
@@ -58,14 +64,6 @@ def activate(request: HttpRequest) -> HttpResponse:
             return _end_page(request, row, "denied")
     lines = scope_texts(row.params["scope"].split(), find_api(row.params["audience"]))
     return _page(request, "question", {"client": row.client, "code": code, "lines": lines})
-
-
-def _resume(request: HttpRequest, session: BrowserSession, code: str) -> HttpResponse:
-    """Go on after the question. Only the session knows that the customer had allowed the device."""
-    allowed, row = request.session.pop(ALLOWED, {}), find_device(code)
-    if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, session.account.pk):
-        return _code_page(request, code)
-    return _allow(request, row, session, code, LoginProgress.from_json(allowed["progress"]))
 
 
 def _allow(

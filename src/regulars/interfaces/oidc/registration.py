@@ -25,7 +25,14 @@ def register_client(request: HttpRequest) -> HttpResponse:
     if not settings.DYNAMIC_REGISTRATION:
         raise OAuthError("access_denied", "Apps cannot register themselves here.", 403)
     try:
-        client, secret = register(_spec_of(_read_metadata(request)))
+        text = request.body.decode()
+        metadata = json.loads(text) if len(text) <= LARGEST_BODY else None
+    except (RequestDataTooBig, ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise OAuthError("invalid_client_metadata", "The body is a JSON object of reasonable length.")
+    try:
+        client, secret = register(_spec_of(metadata))
     except DomainError as refused:
         name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
         raise OAuthError(name, refused.message) from None
@@ -39,17 +46,6 @@ def register_client(request: HttpRequest) -> HttpResponse:
         "client_id_issued_at": int(client.created_at.timestamp()),
     }
     return json_response(body | ({"client_secret": secret, "client_secret_expires_at": 0} if secret else {}), 201)
-
-
-def _read_metadata(request: HttpRequest) -> dict[str, Any]:
-    try:
-        text = request.body.decode()
-        found = json.loads(text) if len(text) <= LARGEST_BODY else None
-    except (RequestDataTooBig, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise OAuthError("invalid_client_metadata", "The body is a JSON object of reasonable length.")
-    return found
 
 
 def _spec_of(metadata: dict[str, Any]) -> ClientSpec:

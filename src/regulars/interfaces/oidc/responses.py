@@ -35,7 +35,10 @@ def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, An
         case "web_message":
             return _message(request, to, sent)
         case "form_post":
-            return _form(request, to, sent)
+            nonce = secrets.token_urlsafe(16)
+            context = {"url": to.redirect_uri, "answer": sent, "nonce": nonce, "client": to.client}
+            response = render(request, "oidc/form_post.html", context)
+            return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
         case "popup":
             return _popup(request, to, sent)
         case "fragment":
@@ -66,13 +69,6 @@ def _redirect(url: str) -> HttpResponse:
     response.headers["Location"] = url
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _form(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
-    nonce = secrets.token_urlsafe(16)
-    context = {"url": to.redirect_uri, "answer": answer, "nonce": nonce, "client": to.client}
-    response = render(request, "oidc/form_post.html", context)
-    return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
 
 
 def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
