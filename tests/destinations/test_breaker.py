@@ -1,4 +1,4 @@
-"""A destination that does not answer costs nobody else anything."""
+"""A destination that does not answer delays no other destination."""
 
 from __future__ import annotations
 

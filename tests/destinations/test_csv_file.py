@@ -1,4 +1,4 @@
-"""A CSV file grows by whole lines, and nothing a customer calls herself is a formula."""
+"""A CSV file grows by whole lines, and no value that a customer enters becomes a formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A destination's owner says which attribute is told under which name, and sees on a real customer what would leave."""
+"""The owner of a destination maps attributes to fields, and previews for a real customer what would be sent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def known(chika):
 
 
 @pytest.mark.parametrize(
-    ("transform", "value", "told"),
+    ("transform", "value", "disclosed"),
     [
         ("lower", "Ana", "ana"),
         ("initial", " ana", "a"),
@@ -47,8 +47,8 @@ def known(chika):
         ("sha256", " ANA ", "24d4b96f58da6d4a8512313bbd02a28ebf0ca95dec6e4c86ef78ce7f01e788ac"),
     ],
 )
-def test_transforms_convert_values(transform, value, told):
-    assert mapped([{"attribute": "a", "field": "f", "transform": transform}], {"a": value}) == {"f": told}
+def test_transforms_convert_values(transform, value, disclosed):
+    assert mapped([{"attribute": "a", "field": "f", "transform": transform}], {"a": value}) == {"f": disclosed}
 
 
 def test_value_that_does_not_fit_its_transform_is_not_sent():
@@ -88,9 +88,9 @@ def test_disclosure_records_facts_by_field(known, to_webhook):
         deliver(queue_one(known))
     city = known.facts.get(attribute="city")
 
-    told = Disclosure.objects.get().fields
-    assert told.keys() == {"FNAME", "town"}
-    assert (told["town"]["attribute"], told["town"]["fact"]) == ("city", city.pk)
+    disclosed = Disclosure.objects.get().fields
+    assert disclosed.keys() == {"FNAME", "town"}
+    assert (disclosed["town"]["attribute"], disclosed["town"]["fact"]) == ("city", city.pk)
 
 
 def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_webhook):

@@ -1,4 +1,4 @@
-"""Parquet files: one per message, whole, replaced when it is sent again, gone when she is."""
+"""Parquet files: one whole file per message, replaced when sent again, deleted when the customer is erased."""
 
 from __future__ import annotations
 

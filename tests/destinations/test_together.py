@@ -1,4 +1,4 @@
-"""Where a receiver takes many in one call, what waits goes together; nobody's order, consent or failure is lost by it."""
+"""Waiting messages go in one call to a receiver that takes many; each keeps its order, consent and failure."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_what_waits_goes_in_one_call_and_consent_is_asked_for_each(people):
         run_due()
 
     (call,) = receiver.received
-    told = [each["messageId"] for each in json.loads(call.body)["batch"]]
+    sent = [each["messageId"] for each in json.loads(call.body)["batch"]]
     allowed = [each for each in deliveries if each.profile_id != people[2].pk]
     assert call.path == "/v1/batch"
-    assert sorted(told) == sorted(f"msg_{each.message_id.hex}" for each in allowed)
+    assert sorted(sent) == sorted(f"msg_{each.message_id.hex}" for each in allowed)
     assert dict(Delivery.objects.values_list("state").annotate(Count("id"))) == {"sent": 11, "dropped": 1}
     assert set(Delivery.objects.filter(state="sent").values_list("attempts", flat=True)) == {1}
     assert Disclosure.objects.filter(state="sent").count() == 11
@@ -70,8 +70,8 @@ def test_one_customers_news_stays_in_order_over_two_calls(people):
             queue_changes(person, [entered(), left()])
         run_due()
 
-    told = [[each["traits"]["jackets"] for each in json.loads(call.body)["batch"]] for call in receiver.received]
-    assert told == [[True, True], [False, False]]
+    sent = [[each["traits"]["jackets"] for each in json.loads(call.body)["batch"]] for call in receiver.received]
+    assert sent == [[True, True], [False, False]]
 
 
 def test_a_single_message_goes_as_it_always_did(people):

@@ -1,4 +1,4 @@
-"""Sources that ask nobody: what is read out of an address, a number, a network or a table on this machine."""
+"""Sources without a vendor: values read from an address, a number, a network or a local table."""
 
 from __future__ import annotations
 

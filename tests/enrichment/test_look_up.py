@@ -25,7 +25,7 @@ FOUND = Answer(body=b'[["B19013_001E","zip code tabulation area"],["52000","9810
 NOTHING = Answer(204, b"")
 
 
-def told(profile, key=KEY):
+def looked_up(profile, key=KEY):
     return {news.attribute: news.value for news in look_up(profile, key)}
 
 
@@ -75,7 +75,7 @@ def test_customer_abroad_is_no_question(chika, source_on):
     lives_in(chika, "10437", "DE")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
-        assert told(chika) == {"area_median_income": None}
+        assert looked_up(chika) == {"area_median_income": None}
     assert receiver.received == []
 
 
@@ -85,7 +85,7 @@ def test_neighbours_share_one_answer(chika, source_on):
         source_on(receiver.url)
         for profile in (chika, neighbour):
             lives_in(profile, "98101")
-            assert told(profile) == {"area_median_income": 52000}
+            assert looked_up(profile) == {"area_median_income": 52000}
     assert len(receiver.received) == 1
 
 
@@ -93,12 +93,12 @@ def test_an_answer_is_fresh_for_half_a_year(chika, source_on, later):
     lives_in(chika, "98101")
     with receiving(FOUND) as receiver:
         source_on(receiver.url)
-        told(chika)
+        looked_up(chika)
         later(days=179)
-        told(chika)
+        looked_up(chika)
         assert len(receiver.received) == 1
         later(days=2)
-        told(chika)
+        looked_up(chika)
         assert len(receiver.received) == 2
 
 
@@ -109,7 +109,7 @@ def test_operator_sets_how_long_an_answer_is_fresh(chika, source_on, later):
         save_source("us-census-acs", {}, limits=SourceLimits(fresh_days=7))
         (news, *_) = look_up(chika, "us-census-acs")
         later(days=8)
-        told(chika)
+        looked_up(chika)
 
     assert len(receiver.received) == 2
     assert (news.expires_at - clock.now()).days < 14
@@ -119,12 +119,12 @@ def test_that_nothing_is_known_is_kept_for_a_month(chika, source_on, later):
     lives_in(chika, "98101")
     with receiving(NOTHING) as receiver:
         source_on(receiver.url)
-        told(chika)
+        looked_up(chika)
         later(days=29)
-        assert told(chika) == {"area_median_income": None}
+        assert looked_up(chika) == {"area_median_income": None}
         assert len(receiver.received) == 1
         later(days=2)
-        told(chika)
+        looked_up(chika)
         assert len(receiver.received) == 2
 
 
@@ -135,7 +135,7 @@ def test_a_passing_fault_is_forgotten_with_the_next_answer(chika, source_on):
         with pytest.raises(LookupFailed):
             look_up(chika, KEY)
         assert Lookup.objects.get().error == "http_503"
-        assert told(chika) == {"area_median_income": 52000}
+        assert looked_up(chika) == {"area_median_income": 52000}
     assert Lookup.objects.get().error == ""
 
 
@@ -149,7 +149,7 @@ def test_a_lasting_fault_is_not_provoked_at_every_login(chika, source_on, later)
             assert (failed.value.code, failed.value.permanent) == ("http_403", True)
         assert len(receiver.received) == 1
         later(minutes=61)
-        assert told(chika) == {"area_median_income": 52000}
+        assert looked_up(chika) == {"area_median_income": 52000}
 
 
 def test_mending_the_settings_lifts_a_lasting_fault_at_once(chika, source_on):
@@ -159,7 +159,7 @@ def test_mending_the_settings_lifts_a_lasting_fault_at_once(chika, source_on):
         with pytest.raises(LookupFailed):
             look_up(chika, KEY)
         source_on(receiver.url, api_key="mended")
-        assert told(chika) == {"area_median_income": 52000}
+        assert looked_up(chika) == {"area_median_income": 52000}
 
 
 class Directory(EnrichmentSource):
@@ -226,7 +226,7 @@ def test_answer_about_a_person_is_erased_with_them_and_not_shared(chika, directo
 def test_undeclared_attributes_of_an_answer_are_dropped(chika, directory):
     directory({"employer": "Norte Wool", "gender": "female"})
     record(chika, Decision("enrich", "given", "test"))
-    assert told(chika, "directory") == {"employer": "Norte Wool"}
+    assert looked_up(chika, "directory") == {"employer": "Norte Wool"}
 
 
 @pytest.mark.parametrize("said", [KeyError("very private"), ["employer"], None])

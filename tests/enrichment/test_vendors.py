@@ -48,7 +48,7 @@ def test_what_fullcontact_knows_comes_in_our_words(ask):
 
 def test_unknown_person_is_an_empty_answer(ask):
     assert ask("fullcontact", "ana+404@example.com") == {}
-    assert ask("gravatar", "somebody@example.com") == {}
+    assert ask("gravatar", "unknown@example.com") == {}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,17 @@ def send_deletion_request(disclosure: Disclosure) -> None:
     destination = disclosure.destination
     try:
         disclosure.attempts += 1
-        _send(destination, _request(disclosure))
+        match = dict(disclosure.match)
+        request = DeletionRequest(
+            id=f"del_{disclosure.request_id.hex}",
+            at=disclosure.asked_at or clock.now(),
+            user_id=match.pop("user_id", ""),
+            match=match,
+            segments=tuple(disclosure.segments),
+            fields=tuple(sorted(disclosure.fields)),
+            erase=disclosure.erase,
+        )
+        _send(destination, request)
     except SendFailed as fault:
         record_failure(destination, fault)
         if fault.permanent or disclosure.attempts > len(PAUSES):
@@ -58,19 +68,6 @@ def _send(destination: Destination, request: DeletionRequest) -> None:
     except Exception as fault:  # a third party's plug-in may raise anything
         log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
         raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
-
-
-def _request(disclosure: Disclosure) -> DeletionRequest:
-    match = dict(disclosure.match)
-    return DeletionRequest(
-        id=f"del_{disclosure.request_id.hex}",
-        at=disclosure.asked_at or clock.now(),
-        user_id=match.pop("user_id", ""),
-        match=match,
-        segments=tuple(disclosure.segments),
-        fields=tuple(sorted(disclosure.fields)),
-        erase=disclosure.erase,
-    )
 
 
 def _save(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> None:

@@ -52,7 +52,13 @@ def deliver(delivery: Delivery) -> None:
         _finish(delivery, Delivery.State.DROPPED, reason)
     except SendFailed as fault:
         record_failure(destination, fault)
-        _failed(delivery, fault)
+        is_over = delivery.attempts >= ATTEMPTS or clock.now() - delivery.queued_at > TOO_OLD
+        if fault.permanent or is_over:
+            _finish(delivery, Delivery.State.FAILED, fault)
+            return
+        _write(delivery, fault)
+        pause = PAUSES[delivery.attempts - 1] if fault.after is None else fault.after
+        raise Retry(f"delivery {delivery.pk}: {fault.code}", pause) from None
     except DomainError as error:  # the plug-in was uninstalled, or refuses its settings
         _finish(delivery, Delivery.State.FAILED, error)
     else:
@@ -80,8 +86,16 @@ def _plugin_guarded(destination: Destination) -> Iterator[None]:
 
 def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[ComposedMessage, Disclosure]:
     """Compose what may be sent now and record it as about to leave. Raises `MessageDropped` or `ErasedMeanwhile`."""
-    if kind.latest_only and _is_overtaken(delivery):
-        raise MessageDropped("overtaken", "A newer message about this customer and segment was sent already.")
+    if kind.latest_only:  # a newer one may have been sent already when this one is sent again
+        newer = Delivery.objects.filter(
+            destination=delivery.destination_id,
+            profile=delivery.profile_id,
+            segment_slug=delivery.segment_slug,
+            at__gt=delivery.at,
+            state=Delivery.State.SENT,
+        )
+        if newer.exists():
+            raise MessageDropped("overtaken", "A newer message about this customer and segment was sent already.")
     subject = MessageSubject(
         id=f"msg_{delivery.message_id.hex}",
         at=delivery.at,
@@ -143,23 +157,6 @@ def redacted_error(destination: Destination, sentence: str) -> str:
     if destination.kind not in KINDS:
         return f"No plug-in for destinations is called {destination.kind!r}."
     return redacted(sentence, KINDS[destination.kind].fields, destination.settings)
-
-
-def _is_overtaken(delivery: Delivery) -> bool:
-    """Return whether a newer message of the same was sent: only a message sent again can be late."""
-    same = Delivery.objects.filter(
-        destination=delivery.destination_id, profile=delivery.profile_id, segment_slug=delivery.segment_slug
-    )
-    return same.filter(at__gt=delivery.at, state=Delivery.State.SENT).exists()
-
-
-def _failed(delivery: Delivery, fault: SendFailed) -> None:
-    is_over = delivery.attempts >= ATTEMPTS or clock.now() - delivery.queued_at > TOO_OLD
-    if fault.permanent or is_over:
-        return _finish(delivery, Delivery.State.FAILED, fault)
-    _write(delivery, fault)
-    pause = PAUSES[delivery.attempts - 1] if fault.after is None else fault.after
-    raise Retry(f"delivery {delivery.pk}: {fault.code}", pause)
 
 
 def _finish(delivery: Delivery, state: Delivery.State, reason: DomainError | None = None) -> None:

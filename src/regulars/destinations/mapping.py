@@ -63,7 +63,13 @@ def checked(lines: Sequence[Mapping[str, str]]) -> Lines:
 
 def mapped(lines: Sequence[Mapping[str, str]], traits: Mapping[str, Any]) -> dict[str, Any]:
     """Return field → value, for the attributes that are known and fit their transform."""
-    values = {line["field"]: _value(line, traits) for line in lines}
+    values: dict[str, Any] = {}
+    for line in lines:
+        attribute, field = line["attribute"], line["field"]
+        if is_fixed(line):
+            values[field] = line["constant"]
+        else:
+            values[field] = TRANSFORMS[line["transform"]][1](traits[attribute]) if attribute in traits else None
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -72,28 +78,20 @@ def is_fixed(line: Mapping[str, str]) -> bool:
     return line["attribute"] == FIXED
 
 
-def _value(line: Mapping[str, str], traits: Mapping[str, Any]) -> Any:
-    if is_fixed(line):
-        return line["constant"]
-    return TRANSFORMS[line["transform"]][1](traits[line["attribute"]]) if line["attribute"] in traits else None
-
-
 def _line(line: Mapping[str, str]) -> dict[str, str]:
     attribute = line["attribute"].strip()
     if attribute == FIXED:
-        return _fixed(line)
+        name, constant = line.get("field", "").strip(), line.get("constant", "").strip()
+        if not _FIELD.fullmatch(name):
+            raise Invalid("bad_field", "A fixed value needs the name of the field it fills.")
+        if not constant or len(constant) > LONGEST_CONSTANT:
+            raise Invalid(
+                "bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters."
+            )
+        return {"attribute": FIXED, "field": name, "transform": "", "constant": constant}
     name, transform = line.get("field", "").strip() or attribute, line.get("transform", "")
     if not _FIELD.fullmatch(name):
         raise Invalid("bad_field", "A field's name is one line of up to 100 letters.")
     if transform not in TRANSFORMS:
         raise Invalid("unknown_transform", f"There is no transform called {transform!r}.")
     return {"attribute": attribute, "field": name, "transform": transform}
-
-
-def _fixed(line: Mapping[str, str]) -> dict[str, str]:
-    name, constant = line.get("field", "").strip(), line.get("constant", "").strip()
-    if not _FIELD.fullmatch(name):
-        raise Invalid("bad_field", "A fixed value needs the name of the field it fills.")
-    if not constant or len(constant) > LONGEST_CONSTANT:
-        raise Invalid("bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters.")
-    return {"attribute": FIXED, "field": name, "transform": "", "constant": constant}

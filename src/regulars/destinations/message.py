@@ -114,8 +114,18 @@ def preview_message(destination: Destination, profile: Profile, *, entered: bool
     except DomainError as error:
         return MessagePreview(refused=error.message)
     calls = kind.calls(message, destination.settings)
-    shown = tuple(_without_secrets(call, kind, destination) for call in calls)
-    return MessagePreview(traits=message.traits, match=message.match, calls=shown, withheld=withheld_fields)
+
+    def clean(text: str) -> str:
+        return redacted(text, kind.fields, destination.settings)
+
+    shown = []
+    for call in calls:
+        headers = {
+            name: "••••••••" if name.lower() == "authorization" else clean(value)
+            for name, value in call.headers.items()
+        }
+        shown.append(HttpCall(call.method, clean(call.url), headers, content=clean(call.body).encode()))
+    return MessagePreview(traits=message.traits, match=message.match, calls=tuple(shown), withheld=withheld_fields)
 
 
 def _withheld(destination: Destination, kind: DestinationKind, profile: Profile) -> tuple[WithheldField, ...]:
@@ -135,13 +145,3 @@ def _withheld(destination: Destination, kind: DestinationKind, profile: Profile)
         elif TRANSFORMS[transform][1](values[attribute]) is None:
             held.append(WithheldField(attribute, field, "does_not_fit", f"cannot be sent {TRANSFORMS[transform][0]}"))
     return tuple(held)
-
-
-def _without_secrets(call: HttpCall, kind: DestinationKind, destination: Destination) -> HttpCall:
-    def clean(text: str) -> str:
-        return redacted(text, kind.fields, destination.settings)
-
-    headers = {
-        name: "••••••••" if name.lower() == "authorization" else clean(value) for name, value in call.headers.items()
-    }
-    return HttpCall(call.method, clean(call.url), headers, content=clean(call.body).encode())

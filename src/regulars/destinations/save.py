@@ -48,7 +48,13 @@ def save_destination(
     complete = fill_settings(plugin.fields, settings, destination.settings if destination else None)
     plugin.check(complete)
     lines = None if mapping is None else _lines(plugin, mapping)
-    destination = destination or Destination(slug=_new_slug(name), kind=kind)
+    if destination is None:
+        slug = slugify(name)[:64]
+        if not slug:
+            raise Invalid("name_missing", "Give the destination a name with letters or digits.", "name")
+        if slug == "new" or Destination.objects.filter(slug=slug).exists():
+            raise Invalid("name_taken", f"There is a destination called {slug!r} already.", "name")
+        destination = Destination(slug=slug, kind=kind)
     destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
     destination.mapping = destination.mapping if lines is None else lines
@@ -85,12 +91,3 @@ def _lines(plugin: DestinationKind, mapping: Sequence[Mapping[str, str]]) -> Lin
     if lines and not maps_fields(plugin):
         raise Invalid("nothing_to_map", f"{plugin.title} has no fields to fill.")
     return lines
-
-
-def _new_slug(name: str) -> str:
-    slug = slugify(name)[:64]
-    if not slug:
-        raise Invalid("name_missing", "Give the destination a name with letters or digits.", "name")
-    if slug == "new" or Destination.objects.filter(slug=slug).exists():
-        raise Invalid("name_taken", f"There is a destination called {slug!r} already.", "name")
-    return slug

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings as django_settings
 
@@ -36,7 +35,10 @@ class CsvFile(DestinationKind):
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         self.check(settings)
-        _write(settings["file"], _cells(message))
+        traits = json.dumps(dict(message.traits), ensure_ascii=False, sort_keys=True)
+        segment = (message.segment_slug, message.segment_name)
+        cells = (message.id, message.at.isoformat(), message.type, message.user_id, *segment, traits)
+        _write(settings["file"], [escaped(cell) for cell in cells])
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Remove the customer's lines; a line `customer.removed` notifies readers that copied them.
@@ -46,8 +48,16 @@ class CsvFile(DestinationKind):
         self.check(settings)
         path = _path(settings["file"])
         try:
-            if path.exists():
-                _without(path, escaped(request.user_id))
+            if path.exists():  # rewritten in place, so that concurrent writers append to the same file
+                with path.open("r+", encoding="utf-8", newline="") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                    column, user_id = COLUMNS.index("user_id"), escaped(request.user_id)
+                    kept = [row for row in csv.reader(file) if row[column] != user_id]
+                    file.seek(0)
+                    csv.writer(file).writerows(kept)
+                    file.truncate()
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError as fault:
             raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
         if not request.erase:
@@ -55,49 +65,26 @@ class CsvFile(DestinationKind):
             _write(settings["file"], [escaped(cell) for cell in cells])
 
 
-def _cells(message: SegmentMessage) -> list[str]:
-    traits: dict[str, Any] = dict(message.traits)
-    traits_json = json.dumps(traits, ensure_ascii=False, sort_keys=True)
-    cells = (message.id, message.at.isoformat(), message.type, message.user_id)
-    return [escaped(cell) for cell in (*cells, message.segment_slug, message.segment_name, traits_json)]
-
-
 def _path(name: str) -> Path:
     return Path(django_settings.HOME) / "exports" / name
 
 
 def _write(name: str, cells: list[str]) -> None:
+    """Append one whole line despite concurrent writers; it is on disk on return. Only the owner may read the file."""
     path = _path(name)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _append(path, cells)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            head = [] if os.fstat(descriptor).st_size else [COLUMNS]
+            text = io.StringIO()
+            csv.writer(text).writerows([*head, cells])
+            file.write(text.getvalue().encode())
+            file.flush()
+            os.fsync(descriptor)
     except OSError as fault:
         raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
-
-
-def _without(path: Path, user_id: str) -> None:
-    """Remove one customer's lines in place, so that concurrent writers append to the same file."""
-    with path.open("r+", encoding="utf-8", newline="") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        kept = [row for row in csv.reader(file) if row[COLUMNS.index("user_id")] != user_id]
-        file.seek(0)
-        csv.writer(file).writerows(kept)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _append(path: Path, cells: list[str]) -> None:
-    """Append one whole line despite concurrent writers; it is on disk on return. Only the owner may read the file."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        head = [] if os.fstat(descriptor).st_size else [COLUMNS]
-        text = io.StringIO()
-        csv.writer(text).writerows([*head, cells])
-        file.write(text.getvalue().encode())
-        file.flush()
-        os.fsync(descriptor)
 
 
 csv_file = CsvFile()

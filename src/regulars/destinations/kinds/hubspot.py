@@ -63,7 +63,10 @@ class HubSpot(DestinationKind):
     def send_batch(self, messages: Sequence[SegmentMessage], settings: Mapping[str, str]) -> None:
         """Send all contacts in one call, then add those who entered to the list and remove those who left."""
         inputs = [_input(str(each.match["email"]), each.traits, each.id) for each in messages]
-        ids = _contacts(perform(_upsert(inputs, settings)).json())
+        ids: dict[str, str] = {}  # by e-mail address in small letters, because HubSpot guarantees no order
+        for result in _results(perform(_upsert(inputs, settings)).json()):
+            if isinstance(result, dict) and "id" in result and isinstance(result.get("properties"), dict):
+                ids[str(result["properties"].get("email", "")).lower()] = str(result["id"])
         for entered in (True, False) if settings["list_id"] else ():
             emails = [str(each.match["email"]).lower() for each in messages if each.entered == entered]
             if not ids.keys() >= set(emails):
@@ -118,15 +121,6 @@ def _contact(payload: Any) -> str:
     if not results or not isinstance(results[0], dict) or "id" not in results[0]:
         raise SendFailed("bad_answer", "HubSpot did not say which contact it is.")
     return str(results[0]["id"])
-
-
-def _contacts(payload: Any) -> dict[str, str]:
-    """Return e-mail address in small letters → the contact's id; HubSpot guarantees no order."""
-    found: dict[str, str] = {}
-    for each in _results(payload):
-        if isinstance(each, dict) and "id" in each and isinstance(each.get("properties"), dict):
-            found[str(each["properties"].get("email", "")).lower()] = str(each["id"])
-    return found
 
 
 def _results(payload: Any) -> list[Any]:

@@ -45,15 +45,23 @@ class Klaviyo(DestinationKind):
         check_web_address(settings["base_url"], "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        flag = f"in_{message.segment_slug}"
-        calls = [_import(str(message.match["email"]), message.traits, {flag: message.entered}, settings)]
+        # Klaviyo's own fields stand at the top, everything else among the properties.
+        own = {name: value for name, value in message.traits.items() if name in OWN.values()}
+        others = {name: value for name, value in message.traits.items() if name not in own}
+        properties = {**others, f"in_{message.segment_slug}": message.entered}
+        attributes = {"email": str(message.match["email"]), **own, "properties": properties}
+        profile = {"data": {"type": "profile", "attributes": attributes}}
+        calls = [_call("POST", "/api/profile-import", profile, settings)]
         if settings["list_id"]:
             calls.append(_on_list("{id of the profile}", "POST" if message.entered else "DELETE", settings))
         return calls
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         first, *rest = self.calls(message, settings)
-        profile_id = _id(json_object(perform(first)))
+        data = json_object(perform(first)).get("data")
+        profile_id = data.get("id") if isinstance(data, dict) else None
+        if not isinstance(profile_id, str):
+            raise SendFailed("bad_answer", "Klaviyo did not return the id of the profile.")
         for call in rest:
             perform(_on_list(profile_id, call.method, settings))
 
@@ -68,14 +76,6 @@ class Klaviyo(DestinationKind):
         perform(_call("POST", "/api/profile-suppression-bulk-create-jobs", {"data": payload}, settings))
 
 
-def _import(email: str, traits: Mapping[str, Any], flags: Mapping[str, bool], settings: Mapping[str, str]) -> HttpCall:
-    """Put Klaviyo's own fields at the top, everything else among the properties."""
-    own = {name: value for name, value in traits.items() if name in OWN.values()}
-    others = {name: value for name, value in traits.items() if name not in own}
-    attributes = {"email": email, **own, "properties": {**others, **flags}}
-    return _call("POST", "/api/profile-import", {"data": {"type": "profile", "attributes": attributes}}, settings)
-
-
 def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> HttpCall:
     payload = {"data": [{"type": "profile", "id": profile_id}]}
     return _call(method, f"/api/lists/{settings['list_id']}/relationships/profiles", payload, settings)
@@ -84,14 +84,6 @@ def _on_list(profile_id: str, method: str, settings: Mapping[str, str]) -> HttpC
 def _call(method: str, path: str, payload: Any, settings: Mapping[str, str]) -> HttpCall:
     headers = {"authorization": f"Klaviyo-API-Key {settings['api_key']}", "revision": REVISION}
     return HttpCall(method, settings["base_url"].rstrip("/") + path, headers, json=payload)
-
-
-def _id(payload: Mapping[str, Any]) -> str:
-    data = payload.get("data")
-    found = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(found, str):
-        raise SendFailed("bad_answer", "Klaviyo did not return the id of the profile.")
-    return found
 
 
 klaviyo = Klaviyo()

@@ -29,13 +29,20 @@ class Lytics(DestinationKind):
         check_web_address(settings["base_url"], "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
+        # Lytics takes no objects inside arrays: they become text.
+        traits = {
+            name: [str(each) if isinstance(each, dict | list) else each for each in value]
+            if isinstance(value, list)
+            else value
+            for name, value in message.traits.items()
+        }
         payload = {
             "message_id": message.id,
             "event": message.type,
             "segment": message.segment_slug,
             "segment_name": message.segment_name,
             **_person(message.user_id, message.match, message.at.isoformat()),
-            **{name: _flat(value) for name, value in message.traits.items()},
+            **traits,
         }
         return [_collect(payload, settings)]
 
@@ -55,13 +62,6 @@ class Lytics(DestinationKind):
 
 def _person(user_id: str, match: Mapping[str, Any], at: str) -> dict[str, Any]:
     return {"user_id": user_id, **({"email": match["email"]} if "email" in match else {}), "timestamp": at}
-
-
-def _flat(value: Any) -> Any:
-    """Lytics takes no objects inside arrays."""
-    return (
-        [str(each) if isinstance(each, dict | list) else each for each in value] if isinstance(value, list) else value
-    )
 
 
 def _collect(payload: dict[str, Any], settings: Mapping[str, str]) -> HttpCall:

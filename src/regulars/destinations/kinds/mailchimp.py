@@ -48,7 +48,8 @@ class Mailchimp(DestinationKind):
         check_web_address(_base(settings), "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        email, tag = str(message.match["email"]), {"name": message.segment_slug, "status": _status(message.entered)}
+        email = str(message.match["email"])
+        tag = {"name": message.segment_slug, "status": "active" if message.entered else "inactive"}
         member = {"email_address": email, "status_if_new": "subscribed"}
         if message.traits:
             member["merge_fields"] = dict(message.traits)  # type: ignore[assignment]
@@ -71,10 +72,6 @@ class Mailchimp(DestinationKind):
         _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed"}), not_found)
         tags = [{"name": slug, "status": "inactive"} for slug in request.segments]
         _make(HttpCall("POST", f"{member}/tags", headers, json={"tags": tags}), not_found)
-
-
-def _status(entered: bool) -> str:
-    return "active" if entered else "inactive"
 
 
 def _base(settings: Mapping[str, str]) -> str:

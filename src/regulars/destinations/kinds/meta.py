@@ -91,7 +91,12 @@ def _users(method: str, rows: Sequence[Mapping[str, str]], settings: Mapping[str
 def _make(call: HttpCall) -> None:
     """Make the call. Graph asks to retry later with a 400 and a code; a 200 with invalid entries is a rejection."""
     answer = perform(call, accept=frozenset({400, 403}))
-    found = _json(answer)
+    try:
+        found = answer.json()
+    except http.RequestFailed:
+        found = None
+    if not isinstance(found, dict):
+        raise SendFailed("bad_answer", "Meta did not answer in JSON.")
     if answer.status != 200:
         code = (found.get("error") or {}).get("code")
         if code in PASSING:
@@ -99,16 +104,6 @@ def _make(call: HttpCall) -> None:
         raise failure_of(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
     if found.get("num_invalid_entries"):
         raise SendFailed("rejected", "Meta took the call and could not read the entry.", permanent=True)
-
-
-def _json(answer: http.Response) -> dict[str, Any]:
-    try:
-        found = answer.json()
-    except http.RequestFailed:
-        found = None
-    if not isinstance(found, dict):
-        raise SendFailed("bad_answer", "Meta did not answer in JSON.")
-    return found
 
 
 meta = Meta()
