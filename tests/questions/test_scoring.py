@@ -168,7 +168,7 @@ def test_unit_10_a_segment_without_weight_counts_nothing():
 
 
 def test_a_decision_costs_a_login_next_to_nothing(people):
-    """Half a millisecond on a machine at rest (`scripts/bench next-question` measures); here with room for a busy one."""
+    """Half a millisecond on a machine at rest (`scripts/bench next-question` measures); here with a margin for a busy one."""
     mixture = fit(people.rows[:1000], people.cards, 8)
     taken = []
     for _ in range(10):

@@ -147,7 +147,7 @@ def test_the_question_that_settles_most_of_a_segments_unknowns_comes_first(looki
 
     assert (finding.question, finding.settles, finding.people) == ("looking_for", 5.0, 10)  # half of them answer
     with pytest.raises(DomainError):
-        rank_questions("nobody", people)
+        rank_questions("unknown", people)
 
 
 def test_a_wish_is_one_row_a_person_and_ends(looking_for, days_later):

@@ -64,7 +64,11 @@ def skip_option(impression: Impression, form: MultiValueDict[str, str]) -> str:
 
 def close(impression: Impression, outcome: str, answer: GivenAnswer | None = None) -> bool:
     """Return whether this call closed the impression: of two (a double click, two tabs) the first counts."""
-    now, bits = clock.now(), _settled_bits(impression, answer) if answer else None
+    now, bits = clock.now(), None
+    if answer:  # computed from the figures recorded when it was shown: the answer itself is kept as a fact alone
+        after = {term: left for term, left in impression.after.items() if term not in ("before", "expected")}
+        value = QuestionValue({"": impression.after.get("expected", 0.0)}, impression.after.get("before", 0.0), after)
+        bits = value.gained(answer.attribute, answer.value)
     still_open = Impression.objects.filter(pk=impression.pk, outcome=Impression.Outcome.SHOWN)
     if not still_open.update(outcome=outcome, closed_at=now, bits=bits):
         return False
@@ -83,10 +87,3 @@ def _read_confirmation(impression: Impression, form: MultiValueDict[str, str], s
     other = other if given[:1] in ([], [NO]) else given
     value = question.kind.read(other, question.choices())
     return GivenAnswer(question.attribute, value, source, "declared" if value == impression.to_confirm else "corrected")
-
-
-def _settled_bits(impression: Impression, answer: GivenAnswer) -> float:
-    """Compute from the figures recorded when the question was shown: the answer itself is kept as a fact alone."""
-    after = {term: left for term, left in impression.after.items() if term not in ("before", "expected")}
-    value = QuestionValue({"": impression.after.get("expected", 0.0)}, impression.after.get("before", 0.0), after)
-    return value.gained(answer.attribute, answer.value)

@@ -75,7 +75,14 @@ def feature_spec_of(
     lists: dict[str, tuple[str, ...]] = {}
     for key in sorted((mentioned | set(asked)) - special):
         attribute = attributes.get(key)
-        answers = _answers(attribute, asked.get(key))
+        question = asked.get(key)
+        answers: Answers = ()  # those that the attribute declares, else those that its question offers
+        if attribute and attribute.options:
+            answers = tuple(each["key"] for each in attribute.options)
+        elif attribute and attribute.type == "boolean":
+            answers = (True, False)
+        elif question:
+            answers = tuple(question.kind.answers(question.choices()))
         if 0 < len(answers) <= MAX_OPTIONS:
             if attribute and attribute.type == "list":
                 lists[key] = tuple(str(answer) for answer in answers)
@@ -83,15 +90,6 @@ def feature_spec_of(
                 closed[key] = answers
     rest = sorted(mentioned - special - set(closed) - set(lists))
     return FeatureSpec(tuple(segments), tuple(closed.items()), tuple(lists.items()), tuple(rest), clock.today())
-
-
-def _answers(attribute: Attribute | None, question: Question | None) -> Answers:
-    """Return the answers that the attribute declares, else those that its question offers."""
-    if attribute and attribute.options:
-        return tuple(each["key"] for each in attribute.options)
-    if attribute and attribute.type == "boolean":
-        return (True, False)
-    return tuple(question.kind.answers(question.choices())) if question else ()
 
 
 @lru_cache(maxsize=8)
@@ -115,7 +113,10 @@ def _stored_mixture(row: AnswerModel, space: FeatureSpace, priors: Priors) -> Mi
 
 
 def refit() -> AnswerModel:
-    """Fit on a sample and store the model. It is used unless it predicts unseen profiles worse than the last one."""
+    """Fit on a sample and store the model. It is used unless it predicts unseen profiles worse than the last one.
+
+    Deletes older models and decisions that are no longer kept.
+    """
     priors = get_question_settings().priors
     attributes = {each.key: each for each in Attribute.objects.all()}
     questions = list(Question.objects.filter(enabled=True).order_by("key"))
@@ -142,7 +143,10 @@ def refit() -> AnswerModel:
         model.in_use = model.held_out >= float(old.log_likelihood(test).mean())
         model.why = "learned" if model.in_use else "worse_than_before"
     model.save()
-    _delete_old()
+    kept = list(AnswerModel.objects.order_by("-id").values_list("pk", flat=True)[:KEPT])
+    in_use = AnswerModel.objects.filter(in_use=True).order_by("-id").values_list("pk", flat=True).first()
+    AnswerModel.objects.exclude(pk__in=[*kept, in_use or 0]).delete()
+    SelectionDecision.objects.filter(at__lt=clock.now() - HALF_YEAR).delete()
     return model
 
 
@@ -169,10 +173,3 @@ def _sample_rows(space: FeatureSpace) -> Ints:
     answers = [space.row(each, now) for each in views.values_list("terms", flat=True)[:SAMPLE].iterator()]
     rows = np.array(answers, dtype=np.int64).reshape(len(answers), len(space.features))
     return rows[(rows >= 0).any(1)]
-
-
-def _delete_old() -> None:
-    kept = list(AnswerModel.objects.order_by("-id").values_list("pk", flat=True)[:KEPT])
-    in_use = AnswerModel.objects.filter(in_use=True).order_by("-id").values_list("pk", flat=True).first()
-    AnswerModel.objects.exclude(pk__in=[*kept, in_use or 0]).delete()
-    SelectionDecision.objects.filter(at__lt=clock.now() - HALF_YEAR).delete()

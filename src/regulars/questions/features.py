@@ -111,7 +111,12 @@ class FeatureSpace:
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
         conditions = [(segment, parse(segment.text)) for segment in spec.segments]
-        self.parts_by_field = _parts_by_field([condition for _, condition in conditions])
+        self.parts_by_field: dict[str, list[Condition]] = {}  # every comparison, by the field it is about
+        for node in (node for _, condition in conditions for node in walk(condition)):
+            fields = mentions(node).fields if not hasattr(node, "parts") and not hasattr(node, "part") else ()
+            for name in fields:
+                if node not in self.parts_by_field.setdefault(name, []):
+                    self.parts_by_field[name].append(node)
         self.features = self._features()
         self.by_attribute: dict[str, list[int]] = {}
         for k, feature in enumerate(self.features):
@@ -271,41 +276,28 @@ def prior_shares(feature: Feature, priors: Priors) -> Floats:
     return normal
 
 
-def _parts_by_field(conditions: Sequence[Condition]) -> dict[str, list[Condition]]:
-    """Return every comparison in every condition, by the field it is about."""
-    found: dict[str, list[Condition]] = {}
-    for node in (node for condition in conditions for node in walk(condition)):
-        fields = mentions(node).fields if not hasattr(node, "parts") and not hasattr(node, "part") else ()
-        for name in fields:
-            if node not in found.setdefault(name, []):
-                found[name].append(node)
-    return found
-
-
 def _distinguishable(name: str, parts: Sequence[Condition]) -> tuple[tuple[str, ...], ...]:
     """Return one answer per distinguishable value: the values named, between and beyond them, and any other."""
-    texts = sorted({text for part in parts for text in _literals(part)})
+    literals: set[str] = set()
+    for part in parts:
+        match part:
+            case Equals(_, value):
+                literals.add(value)
+            case Between(_, low, high):
+                literals.update(bound.value for bound in (low, high) if bound)
+    texts = sorted(literals)
     numbers = sorted(number for number in (as_number(text) for text in texts) if number is not None)
-    between = [(low + high) / 2 for low, high in pairwise(numbers)]
+    between = [(lower + higher) / 2 for lower, higher in pairwise(numbers)]
     beyond = [numbers[0] - 1, numbers[-1] + 1] if numbers else []
     values: list[str | float] = [*numbers, *between, *beyond] if numbers else [*texts, OTHER]
     now, answers, seen = clock.now(), [], set()
-    for value in values:
-        terms = tuple(terms_of({name: value}).get(name, ()))
+    for answer in values:
+        terms = tuple(terms_of({name: answer}).get(name, ()))
         signature = _signature(name, terms, parts, now)
         if signature not in seen:
             seen.add(signature)
             answers.append(terms)
     return tuple(answers[:MAX_ANSWERS])
-
-
-def _literals(part: Condition) -> list[str]:
-    match part:
-        case Equals(_, value):
-            return [value]
-        case Between(_, low, high):
-            return [bound.value for bound in (low, high) if bound]
-    return []
 
 
 def _signature(

@@ -34,17 +34,27 @@ NUMBERED = re.compile(r"(translation|variant)\.(0|[1-9][0-9]{0,3})\.[a-z]+")
 
 def read_draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraft:
     """Return the form as a draft. Raises `DomainError` with the field that cannot be read."""
+    try:
+        weight = float(given.get("weight", "").strip().replace(",", ".") or 1)
+    except ValueError:
+        raise Invalid("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None
+    translations = _translations(given)
+    audience = given.get("audience", "").strip()
+    try:
+        condition_of(audience or "*")  # checked here so that an error appears beside its input
+    except ConditionError as bad:
+        raise Invalid(bad.code, bad.message, "audience") from bad
     return QuestionDraft(
         key=saved.key if saved else given.get("key", "").strip() or slugify(given.get("text", ""))[:64],
         **{name: given.get(name, "") for name in (*WORDS, "type", "purpose")},
         locale=given.get("locale", "").strip() or "en",
         options=options(given.get("options", "")),
         attribute=given.get("attribute", "").strip(),
-        weight=_weight(given.get("weight", "")),
+        weight=weight,
         enabled=given.get("enabled") == "on",
-        translations=_translations(given),
+        translations=translations,
         variants=_variants(given, saved),
-        audience=_audience(given.get("audience", "")),
+        audience=audience,
         not_before_logins=_whole(given, "not_before_logins") or 0,
         not_before_days=_whole(given, "not_before_days") or 0,
         quota=_whole(given, "quota"),
@@ -80,7 +90,12 @@ def translation_blocks(given: Mapping[str, str]) -> list[tuple[int, dict[str, st
     sketch = Question(type=kind, locale=given.get("locale") or "en", **{name: given.get(name, "") for name in WORDS})
     if has_options(TYPES[kind]):
         sketch.options = [{"key": each.key, "label": each.label} for each in options(given.get("options", ""))]
-    return [(number, block, _lacking(sketch, block)) for number, block in numbered_blocks(given, "translation")]
+    found = []
+    for number, block in numbered_blocks(given, "translation"):
+        sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
+        lacking = ", ".join(missing_words(each) for each in partial_translations(sketch))
+        found.append((number, block, lacking))
+    return found
 
 
 def remove_translation(given: Mapping[str, str]) -> tuple[dict[str, str], str]:
@@ -102,7 +117,10 @@ def preview_form(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[
             own = [AnswerOption(each.key, labels.get(each.key, each.label), each.image) for each in own]
     purpose = purposes.get(given.get("purpose", ""))
     use = words_in(purpose, locale)[2] if purpose else ""
-    language = _page_language(locale)
+    try:  # of the built-in texts beside the question
+        language = get_supported_language_variant(locale, strict=True)
+    except LookupError:
+        language = "en"  # Regulars has no translation
     with override(language):
         field = kind.field(own, locale)
     return {
@@ -126,26 +144,17 @@ def preview_form(given: Mapping[str, str], purposes: Mapping[str, Any]) -> dict[
     }
 
 
-def _page_language(locale: str) -> str:
-    """Return the language of the built-in texts beside the question; English where Regulars has no translation."""
-    try:
-        return get_supported_language_variant(locale, strict=True)
-    except LookupError:
-        return "en"
-
-
 def options(text: str) -> list[AnswerOption]:
     """Read options such as `jackets = Warm jackets` by line, with ` | https://…` for a picture; a line without `=` is its own label."""
     pairs = [
         line.partition("=") if "=" in line.partition(PICTURE)[0] else (slugify(line) or line, "=", line)
         for line in distinct_lines(text)
     ]
-    return [_option(key.strip()[:64], rest.strip()) for key, _, rest in pairs]
-
-
-def _option(key: str, rest: str) -> AnswerOption:
-    label, _, image = rest.partition(PICTURE)
-    return AnswerOption(key, label.strip() or key, image.strip())
+    found = []
+    for name, _, rest in pairs:
+        key, (label, _, image) = name.strip()[:64], rest.strip().partition(PICTURE)
+        found.append(AnswerOption(key, label.strip() or key, image.strip()))
+    return found
 
 
 def _filled(given: Mapping[str, str], kind: str) -> list[dict[str, str]]:
@@ -161,11 +170,6 @@ def _others(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
     translations = [(block["locale"], block) for block in _filled(given, "translation") if block["locale"]]
     variants = [(f"wording {block['key']}", block) for block in _filled(given, "variant") if block["key"]]
     return [*translations, *variants]
-
-
-def _lacking(sketch: Question, block: Mapping[str, str]) -> str:
-    sketch.translations = {_locale(block): _translated(block)} if any(block.values()) else {}
-    return ", ".join(missing_words(each) for each in partial_translations(sketch))
 
 
 def _translations(given: Mapping[str, str]) -> dict[str, Any]:
@@ -209,27 +213,11 @@ def _block(kind: str, number: int, values: Mapping[str, Any]) -> dict[str, str]:
     return {f"{kind}.{number}.{name}": str(values.get(name, "")) for name in BLOCKS[kind]}
 
 
-def _audience(text: str) -> str:
-    """Return the condition of the audience. It is checked here so that an error appears beside its input."""
-    try:
-        condition_of(text.strip() or "*")
-    except ConditionError as bad:
-        raise Invalid(bad.code, bad.message, "audience") from bad
-    return text.strip()
-
-
 def _whole(given: Mapping[str, str], name: str) -> int | None:
     text = given.get(name, "").strip()
     if text and not (text.isascii() and text.isdigit() and len(text) < 8):
         raise Invalid("bad_number", "Write a whole number, such as 3, or leave it empty.", name)
     return int(text) if text else None
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text.strip().replace(",", ".") or 1)
-    except ValueError:
-        raise Invalid("bad_weight", "The weight is a number, such as 1 or 2.5.", "weight") from None
 
 
 @dataclass(frozen=True)
@@ -247,9 +235,12 @@ class QuestionLanguages:
 def question_languages(question: Question) -> QuestionLanguages:
     asked, without = _listed(languages(question), "and"), _listed(languages_without(question), "or")
     sentence = f"Asked in {asked}; not in {without}." if without else f"Asked in {asked}."
-    return QuestionLanguages(
-        f"Asked in {asked}.", sentence, [(_which(each), missing_words(each)) for each in partial_translations(question)]
-    )
+    partial = []
+    for each in partial_translations(question):
+        name = language_name(each.locale)
+        which = name if each.variant == FIRST else f"Wording {each.variant} in {name}"
+        partial.append((which, missing_words(each)))
+    return QuestionLanguages(f"Asked in {asked}.", sentence, partial)
 
 
 def missing_words(each: PartialTranslation) -> str:
@@ -262,11 +253,6 @@ def language_name(locale: str) -> str:
         return str(Locale.parse(locale.replace("_", "-"), sep="-").english_name or locale)
     except (UnknownLocaleError, ValueError):
         return locale
-
-
-def _which(each: PartialTranslation) -> str:
-    name = language_name(each.locale)
-    return name if each.variant == FIRST else f"Wording {each.variant} in {name}"
 
 
 def _listed(locales: Sequence[str], last: str) -> str:

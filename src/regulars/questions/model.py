@@ -110,7 +110,9 @@ def fit(
     for number in range(MAX_ROUNDS):
         model = _maximise(belongs, known, pulls)
         belongs, each = _normalised(_log_weights(model.shares, model.answers, rows))
-        likelihood = float(each.sum()) + _log_prior(model, pulls)
+        # The part of the pseudo-answers is included, so that the number which EM raises is the number we watch.
+        of_tables = sum(float((np.log(table) @ pull).sum()) for table, pull in zip(model.answers, pulls, strict=True))
+        likelihood = float(each.sum()) + (float(np.log(model.shares).sum()) + of_tables)
         if each_round:
             each_round(likelihood)
         if number + 1 >= MIN_ROUNDS and likelihood - last < TOLERANCE * abs(likelihood):
@@ -150,14 +152,6 @@ def _maximise(belongs: Floats, known: list[Floats], pulls: list[Floats]) -> Mixt
         counts = belongs.T @ answers + pull
         tables.append(counts / counts.sum(1, keepdims=True))
     return Mixture(shares, tuple(tables))
-
-
-def _log_prior(model: Mixture, pulls: list[Floats]) -> float:
-    """Return the part of the pseudo-answers, so that the number which EM raises is the number we watch."""
-    of_shares = float(np.log(model.shares).sum())
-    return of_shares + sum(
-        float((np.log(table) @ pull).sum()) for table, pull in zip(model.answers, pulls, strict=True)
-    )
 
 
 def _log_weights(shares: Floats, answers: Sequence[Floats], rows: Ints) -> Floats:

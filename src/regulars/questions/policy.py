@@ -192,7 +192,13 @@ CUSTOMER_RULES: tuple[tuple[NotShownReason, Callable[[CustomerExposure, dt.date,
         lambda customer, today, caps: _within(customer.last_shown, today, caps.days_between),
     ),
     (NotShownReason.ASKED_OFTEN, lambda customer, today, caps: 0 < caps.most_in_30_days <= customer.recent_impressions),
-    (NotShownReason.QUIET, lambda customer, today, caps: _is_quiet(customer, today, caps)),
+    (
+        NotShownReason.QUIET,
+        lambda customer, today, caps: (
+            0 < caps.quiet_after_passes <= customer.passes_in_a_row
+            and _within(customer.last_passed, today, caps.quiet_days)
+        ),
+    ),
 )
 
 # Rules that stop one question, in this order.
@@ -293,11 +299,6 @@ def rest_days(question: QuestionExposure, caps: Caps) -> int:
     """Return how long a question rests: 30 days after one pass, 60 after two."""
     days: int = caps.pass_days * 2 ** max(question.passed - 1, 0)
     return days
-
-
-def _is_quiet(customer: CustomerExposure, today: dt.date, caps: Caps) -> bool:
-    many = 0 < caps.quiet_after_passes <= customer.passes_in_a_row
-    return many and _within(customer.last_passed, today, caps.quiet_days)
 
 
 def _within(day: dt.date | None, today: dt.date, days: int) -> bool:

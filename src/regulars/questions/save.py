@@ -72,7 +72,6 @@ def save_question(draft: QuestionDraft) -> Question:
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)
-    _check_variants(draft)
     condition_of(draft.audience or "*")
     purpose = get_purpose(draft.purpose)
     if kind.gives_consent and purpose.basis != Purpose.Basis.CONSENT:
@@ -81,7 +80,7 @@ def save_question(draft: QuestionDraft) -> Question:
             f"The purpose {purpose.key!r} does not have consent as its legal basis; there is nothing to agree to.",
             "purpose",
         )
-    _check_attribute(_get_or_declare_attribute(draft, kind), purpose)
+    _declare_attribute(draft, kind, purpose)
     before = Question.objects.select_for_update().filter(key=draft.key).first()
     question = before or Question(key=draft.key)
     was = [getattr(question, name) for name in WORDS]
@@ -89,7 +88,10 @@ def save_question(draft: QuestionDraft) -> Question:
     question.confirm, question.purpose, question.variants = draft.confirm.strip(), purpose, list(draft.variants)
     for name in AS_WRITTEN:
         setattr(question, name, getattr(draft, name))
-    options = {each.key: _option_json(each) for each in draft.options} if has_options(kind) else {}
+    options: dict[str, dict[str, str]] = {}
+    for option in draft.options if has_options(kind) else ():
+        image = {"image": option.image} if option.image else {}
+        options[option.key] = {"key": option.key, "label": option.label, **image}
     all_options = {each["key"]: each for each in [*question.old_options, *question.options]}
     question.old_options = [each for key, each in all_options.items() if key not in options]
     question.options = list(options.values())
@@ -111,11 +113,6 @@ def has_options(kind: QuestionType) -> bool:
     return kind.takes_options or kind.confirms
 
 
-def _option_json(option: AnswerOption) -> dict[str, str]:
-    written = {"key": option.key, "label": option.label}
-    return {**written, "image": option.image} if option.image else written
-
-
 def _check_words(draft: QuestionDraft, kind: QuestionType) -> None:
     for name, most in MAX_LENGTHS.items():
         value = getattr(draft, name).strip()
@@ -134,10 +131,7 @@ def _check_words(draft: QuestionDraft, kind: QuestionType) -> None:
         raise Invalid("reserved_option", "An option's key cannot begin with two underscores.", "options")
     kind.check(draft.options)
     kind.check_text(draft.text)
-
-
-def _check_variants(draft: QuestionDraft) -> None:
-    """Require every variant and translation to be as short and as complete as the question's own text."""
+    # Every variant and translation must be as short and as complete as the question's own text.
     keys = [str(each.get("key", "")) for each in draft.variants]
     if len({"", *keys}) != len(keys) + 1 or any(len(key) > 32 for key in keys):
         raise Invalid("bad_variant", "Give every variant a different key of at most 32 characters.", "variants")
@@ -155,8 +149,12 @@ def _check_wordings(wordings: Iterable[Mapping[str, Any]], about: str) -> None:
                 )
 
 
-def _get_or_declare_attribute(draft: QuestionDraft, kind: QuestionType) -> Attribute:
-    """Return the attribute. One that only a question fills is kept in `user_metadata`, where applications look for it."""
+def _declare_attribute(draft: QuestionDraft, kind: QuestionType, purpose: Purpose) -> None:
+    """Declare the attribute if it is new, and require that the purpose may use it.
+
+    One that only a question fills is kept in `user_metadata`, where applications look for it. A special category needs
+    a purpose of the kind `special`, with explicit consent.
+    """
     attribute, _ = Attribute.objects.get_or_create(
         key=draft.attribute,
         defaults={
@@ -167,11 +165,6 @@ def _get_or_declare_attribute(draft: QuestionDraft, kind: QuestionType) -> Attri
             "metadata_path": f"user_metadata.{draft.attribute}",
         },
     )
-    return attribute
-
-
-def _check_attribute(attribute: Attribute, purpose: Purpose) -> None:
-    """Require a purpose of the kind `special`, which needs explicit consent, for a special category."""
     if attribute.sensitivity == Attribute.Sensitivity.SPECIAL and purpose.kind != "special":
         raise Invalid(
             "special_attribute",

@@ -161,7 +161,11 @@ class _SampledTargets:
     ) -> None:
         rng = np.random.default_rng(seed)
         types = rng.choice(len(posterior.types), samples, p=posterior.types)
-        drawn = [_draw(table[types], rng.random(samples)) for table in posterior.tables]
+        drawn = []
+        for table in posterior.tables:
+            cumulative = table[types].cumsum(1)
+            beyond = (rng.random(samples)[:, None] > cumulative).sum(1)
+            drawn.append(np.minimum(beyond, table.shape[1] - 1))
         self.rows: Ints = np.stack(drawn, 1) if drawn else np.zeros((samples, 0), int)
         self.cardinalities = [table.shape[1] for table in posterior.tables]
         self.flags: Floats = np.stack([np.asarray(target.holds(self.rows), float) for _, target in targets])
@@ -172,12 +176,6 @@ class _SampledTargets:
         groups = np.eye(self.cardinalities[feature])[self.rows[:, feature]]
         then: Floats = (self.flags @ groups + self.now[:, None]) / (groups.sum(0) + 1.0)
         return then
-
-
-def _draw(probabilities: Floats, random: Floats) -> Ints:
-    cumulative = probabilities.cumsum(1)
-    drawn: Ints = np.minimum((random[:, None] > cumulative).sum(1), probabilities.shape[1] - 1)
-    return drawn
 
 
 @dataclass(frozen=True)
@@ -247,8 +245,12 @@ def value_questions(
             continue
         evidence = space.evidence(data.terms.get(purpose, {}), now)
         for question in serving:
-            if question.to_confirm:
-                _weaken(evidence, space, question.attribute, question.to_confirm, now)
+            if given := question.to_confirm:
+                # It is the evidence of an unsure source: that gives its confirmation a value.
+                row = space.row(terms_of({question.attribute: given.value}), now)
+                for k in space.by_attribute.get(question.attribute, ()):
+                    if row[k] != UNKNOWN:
+                        evidence[k] = one_hot(space.features[k].cardinality, row[k], given.reliability)
         gain = expected_information_gain(
             bundle.mixture, [target for _, target in targets], evidence, features, seed=seed
         )
@@ -256,16 +258,6 @@ def value_questions(
         for question in serving:
             _add(found[question.key], slugs, gain, space, space.by_attribute.get(question.attribute, ()))
     return found
-
-
-def _weaken(
-    evidence: list[Floats], space: FeatureSpace, attribute: str, given: ConfirmableValue, now: dt.datetime
-) -> None:
-    """Treat a value to confirm as the evidence of an unsure source: that gives its confirmation a value."""
-    row = space.row(terms_of({attribute: given.value}), now)
-    for k in space.by_attribute.get(attribute, ()):
-        if row[k] != UNKNOWN:
-            evidence[k] = one_hot(space.features[k].cardinality, row[k], given.reliability)
 
 
 def _add(

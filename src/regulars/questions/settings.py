@@ -48,18 +48,13 @@ def _check(name: str, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
             raise Invalid("bad_share", f"{name!r} takes a share from 0 to 0.5.", name)
     elif name == "priors":
-        _check_priors(value)
+        try:  # shares of one attribute's answers, at most 1 together
+            groups = value.values()  # type: ignore[attr-defined]
+            valid = all(min(shares.values()) >= 0 and sum(shares.values()) <= 1.0001 for shares in groups)
+        except (AttributeError, TypeError, ValueError):
+            valid = False
+        if not valid:
+            sentence = 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.'
+            raise Invalid("bad_priors", sentence, "priors")
     elif name != "asking" or not isinstance(value, bool):
         raise Invalid("unknown_setting", f"There is no setting {name!r} that takes {value!r}.")
-
-
-def _check_priors(priors: object) -> None:
-    """Require shares of one attribute's answers, at most 1 together: `{"gender": {"female": 0.6}}`."""
-    try:
-        groups = priors.values()  # type: ignore[attr-defined]
-        valid = all(min(shares.values()) >= 0 and sum(shares.values()) <= 1.0001 for shares in groups)
-    except (AttributeError, TypeError, ValueError):
-        valid = False
-    if not valid:
-        sentence = 'Write shares between 0 and 1 per answer: {"gender": {"female": 0.6}}.'
-        raise Invalid("bad_priors", sentence, "priors")

@@ -94,7 +94,23 @@ def logged_impressions(since: dt.datetime | None = None) -> list[LoggedImpressio
     decisions = decisions.exclude(impression__outcome=Outcome.SHOWN).select_related("impression__question")
     if since:
         decisions = decisions.filter(at__gte=since)
-    return [_logged(decision) for decision in decisions.iterator()]
+    logged = []
+    for decision in decisions.iterator():
+        impression, candidates = decision.impression, decision.candidates
+        assert impression is not None
+        best = max(sorted(candidates), key=lambda key: candidates[key]["score"])
+        answered = impression.outcome == Outcome.ANSWERED
+        logged.append(
+            LoggedImpression(
+                probability=decision.probability,
+                probability_new=float(impression.question.key == best),
+                # The entropy settled, less the price of a pass; expected rewards are those recorded at that time.
+                reward=(impression.bits or 0.0) if answered else -decision.price,
+                expected=candidates.get(impression.question.key, {}).get("score", 0.0),
+                expected_new=candidates[best]["score"],
+            )
+        )
+    return logged
 
 
 @dataclass(frozen=True)
@@ -165,6 +181,13 @@ def _stats_of_row(row: dict[str, object], used: dict[str, int]) -> QuestionStats
     shown, answered = counts["shown"], counts["answered"]
     low, high = interval(answered, shown)
     segments = used.get(str(row["question__attribute"]), 0)
+    created_at, retire = row["question__created_at"], ""  # a reason to propose retiring it; the marketer decides
+    if shown > RETIRE_FROM:
+        old = isinstance(created_at, dt.datetime) and created_at <= clock.now() - dt.timedelta(days=UNUSED_DAYS)
+        if answered / shown < POOR_RATE:
+            retire = "seldom_answered"
+        elif old and not segments:
+            retire = "unused"
     return QuestionStats(
         question=str(row["question__key"]),
         variant=str(row.get("variant", "")),
@@ -175,18 +198,8 @@ def _stats_of_row(row: dict[str, object], used: dict[str, int]) -> QuestionStats
         rate_high=high,
         bits=None if answered and row["bits"] is None else float(str(row["bits"] or 0.0)) / shown,
         segments=segments,
-        retire=_why_retire(shown, answered, segments, row["question__created_at"]),
+        retire=retire,
     )
-
-
-def _why_retire(shown: int, answered: int, segments: int, created_at: object) -> str:
-    """Return a reason to propose retiring a question; the marketer decides."""
-    if shown <= RETIRE_FROM:
-        return ""
-    if answered / shown < POOR_RATE:
-        return "seldom_answered"
-    old = isinstance(created_at, dt.datetime) and created_at <= clock.now() - dt.timedelta(days=UNUSED_DAYS)
-    return "unused" if old and not segments else ""
 
 
 def _segments_by_attribute() -> dict[str, int]:
@@ -195,21 +208,6 @@ def _segments_by_attribute() -> dict[str, int]:
         for name in mentions(parse(text)).fields:
             used[name] = used.get(name, 0) + 1
     return used
-
-
-def _logged(decision: SelectionDecision) -> LoggedImpression:
-    """The reward is the entropy settled, less the price of a pass. Expected rewards are those recorded at that time."""
-    impression, candidates = decision.impression, decision.candidates
-    assert impression is not None
-    best = max(sorted(candidates), key=lambda key: candidates[key]["score"])
-    answered = impression.outcome == Outcome.ANSWERED
-    return LoggedImpression(
-        probability=decision.probability,
-        probability_new=float(impression.question.key == best),
-        reward=(impression.bits or 0.0) if answered else -decision.price,
-        expected=candidates.get(impression.question.key, {}).get("score", 0.0),
-        expected_new=candidates[best]["score"],
-    )
 
 
 def _returned(decisions: QuerySet[SelectionDecision], days: int) -> tuple[int, int]:

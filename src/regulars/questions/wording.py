@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -136,7 +135,13 @@ def _own(question: Question) -> dict[str, str]:
 def _lacks(question: Question, locale: str, words: Mapping[str, Any], translated: Mapping[str, Any]) -> list[str]:
     """Return the texts in `words` that are not translated, and the options without a label in this language."""
     labels = _labels(question, locale, translated)
-    needed = [option.key for option in question.choices()] or _built_in_options(question, locale)
+    needed = [option.key for option in question.choices()]
+    if not needed:
+        try:  # Regulars itself labels built-in options (Yes, No) in its languages; otherwise a translation must
+            get_supported_language_variant(locale, strict=True)
+        except LookupError:
+            built_in = question.kind.field([], question.locale)
+            needed = [option.key for option in built_in.options] if built_in.widget in ("radio", "consent") else []
     missing = [name for name in WORDS if words.get(name) and not translated.get(name)]
     return missing + [f"options.{key}" for key in needed if not labels.get(key)]
 
@@ -154,12 +159,3 @@ def _wording(
         options = [AnswerOption(name, label) for name, label in labels.items()]
     help_, confirm, use = words.get("help", ""), words.get("confirm", ""), words_in(question.purpose, locale)[2]
     return QuestionWording(locale, words["text"], words["why"], help_, confirm, tuple(options), key, use)
-
-
-def _built_in_options(question: Question, locale: str) -> list[str]:
-    """Return built-in options (Yes, No): a translation must label them, unless Regulars is translated into its language."""
-    with suppress(LookupError):
-        get_supported_language_variant(locale, strict=True)
-        return []
-    field = question.kind.field([], question.locale)
-    return [option.key for option in field.options] if field.widget in ("radio", "consent") else []
