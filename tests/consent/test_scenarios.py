@@ -264,7 +264,7 @@ def test_10_what_was_concluded_from_a_fact_goes_with_it(chika):
     assert "continent" not in view(chika, "serve")
 
 
-NOT_HERS = [
+NOT_THE_CUSTOMERS = [
     {"kind": "inferred"},
     {"kind": "declared", "derived_from": [1]},
     {"kind": "declared", "source": "rule:who-orders-what"},
@@ -272,7 +272,7 @@ NOT_HERS = [
 ]
 
 
-@pytest.mark.parametrize("how", NOT_HERS)
+@pytest.mark.parametrize("how", NOT_THE_CUSTOMERS)
 def test_11_a_special_category_is_never_inferred_not_even_by_a_proxy_marked_as_such(chika, how):
     Attribute.objects.create(
         key="halal_orders", label="Orders of halal food", sensitivity="special", purposes=["serve", "personalise"]

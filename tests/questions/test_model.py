@@ -29,7 +29,7 @@ def test_unit_09_the_likelihood_never_falls_from_round_to_round(people, types):
     assert min(np.diff(likelihoods)) > -1e-6 * abs(likelihoods[-1])
 
 
-def test_eight_types_predict_unseen_profiles_better_than_one(people):
+def test_unit_11_eight_types_predict_unseen_profiles_better_than_one(people):
     """EM rests on a plateau early: stopping there gave the model of one type under another name."""
     train, test = people.rows[:5000], people.rows[5000:7000]
     one, eight = (fit(train, people.cards, types).log_likelihood(test).mean() for types in (1, 8))

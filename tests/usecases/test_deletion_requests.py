@@ -200,9 +200,9 @@ def test_withdrawal_while_a_message_is_composed_stops_it(chika, french, monkeypa
         compose = deliver_module.compose
 
         def withdrawn_meanwhile(*about):
-            told_now = compose(*about)
+            composed = compose(*about)
             decides(chika, "withdrawn")
-            return told_now
+            return composed
 
         monkeypatch.setattr(deliver_module, "compose", withdrawn_meanwhile)
         run_due()

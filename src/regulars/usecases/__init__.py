@@ -1,1 +1,1 @@
-"""Stories that cross rooms, one file each, read from top to bottom."""
+"""Use cases: stories that cross packages, one file each, read from top to bottom."""

@@ -29,7 +29,7 @@ from .codes import of_account
 LARGEST = 20_000  # characters of a browser's answer
 MOST = 10  # passkeys of one account
 COUNTER = "sign_count"  # in a passkey's data: what its device counted to at the last signature
-# A browser's answer is a stranger's: the library names what is wrong with it in many ways.
+# A browser's response is untrusted: the library raises many kinds of errors for it.
 MALFORMED = (
     ValidationError,
     InvalidSignature,
@@ -95,7 +95,7 @@ def add(account: Account, answer: str, name: str) -> Authenticator:
 
 
 def check(answer: str, account: Account | None = None) -> Authenticator:
-    """The passkey that signed, of `account` or of whoever it says. Raises `Invalid("bad_passkey")` or `CopiedPasskey`."""
+    """Return the passkey that signed: one of `account`, or of the account that it names. Raises `Invalid("bad_passkey")` or `CopiedPasskey`."""
     response = _read(answer)
     # A second factor may be a key without finger, face or PIN; such a key alone does not sign in.
     if account is None and (auth.get_state() or {}).get("user_verification") != Verification.REQUIRED:

@@ -15,7 +15,7 @@ from regulars.connections.models import Connection
 
 from .models import EmailCode
 
-CONNECTION = STRATEGY = "email"  # Auth0's name of the way in
+CONNECTION = STRATEGY = "email"  # Auth0's name of this login method
 LIVES = dt.timedelta(minutes=10)
 MOST_WRONG = 3
 DIGITS = 6
@@ -27,7 +27,7 @@ def is_open() -> bool:
 
 
 def expect(email: str, *, client: Client | None = None, browser: str = "", onward: str = "") -> EmailCode:
-    """A code that is not written yet, the only one of this address for whoever asks. `browser` is its own secret."""
+    """Return an unsaved code. An address has one code per client and browser; `browser` is the secret of that browser."""
     EmailCode.objects.filter(expires_at__lt=timezone.now()).delete()
     email = email.strip().lower()
     EmailCode.objects.filter(email=email, client=client, used_at=None).update(expires_at=timezone.now())
@@ -85,5 +85,5 @@ def _living() -> QuerySet[EmailCode]:
 
 
 def _hash(pk: int, digits: str) -> str:
-    """Keyed, since six digits are soon tried by whoever reads the table."""
+    """Hash with a key: without one, a reader of the table could try all six digits."""
     return salted_hmac("regulars.proofs.code", f"{pk}:{digits}", algorithm="sha256").hexdigest()

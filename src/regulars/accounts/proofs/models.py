@@ -12,7 +12,7 @@ from ..models import Account
 
 
 class EmailCode(models.Model):
-    """A code, and perhaps a link, that is sent to an address: whoever shows it reads that mailbox.
+    """A code, and perhaps a link, sent to an address: showing it proves access to that mailbox.
 
     `browser` is the fingerprint of what the browser that asked holds; empty when an app asked (`client`). `code_hash` is
     empty until the mail is written.

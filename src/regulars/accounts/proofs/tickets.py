@@ -27,12 +27,12 @@ class Proof:
 
 
 def may_embed(client: Client) -> bool:
-    """Whether the app may show a sign-in form of its own. Nobody may who did not ask for it."""
+    """Return whether the app may show its own sign-in form. This is off until it is switched on for the app."""
     return client.embeds_login
 
 
 def give(proof: Proof, client: Client, origin: str, browser: str) -> str:
-    """A ticket for whoever gave `proof`. `browser` is a secret that only the browser holds."""
+    """Issue a ticket for the account of `proof`. `browser` is a secret that only the browser holds."""
     LoginTicket.objects.filter(expires_at__lt=timezone.now()).delete()
     ticket = random_secret(43)
     LoginTicket.objects.create(
