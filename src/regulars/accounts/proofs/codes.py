@@ -27,7 +27,7 @@ def is_open() -> bool:
 
 
 def expect(email: str, *, client: Client | None = None, browser: str = "", onward: str = "") -> EmailCode:
-    """Return an unsaved code. An address has one code per client and browser; `browser` is the secret of that browser."""
+    """Store a code, the only valid one of this address and client. `browser` is the secret of the browser that asked."""
     EmailCode.objects.filter(expires_at__lt=timezone.now()).delete()
     email = email.strip().lower()
     EmailCode.objects.filter(email=email, client=client, used_at=None).update(expires_at=timezone.now())
