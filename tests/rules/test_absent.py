@@ -18,7 +18,7 @@ CALLS = {
     "crypto.generateKeyPairSync('rsa', {})": "PEM",
     "crypto.subtle.digest('SHA-256', new Uint8Array())": "createHash",
     "require('crypto').webcrypto.subtle.importKey('raw')": "createHash",
-    "new Intl.NumberFormat('de').format(1)": "know no languages",
+    "new Intl.NumberFormat('de').format(1)": "have no locales",
     "structuredClone({})": "JSON.parse",
     "new XMLHttpRequest()": "axios",
     "request('https://shop.example').pipe(null)": "callback",

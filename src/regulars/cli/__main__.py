@@ -51,16 +51,30 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
         raise CommandError(
             "url_is_not_https", "REGULARS_URL begins with http://. With --https it must begin with https://."
         )
-    environment = _environment(addresses, home, demo)
+    environment = dict(os.environ)
+    environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
+    environment.setdefault("REGULARS_URL", addresses.regulars)
+    environment["REGULARS_DEMO"] = "1" if demo else ""
     certificate = Certificate.of(Path(environment["REGULARS_HOME"])) if https else None
     if certificate:  # the programs beside this one on the machine show a certificate of the same authority
         others = environment.get("REGULARS_CA_FILES", "")
         environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
     ports = {port, *([addresses.port_of(addresses.shop), addresses.port_of(addresses.standins)] if demo else [])}
     for each in sorted(ports):
-        _check_port(host, each)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, each))
+            except OSError as fault:
+                raise CommandError(
+                    "port_in_use", f"Port {each} cannot be used: {fault.strerror}. Choose another with --port."
+                ) from None
     lock = _lock_home(Path(environment["REGULARS_HOME"]))
-    _run_set_up(environment, port, demo, https)
+    # Setup runs in a process of its own, so that this one stays small.
+    options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
+    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
+    if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
+        raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
     supervisor = Supervisor(programs(addresses, environment, host, port, demo=demo, certificate=certificate))
     code = supervisor.run(
         lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
@@ -113,33 +127,6 @@ def doctor() -> None:
 
 for command in (keys, staff, rules, *PRIVACY):
     main.add_command(command)
-
-
-def _environment(addresses: Addresses, home: Path | None, demo: bool) -> dict[str, str]:
-    environment = dict(os.environ)
-    environment["REGULARS_HOME"] = str((home or Path(os.environ.get("REGULARS_HOME", "home"))).resolve())
-    environment.setdefault("REGULARS_URL", addresses.regulars)
-    environment["REGULARS_DEMO"] = "1" if demo else ""
-    return environment
-
-
-def _run_set_up(environment: dict[str, str], port: int, demo: bool, https: bool) -> None:
-    """Run `setup` in a process of its own, so that this one stays small."""
-    options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
-    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
-    if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
-        raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
-
-
-def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as fault:
-            raise CommandError(
-                "port_in_use", f"Port {port} cannot be used: {fault.strerror}. Choose another with --port."
-            ) from None
 
 
 def _lock_home(home: Path) -> IO[str]:

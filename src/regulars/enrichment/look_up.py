@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +43,30 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
     question = source.question(known)
     answer = {} if question is None else _Query(profile, setting, source, question).answer()
     facts = [value.fact_id for value in traits.values()]
-    return _facts(setting, source, answer, premises=facts, consents=_consents(profile, setting.purpose, facts))
+    # the consent of the purpose, if consent is its basis, and those of the facts that were asked about
+    under = {consent for row in Fact.objects.filter(pk__in=facts) for consent in row.consents}
+    if setting.purpose.basis == Purpose.Basis.CONSENT:
+        under.update(
+            ConsentState.objects.filter(profile=profile, purpose=setting.purpose).values_list("event_id", flat=True)
+        )
+    # Facts depend on the facts and the consent they came from, and expire unless the source confirms them. The
+    # source's own confidence counts until agreement with customers' own answers replaces it.
+    consents = sorted(under)
+    learned = confidences(setting.key)
+    return [
+        NewFact(
+            attribute,
+            answer.get(attribute),
+            source.source_kind,
+            f"source:{setting.key}",
+            basis=setting.purpose.basis,
+            consents=consents,
+            confidence=learned.get(attribute, source.confidence),
+            expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),
+            derived_from=facts,
+        )
+        for attribute in source.gives
+    ]
 
 
 def permitted_source(profile: Profile, source_key: str) -> SourceSetting:
@@ -118,40 +140,3 @@ class _Query:
     def _key(self) -> dict[str, Any]:
         profile = None if self.source.is_about_areas else self.profile
         return {"source_key": self.setting.key, "profile": profile, "question": fingerprint(self.question)}
-
-
-def _facts(
-    setting: SourceSetting,
-    source: EnrichmentSource,
-    answer: Mapping[str, Any],
-    *,
-    premises: list[int],
-    consents: list[int],
-) -> list[NewFact]:
-    """Return facts that depend on the facts and the consent they came from, and expire unless the source confirms them.
-
-    Their confidence is the source's own, until agreement with customers' own answers replaces it.
-    """
-    learned = confidences(setting.key)
-    return [
-        NewFact(
-            attribute,
-            answer.get(attribute),
-            source.source_kind,
-            f"source:{setting.key}",
-            basis=setting.purpose.basis,
-            consents=consents,
-            confidence=learned.get(attribute, source.confidence),
-            expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),
-            derived_from=premises,
-        )
-        for attribute in source.gives
-    ]
-
-
-def _consents(profile: Profile, purpose: Purpose, premises: list[int]) -> list[int]:
-    """Return the consent of the purpose, if consent is its basis, and those of the facts that were asked about."""
-    under = {consent for row in Fact.objects.filter(pk__in=premises) for consent in row.consents}
-    if purpose.basis == Purpose.Basis.CONSENT:
-        under.update(ConsentState.objects.filter(profile=profile, purpose=purpose).values_list("event_id", flat=True))
-    return sorted(under)

@@ -12,7 +12,7 @@ from regulars.base import clock
 from regulars.profiles.models import Fact
 
 from .models import Reliability, SourceDay, SourceSetting
-from .source import SOURCES, EnrichmentSource
+from .source import SOURCES
 
 WEIGHT = 4  # comparisons that the starting reliability counts for
 DOUBTFUL, ENOUGH = 0.55, 50  # below this with so many comparisons, the console proposes to switch it off
@@ -71,7 +71,12 @@ def learn_reliabilities() -> None:
         if setting.key in SOURCES:
             source = SOURCES[setting.key].for_settings(setting.settings)
             for attribute in source.gives:
-                _learn(setting.key, attribute, source)
+                agree, compared = _compare(f"source:{setting.key}", attribute)
+                found = {"agree": agree, "compared": compared, "counted_at": clock.now()}
+                reliability = learned_reliability(agree, compared, source.confidence)
+                Reliability.objects.update_or_create(
+                    source_key=setting.key, attribute=attribute, defaults={**found, "reliability": reliability}
+                )
 
 
 def confidences(source_key: str) -> dict[str, float]:
@@ -102,15 +107,6 @@ def report(source_key: str, days: int = 30) -> SourceReport:
         faults=total["faults"],
         cost=Decimal(total["cost"]),
         agreements=tuple(Agreement(row.attribute, row.agree, row.compared, row.reliability) for row in agreements),
-    )
-
-
-def _learn(source_key: str, attribute: str, source: EnrichmentSource) -> None:
-    agree, compared = _compare(f"source:{source_key}", attribute)
-    found = {"agree": agree, "compared": compared, "counted_at": clock.now()}
-    reliability = learned_reliability(agree, compared, source.confidence)
-    Reliability.objects.update_or_create(
-        source_key=source_key, attribute=attribute, defaults={**found, "reliability": reliability}
     )
 
 

@@ -16,7 +16,7 @@ from regulars.consent.purposes import get_purpose
 from regulars.profiles.models import Attribute
 
 from .models import Lookup, SourceSetting
-from .source import SOURCES, EnrichmentSource
+from .source import SOURCES
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,13 @@ def save_source(
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
     if enabled:
-        _refuse_special(source)
+        # only the customer may provide a special category
+        special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
+        if label := special.values_list("label", flat=True).first():
+            raise Invalid(
+                "special_category",
+                f"{source.title} gives {label!r}, a special category that only the customer may provide.",
+            )
     if not (source.is_about_areas or source.is_local) and reason.basis != Purpose.Basis.CONSENT:
         raise Invalid(
             "purpose_needs_consent",
@@ -102,16 +108,6 @@ def switch_source(key: str, on: bool) -> SourceSetting:
     before.enabled = False
     before.save(update_fields=["enabled"])
     return before
-
-
-def _refuse_special(source: EnrichmentSource) -> None:
-    """Refuse a source that gives a special category: only the customer may provide that."""
-    special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
-    if label := special.values_list("label", flat=True).first():
-        raise Invalid(
-            "special_category",
-            f"{source.title} gives {label!r}, a special category that only the customer may provide.",
-        )
 
 
 def shown_settings(setting: SourceSetting) -> dict[str, str]:

@@ -140,19 +140,15 @@ def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
                 Rejection(source_id=source, reason=each.reason, excerpt=each.excerpt[:500])
                 for each in delivery.rejected[:MAX_NOTES]
             ]
-        _insert(rows)
+        # repeated message ids are ignored; both databases accept the same statement
+        table = connection.ops.quote_name(InboxItem._meta.db_table)
+        with connection.cursor() as cursor:
+            for start in range(0, len(rows), ROWS_PER_STATEMENT):
+                part = rows[start : start + ROWS_PER_STATEMENT]
+                values = ", ".join([ONE_ROW] * len(part))
+                statement = f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (message_id) DO NOTHING"  # noqa: S608
+                cursor.execute(statement, [value for row in part for value in row])
         Rejection.objects.bulk_create(notes)
-
-
-def _insert(rows: Sequence[Row]) -> None:
-    """Insert rows; repeated message ids are ignored. Both databases accept the same statement."""
-    table = connection.ops.quote_name(InboxItem._meta.db_table)
-    with connection.cursor() as cursor:
-        for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            part = rows[start : start + ROWS_PER_STATEMENT]
-            values = ", ".join([ONE_ROW] * len(part))
-            statement = f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (message_id) DO NOTHING"  # noqa: S608
-            cursor.execute(statement, [value for row in part for value in row])
 
 
 def _answer(group: list[InboxRequest], fault: Exception | None) -> None:

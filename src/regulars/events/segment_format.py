@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +110,10 @@ def _batch(body: bytes) -> Parsed:
     batch = _decoded(_BATCH, body)
     kept: list[InboxMessage] = []
     aside: list[RejectedMessage] = []
-    for number, raw in enumerate(_with_common_parts(batch)):
+    # the context of a batch is merged into its messages; the values of a message win
+    common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
+    for number, each in enumerate(batch.batch):
+        raw = _merged(bytes(each), common) if common else bytes(each)
         try:
             if number >= MAX_MESSAGES:
                 raise _Unfit("too_many_in_batch")
@@ -129,25 +131,14 @@ def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
             if isinstance(fault, msgspec.ValidationError):
                 raise
-            return decoder.decode(_repaired(body))
+            # browsers send half surrogate pairs for truncated emoji: one such character must not cost a batch
+            try:
+                value = json.loads(body)
+            except (ValueError, RecursionError):
+                raise BadBody("invalid_json", "The body is not JSON.") from None
+            return decoder.decode(msgspec.json.encode(storable(value)))
     except msgspec.ValidationError as fault:
         raise BadBody("invalid_body", f"The body does not fit: {fault}.") from None
-
-
-def _repaired(body: bytes) -> bytes:
-    """Repair half surrogate pairs, which browsers send for truncated emoji. One such character must not cost a batch."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadBody("invalid_json", "The body is not JSON.") from None
-    return msgspec.json.encode(storable(value))
-
-
-def _with_common_parts(batch: _Batch) -> Iterator[bytes]:
-    """Merge the context of a batch into its messages; the values of a message win."""
-    common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
-    for raw in batch.batch:
-        yield _merged(bytes(raw), common) if common else bytes(raw)
 
 
 def _merged(raw: bytes, common: dict[str, dict[str, Any]]) -> bytes:
@@ -176,7 +167,8 @@ def _one_of_many(raw: bytes) -> InboxMessage:
 def _kept(message: _Message, type_: str, raw: bytes) -> InboxMessage:
     if len(raw) > MAX_MESSAGE:
         raise _Unfit("message_too_large")
-    if not _has_id(message, type_):
+    has_id = any(map(_word, (message.user_id, message.anonymous_id)))
+    if not has_id or (type_ == "alias" and not _word(message.previous_id)):
         raise _Unfit("no_id")
     if type_ == "track" and not message.event:
         raise _Unfit("event_without_name")
@@ -189,14 +181,6 @@ def _kept(message: _Message, type_: str, raw: bytes) -> InboxMessage:
         return InboxMessage(message_id, type_, raw.decode(), message.write_key or "")
     except UnicodeDecodeError:
         raise _Unfit("not_a_message") from None
-
-
-def _has_id(message: _Message, type_: str) -> bool:
-    """Return whether the message has an id that is not empty."""
-    ids = [message.user_id, message.anonymous_id]
-    if type_ == "alias":
-        return bool(_word(message.previous_id)) and any(map(_word, ids))
-    return any(map(_word, ids))
 
 
 def _word(id_: Id) -> str:

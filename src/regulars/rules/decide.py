@@ -126,7 +126,14 @@ def redirect_url(context: JsonObject) -> str | None:
     url = wanted.get("url") if isinstance(wanted, dict) else None
     if context.get("protocol") == "redirect-callback" or not isinstance(url, str) or len(url) > MAX_URL:
         return None
-    return url if _is_web_address(url) else None
+    if any(character.isspace() or ord(character) < 32 or character == "\\" for character in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        is_web_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        return None
+    return url if is_web_address else None
 
 
 def metadata_updates(rule_slug: str, updates: Any) -> list[MetadataUpdate]:
@@ -171,16 +178,6 @@ def _claims(wanted: Any, reserved: frozenset[str]) -> JsonObject:
 
 def _size(value: Any) -> int:
     return len(json.dumps(value))
-
-
-def _is_web_address(url: str) -> bool:
-    if any(character.isspace() or ord(character) < 32 or character == "\\" for character in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        return False
 
 
 def _is_plain(value: Any, depth: int) -> bool:

@@ -43,23 +43,40 @@ def perform(request: Request, seconds: float) -> Answer:
         return {"error": {"message": refused.message, "code": _CODES.get(refused.code, f"E{refused.code.upper()}")}}
     except (KeyError, TypeError, ValueError, UnicodeError):
         return {"error": {"message": "The request is not valid.", "code": "EBAD_REQUEST"}}
-    return {"value": {"status": answer.status, "headers": answer.headers, "url": answer.url, **_text_of(answer.body)}}
+    try:
+        content = {"text": answer.body.decode()}
+    except UnicodeDecodeError:
+        content = {"base64": base64.b64encode(answer.body).decode()}
+    return {"value": {"status": answer.status, "headers": answer.headers, "url": answer.url, **content}}
 
 
 def _send(request: Request, timeout: float) -> http.Response:
     """Send the request unless the circuit is open. Raises `DomainError`, or `ValueError` and the like for bad input."""
-    url, headers = _without_password(str(request["url"])), _headers(request)
+    try:
+        url = httpx2.URL(str(request["url"]))
+    except httpx2.InvalidURL:
+        raise http.RequestRefused("bad_url", "The address is not a web address.") from None
+    given = {str(name): str(value) for name, value in dict(request.get("headers") or {}).items()}
+    headers = {name: value for name, value in given.items() if name.lower() not in http.CONNECTION_HEADERS}
+    if url.userinfo and not any(name.lower() == "authorization" for name in headers):
+        # older services take Basic authentication from `https://key:secret@host/`
+        pair = f"{url.username}:{url.password}".encode()
+        headers = {"authorization": "Basic " + base64.b64encode(pair).decode(), **headers}
     service = f"{url.host}:{url.port or url.scheme}"
     if is_open(service):
         raise http.RequestFailed(
             "timed_out", f"{url.host} did not answer several times; requests are suspended for a moment."
         )
     try:
+        body = base64.b64decode(request["base64"]) if "base64" in request else None
+        body = str(request["text"]).encode("utf-8", "replace") if "text" in request else body
+        if body is not None and len(body) > MAX_BODY:
+            raise http.RequestRefused("too_large", f"A rule sends at most {MAX_BODY} bytes.")
         answer = http.request(
             str(request["method"]),
             str(url.copy_with(userinfo=b"")),
-            headers={**_password(url, headers), **headers},
-            content=_body(request),
+            headers=headers,
+            content=body,
             timeout=timeout,
             max_bytes=MAX_ANSWER,
             redirects=min(int(request.get("redirects") or 0), MAX_REDIRECTS),
@@ -74,54 +91,14 @@ def _send(request: Request, timeout: float) -> http.Response:
 
 
 def submit(perform: Perform, request: Request, seconds: float) -> Future[Answer]:
-    """Perform a request in a thread."""
-    return _pool().submit(perform, request, seconds)
-
-
-def _without_password(text: str) -> httpx2.URL:
-    try:
-        return httpx2.URL(text)
-    except httpx2.InvalidURL:
-        raise http.RequestRefused("bad_url", "The address is not a web address.") from None
-
-
-def _password(url: httpx2.URL, headers: dict[str, str]) -> dict[str, str]:
-    """Return Basic authentication for `https://key:secret@host/`, which older services use."""
-    if not url.userinfo or any(name.lower() == "authorization" for name in headers):
-        return {}
-    pair = f"{url.username}:{url.password}".encode()
-    return {"authorization": "Basic " + base64.b64encode(pair).decode()}
-
-
-def _headers(request: Request) -> dict[str, str]:
-    """Return the headers without those that the connection sets itself, such as the length."""
-    given = {str(name): str(value) for name, value in dict(request.get("headers") or {}).items()}
-    return {name: value for name, value in given.items() if name.lower() not in http.CONNECTION_HEADERS}
-
-
-def _body(request: Request) -> bytes | None:
-    body = base64.b64decode(request["base64"]) if "base64" in request else None
-    body = str(request["text"]).encode("utf-8", "replace") if "text" in request else body
-    if body is not None and len(body) > MAX_BODY:
-        raise http.RequestRefused("too_large", f"A rule sends at most {MAX_BODY} bytes.")
-    return body
-
-
-def _text_of(body: bytes) -> dict[str, str]:
-    try:
-        return {"text": body.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(body).decode()}
-
-
-_lock = threading.Lock()
-_pools: dict[int, ThreadPoolExecutor] = {}
-
-
-def _pool() -> ThreadPoolExecutor:
-    """Return the thread pool of this process; threads do not survive a fork."""
+    """Perform a request in a thread of this process; threads do not survive a fork."""
     with _lock:
         if os.getpid() not in _pools:
             _pools.clear()
             _pools[os.getpid()] = ThreadPoolExecutor(THREADS, thread_name_prefix="rules-http")
-        return _pools[os.getpid()]
+        pool = _pools[os.getpid()]
+    return pool.submit(perform, request, seconds)
+
+
+_lock = threading.Lock()
+_pools: dict[int, ThreadPoolExecutor] = {}

@@ -118,7 +118,22 @@ class JavaScript:
         if self._realm is None:
             self._realm = Realm()
         self._realm.begin()
-        self._realm.call("__run", json.dumps(_given(job, user, context, self._subject)))
+        self._realm.call(
+            "__run",
+            json.dumps(
+                {
+                    "script": job.script,
+                    "user": user,
+                    "context": context,
+                    "configuration": job.configuration,
+                    "domain": settings.PUBLIC_URL.split("://")[-1],
+                    "accessToken": _api_token(job.script, self._subject),
+                    "seed": secrets.randbits(31),
+                    "resumes": job.resumes,
+                    "cache": cache.get(_cache_key(job)) or {},
+                }
+            ),
+        )
         while True:
             report = self._report("")
             self._submit(report, ends)
@@ -142,7 +157,11 @@ class JavaScript:
         started = time.perf_counter()
         answer = self._perform(request, seconds)
         took = round((time.perf_counter() - started) * 1000, 1)
-        record = RequestRecord(method=str(request.get("method")), host=_host(request), milliseconds=took)
+        try:
+            host = urlsplit(str(request.get("url"))).hostname or ""
+        except ValueError:
+            host = ""
+        record = RequestRecord(method=str(request.get("method")), host=host, milliseconds=took)
         if "value" in answer:
             record["status"] = answer["value"]["status"]
         else:
@@ -191,20 +210,6 @@ def syntax_error(script: str) -> tuple[str, int] | None:
     return f"{error['name']}: {error['message']}", int(line[1]) if line else 0
 
 
-def _given(job: RuleInvocation, user: JsonObject, context: JsonObject, subject: str) -> JsonObject:
-    return {
-        "script": job.script,
-        "user": user,
-        "context": context,
-        "configuration": job.configuration,
-        "domain": settings.PUBLIC_URL.split("://")[-1],
-        "accessToken": _api_token(job.script, subject),
-        "seed": secrets.randbits(31),
-        "resumes": job.resumes,
-        "cache": cache.get(_cache_key(job)) or {},
-    }
-
-
 def _api_token(script: str, user_id: str) -> str:
     """Return `auth0.accessToken`: a token of the Management API for this user alone, valid for a minute.
 
@@ -234,7 +239,17 @@ def _step(answer: JsonObject, user: JsonObject, context: JsonObject, job: RuleIn
     if how == "silent":
         return failed("never_called_back", user, context, console=console)
     if how not in ("done", "denied") or not isinstance(after[0], dict) or not isinstance(after[1], dict):
-        return _thrown(error, user, context, console)
+        if not isinstance(error, dict):
+            return failed("bad_answer", user, context, console=console)
+        message = str(error.get("message", ""))
+        fault = _FAULTS_BY_MESSAGE.get(message, "threw") if error.get("name") == "InternalError" else "threw"
+        if error.get("name") == "NotHere":
+            fault = "not_here"
+        if error.get("name") == "ReferenceError" and (unknown := _UNKNOWN.match(message)) and unknown[1] in ABSENT:
+            fault, message = "not_here", f"{message}. {ABSENT[unknown[1]]}"
+        line = _AT_LINE.search(str(error.get("stack", "")))
+        where = f" (line {line[1]})" if line else ""
+        return failed(fault, user, context, f"{error.get('name')}: {message}{where}", console)
     if isinstance(answer.get("cache"), dict):
         cache.set(_cache_key(job), answer["cache"], _CACHE_SECONDS)
     return RuleResult(
@@ -248,27 +263,6 @@ def _step(answer: JsonObject, user: JsonObject, context: JsonObject, job: RuleIn
         ignored=_texts(answer.get("ignored")),
         paused=answer.get("paused") is True,
     )
-
-
-def _thrown(error: Any, user: JsonObject, context: JsonObject, console: list[str]) -> RuleResult:
-    if not isinstance(error, dict):
-        return failed("bad_answer", user, context, console=console)
-    message = str(error.get("message", ""))
-    fault = _FAULTS_BY_MESSAGE.get(message, "threw") if error.get("name") == "InternalError" else "threw"
-    if error.get("name") == "NotHere":
-        fault = "not_here"
-    if error.get("name") == "ReferenceError" and (unknown := _UNKNOWN.match(message)) and unknown[1] in ABSENT:
-        fault, message = "not_here", f"{message}. {ABSENT[unknown[1]]}"
-    line = _AT_LINE.search(str(error.get("stack", "")))
-    where = f" (line {line[1]})" if line else ""
-    return failed(fault, user, context, f"{error.get('name')}: {message}{where}", console)
-
-
-def _host(request: http_calls.Request) -> str:
-    try:
-        return urlsplit(str(request.get("url"))).hostname or ""
-    except ValueError:
-        return ""
 
 
 def _texts(values: Any) -> list[str]:

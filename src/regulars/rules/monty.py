@@ -85,34 +85,27 @@ def run_monty(job: RuleInvocation, user: JsonObject, context: JsonObject) -> Rul
     except (monty.MontyCrashedError, TimeoutError):
         return failed("too_much_time", user, context)
     except monty.MontyError as error:
-        return _fault(error, user, context, printed.output.splitlines()[:MAX_LINES])
+        console = printed.output.splitlines()[:MAX_LINES]
+        match error.exception():
+            case TimeoutError():
+                return failed("too_much_cpu", user, context, console=console)
+            case MemoryError():
+                return failed("too_much_memory", user, context, console=console)
+            case RecursionError():
+                return failed("too_deep", user, context, console=console)
+        return failed("threw", user, context, _sentence(error), console)
     except ValueError:
         return failed("bad_answer", user, context)
-    return _step(answer, user, context, printed.output.splitlines())
-
-
-def _step(answer: JsonObject, user: JsonObject, context: JsonObject, printed: list[str]) -> RuleResult:
-    console = [*printed, *filter(lambda line: isinstance(line, str), answer["console"])][:MAX_LINES]
+    lines = [*printed.output.splitlines(), *filter(lambda line: isinstance(line, str), answer["console"])][:MAX_LINES]
     if answer["denied"] is not None:
-        error = {"name": "UnauthorizedError", "message": answer["denied"]}
-        return RuleResult("denied", user, context, error=error, updates=answer["updates"], console=console)
+        denial = {"name": "UnauthorizedError", "message": answer["denied"]}
+        return RuleResult("denied", user, context, error=denial, updates=answer["updates"], console=lines)
     if not isinstance(answer["user"], dict) or not isinstance(answer["context"], dict):
-        return failed("bad_answer", user, context, console=console)
+        return failed("bad_answer", user, context, console=lines)
     enrichments = [key for key in answer["enrichments"] if isinstance(key, str)]
     return RuleResult(
-        "done", answer["user"], answer["context"], updates=answer["updates"], enrichments=enrichments, console=console
+        "done", answer["user"], answer["context"], updates=answer["updates"], enrichments=enrichments, console=lines
     )
-
-
-def _fault(error: Any, user: JsonObject, context: JsonObject, console: list[str]) -> RuleResult:
-    match error.exception():
-        case TimeoutError():
-            return failed("too_much_cpu", user, context, console=console)
-        case MemoryError():
-            return failed("too_much_memory", user, context, console=console)
-        case RecursionError():
-            return failed("too_deep", user, context, console=console)
-    return failed("threw", user, context, _sentence(error), console)
 
 
 def _sentence(error: Any) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from django.conf import settings
 
@@ -80,26 +79,17 @@ def run_python(job: RuleInvocation, user: JsonObject, context: JsonObject) -> Ru
         rule(*after, api)
     except Unauthorized as denial:
         answer = {"name": "UnauthorizedError", "message": str(denial)}
-        return RuleResult("denied", user, context, error=answer, updates=_plain(api.updates), console=api.console)
+        try:
+            updates = list(read_answer(json.dumps({"updates": api.updates}))["updates"])
+        except (TypeError, ValueError):  # not JSON: none of them counts
+            updates = []
+        return RuleResult("denied", user, context, error=answer, updates=updates, console=api.console)
     except Exception as fault:  # recorded, never raised
         return failed("threw", user, context, f"{type(fault).__name__}: {fault}", api.console)
-    return _done(api, *after) or failed("bad_answer", user, context, console=api.console)
-
-
-def _plain(updates: list[JsonObject]) -> list[Any]:
-    """Return the updates of a rule before its denial; none when they are not JSON."""
     try:
-        return list(read_answer(json.dumps({"updates": updates}))["updates"])
-    except (TypeError, ValueError):
-        return []
-
-
-def _done(api: Api, user: JsonObject, context: JsonObject) -> RuleResult | None:
-    """Return the result; None when the rule left something that is not JSON, such as a date."""
-    try:
-        left = read_answer(json.dumps({"user": user, "context": context, "updates": api.updates}))
-    except (TypeError, ValueError):
-        return None
+        left = read_answer(json.dumps({"user": after[0], "context": after[1], "updates": api.updates}))
+    except (TypeError, ValueError):  # the rule left something that is not JSON, such as a date
+        return failed("bad_answer", user, context, console=api.console)
     return RuleResult("done", **left, enrichments=api.enrichments, console=api.console)
 
 
@@ -120,22 +110,17 @@ def _file_rule(key: str) -> PythonRule:
         raise Invalid("bad_rule_file", f"{path.name} is writable by other users; it is not run.")
     changed, function = _loaded.get(path, (0, None))
     if function is None or changed != status.st_mtime_ns:
-        function = _load_file(path)
+        module = ModuleType(f"regulars_rules_{path.stem}")
+        module.__file__ = str(path)
+        try:
+            exec(compile(path.read_text(), path.name, "exec"), module.__dict__)  # noqa: S102 - the operator's own file
+        except Exception as error:
+            raise Invalid("bad_rule_file", f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from None
+        function = getattr(module, "rule", None)
+        if not callable(function):
+            raise Invalid("bad_rule_file", f"{path.name} has no function called rule.")
         _loaded[path] = (status.st_mtime_ns, function)
     return function
-
-
-def _load_file(path: Path) -> PythonRule:
-    module = ModuleType(f"regulars_rules_{path.stem}")
-    module.__file__ = str(path)
-    try:
-        exec(compile(path.read_text(), path.name, "exec"), module.__dict__)  # noqa: S102 - the operator's own file
-    except Exception as error:
-        raise Invalid("bad_rule_file", f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from None
-    function = getattr(module, "rule", None)
-    if not callable(function):
-        raise Invalid("bad_rule_file", f"{path.name} has no function called rule.")
-    return function  # type: ignore[no-any-return]
 
 
 def _rules_folder() -> Path:

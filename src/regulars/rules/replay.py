@@ -59,20 +59,16 @@ def shadow(rule: Rule, script: str, *, last: int = 100) -> list[RunDifference]:
     check(script, rule.language)
     runs = RuleRun.objects.filter(moment=rule.moment, inputs__isnull=False).order_by("-id")[:last]
     live = _rules(rule.moment)
-    shadowed, differences = _with_shadow(live, rule, script), []
+    fields = {field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields}
+    written = Rule(**{**fields, "script": script, "language": script_language(script, rule.language)})
+    others = [one for one in live if one.pk != rule.pk]
+    shadowed, differences = sorted([*others, written], key=lambda one: (one.order, one.pk)), []
     for run in runs:
         before, after = _again(run, live), _again(run, shadowed)
         left, right = _parts(before), _parts(after)
         changed = [name for name in left if left[name] != right[name]]
         differences.append(RunDifference(run.pk, before, after, changed))
     return differences
-
-
-def _with_shadow(live: list[Rule], rule: Rule, script: str) -> list[Rule]:
-    fields = {field.attname: getattr(rule, field.attname) for field in Rule._meta.concrete_fields}
-    written = Rule(**{**fields, "script": script, "language": script_language(script, rule.language)})
-    others = [one for one in live if one.pk != rule.pk]
-    return sorted([*others, written], key=lambda one: (one.order, one.pk))
 
 
 def _rules(moment: str) -> list[Rule]:

@@ -92,7 +92,11 @@ def run(
     user, context = JsonObject(auth0_user), JsonObject(auth0_context)
     answers = RecordingHttp()
     previous = before if before and context.get("protocol") == "redirect-callback" else RulesOutcome()
-    jobs = _jobs(moment, previous.redirect_by)
+    rules = list(Rule.objects.filter(moment=moment, enabled=True))
+    shared = configuration() if rules else {}
+    place = next((place for place, rule in enumerate(rules) if rule.slug == previous.redirect_by), 0)
+    done = {rule.slug for rule in rules[:place] if rule.language == Rule.Language.ACTION}
+    jobs = [job_of(rule, shared, resumes=rule.slug == previous.redirect_by) for rule in rules if rule.slug not in done]
     if previous.redirect_by and any(
         job.language == Rule.Language.ACTION and job.slug == previous.redirect_by for job in jobs
     ):
@@ -104,7 +108,16 @@ def run(
         profile_id=profile_id,
         milliseconds=sum(one.milliseconds for one in results),
         steps=[step_recorded(one.job, one.step, one.milliseconds, _tokens(user)) for one in results],
-        effects=_effects(outcome),
+        effects={
+            "id_token": sorted(outcome.id_token_claims),
+            "access_token": sorted(outcome.access_token_claims),
+            "denied": outcome.denied.error if outcome.denied else "",
+            "redirect": outcome.redirect_url is not None,
+            "redirect_by": outcome.redirect_by if outcome.redirect_url else "",
+            "metadata": sorted({f"{update.bag}.{key}" for update in outcome.metadata_updates for key in update.data}),
+            "enrichments": outcome.enrichments,
+            "ignored": outcome.ignored,
+        },
     )
     record.inputs = recorded_inputs(user, context, answers.answers) if results else None
     record.save()
@@ -161,14 +174,6 @@ class RecordingHttp:
         with self._lock:
             self.answers.append({"method": request.get("method"), "url": request.get("url"), "answer": answer})
         return answer
-
-
-def _jobs(moment: str, resumes: str) -> list[RuleInvocation]:
-    rules = list(Rule.objects.filter(moment=moment, enabled=True))
-    shared = configuration() if rules else {}
-    place = next((place for place, rule in enumerate(rules) if rule.slug == resumes), 0)
-    done = {rule.slug for rule in rules[:place] if rule.language == Rule.Language.ACTION}
-    return [job_of(rule, shared, resumes=rule.slug == resumes) for rule in rules if rule.slug not in done]
 
 
 def _resumed(context: JsonObject, back: RulesOutcome) -> JsonObject:
@@ -289,16 +294,3 @@ def _tokens(user: JsonObject) -> list[str]:
     """Return the upstream access tokens, which a rule may use and no record shows."""
     identities = user.get("identities") or []
     return [each["access_token"] for each in identities if isinstance(each, dict) and each.get("access_token")]
-
-
-def _effects(outcome: RulesOutcome) -> JsonObject:
-    return {
-        "id_token": sorted(outcome.id_token_claims),
-        "access_token": sorted(outcome.access_token_claims),
-        "denied": outcome.denied.error if outcome.denied else "",
-        "redirect": outcome.redirect_url is not None,
-        "redirect_by": outcome.redirect_by if outcome.redirect_url else "",
-        "metadata": sorted({f"{update.bag}.{key}" for update in outcome.metadata_updates for key in update.data}),
-        "enrichments": outcome.enrichments,
-        "ignored": outcome.ignored,
-    }

@@ -147,17 +147,31 @@ def check(script: str, language: str = "javascript") -> None:
     if language == Rule.Language.PYTHON:
         python_rule(script)
     elif language in (Rule.Language.JAVASCRIPT, Rule.Language.ACTION):
-        _check_javascript(script)
+        _check_length(script)
+        # Imported here: the JavaScript engine costs memory that a process without rules need not spend.
+        error = importlib.import_module("regulars.rules.javascript").syntax_error(script)
+        if error:
+            what, line = error
+            raise BadScript("does_not_compile", f"Line {line}: {what}" if line else what, line)
+        for line, spec in _required(script):
+            _check_module(spec, line)
     elif language == Rule.Language.MONTY:
         _check_length(script)
-        _check_monty(script)
+        try:
+            check_monty(script)
+        except DomainError as fault:
+            place = re.search(r"\(line (\d+)\)$", fault.message)
+            raise BadScript(fault.code, fault.message, int(place[1]) if place else 0) from None
     else:
         raise Invalid("unknown_language", f"Rules are written in JavaScript or Python, not in {language!r}.")
 
 
 def warnings(script: str) -> list[str]:
     """Return warnings about a valid script: modules of another version, and calls that silently differ from Node."""
-    sentences = [f"Line {line}: {name} ignores the locale here." for line, name in _localised(script)]
+    sentences = []
+    for call in _LOCALE.finditer(script):
+        line = script.count("\n", 0, call.start()) + 1
+        sentences.append(f"Line {line}: {call['kin'] or call['compare']} ignores the locale here.")
     for line, spec in _required(script):
         name, version = split_spec(spec)
         module = library().find(name)
@@ -195,30 +209,11 @@ def script_language(script: str, language: str) -> str:
     return Rule.Language.ACTION if _ACTION.search(script) else Rule.Language.JAVASCRIPT
 
 
-def _check_javascript(script: str) -> None:
-    _check_length(script)
-    # Imported here: the JavaScript engine costs memory that a process without rules need not spend.
-    error = importlib.import_module("regulars.rules.javascript").syntax_error(script)
-    if error:
-        what, line = error
-        raise BadScript("does_not_compile", f"Line {line}: {what}" if line else what, line)
-    for line, spec in _required(script):
-        _check_module(spec, line)
-
-
 def _check_length(script: str) -> None:
     if not script.strip():
         raise BadScript("empty_script", "Write a function: function (user, context, callback) { … }.")
     if len(script) > MAX_SCRIPT:
         raise BadScript("script_too_long", f"A rule has at most {MAX_SCRIPT:,} characters.")
-
-
-def _check_monty(script: str) -> None:
-    try:
-        check_monty(script)
-    except DomainError as error:
-        line = re.search(r"\(line (\d+)\)$", error.message)
-        raise BadScript(error.code, error.message, int(line[1]) if line else 0) from None
 
 
 def _check_module(spec: str, line: int) -> None:
@@ -239,8 +234,3 @@ def _check_module(spec: str, line: int) -> None:
 def _required(script: str) -> list[tuple[int, str]]:
     """Return `(line, "lodash@4.17.21")` of every module that a script requires by a literal."""
     return [(script.count("\n", 0, one.start()) + 1, one[2]) for one in _REQUIRE.finditer(script)]
-
-
-def _localised(script: str) -> list[tuple[int, str]]:
-    """Return `(line, "toLocaleString")` of every call with a locale."""
-    return [(script.count("\n", 0, one.start()) + 1, one["kin"] or one["compare"]) for one in _LOCALE.finditer(script)]

@@ -17,7 +17,7 @@ from .decide import objects_given
 from .models import Rule
 from .record import without_secrets
 from .replay import Replayed
-from .run import RulesOutcome, configuration, try_rule
+from .run import configuration, try_rule
 from .templates import all_templates
 from .templates.examples import DeclaredHttp
 
@@ -114,7 +114,15 @@ def report_trial(
         console=struck(trial.console, secrets),
         changes=[*differences(user_before, user_after, "user"), *differences(context_before, context_after, "context")],
         claims=[(token, name, value) for token, claims in tokens.items() for name, value in claims.items()],
-        effects=struck(_effects(outcome), secrets),
+        effects=struck(
+            [
+                *(f"{update.bag} gets {json.dumps(update.data)}" for update in outcome.metadata_updates),
+                *(f"lookup at {key} after the login" for key in outcome.enrichments),
+                *([f"redirect to {outcome.redirect_url}"] if outcome.redirect_url else []),
+                *([f"scopes {' '.join(outcome.scopes)}"] if outcome.scopes is not None else []),
+            ],
+            secrets,
+        ),
         milliseconds=trial.milliseconds,
         user_id=str(user_before.get("user_id", "")),
         requests=struck(trial.requests, secrets),
@@ -166,15 +174,6 @@ def struck(value: Any, secrets: list[str]) -> Any:
         case dict():
             return {without_secrets(secrets, key): struck(each, secrets) for key, each in value.items()}
     return value
-
-
-def _effects(outcome: RulesOutcome) -> list[str]:
-    return [
-        *(f"{update.bag} gets {json.dumps(update.data)}" for update in outcome.metadata_updates),
-        *(f"lookup at {key} after the login" for key in outcome.enrichments),
-        *([f"redirect to {outcome.redirect_url}"] if outcome.redirect_url else []),
-        *([f"scopes {' '.join(outcome.scopes)}"] if outcome.scopes is not None else []),
-    ]
 
 
 def _user(user_id: str) -> JsonObject:

@@ -134,16 +134,22 @@ class SentenceForms:
         chosen = row.values if isinstance(row, HasValue) else ()
         options = self._options(row.attribute, chosen)
         boxes = attribute is not None and attribute.type in ("choice", "boolean")
+        ends = row.values if isinstance(row, HasValue) else (row.low, row.high) if isinstance(row, InRange) else ()
+        length = {"date": 10}.get(type_)
+        # a date or number control shows nothing for a value such as `now-30d`
+        is_shown = all(
+            not end or (len(end) == length if length else end.lstrip("-").replace(".", "", 1).isdigit()) for end in ends
+        )
         return RowForm(
             name,
             kind,
             row,
             self.vocabulary.attribute(row.attribute),
             fill=self._fill(row.attribute),
-            input=type_ if _fits(type_, row) else "text",
+            input=type_ if is_shown else "text",
             options=options if boxes else [],
             suggestions=[] if boxes else [(option.value, option.label) for option in options],
-            hint=self._hint(row.attribute, attribute) or _backwards(row),
+            hint=self._hint(row.attribute, attribute, row),
         )
 
     def _event_row(self, name: str, row: DidEvent) -> RowForm:
@@ -179,12 +185,17 @@ class SentenceForms:
         people = self.known.attributes.get(key, KnownAttribute()).people
         return round(100 * people / self.known.everybody) if self.known.everybody else 0
 
-    def _hint(self, key: str, attribute: Attribute | None) -> str:
+    def _hint(self, key: str, attribute: Attribute | None, row: Row) -> str:
         """Return why a row can never match; empty when it can."""
         if attribute is not None and self.purpose not in attribute.purposes:
             return "This may not be used for the purpose you chose, so it is unknown for every customer."
         if self.known.everybody and key not in self.known.attributes:
             return "No customer has a known value for the purpose you chose."
+        if isinstance(row, InRange) and row.low and row.high:
+            low, high = as_number(row.low), as_number(row.high)
+            is_backwards = row.low > row.high if low is None or high is None else low > high
+            if is_backwards and "now" not in row.low + row.high:
+                return "The first end lies after the last, so no customer can match."
         return ""
 
 
@@ -198,25 +209,3 @@ def countable(attributes: dict[str, Attribute], purpose: str) -> list[str]:
         and not attribute.category.startswith(PRIVATE_CATEGORIES)
         and attribute.sensitivity == Attribute.Sensitivity.NORMAL
     ]
-
-
-def _backwards(row: Row) -> str:
-    """Return a hint when the first end of a range lies after its last."""
-    if not isinstance(row, InRange) or not (row.low and row.high):
-        return ""
-    low, high = as_number(row.low), as_number(row.high)
-    wrong = row.low > row.high if low is None or high is None else low > high
-    return (
-        "The first end lies after the last, so no customer can match."
-        if wrong and "now" not in row.low + row.high
-        else ""
-    )
-
-
-def _fits(type_: str, row: Row) -> bool:
-    """Return whether the control can show the values: a date or number control shows nothing for `now-30d`."""
-    ends = row.values if isinstance(row, HasValue) else (row.low, row.high) if isinstance(row, InRange) else ()
-    length = {"date": 10}.get(type_)
-    return all(
-        not end or (len(end) == length if length else end.lstrip("-").replace(".", "", 1).isdigit()) for end in ends
-    )

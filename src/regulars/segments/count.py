@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from regulars.base import clock
-from regulars.base.conditions import Condition, ConditionError, Schema, parse, to_text, where
+from regulars.base.conditions import ConditionError, Schema, parse, to_text, where
 from regulars.base.conditions.tree import And
 from regulars.base.errors import DomainError
 from regulars.base.lake.query import DIALECT, query
@@ -54,7 +54,21 @@ def count(text: str, purpose: str) -> SegmentCount:
     """Count a condition over everybody, by what may be used for the purpose. Raises `ConditionError` and `DomainError`."""
     condition = condition_of(text)
     parts = condition.parts if isinstance(condition, And) else (condition,)
-    [row] = query(_counting(parts, get_purpose(purpose).key))
+    # One pass: every part is evaluated once per person, everything else is arithmetic over the results
+    now = clock.now()
+    names = [f"part{number}" for number in range(len(parts))]
+    people = exp.select(
+        "p.profile_id",
+        *(exp.alias_(where(part, LAKE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
+    )
+    people = people.from_("views AS p").where(exp.column("purpose", "p").eq(get_purpose(purpose).key))
+    columns = [exp.column(name) for name in names]
+    measures = [_how_many(_all(columns)), _how_many(exp.not_(_all(columns))), exp.Count(this=exp.Star())]
+    for number in range(len(columns)):
+        measures.append(_how_many(_all(columns[: number + 1])))
+        measures.append(_how_many(_all(columns[:number] + columns[number + 1 :])))
+    picked = f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {_all(columns).sql(DIALECT)}), 1, {SAMPLE})"
+    [row] = query(exp.select(*measures, picked, dialect=DIALECT).from_(people.subquery("people")))
     inside, outside, everybody, *costs, sample = row
     return SegmentCount(
         inside=inside,
@@ -66,24 +80,6 @@ def count(text: str, purpose: str) -> SegmentCount:
         ],
         sample=list(sample or []),
     )
-
-
-def _counting(parts: tuple[Condition, ...], purpose: str) -> exp.Select:
-    """One pass: every part evaluated once per person, everything else arithmetic over the results."""
-    now = clock.now()
-    names = [f"part{number}" for number in range(len(parts))]
-    people = exp.select(
-        "p.profile_id",
-        *(exp.alias_(where(part, LAKE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
-    )
-    people = people.from_("views AS p").where(exp.column("purpose", "p").eq(purpose))
-    columns = [exp.column(name) for name in names]
-    measures = [_how_many(_all(columns)), _how_many(exp.not_(_all(columns))), exp.Count(this=exp.Star())]
-    for number in range(len(columns)):
-        measures.append(_how_many(_all(columns[: number + 1])))
-        measures.append(_how_many(_all(columns[:number] + columns[number + 1 :])))
-    sample = f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {_all(columns).sql(DIALECT)}), 1, {SAMPLE})"
-    return exp.select(*measures, sample, dialect=DIALECT).from_(people.subquery("people"))
 
 
 def _how_many(truth: exp.Expr) -> exp.Expr:
@@ -141,19 +137,17 @@ def report_count(text: str, purpose: str, vocabulary: Vocabulary) -> CountReport
             else "there are no customers."
         )
         return CountReport(now, problem=f"Nothing can be counted yet: {reason}")
+    # conditions are shown as they were written: `segment:"vip"`, not the condition of that segment
+    condition = parse(text)
+    written = [to_text(part) for part in (condition.parts if isinstance(condition, And) else (condition,))]
+    if len(written) != len(found.parts):
+        written = [part.text for part in found.parts]
     costs = [
-        ConditionCost(vocabulary.text(written), part.remaining, max(part.without - found.inside, 0))
-        for written, part in zip(_as_written(text, found.parts), found.parts, strict=True)
+        ConditionCost(vocabulary.text(each), part.remaining, max(part.without - found.inside, 0))
+        for each, part in zip(written, found.parts, strict=True)
     ]
     people = Profile.objects.in_bulk(found.sample)
     return CountReport(now, found, costs, [people[number] for number in found.sample if number in people], behind)
-
-
-def _as_written(text: str, parts: list[PartCount]) -> list[str]:
-    """Return the conditions as they were written: `segment:"vip"`, not the condition of that segment."""
-    condition = parse(text)
-    written = condition.parts if isinstance(condition, And) else (condition,)
-    return [to_text(part) for part in written] if len(written) == len(parts) else [part.text for part in parts]
 
 
 def lake_is_behind() -> bool:

@@ -77,7 +77,20 @@ _segments = CompiledQuery(Segment.objects.all)
 def evaluate_segment(segment: Segment) -> list[Change]:
     """Evaluate one segment for every customer by one query, and write the differences."""
     now = clock.now()
-    stands = _stand_now(segment, now)
+    dialect = DIALECT_OF[connection.vendor]
+    truth = where(condition_of(segment.text, (segment.slug,)), Schema(), dialect, now)
+    people = (
+        exp.select("p.profile_id", exp.alias_(truth, "truth"))
+        .from_("consent_permittedview AS p")
+        .join("profiles_profile AS c", on="c.id = p.profile_id")
+        .where(exp.column("purpose_id", "p").eq(segment.purpose_id))
+        .where(exp.column("user_id", "c").like(f"{ANONYMOUS}%").not_())
+        .where("c.merged_into_id IS NULL")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(people.sql(dialect=dialect))
+        found = cursor.fetchall()
+    stands = {profile_id: STATES[None if known is None else bool(known)] for profile_id, known in found}
     stood = {each.profile_id: each for each in Membership.objects.filter(segment=segment)}
     fresh, moved, changes = [], [], []
     for profile_id, state in stands.items():
@@ -94,22 +107,6 @@ def evaluate_segment(segment: Segment) -> list[Change]:
     Membership.objects.bulk_create(fresh, batch_size=1000)
     Membership.objects.bulk_update(moved, ["state", "since"], batch_size=500)
     return changes
-
-
-def _stand_now(segment: Segment, now: dt.datetime) -> dict[int, str]:
-    dialect = DIALECT_OF[connection.vendor]
-    truth = where(condition_of(segment.text, (segment.slug,)), Schema(), dialect, now)
-    people = (
-        exp.select("p.profile_id", exp.alias_(truth, "truth"))
-        .from_("consent_permittedview AS p")
-        .join("profiles_profile AS c", on="c.id = p.profile_id")
-        .where(exp.column("purpose_id", "p").eq(segment.purpose_id))
-        .where(exp.column("user_id", "c").like(f"{ANONYMOUS}%").not_())
-        .where("c.merged_into_id IS NULL")
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(people.sql(dialect=dialect))
-        return {profile_id: STATES[None if known is None else bool(known)] for profile_id, known in cursor.fetchall()}
 
 
 def _events_of(

@@ -47,28 +47,25 @@ class Overview:
 def overview(purpose: str, countable: Collection[str]) -> Overview:
     """Return what can be chosen for a purpose. Values are listed only for `countable` attributes, never names or addresses."""
     [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)))
-    return Overview(everybody, _attributes(purpose, countable), _events())
-
-
-def _attributes(purpose: str, countable: Collection[str]) -> dict[str, KnownAttribute]:
     found = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
     keys = exp.select("key", "COUNT(*)").from_(found.subquery("keys")).group_by("key")
     people = {str(key): int(number) for key, number in query(keys)}
     values: dict[str, dict[str, int]] = {}
     for key, term, number in query(_values(purpose, countable)) if countable else []:
         values.setdefault(key, {})[str(term)[2:]] = int(number)
-    return {key: KnownAttribute(number, values.get(key, {})) for key, number in people.items() if key != CONSENT_PATH}
-
-
-def _events() -> dict[str, SeenEvent]:
     names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
     names = names.order_by("times DESC", "name").limit(MOST_EVENTS)
     properties: dict[str, dict[str, list[str]]] = {}
-    for name, key, term in query(_properties()):
-        found = properties.setdefault(name, {}).setdefault(key, [])
+    for name, property_, term in query(_properties()):
+        seen = properties.setdefault(name, {}).setdefault(property_, [])
         if term is not None:
-            found.append(str(term)[2:])
-    return {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(names) if name}
+            seen.append(str(term)[2:])
+    events = {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(names) if name}
+    return Overview(
+        everybody,
+        {key: KnownAttribute(number, values.get(key, {})) for key, number in people.items() if key != CONSENT_PATH},
+        events,
+    )
 
 
 def _for(purpose: str) -> exp.Expr:
@@ -77,16 +74,14 @@ def _for(purpose: str) -> exp.Expr:
 
 def _values(purpose: str, countable: Collection[str]) -> exp.Select:
     """Select every value of the countable attributes that is not rare, the most frequent first."""
-    pairs = [_pair(key) for key in sorted(countable)]
+    pairs = []
+    for key in sorted(countable):
+        name, path = (exp.Literal.string(each).sql(DIALECT) for each in (key, '$."' + key.replace('"', "") + '"'))
+        pairs.append(f"{{'key': {name}, 'terms': FROM_JSON(JSON_EXTRACT(terms, {path}), '[\"VARCHAR\"]')}}")
     each = exp.select(f"UNNEST([{', '.join(pairs)}]) AS pair", dialect=DIALECT).from_("views").where(_for(purpose))
     terms = exp.select("pair.key AS key", "UNNEST(pair.terms) AS term", dialect=DIALECT).from_(each.subquery("each"))
     counted = exp.select("key", "term", "COUNT(*) AS number").from_(terms.subquery("found")).group_by("key", "term")
     return counted.having(f"COUNT(*) >= {RARE}").order_by("key", "number DESC", "term")
-
-
-def _pair(key: str) -> str:
-    path = exp.Literal.string('$."' + key.replace('"', "") + '"').sql(DIALECT)
-    return f"{{'key': {exp.Literal.string(key).sql(DIALECT)}, 'terms': FROM_JSON(JSON_EXTRACT(terms, {path}), '[\"VARCHAR\"]')}}"
 
 
 def _since() -> exp.Expr:

@@ -44,7 +44,8 @@ class Vocabulary:
             case HasValue(attribute, values):
                 return f"{self.attribute(attribute)} is {_or([self.value(attribute, each) for each in values])}"
             case InRange(attribute, low, high):
-                return f"{self.attribute(attribute)} is {_range(low, high)}"
+                ends = f"from {low} to {high}" if low and high else f"{low} or more" if low else f"{high} or less"
+                return f"{self.attribute(attribute)} is {ends if low or high else '…'}"
             case IsKnown(attribute):
                 return f"{self.attribute(attribute)} is known"
             case InOtherSegment(segment):
@@ -95,9 +96,3 @@ def _short(row: Row, vocabulary: Vocabulary) -> str:
 
 def _or(values: list[str]) -> str:
     return values[0] if len(values) == 1 else f"{', '.join(values[:-1])} or {values[-1]}" if values else "…"
-
-
-def _range(low: str, high: str) -> str:
-    if low and high:
-        return f"from {low} to {high}"
-    return f"{low} or more" if low else f"{high} or less" if high else "…"

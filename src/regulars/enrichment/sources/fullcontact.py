@@ -46,7 +46,21 @@ class FullContact(EnrichmentSource):
             raise LookupFailed("queued", "FullContact is still searching.", after=QUEUED_FOR)
         if answer.status == 429:  # the vendor has delayed it already: no need to wait again
             raise LookupFailed("http_429", "FullContact received too many requests at once.", after=1.0)
-        return _facts(record(answer, VENDOR))
+        payload = record(answer, VENDOR)
+        band = payload.get("ageRange")
+        details = payload.get("details")
+        locations = details.get("locations") if isinstance(details, dict) else None
+        place = locations[0] if isinstance(locations, list) and locations and isinstance(locations[0], dict) else {}
+        found = {
+            # the vendor's bands are ours up to 54; its bands above are one of ours
+            "age_band": str(band) if band in BANDS else "55+" if band in ("55-64", "55+", "65+") else None,
+            "gender": {"female": "female", "male": "male"}.get(str(payload.get("gender")).lower()),
+            "employer": payload.get("organization"),
+            "job_title": payload.get("title"),
+            "city": place.get("city"),
+            "country": place.get("countryCode"),
+        }
+        return {key: value for key, value in found.items() if isinstance(value, str) and value}
 
 
 def address_hash(email: Any) -> str | None:
@@ -54,30 +68,6 @@ def address_hash(email: Any) -> str | None:
     if not isinstance(email, str) or not 3 <= len(email.strip()) <= 254 or "@" not in email:
         return None
     return hashlib.sha256(email.strip().lower().encode("utf-8", "replace")).hexdigest()
-
-
-def _facts(payload: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        "age_band": _band(payload.get("ageRange")),
-        "gender": {"female": "female", "male": "male"}.get(str(payload.get("gender")).lower()),
-        "employer": payload.get("organization"),
-        "job_title": payload.get("title"),
-        **_place(payload),
-    }
-    return {key: value for key, value in found.items() if isinstance(value, str) and value}
-
-
-def _band(payload: Any) -> str | None:
-    """Map the vendor's bands to ours: equal up to 54, one band above."""
-    return str(payload) if payload in BANDS else "55+" if payload in ("55-64", "55+", "65+") else None
-
-
-def _place(payload: dict[str, Any]) -> dict[str, Any]:
-    details = payload.get("details")
-    locations = details.get("locations") if isinstance(details, dict) else None
-    if not isinstance(locations, list) or not locations or not isinstance(locations[0], dict):
-        return {}
-    return {"city": locations[0].get("city"), "country": locations[0].get("countryCode")}
 
 
 fullcontact = FullContact()

@@ -40,16 +40,14 @@ class Gravatar(EnrichmentSource):
         headers = {"authorization": f"Bearer {settings['api_key']}"} if settings["api_key"] else {}
         answer = ask("GET", f"{settings['base_url'].rstrip('/')}/profiles/{question}", headers=headers)
         if answer.status == 429:
-            raise LookupFailed("http_429", "Gravatar was asked too often this hour.", after=_pause(answer.headers))
+            wait = answer.headers.get("x-ratelimit-reset", "")
+            is_usable = wait.isascii() and wait.isdigit() and float(wait) < 1e6
+            # the vendor's limit is per hour: wait an hour when the header does not say how much of it is left
+            pause = min(float(wait), LONGEST_WAIT) if is_usable else 3600.0
+            raise LookupFailed("http_429", "Gravatar was asked too often this hour.", after=pause)
         found = record(answer, VENDOR)
         values = {ours: found.get(theirs) for ours, theirs in VENDOR_FIELDS.items()}
         return {key: value for key, value in values.items() if isinstance(value, str) and value}
-
-
-def _pause(headers: Mapping[str, str]) -> float:
-    """Return seconds until the vendor's hour is over; an hour when the header is missing."""
-    wait = headers.get("x-ratelimit-reset", "")
-    return min(float(wait), LONGEST_WAIT) if wait.isascii() and wait.isdigit() and float(wait) < 1e6 else 3600.0
 
 
 gravatar = Gravatar()

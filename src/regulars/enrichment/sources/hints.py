@@ -54,23 +54,16 @@ class Hints(EnrichmentSource):
 
     def ask(self, question: str, settings: Mapping[str, str]) -> Mapping[str, str]:
         known = json.loads(question)
-        return {**_country(known.get("locale", "")), **_names(known.get("email", ""))}
-
-
-def _country(locale: str) -> dict[str, str]:
-    """Return Brazil for `pt-BR`, nothing for `pt`."""
-    try:
-        territory = Locale.parse(locale.replace("-", "_")).territory if len(locale) < 40 else None
-    except (ValueError, UnknownLocaleError):
-        territory = None
-    return {"country": territory} if territory and len(territory) == 2 else {}
-
-
-def _names(email: str) -> dict[str, str]:
-    match = _TWO_NAMES.fullmatch(email.partition("@")[0].lower())
-    if not match or NO_NAMES & {match[1], match[2]}:
-        return {}
-    return {"given_name": match[1].capitalize(), "family_name": match[2].capitalize()}
+        locale = known.get("locale", "")
+        try:
+            territory = Locale.parse(locale.replace("-", "_")).territory if len(locale) < 40 else None
+        except (ValueError, UnknownLocaleError):
+            territory = None
+        found = {"country": territory} if territory and len(territory) == 2 else {}  # Brazil for `pt-BR`, none for `pt`
+        match = _TWO_NAMES.fullmatch(known.get("email", "").partition("@")[0].lower())
+        if match and not NO_NAMES & {match[1], match[2]}:
+            found |= {"given_name": match[1].capitalize(), "family_name": match[2].capitalize()}
+        return found
 
 
 hints = Hints()

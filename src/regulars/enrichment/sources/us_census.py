@@ -66,7 +66,10 @@ def _table(answer: http.Response) -> list[list[Any]]:
     if answer.status != 200:
         raise failure_of(answer, "The Census Bureau")  # a redirect leads to a page about the missing key: permanent
     if answer.body.lstrip().startswith(b"<"):
-        raise _page(answer.text)
+        # the Bureau answers "invalid key" as an HTML page with status 200; any other page is maintenance
+        if "invalid key" in answer.text.lower() or "missing key" in answer.text.lower():
+            raise LookupFailed("bad_key", "The Census Bureau does not accept the key.", permanent=True)
+        raise LookupFailed("html_answer", "The Census Bureau answered with an HTML page.")
     try:
         table = answer.json()
     except http.RequestFailed as fault:
@@ -74,13 +77,6 @@ def _table(answer: http.Response) -> list[list[Any]]:
     if not (isinstance(table, list) and table and all(isinstance(row, list) for row in table)):
         raise LookupFailed("unknown_shape", "The answer is JSON, but not a table.", permanent=True)
     return table
-
-
-def _page(text: str) -> LookupFailed:
-    """Read an HTML page: the Bureau answers "invalid key" as one with status 200; any other page is maintenance."""
-    if "invalid key" in text.lower() or "missing key" in text.lower():
-        return LookupFailed("bad_key", "The Census Bureau does not accept the key.", permanent=True)
-    return LookupFailed("html_answer", "The Census Bureau answered with an HTML page.")
 
 
 def _income(table: list[list[Any]], area: str) -> int | None:

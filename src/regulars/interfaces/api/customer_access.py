@@ -59,7 +59,15 @@ class InApp(HttpBearer):
             raise ApiError(401, "invalid_token", "This token is bound to a key; this API takes bearer tokens only.")
         if SCOPE not in str(claims.get("scope", "")).split():
             raise ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {SCOPE}")
-        client = _our_app(str(claims.get("client_id", "")), request.headers.get("Origin", ""))
+        # a third-party app is refused, whatever the customer allowed it elsewhere
+        origin = request.headers.get("Origin", "")
+        client = Client.objects.filter(pk=str(claims.get("client_id", ""))).first()
+        if client is None or not client.first_party:
+            raise ApiError(403, "not_our_app", "Only a first-party app may call this API.")
+        if origin and origin not in client.web_origins:
+            raise ApiError(
+                403, "origin_not_allowed", "This origin is not among the web origins of the app the token is for."
+            )
         refuse_unstorable_request(request)
         profile = find_by_user_id(str(claims.get("sub", "")))
         if profile is None or sign_in_block(profile):
@@ -88,15 +96,3 @@ def cors_for_own_apps(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
         return response
 
     return respond
-
-
-def _our_app(client_id: str, origin: str) -> Client:
-    """Refuse a third-party app, whatever the customer allowed it elsewhere."""
-    client = Client.objects.filter(pk=client_id).first()
-    if client is None or not client.first_party:
-        raise ApiError(403, "not_our_app", "Only a first-party app may call this API.")
-    if origin and origin not in client.web_origins:
-        raise ApiError(
-            403, "origin_not_allowed", "This origin is not among the web origins of the app the token is for."
-        )
-    return client

@@ -9,13 +9,11 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from regulars.consent.models import ConsentEvent
-from regulars.events.models import Event
 from regulars.events.read import timeline
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.errors import invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
-from regulars.profiles.models import Fact
 from regulars.usecases.users import find_user
 
 router = Router(tags=["segments and profiles"])
@@ -34,14 +32,46 @@ class TimelinePage(Schema):
 def list_facts(request: HttpRequest, user_id: str) -> Any:
     facts = list(find_user(user_id).facts.order_by("attribute", "-collected_at", "-id"))
     consents = ConsentEvent.objects.in_bulk({number for fact in facts for number in fact.consents})
-    return {"facts": [_fact(fact, consents) for fact in facts]}
+    return {
+        "facts": [
+            {
+                "attribute": fact.attribute,
+                "value": fact.value,
+                "source": fact.source,
+                "source_kind": fact.source_kind,
+                "collected_at": iso(fact.collected_at),
+                "expires_at": iso(fact.expires_at),
+                "basis": fact.basis,
+                "consents": [
+                    {"purpose": each.purpose_id, "action": each.action, "at": iso(each.at), "method": each.method}
+                    for number in fact.consents
+                    if (each := consents.get(number))
+                ],
+                "confidence": fact.confidence,
+                "retracted_at": iso(fact.retracted_at),
+                "retracted_why": fact.retracted_why,
+            }
+            for fact in facts
+        ]
+    }
 
 
 @router.get("/profiles/{user_id}/timeline", auth=Bearer("read:users"), response=Any, summary="List events")
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
     events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))
-    return {"events": [_event(event) for event in events]}
+    return {
+        "events": [
+            {
+                "name": event.name,
+                "type": event.type,
+                "at": iso(event.at),
+                "source": event.source.slug if event.source else None,
+                "properties": event.properties,
+            }
+            for event in events
+        ]
+    }
 
 
 def _in_utc(moment: dt.datetime | None) -> dt.datetime | None:
@@ -52,33 +82,3 @@ def _in_utc(moment: dt.datetime | None) -> dt.datetime | None:
         return moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
     except OverflowError:
         raise invalid_query("before is outside the calendar.") from None
-
-
-def _fact(fact: Fact, consents: dict[int, ConsentEvent]) -> dict[str, object]:
-    given = [consents[number] for number in fact.consents if number in consents]
-    return {
-        "attribute": fact.attribute,
-        "value": fact.value,
-        "source": fact.source,
-        "source_kind": fact.source_kind,
-        "collected_at": iso(fact.collected_at),
-        "expires_at": iso(fact.expires_at),
-        "basis": fact.basis,
-        "consents": [
-            {"purpose": each.purpose_id, "action": each.action, "at": iso(each.at), "method": each.method}
-            for each in given
-        ],
-        "confidence": fact.confidence,
-        "retracted_at": iso(fact.retracted_at),
-        "retracted_why": fact.retracted_why,
-    }
-
-
-def _event(event: Event) -> dict[str, object]:
-    return {
-        "name": event.name,
-        "type": event.type,
-        "at": iso(event.at),
-        "source": event.source.slug if event.source else None,
-        "properties": event.properties,
-    }

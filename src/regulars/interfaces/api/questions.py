@@ -132,7 +132,15 @@ def _question(impression: Impression) -> dict[str, object]:
                 "text": wording.use,
             },
             "offered": offered,
-            "field": _field(field),
+            "field": {
+                "widget": field.widget,
+                "options": [{"key": each.key, "label": each.label, "image": each.image} for each in field.options],
+                "input_type": field.input_type,
+                "inputmode": field.inputmode,
+                "autocomplete": field.autocomplete,
+                "max_length": field.max_length,
+                "hint": field.hint,
+            },
             "unsaid": [{"key": key, "label": label} for key, label, is_offered in without_answer if is_offered],
             "words": {
                 "save": _("Save and continue"),
@@ -143,18 +151,6 @@ def _question(impression: Impression) -> dict[str, object]:
                 "no": _("No, it is:"),
             },
         }
-
-
-def _field(field: AnswerField) -> dict[str, object]:
-    return {
-        "widget": field.widget,
-        "options": [{"key": each.key, "label": each.label, "image": each.image} for each in field.options],
-        "input_type": field.input_type,
-        "inputmode": field.inputmode,
-        "autocomplete": field.autocomplete,
-        "max_length": field.max_length,
-        "hint": field.hint,
-    }
 
 
 def _legal_label(field: AnswerField, basis: str) -> str:

@@ -71,7 +71,10 @@ class Collector:
             status, body, extra = 503, _failure(no), [(b"retry-after", b"1")]
         except DomainError as no:
             status, body, extra = 400, _failure(no), []
-        await _send(send, status, body, _cors(headers) + extra)
+        length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
+        response_headers = [(b"content-type", b"application/json"), *length, *_cors(headers), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": response_headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[int, bytes]:
         word = scope["path"].removeprefix(PREFIX).strip("/")
@@ -124,22 +127,18 @@ def _unpacked(body: bytes, headers: Headers) -> bytes:
         case b"" | b"identity":
             return body
         case b"gzip" | b"x-gzip":
-            return _gunzipped(body)
+            # never more than the limit in memory, however small the packet
+            unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            try:
+                plain = unpacker.decompress(body, MAX_BODY + 1)
+            except zlib.error:
+                raise BadRequest(400, "invalid_gzip", "The body says gzip and is not.") from None
+            if len(plain) > MAX_BODY:
+                raise _too_large()
+            if not unpacker.eof:
+                raise BadRequest(400, "invalid_gzip", "The packed body ends too early.")
+            return plain
     raise BadRequest(415, "unknown_encoding", "Bodies come plain or packed with gzip.")
-
-
-def _gunzipped(body: bytes) -> bytes:
-    """Never more than the limit in memory, however small the packet."""
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        plain = unpacker.decompress(body, MAX_BODY + 1)
-    except zlib.error:
-        raise BadRequest(400, "invalid_gzip", "The body says gzip and is not.") from None
-    if len(plain) > MAX_BODY:
-        raise _too_large()
-    if not unpacker.eof:
-        raise BadRequest(400, "invalid_gzip", "The packed body ends too early.")
-    return plain
 
 
 def _too_large() -> BadRequest:
@@ -195,10 +194,3 @@ def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
         (b"access-control-max-age", b"86400"),
         (b"vary", b"Origin"),
     ]
-
-
-async def _send(send: Send, status: int, body: bytes, extra: list[tuple[bytes, bytes]]) -> None:
-    length = [] if status == 204 else [(b"content-length", str(len(body)).encode())]
-    headers = [(b"content-type", b"application/json"), *length, *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

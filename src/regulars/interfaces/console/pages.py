@@ -64,7 +64,12 @@ def staff_page(view: View) -> View:
     @wraps(view)
     def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not is_staff(request):
-            return _to_login(request)
+            # the login returns to this page; htmx gets a header, or it would paste the login into the page
+            here = request.get_full_path() if request.method == "GET" else "/console/"
+            address = "/console/login?" + urlencode({"next": here})
+            if request.headers.get("HX-Request"):
+                return HttpResponse(headers={"HX-Redirect": address})
+            return HttpResponseRedirect(address)
         try:
             if has_nul(request, request.GET, request.POST):
                 raise Invalid(
@@ -99,15 +104,6 @@ def is_staff(request: HttpRequest) -> bool:
     user = request.user
     proved = settings.DEMO or bool(request.session.get(PROVED))
     return isinstance(user, Account) and user.is_staff and user.is_active and proved
-
-
-def _to_login(request: HttpRequest) -> HttpResponse:
-    """Redirect to the login, which returns to this page. htmx gets a header, or it would paste the login into the page."""
-    here = request.get_full_path() if request.method == "GET" else "/console/"
-    address = "/console/login?" + urlencode({"next": here})
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": address})
-    return HttpResponseRedirect(address)
 
 
 def local_address(wanted: str) -> str:

@@ -49,7 +49,20 @@ class Bearer(HttpBearer):
         return self.authenticate(request, token, kind) if token else None
 
     def authenticate(self, request: HttpRequest, token: str, kind: str = "bearer") -> Caller:
-        caller = _caller(request, kind, token)
+        try:
+            claims = verify(token, management_audience())
+        except DomainError as refused:
+            raise ApiError(401, "invalid_token", refused.message) from None
+        try:
+            dpop.check_holder(claims, kind, token, request.headers, str(request.method), request.path.removeprefix("/"))
+        except DomainError as refused:
+            raise ApiError(401, refused.code, refused.message, dpop.challenge(refused)) from None
+        scopes = str(claims.get("scope", "")).split()
+        is_machine = bool(claims.get("azp")) and claims.get("sub") == f"{claims['azp']}@clients"
+        if not is_machine:  # a customer's token changes their own account only, even if it was issued with more scopes
+            scopes = [scope for scope in scopes if CURRENT_USER_SCOPE in scope]
+        client_id = str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")
+        caller = Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), str(claims.get("only_user", "")))
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
         requested_user = request.resolver_match.kwargs.get("user_id", "") if request.resolver_match else ""
@@ -66,20 +79,3 @@ def insufficient_scope(*scopes: str) -> ApiError:
 def caller_of(request: HttpRequest) -> Caller:
     caller: Caller = request.auth  # type: ignore[attr-defined]  # ninja puts it there
     return caller
-
-
-def _caller(request: HttpRequest, kind: str, token: str) -> Caller:
-    try:
-        claims = verify(token, management_audience())
-    except DomainError as refused:
-        raise ApiError(401, "invalid_token", refused.message) from None
-    try:
-        dpop.check_holder(claims, kind, token, request.headers, str(request.method), request.path.removeprefix("/"))
-    except DomainError as refused:
-        raise ApiError(401, refused.code, refused.message, dpop.challenge(refused)) from None
-    scopes = str(claims.get("scope", "")).split()
-    is_machine = bool(claims.get("azp")) and claims.get("sub") == f"{claims['azp']}@clients"
-    if not is_machine:  # a customer's token changes their own account only, even if it was issued with more scopes
-        scopes = [scope for scope in scopes if CURRENT_USER_SCOPE in scope]
-    client_id = str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")
-    return Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), str(claims.get("only_user", "")))

@@ -60,21 +60,17 @@ def _respond(convert: Callable[[Any], ApiError], request: HttpRequest, raised: E
 
 def _of_validation(raised: ValidationError) -> ApiError:
     if unknown := [error["loc"] for error in raised.errors if error["type"] == "extra_forbidden"]:
-        return _of_unknown_properties(unknown)
+        # one sentence for every unknown property of an object, which users of Auth0's SDKs know
+        inside = [str(step) for step in unknown[0][2:-1]]
+        names = ", ".join(str(each[-1])[:100] for each in unknown if [str(step) for step in each[2:-1]] == inside)
+        place = f" on property {'.'.join(inside)}" if inside else ""
+        return invalid_body(f"'Additional properties not allowed: {names}'{place}.")
     first = raised.errors[0]
     if first["type"] == WEAKER_SECURITY:
         return ApiError(400, "operation_not_supported", first["msg"])
     location, *rest = (str(step) for step in first["loc"])
     where = ".".join(rest[1:] if location == "body" else rest[-1:]) or location
     return ApiError(400, CODE_OF_LOCATION.get(location, "invalid_body"), f"{where}: {first['msg']}")
-
-
-def _of_unknown_properties(locations: list[tuple[str | int, ...]]) -> ApiError:
-    """Name every unknown property of one object, in the sentence that users of Auth0's SDKs know."""
-    inside = [str(step) for step in locations[0][2:-1]]
-    names = ", ".join(str(each[-1])[:100] for each in locations if [str(step) for step in each[2:-1]] == inside)
-    where = f" on property {'.'.join(inside)}" if inside else ""
-    return invalid_body(f"'Additional properties not allowed: {names}'{where}.")
 
 
 def _of_domain(raised: DomainError) -> ApiError:

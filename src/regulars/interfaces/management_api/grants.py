@@ -37,7 +37,20 @@ def list_user_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
     rows = AppGrant.objects.filter(**{name: value for name, value in wanted.items() if value})
     rows = _of(query.user_id, rows) if query.user_id else rows
     rows = rows.select_related("profile__merged_into").order_by("id")
-    return query.answer("grants", [_grant(row) for row in rows[query.start : query.end]], rows.count())
+    return query.answer(
+        "grants",
+        [
+            {
+                "id": f"{row.pk:024x}",
+                "clientID": row.client_id,
+                "user_id": canonical_profile(row.profile).user_id,
+                "audience": row.audience,
+                "scope": row.scopes,
+            }
+            for row in rows[query.start : query.end]
+        ],
+        rows.count(),
+    )
 
 
 @router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Delete all grants of a customer")
@@ -56,13 +69,3 @@ def delete_user_grant(request: HttpRequest, grant_id: str) -> Any:
 def _of(user_id: str, rows: QuerySet[AppGrant]) -> QuerySet[AppGrant]:
     profile = find_by_user_id(user_id)
     return rows.filter(of_profile(profile.pk)) if profile else rows.none()
-
-
-def _grant(row: AppGrant) -> dict[str, object]:
-    return {
-        "id": f"{row.pk:024x}",
-        "clientID": row.client_id,
-        "user_id": canonical_profile(row.profile).user_id,
-        "audience": row.audience,
-        "scope": row.scopes,
-    }

@@ -42,7 +42,16 @@ class Linking(Schema):
 def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
     _refuse_others(caller, primary, by_token=bool(body.link_with))
-    other = _by_token(str(body.link_with), caller) if body.link_with else _by_name(body)
+    if body.link_with:
+        try:
+            claims = verify(str(body.link_with), caller.client_id, typ="jwt")
+        except DomainError as refused:
+            raise invalid_body(f"link_with: {refused.message}") from None
+        other = find_by_user_id(str(claims.get("sub", "")))
+        if other is None:
+            raise invalid_body("link_with: no user belongs to this ID token.")
+    else:
+        other = _by_name(body)
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
     link(primary, other, f"api:{caller.client_id}")
@@ -69,17 +78,6 @@ def _refuse_others(caller: Caller, primary: Profile, *, by_token: bool) -> None:
         return
     if not by_token or find_by_user_id(caller.subject) != primary:
         raise insufficient_scope(ADMIN)
-
-
-def _by_token(token: str, caller: Caller) -> Profile:
-    try:
-        claims = verify(token, caller.client_id, typ="jwt")
-    except DomainError as refused:
-        raise invalid_body(f"link_with: {refused.message}") from None
-    found = find_by_user_id(str(claims.get("sub", "")))
-    if found is None:
-        raise invalid_body("link_with: no user belongs to this ID token.")
-    return found
 
 
 def _by_name(body: Linking) -> Profile:

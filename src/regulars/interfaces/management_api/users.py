@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from django.db import connection
-from django.db.models import BooleanField, F, QuerySet
+from django.db.models import BooleanField, F
 from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Lower
@@ -124,7 +124,17 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
         raise invalid_query("search_engine must be v3.")
     if query.end > DEEPEST_RECORD:
         raise invalid_query(f"You can only page through the first {DEEPEST_RECORD} records.")
-    found = _search(query.q, query.sort)
+    found = customers()
+    if query.q.strip():
+        dialect = DIALECT_OF[connection.vendor]
+        try:
+            tree = parse_search(query.q)
+        except ConditionError as error:
+            raise invalid_query(error.message) from None
+        # sqlglot quotes every value; the database adapter still interprets percent signs
+        sql = where(tree, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
+        found = found.filter(RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField()))  # noqa: S611
+    found = found.order_by(_order(query.sort or "created_at:1"), "id")
     total = found.count() if query.include_totals else 0
     page = [_document(profile, caller_of(request)) for profile in found[query.start : query.end]]
     return query.answer("users", page, total)
@@ -174,25 +184,6 @@ def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[
     if TOKENS in caller.scopes:
         show_tokens(document, profile, renew=renew)
     return {**document}
-
-
-def _search(q: str, sort: str) -> QuerySet[Profile]:
-    """Return the matching customers in a stable order, as a lazy query. Raises 400 `invalid_query_string`."""
-    found = customers()
-    if q.strip():
-        found = found.filter(_condition(q))
-    return found.order_by(_order(sort or "created_at:1"), "id")
-
-
-def _condition(q: str) -> RawSQL:
-    """Return the condition as SQL. sqlglot quotes every value; the database adapter still interprets percent signs."""
-    dialect = DIALECT_OF[connection.vendor]
-    try:
-        tree = parse_search(q)
-    except ConditionError as error:
-        raise invalid_query(error.message) from None
-    sql = where(tree, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
-    return RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField())  # noqa: S611
 
 
 def _order(sort: str) -> Combinable:

@@ -10,8 +10,8 @@ from ..sandbox.cache import EngineUnavailable
 from ..sandbox.library import BUILT_IN, Library, Module, folder, library, publish, split_spec, write_texts
 from ..sandbox.realm import prepare
 from .curated import CURATED, PinnedModule
-from .link import LinkedModule, link
-from .registry import Files, NoRegistry, Unreachable, fetch, find, registry
+from .link import link
+from .registry import NoRegistry, Unreachable, fetch, find, registry
 
 
 def install_curated(report: Callable[[str], None]) -> bool:
@@ -42,7 +42,12 @@ def add(specs: Iterable[str]) -> list[Module]:
 
     Raises `Invalid("no_version" | "already_ours" | "module_needs" | "no_registry" | "unknown_module" | …)`.
     """
-    asked = [_asked(spec) for spec in specs]
+    asked = [split_spec(spec) for spec in specs]
+    for name, version in asked:
+        if name in BUILT_IN:
+            raise Invalid("already_ours", f"{name} is built in, for every version that a rule asks for.")
+        if not version:
+            raise Invalid("no_version", f"Name a version of {name}: {name}@1.2.3")
     registry_url = registry()
     pinned = []
     for name, version in asked:
@@ -51,58 +56,39 @@ def add(specs: Iterable[str]) -> list[Module]:
     return _install(pinned, registry_url)
 
 
-def _asked(spec: str) -> tuple[str, str]:
-    name, version = split_spec(spec)
-    if name in BUILT_IN:
-        raise Invalid("already_ours", f"{name} is built in, for every version that a rule asks for.")
-    if not version:
-        raise Invalid("no_version", f"Name a version of {name}: {name}@1.2.3")
-    return name, version
-
-
 def _install(wanted: list[PinnedModule], registry_url: str) -> list[Module]:
     """Build the image before the modules are published, so that no login waits for it."""
     fetched = {one: fetch(one, registry_url) for one in wanted}
     linked = {one: link(files, one.entry) for one, files in fetched.items()}
     kept = [module for module in library().modules if module.name not in {one.name for one in wanted}]
-    _check_needs(linked, {module.name for module in kept} | {one.name for one in wanted} | BUILT_IN)
+    there = {module.name for module in kept} | {one.name for one in wanted} | BUILT_IN
+    for package, result in linked.items():
+        missing = sorted(result.needs - set(there))
+        if missing:
+            raise Invalid("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
     texts = {Module(one.name, one.version, one.integrity, one.licence): linked[one].code for one in wanted}
-    notices = {f"{one.name}@{one.version}": _notice(one, files) for one, files in fetched.items()}
+    notices = {}
+    for one, files in fetched.items():
+        own = [text for path, text in files.items() if "/" not in path and not path.endswith((".js", ".json", ".cjs"))]
+        head = f"{one.name}@{one.version}\nLicence: {one.licence or 'not stated'}\n\n"
+        notices[f"{one.name}@{one.version}"] = head + "\n".join(own).strip()
     write_texts(texts)
     new_library = Library.of([*kept, *texts])
     try:
         prepare(new_library)
     except EngineUnavailable as fault:
         raise Invalid("not_loadable", f"Nothing was installed: {fault}.") from None
-    publish(new_library, _notices(kept, notices))
-    return list(texts)
-
-
-def _check_needs(linked: dict[PinnedModule, LinkedModule], there: Iterable[str]) -> None:
-    for package, result in linked.items():
-        missing = sorted(result.needs - set(there))
-        if missing:
-            raise Invalid("module_needs", f"{package.name} needs {_listed(missing)}: add them in the same command.")
-
-
-def _notice(package: PinnedModule, files: Files) -> str:
-    texts = [text for path, text in files.items() if "/" not in path and not path.endswith((".js", ".json", ".cjs"))]
-    return (
-        f"{package.name}@{package.version}\nLicence: {package.licence or 'not stated'}\n\n" + "\n".join(texts).strip()
-    )
-
-
-_RULER = "\n\n" + "-" * 80 + "\n\n"
-_HEAD = "Modules that rules of this installation may require, with their licences."
-
-
-def _notices(kept: list[Module], fresh: dict[str, str]) -> str:
-    """Return the text of THIRD-PARTY.txt: notices of modules that stay, and new ones."""
+    # the notices of modules that stay, and the new ones
     path = folder() / "THIRD-PARTY.txt"
     before = path.read_text().split(_RULER)[1:] if path.exists() else []
     names = {f"{module.name}@{module.version}" for module in kept}
     stay = [notice for notice in before if notice.split("\n", 1)[0] in names]
-    return _RULER.join([_HEAD, *stay, *fresh.values()])
+    publish(new_library, _RULER.join([_HEAD, *stay, *notices.values()]))
+    return list(texts)
+
+
+_RULER = "\n\n" + "-" * 80 + "\n\n"
+_HEAD = "Modules that rules of this installation may require, with their licences."
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -45,7 +45,8 @@ def registry() -> str:
 
     Raises `Invalid("no_registry")`.
     """
-    found = _of_environment() or _of_files() or _of_npm()
+    given = (value for name, value in os.environ.items() if name.lower() == "npm_config_registry")
+    found = next(filter(None, given), "") or _of_files() or _of_npm()
     if not found:
         raise NoRegistry(
             "no_registry",
@@ -53,11 +54,6 @@ def registry() -> str:
             " or write registry=ADDRESS into the file .npmrc of your home.",
         )
     return found.rstrip("/") + "/"
-
-
-def _of_environment() -> str:
-    given = (value for name, value in os.environ.items() if name.lower() == "npm_config_registry")
-    return next(filter(None, given), "")
 
 
 def _of_files() -> str:
@@ -107,7 +103,20 @@ def fetch(package: PinnedModule, registry_url: str) -> Files:
             "wrong_content", f"{package.name}@{package.version} does not match its pinned checksum; it is not used."
         )
     try:
-        return _texts(data)
+        # A tarball is untrusted, whatever its checksum: text files only, up to a size
+        files: Files = {}
+        left = MAX_TEXTS
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            for member in archive:
+                path = member.name.partition("/")[2]
+                if not member.isfile() or not _TEXTS.search(path):
+                    continue
+                left -= member.size
+                content = archive.extractfile(member) if left > 0 else None
+                if content is None:
+                    raise tarfile.TarError("too much text")
+                files[path] = content.read().decode()
+        return files
     except (tarfile.TarError, EOFError, OSError, UnicodeDecodeError):
         raise Invalid("not_a_package", f"{package.name}@{package.version} cannot be unpacked.") from None
 
@@ -127,20 +136,3 @@ def _get(url: str) -> bytes:
     if len(data) > MAX_TARBALL:
         raise Invalid("not_a_package", "The package is too large.")
     return data
-
-
-def _texts(data: bytes) -> Files:
-    """Unpack text files up to a size: a tarball is untrusted, whatever its checksum."""
-    files: Files = {}
-    left = MAX_TEXTS
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-        for member in archive:
-            path = member.name.partition("/")[2]
-            if not member.isfile() or not _TEXTS.search(path):
-                continue
-            left -= member.size
-            content = archive.extractfile(member) if left > 0 else None
-            if content is None:
-                raise tarfile.TarError("too much text")
-            files[path] = content.read().decode()
-    return files

@@ -73,7 +73,10 @@ def _sign(arguments: JsonObject) -> str:
         return _text(key.sign(data, _padding(arguments, algorithm), algorithm))
     if isinstance(key, ec.EllipticCurvePrivateKey):
         signature = key.sign(data, ec.ECDSA(algorithm))
-        return _text(_as_jws(signature, key.curve) if arguments.get("kind") == "ES" else signature)
+        if arguments.get("kind") == "ES":  # a JWS has the two numbers side by side (RFC 7518 3.4)
+            size = (key.curve.key_size + 7) // 8
+            signature = b"".join(number.to_bytes(size, "big") for number in utils.decode_dss_signature(signature))
+        return _text(signature)
     raise ValueError("this kind of key is not supported")
 
 
@@ -88,7 +91,11 @@ def _verify(arguments: JsonObject) -> bool:
         if isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_KEY_BITS:
             key.verify(signature, data, _padding(arguments, algorithm), algorithm)
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(_from_jws(signature) if arguments.get("kind") == "ES" else signature, data, ec.ECDSA(algorithm))
+            if arguments.get("kind") == "ES":
+                half = len(signature) // 2
+                numbers = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
+                signature = utils.encode_dss_signature(*numbers)
+            key.verify(signature, data, ec.ECDSA(algorithm))
         else:
             raise ValueError("this kind of key is not supported")
     except InvalidSignature:
@@ -109,17 +116,6 @@ def _padding(arguments: JsonObject, algorithm: hashes.HashAlgorithm) -> Any:
     if arguments.get("kind") == "PS":
         return padding.PSS(padding.MGF1(algorithm), padding.PSS.DIGEST_LENGTH)
     return padding.PKCS1v15()
-
-
-def _as_jws(signature: bytes, curve: ec.EllipticCurve) -> bytes:
-    """Return the two numbers side by side, as RFC 7518 3.4 requires."""
-    size = (curve.key_size + 7) // 8
-    return b"".join(number.to_bytes(size, "big") for number in utils.decode_dss_signature(signature))
-
-
-def _from_jws(signature: bytes) -> bytes:
-    half = len(signature) // 2
-    return utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
 
 
 def _digest(arguments: JsonObject) -> str:

@@ -19,28 +19,30 @@ def preinitialise(wasm: bytes, image: bytes, stack_pointer: int, max_pages: int)
     Raises ValueError for a module with a start function or with another first global than the stack pointer.
     """
     runs = list(_runs_with_content(image))
+    # an active data segment is `i32.const start; end; bytes`
     rewritten = {
         _MEMORY: lambda body: b"\x01\x01" + _unsigned(len(image) // WASM_PAGE) + _unsigned(max_pages),
         _GLOBAL: lambda body: _with_stack_pointer(body, stack_pointer),
         _DATA_COUNT: lambda body: _unsigned(len(runs)),
-        _DATA: lambda body: _unsigned(len(runs)) + b"".join(_segment(image, start, end) for start, end in runs),
+        _DATA: lambda body: (
+            _unsigned(len(runs))
+            + b"".join(
+                b"\x00\x41" + _signed(start) + b"\x0b" + _unsigned(end - start) + image[start:end]
+                for start, end in runs
+            )
+        ),
     }
     out = bytearray(wasm[:_HEADER])
-    for number, body in _sections(wasm):
-        if number == _START:
-            raise ValueError("a module with a start function cannot be pre-initialised")
-        body = rewritten.get(number, bytes)(body)
-        out += bytes([number]) + _unsigned(len(body)) + body
-    return bytes(out)
-
-
-def _sections(wasm: bytes) -> Iterator[tuple[int, bytes]]:
     position = _HEADER
     while position < len(wasm):
         number = wasm[position]
         length, start = _read_unsigned(wasm, position + 1)
         position = start + length
-        yield number, wasm[start:position]
+        if number == _START:
+            raise ValueError("a module with a start function cannot be pre-initialised")
+        body = rewritten.get(number, bytes)(wasm[start:position])
+        out += bytes([number]) + _unsigned(len(body)) + body
+    return bytes(out)
 
 
 def _runs_with_content(image: bytes) -> Iterator[tuple[int, int]]:
@@ -55,11 +57,6 @@ def _runs_with_content(image: bytes) -> Iterator[tuple[int, int]]:
             start = None
     if start is not None:
         yield start, len(image)
-
-
-def _segment(image: bytes, start: int, end: int) -> bytes:
-    """Encode an active data segment: `i32.const start; end; bytes`."""
-    return b"\x00\x41" + _signed(start) + b"\x0b" + _unsigned(end - start) + image[start:end]
 
 
 def _with_stack_pointer(body: bytes, stack_pointer: int) -> bytes:

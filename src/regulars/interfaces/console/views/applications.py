@@ -61,7 +61,18 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     """Show or save the form of an app. A new secret is only on the page that answers the POST that made it."""
     saved = _find(client_id) if client_id else None
     if request.method != "POST":
-        given = _fields_of(saved) if saved else {"auth_method": Client.AuthMethod.POST.value}
+        given = (
+            {
+                "name": saved.name,
+                "auth_method": saved.auth_method,
+                "redirect_uris": "\n".join(saved.redirect_uris),
+                "logout_uris": "\n".join(saved.logout_uris),
+                "web_origins": "\n".join(saved.web_origins),
+                "embeds_login": "on" if saved.embeds_login else "",
+            }
+            if saved
+            else {"auth_method": Client.AuthMethod.POST.value}
+        )
         return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
     require(request, ROLE)
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
@@ -124,17 +135,6 @@ def _page(
         "public": bool(saved and saved.auth_method not in WITH_SECRET),
     }
     return form_page(request, "console/application.html", context, role=ROLE, problem=problem)
-
-
-def _fields_of(saved: Client) -> dict[str, str]:
-    return {
-        "name": saved.name,
-        "auth_method": saved.auth_method,
-        "redirect_uris": "\n".join(saved.redirect_uris),
-        "logout_uris": "\n".join(saved.logout_uris),
-        "web_origins": "\n".join(saved.web_origins),
-        "embeds_login": "on" if saved.embeds_login else "",
-    }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -35,7 +35,11 @@ ADDRESS_LABELS = {
 @require_safe
 @staff_page
 def connections(request: HttpRequest) -> HttpResponse:
-    rows = [(row, _piece_words(row)) for row in Connection.objects.order_by("id")]
+    rows = []
+    for row in Connection.objects.order_by("id"):
+        known = PROVIDERS[row.strategy].requested_claims if row.strategy in PROVIDERS else ()
+        words = [claim.label.removeprefix("Your ").capitalize() for claim in known if claim.key in row.requested_claims]
+        rows.append((row, words))
     context = {"rows": rows, "callback": callback_url(), "may_write": may(request, ROLE)}
     return render(request, "console/connections.html", context)
 
@@ -66,7 +70,25 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     require(request, ROLE)
     given, requested_claims = request.POST.dict(), request.POST.getlist("requested_claims")
     try:
-        made = save_connection(_way(given, strategy, requested_claims), saved)
+        made = save_connection(
+            ConnectionSpec(
+                name=given.get("name", "").strip(),
+                strategy=strategy,
+                display_name=given.get("display_name", ""),
+                client_id=given.get("client_id", ""),
+                secret=given.get("secret", "").strip(),
+                urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
+                settings={
+                    name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)
+                },
+                scopes=given.get("scopes", "").split(),
+                requested_claims=requested_claims,
+                note=given.get("note", ""),
+                enabled=given.get("enabled") == "on",
+                offline=given.get("offline") == "on",
+            ),
+            saved,
+        )
     except DomainError as error:
         return _page(request, saved, strategy, given, requested_claims, form_error(error))
     sentence = f"{made.display_name} is saved."
@@ -76,23 +98,6 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
 def callback_url() -> str:
     """Return the callback that must be registered at every provider."""
     return f"{settings.PUBLIC_URL}/login/callback"
-
-
-def _way(given: Mapping[str, str], strategy: str, requested_claims: Sequence[str]) -> ConnectionSpec:
-    return ConnectionSpec(
-        name=given.get("name", "").strip(),
-        strategy=strategy,
-        display_name=given.get("display_name", ""),
-        client_id=given.get("client_id", ""),
-        secret=given.get("secret", "").strip(),
-        urls={key: given.get(key, "").strip() for key in _url_keys(strategy) if key in given},
-        settings={name.removeprefix(SETTING): value for name, value in given.items() if name.startswith(SETTING)},
-        scopes=given.get("scopes", "").split(),
-        requested_claims=requested_claims,
-        note=given.get("note", ""),
-        enabled=given.get("enabled") == "on",
-        offline=given.get("offline") == "on",
-    )
 
 
 def _page(
@@ -124,11 +129,6 @@ def _page(
         "callback": callback_url(),
     }
     return form_page(request, "console/connection.html", context, role=ROLE, problem=problem)
-
-
-def _piece_words(row: Connection) -> list[str]:
-    known = PROVIDERS[row.strategy].requested_claims if row.strategy in PROVIDERS else ()
-    return [claim.label.removeprefix("Your ").capitalize() for claim in known if claim.key in row.requested_claims]
 
 
 def _url_keys(strategy: str) -> list[str]:
@@ -168,20 +168,16 @@ def passwords(request: HttpRequest, name: str) -> HttpResponse:
     if request.method != "POST":
         return _password_page(request, connection, rules_of(name))
     require(request, ROLE)
-    rules = _rules(request)
+    checks = {check: request.POST.get(check) == "on" for check in PASSWORD_CHECKS}
+    # -1, which no policy accepts, for what is no number
+    least, history = (whole_number(request.POST.get(name, ""), 5) for name in ("min_length", "history"))
+    rules = Rules(-1 if least is None else least, history=-1 if history is None else history, **checks)
     try:
         save_rules(connection, rules)
     except DomainError as error:
         return _password_page(request, connection, rules, form_error(error))
     here = f"/console/connections/{name}/passwords"
     return done(request, here, "connection.passwords", name, "The next new password must be like this.")
-
-
-def _rules(request: HttpRequest) -> Rules:
-    checks = {check: request.POST.get(check) == "on" for check in PASSWORD_CHECKS}
-    # -1, which no policy accepts, for what is no number
-    least, history = (whole_number(request.POST.get(name, ""), 5) for name in ("min_length", "history"))
-    return Rules(-1 if least is None else least, history=-1 if history is None else history, **checks)
 
 
 def _password_page(

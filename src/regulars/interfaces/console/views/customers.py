@@ -68,12 +68,23 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
     consents = list(
         ConsentEvent.objects.filter(profile=profile).select_related("purpose", "notice").order_by("-at", "-id")
     )
+    # what each purpose may use now, according to the consent gate
+    permitted = views(profile)
     context = {
         "person": profile,
         "name": customer_name(profile),
         "identities": list(profile.identities.order_by("first_seen_at")),
         "facts": _facts(profile, attributes, consents),
-        "uses": _uses(profile, attributes),
+        "uses": [
+            {
+                "purpose": purpose,
+                "values": [
+                    (_label(key, attributes), _value(key, raw, attributes))
+                    for key, raw in sorted(permitted.get(purpose.key, {}).items())
+                ],
+            }
+            for purpose in Purpose.objects.filter(active=True).order_by("key")
+        ],
         "consents": consents,
         "happened": timeline(profile.pk, EVENTS),
         "preview": preview(profile),
@@ -132,21 +143,6 @@ def _over(fact: Fact) -> str:
     if fact.retracted_at:
         return fact.retracted_why.replace("_", " ") or "withdrawn"
     return "expired" if fact.expires_at and fact.expires_at <= clock.now() else ""
-
-
-def _uses(profile: Profile, attributes: dict[str, Attribute]) -> list[dict[str, object]]:
-    """Return what each purpose may use now, according to the consent gate."""
-    permitted = views(profile)
-    return [
-        {
-            "purpose": purpose,
-            "values": [
-                (_label(key, attributes), _value(key, raw, attributes))
-                for key, raw in sorted(permitted.get(purpose.key, {}).items())
-            ],
-        }
-        for purpose in Purpose.objects.filter(active=True).order_by("key")
-    ]
 
 
 def _label(key: str, attributes: dict[str, Attribute]) -> str:

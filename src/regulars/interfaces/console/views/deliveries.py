@@ -167,6 +167,9 @@ def _deliveries_page(
     """Show the deliveries. `pending` is what waits for confirmation: `again` or `everybody`, and its `count`."""
     plugin = _plugin_of(saved)
     names = dict(Segment.objects.order_by("name").values_list("slug", "name"))
+    given: dict[str, object] = {"segment": request.POST.get("segment", ""), "states": list(FINISHED)}
+    if "since" in request.POST or "states" in request.POST:  # the backfill form has no period
+        given = {**request.POST.dict(), "states": request.POST.getlist("states")}
     context = {
         "saved": saved,
         "here": "deliveries",
@@ -175,20 +178,13 @@ def _deliveries_page(
         "queue": queue_status([saved.queue])[saved.queue],
         "under_way": is_replaying(saved),
         "pending": pending,
-        "given": _replay_fields(request),
+        "given": given,
         "segments": [("", "All segments"), *((each, names.get(each, each)) for each in saved.segment_slugs)],
         "finished": [(each, each.capitalize()) for each in FINISHED],
         "may_retry": may(request, RETRY_ROLE),
         **_log(request, saved),
     }
     return form_page(request, "console/destination_deliveries.html", context, role=ROLE, problem=problem)
-
-
-def _replay_fields(request: HttpRequest) -> dict[str, object]:
-    """Return the fields of the replay form: what was submitted, at first everything. The backfill form has no period."""
-    if "since" in request.POST or "states" in request.POST:
-        return {**request.POST.dict(), "states": request.POST.getlist("states")}
-    return {"segment": request.POST.get("segment", ""), "states": list(FINISHED)}
 
 
 def _moment(request: HttpRequest, name: str) -> dt.datetime | None:

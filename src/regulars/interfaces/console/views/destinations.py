@@ -162,7 +162,10 @@ def mapping(request: HttpRequest, slug: str) -> HttpResponse:
     """Show or save the mapping; `who` is the customer of the preview, found by `q`. `do=own` restores the kind's default."""
     saved, kind = _with_kind(slug)
     if request.method != "POST":
-        return _mapping_page(request, saved, kind, _saved_rows(saved, kind), request.GET)
+        lines = [{**EMPTY, **line} for line in mapping_of(saved, kind) or []]
+        mapped = {line["field"] for line in lines}
+        open_fields = [{**EMPTY, "field": name} for name, _ in kind.targets if name not in mapped]
+        return _mapping_page(request, saved, kind, [*lines, *open_fields, *[EMPTY] * EMPTY_ROWS], request.GET)
     require(request, ROLE)
     rows = [] if request.POST.get("do") == "own" else _rows(request)
     try:
@@ -195,14 +198,6 @@ def _rows(request: HttpRequest) -> list[Row]:
     return [{name: request.POST.get(f"{name}.{number}", "") for name in EMPTY} for number in numbers]
 
 
-def _saved_rows(saved: Destination, kind: DestinationKind) -> list[Row]:
-    """Return the saved rows, one row per target field that is not mapped yet, and some empty rows."""
-    lines = [{**EMPTY, **line} for line in mapping_of(saved, kind) or []]
-    mapped = {line["field"] for line in lines}
-    open_fields = [{**EMPTY, "field": name} for name, _ in kind.targets if name not in mapped]
-    return [*lines, *open_fields, *[EMPTY] * EMPTY_ROWS]
-
-
 def _mapping_page(
     request: HttpRequest,
     saved: Destination,
@@ -211,6 +206,12 @@ def _mapping_page(
     query: Mapping[str, Any],
     problem: FormError | None = None,
 ) -> HttpResponse:
+    # attributes under headings: first those the purpose may use, then the others, so that the reason is visible
+    known = list(Attribute.objects.order_by("label", "key"))
+    keys = {each.key for each in known} | {"", FIXED}
+    others = sorted({row["attribute"] for row in rows} - keys)
+    useful = [(each.key, each.label) for each in known if saved.purpose_id in each.purposes]
+    held = [(each.key, each.label) for each in known if saved.purpose_id not in each.purposes]
     context = {
         "saved": saved,
         "plugin": kind,
@@ -220,26 +221,16 @@ def _mapping_page(
         "sends_all": mapping_of(saved, kind) is None,
         "takes_fields": maps_fields(kind),
         "targets": kind.targets,
-        "attributes": _attributes(saved, rows),
+        "attributes": [
+            (f"For {saved.purpose.label.lower()}", useful),
+            ("Not permitted for this purpose", held),
+            ("Not declared", [(each, each) for each in others]),
+        ],
         "transforms": [(key, label) for key, (label, _) in TRANSFORMS.items()],
         "fixed": FIXED,
         **_preview_context(saved, rows, query),
     }
     return form_page(request, "console/destination_mapping.html", context, role=ROLE, problem=problem, part="preview")
-
-
-def _attributes(saved: Destination, rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return attributes under headings: first those the purpose may use, then the others, so that the reason is visible."""
-    known = list(Attribute.objects.order_by("label", "key"))
-    keys = {each.key for each in known} | {"", FIXED}
-    others = sorted({row["attribute"] for row in rows} - keys)
-    useful = [(each.key, each.label) for each in known if saved.purpose_id in each.purposes]
-    held = [(each.key, each.label) for each in known if saved.purpose_id not in each.purposes]
-    return [
-        (f"For {saved.purpose.label.lower()}", useful),
-        ("Not permitted for this purpose", held),
-        ("Not declared", [(each, each) for each in others]),
-    ]
 
 
 def _preview_context(saved: Destination, rows: Sequence[Row], query: Mapping[str, Any]) -> dict[str, object]:

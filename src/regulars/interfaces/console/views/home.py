@@ -45,7 +45,13 @@ def home(request: HttpRequest) -> HttpResponse:
         ).order_by("name")
     )
     chart = run_chart("signins_per_day", ChartScope(now, days=DAYS))
-    recent = _recent()
+    events = list(Event.objects.order_by("-id")[:RECENT])
+    people = Profile.objects.in_bulk({event.profile_id for event in events})
+    recent = [
+        {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
+        for event in events
+        if event.profile_id in people
+    ]
     context = {
         "figures": figures,
         "chart": chart,
@@ -65,16 +71,6 @@ def charts_script(request: HttpRequest) -> HttpResponseBase:
     response = FileResponse(made.open("rb"), content_type="text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     return response
-
-
-def _recent() -> list[dict[str, object]]:
-    events = list(Event.objects.order_by("-id")[:RECENT])
-    people = Profile.objects.in_bulk({event.profile_id for event in events})
-    return [
-        {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
-        for event in events
-        if event.profile_id in people
-    ]
 
 
 def _steps(everybody: int, has_events: bool, has_segment: bool) -> list[tuple[str, str]]:

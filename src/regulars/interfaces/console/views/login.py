@@ -58,12 +58,28 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return render(request, "console/login.html", {"next": after})
     email = request.POST.get("email", "")
     try:
-        account = _check_password(request, email, request.POST.get("password", ""))
+        password = request.POST.get("password", "")
+        _refuse_guessing(request, email)
+        candidates = Account.objects.filter(email__iexact=email.strip(), is_staff=True, is_active=True)
+        found = [account for account in candidates if account.check_password(password)]
+        if not candidates:
+            make_password(password)  # an unknown address takes as long as a known one
+        if not found:
+            _record_failure(request, email)
+            # one sentence for a wrong password and an unknown address: the page must not disclose who works here
+            raise Invalid("wrong_credentials", "E-mail or password is not right.")
+        account = found[0]
     except DomainError as error:
         context = {"next": after, "email": email, "problem": error.message}
         return render(request, "console/login.html", context, status=_status(error, 401))
-    step = _begin(request, account)
-    return HttpResponseRedirect(f"{step}?{urlencode({'next': after})}" if step else after)
+    logout(request)  # a session of another account on this browser ends here: nothing of it carries over
+    is_enrolled = codes.is_enrolled(account)
+    if settings.DEMO and not is_enrolled:
+        _finish(request, account, "password")
+        return HttpResponseRedirect(after)
+    request.session[PENDING] = {"account": account.pk, "at": time.time()}
+    step = "/console/login/second" if is_enrolled else "/console/login/setup"
+    return HttpResponseRedirect(f"{step}?{urlencode({'next': after})}")
 
 
 @require_POST
@@ -153,33 +169,6 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
         "here": request.get_full_path(),
     }
     return render(request, "console/login_codes.html", context)
-
-
-def _check_password(request: HttpRequest, email: str, password: str) -> Account:
-    """Return the member of staff with these credentials.
-
-    Raises `Invalid("too_many_attempts")` or `Invalid("wrong_credentials")`: one sentence for a wrong password and an
-    unknown address, so that the page does not disclose who works here.
-    """
-    _refuse_guessing(request, email)
-    candidates = Account.objects.filter(email__iexact=email.strip(), is_staff=True, is_active=True)
-    found = [account for account in candidates if account.check_password(password)]
-    if not candidates:
-        make_password(password)  # an unknown address takes as long as a known one
-    if not found:
-        _record_failure(request, email)
-        raise Invalid("wrong_credentials", "E-mail or password is not right.")
-    return found[0]
-
-
-def _begin(request: HttpRequest, account: Account) -> str:
-    """Go on after a right password. Returns the address of the next step, empty when the account is signed in now."""
-    logout(request)  # a session of another account on this browser ends here: nothing of it carries over
-    if settings.DEMO and not codes.is_enrolled(account):
-        _finish(request, account, "password")
-        return ""
-    request.session[PENDING] = {"account": account.pk, "at": time.time()}
-    return "/console/login/second" if codes.is_enrolled(account) else "/console/login/setup"
 
 
 def _pending(request: HttpRequest) -> PendingStaff | None:

@@ -83,19 +83,6 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
     # The sources that sent values of a special category, which only the customer may provide.
     guesses = RefusedGuess.objects.order_by().values("attribute", "source").annotate(days=Count("id"), last=Max("day"))
     kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
-    context = {
-        "purposes": _purposes(),
-        "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
-        "guesses": guesses.order_by("-last", "attribute", "source")[:SHOWN],
-        "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
-        "actions": Action.values,
-        **_ledger(request),
-    }
-    return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
-
-
-def _purposes() -> list[dict[str, object]]:
-    """Return every purpose with the number of customers in each consent status."""
     states = (
         ConsentState.objects.order_by()
         .values("purpose")
@@ -108,10 +95,26 @@ def _purposes() -> list[dict[str, object]]:
         )
     )
     counts = {row["purpose"]: row for row in states}
-    return [
-        {"asked": 0, "yes": 0, "no": 0, "withdrawn": 0, "outdated": 0, **counts.get(each.key, {}), "purpose": each}
-        for each in Purpose.objects.filter(active=True).order_by("key")
-    ]
+    context = {
+        "purposes": [
+            {
+                "asked": 0,
+                "yes": 0,
+                "no": 0,
+                "withdrawn": 0,
+                "outdated": 0,
+                **counts.get(each.key, {}),
+                "purpose": each,
+            }
+            for each in Purpose.objects.filter(active=True).order_by("key")
+        ],
+        "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
+        "guesses": guesses.order_by("-last", "attribute", "source")[:SHOWN],
+        "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
+        "actions": Action.values,
+        **_ledger(request),
+    }
+    return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
 
 
 def _is_outdated() -> Q:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.questions.models import QuestionSettings
 from regulars.questions.settings import get_question_settings, save_settings
 
 from ..forms import FormError, decimal_number, form_error, form_page, whole_number
@@ -62,11 +60,31 @@ SHARES = (
 def settings(request: HttpRequest) -> HttpResponse:
     saved = get_question_settings()
     if request.method != "POST":
-        return _page(request, _fields_of(saved))
+        return _page(
+            request,
+            {
+                "asking": "on" if saved.asking else "",
+                "pace": f"{saved.pace:g}",
+                "priors": json.dumps(saved.priors, indent=2, ensure_ascii=False) if saved.priors else "",
+                **{cap.name: str(getattr(saved, cap.name)) for cap in CAPS},
+                **{cap.name: f"{100 * getattr(saved, cap.name):g}" for cap in SHARES},
+            },
+        )
     require(request, ROLE)
     given = request.POST.dict()
     try:
-        changes = _read(given)
+        text = given.get("priors", "").strip()
+        try:
+            priors = json.loads(text) if text else {}
+        except ValueError:
+            raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None
+        changes = {
+            "asking": given.get("asking") == "on",
+            "pace": _decimal(given, "pace"),
+            "priors": priors,
+            **{cap.name: _whole(given, cap.name) for cap in CAPS},
+            **{cap.name: _decimal(given, cap.name) / 100 for cap in SHARES},
+        }
         save_settings(**changes)
     except DomainError as error:
         return _page(request, given, form_error(error))
@@ -88,32 +106,6 @@ def _page(request: HttpRequest, given: Mapping[str, str], problem: FormError | N
         "paces": paces,
     }
     return form_page(request, "console/question_settings.html", context, role=ROLE, problem=problem)
-
-
-def _fields_of(saved: QuestionSettings) -> dict[str, str]:
-    return {
-        "asking": "on" if saved.asking else "",
-        "pace": f"{saved.pace:g}",
-        "priors": json.dumps(saved.priors, indent=2, ensure_ascii=False) if saved.priors else "",
-        **{cap.name: str(getattr(saved, cap.name)) for cap in CAPS},
-        **{cap.name: f"{100 * getattr(saved, cap.name):g}" for cap in SHARES},
-    }
-
-
-def _read(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of a form. Raises `DomainError` about the input that cannot be read."""
-    text = given.get("priors", "").strip()
-    try:
-        priors = json.loads(text) if text else {}
-    except ValueError:
-        raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None
-    return {
-        "asking": given.get("asking") == "on",
-        "pace": _decimal(given, "pace"),
-        "priors": priors,
-        **{cap.name: _whole(given, cap.name) for cap in CAPS},
-        **{cap.name: _decimal(given, cap.name) / 100 for cap in SHARES},
-    }
 
 
 def _whole(given: Mapping[str, str], name: str) -> int:

@@ -23,7 +23,7 @@ from regulars.questions.form import (
 )
 from regulars.questions.models import Question
 from regulars.questions.question_type import TYPES
-from regulars.questions.save import QuestionDraft, save_question, switch_question
+from regulars.questions.save import save_question, switch_question
 from regulars.questions.settings import get_question_settings
 from regulars.questions.statistics import question_stats, segments_using, stats_by_question
 
@@ -79,7 +79,11 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     require(request, ROLE)
     given, removed = remove_translation(given)
     try:
-        made = save_question(_draft(given, saved))
+        # A new question takes a key of its own
+        draft = read_draft(given, saved)
+        if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
+            raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")
+        made = save_question(draft)
     except DomainError as error:
         return _page(request, saved, given, form_error(error, INPUTS))
     without = f", without {removed}" if removed else ""
@@ -108,11 +112,3 @@ def _page(
         **preview_form(given, purposes),
     }
     return form_page(request, "console/question.html", context, role=ROLE, problem=problem, part="preview")
-
-
-def _draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraft:
-    """Return the form as a draft. A new question takes a key of its own."""
-    draft = read_draft(given, saved)
-    if saved is None and (draft.key in RESERVED or Question.objects.filter(key=draft.key).exists()):
-        raise Invalid("key_taken", f"There is a question called {draft.key!r} already.")
-    return draft

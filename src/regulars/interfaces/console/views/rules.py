@@ -158,18 +158,6 @@ def shared_setting(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _run_statistics() -> dict[str, RunStatistics]:
-    """Return the statistics of the last runs by rule slug."""
-    found: dict[str, RunStatistics] = {}
-    for run in RuleRun.objects.order_by("-id")[:RECENT_RUNS]:
-        for step in run.steps:
-            record = found.setdefault(step["rule"], RunStatistics())
-            record.runs += 1
-            record.failures += step["how"] == "failed"
-            record.last = record.last or run
-    return found
-
-
 def _gallery(
     found: list[Template], taken: dict[str, Rule], wrong: dict[str, Any]
 ) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -192,7 +180,14 @@ def _gallery(
 
 
 def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> HttpResponse:
-    rows, fared, wrong = list(Rule.objects.all()), _run_statistics(), wrong or {}
+    statistics: dict[str, RunStatistics] = {}
+    for run in RuleRun.objects.order_by("-id")[:RECENT_RUNS]:
+        for step in run.steps:
+            record = statistics.setdefault(step["rule"], RunStatistics())
+            record.runs += 1
+            record.failures += step["how"] == "failed"
+            record.last = record.last or run
+    rows, fared, wrong = list(Rule.objects.all()), statistics, wrong or {}
     query = request.GET.get("q", "").strip()
     words = query.lower().split()
     found = [
@@ -225,7 +220,11 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
     saved = Rule.objects.filter(slug=slug).first() if slug else None
     if slug and saved is None:
         raise Http404("There is no such rule.")
-    edited = saved or _new_rule(request)
+    edited = saved
+    if edited is None:
+        wanted = request.POST.get("language", "") or request.GET.get("language", "")
+        language = wanted if wanted in dict(_languages()) else Rule.Language.JAVASCRIPT
+        edited = Rule(script=SKELETONS.get(language, ""), language=language, enabled=False)
     if request.method != "POST":
         return _editor_page(request, edited)
     require(request, ROLE)
@@ -240,17 +239,23 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
         if request.POST.get("do") == "try":
             return _tried(request, edited, settings)
         if request.POST.get("do") == "shadow" and saved:
-            return _shadowed(request, edited)
+            # the last logins whose tokens would differ
+            live = Rule.objects.get(pk=edited.pk)
+            compared = shadow(live, edited.script, last=SHADOWED)
+            differing = [
+                {
+                    "run": one.run_id,
+                    "changed": one.changed,
+                    "pairs": list(differences(report_replay(one.live), report_replay(one.shadow))),
+                }
+                for one in compared
+                if one.changed
+            ]
+            return _editor_page(request, edited, shadowed={"of": len(compared), "differing": differing})
         return _save(request, edited, settings)
     except DomainError as error:
         problem = form_error(error, {"unknown_plugin": "script"}, fields)
         return _editor_page(request, edited, problem, line=getattr(error, "line", 0))
-
-
-def _new_rule(request: HttpRequest) -> Rule:
-    wanted = request.POST.get("language", "") or request.GET.get("language", "")
-    language = wanted if wanted in dict(_languages()) else Rule.Language.JAVASCRIPT
-    return Rule(script=SKELETONS.get(language, ""), language=language, enabled=False)
 
 
 def _template_of(rule: Rule) -> Template | None:
@@ -321,22 +326,6 @@ def _tried(request: HttpRequest, edited: Rule, settings: dict[str, str]) -> Http
     return _editor_page(request, edited, tried=tried)
 
 
-def _shadowed(request: HttpRequest, edited: Rule) -> HttpResponse:
-    """Show the last logins whose tokens would differ."""
-    live = Rule.objects.get(pk=edited.pk)
-    compared = shadow(live, edited.script, last=SHADOWED)
-    differing = [
-        {
-            "run": one.run_id,
-            "changed": one.changed,
-            "pairs": list(differences(report_replay(one.live), report_replay(one.shadow))),
-        }
-        for one in compared
-        if one.changed
-    ]
-    return _editor_page(request, edited, shadowed={"of": len(compared), "differing": differing})
-
-
 def _editor_page(
     request: HttpRequest,
     edited: Rule,
@@ -347,6 +336,11 @@ def _editor_page(
 ) -> HttpResponse:
     fields = _fields(edited)
     values = settings_shown(fields, masked_settings(fields, edited.settings), settings_given(request, fields))
+    template = _template_of(edited)
+    found = next((each.http for each in template.examples if each.http), ()) if template else ()
+    runs = RuleRun.objects.order_by("-id")[:RECENT_RUNS] if edited.slug else []
+    steps = [(run, step) for run in runs for step in run.steps if step["rule"] == edited.slug][:RUNS]
+    people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
     context = {
         "rule": edited,
         "fields": fields,
@@ -360,7 +354,7 @@ def _editor_page(
         ],
         "tried": tried,
         "shadowed": shadowed,
-        "answers": request.POST.get("answers", _declared_answers(edited)),
+        "answers": request.POST.get("answers", json.dumps(found, indent=2) if found else ""),
         "really": request.POST.get("really") == "on",
         "languages": _languages() if not edited.slug else [],
         "mode": MODES.get(edited.language, ""),
@@ -369,16 +363,11 @@ def _editor_page(
         "warnings": warnings(edited.script) if edited.slug and not problem and edited.language in JAVASCRIPT else [],
         "user_id": request.POST.get("user_id", ""),
         "login": request.POST.get("context") or json.dumps(SAMPLE_CONTEXT, indent=2),
-        "runs": _runs(edited.slug),
+        "runs": [
+            {"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps
+        ],
     }
     return form_page(request, "console/rule.html", context, role=ROLE, problem=problem)
-
-
-def _declared_answers(rule: Rule) -> str:
-    """Return the declared answers of the template's first example with HTTP requests."""
-    template = _template_of(rule)
-    found = next((each.http for each in template.examples if each.http), ()) if template else ()
-    return json.dumps(found, indent=2) if found else ""
 
 
 def _languages() -> list[tuple[str, str]]:
@@ -386,11 +375,3 @@ def _languages() -> list[tuple[str, str]]:
     return [
         (value, label) for value, label in Rule.Language.choices if value != Rule.Language.MONTY or monty.is_installed()
     ]
-
-
-def _runs(slug: str) -> list[dict[str, Any]]:
-    """Return the last runs that reached this rule, with its step in each."""
-    runs = RuleRun.objects.order_by("-id")[:RECENT_RUNS] if slug else []
-    steps = [(run, step) for run in runs for step in run.steps if step["rule"] == slug][:RUNS]
-    people = Profile.objects.in_bulk({run.profile_id for run, _ in steps if run.profile_id})
-    return [{"run": run.pk, "at": run.at, "person": people.get(run.profile_id or 0), **step} for run, step in steps]

@@ -14,7 +14,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.insights.charts.people_by_attribute import NOT_KNOWN
 from regulars.insights.charts.protocol import ChartScope
-from regulars.insights.run import CHARTS, ChartResult, run_chart
+from regulars.insights.run import CHARTS, run_chart
 from regulars.profiles.find import customers
 from regulars.questions.boosts import DAYS, boost_question, rank_questions
 from regulars.questions.models import Question
@@ -99,7 +99,15 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
         **_chart(request, found, vocabulary, inside),
     }
     if "find" in request.GET and may(request, ROLE):
-        context |= _ranked_questions(found)
+        # the questions that would settle most unknowns; this examines up to 2,000 people, so only on demand
+        context["finding_out"] = True
+        try:
+            ranked = rank_questions(found.slug, _unknown_ids(found))[:MOST_QUESTIONS]
+        except DomainError as error:
+            context["no_findings"] = error.message
+        else:
+            texts = dict(Question.objects.filter(key__in=[each.question for each in ranked]).values_list("key", "text"))
+            context["findings"] = [(each, texts[each.question]) for each in ranked]
     return show(request, "console/segments/segment.html", context)
 
 
@@ -192,31 +200,18 @@ def _chart(request: HttpRequest, segment: Segment, vocabulary: Vocabulary, insid
         attribute=attribute,
     )
     try:
-        context["chart"] = _in_words(run_chart(CHART, scope), attribute, vocabulary)
+        # the title is the answer: `mostly Portugal (61 % of those known)`
+        chart = run_chart(CHART, scope)
+        rows = [(vocabulary.value(attribute, label), number) for label, number in chart.rows]
+        known = [(label, number) for label, number in rows if label != NOT_KNOWN]
+        answer = "known of no customer"
+        if known:
+            answer = f"mostly {known[0][0]} ({percent(known[0][1], sum(number for _, number in known))} of those known)"
+        title = f"{vocabulary.attribute(attribute)}: {answer}"
+        context["chart"] = replace(chart, title=title, rows=rows, spec=CHARTS[chart.key].draw(rows))
     except DomainError as error:
         context["no_chart"] = error.message
     return context
-
-
-def _in_words(chart: ChartResult, attribute: str, vocabulary: Vocabulary) -> ChartResult:
-    """Return the chart with the labels of values, and its answer as the title: `mostly Portugal (61 % of those known)`."""
-    rows = [(vocabulary.value(attribute, label), number) for label, number in chart.rows]
-    known = [(label, number) for label, number in rows if label != NOT_KNOWN]
-    answer = "known of no customer"
-    if known:
-        answer = f"mostly {known[0][0]} ({percent(known[0][1], sum(number for _, number in known))} of those known)"
-    title = f"{vocabulary.attribute(attribute)}: {answer}"
-    return replace(chart, title=title, rows=rows, spec=CHARTS[chart.key].draw(rows))
-
-
-def _ranked_questions(segment: Segment) -> dict[str, object]:
-    """Return the questions that would settle most unknowns. It examines up to 2,000 people, so only on demand."""
-    try:
-        found = rank_questions(segment.slug, _unknown_ids(segment))[:MOST_QUESTIONS]
-    except DomainError as error:
-        return {"finding_out": True, "no_findings": error.message}
-    texts = dict(Question.objects.filter(key__in=[each.question for each in found]).values_list("key", "text"))
-    return {"finding_out": True, "findings": [(each, texts[each.question]) for each in found]}
 
 
 def _unknown_ids(segment: Segment) -> list[int]:

@@ -238,13 +238,18 @@ def _enrichment_page(
 ) -> HttpResponse:
     source = SOURCES[key]
     kept = shown_settings(saved) if saved else {}
+    dead = dead_letters(key)
+    people = Profile.objects.in_bulk({job.payload["profile"] for job in dead[:RECENT_LOOKUPS]})
+    # A source that receives personal data needs a purpose based on consent
+    purposes = Purpose.objects.filter(active=True).order_by("key")
+    allowed = purposes if source.is_about_areas else purposes.filter(basis=Purpose.Basis.CONSENT)
     context = {
         "key": key,
         "source": source,
         "saved": saved,
         "given": given,
         "values": settings_shown(source.fields, kept, settings_given(request, source.fields)),
-        "purposes": _purposes(source.is_about_areas),
+        "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in allowed],
         "counts": _lookup_counts().get(key, NO_LOOKUPS),
         "recent": list(
             Lookup.objects.filter(source_key=key)
@@ -257,24 +262,8 @@ def _enrichment_page(
         "telling": MIN_COMPARED,
         "queue": queue_status([saved.queue])[saved.queue] if saved else QueueStatus(),
         "fresh_days": fresh_days(saved, source) if saved else source.fresh_days,
-        **_failed(key),
+        "dead": [(job, people.get(job.payload["profile"])) for job in dead[:RECENT_LOOKUPS]],
+        "dead_count": len(dead),
         "may_retry": may(request, RETRY_ROLE),
     }
     return form_page(request, "console/enrichment_source.html", context, role=ROLE, problem=problem)
-
-
-def _failed(key: str) -> dict[str, object]:
-    """Return the newest failed lookups, each with its customer, who may be erased by now."""
-    dead = dead_letters(key)
-    people = Profile.objects.in_bulk({job.payload["profile"] for job in dead[:RECENT_LOOKUPS]})
-    return {
-        "dead": [(job, people.get(job.payload["profile"])) for job in dead[:RECENT_LOOKUPS]],
-        "dead_count": len(dead),
-    }
-
-
-def _purposes(is_about_areas: bool) -> list[tuple[str, str]]:
-    """Return the purposes to choose from. A source that receives personal data needs a purpose based on consent."""
-    purposes = Purpose.objects.filter(active=True).order_by("key")
-    allowed = purposes if is_about_areas else purposes.filter(basis=Purpose.Basis.CONSENT)
-    return [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in allowed]
