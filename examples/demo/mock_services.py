@@ -88,7 +88,7 @@ def _make_connections(addresses: Addresses) -> None:
                 "secret": CLIENT_SECRET,
                 "requested_claims": list(network.requested_claims),
                 "urls": {network.address: addresses.standins + network.path},
-                "note": f"A stand-in with invented people, not the real {network.title}",
+                "note": f"A mock service with invented people, not the real {network.title}",
             },
         )
 
