@@ -33,7 +33,7 @@ def main() -> None:
 
 def one_job() -> Callable[[], None]:
     """Write a job and do it."""
-    from regulars.base.jobs.run import run_due
+    from regulars.base.jobs.run_jobs import run_due
     from regulars.base.jobs.tasks import enqueue, handles
 
     done: list[int] = []

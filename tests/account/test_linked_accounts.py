@@ -9,10 +9,10 @@ from django.core import mail
 from examples.standins.people import GOOGLE
 from tests.login.device import code_of
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 from regulars.consent.view import view
 from regulars.events.models import Event
@@ -167,7 +167,7 @@ def test_same_address_alone_links_nothing(client, come, club):
 
 def test_linking_requires_a_recent_login(client, come, club, monkeypatch):
     come()
-    monkeypatch.setattr("regulars.interfaces.pages.sessions.FRESH", 0)
+    monkeypatch.setattr("regulars.interfaces.pages.signed_in.FRESH", 0)
 
     answer = client.get("/login/club?link=1")
 
@@ -194,7 +194,7 @@ def test_account_with_a_second_factor_is_not_linked_by_the_first_factor_alone(cl
     """An attacker with the customer's social account, but without their phone, tries to link it to another account."""
     come(person=TOM, name="club", ticked=())
     tom = Account.objects.get()
-    codes.add_app(tom, secret := codes.new_secret(), code_of(secret))
+    authenticator_codes.add_app(tom, secret := authenticator_codes.new_secret(), code_of(secret))
     client.post("/logout")
     come()
     answer = come(person=TOM, name="club", aim="&link=1", ticked=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.errors import Conflict, DomainError, Forbidden, Invalid, NotFound, Unavailable
-from regulars.interfaces.http_api.errors import CONVERTERS
+from regulars.interfaces.http_api.error_responses import CONVERTERS
 
 convert = CONVERTERS[DomainError]
 

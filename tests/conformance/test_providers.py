@@ -18,7 +18,7 @@ from examples.standins.networks import KEY_ID, NOOR, TEAM
 from joserfc.jwk import ECKey
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.endpoints import address_of
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError

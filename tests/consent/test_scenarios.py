@@ -24,7 +24,7 @@ from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job, Queue
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.clients.models import Client
 from regulars.connections.provider import ProviderClaim
 from regulars.consent.ages import is_too_young

@@ -8,7 +8,7 @@ from django.test import Client
 
 from regulars.accounts.models import Account
 from regulars.interfaces.console.pages import PROVED
-from regulars.serving.sessions import STAFF_COOKIE
+from regulars.serving.console_sessions import STAFF_COOKIE
 from regulars.usecases import lake as filling
 
 

@@ -11,7 +11,7 @@ from tests.receivers import receiving
 
 from regulars.base import clock
 from regulars.base.jobs.models import Job, Queue
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.calls import SendFailed
 from regulars.destinations.circuit_breaker import record_failure

@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from tests.login.device import Phone, code_of
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.interfaces.console.models import AuditEntry
-from regulars.serving.sessions import STAFF_COOKIE
+from regulars.serving.console_sessions import STAFF_COOKIE
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long password"
@@ -35,8 +35,8 @@ def secret_on(page) -> str:
 
 @pytest.fixture
 def app(ana) -> str:
-    secret = codes.new_secret()
-    codes.add_app(ana, secret, code_of(secret, -1))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(ana, secret, code_of(secret, -1))
     return secret
 
 
@@ -53,7 +53,7 @@ def test_the_first_sign_in_requires_setting_up_an_app(ana, client):
     assert (wrong.status_code, right.status_code) == (422, 302)
     assert is_in(client)
     shown = client.get(right["Location"]).content.decode()
-    assert all(code in shown for code in codes.recovery_codes(ana))
+    assert all(code in shown for code in authenticator_codes.recovery_codes(ana))
     assert 'href="/console/segments"' in shown
     assert set(AuditEntry.objects.values_list("what", flat=True)) == {"login.succeeded", "second_factor.added"}
 
@@ -93,13 +93,13 @@ def test_guessing_codes_ends_with_a_pause_that_the_password_page_shares(app, cli
 
 
 def test_a_recovery_code_signs_in_and_codes_can_be_renewed(app, ana, client):
-    client.post(sign_in(client)["Location"], {"code": codes.recovery_codes(ana)[0]})
-    old = codes.recovery_codes(ana)
+    client.post(sign_in(client)["Location"], {"code": authenticator_codes.recovery_codes(ana)[0]})
+    old = authenticator_codes.recovery_codes(ana)
     client.post("/console/login/codes")
 
     assert is_in(client)
     assert len(old) == 9
-    assert not set(old) & set(codes.recovery_codes(ana))
+    assert not set(old) & set(authenticator_codes.recovery_codes(ana))
 
 
 def test_a_session_of_the_demonstration_opens_nothing_afterwards(ana, client, settings):

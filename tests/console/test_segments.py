@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.models import Purpose
 from regulars.destinations.models import Destination
 from regulars.interfaces.console.models import AuditEntry

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from regulars.base.jobs.models import Job, Queue
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations import calls
 from regulars.destinations.circuit_breaker import is_broken

@@ -9,7 +9,7 @@ import pytest
 from django.db.models import Count
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.calls import SendFailed
 from regulars.destinations.kinds.hubspot import hubspot

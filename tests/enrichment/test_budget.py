@@ -11,7 +11,7 @@ from django.utils import timezone
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.enrichment import calls
 from regulars.enrichment.budget import RateLimited, acquire_call
 from regulars.enrichment.models import SourceDay, SourceSetting

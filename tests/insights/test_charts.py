@@ -10,7 +10,7 @@ from regulars.base.conditions import parse
 from regulars.base.errors import DomainError
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, replace_views
 from regulars.insights.charts.protocol import ChartScope
-from regulars.insights.run import run_chart
+from regulars.insights.run_chart import run_chart
 
 NOON = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
 

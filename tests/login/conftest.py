@@ -7,7 +7,7 @@ import pytest
 from django.core import mail
 from tests.live import ask
 
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 
 PASSWORD = "a few words in a row"

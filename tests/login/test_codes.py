@@ -11,9 +11,9 @@ from django.db import connection as database
 from django.test import Client as Browser
 
 from regulars.accounts.models import Account
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.models import Profile
 from regulars.usecases.passwordless import enter_by_mailbox
@@ -174,18 +174,18 @@ def test_code_does_not_sign_in_staff(by_mail, client):
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_tries_count_three_times_and_allow_one_use(standard_setup):
-    expected = codes.expect("dina@example.com", browser="b")
-    digits, _ = codes.write(expected)
+    expected = mailed_codes.expect("dina@example.com", browser="b")
+    digits, _ = mailed_codes.write(expected)
 
     def tried(number: int) -> bool:
         try:
-            return codes.is_right(expected, f"{number:06}" if f"{number:06}" != digits else "x")
+            return mailed_codes.is_right(expected, f"{number:06}" if f"{number:06}" != digits else "x")
         finally:
             database.close()
 
     def used(_: int) -> bool:
         try:
-            return codes.use(expected)
+            return mailed_codes.use(expected)
         finally:
             database.close()
 

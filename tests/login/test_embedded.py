@@ -13,7 +13,7 @@ from tests.oidc.app import CALLBACK, CHALLENGE, query_of
 
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.models import LoginTicket
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register

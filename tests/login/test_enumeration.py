@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import PasswordHasher
 from regulars.connections.models import Connection
@@ -40,8 +40,8 @@ def addresses(dina, standard_setup, settings):
         provider="auth0",
         provider_user_id="eva",
     )
-    secret = codes.new_secret()
-    codes.add_app(with_app, secret, code_of(secret))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(with_app, secret, code_of(secret))
     Account.objects.create_staff("bruno@example.com", PASSWORD)
     Account.objects.create_user("chika@example.com", None)
     blocked = Account.objects.create_user("fay@example.com", PASSWORD, is_active=False)

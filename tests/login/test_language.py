@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from django.core import mail
 
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.profiles.learn import NewFact, learn
 
 GERMAN, FRENCH, ARABIC = "Anmelden", "Se connecter", "تسجيل الدخول"

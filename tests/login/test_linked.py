@@ -10,9 +10,9 @@ from django.test import Client as Browser
 from tests.management_api.conftest import ApiClient, make_token
 from tests.oidc.app import App, id_claims, make_client
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.clients import cache
 from regulars.connections.models import Connection
 from regulars.oauth.models import AppGrant
@@ -146,8 +146,8 @@ def test_signing_out_everywhere_ends_tokens_under_either_user_id(dina_browser, l
 def test_second_factor_of_either_is_required_and_ends_a_session_without_one(
     dina_browser, lena_browser, dina, lena, api_client, upstream
 ):
-    secret = codes.new_secret()
-    codes.add_app(lena.account, secret, code_of(secret, -1))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(lena.account, secret, code_of(secret, -1))
     link(api_client, lena, dina)
 
     assert dina_browser.get("/me")["Location"].startswith("/login?")
@@ -183,7 +183,7 @@ def test_passkey_of_the_linked_account_signs_in_and_returns_when_unlinked(
     later.post("/passkey?next=/me", {"credential": phone.sign(later.post("/passkey/options").json())})
 
     assert "dina@example.com" in later.get("/me").content.decode()
-    assert not codes.is_enrolled(lena.account)
+    assert not authenticator_codes.is_enrolled(lena.account)
 
 
 def test_code_to_the_linked_address_signs_in_and_creates_no_profile(dina_browser, dina, lena, api_client, settings):

@@ -12,7 +12,7 @@ from tests.oidc.app import CALLBACK, query_of
 
 from regulars.accounts.factors import passkeys_in_apps
 from regulars.accounts.models import Account
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 

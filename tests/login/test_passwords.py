@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from regulars.accounts.models import Account, PendingSignup
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.events.models import Event
 from regulars.profiles.find import accounts_of_address
 from regulars.profiles.models import Profile

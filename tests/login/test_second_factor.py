@@ -12,10 +12,10 @@ from django.db import connections
 from django.test import Client
 
 from regulars.accounts import rate_limits
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.accounts.rate_limits import Limit
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 
 from .conftest import PASSWORD
 from .device import Phone, code_of
@@ -41,8 +41,8 @@ def signed_in_as(client) -> str:
 @pytest.fixture
 def app(dina) -> str:
     """The secret of Dina's authenticator app. The code of the previous half minute is used."""
-    secret = codes.new_secret()
-    codes.add_app(dina, secret, code_of(secret, -1))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(dina, secret, code_of(secret, -1))
     return secret
 
 
@@ -77,8 +77,8 @@ def test_setting_up_an_authenticator_app_shows_recovery_codes(dina, client):
     assert (wrong.status_code, right.status_code) == (422, 302)
     assert "This code is not right" in wrong.content.decode()
     shown = client.get(right["Location"]).content.decode()
-    assert all(code in shown for code in codes.recovery_codes(dina))
-    assert len(codes.recovery_codes(dina)) == 10
+    assert all(code in shown for code in authenticator_codes.recovery_codes(dina))
+    assert len(authenticator_codes.recovery_codes(dina)) == 10
     assert methods(client) == [("password", ""), ("mfa", "totp")]
     assert (mail.outbox[-1].subject, mail.outbox[-1].to) == ("An authenticator app was added", [dina.email])
 
@@ -111,8 +111,8 @@ def test_social_login_requires_the_second_factor(google, upstream, client, app, 
     there = client.post("/login/google-oauth2?next=/x")["Location"]
     client.get(upstream.decide(there, person=LENA))
     lena = Account.objects.get(pk=signed_in_as(client))
-    secret = codes.new_secret()
-    codes.add_app(lena, secret, code_of(secret, -1))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(lena, secret, code_of(secret, -1))
     other = Client()
     there = other.post("/login/google-oauth2?next=/x")["Location"]
     back = other.get(upstream.decide(there, person=LENA))
@@ -124,11 +124,11 @@ def test_social_login_requires_the_second_factor(google, upstream, client, app, 
 
 
 def test_code_is_accepted_once_within_half_a_minute(app, dina):
-    assert codes.check_code(dina, code_of(app, -2)) is None
-    assert codes.check_code(dina, f" {code_of(app)[:3]} {code_of(app)[3:]}")
-    assert codes.check_code(dina, code_of(app)) is None
-    assert codes.check_code(dina, code_of(app, 1))
-    assert codes.check_code(dina, code_of(app)) is None
+    assert authenticator_codes.check_code(dina, code_of(app, -2)) is None
+    assert authenticator_codes.check_code(dina, f" {code_of(app)[:3]} {code_of(app)[3:]}")
+    assert authenticator_codes.check_code(dina, code_of(app)) is None
+    assert authenticator_codes.check_code(dina, code_of(app, 1))
+    assert authenticator_codes.check_code(dina, code_of(app)) is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -137,7 +137,7 @@ def test_concurrent_uses_of_one_code_sign_in_once(transactional_db, app, dina):
 
     def use() -> None:
         try:
-            passed.append(codes.check_code(dina, code) is not None)
+            passed.append(authenticator_codes.check_code(dina, code) is not None)
         finally:
             connections.close_all()
 
@@ -151,7 +151,7 @@ def test_concurrent_uses_of_one_code_sign_in_once(transactional_db, app, dina):
 
 
 def test_recovery_code_is_accepted_once(app, dina, client):
-    spare = codes.recovery_codes(dina)[3]
+    spare = authenticator_codes.recovery_codes(dina)[3]
     sign_in(client)
     first = client.post("/second-factor", {"code": spare})
     other = Client()
@@ -160,17 +160,17 @@ def test_recovery_code_is_accepted_once(app, dina, client):
 
     assert (first.status_code, second.status_code) == (302, 401)
     assert methods(client)[-1] == ("mfa", "recovery_codes")
-    assert len(codes.recovery_codes(dina)) == 9
+    assert len(authenticator_codes.recovery_codes(dina)) == 9
 
 
 def test_new_recovery_codes_invalidate_the_old_ones(app, dina, client):
-    old = codes.recovery_codes(dina)
+    old = authenticator_codes.recovery_codes(dina)
     sign_in(client)
     client.post("/second-factor", {"code": code_of(app)})
     client.post("/me/security/codes")
 
-    assert not set(old) & set(codes.recovery_codes(dina))
-    assert codes.check_code(dina, old[0]) is None
+    assert not set(old) & set(authenticator_codes.recovery_codes(dina))
+    assert authenticator_codes.check_code(dina, old[0]) is None
 
 
 def test_code_guesses_are_rate_limited_even_for_the_right_code(app, client, monkeypatch):
@@ -369,7 +369,7 @@ def test_staff_and_blocked_customers_cannot_sign_in_by_passkey(phone, dina, clie
 def test_removing_the_last_factor_deletes_recovery_codes_and_sends_a_mail(app, dina, client):
     sign_in(client)
     client.post("/second-factor", {"code": code_of(app)})
-    number = codes.find(dina, "totp").pk
+    number = authenticator_codes.find(dina, "totp").pk
     client.post("/me/security/remove", {"factor": number})
     run_due()
 
@@ -381,10 +381,10 @@ def test_removing_the_last_factor_deletes_recovery_codes_and_sends_a_mail(app, d
 def test_factor_of_another_customer_cannot_be_removed(app, dina, client, last_link):
     client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
     client.post(last_link())
-    for factor in (codes.find(dina, "totp").pk, "x", "9" * 30, ""):
+    for factor in (authenticator_codes.find(dina, "totp").pk, "x", "9" * 30, ""):
         client.post("/me/security/remove", {"factor": factor})
 
-    assert codes.is_enrolled(dina)
+    assert authenticator_codes.is_enrolled(dina)
 
 
 CHANGES = [
@@ -414,8 +414,8 @@ def test_old_session_cannot_change_factors(dina, client, path):
 def test_session_without_the_second_factor_cannot_change_factors(dina, client, path):
     """The session began before the factor was set up on another device."""
     sign_in(client)
-    secret = codes.new_secret()
-    codes.add_app(dina, secret, code_of(secret))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(dina, secret, code_of(secret))
 
     assert client.post(path)["Location"].startswith("/login?next=%2Fme%2Fsecurity&prompt=login")
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from tests.oidc.app import App, make_client
 
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.schedule import SCHEDULE
 from regulars.clients import cache
 from regulars.interfaces.worker import work  # noqa: F401 - registers its periodic tasks

@@ -15,15 +15,15 @@ from django.test import Client as Browser
 from tests.oidc import test_device, test_otp
 from tests.oidc.app import App, make_client
 
-from regulars.accounts.factors import codes as factors
+from regulars.accounts.factors import authenticator_codes as factors
 from regulars.accounts.models import Account
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.tokens.jwt import sign
 from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
-from regulars.oauth.grants import DEVICE_CODE, PASSWORDLESS_OTP
+from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import SignInBlock, sign_in_block
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from regulars.base.tokens.jwt import verify
 from regulars.events.read import timeline
-from regulars.oauth.grants import DEVICE_CODE
+from regulars.oauth.grant import DEVICE_CODE
 from regulars.oauth.models import DeviceRequest
 from regulars.questions.models import Impression
 from regulars.questions.save import save_question

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.tokens.jwt import verify
 from regulars.clients import cache
 from regulars.clients.models import Client

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from regulars.oauth.client_assertion import ASSERTION_TYPE
-from regulars.oauth.grants import DEVICE_CODE
+from regulars.oauth.grant import DEVICE_CODE
 from tests.oidc.app import CALLBACK, CHALLENGE, SECRET, make_client, sign_in
 
 ENDPOINTS = [

@@ -11,13 +11,13 @@ from django.core import mail
 from django.test import Client as Browser
 
 from regulars.accounts.models import Account
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.events.read import timeline
-from regulars.oauth.grants import PASSWORDLESS_OTP
+from regulars.oauth.grant import PASSWORDLESS_OTP
 from tests.oidc.app import id_claims
 
 

@@ -16,9 +16,9 @@ from regulars.base.plugins.fields import HIDDEN
 from regulars.rules.auto_disable import HITS, count_limit
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.python import file_rules
-from regulars.rules.record import delete_old_inputs
-from regulars.rules.replay import replay, shadow
+from regulars.rules.replay_runs import replay, shadow
 from regulars.rules.run import run
+from regulars.rules.run_records import delete_old_inputs
 from regulars.rules.save import save_rule, set_setting, shown_settings
 
 CHIKA = {

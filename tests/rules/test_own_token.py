@@ -11,7 +11,7 @@ import pytest
 from regulars.base.tokens.jwt import verify
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile
-from regulars.rules.replay import replay
+from regulars.rules.replay_runs import replay
 from regulars.rules.run import run, try_rule
 from regulars.rules.save import save_rule
 

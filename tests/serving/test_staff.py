@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from tests.login.device import code_of
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.cli.__main__ import main
 
@@ -30,12 +30,12 @@ def test_bruno_is_added_listed_and_signs_in_with_the_printed_password():
 
 def test_second_factor_of_a_lost_phone_is_removed():
     bruno = Account.objects.create_staff("bruno@shop.example", "a long password")
-    secret = codes.new_secret()
-    codes.add_app(bruno, secret, code_of(secret))
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(bruno, secret, code_of(secret))
 
     assert run("list").output == "bruno@shop.example  admin  second factor\n"
     assert run("reset-second-factor", "BRUNO@shop.example").exit_code == 0
-    assert not codes.is_enrolled(bruno)
+    assert not authenticator_codes.is_enrolled(bruno)
     assert run("list").output == "bruno@shop.example  admin  no second factor yet\n"
 
 

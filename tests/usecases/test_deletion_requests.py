@@ -10,7 +10,7 @@ from tests.receivers import Answer, receiving
 
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision
 from regulars.destinations import deletion_requests as let_go_module
 from regulars.destinations import deliver as deliver_module

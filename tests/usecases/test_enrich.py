@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.receivers import Answer, receiving
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.consent.view import view
 from regulars.enrichment.save import save_source

@@ -18,7 +18,7 @@ from tests.receivers import receiving
 
 from regulars.accounts.models import Account
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
 from regulars.base.lake.query import query
 from regulars.clients.models import Client as Client_

@@ -12,7 +12,7 @@ from regulars.clients.models import Client
 from regulars.consent.refresh import refresh_views
 from regulars.enrichment.save import save_source
 from regulars.events.read import timeline
-from regulars.oauth.grants import TokenDecision
+from regulars.oauth.grant import TokenDecision
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.question_type import AnswerOption

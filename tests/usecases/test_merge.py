@@ -8,7 +8,7 @@ from django.utils import timezone
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.lake.query import query
 from regulars.consent.models import ConsentState
 from regulars.consent.record import Decision, first_broken_link, record

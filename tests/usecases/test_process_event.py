@@ -9,7 +9,7 @@ import json
 import pytest
 from django.utils import timezone
 
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.base.lake.query import query
 from regulars.consent.view import served_user
 from regulars.events.models import Event, InboxItem, Source

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.interfaces.worker.work import SCHEDULE
 from regulars.questions.models import AnswerModel, Target
 from regulars.segments.models import Segment

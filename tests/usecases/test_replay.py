@@ -10,7 +10,7 @@ from tests.receivers import Answer, receiving
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.queue import ReplayFilter, replay_batch

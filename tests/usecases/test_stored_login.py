@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regulars.oauth.grants import Grant
+from regulars.oauth.grant import Grant
 from regulars.usecases.login_progress import LoginProgress, RulesResult, Step
 
 STORED = Path(__file__).parent / "stored"

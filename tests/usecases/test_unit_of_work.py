@@ -14,7 +14,7 @@ from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import PermittedView
 from regulars.consent.record import Decision
 from regulars.events.models import Event, InboxItem, Source
-from regulars.oauth.grants import TokenDecision
+from regulars.oauth.grant import TokenDecision
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile

@@ -13,7 +13,7 @@ from django.utils import timezone
 from tests.receivers import Answer, receiving
 
 from regulars.base.jobs.models import Job
-from regulars.base.jobs.run import run_due
+from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.document import user
 from regulars.profiles.models import Identity, Profile

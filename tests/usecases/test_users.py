@@ -11,7 +11,7 @@ import pytest
 from tests.management_api.conftest import ApiClient, make_token
 
 from regulars.clients.models import Client
-from regulars.oauth.grants import TokenDecision
+from regulars.oauth.grant import TokenDecision
 from regulars.profiles.learn import CUSTOMER, NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.rules.models import RuleRun

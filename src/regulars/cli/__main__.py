@@ -22,7 +22,7 @@ from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
 from regulars.settings.addresses import Addresses
 
-from .errors import CommandError, ErrorHandlingGroup, setup_django
+from .command_errors import CommandError, ErrorHandlingGroup, setup_django
 from .keys import keys
 from .privacy import COMMANDS as PRIVACY
 from .rules import rules

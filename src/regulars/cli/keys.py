@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .errors import setup_django
+from .command_errors import setup_django
 
 
 @click.group()

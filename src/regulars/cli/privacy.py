@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .errors import CommandError, setup_django
+from .command_errors import CommandError, setup_django
 
 
 @click.group()

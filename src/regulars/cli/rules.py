@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from .errors import CommandError, setup_django
+from .command_errors import CommandError, setup_django
 
 
 @click.group()

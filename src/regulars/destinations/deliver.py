@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
-from regulars.base.jobs.run import mark_done, next_waiting_jobs
+from regulars.base.jobs.run_jobs import mark_done, next_waiting_jobs
 from regulars.base.jobs.tasks import Retry
 from regulars.base.plugins.fields import redacted
 

@@ -18,8 +18,8 @@ from django.utils.translation import gettext_noop
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, management_audience
 
-from .errors import NonRedirectableError, OAuthError
-from .grants import DEVICE_CODE, IMPLICIT
+from .grant import DEVICE_CODE, IMPLICIT
+from .protocol_errors import NonRedirectableError, OAuthError
 
 OPENID_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 RESPONSE_MODES = ("query", "fragment", "form_post", "web_message")

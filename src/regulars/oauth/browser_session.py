@@ -10,7 +10,7 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 
 from .authorization_request import MULTI_FACTOR
-from .grants import Authentication
+from .grant import Authentication
 
 # allauth's methods → Auth0's names (context.authentication.methods) and RFC 8176's values (amr).
 METHODS = {

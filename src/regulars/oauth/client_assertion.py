@@ -11,7 +11,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from regulars.base.tokens.replay import consume_jti
+from regulars.base.tokens.single_use import consume_jti
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
 

@@ -12,7 +12,7 @@ from regulars.clients.cache import find_client, has_a_secret, has_secret, is_pub
 from regulars.clients.models import Client
 
 from .client_assertion import find_client_by_assertion
-from .errors import OAuthError
+from .protocol_errors import OAuthError
 
 AUTHENTICATION_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 

@@ -19,9 +19,9 @@ from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh_tokens
 from .authorization_request import AuthorizationRequest, Parameters
-from .errors import OAuthError
-from .grants import Grant
+from .grant import Grant
 from .models import DeviceRequest
+from .protocol_errors import OAuthError
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words, and nothing that looks like a digit
 LIFETIME = 900  # seconds

@@ -11,8 +11,8 @@ from regulars.base.crypto import fingerprint, random_secret
 from regulars.clients.models import Client
 
 from .authorization_request import Endpoint, Parameters, read_authorization_request, read_return_address
-from .errors import NonRedirectableError, OAuthError
 from .models import PushedRequest
+from .protocol_errors import NonRedirectableError, OAuthError
 
 REFERENCE_PREFIX = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = 30  # seconds, as Auth0's: the browser is sent at once

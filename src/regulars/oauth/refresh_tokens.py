@@ -16,9 +16,9 @@ from regulars.profiles.find import canonical_profile
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
-from .errors import OAuthError
-from .grants import Grant
+from .grant import Grant
 from .models import RefreshFamily, RefreshToken
+from .protocol_errors import OAuthError
 
 # Seconds, for clients without settings of their own (`Client.refresh`).
 IDLE_LIFETIME, ABSOLUTE_LIFETIME = 15 * 86400, 30 * 86400

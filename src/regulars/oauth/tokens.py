@@ -14,7 +14,7 @@ from regulars.clients.cache import ApiAccess, find_api
 from regulars.clients.models import ResourceServer
 
 from .claims import userinfo_audience
-from .grants import Grant
+from .grant import Grant
 
 ID_TOKEN_LIFETIME = 36000  # seconds, as Auth0's
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type

@@ -24,7 +24,7 @@ from regulars.consent.purposes import ensure_standard_purposes
 from regulars.events.models import Source
 from regulars.interfaces.api.customer_access import SCOPE, customers_api
 from regulars.profiles.attributes import ensure_standard_attributes
-from regulars.rules.sandbox.cache import EngineUnavailable
+from regulars.rules.sandbox.compile_cache import EngineUnavailable
 from regulars.rules.sandbox.realm import prepare
 from regulars.settings.addresses import Addresses
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from regulars.accounts.factors import codes
+from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
 from regulars.base.errors import Invalid
@@ -28,7 +28,7 @@ class StaffMember:
 
 def list_members() -> Iterator[StaffMember]:
     for account in Account.objects.filter(is_staff=True).order_by("email"):
-        yield StaffMember(account.email, account.role, codes.is_enrolled(account), account.is_active)
+        yield StaffMember(account.email, account.role, authenticator_codes.is_enrolled(account), account.is_active)
 
 
 @transaction.atomic
@@ -56,7 +56,7 @@ def reset_second_factor(email: str) -> int:
     account = _find(email)
     if account is None:
         raise Invalid("not_staff", f"No member of staff has the address {email}. `regulars staff list` lists them.")
-    return codes.remove_all(account)
+    return authenticator_codes.remove_all(account)
 
 
 def _find(email: str) -> Account | None:

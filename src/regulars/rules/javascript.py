@@ -21,7 +21,7 @@ from regulars.clients.models import management_audience
 from . import http_calls
 from .decide import read_answer
 from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
-from .sandbox.cache import EngineUnavailable
+from .sandbox.compile_cache import EngineUnavailable
 from .sandbox.realm import Realm, Terminated
 
 AFTERWARDS_SECONDS = 10.0

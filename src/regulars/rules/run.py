@@ -22,7 +22,7 @@ from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
 from .models import Rule, RuleRun, RuleSetting
 from .monty import run_monty
 from .python import run_python
-from .record import recorded_inputs, step_recorded
+from .run_records import recorded_inputs, step_recorded
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 from ninja import NinjaAPI
 
 from regulars.interfaces.api import profiles, questions, segments
-from regulars.interfaces.http_api.errors import install_error_handlers
+from regulars.interfaces.http_api.error_responses import install_error_handlers
 from regulars.interfaces.http_api.requests import StrictParser
 from regulars.interfaces.management_api import (
     client_grants,

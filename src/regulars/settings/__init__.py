@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from .addresses import is_local
 from .database import database
-from .home import home, number, secret_key
+from .home_folder import home, number, secret_key
 
 HOME = home()
 SECRET_KEY = secret_key()
@@ -87,13 +87,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "regulars.serving.api_fast_path.api_fast_path",
-    "regulars.serving.sessions.console_session",
+    "regulars.serving.console_sessions.console_session",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "regulars.interfaces.api.customer_access.cors_for_own_apps",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "regulars.interfaces.pages.branding.remember_app",
+    "regulars.interfaces.pages.app_branding.remember_app",
     "regulars.interfaces.pages.language.choose_language",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -112,7 +112,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "regulars.interfaces.pages.branding.brand",
+                "regulars.interfaces.pages.app_branding.brand",
             ],
         },
     }

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account, PendingSignup
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.profiles.find import accounts_of_address, is_email_taken
@@ -178,7 +178,7 @@ def send_code(payload: MailJob) -> None:
     expected = EmailCode.objects.filter(pk=payload["code"]).first()
     if expected is None:
         return
-    digits, secret = codes.write(expected)
+    digits, secret = mailed_codes.write(expected)
     link = f"{settings.PUBLIC_URL}/code/open?{urlencode({'link': secret})}"
     subject = _("Your sign-in link") if payload["template"] == "link" else _("Your sign-in code")
     _send(expected.email, subject, payload["template"], {"digits": digits, "link": link})

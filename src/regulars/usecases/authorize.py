@@ -13,14 +13,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from regulars.oauth import consents
+from regulars.oauth.authorization_codes import issue_code
 from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest
 from regulars.oauth.browser_session import BrowserSession
-from regulars.oauth.codes import issue_code
 from regulars.oauth.device_codes import allow_device, request_of
-from regulars.oauth.errors import OAuthError
-from regulars.oauth.grants import TokenDecision, build_grant
+from regulars.oauth.grant import TokenDecision, build_grant
 from regulars.oauth.interactions import Wait, delete_interaction, resume_url, save_interaction, with_query
 from regulars.oauth.models import DeviceRequest, PendingLogin
+from regulars.oauth.protocol_errors import OAuthError
 from regulars.oauth.sessions import add_client, other_clients_in
 from regulars.oauth.tokens import front_channel_tokens
 from regulars.rules.auth0_context import AuthenticationMethod

@@ -9,17 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
-from regulars.accounts.proofs import codes as email_codes
+from regulars.accounts.proofs import mailed_codes as email_codes
 from regulars.base.errors import DomainError
 from regulars.clients.cache import find_api_access, is_public
 from regulars.clients.models import Client
-from regulars.oauth import codes, device_codes, refresh_tokens
+from regulars.oauth import authorization_codes, device_codes, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
 from regulars.oauth.client_authentication import authenticate_client, proved_key
-from regulars.oauth.errors import OAuthError
-from regulars.oauth.grants import DEVICE_CODE, PASSWORDLESS_OTP, Authentication, Grant, TokenDecision, build_grant
+from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP, Authentication, Grant, TokenDecision, build_grant
+from regulars.oauth.protocol_errors import OAuthError
 from regulars.oauth.sessions import add_client
 from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account
@@ -61,7 +61,7 @@ def issue_tokens(params: Mapping[str, str], headers: Mapping[str, str], caller: 
 
 
 def handle_authorization_code(request: TokenRequest) -> TokenResponse:
-    return token_response(*codes.redeem_code(request.params, request.client, request.jkt))
+    return token_response(*authorization_codes.redeem_code(request.params, request.client, request.jkt))
 
 
 def handle_refresh_token(request: TokenRequest) -> TokenResponse:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop
 
-from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.base.errors import Invalid
 from regulars.profiles.find import add_identity, find_by_identity

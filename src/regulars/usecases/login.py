@@ -21,7 +21,7 @@ from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
-from regulars.oauth.grants import TokenDecision
+from regulars.oauth.grant import TokenDecision
 from regulars.oauth.models import PendingLogin
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import user
@@ -32,8 +32,8 @@ from regulars.questions.next_question import NotShown, next_question
 from regulars.rules.auth0_context import Auth0Context
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
-from regulars.rules.record import record_refused_write
 from regulars.rules.run import RulesOutcome, run
+from regulars.rules.run_records import record_refused_write
 
 from .enrich import queue_all_sources, queue_enrichment
 from .login_context import LoginContext, context_of

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.errors import DomainError
-from regulars.base.jobs import run, tasks
+from regulars.base.jobs import run_jobs, tasks
 from regulars.base.jobs.models import Job, PeriodicTask
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, enqueue_once, handles, retry_job
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def own_handlers(monkeypatch):
     monkeypatch.setattr(tasks, "HANDLERS", {})
-    monkeypatch.setattr(run, "HANDLERS", tasks.HANDLERS)
+    monkeypatch.setattr(run_jobs, "HANDLERS", tasks.HANDLERS)
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def test_a_job_is_done_once(done):
     handles("greet")(lambda payload: done.append(payload["whom"]))
     enqueue("greet", {"whom": "Chika"})
 
-    assert run.run_due() == 1
-    assert run.run_due() == 0
+    assert run_jobs.run_due() == 1
+    assert run_jobs.run_due() == 0
     assert done == ["Chika"]
 
 
@@ -55,7 +55,7 @@ def test_jobs_of_one_key_run_in_order(done):
         enqueue("step", {"n": number}, key="chika")
     enqueue("step", {"n": 3}, key="dov")
 
-    run.run_due()
+    run_jobs.run_due()
 
     assert done == [1, 3]
 
@@ -67,13 +67,13 @@ def test_a_fault_is_kept_and_tried_again_later(done):
 
     handles("unlucky", attempts=2)(fault)
     job = enqueue("unlucky", {})
-    run.run_due()
+    run_jobs.run_due()
     job.refresh_from_db()
     assert (job.state, job.last_error) == ("waiting", "ValueError: no luck")
     assert job.due_at > timezone.now()
 
     Job.objects.update(due_at=timezone.now())
-    run.run_due()
+    run_jobs.run_due()
 
     job.refresh_from_db()
     assert job.state == "failed"
@@ -88,7 +88,7 @@ def test_writes_of_a_failing_handler_are_rolled_back():
     handles("half")(writes_then_fails)
     enqueue("half", {})
 
-    run.run_due()
+    run_jobs.run_due()
 
     assert not Job.objects.filter(kind="follow-up").exists()
 
@@ -101,7 +101,7 @@ def test_non_transactional_handler_blocks_no_writer():
     enqueue("call", {})
     enqueue("write", {})
 
-    run.run_due()
+    run_jobs.run_due()
 
     assert seen == [False, True]
 
@@ -112,13 +112,13 @@ def test_a_dead_job_can_be_sent_again(done):
 
     handles("lost")(gives_up)
     job = enqueue("lost", {})
-    run.run_due()
+    run_jobs.run_due()
     job.refresh_from_db()
     assert (job.state, job.last_error) == ("failed", "permanent failure")
 
     handles("lost")(lambda payload: done.append("sent"))
     retry_job(job)
-    run.run_due()
+    run_jobs.run_due()
 
     assert done == ["sent"]
     job.refresh_from_db()
@@ -129,12 +129,12 @@ def test_a_dead_job_can_be_sent_again(done):
 def test_job_of_a_dead_worker_is_taken_by_another(done):
     handles("greet")(lambda payload: done.append("done"))
     job = enqueue("greet", {})
-    run.lease_next()
-    assert run.run_due() == 0, "the lease still holds"
+    run_jobs.lease_next()
+    assert run_jobs.run_due() == 0, "the lease still holds"
 
     Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
 
-    assert run.run_due() == 1
+    assert run_jobs.run_due() == 1
     job.refresh_from_db()
     assert job.attempts == 2
     assert done == ["done"]
@@ -143,11 +143,11 @@ def test_job_of_a_dead_worker_is_taken_by_another(done):
 def test_worker_assumed_dead_does_not_overwrite_its_successor():
     handles("greet")(lambda payload: None)
     enqueue("greet", {})
-    slow = run.lease_next()
+    slow = run_jobs.lease_next()
     Job.objects.update(leased_until=timezone.now() - dt.timedelta(seconds=1))
-    run.run_due()
+    run_jobs.run_due()
 
-    run._postpone(slow, tasks.HANDLERS["greet"], "too late")
+    run_jobs._postpone(slow, tasks.HANDLERS["greet"], "too late")
 
     assert Job.objects.get().state == "done"
 
@@ -155,7 +155,7 @@ def test_worker_assumed_dead_does_not_overwrite_its_successor():
 def test_job_without_handler_fails():
     enqueue("unknown", {})
 
-    run.run_due()
+    run_jobs.run_due()
 
     assert Job.objects.get().last_error == "no handler for 'unknown'"
 
@@ -166,14 +166,14 @@ def test_waiting_jobs_of_a_kind_gather():
 
 
 def test_a_periodic_task_runs_once_per_period_over_all_workers():
-    assert run.run_periodically("sweep", every=60)
-    assert not run.run_periodically("sweep", every=60)
+    assert run_jobs.run_periodically("sweep", every=60)
+    assert not run_jobs.run_periodically("sweep", every=60)
 
     PeriodicTask.objects.update(begun_at=timezone.now() - dt.timedelta(seconds=61))
 
-    assert run.run_periodically("sweep", every=60)
+    assert run_jobs.run_periodically("sweep", every=60)
 
 
 def test_pauses_grow_and_are_capped():
-    assert 1 <= run.pause_before_attempt(2) <= 3
-    assert run.pause_before_attempt(40) <= run.LONGEST_PAUSE * 1.5
+    assert 1 <= run_jobs.pause_before_attempt(2) <= 3
+    assert run_jobs.pause_before_attempt(40) <= run_jobs.LONGEST_PAUSE * 1.5

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.queues import configure_queue, delete_queue, pause_queue, queue_status, resume_queue
-from regulars.base.jobs.run import lease_next, mark_done, next_waiting_jobs, run_due
+from regulars.base.jobs.run_jobs import lease_next, mark_done, next_waiting_jobs, run_due
 from regulars.base.jobs.tasks import HANDLERS, RegisteredHandler, Retry, enqueue, retry_failed_jobs
 
 pytestmark = pytest.mark.django_db

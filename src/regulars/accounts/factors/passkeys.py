@@ -24,7 +24,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.text import storable
 
 from ..models import Account
-from .codes import of_account
+from .authenticator_codes import of_account
 
 LARGEST = 20_000  # characters of a browser's answer
 MOST = 10  # passkeys of one account

@@ -16,7 +16,7 @@ from django.core import signing
 from fido2.server import Fido2Server
 from fido2.webauthn import PublicKeyCredentialRpEntity, UserVerificationRequirement
 
-from regulars.base.tokens.replay import consume_jti
+from regulars.base.tokens.single_use import consume_jti
 
 from ..models import Account
 from .passkeys import LARGEST, MALFORMED, note_use, refused

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.errors import DomainError, Invalid
 
-from .replay import consume_jti
+from .single_use import consume_jti
 
 ALGORITHMS = ["ES256", "RS256", "PS256"]
 KEYS: dict[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}

@@ -20,7 +20,7 @@ from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
 from regulars.destinations.models import Disclosure
-from regulars.interfaces.pages.policy import page
+from regulars.interfaces.pages.response_policy import page
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases import export
@@ -28,7 +28,7 @@ from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 from regulars.usecases.erase import erase_customer
 
 from . import labels
-from .access import account_message, customer_page
+from .require_login import account_message, customer_page
 
 UNDERSTOOD = "understood"
 COLUMNS = ("kind", "name", "value", "source", "at")

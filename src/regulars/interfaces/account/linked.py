@@ -14,7 +14,7 @@ from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.stop_sharing import all_shared_claims, stop_sharing
 from regulars.usecases.users import login_identities, unlink
 
-from .access import account_message, customer_page
+from .require_login import account_message, customer_page
 
 HERE = "/me/accounts"
 

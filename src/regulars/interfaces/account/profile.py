@@ -24,7 +24,7 @@ from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of,
 from regulars.usecases.decide_consent import decide as write_decision
 
 from . import labels
-from .access import account_message, customer_page
+from .require_login import account_message, customer_page
 
 MOST_EVENTS = 20
 MAX_ID = 2**63 - 1

@@ -18,20 +18,20 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.accounts.devices import device
-from regulars.accounts.factors import codes, passkeys
+from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
 from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.interfaces.pages.navigation import local_path
-from regulars.interfaces.pages.policy import with_passkeys
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.response_policy import with_passkeys
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.profiles.models import Profile
 from regulars.usecases.account_mails import notify
 from regulars.usecases.sign_out import end_session, end_sessions, sessions_of
 
-from .access import customer_page
+from .require_login import customer_page
 
 HERE = "/me/security"
 MAX_ID = 2**63 - 1
@@ -58,14 +58,14 @@ def security_page(*, fresh: bool = False) -> Callable[[View], Callable[[HttpRequ
 @security_page()
 def overview(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security`: password, second factor, passkeys, and sessions."""
-    app = codes.find(account, codes.Kind.TOTP)
+    app = authenticator_codes.find(account, authenticator_codes.Kind.TOTP)
     context = {
         "email": account.email,
         "has_password": account.has_usable_password(),
         "app": app,
         "passkeys": [(key, key.wrap().name) for key in passkeys.passkeys_of(account)],
-        "enrolled": codes.is_enrolled(account),
-        "spare": len(codes.recovery_codes(account)),
+        "enrolled": authenticator_codes.is_enrolled(account),
+        "spare": len(authenticator_codes.recovery_codes(account)),
         "sessions": [_row(session, request) for session in sessions_of(account)],
     }
     return with_passkeys(render(request, "account/security.html", context))
@@ -89,9 +89,9 @@ def sign_out_sessions(request: HttpRequest, account: Account) -> HttpResponse:
 @security_page(fresh=True)
 def remove_factor(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/remove`: the app or passkey with the number in `factor`."""
-    from_account = codes.remove(account, number_of(request.POST.get("factor", "")))
+    from_account = authenticator_codes.remove(account, number_of(request.POST.get("factor", "")))
     if from_account is not None:
-        notify(account, "passkey_removed" if from_account.type == codes.Kind.WEBAUTHN else "app_removed")
+        notify(account, "passkey_removed" if from_account.type == authenticator_codes.Kind.WEBAUTHN else "app_removed")
     return HttpResponseRedirect(HERE)
 
 
@@ -141,15 +141,15 @@ def _change_password(request: HttpRequest, account: Account, password: str) -> N
 @security_page(fresh=True)
 def authenticator_app(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/app?next=`: a QR code for the app, then a code of the app. A passkey serves as well."""
-    if codes.find(account, codes.Kind.TOTP):
+    if authenticator_codes.find(account, authenticator_codes.Kind.TOTP):
         return HttpResponseRedirect(_next(request) or HERE)
-    secret = request.session.setdefault(SECRET, codes.new_secret())
+    secret = request.session.setdefault(SECRET, authenticator_codes.new_secret())
     if request.method == "GET":
         return _app_page(request, account, secret)
     name = f"account {account.pk}"
     try:
         count_attempt(client_ip(request), "second", name)
-        added = codes.add_app(account, secret, request.POST.get("code", ""))
+        added = authenticator_codes.add_app(account, secret, request.POST.get("code", ""))
     except DomainError as error:
         return _app_page(request, account, secret, error.message, 429 if error.code == "too_many_attempts" else 422)
     uncount_attempt(client_ip(request), "second", name)
@@ -182,13 +182,13 @@ def recovery_codes(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security/codes?next=`: the codes left; a POST makes ten new ones."""
     if request.method == "POST":
         try:
-            codes.new_recovery_codes(account)
+            authenticator_codes.new_recovery_codes(account)
         except DomainError:
             return HttpResponseRedirect(HERE)
         notify(account, "codes_made")
         return HttpResponseRedirect("/me/security/codes")
     context = {
-        "codes": codes.recovery_codes(account),
+        "codes": authenticator_codes.recovery_codes(account),
         "onward": _next(request) or HERE,
         "is_new": "next" in request.GET,
     }
@@ -205,7 +205,7 @@ def _added(request: HttpRequest, account: Account, added: Authenticator, what: s
 def _app_page(
     request: HttpRequest, account: Account, secret: str, problem: str = "", status: int = 200
 ) -> HttpResponse:
-    setup = codes.setup_of(account, secret)
+    setup = authenticator_codes.setup_of(account, secret)
     context = {
         "setup": setup,
         "picture": "data:image/svg+xml," + quote(setup.picture),

@@ -16,7 +16,7 @@ from ninja.security import HttpBearer
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unstorable_request
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile

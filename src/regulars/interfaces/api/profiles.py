@@ -11,7 +11,7 @@ from ninja import Field, Query, Router, Schema
 from regulars.consent.models import ConsentEvent
 from regulars.events.read import timeline
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import invalid_query
+from regulars.interfaces.http_api.error_responses import invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 from regulars.usecases.users import find_user

@@ -11,7 +11,7 @@ from django.utils.translation import override
 from ninja import Field, Path, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
 from regulars.questions.next_question import NotShown, next_question

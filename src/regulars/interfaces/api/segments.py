@@ -11,7 +11,7 @@ from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 from regulars.profiles.models import Profile

@@ -15,7 +15,7 @@ from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
 
-from .errors import ApiError
+from .error_responses import ApiError
 from .requests import refuse_unstorable_request
 
 

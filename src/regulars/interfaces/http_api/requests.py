@@ -13,7 +13,7 @@ from ninja.parser import Parser
 
 from regulars.base.text import has_nul, storable
 
-from .errors import ApiError, invalid_query
+from .error_responses import ApiError, invalid_query
 
 DEEPEST = 32  # levels of a JSON body
 LARGEST_BODY = 1_000_000  # bytes

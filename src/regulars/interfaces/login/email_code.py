@@ -11,14 +11,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods
 
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
 from regulars.accounts.rate_limits import count_attempt
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.interfaces.pages.navigation import address, message_page
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 from regulars.usecases.passwordless import enter_by_mailbox
@@ -35,7 +35,7 @@ WRONG_CODE = gettext_noop("That is not the code, or it no longer works. After th
 @page
 def ask_code(request: HttpRequest) -> HttpResponse:
     """`/code?next=&login_hint=`: ask for an address and send a code there."""
-    if not codes.is_open():
+    if not mailed_codes.is_open():
         return HttpResponseRedirect(address("/login", request))
     if request.method == "GET":
         return _ask_page(request, request.GET.get("login_hint", ""))
@@ -47,13 +47,13 @@ def ask_code(request: HttpRequest) -> HttpResponse:
     except DomainError as refused:
         return _ask_page(request, email, refused.message, 429)
     browser = request.COOKIES.get(COOKIE) or random_secret(43)
-    expected = codes.expect(email, browser=browser, onward=onward(request))
+    expected = mailed_codes.expect(email, browser=browser, onward=onward(request))
     mail_code(expected, "code_and_link")
     response = HttpResponseRedirect(address("/code/enter", request, code=signing.dumps(expected.pk, salt=SALT)))
     response.set_cookie(
         COOKIE,
         browser,
-        max_age=int(codes.LIVES.total_seconds()),
+        max_age=int(mailed_codes.LIVES.total_seconds()),
         path="/code",
         httponly=True,
         samesite="Lax",
@@ -67,14 +67,14 @@ def ask_code(request: HttpRequest) -> HttpResponse:
 def enter_code(request: HttpRequest) -> HttpResponse:
     """`/code/enter?code=<which>&next=`: the digits, in the browser that asked for them."""
     try:
-        number = int(signing.loads(request.GET.get("code", ""), salt=SALT, max_age=codes.LIVES))
+        number = int(signing.loads(request.GET.get("code", ""), salt=SALT, max_age=mailed_codes.LIVES))
     except signing.BadSignature:
         return _expired(request)
     if request.method == "GET":
         return _enter_page(request)
     browser = request.COOKIES.get(COOKIE, "")
-    expected = codes.find(number, browser)
-    if expected is None or not codes.is_right(expected, request.POST.get("digits", "")):
+    expected = mailed_codes.find(number, browser)
+    if expected is None or not mailed_codes.is_right(expected, request.POST.get("digits", "")):
         return _enter_page(request, WRONG_CODE, 401)
     return _sign_in(request, expected)
 
@@ -87,10 +87,10 @@ def open_link(request: HttpRequest) -> HttpResponse:
     In another browser than the one that asked, it signs in no one: an attacker could have asked for the mail and wait
     there. The customer enters the digits where they began. An app's link has no such browser; it opens anywhere.
     """
-    expected = codes.find_by_link(request.GET.get("link", ""))
+    expected = mailed_codes.find_by_link(request.GET.get("link", ""))
     if expected is None:
         return _expired(request)
-    if expected.browser and not codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
+    if expected.browser and not mailed_codes.is_of(expected, request.COOKIES.get(COOKIE, "")):
         sentence = gettext_noop(
             "This browser did not ask for the mail. Go back to where you began, and type the code from the mail there."
         )
@@ -101,13 +101,13 @@ def open_link(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
-    if not codes.use(expected):
+    if not mailed_codes.use(expected):
         return _expired(request)
     try:
-        account = enter_by_mailbox(expected.email, codes.CONNECTION)
+        account = enter_by_mailbox(expected.email, mailed_codes.CONNECTION)
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
-    return enter(request, account, "code", expected.onward, email=expected.email, connection=codes.CONNECTION)
+    return enter(request, account, "code", expected.onward, email=expected.email, connection=mailed_codes.CONNECTION)
 
 
 def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:

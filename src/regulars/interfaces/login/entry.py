@@ -12,7 +12,7 @@ from allauth.account.internal.flows.login import clear_authentication_records, r
 from allauth.account.utils import perform_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.interfaces.pages.navigation import local_path
 from regulars.usecases.users import account_of

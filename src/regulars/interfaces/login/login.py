@@ -12,13 +12,13 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, find_social, has_passwords, social_connections
 from regulars.interfaces.pages.navigation import address
-from regulars.interfaces.pages.policy import page, with_passkeys
-from regulars.interfaces.pages.sessions import client_ip, customer
+from regulars.interfaces.pages.response_policy import page, with_passkeys
+from regulars.interfaces.pages.signed_in import client_ip, customer
 from regulars.usecases.password_login import find_by_password
 
 from .embedded.authenticate import enter_by_ticket
@@ -102,6 +102,6 @@ def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 
         "signup": address("/signup", request),
         "reset": address("/password/reset", request),
         "passkey": address("/passkey", request),
-        "code": address("/code", request) if codes.is_open() else "",
+        "code": address("/code", request) if mailed_codes.is_open() else "",
     }
     return with_passkeys(render(request, "login/login.html", context, status=status))

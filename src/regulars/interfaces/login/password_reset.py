@@ -19,8 +19,8 @@ from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.interfaces.pages.navigation import address, message_page
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.account_mails import mail_reset_link, notify
 from regulars.usecases.complete_social_login import verify_email

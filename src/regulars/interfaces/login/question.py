@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.utils.translation import get_language, override
 from django.views.decorators.http import require_http_methods
 
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import customer
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import customer
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression

@@ -15,13 +15,13 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from regulars.accounts.factors import codes, passkeys
+from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.errors import DomainError, Invalid
 from regulars.interfaces.pages.navigation import address
-from regulars.interfaces.pages.policy import page, with_passkeys
-from regulars.interfaces.pages.sessions import client_ip, customer, proofs_of
+from regulars.interfaces.pages.response_policy import page, with_passkeys
+from regulars.interfaces.pages.signed_in import client_ip, customer, proofs_of
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.account_mails import notify
 from regulars.usecases.users import account_of
@@ -50,7 +50,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(address("/login", request))
     if login.first is None and any(each["method"] == "mfa" for each in proofs_of(request, login.account)):
         return HttpResponseRedirect(login.goes_to)
-    if not codes.is_enrolled(login.account):
+    if not authenticator_codes.is_enrolled(login.account):
         return HttpResponseRedirect("/me/security/app?" + urlencode({"next": login.goes_to}))
     return _check(request, login) if request.method == "POST" else _page(request, login)
 
@@ -130,7 +130,7 @@ def _check(request: HttpRequest, login: SecondFactorLogin) -> HttpResponse:
 def _proof(request: HttpRequest, account: Account) -> Authenticator:
     if request.POST.get("credential"):
         return passkeys.check(request.POST["credential"], account)
-    proof = codes.check_code(account, request.POST.get("code", ""))
+    proof = authenticator_codes.check_code(account, request.POST.get("code", ""))
     if proof is None:
         raise Invalid("wrong_code", WRONG_CODE, "code")
     return proof
@@ -150,7 +150,7 @@ def _record_of(proof: Authenticator) -> dict[str, Any]:
 def _page(request: HttpRequest, login: SecondFactorLogin, problem: str = "", status: int = 200) -> HttpResponse:
     context = {
         "problem": problem,
-        "has_app": codes.find(login.account, codes.Kind.TOTP) is not None,
+        "has_app": authenticator_codes.find(login.account, authenticator_codes.Kind.TOTP) is not None,
         "has_passkey": bool(passkeys.passkeys_of(login.account)),
         "here": request.get_full_path(),
         "login": address("/login", request, prompt="login"),

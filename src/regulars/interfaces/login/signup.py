@@ -16,8 +16,8 @@ from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
 from regulars.interfaces.pages.navigation import address, message_page
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import find_pending_signup, signup_link
 from regulars.usecases.password_login import SIGNUP_LIVES, begin_signup, finish_signup, signup_problems
 

@@ -31,8 +31,8 @@ from regulars.connections.oauth_client import ProviderClient, ProviderError, Pro
 from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.interfaces.pages.navigation import address, local_path, message_page
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import customer, is_fresh
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import customer, is_fresh
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
 from regulars.usecases.account_mails import mailbox_of, notify

@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from regulars.clients.models import ClientGrant, ResourceServer
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import ApiError, invalid_body
+from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.interfaces.http_api.requests import refuse_unknown
 
 from .clients import Word, find_client

@@ -15,7 +15,7 @@ from regulars.accounts.proofs.tickets import may_embed
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, change, register, rotate_secret, spec_of, take_secret
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 
 from . import compatibility

@@ -14,7 +14,7 @@ from ninja import Schema
 from pydantic import ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-from regulars.interfaces.http_api.errors import WEAKER_SECURITY
+from regulars.interfaces.http_api.error_responses import WEAKER_SECURITY
 
 REFUSAL = (
     "'{property}' does not support this value. Ignoring it would weaken security, so the request is rejected. Omit the "
@@ -161,7 +161,7 @@ OPTIONS: Mapping[str, Harmless] = {
         "password": {"enabled": (True,)},
         **_in_any_value("passkey email_otp phone_otp"),
     },
-    "totp": {"length": at_most(6), "time_step": at_least(600)},  # accounts/proofs/codes.py
+    "totp": {"length": at_most(6), "time_step": at_least(600)},  # accounts/proofs/mailed_codes.py
     # Custom code may refuse a login; in Regulars rules do that.
     "customScripts": (),
     "scripts": (),

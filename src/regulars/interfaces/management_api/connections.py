@@ -16,7 +16,7 @@ from regulars.connections.models import Connection
 from regulars.connections.provider import find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, url_keys
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, StringConstraints
 
 from regulars.clients.models import ResourceServer
 from regulars.interfaces.http_api.access import Bearer
-from regulars.interfaces.http_api.errors import ApiError
+from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 
 from .paging import Paging

@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope
-from regulars.interfaces.http_api.errors import ApiError, invalid_body
+from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile

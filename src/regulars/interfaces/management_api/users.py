@@ -19,7 +19,7 @@ from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, w
 from regulars.base.conditions import Schema as SearchSchema
 from regulars.base.conditions.document_terms import CASELESS
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope
-from regulars.interfaces.http_api.errors import invalid_query
+from regulars.interfaces.http_api.error_responses import invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import BAGS, user
 from regulars.profiles.find import customers

@@ -19,7 +19,6 @@ from regulars.oauth.authorization_request import (
     read_authorization_request,
     read_return_address,
 )
-from regulars.oauth.errors import NonRedirectableError, OAuthError
 from regulars.oauth.interactions import (
     RESUME,
     Wait,
@@ -30,6 +29,7 @@ from regulars.oauth.interactions import (
     store_posted_fields,
 )
 from regulars.oauth.models import PendingLogin
+from regulars.oauth.protocol_errors import NonRedirectableError, OAuthError
 from regulars.oauth.pushed_requests import take_request
 from regulars.usecases.authorize import BACK_FROM_RULE, AuthorizationContext
 from regulars.usecases.authorize import authorize as authorize_app

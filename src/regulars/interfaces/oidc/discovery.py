@@ -11,7 +11,7 @@ from regulars.oauth.authorization_request import MULTI_FACTOR, OPENID_SCOPES, PR
 from regulars.oauth.claims import CLAIMS_BY_SCOPE
 from regulars.oauth.client_assertion import ALGORITHMS
 from regulars.oauth.client_authentication import AUTHENTICATION_METHODS
-from regulars.oauth.grants import IMPLICIT
+from regulars.oauth.grant import IMPLICIT
 from regulars.usecases.issue_tokens import GRANT_HANDLERS
 
 from .endpoint import endpoint

@@ -11,7 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from regulars.oauth.errors import OAuthError
+from regulars.oauth.protocol_errors import OAuthError
 
 View = Callable[[HttpRequest], HttpResponse]
 EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"

@@ -15,8 +15,8 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
-from regulars.oauth.errors import NonRedirectableError
 from regulars.oauth.interactions import with_query
+from regulars.oauth.protocol_errors import NonRedirectableError
 
 from .browser import sid_of
 from .responses import error_page, with_policy

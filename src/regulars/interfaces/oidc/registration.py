@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.clients.register import ClientSpec, register
-from regulars.oauth.errors import OAuthError
+from regulars.oauth.protocol_errors import OAuthError
 
 from .endpoint import LARGEST_BODY, endpoint, json_response
 

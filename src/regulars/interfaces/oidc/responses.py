@@ -14,8 +14,8 @@ from django.shortcuts import render
 
 from regulars.base.tokens.jwt import verify
 from regulars.oauth.authorization_request import ReturnAddress
-from regulars.oauth.errors import NonRedirectableError, OAuthError
 from regulars.oauth.interactions import with_query
+from regulars.oauth.protocol_errors import NonRedirectableError, OAuthError
 
 # Without form-action: browsers apply it to every redirect after a form, and the app decides where those lead.
 POLICY = {

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from regulars.usecases.decide_consent import apply_gpc
 
-from .sessions import customer
+from .signed_in import customer
 
 HEADER, RECEIVED = "Sec-GPC", "gpc_received"  # session key, so that the ledger is not queried on every page
 SINCE = "2026-11-25"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from .branding import brand_stylesheet
+from .app_branding import brand_stylesheet
 from .gpc import well_known
 
 urlpatterns: list[URLPattern] = [

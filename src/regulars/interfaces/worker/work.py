@@ -9,14 +9,14 @@ from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from regulars.base.jobs.run import delete_finished_jobs, run_due, run_periodically
+from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
-from regulars.rules.record import delete_old_inputs
+from regulars.rules.run_records import delete_old_inputs
 from regulars.usecases import deliver, enrich  # noqa: F401 - their handlers register themselves
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import process_inbox

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from regulars.base.errors import Invalid
 
-from ..sandbox.cache import EngineUnavailable
+from ..sandbox.compile_cache import EngineUnavailable
 from ..sandbox.library import BUILT_IN, Library, Module, folder, library, publish, split_spec, write_texts
 from ..sandbox.realm import prepare
 from .curated import CURATED, PinnedModule

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import wasmtime
 
-from .cache import EngineUnavailable, cached, write_whole
+from .compile_cache import EngineUnavailable, cached, write_whole
 
 # The guest is an unpublished part of an alpha package, so exactly these bytes are accepted.
 GUEST_SHA256 = "647ab11ae29cc6d39a6d17d3aa1e7a6a0b5fb9c44b4864475a18bc644f926050"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from .cache import cached, write_whole
+from .compile_cache import cached, write_whole
 
 # Built-in modules, by name alone: those that send requests, and those of Node.
 BUILT_IN = frozenset(

@@ -19,7 +19,7 @@ import wasmtime
 
 from regulars.base import clock
 
-from .cache import EngineUnavailable, cached, delete_older, write_whole
+from .compile_cache import EngineUnavailable, cached, delete_older, write_whole
 from .engine import TICK_SECONDS, WasmEngine, guest, running, wasm_engine
 from .host import do_now
 from .library import Library, library

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from regulars.base import clock
-from regulars.insights.run import ChartResult
+from regulars.insights.run_chart import ChartResult
 from regulars.profiles.models import Profile
 from regulars.segments.count import SMALL_GROUP
 from regulars.usecases.find_customers import customer_name

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from regulars.base import clock
 from regulars.events.models import Event
 from regulars.insights.charts.protocol import ChartScope
-from regulars.insights.run import run_chart
+from regulars.insights.run_chart import run_chart
 from regulars.insights.vega_bundle import vega_bundle
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.base.errors import DomainError
 from regulars.profiles.models import Profile
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.replay import replay
+from regulars.rules.replay_runs import replay
 from regulars.rules.trial_report import report_replay
 
 from ..forms import FormError, form_page

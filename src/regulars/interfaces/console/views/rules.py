@@ -21,7 +21,7 @@ from regulars.profiles.models import Profile
 from regulars.rules import monty
 from regulars.rules.models import Rule, RuleRun, RuleSetting
 from regulars.rules.python import file_rules, python_rules
-from regulars.rules.replay import shadow
+from regulars.rules.replay_runs import shadow
 from regulars.rules.save import (
     check,
     delete_setting,

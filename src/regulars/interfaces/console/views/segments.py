@@ -14,13 +14,13 @@ from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
 from regulars.insights.charts.people_by_attribute import NOT_KNOWN
 from regulars.insights.charts.protocol import ChartScope
-from regulars.insights.run import CHARTS, run_chart
+from regulars.insights.run_chart import CHARTS, run_chart
 from regulars.profiles.find import customers
 from regulars.questions.boosts import DAYS, boost_question, rank_questions
 from regulars.questions.models import Question
 from regulars.segments.builder import countable
 from regulars.segments.count import SMALL_GROUP, lake_is_behind
-from regulars.segments.export import columns, count_exported, lines
+from regulars.segments.export_members import columns, count_exported, lines
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of

@@ -11,20 +11,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.views.decorators.debug import sensitive_post_parameters
 
 from regulars.accounts.factors import passkeys_in_apps
-from regulars.accounts.proofs import codes, tickets
+from regulars.accounts.proofs import mailed_codes, tickets
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
 from regulars.accounts.rate_limits import count_attempt, uncount_attempt
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.password_login import find_by_password
 from regulars.usecases.passwordless import enter_by_mailbox
 
 from ..entry import enter, onward
 from ..second_factor import notify_of_copy, owner_of, record_of_passkey_login
-from . import browser
+from . import browser_cookie
 from .request import EmbeddedLoginError, EmbeddedRequest, embedded_endpoint
 
 WRONG_PASSWORD, WRONG_CODE = "Wrong email or password.", "Wrong email or verification code."
@@ -38,11 +38,11 @@ def authenticate(call: EmbeddedRequest) -> HttpResponse:
     if prove is None:
         raise EmbeddedLoginError("invalid_request", "This credential_type is not known.")
     proof = prove(call)
-    name = browser.find_name(call.request) or browser.new_name()
+    name = browser_cookie.find_name(call.request) or browser_cookie.new_name()
     ticket = tickets.give(proof, call.client, call.origin, name)
     # auth0-js keeps a verifier for browsers without the cookie. We have no use for one: no cookie, no session.
     answer = {"login_ticket": ticket, "co_verifier": random_secret(32), "co_id": random_secret(12)}
-    return browser.remember(JsonResponse(answer), name)
+    return browser_cookie.remember(JsonResponse(answer), name)
 
 
 def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
@@ -53,7 +53,7 @@ def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
     goes_to = onward(request)
     asked = parse_qs(urlsplit(request.GET.get("next", "")).query)
     client_id = asked.get("client_id", [""])[0]
-    name = browser.find_name(request)
+    name = browser_cookie.find_name(request)
     taken = tickets.take(request.GET["login_ticket"], client_id, name, _referring_origin(request)) if name else None
     if taken is None:
         return HttpResponseRedirect(goes_to) if "none" in asked.get("prompt", []) else None
@@ -63,7 +63,7 @@ def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
 def _how(taken: LoginTicket) -> dict[str, Any]:
     if taken.passkey:
         return record_of_passkey_login(taken.passkey)
-    connection = PASSWORD_CONNECTION if taken.method == "password" else codes.CONNECTION
+    connection = PASSWORD_CONNECTION if taken.method == "password" else mailed_codes.CONNECTION
     return {"email": taken.account.email, "connection": connection}
 
 
@@ -80,12 +80,12 @@ def _by_password(call: EmbeddedRequest) -> Proof:
 def _by_code(call: EmbeddedRequest) -> Proof:
     email = call.text("username")
     _count(call, "login", email)
-    expected = codes.find_for_app(email, call.client)
-    if expected is None or not codes.is_right(expected, call.text("otp")) or not codes.use(expected):
+    expected = mailed_codes.find_for_app(email, call.client)
+    if expected is None or not mailed_codes.is_right(expected, call.text("otp")) or not mailed_codes.use(expected):
         raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
     uncount_attempt(client_ip(call.request), "login", email)
     try:
-        return Proof(enter_by_mailbox(expected.email, codes.CONNECTION), "code")
+        return Proof(enter_by_mailbox(expected.email, mailed_codes.CONNECTION), "code")
     except DomainError as refused:
         raise EmbeddedLoginError("unauthorized", "user is blocked", 401) from refused
 

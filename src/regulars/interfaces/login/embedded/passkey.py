@@ -9,7 +9,7 @@ from regulars.accounts.factors import passkeys_in_apps
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.clients.models import Client
 
-from . import browser
+from . import browser_cookie
 from .request import EmbeddedRequest, embedded_endpoint
 
 
@@ -21,9 +21,9 @@ def challenge(call: EmbeddedRequest) -> HttpResponse:
     asks a second time and is still not remembered need not ask the customer for a signature.
     """
     question, options = passkeys_in_apps.ask(call.client.pk, call.origin)
-    name = browser.find_name(call.request)
+    name = browser_cookie.find_name(call.request)
     answer = {"auth_session": question, "authn_params_public_key": options, "remembered": bool(name)}
-    return browser.remember(JsonResponse(answer), name or browser.new_name())
+    return browser_cookie.remember(JsonResponse(answer), name or browser_cookie.new_name())
 
 
 @require_safe

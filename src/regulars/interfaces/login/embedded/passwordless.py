@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse, JsonResponse
 
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 
@@ -37,7 +37,7 @@ PASSED_ON = (
 def start(call: EmbeddedRequest) -> HttpResponse:
     """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for every address."""
     email, send = call.text("email").strip().lower(), call.text("send") or "link"
-    if call.text("connection") != codes.CONNECTION or not codes.is_open():
+    if call.text("connection") != mailed_codes.CONNECTION or not mailed_codes.is_open():
         raise EmbeddedLoginError("bad.connection", "Connection does not exist or is switched off")
     if not is_email_address(email):
         raise EmbeddedLoginError("bad.email", BAD_EMAIL)
@@ -47,7 +47,7 @@ def start(call: EmbeddedRequest) -> HttpResponse:
         count_attempt(client_ip(call.request), "code", email)
     except DomainError as refused:
         raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused
-    expected = codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
+    expected = mailed_codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
     mail_code(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
@@ -55,8 +55,8 @@ def start(call: EmbeddedRequest) -> HttpResponse:
 @embedded_endpoint()
 def verify(call: EmbeddedRequest) -> HttpResponse:
     """Answer whether the code is right, without using it up, for SDKs that check it first."""
-    expected = codes.find_for_app(call.text("email"), call.client)
-    if expected is None or not codes.is_right(expected, call.text("verification_code")):
+    expected = mailed_codes.find_for_app(call.text("email"), call.client)
+    if expected is None or not mailed_codes.is_right(expected, call.text("verification_code")):
         raise EmbeddedLoginError(
             "invalid_user_password", "Wrong email or verification code.", 403, error="access_denied"
         )

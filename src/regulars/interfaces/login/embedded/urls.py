@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from .authenticate import authenticate
-from .database import change_password, signup
+from .client_settings import challenge, client_file, client_json, country, sso_data
+from .database_connections import change_password, signup
 from .passkey import challenge as passkey_challenge
 from .passkey import related_origins
 from .passwordless import start, verify
-from .settings import challenge, client_file, client_json, country, sso_data
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("client/<str:client_id>.js", client_file),

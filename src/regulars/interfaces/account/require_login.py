@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 
-from regulars.interfaces.pages.policy import page
-from regulars.interfaces.pages.sessions import is_fresh, session_profile
+from regulars.interfaces.pages.response_policy import page
+from regulars.interfaces.pages.signed_in import is_fresh, session_profile
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 

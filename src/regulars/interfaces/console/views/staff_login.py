@@ -20,7 +20,7 @@ from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from regulars.accounts.factors import codes, passkeys
+from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.base import clock
 from regulars.base.crypto import fingerprint
@@ -73,7 +73,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         context = {"next": after, "email": email, "problem": error.message}
         return render(request, "console/login.html", context, status=_status(error, 401))
     logout(request)  # a session of another account on this browser ends here: nothing of it carries over
-    is_enrolled = codes.is_enrolled(account)
+    is_enrolled = authenticator_codes.is_enrolled(account)
     if settings.DEMO and not is_enrolled:
         _finish(request, account, "password")
         return HttpResponseRedirect(after)
@@ -108,7 +108,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     context = {
         "problem": problem,
         "here": request.get_full_path(),
-        "has_app": codes.find(pending.account, codes.Kind.TOTP),
+        "has_app": authenticator_codes.find(pending.account, authenticator_codes.Kind.TOTP),
         "has_passkey": passkeys.passkeys_of(pending.account),
     }
     return render(request, "console/login_second.html", context, status=status)
@@ -120,7 +120,7 @@ def second_factor(request: HttpRequest) -> HttpResponse:
 def setup(request: HttpRequest) -> HttpResponse:
     """`/console/login/setup`: an authenticator app or a passkey, at the first sign-in or later."""
     pending = _pending(request)
-    if pending is None or codes.is_enrolled(pending.account):
+    if pending is None or authenticator_codes.is_enrolled(pending.account):
         return HttpResponseRedirect(_next(request))
     problem, status = "", 200
     if request.method == "POST":
@@ -130,7 +130,9 @@ def setup(request: HttpRequest) -> HttpResponse:
             problem, status = error.message, _status(error, 422)
         else:
             return HttpResponseRedirect("/console/login/codes?" + urlencode({"next": _next(request)}))
-    setup = codes.setup_of(pending.account, request.session.setdefault(SECRET, codes.new_secret()))
+    setup = authenticator_codes.setup_of(
+        pending.account, request.session.setdefault(SECRET, authenticator_codes.new_secret())
+    )
     context = {
         "setup": setup,
         "picture": "data:image/svg+xml," + quote(setup.picture),
@@ -149,7 +151,7 @@ def passkey_options(request: HttpRequest) -> HttpResponse:
     pending = _pending(request)
     if pending is None:
         return HttpResponse(status=403)
-    make = passkeys.options_to_sign_in if codes.is_enrolled(pending.account) else passkeys.options_to_add
+    make = passkeys.options_to_sign_in if authenticator_codes.is_enrolled(pending.account) else passkeys.options_to_add
     return JsonResponse(make(pending.account))
 
 
@@ -161,10 +163,10 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
     if pending is None or not pending.is_signed_in or not request.session.get(PROVED):
         return HttpResponseRedirect(_next(request))
     if request.method == "POST":
-        codes.new_recovery_codes(pending.account)
+        authenticator_codes.new_recovery_codes(pending.account)
         record_action(request, "recovery_codes.made", pending.account.email)
     context = {
-        "codes": codes.recovery_codes(pending.account),
+        "codes": authenticator_codes.recovery_codes(pending.account),
         "next": _next(request),
         "here": request.get_full_path(),
     }
@@ -184,7 +186,7 @@ def _prove(request: HttpRequest, account: Account, code: str, credential: str) -
     """Sign in with the second factor. Raises `DomainError`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
     _refuse_guessing(request, account.email)
     try:
-        proof = passkeys.check(credential, account) if credential else codes.check_code(account, code)
+        proof = passkeys.check(credential, account) if credential else authenticator_codes.check_code(account, code)
     except DomainError as error:
         _record_failure(request, account.email)
         if error.code == "copied_passkey":
@@ -204,7 +206,9 @@ def _set_up(request: HttpRequest, pending: PendingStaff, code: str, credential: 
     if credential:
         added = passkeys.add(account, credential, name)
     else:
-        added = codes.add_app(account, request.session.get(SECRET) or codes.new_secret(), code)
+        added = authenticator_codes.add_app(
+            account, request.session.get(SECRET) or authenticator_codes.new_secret(), code
+        )
         request.session.pop(SECRET, None)
     if pending.is_signed_in:
         request.session[PROVED] = True

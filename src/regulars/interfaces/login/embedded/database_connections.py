@@ -13,7 +13,7 @@ from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
-from regulars.interfaces.pages.sessions import client_ip
+from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import mail_reset_link
 from regulars.usecases.password_login import begin_signup, signup_problems
 

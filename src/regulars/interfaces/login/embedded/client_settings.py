@@ -11,10 +11,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from regulars.accounts.factors.adapter import server_host
-from regulars.accounts.proofs import codes
+from regulars.accounts.proofs import mailed_codes
 from regulars.clients.models import Client
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
-from regulars.interfaces.pages.sessions import customer
+from regulars.interfaces.pages.signed_in import customer
 from regulars.profiles.derive import country_name
 from regulars.profiles.find import DATABASE
 
@@ -92,8 +92,8 @@ def _strategies() -> list[dict[str, Any]]:
             "requires_username": False,
         }
         found.append({"name": DATABASE, "connections": [database]})
-    if codes.is_open():
-        found.append({"name": codes.STRATEGY, "connections": [{"name": codes.CONNECTION}]})
+    if mailed_codes.is_open():
+        found.append({"name": mailed_codes.STRATEGY, "connections": [{"name": mailed_codes.CONNECTION}]})
     for each in social_connections():
         strategy = each.strategy if each.strategy in KNOWN_TO_LOCK else "oauth2"
         button = {"name": each.name, "display_name": each.display_name, "scope": list(each.scopes)}

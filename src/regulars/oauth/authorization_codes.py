@@ -23,9 +23,9 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh_tokens
-from .errors import OAuthError
-from .grants import Grant
+from .grant import Grant
 from .models import AuthorizationCode
+from .protocol_errors import OAuthError
 
 LIFETIME = dt.timedelta(seconds=60)
 CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, 4.1

@@ -9,7 +9,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import get_authentication_records
 from django.http import HttpRequest
 
-from regulars.accounts.factors.codes import is_enrolled
+from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.profiles.find import find_by_account
 from regulars.profiles.models import Profile
