@@ -8,9 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from regulars.base.errors import Invalid
-
-from .tables import open_table
+from .tables import open_table, reading_lake
 
 DIALECT = "duckdb"  # of fragments that callers parse for `query`
 
@@ -31,27 +29,18 @@ def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
 
     A tree is printed in the engine's dialect, which quotes every value; text is run as it is.
 
-    Raises `Invalid("lake_out_of_reach")` when the tables cannot be read.
+    Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
     """
     sql = statement if isinstance(statement, str) else statement.sql(DIALECT)
-    try:
-        with _cursor() as cursor:
-            for name, source in _EMPTY.items():
-                table = open_table(name)
-                if table is not None and (files := table.file_uris()):
-                    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-                    source = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - our own file names
-                cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
-            rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
-            return rows
-    # These mean that disk or store cannot be reached; a wrong query is a programming error. The libraries are slow to
-    # import: they are loaded by the first query, or here.
-    except (
-        OSError,
-        import_module("deltalake.exceptions").DeltaError,
-        import_module("duckdb").IOException,
-    ) as fault:
-        raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
+    with reading_lake(), _cursor() as cursor:
+        for name, source in _EMPTY.items():
+            table = open_table(name)
+            if table is not None and (files := table.file_uris()):
+                listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+                source = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - our own file names
+            cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
+        rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
+        return rows
 
 
 def _cursor() -> Any:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
+
+from regulars.base.errors import Invalid
 
 BATCHES = "regulars.events"  # the application transaction under which event batches are numbered
 # The log keeps the smallest and largest value of a column for a month: not of columns with personal data.
 _QUIET_LOG = {"delta.dataSkippingStatsColumns": "profile_id"}
+TABLES = ("events", "views")
+DAMAGED = "The lake is damaged. `regulars lake refill` writes it anew from the database."
 RETENTION_HOURS = 24  # how long a reader may use an old snapshot
 
 
@@ -77,7 +84,7 @@ def replace_views(rows: Sequence[ViewRow]) -> None:
 def delete_profiles(profile_ids: Iterable[int]) -> None:
     """Delete profiles from both tables (merge, erasure). The next `compact` deletes old files."""
     listed = ", ".join(str(int(profile_id)) for profile_id in profile_ids)
-    for name in ("events", "views"):
+    for name in TABLES:
         table = open_table(name)
         if table is not None and listed:
             table.delete(f"profile_id IN ({listed})")
@@ -95,7 +102,7 @@ def purge() -> None:
 
     A reader of an older snapshot gets an error and has to query again.
     """
-    for name in ("events", "views"):
+    for name in TABLES:
         table = open_table(name)
         if table is not None:
             table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
@@ -103,11 +110,59 @@ def purge() -> None:
 
 def compact() -> None:
     """Join small files and delete files that no reader can still need."""
-    for name in ("events", "views"):
+    for name in TABLES:
         table = open_table(name)
         if table is not None:
             table.optimize.compact()
             table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
+
+
+def check_tables() -> None:
+    """Check that both tables open and that every file their logs name is there, whole.
+
+    Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
+    """
+    for name in TABLES:
+        with reading_lake():
+            table = open_table(name)
+            if "://" in _address(name):
+                continue
+            # A writer may have deleted files of the snapshot that was opened first: then there is a newer one.
+            while not _is_whole(name, table):
+                before, table = table, open_table(name)
+                if table is None or before is None or table.version() == before.version():
+                    raise Invalid("lake_damaged", DAMAGED)
+
+
+def _is_whole(name: str, table: Any | None) -> bool:
+    folder = Path(_address(name))
+    if table is None:
+        return not folder.parent.is_file() and not folder.is_file() and not any(folder.glob("**/*.parquet"))
+    files = table.get_add_actions(flatten=True)
+    sizes = zip(files["path"].to_pylist(), files["size_bytes"].to_pylist(), strict=True)
+    return all((path := folder / unquote(file)).is_file() and path.stat().st_size == size for file, size in sizes)
+
+
+@contextmanager
+def reading_lake() -> Iterator[None]:
+    """Name the faults of a lake that cannot be read. A wrong query stays what it is, an error of this program.
+
+    Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
+    """
+    try:
+        yield
+    except Exception as fault:
+        # The libraries are slow to import: they are loaded by the first query, or here.
+        engine, delta = import_module("duckdb"), _delta()
+        if isinstance(fault, OSError | engine.IOException) or (
+            isinstance(fault, delta.exceptions.DeltaError) and "://" in str(settings.LAKE_URL)
+        ):
+            raise Invalid("lake_out_of_reach", "The lake cannot be read at the moment. Try again soon.") from fault
+        # DuckDB has no class for a file whose content makes no sense: its base class, or one of these.
+        unreadable = (engine.InvalidInputException, engine.SerializationException, delta.exceptions.DeltaError)
+        if isinstance(fault, unreadable) or type(fault) is engine.Error:
+            raise Invalid("lake_damaged", DAMAGED) from fault
+        raise
 
 
 def open_table(name: str) -> Any | None:
