@@ -38,7 +38,7 @@ import django
 django.setup()
 from django.contrib.auth.hashers import make_password
 from regulars.usecases.complete_social_login import sign_up
-from regulars.profiles.models import Connection
+from regulars.connections.models import Connection
 name = "Username-Password-Authentication"
 Connection.objects.update_or_create(name=name, defaults={{"strategy": "auth0", "display_name": "E-mail", "enabled": True}})
 hashed = make_password({PASSWORD!r})
