@@ -27,10 +27,11 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Gives `answers` in turn and repeats the last one."""
+    """Gives `answers` in turn and repeats the last one; a path in `routes` always gets its own."""
 
     url: str
     answers: list[Answer]
+    routes: dict[str, Answer] = field(default_factory=dict)
     received: list[Received] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -45,7 +46,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
             length = int(self.headers.get("content-length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append(Received(self.path, headers, self.rfile.read(length), self.command))
-            answer = receiver.next_answer()
+            answer = receiver.routes.get(self.path.partition("?")[0]) or receiver.next_answer()
             receiver.over.wait(answer.wait)
             self.send_response(answer.status)
             for name, value in {"content-length": str(len(answer.body)), **answer.headers}.items():

@@ -48,7 +48,7 @@ def stored(name: str) -> dict[str, object]:
 )
 def test_stored_state_of_version_1_is_read(name, kind, value):
     assert kind.from_json(stored(name)) == value
-    assert value.to_json() == stored(name)
+    assert value.to_json().items() >= stored(name).items()  # a later version may add keys, and renames none
 
 
 @pytest.mark.parametrize(

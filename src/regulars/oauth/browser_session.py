@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.accounts.models import Account
+from regulars.accounts.proofs import mailed_codes
+from regulars.connections.login_methods import PASSWORD_CONNECTION
+from regulars.profiles.find import DATABASE
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 
@@ -20,6 +23,7 @@ METHODS = {
     "mfa": ("mfa", "mfa"),
     "password_reset": ("email", "otp"),
 }
+PASSKEY = "passkey"  # a passkey that was the only proof: Auth0's name of the method, and here of the connection too
 SECOND_FACTORS = {"totp": "otp", "recovery_codes": "otp", "webauthn": "hwk"}
 
 
@@ -44,22 +48,49 @@ class BrowserSession:
 
     @property
     def methods(self) -> list[tuple[str, int]]:
-        """Auth0's name of each method that was used, and its time in milliseconds."""
-        return [(METHODS.get(each["method"], (each["method"], ""))[0], int(each["at"] * 1000)) for each in self.records]
+        """Auth0's name of each method that was used, and its time in milliseconds. A passkey alone is a second factor too."""
+        return [
+            (name, int(record["at"] * 1000))
+            for record in self.records
+            for name in ([PASSKEY] if record.get("passwordless") else [])
+            + [METHODS.get(record["method"], (record["method"], ""))[0]]
+        ]
 
     @property
     def connection(self) -> tuple[str, str]:
-        """Auth0's (connection, strategy) of the last authentication."""
-        identities: list[dict[str, Any]] = self.profile.document.get("identities", [])
+        """Auth0's (connection, strategy) of the login method that opened this session, from its own record.
+
+        Never from the customer's identities: with several of them, one that was not used would pass a rule that admits
+        a single login method. Empty when the record names none.
+        """
         for record in reversed(self.records):
-            for identity in identities:
-                if record["method"] == "socialaccount":
-                    is_used = str(record.get("uid")) == identity["user_id"]
-                else:
-                    is_used = record["method"] in ("password", "code") and identity["provider"] == "auth0"
-                if is_used:
-                    return str(identity["connection"]), str(identity["provider"])
-        return (identities[0]["connection"], identities[0]["provider"]) if identities else ("", "")
+            if found := self._connection_of(record):
+                return found
+        return "", ""
+
+    def _connection_of(self, record: dict[str, Any]) -> tuple[str, str] | None:
+        match record:
+            case {"passwordless": True}:
+                return PASSKEY, PASSKEY
+            case {"method": "password" | "password_reset"}:
+                return PASSWORD_CONNECTION, DATABASE
+            case {"method": "code"}:
+                return mailed_codes.CONNECTION, mailed_codes.STRATEGY
+            case {"method": "socialaccount", "provider": str(strategy), "connection": str(name)}:
+                return name, strategy
+            case {"method": "socialaccount", "provider": str(strategy), "uid": str(uid)}:
+                return self._connection_of_old(strategy, uid), strategy
+        return None
+
+    def _connection_of_old(self, strategy: str, uid: str) -> str:
+        """Return the connection of a session from before connections were recorded; empty when it could be several."""
+        identities: list[dict[str, Any]] = self.profile.document.get("identities", [])
+        names = {
+            str(each["connection"])
+            for each in identities
+            if each["provider"] == strategy and each["user_id"] in (uid, f"{each['connection']}|{uid}")
+        }
+        return names.pop() if len(names) == 1 else ""
 
     @property
     def may_sign_in(self) -> bool:
@@ -67,6 +98,7 @@ class BrowserSession:
 
     def authentication(self, sid: str = "") -> Authentication:
         """Return what tokens repeat of this session, or of another session `sid` that this authentication starts."""
+        connection, strategy = self.connection
         return Authentication(
             profile=self.profile,
             sub=self.profile.user_id,
@@ -74,4 +106,7 @@ class BrowserSession:
             auth_time=None if self.auth_time is None else int(self.auth_time),
             amr=self.amr,
             acr=MULTI_FACTOR if "mfa" in self.amr else "",
+            connection=connection,
+            strategy=strategy,
+            methods=self.methods,
         )

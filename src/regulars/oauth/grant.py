@@ -23,6 +23,8 @@ class Authentication:
 
     `sub` is the user id under which the app knows the customer; after two customers were linked it may be another id
     than the profile's (OpenID Connect Core 12.2). `auth_time` is seconds since 1970, None when it is unknown.
+    `connection`, `strategy` and `methods` (each with its time in milliseconds) are Auth0's, for rules: those of this very
+    sign-in, also when a refresh token is used much later.
     """
 
     profile: Profile
@@ -31,6 +33,9 @@ class Authentication:
     auth_time: int | None
     amr: list[str]
     acr: str = ""
+    connection: str = ""
+    strategy: str = ""
+    methods: list[tuple[str, int]] = field(default_factory=list)
 
 
 class TokenTerms(Protocol):
@@ -67,7 +72,7 @@ class Grant:
 
     `audience` is empty when the tokens are for /userinfo only. `lifetime` is the access token's, in seconds.
     `sent_redirect_uri` is empty when the app sent none. `jkt` is the thumbprint of the key that every use of the tokens
-    must be signed with; empty when none is needed.
+    must be signed with; empty when none is needed. `connection`, `strategy` and `methods` are those of `Authentication`.
     """
 
     client_id: str
@@ -85,6 +90,9 @@ class Grant:
     jkt: str = ""
     id_token: Claims = field(default_factory=dict)
     access_token: Claims = field(default_factory=dict)
+    connection: str = ""
+    strategy: str = ""
+    methods: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def scope(self) -> str:
@@ -93,6 +101,20 @@ class Grant:
     @property
     def is_offline(self) -> bool:
         return "offline_access" in self.scopes
+
+    def authentication(self, profile: Profile) -> Authentication:
+        """Return how and when the customer signed in, for tokens that are issued again."""
+        return Authentication(
+            profile=profile,
+            sub=self.sub,
+            sid=self.sid,
+            auth_time=self.auth_time,
+            amr=self.amr,
+            acr=self.acr,
+            connection=self.connection,
+            strategy=self.strategy,
+            methods=self.methods,
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -125,4 +147,7 @@ def build_grant(authentication: Authentication, request: TokenTerms, decision: T
         jkt=request.jkt,
         id_token={**profile_claims, **decision.id_token},
         access_token=decision.access_token,
+        connection=authentication.connection,
+        strategy=authentication.strategy,
+        methods=authentication.methods,
     )

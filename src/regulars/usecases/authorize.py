@@ -23,9 +23,9 @@ from regulars.oauth.models import DeviceRequest, PendingLogin
 from regulars.oauth.protocol_errors import OAuthError
 from regulars.oauth.sessions import add_client, other_clients_in
 from regulars.oauth.tokens import front_channel_tokens
-from regulars.rules.auth0_context import AuthenticationMethod
 
 from .login import Denied, InteractionRequired, Login, LoginContext, log_in
+from .login_context import authenticated
 from .login_progress import LoginProgress
 
 TICKET = "login_ticket"  # proof of a login on a page of the app; the sign-in page makes a session of it
@@ -192,7 +192,7 @@ def _login_context(context: AuthorizationContext) -> LoginContext:
     # A ticket leads here only through the session that it just made.
     proved = bool(request.params.get(TICKET))
     return replace(
-        _of_session(browser, session),
+        authenticated(browser, session.authentication()),
         protocol=BACK_FROM_RULE if is_back else flow,
         query=browser.query if is_back else dict(request.params),
         body=context.pending.posted,
@@ -201,17 +201,6 @@ def _login_context(context: AuthorizationContext) -> LoginContext:
         silent=request.is_silent,
         proved=proved,
         busy=request.second_factor or request.params.get("ask") == "0",
-    )
-
-
-def _of_session(browser: LoginContext, session: BrowserSession) -> LoginContext:
-    connection, strategy = session.connection
-    return replace(
-        browser,
-        session_id=session.sid,
-        methods=[AuthenticationMethod(name=name, timestamp=at) for name, at in session.methods],
-        connection=connection,
-        strategy=strategy,
     )
 
 
@@ -227,7 +216,7 @@ def authorize_device(
     Raises `AlreadyAnsweredError`.
     """
     request = request_of(row)
-    context = replace(_of_session(browser, session), protocol=DEVICE_FLOW)
+    context = replace(authenticated(browser, session.authentication()), protocol=DEVICE_FLOW)
     login = Login(session.profile, row.client, context, request.scopes, progress)
 
     def allow(decision: TokenDecision) -> None:

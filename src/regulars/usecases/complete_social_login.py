@@ -99,7 +99,7 @@ def complete_social_login(login: ProviderLogin) -> Account:
             keep_token(identity.pk, login.issued, login.granted)
         _learn_claims(c, login, answer)
         c.refresh()
-        return c.profile.account or _open_account(c, Account.objects.create_user())
+        return c.profile.account or _open_account(c, Account.objects.create_user(), login.connection)
 
 
 @transaction.atomic
@@ -120,7 +120,7 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
         c.learn(facts)
         if submitted:
             write_values(c, submitted.values, submitted.source)
-        return _open_account(c, account)
+        return _open_account(c, account, connection)
 
 
 def verify_email(profile: Profile, email: str) -> None:
@@ -170,10 +170,9 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
     c.learn(facts)
 
 
-def _open_account(c: Changes, account: Account) -> Account:
+def _open_account(c: Changes, account: Account, connection: str) -> Account:
     profile = c.profile
     profile.account = account
     profile.save(update_fields=["account"])
-    how = profile.identities.order_by("pk").values_list("connection", flat=True).first()
-    c.record_event(SIGNED_UP, {"connection": how or ""}, message_id=f"regulars-signed-up-{profile.pk}")
+    c.record_event(SIGNED_UP, {"connection": connection}, message_id=f"regulars-signed-up-{profile.pk}")
     return account

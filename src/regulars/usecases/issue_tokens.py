@@ -26,6 +26,7 @@ from regulars.profiles.find import find_by_account
 from regulars.profiles.sign_in import sign_in_block
 
 from .login import REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
+from .login_context import authenticated
 from .passwordless import enter_by_mailbox
 from .users import account_of
 
@@ -76,14 +77,14 @@ def handle_refresh_token(request: TokenRequest) -> TokenResponse:
     if is_public(client) and token.grant.jkt != request.jkt:
         raise refresh_tokens.unknown_token()  # a client without a secret is recognised by its key alone
     grant = token.grant
-    caller = replace(request.caller, protocol=REFRESHING, session_id=grant.sid, silent=True)
+    # How and when the customer signed in stays.
+    authentication = grant.authentication(token.profile)
+    caller = authenticated(replace(request.caller, protocol=REFRESHING, silent=True), authentication)
     decision = renew(Login(token.profile, client, caller, scopes or grant.scopes))
     if isinstance(decision, Denied):
         raise OAuthError(decision.error, decision.description)
     if grant.sid:
         add_client(token.profile, grant.sid, client.pk, decision.id_token)
-    # How and when the customer signed in stays.
-    authentication = Authentication(token.profile, grant.sub, grant.sid, grant.auth_time, grant.amr, grant.acr)
     renewed = build_grant(authentication, replace(grant, nonce="", jkt=request.jkt), decision)
     return token_response(renewed, refresh_tokens.rotate(token, client))
 
@@ -126,17 +127,18 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
         )
     now = time.time()
     sid = secrets.token_hex(16)
-    authentication = Authentication(profile, profile.user_id, sid, auth_time=int(now), amr=["otp"])
-    context = replace(
-        request.caller,
-        protocol=PASSWORDLESS_PROTOCOL,
-        session_id=sid,
-        methods=[{"name": "email", "timestamp": int(now * 1000)}],
+    authentication = Authentication(
+        profile,
+        profile.user_id,
+        sid,
+        auth_time=int(now),
+        amr=["otp"],
         connection=email_codes.CONNECTION,
         strategy=email_codes.STRATEGY,
-        silent=True,
-        proved=True,
+        methods=[("email", int(now * 1000))],
     )
+    caller = replace(request.caller, protocol=PASSWORDLESS_PROTOCOL, silent=True, proved=True)
+    context = authenticated(caller, authentication)
 
     def issue(decision: TokenDecision) -> tuple[Grant, str]:
         grant = replace(build_grant(authentication, requested, decision), jkt=request.jkt)

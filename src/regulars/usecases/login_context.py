@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regulars.clients.models import Client
+from regulars.oauth.grant import Authentication
 from regulars.profiles.models import Profile
 from regulars.rules.auth0_context import Auth0Context, AuthenticationMethod
 
@@ -43,6 +44,17 @@ class LoginContext:
     def is_login(self) -> bool:
         """Whether it is counted as a login."""
         return self.proved or not self.silent
+
+
+def authenticated(browser: LoginContext, authentication: Authentication) -> LoginContext:
+    """Return the context of a request whose customer signed in like this, now or earlier."""
+    return replace(
+        browser,
+        session_id=authentication.sid,
+        methods=[AuthenticationMethod(name=name, timestamp=at) for name, at in authentication.methods],
+        connection=authentication.connection,
+        strategy=authentication.strategy,
+    )
 
 
 def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: list[str]) -> Auth0Context:

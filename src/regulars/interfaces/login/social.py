@@ -355,7 +355,8 @@ def _enter(
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(pending.resume_url)
     # "socialaccount" is allauth's word for this method; sessions and tokens (`amr`) go by it.
-    response = enter(request, account, "socialaccount", where, provider=connection.strategy, uid=answer.user_id)
+    how = {"provider": connection.strategy, "uid": answer.user_id, "connection": connection.name}
+    response = enter(request, account, "socialaccount", where, **how)
     if pending.purpose == LoginPurpose.LOGIN:
         _remember_declined(request, response, connection, login)
     return response
