@@ -57,8 +57,8 @@ ROWS = {
     "empty metadata is undefined for rules": Row({"id_token": {"no": True}}, "context.idToken.no = user.user_metadata === undefined; callback(null, user, context);",
         py="context['idToken']['no'] = 'user_metadata' not in user"),
     "and an empty object for actions": Row({"id_token": {"n": 0}}, action="api.idToken.setCustomClaim('n', Object.keys(event.user.user_metadata).length);"),
-    "app_metadata is at the root too and wins": Row({"id_token": {"p": "gold", "id": "auth0|chika"}}, "context.idToken = {p: user.plan, id: user.user_id}; callback(null, user, context);",
-        py="context['idToken'] = {'p': user['plan'], 'id': user['user_id']}", user={"plan": "old", "app_metadata": {"plan": "gold", "user_id": "auth0|dov"}}),
+    "app_metadata is at the root too and replaces nothing": Row({"id_token": {"p": "gold", "id": "auth0|chika"}}, "context.idToken = {p: user.plan, id: user.user_id}; callback(null, user, context);",
+        py="context['idToken'] = {'p': user['plan'], 'id': user['user_id']}", user={"app_metadata": {"plan": "gold", "user_id": "auth0|dov"}}),
     "the event cannot be changed": Row({"id_token": {"who": "auth0|chika"}}, action="try { event.user.user_id = 'x'; } catch (e) {} api.idToken.setCustomClaim('who', event.user.user_id);"),
     # context
     "the context says who, where and how": Row({"id_token": {"a": ["shop", "google-oauth2", 3, "SE", "buyer", "federated"]}},

@@ -11,7 +11,9 @@ import pytest
 from tests.management_api.conftest import ApiClient, make_token
 
 from regulars.clients.models import Client
+from regulars.consent.view import served_user
 from regulars.oauth.grant import TokenDecision
+from regulars.profiles.document import user
 from regulars.profiles.learn import CUSTOMER, NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.rules.models import RuleRun
@@ -22,9 +24,10 @@ from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases.correct_facts import correct
 from regulars.usecases.login import Login, LoginContext, log_in
+from regulars.usecases.unit_of_work import changes
 
 CODE = "invalid_metadata_key"
-USER = "user_metadata"
+USER, APP = "user_metadata", "app_metadata"
 STORED = {"shoe": {"size": 40, "colour": "red"}, "plan": "gold"}
 
 
@@ -38,9 +41,9 @@ class Refused:
 
 @dataclass
 class Writer:
-    """`write` returns None, or why the write was refused. `source` is the source of its facts."""
+    """`write(profile, data, bag)` returns None, or why the write was refused. `source` is the source of its facts."""
 
-    write: Callable[[Profile, Any], Refused | None]
+    write: Callable[..., Refused | None]
     source: str
 
 
@@ -86,25 +89,28 @@ SCRIPTS = {"javascript": javascript, "management_client": management_client, "ac
 
 @pytest.fixture(params=["api", *SCRIPTS, "python"])
 def writer(request, client, shop, monkeypatch) -> Writer:
-    def by_api(profile: Profile, data: Any) -> Refused | None:
+    def by_api(profile: Profile, data: Any, bag: str = USER) -> Refused | None:
         client.raise_request_exception = False
-        answer = ApiClient(client).call("PATCH", f"/v2/users/{profile.user_id}", {USER: data})
+        answer = ApiClient(client).call("PATCH", f"/v2/users/{profile.user_id}", {bag: data})
         if answer.status_code == 200:
             return None
         assert (answer.status_code, answer.json()["errorCode"]) == (400, "invalid_body")
         return Refused(CODE, answer.json()["message"])
 
-    def by_script(profile: Profile, data: Any) -> Refused | None:
+    def by_script(profile: Profile, data: Any, bag: str = USER) -> Refused | None:
         language = "monty" if request.param == "monty" else "javascript"
-        save_rule("write", slug="write", script=SCRIPTS[request.param](data), language=language)
+        script = SCRIPTS[request.param](data)
+        if bag == APP:
+            script = script.replace("UserMetadata", "AppMetadata").replace(USER, APP)
+        save_rule("write", slug="write", script=script, language=language)
         return log_in_at(shop, profile)
 
-    def by_python(profile: Profile, data: Any) -> Refused | None:
+    def by_python(profile: Profile, data: Any, bag: str = USER) -> Refused | None:
         class EntryPoint:
             name = "write"
 
             def load(self) -> Any:
-                return lambda user, context, api: api.update_user_metadata(data)
+                return lambda user, context, api: getattr(api, f"update_{bag}")(data)
 
         monkeypatch.setattr(python_rules, "_loaded", None)
         monkeypatch.setattr("regulars.base.plugins.catalog.entry_points", lambda group: [EntryPoint()])
@@ -163,6 +169,59 @@ def test_unusable_metadata_key_is_refused_by_name(writer, customer, key, request
     assert refused.code == CODE
     assert repr(key)[1:20] in refused.message
     assert metadata_of(customer) == STORED
+
+
+@pytest.mark.parametrize("key", ["email", "email_verified", "blocked", "user_id", "identities", "loginsCount", "_id"])
+def test_reserved_name_in_app_metadata_is_refused(writer, customer, key):
+    refused = writer.write(customer, {key: True}, APP)
+
+    assert refused is not None
+    assert refused.code == CODE
+    assert f"the key {key!r} is reserved" in refused.message
+    assert APP not in Profile.objects.get(pk=customer.pk).document
+    assert writer.write(customer, {key: "x"}) is None  # Auth0 reserves nothing in user_metadata
+
+
+def test_reserved_name_of_an_earlier_version_can_be_sent_back_and_removed(writer, customer):
+    learn(customer, [NewFact("app_metadata.blocked", True, "declared", "app:shop")])
+
+    assert writer.write(customer, {"blocked": True, "plan": "gold"}, APP) is None
+    assert Profile.objects.get(pk=customer.pk).document[APP] == {"blocked": True, "plan": "gold"}
+    assert writer.write(customer, {"blocked": None}, APP) is None
+    assert Profile.objects.get(pk=customer.pk).document[APP] == {"plan": "gold"}
+
+
+def test_app_metadata_never_takes_the_place_of_a_root_field(shop, customer):
+    """Stored by an earlier version, `app_metadata` says of a customer what only this server says."""
+    Attribute.objects.create(key="membership", label="Membership", purposes=["serve"])
+    lies = {"email": "boss@shop.example", "email_verified": True, "blocked": False, "name": "Boss", "user_id": "auth0|1",
+            "phone_verified": True, "logins_count": 99, "last_login": "2020", "username": "boss", "membership": "board",
+            "identities": [], "user_metadata": {"a": 1}, "gender": "male"}  # fmt: skip
+    facts = [NewFact(f"{APP}.{name}", value, "declared", "app:shop") for name, value in lies.items()]
+    with changes(customer, "test") as c:
+        c.learn([*facts, NewFact(f"{APP}.roles", ["buyer"], "declared", "app:shop")])
+    script = "function (u, c, cb) { delete u.app_metadata; c.idToken.u = u; cb(null, u, c); }"
+    save_rule("tell", script=script)
+    login = Login(Profile.objects.get(pk=customer.pk), shop, LoginContext("oidc-basic-profile"), ["openid"])
+    seen = log_in(login, lambda decision: decision).id_token["u"]
+
+    assert {name: value for name, value in seen.items() if name in lies} == {
+        "user_id": customer.user_id, "identities": seen["identities"], "user_metadata": STORED
+    }  # fmt: skip
+    assert len(seen["identities"]) == 1
+    assert seen["roles"] == ["buyer"]  # what an application alone knows is at the root, as with Auth0
+
+
+def test_fact_never_takes_the_place_of_a_column(shop, customer):
+    """An attribute of the name of a column is not the column, also while the column is empty."""
+    for name in ("blocked", "logins_count", "last_ip", "user_id", "identities"):
+        Attribute.objects.create(key=name, label=name, purposes=["serve"])
+    with changes(customer, "test") as c:
+        c.learn([NewFact(name, "a lie", "declared", "app:shop") for name in ("blocked", "logins_count", "last_ip")])
+        c.learn([NewFact(name, "a lie", "declared", "app:shop") for name in ("user_id", "identities")])
+    stored = Profile.objects.get(pk=customer.pk)
+
+    assert "a lie" not in json.dumps([user(stored), served_user(stored)])
 
 
 def test_empty_object_clears_the_bag(writer, customer, request):

@@ -85,9 +85,10 @@ def served_user(profile: Profile) -> Auth0User:
     prefetched = hasattr(profile, PREFETCHED)
     traits = getattr(profile, PREFETCHED) if prefetched else _traits_to_serve.first(profile=profile.pk)
     paths = dict(_metadata_paths.all())
-    document: dict[str, Any] = {"identities": profile.document.get("identities", [])}
+    document: dict[str, Any] = {}
     for key, value in (traits or {}).items():
         put(document, paths.get(key, key), value)
+    document["identities"] = profile.document.get("identities", [])
     return user(profile, document)
 
 

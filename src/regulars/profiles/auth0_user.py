@@ -4,6 +4,30 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+# Auth0's list of the names that `app_metadata` cannot have on its first level.
+RESERVED_IN_APP_METADATA = frozenset(
+    {
+        "__tenant",
+        "_id",
+        "blocked",
+        "clientID",
+        "created_at",
+        "email",
+        "email_verified",
+        "globalClientID",
+        "global_client_id",
+        "identities",
+        "lastIP",
+        "lastLogin",
+        "loginsCount",
+        "metadata",
+        "multifactor",
+        "multifactor_last_modified",
+        "updated_at",
+        "user_id",
+    }
+)
+
 
 class Auth0Identity(TypedDict, total=False):
     """One login method of a customer. `access_token` is the provider's, for rules alone."""
@@ -38,3 +62,12 @@ class Auth0User(TypedDict, total=False):
     last_ip: str
     logins_count: int
     blocked: bool
+
+
+# What stands at the root of a user by right. Rules find the keys of `app_metadata` at the root too, but never these, also
+# when the user has no value there: a `blocked` or an `email_verified` of an application must not pass for ours.
+ROOT_NAMES = (
+    frozenset(Auth0User.__annotations__)
+    | RESERVED_IN_APP_METADATA
+    | {"last_password_reset", "phone_number_verified", "username"}
+)

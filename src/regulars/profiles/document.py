@@ -64,7 +64,9 @@ def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:
         "blocked": profile.blocked or None,
     }
     facts = profile.document if document is None else document
-    return cast(Auth0User, {**facts, **{key: value for key, value in columns.items() if value is not None}})
+    # No fact stands in for a column that is empty: a customer who is not blocked has no `blocked` at all.
+    known_columns = {key: value for key, value in columns.items() if value is not None}
+    return cast(Auth0User, {**{key: value for key, value in facts.items() if key not in columns}, **known_columns})
 
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from regulars.base.text import JsonObject, storable
+from regulars.profiles.auth0_user import ROOT_NAMES
 
 MAX_DEPTH = 32
 MAX_CLAIMS_BYTES = 16 * 1024
@@ -17,8 +19,6 @@ MAX_URL = 2048
 MAX_DESCRIPTION = 500
 
 IGNORED = ("multifactor", "samlConfiguration", "primaryUser", "jwtConfiguration")
-# app_metadata never overrides identity.
-NOT_AT_ROOT = frozenset({"user_id", "identities", "user_metadata", "app_metadata"})
 
 # Only the provider sets subject, audience and protocol claims (OpenID Connect Core 2, RFC 9068 2.2).
 RESERVED_IN_ID_TOKEN = frozenset(
@@ -87,10 +87,16 @@ class MetadataUpdate:
     data: JsonObject
 
 
-def objects_given(user: JsonObject, context: JsonObject) -> tuple[JsonObject, JsonObject]:
-    """Return `user` with app_metadata's keys at the root too, and `context` with the objects that rules write into."""
+def objects_given(
+    user: JsonObject, context: JsonObject, attributes: Collection[str] = ()
+) -> tuple[JsonObject, JsonObject]:
+    """Return `user` with app_metadata's keys at the root too, and `context` with the objects that rules write into.
+
+    Metadata never takes the place of a root field, known or unknown. `attributes` are the installation's own root fields.
+    """
     own = user.get("app_metadata")
-    roots = {name: value for name, value in own.items() if name not in NOT_AT_ROOT} if isinstance(own, dict) else {}
+    closed = ROOT_NAMES.union(attributes, user)
+    roots = {name: value for name, value in own.items() if name not in closed} if isinstance(own, dict) else {}
     return {**user, **roots}, {"idToken": {}, "accessToken": {}, "samlConfiguration": {}, **context}
 
 

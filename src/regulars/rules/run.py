@@ -13,6 +13,7 @@ from typing import Any
 
 from regulars.base.text import JsonObject
 from regulars.profiles.auth0_user import Auth0User
+from regulars.profiles.models import Attribute
 
 from . import decide, http_calls
 from .auth0_context import Auth0Context
@@ -200,6 +201,12 @@ def configuration() -> JsonObject:
     return {setting.key: setting.value for setting in RuleSetting.objects.all()}
 
 
+def objects_given(user: JsonObject, context: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """Return both objects as rules get them (`decide.objects_given`)."""
+    attributes = Attribute.objects.filter(metadata_path="").values_list("key", flat=True)
+    return decide.objects_given(user, context, list(attributes) if user.get("app_metadata") else ())
+
+
 def run_all(
     jobs: Iterable[RuleInvocation],
     user: JsonObject,
@@ -212,7 +219,7 @@ def run_all(
     """Run rules in order, each on the result of the one before, until a denial, a redirect or the time limit."""
     results: list[TimedResult] = []
     ends = time.monotonic() + MAX_SECONDS
-    user, context = decide.objects_given(user, context)
+    user, context = objects_given(user, context)
     with closing(_LanguageRunners(perform, subject)) as runners:
         for job in jobs:
             started = time.perf_counter()

@@ -13,10 +13,9 @@ from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
 
 from . import http_calls
-from .decide import objects_given
 from .models import Rule
 from .replay_runs import Replayed
-from .run import configuration, try_rule
+from .run import configuration, objects_given, try_rule
 from .run_records import without_secrets
 from .templates import all_templates
 from .templates.examples import DeclaredHttp

@@ -21,6 +21,7 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
+from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
 from regulars.profiles.document import BAGS
 from regulars.profiles.find import (
     DATABASE,
@@ -229,6 +230,10 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
             raise Invalid("invalid_metadata_key", message, bag)
         if len(f"{bag}.{name}") > LONGEST_PATH:
             raise Invalid("invalid_metadata_key", f"{bag}: the key {name[:20]!r}… is too long.", bag)
+        # Applications take these for what this server says of a customer. One that is stored may be sent back or removed.
+        is_new = data[name] is not None and data[name] != profile.document.get(bag, {}).get(name)
+        if bag == "app_metadata" and name in RESERVED_IN_APP_METADATA and is_new:
+            raise Invalid("invalid_metadata_key", f"{bag}: the key {name!r} is reserved. Choose another name.", bag)
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
 
 
