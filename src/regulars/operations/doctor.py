@@ -13,7 +13,7 @@ from regulars.accounts.breached import is_listed
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import open_table
 from regulars.events.models import InboxItem
-from regulars.serving.health import check_readiness
+from regulars.serving.readiness import database_faults
 
 CREDENTIALS = "credentials.json"
 
@@ -26,10 +26,12 @@ class CheckResult:
 
 def run_checks() -> Iterator[CheckResult]:
     """Yield one result per check, the database first: the other checks need it."""
-    status, _, body = check_readiness()
-    yield CheckResult(status == 200, f"database ({connection.vendor}): {body.decode()}")
-    if status != 200:
+    faults = database_faults()
+    for fault in faults:
+        yield CheckResult(False, f"{fault.code}: {fault.message}")
+    if faults:
         return
+    yield CheckResult(True, f"database ({connection.vendor}) is ready")
     yield _credentials()
     failed = Job.objects.filter(state=Job.State.FAILED).count()
     waiting = Job.objects.filter(state=Job.State.WAITING).count()

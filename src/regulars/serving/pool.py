@@ -17,10 +17,6 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, Any, Self, cast
 
-from django.db import close_old_connections
-
-from .health import HealthResponse
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -56,18 +52,6 @@ class Pool:
                     environ = _environ(scope, body.file, length)
             loop = asyncio.get_running_loop()
             await self._in_thread(lambda: _Exchange(loop, send).run(self.wsgi, environ), send)
-
-    async def run(self, answer: Callable[[], HealthResponse], send: Send) -> None:
-        """Run a small function that needs the database in the same threads."""
-
-        def run() -> tuple[int, Pairs, bytes]:
-            try:
-                status, headers, body = answer()
-            finally:
-                close_old_connections()
-            return status, [(name.lower().encode(), value.encode()) for name, value in headers], body
-
-        await self._in_thread(run, send)
 
     def close(self) -> None:
         self.executor.shutdown(wait=True, cancel_futures=True)
@@ -198,6 +182,16 @@ def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
 async def _respond(send: Send, status: int, headers: Pairs, body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_json(send: Send, status: HTTPStatus, body: bytes) -> None:
+    """Answer outside the pool: nothing that Django's threads do delays this."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await _respond(send, status, headers, body)
 
 
 async def _plain(send: Send, status: HTTPStatus, extra: Pairs | None = None) -> None:

@@ -1,6 +1,8 @@
-"""The ASGI root: collector, readiness check, and Django for every other path."""
+"""The ASGI root: collector, health checks, and Django for every other path."""
 
 from __future__ import annotations
+
+from http import HTTPStatus
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
@@ -8,10 +10,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from regulars.interfaces.collector.app import Collector, Receive, Scope, Send
 
 from .forwarded import apply_forwarded
-from .health import check_readiness
-from .pool import Pool
+from .pool import Pool, answer_json
+from .readiness import Readiness
 
-HEALTH = "/healthz"
+ALIVE = b'{"status": "alive"}'
 
 
 class Root:
@@ -20,6 +22,7 @@ class Root:
     def __init__(self) -> None:
         self.collector = Collector()
         self.pool = Pool(WSGIHandler())
+        self.readiness = Readiness()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -29,8 +32,10 @@ class Root:
                 await self._lifespan(receive, send)
             case "http" if self.collector.takes(scope["path"]):
                 await self.collector(scope, receive, send)
-            case "http" if scope["path"] == HEALTH:
-                await self.pool.run(check_readiness, send)
+            case "http" if scope["path"] == "/healthz":
+                await answer_json(send, HTTPStatus.OK, ALIVE)
+            case "http" if scope["path"] == "/readyz":
+                await answer_json(send, *await self.readiness.answer())
             case "http":
                 await self.pool(scope, receive, send)
             case _:  # websockets are not supported
@@ -44,5 +49,6 @@ class Root:
             else:
                 await self.collector.close()
                 self.pool.close()
+                self.readiness.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
