@@ -56,7 +56,7 @@ def test_what_ana_maps_in_the_console_arrives_so_at_the_receiver(console, known)
         mapped = rows(("town", "city", "upper"), ("born", "birthdate", "year"), ("from", "=", "", "Regulars"), ("", ""))
         response = console.post(PAGE, mapped)
         (delivery,) = queue_changes(known, [_news()])
-        deliver(delivery)
+        deliver(delivery, {})
 
     assert (response.status_code, response["Location"]) == (302, PAGE)
     assert json.loads(receiver.received[0].body)["data"]["traits"] == {"town": "PORTO", "from": "Regulars"}
@@ -69,7 +69,7 @@ def test_it_arrives_mapped_at_the_stand_in_of_mailchimp(console, known):
         save_destination("Mailer", "mailchimp", settings, purpose="message", segment_slugs=["vip"])
         console.post(PAGE, rows(("FNAME", "given_name", "upper"), ("ORIGIN", "=", "", "our shop")))
         (delivery,) = queue_changes(known, [_news()])
-        deliver(delivery)
+        deliver(delivery, {})
         member, _ = partners.calls("mailchimp")
 
     assert member["body"]["merge_fields"] == {"FNAME": "CHIKA", "ORIGIN": "our shop"}

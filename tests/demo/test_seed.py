@@ -79,7 +79,7 @@ def test_the_shop_is_open_and_everything_in_it_works_at_once(shop):
         counted = count(segment.text, segment.purpose_id)
         assert (counted.inside, counted.unknown) == (stands.count("in"), stands.count("unknown"))
         assert counted.inside > 0, segment.slug
-        assert (counted.unknown > 0) == bool(mentions(condition_of(segment.text)).fields), segment.slug
+        assert (counted.unknown > 0) == bool(mentions(condition_of(segment)).fields), segment.slug
 
 
 def test_questions_have_a_history_that_fits_the_answers(shop):

@@ -30,7 +30,7 @@ def test_with_consent_the_message_has_the_usable_traits(chika, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
-        deliver(delivery)
+        deliver(delivery, {})
     (got,) = receiver.received
     traits = json.loads(got.body)["data"]["traits"]
     assert traits["country"] == "FR"
@@ -44,7 +44,7 @@ def test_without_consent_nothing_is_sent(chika, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
-        deliver(delivery)
+        deliver(delivery, {})
     delivery.refresh_from_db()
     assert receiver.received == []
     assert (delivery.state, delivery.attempts, delivery.error) == ("dropped", 0, "no_consent")
@@ -56,7 +56,7 @@ def test_a_yes_that_was_taken_back_since_counts_as_a_no(chika, to_webhook):
         to_webhook(receiver.url)
         delivery = queue_one(chika)
         allow(chika, "withdrawn")
-        deliver(delivery)
+        deliver(delivery, {})
     assert receiver.received == []
     assert delivery.error == "no_consent"
 
@@ -69,7 +69,7 @@ def test_a_destination_that_was_switched_off_since_gets_nothing(chika, to_webhoo
         destination.enabled = False
         destination.save()
         delivery.refresh_from_db()
-        deliver(Delivery.objects.get(pk=delivery.pk))
+        deliver(Delivery.objects.get(pk=delivery.pk), {})
     assert receiver.received == []
     assert Delivery.objects.get(pk=delivery.pk).error == "switched_off"
 
@@ -79,8 +79,8 @@ def test_what_was_sent_is_not_sent_twice(chika, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
-        deliver(delivery)
-        deliver(Delivery.objects.get(pk=delivery.pk))
+        deliver(delivery, {})
+        deliver(Delivery.objects.get(pk=delivery.pk), {})
     assert len(receiver.received) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_receiver_in_trouble_leaves_it_pending_for_the_time_it_asked_for(chika
         to_webhook(receiver.url)
         delivery = queue_one(chika)
         with pytest.raises(Retry) as retry:
-            deliver(delivery)
+            deliver(delivery, {})
     assert retry.value.after == 42
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.error) == ("pending", 1, "http_503")
@@ -104,9 +104,9 @@ def test_after_the_last_attempt_it_has_failed(chika, to_webhook):
         pauses = []
         for _ in range(ATTEMPTS - 1):
             with pytest.raises(Retry) as retry:
-                deliver(delivery)
+                deliver(delivery, {})
             pauses.append(retry.value.after)
-        deliver(delivery)
+        deliver(delivery, {})
     assert pauses == sorted(pauses)
     assert len(receiver.received) == ATTEMPTS
     delivery.refresh_from_db()
@@ -118,10 +118,10 @@ def test_a_refusal_fails_at_once_and_can_be_sent_again_by_hand(chika, to_webhook
     with receiving(Answer(404), Answer(200)) as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
-        deliver(delivery)
+        deliver(delivery, {})
         assert (delivery.state, delivery.error) == ("failed", "http_404")
         retry_delivery(delivery)
-        deliver(delivery)
+        deliver(delivery, {})
     delivery.refresh_from_db()
     assert (delivery.state, delivery.attempts, delivery.error, delivery.last_error) == ("sent", 1, "", "")
     ids = {got.headers["webhook-id"] for got in receiver.received}
@@ -133,7 +133,7 @@ def test_what_arrived_is_not_sent_again_by_hand(chika, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
         delivery = queue_one(chika)
-        deliver(delivery)
+        deliver(delivery, {})
     with pytest.raises(DomainError) as refused:
         retry_delivery(delivery)
     assert refused.value.code == "not_resendable"
@@ -162,7 +162,7 @@ def test_no_secret_is_written_down_even_if_the_plug_in_repeats_it(chika, to_webh
     plugin.fields = deliver_module.KINDS["webhook"].fields
     with_kind(monkeypatch, plugin)
     delivery = queue_one(chika)
-    deliver(delivery)
+    deliver(delivery, {})
     assert delivery.last_error.startswith("401 for")
     assert SECRET not in delivery.last_error
 
@@ -173,7 +173,7 @@ def test_a_plug_in_that_breaks_is_tried_again_and_its_words_are_not_trusted(chik
     with_kind(monkeypatch, Broken(KeyError("very private")))
     delivery = queue_one(chika)
     with pytest.raises(Retry):
-        deliver(delivery)
+        deliver(delivery, {})
     assert (delivery.state, delivery.error) == ("pending", "plugin_failed")
     assert "very private" not in delivery.last_error
 
@@ -184,7 +184,7 @@ def test_a_plug_in_that_is_gone_fails_by_name(chika, to_webhook):
     destination.kind = "sold"
     destination.save()
     delivery = queue_one(chika)
-    deliver(delivery)
+    deliver(delivery, {})
     assert (delivery.state, delivery.error) == ("failed", "unknown_plugin")
 
 
@@ -195,7 +195,7 @@ def test_a_customer_without_what_the_destination_needs_is_left_out(chika, to_web
     plugin.needs = ("email",)
     with_kind(monkeypatch, plugin)
     delivery = queue_one(chika)
-    deliver(delivery)
+    deliver(delivery, {})
     assert (delivery.state, delivery.error) == ("dropped", "nothing_to_match")
 
 

@@ -77,7 +77,7 @@ def test_empty_rows_of_the_form_are_no_lines():
 def test_only_what_is_mapped_leaves_under_its_new_name_and_if_its_purpose_allows(known, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url, mapping=LINES)
-        deliver(queue_one(known))
+        deliver(queue_one(known), {})
 
     assert json.loads(receiver.received[0].body)["data"]["traits"] == {"FNAME": "CHIKA", "town": "Porto"}
 
@@ -85,7 +85,7 @@ def test_only_what_is_mapped_leaves_under_its_new_name_and_if_its_purpose_allows
 def test_disclosure_records_facts_by_field(known, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url, mapping=LINES)
-        deliver(queue_one(known))
+        deliver(queue_one(known), {})
     city = known.facts.get(attribute="city")
 
     disclosed = Disclosure.objects.get().fields
@@ -96,7 +96,7 @@ def test_disclosure_records_facts_by_field(known, to_webhook):
 def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_webhook):
     with receiving() as receiver:
         destination = to_webhook(receiver.url, mapping=LINES)
-        seen = preview_message(destination, known)
+        seen = preview_message(destination, known, {})
 
     assert receiver.received == []
     assert not Delivery.objects.exists()
@@ -107,7 +107,7 @@ def test_a_preview_shows_the_call_without_making_or_keeping_anything(known, to_w
 
 
 def test_preview_explains_why_nothing_would_be_sent(chika, to_webhook):
-    seen = preview_message(to_webhook("http://example.com"), chika)
+    seen = preview_message(to_webhook("http://example.com"), chika, {})
 
     assert seen.refused == "The customer does not allow the purpose 'message'."
     assert seen.calls == ()
@@ -125,7 +125,7 @@ def test_destination_without_traits_refuses_a_mapping(standard_setup):
 def test_match_attributes_are_encrypted_in_the_table(known, to_webhook):
     with receiving() as receiver:
         to_webhook(receiver.url)
-        deliver(queue_one(known))
+        deliver(queue_one(known), {})
     with connection.cursor() as cursor:
         cursor.execute("SELECT match FROM destinations_disclosure")
         (stored,) = cursor.fetchone()

@@ -94,6 +94,7 @@ class ConsentState(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_state_per_purpose")]
+        indexes = [models.Index(fields=["expires_at"], name="consent_expiries")]  # looked for every minute
 
     def __str__(self) -> str:
         return f"{self.profile_id} {self.purpose_id}: {self.status}"

@@ -128,6 +128,14 @@ def may(profile: Profile, purpose: str) -> bool:
         return False
 
 
+def of_whom_open(profiles: Sequence[Profile], purpose: str) -> set[int]:
+    """Return the ids of those for whom a purpose is open now, in as many queries as for one."""
+    found = Purpose.objects.filter(key=purpose, active=True).first()
+    if found is None:
+        return set()
+    return {key for key, status in ConsentStatus.of(profiles, clock.now()).items() if status.allows(found)}
+
+
 def _live(profiles: Sequence[Profile]) -> dict[int, list[Fact]]:
     """Return profile id → facts that are not retracted."""
     found: dict[int, list[Fact]] = {profile.pk: [] for profile in profiles}

@@ -17,7 +17,7 @@ from regulars.base.plugins.fields import redacted
 from .circuit_breaker import record_failure, record_success
 from .disclosures import ErasedMeanwhile, record_attempt, record_sent
 from .kind import KINDS, DestinationKind, SegmentMessage, SendFailed
-from .message import ComposedMessage, MessageDropped, MessageSubject, compose
+from .message import ComposedMessage, MessageDropped, MessageSubject, SegmentPurposes, compose
 from .models import Delivery, Destination, Disclosure
 from .queue import JOB
 
@@ -32,8 +32,10 @@ ATTEMPTS = len(PAUSES) + 1
 TOO_OLD = dt.timedelta(days=7)
 
 
-def deliver(delivery: Delivery) -> None:
+def deliver(delivery: Delivery, segment_purposes: SegmentPurposes) -> None:
     """Send a pending delivery; a finished one is left as it is. Call it outside a transaction.
+
+    Entering a segment is sent only where the segment's purpose is open as well as the destination's.
 
     Where its kind takes batches, what waits for the same destination is sent with it. Afterwards the row is `sent`,
     `dropped` or `failed`. Raises `Retry` when it stays `pending` for a later attempt.
@@ -43,10 +45,10 @@ def deliver(delivery: Delivery) -> None:
     destination = delivery.destination
     try:
         kind = KINDS[destination.kind]
-        composed, disclosure = _prepared(delivery, kind)
+        composed, disclosure = _prepared(delivery, kind, segment_purposes)
         delivery.attempts += 1
         delivery.save(update_fields=["attempts"])  # counted before it is tried: the worker may crash with it
-        if not (kind.batch_size > 1 and _sent_together(kind, composed.message, delivery)):
+        if not (kind.batch_size > 1 and _sent_together(kind, composed.message, delivery, segment_purposes)):
             send(kind, composed.message, destination)
     except (MessageDropped, ErasedMeanwhile) as reason:
         _finish(delivery, Delivery.State.DROPPED, reason)
@@ -84,7 +86,9 @@ def _plugin_guarded(destination: Destination) -> Iterator[None]:
         raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
 
 
-def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[ComposedMessage, Disclosure]:
+def _prepared(
+    delivery: Delivery, kind: DestinationKind, segment_purposes: SegmentPurposes
+) -> tuple[ComposedMessage, Disclosure]:
     """Compose what may be sent now and record it as about to leave. Raises `MessageDropped` or `ErasedMeanwhile`."""
     if kind.latest_only:  # a newer one may have been sent already when this one is sent again
         newer = Delivery.objects.filter(
@@ -103,7 +107,7 @@ def _prepared(delivery: Delivery, kind: DestinationKind) -> tuple[ComposedMessag
         segment_name=delivery.segment_name,
         entered=delivery.entered,
     )
-    composed = compose(delivery.destination, kind, delivery.profile, subject)
+    composed = compose(delivery.destination, kind, delivery.profile, subject, segment_purposes)
     return composed, record_attempt(delivery.destination, delivery.profile, composed)
 
 
@@ -117,7 +121,7 @@ class _BatchItem:
     job: int
 
 
-def _ready_with(delivery: Delivery, kind: DestinationKind) -> list[_BatchItem]:
+def _ready_with(delivery: Delivery, kind: DestinationKind, segment_purposes: SegmentPurposes) -> list[_BatchItem]:
     """Return what waits for the same destination and may go in the same call. The rest is left to its own job."""
     jobs = {
         job.payload["delivery"]: job.pk
@@ -128,13 +132,15 @@ def _ready_with(delivery: Delivery, kind: DestinationKind) -> list[_BatchItem]:
     for other in waiting.select_related("profile").order_by("id"):
         other.destination = delivery.destination
         with suppress(MessageDropped, ErasedMeanwhile):
-            ready.append(_BatchItem(other, *_prepared(other, KINDS[delivery.destination.kind]), jobs[other.pk]))
+            ready.append(_BatchItem(other, *_prepared(other, kind, segment_purposes), jobs[other.pk]))
     return ready
 
 
-def _sent_together(kind: DestinationKind, message: SegmentMessage, delivery: Delivery) -> bool:
+def _sent_together(
+    kind: DestinationKind, message: SegmentMessage, delivery: Delivery, segment_purposes: SegmentPurposes
+) -> bool:
     """Send it in one call with what else waits. False: it is alone, or the call was refused, so each is sent by itself."""
-    destination, others = delivery.destination, _ready_with(delivery, kind)
+    destination, others = delivery.destination, _ready_with(delivery, kind, segment_purposes)
     if not others:
         return False
     try:

@@ -71,10 +71,9 @@ def record_attempt(destination: Destination, profile: Profile, composed: Compose
     """
     if not Profile.objects.select_for_update().filter(pk=profile.pk).exists():
         raise ErasedMeanwhile("forgotten", "The customer was erased.")
-    if not may(profile, destination.purpose_id):
-        raise ErasedMeanwhile(
-            "no_consent", f"The customer does not allow the purpose {destination.purpose_id!r} any more."
-        )
+    for purpose in composed.purposes:
+        if not may(profile, purpose):
+            raise ErasedMeanwhile("no_consent", f"The customer does not allow the purpose {purpose!r} any more.")
     row, made = Disclosure.objects.get_or_create(destination=destination, profile=profile)
     row.match = {**row.match, "user_id": composed.message.user_id, **composed.message.match}
     if not made and row.state not in DISCLOSED:

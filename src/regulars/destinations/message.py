@@ -18,6 +18,8 @@ from .kind import KINDS, DestinationKind, HttpCall, SegmentMessage, match_attrib
 from .mapping import TRANSFORMS, is_fixed, mapped
 from .models import Destination
 
+SegmentPurposes = Mapping[str, str]  # slug of a segment → its purpose
+
 
 class MessageDropped(DomainError):
     """The message must not be sent: `no_consent`, `switched_off`, `nothing_to_match`, `overtaken`."""
@@ -36,10 +38,14 @@ class MessageSubject:
 
 @dataclass(frozen=True)
 class ComposedMessage:
-    """A message, and the origin of each of its fields: field → (attribute, resolved value)."""
+    """A message, and the origin of each of its fields: field → (attribute, resolved value).
+
+    `purposes` have to be open when it leaves.
+    """
 
     message: SegmentMessage
     sources: Mapping[str, tuple[str, Value]]
+    purposes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,23 @@ class MessagePreview:
 
 
 def compose(
-    destination: Destination, kind: DestinationKind, profile: Profile, subject: MessageSubject
+    destination: Destination,
+    kind: DestinationKind,
+    profile: Profile,
+    subject: MessageSubject,
+    segment_purposes: SegmentPurposes,
 ) -> ComposedMessage:
-    """Compose the message as it may leave at this moment. Raises `MessageDropped`."""
+    """Compose the message as it may leave at this moment. Raises `MessageDropped`.
+
+    Being in a segment is a use of the segment's own purpose too. Leaving it needs the destination's alone: it ends that use.
+    """
     if not destination.enabled:
         raise MessageDropped("switched_off", "The destination is switched off.")
-    if not may(profile, destination.purpose_id):
-        raise MessageDropped("no_consent", f"The customer does not allow the purpose {destination.purpose_id!r}.")
+    of_segment = segment_purposes.get(subject.segment_slug) if subject.entered else None
+    purposes = tuple(dict.fromkeys(filter(None, (destination.purpose_id, of_segment))))
+    for purpose in purposes:
+        if not may(profile, purpose):
+            raise MessageDropped("no_consent", f"The customer does not allow the purpose {purpose!r}.")
     permitted = view(profile, destination.purpose_id)
     lacking = [key for key in kind.needs if key not in permitted]
     if lacking:
@@ -88,7 +104,7 @@ def compose(
     sources = {name: (origin[name], permitted[origin[name]]) for name in traits if origin[name] in permitted}
     sources |= {key: (key, permitted[key]) for key in match if key not in sources}
     return ComposedMessage(
-        SegmentMessage(user_id=profile.user_id, traits=traits, match=match, **vars(subject)), sources
+        SegmentMessage(user_id=profile.user_id, traits=traits, match=match, **vars(subject)), sources, purposes
     )
 
 
@@ -101,14 +117,16 @@ def mapping_of(destination: Destination, kind: DestinationKind) -> list[dict[str
     return None if own is None else [dict(zip(("attribute", "field", "transform"), line, strict=True)) for line in own]
 
 
-def preview_message(destination: Destination, profile: Profile, *, entered: bool = True) -> MessagePreview:
+def preview_message(
+    destination: Destination, profile: Profile, segment_purposes: SegmentPurposes, *, entered: bool = True
+) -> MessagePreview:
     """Preview the message if the customer entered (or left) the destination's first segment now. Sends and keeps nothing."""
     slug = next(iter(destination.segment_slugs), "segment")
     subject = MessageSubject("msg_preview", clock.now(), slug, slug.replace("-", " ").capitalize(), entered)
     try:
         kind = KINDS[destination.kind]
         withheld_fields = _withheld(destination, kind, profile)
-        message = compose(destination, kind, profile, subject).message
+        message = compose(destination, kind, profile, subject, segment_purposes).message
     except MessageDropped as reason:
         return MessagePreview(refused=reason.message, withheld=withheld_fields)
     except DomainError as error:

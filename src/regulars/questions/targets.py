@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from django.db import transaction
 
-from regulars.base.conditions import Condition, ConditionError, expand, parse
+from regulars.base.conditions import Condition, ConditionError, expand, parse, where_open
 
 from .features import TargetSegment
 from .models import Target
@@ -31,7 +31,7 @@ def _definition(slug: str) -> Condition:
     target = Target.objects.filter(slug=slug).first()
     if target is None:
         raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
-    return _parsed(target.text)
+    return where_open(_parsed(target.text), target.purpose_id)
 
 
 @lru_cache(maxsize=512)

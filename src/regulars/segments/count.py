@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from regulars.base import clock
-from regulars.base.conditions import ConditionError, Schema, parse, to_text, where
-from regulars.base.conditions.tree import And
+from regulars.base.conditions import ConditionError, parse, to_text, where
+from regulars.base.conditions.tree import And, Consented
 from regulars.base.errors import DomainError
 from regulars.base.lake.query import DIALECT, query
+from regulars.consent.countable import PEOPLE
 from regulars.consent.models import PermittedView
 from regulars.consent.purposes import get_purpose
 from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Profile
 
-from .save import condition_of
+from .save import expanded
 from .vocabulary import Vocabulary
 
-LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
 SAMPLE = 5
 SMALL_GROUP = 10  # a group with fewer people is never shown as a number to a role that may not see people
 
@@ -52,22 +52,28 @@ class SegmentCount:
 
 def count(text: str, purpose: str) -> SegmentCount:
     """Count a condition over everybody, by what may be used for the purpose. Raises `ConditionError` and `DomainError`."""
-    condition = condition_of(text)
+    permitted = get_purpose(purpose).key
+    condition = expanded(text, permitted)
     parts = condition.parts if isinstance(condition, And) else (condition,)
     # One pass: every part is evaluated once per person, everything else is arithmetic over the results
     now = clock.now()
     names = [f"part{number}" for number in range(len(parts))]
     people = exp.select(
         "p.profile_id",
-        *(exp.alias_(where(part, LAKE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
+        exp.alias_(where(Consented(permitted), PEOPLE, DIALECT, now), "is_open"),
+        *(exp.alias_(where(part, PEOPLE, DIALECT, now), name) for part, name in zip(parts, names, strict=True)),
     )
-    people = people.from_("views AS p").where(exp.column("purpose", "p").eq(get_purpose(purpose).key))
-    columns = [exp.column(name) for name in names]
-    measures = [_how_many(_all(columns)), _how_many(exp.not_(_all(columns))), exp.Count(this=exp.Star())]
+    people = people.from_("views AS p").where(exp.column("purpose", "p").eq(permitted))
+    # Customers of whom the purpose is closed are outside whatever the condition says: events alone let no customer in.
+    is_open, columns = exp.column("is_open"), [exp.column(name) for name in names]
+    everything = _all([is_open, *columns])
+    measures = [_how_many(everything), _how_many(exp.not_(everything)), exp.Count(this=exp.Star())]
     for number in range(len(columns)):
-        measures.append(_how_many(_all(columns[: number + 1])))
-        measures.append(_how_many(_all(columns[:number] + columns[number + 1 :])))
-    picked = f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {_all(columns).sql(DIALECT)}), 1, {SAMPLE})"
+        measures.append(_how_many(_all([is_open, *columns[: number + 1]])))
+        measures.append(_how_many(_all([is_open, *columns[:number], *columns[number + 1 :]])))
+    picked = (
+        f"LIST_SLICE(LIST(profile_id ORDER BY HASH(profile_id)) FILTER(WHERE {everything.sql(DIALECT)}), 1, {SAMPLE})"
+    )
     [row] = query(exp.select(*measures, picked, dialect=DIALECT).from_(people.subquery("people")))
     inside, outside, everybody, *costs, sample = row
     return SegmentCount(
@@ -88,7 +94,7 @@ def _how_many(truth: exp.Expr) -> exp.Expr:
 
 
 def _all(columns: list[exp.Column]) -> exp.Expr:
-    return exp.paren(exp.and_(*(column.copy() for column in columns))) if columns else exp.true()
+    return exp.paren(exp.and_(*(column.copy() for column in columns)))
 
 
 @dataclass(frozen=True)

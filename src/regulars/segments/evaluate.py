@@ -19,7 +19,7 @@ from regulars.profiles.find import ANONYMOUS, is_anonymous
 from regulars.profiles.models import Profile
 
 from .models import Membership, Segment
-from .save import condition_of
+from .save import membership_condition
 
 STATES = {True: Membership.State.IN, False: Membership.State.OUT, None: Membership.State.UNKNOWN}
 
@@ -48,7 +48,7 @@ def evaluate_all(profiles: Sequence[Profile]) -> list[Change]:
     customers = [profile for profile in profiles if not is_anonymous(profile)]
     if not segments or not customers:
         return []
-    conditions = {segment.pk: condition_of(segment.text, (segment.slug,)) for segment in segments}
+    conditions = {segment.pk: membership_condition(segment) for segment in segments}
     events = _events_of(customers, conditions.values())
     terms: dict[tuple[int, str], Terms] = {
         (view.profile_id, view.purpose_id): view.terms for view in PermittedView.objects.filter(profile__in=customers)
@@ -78,7 +78,7 @@ def evaluate_segment(segment: Segment) -> list[Change]:
     """Evaluate one segment for every customer by one query, and write the differences."""
     now = clock.now()
     dialect = DIALECT_OF[connection.vendor]
-    truth = where(condition_of(segment.text, (segment.slug,)), Schema(), dialect, now)
+    truth = where(membership_condition(segment), Schema(), dialect, now)
     people = (
         exp.select("p.profile_id", exp.alias_(truth, "truth"))
         .from_("consent_permittedview AS p")
@@ -93,7 +93,8 @@ def evaluate_segment(segment: Segment) -> list[Change]:
     stands = {profile_id: STATES[None if known is None else bool(known)] for profile_id, known in found}
     stood = {each.profile_id: each for each in Membership.objects.filter(segment=segment)}
     fresh, moved, changes = [], [], []
-    for profile_id, state in stands.items():
+    # Of a member without a view for this purpose nothing may be used: the segment may have had another purpose before.
+    for profile_id, state in {**dict.fromkeys(stood, Membership.State.OUT), **stands}.items():
         row = stood.get(profile_id)
         was = row.state if row else Membership.State.OUT
         if was == state:

@@ -11,6 +11,7 @@ from sqlglot import exp
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH
 from regulars.base.lake.query import DIALECT, query
+from regulars.consent.countable import open_to
 
 RECENT = dt.timedelta(days=90)
 MOST_EVENTS = 40
@@ -45,7 +46,10 @@ class Overview:
 
 
 def overview(purpose: str, countable: Collection[str]) -> Overview:
-    """Return what can be chosen for a purpose. Values are listed only for `countable` attributes, never names or addresses."""
+    """Return what can be chosen for a purpose. Values are listed only for `countable` attributes, never names or addresses.
+
+    Events are those of customers of whom the purpose is open.
+    """
     [(everybody,)] = query(exp.select("COUNT(*)").from_("views").where(_for(purpose)))
     found = exp.select("UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_("views").where(_for(purpose))
     keys = exp.select("key", "COUNT(*)").from_(found.subquery("keys")).group_by("key")
@@ -53,10 +57,10 @@ def overview(purpose: str, countable: Collection[str]) -> Overview:
     values: dict[str, dict[str, int]] = {}
     for key, term, number in query(_values(purpose, countable)) if countable else []:
         values.setdefault(key, {})[str(term)[2:]] = int(number)
-    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since()).group_by("name")
+    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since(), _of(purpose)).group_by("name")
     names = names.order_by("times DESC", "name").limit(MOST_EVENTS)
     properties: dict[str, dict[str, list[str]]] = {}
-    for name, property_, term in query(_properties()):
+    for name, property_, term in query(_properties(purpose)):
         seen = properties.setdefault(name, {}).setdefault(property_, [])
         if term is not None:
             seen.append(str(term)[2:])
@@ -89,9 +93,14 @@ def _since() -> exp.Expr:
     return exp.GTE(this=exp.column("at", quoted=True), expression=exp.cast(exp.Literal.string(instant), "TIMESTAMP"))
 
 
-def _properties() -> exp.Select:
+def _of(purpose: str) -> exp.Expr:
+    return exp.column("profile_id").isin(query=open_to(purpose))
+
+
+def _properties(purpose: str) -> exp.Select:
     """Select (event, property, value) of the newest events; no value for a property whose values are mostly distinct."""
-    newest = exp.select("name", "terms").from_("events").where(_since()).order_by('"at" DESC').limit(SCANNED_EVENTS)
+    newest = exp.select("name", "terms").from_("events").where(_since(), _of(purpose))
+    newest = newest.order_by('"at" DESC').limit(SCANNED_EVENTS)
     keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
         newest.subquery("newest")
     )

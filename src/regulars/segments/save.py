@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from regulars.accounts.models import Account
-from regulars.base.conditions import Condition, ConditionError, expand, parse
+from regulars.base.conditions import Condition, ConditionError, expand, parse, where_open
 from regulars.base.errors import Invalid
+from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
 
 from .models import Segment
@@ -30,21 +31,39 @@ def save_segment(
     segment.name, segment.text, segment.description = name, text, description
     segment.purpose = get_purpose(purpose)
     segment.saved_by = by or segment.saved_by
-    expand(parse(text), definition, (slug,))
+    condition_of(segment)  # raises what is wrong with it
     segment.save()
     return segment
 
 
-def condition_of(text: str, inside: tuple[str, ...] = ()) -> Condition:
-    """Return the tree of a condition, with every `segment:"…"` replaced by that segment's condition."""
+def membership_condition(segment: Segment) -> Condition:
+    """Return the condition of being in the segment: its own, of customers of whom its purpose is open.
+
+    Data of a closed purpose is unknown by itself; events are not, and would let a customer in who objected.
+    """
+    return where_open(condition_of(segment), segment.purpose_id)
+
+
+def condition_of(segment: Segment) -> Condition:
+    """Return the segment's own condition, with every `segment:"…"` replaced. Not the purpose: see `membership_condition`."""
+    return expanded(segment.text, segment.purpose_id, (segment.slug,))
+
+
+def expanded(text: str, purpose: str, inside: tuple[str, ...] = ()) -> Condition:
+    """Return the tree of a condition with every `segment:"…"` replaced by being in that segment.
+
+    A customer who closed the purpose of that segment is not in it. Its own condition is evaluated over what `purpose` permits.
+    """
+
+    def definition(slug: str) -> Condition:
+        segment = Segment.objects.select_related("purpose").filter(slug=slug).first()
+        if segment is None:
+            raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
+        condition = parse_cached(segment.text)
+        always_open = segment.purpose_id == purpose or segment.purpose.basis == Purpose.Basis.CONTRACT
+        return condition if always_open else where_open(condition, segment.purpose_id)
+
     return expand(parse_cached(text), definition, inside)
-
-
-def definition(slug: str) -> Condition:
-    segment = Segment.objects.filter(slug=slug).first()
-    if segment is None:
-        raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
-    return parse_cached(segment.text)
 
 
 @lru_cache(maxsize=1024)

@@ -30,7 +30,12 @@ def deliver(payload: Payload) -> None:
     """Payload: `{"delivery": id}`. A missing delivery was deleted with its customer or its destination."""
     delivery = Delivery.objects.select_related("destination", "profile").filter(pk=payload["delivery"]).first()
     if delivery is not None:
-        send(delivery)
+        send(delivery, segment_purposes())
+
+
+def segment_purposes() -> dict[str, str]:
+    """Return segment slug → purpose as they are now: a segment may have changed since a message was queued."""
+    return dict(Segment.objects.values_list("slug", "purpose_id"))
 
 
 @handles(DELETION_REQUEST, attempts=2 * ATTEMPTS, non_transactional=True)

@@ -18,16 +18,18 @@ from .update_question_model import update_target_segments
 
 @transaction.atomic
 def save_and_evaluate(
-    name: str, text: str, purpose: str, *, slug: str, description: str = "", by: Account | None = None
+    name: str, text: str, purpose: str, *, slug: str = "", description: str = "", by: Account | None = None
 ) -> tuple[Segment, int]:
     """Save and evaluate a segment. Returns it and how many memberships changed. Segments that refer to it follow soon.
+
+    A change of its purpose counts like one of its condition: who closed the new purpose leaves, destinations included.
 
     Raises what `save_segment` raises.
     """
     segment = save_segment(name, text, purpose, slug=slug, description=description, by=by)
     # Every segment that refers to this one, directly or through others, nearest first.
     uses = {other.slug: mentions(parse(other.text)).segments for other in Segment.objects.all()}
-    affected = [slug]
+    affected = [segment.slug]
     for each in affected:
         affected += [other for other, parts in uses.items() if each in parts and other not in affected]
     for dependent in affected[1:]:
@@ -39,10 +41,11 @@ def save_and_evaluate(
 def evaluate_saved(segment: Segment) -> int:
     """Evaluate a saved segment for every customer, and choose questions with it in mind. Returns how many moved.
 
-    Destinations are not notified of the members a new segment starts with: an export or a backfill sends those.
+    Destinations are not notified of the members a new or changed segment starts with: an export or a backfill sends
+    those. They are of members who leave.
     """
     update_target_segments()
-    return evaluate_for_every_customer(segment, deliver=False)
+    return evaluate_for_every_customer(segment, deliver_entered=False)
 
 
 def queue_all_reconciliations() -> None:
@@ -59,7 +62,7 @@ def queue_reconciliation(slug: str) -> None:
 def reconcile(payload: dict[str, str]) -> None:
     segment = Segment.objects.filter(slug=payload["segment"]).first()
     if segment is not None:
-        evaluate_for_every_customer(segment, deliver=True)
+        evaluate_for_every_customer(segment, deliver_entered=True)
 
 
 def used_by() -> dict[str, list[tuple[str, str]]]:

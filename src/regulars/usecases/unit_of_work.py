@@ -256,11 +256,15 @@ def _joined(unit: _Unit, given: list[Who], reason: str) -> Iterator[Changes]:
             _copy_columns(row, each)
 
 
-def evaluate_for_every_customer(segment: Segment, *, deliver: bool) -> int:
-    """Evaluate one segment for every customer. Returns how many customers moved; `deliver`: destinations are notified."""
+def evaluate_for_every_customer(segment: Segment, *, deliver_entered: bool) -> int:
+    """Evaluate one segment for every customer. Returns how many customers moved.
+
+    Destinations are always notified of those who left: they may have closed its purpose. Of those who entered if `deliver_entered`.
+    """
     moved = evaluate_segment(segment)
-    for start in range(0, len(moved) if deliver else 0, PORTION):
-        portion = moved[start : start + PORTION]
+    news = [change for change in moved if deliver_entered or change.was == Membership.State.IN]
+    for start in range(0, len(news), PORTION):
+        portion = news[start : start + PORTION]
         profiles = Profile.objects.filter(id__in=[change.profile_id for change in portion])
         _queue_deliveries(list(profiles.order_by("id")), portion)
     return len(moved)

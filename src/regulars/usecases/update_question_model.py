@@ -17,11 +17,14 @@ log = logging.getLogger("regulars.questions")
 
 
 def update_target_segments() -> None:
-    """Copy all segments to question selection, which values answers by the segments that they settle."""
+    """Copy all segments to question selection, which values answers by the segments that they settle.
+
+    Without their purposes, which an answer may open.
+    """
     targets = []
     for segment in Segment.objects.all():
         try:
-            text = to_text(condition_of(segment.text, (segment.slug,)))
+            text = to_text(condition_of(segment))
         except (ConditionError, DomainError):
             continue  # it cannot be read because it names a deleted one, as its own page shows
         targets.append(TargetSegment(segment.slug, text, segment.purpose_id))

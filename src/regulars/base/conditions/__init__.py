@@ -6,7 +6,7 @@ from .evaluate import EventSeen, Person, holds, matches
 from .parse import ConditionError, parse, parse_search
 from .printer import to_text
 from .sql import Schema, where
-from .tree import Condition, expand, mentions
+from .tree import Condition, expand, mentions, where_open
 
 __all__ = [
     "DIALECT_OF",
@@ -25,4 +25,5 @@ __all__ = [
     "terms_of",
     "to_text",
     "where",
+    "where_open",
 ]

@@ -105,6 +105,12 @@ class Or:
 Condition = Everything | Equals | Matches | Between | Exists | Did | InSegment | Consented | Not | And | Or
 
 
+def where_open(condition: Condition, purpose: str) -> Condition:
+    """Return the condition for customers of whom the purpose is open: everybody else is out, never unknown."""
+    parts = condition.parts if isinstance(condition, And) else (condition,)
+    return And((Consented(purpose), *parts))
+
+
 @dataclass(frozen=True)
 class Mentions:
     """The data that a condition depends on; a change of it requires a new evaluation."""

@@ -7,8 +7,9 @@ from typing import Any
 import altair
 from sqlglot import exp
 
-from regulars.base.conditions import Schema, where
+from regulars.base.conditions import where
 from regulars.base.lake.query import DIALECT
+from regulars.consent.countable import PEOPLE
 
 from .protocol import ChartRow, ChartScope
 
@@ -16,13 +17,12 @@ title = "Who they are"
 columns = ("Value", "Customers")
 
 BARS = 12
-LAKE = Schema(terms="p.terms", person="p.profile_id", events="events")
 NOT_KNOWN = "Not known"
 
 
 def query(scope: ChartScope) -> exp.Select:
     """Select each member once per value of the attribute; once without a value when it is not known for the purpose."""
-    inside = where(scope.condition, LAKE, DIALECT, scope.now)
+    inside = where(scope.condition, PEOPLE, DIALECT, scope.now)
     path = exp.Literal.string('$."' + scope.attribute.replace('"', "") + '"')
     values = f"FROM_JSON(JSON_EXTRACT(p.terms, {path.sql(DIALECT)}), '[\"VARCHAR\"]')"
     people = (

@@ -1,4 +1,4 @@
-"""Sign-ins per day: how often customers come back; days without a sign-in are included."""
+"""Sign-ins per day of customers who may be counted: how often they come back; days without a sign-in are included."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import altair
 from sqlglot import exp
+
+from regulars.consent.countable import open_to
 
 from .protocol import ChartRow, ChartScope
 
@@ -18,7 +20,8 @@ def query(scope: ChartScope) -> exp.Select:
     day = exp.cast(exp.column("at", quoted=True), "DATE")
     signed_in = exp.column("name").eq("Signed In")
     recent = exp.GTE(this=day.copy(), expression=exp.cast(exp.Literal.string(scope.since.isoformat()), "DATE"))
-    select = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent)
+    counted = exp.column("profile_id").isin(query=open_to(scope.purpose))
+    select = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent, counted)
     return select.group_by("day")
 
 

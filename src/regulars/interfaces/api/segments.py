@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
@@ -18,8 +17,7 @@ from regulars.profiles.models import Profile
 from regulars.segments.count import count
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
-from regulars.segments.save import save_segment
-from regulars.usecases.save_segment import evaluate_saved
+from regulars.usecases.save_segment import save_and_evaluate
 
 router = Router(tags=["segments and profiles"])
 LongText = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*$")]
@@ -59,9 +57,7 @@ def list_segments(request: HttpRequest) -> Any:
 @router.post("/segments", auth=Bearer("create:segments", "update:segments"), response=Any, summary="Save a segment")
 def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
     """Create a segment, or change the one with this slug. Every customer is evaluated before the answer."""
-    with transaction.atomic():
-        segment = save_segment(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
-        moved = evaluate_saved(segment)
+    segment, moved = save_and_evaluate(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
     return _document(segment) | {"moved": moved}
 
 

@@ -47,7 +47,7 @@ SCHEDULE |= {
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, queue_refit),
     "lake.compact": (DAY, compact),
-    "consents.expire": (DAY, expire_consents),
+    "consents.expire": (MINUTE, expire_consents),
     "retention": (DAY, apply_retention),
 }
 

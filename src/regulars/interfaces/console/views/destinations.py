@@ -25,6 +25,7 @@ from regulars.destinations.save import save_destination, save_mapping, shown_set
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute
 from regulars.segments.models import Segment
+from regulars.usecases.deliver import segment_purposes
 from regulars.usecases.find_customers import find_customers
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
@@ -249,7 +250,7 @@ def _preview_context(saved: Destination, rows: Sequence[Row], query: Mapping[str
     draft.enabled = True
     try:
         draft.mapping = checked(rows) if maps_fields(KINDS[saved.kind]) else []
-        seen = preview_message(draft, chosen) if chosen else None
+        seen = preview_message(draft, chosen, segment_purposes()) if chosen else None
     except DomainError as error:
         wrong = error.message
     return {

@@ -55,7 +55,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "figures": figures,
         "chart": chart,
-        "chart_note": f"{chart.total:,} in the last {DAYS} days, by day in UTC.",
+        "chart_note": f"{chart.total:,} in the last {DAYS} days, by day in UTC, without customers who objected to being counted.",
         "segments": segments,
         "recent": recent,
         "steps": _steps(figures["everybody"], bool(recent), bool(segments)),

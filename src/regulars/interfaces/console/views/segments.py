@@ -23,7 +23,7 @@ from regulars.segments.count import SMALL_GROUP, lake_is_behind
 from regulars.segments.export_members import columns, count_exported, lines
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
-from regulars.segments.save import condition_of
+from regulars.segments.save import membership_condition
 from regulars.segments.vocabulary import Vocabulary
 from regulars.usecases.save_segment import remove_segment, segments_with, used_by
 
@@ -195,7 +195,7 @@ def _chart(request: HttpRequest, segment: Segment, vocabulary: Vocabulary, insid
         return context
     scope = ChartScope(
         clock.now(),
-        condition=condition_of(segment.text, (segment.slug,)),
+        condition=membership_condition(segment),
         purpose=segment.purpose_id,
         attribute=attribute,
     )
