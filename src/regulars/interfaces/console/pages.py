@@ -17,23 +17,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError, Forbidden, Invalid
 from regulars.base.text import has_nul
+from regulars.interfaces.pages.response_policy import content_security_policy
 
 from .models import AuditEntry
 
 View = Callable[..., HttpResponseBase]
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: https:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+CONTENT_SECURITY_POLICY = content_security_policy(script_src="'self'", connect_src="'self'", form_action="'self'")
 
 # Each role may do what the roles before it may.
 ROLES = ("viewer", "marketer", "admin")

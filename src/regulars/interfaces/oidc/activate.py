@@ -101,4 +101,4 @@ def _end_page(
 
 def _page(request: HttpRequest, step: str, context: dict[str, object], status: int = 200) -> HttpResponse:
     page = render(request, "oidc/activate.html", {"step": step, **context}, status=status)
-    return with_policy(page, {"form-action": "'self'"})
+    return with_policy(page, form_action="'self'")

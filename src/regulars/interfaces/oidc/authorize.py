@@ -97,7 +97,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         return _expired(request)
     if request.method == "GET":
         lines = consents.scope_texts(requested.scopes, requested.api)
-        return with_policy(render(request, "oidc/consent.html", {"client": requested.client, "lines": lines}), {})
+        return with_policy(render(request, "oidc/consent.html", {"client": requested.client, "lines": lines}))
     resumed = resume_interaction(browser_id(request), state, Wait.CONSENT)
     if resumed is None:
         return _expired(request)

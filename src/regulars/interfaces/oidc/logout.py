@@ -78,7 +78,7 @@ def _log_out(request: HttpRequest) -> HttpResponse:
         return error_page(request, NonRedirectableError("client_mismatch", sentence))
     known = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
     if request.user.is_authenticated and request.method == "GET" and sid_of(request) not in known:
-        return with_policy(render(request, "oidc/logout.html"), {})
+        return with_policy(render(request, "oidc/logout.html"))
     end_session(request)
     client_id = hint.client_id if hint else client_id
     return_to = request.GET.get("post_logout_redirect_uri", "")

@@ -13,18 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from regulars.base.tokens.jwt import verify
+from regulars.interfaces.pages.response_policy import content_security_policy
 from regulars.oauth.authorization_request import ReturnAddress
 from regulars.oauth.interactions import with_query
 from regulars.oauth.protocol_errors import NonRedirectableError, OAuthError
-
-# Without form-action: browsers apply it to every redirect after a form, and the app decides where those lead.
-POLICY = {
-    "default-src": "'none'",
-    "style-src": "'self'",
-    "img-src": "'self' data: https:",
-    "base-uri": "'none'",
-    "frame-ancestors": "'none'",
-}
 
 
 def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, Any]) -> HttpResponse:
@@ -38,7 +30,7 @@ def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, An
             nonce = secrets.token_urlsafe(16)
             context = {"url": to.redirect_uri, "answer": sent, "nonce": nonce, "client": to.client}
             response = render(request, "oidc/form_post.html", context)
-            return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
+            return with_policy(response, script_src=f"'nonce-{nonce}'")
         case "popup":
             return _popup(request, to, sent)
         case "fragment":
@@ -53,12 +45,12 @@ def send_error(request: HttpRequest, to: ReturnAddress, error: OAuthError) -> Ht
 
 def error_page(request: HttpRequest, error: NonRedirectableError) -> HttpResponse:
     """Return a page for the customer: there is no app to send the browser back to."""
-    return with_policy(render(request, "oidc/error.html", {"error": error}, status=400), {})
+    return with_policy(render(request, "oidc/error.html", {"error": error}, status=400))
 
 
-def with_policy(response: HttpResponse, more: Mapping[str, str]) -> HttpResponse:
-    policy = {**POLICY, **more}
-    response.headers["Content-Security-Policy"] = "; ".join(f"{name} {value}" for name, value in policy.items())
+def with_policy(response: HttpResponse, **more: str) -> HttpResponse:
+    """Give a page the policy of hosted pages, with further directives of its own."""
+    response.headers["Content-Security-Policy"] = content_security_policy(**more)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -80,7 +72,7 @@ def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) ->
     context = {"message": _in_script(message), "origin": _in_script(origin), "nonce": nonce}
     response = render(request, "oidc/web_message.html", context)
     response.xframe_options_exempt = True  # only this answer may be framed, only by the app
-    return with_policy(response, {"script-src": f"'nonce-{nonce}'", "frame-ancestors": origin})
+    return with_policy(response, script_src=f"'nonce-{nonce}'", frame_ancestors=origin)
 
 
 def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
@@ -94,7 +86,7 @@ def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> H
     origins = _in_script(to.client.web_origins)
     context = {"answer": _in_script(answer), "origins": origins, "nonce": nonce, "client": to.client}
     response = render(request, "oidc/popup.html", context)
-    return with_policy(response, {"script-src": f"'nonce-{nonce}'"})
+    return with_policy(response, script_src=f"'nonce-{nonce}'")
 
 
 def _in_script(value: object) -> str:
