@@ -13,11 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from tests.mock_services import mock_services
 from tests.partners import all_partners, partners
-from tests.standins import standins
 from tests.workers import OneServerEach, longest_first
 
-__all__ = ["all_partners", "partners", "standins"]  # fixtures
+__all__ = ["all_partners", "mock_services", "partners"]  # fixtures
 
 # Settings are read on import, so the test home must be set before Django is set up; pytest-django would do that before
 # this file is read if pyproject.toml named the settings.

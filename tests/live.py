@@ -133,15 +133,15 @@ def wait_until_ready(live: Live) -> None:
 
 
 @contextmanager
-def stand_in(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
-    """Run an app of `examples/standins` in a process. Yields its address."""
+def run_mock_service(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
+    """Run an app of `examples/mock_services` in a process. Yields its address."""
     port = free_ports(1)
     url = f"http://{host}:{port}"
     serve = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--log-level", "error"]
     process = spawn(
-        [*serve, "--port", str(port), f"examples.standins.{app}:app"],
+        [*serve, "--port", str(port), f"examples.mock_services.{app}:app"],
         cwd=ROOT,
-        env={**os.environ, "STANDINS_URL": url, **environment},
+        env={**os.environ, "MOCK_SERVICES_URL": url, **environment},
     )
     try:
         wait_for(process, url)

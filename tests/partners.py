@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.live import ask, stand_in
+from tests.live import ask, run_mock_service
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Partners:
 
 @contextmanager
 def partners_running(app: str = "app") -> Iterator[Partners]:
-    with stand_in(app) as url:
+    with run_mock_service(app) as url:
         yield Partners(url)
 
 

@@ -25,6 +25,12 @@ OLD_WORDS = {
     **dict.fromkeys(("door", "doors"), "interface"),
     **dict.fromkeys(("floor", "floors"), "layer"),
     **dict.fromkeys(("room", "rooms"), "package"),
+    **dict.fromkeys(("stand-in", "stand-ins", "standin", "standins"), "mock service"),
+    **dict.fromkeys(("lane", "doorkeeper", "detour"), "queue, HTTPS redirector, interaction"),
+    **dict.fromkeys(
+        ("blueprint", "burden", "foresee", "prospect", "annoy"), "the terms of `questions`, see the glossary"
+    ),
+    **dict.fromkeys(("bake", "unborn"), "pre-initialise, uninitialised"),
 }
 WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(sorted(OLD_WORDS, key=len, reverse=True))})(?![a-z])")
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

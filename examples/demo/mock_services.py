@@ -20,8 +20,8 @@ from regulars.settings.addresses import Addresses
 from .content import JACKETS
 from .customers import GOOGLE
 
-# The credentials of the shop at the mock Google; examples/standins/app.py has the same values.
-CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
+# The credentials of the shop at the mock Google; examples/mock_services/app.py has the same values.
+CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.mock", "mock-secret"
 CENSUS, RECEIVER = "/census", "/webhooks/"
 CENSUS_SOURCE = "us-census-acs"
 RECEIVER_NAME = "Harbour & Pine's own system"
@@ -49,12 +49,12 @@ def point_at_mock_services(addresses: Addresses) -> None:
     """Create every connection, source and destination that points at a mock service, unless it exists."""
     _make_connections(addresses)
     if not SourceSetting.objects.filter(key=CENSUS_SOURCE).exists():
-        save_source(CENSUS_SOURCE, {"base_url": addresses.standins + CENSUS, "api_key": "stand-in"})
+        save_source(CENSUS_SOURCE, {"base_url": addresses.mock_services + CENSUS, "api_key": "mock"})
     if not Destination.objects.filter(name=RECEIVER_NAME).exists():
         save_destination(
             RECEIVER_NAME,
             "webhook",
-            {"url": addresses.standins + RECEIVER, "secret": _signing_secret()},
+            {"url": addresses.mock_services + RECEIVER, "secret": _signing_secret()},
             purpose="personalise",
             segment_slugs=[JACKETS],
         )
@@ -65,15 +65,15 @@ def follow_addresses(addresses: Addresses) -> None:
     for connection in Connection.objects.filter(client_id=CLIENT_ID, name__in=NETWORKS):
         network = NETWORKS[connection.name]
         if _has_moved(connection.urls.get(network.address, ""), network.path, addresses):
-            connection.urls = {**connection.urls, network.address: addresses.standins + network.path}
+            connection.urls = {**connection.urls, network.address: addresses.mock_services + network.path}
             connection.save(update_fields=["urls"])
     for setting in SourceSetting.objects.filter(key=CENSUS_SOURCE):
         if _has_moved(setting.settings["base_url"], CENSUS, addresses):
-            settings = {**setting.settings, "base_url": addresses.standins + CENSUS}
+            settings = {**setting.settings, "base_url": addresses.mock_services + CENSUS}
             save_source(setting.key, settings, enabled=setting.enabled, purpose=setting.purpose_id)
     for destination in Destination.objects.filter(kind="webhook"):
         if _has_moved(destination.settings["url"], RECEIVER, addresses):
-            destination.settings = {**destination.settings, "url": addresses.standins + RECEIVER}
+            destination.settings = {**destination.settings, "url": addresses.mock_services + RECEIVER}
             destination.save(update_fields=["settings"])
 
 
@@ -87,7 +87,7 @@ def _make_connections(addresses: Addresses) -> None:
                 "client_id": CLIENT_ID,
                 "secret": CLIENT_SECRET,
                 "requested_claims": list(network.requested_claims),
-                "urls": {network.address: addresses.standins + network.path},
+                "urls": {network.address: addresses.mock_services + network.path},
                 "note": f"A mock service with invented people, not the real {network.title}",
             },
         )
@@ -95,7 +95,7 @@ def _make_connections(addresses: Addresses) -> None:
 
 def _has_moved(url: str, path: str, addresses: Addresses) -> bool:
     """Return whether `url` was the address of this mock service at another port or without https."""
-    was, now = urlsplit(url), urlsplit(addresses.standins + path)
+    was, now = urlsplit(url), urlsplit(addresses.mock_services + path)
     return (was.hostname, was.path) == (now.hostname, now.path) and url != now.geturl()
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core import mail
-from examples.standins.people import GOOGLE
+from examples.mock_services.people import GOOGLE
 from tests.login.device import code_of
 
 from regulars.accounts.factors import authenticator_codes

@@ -28,7 +28,7 @@ class Demo:
         return self._neighbour(1)
 
     @property
-    def standins(self) -> str:
+    def mock_services(self) -> str:
         return self._neighbour(2)
 
     def later(self, days: float) -> None:

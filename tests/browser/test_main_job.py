@@ -167,7 +167,7 @@ def webhook_types(demo: Demo, user_id: str) -> list[str]:
     """Return the types of the webhooks about the customer, oldest first; the seeded destination follows the same people."""
 
     def look() -> list[str]:
-        received = [json.loads(each["body"]) for each in ask("GET", f"{demo.standins}/webhooks/received").json()]
+        received = [json.loads(each["body"]) for each in ask("GET", f"{demo.mock_services}/webhooks/received").json()]
         return [each["type"] for each in reversed(received) if each["data"]["user_id"] == user_id]
 
     return eventually(look)

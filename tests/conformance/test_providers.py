@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 from django.utils import timezone
-from examples.standins.app import CLIENT_ID, CLIENT_SECRET
-from examples.standins.networks import KEY_ID, NOOR, TEAM
+from examples.mock_services.app import CLIENT_ID, CLIENT_SECRET
+from examples.mock_services.networks import KEY_ID, NOOR, TEAM
 from joserfc.jwk import ECKey
 
 from regulars.base.jobs.models import Job
@@ -146,8 +146,8 @@ CASES = [
 every_provider = pytest.mark.parametrize("case", CASES, ids=lambda case: case.strategy)
 
 
-def connect(case: Case, standins: str, **changes: object) -> Connection:
-    place = f"{standins}/{case.place}"
+def connect(case: Case, mock_services: str, **changes: object) -> Connection:
+    place = f"{mock_services}/{case.place}"
     own = {"authorize": f"{place}/authorize", "token": f"{place}/token", "user": f"{place}/member"}
     urls = (
         own if case.strategy == "oauth2" else {"issuer": place} if PROVIDERS[case.strategy].openid else {"site": place}
@@ -174,13 +174,13 @@ def begin(client, connection: Connection, *requested_claims: str) -> str:
     return answer["Location"]
 
 
-def decide(case: Case, standins: str, away: str, *ticked: str, person: str = LENA, decision: str = "allow"):
+def decide(case: Case, mock_services: str, away: str, *ticked: str, person: str = LENA, decision: str = "allow"):
     """Return what the provider sends after the decision: the path of our callback, or the fields of its form."""
     asked = {name: values[0] for name, values in parse_qs(urlsplit(away).query).items()}
     chosen = ask("GET", away)
     assert chosen.status_code == 200, chosen.text
     form = {**asked, "person": person, "decision": decision, "granted": list(ticked)}
-    answer = ask("POST", f"{standins}/{case.place}/consent", data=form)
+    answer = ask("POST", f"{mock_services}/{case.place}/consent", data=form)
     if answer.status_code == 303:
         return urlsplit(answer.headers["location"])._replace(scheme="", netloc="").geturl()
     found = re.findall(r'name="(\w+)" value="([^"]*)"', answer.text)
@@ -197,9 +197,9 @@ def come_back(client, sent):
     return client.get(redirected["Location"])
 
 
-def sign_in(client, case: Case, standins: str, *ticked: str, requested_claims: tuple[str, ...] = (), **who: str):
+def sign_in(client, case: Case, mock_services: str, *ticked: str, requested_claims: tuple[str, ...] = (), **who: str):
     connection = Connection.objects.get(strategy=case.strategy)
-    sent = decide(case, standins, begin(client, connection, *requested_claims), *ticked, **who)
+    sent = decide(case, mock_services, begin(client, connection, *requested_claims), *ticked, **who)
     return come_back(client, sent)
 
 
@@ -213,10 +213,10 @@ def test_suite_covers_every_provider():
 
 
 @every_provider
-def test_sign_in_yields_the_declared_facts(client, standins, case):
-    connect(case, standins)
+def test_sign_in_yields_the_declared_facts(client, mock_services, case):
+    connect(case, mock_services)
 
-    back = sign_in(client, case, standins, "email")
+    back = sign_in(client, case, mock_services, "email")
 
     lena = find_by_user_id(case.user_id)
     assert (back.status_code, back["Location"]) == (302, "/authorize?a=b")
@@ -226,10 +226,10 @@ def test_sign_in_yields_the_declared_facts(client, standins, case):
 
 
 @every_provider
-def test_shared_claims_are_learned_with_consent(client, standins, case):
-    connect(case, standins)
+def test_shared_claims_are_learned_with_consent(client, mock_services, case):
+    connect(case, mock_services)
 
-    sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
+    sign_in(client, case, mock_services, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
 
     lena = find_by_user_id(case.user_id)
     assert {key: lena.document.get(key) for key in case.learned} == case.learned
@@ -238,11 +238,11 @@ def test_shared_claims_are_learned_with_consent(client, standins, case):
 
 
 @every_provider
-def test_partial_grant_signs_in(client, standins, case):
-    connect(case, standins)
+def test_partial_grant_signs_in(client, mock_services, case):
+    connect(case, mock_services)
     optional = [scope for scope in case.scopes if scope]
 
-    back = sign_in(client, case, standins, "email", *optional[1:], requested_claims=tuple(case.requested_claims))
+    back = sign_in(client, case, mock_services, "email", *optional[1:], requested_claims=tuple(case.requested_claims))
 
     answer = ProviderAnswer.objects.get()
     assert back.status_code == 302
@@ -251,11 +251,11 @@ def test_partial_grant_signs_in(client, standins, case):
 
 
 @every_provider
-def test_raw_answer_is_stored_unchanged(client, standins, case, monkeypatch):
-    connect(case, standins)
+def test_raw_answer_is_stored_unchanged(client, mock_services, case, monkeypatch):
+    connect(case, mock_services)
     received = record_answers(monkeypatch)
 
-    sign_in(client, case, standins, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
+    sign_in(client, case, mock_services, "email", *case.scopes, requested_claims=tuple(case.requested_claims))
 
     raw = ProviderAnswer.objects.get().raw
     assert set(raw) >= set(case.raw)
@@ -263,11 +263,11 @@ def test_raw_answer_is_stored_unchanged(client, standins, case, monkeypatch):
 
 
 @every_provider
-def test_refusal_at_the_provider_returns_to_the_login_page(client, standins, case, caplog):
-    connect(case, standins)
+def test_refusal_at_the_provider_returns_to_the_login_page(client, mock_services, case, caplog):
+    connect(case, mock_services)
     caplog.set_level(logging.DEBUG)
 
-    back = sign_in(client, case, standins, decision="deny")
+    back = sign_in(client, case, mock_services, decision="deny")
 
     assert (back.status_code, "stopped=" in back["Location"]) == (302, True)
     assert not Profile.objects.exists()
@@ -276,12 +276,12 @@ def test_refusal_at_the_provider_returns_to_the_login_page(client, standins, cas
 
 
 @every_provider
-def test_customer_with_few_claims_signs_in(client, standins, case):
+def test_customer_with_few_claims_signs_in(client, mock_services, case):
     """Noor has no e-mail, Yuki has nothing but one, which is not proved."""
-    connect(case, standins)
+    connect(case, mock_services)
 
     people = [YUKI] if case.place == "google" else [NOOR.sub, YUKI]
-    statuses = [sign_in(client, case, standins, person=person).status_code for person in people]
+    statuses = [sign_in(client, case, mock_services, person=person).status_code for person in people]
 
     assert statuses == [302] * len(people)
     assert Profile.objects.count() == len(people)
@@ -291,12 +291,12 @@ def test_customer_with_few_claims_signs_in(client, standins, case):
 
 
 @every_provider
-def test_wrong_secret_shows_an_error_page(client, standins, case):
+def test_wrong_secret_shows_an_error_page(client, mock_services, case):
     other = ECKey.generate_key("P-256").as_pem(private=True).decode()
     wrong = {"settings": {"team_id": "OTHER", "key_id": KEY_ID}, "secret": other} if case.strategy == "apple" else {}
-    connect(case, standins, **(wrong or {"secret": "wrong"}))
+    connect(case, mock_services, **(wrong or {"secret": "wrong"}))
 
-    assert sign_in(client, case, standins).status_code == 502
+    assert sign_in(client, case, mock_services).status_code == 502
     assert not Profile.objects.exists()
 
 
@@ -352,9 +352,9 @@ def is_usable(case: Case, connection: Connection, token: UpstreamToken) -> bool:
 
 
 @pytest.mark.parametrize("case", REVOCABLE, ids=lambda case: case.strategy)
-def test_erasure_ends_the_grant_at_the_provider(client, standins, case):
-    connection = connect(case, standins)
-    sign_in(client, case, standins, "email")
+def test_erasure_ends_the_grant_at_the_provider(client, mock_services, case):
+    connection = connect(case, mock_services)
+    sign_in(client, case, mock_services, "email")
     token = UpstreamToken.objects.get()
     before = case.strategy == "apple" or is_usable(case, connection, token)
     proof = client.post("/me/erase", {"understood": "yes"})["Location"]
@@ -369,10 +369,10 @@ def test_erasure_ends_the_grant_at_the_provider(client, standins, case):
     assert "The Network: Has ended what you allowed" in client.get(proof).content.decode()
 
 
-def test_apple_revocation_is_retried_with_corrected_credentials(client, standins):
+def test_apple_revocation_is_retried_with_corrected_credentials(client, mock_services):
     case = next(case for case in CASES if case.strategy == "apple")
-    connection = connect(case, standins)
-    sign_in(client, case, standins, "email")
+    connection = connect(case, mock_services)
+    sign_in(client, case, mock_services, "email")
     token, right = UpstreamToken.objects.get(), connection.settings
     connection.settings = {**right, "team_id": "OTHER"}
     connection.save()
@@ -390,21 +390,21 @@ def test_apple_revocation_is_retried_with_corrected_credentials(client, standins
     assert not is_usable(case, connection, token)
 
 
-def test_provider_without_revocation_is_named_on_the_proof(client, standins):
+def test_provider_without_revocation_is_named_on_the_proof(client, mock_services):
     case = next(case for case in CASES if case.strategy == "linkedin")
-    connect(case, standins)
-    sign_in(client, case, standins, "email")
+    connect(case, mock_services)
+    sign_in(client, case, mock_services, "email")
     proof = client.post("/me/erase", {"understood": "yes"})["Location"]
 
     assert "The Network: Only you can end it, in your settings there" in client.get(proof).content.decode()
     assert not Job.objects.filter(kind="upstream.revoke_erased").exists()
 
 
-def test_apple_sends_the_name_once_and_it_is_kept(client, standins):
+def test_apple_sends_the_name_once_and_it_is_kept(client, mock_services):
     case = next(case for case in CASES if case.strategy == "apple")
-    connect(case, standins)
+    connect(case, mock_services)
     for person in (TOM, TOM):
-        sign_in(client, case, standins, person=person)
+        sign_in(client, case, mock_services, person=person)
 
     first, second = ProviderAnswer.objects.order_by("pk")
     assert Profile.objects.get().document["name"] == "Tom Okafor"

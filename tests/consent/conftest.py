@@ -1,4 +1,4 @@
-"""The stand-in for Google and a way through its pages, for what begins with a login."""
+"""The mock service for Google and a way through its pages, for what begins with a login."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, caplog):
     console.post(NEW_GOOGLE, GOOGLE)
     wrong = console.post("/console/connections/google-oauth2", {**GOOGLE, "display_name": ""})
     console.post(
-        "/console/connections/google-oauth2", {**GOOGLE, "secret": "", "note": "A stand-in", "requested_claims": []}
+        "/console/connections/google-oauth2", {**GOOGLE, "secret": "", "note": "A mock service", "requested_claims": []}
     )
 
     row = Connection.objects.get()
     pages = [wrong, console.get("/console/connections"), console.get("/console/connections/google-oauth2")]
-    assert (row.secret, row.note, row.requested_claims) == (SECRET, "A stand-in", [])
+    assert (row.secret, row.note, row.requested_claims) == (SECRET, "A mock service", [])
     assert all(SECRET not in page.content.decode() for page in pages)
     assert SECRET not in caplog.text
     assert SECRET not in str(list(AuditEntry.objects.values()))
@@ -96,7 +96,7 @@ def test_an_error_is_shown_beside_its_field(console, change, about):
     assert Connection.objects.count() == 1
 
 
-def test_a_stand_in_on_this_machine_needs_no_tls(console):
+def test_a_mock_service_on_this_machine_needs_no_tls(console):
     console.post(
         NEW_GOOGLE, {**GOOGLE, "issuer": "http://localhost:9200", "people": "http://127.0.0.1:9200/v1/people/me"}
     )

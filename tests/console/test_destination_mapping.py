@@ -63,9 +63,9 @@ def test_what_ana_maps_in_the_console_arrives_so_at_the_receiver(console, known)
     assert AuditEntry.objects.get().details == {"fields": ["town", "born", "from"]}
 
 
-def test_it_arrives_mapped_at_the_stand_in_of_mailchimp(console, known):
+def test_it_arrives_mapped_at_the_mock_of_mailchimp(console, known):
     with partners_running() as partners:
-        settings = {"api_key": "stand-in-us21", "list_id": "L1", "base_url": partners.at("mailchimp")}
+        settings = {"api_key": "mock-us21", "list_id": "L1", "base_url": partners.at("mailchimp")}
         save_destination("Mailer", "mailchimp", settings, purpose="message", segment_slugs=["vip"])
         console.post(PAGE, rows(("FNAME", "given_name", "upper"), ("ORIGIN", "=", "", "our shop")))
         (delivery,) = queue_changes(known, [_news()])

@@ -6,8 +6,8 @@ import pytest
 from examples.demo import customers, load
 from examples.demo import seed as seeding
 from examples.demo.seed import seed
+from examples.mock_services.app import CLIENT_ID, CLIENT_SECRET
 from examples.shop.products import CATEGORIES
-from examples.standins.app import CLIENT_ID, CLIENT_SECRET
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import mentions
@@ -159,7 +159,7 @@ def test_what_ana_pointed_elsewhere_stays_there(shop):
     assert SourceSetting.objects.get().settings == settings
 
 
-def test_the_social_stand_in_knows_the_shop_by_the_words_we_keep(shop):
+def test_the_social_mock_knows_the_shop_by_the_words_we_keep(shop):
     seed(HERE, quietly, 1)
     google = Connection.objects.get(name="google-oauth2")
 

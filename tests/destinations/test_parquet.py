@@ -13,7 +13,7 @@ from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import fill_settings
 from regulars.destinations.kind import DeletionRequest, SegmentMessage, SendFailed
 from regulars.destinations.kinds.parquet import parquet
-from tests.live import ask, stand_in
+from tests.live import ask, run_mock_service
 
 from .conftest import AT
 
@@ -50,7 +50,7 @@ def test_who_is_taken_back_has_no_file_left(folder):
 
 @pytest.fixture(scope="module")
 def storage():
-    with stand_in("bucket") as url:
+    with run_mock_service("bucket") as url:
         yield url
 
 

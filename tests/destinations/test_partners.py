@@ -31,7 +31,7 @@ def to(email):
 
 @pytest.fixture
 def at(partners):
-    """Settings of a kind that lead to its stand-in."""
+    """Settings of a kind that lead to its mock service."""
 
     def make(key, name, **given):
         kind = KINDS[key]

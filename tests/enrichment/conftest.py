@@ -6,13 +6,13 @@ import pytest
 
 from regulars.enrichment.save import save_source
 from regulars.profiles.learn import NewFact, learn
-from tests.live import stand_in
+from tests.live import run_mock_service
 
 
 @pytest.fixture(scope="session")
 def bureau() -> Iterator[str]:
-    """The stand-in for the Census Bureau in a process and on a port of its own: its address."""
-    with stand_in("census") as url:
+    """The mock service for the Census Bureau in a process and on a port of its own: its address."""
+    with run_mock_service("census") as url:
         yield url
 
 

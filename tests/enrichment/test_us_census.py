@@ -31,7 +31,7 @@ def fault_of(answer: Answer) -> LookupFailed:
     return failed.value
 
 
-def test_the_stand_in_and_the_source_understand_each_other(bureau):
+def test_the_mock_and_the_source_understand_each_other(bureau):
     assert us_census.ask("98101", settings(bureau)) == {"area_median_income": 52000}
 
 
@@ -77,7 +77,7 @@ def test_an_area_without_an_estimate_is_nothing(bureau):
     ("key", "name", "permanent"),
     [("invalid", "bad_key", True), ("maintenance", "html_answer", False), ("down", "http_503", False)],
 )
-def test_the_faults_of_the_stand_in_have_names(bureau, key, name, permanent):
+def test_the_faults_of_the_mock_have_names(bureau, key, name, permanent):
     with pytest.raises(LookupFailed) as failed:
         us_census.ask("98101", settings(bureau, api_key=key))
     assert (failed.value.code, failed.value.permanent) == (name, permanent)

@@ -59,8 +59,8 @@ class Upstream:
 
 
 @pytest.fixture
-def upstream(standins: str) -> Upstream:
-    return Upstream(standins)
+def upstream(mock_services: str) -> Upstream:
+    return Upstream(mock_services)
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def google(standard_setup: None, upstream: Upstream, settings) -> Connection:
         name="google-oauth2",
         strategy="google-oauth2",
         display_name="Google",
-        client_id="harbour-and-pine.apps.stand-in",
-        secret="stand-in-secret",
+        client_id="harbour-and-pine.apps.mock",
+        secret="mock-secret",
         requested_claims=["birthday", "gender", "address"],
         urls={"issuer": upstream.url},
-        note="A stand-in: not the real Google.",
+        note="A mock service: not the real Google.",
     )

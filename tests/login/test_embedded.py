@@ -324,7 +324,7 @@ def test_lock_reads_the_connections_of_an_app_that_opted_in(app, passwords, by_m
     assert settings["id"] == app.pk
     assert [each["name"] for each in settings["strategies"]] == ["auth0", "email", "google-oauth2"]
     assert client.get("/client/unknown.js").status_code == 404
-    assert "stand-in-secret" not in answer.content.decode()
+    assert "mock-secret" not in answer.content.decode()
 
 
 def test_small_endpoints_of_the_sdks_are_answered(dina, client):

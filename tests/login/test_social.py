@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 from django.utils.html import strip_tags
-from examples.standins.people import GOOGLE
+from examples.mock_services.people import GOOGLE
 
 from regulars.accounts.models import Account
 from regulars.connections.models import Connection

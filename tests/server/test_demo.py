@@ -87,7 +87,7 @@ def test_idle_demo_uses_at_most_half_a_gigabyte(demo):
 
 
 @pytest.mark.parametrize(("offset", "path"), [(0, "/console/login"), (1, "/"), (2, "/webhooks/"), (2, "/healthz")])
-def test_regulars_the_shop_and_the_stand_ins_answer(demo, offset, path):
+def test_regulars_the_shop_and_the_mock_services_answer(demo, offset, path):
     assert ask("GET", neighbour(demo, offset) + path).status_code == 200
 
 

@@ -59,7 +59,7 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
     if certificate:  # the programs beside this one on the machine show a certificate of the same authority
         others = environment.get("REGULARS_CA_FILES", "")
         environment["REGULARS_CA_FILES"] = os.pathsep.join(filter(None, [others, str(certificate.authority)]))
-    ports = {port, *([addresses.port_of(addresses.shop), addresses.port_of(addresses.standins)] if demo else [])}
+    ports = {port, *([addresses.port_of(addresses.shop), addresses.port_of(addresses.mock_services)] if demo else [])}
     for each in sorted(ports):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -161,7 +161,7 @@ def _welcome(environment: dict[str, str], addresses: Addresses, demo: bool, cert
     if demo:
         click.echo(f"  Shop       {addresses.shop}/")
         click.echo(
-            f"  Mocks      {addresses.standins}/webhooks/  (social networks with invented people, the census, a webhook receiver)"
+            f"  Mocks      {addresses.mock_services}/webhooks/  (social networks with invented people, the census, a webhook receiver)"
         )
     if certificate:
         click.echo(certificate.trust_instructions())

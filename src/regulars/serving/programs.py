@@ -80,8 +80,8 @@ def _examples(addresses: Addresses, environment: dict[str, str], certificate: Ce
         "PYTHONPATH": str(EXAMPLES.parent),
         "SHOP_CREDENTIALS": str(Path(environment["REGULARS_HOME"]) / "credentials.json"),
         "SHOP_ISSUER": addresses.regulars + "/",
-        "STANDINS_URL": addresses.standins,
-        "STANDINS_CALLBACK": addresses.regulars + "/login/callback",
+        "MOCK_SERVICES_URL": addresses.mock_services,
+        "MOCK_SERVICES_CALLBACK": addresses.regulars + "/login/callback",
     }
     return [
         AppServer(
@@ -89,8 +89,8 @@ def _examples(addresses: Addresses, environment: dict[str, str], certificate: Ce
         ),
         AppServer(
             "mock services",
-            addresses.port_of(addresses.standins),
-            ("examples.standins.app:app", "--factory"),
+            addresses.port_of(addresses.mock_services),
+            ("examples.mock_services.app:app", "--factory"),
             example_environment,
         ),
     ]

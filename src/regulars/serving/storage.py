@@ -69,7 +69,7 @@ def storage_faults() -> list[StorageFault]:
 
 
 def folder_faults() -> Iterator[StorageFault]:
-    """Write a few bytes into every folder that data goes to, and look at the room that is left."""
+    """Write a few bytes into every folder that data goes to, and look at the free space."""
     for folder in _folders():
         try:
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as file:

@@ -13,7 +13,7 @@ class Addresses:
 
     regulars: str
     shop: str
-    standins: str
+    mock_services: str
 
     @classmethod
     def on_localhost(cls, port: int, *, https: bool = False) -> Addresses:

@@ -1,7 +1,7 @@
 """All mock services in one process.
 
-    STANDINS_URL=http://localhost:8002 STANDINS_CALLBACK=http://localhost:8000/login/callback \\
-        granian --interface asgi --factory --port 8002 examples.standins.app:app
+    MOCK_SERVICES_URL=http://localhost:8002 MOCK_SERVICES_CALLBACK=http://localhost:8000/login/callback \\
+        granian --interface asgi --factory --port 8002 examples.mock_services.app:app
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .networks import NETWORKS
 from .partners import PARTNERS
 from .social import Application, Provider
 
-CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.stand-in", "stand-in-secret"
+CLIENT_ID, CLIENT_SECRET = "harbour-and-pine.apps.mock", "mock-secret"
 
 
 def app() -> Starlette:
     """`/google`, `/facebook` and the other social networks, `/census` the statistics office, `/webhooks` the company's own receiver, `/partners/…`
     the systems that destinations and sources talk to; `/partners` shows what they were sent.
 
-    `STANDINS_URL` is this process as browsers see it, `STANDINS_CALLBACK` where the social network sends people back.
+    `MOCK_SERVICES_URL` is this process as browsers see it, `MOCK_SERVICES_CALLBACK` where the social network sends people back.
     """
-    url = os.environ.get("STANDINS_URL", "http://localhost:8002")
-    callback = os.environ.get("STANDINS_CALLBACK", "http://localhost:8000/login/callback")
+    url = os.environ.get("MOCK_SERVICES_URL", "http://localhost:8002")
+    callback = os.environ.get("MOCK_SERVICES_CALLBACK", "http://localhost:8000/login/callback")
     shop = Application(CLIENT_ID, CLIENT_SECRET, "Harbour & Pine", (callback,))
     return Starlette(
         routes=[

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from .recording import WRONG
 
-DATE, ETAG = "2026-11-23T10:00:00.000Z", '"stand-in"'
+DATE, ETAG = "2026-11-23T10:00:00.000Z", '"mock"'
 
 
 def app() -> Starlette:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live import stand_in
+from tests.live import run_mock_service
 
 
 @pytest.fixture(scope="session")
-def standins() -> Iterator[str]:
+def mock_services() -> Iterator[str]:
     """Their address."""
-    with stand_in("app", "localhost", STANDINS_CALLBACK="http://localhost:8000/login/callback") as url:
+    with run_mock_service("app", "localhost", MOCK_SERVICES_CALLBACK="http://localhost:8000/login/callback") as url:
         yield url

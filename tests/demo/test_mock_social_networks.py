@@ -1,4 +1,4 @@
-"""The stand-in for Google keeps OpenID Connect's rules, so that what works with it works with a real provider."""
+"""The mock service for Google keeps OpenID Connect's rules, so that what works with it works with a real provider."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import hashlib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from examples.standins.people import GOOGLE, PEOPLE
-from examples.standins.social import Application, Provider
+from examples.mock_services.people import GOOGLE, PEOPLE
+from examples.mock_services.social import Application, Provider
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.applications import Starlette
@@ -125,7 +125,7 @@ def test_an_unknown_address_is_never_redirected_to(google: TestClient) -> None:
     assert "location" not in response.headers
 
 
-def test_everybody_can_be_chosen_and_the_page_says_that_it_is_a_stand_in(google: TestClient) -> None:
+def test_everybody_can_be_chosen_and_the_page_says_that_it_is_a_mock(google: TestClient) -> None:
     page = google.get("/authorize", params=request_for()).text
 
     assert "not the real Google" in page

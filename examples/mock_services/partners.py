@@ -157,10 +157,10 @@ def meta() -> Starlette:
 
 def google() -> Starlette:
     def token(request: Request, body: Any) -> Response:
-        return JSONResponse({"access_token": "stand-in-token", "expires_in": 3600, "token_type": "Bearer"})
+        return JSONResponse({"access_token": "mock-token", "expires_in": 3600, "token_type": "Bearer"})
 
     def members(request: Request, body: Any) -> Response:
-        if request.headers.get("authorization") != "Bearer stand-in-token":
+        if request.headers.get("authorization") != "Bearer mock-token":
             return problem(401, error={"code": 401, "status": "UNAUTHENTICATED"})
         return JSONResponse({"requestId": "request-1"})
 

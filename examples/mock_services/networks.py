@@ -33,7 +33,7 @@ NOOR = Person("110248495921238986406", "signed up by telephone, has no e-mail", 
 ALL_PEOPLE = {**PEOPLE, NOOR.sub: NOOR}
 LIKES = {"110248495921238986401": ("Alpine Ski", "Snow Fest")}
 # What Apple registers for an app: the team, the key's name, and the public half of the key.
-TEAM, KEY_ID = "STANDIN123", "STANDINKEY"
+TEAM, KEY_ID = "MOCK123456", "MOCKKEY123"
 
 
 class Network(Provider):
