@@ -163,5 +163,5 @@ def test_an_app_that_must_prove_gets_nothing_without(client, customer):
     strict.browser.defaults.update(basic)
     named_otherwise = [strict.exchange(code, client_id=name, client_secret=None).json() for name in (None, "unknown")]
     del strict.browser.defaults["HTTP_AUTHORIZATION"]
-    assert [each["error"] for each in named_otherwise] == ["invalid_dpop_proof"] * 2
+    assert [each["error"] for each in named_otherwise] == ["invalid_dpop_proof", "invalid_client"]
     assert sent_with(strict, proof(), strict.exchange, code).status_code == 200

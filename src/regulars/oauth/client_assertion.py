@@ -26,7 +26,7 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
     token = params.get("client_assertion", "")
     if params.get("client_assertion_type") != ASSERTION_TYPE or not token:
         return None
-    client = find_client(params.get("client_id") or _unverified_subject(token))
+    client = find_client(params.get("client_id") or unverified_subject(token))
     if client is None or client.auth_method != Client.AuthMethod.PRIVATE_KEY or not client.public_keys:
         return None
     try:
@@ -50,8 +50,10 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
     return client if is_new else None
 
 
-def _unverified_subject(token: str) -> str:
-    """Return the client id in the assertion. It is trusted only after the signature was checked with that client's keys."""
+def unverified_subject(token: str) -> str:
+    """Return the client id in the assertion, or an empty text. It is trusted only after the signature was checked with that client's keys."""
+    if not token:
+        return ""
     try:
         payload = json.loads(jws.extract_compact(token.encode("ascii")).payload)
     except (JoseError, ValueError):

@@ -11,7 +11,7 @@ from regulars.base.tokens import dpop
 from regulars.clients.cache import find_client, has_a_secret, has_secret, is_public
 from regulars.clients.models import Client
 
-from .client_assertion import find_client_by_assertion
+from .client_assertion import find_client_by_assertion, unverified_subject
 from .protocol_errors import OAuthError
 
 AUTHENTICATION_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
@@ -21,7 +21,9 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     """Return the client that sends the request.
 
     A client with a secret may send it in the header or in the body, as Auth0 allows; one without may send none.
-    Raises `OAuthError("access_denied", status=401)`. `allow_public=False` refuses clients that cannot authenticate.
+    Raises `OAuthError("access_denied", status=401)`, as Auth0 does, and `invalid_client` for a request that names two
+    clients: code that reads only one of the names would take it for the other. `allow_public=False` refuses clients that
+    cannot authenticate.
     """
     scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
     try:
@@ -29,6 +31,9 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     except ValueError:
         decoded = ""
     basic_id, basic_secret = (unquote(part) for part in decoded.partition(":")[::2])
+    named = {basic_id, params.get("client_id", ""), unverified_subject(params.get("client_assertion", ""))} - {""}
+    if len(named) > 1:
+        raise OAuthError("invalid_client", "The request names more than one client.", 401, _challenge(basic_id))
     for client_id, secret in ((basic_id, basic_secret), (params.get("client_id", ""), params.get("client_secret", ""))):
         if client_id and secret:
             client = find_client(client_id)
@@ -46,8 +51,11 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
 
 
 def _unauthorized(basic_id: str) -> OAuthError:
-    headers = {"WWW-Authenticate": 'Basic realm="token"'} if basic_id else {}
-    return OAuthError("access_denied", "Unauthorized", 401, headers)
+    return OAuthError("access_denied", "Unauthorized", 401, _challenge(basic_id))
+
+
+def _challenge(basic_id: str) -> dict[str, str]:
+    return {"WWW-Authenticate": 'Basic realm="token"'} if basic_id else {}
 
 
 def proved_key(params: Mapping[str, str], headers: Mapping[str, str]) -> str:
