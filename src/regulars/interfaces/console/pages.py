@@ -35,13 +35,12 @@ class RoleTooLow(Forbidden):
 
 
 def page(view: View) -> View:
-    """Serve a page that needs no login: strict policy, never cached."""
+    """Serve a page that needs no login, with the strict policy."""
 
     @wraps(view)
     def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return opened
