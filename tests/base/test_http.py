@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import pytest
 
 from regulars.base import http
@@ -94,6 +95,27 @@ PRIVATE_ADDRESSES = [
     "http://[fe80::1]/",
     "http://[fec0::1]/",
     "http://[fd00::1]/",
+    "http://[::ffff:8.8.8.8]/",
+    "http://[::ffff:0:127.0.0.1]/",
+    "http://[64:ff9b::8.8.8.8]/",
+    "http://[64:ff9b:1::a00:1]/",
+    "http://[64:ff9b:7::1]/",
+    "http://[2001:0:7f00:1::]/",
+    "http://[2606:4700::5efe:10.0.0.1]/",
+    "http://[2606:4700::200:5efe:8.8.8.8]/",
+    "http://192.88.99.1/",
+    "http://[3fff::1]/",
+    "http://[5f00::1]/",
+    "http://[4000::1]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[2606:4700::1%25lo]/",
+    "http://0300.0250.1.1/",
+    "http://0xc0a80101/",
+    "http://3232235777/",
+    "http://192.11010305/",
+    "http://192.168.257/",
+    "http://0/",
+    "http://localhost./",
     "http://①②⑦.⓪.⓪.①/",
     "http://8.8.8.8:22/",
 ]
@@ -115,6 +137,20 @@ def test_cloud_metadata_address_is_not_called_even_in_demo_mode(settings):
 
     with pytest.raises(RequestRefused, match="not on the public web"):
         request("GET", "http://169.254.169.254/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]", "[fd00:ec2::254]",
+     "[fe80::a9fe:a9fe]", "[2606:4700::5efe:a9fe:a9fe]", "[64:ff9b:1:a9fe:a9:fe00::]", "100.100.100.200",
+     "168.63.129.16", "192.0.0.192", "2852039166", "0xa9.254.0251.0376"],
+)  # fmt: skip
+def test_no_spelling_of_a_metadata_address_is_called_for_a_listed_host(in_production, settings, address):
+    settings.ALLOW_HOSTS = [address.strip("[]"), str(httpx2.URL(f"http://{address}/").host)]
+
+    with pytest.raises((RequestRefused, RequestFailed)) as refused:
+        request("GET", f"http://{address}/", timeout=3)
+    assert refused.value.code == "address_not_allowed"
 
 
 @pytest.mark.parametrize(
@@ -200,18 +236,65 @@ def test_redirect_to_a_private_address_is_refused(settings):
     assert refused.value.code == "address_not_allowed"
 
 
-def test_redirect_to_another_host_drops_credentials():
-    seen: dict[str, str | None] = {}
+SECRETS = ("Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token", "X-Amz-Security-Token",
+           "X-Shopify-Access-Token", "X-Signature", "Private-Token", "X-Anything")  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_only_harmless_headers_follow_a_redirect_to_another_host(status):
+    seen: dict[str, str] = {}
 
     def record(handler: BaseHTTPRequestHandler) -> None:
-        seen.update(authorization=handler.headers["Authorization"], kept=handler.headers["X-Kept"])
+        seen.update({name.lower(): value for name, value in handler.headers.items()})
         reply(b"there")(handler)
 
-    with server(record) as there, server(reply(b"", 302, Location=there + "/")) as here:
-        response = request("GET", here, headers={"Authorization": "Bearer s", "X-Kept": "1"}, redirects=2)
+    sent = {**dict.fromkeys(SECRETS, "secret"), "Accept": "text/plain", "Accept-Language": "sv"}
+    with server(record) as there, server(reply(b"", status, Location=there + "/")) as here:
+        response = request("GET", here, headers=sent, redirects=2)
 
     assert response.text == "there"
-    assert seen == {"authorization": None, "kept": "1"}
+    assert "secret" not in seen.values()
+    assert (seen["accept"], seen["accept-language"], seen["user-agent"]) == ("text/plain", "sv", "Regulars")
+
+
+def test_every_header_follows_a_redirect_within_one_origin():
+    seen: list[str | None] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path == "/next":
+            seen.append(handler.headers["X-Api-Key"])
+            return reply(b"done")(handler)
+        return reply(b"", 302, Location="/next")(handler)
+
+    with server(answer) as url:
+        request("GET", url, headers={"X-Api-Key": "k"}, redirects=1)
+
+    assert seen == ["k"]
+
+
+def test_redirect_from_https_to_http_drops_headers():
+    """Both addresses are of one host: only the scheme differs."""
+    sent = httpx2.Request("GET", "https://shop.example/a", headers={"x-api-key": "k", "accept": "text/plain"})
+    answer = httpx2.Response(302, headers={"location": "http://shop.example/a"}, request=sent)
+
+    assert set(http._redirected(sent, answer).headers) == {"host", "accept"}
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_body_does_not_follow_a_redirect_to_another_host(status):
+    """The body of a token request holds the client's secret, that of a webhook what is known of a customer."""
+    received: list[str] = []
+
+    def record(handler: BaseHTTPRequestHandler) -> None:
+        received.append(handler.path)
+        reply(b"there")(handler)
+
+    with server(record) as there, server(reply(b"", status, Location=there + "/")) as here:
+        with pytest.raises(RequestRefused) as refused:
+            request("POST", here, content=b"client_secret=s", redirects=2)
+        within = request("POST", here, content=b"client_secret=s", redirects=0)
+
+    assert (refused.value.code, received, within.status) == ("redirect_not_followed", [], status)
 
 
 def test_redirected_post_becomes_a_get_without_body():

@@ -25,7 +25,8 @@ from django.conf import settings
 
 from regulars.base.errors import DomainError
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from .special_addresses import Address, is_loopback, is_never_called, is_special
+
 Headers = Mapping[str, str]
 
 TIMEOUT = 10.0  # seconds
@@ -36,12 +37,12 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CONNECTION_HEADERS = frozenset(
     {"host", "connection", "transfer-encoding", "content-length", "te", "upgrade", "expect", "trailer"}
 )
-CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+# What a request may still say after a redirect to another origin. Of every other header that the caller set no one knows
+# whether it is a credential (`x-api-key`, `api-key`, `x-auth-token`, a signature), so it stays behind.
+FOLLOWING_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 OWN_HEADERS = {"user-agent": "Regulars", "accept-encoding": "identity"}
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_IPV4_COMPATIBLE = ipaddress.ip_network("::/96")
 
 # httpx2 logs every address at INFO, and addresses may carry tokens.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -49,7 +50,7 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 class RequestRefused(DomainError):
     """The request is not sent: `bad_url`, `bad_method`, `bad_header`, `scheme_not_allowed`, `address_not_allowed`,
-    `host_not_listed`. Trying again changes nothing."""
+    `host_not_listed`, `redirect_not_followed`. Trying again changes nothing."""
 
 
 class RequestFailed(DomainError):
@@ -92,8 +93,8 @@ def request(
 ) -> Response:
     """Send one request, redirects included, within `timeout` seconds in all and `max_bytes` of body.
 
-    `json` or `content` is the body. `redirects` is how many to follow: each is checked like the first address, and
-    credentials are dropped when the origin changes. With 0 the caller gets the 3xx response itself. `hosts`: only these
+    `json` or `content` is the body. `redirects` is how many to follow: each is checked like the first address. When the
+    origin changes, only harmless headers follow (`FOLLOWING_HEADERS`), and a body does not. With 0 the caller gets the 3xx response itself. `hosts`: only these
     may be called, redirects included (`example.com`, or `.example.com` for everything below it).
     Raises `RequestRefused` before sending, or `RequestFailed` when the server does not answer as expected.
     """
@@ -206,11 +207,14 @@ def _redirected(sent: httpx2.Request, answer: httpx2.Response) -> httpx2.Request
     """
     url = _checked_url(str(sent.url.join(answer.headers["location"])))
     headers = {name: value for name, value in sent.headers.items() if name not in CONNECTION_HEADERS}
-    if url.origin != sent.url.origin:
-        headers = {name: value for name, value in headers.items() if name not in CREDENTIALS}
+    is_elsewhere = url.origin != sent.url.origin  # another host or port, or http after https
+    if is_elsewhere:
+        headers = {name: value for name, value in headers.items() if name in FOLLOWING_HEADERS}
     if answer.status_code == 303 or (answer.status_code in (301, 302) and sent.method == "POST"):
         method = "HEAD" if sent.method == "HEAD" else "GET"
         return _request(method, url, {name: value for name, value in headers.items() if name != "content-type"}, None)
+    if is_elsewhere and sent.content:
+        raise RequestRefused("redirect_not_followed", f"{sent.url.host} redirects a request with a body elsewhere.")
     return _request(sent.method, url, headers, sent.content or None)
 
 
@@ -229,6 +233,8 @@ def _checked_url(text: str) -> httpx2.URL:
         raise RequestRefused("scheme_not_allowed", "Only http and https addresses are called.")
     if not url.host or url.userinfo:
         raise RequestRefused("bad_url", "The address has no host, or carries a password.")
+    if "%" in url.host:
+        raise RequestRefused("bad_url", "The address names an interface of this machine (a zone).")
     return url
 
 
@@ -277,30 +283,16 @@ def check_address(text: str) -> None:
 
 def is_permitted(address: Address, port: int, *, allowed_by_operator: bool = False) -> bool:
     """Return whether an address may be called: public ones on the web's ports, local ones (`is_local`) on any port."""
-    address = _innermost(address)
+    if is_never_called(address):
+        return False
     if is_local(address, allowed_by_operator=allowed_by_operator):
         return True
-    is_public = address.is_global and not _is_never_called(address) and not getattr(address, "is_site_local", False)
-    return is_public and port in PORTS
+    return port in PORTS and not is_special(address)
 
 
 def is_local(address: Address, *, allowed_by_operator: bool = False) -> bool:
     """Return whether this is this machine in demo mode, or the address of a host listed in `REGULARS_ALLOW_HOSTS`."""
-    return (allowed_by_operator or (settings.DEMO and address.is_loopback)) and not _is_never_called(address)
-
-
-def _is_never_called(address: Address) -> bool:
-    """Link-local is where clouds keep a machine's own credentials: never, not even for a listed host."""
-    return address.is_multicast or address.is_unspecified or address.is_link_local
-
-
-def _innermost(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address embeds, if any: a gateway would deliver there."""
-    if isinstance(address, ipaddress.IPv4Address) or address.is_loopback:
-        return address
-    if address in _NAT64 or address in _IPV4_COMPATIBLE:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    return (allowed_by_operator or (settings.DEMO and is_loopback(address))) and not is_never_called(address)
 
 
 def _resolve(host: str, port: int) -> list[Address]:

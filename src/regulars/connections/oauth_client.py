@@ -136,7 +136,7 @@ class ProviderClient:
                 code=code,
                 code_verifier=code_verifier or None,
             )
-            raw: Raw = self._openid_claims(session, token, nonce) if self.kind.openid else {}
+            raw: Raw = self._openid_claims(token, nonce) if self.kind.openid else {}
             if form:
                 raw["user"] = form
             # An answer that names no scopes grants all (RFC 6749, 5.1). Some providers write commas between scopes.
@@ -144,7 +144,7 @@ class ProviderClient:
             granted = re.split(r"[\s,]+", scope.strip()) if isinstance(scope, str) else None
             for call in self.kind.calls:
                 if not call.scopes or granted is None or set(call.scopes) & set(self.kind.canonical_scopes(granted)):
-                    raw[call.key] = self._answer_to(session, call, token["access_token"], granted)
+                    raw[call.key] = self._answer_to(call, token["access_token"], granted)
                     granted = self.kind.granted(raw) or granted
             return ProviderIdentity(self._user_id(raw), raw, granted, _issued(token))
 
@@ -159,17 +159,17 @@ class ProviderClient:
         address = f"{issuer}/.well-known/openid-configuration"
         found: ProviderMetadata | None = cache.get(fingerprint(address))
         if found is None:
-            with _reported(), self._session() as session:
-                found = _checked_metadata(_json_at(session, address), issuer)
+            with _reported():
+                found = _checked_metadata(_json_at(address), issuer)
             cache.set(fingerprint(address), found, DISCOVERY_LIFETIME)
         return found
 
-    def _openid_claims(self, session: OAuth2Client, token: Mapping[str, Any], nonce: str) -> Raw:
+    def _openid_claims(self, token: Mapping[str, Any], nonce: str) -> Raw:
         metadata = self.metadata()
         claims = self._id_token_claims(token.get("id_token"), metadata.get("issuer", ""), nonce)
         if "userinfo_endpoint" not in metadata:
             return {"id_token": claims}
-        info = _json_at(session, metadata["userinfo_endpoint"], token=token["access_token"])
+        info = _json_at(metadata["userinfo_endpoint"], token=token["access_token"])
         if not isinstance(info, dict):
             raise ProviderError("bad_provider_response", "Userinfo is not a JSON object.")
         if info.get("sub") != claims.get("sub"):
@@ -204,14 +204,14 @@ class ProviderClient:
                 raise ProviderError("bad_provider_response", "This ID token was used already.")
         return claims
 
-    def _answer_to(self, session: OAuth2Client, call: ProviderCall, token: str, granted: list[str] | None) -> object:
+    def _answer_to(self, call: ProviderCall, token: str, granted: list[str] | None) -> object:
         """Return the answer to one call; empty when a call that is not required fails: the sign-in goes on without."""
         scopes = self.kind.canonical_scopes(self.connection.scopes if granted is None else granted)
         secret = credentials_of(self.connection).secret if self.kind.proof is not no_parameters else ""
         parameters = {**call.parameters(scopes), **self.kind.proof(token, secret)}
         try:
             with _reported():
-                found = _json_at(session, address_of(self.connection, call.key), token=token, parameters=parameters)
+                found = _json_at(address_of(self.connection, call.key), token=token, parameters=parameters)
         except ProviderError as fault:
             if call.required:
                 raise
@@ -254,7 +254,6 @@ class ProviderClient:
             token_endpoint_auth_method=method if credentials.secret else "none",
             redirect_uri=self.callback_url,
             code_challenge_method="S256",
-            max_redirects=REDIRECTS,
             **http.client_options(),
         )
         session.register_client_auth_method(("client_secret_basic", _encode_basic))
@@ -307,14 +306,13 @@ def _encode_basic(client: Any, method: str, uri: str, headers: Any, body: bytes)
     return uri, headers, body
 
 
-def _json_at(
-    session: OAuth2Client, url: str, *, token: str = "", parameters: Mapping[str, str] | None = None
-) -> object:
+def _json_at(url: str, *, token: str = "", parameters: Mapping[str, str] | None = None) -> object:
     """Return the JSON document at `url`, read with the customer's token where there is one."""
     headers = {**ACCEPT_JSON, **({"Authorization": f"Bearer {token}"} if token else {})}
-    answer = session.get(url, params=parameters or None, headers=headers, auth=None, follow_redirects=True)
-    if answer.status_code >= 400:
-        raise ProviderError("bad_provider_response", f"the provider answered {answer.status_code}")
+    address = str(httpx2.URL(url).copy_merge_params(parameters or {}))
+    answer = http.request("GET", address, headers=headers, redirects=REDIRECTS)
+    if answer.status >= 400:
+        raise ProviderError("bad_provider_response", f"the provider answered {answer.status}")
     return answer.json()
 
 
