@@ -1,11 +1,13 @@
-"""Backup to one file while the server runs; a restore erases again the customers erased since."""
+"""Backup to one file while the server runs; a restore erases again the customers erased since, and fits the lake to it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 
@@ -22,6 +24,55 @@ for name in ("chika", "dov"):
         c.learn([NewFact("email", name + "@example.com", "declared", "app:shop")])
         c.decide(Decision("message", "given", "login"))
 fill_lake({})
+"""
+# Events that arrive and reach the lake, until a file says that it is enough.
+LOAD = """
+import django, pathlib, sys; django.setup()
+from django.conf import settings
+from regulars.events.record import record
+from regulars.profiles.models import Profile
+from regulars.usecases.lake import fill_lake
+profile, written = Profile.objects.get(user_id__startswith="auth0|dov"), 0
+while not (settings.HOME / "enough").exists():
+    for _ in range(20):
+        record(profile.pk, "Product Viewed")
+    fill_lake({})
+    written += 20
+    (settings.HOME / "written").write_text(str(written))
+"""
+COPY_ROWS = """
+import django; django.setup()
+from regulars.base.lake.tables import EventRow, append_events, next_batch
+from regulars.events.models import Event
+from regulars.events.record import record
+from regulars.base.jobs.run_jobs import run_due
+from regulars.profiles.models import Profile
+from django.utils import timezone
+from regulars.base.jobs.models import Job
+from regulars.usecases.lake import queue_lake_fill
+for _ in range(7):
+    record(Profile.objects.get(user_id__startswith="auth0|dov").pk, "Product Viewed")
+queue_lake_fill()
+Job.objects.filter(key="lake").update(due_at=timezone.now())
+while run_due():
+    pass
+rows = [EventRow(e.profile_id, e.message_id, e.type, e.name, e.at, e.terms, e.properties) for e in Event.objects.all()[:7]]
+append_events(rows, next_batch())
+"""
+WORK = """
+import django; django.setup()
+from regulars.base.jobs.run_jobs import run_due
+while run_due():
+    pass
+"""
+COUNTS = """
+import django; django.setup()
+from regulars.base.lake.query import query
+from regulars.consent.models import PermittedView
+from regulars.events.models import Event
+[(rows, distinct)] = query("SELECT count(*), count(DISTINCT message_id) FROM events")
+[(views,)] = query("SELECT count(*) FROM views")
+print(rows, distinct, Event.objects.count(), views == PermittedView.objects.count())
 """
 COUNT = """
 import django; django.setup()
@@ -42,15 +93,21 @@ def run(tmp_path_factory):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
     environment |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
 
+    def words_of(command, code):
+        return ["-c", code] if code else ["-m", "regulars.cli.__main__", *map(str, command)]
+
+    def begin(*command, code=""):
+        return subprocess.Popen([sys.executable, *words_of(command, code)], env=environment)
+
     def execute(*command, code="", fails=False):
-        words = ["-c", code] if code else ["-m", "regulars.cli.__main__", *map(str, command)]
+        words = words_of(command, code)
         done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=120)
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     execute("setup", "--port", "32400")
     execute(code=CUSTOMER)
-    execute.home = home
+    execute.home, execute.begin = home, begin
     return execute
 
 
@@ -61,12 +118,11 @@ def archive(run, tmp_path_factory):
     return path
 
 
-def test_a_backup_has_database_lake_and_keys_and_only_its_owner_reads_it(archive):
+def test_a_backup_has_database_and_keys_and_only_its_owner_reads_it(archive):
     with tarfile.open(archive) as kept:
         names = kept.getnames()
 
     assert {"regulars-backup.json", "database.sqlite3", "secret.key", "credentials.json"} <= set(names)
-    assert any(name.startswith("lake/views/_delta_log") for name in names)
     assert archive.stat().st_mode & 0o777 == 0o600
 
 
@@ -105,6 +161,94 @@ def test_how_long_data_is_kept_is_shown_and_changed(run):
     assert "7 days" in run("retention", "inbox", "7")
     assert "unknown_kind" in run("retention", "nonsense", "7", fails=True)
     assert "bad_days" in run("retention", "inbox", "soon", fails=True)
+
+
+def counts(run) -> tuple[int, int, int, str]:
+    """Rows of events in the lake, distinct ones, those in the database, and whether the views agree."""
+    rows, distinct, stored, views = run(code=COUNTS).split()
+    return int(rows), int(distinct), int(stored), views
+
+
+def test_backup_under_load_restores_a_lake_that_has_every_event_once(run, tmp_path):
+    writer = run.begin(code=LOAD)
+    try:
+        before = until_written_after(run, 0)
+        run("backup", tmp_path / "busy.tar.gz")
+        assert until_written_after(run, before) > before
+    finally:
+        (run.home / "enough").touch()
+        writer.wait(60)
+    later = counts(run)[2]
+
+    output = run("restore", tmp_path / "busy.tar.gz", "--yes")
+
+    rows, distinct, stored, views = counts(run)
+    assert "Lake written anew" in output
+    assert (rows, distinct, views) == (stored, stored, "True")
+    assert before <= stored < later
+    assert f"{rows} events" in run("doctor")
+
+
+def until_written_after(run, number):
+    """Wait until the load has written more events than `number`. Returns how many it has written."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        path = run.home / "written"
+        if path.exists() and (text := path.read_text()) and int(text) > number:
+            return int(text)
+        time.sleep(0.05)
+    raise AssertionError("The load writes nothing.")
+
+
+def test_lake_in_a_backup_of_an_older_version_is_not_believed(run, archive, tmp_path):
+    """Those backups copied the lake after the database, with events that the database did not know yet."""
+    run(code=COPY_ROWS)
+    older = tmp_path / "older.tar.gz"
+    with tarfile.open(archive) as kept, tarfile.open(older, "w:gz") as made:
+        for member in kept.getmembers():
+            made.addfile(member, kept.extractfile(member))
+        made.add(run.home / "lake", "lake")
+
+    run("restore", older, "--yes")
+
+    rows, distinct, stored, views = counts(run)
+    assert (rows, distinct, views) == (stored, stored, "True")
+
+
+def test_doctor_finds_copies_in_the_lake_and_refill_removes_them(run, archive):
+    run(code=COPY_ROWS)
+
+    output = run("doctor", fails=True)
+    assert "7 of them copies" in output
+    assert "lake_differs" in output
+
+    run("lake", "refill")
+    run(code=WORK)
+    rows, distinct, stored, views = counts(run)
+    assert (rows, distinct, views) == (stored, stored, "True")
+    assert f"{stored} events" in run("doctor")
+
+
+def test_doctor_finds_a_lake_that_lost_its_rows_and_restore_returns_them(run, archive, tmp_path):
+    run("backup", tmp_path / "whole.tar.gz")
+    shutil.rmtree(run.home / "lake" / "views")
+
+    assert "lake_differs" in run("doctor", fails=True)
+
+    run("restore", tmp_path / "whole.tar.gz", "--yes")
+    run("doctor")
+
+
+def test_damaged_lake_is_named_in_one_line_and_restored(run, archive, tmp_path):
+    run("backup", tmp_path / "whole.tar.gz")
+    sorted((run.home / "lake").glob("views/**/*.parquet"))[0].write_bytes(b"garbage")
+
+    output = run("doctor", fails=True)
+    assert "(lake_damaged)" in output
+    assert "Traceback" not in output
+
+    run("restore", tmp_path / "whole.tar.gz", "--yes")
+    run("doctor")
 
 
 def test_changed_ledger_is_named_at_its_first_broken_link(run):

@@ -1,4 +1,4 @@
-"""Commands about personal data: verify the ledger, erase customers, back up, restore, set retention."""
+"""Commands about personal data: verify the ledger, erase customers, back up, restore, refill the lake, set retention."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 def backup(path: Path) -> None:
-    """Write database, lake and keys into one file while Regulars runs. Protect the file like the keys."""
+    """Write database and keys into one file while Regulars runs. Protect the file like the keys."""
     setup_django()
     from regulars.operations.backup import write_backup
 
@@ -83,6 +83,21 @@ def restore(path: Path, yes: bool) -> None:
         click.echo(line)
 
 
+@click.group()
+def lake() -> None:
+    """The lake."""
+    setup_django()
+
+
+@lake.command()
+def refill() -> None:
+    """Write the lake anew from the database. The worker does it; counts are incomplete meanwhile."""
+    from regulars.usecases.lake import queue_lake_refill
+
+    queue_lake_refill()
+    click.echo("Queued. The worker writes the lake anew; `regulars doctor` compares it with the database.")
+
+
 @click.command()
 @click.argument("kind", required=False)
 @click.argument("days", required=False)
@@ -99,7 +114,7 @@ def retention(kind: str | None, days: str | None) -> None:
         click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")
 
 
-COMMANDS = (consent, erase, backup, restore, retention)
+COMMANDS = (consent, erase, backup, restore, lake, retention)
 
 
 def _utc(moment: dt.datetime | None, otherwise: dt.datetime) -> dt.datetime:

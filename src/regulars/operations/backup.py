@@ -1,4 +1,8 @@
-"""Back up an installation to one file (database, lake, keys) and restore it."""
+"""Back up an installation to one file (database and keys) and restore it.
+
+The lake is not in the file. It is written while it would be copied, so a copy never fits the database; everything in it
+is in the database too, and a restore writes it anew.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,11 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
 
 from regulars import __version__
-from regulars.base.errors import Invalid
+from regulars.base.errors import DomainError, Invalid
+from regulars.base.jobs.run_jobs import mark_done
 from regulars.consent.erasures import keep_recorded, recorded_erasures
+from regulars.serving.storage import fault_of
+from regulars.usecases.lake import compare_lake, queue_lake_refill, refill_lake
 from regulars.usecases.replay_erasures import replay_erasures
 
 MANIFEST = "regulars-backup.json"
@@ -46,9 +53,8 @@ def write_backup(path: Path) -> Iterator[str]:
             for name in FILES:
                 if (settings.HOME / name).exists():
                     archive.add(settings.HOME / name, name)
-            yield f"The lake: {_add_lake(archive)}"
     draft.replace(path)
-    yield f"{path} is complete. It holds keys and personal data: restrict access to it."
+    yield f"{path} is complete, without the lake, which a restore writes anew. It holds keys and personal data: restrict access to it."
 
 
 def restore_backup(path: Path) -> Iterator[str]:
@@ -69,29 +75,25 @@ def restore_backup(path: Path) -> Iterator[str]:
             if (unpacked / name).exists():
                 _put(unpacked / name, settings.HOME / name)
         yield "Database and keys restored."
-        if (unpacked / "lake").is_dir() and "://" not in str(settings.LAKE_URL):
-            shutil.rmtree(settings.LAKE_URL, ignore_errors=True)
-            shutil.move(unpacked / "lake", settings.LAKE_URL)
-            yield "Lake restored."
         call_command("migrate", verbosity=0, interactive=False)
         keep_recorded(erasures)
-        yield f"{replay_erasures()} customer(s) erased since then are erased again. Start Regulars now."
+        yield f"{replay_erasures()} customer(s) erased since then are erased again."
+        yield from _refill()
+        yield "Start Regulars now."
 
 
-def _add_lake(archive: tarfile.TarFile) -> str:
-    """Add logs before files: every file that a log names exists before the log names it."""
-    root = str(settings.LAKE_URL)
-    if "://" in root:
-        return "not included: it is in a bucket, which has its own copies."
-    files = sorted((p for p in Path(root).rglob("*") if p.is_file()), key=lambda p: "_delta_log" not in p.parts)
-    added = 0
-    for file in files:
-        try:
-            archive.add(file, f"lake/{file.relative_to(root)}")
-            added += 1
-        except FileNotFoundError:  # compacted meanwhile; no copied log names it
-            continue
-    return f"{added} files."
+def _refill() -> Iterator[str]:
+    """Write the lake from the restored database. When that fails now, the worker does it after the start."""
+    job = queue_lake_refill()
+    try:
+        refill_lake({})
+    except (DomainError, OSError) as error:
+        fault = fault_of(error)
+        yield f"The lake cannot be written now; the worker will try. {fault.message} ({fault.code})" if fault else ""
+        return
+    mark_done([job.pk])
+    counts = ", ".join(f"{table.rows} {table.name}" for table in compare_lake())
+    yield f"Lake written anew: {counts}."
 
 
 def _unpack(path: Path, folder: Path) -> None:

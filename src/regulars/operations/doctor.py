@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from regulars.accounts.breached import is_listed
+from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
-from regulars.base.lake.tables import open_table
+from regulars.base.lake.tables import check_tables
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults
+from regulars.serving.storage import StorageFault, fault_of, folder_faults
+from regulars.usecases.lake import TableComparison, compare_lake
 
 CREDENTIALS = "credentials.json"
 
@@ -25,23 +29,30 @@ class CheckResult:
 
 
 def run_checks() -> Iterator[CheckResult]:
-    """Yield one result per check, the database first: the other checks need it."""
+    """Yield one result per check, disks and database first: the other checks need them."""
+    folders = list(folder_faults())
+    yield from (CheckResult(False, _line(fault)) for fault in folders)
+    if not folders:
+        yield CheckResult(True, "folders of home, database and lake: writable")
     faults = database_faults()
-    for fault in faults:
-        yield CheckResult(False, f"{fault.code}: {fault.message}")
+    yield from (CheckResult(False, _line(fault)) for fault in faults)
     if faults:
         return
-    yield CheckResult(True, f"database ({connection.vendor}) is ready")
-    yield _credentials()
-    failed = Job.objects.filter(state=Job.State.FAILED).count()
-    waiting = Job.objects.filter(state=Job.State.WAITING).count()
-    yield CheckResult(not failed, f"jobs: {waiting} waiting, {failed} failed")
-    failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
-    waiting = InboxItem.objects.filter(processed_at=None).count()
-    yield CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
-    yield _lake()
-    if settings.BREACHED_PASSWORDS:
-        yield _breached_passwords()
+    yield CheckResult(True, f"database ({connection.vendor}): ready")
+    for check in (_credentials, _jobs, _inbox, _lake, _breached_passwords):
+        try:
+            result = check()
+        except (DomainError, OSError, DatabaseError) as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            result = CheckResult(False, _line(fault))
+        if result:
+            yield result
+
+
+def _line(fault: StorageFault) -> str:
+    return f"{fault.message} ({fault.code})"
 
 
 def _credentials() -> CheckResult:
@@ -52,17 +63,43 @@ def _credentials() -> CheckResult:
     return CheckResult(private, f"{path} is {'private' if private else 'readable by others: chmod 600'}")
 
 
+def _jobs() -> CheckResult:
+    failed = Job.objects.filter(state=Job.State.FAILED).count()
+    waiting = Job.objects.filter(state=Job.State.WAITING).count()
+    return CheckResult(not failed, f"jobs: {waiting} waiting, {failed} failed")
+
+
+def _inbox() -> CheckResult:
+    failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
+    waiting = InboxItem.objects.filter(processed_at=None).count()
+    return CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
+
+
 def _lake() -> CheckResult:
-    try:
-        versions = [
-            f"{name} at version {table.version()}" for name in ("events", "views") if (table := open_table(name))
-        ]
-    except (OSError, DatabaseError) as fault:
-        return CheckResult(False, f"lake: {type(fault).__name__}")
-    return CheckResult(True, f"lake: {', '.join(versions) or 'empty'}")
+    """Compare the lake with the database, again when they differ: workers may be writing."""
+    check_tables()
+    for pause in (0.5, 1.0, None):
+        tables = compare_lake()
+        wrong = [table for table in tables if not table.agrees]
+        if not wrong or pause is None:
+            break
+        time.sleep(pause)
+    if wrong:
+        found = ", ".join(_difference(table) for table in wrong)
+        return CheckResult(False, f"lake: {found}. Run `regulars lake refill` (lake_differs)")
+    pending = max(table.pending for table in tables)
+    late = f", {pending} deletions or rewrites waiting" if pending else ""
+    return CheckResult(True, f"lake: {', '.join(f'{table.rows} {table.name}' for table in tables)}{late}")
 
 
-def _breached_passwords() -> CheckResult:
+def _difference(table: TableComparison) -> str:
+    copies = f", {table.rows - table.distinct} of them copies" if table.rows > table.distinct else ""
+    return f"{table.rows} {table.name}{copies}, for {table.least} in the database"
+
+
+def _breached_passwords() -> CheckResult | None:
+    if not settings.BREACHED_PASSWORDS:
+        return None
     path = Path(settings.BREACHED_PASSWORDS)
     try:
         is_listed("password", path)

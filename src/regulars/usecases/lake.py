@@ -8,18 +8,22 @@ event is lost and none is there twice.
 from __future__ import annotations
 
 import datetime as dt
-import time
+from dataclasses import dataclass
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from regulars.base.jobs.models import Job
 from regulars.base.jobs.tasks import enqueue, enqueue_once, handles
+from regulars.base.lake.query import query
 from regulars.base.lake.tables import (
     EventRow,
     ViewRow,
     append_events,
+    clear,
     delete_events_before,
     delete_profiles,
+    next_batch,
     purge,
     replace_views,
 )
@@ -55,8 +59,10 @@ def rewrite_in_lake(payload: dict[str, list[int]]) -> None:
 
 
 def queue_lake_expiry(at: dt.datetime) -> None:
-    """Queue the deletion of events before an instant (retention)."""
-    enqueue_once("lake.leave_before", {"at": at.isoformat()}, key=KEY)
+    """Queue the deletion of events before an instant (retention), once per instant."""
+    payload = {"at": at.isoformat()}
+    if not Job.objects.filter(kind="lake.leave_before", key=KEY, state=Job.State.WAITING, payload=payload).exists():
+        enqueue("lake.leave_before", payload, key=KEY)
 
 
 def queue_lake_purge() -> None:
@@ -80,6 +86,27 @@ def leave_lake(payload: dict[str, list[int]]) -> None:
     delete_profiles(payload["profiles"])
 
 
+def queue_lake_refill() -> Job:
+    """Queue a refill. Counts are incomplete while it runs."""
+    return enqueue("lake.refill", {}, key=KEY)
+
+
+@handles("lake.refill", attempts=50, non_transactional=True)
+def refill_lake(payload: dict[str, str]) -> None:
+    """Delete the lake and write it anew: everything in it is in the database too. Safe to repeat after a crash."""
+    clear()
+    # A lake in a bucket remembers the last batch, and would take an older one for committed.
+    Event.objects.filter(lake_at=None, lake_batch__isnull=False).update(lake_batch=None)
+    last = 0
+    while ids := list(Event.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        # Assigned portion by portion: with all of them waiting at once, each batch would look through all of them.
+        Event.objects.filter(pk__gt=last, pk__lte=ids[-1]).update(lake_batch=next_batch(), lake_at=None)
+        fill_events()
+        last = ids[-1]
+    PermittedView.objects.exclude(lake_at=None).update(lake_at=None)
+    fill_lake({})
+
+
 @handles("lake.fill", attempts=50, non_transactional=True)
 def fill_lake(payload: dict[str, str]) -> None:
     """Write everything that is not in the lake yet."""
@@ -89,13 +116,57 @@ def fill_lake(payload: dict[str, str]) -> None:
         pass
 
 
+@dataclass(frozen=True)
+class TableComparison:
+    """Rows of one table in the lake and in the database.
+
+    `least` and `most`: what the lake may have, because a batch that is being committed is in it before it is confirmed.
+    `distinct` leaves out copies. `pending`: queued deletions and rewrites, after which the counts are to agree.
+    """
+
+    name: str
+    rows: int
+    distinct: int
+    least: int
+    most: int
+    pending: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.pending > 0 or (self.rows == self.distinct and self.least <= self.rows <= self.most)
+
+
+def compare_lake() -> list[TableComparison]:
+    """Compare the rows of both tables with the database. Reads all ids: for operators, not for pages.
+
+    Raises `Invalid`: `lake_damaged`, `lake_out_of_reach`.
+    """
+    views = PermittedView.objects.filter(profile__merged_into=None).exclude(profile__user_id__startswith=ANONYMOUS)
+    pending = Job.objects.filter(key=KEY, state__in=(Job.State.WAITING, Job.State.RUNNING)).exclude(kind="lake.fill")
+    found = []
+    for name, key, confirmed, unconfirmed in (
+        (
+            "events",
+            "message_id",
+            Event.objects.exclude(lake_at=None),
+            Event.objects.filter(lake_at=None, lake_batch__gt=0),
+        ),
+        ("views", "(profile_id, purpose)", views.exclude(lake_at=None), views.filter(lake_at=None)),
+    ):
+        changing, before = pending.count(), confirmed.count()
+        [(rows, distinct)] = query(f"SELECT count(*), count(DISTINCT {key}) FROM {name}")  # noqa: S608 - our own names
+        after, changing = confirmed.count(), max(changing, pending.count())
+        most = max(before, after) + unconfirmed.count()
+        found.append(TableComparison(name, rows, distinct, min(before, after), most, changing))
+    return found
+
+
 def fill_events() -> int:
     """Commit the oldest assigned batch, or assign one and commit it. Returns how many events were confirmed."""
     assigned = Event.objects.filter(lake_at=None, lake_batch__isnull=False).order_by("lake_batch")
     batch = assigned.values_list("lake_batch", flat=True).first()
     if batch is None:
-        # Numbers of batches only grow: the microsecond, in which one writer makes at most one batch.
-        batch = time.time_ns() // 1000
+        batch = next_batch()
         waiting = Event.objects.filter(lake_at=None, lake_batch=None).order_by("id").values_list("id", flat=True)
         with transaction.atomic():
             if not Event.objects.filter(id__in=list(waiting[:BATCH]), lake_batch=None).update(lake_batch=batch):

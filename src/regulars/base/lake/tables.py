@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -68,6 +70,13 @@ def append_events(rows: Sequence[EventRow], batch: int) -> bool:
     return True
 
 
+def next_batch() -> int:
+    """Return a number above that of every committed batch: the microsecond, unless the clock was set back."""
+    table = open_table("events")
+    committed = 0 if table is None else table.transaction_version(BATCHES) or 0
+    return max(time.time_ns() // 1000, committed + 1)
+
+
 def replace_views(rows: Sequence[ViewRow]) -> None:
     """Insert or replace the views of (profile, purpose)."""
     if not rows:
@@ -88,6 +97,21 @@ def delete_profiles(profile_ids: Iterable[int]) -> None:
         table = open_table(name)
         if table is not None and listed:
             table.delete(f"profile_id IN ({listed})")
+
+
+def clear() -> None:
+    """Delete both tables, whatever state they are in. In a bucket, where nothing removes a folder, delete all rows.
+
+    Raises `Invalid`: `lake_out_of_reach`.
+    """
+    for name in TABLES:
+        with reading_lake():
+            if "://" not in _address(name):
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(_address(name))
+            elif (table := open_table(name)) is not None:
+                table.delete()
+                table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
 
 
 def delete_events_before(at: dt.datetime) -> None:
