@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:  # the collector reads text too, and has no pages
@@ -11,6 +12,8 @@ if TYPE_CHECKING:  # the collector reads text too, and has no pages
 
 JsonObject: TypeAlias = dict[str, Any]  # JSON of any shape, such as what a rule has written
 
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
+_JOINERS = "\u200c\u200d"
 # PostgreSQL stores neither NUL nor half of a surrogate pair; untrusted JSON may carry both. And `1e400` is a number in
 # JSON, but infinite in Python, which neither database accepts.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -28,6 +31,14 @@ def storable(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
     return value
+
+
+def has_hidden(text: str) -> bool:
+    """Return whether a text for people has characters that they cannot see and that change what they read.
+
+    Controls, line breaks, direction marks and invisible characters. The two joiners stay: Persian and emoji need them.
+    """
+    return any(unicodedata.category(each) in _HIDDEN and each not in _JOINERS for each in text)
 
 
 def distinct_lines(text: str) -> list[str]:

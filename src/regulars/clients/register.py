@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.crypto import hash_secret, random_secret
 from regulars.base.errors import Invalid
+from regulars.base.special_addresses import Address, is_loopback, is_special
+from regulars.base.text import has_hidden
 
 from .models import Client
 
@@ -74,6 +78,30 @@ def register(spec: ClientSpec) -> tuple[Client, str]:
     return client, secret
 
 
+def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str]:
+    """Create a client that nobody of the company has looked at. Raises as `register`, and `Invalid("bad_address")`.
+
+    Its addresses are https, or a scheme of its own; a `native` one runs on the customer's machine and may listen there,
+    on a loopback address (RFC 8252, 7.3). Its back-channel is called by this server: https, and on the public web.
+    """
+    for about in ("redirect_uris", "logout_uris"):
+        for address in getattr(spec, about):
+            if _scheme(address) == "http" and not (native and _is_this_machine(_host(address))):
+                raise Invalid(
+                    "bad_address",
+                    f"{address[:80]!r} is not https. Only native applications may use http, on a loopback address.",
+                    about,
+                )
+    back_channel = spec.backchannel_logout_uri
+    if back_channel and (_scheme(back_channel) != "https" or not _is_public(_host(back_channel))):
+        raise Invalid(
+            "bad_address",
+            f"{back_channel[:80]!r} is not an https address on the public web.",
+            "backchannel_logout_uri",
+        )
+    return register(spec)
+
+
 @transaction.atomic
 def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
     """Change a client. Returns it with a new secret where it had none and needs one.
@@ -117,6 +145,8 @@ def _apply(client: Client, spec: ClientSpec) -> None:
     name = spec.name.strip()
     if not name or len(name) > 100:
         raise Invalid("bad_name", "Give the app a name of at most 100 characters.", "name")
+    if has_hidden(name):  # customers read it where they consent
+        raise Invalid("bad_name", "The name has characters that cannot be seen, or that change its direction.", "name")
     if spec.auth_method not in Client.AuthMethod.values:
         raise Invalid("unknown_auth_method", "Choose how the app authenticates.", "auth_method")
     client.name, client.auth_method, client.grant_types = name, spec.auth_method, _grants(spec)
@@ -208,3 +238,28 @@ def _host(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
+
+
+def _is_this_machine(host: str) -> bool:
+    address = _ip_address(host)
+    return is_loopback(address) if address else host.rstrip(".") == "localhost"
+
+
+def _is_public(host: str) -> bool:
+    """Return whether a host may be on the public web. What its name leads to is checked when it is called."""
+    address, name = _ip_address(host), host.rstrip(".")
+    if address:
+        return not is_special(address)
+    # A number in another notation is not a name: `2130706433`, `127.1`, `0x7f.1`.
+    return (
+        bool(re.search(r"\.[a-z][a-z0-9-]*$", name))
+        and not name.endswith(".localhost")
+        and host not in settings.ALLOW_HOSTS
+    )
+
+
+def _ip_address(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

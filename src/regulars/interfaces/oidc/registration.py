@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
-from regulars.clients.register import ClientSpec, register
+from regulars.clients.register import ClientSpec, register_third_party
 from regulars.oauth.protocol_errors import OAuthError
 
 from .endpoint import LARGEST_BODY, endpoint, json_response
@@ -32,9 +32,9 @@ def register_client(request: HttpRequest) -> HttpResponse:
     if not isinstance(metadata, dict):
         raise OAuthError("invalid_client_metadata", "The body is a JSON object of reasonable length.")
     try:
-        client, secret = register(_spec_of(metadata))
+        client, secret = register_third_party(_spec_of(metadata), native=metadata.get("application_type") == "native")
     except DomainError as refused:
-        name = "invalid_redirect_uri" if refused.code == "bad_address" else "invalid_client_metadata"
+        name = "invalid_redirect_uri" if refused.field == "redirect_uris" else "invalid_client_metadata"
         raise OAuthError(name, refused.message) from None
     body = {
         "client_id": client.pk,
