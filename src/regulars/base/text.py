@@ -15,12 +15,13 @@ JsonObject: TypeAlias = dict[str, Any]  # JSON of any shape, such as what a rule
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 _JOINERS = "\u200c\u200d"
 # PostgreSQL stores neither NUL nor half of a surrogate pair; untrusted JSON may carry both. And `1e400` is a number in
-# JSON, but infinite in Python, which neither database accepts.
+# JSON, but infinite in Python, which neither database accepts. An integer beyond every float cannot be compared with one.
+MAX_BITS = 1000  # about 300 digits
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """Return the JSON value with unstorable characters replaced by U+FFFD, in keys too, and infinite numbers by null."""
+    """Return the JSON value with unstorable characters replaced by U+FFFD, in keys too, and numbers beyond floats by null."""
     match value:
         case str():
             return _UNSTORABLE.sub("�", value)
@@ -29,6 +30,8 @@ def storable(value: Any) -> Any:
         case dict():
             return {storable(key): storable(item) for key, item in value.items()}
         case float() if not math.isfinite(value):
+            return None
+        case int() if value.bit_length() > MAX_BITS:
             return None
     return value
 

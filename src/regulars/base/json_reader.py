@@ -1,0 +1,107 @@
+"""Read JSON that others sent, in one way everywhere: what one part of the product accepts, the next one reads too.
+
+The result can be written to both databases, to the lake and to JSON again. Repairs that cost no message: NUL and half
+surrogate pairs become U+FFFD, invalid UTF-8 too, NaN, infinities and numbers beyond `MAX_DIGITS` become null, a
+byte-order mark is skipped. Of a repeated key the last value counts. Only what is no JSON, or too deep, is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from .errors import DomainError
+from .text import storable
+
+MAX_DEPTH = 100  # levels of objects and lists; far below what Python, SQLite, PostgreSQL and DuckDB can nest
+MAX_DIGITS = 300  # of an integer: the largest float has 308, and numbers are compared with floats
+# May need repair: an escaped NUL or surrogate, a number so long that it has to be looked at.
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\d{%d}" % MAX_DIGITS)
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+class UnreadableJson(DomainError):
+    """What was sent cannot be read: `invalid_json`, `too_deep`."""
+
+
+def read_json(raw: bytes | str, deepest: int = MAX_DEPTH) -> Any:
+    """Return the value, storable everywhere. Raises `UnreadableJson`."""
+    packed = _utf8(raw) if isinstance(raw, bytes) else raw.encode(errors="replace")
+    try:
+        value = msgspec.json.decode(packed)
+        clean = not _SUSPICIOUS.search(packed)
+    except RecursionError:
+        raise _too_deep(deepest) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Browsers cut emoji in half, and Python's own writer knows NaN: neither may cost a message.
+        value, clean = _forgiving(packed, deepest), False
+    if packed.count(b"{") + packed.count(b"[") > deepest and is_deeper(value, deepest):
+        raise _too_deep(deepest)
+    return value if clean else storable(value)
+
+
+def is_deeper(value: Any, deepest: int) -> bool:
+    """Return whether objects and lists are nested in more than `deepest` levels. Does not recurse."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(deepest):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return bool(level)
+
+
+def write_json(value: Any) -> bytes:
+    """Return a value of `read_json` as JSON that `read_json` reads as the same value."""
+    return msgspec.json.encode(value)
+
+
+def cut_at_depth(raw: bytes, deepest: int) -> bytes:
+    """Replace by 0 whatever is nested below `deepest` levels.
+
+    So that a batch with one bottomless message can be read at all, and that message be refused alone.
+    """
+    depth, kept, copied = 0, bytearray(), 0
+    for token in _TOKENS.finditer(raw):
+        match token.group():
+            case b"[" | b"{":
+                depth += 1
+                if depth == deepest + 1:
+                    kept += raw[copied : token.start()] + b"0"
+            case b"]" | b"}":
+                depth -= 1
+                if depth == deepest:
+                    copied = token.end()
+    return bytes(kept + raw[copied:]) if depth <= deepest else raw
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _utf8(raw: bytes) -> bytes:
+    """Return the text as UTF-8 without a byte-order mark."""
+    encoding = json.detect_encoding(raw)
+    return raw if encoding == "utf-8" else raw.decode(encoding, errors="replace").encode(errors="replace")
+
+
+def _forgiving(packed: bytes, deepest: int) -> Any:
+    try:
+        return json.loads(packed.decode(errors="replace"), parse_int=_integer)
+    except RecursionError:
+        raise _too_deep(deepest) from None
+    except ValueError:
+        raise UnreadableJson("invalid_json", "The body is not JSON.") from None
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_DIGITS else None
+
+
+def _too_deep(deepest: int) -> UnreadableJson:
+    return UnreadableJson("too_deep", f"JSON may be nested in {deepest} levels here.")

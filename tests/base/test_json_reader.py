@@ -1,0 +1,84 @@
+"""One reader for all JSON that others send: what it accepts can be stored, written and read again."""
+
+from __future__ import annotations
+
+import json
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from regulars.base.json_reader import MAX_DEPTH, UnreadableJson, cut_at_depth, read_json, write_json
+
+
+def nested(levels: int, open_: str = "[", close: str = "]") -> bytes:
+    return (open_ * levels + close * levels).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        (b'"a\\u0000b"', "a\ufffdb"),
+        (b'"\\ud83d"', "\ufffd"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'{"\\udc00": 1}', {"\ufffd": 1}),
+        (b"[NaN, Infinity, -Infinity, 1e400, -1e400]", [None] * 5),
+        (b"9007199254740993", 9007199254740993),
+        (b"123456789012345678901234567890", 123456789012345678901234567890),
+        (b"9" * 5000, None),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (json.dumps({"é": 1}).encode("utf-16"), {"é": 1}),
+        (b'"caf\xe9"', "caf\ufffd"),
+        (nested(MAX_DEPTH), json.loads(nested(MAX_DEPTH))),
+        ("[1]", [1]),
+        ('"\ud800"', "?"),
+    ],
+)
+def test_value_is_read_so_that_every_store_takes_it(raw, value):
+    assert read_json(raw) == value
+    assert read_json(write_json(read_json(raw))) == value
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"[1,]", "invalid_json"),
+        (b"01", "invalid_json"),
+        (b'"\x01"', "invalid_json"),
+        (b"{}{}", "invalid_json"),
+        (nested(MAX_DEPTH + 1), "too_deep"),
+        (nested(500), "too_deep"),
+        (nested(500, '{"a":', "}").replace(b":}", b":1}", 1), "too_deep"),
+        (nested(100_000), "too_deep"),
+        (b'{"a": "\\ud800", "b": ' + nested(500) + b"}", "too_deep"),
+        (b'{"a": "\\ud800", "b": ' + nested(50_000) + b"}", "too_deep"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(raw, code):
+    with pytest.raises(UnreadableJson) as refused:
+        read_json(raw)
+
+    assert refused.value.code == code
+
+
+def test_bottomless_part_is_cut_out_and_the_rest_stays():
+    raw = b'{"a": [' + nested(60_000) + b', "]]"], "b": "\\"[{"}'
+
+    assert json.loads(cut_at_depth(raw, 3)) == {"a": [[0], "]]"], "b": '"[{'}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=[])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=[])), inner),
+)
+
+
+@hypothesis.given(values)
+def test_whatever_python_writes_is_read_and_reads_the_same_again(value):
+    read = read_json(json.dumps(value))
+
+    assert read_json(write_json(read)) == read
+    assert json.loads(write_json(read)) == read
