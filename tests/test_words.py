@@ -42,6 +42,7 @@ EXCEPTIONS = re.compile(
             r"\bfloor (?:price|division)\b",
             r"\bnobody@[\w.]+",  # an address that no account has
             r"\becho nobody\b",  # the user of Unix
+            r"[\"`]nobody[\"`]",  # the reason under which a message without a real id is set aside
         )
     )
 )

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ from django.db import DatabaseError, connection, transaction
 from regulars.base import clock
 from regulars.base.errors import DomainError
 
+from .counts import add_counts
 from .models import InboxItem, Rejection, Source
 from .segment_format import InboxMessage, RejectedMessage
 
@@ -127,6 +128,7 @@ def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
     now = connection.ops.adapt_datetimefield_value(clock.now())  # once, in the format of the ORM
     rows: list[Row] = []
     notes: list[Rejection] = []
+    reasons: Counter[tuple[int, str]] = Counter()
     with transaction.atomic(durable=True):
         for delivery in group:
             source = sources.id_of(delivery.key)
@@ -140,6 +142,7 @@ def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
                 Rejection(source_id=source, reason=each.reason, excerpt=each.excerpt[:500])
                 for each in delivery.rejected[:MAX_NOTES]
             ]
+            reasons.update((source, each.reason) for each in delivery.rejected)
         # repeated message ids are ignored; both databases accept the same statement
         table = connection.ops.quote_name(InboxItem._meta.db_table)
         with connection.cursor() as cursor:
@@ -149,6 +152,8 @@ def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
                 statement = f"INSERT INTO {table} ({COLUMNS}) VALUES {values} ON CONFLICT (message_id) DO NOTHING"  # noqa: S608
                 cursor.execute(statement, [value for row in part for value in row])
         Rejection.objects.bulk_create(notes)
+        if reasons:
+            add_counts(reasons)
 
 
 def _answer(group: list[InboxRequest], fault: Exception | None) -> None:

@@ -54,13 +54,14 @@ class InboxItem(models.Model):
 class Event(models.Model):
     """An event in Segment's shape. `name` is the track event's name; for pages "Page Viewed".
 
-    `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is assigned to, `lake_at` when the
-    commit was confirmed; NULL: not yet. `origin` is the profile it was first recorded for, once two were merged.
+    `message` has the other fields of the message as sent: its ids, integrations, times. `marks` name what of it could not
+    be used. `terms` are its properties for conditions. `lake_batch` is the commit of the lake it is assigned to, `lake_at`
+    when the commit was confirmed; NULL: not yet. `origin` is the profile it was first recorded for, once two were merged.
     """
 
     profile_id = models.BigIntegerField()
     origin = models.BigIntegerField(null=True, blank=True)
-    source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL)
+    source = models.ForeignKey(Source, null=True, on_delete=models.PROTECT)  # NULL: Regulars recorded it itself
     message_id = models.CharField(max_length=255, unique=True)
     type = models.CharField(max_length=16)  # identify track page screen group alias
     name = models.CharField(max_length=255)
@@ -69,6 +70,8 @@ class Event(models.Model):
     properties = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
+    message = models.JSONField(default=dict)
+    marks = models.JSONField(default=list)
     lake_batch = models.BigIntegerField(null=True, blank=True)
     lake_at = models.DateTimeField(null=True, blank=True)
 
@@ -94,3 +97,18 @@ class Rejection(models.Model):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class SourceCount(models.Model):
+    """How many messages of a source on one day were set aside, or taken without a part of them, for one reason."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE)
+    day = models.DateField()
+    reason = models.CharField(max_length=64)
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source", "day", "reason"], name="one_count_per_reason")]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.reason}"

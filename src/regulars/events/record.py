@@ -23,6 +23,8 @@ class EventDetails(TypedDict, total=False):
     message_id: str
     source: Source | None
     context: dict[str, Any]
+    message: dict[str, Any]
+    marks: list[str]
     received_at: dt.datetime
 
 
@@ -63,4 +65,6 @@ def new_event(
         properties=properties,
         terms=event_terms(properties),
         context=storable(details.get("context", {})),
+        message=storable(details.get("message", {})),
+        marks=details.get("marks", []),
     )

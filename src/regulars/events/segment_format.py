@@ -6,7 +6,6 @@ batch on any 4xx, so it is rejected with a reason and the rest is accepted.
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,19 @@ from typing import Any
 import msgspec
 
 from regulars.base.errors import DomainError
+from regulars.base.json_reader import MAX_DEPTH, UnreadableJson, cut_at_depth, is_deeper, read_json, write_json
 from regulars.base.text import storable
+
+from .identifiers import IdProblem, read_identifier
+from .own_events import is_own_name
 
 MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
 MAX_MESSAGE = 32 * 1024
 MAX_MESSAGES = 2500
 MAX_ID = 255  # characters
+MAX_SENT_AT = 40
+LINKED = 2  # ids that an alias joins
+DEEPEST_BATCH = MAX_DEPTH + 3  # a batch, its list, a message that is one level too deep
 # Prefix of message ids that Regulars generates: a sender who used one first could suppress that event.
 OWN_PREFIX = "regulars-"
 # A type or its first letter, as analytics.js sends it.
@@ -32,12 +38,17 @@ BATCHES = frozenset({"batch", "import", "b"})
 
 
 class BadBody(DomainError):
-    """The body as a whole is not valid: `invalid_json`, `invalid_body`."""
+    """The body as a whole is not valid: `invalid_json`, `invalid_body`, `invalid_message`.
+
+    `parsed` is what the operator is shown of a single message that was refused.
+    """
+
+    parsed: Parsed | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class InboxMessage:
-    """One valid message. `body` is its JSON as received, `key` its own write key, if any."""
+    """One valid message. `body` is its JSON, for `read_json`; `key` its own write key, if any."""
 
     message_id: str
     type: str
@@ -61,12 +72,12 @@ class Parsed:
     sent_at: str
 
 
-Id = str | int | float | None
+Id = str | int | float | bool | None
 
 
 class _Message(msgspec.Struct, rename="camel"):
     type: str = ""
-    message_id: str | None = None
+    message_id: Any = None
     user_id: Id = None
     anonymous_id: Id = None
     previous_id: Id = None
@@ -77,15 +88,11 @@ class _Message(msgspec.Struct, rename="camel"):
 
 
 class _Batch(msgspec.Struct, rename="camel"):
-    batch: list[msgspec.Raw]
+    batch: list[Any]
     write_key: str | None = None
     sent_at: Any = None
     context: dict[str, Any] | None = None
     integrations: dict[str, Any] | None = None
-
-
-_MESSAGE = msgspec.json.Decoder(_Message)
-_BATCH = msgspec.json.Decoder(_Batch)
 
 
 class _Unfit(Exception):
@@ -98,97 +105,121 @@ def parse(word: str, body: bytes) -> Parsed:
 
 
 def _single(type_: str, body: bytes) -> Parsed:
-    message = _decoded(_MESSAGE, body)
     try:
-        kept = _kept(message, type_, body)
+        value = read_json(body, MAX_DEPTH)
+        message = msgspec.convert(value, _Message)
+        kept = _kept(message, type_, value)
+    except msgspec.ValidationError as fault:
+        raise BadBody("invalid_body", f"The body does not fit: {fault}.") from None
+    except UnreadableJson as fault:
+        if fault.code != "too_deep":
+            raise BadBody(fault.code, fault.message) from None
+        raise _refused("too_deep", body, "") from None
     except _Unfit as reason:
-        raise BadBody("invalid_message", f"The message cannot be taken: {reason}.") from None
+        raise _refused(str(reason), body, message.write_key or "") from None
     return Parsed([kept], [], message.write_key or "", _moment(message.sent_at))
 
 
+def _refused(reason: str, body: bytes, key: str) -> BadBody:
+    refused = BadBody("invalid_message", f"The message cannot be taken: {reason}.")
+    refused.parsed = Parsed([], [RejectedMessage(reason, excerpt(body))], key, "")
+    return refused
+
+
 def _batch(body: bytes) -> Parsed:
-    batch = _decoded(_BATCH, body)
+    batch = _read_batch(body)
     kept: list[InboxMessage] = []
     aside: list[RejectedMessage] = []
     # the context of a batch is merged into its messages; the values of a message win
     common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
     for number, each in enumerate(batch.batch):
-        raw = _merged(bytes(each), common) if common else bytes(each)
+        value = _merged(each, common) if isinstance(each, dict) else each
         try:
             if number >= MAX_MESSAGES:
                 raise _Unfit("too_many_in_batch")
-            kept.append(_one_of_many(raw))
+            kept.append(_one_of_many(value))
         except _Unfit as reason:
-            aside.append(RejectedMessage(str(reason), excerpt(raw)))
+            aside.append(RejectedMessage(str(reason), excerpt(write_json(value))))
     key = batch.write_key or next((message.key for message in kept if message.key), "")
     return Parsed(kept, aside, key, _moment(batch.sent_at))
 
 
-def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def _read_batch(body: bytes) -> _Batch:
+    """Read a batch, of which one bottomless message must not cost the others."""
     try:
         try:
-            return decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-            if isinstance(fault, msgspec.ValidationError):
+            value = read_json(body, MAX_DEPTH)
+        except UnreadableJson as fault:
+            if fault.code != "too_deep":
                 raise
-            # browsers send half surrogate pairs for truncated emoji: one such character must not cost a batch
-            try:
-                value = json.loads(body)
-            except (ValueError, RecursionError):
-                raise BadBody("invalid_json", "The body is not JSON.") from None
-            return decoder.decode(msgspec.json.encode(storable(value)))
+            value = read_json(cut_at_depth(body, DEEPEST_BATCH), DEEPEST_BATCH)
+        return msgspec.convert(value, _Batch)
+    except UnreadableJson as fault:
+        raise BadBody("invalid_json" if fault.code == "invalid_json" else "invalid_body", fault.message) from None
     except msgspec.ValidationError as fault:
         raise BadBody("invalid_body", f"The body does not fit: {fault}.") from None
 
 
-def _merged(raw: bytes, common: dict[str, dict[str, Any]]) -> bytes:
-    try:
-        message = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return raw
-    if not isinstance(message, dict):
-        return raw
+def _merged(message: dict[str, Any], common: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    merged = dict(message)
     for name, part in common.items():
         own = message.get(name)
-        message[name] = {**part, **own} if isinstance(own, dict) else part
-    return msgspec.json.encode(message)
+        merged[name] = {**part, **own} if isinstance(own, dict) else part
+    return merged
 
 
-def _one_of_many(raw: bytes) -> InboxMessage:
+def _one_of_many(value: Any) -> InboxMessage:
     try:
-        message = _MESSAGE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        message = msgspec.convert(value, _Message)
+    except msgspec.ValidationError:
         raise _Unfit("not_a_message") from None
-    if message.type not in TYPES or len(message.type) == 1:
+    if message.type not in TYPES.values():
         raise _Unfit("unknown_type")
-    return _kept(message, message.type, raw)
+    return _kept(message, message.type, value)
 
 
-def _kept(message: _Message, type_: str, raw: bytes) -> InboxMessage:
-    if len(raw) > MAX_MESSAGE:
+def _kept(message: _Message, type_: str, value: Any) -> InboxMessage:
+    if is_deeper(value, MAX_DEPTH):
+        raise _Unfit("too_deep")
+    body = write_json(value)
+    if len(body) > MAX_MESSAGE:
         raise _Unfit("message_too_large")
-    has_id = any(map(_word, (message.user_id, message.anonymous_id)))
-    if not has_id or (type_ == "alias" and not _word(message.previous_id)):
+    user, browser, before = (
+        read_identifier(each).problem is not IdProblem.MISSING
+        for each in (message.user_id, message.anonymous_id, message.previous_id)
+    )
+    if not (user or browser) or (type_ == "alias" and user + browser + before < LINKED):
         raise _Unfit("no_id")
-    if type_ == "track" and not message.event:
+    name = (message.event or "").strip()
+    if type_ == "track" and not name:
         raise _Unfit("event_without_name")
-    if (message.message_id or "").startswith(OWN_PREFIX):
+    if type_ == "track" and is_own_name(name):
+        raise _Unfit("name_is_ours")
+    message_id = _message_id(message.message_id)
+    if message_id.startswith(OWN_PREFIX):
         raise _Unfit("message_id_is_ours")
-    message_id = storable(message.message_id or f"{OWN_PREFIX}{uuid.uuid4()}")
+    message_id = message_id or f"{OWN_PREFIX}{uuid.uuid4()}"
     if len(message_id) > MAX_ID:
         raise _Unfit("message_id_too_long")
-    try:
-        return InboxMessage(message_id, type_, raw.decode(), message.write_key or "")
-    except UnicodeDecodeError:
-        raise _Unfit("not_a_message") from None
+    return InboxMessage(message_id, type_, body.decode(), message.write_key or "")
 
 
-def _word(id_: Id) -> str:
-    return "" if id_ is None else str(id_).strip()
+def _message_id(value: Any) -> str:
+    """Return the id of a message as text. What is no text and no number is left out, and the message gets one of ours."""
+    match value:
+        case bool():
+            return ""
+        case float() if value.is_integer():
+            return str(int(value))
+        case str() | int() | float():
+            return str(storable(str(value))).strip()
+    return ""
 
 
 def _moment(sent_at: Any) -> str:
-    return storable(sent_at)[:40] if isinstance(sent_at, str) else ""
+    """Return `sentAt` as text, for `base.moments.read_moment`."""
+    known = isinstance(sent_at, str | int | float) and not isinstance(sent_at, bool)
+    return str(storable(str(sent_at)))[:MAX_SENT_AT] if known else ""
 
 
 def excerpt(raw: bytes) -> str:

@@ -11,6 +11,7 @@ from .upstream_tokens import UpstreamRevocation, UpstreamToken
 
 __all__ = [
     "Attribute",
+    "CrowdedProfile",
     "Fact",
     "Identity",
     "Merge",
@@ -86,6 +87,23 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider}|{self.provider_user_id}"
+
+
+class CrowdedProfile(models.Model):
+    """A customer under whose id more browsers arrived at once than one person has: no browser is attached to it any more.
+
+    `source` is the slug of the source of events that brought the last of them. `released_at`: staff said it is a person.
+    """
+
+    profile = models.OneToOneField(Profile, on_delete=models.CASCADE, related_name="crowd")
+    source = models.CharField(max_length=64)
+    browsers = models.PositiveIntegerField()
+    first_at = models.DateTimeField(default=clock.now)
+    last_at = models.DateTimeField(default=clock.now)
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.profile_id}: {self.browsers} browsers"
 
 
 class ProviderAnswer(models.Model):

@@ -36,6 +36,8 @@ ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
 CA_FILES = [path for path in os.environ.get("REGULARS_CA_FILES", "").split(os.pathsep) if path]
 # Rules may call these hosts only (".example.com": every subdomain); empty: any public host.
 RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
+# New browsers within a day after which an id of a customer joins no more; 0: any number.
+BROWSERS_PER_DAY = number("REGULARS_BROWSERS_PER_DAY", 20)
 # Days that the encrypted input of a rule is kept for replays.
 RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
 # Third-party apps may register at /oidc/register; customers consent before such an app receives anything.

@@ -16,9 +16,9 @@ def home() -> Path:
     return path
 
 
-def number(name: str) -> int:
-    """Return an environment variable as a non-negative integer; 0 when it is not set."""
-    given = os.environ.get(name) or "0"
+def number(name: str, default: int = 0) -> int:
+    """Return an environment variable as a non-negative integer; `default` when it is not set."""
+    given = os.environ.get(name) or str(default)
     if not given.isdecimal():
         raise ImproperlyConfigured(f"{name} must be a number, not {given!r} (bad_number)")
     return int(given)

@@ -5,40 +5,39 @@ A message that can never become an event stays in the inbox with the reason.
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import logging
-import re
 import time
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, DataError, connection, transaction
 
 from regulars.base import clock
-from regulars.base.text import storable
+from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.events.counts import add_counts
+from regulars.events.event_time import corrected, event_time
+from regulars.events.identifiers import Identifier, IdProblem, read_identifier
+from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
 from regulars.events.models import InboxItem
+from regulars.events.own_events import is_own_name
 from regulars.profiles.attributes import is_an_apps
-from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, get_or_create_by_identity
+from regulars.profiles.find import find_by_user_id, get_or_create_by_identity, is_anonymous
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Attribute
+from regulars.profiles.models import Attribute, Profile
 
-from .merge import ANONYMOUS, is_only_a_visitor, merge
+from .browsers import EXTERNAL, attach_browser, browsers_named
+from .merge import ANONYMOUS
 from .unit_of_work import changes
+
+__all__ = ["corrected", "process_inbox", "process_message"]
 
 log = logging.getLogger("regulars.events")
 
-EXTERNAL = "external"  # an id of the company's own
 TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
-MAX_ID = 255
-MISSING_ID = re.compile(r"[0-]*|-1|null|undefined|anonymous", re.IGNORECASE)
-NAMES = {
-    "page": "Page Viewed",
-    "screen": "Screen Viewed",
-    "identify": "Identified",
-    "group": "Group Joined",
-    "alias": "Alias Given",
-}
+LINKED = 2  # ids that an alias joins
+LEFT_OUT = {IdProblem.PLACEHOLDER: "placeholder", IdProblem.TOO_LONG: "too_long"}
 # Segment's reserved traits → our attributes; a dotted path leads into nested ones.
 TRAITS = {
     "email": "email",
@@ -60,6 +59,27 @@ TRAITS = {
 NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
 
 
+@dataclass(frozen=True, slots=True)
+class SenderIds:
+    """The ids of one message: of the customer, of the browsers that are theirs, and of the group."""
+
+    user: Identifier
+    browser: Identifier
+    previous: Identifier
+    group: Identifier
+
+    @property
+    def browsers(self) -> list[str]:
+        """The anonymous ids, without those that repeat the customer's own."""
+        found = dict.fromkeys([self.browser.text, self.previous.text])
+        return [each for each in found if each and each != self.user.text]
+
+    def marks(self) -> list[str]:
+        """Name the ids that were left out of a message which is kept."""
+        given = (("user", self.user), ("anonymous", self.browser), ("previous", self.previous), ("group", self.group))
+        return [f"{name}_id_{LEFT_OUT[each.problem]}" for name, each in given if each.problem in LEFT_OUT]
+
+
 def process_inbox() -> int:
     """Turn waiting messages into events for about `TIME_SLICE` seconds. Returns how many were processed.
 
@@ -68,65 +88,108 @@ def process_inbox() -> int:
     with transaction.atomic():
         until = time.monotonic() + TIME_SLICE
         count = 0
+        reasons: Counter[tuple[int, str]] = Counter()
         items = InboxItem.objects.filter(processed_at=None).order_by("id")
         if connection.features.has_select_for_update_skip_locked:
             items = items.select_for_update(skip_locked=True, of=("self",))
         for item in items.select_related("source")[:CHUNK]:
             try:
                 with transaction.atomic():
-                    process_message(item)
+                    marks = process_message(item)
+                reasons.update((item.source_id, mark) for mark in marks)
+            except UnreadableJson as fault:  # kept by a version that accepted it
+                item.rejected = fault.code
             except Exception as fault:  # an unforeseen message must not block those behind it
                 if isinstance(fault, DatabaseError) and not isinstance(fault, DataError):
                     raise  # not the message's fault: the whole transaction is tried again later
                 log.exception("message %s cannot become an event", item.pk)
                 item.rejected = f"failed:{type(fault).__name__}"[:64]
+            if item.rejected:
+                reasons[(item.source_id, item.rejected)] += 1
             item.processed_at = clock.now()
             item.save(update_fields=["processed_at", "rejected"])
             count += 1
             if time.monotonic() > until:
                 break
+        if reasons:
+            add_counts(reasons)
     return count
 
 
-def process_message(item: InboxItem) -> None:
-    """Turn one message into an event of a customer. A message without an id is rejected with "no_id"."""
-    message: dict[str, Any] = storable(json.loads(item.body))
-    user_id = _id(message.get("userId"))
-    visitor_id = _id(message.get("anonymousId")) or _id(message.get("previousId"))
-    if user_id:  # it counts before the id of a browser
-        profile = find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0]
-    elif visitor_id:
-        profile = get_or_create_by_identity(ANONYMOUS, visitor_id)[0]
-    else:
-        item.rejected = "no_id"
-        return
-    visitor = find_by_identity(ANONYMOUS, visitor_id) if user_id and visitor_id else None
-    with changes([profile, visitor] if visitor else [profile], "event") as c:
-        # The visitor's events become the customer's. A browser of another customer changes nothing between the two.
-        if user_id and visitor_id and visitor is None:
-            add_identity(c.profile, ANONYMOUS, visitor_id)
-        elif visitor and visitor.pk != c.profile.pk and is_only_a_visitor(visitor):
-            merge(visitor, into=c.profile)
-        c.learn(facts_from(message, f"app:{item.source.slug}"))
+def process_message(item: InboxItem) -> list[str]:
+    """Turn one message into an event of a customer, or set it aside with a reason in `rejected`.
+
+    Returns the marks of the event: what of the message was not used.
+    """
+    message = as_object(read_json(item.body))
+    ids = _ids_of(message)
+    if reason := _reason_to_set_aside(message, item.type, ids):
+        item.rejected = reason
+        return []
+    profile, browsers = _sender(ids)
+    known = browsers_named(browsers)
+    happened = event_time(message, item.sent_at, item.received_at)
+    marks = [*ids.marks(), *happened.marks, *marks_of(message, item.type)]
+    with changes([profile, *(each.profile for each in known.values())], "event") as c:
+        for browser in browsers:
+            if mark := attach_browser(c, browser, known.get(browser), message, item.source.slug):
+                marks.append(mark)
+        c.learn(facts_from(message, f"app:{item.source.slug}", item.type))
         event = c.record_event(
-            name_of(message, item.type),
+            NAMES.get(item.type) or name_of(message),
             properties_of(message, item.type),
-            at=corrected(message.get("timestamp"), item.sent_at, item.received_at),
+            at=happened.at,
             type=item.type,
             message_id=item.message_id,
             source=item.source,
-            context=_object(message.get("context")),
+            context=as_object(message.get("context")),
+            message=rest_of(message, item.type),
+            marks=marks,
             received_at=item.received_at,
         )
+        if not is_anonymous(c.profile) and not c.profile.permitted_views.exists():
+            c.refresh()  # of a customer who is known by events only, segments need to know what is permitted too
         if c.profile.last_seen_at is None or c.profile.last_seen_at < event.at:
             c.profile.last_seen_at = event.at
             c.profile.save(update_fields=["last_seen_at"])
+    return marks
 
 
-def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
+def _ids_of(message: dict[str, Any]) -> SenderIds:
+    return SenderIds(
+        *(read_identifier(message.get(f"{name}Id")) for name in ("user", "anonymous", "previous", "group"))
+    )
+
+
+def _reason_to_set_aside(message: dict[str, Any], type_: str, ids: SenderIds) -> str:
+    """Return why a message cannot become an event; empty when it can."""
+    if type_ == "track" and is_own_name(name_of(message)):
+        return "name_is_ours"
+    senders = [ids.user, ids.browser, ids.previous]
+    if not any(senders) or (type_ == "alias" and sum(map(bool, senders)) < LINKED):
+        return _problem(senders)
+    # What a group call is about is its group.
+    return _problem([ids.group]) if type_ == "group" and ids.group.problem in LEFT_OUT else ""
+
+
+def _problem(ids: list[Identifier]) -> str:
+    problems = {each.problem for each in ids}
+    return next((each.value for each in LEFT_OUT if each in problems), IdProblem.MISSING.value)
+
+
+def _sender(ids: SenderIds) -> tuple[Profile, list[str]]:
+    """Return the profile that a message is about, created if missing, and the browsers to attach to it."""
+    if ids.user:  # it counts before the id of a browser
+        user_id = ids.user.text
+        return find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0], ids.browsers
+    first, *others = ids.browsers
+    return get_or_create_by_identity(ANONYMOUS, first)[0], others
+
+
+def facts_from(message: dict[str, Any], source: str, type_: str = "") -> list[NewFact]:
     """Return facts for the traits that are attributes here. Other traits stay on the event."""
-    traits = {**_object(_object(message.get("context")).get("traits")), **_object(message.get("traits"))}
-    if not traits or message.get("type") == "group":
+    traits = {**as_object(as_object(message.get("context")).get("traits")), **as_object(message.get("traits"))}
+    if not traits or (type_ or message.get("type")) == "group":  # of the group, not of the customer
         return []
     found = {key: value for path, key in TRAITS.items() if (value := _inside(traits, path)) is not None}
     attributes = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
@@ -139,52 +202,7 @@ def facts_from(message: dict[str, Any], source: str) -> list[NewFact]:
     ]
 
 
-def name_of(message: dict[str, Any], type_: str) -> str:
-    return str(message.get("event", "")).strip() if type_ == "track" else NAMES[type_]
-
-
-def properties_of(message: dict[str, Any], type_: str) -> dict[str, Any]:
-    """Return the properties: a page's own name and category are properties of its view, traits those of identify."""
-    if type_ in ("identify", "group"):
-        return _object(message.get("traits"))
-    named = {key: message[key] for key in ("name", "category") if type_ in ("page", "screen") and message.get(key)}
-    return {**named, **_object(message.get("properties"))}
-
-
-def corrected(timestamp: Any, sent_at: str, received_at: dt.datetime) -> dt.datetime:
-    """Return the time of the event by our clock: of the sender's clock only differences count. Never in the future."""
-    at = _moment(timestamp)
-    if at is None:
-        return received_at
-    sent = _moment(sent_at)
-    try:
-        moment = received_at - (sent - at) if sent else at
-    except OverflowError:
-        return received_at
-    return received_at if moment > received_at or moment.year < 1970 else moment
-
-
-def _moment(text: Any) -> dt.datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
-
-
-def _id(value: Any) -> str:
-    """Return an id as text; empty for the placeholders that SDKs send without one."""
-    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    return "" if MISSING_ID.fullmatch(text) else text[:MAX_ID]
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _inside(traits: dict[str, Any], path: str) -> Any:
     for part in path.split("."):
-        traits = _object(traits).get(part)  # type: ignore[assignment]
+        traits = as_object(traits).get(part)  # type: ignore[assignment]
     return traits

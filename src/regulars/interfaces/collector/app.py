@@ -18,7 +18,7 @@ import msgspec
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.events.inbox import Inbox, Overloaded
-from regulars.events.segment_format import BATCHES, MAX_BODY, TYPES, parse
+from regulars.events.segment_format import BATCHES, MAX_BODY, TYPES, BadBody, Parsed, parse
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,6 +29,7 @@ PREFIX = "/v1/"
 WORDS = frozenset(TYPES) | BATCHES
 METRICS = "m"  # health reports of the browser SDK, accepted and discarded
 BODY_TIMEOUT = 30.0  # seconds for a body to arrive
+MAX_MEMBERS = 100  # of a gzip body; each costs a copy of the rest
 SUCCESS = b'{"success":true}'
 ALLOWED_HEADERS = b"authorization, content-type, content-encoding, x-retry-count"
 
@@ -94,7 +95,14 @@ class Collector:
 
     async def _take(self, word: str, headers: Headers, receive: Receive) -> None:
         body = _unpacked(await _body(headers, receive), headers)
-        parsed = parse(word, body)
+        try:
+            await self._keep(parse(word, body), headers)
+        except BadBody as refused:
+            if refused.parsed is not None:  # the operator sees it too, not only the sender
+                await self._keep(refused.parsed, headers)
+            raise
+
+    async def _keep(self, parsed: Parsed, headers: Headers) -> None:
         if self.inbox is None:
             self.inbox = Inbox()
         key = storable(_basic_user(headers) or parsed.key)
@@ -127,18 +135,28 @@ def _unpacked(body: bytes, headers: Headers) -> bytes:
         case b"" | b"identity":
             return body
         case b"gzip" | b"x-gzip":
-            # never more than the limit in memory, however small the packet
-            unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-            try:
-                plain = unpacker.decompress(body, MAX_BODY + 1)
-            except zlib.error:
-                raise BadRequest(400, "invalid_gzip", "The body says gzip and is not.") from None
-            if len(plain) > MAX_BODY:
-                raise _too_large()
-            if not unpacker.eof:
-                raise BadRequest(400, "invalid_gzip", "The packed body ends too early.")
-            return plain
+            return _gunzipped(body)
     raise BadRequest(415, "unknown_encoding", "Bodies come plain or packed with gzip.")
+
+
+def _gunzipped(body: bytes) -> bytes:
+    """Unpack every member of a gzip body (a sender may have joined packets); never more than the limit in memory."""
+    plain, members = b"", 0
+    while body.strip(b"\0"):  # what may follow is padding
+        members += 1
+        if members > MAX_MEMBERS:
+            raise BadRequest(400, "invalid_gzip", f"A gzip body has at most {MAX_MEMBERS} members.")
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            plain += unpacker.decompress(body, MAX_BODY + 1 - len(plain))
+        except zlib.error:
+            raise BadRequest(400, "invalid_gzip", "The body says gzip and is not.") from None
+        if len(plain) > MAX_BODY:
+            raise _too_large()
+        if not unpacker.eof:
+            raise BadRequest(400, "invalid_gzip", "The packed body ends too early.")
+        body = unpacker.unused_data
+    return plain
 
 
 def _too_large() -> BadRequest:

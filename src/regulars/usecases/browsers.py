@@ -1,0 +1,126 @@
+"""Attach browsers to customers: anonymous ids that arrive together with a customer's id, within two bounds.
+
+An id under which many browsers arrive at once is no person (a kiosk, a placeholder of a shop): it is reported, and joins
+nothing more until staff say that it is a person. And a browser that was seen once and never again is forgotten for a newer
+one, so that a server's invented ids do not grow a profile without end; they stay on their events.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+
+from regulars.base import clock
+from regulars.profiles.document import rebuild
+from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id
+from regulars.profiles.models import CrowdedProfile, Identity, Merge, Profile
+
+from .merge import ANONYMOUS, VISITOR, is_only_a_visitor, merge
+from .unit_of_work import Changes
+
+log = logging.getLogger("regulars.events")
+
+EXTERNAL = "external"  # an id of the company's own
+SUDDENLY = dt.timedelta(hours=24)
+MOST_SEEN_ONCE = 50  # browsers of a customer that were seen once
+AT_ONCE = dt.timedelta(seconds=1)  # two messages of one batch are one visit
+RARELY = dt.timedelta(hours=1)  # between two records that a browser was seen again
+SERVER_LIBRARY = "analytics-go"  # of RudderStack; it invents an anonymous id for every message that has none
+
+
+def browsers_named(names: Iterable[str]) -> dict[str, Identity]:
+    """Return the known browsers among these anonymous ids, with their profiles."""
+    found = Identity.objects.filter(provider=ANONYMOUS, provider_user_id__in=list(names))
+    return {each.provider_user_id: each for each in found.select_related("profile")}
+
+
+def attach_browser(c: Changes, name: str, known: Identity | None, message: dict[str, Any], source: str) -> str:
+    """Make a browser one of the customer's, with all it did before. Returns the mark for the event when it may not be."""
+    customer = c.profile
+    if known is not None and c.find(known.profile).pk == customer.pk:
+        _record_visit(known)
+        return ""
+    if known is not None and not is_only_a_visitor(c.find(known.profile)):
+        return "browser_of_another_customer"
+    if known is None:
+        if names_a_customer(name):
+            return "id_of_known_customer"
+        if is_from_server(message) and not is_only_a_visitor(customer):
+            return ""  # invented for this message, or the browser itself will be heard of
+    if _is_crowded(customer, source):
+        return "too_many_browsers"
+    if known is None:
+        add_identity(customer, ANONYMOUS, name)
+        _forget_seen_once(customer)
+    else:
+        merge(known.profile, into=customer)
+    return ""
+
+
+def names_a_customer(name: str) -> bool:
+    """Return whether an id that came as a browser's is the id of a known customer."""
+    return find_by_user_id(name) is not None or find_by_identity(EXTERNAL, name) is not None
+
+
+def is_from_server(message: dict[str, Any]) -> bool:
+    """Return whether a server sent the message, whose anonymous id may be no browser's."""
+    context = message.get("context")
+    library = context.get("library") if isinstance(context, dict) else None
+    name = library.get("name") if isinstance(library, dict) else None
+    return message.get("channel") == "server" or name == SERVER_LIBRARY
+
+
+def crowded_profiles() -> list[CrowdedProfile]:
+    """Return the customers that gathered too many browsers and join no more, the newest first."""
+    return list(CrowdedProfile.objects.filter(released_at=None).select_related("profile").order_by("-last_at", "-pk"))
+
+
+def release_crowded(number: int) -> CrowdedProfile | None:
+    """Let a customer gather browsers again, without a limit: staff say that it is a person. None: there is none."""
+    row = CrowdedProfile.objects.filter(pk=number).select_related("profile").first()
+    if row is not None:
+        row.released_at = clock.now()
+        row.save(update_fields=["released_at"])
+    return row
+
+
+def _is_crowded(profile: Profile, source: str) -> bool:
+    row = CrowdedProfile.objects.filter(profile=profile).first()
+    if row is not None and row.released_at:
+        return False
+    now, most = clock.now(), settings.BROWSERS_PER_DAY
+    if row is None:
+        since = now - SUDDENLY
+        merged = Merge.objects.filter(into=profile, why=VISITOR, at__gte=since).count()
+        new = profile.identities.filter(provider=ANONYMOUS, origin=None, first_seen_at__gte=since).count()
+        if not most or merged + new < most:
+            return False
+        row, made = CrowdedProfile.objects.get_or_create(profile=profile, defaults={"source": source, "browsers": most})
+        if made:
+            log.warning(
+                "%s gathered %s browsers within a day: it joins no more (source %s)", profile.user_id, most, source
+            )
+    CrowdedProfile.objects.filter(pk=row.pk).update(browsers=F("browsers") + 1, last_at=now)
+    return True
+
+
+def _record_visit(browser: Identity) -> None:
+    now = clock.now()
+    once = browser.last_seen_at - browser.first_seen_at < AT_ONCE
+    if now - browser.last_seen_at > (AT_ONCE if once else RARELY):
+        Identity.objects.filter(pk=browser.pk).update(last_seen_at=now)
+
+
+def _forget_seen_once(profile: Profile) -> None:
+    """Delete the oldest browsers that were seen once, beyond the bound. A browser that was merged stays: it has a history."""
+    most = max(MOST_SEEN_ONCE, settings.BROWSERS_PER_DAY)
+    once = profile.identities.filter(provider=ANONYMOUS, origin=None, last_seen_at__lt=F("first_seen_at") + AT_ONCE)
+    beyond = list(once.order_by("-first_seen_at", "-pk").values_list("pk", flat=True)[most:])
+    if beyond:
+        Identity.objects.filter(pk__in=beyond).delete()
+        rebuild(profile)
