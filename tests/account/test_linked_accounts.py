@@ -211,7 +211,7 @@ def test_linked_password_account_still_signs_in_by_password_code_and_reset(clien
     link(lena, dina.profile, "customer")
     client.post("/logout")
 
-    assert enter_by_mailbox("dina@example.com", "email") == dina
+    assert enter_by_mailbox("dina@example.com", "email").account == dina
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
     assert client.session["_auth_user_id"] == str(lena.account.pk)
     client.post("/password/reset", {"email": "dina@example.com"})

@@ -15,9 +15,10 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.db.unions import in_either
 
 from .document import rebuild
-from .models import Identity, Profile
+from .models import Fact, Identity, Profile
 
 DATABASE = "auth0"  # the strategy of customers who sign in by an e-mail address
+NOT_FOR_LOGIN = ("anonymous", "external")  # providers of ids that events name customers by
 ANONYMOUS = "anonymous|"  # the prefix of user ids of visitors, who are known by a cookie only
 
 
@@ -53,9 +54,10 @@ def of_profile(profile: int, field: str = "profile") -> Q:
 
 
 def accounts_of_address(email: str) -> list[Account]:
-    """Return the accounts that sign in with this address, the oldest first: no staff, no purely social customers.
+    """Return the accounts that sign in with this address, the oldest first: no staff, and none that a network opened.
 
-    The address of an account that was linked to another customer still signs in. Databases differ in case folding (to
+    An application may write an address to an account that a network opened. Notices go there, but it does not sign in:
+    its owner would share the account with the holder of the network's account. The address of an account that was linked to another customer still signs in. Databases differ in case folding (to
     PostgreSQL `Ä` is `ä`, and the Kelvin sign is a `k`), and a mail to the one does not reach the other: so only ASCII
     letters ignore case, which is checked here again.
     """
@@ -67,14 +69,22 @@ def accounts_of_address(email: str) -> list[Account]:
 
 
 def _accounts_by_address() -> QuerySet[Account]:
-    own, given_to_another = Q(profile=OuterRef("profile")), Q(origin=OuterRef("profile"))
     found = Account.objects.alias(lower=Lower("email")).filter(lower=Lower(param("email")), is_staff=False)
     # Not a join: SQLite would start from every account with a password.
-    found = found.filter(Exists(Identity.objects.filter(own | given_to_another, provider=DATABASE)))
+    own = Profile.objects.filter(account=OuterRef("pk"), user_id__startswith=f"{DATABASE}|")
+    found = found.filter(Exists(own))
     return found.order_by("pk")[:10]
 
 
 _by_address = CompiledQuery(_accounts_by_address)
+
+
+def vouched_address(profile: Profile) -> str:
+    """Return the newest address that a provider vouches for, by its last word; empty when there is none."""
+    facts = profile.facts.filter(attribute="email", identity__isnull=False, retracted_at=None)
+    last = {fact.source: fact for fact in facts.order_by("collected_at", "id")}
+    vouched = [fact for fact in last.values() if fact.source_kind == Fact.SourceKind.VERIFIED and fact.value]
+    return str(max(vouched, key=lambda fact: (fact.collected_at, fact.pk)).value) if vouched else ""
 
 
 def is_email_taken(email: str, but: Account | None = None) -> bool:
@@ -118,6 +128,11 @@ def get_or_create_by_identity(
         if existing is None:
             raise
         return existing, False
+
+
+def login_identities(profile: Profile) -> list[Identity]:
+    """Return the identities that the customer can sign in with, oldest first."""
+    return list(profile.identities.exclude(provider__in=NOT_FOR_LOGIN).order_by("pk"))
 
 
 def create_database_profile(connection: str) -> Profile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypedDict, cast
 from urllib.parse import urlencode
@@ -18,9 +18,11 @@ from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs import mailed_codes
+from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.jobs.tasks import enqueue, handles
-from regulars.profiles.find import accounts_of_address, is_email_taken
+from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
+from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
 SIGNUP, RESET, NOTICE = "accounts.mail_signup", "accounts.mail_reset", "accounts.mail_notice"
@@ -55,6 +57,25 @@ NOTICES = {
         gettext_noop("A login method was added"),
         gettext_noop("Another network can now sign in as {email}."),
     ),
+    "login_method_removed": (
+        gettext_noop("A login method was removed"),
+        gettext_noop("A login method of {email} was removed. It is an account of its own again."),
+    ),
+    "accounts_linked": (
+        gettext_noop("Two accounts were joined"),
+        gettext_noop("Two accounts were joined, one of them with {email}. The login methods of each now open both."),
+    ),
+    "email_changed": (
+        gettext_noop("The address of your account was changed"),
+        gettext_noop("{email} is no longer the address of your account."),
+    ),
+    "earlier_access_ended": (
+        gettext_noop("Your address was confirmed"),
+        gettext_noop(
+            "{email} was confirmed for the first time. So that no one else can open the account, this was ended: {ended}. "
+            "It may have been your own: then set it up again."
+        ),
+    ),
     "codes_made": (
         gettext_noop("New recovery codes"),
         gettext_noop("New recovery codes were made for {email}. The old ones no longer work."),
@@ -74,6 +95,7 @@ class MailJob(TypedDict, total=False):
     what: str
     at: str
     to: str
+    ended: list[str]  # values of `EarlierAccess`
     code: int
     template: str
 
@@ -86,9 +108,13 @@ def mail_reset_link(email: str, onward: str) -> None:
     _enqueue(RESET, email=email, next=onward)
 
 
-def notify(account: Account, what: str, to: str = "") -> None:
-    """Write that something of `NOTICES` happened, where an address is known. `to`: the address before the change."""
-    _enqueue(NOTICE, account=account.pk, what=what, at=timezone.now().strftime("%d %B %Y, %H:%M UTC"), to=to)
+def notify(account: Account, what: str, to: str = "", ended: Iterable[EarlierAccess] = ()) -> None:
+    """Write that something of `NOTICES` happened, where an address is known. `to`: the address before the change.
+
+    `ended` is what the notice lists.
+    """
+    at = timezone.now().strftime("%d %B %Y, %H:%M UTC")
+    _enqueue(NOTICE, account=account.pk, what=what, at=at, to=to, ended=list(ended))
 
 
 def mail_code(expected: EmailCode, template: str) -> None:
@@ -110,10 +136,17 @@ def find_pending_signup(token: str) -> PendingSignup | None:
     return PendingSignup.objects.filter(pk=number, expires_at__gt=timezone.now()).first()
 
 
-def mailbox_of(account: Account) -> str:
-    """Return the customer's address: of the account, or the one a provider disclosed."""
-    document: dict[str, Any] = getattr(getattr(account, "profile", None), "document", {})
-    return str(account.email or document.get("email") or "")
+def address_of(account: Account) -> str:
+    """Return where notices go: the account's address, a linked account's, or one that a provider vouches for.
+
+    It is never the profile's e-mail, which may be the word of an event, an import or a provider that does not vouch: an
+    attacker could have the customer's notices sent to themselves. Empty when there is none.
+    """
+    profile: Profile | None = getattr(account, "profile", None)
+    if account.email or profile is None:
+        return account.email
+    linked = Account.objects.filter(profile__merged_into=profile).exclude(email="").order_by("pk").first()
+    return linked.email if linked else vouched_address(profile)
 
 
 def _enqueue(job: str, **payload: Any) -> None:
@@ -159,12 +192,13 @@ def send_reset(payload: MailJob) -> None:
 @_translated
 def send_notice(payload: MailJob) -> None:
     account = Account.objects.filter(pk=payload["account"]).first()
-    to = (payload.get("to") or mailbox_of(account)) if account else ""
+    to = (payload.get("to") or address_of(account)) if account else ""
     if not to:
         return
     subject, sentence = NOTICES[payload["what"]]
+    ended = [_(NAMES[EarlierAccess(each)]) for each in payload.get("ended", ())]
     context = {
-        "sentence": _(sentence).format(email=to),
+        "sentence": _(sentence).format(email=to, ended=", ".join(ended)),
         "at": payload["at"],
         "page": f"{settings.PUBLIC_URL}/me/security",
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, record_address
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.text import storable
@@ -20,15 +20,17 @@ from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Identity, Profile, ProviderAnswer
+from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
 from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
+from .first_proof import record_proof, record_vouched
 from .unit_of_work import Changes, changes
 from .users import write_values
 
 LONGEST_USER_ID = 255
 SIGNED_UP = "Signed Up"
+BY_MAIL = "mail"  # who proved an address: a link or a code that was mailed to it
 # The source of what a customer enters on our own pages; an application's source is `app:<client>`.
 SOURCE = "app:signin"
 
@@ -59,6 +61,12 @@ class ProviderLogin:
     shared: Sequence[ClaimConsent] = ()
     issued: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def vouched_emails(self) -> list[str]:
+        """The addresses that the provider has verified to be the customer's."""
+        kind = Fact.SourceKind.VERIFIED
+        return [str(each.value) for each in self.claims if each.attribute == "email" and each.kind == kind]
+
 
 @dataclass(frozen=True)
 class SubmittedValues:
@@ -69,8 +77,11 @@ class SubmittedValues:
 
 
 @transaction.atomic
-def complete_social_login(login: ProviderLogin) -> Account:
+def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) -> Account:
     """Return the customer's account, created at their first login. Raises `Invalid("account_blocked")`.
+
+    Where the provider vouches for an address that the customer's account has unproved, this is its first proof; `shown`
+    and this identity stay (`first_proof`).
 
     The provider and its user id identify the customer, never an e-mail address: the same address from another provider is
     a profile of its own until the customer links the two.
@@ -97,6 +108,8 @@ def complete_social_login(login: ProviderLogin) -> Account:
         )
         if login.issued:
             keep_token(identity.pk, login.issued, login.granted)
+        shown = replace(shown, customer=c.profile.pk, identities=shown.identities | {identity.pk})
+        record_vouched(c.profile, login.vouched_emails, login.strategy, shown)
         _learn_claims(c, login, answer)
         c.refresh()
         return c.profile.account or _open_account(c, Account.objects.create_user(), login.connection)
@@ -108,7 +121,7 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
     profile = create_database_profile(connection)
     account = Account(email=email, password=password)
     account.save()
-    EmailAddress.objects.create(user=account, email=email, primary=True, verified=True)
+    record_address(account, proved=True)
     facts = [
         NewFact("email", email, "declared", SOURCE),
         NewFact("email_verified", True, "verified", SOURCE),
@@ -123,16 +136,20 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
         return _open_account(c, account, connection)
 
 
-def verify_email(profile: Profile, email: str) -> None:
-    """Record that the customer opened a link sent to this address; an earlier "unverified" is retracted.
+def verify_email(account: Account, shown: Shown) -> tuple[EarlierAccess, ...]:
+    """Record that the customer can read the mail of the account's address. Returns what the first proof ended.
 
-    A profile that was merged into another changes nothing: the other customer has an address of their own.
+    An earlier "unverified" is retracted. A profile that is merged into another learns nothing: the other customer has an
+    address of their own.
     """
+    ended, email = record_proof(account, BY_MAIL, shown), account.email
+    profile = Profile.objects.get(account=account)
     if profile.merged_into_id:
-        return
+        return ended
     with changes(profile, "proved_by_mail") as c:
         c.retract(list(profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)))
         c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
+    return ended
 
 
 def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:

@@ -170,7 +170,7 @@ def _verified_account(request: TokenRequest) -> Account:
     if expected is None or not email_codes.is_right(expected, digits) or not email_codes.use(expected):
         raise OAuthError("invalid_grant", WRONG_CODE)
     try:
-        return account_of(enter_by_mailbox(expected.email, email_codes.CONNECTION))
+        return account_of(enter_by_mailbox(expected.email, email_codes.CONNECTION).account)
     except DomainError:
         raise OAuthError("unauthorized", "user is blocked") from None
 

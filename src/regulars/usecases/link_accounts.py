@@ -8,14 +8,16 @@ from django.utils.translation import gettext_noop
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown
 from regulars.base.errors import Invalid
-from regulars.profiles.find import add_identity, find_by_identity
+from regulars.profiles.find import add_identity, find_by_identity, login_identities
 from regulars.profiles.models import Fact, Identity, Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
+from .account_mails import address_of, notify
 from .complete_social_login import ProviderLogin, complete_social_login
 from .unit_of_work import changes
-from .users import account_of, link, login_identities
+from .users import account_of, link
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,11 @@ class LinkProposal:
     identities: tuple[Identity, ...]
 
 
-def link_social_login(profile: Profile, login: ProviderLogin) -> Account:
+def link_social_login(profile: Profile, login: ProviderLogin, shown: Shown = NOTHING_SHOWN) -> Account:
     """Link the provider at which a signed-in customer has just signed in as well. Raises as `complete_social_login` and `link`.
+
+    The customer is notified at the address they had before: it may not have been them. `shown` is what they have shown in
+    this session.
 
     Also raises `second_factor_there`: the provider alone does not open the other account, which has a second factor.
     """
@@ -43,10 +48,12 @@ def link_social_login(profile: Profile, login: ProviderLogin) -> Account:
     with changes([profile, known] if known else profile, "customer") as c:
         if known is None:
             name = login.provider_user_id
+            if profile.account:
+                notify(profile.account, "connection_added", address_of(profile.account))
             add_identity(c.profile, login.strategy, name, connection=login.connection, is_social=True)
-        other = complete_social_login(login)
+        other = complete_social_login(login, shown)
         if other.profile.pk != profile.pk:
-            link(profile, other.profile, "customer")
+            link(profile, other.profile, "customer", shown)
     return account_of(other)
 
 

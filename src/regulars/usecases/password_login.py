@@ -14,13 +14,16 @@ from django.utils.translation import gettext_noop
 
 from regulars.accounts import passwords
 from regulars.accounts.models import Account, PendingSignup
+from regulars.accounts.proofs.addresses import EarlierAccess, Shown
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address, is_email_taken
 from regulars.profiles.sign_in import account_block
 
-from .account_mails import mail_signup_link
-from .complete_social_login import SubmittedValues, sign_up
+from .account_mails import mail_signup_link, notify
+from .complete_social_login import SubmittedValues, sign_up, verify_email
+from .sign_out import end_sessions
+from .users import account_of
 
 LONGEST_EMAIL = 254
 SIGNUP_LIVES = dt.timedelta(days=1)
@@ -77,3 +80,17 @@ def finish_signup(pending: PendingSignup) -> Account | None:
     PendingSignup.objects.filter(email=pending.email).delete()
     submitted = SubmittedValues(**pending.answers) if pending.answers else None
     return sign_up(pending.email, pending.password, PASSWORD_CONNECTION, submitted)
+
+
+@transaction.atomic
+def reset_password(account: Account, password: str, shown: Shown) -> tuple[EarlierAccess, ...]:
+    """Set the password of a customer who opened the link in their mail. Returns what the first proof of the address ended.
+
+    Every session, all offline access and every other link end.
+    """
+    ended = verify_email(account, shown)
+    passwords.set_password(account, password, PASSWORD_CONNECTION)
+    for each in {account, account_of(account)}:
+        end_sessions(each)
+    notify(account, "password_changed")
+    return ended

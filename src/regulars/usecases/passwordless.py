@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
 from regulars.accounts.models import Account
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.profiles.find import accounts_of_address
@@ -14,17 +17,25 @@ from regulars.profiles.sign_in import account_block
 from .complete_social_login import sign_up, verify_email
 
 
+@dataclass(frozen=True)
+class MailboxLogin:
+    """The account of an address that was proved, and what this ended because it was the first proof."""
+
+    account: Account
+    ended: tuple[EarlierAccess, ...] = ()
+
+
 @transaction.atomic
-def enter_by_mailbox(email: str, connection: str) -> Account:
+def enter_by_mailbox(email: str, connection: str, shown: Shown = NOTHING_SHOWN) -> MailboxLogin:
     """Return the account of this address, created at the first login. Raises `Invalid("account_blocked")`.
 
+    `shown` is what the customer has shown in this session; the first proof of the address ends everything else.
     Two arrivals at once meet at the connection's row, so that one address never makes two accounts.
     """
     list(Connection.objects.select_for_update().filter(name=connection))
     account = next(iter(accounts_of_address(email)), None)
     if account is None:
-        return sign_up(email, make_password(None), connection)
+        return MailboxLogin(sign_up(email, make_password(None), connection))
     if account_block(account):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
-    verify_email(account.profile, email)
-    return account
+    return MailboxLogin(account, verify_email(account, shown))

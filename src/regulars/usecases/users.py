@@ -8,15 +8,14 @@ removes it, an empty object clears the bag, and a key with a dot or a dollar sig
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from allauth.account.models import EmailAddress
 from django.db import transaction
-from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 from regulars.accounts.models import Account, new_key
 from regulars.accounts.passwords import problems_with, set_password
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown, is_proved, record_address
 from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
@@ -29,17 +28,20 @@ from regulars.profiles.find import (
     find_by_user_id,
     get_or_create_by_identity,
     is_email_taken,
+    login_identities,
 )
 from regulars.profiles.learn import CUSTOMER, RULE, NewFact
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.sign_in import sign_in_block
 
+from .account_mails import address_of, notify
 from .erase import erase_customer
-from .merge import ANONYMOUS, merge, split
+from .first_proof import accounts_of, record_phone_proof, record_proof, record_vouched
+from .merge import merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
 
-EXTERNAL = "external"  # the provider of ids that events name customers by
+PASSWORD_CHANGED, EMAIL_CHANGED = "Password Changed", "E-mail Changed"
 LONGEST_PATH = 128  # characters of `Fact.attribute`
 Values = Mapping[str, object]
 
@@ -105,19 +107,23 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     profile.account = Account.objects.create_user(email, new.patch.password)
     profile.save(update_fields=["account"])
     root = {"name": email, "nickname": email.partition("@")[0], "email_verified": False, **new.patch.root}
+    record_address(profile.account, proved=root["email_verified"] is True)
     with changes(profile, "created") as c:
         return _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
 
 
-def update_user(profile: Profile, patch: UserPatch, source: str) -> Profile:
+def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by: str = "") -> Profile:
     """Replace root attributes, merge metadata, block or unblock, set a password. Returns `profile`, read anew.
 
-    A new address is unverified unless the patch says otherwise. Raises `Invalid`: `weak_password`,
-    `invalid_metadata_key`; `Conflict`: `email_taken`.
+    A new address is unverified unless the patch says otherwise; a first proof ends what could open the account before
+    (`first_proof`). The customer is notified of a new password and of a new address, at the address from before, unless
+    `notified_by` (a source) has done so itself. Raises `Invalid`: `weak_password`, `invalid_metadata_key`;
+    `Conflict`: `email_taken`.
     """
     root = dict(patch.root)
     with changes(profile, "replaced_by_app") as c:
         profile = c.profile
+        before = address_of(profile.account) if profile.account else ""
         if patch.password:
             _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
         email = str(root.get("email") or "")
@@ -127,7 +133,13 @@ def update_user(profile: Profile, patch: UserPatch, source: str) -> Profile:
                 raise Conflict("email_taken", "The specified new email already exists.")
         if email and email != profile.document.get("email"):
             root.setdefault("email_verified", False)
-        return _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
+        has_moved = _change_address(profile, root, source, notified_by)
+        _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
+        if has_moved:
+            _record_change(c, EMAIL_CHANGED, "email_changed", before, source, notified_by)
+        if patch.password and profile.account:
+            _record_change(c, PASSWORD_CHANGED, "password_changed", before, source, notified_by)
+        return profile
 
 
 def update_metadata(profile: Profile, writes: Iterable[MetadataWrite]) -> list[RefusedWrite]:
@@ -162,16 +174,21 @@ def delete_user(user_id: str, requested_by: str = "api") -> None:
         erase_customer(profile, requested_by)
 
 
-def link(primary: Profile, other: Profile, why: str) -> None:
+def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOWN, *, notified_by: str = "") -> None:
     """Make two customers one, under the id of `primary`. The caller has made sure that both are the same person.
 
-    Raises `Invalid`: `same_account`, `account_blocked`.
+    Where one of the two has proved the address that an account of the other has unproved, this is that account's first
+    proof. Both are notified. Raises `Invalid`: `same_account`, `account_blocked`.
     """
     if primary.pk == other.pk:
         raise Invalid("same_account", gettext_noop("These two are one account already."))
     with changes([primary, other], why) as c:
         if any(sign_in_block(profile) for profile in c.profiles):
             raise Invalid("account_blocked", gettext_noop("A closed account cannot be linked."))
+        proved = {each.pk: _proved_addresses(each) for each in (primary, other)}
+        record_vouched(primary, proved[other.pk], why, replace(shown, customer=primary.pk), notified_by=notified_by)
+        record_vouched(other, proved[primary.pk], why, replace(shown, customer=other.pk), notified_by=notified_by)
+        _notify_each([primary, other], "accounts_linked", notified_by)
         merge(other, primary, why)
         if other.account:
             move_sessions(other.account, account_of(other.account))
@@ -179,21 +196,19 @@ def link(primary: Profile, other: Profile, why: str) -> None:
 
 
 @transaction.atomic
-def unlink(profile: Profile, identity: Identity, why: str) -> Profile:
+def unlink(profile: Profile, identity: Identity, why: str, *, notified_by: str = "") -> Profile:
     """Remove an identity with everything that it brought. Returns the profile that the identity has now.
 
+    The customers of both are notified.
     Raises `Invalid`: `unknown_identity`, `last_login_method`, `main_identity`.
     """
     if identity.profile_id != profile.pk:
         raise Invalid("unknown_identity", gettext_noop("This account has no such login method."))
     if len(login_identities(profile)) < 2:
         raise Invalid("last_login_method", gettext_noop("This is your only login method. Add another one first."))
-    return split(identity, why)
-
-
-def login_identities(profile: Profile) -> list[Identity]:
-    """Return the identities that the customer can sign in with, oldest first."""
-    return list(profile.identities.exclude(provider__in=[ANONYMOUS, EXTERNAL]).order_by("pk"))
+    owner = split(identity, why)
+    _notify_each([profile, owner], "login_method_removed", notified_by)
+    return owner
 
 
 def account_of(account: Account) -> Account:
@@ -306,24 +321,60 @@ def _leaves(path: str, value: object) -> Values:
 
 
 def _write_account(profile: Profile, patch: UserPatch) -> None:
-    """Write the columns of the profile and of its account."""
-    account, email = profile.account, str(patch.root.get("email") or "")
+    """Write the columns of the profile, and the password of its account."""
     if patch.blocked is not None:
         profile.blocked = patch.blocked
         profile.save(update_fields=["blocked"])
-    if account is None:
-        return
-    if email:
+    if profile.account and patch.password:
+        set_password(profile.account, patch.password, _database_of(profile))
+        end_sessions(profile.account)
+
+
+def _change_address(profile: Profile, root: Values, source: str, notified_by: str) -> bool:
+    """Write the account's address and what is proved. Returns whether the address is another one now.
+
+    An application may move a customer who has proved their address to another one that it has verified itself: that ends
+    nothing. A proof is never undone: `email_verified: false` changes the claim alone.
+    """
+    account, known, shown = profile.account, profile.document, Shown(customer=profile.pk)
+    email = str(root.get("email") or "")
+    has_moved = bool(account and email and email != account.email.lower())
+    if account and has_moved:
+        was_known, is_vouched = is_proved(account), email == known.get("email") and known.get("email_verified") is True
         account.email = email
-    if patch.password:
-        set_password(account, patch.password, _database_of(profile))
-        end_sessions(account)
-    account.save(update_fields=["email", "password"])
-    if "email_verified" in patch.root and account.email:
-        # allauth signs customers in by this row.
-        EmailAddress.objects.filter(Q(primary=True) | Q(email__iexact=account.email), user=account).delete()
-        verified = bool(patch.root["email_verified"])
-        EmailAddress.objects.create(user=account, email=account.email, primary=True, verified=verified)
+        account.save(update_fields=["email"])
+        if root.get("email_verified", is_vouched) is not True:
+            record_address(account, proved=False)
+        elif was_known:
+            record_address(account, proved=True)
+        else:
+            record_proof(account, source, shown, notified_by=notified_by)
+    elif root.get("email_verified") is True:
+        record_vouched(profile, [email or str(known.get("email", ""))], source, shown, notified_by=notified_by)
+    if account and root.get("phone_verified") is True:
+        record_phone_proof(account, source, shown, notified_by=notified_by)
+    return has_moved
+
+
+def _record_change(c: Changes, event: str, notice: str, to: str, source: str, notified_by: str) -> None:
+    """Record a change of how a customer signs in, and notify them at the address from before."""
+    c.record_event(event, {"by": source, "notified_by": notified_by})
+    if to and not notified_by and c.profile.account:
+        notify(c.profile.account, notice, to)
+
+
+def _proved_addresses(profile: Profile) -> list[str]:
+    proved = [account.email for account in accounts_of(profile) if is_proved(account)]
+    known = profile.document
+    return proved + ([str(known.get("email", ""))] if known.get("email_verified") is True else [])
+
+
+def _notify_each(profiles: Iterable[Profile], what: str, notified_by: str) -> None:
+    """Notify customers of the same thing, each address once."""
+    found = {address_of(each.account): each.account for each in profiles if each.account and not notified_by}
+    for address, account in found.items():
+        if address:
+            notify(account, what, address)
 
 
 def _refuse_weak_password(password: str, account: Account, connection: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from allauth.core.internal.cryptokit import compare_user_code
@@ -131,6 +132,14 @@ def remove_all(account: Account) -> int:
     """Take everything away; how many there were."""
     count, _ = Authenticator.objects.filter(of_account(account.pk)).delete()
     return int(count)
+
+
+def remove_earlier(account: Account, kept: Collection[int]) -> set[str]:
+    """Take everything away but the factors with the ids `kept`. Returns the kinds that were removed."""
+    earlier = Authenticator.objects.filter(of_account(account.pk)).exclude(pk__in=kept)
+    kinds = set(earlier.values_list("type", flat=True))
+    Authenticator.objects.filter(pk__in=list(earlier.values_list("pk", flat=True))).delete()
+    return kinds
 
 
 def _all(account: Account, kind: str) -> list[Authenticator]:

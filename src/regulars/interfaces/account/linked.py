@@ -9,10 +9,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import social_connections
+from regulars.profiles.find import login_identities
 from regulars.profiles.models import Identity, Profile
 from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.stop_sharing import all_shared_claims, stop_sharing
-from regulars.usecases.users import login_identities, unlink
+from regulars.usecases.users import unlink
 
 from .require_login import account_message, customer_page
 

@@ -18,12 +18,12 @@ from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import client_ip
+from regulars.interfaces.pages.signed_in import client_ip, shown_here
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 from regulars.usecases.passwordless import enter_by_mailbox
 
-from .entry import enter, onward
+from .entry import enter_with_proof, onward
 
 COOKIE = "regulars_code"  # what only the browser that asked holds
 SALT = "regulars.code"
@@ -104,10 +104,11 @@ def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
     if not mailed_codes.use(expected):
         return _expired(request)
     try:
-        account = enter_by_mailbox(expected.email, mailed_codes.CONNECTION)
+        login = enter_by_mailbox(expected.email, mailed_codes.CONNECTION, shown_here(request))
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
-    return enter(request, account, "code", expected.onward, email=expected.email, connection=mailed_codes.CONNECTION)
+    how = {"email": expected.email, "connection": mailed_codes.CONNECTION}
+    return enter_with_proof(request, login.account, "code", expected.onward, login.ended, **how)
 
 
 def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -11,15 +12,21 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import clear_authentication_records, record_authentication
 from allauth.account.utils import perform_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
+from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
 from regulars.interfaces.pages.navigation import local_path
+from regulars.interfaces.pages.response_policy import page
 from regulars.usecases.users import account_of
 
 # Values of acr_values that ask for a second factor: Auth0's, and the short one.
 MULTI_FACTOR = {"http://schemas.openid.net/pape/policies/2007/06/multi-factor", "mfa"}
 SECOND_FACTOR = "/second-factor"
+ENDED = "earlier_access_ended"  # session key: what the first proof of the address ended, until the customer has seen it
 WAITING = "login_waiting"  # session key: the login that has shown a first proof and not yet the second
 SECOND_FACTOR_SECONDS = 600  # between the first proof and the second
 
@@ -44,11 +51,34 @@ def onward(request: HttpRequest) -> str:
 
 def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:
     """Start the session and go on; first to the second factor, if the customer has one and `method` was not that."""
+    how["account"] = account.pk  # whose credential it was: of linked accounts each has its own
     account = account_of(account)
     if method != "mfa" and is_enrolled(account):
         request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how))
         return HttpResponseRedirect(SECOND_FACTOR)
     return start_session(request, account, [(method, how)], onward)
+
+
+def enter_with_proof(
+    request: HttpRequest, account: Account, method: str, onward: str, ended: Sequence[EarlierAccess], **how: Any
+) -> HttpResponse:
+    """Enter with what has also proved the account's address; what that ended is shown on the way."""
+    if not ended:
+        return enter(request, account, method, onward, **how)
+    response = enter(request, account, method, f"/address-proved?{urlencode({'next': onward})}", **how)
+    request.session[ENDED] = list(ended)
+    return response
+
+
+@require_safe
+@page
+def address_proved(request: HttpRequest) -> HttpResponse:
+    """`/address-proved?next=`: what the first proof of the address ended, once."""
+    goes_to = local_path(request.GET.get("next", ""))
+    ended = [_(NAMES[EarlierAccess(each)]) for each in request.session.pop(ENDED, ())]
+    if not ended:
+        return HttpResponseRedirect(goes_to)
+    return render(request, "login/address_proved.html", {"ended": ended, "goes_to": goes_to})
 
 
 def start_session(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from allauth.account.adapter import get_adapter
-from allauth.account.models import EmailAddress
 from django.contrib.auth.tokens import default_token_generator
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
@@ -13,21 +13,19 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
-from regulars.accounts.passwords import problems_with, rules_of, set_password
+from regulars.accounts.passwords import problems_with, rules_of
 from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import client_ip
+from regulars.interfaces.pages.signed_in import client_ip, shown_here
 from regulars.profiles.sign_in import account_block
-from regulars.usecases.account_mails import mail_reset_link, notify
-from regulars.usecases.complete_social_login import verify_email
-from regulars.usecases.sign_out import end_sessions
-from regulars.usecases.users import account_of
+from regulars.usecases.account_mails import mail_reset_link
+from regulars.usecases.password_login import reset_password
 
-from .entry import enter, onward
+from .entry import enter_with_proof, onward
 
 
 @require_http_methods(["GET", "POST"])
@@ -70,19 +68,8 @@ def new_password(request: HttpRequest, key: str, token: str) -> HttpResponse:
     if problems := problems_with(password, account, PASSWORD_CONNECTION):
         context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(PASSWORD_CONNECTION)}
         return render(request, "login/new_password.html", context, status=422)
+    shown = replace(shown_here(request), session_key="")
     get_adapter().logout(request)  # the session of this browser ends too, of whatever customer
-    _change(account, password)
-    return enter(request, account, "password", onward(request), email=account.email, connection=PASSWORD_CONNECTION)
-
-
-@transaction.atomic
-def _change(account: Account, password: str) -> None:
-    """Every session, all offline access and every other link end; the click proved the address."""
-    set_password(account, password, PASSWORD_CONNECTION)
-    EmailAddress.objects.update_or_create(
-        user=account, email=account.email, defaults={"primary": True, "verified": True}
-    )
-    verify_email(account.profile, account.email)
-    for each in {account, account_of(account)}:
-        end_sessions(each)
-    notify(account, "password_changed")
+    ended = reset_password(account, password, shown)
+    how = {"email": account.email, "connection": PASSWORD_CONNECTION}
+    return enter_with_proof(request, account, "password", onward(request), ended, **how)

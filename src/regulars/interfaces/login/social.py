@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core.signing import BadSignature
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language, gettext_noop
@@ -32,14 +31,12 @@ from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.interfaces.pages.navigation import address, local_path, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import customer, is_fresh
+from regulars.interfaces.pages.signed_in import customer, is_fresh, shown_here
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
-from regulars.usecases.account_mails import mailbox_of, notify
 from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
 from regulars.usecases.link_accounts import link_social_login
 from regulars.usecases.stop_sharing import shared_claims_of
-from regulars.usecases.users import login_identities
 
 from .entry import enter, onward
 
@@ -365,32 +362,20 @@ def _enter(
 def _account_for(request: HttpRequest, login: ProviderLogin, pending: PendingProviderLogin) -> Account:
     """To share more or to link, the customer who began it must still be signed in."""
     if pending.purpose == LoginPurpose.LOGIN:
-        return complete_social_login(login)
+        return complete_social_login(login, shown_here(request))
     profile = customer(request)
     if profile is None or profile.pk != pending.profile:
         raise Invalid(
             "another_customer", gettext_noop("Another customer is signed in on this browser now. Start again.")
         )
     if pending.purpose == LoginPurpose.LINK:
-        return _link_and_notify(profile, login)
+        return link_social_login(profile, login, shown_here(request))
     known = find_by_identity(login.strategy, login.provider_user_id)
     if known is None or known.pk != profile.pk:
         raise Invalid(
             "another_person", gettext_noop("You chose another account there than the one you sign in with here.")
         )
-    return complete_social_login(login)
-
-
-@transaction.atomic
-def _link_and_notify(profile: Profile, login: ProviderLogin) -> Account:
-    """Link, and notify the customer at the address they had before: it may not have been them."""
-    account = profile.account
-    to = mailbox_of(account) if account else ""
-    known = {each.pk for each in login_identities(profile)}
-    signs_in = link_social_login(profile, login)
-    if account and any(each.pk not in known for each in login_identities(profile)):
-        notify(account, "connection_added", to)
-    return signs_in
+    return complete_social_login(login, shown_here(request))
 
 
 def _provider_login(connection: Connection, pending: PendingProviderLogin, answer: ProviderIdentity) -> ProviderLogin:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from .email_code import ask_code, enter_code, open_link
+from .entry import address_proved
 from .login import login, logout, start
 from .password_reset import new_password, reset
 from .question import one_more, question
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("second-factor/options", second_factor_options),
     path("passkey", passkey),
     path("passkey/options", passkey_options),
+    path("address-proved", address_proved),
     path("code", ask_code),
     path("code/enter", enter_code),
     path("code/open", open_link),

@@ -11,7 +11,8 @@ from django.http import HttpRequest
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
-from regulars.profiles.find import find_by_account
+from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown
+from regulars.profiles.find import find_by_account, login_identities
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 
@@ -53,6 +54,27 @@ def is_fresh(request: HttpRequest) -> bool:
 def proofs_of(request: HttpRequest, account: Account) -> list[dict[str, Any]]:
     """The authentication records of this session, oldest first: `{"method", "at", …}`."""
     return list(get_authentication_records(request, account))
+
+
+def shown_here(request: HttpRequest) -> Shown:
+    """Return what the signed-in customer has shown in this session: the password, factors and identities they used or added."""
+    profile = customer(request)
+    if profile is None or profile.account is None:
+        return NOTHING_SHOWN
+    records = proofs_of(request, profile.account)
+    used = {(str(each.get("provider")), str(each.get("uid"))) for each in records if each["method"] == "socialaccount"}
+    return Shown(
+        customer=profile.pk,
+        session_key=request.session.session_key or "",
+        passwords=frozenset(each["account"] for each in records if each["method"] == "password" and "account" in each),
+        factors=frozenset(each["id"] for each in records if each["method"] == "mfa" and "id" in each),
+        identities=frozenset(
+            each.pk
+            for each in login_identities(profile)
+            # A connection with ids of its own puts its name before the provider's.
+            if (each.provider, each.provider_user_id.removeprefix(f"{each.connection}|")) in used
+        ),
+    )
 
 
 def client_ip(request: HttpRequest) -> str:

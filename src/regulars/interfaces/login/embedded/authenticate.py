@@ -85,7 +85,7 @@ def _by_code(call: EmbeddedRequest) -> Proof:
         raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
     uncount_attempt(client_ip(call.request), "login", email)
     try:
-        return Proof(enter_by_mailbox(expected.email, mailed_codes.CONNECTION), "code")
+        return Proof(enter_by_mailbox(expected.email, mailed_codes.CONNECTION).account, "code")
     except DomainError as refused:
         raise EmbeddedLoginError("unauthorized", "user is blocked", 401) from refused
 
