@@ -14,6 +14,8 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.connections.models import Connection
 
+from .hashes import forms_of, normalised
+
 __all__ = ["Account", "AttemptCount", "PasswordPolicy", "PendingSignup", "PreviousPassword", "new_key"]
 
 
@@ -65,6 +67,22 @@ class Account(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email or self.key
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(None if raw_password is None else normalised(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether this is the password. A hash of the password as it was typed becomes one of its normal form."""
+        if raw_password is None:
+            return False
+        for form in forms_of(raw_password):
+            before = self.password
+            if super().check_password(form):
+                if form != normalised(raw_password) and self.password == before:
+                    self.set_password(raw_password)
+                    Account.objects.filter(pk=self.pk, password=before).update(password=self.password)
+                return True
+        return False
 
 
 _by_key = CompiledQuery(lambda: Account.objects.filter(pk=param("pk")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.hashers import Argon2PasswordHasher, check_password
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.contrib.auth.password_validation import (
     CommonPasswordValidator,
     MinimumLengthValidator,
@@ -18,15 +19,17 @@ from django.contrib.auth.password_validation import (
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
+from regulars.base.text import storable
 from regulars.connections.models import Connection
 
 from .breached import is_listed
+from .hashes import LONGEST, forms_of, hash_in_vain, matches, normalised
 from .models import Account, PasswordPolicy, PreviousPassword
 
 log = logging.getLogger("regulars.profiles")
 
-LONGEST = 1000  # a longer one costs the hash more than it gives
 SHORTEST, MOST_OLD = (8, 64), 10  # the limits of a policy
 UNUSABLE = "This one cannot be used. Choose another."
 PERSONAL = ("name", "given_name", "family_name", "nickname", "username")
@@ -73,7 +76,8 @@ def save_rules(connection: Connection, rules: Rules) -> None:
 
 def problems_with(password: str, account: Account, connection: str) -> list[str]:
     """What is wrong with it, in sentences; empty when it may be taken."""
-    if "\x00" in password or len(password) > LONGEST:
+    typed, password = password, normalised(password)
+    if storable(typed) != typed or len(password) > LONGEST:
         return [UNUSABLE]
     rules = rules_of(connection)
     problems: list[str] = []
@@ -90,11 +94,11 @@ def problems_with(password: str, account: Account, connection: str) -> list[str]
         words = [word for name in PERSONAL for word in str(document.get(name, "")).lower().split()]
         if any(len(word) > 3 and word in password.lower() for word in words):
             problems.append("The password holds your name.")
-    if rules.breached and _is_breached(password):
+    if rules.breached and any(_is_breached(form) for form in forms_of(typed)):
         problems.append("This password was found in a data breach elsewhere. Choose another.")
     if rules.history and account.pk is not None:
         old = PreviousPassword.objects.filter(account=account).order_by("-pk").values_list("password", flat=True)
-        if any(check_password(password, each) for each in [account.password, *old[: rules.history - 1]]):
+        if any(matches(typed, each) for each in [account.password, *old[: rules.history - 1]]):
             problems.append("You had this password before. Choose another.")
     return problems
 
@@ -109,6 +113,21 @@ def set_password(account: Account, password: str, connection: str) -> None:
     PreviousPassword.objects.filter(pk__in=list(old[keep:])).delete()
     account.set_password(password)
     account.save(update_fields=["password"])
+
+
+def accounts_with_password(candidates: Iterable[Account], password: str) -> list[Account]:
+    """Return those with this password. An address without an account costs the hashes of one that has an account."""
+    candidates = list(candidates)
+    if not candidates:
+        hash_in_vain(password)
+    return [account for account in candidates if account.check_password(password)]
+
+
+def find_staff(email: str, password: str) -> Account | None:
+    """Return the member of staff with these credentials."""
+    email = canonical_email(email)
+    candidates = Account.objects.filter(email__iexact=email, is_staff=True, is_active=True).order_by("pk")
+    return next(iter(accounts_with_password(candidates, password)), None)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -13,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from regulars.accounts import passwords
+from regulars.accounts.hashes import hash_password
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.addresses import EarlierAccess, Shown
 from regulars.connections.login_methods import PASSWORD_CONNECTION
@@ -31,10 +31,7 @@ SIGNUP_LIVES = dt.timedelta(days=1)
 
 def find_by_password(email: str, password: str) -> Account | None:
     """Return the customer with these credentials, or None. An unknown address costs what a known one does."""
-    candidates = accounts_of_address(email)[:3]
-    found = [account for account in candidates if account.check_password(password)]
-    if not candidates:
-        make_password(password)
+    found = passwords.accounts_with_password(accounts_of_address(email)[:3], password)
     return next((account for account in found if not account_block(account)), None)
 
 
@@ -62,7 +59,7 @@ def begin_signup(email: str, password: str, onward: str, answers: dict[str, Any]
     PendingSignup.objects.filter(expires_at__lt=timezone.now()).delete()
     pending = PendingSignup.objects.create(
         email=email,
-        password=make_password(password),
+        password=hash_password(password),
         onward=onward,
         answers=answers or {},
         expires_at=timezone.now() + SIGNUP_LIVES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.contrib.auth.hashers import check_password
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
@@ -11,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from regulars.accounts import passwords
+from regulars.accounts.hashes import matches
 from regulars.accounts.models import PendingSignup
 from regulars.accounts.rate_limits import count_attempt
 from regulars.base.errors import DomainError
@@ -85,7 +85,7 @@ def finish(request: HttpRequest) -> HttpResponse:
     began_here = _began_here(request, pending)
     if request.method == "GET":
         return _finish_page(request, pending, began_here)
-    if not began_here and not check_password(request.POST.get("password", ""), pending.password):
+    if not began_here and not matches(request.POST.get("password", ""), pending.password):
         return _finish_page(request, pending, began_here, WRONG_SIGNUP_PASSWORD, 422)
     account = finish_signup(pending)
     if account is None:

@@ -1,0 +1,49 @@
+"""One form of each e-mail address: the domain in ASCII, as DNS and mail servers read it (RFC 5891, UTS 46)."""
+
+from __future__ import annotations
+
+import idna
+
+from .text import storable
+
+LONGEST = 254  # characters of an address (RFC 5321); a longer one is left alone
+PREFIX = "xn--"
+
+
+def canonical_email(email: str) -> str:
+    """Return the address without spaces around it and with its domain in ASCII and lower case.
+
+    `anna@bücher.example` and `anna@XN--bcher-kva.example` are both `anna@xn--bcher-kva.example`. The part before the `@`
+    is left as it is: only its server knows what it reads alike. What is no address comes back stripped.
+    """
+    email = storable(email.strip())
+    local, at, domain = email.rpartition("@")
+    return f"{local}@{canonical_domain(domain)}" if at and len(email) <= LONGEST else email
+
+
+def canonical_domain(domain: str) -> str:
+    """Return the domain in ASCII and lower case; one that IDNA cannot write is only put in lower case."""
+    if domain.isascii() and PREFIX not in domain.lower():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        pass
+    # Not allowed by IDNA 2008, and in use all the same: a domain of emoji, a label with an underscore.
+    try:
+        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
+        return ".".join(label if label.isascii() else PREFIX + label.encode("punycode").decode() for label in labels)
+    except (idna.IDNAError, UnicodeError):
+        return domain.lower()
+
+
+def readable_email(email: str) -> str:
+    """Return the address for people: a domain in Unicode where that form leads back to the same domain."""
+    local, at, domain = email.rpartition("@")
+    if PREFIX not in domain.lower():
+        return email
+    try:
+        unicode_form = idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        return email
+    return f"{local}{at}{unicode_form}" if canonical_domain(unicode_form) == domain.lower() else email
