@@ -83,13 +83,33 @@ def test_a_password_alone_does_not_sign_in(app, client):
     assert is_in(client)
 
 
-def test_guessing_codes_ends_with_a_pause_that_the_password_page_shares(app, client):
+def test_guessing_codes_ends_with_a_pause(app, client):
     step = sign_in(client)["Location"]
     guesses = [client.post(step, {"code": f"{n:06}"}).status_code for n in range(5)]
 
     assert guesses == [401] * 5
     assert client.post(step, {"code": code_of(app)}).status_code == 429
-    assert sign_in(Client()).status_code == 429
+    assert AuditEntry.objects.filter(what="login.failed").count() == 5
+
+
+def test_guesses_of_attackers_lock_no_staff_out(app, client):
+    """Wrong passwords and codes from elsewhere close neither another IP address nor a browser known from before."""
+    client.post(sign_in(client)["Location"], {"code": code_of(app)})
+    client.post("/console/logout")
+    attacker = Client(REMOTE_ADDR="203.0.113.7")
+    guesses = [sign_in(attacker, password="wrong wrong wrong").status_code for _ in range(6)]
+
+    assert guesses == [401] * 5 + [429]
+    assert sign_in(Client()).status_code == 302
+
+    for number in range(12):
+        each = Client(REMOTE_ADDR=f"203.0.113.{number + 8}")
+        for _ in range(5):
+            sign_in(each, password="wrong wrong wrong")
+
+    assert sign_in(Client()).status_code == 429  # the limit per address, ten times that of a pair
+    assert sign_in(client).status_code == 302
+    assert client.post("/console/login/second", {"code": code_of(app, 1)}).status_code == 302
 
 
 def test_a_recovery_code_signs_in_and_codes_can_be_renewed(app, ana, client):

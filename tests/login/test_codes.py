@@ -9,10 +9,12 @@ import pytest
 from django.core import mail
 from django.db import connection as database
 from django.test import Client as Browser
+from django.utils import timezone
 
 from regulars.accounts.models import Account
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
+from regulars.accounts.rate_limits import Attempt
 from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.models import Profile
@@ -125,6 +127,37 @@ def test_code_expires_and_is_replaced_by_a_newer_one(by_mail, client):
     assert client.post(second, {"digits": newer}).status_code == 401
 
 
+def test_codes_asked_for_by_attackers_end_no_code_of_the_customer(by_mail, client):
+    page, digits, _ = ask(client)
+    for number in (1, 2):
+        ask(Browser(REMOTE_ADDR=f"203.0.113.{number}"))
+
+    assert client.post(page, {"digits": digits}).status_code == 302
+    assert signed_in_as(client)
+
+
+def test_three_codes_of_an_address_are_good_at_once_and_those_of_known_browsers_stay(by_mail, dina, client):
+    page, digits, _ = ask(client)  # dina signed in with this browser before
+    for number in range(5):
+        ask(Browser(REMOTE_ADDR=f"203.0.113.{number}"))
+    alive = EmailCode.objects.filter(expires_at__gt=timezone.now(), used_at=None)
+
+    assert alive.count() == 3
+    assert client.post(page, {"digits": digits}).status_code == 302
+    assert signed_in_as(client) == str(dina.pk)
+
+
+def test_wrong_guesses_at_all_codes_of_an_address_are_counted_together(by_mail, client):
+    answers = []
+    for number in range(9):
+        browser = Browser(REMOTE_ADDR=f"203.0.113.{number}")
+        page, digits, _ = ask(browser)
+        wrong = f"{(int(digits) + 1) % 1_000_000:06}"
+        answers += [browser.post(page, {"digits": wrong}).status_code for _ in range(3)]
+
+    assert answers == [401] * 20 + [429] * 7
+
+
 def test_code_page_is_the_same_for_a_known_and_an_unknown_address(by_mail, dina, client):
     known = client.post("/code", {"email": "dina@example.com"})
     unknown = client.post("/code", {"email": "nobody@example.com"})
@@ -174,7 +207,7 @@ def test_code_does_not_sign_in_staff(by_mail, client):
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_tries_count_three_times_and_allow_one_use(standard_setup):
-    expected = mailed_codes.expect("dina@example.com", browser="b")
+    expected = mailed_codes.expect(Attempt("code", "dina@example.com", "127.0.0.1"), browser="b")
     digits, _ = mailed_codes.write(expected)
 
     def tried(number: int) -> bool:

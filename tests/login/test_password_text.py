@@ -27,7 +27,7 @@ SHOP = "https://shop.example"
 
 @pytest.fixture
 def eva(passwords, client, last_link) -> Account:
-    """Return the account of Eva, who signed up on a Mac: her password arrived decomposed."""
+    """Return the account of Eva, who signed up on a Mac: the password arrived decomposed."""
     client.post("/signup", {"email": "eva@example.com", "password": DECOMPOSED})
     client.post(last_link())
     client.post("/logout")

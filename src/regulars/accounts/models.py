@@ -131,6 +131,7 @@ class AttemptCount(models.Model):
 
     key = models.CharField(max_length=64, primary_key=True)
     count = models.PositiveIntegerField()
+    under_way = models.PositiveIntegerField(default=0, db_default=0)  # of `count`: attempts without a result yet
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
-from regulars.accounts.proofs import mailed_codes as email_codes
+from regulars.accounts.proofs import mailed_codes
+from regulars.accounts.rate_limits import Attempt, TooManyAttempts, attempting
 from regulars.base.errors import DomainError
 from regulars.clients.cache import find_api_access, is_public
 from regulars.clients.models import Client
@@ -133,8 +134,8 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
         sid,
         auth_time=int(now),
         amr=["otp"],
-        connection=email_codes.CONNECTION,
-        strategy=email_codes.STRATEGY,
+        connection=mailed_codes.CONNECTION,
+        strategy=mailed_codes.STRATEGY,
         methods=[("email", int(now * 1000))],
     )
     caller = replace(request.caller, protocol=PASSWORDLESS_PROTOCOL, silent=True, proved=True)
@@ -163,14 +164,19 @@ def _verified_account(request: TokenRequest) -> Account:
     email, digits = request.params.get("username", ""), request.params.get("otp", "")
     if not email or not digits:
         raise OAuthError("invalid_request", f"Missing required parameter: {'otp' if email else 'username'}")
-    realm = request.params.get("realm", email_codes.CONNECTION)
-    if realm != email_codes.CONNECTION or not email_codes.is_open():
+    realm = request.params.get("realm", mailed_codes.CONNECTION)
+    if realm != mailed_codes.CONNECTION or not mailed_codes.is_open():
         raise OAuthError("invalid_request", "The realm is email, when codes by mail are switched on.")
-    expected = email_codes.find_for_app(email, request.client)
-    if expected is None or not email_codes.is_right(expected, digits) or not email_codes.use(expected):
-        raise OAuthError("invalid_grant", WRONG_CODE)
     try:
-        return account_of(enter_by_mailbox(expected.email, email_codes.CONNECTION).account)
+        with attempting(Attempt("guess", email, request.caller.ip)) as place:
+            expected = mailed_codes.find_for_app(place.attempt, request.client, digits)
+            if expected is None or not mailed_codes.use(expected):
+                raise OAuthError("invalid_grant", WRONG_CODE)
+            place.succeed()
+    except TooManyAttempts as refused:
+        raise OAuthError("too_many_attempts", refused.message, 429) from refused
+    try:
+        return account_of(enter_by_mailbox(expected.email, mailed_codes.CONNECTION).account)
     except DomainError:
         raise OAuthError("unauthorized", "user is blocked") from None
 

@@ -1,4 +1,7 @@
-"""Codes and links by mail: six digits, ten minutes, three wrong tries, once."""
+"""Codes and links by mail: six digits, ten minutes, three wrong tries, once.
+
+Wrong guesses at all codes of an address are counted together by `rate_limits` ("guess"): more codes give no more guesses.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from regulars.base.crypto import fingerprint, random_secret
+from regulars.base.email_address import canonical_email
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
 
+from ..rate_limits import Attempt
 from .models import EmailCode
 
 CONNECTION = STRATEGY = "email"  # Auth0's name of this login method
 LIVES = dt.timedelta(minutes=10)
 MOST_WRONG = 3
+MOST_ALIVE = 3  # codes of one address that are good at the same time, of all apps and of our own page
 DIGITS = 6
 
 
@@ -26,18 +32,29 @@ def is_open() -> bool:
     return Connection.objects.filter(strategy=STRATEGY, enabled=True).exists()
 
 
-def expect(email: str, *, client: Client | None = None, browser: str = "", onward: str = "") -> EmailCode:
-    """Store a code, the only valid one of this address and client. `browser` is the secret of the browser that asked."""
+def expect(attempt: Attempt, *, client: Client | None = None, browser: str = "", onward: str = "") -> EmailCode:
+    """Store a code for the address of `attempt`. `browser` is the secret of the browser that asked.
+
+    It replaces the code that the same IP address or known browser asked for before, and no other: an attacker who asks for
+    codes ends none that the customer waits for. Of one address at most `MOST_ALIVE` are good at once; those of known
+    browsers stay the longest.
+    """
     EmailCode.objects.filter(expires_at__lt=timezone.now()).delete()
-    email = email.strip().lower()
-    EmailCode.objects.filter(email=email, client=client, used_at=None).update(expires_at=timezone.now())
-    return EmailCode.objects.create(
+    email, asker = _address(attempt.subject), _asker(attempt)
+    EmailCode.objects.filter(email=email, client=client, asker=asker, used_at=None).update(expires_at=timezone.now())
+    made = EmailCode.objects.create(
         email=email,
         client=client,
         browser=fingerprint(browser) if browser else "",
+        asker=asker,
+        asker_is_known=bool(attempt.browser),
         onward=onward,
         expires_at=timezone.now() + LIVES,
     )
+    # After it was committed, so that of several at once the last one sees all of them.
+    alive = _unused().filter(email=email).order_by("-asker_is_known", "-pk").values_list("pk", flat=True)
+    EmailCode.objects.filter(pk__in=list(alive[MOST_ALIVE:])).update(expires_at=timezone.now())
+    return made
 
 
 def write(expected: EmailCode) -> tuple[str, str]:
@@ -57,8 +74,19 @@ def find_by_link(secret: str) -> EmailCode | None:
     return _living().filter(link_hash=fingerprint(secret)).first() if secret else None
 
 
-def find_for_app(email: str, client: Client) -> EmailCode | None:
-    return _living().filter(email=email.strip().lower(), client=client).order_by("-pk").first()
+def find_for_app(attempt: Attempt, client: Client, digits: str) -> EmailCode | None:
+    """Return the code of the app that these digits are. The caller counts the guess, which may be at several codes.
+
+    A wrong guess counts against the code that the guesser asked for, and not against those that wait for others.
+    """
+    waiting = _living().filter(email=_address(attempt.subject), client=client).order_by("-pk")
+    own, asker = [], _asker(attempt)
+    for code in waiting[:MOST_ALIVE]:
+        if code.asker == asker:
+            own.append(code)
+        elif constant_time_compare(code.code_hash, _hash(code.pk, digits.strip())):
+            return code
+    return next((code for code in own if is_right(code, digits)), None)
 
 
 def is_of(code: EmailCode, browser: str) -> bool:
@@ -79,9 +107,23 @@ def use(code: EmailCode) -> bool:
     return bool(_living().filter(pk=code.pk).update(used_at=timezone.now()))
 
 
+def _unused() -> QuerySet[EmailCode]:
+    return EmailCode.objects.filter(used_at=None, expires_at__gt=timezone.now(), wrong_tries__lt=MOST_WRONG)
+
+
 def _living() -> QuerySet[EmailCode]:
-    now = timezone.now()
-    return EmailCode.objects.filter(used_at=None, expires_at__gt=now, wrong_tries__lt=MOST_WRONG).exclude(code_hash="")
+    """Return the codes that are mailed and good."""
+    return _unused().exclude(code_hash="")
+
+
+def _address(email: str) -> str:
+    return canonical_email(email).lower()
+
+
+def _asker(attempt: Attempt) -> str:
+    """Hash with a key: without one, a reader of the table could try all IP addresses."""
+    asker = f"browser {attempt.browser}" if attempt.browser else f"ip {attempt.ip}"
+    return salted_hmac("regulars.proofs.asker", asker, algorithm="sha256").hexdigest()
 
 
 def _hash(pk: int, digits: str) -> str:

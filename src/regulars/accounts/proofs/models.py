@@ -14,13 +14,16 @@ from ..models import Account
 class EmailCode(models.Model):
     """A code, and perhaps a link, sent to an address: showing it proves access to that mailbox.
 
-    `browser` is the fingerprint of what the browser that asked holds; empty when an app asked (`client`). `code_hash` is
-    empty until the mail is written.
+    `browser` is the fingerprint of what the browser that asked holds; empty when an app asked (`client`). `asker` is a
+    keyed hash of the IP address that asked, or of a browser that the customer signed in with before (`asker_is_known`).
+    `code_hash` is empty until the mail is written.
     """
 
     email = models.EmailField(db_index=True)
     client = models.ForeignKey(Client, null=True, on_delete=models.CASCADE, related_name="+")
     browser = models.CharField(max_length=64, blank=True)
+    asker = models.CharField(max_length=64, blank=True)
+    asker_is_known = models.BooleanField(default=False)
     onward = models.TextField(blank=True)  # the path to continue at
     code_hash = models.CharField(max_length=64, blank=True)
     link_hash = models.CharField(max_length=64, blank=True, db_index=True)

@@ -21,12 +21,12 @@ from regulars.accounts.devices import device
 from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
-from regulars.accounts.rate_limits import count_attempt, uncount_attempt
+from regulars.accounts.rate_limits import attempting
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION
+from regulars.interfaces.pages.attempts import second_factor_attempt
 from regulars.interfaces.pages.navigation import local_path
 from regulars.interfaces.pages.response_policy import with_passkeys
-from regulars.interfaces.pages.signed_in import client_ip
 from regulars.profiles.models import Profile
 from regulars.usecases.account_mails import notify
 from regulars.usecases.sign_out import end_session, end_sessions, sessions_of
@@ -146,13 +146,12 @@ def authenticator_app(request: HttpRequest, account: Account) -> HttpResponse:
     secret = request.session.setdefault(SECRET, authenticator_codes.new_secret())
     if request.method == "GET":
         return _app_page(request, account, secret)
-    name = f"account {account.pk}"
     try:
-        count_attempt(client_ip(request), "second", name)
-        added = authenticator_codes.add_app(account, secret, request.POST.get("code", ""))
+        with attempting(second_factor_attempt(request, account)) as place:
+            added = authenticator_codes.add_app(account, secret, request.POST.get("code", ""))
+            place.succeed()
     except DomainError as error:
         return _app_page(request, account, secret, error.message, 429 if error.code == "too_many_attempts" else 422)
-    uncount_attempt(client_ip(request), "second", name)
     del request.session[SECRET]
     return _added(request, account, added, "app_added")
 

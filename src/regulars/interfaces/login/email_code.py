@@ -13,12 +13,13 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
-from regulars.accounts.rate_limits import count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
+from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import client_ip, shown_here
+from regulars.interfaces.pages.signed_in import shown_here
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 from regulars.usecases.passwordless import enter_by_mailbox
@@ -42,12 +43,13 @@ def ask_code(request: HttpRequest) -> HttpResponse:
     email = request.POST.get("email", "").strip().lower()
     if not is_email_address(email):
         return _ask_page(request, email, BAD_EMAIL, 422)
+    attempt = attempt_of(request, "code", email)
     try:
-        count_attempt(client_ip(request), "code", email)
-    except DomainError as refused:
+        count_attempt(attempt)
+    except TooManyAttempts as refused:
         return _ask_page(request, email, refused.message, 429)
     browser = request.COOKIES.get(COOKIE) or random_secret(43)
-    expected = mailed_codes.expect(email, browser=browser, onward=onward(request))
+    expected = mailed_codes.expect(attempt, browser=browser, onward=onward(request))
     mail_code(expected, "code_and_link")
     response = HttpResponseRedirect(address("/code/enter", request, code=signing.dumps(expected.pk, salt=SALT)))
     response.set_cookie(
@@ -74,8 +76,15 @@ def enter_code(request: HttpRequest) -> HttpResponse:
         return _enter_page(request)
     browser = request.COOKIES.get(COOKIE, "")
     expected = mailed_codes.find(number, browser)
-    if expected is None or not mailed_codes.is_right(expected, request.POST.get("digits", "")):
+    if expected is None:
         return _enter_page(request, WRONG_CODE, 401)
+    try:
+        with attempting(attempt_of(request, "guess", expected.email)) as place:
+            if not mailed_codes.is_right(expected, request.POST.get("digits", "")):
+                return _enter_page(request, WRONG_CODE, 401)
+            place.succeed()
+    except TooManyAttempts as refused:
+        return _enter_page(request, refused.message, 429)
     return _sign_in(request, expected)
 
 

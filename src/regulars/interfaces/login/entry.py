@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
+from regulars.interfaces.pages.attempts import remember_browser
 from regulars.interfaces.pages.navigation import local_path
 from regulars.interfaces.pages.response_policy import page
 from regulars.usecases.users import account_of
@@ -91,4 +92,6 @@ def start_session(
     clear_authentication_records(request)
     for method, how in proofs:
         record_authentication(request, account, method, **how)
-    return perform_login(request, account, email_verification="none", redirect_url=onward)  # type: ignore[no-any-return]
+    response: HttpResponse = perform_login(request, account, email_verification="none", redirect_url=onward)
+    remember_browser(request, response, account.email, *(str(how.get("email", "")) for _method, how in proofs))
+    return response

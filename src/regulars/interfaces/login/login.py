@@ -13,12 +13,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from regulars.accounts.proofs import mailed_codes
-from regulars.accounts.rate_limits import count_attempt, uncount_attempt
-from regulars.base.errors import DomainError
+from regulars.accounts.rate_limits import TooManyAttempts, attempting
 from regulars.connections.login_methods import PASSWORD_CONNECTION, find_social, has_passwords, social_connections
+from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address
 from regulars.interfaces.pages.response_policy import page, with_passkeys
-from regulars.interfaces.pages.signed_in import client_ip, customer
+from regulars.interfaces.pages.signed_in import customer
 from regulars.usecases.password_login import find_by_password
 
 from .embedded.authenticate import enter_by_ticket
@@ -75,20 +75,17 @@ def _signed_in_as(request: HttpRequest) -> str:
 def _sign_in(request: HttpRequest) -> HttpResponse:
     email, password = request.POST.get("email", ""), request.POST.get("password", "")
     try:
-        count_attempt(client_ip(request), "login", email)
-    except DomainError as refused:
+        with attempting(attempt_of(request, "login", email)) as place:
+            account = find_by_password(email, password)
+            if account is None or not has_passwords():
+                return _page(request, email=email, problem=WRONG_PASSWORD, status=401)
+            with transaction.atomic():  # what a login writes is one commit
+                how = {"email": account.email, "connection": PASSWORD_CONNECTION}
+                entered = enter(request, account, "password", onward(request), **how)
+                place.succeed()
+            return entered
+    except TooManyAttempts as refused:
         return _page(request, email=email, problem=refused.message, status=429)
-    account = find_by_password(email, password)
-    if account is None or not has_passwords():
-        return _page(request, email=email, problem=WRONG_PASSWORD, status=401)
-    with transaction.atomic():  # what a login writes is one commit
-        entered = enter(
-            request, account, "password", onward(request), email=account.email, connection=PASSWORD_CONNECTION
-        )
-        uncount_attempt(
-            client_ip(request), "login", email
-        )  # last: others of this IP address wait for this row until the commit
-    return entered
 
 
 def _page(request: HttpRequest, *, email: str, problem: str = "", status: int = 200) -> HttpResponse:

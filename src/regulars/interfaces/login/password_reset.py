@@ -14,13 +14,13 @@ from django.views.decorators.http import require_http_methods
 
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of
-from regulars.accounts.rate_limits import count_attempt
-from regulars.base.errors import DomainError
+from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION
+from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import client_ip, shown_here
+from regulars.interfaces.pages.signed_in import shown_here
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.account_mails import mail_reset_link
 from regulars.usecases.password_login import reset_password
@@ -40,8 +40,8 @@ def reset(request: HttpRequest) -> HttpResponse:
     if request.method == "GET":
         return render(request, "login/reset.html", context)
     try:
-        count_attempt(client_ip(request), "reset", context["email"])
-    except DomainError as refused:
+        count_attempt(attempt_of(request, "reset", context["email"]))
+    except TooManyAttempts as refused:
         return render(request, "login/reset.html", {**context, "problem": refused.message}, status=429)
     mail_reset_link(storable(context["email"][:254]), onward(request))
     return render(request, "login/reset_sent.html", context)

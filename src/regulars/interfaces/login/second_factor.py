@@ -17,11 +17,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
-from regulars.accounts.rate_limits import count_attempt, uncount_attempt
+from regulars.accounts.rate_limits import attempting
 from regulars.base.errors import DomainError, Invalid
+from regulars.interfaces.pages.attempts import attempt_of, second_factor_attempt
 from regulars.interfaces.pages.navigation import address
 from regulars.interfaces.pages.response_policy import page, with_passkeys
-from regulars.interfaces.pages.signed_in import client_ip, customer, proofs_of
+from regulars.interfaces.pages.signed_in import customer, proofs_of
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.account_mails import notify
 from regulars.usecases.users import account_of
@@ -75,15 +76,15 @@ def passkey_options(request: HttpRequest) -> HttpResponse:
 def passkey(request: HttpRequest) -> HttpResponse:
     """`/passkey?next=`: sign in with nothing but a passkey, which is two factors in one."""
     try:
-        count_attempt(client_ip(request), "passkey", "")
-        key = passkeys.check(request.POST.get("credential", ""))
-        account = owner_of(key)
+        with attempting(attempt_of(request, "passkey", "")) as place:
+            key = passkeys.check(request.POST.get("credential", ""))
+            account = owner_of(key)
+            place.succeed()
     except DomainError as error:
         notify_of_copy(error)
         status = 429 if error.code == "too_many_attempts" else 401
         context = {"title": "That did not work", "sentence": error.message, "login": address("/login", request)}
         return render(request, "pages/message.html", context, status=status)
-    uncount_attempt(client_ip(request), "passkey", "")
     return enter(request, account, "mfa", onward(request), **record_of_passkey_login(key))
 
 
@@ -112,14 +113,13 @@ def _find_login(request: HttpRequest) -> SecondFactorLogin | None:
 
 
 def _check(request: HttpRequest, login: SecondFactorLogin) -> HttpResponse:
-    name = f"account {login.account.pk}"
     try:
-        count_attempt(client_ip(request), "second", name)
-        proof = _proof(request, login.account)
+        with attempting(second_factor_attempt(request, login.account)) as place:
+            proof = _proof(request, login.account)
+            place.succeed()
     except DomainError as error:
         notify_of_copy(error)
         return _page(request, login, error.message, 429 if error.code == "too_many_attempts" else 401)
-    uncount_attempt(client_ip(request), "second", name)
     if login.first is None:
         record_authentication(request, login.account, "mfa", **_record_of(proof))
         return HttpResponseRedirect(login.goes_to)

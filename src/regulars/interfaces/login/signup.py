@@ -12,12 +12,11 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts import passwords
 from regulars.accounts.hashes import matches
 from regulars.accounts.models import PendingSignup
-from regulars.accounts.rate_limits import count_attempt
-from regulars.base.errors import DomainError
+from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
+from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
 from regulars.interfaces.pages.response_policy import page
-from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import find_pending_signup, signup_link
 from regulars.usecases.password_login import SIGNUP_LIVES, begin_signup, finish_signup, signup_problems
 
@@ -42,8 +41,8 @@ def signup(request: HttpRequest) -> HttpResponse:
     if problems := signup_problems(email, password):
         return _page(request, email=email, problems=problems, status=422)
     try:
-        count_attempt(client_ip(request), "signup", email)
-    except DomainError as refused:
+        count_attempt(attempt_of(request, "signup", email))
+    except TooManyAttempts as refused:
         return _page(request, email=email, problems={"email": refused.message}, status=429)
     pending = begin_signup(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.

@@ -1,12 +1,11 @@
 """Sign staff in and out: password, second factor, and setting up the second factor.
 
-A second factor is required outside the demonstration; it is set up at the first sign-in. Guessing is slowed down per
-e-mail address and per IP address.
+A second factor is required outside the demonstration; it is set up at the first sign-in. Guessing is slowed down as on
+the customers' pages (`rate_limits`), and every failure is in the audit log.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -14,24 +13,24 @@ from urllib.parse import quote, urlencode
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth import login, logout
-from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from regulars.accounts.devices import Site
 from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
-from regulars.base import clock
+from regulars.accounts.passwords import find_staff
+from regulars.accounts.rate_limits import attempting
 from regulars.base.crypto import fingerprint
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import DomainError, Invalid
+from regulars.interfaces.pages.attempts import attempt_of, remember_browser, second_factor_attempt
+from regulars.interfaces.pages.signed_in import client_ip
 
-from ..models import AuditEntry
 from ..pages import PROVED, is_staff, local_address, page, record_action
 
-WINDOW = dt.timedelta(minutes=15)
-FAILURES_PER_EMAIL = 5
-FAILURES_PER_IP = 30
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 PENDING = "console_pending_login"  # session key after a right password: {"account": 1, "at": <seconds since 1970>}
 SECRET = "console_new_app"  # noqa: S105 - session key: the secret of an authenticator app that has not shown a code yet
@@ -58,25 +57,20 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return render(request, "console/login.html", {"next": after})
     email = request.POST.get("email", "")
     try:
-        password = request.POST.get("password", "")
-        _refuse_guessing(request, email)
-        candidates = Account.objects.filter(email__iexact=email.strip(), is_staff=True, is_active=True)
-        found = [account for account in candidates if account.check_password(password)]
-        if not candidates:
-            make_password(password)  # an unknown address takes as long as a known one
-        if not found:
-            _record_failure(request, email)
-            # one sentence for a wrong password and an unknown address: the page must not disclose who works here
-            raise Invalid("wrong_credentials", "E-mail or password is not right.")
-        account = found[0]
+        with attempting(attempt_of(request, "console", email, site=Site.CONSOLE)) as place:
+            account = find_staff(email, request.POST.get("password", ""))
+            if account is None:
+                _record_failure(request, email)
+                # one sentence for a wrong password and an unknown address: the page must not disclose who works here
+                raise Invalid("wrong_credentials", "E-mail or password is not right.")
+            place.succeed()
     except DomainError as error:
         context = {"next": after, "email": email, "problem": error.message}
         return render(request, "console/login.html", context, status=_status(error, 401))
     logout(request)  # a session of another account on this browser ends here: nothing of it carries over
     is_enrolled = authenticator_codes.is_enrolled(account)
     if settings.DEMO and not is_enrolled:
-        _finish(request, account, "password")
-        return HttpResponseRedirect(after)
+        return _finish(request, account, "password", after)
     request.session[PENDING] = {"account": account.pk, "at": time.time()}
     step = "/console/login/second" if is_enrolled else "/console/login/setup"
     return HttpResponseRedirect(f"{step}?{urlencode({'next': after})}")
@@ -100,11 +94,11 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     problem, status = "", 200
     if request.method == "POST":
         try:
-            _prove(request, pending.account, request.POST.get("code", ""), request.POST.get("credential", ""))
+            how = _prove(request, pending.account, request.POST.get("code", ""), request.POST.get("credential", ""))
         except DomainError as error:
             problem, status = error.message, _status(error, 401)
         else:
-            return HttpResponseRedirect(_next(request))
+            return _finish(request, pending.account, how, _next(request))
     context = {
         "problem": problem,
         "here": request.get_full_path(),
@@ -125,11 +119,18 @@ def setup(request: HttpRequest) -> HttpResponse:
     problem, status = "", 200
     if request.method == "POST":
         try:
-            _set_up(request, pending, *(request.POST.get(name, "") for name in ("code", "credential", "name")))
+            how = _set_up(request, pending, *(request.POST.get(name, "") for name in ("code", "credential", "name")))
         except DomainError as error:
             problem, status = error.message, _status(error, 422)
         else:
-            return HttpResponseRedirect("/console/login/codes?" + urlencode({"next": _next(request)}))
+            after = "/console/login/codes?" + urlencode({"next": _next(request)})
+            if pending.is_signed_in:
+                request.session[PROVED] = True
+                response: HttpResponse = HttpResponseRedirect(after)
+            else:
+                response = _finish(request, pending.account, how, after)
+            record_action(request, "second_factor.added", pending.account.email, kind=how)
+            return response
     setup = authenticator_codes.setup_of(
         pending.account, request.session.setdefault(SECRET, authenticator_codes.new_secret())
     )
@@ -182,64 +183,55 @@ def _pending(request: HttpRequest) -> PendingStaff | None:
     return PendingStaff(user, is_signed_in=True) if is_staff(request) and isinstance(user, Account) else None
 
 
-def _prove(request: HttpRequest, account: Account, code: str, credential: str) -> None:
-    """Sign in with the second factor. Raises `DomainError`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
-    _refuse_guessing(request, account.email)
-    try:
-        proof = passkeys.check(credential, account) if credential else authenticator_codes.check_code(account, code)
-    except DomainError as error:
-        _record_failure(request, account.email)
-        if error.code == "copied_passkey":
-            record_action(request, "second_factor.copied", account.email)
-        raise
-    if proof is None:
-        _record_failure(request, account.email)
-        raise Invalid("wrong_code", "This code is not right, or was used before. Take the one that your app shows now.")
-    _finish(request, account, str(proof.type))
+def _prove(request: HttpRequest, account: Account, code: str, credential: str) -> str:
+    """Return the kind of the second factor that is right. Raises `DomainError`: `too_many_attempts`, `wrong_code`, `bad_passkey`."""
+    with attempting(second_factor_attempt(request, account, Site.CONSOLE)) as place:
+        try:
+            proof = passkeys.check(credential, account) if credential else authenticator_codes.check_code(account, code)
+        except DomainError as error:
+            _record_failure(request, account.email)
+            if error.code == "copied_passkey":
+                record_action(request, "second_factor.copied", account.email)
+            raise
+        if proof is None:
+            _record_failure(request, account.email)
+            message = "This code is not right, or was used before. Take the one that your app shows now."
+            raise Invalid("wrong_code", message)
+        place.succeed()
+        return str(proof.type)
 
 
-def _set_up(request: HttpRequest, pending: PendingStaff, code: str, credential: str, name: str) -> None:
-    """Enrol an app or a passkey and finish a pending login. Raises `DomainError`."""
+def _set_up(request: HttpRequest, pending: PendingStaff, code: str, credential: str, name: str) -> str:
+    """Enrol an app or a passkey and return its kind. Raises `DomainError`."""
     account = pending.account
-    _refuse_guessing(request, account.email)
-    added: Authenticator
-    if credential:
-        added = passkeys.add(account, credential, name)
-    else:
-        added = authenticator_codes.add_app(
-            account, request.session.get(SECRET) or authenticator_codes.new_secret(), code
-        )
-        request.session.pop(SECRET, None)
-    if pending.is_signed_in:
-        request.session[PROVED] = True
-    else:
-        _finish(request, account, str(added.type))
-    record_action(request, "second_factor.added", account.email, kind=str(added.type))
+    with attempting(second_factor_attempt(request, account, Site.CONSOLE)) as place:
+        added: Authenticator
+        if credential:
+            added = passkeys.add(account, credential, name)
+        else:
+            added = authenticator_codes.add_app(
+                account, request.session.get(SECRET) or authenticator_codes.new_secret(), code
+            )
+            request.session.pop(SECRET, None)
+        place.succeed()
+        return str(added.type)
 
 
-def _finish(request: HttpRequest, account: Account, how: str) -> None:
+def _finish(request: HttpRequest, account: Account, how: str, after: str) -> HttpResponse:
+    """Start the session. From now on attempts from elsewhere do not close this browser."""
     request.session.pop(PENDING, None)
     login(request, account, backend=BACKEND)
     request.session[PROVED] = how != "password"
     record_action(request, "login.succeeded", account.email, how=how)
+    response = HttpResponseRedirect(after)
+    remember_browser(request, response, account.email, site=Site.CONSOLE)
+    return response
 
 
 def _record_failure(request: HttpRequest, email: str) -> None:
     """Record a failed attempt. The address is kept as a fingerprint: it may belong to a third party."""
-    record_action(request, "login.failed", fingerprint(email.strip().lower()), ip=_ip(request))
-
-
-def _refuse_guessing(request: HttpRequest, email: str) -> None:
-    """Raise `Invalid("too_many_attempts")` after too many failures of this address or IP address, at whatever step."""
-    failures = AuditEntry.objects.filter(what="login.failed", at__gte=clock.now() - WINDOW)
-    by_email = failures.filter(subject=fingerprint(email.strip().lower())).count()
-    by_ip = failures.filter(details__ip=_ip(request)).count()
-    if by_email >= FAILURES_PER_EMAIL or by_ip >= FAILURES_PER_IP:
-        raise Invalid("too_many_attempts", "Too many attempts. Wait 15 minutes, then try again.")
-
-
-def _ip(request: HttpRequest) -> str:
-    return fingerprint(str(request.META.get("REMOTE_ADDR", "")))
+    subject = fingerprint(canonical_email(email).lower())
+    record_action(request, "login.failed", subject, ip=fingerprint(client_ip(request)))
 
 
 def _status(error: DomainError, otherwise: int) -> int:

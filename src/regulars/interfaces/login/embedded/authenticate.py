@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,11 +15,10 @@ from regulars.accounts.factors import passkeys_in_apps
 from regulars.accounts.proofs import mailed_codes, tickets
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.accounts.proofs.tickets import Proof
-from regulars.accounts.rate_limits import count_attempt, uncount_attempt
+from regulars.accounts.rate_limits import PendingAttempt, TooManyAttempts, attempting
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
-from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.password_login import find_by_password
 from regulars.usecases.passwordless import enter_by_mailbox
 
@@ -31,7 +31,7 @@ WRONG_PASSWORD, WRONG_CODE = "Wrong email or password.", "Wrong email or verific
 
 
 @sensitive_post_parameters()
-@embedded_endpoint(with_cookies=True)
+@embedded_endpoint(browsers_only=True)
 def authenticate(call: EmbeddedRequest) -> HttpResponse:
     """Auth0's answer: `{"login_ticket", "co_verifier", "co_id"}`, and a cookie that ties the ticket to this browser."""
     prove = CREDENTIALS.get(call.text("credential_type"))
@@ -69,21 +69,20 @@ def _how(taken: LoginTicket) -> dict[str, Any]:
 
 def _by_password(call: EmbeddedRequest) -> Proof:
     email = call.text("username")
-    _count(call, "login", email)
-    account = find_by_password(email, call.text("password"))
-    if account is None or not has_passwords():
-        raise EmbeddedLoginError("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
-    uncount_attempt(client_ip(call.request), "login", email)
-    return Proof(account, "password")
+    with _attempting(call, "login", email) as place:
+        account = find_by_password(email, call.text("password"))
+        if account is None or not has_passwords():
+            raise EmbeddedLoginError("invalid_user_password", WRONG_PASSWORD, 403, error="access_denied")
+        place.succeed()
+        return Proof(account, "password")
 
 
 def _by_code(call: EmbeddedRequest) -> Proof:
-    email = call.text("username")
-    _count(call, "login", email)
-    expected = mailed_codes.find_for_app(email, call.client)
-    if expected is None or not mailed_codes.is_right(expected, call.text("otp")) or not mailed_codes.use(expected):
-        raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
-    uncount_attempt(client_ip(call.request), "login", email)
+    with _attempting(call, "guess", call.text("username")) as place:
+        expected = mailed_codes.find_for_app(place.attempt, call.client, call.text("otp"))
+        if expected is None or not mailed_codes.use(expected):
+            raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
+        place.succeed()
     try:
         return Proof(enter_by_mailbox(expected.email, mailed_codes.CONNECTION).account, "code")
     except DomainError as refused:
@@ -94,15 +93,15 @@ def _by_passkey(call: EmbeddedRequest) -> Proof:
     signed = call.body.get("authn_response")
     if not isinstance(signed, dict):
         raise EmbeddedLoginError("invalid_request", "authn_response must be an object.")
-    _count(call, "passkey", "")
-    try:
-        key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
-        account = owner_of(key)
-    except DomainError as refused:
-        notify_of_copy(refused)
-        raise EmbeddedLoginError(refused.code, refused.message, 403, error="access_denied") from refused
-    uncount_attempt(client_ip(call.request), "passkey", "")
-    return Proof(account, "mfa", key)
+    with _attempting(call, "passkey", "") as place:
+        try:
+            key = passkeys_in_apps.check(call.text("auth_session"), signed, call.client.pk, call.origin)
+            account = owner_of(key)
+        except DomainError as refused:
+            notify_of_copy(refused)
+            raise EmbeddedLoginError(refused.code, refused.message, 403, error="access_denied") from refused
+        place.succeed()
+        return Proof(account, "mfa", key)
 
 
 CREDENTIALS: dict[str, Callable[[EmbeddedRequest], Proof]] = {
@@ -113,10 +112,12 @@ CREDENTIALS: dict[str, Callable[[EmbeddedRequest], Proof]] = {
 }
 
 
-def _count(call: EmbeddedRequest, action: str, email: str) -> None:
+@contextmanager
+def _attempting(call: EmbeddedRequest, action: str, subject: str) -> Iterator[PendingAttempt]:
     try:
-        count_attempt(client_ip(call.request), action, email)
-    except DomainError as refused:
+        with attempting(call.attempt(action, subject)) as place:
+            yield place
+    except TooManyAttempts as refused:
         raise EmbeddedLoginError("too_many_attempts", refused.message, 429) from refused
 
 

@@ -9,11 +9,9 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from regulars.accounts.rate_limits import count_attempt
-from regulars.base.errors import DomainError
+from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
-from regulars.interfaces.pages.signed_in import client_ip
 from regulars.usecases.account_mails import mail_reset_link
 from regulars.usecases.password_login import begin_signup, signup_problems
 
@@ -76,6 +74,6 @@ def _metadata(call: EmbeddedRequest) -> dict[str, str]:
 
 def _count(call: EmbeddedRequest, action: str, email: str) -> None:
     try:
-        count_attempt(client_ip(call.request), action, email)
-    except DomainError as refused:
+        count_attempt(call.attempt(action, email))
+    except TooManyAttempts as refused:
         raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused

@@ -13,7 +13,7 @@ from . import browser_cookie
 from .request import EmbeddedRequest, embedded_endpoint
 
 
-@embedded_endpoint(with_cookies=True)
+@embedded_endpoint(browsers_only=True)
 def challenge(call: EmbeddedRequest) -> HttpResponse:
     """`/passkey/challenge`, Auth0's words. `auth_session` goes back to `/co/authenticate` with what was signed.
 

@@ -9,9 +9,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse, JsonResponse
 
 from regulars.accounts.proofs import mailed_codes
-from regulars.accounts.rate_limits import count_attempt
-from regulars.base.errors import DomainError
-from regulars.interfaces.pages.signed_in import client_ip
+from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 
@@ -43,11 +41,12 @@ def start(call: EmbeddedRequest) -> HttpResponse:
         raise EmbeddedLoginError("bad.email", BAD_EMAIL)
     if send not in SENDS:
         raise EmbeddedLoginError("invalid_request", "send is link or code.")
+    attempt = call.attempt("code", email)
     try:
-        count_attempt(client_ip(call.request), "code", email)
-    except DomainError as refused:
+        count_attempt(attempt)
+    except TooManyAttempts as refused:
         raise EmbeddedLoginError("too_many_requests", refused.message, 429) from refused
-    expected = mailed_codes.expect(email, client=call.client, onward=_authorize(call) if send == "link" else "")
+    expected = mailed_codes.expect(attempt, client=call.client, onward=_authorize(call) if send == "link" else "")
     mail_code(expected, send)
     return JsonResponse({"_id": secrets.token_hex(12), "email": email, "email_verified": False})
 
@@ -55,11 +54,16 @@ def start(call: EmbeddedRequest) -> HttpResponse:
 @embedded_endpoint()
 def verify(call: EmbeddedRequest) -> HttpResponse:
     """Answer whether the code is right, without using it up, for SDKs that check it first."""
-    expected = mailed_codes.find_for_app(call.text("email"), call.client)
-    if expected is None or not mailed_codes.is_right(expected, call.text("verification_code")):
-        raise EmbeddedLoginError(
-            "invalid_user_password", "Wrong email or verification code.", 403, error="access_denied"
-        )
+    email, digits = call.text("email"), call.text("verification_code")
+    try:
+        with attempting(call.attempt("guess", email)) as place:
+            if mailed_codes.find_for_app(place.attempt, call.client, digits) is None:
+                raise EmbeddedLoginError(
+                    "invalid_user_password", "Wrong email or verification code.", 403, error="access_denied"
+                )
+            place.succeed()
+    except TooManyAttempts as refused:
+        raise EmbeddedLoginError("too_many_attempts", refused.message, 429) from refused
     return JsonResponse({})
 
 

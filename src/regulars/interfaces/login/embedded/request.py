@@ -14,7 +14,9 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 
 from regulars.accounts.proofs.tickets import may_embed
+from regulars.accounts.rate_limits import Attempt
 from regulars.clients.models import Client
+from regulars.interfaces.pages.attempts import attempt_of
 
 LARGEST_BODY, LONGEST = 16 * 1024, 2000
 HEADERS = "Content-Type, Auth0-Client, X-Request-Language"
@@ -38,6 +40,9 @@ class EmbeddedRequest:
     origin: str
     body: dict[str, Any]
 
+    def attempt(self, action: str, subject: str) -> Attempt:
+        return attempt_of(self.request, action, subject)
+
     def text(self, name: str) -> str:
         value = self.body.get(name, "")
         if not isinstance(value, str) or len(value) > LONGEST or "\0" in value:
@@ -48,8 +53,8 @@ class EmbeddedRequest:
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def embedded_endpoint(*, with_cookies: bool = False) -> Callable[[Callable[[EmbeddedRequest], HttpResponse]], View]:
-    """Make a view of POST and its preflight. `with_cookies` admits only browsers, which may keep a cookie."""
+def embedded_endpoint(*, browsers_only: bool = False) -> Callable[[Callable[[EmbeddedRequest], HttpResponse]], View]:
+    """Make a view of POST and its preflight. `browsers_only`: callers that may keep a cookie."""
 
     def decorate(view: Callable[[EmbeddedRequest], HttpResponse]) -> View:
         @csrf_exempt  # what counts is in the body; the one cookie proves nothing by itself
@@ -57,11 +62,11 @@ def embedded_endpoint(*, with_cookies: bool = False) -> Callable[[Callable[[Embe
         def answer(request: HttpRequest) -> HttpResponse:
             origin = request.headers.get("Origin", "")
             try:
-                response = _preflight() if request.method == "OPTIONS" else view(_read(request, origin, with_cookies))
+                response = _preflight() if request.method == "OPTIONS" else view(_read(request, origin, browsers_only))
             except EmbeddedLoginError as error:
                 response = JsonResponse(error.body, status=error.status)
             add_never_cache_headers(response)
-            return _open_to(response, origin, with_cookies)
+            return _open_to(response, origin)
 
         return answer
 
@@ -75,7 +80,7 @@ def find_embedding(client_id: str) -> Client | None:
     return client if client and may_embed(client) else None
 
 
-def _read(request: HttpRequest, origin: str, with_cookies: bool) -> EmbeddedRequest:
+def _read(request: HttpRequest, origin: str, browsers_only: bool) -> EmbeddedRequest:
     if request.method != "POST":
         raise EmbeddedLoginError("method_not_allowed", "POST it.", 405)
     body = _json(request)
@@ -85,7 +90,7 @@ def _read(request: HttpRequest, origin: str, with_cookies: bool) -> EmbeddedRequ
         raise EmbeddedLoginError(
             "unauthorized_client", "This app is not allowed to show a sign-in form of its own.", 403
         )
-    if (origin or with_cookies) and origin not in client.web_origins:
+    if (origin or browsers_only) and origin not in client.web_origins:
         raise EmbeddedLoginError("unauthorized_client", "This app may not be used from this origin.", 403)
     return EmbeddedRequest(request, client, origin, body)
 
@@ -113,11 +118,11 @@ def _preflight() -> HttpResponse:
     return HttpResponse(status=204, headers=headers)
 
 
-def _open_to(response: HttpResponse, origin: str, with_cookies: bool) -> HttpResponse:
+def _open_to(response: HttpResponse, origin: str) -> HttpResponse:
     """Make the response readable for the origins of apps that opted in, and for no other origin."""
     patch_vary_headers(response, ["Origin"])
     if origin and any(may_embed(each) and origin in each.web_origins for each in Client.objects.all()):
         response.headers["Access-Control-Allow-Origin"] = origin
-        if with_cookies:
-            response.headers["Access-Control-Allow-Credentials"] = "true"
+        # Cookies tell a browser that the customer signed in with before: it has limits of its own.
+        response.headers["Access-Control-Allow-Credentials"] = "true"
     return response

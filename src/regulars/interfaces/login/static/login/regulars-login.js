@@ -208,7 +208,7 @@
         const answer = await fetch(home + path, {
           method: "POST",
           headers: { "Content-Type": "application/json" },
-          credentials: ["/co/authenticate", "/passkey/challenge"].includes(path) ? "include" : "omit",
+          credentials: "include",
           body: JSON.stringify({ client_id: this.clientId, ...body }),
         });
         const result = await answer.json();
