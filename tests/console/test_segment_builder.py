@@ -198,7 +198,7 @@ def test_an_unreadable_lake_is_explained(console, settings, tmp_path):
     page = console.get(NEW)
 
     assert page.status_code == 200
-    assert "cannot be read" in page.content.decode()
+    assert "The lake is damaged" in page.content.decode()
 
 
 def test_a_syntax_error_shows_its_position(console, make_customer, fill_lake):

@@ -41,7 +41,7 @@ def test_popup_posts_tokens_to_web_origins_and_puts_none_into_an_address(lock, c
     assert verify(answer["id_token"], "lock") == answer["id_token_payload"]
     assert (answer["id_token_payload"]["sub"], answer["state"]) == (customer.user_id, "s1")
     assert answer["access_token"]
-    assert "script-src 'nonce-" in response["Content-Security-Policy"]
+    assert "script-src 'self' 'nonce-" in response["Content-Security-Policy"]
     assert "Cross-Origin-Opener-Policy" not in response
 
 

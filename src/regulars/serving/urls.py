@@ -12,3 +12,8 @@ urlpatterns = [
     path("api/", include("regulars.serving.api_urls")),
     path("console/", include("regulars.interfaces.console.urls")),
 ]
+
+handler400 = "regulars.serving.error_pages.bad_request"
+handler403 = "regulars.serving.error_pages.permission_denied"
+handler404 = "regulars.serving.error_pages.page_not_found"
+handler500 = "regulars.serving.error_pages.server_error"

@@ -125,6 +125,7 @@ TEMPLATES = [
 SESSION_ENGINE = "regulars.serving.session_store"
 # The prefix makes browsers refuse a cookie of this name from a neighbouring host or from plain http.
 SESSION_COOKIE_NAME = f"{'__Host-' if SECURE else ''}regulars_session"
+CSRF_FAILURE_VIEW = "regulars.serving.error_pages.csrf_failure"
 CSRF_COOKIE_NAME = f"{'__Host-' if SECURE else ''}csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 # HSTS applies to every port of a host, so never for localhost, where other projects run too.

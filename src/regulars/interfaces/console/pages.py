@@ -23,7 +23,7 @@ from .models import AuditEntry
 
 View = Callable[..., HttpResponseBase]
 
-CONTENT_SECURITY_POLICY = content_security_policy(script_src="'self'", connect_src="'self'", form_action="'self'")
+CONTENT_SECURITY_POLICY = content_security_policy(connect_src="'self'", form_action="'self'")
 
 # Each role may do what the roles before it may.
 ROLES = ("viewer", "marketer", "admin")

@@ -52,7 +52,11 @@ def install_error_handlers(api: NinjaAPI) -> None:
 
 
 def _respond(convert: Callable[[Any], ApiError], request: HttpRequest, raised: Exception) -> HttpResponse:
-    error = convert(raised)
+    return error_response(convert(raised))
+
+
+def error_response(error: ApiError) -> HttpResponse:
+    """Return the error in Auth0's body."""
     phrase = HTTPStatus(error.status).phrase
     body = {"statusCode": error.status, "error": phrase, "message": error.message, "errorCode": error.code}
     return JsonResponse(body, status=error.status, headers=error.headers)

@@ -30,7 +30,7 @@ def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, An
             nonce = secrets.token_urlsafe(16)
             context = {"url": to.redirect_uri, "answer": sent, "nonce": nonce, "client": to.client}
             response = render(request, "oidc/form_post.html", context)
-            return with_policy(response, script_src=f"'nonce-{nonce}'")
+            return with_policy(response, script_src=f"'self' 'nonce-{nonce}'")
         case "popup":
             return _popup(request, to, sent)
         case "fragment":
@@ -72,7 +72,7 @@ def _message(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) ->
     context = {"message": _in_script(message), "origin": _in_script(origin), "nonce": nonce}
     response = render(request, "oidc/web_message.html", context)
     response.xframe_options_exempt = True  # only this answer may be framed, only by the app
-    return with_policy(response, script_src=f"'nonce-{nonce}'", frame_ancestors=origin)
+    return with_policy(response, script_src=f"'self' 'nonce-{nonce}'", frame_ancestors=origin)
 
 
 def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> HttpResponse:
@@ -86,7 +86,7 @@ def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> H
     origins = _in_script(to.client.web_origins)
     context = {"answer": _in_script(answer), "origins": origins, "nonce": nonce, "client": to.client}
     response = render(request, "oidc/popup.html", context)
-    return with_policy(response, script_src=f"'nonce-{nonce}'")
+    return with_policy(response, script_src=f"'self' 'nonce-{nonce}'")
 
 
 def _in_script(value: object) -> str:

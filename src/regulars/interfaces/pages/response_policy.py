@@ -13,6 +13,7 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 DIRECTIVES = {
     "default-src": "'none'",
+    "script-src": "'self'",
     "style-src": "'self'",
     "img-src": "'self' data: https:",
     "base-uri": "'none'",
@@ -21,7 +22,7 @@ DIRECTIVES = {
 
 
 def content_security_policy(**more: str) -> str:
-    """Return the policy of pages with further directives: `script_src="'self'"`."""
+    """Return the policy of pages with further directives: `connect_src="'self'"`."""
     directives = {**DIRECTIVES, **{name.replace("_", "-"): value for name, value in more.items()}}
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
@@ -29,8 +30,8 @@ def content_security_policy(**more: str) -> str:
 # No form-action: after the form the browser follows redirects to the application that asked for the login, and
 # browsers hold the whole chain to it, custom schemes of apps included.
 HOSTED_POLICY = content_security_policy()
-# Pages that offer passkeys run the one script of the hosted pages.
-PASSKEY_POLICY = content_security_policy(script_src="'self'", connect_src="'self'")
+# Pages that offer passkeys ask the server what a passkey must sign.
+PASSKEY_POLICY = content_security_policy(connect_src="'self'")
 
 
 def page(view: View[P]) -> View[P]:

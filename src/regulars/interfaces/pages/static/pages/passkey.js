@@ -1,4 +1,4 @@
-// The only script of the sign-in pages. Forms marked data-passkey ("get" or "create") are hidden until it has shown that
+// Forms marked data-passkey ("get" or "create") are hidden until it has shown that
 // this browser knows passkeys; every page works without.
 "use strict";
 (() => {
