@@ -408,7 +408,7 @@ def test_upgrade_keeps_what_counted_as_verified_before(hijacked):
     own = hijacked.profile
     own.document = {**own.document, "email_verified": True}
     own.save()
-    import_module("regulars.profiles.migrations.0002_proved_addresses").record_proved_addresses(
+    import_module("regulars.profiles.migrations.0003_proved_addresses").record_proved_addresses(
         apps, connection.schema_editor()
     )
 

@@ -37,7 +37,7 @@ def record_proved_addresses(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("account", "0009_emailaddress_unique_primary_email"),
-        ("profiles", "0001_initial"),
+        ("profiles", "0002_crowded_profiles"),
     ]
 
     operations = [migrations.RunPython(record_proved_addresses, migrations.RunPython.noop, elidable=False)]
