@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection
 
 from .models import Event
+from .own_events import OWN_SOURCE
 
 
 def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None) -> list[Event]:
@@ -14,6 +15,11 @@ def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None
     if before is not None:
         events = events.filter(at__lt=before)
     return list(events.select_related("source").order_by("-at", "-id")[:limit])
+
+
+def source_of(event: Event) -> str:
+    """Return the slug of the source that sent an event; of our own events `OWN_SOURCE`."""
+    return event.source.slug if event.source else OWN_SOURCE
 
 
 def named(profile_ids: Collection[int], names: Collection[str]) -> list[Event]:

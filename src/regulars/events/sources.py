@@ -7,6 +7,7 @@ from django.utils.text import slugify
 from regulars.base.errors import Invalid
 
 from .models import Source, new_write_key
+from .own_events import OWN_SOURCE
 
 
 def make_source(name: str) -> Source:
@@ -14,6 +15,8 @@ def make_source(name: str) -> Source:
     name, slug = name.strip(), slugify(name)[:50]
     if not slug or len(name) > 100:
         raise Invalid("bad_name", "Give it a name with letters or digits, of at most 100 characters.", "name")
+    if slug == OWN_SOURCE:
+        raise Invalid("name_taken", f"{OWN_SOURCE!r} is the source of the events that Regulars records itself.", "name")
     source, made = Source.objects.get_or_create(slug=slug, defaults={"name": name})
     if not made:
         raise Invalid("name_taken", f"There is a source called {slug!r} already.", "name")

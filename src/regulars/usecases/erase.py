@@ -131,7 +131,10 @@ def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
             event.profile_id, event.message_id = anonymous_id, f"anonymous-{uuid.uuid4()}"
             event.properties = {key: value for key, value in event.properties.items() if isinstance(value, int | float)}
             event.terms, event.context, event.lake_batch, event.lake_at = event_terms(event.properties), {}, None, None
-        fields = ["profile_id", "message_id", "properties", "terms", "context", "lake_batch", "lake_at"]
+            event.message, event.marks = {}, []
+        fields = [
+            *("profile_id", "message_id", "properties", "terms", "context", "message", "marks", "lake_batch", "lake_at")
+        ]
         Event.objects.bulk_update(kept, fields, batch_size=200)
     else:
         events.delete()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
 from regulars.base import clock
@@ -14,6 +15,7 @@ from regulars.consent.models import ConsentEvent
 from regulars.destinations.disclosures import disclosures_of
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event
+from regulars.events.read import source_of
 from regulars.profiles.document import iso, user
 from regulars.profiles.models import Fact, Profile
 
@@ -76,7 +78,7 @@ def access(profile: Profile) -> dict[str, Any]:
             {"source": row.source_key, "answer": row.answer, "asked_at": iso(row.asked_at)}
             for row in Lookup.objects.filter(profile=profile).order_by("asked_at")
         ],
-        "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
+        "events": [_event(each) for each in _events(profile)],
         "disclosures": [_times(asdict(each)) for each in disclosures_of(profile)],
         "retention_days": days_of(),
         "rights": RIGHTS,
@@ -94,7 +96,7 @@ def portable(profile: Profile) -> dict[str, Any]:
             for fact in facts.order_by("attribute", "id")
             if fact.value is not None and (fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED)
         ],
-        "events": [_event(each) for each in Event.objects.filter(profile_id=profile.pk).order_by("at", "id")],
+        "events": [_event(each) for each in _events(profile)],
     }
 
 
@@ -120,8 +122,21 @@ def _decision(event: ConsentEvent) -> dict[str, Any]:
     }
 
 
+def _events(profile: Profile) -> QuerySet[Event]:
+    return Event.objects.filter(profile_id=profile.pk).select_related("source").order_by("at", "id")
+
+
 def _event(event: Event) -> dict[str, Any]:
-    return {"name": event.name, "type": event.type, "at": iso(event.at), "properties": event.properties}
+    return {
+        "name": event.name,
+        "type": event.type,
+        "at": iso(event.at),
+        "source": source_of(event),
+        "properties": event.properties,
+        "context": event.context,
+        "message": event.message,
+        "marks": event.marks,
+    }
 
 
 def _identities(profile: Profile) -> Iterator[dict[str, Any]]:

@@ -29,6 +29,7 @@ from regulars.base.lake.tables import (
 )
 from regulars.consent.models import PermittedView
 from regulars.events.models import Event
+from regulars.events.read import source_of
 from regulars.profiles.find import ANONYMOUS
 
 BATCH = 20_000
@@ -173,8 +174,21 @@ def fill_events() -> int:
                 return 0
     events = Event.objects.filter(lake_batch=batch, lake_at=None)
     rows = [
-        EventRow(each.profile_id, each.message_id, each.type, each.name, each.at, each.terms, each.properties)
-        for each in events.iterator(chunk_size=2000)
+        EventRow(
+            each.profile_id,
+            each.message_id,
+            each.type,
+            each.name,
+            each.at,
+            each.terms,
+            each.properties,
+            source_of(each),
+            each.received_at,
+            each.context,
+            each.message,
+            each.marks,
+        )
+        for each in events.select_related("source").iterator(chunk_size=2000)
     ]
     append_events(rows, batch)
     return events.update(lake_at=timezone.now())

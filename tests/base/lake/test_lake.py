@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from regulars.base.lake import tables
 from regulars.base.lake.query import query
 from regulars.base.lake.tables import EventRow, ViewRow, append_events, compact, delete_profiles, replace_views
 
@@ -39,6 +41,21 @@ def test_a_batch_is_committed_once():
     assert not append_events([viewed(1, "m1")], batch=7)
 
     assert query("SELECT count(*) FROM events") == [(1,)]
+
+
+def test_lake_of_an_earlier_version_is_read_and_continued(monkeypatch):
+    written = tables._events
+    columns = ["profile_id", "message_id", "type", "name", "at", "month", "terms", "properties"]
+    monkeypatch.setattr(tables, "_events", lambda rows: written(rows).select(columns))
+    append_events([viewed(1, "m1")], batch=1)
+    monkeypatch.undo()
+    assert query("SELECT message_id, message FROM events") == [("m1", None)]
+
+    append_events([replace(viewed(1, "m2"), message={"userId": "u"}, source="shop")], batch=2)
+    compact()
+
+    rows = query("SELECT message_id, source, message FROM events ORDER BY message_id")
+    assert rows == [("m1", None, None), ("m2", "shop", '{"userId": "u"}')]
 
 
 def test_a_view_is_replaced_and_others_stay():

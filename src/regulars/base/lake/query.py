@@ -16,7 +16,8 @@ DIALECT = "duckdb"  # of fragments that callers parse for `query`
 _EMPTY = {
     "events": (
         "SELECT NULL::BIGINT profile_id, NULL::VARCHAR message_id, NULL::VARCHAR type, NULL::VARCHAR name,"
-        ' NULL::TIMESTAMP "at", NULL::VARCHAR terms, NULL::VARCHAR properties WHERE FALSE'
+        ' NULL::TIMESTAMP "at", NULL::VARCHAR terms, NULL::VARCHAR properties, NULL::VARCHAR source,'
+        " NULL::TIMESTAMP received_at, NULL::VARCHAR context, NULL::VARCHAR message, NULL::VARCHAR marks WHERE FALSE"
     ),
     "views": "SELECT NULL::BIGINT profile_id, NULL::VARCHAR purpose, NULL::VARCHAR terms WHERE FALSE",
 }
@@ -37,7 +38,9 @@ def query(statement: exp.Query | str) -> list[tuple[Any, ...]]:
             table = open_table(name)
             if table is not None and (files := table.file_uris()):
                 listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-                source = f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608 - our own file names
+                # By name, and with the columns of an empty table: files of an earlier version have fewer.
+                files_as_table = f"read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
+                source = f"SELECT * FROM {files_as_table} UNION ALL BY NAME ({source})"  # noqa: S608 - our own file names
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {source}")
         rows: list[tuple[Any, ...]] = cursor.execute(sql).fetchall()
         return rows

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ RETENTION_HOURS = 24  # how long a reader may use an old snapshot
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """A row of `events`. `at` is aware; `terms` and `properties` are JSON objects."""
+    """A row of `events`. Times are aware; dictionaries are JSON objects. `source`: the slug of its sender."""
 
     profile_id: int
     message_id: str
@@ -43,6 +43,11 @@ class EventRow:
     at: dt.datetime
     terms: dict[str, Any]
     properties: dict[str, Any]
+    source: str = ""
+    received_at: dt.datetime | None = None
+    context: dict[str, Any] = field(default_factory=dict)
+    message: dict[str, Any] = field(default_factory=dict)
+    marks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def append_events(rows: Sequence[EventRow], batch: int) -> bool:
         _address("events"),
         _events(ordered),
         mode="append",
+        schema_mode="merge",  # a lake of an earlier version has fewer columns
         partition_by=["month"],
         commit_properties=stamp,
         configuration=_QUIET_LOG if table is None else None,
@@ -214,6 +220,11 @@ def _events(rows: Sequence[EventRow]) -> Any:
             "month": arrow.array([_utc(row.at).strftime("%Y-%m") for row in rows], arrow.string()),
             "terms": arrow.array([json.dumps(row.terms) for row in rows], arrow.string()),
             "properties": arrow.array([json.dumps(row.properties) for row in rows], arrow.string()),
+            "source": arrow.array([row.source for row in rows], arrow.string()),
+            "received_at": arrow.array([_utc(row.received_at or row.at) for row in rows], arrow.timestamp("us")),
+            "context": arrow.array([json.dumps(row.context) for row in rows], arrow.string()),
+            "message": arrow.array([json.dumps(row.message) for row in rows], arrow.string()),
+            "marks": arrow.array([json.dumps(row.marks) for row in rows], arrow.string()),
         }
     )
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 
 from regulars.consent.models import ConsentEvent
-from regulars.events.read import timeline
+from regulars.events.read import source_of, timeline
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.error_responses import invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
@@ -66,8 +66,13 @@ def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) 
                 "name": event.name,
                 "type": event.type,
                 "at": iso(event.at),
-                "source": event.source.slug if event.source else None,
+                "source": source_of(event),
+                "message_id": event.message_id,
+                "received_at": iso(event.received_at),
                 "properties": event.properties,
+                "context": event.context,
+                "message": event.message,
+                "marks": event.marks,
             }
             for event in events
         ]
