@@ -17,21 +17,27 @@ from joserfc.jwk import KeySet, RSAKey
 from tests.receivers import Answer, Receiver, receiving
 
 CALLBACK = "/login/callback"
+HONEST = object()
 
 
 @lru_cache
-def signing_key(kid: str = "one") -> RSAKey:
+def signing_key(kid: str) -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"})
 
 
 @dataclass
 class OpenIdProvider:
-    """One provider. `claims` and `userinfo` are merged into honest ones; None leaves a claim out."""
+    """One provider. `claims` and `userinfo` are merged into honest ones; None leaves a claim out.
+
+    `token` and `info` replace the whole answer of their endpoint; `token` may be a function of the nonce.
+    """
 
     there: Receiver
     client_id: str = "shop"
     claims: dict[str, Any] = field(default_factory=dict)
     userinfo: dict[str, Any] = field(default_factory=dict)
+    token: Any = None
+    info: Any = HONEST
     header: dict[str, Any] = field(default_factory=lambda: {"alg": "RS256", "kid": "one"})
 
     @property
@@ -47,18 +53,22 @@ class OpenIdProvider:
             "exp": int(time.time()) + 60,
             "nonce": nonce,
         }
-        return jwt.encode(
-            self.header, {k: v for k, v in {**honest, **self.claims}.items() if v is not None}, signing_key()
-        )
+        claims = {name: value for name, value in {**honest, **self.claims}.items() if value is not None}
+        return jwt.encode(self.header, claims, signing_key(self.header.get("kid", "one")))
 
     def sign_in(self, browser: Any, connection: str, *, subject: str = "7", **query: str) -> Any:
         """Sign in at the provider in this browser. Returns our answer to the callback."""
         away = browser.post(f"/login/{connection}?" + "&".join(f"{name}={value}" for name, value in query.items()))
         assert away.status_code == 302, away.content.decode()
         asked = {name: values[0] for name, values in parse_qs(urlsplit(away["Location"]).query).items()}
-        self.answer("/token", {"access_token": "t", "id_token": self.id_token(asked["nonce"], subject)})
-        self.answer("/userinfo", {"sub": subject, **self.userinfo})
+        honest = {"access_token": "t", "id_token": self.id_token(asked["nonce"], subject)}
+        token = self.token(asked["nonce"]) if callable(self.token) else self.token
+        self.answer("/token", honest if token is None else token)
+        self.answer("/userinfo", {"sub": subject, **self.userinfo} if self.info is HONEST else self.info)
         return browser.get(CALLBACK, {"state": asked["state"], "code": "c"})
+
+    def publish(self, *kids: str) -> None:
+        self.answer("/keys", KeySet([signing_key(kid) for kid in kids]).as_dict(private=False))
 
     def answer(self, path: str, value: object) -> None:
         body = json.dumps(value).encode()
@@ -73,7 +83,7 @@ def openid_provider(**fields: Any) -> Iterator[OpenIdProvider]:
         provider.answer(
             "/.well-known/openid-configuration", {"issuer": there.url, "jwks_uri": f"{there.url}/keys", **endpoints}
         )
-        provider.answer("/keys", KeySet([signing_key()]).as_dict(private=False))
+        provider.publish("one")
         yield provider
 
 

@@ -11,18 +11,21 @@ from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import hypothesis
 import pytest
 from django.utils import timezone
 from examples.mock_services.app import CLIENT_ID, CLIENT_SECRET
 from examples.mock_services.networks import KEY_ID, NOOR, TEAM
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
+from regulars.base.text import storable
 from regulars.connections.endpoints import address_of
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError
-from regulars.connections.provider import PROVIDERS
+from regulars.connections.provider import PROVIDERS, has_usable_value
 from regulars.consent.models import ConsentEvent
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile, ProviderAnswer
@@ -322,6 +325,90 @@ def test_nonsense_in_an_answer_raises_no_error(case):
 
         assert all(claim.attribute for claim in provider.read(raw, settings))
         provider.user_id_of(raw, settings)
+
+
+NAMES_IN_ANSWERS = [
+    "sub",
+    "id",
+    "data",
+    "user",
+    "userinfo",
+    "id_token",
+    "people",
+    "me",
+    "permissions",
+    "emails",
+    "profile",
+    "name",
+    "given_name",
+    "firstName",
+    "lastName",
+    "email",
+    "email_verified",
+    "picture",
+    "url",
+    "locale",
+    "language",
+    "country",
+    "address",
+    "addresses",
+    "locality",
+    "postal_code",
+    "phone_number",
+    "phoneNumbers",
+    "genders",
+    "gender",
+    "birthdays",
+    "birthday",
+    "birthdate",
+    "date",
+    "year",
+    "month",
+    "day",
+    "metadata",
+    "primary",
+    "verified",
+    "status",
+    "permission",
+    "likes",
+    "organizations",
+    "title",
+    "location",
+    "value",
+    "user_id",
+    "login",
+    "avatar_url",
+    "company",
+    "displayName",
+    "mail",
+    "jobTitle",
+    "confirmed_email",
+]
+answers = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("x" * 600),
+    lambda inside: (
+        st.lists(inside, max_size=3) | st.dictionaries(st.sampled_from(NAMES_IN_ANSWERS), inside, max_size=6)
+    ),
+    max_leaves=20,
+)
+
+
+@every_provider
+@hypothesis.given(
+    raw=st.dictionaries(
+        st.sampled_from(["userinfo", "id_token", "people", "user", "me", "permissions", "emails", "profile"]), answers
+    )
+)
+@hypothesis.settings(max_examples=60)
+def test_any_answer_is_read_without_an_error(case, raw):
+    provider = PROVIDERS[case.strategy]
+    settings = {field.key: field.default for field in provider.settings}
+
+    for claim in provider.read(raw, settings):
+        assert claim.attribute
+        json.dumps(storable(claim.value if has_usable_value(claim) else None), allow_nan=False)
+    provider.user_id_of(raw, settings)
+    provider.canonical_scopes(provider.granted(raw) or [])
 
 
 @every_provider

@@ -24,6 +24,7 @@ import httpx2
 from django.conf import settings
 
 from regulars.base.errors import DomainError
+from regulars.base.json_reader import UnreadableJson, read_json
 
 from .special_addresses import Address, is_loopback, is_never_called, is_special
 
@@ -72,11 +73,11 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the body as JSON. Raises `RequestFailed("bad_answer")` when it is not JSON."""
+        """Return the body as JSON. Raises `RequestFailed("bad_answer")` when it is not JSON, or nested too deeply."""
         try:
-            return json_module.loads(self.body)
-        except (ValueError, RecursionError):
-            raise RequestFailed("bad_answer", "The answer is not JSON.") from None
+            return read_json(self.body)
+        except UnreadableJson as fault:
+            raise RequestFailed("bad_answer", f"The answer cannot be read as JSON ({fault.code}).") from None
 
 
 def request(

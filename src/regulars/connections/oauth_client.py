@@ -10,7 +10,6 @@ import json
 import logging
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,22 +21,32 @@ from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import OAuth2Client
 from django.core.cache import cache
 from joserfc.errors import JoseError
-from joserfc.jws import JWSRegistry, extract_compact
-from joserfc.jwt import JWTClaimsRegistry
 
 from regulars.base import http
 from regulars.base.crypto import fingerprint
 from regulars.base.errors import DomainError, Unavailable
 
 from .endpoints import address_of, basic_header, credentials_of, issuer_of, settings_of
+from .id_token import ExpectedToken, IdTokenError, UnknownKeyError, WrongNonceError, token_id, verified_claims
 from .models import Connection
-from .provider import PROVIDERS, Credentials, ProviderCall, ProviderRequest, Raw, UpstreamGrant, no_parameters
+from .provider import (
+    PROVIDERS,
+    Credentials,
+    ProviderCall,
+    ProviderClaim,
+    ProviderRequest,
+    Raw,
+    UpstreamGrant,
+    has_usable_value,
+    no_parameters,
+)
 
 log = logging.getLogger("regulars.connections")
 
 LONGEST_ID = 200  # with the strategy's word before it, a user id stays below 255 characters
 DISCOVERY_LIFETIME = 600  # seconds
-CLOCK_SKEW = 60  # seconds by which a provider's clock may differ
+KEYS_AGAIN = 60  # seconds after which a token with an unknown key may have the keys fetched again
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")  # what discovery must name
 REDIRECTS = 5
 TIMEOUT = 8.0  # seconds for a renewal or a revocation
 ACCEPT_JSON = {"Accept": "application/json"}
@@ -57,6 +66,7 @@ class ProviderMetadata(TypedDict):
     authorization_endpoint: str
     token_endpoint: str
     issuer: NotRequired[str]
+    jwks_uri: NotRequired[str]
     userinfo_endpoint: NotRequired[str]
 
 
@@ -86,11 +96,13 @@ class StartedLogin:
 class ProviderIdentity:
     """Who signed in at a provider. `granted` is None when the provider granted all that was requested.
 
-    `raw` holds the provider's answers unchanged, by the key of the call that returned them.
+    `raw` holds the provider's answers unchanged, by the key of the call that returned them; `claims` are what could be
+    read from them.
     """
 
     user_id: str
     raw: Raw
+    claims: list[ProviderClaim]
     granted: list[str] | None
     issued: IssuedToken
 
@@ -146,7 +158,7 @@ class ProviderClient:
                 if not call.scopes or granted is None or set(call.scopes) & set(self.kind.canonical_scopes(granted)):
                     raw[call.key] = self._answer_to(call, token["access_token"], granted)
                     granted = self.kind.granted(raw) or granted
-            return ProviderIdentity(self._user_id(raw), raw, granted, _issued(token))
+            return ProviderIdentity(self._user_id(raw), raw, self._claims(raw), granted, _issued(token))
 
     def metadata(self) -> ProviderMetadata:
         """Return the provider's endpoints. Discovery is cached for ten minutes: one login needs it twice."""
@@ -166,7 +178,7 @@ class ProviderClient:
 
     def _openid_claims(self, token: Mapping[str, Any], nonce: str) -> Raw:
         metadata = self.metadata()
-        claims = self._id_token_claims(token.get("id_token"), metadata.get("issuer", ""), nonce)
+        claims = self._id_token_claims(token.get("id_token"), metadata, nonce)
         if "userinfo_endpoint" not in metadata:
             return {"id_token": claims}
         info = _json_at(metadata["userinfo_endpoint"], token=token["access_token"])
@@ -176,33 +188,43 @@ class ProviderClient:
             raise ProviderError("bad_provider_response", "Userinfo names another person than the ID token.")
         return {"userinfo": info, "id_token": claims}
 
-    def _id_token_claims(self, id_token: object, issuer: str, nonce: str) -> Raw:
-        """Check issuer, audience, times and nonce of the ID token.
-
-        Its signature may be left unchecked because the token came straight from the token endpoint
-        (OpenID Connect Core 1.0, 3.1.3.7, point 6).
-        """
+    def _id_token_claims(self, id_token: object, metadata: ProviderMetadata, nonce: str) -> Raw:
+        """Return the claims of the ID token, which is accepted once."""
         if not isinstance(id_token, str):
             raise ProviderError("bad_provider_response", "The answer has no ID token.")
-        registry = JWSRegistry()
-        # Certificates in the header of an ID token exceed joserfc's default of 512 bytes.
-        registry.max_header_length = registry.max_signature_length = 16_000
-        claims = json.loads(extract_compact(id_token.encode(), registry=registry).payload)
-        if not isinstance(claims, dict):
-            raise ProviderError("bad_provider_response", "The ID token holds no claims.")
-        JWTClaimsRegistry(
-            leeway=CLOCK_SKEW,
-            iss={"essential": True, "value": issuer},
-            aud={"essential": True, "value": self.connection.client_id},
-        ).validate(claims)
-        if nonce and claims.get("nonce") != nonce:
-            raise ProviderError("nonce_mismatch", "The ID token belongs to another sign-in.")
-        # An ID token that has an id (`jti`) is accepted only once.
-        if claims.get("jti") and claims.get("exp"):
-            key = f"id-token:{fingerprint(json.dumps([claims['iss'], claims['jti']]))}"
-            if not cache.add(key, True, timeout=claims["exp"] - time.time() + CLOCK_SKEW):
+        expected = ExpectedToken(
+            issuer=metadata.get("issuer", ""),
+            client_id=self.connection.client_id,
+            secret=str(self.connection.secret or ""),
+            nonce=nonce,
+        )
+        try:
+            try:
+                claims = verified_claims(id_token, self._keys(metadata), expected)
+            except UnknownKeyError:
+                claims = verified_claims(id_token, self._keys(metadata, anew=True), expected)
+        except WrongNonceError as fault:
+            raise ProviderError("nonce_mismatch", str(fault)) from None
+        except IdTokenError as fault:
+            raise ProviderError("bad_provider_response", str(fault)) from None
+        if found := token_id(claims):
+            name, seconds = found
+            if not cache.add(f"id-token:{fingerprint(name)}", True, timeout=seconds):
                 raise ProviderError("bad_provider_response", "This ID token was used already.")
         return claims
+
+    def _keys(self, metadata: ProviderMetadata, *, anew: bool = False) -> Mapping[str, Any]:
+        """Return the provider's public keys, cached as discovery is. `anew` asks again, at most once a minute."""
+        address = metadata.get("jwks_uri", "")
+        key = f"keys:{fingerprint(address)}"
+        found: Mapping[str, Any] | None = cache.get(key)
+        if found is None or (anew and cache.add(f"{key}:anew", True, timeout=KEYS_AGAIN)):
+            answer = _json_at(address)
+            if not isinstance(answer, dict) or not isinstance(answer.get("keys"), list):
+                raise ProviderError("bad_provider_response", "The provider publishes no keys.")
+            found = answer
+            cache.set(key, found, DISCOVERY_LIFETIME)
+        return found
 
     def _answer_to(self, call: ProviderCall, token: str, granted: list[str] | None) -> object:
         """Return the answer to one call; empty when a call that is not required fails: the sign-in goes on without."""
@@ -227,6 +249,20 @@ class ProviderClient:
         if not isinstance(user_id, str) or not 0 < len(user_id) <= LONGEST_ID or not user_id.isprintable():
             raise ProviderError("bad_provider_response", "The answer names no user.")
         return user_id
+
+    def _claims(self, raw: Raw) -> list[ProviderClaim]:
+        """Return the claims in the answers. One of a wrong shape is left out, by its name, and the sign-in goes on."""
+        try:
+            found = list(self.kind.read(raw, settings_of(self.connection)))
+        except Exception as fault:  # a kind may be a plug-in, and an answer anything
+            log.exception("answers of connection %s cannot be read", self.connection.name)
+            raise ProviderError(
+                "bad_provider_response", f"The answer cannot be read: {type(fault).__name__}."
+            ) from None
+        for claim in found:
+            if not has_usable_value(claim):
+                log.warning("connection %s: claim %s is left out", self.connection.name, claim.attribute[:80])
+        return [claim for claim in found if has_usable_value(claim)]
 
     # --- afterwards, without the customer
 
@@ -341,19 +377,21 @@ def _reported() -> Iterator[None]:
 
 def _checked_metadata(found: object, issuer: str) -> ProviderMetadata:
     """Return what discovery answered. It must name the issuer that was asked (OpenID Connect Discovery 1.0, 4.3)."""
-    if not isinstance(found, dict) or not all(
-        isinstance(found.get(name), str) for name in ("authorization_endpoint", "token_endpoint")
-    ):
-        raise ProviderError("bad_provider_response", "Discovery names no endpoints.")
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in ENDPOINTS):
+        raise ProviderError("bad_provider_response", "Discovery names no endpoints, or no keys.")
     if str(found.get("issuer", "")).rstrip("/") != issuer:
         raise ProviderError("bad_provider_response", "Discovery names another issuer.")
+    endpoints = {name: found[name] for name in (*ENDPOINTS, "userinfo_endpoint") if isinstance(found.get(name), str)}
+    if issuer.startswith("https:") and not all(url.startswith("https:") for url in endpoints.values()):
+        raise ProviderError("bad_provider_response", "Discovery names an endpoint without https.")
     metadata = ProviderMetadata(
-        authorization_endpoint=found["authorization_endpoint"],
-        token_endpoint=found["token_endpoint"],
+        authorization_endpoint=endpoints["authorization_endpoint"],
+        token_endpoint=endpoints["token_endpoint"],
+        jwks_uri=endpoints["jwks_uri"],
         issuer=str(found["issuer"]),
     )
-    if isinstance(found.get("userinfo_endpoint"), str):
-        metadata["userinfo_endpoint"] = found["userinfo_endpoint"]
+    if "userinfo_endpoint" in endpoints:
+        metadata["userinfo_endpoint"] = endpoints["userinfo_endpoint"]
     return metadata
 
 

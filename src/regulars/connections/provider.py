@@ -5,6 +5,7 @@ Plug-ins fill the one catalogue, `PROVIDERS`. The login pages, the console, the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +45,27 @@ class ProviderClaim:
     value: Any
     kind: str
     requested_claim: str = ""
+
+
+LONGEST_CLAIM = 500  # characters
+MOST_VALUES = 100  # of a claim that is a list
+
+
+def has_usable_value(claim: ProviderClaim) -> bool:
+    """Return whether a claim has a shape that can be kept: a text, a number, yes or no, or a short list of texts."""
+    match claim.value:
+        case str():
+            fits = len(claim.value) <= LONGEST_CLAIM
+        case list():
+            fits = len(claim.value) <= MOST_VALUES
+            fits = fits and all(isinstance(each, str) and len(each) <= LONGEST_CLAIM for each in claim.value)
+        case int():
+            fits = abs(claim.value) < 2**63
+        case float():
+            fits = math.isfinite(claim.value)
+        case _:
+            fits = False
+    return fits and claim.kind in ("verified", "social")
 
 
 @dataclass(frozen=True)

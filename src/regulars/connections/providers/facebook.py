@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from ..provider import (
+    LONGEST_CLAIM,
     Credentials,
     Provider,
     ProviderCall,
@@ -53,7 +54,8 @@ def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
     """Facebook does not tell whether an e-mail address is verified, so it counts as unverified."""
     me = mapping(raw.get("me"))
     picture = mapping(mapping(me.get("picture")).get("data")).get("url")
-    liked = [name for page in entries(mapping(me.get("likes")).get("data")) if (name := text(page.get("name")))]
+    names = [text(page.get("name")) for page in entries(mapping(me.get("likes")).get("data"))]
+    liked = [name for name in names if 0 < len(name) <= LONGEST_CLAIM]
     return [
         *self_declared(
             name=me.get("name"), given_name=me.get("first_name"), family_name=me.get("last_name"), picture=picture

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable
 from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from regulars.base.text import has_hidden
+
 from ..provider import ProviderClaim, Raw
 
+log = logging.getLogger("regulars.connections")
+
+LONGEST_EMAIL = 254
 PLAIN = ("name", "given_name", "family_name", "nickname", "picture", "locale")
 AGE = gettext_noop("So that we show you what people of your age like.")
 CUT = gettext_noop("So that we show you things in your cut first.")
@@ -20,14 +26,16 @@ WORK = gettext_noop("So that we show you what people in your line of work like."
 
 def claims(info: Raw) -> list[ProviderClaim]:
     """Return OpenID Connect's standard claims of the login itself. The provider vouches for what it calls verified."""
-    plain = [ProviderClaim(key, value, "verified") for key in PLAIN if (value := text(info.get(key)))]
+    plain = [ProviderClaim(key, value, "verified") for key in PLAIN if (value := text(info.get(key), key))]
     return plain + mail(info.get("email"), proved=info.get("email_verified") in (True, "true"))
 
 
 def mail(address: Any, *, proved: bool) -> list[ProviderClaim]:
     """Return the address, and whether the provider has verified that it is the customer's."""
-    email = text(address)
-    if "@" not in email:
+    email = text(address, "email")
+    if "@" not in email or not email.isprintable() or " " in email or len(email) > LONGEST_EMAIL:
+        if email:
+            log.warning("the e-mail address of a provider's answer is none; it is left out")
         return []
     return [
         ProviderClaim("email", email, "verified" if proved else "social"),
@@ -37,7 +45,7 @@ def mail(address: Any, *, proved: bool) -> list[ProviderClaim]:
 
 def self_declared(**values: Any) -> list[ProviderClaim]:
     """Return texts that the customer entered at the provider, which the provider did not check."""
-    return [ProviderClaim(key, value, "social") for key, each in values.items() if (value := text(each))]
+    return [ProviderClaim(key, value, "social") for key, each in values.items() if (value := text(each, key))]
 
 
 def optional(claim: str, **values: Any) -> list[ProviderClaim]:
@@ -45,8 +53,13 @@ def optional(claim: str, **values: Any) -> list[ProviderClaim]:
     return [ProviderClaim(key, value, "social", claim) for key, value in values.items() if value]
 
 
-def text(value: Any) -> str:
-    return value.strip()[:500] if isinstance(value, str) else ""
+def text(value: Any, name: str = "") -> str:
+    """Return a text without hidden characters; empty for anything else, which is logged when it has a `name`."""
+    if isinstance(value, str):
+        return "".join(each for each in value if not has_hidden(each)).strip() if has_hidden(value) else value.strip()
+    if name and value is not None:
+        log.warning("%s in a provider's answer is not a text but %s; it is left out", name, type(value).__name__)
+    return ""
 
 
 def gender_of(value: Any) -> str:

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts.models import Account
 from regulars.base.crypto import decrypt, encrypt
 from regulars.base.errors import DomainError, Invalid
-from regulars.connections.endpoints import issuer_of, settings_of
+from regulars.connections.endpoints import issuer_of
 from regulars.connections.login_methods import find_social
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
@@ -390,7 +390,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         raw=answer.raw,
         asked=pending.scopes,
         granted=granted,
-        claims=list(strategy.read(answer.raw, settings_of(connection))),
+        claims=answer.claims,
         shared=[
             ClaimConsent(claim.key, claim.purpose, shown)
             for claim, shown in chosen
