@@ -50,6 +50,16 @@ session["account_authentication_methods_user"] = str(account.pk)
 session.save()
 print(json.dumps({"cookie": f"regulars_session={session.session_key}"}))
 """
+# The app that both sides serve.
+SHOP = """
+import django, json
+django.setup()
+from django.conf import settings
+from regulars.clients.register import ClientSpec, register
+shop, secret = register(ClientSpec("Shop", redirect_uris=["http://localhost:3000/callback"]))
+made = {"client_id": shop.pk, "client_secret": secret, "callback": shop.redirect_uris[0]}
+(settings.HOME / "shop.json").write_text(json.dumps(made))
+"""
 
 
 @dataclass
@@ -113,8 +123,8 @@ def install() -> None:
 @contextmanager
 def ours(home: Path, operation: str, furnish: str, more: dict[str, str] | None = None) -> Iterator[Side]:
     """`more` is what else the server's environment holds."""
-    with regulars_server(home, furnish, more) as us:
-        shop = json.loads((home / "credentials.json").read_text())["shop"]
+    with regulars_server(home, SHOP + furnish, more) as us:
+        shop = json.loads((home / "shop.json").read_text())
         task = {
             "operation": operation,
             "connections": CONNECTIONS,

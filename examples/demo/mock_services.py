@@ -10,12 +10,12 @@ import secrets
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from regulars.base.addresses import Addresses
 from regulars.connections.models import Connection
 from regulars.destinations.models import Destination
 from regulars.destinations.save import save_destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
-from regulars.settings.addresses import Addresses
 
 from .content import JACKETS
 from .customers import GOOGLE

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from regulars.base.addresses import Addresses
 from regulars.clients.models import Client
 from regulars.events.models import Source
-from regulars.settings.addresses import Addresses
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.save_segment import evaluate_saved
 

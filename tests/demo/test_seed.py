@@ -10,6 +10,7 @@ from examples.mock_services.app import CLIENT_ID, CLIENT_SECRET
 from examples.shop.products import CATEGORIES
 
 from regulars.accounts.models import Account
+from regulars.base.addresses import Addresses
 from regulars.base.conditions import mentions
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
@@ -28,7 +29,6 @@ from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
-from regulars.settings.addresses import Addresses
 
 PEOPLE = 600
 HERE = Addresses("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")

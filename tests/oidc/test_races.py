@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -27,7 +28,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 # What the sign-in pages leave behind, without their pages: a customer, a session, allauth's record of the authentication.
 # And a television.
 SESSION = """
-import django
+import django, json
 django.setup()
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Account
@@ -35,10 +36,13 @@ profile, made = get_or_create_by_identity("auth0", "chika", connection="Username
 if made:
     profile.account = Account.objects.create_user(email="chika@example.com")
     profile.save()
+from django.conf import settings
 from regulars.clients.register import ClientSpec, register
 from tests.sessions import open_session
+shop, secret = register(ClientSpec("Shop", redirect_uris=["https://shop.example/callback"]))
 tv, _ = register(ClientSpec("Shop TV", "none", grant_types=["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]))
-print(open_session(profile.account), tv.pk)
+made = {"client_id": shop.pk, "client_secret": secret, "callback": shop.redirect_uris[0], "tv": tv.pk}
+(settings.HOME / "made.json").write_text(json.dumps({**made, "session": open_session(profile.account)}))
 """
 
 
@@ -49,33 +53,30 @@ def live(tmp_path_factory):
         own_database() as database_url,
         regulars(home, "--no-demo", database_url=database_url, REGULARS_WORKERS="2") as running,
     ):
+        environment = {**running.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
+        subprocess.run([sys.executable, "-c", SESSION], env=environment, cwd=ROOT, check=True)
         yield running
 
 
-@pytest.fixture(scope="module")
-def made(live: Live) -> tuple[str, str]:
-    """The key of Chika's session, and the client of a television."""
-    environment = {**live.environment, "DJANGO_SETTINGS_MODULE": "regulars.settings"}
-    command = [sys.executable, "-c", SESSION]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
-    key, tv = done.stdout.strip().splitlines()[-1].split()
-    return key, tv
+def made(live: Live) -> dict[str, str]:
+    """Id, secret and callback of the shop, the key of Chika's session, and the client of a television."""
+    return json.loads((live.home / "made.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def tv(made: tuple[str, str]) -> str:
-    return made[1]
+def tv(live: Live) -> str:
+    return made(live)["tv"]
 
 
 @pytest.fixture(scope="module")
-def browser(live: Live, made: tuple[str, str]):
-    cookies = {"regulars_session": made[0]}
+def browser(live: Live):
+    cookies = {"regulars_session": made(live)["session"]}
     with httpx2.Client(base_url=live.url, cookies=cookies, timeout=ANSWER_TIME) as client:
         yield client
 
 
 def authorize(browser: httpx2.Client, live: Live) -> str:
-    shop = live.credentials["shop"]
+    shop = made(live)
     params = {
         "client_id": shop["client_id"],
         "redirect_uri": shop["callback"],
@@ -91,13 +92,13 @@ def authorize(browser: httpx2.Client, live: Live) -> str:
 
 
 def exchange(live: Live, **params: str) -> httpx2.Response:
-    shop = live.credentials["shop"]
+    shop = made(live)
     body = {"client_id": shop["client_id"], "client_secret": shop["client_secret"], **params}
     return live.post("/oauth/token", data=body)
 
 
 def redeem(live: Live, code: str) -> httpx2.Response:
-    callback = live.credentials["shop"]["callback"]
+    callback = made(live)["callback"]
     return exchange(live, grant_type="authorization_code", code=code, redirect_uri=callback, code_verifier=VERIFIER)
 
 
@@ -127,7 +128,7 @@ def allow(browser: httpx2.Client, codes: dict[str, str]) -> httpx2.Response:
 
 def push(live: Live) -> str:
     """The reference under which the shop's request waits."""
-    shop = live.credentials["shop"]
+    shop = made(live)
     body = {
         "client_id": shop["client_id"],
         "client_secret": shop["client_secret"],
@@ -190,7 +191,7 @@ def test_of_twelve_yeses_for_one_device_one_counts(live, browser, tv):
 
 @pytest.mark.parametrize("_round", range(3))
 def test_of_twelve_uses_of_a_pushed_request_one_gets_a_code(live, browser, _round):
-    query = {"client_id": live.credentials["shop"]["client_id"], "request_uri": push(live)}
+    query = {"client_id": made(live)["client_id"], "request_uri": push(live)}
     answers = all_at_once(lambda: browser.get("/authorize", params=query))
     codes = [answer for answer in answers if "code=" in answer.headers.get("location", "")]
 
@@ -203,7 +204,7 @@ def logins(live: Live) -> int:
 
 
 def test_authlibs_client_signs_in_refreshes_and_validates_tokens(live, browser):
-    shop = live.credentials["shop"]
+    shop = made(live)
     known = live.get("/.well-known/openid-configuration").json()
     app = OAuth2Client(
         shop["client_id"],

@@ -37,7 +37,6 @@ def test_the_credentials_are_complete_and_private(live):
     assert {name: sorted(part) for name, part in live.credentials.items()} == {
         "console": ["email", "password", "url"],
         "management": ["audience", "client_id", "client_secret"],
-        "shop": ["callback", "client_id", "client_secret"],
         "collector": ["write_key"],
     }
 
@@ -75,7 +74,7 @@ def test_the_doctor_finds_a_healthy_installation_healthy(live):
     result = live.run("doctor")
 
     assert result.returncode == 0, result.stdout
-    assert "credentials.json is private" in result.stdout
+    assert "credentials.json are private" in result.stdout
 
 
 def test_sigterm_ends_every_process_cleanly(tmp_path):

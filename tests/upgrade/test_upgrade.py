@@ -34,7 +34,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def regulars(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "LAKE_URL")}
-    environment |= {"REGULARS_HOME": str(home), "REGULARS_SECRET_KEY": SECRET_KEY, "REGULARS_DEMO": ""}
+    environment |= {"REGULARS_HOME": str(home), "REGULARS_SECRET_KEY": SECRET_KEY, "REGULARS_DEMO": "1"}
     command = [sys.executable, "-m", "regulars.cli", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -52,7 +52,7 @@ def test_upgrade_keeps_customers_facts_and_decisions(installation: Path) -> None
     before = counts(installation)
     assert all(number > 0 for number in before.values())
 
-    done = regulars(installation, "setup", "--no-demo")
+    done = regulars(installation, "setup", "--demo")
 
     assert done.returncode == 0, done.stdout + done.stderr
     after = counts(installation)
@@ -61,7 +61,7 @@ def test_upgrade_keeps_customers_facts_and_decisions(installation: Path) -> None
 
 def test_upgraded_installation_can_be_used(installation: Path) -> None:
     """The secrets are still readable and the ledger of consent is whole."""
-    regulars(installation, "setup", "--no-demo")
+    regulars(installation, "setup", "--demo")
 
     verified = regulars(installation, "consent", "verify")
 

@@ -17,10 +17,11 @@ from typing import IO
 import click
 
 from regulars import __version__
+from regulars.base.addresses import Addresses
+from regulars.base.home_folder import LOCK, home, make_home
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
-from regulars.settings.addresses import Addresses
 
 from .command_errors import CommandError, ErrorHandlingGroup, setup_django
 from .keys import keys
@@ -89,7 +90,10 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
 @click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
 def setup(port: int, demo: bool, https: bool) -> None:
     """Create tables, keys, the first staff member and credentials.json. Changes nothing that exists."""
-    setup_django()
+    import django
+
+    make_home(home())
+    django.setup()
     from django.conf import settings
 
     from regulars.operations.setup import set_up
@@ -131,8 +135,8 @@ for command in (keys, staff, rules, *PRIVACY):
 
 def _lock_home(home: Path) -> IO[str]:
     """Lock the home folder for this process: two installations in one folder would overwrite each other's files."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = (home / "lock").open("w")
+    make_home(home)
+    lock = (home / LOCK).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

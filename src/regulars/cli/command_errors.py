@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -17,17 +18,36 @@ class CommandError(click.ClickException):
 
 
 class ErrorHandlingGroup(click.Group):
-    """A group that prints a `DomainError` as a sentence with its code and exits with 1."""
+    """A group that prints a fault with a name as a sentence with its code and exits with 1. Others are errors of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except DomainError as error:
             raise CommandError(error.code, error.message) from None
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            from regulars.serving.storage import fault_of
+
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            raise CommandError(fault.code, fault.message) from None
 
 
-def setup_django() -> None:
-    """Set up Django. Only commands that need it call this, so that the supervising process stays small."""
+def setup_django(*, with_database: bool = True) -> None:
+    """Set up Django in a folder that holds an installation. Raises `NotFound("no_installation")`, and makes nothing there.
+
+    Only commands that need Django call this, so that the supervising process stays small.
+    """
     import django
 
+    from regulars.base.home_folder import home, require_installation
+
+    if "--help" in sys.argv:  # of a command in a group: it will run nothing
+        return
+    require_installation(with_database=with_database)
+    # A worker on PostgreSQL, with its key in the environment, may start on a machine without the folder.
+    home().mkdir(mode=0o700, parents=True, exist_ok=True)
     django.setup()

@@ -74,7 +74,7 @@ def backup(path: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask again.")
 def restore(path: Path, yes: bool) -> None:
     """Replace this installation by a backup. Stop Regulars first. Customers erased since then are erased again."""
-    setup_django()
+    setup_django(with_database=False)
     from regulars.operations.backup import restore_backup
 
     if not yes:

@@ -8,8 +8,8 @@ from importlib import import_module
 
 from django.conf import settings
 
+from regulars.base.addresses import Addresses
 from regulars.serving.programs import EXAMPLES
-from regulars.settings.addresses import Addresses
 
 
 def seed_demo(addresses: Addresses, report: Callable[[str], None]) -> None:

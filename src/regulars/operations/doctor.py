@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 
 from regulars.accounts.breached import is_listed
 from regulars.base.errors import DomainError
+from regulars.base.home_folder import OTHERS
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import check_tables
 from regulars.events.models import InboxItem
@@ -39,7 +40,7 @@ def run_checks() -> Iterator[CheckResult]:
     if faults:
         return
     yield CheckResult(True, f"database ({connection.vendor}): ready")
-    for check in (_credentials, _jobs, _inbox, _lake, _breached_passwords):
+    for check in (_private, _jobs, _inbox, _lake, _breached_passwords):
         try:
             result = check()
         except (DomainError, OSError, DatabaseError) as error:
@@ -55,12 +56,20 @@ def _line(fault: StorageFault) -> str:
     return f"{fault.message} ({fault.code})"
 
 
-def _credentials() -> CheckResult:
-    path = settings.HOME / CREDENTIALS
-    if not path.exists():
-        return CheckResult(False, f"{path} is missing; `regulars setup` writes it")
-    private = path.stat().st_mode & 0o077 == 0
-    return CheckResult(private, f"{path} is {'private' if private else 'readable by others: chmod 600'}")
+def _private() -> CheckResult:
+    """Check that home, database and credentials are their owner's alone."""
+    credentials = settings.HOME / CREDENTIALS
+    if not credentials.exists():
+        return CheckResult(False, f"{credentials} is missing; `regulars setup` writes it")
+    wanted = [Path(settings.HOME), credentials]
+    if connection.vendor == "sqlite":
+        wanted.append(Path(str(connection.settings_dict["NAME"])))
+    wide = [str(path) for path in wanted if path.stat().st_mode & OTHERS]
+    if wide:
+        return CheckResult(
+            False, f"open to other users: {', '.join(wide)}. `regulars setup` closes them (home_not_private)"
+        )
+    return CheckResult(True, f"{settings.HOME}, its database and {CREDENTIALS} are private")
 
 
 def _jobs() -> CheckResult:

@@ -13,11 +13,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 
 from regulars.accounts.models import Account
+from regulars.base.addresses import Addresses
 from regulars.base.crypto import hash_secret, matches_secret, random_secret
+from regulars.base.errors import Conflict
+from regulars.base.home_folder import close
 from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
 from regulars.connections.save import ensure_own_connections
 from regulars.consent.purposes import ensure_standard_purposes
@@ -26,12 +29,12 @@ from regulars.interfaces.api.customer_access import SCOPE, customers_api
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.rules.sandbox.compile_cache import EngineUnavailable
 from regulars.rules.sandbox.realm import prepare
-from regulars.settings.addresses import Addresses
 
 from .demo import seed_demo
 from .doctor import CREDENTIALS
 
 SETUP = "setup"
+DEMO_STAFF = "ana@harbour-and-pine.example"
 MANAGEMENT_API = "Management API"
 CUSTOMERS_API = "Questions in your app"
 MANAGEMENT_SCOPES = [
@@ -54,8 +57,13 @@ Credentials = dict[str, dict[str, str]]  # section of credentials.json → its f
 
 
 def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -> None:
-    """Set up this installation. `report` receives messages about slow steps."""
+    """Set up this installation. `report` receives messages about slow steps.
+
+    Raises `Conflict`: `demo_home`, `not_a_demo_home`.
+    """
+    _refuse_other_kind(demo=demo)
     call_command("migrate", verbosity=0, interactive=False)
+    _close_stores()
     path = settings.HOME / CREDENTIALS
     with transaction.atomic():
         ensure_standard_attributes()
@@ -67,9 +75,10 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
         credentials: Credentials = {
             "console": _staff(stored.get("console", {}), addresses, demo),
             "management": _management(stored.get("management", {})),
-            "shop": _shop(stored.get("shop", {}), addresses),
             "collector": {"write_key": stored.get("collector", {}).get("write_key") or source.write_key},
         }
+        if demo:
+            credentials["shop"] = _shop(stored.get("shop", {}), addresses)
     _write_privately(path, credentials)
     try:
         prepare()  # the JavaScript image, which takes seconds, so that no login waits for it
@@ -77,6 +86,43 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
         report(f"JavaScript rules cannot run here: {fault}.")
     if demo:
         seed_demo(addresses, report)
+
+
+def _refuse_other_kind(*, demo: bool) -> None:
+    """Refuse the demo in an installation that serves customers, and customers in one that holds the demo.
+
+    Either way invented and real customers would be in one database, with the demo's connections and staff.
+    """
+    if Client._meta.db_table not in connection.introspection.table_names():
+        return
+    made_here = Client.objects.filter(metadata__made_by=SETUP)
+    holds_demo = (
+        made_here.filter(metadata__has_key="demo").exists()
+        or Account.objects.filter(email=DEMO_STAFF, is_staff=True).exists()
+    )
+    if holds_demo and not demo:
+        raise Conflict(
+            "demo_home",
+            f"{settings.HOME} or its database holds the demo: invented customers, the staff member {DEMO_STAFF}, "
+            "connections to mock services, a destination and the application Shop. Set up your own installation in "
+            "another folder (--home) or database (DATABASE_URL), or start this one with --demo.",
+        )
+    if demo and not holds_demo and made_here.exists():
+        raise Conflict(
+            "not_a_demo_home",
+            f"{settings.HOME} or its database holds an installation without the demo, which would invent customers in "
+            "it. Start it with --no-demo, or choose another folder with --home.",
+        )
+
+
+def _close_stores() -> None:
+    """Close the database file and the lake, which may be outside of the home folder, to other users."""
+    if connection.vendor == "sqlite":
+        name = Path(str(connection.settings_dict["NAME"]))
+        for beside in ("", "-wal", "-shm"):
+            close(name.with_name(name.name + beside))
+    if "://" not in str(settings.LAKE_URL):
+        close(Path(settings.LAKE_URL))
 
 
 def _ensure_customers_api() -> None:
@@ -89,7 +135,7 @@ def _ensure_customers_api() -> None:
 
 def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
     """Ensure the first member of staff. The password changes only when the file that held it is missing."""
-    email = stored.get("email") or ("ana@harbour-and-pine.example" if demo else "owner@localhost")
+    email = stored.get("email") or (DEMO_STAFF if demo else "owner@localhost")
     password = stored.get("password") or random_secret(16)
     account = Account.objects.filter(email=email, is_staff=True).first()
     if account is None:
@@ -114,7 +160,7 @@ def _management(stored: dict[str, str]) -> dict[str, str]:
 
 
 def _shop(stored: dict[str, str], addresses: Addresses) -> dict[str, str]:
-    """Ensure the company's first app."""
+    """Ensure the example shop of the demo."""
     callback = f"{addresses.shop}/callback"
     client, secret = _client(
         "Shop",

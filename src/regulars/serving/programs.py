@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from regulars.settings.addresses import Addresses
+from regulars.base.addresses import Addresses
 
 from .supervise import Program
 from .tls import Certificate

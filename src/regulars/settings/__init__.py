@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .addresses import is_local
-from .database import database
-from .home_folder import home, number, secret_key
+from regulars.base.addresses import is_local
+from regulars.base.home_folder import OTHERS, database_url, home
 
+from .database import database
+from .environment import number, secret_key
+
+os.umask(OTHERS)  # data and keys are their owner's alone, whoever makes the file
 HOME = home()
 SECRET_KEY = secret_key()
 DEBUG = False
@@ -29,7 +32,7 @@ TRUSTED_PROXIES = number("REGULARS_TRUST_PROXY")
 
 # In demo mode the mock services on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"
-DEMO_PEOPLE = int(os.environ.get("REGULARS_DEMO_PEOPLE", "5000"))
+DEMO_PEOPLE = number("REGULARS_DEMO_PEOPLE", 5000)
 # Hosts of the operator's own network that rules, enrichment and destinations may call although they are not public.
 ALLOW_HOSTS = os.environ.get("REGULARS_ALLOW_HOSTS", "").lower().split()
 # PEM files of additional certificate authorities, for hosts of the operator's network.
@@ -39,11 +42,11 @@ RULE_HOSTS = os.environ.get("REGULARS_RULE_HOSTS", "").lower().split()
 # New browsers within a day after which an id of a customer joins no more; 0: any number.
 BROWSERS_PER_DAY = number("REGULARS_BROWSERS_PER_DAY", 20)
 # Days that the encrypted input of a rule is kept for replays.
-RULE_INPUT_DAYS = int(os.environ.get("REGULARS_RULE_INPUT_DAYS", "7"))
+RULE_INPUT_DAYS = number("REGULARS_RULE_INPUT_DAYS", 7)
 # Third-party apps may register at /oidc/register; customers consent before such an app receives anything.
 DYNAMIC_REGISTRATION = os.environ.get("REGULARS_DYNAMIC_REGISTRATION") == "1"
 LAKE_URL = os.environ.get("LAKE_URL", str(HOME / "lake"))
-DATABASES = {"default": database(os.environ.get("DATABASE_URL", f"sqlite:///{HOME / 'regulars.sqlite3'}"))}
+DATABASES = {"default": database(database_url())}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [

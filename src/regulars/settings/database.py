@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from regulars.base.home_folder import sqlite_path
+
 CONNECTION_SECONDS = 60  # how long a thread keeps a connection to SQLite; PostgreSQL has a pool
 
 
@@ -15,7 +17,7 @@ def database(url: str) -> dict[str, Any]:
     """Return the DATABASES entry of a URL such as `sqlite:////data/regulars.sqlite3` or `postgresql://user:password@host:port/name?host=/socket`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
-        return sqlite(Path(unquote(parts.path[1:] if parts.path.startswith("//") else parts.path)))
+        return sqlite(sqlite_path(url))
     if parts.scheme in ("postgres", "postgresql"):
         return postgresql(url)
     raise ImproperlyConfigured(f"DATABASE_URL begins with {parts.scheme!r}; Regulars supports sqlite and postgresql.")

@@ -1,19 +1,13 @@
-"""The home folder of data and keys, and helpers that read the environment."""
+"""Helpers that read the environment."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-
-def home() -> Path:
-    """Return `$REGULARS_HOME`, by default `./home`. Created on first use, readable by its owner only."""
-    path = Path(os.environ.get("REGULARS_HOME", "home")).resolve()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
+from regulars.base.home_folder import KEY, home, make_home
 
 
 def number(name: str, default: int = 0) -> int:
@@ -29,11 +23,13 @@ def secret_key() -> str:
     given = os.environ.get("REGULARS_SECRET_KEY")
     if given:
         return given
-    path = home() / "secret.key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(get_random_secret_key())
+    path = home() / KEY
+    if not path.exists():
+        make_home(home())
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # another process was quicker
+            return path.read_text().strip()
+        with os.fdopen(descriptor, "w") as file:
+            file.write(get_random_secret_key())
     return path.read_text().strip()
