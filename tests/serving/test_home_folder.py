@@ -70,7 +70,7 @@ def test_no_command_makes_an_installation(tmp_path, words):
         {"REGULARS_SECRET_KEY": "only for tests"},
         {"REGULARS_HOME": "elsewhere"},
         {"DATABASE_URL": "sqlite:////tmp/nowhere/regulars.sqlite3", "REGULARS_SECRET_KEY": "only for tests"},
-        {"DATABASE_URL": "postgresql://nobody@localhost/nothing"},  # without a key, nothing could be read there
+        {"DATABASE_URL": "postgresql://user@localhost/nothing"},  # without a key, nothing could be read there
     ],
 )
 def test_a_key_or_an_address_alone_is_no_installation(tmp_path, more):

@@ -12,7 +12,7 @@ from regulars.base.home_folder import OTHERS, database_url, home
 from .database import database
 from .environment import number, secret_key
 
-os.umask(OTHERS)  # data and keys are their owner's alone, whoever makes the file
+os.umask(OTHERS)  # data and keys are readable by their owner only, also those a library writes
 HOME = home()
 SECRET_KEY = secret_key()
 DEBUG = False
