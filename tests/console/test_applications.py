@@ -109,13 +109,13 @@ def test_an_error_is_shown_beside_its_field(console, change, about):
     assert not Client.objects.exists()
 
 
-def test_bruno_reads_and_may_not_write(bruno_console):
+def test_mia_reads_and_may_not_write(mia_console):
     Client.objects.create(client_id="shop", name="Shop")
 
-    assert bruno_console.get("/console/applications/shop").status_code == 200
-    assert bruno_console.post("/console/applications/new", SHOP).status_code == 403
-    assert bruno_console.post("/console/applications/shop", SHOP).status_code == 403
-    assert bruno_console.post("/console/applications/shop/rotate").status_code == 403
+    assert mia_console.get("/console/applications/shop").status_code == 200
+    assert mia_console.post("/console/applications/new", SHOP).status_code == 403
+    assert mia_console.post("/console/applications/shop", SHOP).status_code == 403
+    assert mia_console.post("/console/applications/shop/rotate").status_code == 403
     assert Client.objects.get().secret_hash == ""
 
 

@@ -71,5 +71,5 @@ def test_the_previews_stylesheet_holds_nothing_but_colours(console):
 
 
 def test_a_viewer_cannot_change_branding(bruno_console, shop):
-    assert bruno_console.get("/console/applications/shop/branding").status_code == 200
+    assert bruno_console.get("/console/applications/shop/branding").status_code == 403
     assert bruno_console.post("/console/applications/shop/branding", LOOK).status_code == 403

@@ -119,13 +119,13 @@ def test_the_password_connection_has_words_and_a_switch_and_no_secret(console):
     assert (row.display_name, row.enabled, row.secret) == ("E-mail and password", False, None)
 
 
-def test_bruno_reads_and_may_not_write(bruno_console):
+def test_mia_reads_and_may_not_write(mia_console):
     Connection.objects.create(name="google-oauth2", strategy="google-oauth2", display_name="Google", secret=SECRET)
 
-    assert SECRET not in bruno_console.get("/console/connections/google-oauth2").content.decode()
-    assert bruno_console.post(NEW_OIDC, PARTNER).status_code == 403
-    assert bruno_console.post("/console/connections/google-oauth2", GOOGLE).status_code == 403
-    assert bruno_console.post("/console/connections/google-oauth2/switch", {"on": "0"}).status_code == 403
+    assert SECRET not in mia_console.get("/console/connections/google-oauth2").content.decode()
+    assert mia_console.post(NEW_OIDC, PARTNER).status_code == 403
+    assert mia_console.post("/console/connections/google-oauth2", GOOGLE).status_code == 403
+    assert mia_console.post("/console/connections/google-oauth2/switch", {"on": "0"}).status_code == 403
     assert Connection.objects.get().enabled
 
 

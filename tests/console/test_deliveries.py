@@ -190,12 +190,12 @@ def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_c
 
 
 @pytest.mark.parametrize("address", [AGAIN, EVERYBODY, PAGE + "/resume", BASE + "/deletion-requests/retry"])
-def test_bruno_looks_and_sends_nothing(bruno_console, mailer, chika, address):
+def test_bruno_neither_reads_nor_sends(bruno_console, mailer, chika, address):
     delivery(mailer, chika)
     payload = {"states": ["failed"], "segment": "vip", "do": "send"}
 
-    assert bruno_console.get(PAGE).status_code == 200
-    assert bruno_console.get(BASE + "/deletion-requests").status_code == 200
+    assert bruno_console.get(PAGE).status_code == 403
+    assert bruno_console.get(BASE + "/deletion-requests").status_code == 403
     assert bruno_console.post(address, payload).status_code == 403
     assert not Job.objects.exists()
 

@@ -174,9 +174,9 @@ def test_what_tells_no_traits_has_no_rows(console, known):
     assert console.post(PAGE, rows(("town", "city"))).status_code == 400
 
 
-def test_bruno_looks_and_may_not_map(bruno_console, known, mailer):
-    assert bruno_console.get(PAGE).status_code == 200
-    assert bruno_console.post(PAGE, rows(("town", "city"))).status_code == 403
+def test_mia_looks_and_may_not_map(mia_console, known, mailer):
+    assert mia_console.get(PAGE).status_code == 200
+    assert mia_console.post(PAGE, rows(("town", "city"))).status_code == 403
     assert Destination.objects.get().mapping == []
 
 

@@ -40,9 +40,9 @@ def test_an_error_is_shown_beside_its_field(console, field, value):
     assert f'href="#in-{field.replace("_", "-")}"' in answer.content.decode()
 
 
-def test_bruno_may_look_and_not_write(bruno_console):
-    assert bruno_console.get(HERE).status_code == 200
-    assert bruno_console.post(HERE, FORM).status_code == 403
+def test_mia_may_look_and_not_write(mia_console):
+    assert mia_console.get(HERE).status_code == 200
+    assert mia_console.post(HERE, FORM).status_code == 403
 
 
 def test_a_connection_without_passwords_has_no_such_page(console):

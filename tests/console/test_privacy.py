@@ -73,10 +73,10 @@ def test_a_number_of_days_that_cannot_be_is_refused(console, days):
     assert not Retention.objects.exists()
 
 
-def test_who_only_looks_changes_nothing(bruno_console):
-    assert bruno_console.post(PURPOSE, WORDS).status_code == 403
-    assert bruno_console.post("/console/privacy/retention", {"inbox": "7"}).status_code == 403
-    assert bruno_console.get("/console/privacy").status_code == 200
+def test_a_marketer_looks_and_changes_nothing(mia_console):
+    assert mia_console.post(PURPOSE, WORDS).status_code == 403
+    assert mia_console.post("/console/privacy/retention", {"inbox": "7"}).status_code == 403
+    assert mia_console.get("/console/privacy").status_code == 200
 
 
 def test_the_ledger_of_one_customer_is_found_and_a_changed_row_is_named(console, chika):

@@ -60,9 +60,9 @@ def test_an_error_is_shown_beside_its_field_and_nothing_is_saved(console, name, 
     assert not QuestionSettings.objects.exists()
 
 
-def test_bruno_reads_it_and_may_not_change_it(bruno_console):
-    page = bruno_console.get(ADDRESS).content.decode()
+def test_mia_reads_it_and_may_not_change_it(mia_console):
+    page = mia_console.get(ADDRESS).content.decode()
 
     assert "Question settings" in page
     assert ">Save</button>" not in page
-    assert bruno_console.post(ADDRESS, {**AS_IT_IS, "asking": ""}).status_code == 403
+    assert mia_console.post(ADDRESS, {**AS_IT_IS, "asking": ""}).status_code == 403

@@ -48,11 +48,10 @@ def test_without_a_key_the_question_names_itself(console):
     assert Question.objects.get().key == "what-are-you-looking-for"
 
 
-def test_bruno_reads_and_may_not_write(bruno_console):
+def test_bruno_neither_reads_nor_writes(bruno_console):
     _saved()
 
-    assert bruno_console.get("/console/questions").status_code == 200
-    assert b"New question" not in bruno_console.get("/console/questions").content
+    assert bruno_console.get("/console/questions").status_code == 403
     assert bruno_console.post("/console/questions/new", LOOKING).status_code == 403
     assert bruno_console.post("/console/questions/q1/switch", {"on": "1"}).status_code == 403
     assert not Question.objects.get().enabled
@@ -347,10 +346,9 @@ def test_every_language_has_its_button_and_the_enter_key_saves(console):
     assert form.index('<button class="visually-hidden" name="do" value="save"') < form.index('name="remove"')
 
 
-def test_bruno_has_no_button_that_takes_a_language_away(bruno_console):
+def test_bruno_takes_no_language_away(bruno_console):
     _saved(translations={"de": {"text": "?", "why": "!"}})
 
-    assert b'name="remove"' not in bruno_console.get("/console/questions/q1").content
     assert bruno_console.post("/console/questions/q1", {"remove": "0"}).status_code == 403
     assert list(Question.objects.get().translations) == ["de"]
 

@@ -59,12 +59,12 @@ def test_a_new_rule_is_off_until_it_is_switched_on(console):
         ("/console/rules/settings", {"key": "A", "value": "b"}),
     ],
 )
-def test_bruno_reads_rules_and_may_neither_write_nor_try_them(bruno_console, address, body):
+def test_mia_reads_rules_and_may_neither_write_nor_try_them(mia_console, address, body):
     save_rule("mine", script=THROWS)
 
-    assert bruno_console.get("/console/rules").status_code == 200
-    assert bruno_console.get("/console/rules/mine").status_code == 200
-    assert bruno_console.post(address, body).status_code == 403
+    assert mia_console.get("/console/rules").status_code == 200
+    assert mia_console.get("/console/rules/mine").status_code == 200
+    assert mia_console.post(address, body).status_code == 403
     assert Rule.objects.get().script == THROWS
 
 
@@ -385,12 +385,12 @@ def test_a_recorded_login_is_played_again_with_the_rules_of_today(console, chika
     assert console.get("/console/rules/runs/4711").status_code == 404
 
 
-def test_a_login_that_is_not_kept_any_more_is_not_played_and_bruno_plays_none(console, bruno_console, chika):
+def test_a_login_that_is_not_kept_any_more_is_not_played_and_mia_plays_none(console, mia_console, chika):
     save_rule("tier", script=TIER % "silver")
     recorded = run("login", {"user_id": chika.user_id}, {}, profile_id=chika.pk)
     address = f"/console/rules/runs/{recorded.run_id}"
-    assert bruno_console.get(address).status_code == 200
-    assert bruno_console.post(address).status_code == 403
+    assert mia_console.get(address).status_code == 200
+    assert mia_console.post(address).status_code == 403
     RuleRun.objects.update(inputs=None)
 
     response = console.post(address)

@@ -152,12 +152,12 @@ def test_lookups_are_counted_and_failures_are_shown(console):
         (CENSUS + "/switch", {"on": "1"}),
     ],
 )
-def test_bruno_reads_and_may_not_write(bruno_console, address, body):
+def test_mia_reads_and_may_not_write(mia_console, address, body):
     Source.objects.create(slug="shop", name="Shop")
 
-    assert bruno_console.get("/console/sources").status_code == 200
-    assert bruno_console.get(CENSUS).status_code == 200
-    assert bruno_console.post(address, body).status_code == 403
+    assert mia_console.get("/console/sources").status_code == 200
+    assert mia_console.get(CENSUS).status_code == 200
+    assert mia_console.post(address, body).status_code == 403
     assert (Source.objects.count(), SourceSetting.objects.count()) == (1, 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from regulars.base.lake.query import query
@@ -26,6 +26,10 @@ class ChartResult:
     @property
     def total(self) -> int:
         return sum(number for _, number in self.rows)
+
+    def redrawn(self, rows: list[ChartRow], title: str = "") -> ChartResult:
+        """Return the chart with other rows or another title."""
+        return replace(self, rows=rows, title=title or self.title, spec=CHARTS[self.key].draw(rows))
 
 
 def run_chart(key: str, scope: ChartScope) -> ChartResult:

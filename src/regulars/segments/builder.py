@@ -11,14 +11,13 @@ from regulars.profiles.models import Attribute
 from .known import KnownAttribute, Overview, SeenEvent
 from .sentence import DidEvent, HasValue, InOtherSegment, InRange, IsKnown, Row, RowGroup, Sentence
 from .sentence_query import choice
+from .small_groups import identifies
 from .vocabulary import Vocabulary
 
 MODES = (("all", "all of these"), ("any", "any of these"), ("none", "none of these"))
 OPERATORS = (("is", "is one of"), ("within", "is between"), ("known", "is known"))
 KINDS = {HasValue: "is", InRange: "within", IsKnown: "known"}
 INPUTS = {"date": "date", "number": "number"}
-# Names and contact data: their values are never listed or counted.
-PRIVATE_CATEGORIES = ("user.name", "user.contact.email", "user.contact.phone_number", "user.account")
 SHORTCUTS = 8  # values offered at once; the row itself offers more
 Choice = tuple[str, str]
 
@@ -57,11 +56,15 @@ class GroupForm:
 
 @dataclass(frozen=True)
 class SentenceForms:
-    """Builds the forms of a sentence for a purpose, from the vocabulary and the lake's overview."""
+    """Builds the forms of a sentence for a purpose, from the vocabulary and the lake's overview.
+
+    Without `exact` there are no numbers beside the choices, and no choice that identifies a customer.
+    """
 
     purpose: str
     vocabulary: Vocabulary
     known: Overview
+    exact: bool = True
 
     def groups(self, sentence: Sentence) -> list[GroupForm]:
         return [self._group(number, group) for number, group in enumerate(sentence.groups or (RowGroup(()),))]
@@ -70,7 +73,7 @@ class SentenceForms:
         """Yield heading and choices of "add a condition"; each value is a query string (`sentence_query.choice`)."""
         others: list[Choice] = []
         for attribute in self.vocabulary.attributes.values():
-            if self.purpose not in attribute.purposes:
+            if self.purpose not in attribute.purposes or (identifies(attribute) and not self.exact):
                 continue
             shortcuts = self._shortcuts(attribute)
             if shortcuts:
@@ -86,7 +89,7 @@ class SentenceForms:
             yield "Segments", [(choice("in", slug), f"in {name}") for slug, name in self.vocabulary.segments.items()]
 
     def _heading(self, attribute: Attribute) -> str:
-        return f"{attribute.label} (known for {self._fill(attribute.key)} %)"
+        return f"{attribute.label} (known for {self._fill(attribute.key)} %)" if self.exact else attribute.label
 
     def _shortcuts(self, attribute: Attribute) -> list[Choice]:
         options = [option for option in self._options(attribute.key, ()) if option.label][:SHORTCUTS]
@@ -95,7 +98,7 @@ class SentenceForms:
         values = [
             (
                 choice("is", attribute.key, value=each.value),
-                f"{each.label} ({each.people:,})" if each.people else each.label,
+                f"{each.label} ({each.people:,})" if each.people and self.exact else each.label,
             )
             for each in options
         ]
@@ -107,7 +110,7 @@ class SentenceForms:
 
     def _event_choices(self, name: str, event: SeenEvent) -> list[Choice]:
         often = f"{event.times:,} time{'' if event.times == 1 else 's'} recently"
-        choices = [(choice("did", name), f"{name} ({often})")]
+        choices = [(choice("did", name), f"{name} ({often})" if self.exact else name)]
         for property_, values in event.properties.items():
             if 1 < len(values) <= SHORTCUTS:
                 choices += [
@@ -145,7 +148,7 @@ class SentenceForms:
             kind,
             row,
             self.vocabulary.attribute(row.attribute),
-            fill=self._fill(row.attribute),
+            fill=self._fill(row.attribute) if self.exact else None,
             input=type_ if is_shown else "text",
             options=options if boxes else [],
             suggestions=[] if boxes else [(option.value, option.label) for option in options],
@@ -178,7 +181,10 @@ class SentenceForms:
             declared = ["true", "false"]
         values = dict.fromkeys([*(declared or common), *chosen])
         return [
-            ValueOption(each, self.vocabulary.value(key, each), common.get(each, 0), each in chosen) for each in values
+            ValueOption(
+                each, self.vocabulary.value(key, each), common.get(each, 0) if self.exact else 0, each in chosen
+            )
+            for each in values
         ]
 
     def _fill(self, key: str) -> int:
@@ -204,8 +210,5 @@ def countable(attributes: dict[str, Attribute], purpose: str) -> list[str]:
     return [
         attribute.key
         for attribute in attributes.values()
-        if purpose in attribute.purposes
-        and attribute.type not in INPUTS
-        and not attribute.category.startswith(PRIVATE_CATEGORIES)
-        and attribute.sensitivity == Attribute.Sensitivity.NORMAL
+        if purpose in attribute.purposes and attribute.type not in INPUTS and not identifies(attribute)
     ]

@@ -17,13 +17,13 @@ from regulars.consent.models import PermittedView
 from regulars.consent.purposes import get_purpose
 from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Attribute, Profile
 
-from .save import expanded
+from .save import expanded, parse_cached
+from .small_groups import refuse_identifying, refuse_small_difference, rounded
 from .vocabulary import Vocabulary
 
 SAMPLE = 5
-SMALL_GROUP = 10  # a group with fewer people is never shown as a number to a role that may not see people
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,30 @@ class PartCount:
 
 @dataclass(frozen=True)
 class SegmentCount:
-    """`inside` + `unknown` + `outside` is everybody. `sample` are ids of a few of those inside."""
+    """`inside` + `unknown` + `outside` is everybody. `sample` are ids of a few of those inside.
+
+    If not `exact`, numbers are rounded and 0 is "fewer than ten"; parts and sample are left out.
+    """
 
     inside: int
     unknown: int
     outside: int
     parts: list[PartCount]
     sample: list[int]
+    exact: bool = True
 
     @property
     def everybody(self) -> int:
         return self.inside + self.unknown + self.outside
+
+
+def count_rounded(text: str, purpose: str) -> SegmentCount:
+    """Count for those who may not see customers. Raises what `count` does, and `Forbidden` and `Invalid` of `small_groups`."""
+    refuse_identifying(parse_cached(text), {each.key: each for each in Attribute.objects.all()})
+    found = count(text, purpose)
+    refuse_small_difference(found.inside, [part.without for part in found.parts] if len(found.parts) > 1 else [])
+    inside, unknown, outside = rounded(found.inside), rounded(found.unknown), rounded(found.outside)
+    return SegmentCount(inside, unknown, outside, parts=[], sample=[], exact=False)
 
 
 def count(text: str, purpose: str) -> SegmentCount:
@@ -125,24 +138,26 @@ class CountReport:
         return max(self.costs, key=lambda cost: cost.gain) if is_empty and self.costs else None
 
 
-def report_count(text: str, purpose: str, vocabulary: Vocabulary) -> CountReport:
-    """Count a condition for a page. A fault of the condition or of the lake is returned as `problem`, not raised."""
+def report_count(text: str, purpose: str, vocabulary: Vocabulary, *, exact: bool) -> CountReport:
+    """Count a condition for a page; not `exact`: for a role that may not see customers. A fault of the condition or of the lake is returned as `problem`, not raised."""
     now = clock.now()
     try:
-        found = count(text, purpose)
+        found = count(text, purpose) if exact else count_rounded(text, purpose)
     except ConditionError as error:
         at = error.position
         return CountReport(now, problem=error.message, spot=None if at is None else (text[:at], text[at:]))
     except DomainError as error:
         return CountReport(now, problem=error.message)
     behind = lake_is_behind()
-    if not found.everybody:
+    if not found.everybody and exact:
         reason = (
             "the first customers are on their way to the lake. Try again in a few seconds."
             if behind
             else "there are no customers."
         )
         return CountReport(now, problem=f"Nothing can be counted yet: {reason}")
+    if not exact:
+        return CountReport(now, found, behind=behind)
     # conditions are shown as they were written: `segment:"vip"`, not the condition of that segment
     condition = parse(text)
     written = [to_text(part) for part in (condition.parts if isinstance(condition, And) else (condition,))]

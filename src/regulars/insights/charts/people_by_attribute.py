@@ -18,6 +18,7 @@ columns = ("Value", "Customers")
 
 BARS = 12
 NOT_KNOWN = "Not known"
+ALL_OTHERS = "All others"
 
 
 def query(scope: ChartScope) -> exp.Select:
@@ -38,7 +39,7 @@ def rows(found: list[tuple[Any, ...]], scope: ChartScope) -> list[ChartRow]:
     known = sorted(((term[2:], number) for term, number in found if term), key=lambda row: (-row[1], row[0]))
     rest = sum(number for _, number in known[BARS:])
     unknown = sum(number for term, number in found if not term)
-    return [*known[:BARS], *([("All others", rest)] if rest else []), *([(NOT_KNOWN, unknown)] if unknown else [])]
+    return [*known[:BARS], *([(ALL_OTHERS, rest)] if rest else []), *([(NOT_KNOWN, unknown)] if unknown else [])]
 
 
 def draw(rows: list[ChartRow]) -> dict[str, Any]:

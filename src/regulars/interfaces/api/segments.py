@@ -9,14 +9,16 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
-from regulars.interfaces.http_api.access import Bearer
+from regulars.base.conditions import parse
+from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
-from regulars.profiles.models import Profile
-from regulars.segments.count import count
+from regulars.profiles.models import Attribute, Profile
+from regulars.segments.count import count, count_rounded
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
+from regulars.segments.small_groups import refuse_identifying, rounded
 from regulars.usecases.save_segment import save_and_evaluate
 
 router = Router(tags=["segments and profiles"])
@@ -48,24 +50,38 @@ class MemberPage(Schema):
 
 @router.get("/segments", auth=Bearer("read:segments"), response=Any, summary="List segments with their sizes")
 def list_segments(request: HttpRequest) -> Any:
+    exact = caller_of(request).sees_customers
     sizes: dict[int, dict[str, int]] = {}
     for segment_id, state, size in Membership.objects.values_list("segment_id", "state").annotate(Count("id")):
-        sizes.setdefault(segment_id, {})[state] = size
+        sizes.setdefault(segment_id, {})[state] = size if exact else rounded(size)
     return [_document(row) | {"members": sizes.get(row.pk, {})} for row in Segment.objects.order_by("slug")]
 
 
 @router.post("/segments", auth=Bearer("create:segments", "update:segments"), response=Any, summary="Save a segment")
 def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
-    """Create a segment, or change the one with this slug. Every customer is evaluated before the answer."""
+    """Create a segment, or change the one with this slug. Every customer is evaluated before the answer.
+
+    Without read:users the condition may not name what identifies a customer, and `moved` is rounded as in `/segments/count`.
+    """
+    exact = caller_of(request).sees_customers
+    if not exact:
+        refuse_identifying(parse(body.text), {each.key: each for each in Attribute.objects.all()})
     segment, moved = save_and_evaluate(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
-    return _document(segment) | {"moved": moved}
+    return _document(segment) | {"moved": moved if exact else rounded(moved)}
 
 
 @router.post("/segments/count", auth=Bearer("read:segments"), response=Any, summary="Count a condition")
 def post_count(request: HttpRequest, body: ConditionBody) -> Any:
-    counted = count(body.text, body.purpose)
+    """Count a condition over everybody. A sample and exact numbers need read:users.
+
+    Without it numbers are rounded down to tens (`exact` is false, 0 means fewer than ten), `drops` and `sample` are empty, and a
+    condition about what identifies a customer, or with a part that makes a difference of fewer than ten, is refused.
+    """
+    exact = caller_of(request).sees_customers
+    counted = count(body.text, body.purpose) if exact else count_rounded(body.text, body.purpose)
     names = dict(Profile.objects.filter(pk__in=counted.sample).values_list("pk", "user_id"))
     return {
+        "exact": counted.exact,
         "in": counted.inside,
         "unknown": counted.unknown,
         "out": counted.outside,
@@ -79,7 +95,12 @@ def get_segment(request: HttpRequest, slug: str) -> Any:
     return _document(_find(slug))
 
 
-@router.get("/segments/{slug}/members", auth=Bearer("read:segments"), response=Any, summary="List a segment's members")
+@router.get(
+    "/segments/{slug}/members",
+    auth=Bearer("read:segments", also="read:users"),
+    response=Any,
+    summary="List a segment's members",
+)
 def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> Any:
     refuse_unknown(request, MemberPage)
     page = members(_find(slug), query.state, query.limit, query.after)

@@ -25,8 +25,9 @@ View = Callable[..., HttpResponseBase]
 
 CONTENT_SECURITY_POLICY = content_security_policy(connect_src="'self'", form_action="'self'")
 
-# Each role may do what the roles before it may.
+# Each role may do what the roles before it may. A viewer sees numbers of at least ten customers and no customer.
 ROLES = ("viewer", "marketer", "admin")
+NO_ROLE = ""  # of a method that the page does not have
 PROVED = "console_second_factor"  # session key: the second factor was shown in this session
 
 
@@ -46,44 +47,57 @@ def page(view: View) -> View:
     return opened
 
 
-def staff_page(view: View) -> View:
-    """Serve a page to staff and redirect others to the login. Every role may read; views that write call `require`."""
+def staff_page(read: str, write: str = NO_ROLE) -> Callable[[View], View]:
+    """Serve a page to staff and redirect others to the login.
 
-    @page
-    @wraps(view)
-    def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not is_staff(request):
-            # the login returns to this page; htmx gets a header, or it would paste the login into the page
-            here = request.get_full_path() if request.method == "GET" else "/console/"
-            address = "/console/login?" + urlencode({"next": here})
-            if request.headers.get("HX-Request"):
-                return HttpResponse(headers={"HX-Redirect": address})
-            return HttpResponseRedirect(address)
-        try:
-            if has_nul(request, request.GET, request.POST):
-                raise Invalid(
-                    "nul", "The text contains a NUL character, which cannot be stored. Remove it and try again."
-                )
-            return view(request, *args, **kwargs)
-        except Http404 as error:
-            return _error_page(request, "Not found", str(error) or "This page does not exist.", 404)
-        except RoleTooLow as error:
-            return _error_page(request, "Not permitted", error.message, 403)
-        except DomainError as error:
-            return _error_page(request, "That did not work", error.message, 400)
+    GET needs the role `read`, POST the role `write`, before anything is looked up. `tests/console/test_roles.py` has all of them.
+    """
 
-    return opened
+    def serve(view: View) -> View:
+        @page
+        @wraps(view)
+        def opened(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not is_staff(request):
+                # the login returns to this page; htmx gets a header, or it would paste the login into the page
+                here = request.get_full_path() if request.method == "GET" else "/console/"
+                address = "/console/login?" + urlencode({"next": here})
+                if request.headers.get("HX-Request"):
+                    return HttpResponse(headers={"HX-Redirect": address})
+                return HttpResponseRedirect(address)
+            try:
+                _require(request, write if request.method == "POST" else read)
+                if has_nul(request, request.GET, request.POST):
+                    raise Invalid(
+                        "nul", "The text contains a NUL character, which cannot be stored. Remove it and try again."
+                    )
+                return view(request, *args, **kwargs)
+            except Http404 as error:
+                return _error_page(request, "Not found", str(error) or "This page does not exist.", 404)
+            except RoleTooLow as error:
+                return _error_page(request, "Not permitted", error.message, 403)
+            except DomainError as error:
+                return _error_page(request, "That did not work", error.message, 400)
+
+        opened.roles = (read, write)  # type: ignore[attr-defined]  # for the navigation and the test of all pages
+        return opened
+
+    return serve
 
 
-def require(request: HttpRequest, role: str) -> None:
-    """Refuse the request of a member of staff whose role is below `role`."""
-    if not may(request, role):
+def reading_role(view: Callable[..., object]) -> str:
+    """Return the role that GET of a staff page needs."""
+    read: str = view.roles[0]  # type: ignore[attr-defined]  # put there by `staff_page`
+    return read
+
+
+def _require(request: HttpRequest, role: str) -> None:
+    if role not in ROLES or not may(request, role):
         mine = getattr(request.user, "role", "")
         raise RoleTooLow("role_too_small", f"This needs the role {role!r}; yours is {mine or 'none'!r}.")
 
 
 def may(request: HttpRequest, role: str) -> bool:
-    """Return whether `require` would pass, to show or hide a button."""
+    """Return whether the member of staff has this role or a higher one, to show or hide a part of a page."""
     mine = getattr(request.user, "role", "")
     return mine in ROLES and ROLES.index(mine) >= ROLES.index(role)
 

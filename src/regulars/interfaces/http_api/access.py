@@ -32,17 +32,23 @@ class Caller:
     only_user: str = ""
 
     @property
+    def sees_customers(self) -> bool:
+        """Return whether it may read who a customer is. Without it only numbers of at least ten customers are shown."""
+        return "read:users" in self.scopes
+
+    @property
     def source(self) -> str:
         """The source of the facts that this caller writes."""
         return f"app:{self.client_id}"
 
 
 class Bearer(HttpBearer):
-    """Accept a token with any of `scopes`. 401 without a valid token, 403 for a valid one that lacks the scopes."""
+    """Accept a token with any of `scopes`, and `also` if it is given. 401 without a valid token, 403 for one that lacks them."""
 
-    def __init__(self, *scopes: str) -> None:
+    def __init__(self, *scopes: str, also: str = "") -> None:
         super().__init__()
         self.scopes = scopes
+        self.also = also
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         kind, token = dpop.credential_of(request.headers)
@@ -65,6 +71,8 @@ class Bearer(HttpBearer):
         caller = Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), str(claims.get("only_user", "")))
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
+        if self.also and self.also not in caller.scopes:
+            raise insufficient_scope(self.also)
         requested_user = request.resolver_match.kwargs.get("user_id", "") if request.resolver_match else ""
         if caller.only_user and requested_user != caller.only_user:
             raise ApiError(403, "another_user", "This token is valid only for the customer who logs in.")

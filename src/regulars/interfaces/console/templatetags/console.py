@@ -11,16 +11,17 @@ from urllib.parse import quote
 from django import template
 from django.template import Context
 from django.templatetags.static import static
-from django.urls import is_valid_path
+from django.urls import is_valid_path, resolve
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from regulars.base import clock
 from regulars.insights.run_chart import ChartResult
 from regulars.profiles.models import Profile
-from regulars.segments.count import SMALL_GROUP
+from regulars.segments.small_groups import SMALL_GROUP, rounded
 from regulars.usecases.find_customers import customer_name
 
+from ..pages import may, reading_role
 from ..views.theme import theme_of
 
 register = template.Library()
@@ -78,7 +79,8 @@ TIME_UNITS = ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (360
 
 @register.inclusion_tag("console/parts/navigation.html", takes_context=True)
 def navigation(context: Context) -> dict[str, Any]:
-    here = context["request"].path
+    request = context["request"]
+    here = request.path
     return {
         "items": [
             {
@@ -87,7 +89,7 @@ def navigation(context: Context) -> dict[str, Any]:
                 "here": here == address or (len(address) > 9 and here.startswith(address)),
             }
             for address, word in NAVIGATION
-            if is_valid_path(address)
+            if is_valid_path(address) and may(request, reading_role(resolve(address).func))
         ]
     }
 
@@ -190,24 +192,25 @@ def consent_action(action: str) -> str:
 
 @register.inclusion_tag("console/parts/count_bar.html")
 def count_bar(inside: int, unknown: int, outside: int, exact: bool = True) -> dict[str, Any]:
-    """Draw the counts in, unknown and out as numbers and one bar. Small groups are rounded unless `exact`."""
+    """Draw the counts in, unknown and out as numbers and one bar, which is as exact as the numbers."""
+    if not exact:
+        inside, unknown, outside = rounded(inside), rounded(unknown), rounded(outside)
     everybody = max(inside + unknown + outside, 1)
-    inside_drawn, unknown_drawn = (
-        part if exact or part == 0 else max(part, SMALL_GROUP) for part in (inside, unknown)
-    )  # a small group is drawn like the smallest group that is counted
     return {
         "inside": people(inside, exact),
         "unknown": people(unknown, exact),
         "outside": people(outside, exact),
-        "inside_width": round(min(100 * inside_drawn / everybody, 100), 2),
-        "unknown_width": round(min(100 * unknown_drawn / everybody, 100), 2),
+        "inside_width": round(min(100 * inside / everybody, 100), 2),
+        "unknown_width": round(min(100 * unknown / everybody, 100), 2),
     }
 
 
 @register.filter
 def people(count: int, exact: bool = True) -> str:
-    """Return the number of people; for a role that may not see people a small group is not counted exactly."""
-    return number(count) if exact or not 0 < count < SMALL_GROUP else f"fewer than {SMALL_GROUP}"
+    """Return the number of customers; for a role that may not see them rounded, and not at all when they are few."""
+    if exact:
+        return number(count)
+    return number(rounded(count)) if rounded(count) else f"fewer than {SMALL_GROUP}"
 
 
 @register.simple_tag(takes_context=True)

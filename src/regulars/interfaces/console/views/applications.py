@@ -18,7 +18,7 @@ from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, ClientSpec, change, register, rotate_secret
 
 from ..forms import FormError, form_error, form_page
-from ..pages import done, may, record_action, require, show, staff_page
+from ..pages import NO_ROLE, done, may, record_action, show, staff_page
 
 ROLE = "admin"
 BRANDING_ROLE = "marketer"
@@ -47,7 +47,7 @@ METHODS = (
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def applications(request: HttpRequest) -> HttpResponse:
     rows = [
         (row, [GRANTS.get(grant, grant) for grant in row.grant_types]) for row in Client.objects.order_by("name", "pk")
@@ -56,7 +56,7 @@ def applications(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     """Show or save the form of an app. A new secret is only on the page that answers the POST that made it."""
     saved = _find(client_id) if client_id else None
@@ -74,7 +74,6 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
             else {"auth_method": Client.AuthMethod.POST.value}
         )
         return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
-    require(request, ROLE)
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
         made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
@@ -87,9 +86,8 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def rotate(request: HttpRequest, client_id: str) -> HttpResponse:
-    require(request, ROLE)
     client = _find(client_id)
     return _show_secret(request, client, rotate_secret(client), "application.secret_rotated")
 
@@ -138,13 +136,12 @@ def _page(
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="marketer")
 def branding(request: HttpRequest, client_id: str) -> HttpResponse:
     """Show or save the branding. `do=preview` answers with the preview alone."""
     client = _find(client_id)
     if request.method != "POST":
         return _branding_page(request, client, asdict(branding_of(client)))
-    require(request, BRANDING_ROLE)
     given = request.POST.dict()
     try:
         if request.POST.get("do") == PREVIEW:
@@ -158,7 +155,7 @@ def branding(request: HttpRequest, client_id: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def preview_stylesheet(request: HttpRequest) -> HttpResponse:
     """Return the variables of a branding that is not saved yet: the policy permits stylesheets, but no inline style."""
     return HttpResponse(stylesheet(_readable(request.GET.dict()), SCOPES), content_type="text/css; charset=utf-8")

@@ -17,7 +17,7 @@ from regulars.connections.provider import PROVIDERS, find_provider
 from regulars.connections.save import ConnectionSpec, save_connection, switch_connection, url_keys
 
 from ..forms import SETTING, FormError, form_error, form_page, whole_number
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"
 PASSWORD_CHECKS = ("common", "personal", "breached")
@@ -33,7 +33,7 @@ ADDRESS_LABELS = {
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def connections(request: HttpRequest) -> HttpResponse:
     rows = []
     for row in Connection.objects.order_by("id"):
@@ -45,9 +45,8 @@ def connections(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def switch(request: HttpRequest, name: str) -> HttpResponse:
-    require(request, ROLE)
     on = request.POST.get("on") == "1"
     row = switch_connection(name, on)
     sentence = f"{row.display_name} is offered at the login." if on else f"{row.display_name} is not offered any more."
@@ -56,7 +55,7 @@ def switch(request: HttpRequest, name: str) -> HttpResponse:
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     """Show or save the form of a connection. A new one is of the strategy in the query: `?strategy=oidc`."""
     saved = Connection.objects.filter(name=name).first() if name else None
@@ -67,7 +66,6 @@ def connection(request: HttpRequest, name: str = "") -> HttpResponse:
     if request.method != "POST":
         given = _written(saved) if saved else _empty(strategy)
         return _page(request, saved, strategy, given, saved.requested_claims if saved else [])
-    require(request, ROLE)
     given, requested_claims = request.POST.dict(), request.POST.getlist("requested_claims")
     try:
         made = save_connection(
@@ -159,7 +157,7 @@ def _written(saved: Connection) -> dict[str, str]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def passwords(request: HttpRequest, name: str) -> HttpResponse:
     """Show or save the password policy. It holds from the next new password on and signs no customer out."""
     connection = Connection.objects.filter(name=name, strategy="auth0").first()
@@ -167,7 +165,6 @@ def passwords(request: HttpRequest, name: str) -> HttpResponse:
         raise Http404("This connection has no passwords.")
     if request.method != "POST":
         return _password_page(request, connection, rules_of(name))
-    require(request, ROLE)
     checks = {check: request.POST.get(check) == "on" for check in PASSWORD_CHECKS}
     # -1, which no policy accepts, for what is no number
     least, history = (whole_number(request.POST.get(name, ""), 5) for name in ("min_length", "history"))

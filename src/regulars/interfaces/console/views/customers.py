@@ -26,7 +26,7 @@ from regulars.usecases.customer_data import facts_of
 from regulars.usecases.find_customers import CustomerPage, customer_name, find_customers
 
 from ..forms import FormError, form_error, form_page, row_number
-from ..pages import done, may, require, show, staff_page
+from ..pages import done, may, show, staff_page
 
 PAGE = 50
 EVENTS = 50
@@ -36,7 +36,7 @@ YES_NO = [("yes", "Yes"), ("no", "No")]
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def customers(request: HttpRequest) -> HttpResponse:
     """List the customers that `q` finds, after the number `after`; an error in the search is shown at its position."""
     text, after = request.GET.get("q", ""), row_number(request, "after")
@@ -58,7 +58,7 @@ def customers(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def customer(request: HttpRequest, user_id: str) -> HttpResponse:
     """Show one customer: identities, facts, what each purpose may use, consents and events."""
     profile = find_by_user_id(user_id)
@@ -98,10 +98,9 @@ def customer(request: HttpRequest, user_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@staff_page
+@staff_page(read="marketer", write="marketer")
 def correct(request: HttpRequest, user_id: str) -> HttpResponse:
     """`/console/customers/<user id>/correct?attribute=`: correct a value and give the reason, which the customer can read."""
-    require(request, CORRECTING_ROLE)
     profile = find_by_user_id(user_id)
     attribute = Attribute.objects.filter(key=request.GET.get("attribute", "")[:128]).first()
     if profile is None or attribute is None or not may_staff_correct(attribute):

@@ -21,7 +21,7 @@ from regulars.segments.models import Segment
 from regulars.usecases.deliver import count_members, is_replaying, queue_backfill, queue_replay
 
 from ..forms import FormError, form_error, form_page, row_number
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 from .destinations import RETRY_ROLE, ROLE, delivery_counts, find_destination
 
 PAGE = 50
@@ -35,16 +35,15 @@ DELETION_STATES = {
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def deliveries(request: HttpRequest, slug: str) -> HttpResponse:
     return _deliveries_page(request, find_destination(slug))
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def retry(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Queue a failed or dropped delivery again; consent is checked again when it is sent."""
-    require(request, RETRY_ROLE)
     delivery = Delivery.objects.filter(pk=min(number, LARGEST_ID), destination__slug=slug).first()
     if delivery is None:
         raise Http404("There is no such delivery.")
@@ -54,10 +53,9 @@ def retry(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def replay(request: HttpRequest, slug: str) -> HttpResponse:
     """Count the chosen deliveries and ask for confirmation; `do=send` on that page queues them again."""
-    require(request, RETRY_ROLE)
     saved = find_destination(slug)
     try:
         since, until = _moment(request, "since"), _moment(request, "until")
@@ -75,10 +73,9 @@ def replay(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def backfill(request: HttpRequest, slug: str) -> HttpResponse:
     """Count the current members of a segment and ask for confirmation; `do=send` sends them all."""
-    require(request, RETRY_ROLE)
     saved, segment = find_destination(slug), request.POST.get("segment", "")
     try:
         if request.POST.get("do") != "send":
@@ -91,10 +88,9 @@ def backfill(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def resume(request: HttpRequest, slug: str) -> HttpResponse:
     """Close the circuit breaker now and queue dead jobs again."""
-    require(request, RETRY_ROLE)
     saved = find_destination(slug)
     close_breaker(saved)
     count = retry_failed_jobs(saved.queue)
@@ -103,7 +99,7 @@ def resume(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
     """List deletion requests, newest first: those in the state `state`, before the number `before`."""
     saved = find_destination(slug)
@@ -134,9 +130,8 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def retry_deletion(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    require(request, RETRY_ROLE)
     row = Disclosure.objects.filter(pk=min(number, LARGEST_ID), destination__slug=slug).first()
     if row is None:
         raise Http404("There is no such deletion request.")
@@ -145,9 +140,8 @@ def retry_deletion(request: HttpRequest, slug: str, number: int) -> HttpResponse
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def retry_deletions(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, RETRY_ROLE)
     count = retry_failed_deletion_requests(find_destination(slug))
     sentence = f"{count:,} deletion requests are sent again."
     return done(request, _deletions_address(slug), "removals.asked", slug, sentence, count=count)

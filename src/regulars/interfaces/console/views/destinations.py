@@ -29,7 +29,7 @@ from regulars.usecases.deliver import segment_purposes
 from regulars.usecases.find_customers import find_customers
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"  # decides where data about customers is sent
 RETRY_ROLE = "marketer"
@@ -50,7 +50,7 @@ def find_destination(slug: str) -> Destination:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def destinations(request: HttpRequest) -> HttpResponse:
     counts = delivery_counts()
     rows = [
@@ -62,9 +62,8 @@ def destinations(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def switch(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, ROLE)
     on = request.POST.get("on") == "1"
     row = switch_destination(slug, on)
     sentence = f"{row.name} receives what happens from now on." if on else f"{row.name} receives nothing new."
@@ -86,7 +85,7 @@ def delivery_counts(*destinations: Destination) -> dict[int, dict[str, int]]:
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def destination(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Show or save the form of a destination. A new one is of the kind in the query: `?kind=webhook`."""
     saved = find_destination(slug) if slug else None
@@ -100,7 +99,6 @@ def destination(request: HttpRequest, slug: str = "") -> HttpResponse:
             else {"purpose": "message", "enabled": "on"}
         )
         return _form(request, saved, kind, given, saved.segment_slugs if saved else [])
-    require(request, ROLE)
     given, segments = request.POST.dict(), request.POST.getlist("segments")
     try:
         made = _save(request, saved, kind, given, segments)
@@ -158,7 +156,7 @@ def _form(
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def mapping(request: HttpRequest, slug: str) -> HttpResponse:
     """Show or save the mapping; `who` is the customer of the preview, found by `q`. `do=own` restores the kind's default."""
     saved, kind = _with_kind(slug)
@@ -167,7 +165,6 @@ def mapping(request: HttpRequest, slug: str) -> HttpResponse:
         mapped = {line["field"] for line in lines}
         open_fields = [{**EMPTY, "field": name} for name, _ in kind.targets if name not in mapped]
         return _mapping_page(request, saved, kind, [*lines, *open_fields, *[EMPTY] * EMPTY_ROWS], request.GET)
-    require(request, ROLE)
     rows = [] if request.POST.get("do") == "own" else _rows(request)
     try:
         save_mapping(saved, rows)
@@ -179,7 +176,7 @@ def mapping(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def preview_mapping(request: HttpRequest, slug: str) -> HttpResponse:
     """Show what the rows in the form would send. Saves nothing, sends nothing."""
     saved, kind = _with_kind(slug)

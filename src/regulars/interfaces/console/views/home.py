@@ -20,9 +20,10 @@ from regulars.insights.vega_bundle import vega_bundle
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership, Segment
+from regulars.segments.small_groups import rounded
 from regulars.usecases.find_customers import customer_name
 
-from ..pages import staff_page
+from ..pages import may, staff_page
 
 DAYS = 30
 RECENT = 8
@@ -30,7 +31,7 @@ YEAR = 365 * 24 * 3600
 
 
 @require_safe
-@staff_page
+@staff_page(read="viewer")
 def home(request: HttpRequest) -> HttpResponse:
     now = clock.now()
     since = now - dt.timedelta(days=DAYS)
@@ -45,7 +46,10 @@ def home(request: HttpRequest) -> HttpResponse:
         ).order_by("name")
     )
     chart = run_chart("signins_per_day", ChartScope(now, days=DAYS))
-    events = list(Event.objects.order_by("-id")[:RECENT])
+    exact = may(request, "marketer")
+    if not exact:
+        chart = chart.redrawn([(day, rounded(number)) for day, number in chart.rows])
+    events = list(Event.objects.order_by("-id")[:RECENT]) if exact else []
     people = Profile.objects.in_bulk({event.profile_id for event in events})
     recent = [
         {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
@@ -55,10 +59,12 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "figures": figures,
         "chart": chart,
-        "chart_note": f"{chart.total:,} in the last {DAYS} days, by day in UTC, without customers who objected to being counted.",
+        "exact": exact,
+        "chart_note": f"{chart.total:,} in the last {DAYS} days, by day in UTC, without customers who objected to being counted."
+        + ("" if exact else " Each day is rounded down to tens."),
         "segments": segments,
         "recent": recent,
-        "steps": _steps(figures["everybody"], bool(recent), bool(segments)),
+        "steps": _steps(figures["everybody"], bool(recent), bool(segments)) if exact else [],
         "days": DAYS,
     }
     return render(request, "console/home.html", context)

@@ -19,7 +19,7 @@ from regulars.usecases.erase import find_customers
 from regulars.usecases.retention import KINDS, days_of, set_retention
 
 from ..forms import FormError, form_error, form_page, whole_number
-from ..pages import done, require, staff_page
+from ..pages import NO_ROLE, done, staff_page
 
 ROLE = "admin"
 SHOWN = 50
@@ -28,16 +28,15 @@ Action = ConsentEvent.Action
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def privacy(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def retention(request: HttpRequest) -> HttpResponse:
     """Save the retention of all kinds at once; a kind that is not on the form stays as it is."""
-    require(request, ROLE)
     given = {key: request.POST[key].strip() for key in KINDS if key in request.POST}
     for key, text in given.items():
         if text and whole_number(text, 6) is None:
@@ -51,7 +50,7 @@ def retention(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def purpose(request: HttpRequest, key: str) -> HttpResponse:
     found = Purpose.objects.filter(key=key, active=True).first()
     if found is None:
@@ -59,7 +58,6 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "GET":
         typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
         return _purpose_page(request, found, typed)
-    require(request, ROLE)
     typed = {name: request.POST.get(name, "").strip() for name in ("label", "text", "expires_days")}
     widened, days = "widened" in request.POST, typed["expires_days"]
     if days and whole_number(days, 4000) is None:

@@ -13,7 +13,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.questions.settings import get_question_settings, save_settings
 
 from ..forms import FormError, decimal_number, form_error, form_page, whole_number
-from ..pages import done, require, staff_page
+from ..pages import done, staff_page
 
 ROLE = "admin"
 PACES = (
@@ -56,7 +56,7 @@ SHARES = (
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def settings(request: HttpRequest) -> HttpResponse:
     saved = get_question_settings()
     if request.method != "POST":
@@ -70,7 +70,6 @@ def settings(request: HttpRequest) -> HttpResponse:
                 **{cap.name: f"{100 * getattr(saved, cap.name):g}" for cap in SHARES},
             },
         )
-    require(request, ROLE)
     given = request.POST.dict()
     try:
         text = given.get("priors", "").strip()

@@ -28,7 +28,7 @@ from regulars.questions.settings import get_question_settings
 from regulars.questions.statistics import question_stats, segments_using, stats_by_question
 
 from ..forms import FormError, form_error, form_page
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "marketer"
 INPUTS = {"unknown_plugin": "type", "unknown_purpose": "purpose", "key_taken": "key"}
@@ -40,7 +40,7 @@ RETIRE = {
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def questions(request: HttpRequest) -> HttpResponse:
     asked = list(Question.objects.select_related("purpose").order_by("-enabled", "-weight", "key"))
     fared = stats_by_question(asked)
@@ -54,10 +54,9 @@ def questions(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def switch(request: HttpRequest, key: str) -> HttpResponse:
     """Switch a question on or off."""
-    require(request, ROLE)
     on = request.POST.get("on") == "1"
     switch_question(key, on)
     sentence = "The question is on: it may be asked at the next login." if on else "The question is off."
@@ -65,7 +64,7 @@ def switch(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="marketer")
 def question(request: HttpRequest, key: str = "") -> HttpResponse:
     """Show or save the form of a question; `do=preview` shows what a customer sees and saves nothing."""
     saved = Question.objects.select_related("purpose").filter(key=key).first() if key else None
@@ -76,7 +75,6 @@ def question(request: HttpRequest, key: str = "") -> HttpResponse:
     given = {name: value for name, value in request.POST.items() if isinstance(value, str)}
     if given.get("do") == "preview":
         return _page(request, saved, given)
-    require(request, ROLE)
     given, removed = remove_translation(given)
     try:
         # A new question takes a key of its own

@@ -14,12 +14,12 @@ from regulars.rules.replay_runs import replay
 from regulars.rules.trial_report import report_replay
 
 from ..forms import FormError, form_page
-from ..pages import require, staff_page
+from ..pages import staff_page
 from .rules import ROLE
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def rule_run(request: HttpRequest, number: int) -> HttpResponse:
     """Show a run. A POST replays it: nothing is stored, and no external service is called."""
     run = RuleRun.objects.filter(pk=number).first()
@@ -27,7 +27,6 @@ def rule_run(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404("There is no such run.")
     if request.method != "POST":
         return _page(request, run)
-    require(request, ROLE)
     try:
         return _page(request, run, replayed=report_replay(replay(run.pk)))
     except DomainError as error:

@@ -36,7 +36,7 @@ from regulars.rules.templates import Template, all_templates, enable_template, g
 from regulars.rules.trial_report import SAMPLE_CONTEXT, TrialReport, differences, report_replay, report_trial
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"
 RECENT_RUNS = 200  # runs examined
@@ -83,15 +83,14 @@ class RunStatistics:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def rules(request: HttpRequest) -> HttpResponse:
     return _list_page(request)
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def switch(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, ROLE)
     on = request.POST.get("on") == "1"
     rule = switch_rule(slug, on)
     sentence = f"{rule.name} runs from the next login on." if on else f"{rule.name} is off."
@@ -99,9 +98,8 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def move(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, ROLE)
     by = -1 if request.POST.get("to") == "up" else 1
     move_rule(slug, by)
     sentence = f"It runs one place {'earlier' if by < 0 else 'later'}."
@@ -109,10 +107,9 @@ def move(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def order(request: HttpRequest) -> HttpResponse:
     """Save the order of all rules; `shown` is the order that the page showed before."""
-    require(request, ROLE)
     wanted = request.POST.getlist("order")
     try:
         order_rules(wanted, request.POST.getlist("shown"))
@@ -123,10 +120,9 @@ def order(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters()
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def take_template(request: HttpRequest, key: str) -> HttpResponse:
     """Switch on a rule of the gallery with its settings."""
-    require(request, ROLE)
     template = get_template(key)
     given = settings_given(request, template.settings)
     try:
@@ -140,10 +136,9 @@ def take_template(request: HttpRequest, key: str) -> HttpResponse:
 
 @sensitive_post_parameters()
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def shared_setting(request: HttpRequest) -> HttpResponse:
     """Set or remove a value that every rule can read. It is never shown."""
-    require(request, ROLE)
     key, value = request.POST.get("key", "").strip(), request.POST.get("value", "").strip()
     if request.POST.get("do") == "remove":
         delete_setting(key)
@@ -211,7 +206,7 @@ def _list_page(request: HttpRequest, wrong: dict[str, Any] | None = None) -> Htt
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
     """Edit a rule. `do=try` runs the form's rule, `do=shadow` runs it over the last logins beside the saved rule.
 
@@ -227,7 +222,6 @@ def rule(request: HttpRequest, slug: str = "") -> HttpResponse:
         edited = Rule(script=SKELETONS.get(language, ""), language=language, enabled=False)
     if request.method != "POST":
         return _editor_page(request, edited)
-    require(request, ROLE)
     fields = _fields(edited)
     edited.name = request.POST.get("name", "").strip()
     edited.script = request.POST.get("script", "").replace("\r\n", "\n").strip()

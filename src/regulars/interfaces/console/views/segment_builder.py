@@ -24,7 +24,7 @@ from regulars.segments.sentence_query import edited, from_query, is_edit, to_que
 from regulars.segments.vocabulary import Vocabulary, sentence_of, suggested_name
 from regulars.usecases.save_segment import save_and_evaluate
 
-from ..pages import done, may, require, show, staff_page
+from ..pages import done, may, show, staff_page
 from .segments import ROLE, find_segment
 
 RESERVED = frozenset({"new"})  # addresses beside the segments' own
@@ -50,25 +50,25 @@ class SegmentDraft:
 
 
 @require_safe
-@staff_page
+@staff_page(read="viewer")
 def new(request: HttpRequest) -> HttpResponse:
     return _build(request, "/console/segments/new", None)
 
 
 @require_safe
-@staff_page
+@staff_page(read="viewer")
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
     return _build(request, f"/console/segments/{slug}/edit", find_segment(slug))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="marketer")
 def save_new(request: HttpRequest) -> HttpResponse:
     return _save(request, "/console/segments/new", None)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="marketer")
 def save_edited(request: HttpRequest, slug: str) -> HttpResponse:
     return _save(request, f"/console/segments/{slug}/edit", find_segment(slug))
 
@@ -82,11 +82,12 @@ def _build(request: HttpRequest, address: str, segment: Segment | None) -> HttpR
     if segment is not None and not request.GET:
         return HttpResponseRedirect(f"{address}?{draft.query}")
     vocabulary = Vocabulary.load()
-    count = report_count(draft.text, draft.purpose.key, vocabulary)
+    exact = may(request, ROLE)
+    count = report_count(draft.text, draft.purpose.key, vocabulary, exact=exact)
     context: dict[str, object] = {
         "draft": draft,
         "count": count,
-        "exact": may(request, ROLE),
+        "exact": exact,
         "address": address,
         "segment": segment,
     }
@@ -94,11 +95,11 @@ def _build(request: HttpRequest, address: str, segment: Segment | None) -> HttpR
         response = show(request, "console/segments/builder.html", context, part="count")
         response.headers["HX-Replace-Url"] = f"{address}?{draft.query}"
         return response
-    context |= _forms(draft, vocabulary)
+    context |= _forms(draft, vocabulary, exact)
     return render(request, "console/segments/builder.html", context, status=400 if count.spot else 200)
 
 
-def _forms(draft: SegmentDraft, vocabulary: Vocabulary) -> dict[str, object]:
+def _forms(draft: SegmentDraft, vocabulary: Vocabulary, exact: bool) -> dict[str, object]:
     purposes = Purpose.objects.filter(active=True).order_by("label")
     shared: dict[str, object] = {"purposes": purposes, "modes": MODES, "operators": OPERATORS}
     if draft.sentence is None:
@@ -108,7 +109,7 @@ def _forms(draft: SegmentDraft, vocabulary: Vocabulary) -> dict[str, object]:
         known = overview(draft.purpose.key, countable(vocabulary.attributes, draft.purpose.key))
     except DomainError:
         known = Overview(0, {}, {})
-    forms, countable_part = SentenceForms(draft.purpose.key, vocabulary, known), complete(draft.sentence)
+    forms, countable_part = SentenceForms(draft.purpose.key, vocabulary, known, exact), complete(draft.sentence)
     return {
         **shared,
         "groups": forms.groups(draft.sentence),
@@ -121,7 +122,6 @@ def _forms(draft: SegmentDraft, vocabulary: Vocabulary) -> dict[str, object]:
 
 def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpResponse:
     """Ask for a name; a POST of the page saves, evaluates every customer, and goes to the segment."""
-    require(request, ROLE)
     draft, vocabulary = _draft(request, segment), Vocabulary.load()
     sentence = sentence_of(draft.text)
     suggested = segment.name if segment else suggested_name(sentence, vocabulary) if sentence else ""
@@ -142,7 +142,7 @@ def _save(request: HttpRequest, address: str, segment: Segment | None) -> HttpRe
         "description": description,
         "problem": problem,
         "in_words": vocabulary.text(draft.text),
-        "count": report_count(draft.text, draft.purpose.key, vocabulary),
+        "count": report_count(draft.text, draft.purpose.key, vocabulary, exact=True),
         "exact": True,
     }
     return render(request, "console/segments/save.html", context, status=400 if problem else 200)

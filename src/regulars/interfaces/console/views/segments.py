@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -12,23 +10,24 @@ from django.views.decorators.http import require_POST, require_safe
 
 from regulars.base import clock
 from regulars.base.errors import DomainError, Invalid
-from regulars.insights.charts.people_by_attribute import NOT_KNOWN
+from regulars.insights.charts.people_by_attribute import ALL_OTHERS, NOT_KNOWN
 from regulars.insights.charts.protocol import ChartScope
-from regulars.insights.run_chart import CHARTS, run_chart
+from regulars.insights.run_chart import run_chart
 from regulars.profiles.find import customers
 from regulars.questions.boosts import DAYS, boost_question, rank_questions
 from regulars.questions.models import Question
 from regulars.segments.builder import countable
-from regulars.segments.count import SMALL_GROUP, lake_is_behind
+from regulars.segments.count import lake_is_behind
 from regulars.segments.export_members import columns, count_exported, lines
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import membership_condition
+from regulars.segments.small_groups import SMALL_GROUP, rounded_groups
 from regulars.segments.vocabulary import Vocabulary
 from regulars.usecases.save_segment import remove_segment, segments_with, used_by
 
 from ..forms import row_number
-from ..pages import done, may, record_action, require, show, staff_page
+from ..pages import NO_ROLE, done, may, record_action, show, staff_page
 from ..templatetags.console import percent
 
 ROLE = "marketer"
@@ -47,7 +46,7 @@ def find_segment(slug: str) -> Segment:
 
 
 @require_safe
-@staff_page
+@staff_page(read="viewer")
 def segments(request: HttpRequest) -> HttpResponse:
     everybody, vocabulary, destinations = customers().count(), Vocabulary.load(), used_by()
     found = (
@@ -74,7 +73,7 @@ def segments(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="viewer")
 def segment(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a segment; `state` and `after` choose the members shown, `attribute` the chart; `find` ranks questions."""
     found, vocabulary = find_segment(slug), Vocabulary.load()
@@ -112,10 +111,9 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def delete(request: HttpRequest, slug: str) -> HttpResponse:
     """Delete the segment, unless another segment or a destination uses it."""
-    require(request, "admin")
     found = find_segment(slug)
     remove_segment(found)
     sentence = f"“{found.name}” is deleted."
@@ -123,10 +121,9 @@ def delete(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def ask_first(request: HttpRequest, slug: str) -> HttpResponse:
     """Ask a segment's unknown customers this question first, within every cap."""
-    require(request, ROLE)
     segment = find_segment(slug)
     question = Question.objects.filter(key=request.POST.get("question", ""), enabled=True).first()
     if question is None:
@@ -137,10 +134,9 @@ def ask_first(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def export(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the purpose, columns and number of rows before the download."""
-    require(request, ROLE)
     found = find_segment(slug)
     context = {
         "segment": found,
@@ -153,10 +149,9 @@ def export(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Download the file. Raises `Invalid("too_few")` for a group so small that its members are nearly named."""
-    require(request, ROLE)
     found = find_segment(slug)
     count, heads = count_exported(found), columns(found)
     if count < SMALL_GROUP:
@@ -202,13 +197,14 @@ def _chart(request: HttpRequest, segment: Segment, vocabulary: Vocabulary, insid
     try:
         # the title is the answer: `mostly Portugal (61 % of those known)`
         chart = run_chart(CHART, scope)
-        rows = [(vocabulary.value(attribute, label), number) for label, number in chart.rows]
+        found = chart.rows if may(request, ROLE) else rounded_groups(chart.rows, ALL_OTHERS)
+        rows = [(vocabulary.value(attribute, label), number) for label, number in found]
         known = [(label, number) for label, number in rows if label != NOT_KNOWN]
         answer = "known of no customer"
         if known:
             answer = f"mostly {known[0][0]} ({percent(known[0][1], sum(number for _, number in known))} of those known)"
         title = f"{vocabulary.attribute(attribute)}: {answer}"
-        context["chart"] = replace(chart, title=title, rows=rows, spec=CHARTS[chart.key].draw(rows))
+        context["chart"] = chart.redrawn(rows, title)
     except DomainError as error:
         context["no_chart"] = error.message
     return context

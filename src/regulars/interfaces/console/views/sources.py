@@ -29,7 +29,7 @@ from regulars.profiles.models import Profile
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
-from ..pages import done, may, require, staff_page
+from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"
 REFUSED = 20
@@ -50,15 +50,14 @@ LIMIT_LABELS = {
 
 
 @require_safe
-@staff_page
+@staff_page(read="marketer")
 def sources(request: HttpRequest) -> HttpResponse:
     return _list_page(request)
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def add(request: HttpRequest) -> HttpResponse:
-    require(request, ROLE)
     name = request.POST.get("name", "")
     try:
         made = make_source(name)
@@ -70,9 +69,8 @@ def add(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def switch(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, ROLE)
     on = request.POST.get("on") == "1"
     source = switch_source(slug, on)
     sentence = f"{source.name} is on." if on else f"{source.name} is off: what it sends is refused."
@@ -80,9 +78,8 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def rotate_key(request: HttpRequest, slug: str) -> HttpResponse:
-    require(request, ROLE)
     source = replace_key(slug)
     sentence = f"{source.name} has a new write key. Events sent with the old key are refused."
     return done(request, "/console/sources", "source.key_replaced", slug, sentence)
@@ -129,7 +126,7 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@staff_page(read="marketer", write="admin")
 def enrichment_source(request: HttpRequest, key: str) -> HttpResponse:
     source, saved = _find(key)
     if request.method != "POST":
@@ -139,7 +136,6 @@ def enrichment_source(request: HttpRequest, key: str) -> HttpResponse:
             saved,
             {**_enrichment_fields(saved, source), "enabled": "on" if saved and saved.enabled else ""},
         )
-    require(request, ROLE)
     given, settings = request.POST.dict(), settings_given(request, source.fields)
     on = given.get("enabled") == "on"
     try:
@@ -153,10 +149,9 @@ def enrichment_source(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="admin")
 def switch_enrichment(request: HttpRequest, key: str) -> HttpResponse:
     """Switch a source on or off; one with incomplete settings shows its form."""
-    require(request, ROLE)
     source, saved = _find(key)
     on = request.POST.get("on") == "1"
     try:
@@ -169,10 +164,9 @@ def switch_enrichment(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="marketer")
 def retry(request: HttpRequest, key: str) -> HttpResponse:
     """Queue a failed lookup (`number`) again, or all of them."""
-    require(request, RETRY_ROLE)
     source, _ = _find(key)
     number = request.POST.get("number", "")
     if number.isascii() and number.isdigit():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.http import require_POST
 
-from ..pages import local_address, staff_page
+from ..pages import NO_ROLE, local_address, staff_page
 
 COOKIE = "regulars_theme"
 THEMES = ("", "light", "dark")
@@ -19,7 +19,7 @@ def theme_of(request: HttpRequest) -> str:
 
 
 @require_POST
-@staff_page
+@staff_page(read=NO_ROLE, write="viewer")
 def choose(request: HttpRequest) -> HttpResponse:
     """Keep the choice in this browser and return to the page where it was made."""
     chosen = request.POST.get("theme", "")
