@@ -1,4 +1,7 @@
-"""The list of erasures, by fingerprints: it cleans a restored backup, and refuses erased addresses in imports."""
+"""The list of erasures, by fingerprints: it cleans a restored backup, and refuses erased addresses and ids.
+
+A name of a customer is a user id, `external|<id>`, `anonymous|<id>`, `<provider>|<id>` or `email|<address>`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from django.db import transaction
 
 from regulars.profiles.models import Profile
 
-from .models import ConsentEvent, ConsentState, Erasure, KeptDecision, Suppression
+from .models import ConsentEvent, ConsentState, ErasedIdentifier, Erasure, KeptDecision, Suppression
 
 FILE = "erasures.jsonl"
 NO_CONTACT = {ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED}
@@ -84,13 +87,29 @@ def suppressed(profiles: Iterable[Profile]) -> set[int]:
     return {found[hash_] for hash_ in Suppression.objects.filter(hash__in=found).values_list("hash", flat=True)}
 
 
+def refuse_identifiers(hashes: Iterable[str], at: dt.datetime) -> None:
+    """Refuse fingerprints in events from now on, as of an erasure at this time. The retention ends it."""
+    rows = [ErasedIdentifier(hash=each, at=at) for each in sorted(hashes)]
+    ErasedIdentifier.objects.bulk_create(
+        rows, batch_size=500, update_conflicts=True, unique_fields=["hash"], update_fields=["at"]
+    )
+
+
+def erased_among(names: Iterable[str]) -> set[str]:
+    """Return those names that belonged to an erased customer and are still refused."""
+    by_hash = {fingerprint(name): name for name in names}
+    found = ErasedIdentifier.objects.filter(hash__in=by_hash).values_list("hash", flat=True) if by_hash else ()
+    return {by_hash[each] for each in found}
+
+
 def _in_file() -> list[Erasure]:
     path = Path(settings.HOME) / FILE
     found = []
     for line in path.read_text().splitlines() if path.exists() else ():
         row = json.loads(line)
         times = {key: row[key] and dt.datetime.fromisoformat(row[key]) for key in ("at", "since", "until")}
-        found.append(Erasure(id=uuid.UUID(row["id"]), mode=row["mode"], who=row["who"], asked_by="restore", **times))
+        kept = {"who": row["who"], "identifiers": row.get("identifiers", [])}
+        found.append(Erasure(id=uuid.UUID(row["id"]), mode=row["mode"], asked_by="restore", **kept, **times))
     return found
 
 
@@ -100,6 +119,7 @@ def _append(erasure: Erasure) -> None:
         "at": erasure.at.isoformat(),
         "mode": erasure.mode,
         "who": erasure.who,
+        "identifiers": erasure.identifiers,
         "since": erasure.since.isoformat() if erasure.since else None,
         "until": erasure.until.isoformat() if erasure.until else None,
     }

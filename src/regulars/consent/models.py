@@ -125,7 +125,8 @@ class PermittedView(models.Model):
 class Erasure(models.Model):
     """One erasure: the proof, and the entry by which a restored backup is cleaned. It names no customer.
 
-    `who` are fingerprints of the customer's user ids under the server's secret key, `profiles` their ids. `removed`:
+    `who` are fingerprints of the customer's user ids under the server's secret key, `identifiers` those of every id and
+    address under which events named them, and `profiles` their ids. `removed`:
     table → `[rows before, rows after]`; `disclosures` are those whose deletion was requested of third parties.
     """
 
@@ -139,6 +140,7 @@ class Erasure(models.Model):
     mode = models.CharField(max_length=12, choices=Mode, default=Mode.ERASED)
     asked_by = models.CharField(max_length=16)  # customer staff api operator restore
     who = models.JSONField(default=list)
+    identifiers = models.JSONField(default=list)
     profiles = models.JSONField(default=list)
     since = models.DateTimeField(null=True, blank=True)
     until = models.DateTimeField(null=True, blank=True)
@@ -174,6 +176,16 @@ class Suppression(models.Model):
 
     hash = models.CharField(max_length=64, primary_key=True)
     since = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return self.hash[:8]
+
+
+class ErasedIdentifier(models.Model):
+    """The fingerprint of an id or address of an erased customer, under which no event makes the person anew."""
+
+    hash = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField(default=clock.now, db_index=True)
 
     def __str__(self) -> str:
         return self.hash[:8]

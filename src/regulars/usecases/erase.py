@@ -13,7 +13,7 @@ from django.db.models import Q
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
 from regulars.base.errors import Invalid
-from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, suppress
+from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers, suppress
 from regulars.consent.models import Erasure, Retention
 from regulars.destinations.disclosures import queue_erasure_requests
 from regulars.enrichment.models import Lookup
@@ -21,11 +21,13 @@ from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
-from .personal_data import count, delete_mails, end_sessions, names_of, rows_of, sweep
+from .personal_data import count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
 LEDGER = "ledger"
+ERASED_IDS = "erased_ids"
+RETENTION = "retention"  # who asked, when a customer was inactive for too long
 Mode = Erasure.Mode
 
 
@@ -34,7 +36,8 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     """Delete the profile and those merged into it with all their rows, and every text that names the customer.
 
     What stays: decisions without the customer, as long as the retention of the ledger says; a fingerprint of the address
-    if the customer had objected to messages; with `keep_events` anonymous events. Destinations that received data get
+    if the customer had objected to messages; fingerprints of their ids, under which events are refused for a while (not
+    when nothing but the retention erases them); with `keep_events` anonymous events. Destinations that received data get
     deletion requests (`destinations.disclosures`), and providers are asked to end their grants (`revoke_for_erasure`). The
     proof counts rows before and after.
     """
@@ -44,11 +47,14 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     before = count(rows)
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
+    refused = identifiers_of(profiles) if asked_by != RETENTION and days_kept(ERASED_IDS) != 0 else ()
+    erasure.identifiers = sorted(map(fingerprint, refused))
+    refuse_identifiers(erasure.identifiers, erasure.at)
     erasure.profiles = [each.pk for each in profiles]
     erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
     revoke_for_erasure(profiles, erasure.pk)
     suppress(profiles)
-    if Retention.objects.filter(kind=LEDGER).values_list("days", flat=True).first() != 0:
+    if days_kept(LEDGER) != 0:
         keep_ledger(profiles)
     swept = _delete(profiles, keep_events=keep_events) | sweep(names)
     after = count(rows_of(profiles))
@@ -103,6 +109,11 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
         c.refresh()
         record_erasure(erasure)
     return erasure
+
+
+def days_kept(kind: str) -> int | None:
+    """Return the days that were set for a kind of data; None: for ever, or its default."""
+    return Retention.objects.filter(kind=kind).values_list("days", flat=True).first()
 
 
 def find_customers(name: str) -> list[Profile]:

@@ -84,6 +84,20 @@ def names_of(profiles: Sequence[Profile]) -> set[str]:
     return {name for name in names if len(name) >= SHORTEST}
 
 
+def identifiers_of(profiles: Sequence[Profile]) -> set[str]:
+    """Return the ids and addresses under which events name these customers, as `consent.erasures` writes them.
+
+    An address that another customer has too is left out: their events go on.
+    """
+    found = {profile.user_id for profile in profiles}
+    identities = Identity.objects.filter(profile__in=profiles).values_list("provider", "provider_user_id")
+    found |= {f"{provider}|{name}" for provider, name in identities}
+    claimed = Fact.objects.filter(profile__in=profiles, attribute="email").values_list("value", flat=True)
+    addresses = {str(value) for value in claimed if value}
+    addresses |= {profile.account.email for profile in profiles if profile.account and profile.account.email}
+    return found | {f"email|{address}" for address in addresses - _names_of_others(addresses, profiles)}
+
+
 def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:
     claims = Fact.objects.filter(attribute__in=CLAIMED, value__in=sorted(names)).exclude(profile__in=profiles)
     identities = Identity.objects.filter(provider_user_id__in=names).exclude(profile__in=profiles)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, DataError, connection, transaction
@@ -17,17 +16,23 @@ from regulars.base import clock
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.events.counts import add_counts
 from regulars.events.event_time import corrected, event_time
-from regulars.events.identifiers import Identifier, IdProblem, read_identifier
 from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
 from regulars.events.models import InboxItem
-from regulars.events.own_events import is_own_name
 from regulars.profiles.attributes import is_an_apps
-from regulars.profiles.find import find_by_user_id, get_or_create_by_identity, is_anonymous
+from regulars.profiles.find import is_anonymous
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Attribute, Profile
+from regulars.profiles.models import Attribute
 
-from .browsers import EXTERNAL, attach_browser, browsers_named
-from .merge import ANONYMOUS
+from .browsers import attach_browser, browsers_named
+from .event_sender import (
+    erased_names,
+    ids_of,
+    known_customer,
+    names_the_erased,
+    reason_to_set_aside,
+    sender_of,
+    without_erased,
+)
 from .unit_of_work import changes
 
 __all__ = ["corrected", "process_inbox", "process_message"]
@@ -36,8 +41,6 @@ log = logging.getLogger("regulars.events")
 
 TIME_SLICE = 0.1  # seconds a transaction over the inbox may hold SQLite's only write lock
 CHUNK = 50
-LINKED = 2  # ids that an alias joins
-LEFT_OUT = {IdProblem.PLACEHOLDER: "placeholder", IdProblem.TOO_LONG: "too_long"}
 # Segment's reserved traits → our attributes; a dotted path leads into nested ones.
 TRAITS = {
     "email": "email",
@@ -57,27 +60,6 @@ TRAITS = {
 }
 # Attributes that must be proved, or that apps keep. A write key is public: every visitor of the shop can read it.
 NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
-
-
-@dataclass(frozen=True, slots=True)
-class SenderIds:
-    """The ids of one message: of the customer, of the browsers that are theirs, and of the group."""
-
-    user: Identifier
-    browser: Identifier
-    previous: Identifier
-    group: Identifier
-
-    @property
-    def browsers(self) -> list[str]:
-        """The anonymous ids, without those that repeat the customer's own."""
-        found = dict.fromkeys([self.browser.text, self.previous.text])
-        return [each for each in found if each and each != self.user.text]
-
-    def marks(self) -> list[str]:
-        """Name the ids that were left out of a message which is kept."""
-        given = (("user", self.user), ("anonymous", self.browser), ("previous", self.previous), ("group", self.group))
-        return [f"{name}_id_{LEFT_OUT[each.problem]}" for name, each in given if each.problem in LEFT_OUT]
 
 
 def process_inbox() -> int:
@@ -107,7 +89,7 @@ def process_inbox() -> int:
             if item.rejected:
                 reasons[(item.source_id, item.rejected)] += 1
             item.processed_at = clock.now()
-            item.save(update_fields=["processed_at", "rejected"])
+            item.save(update_fields=["processed_at", "rejected", "body"])
             count += 1
             if time.monotonic() > until:
                 break
@@ -122,15 +104,21 @@ def process_message(item: InboxItem) -> list[str]:
     Returns the marks of the event: what of the message was not used.
     """
     message = as_object(read_json(item.body))
-    ids = _ids_of(message)
-    if reason := _reason_to_set_aside(message, item.type, ids):
+    ids = ids_of(message)
+    if reason := reason_to_set_aside(message, item.type, ids):
         item.rejected = reason
         return []
-    profile, browsers = _sender(ids)
-    known = browsers_named(browsers)
+    customer, known = known_customer(ids), browsers_named(ids.browsers)
+    erased = erased_names(message, ids, customer, known)
+    if names_the_erased(ids, erased):
+        item.rejected, item.body = "erased", "{}"  # not even here is anything of them kept
+        return []
+    message, ids, lost = without_erased(message, ids, erased)
+    profile, browsers = sender_of(ids, customer)
     happened = event_time(message, item.sent_at, item.received_at)
-    marks = [*ids.marks(), *happened.marks, *marks_of(message, item.type)]
-    with changes([profile, *(each.profile for each in known.values())], "event") as c:
+    marks = [*ids.marks(), *lost, *happened.marks, *marks_of(message, item.type)]
+    visitors = [known[browser].profile for browser in browsers if browser in known]
+    with changes([profile, *visitors], "event") as c:
         for browser in browsers:
             if mark := attach_browser(c, browser, known.get(browser), message, item.source.slug):
                 marks.append(mark)
@@ -153,37 +141,6 @@ def process_message(item: InboxItem) -> list[str]:
             c.profile.last_seen_at = event.at
             c.profile.save(update_fields=["last_seen_at"])
     return marks
-
-
-def _ids_of(message: dict[str, Any]) -> SenderIds:
-    return SenderIds(
-        *(read_identifier(message.get(f"{name}Id")) for name in ("user", "anonymous", "previous", "group"))
-    )
-
-
-def _reason_to_set_aside(message: dict[str, Any], type_: str, ids: SenderIds) -> str:
-    """Return why a message cannot become an event; empty when it can."""
-    if type_ == "track" and is_own_name(name_of(message)):
-        return "name_is_ours"
-    senders = [ids.user, ids.browser, ids.previous]
-    if not any(senders) or (type_ == "alias" and sum(map(bool, senders)) < LINKED):
-        return _problem(senders)
-    # What a group call is about is its group.
-    return _problem([ids.group]) if type_ == "group" and ids.group.problem in LEFT_OUT else ""
-
-
-def _problem(ids: list[Identifier]) -> str:
-    problems = {each.problem for each in ids}
-    return next((each.value for each in LEFT_OUT if each in problems), IdProblem.MISSING.value)
-
-
-def _sender(ids: SenderIds) -> tuple[Profile, list[str]]:
-    """Return the profile that a message is about, created if missing, and the browsers to attach to it."""
-    if ids.user:  # it counts before the id of a browser
-        user_id = ids.user.text
-        return find_by_user_id(user_id) or get_or_create_by_identity(EXTERNAL, user_id)[0], ids.browsers
-    first, *others = ids.browsers
-    return get_or_create_by_identity(ANONYMOUS, first)[0], others
 
 
 def facts_from(message: dict[str, Any], source: str, type_: str = "") -> list[NewFact]:

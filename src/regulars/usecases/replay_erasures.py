@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regulars.consent.erasures import fingerprint, recorded_erasures
+from regulars.consent.erasures import fingerprint, recorded_erasures, refuse_identifiers
 from regulars.consent.models import Erasure
 from regulars.profiles.models import Profile
 
@@ -32,5 +32,6 @@ def _repeat(erasure: Erasure, ids_by_fingerprint: dict[str, int]) -> int:
             erase_period(profile, erasure.since, erasure.until, "restore")
         elif Profile.objects.filter(pk=profile.pk).exists():  # not erased already with the one it was merged into
             erase_customer(profile, "restore", keep_events=erasure.mode == Erasure.Mode.ANONYMISED)
+    refuse_identifiers(erasure.identifiers, erasure.at)
     erasure.save(force_insert=True)
     return len(profiles)

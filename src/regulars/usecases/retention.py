@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.consent.effective import YES
-from regulars.consent.models import ConsentState, KeptDecision, Retention
+from regulars.consent.models import ConsentState, ErasedIdentifier, KeptDecision, Retention
 from regulars.consent.status import ConsentStatus
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection
@@ -20,7 +20,7 @@ from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
 
-from .erase import erase_all
+from .erase import ERASED_IDS, LEDGER, RETENTION, erase_all
 from .lake import queue_lake_expiry
 
 PORTION = 1000
@@ -69,7 +69,7 @@ def _customers(before: dt.datetime) -> QuerySet[Profile]:
 
 
 def _erase_profiles(rows: QuerySet[Model], before: dt.datetime) -> int:
-    return erase_all([each for each in rows if isinstance(each, Profile)], "retention")
+    return erase_all([each for each in rows if isinstance(each, Profile)], RETENTION)
 
 
 def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
@@ -92,8 +92,13 @@ KINDS: dict[str, DataKind] = {
     "events": DataKind("Events of customers", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
     "visitors": DataKind("Visitors who never signed in", 395, _visitors, _erase_profiles),
     "customers": DataKind("Inactive customers", None, _customers, _erase_profiles),
-    "ledger": DataKind(
+    LEDGER: DataKind(
         "Decisions of erased customers", 1095, lambda before: KeptDecision.objects.filter(erased_at__lt=before)
+    ),
+    ERASED_IDS: DataKind(
+        "Fingerprints of erased customers' ids, refused in events",
+        90,
+        lambda before: ErasedIdentifier.objects.filter(at__lt=before),
     ),
 }
 
@@ -108,7 +113,7 @@ def set_retention(kind: str, days: int | None) -> None:
     """Set how many days a kind is kept. Raises `DomainError`: `unknown_kind`, `bad_days`."""
     if kind not in KINDS:
         raise Invalid("unknown_kind", f"There is no kind of data called {kind!r}.")
-    least = 0 if kind == "ledger" else 1
+    least = 0 if kind in (LEDGER, ERASED_IDS) else 1
     if days is not None and not least <= days <= LONGEST:
         raise Invalid("bad_days", f"Write a number of days from {least} to {LONGEST:,}, or nothing for ever.", kind)
     Retention.objects.update_or_create(kind=kind, defaults={"days": days})

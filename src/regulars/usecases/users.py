@@ -20,6 +20,7 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
+from regulars.consent.erasures import erased_among
 from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
 from regulars.profiles.document import BAGS
 from regulars.profiles.find import (
@@ -92,7 +93,7 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     """Create a customer of a database connection, who can sign in at once.
 
     Raises `Invalid`: `inexistent_connection`, `operation_not_supported`, `weak_password`, `invalid_metadata_key`;
-    `Conflict`: `user_exists`.
+    `Conflict`: `user_exists`, `erased_identifier`.
     """
     connection = Connection.objects.filter(name=new.connection, enabled=True).first()
     if connection is None:
@@ -102,6 +103,11 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     email = new.email.lower()
     if is_email_taken(email) or (new.user_id and find_by_identity(DATABASE, new.user_id)):
         raise Conflict("user_exists", "The user already exists.")
+    if new.user_id and erased_among([f"{DATABASE}|{new.user_id}"]):
+        raise Conflict(
+            "erased_identifier",
+            "The customer with this id was erased, and the id is refused for a while. Leave out user_id for a new one.",
+        )
     _refuse_weak_password(new.patch.password, Account(email=email), new.connection)
     profile, _ = get_or_create_by_identity(DATABASE, new.user_id or new_key(), connection=new.connection)
     profile.account = Account.objects.create_user(email, new.patch.password)
