@@ -11,6 +11,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from regulars.accounts.models import Account
+from regulars.base.tokens.jwt import sign
 from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.models import AppGrant, PendingLogin, SessionClient
@@ -20,6 +21,7 @@ from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
+from regulars.usecases.merge import merge
 from tests.oidc.app import App, came_back, id_claims, make_client, message_of, query_of, sign_in
 
 LOOKING_FOR = QuestionDraft(
@@ -437,6 +439,41 @@ def test_an_app_on_a_phone_gets_its_own_scheme_back(client, customer):
     response = App(client, "phone").authorize(redirect_uri="com.example.shop://callback")
 
     assert response["Location"].startswith("com.example.shop://callback?code=")
+
+
+# A hint of whom the app expects
+
+
+def hint_of(customer) -> str:
+    return sign({"sub": customer.user_id, "aud": "shop"})
+
+
+def test_silent_request_with_a_hint_of_another_customer_is_refused(signed_in, customer):
+    dov, _ = get_or_create_by_identity("google-oauth2", "2002")
+
+    assert signed_in.answer(prompt="none", id_token_hint=hint_of(dov))["error"] == "login_required"
+    assert "code" in signed_in.answer(prompt="none", id_token_hint=hint_of(customer))
+
+
+def test_request_with_a_hint_of_another_customer_asks_for_a_login(signed_in):
+    dov, _ = get_or_create_by_identity("google-oauth2", "2002")
+    away = signed_in.authorize(id_token_hint=hint_of(dov))["Location"]
+
+    assert away.startswith("/login?")
+    assert query_of(away)["prompt"] == "login"
+
+
+def test_hint_of_a_merged_customer_names_the_customer_of_today(signed_in, customer):
+    old, _ = get_or_create_by_identity("google-oauth2", "2002")
+    hint = hint_of(old)
+    merge(old, into=customer)
+
+    assert "code" in signed_in.answer(prompt="none", id_token_hint=hint)
+
+
+@pytest.mark.parametrize("hint", ["nonsense", "a.b.c"])
+def test_unreadable_hint_names_no_customer(signed_in, hint):
+    assert "code" in signed_in.answer(prompt="none", id_token_hint=hint)
 
 
 # Signing out

@@ -184,3 +184,25 @@ def test_a_logout_address_of_a_third_party_counts_for_its_own_app_only(signed_in
 
     assert signed_in.browser.get("/v2/logout?returnTo=https://evil.example/").status_code == 400
     assert signed_in.browser.get("/v2/logout?returnTo=https://shop.example/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/logout", "/oidc/logout", "/v2/logout?client_id=shop", "/oidc/logout?client_id=shop"]
+)
+@pytest.mark.parametrize(("language", "title"), [("en", "You are signed out"), ("de", "Sie sind abgemeldet")])
+def test_sign_out_without_an_address_ends_at_a_page(client, app, path, language, title):
+    page = client.get(path, headers={"Accept-Language": language})
+
+    assert page.status_code == 200
+    assert f"<h1>{title}</h1>" in page.content.decode()
+
+
+def test_refused_sign_out_names_the_real_reason(signed_in):
+    make_client("other")
+    hint = signed_in.tokens()["id_token"]
+    page = signed_in.browser.get(
+        "/oidc/logout", {"id_token_hint": hint, "client_id": "other"}, headers={"Accept-Language": "de"}
+    ).content.decode()
+
+    assert "<h1>Die Abmeldung hat nicht funktioniert</h1>" in page
+    assert "Signing in does not work" not in page

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.utils.translation import gettext_noop
+
+SIGN_IN_FAILED = gettext_noop("Signing in does not work from here")
 # Auth0's HTTP statuses at the token endpoint. Every other error has OAuth's 400.
 STATUS = {
     "invalid_grant": 403,
@@ -38,9 +41,10 @@ class OAuthError(Exception):
 
 
 class NonRedirectableError(Exception):
-    """An error without a redirect address that is known to be the app's. `sentence` is what the customer reads."""
+    """An error without a redirect address that is known to be the app's. `title` and `sentence` are what the customer reads."""
 
-    def __init__(self, error: str, sentence: str) -> None:
+    def __init__(self, error: str, sentence: str, title: str = SIGN_IN_FAILED) -> None:
         super().__init__(sentence)
         self.error = error
         self.sentence = sentence
+        self.title = title

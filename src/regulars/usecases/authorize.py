@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+from regulars.base.errors import DomainError
+from regulars.base.tokens.jwt import verify
 from regulars.oauth import consents
 from regulars.oauth.authorization_codes import issue_code
 from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest
@@ -23,6 +25,7 @@ from regulars.oauth.models import DeviceRequest, PendingLogin
 from regulars.oauth.protocol_errors import OAuthError
 from regulars.oauth.sessions import add_client, other_clients_in
 from regulars.oauth.tokens import front_channel_tokens
+from regulars.profiles.find import find_by_user_id
 
 from .login import Denied, InteractionRequired, Login, LoginContext, log_in
 from .login_context import authenticated
@@ -123,6 +126,23 @@ def _is_fresh(session: BrowserSession, context: AuthorizationContext) -> bool:
     return context.request.max_age is None or time.time() - at <= context.request.max_age
 
 
+def check_hinted_customer(context: AuthorizationContext) -> InteractionRequired | None:
+    """The signed-in customer is the one of `id_token_hint` (OpenID Connect Core 3.1.2.1). An unreadable hint names no one."""
+    hint = context.request.params.text("id_token_hint")
+    if not hint:
+        return None
+    try:
+        hinted = verify(hint, typ="jwt", allow_expired=True)
+    except DomainError:
+        return None
+    profile = find_by_user_id(str(hinted.get("sub", "")))
+    if profile is not None and profile.pk == context.customer.profile.pk:
+        return None
+    if context.request.is_silent or context.came_from == Wait.LOGIN:
+        raise OAuthError("login_required", "The customer of id_token_hint is not signed in.")
+    return _to_sign_in(context, again=True)
+
+
 def check_may_sign_in(context: AuthorizationContext) -> None:
     if not context.customer.may_sign_in:
         raise OAuthError("unauthorized", "user is blocked")
@@ -150,6 +170,7 @@ def check_consent(context: AuthorizationContext) -> InteractionRequired | None:
 
 CHECKS: list[Callable[[AuthorizationContext], InteractionRequired | None]] = [
     check_session,
+    check_hinted_customer,
     check_may_sign_in,
     check_same_account,
     check_consent,

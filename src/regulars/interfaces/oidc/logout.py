@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.contrib.auth import logout as end_session
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -15,11 +16,29 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
+from regulars.interfaces.pages.navigation import message_page
+from regulars.interfaces.pages.response_policy import page
 from regulars.oauth.interactions import with_query
 from regulars.oauth.protocol_errors import NonRedirectableError
 
 from .browser import sid_of
 from .responses import error_page, with_policy
+
+# (sentence, title)
+CLIENT_MISMATCH = (
+    gettext_noop(
+        "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
+    ),
+    gettext_noop("Signing out did not work"),
+)
+UNKNOWN_LOGOUT_URI = (
+    gettext_noop("You are signed out here. The app wants you sent to an address we do not know."),
+    gettext_noop("You are signed out"),
+)
+SIGNED_OUT = (
+    gettext_noop("You are signed out"),
+    gettext_noop("No account is signed in on this browser any more."),
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class Hint:
 
 @require_GET
 def v2_logout(request: HttpRequest) -> HttpResponse:
-    """`?client_id=…&returnTo=…`. Without returnTo the answer is the text OK, as Auth0's.
+    """`?client_id=…&returnTo=…`. Without returnTo the customer stays on a page that says they are signed out.
 
     `federated` changes nothing: no session at a social network can be ended from here.
     """
@@ -40,7 +59,7 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
     client = find_client(client_id) if client_id else None
     end_session(request)
     if not return_to:
-        return HttpResponse("OK", content_type="text/plain; charset=utf-8")
+        return _signed_out(request)
     if client_id:
         allowed = client.logout_uris if client else []
     else:  # the addresses of third-party apps count for their own client only
@@ -72,10 +91,7 @@ def _log_out(request: HttpRequest) -> HttpResponse:
         hint = None
     client_id = request.GET.get("client_id", "")
     if hint and client_id and hint.client_id != client_id:
-        sentence = (
-            "The app that sent you here to sign out did not say clearly which one it is. You are still signed in."
-        )
-        return error_page(request, NonRedirectableError("client_mismatch", sentence))
+        return error_page(request, NonRedirectableError("client_mismatch", *CLIENT_MISMATCH))
     known = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
     if request.user.is_authenticated and request.method == "GET" and sid_of(request) not in known:
         return with_policy(render(request, "oidc/logout.html"))
@@ -83,16 +99,19 @@ def _log_out(request: HttpRequest) -> HttpResponse:
     client_id = hint.client_id if hint else client_id
     return_to = request.GET.get("post_logout_redirect_uri", "")
     if not return_to:
-        return HttpResponse("OK", content_type="text/plain; charset=utf-8")
+        return _signed_out(request)
     client = find_client(client_id)
     state = request.GET.get("state", "")
     return _redirect(request, return_to, client.logout_uris if client else [], {"state": state} if state else {})
 
 
+def _signed_out(request: HttpRequest) -> HttpResponse:
+    return page(message_page)(request, *SIGNED_OUT)
+
+
 def _redirect(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
     if url not in allowed:
-        sentence = "You are signed out here. The app wants you sent to an address we do not know."
-        return error_page(request, NonRedirectableError("unknown_logout_uri", sentence))
+        return error_page(request, NonRedirectableError("unknown_logout_uri", *UNKNOWN_LOGOUT_URI))
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})
     return response
