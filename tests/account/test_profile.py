@@ -208,8 +208,9 @@ def test_purpose_is_shown_in_the_customers_language(signed_in):
 def test_built_in_labels_are_translated_and_labels_of_the_business_are_not(signed_in, profile):
     Attribute.objects.create(key="shoe", label="Shoe size", purposes=["serve"])
     Attribute.objects.filter(key="country").update(label="Where you live")
-    news = {"gender": "female", "shoe": 42, "area_median_income": 50_000, "country": "PT"}
+    news = {"gender": "female", "shoe": 42, "country": "PT"}
     learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
+    learn(profile, [NewFact("area_median_income", 50_000, "inferred", "source:us-areas")])
     german = signed_in.get("/me", HTTP_ACCEPT_LANGUAGE="de").content.decode()
     english = signed_in.get("/me").content.decode()
 

@@ -14,6 +14,7 @@ from regulars.consent.purposes import ensure_standard_purposes
 from regulars.consent.record import Decision, record
 from regulars.consent.refresh import refresh_views
 from regulars.consent.view import view
+from regulars.profiles.assertions import asserter_of
 from regulars.profiles.attributes import ensure_standard_attributes
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile
@@ -133,6 +134,7 @@ def test_p4_which_fact_wins_does_not_depend_on_the_order_in_which_they_came(fact
             kind,
             f"app:{who}",
             now - days[ago],
+            asserter_of(kind, f"app:{who}"),
             expires_at=None if left is None else now + left * days[1],
         )
         for n, (kind, what, ago, left, who) in enumerate(facts)

@@ -10,6 +10,7 @@ from regulars.base.errors import DomainError
 from regulars.consent.record import Decision, first_broken_link, record
 from regulars.consent.refresh import refresh_views
 from regulars.consent.view import served_user, view
+from regulars.profiles.assertions import Place
 from regulars.profiles.learn import NewFact, learn
 
 
@@ -46,7 +47,7 @@ def test_an_objection_closes_a_legitimate_interest(chika):
 
 def test_an_undeclared_attribute_serves_the_account_only(chika):
     record(chika, Decision("personalise", "given", "login"))
-    learn(chika, [new_fact("user_metadata.shoe", 38)])
+    learn(chika, [NewFact("user_metadata.shoe", 38, "declared", "app:shop")])
 
     assert "user_metadata.shoe" in view(chika, "serve")
     assert view(chika, "personalise") == {}
@@ -77,14 +78,14 @@ def test_withdrawn_facts_are_in_no_token_and_no_rule(chika):
         [
             new_fact("gender", "female", consents=[yes.pk]),
             new_fact("name", "Chika"),
-            new_fact("user_metadata.shoe", 38),
+            NewFact("user_metadata.shoe", 38, "declared", "app:shop"),
         ],
     )
     refresh_views(chika)
-    before = served_user(chika)
+    before = served_user(chika, Place.TOKEN)
     record(chika, Decision("personalise", "withdrawn", "profile"))
     refresh_views(chika)
-    after = served_user(chika)
+    after = served_user(chika, Place.TOKEN)
 
     assert (before["gender"], before["name"], before["user_metadata"]) == ("female", "Chika", {"shoe": 38})
     assert "gender" not in after

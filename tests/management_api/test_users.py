@@ -21,7 +21,7 @@ DOV = {"connection": "Username-Password-Authentication", "email": "Dov@Example.o
 
 def named(provider_user_id: str, name: str, **more: object) -> Profile:
     profile, _ = get_or_create_by_identity("auth0", provider_user_id)
-    learn(profile, [NewFact(key, value, "declared", "test") for key, value in {"name": name, **more}.items()])
+    learn(profile, [NewFact(key, value, "declared", "app:test") for key, value in {"name": name, **more}.items()])
     return profile
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regulars.profiles.assertions import Asserter, asserter_of
 from regulars.profiles.resolve import TIERS, KnownFact, resolve, resolve_all
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
@@ -22,6 +23,7 @@ def histories(draw):
             value=draw(st.sampled_from(["Porto", "Braga", None])),
             source_kind=draw(st.sampled_from(sorted(TIERS))),
             source=draw(st.sampled_from(["google-oauth2", "app:shop", "question:city@1"])),
+            asserter=draw(st.sampled_from(Asserter)),
             collected_at=NOW - dt.timedelta(days=draw(st.integers(0, 900))),
             confidence=draw(st.sampled_from([0.5, 1.0])),
             expires_at=draw(st.sampled_from([None, NOW - dt.timedelta(days=1), NOW + dt.timedelta(days=1)])),
@@ -39,7 +41,7 @@ def test_the_order_of_arrival_does_not_matter(facts, random, half_life):
 
 
 def fact(number, value, kind, days=0, **kwargs):
-    return KnownFact(number, "city", value, kind, f"{kind}:{number}", NOW - dt.timedelta(days=days), **kwargs)
+    return attribute_fact(number, "city", value, kind, f"{kind}:{number}", days, **kwargs)
 
 
 def test_an_answer_gives_way_only_when_it_ran_out():
@@ -65,8 +67,9 @@ def test_the_newer_of_two_equals_wins():
     assert resolve([fact(1, "Porto", "social", days=9), fact(2, "Braga", "social", days=1)], NOW).value == "Braga"
 
 
-def attribute_fact(number, attribute, value, kind, source, days=0):
-    return KnownFact(number, attribute, value, kind, source, NOW - dt.timedelta(days=days))
+def attribute_fact(number, attribute, value, kind, source, days=0, **kwargs):
+    asserter, at = asserter_of(kind, source), NOW - dt.timedelta(days=days)
+    return KnownFact(number, attribute, value, kind, source, at, asserter, **kwargs)
 
 
 def verified(*facts):

@@ -15,9 +15,10 @@ from regulars.consent.view import served_user
 from regulars.events.models import Event, InboxItem, Source, SourceCount
 from regulars.events.own_events import OwnEvent
 from regulars.operations.doctor import run_checks
+from regulars.profiles.assertions import Place
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Attribute, CrowdedProfile, Fact, Identity, Profile
+from regulars.profiles.models import Attribute, CrowdedProfile, Fact, Identity, Profile, RefusedGuess
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases.browsers import release_crowded
@@ -202,13 +203,17 @@ def test_public_write_key_verifies_nothing_and_writes_no_app_metadata(send, chik
         "role": "admin",
     }
     send({"type": "identify", "userId": chika.user_id, "traits": traits})
-    user = served_user(chika)
+    chika.refresh_from_db()
 
-    assert user["email"] == "ana@shop.example"
-    assert not {"email_verified", "phone_verified", "username", "app_metadata"} & user.keys()
+    assert chika.document["email"] == "ana@shop.example"  # weak: the only address that any source has
+    for user in (chika.document, served_user(chika, Place.TOKEN)):
+        assert not {"email_verified", "phone_verified", "username", "app_metadata"} & user.keys()
+    assert {(each.attribute, each.why) for each in RefusedGuess.objects.all()} == {
+        (key, "not_theirs_to_write") for key in ("email_verified", "phone_verified", "username", "role")
+    }
 
 
-def test_an_address_that_an_event_brings_does_not_inherit_the_proof_of_another(send, chika):
+def test_an_address_that_an_event_brings_replaces_no_address_of_a_provider(send, chika):
     proved = [
         NewFact("email", "chika@example.com", "social", "twitter"),
         NewFact("email_verified", True, "verified", "twitter"),
@@ -217,8 +222,9 @@ def test_an_address_that_an_event_brings_does_not_inherit_the_proof_of_another(s
     send({"type": "identify", "userId": chika.user_id, "traits": {"email": "ana@shop.example"}})
     chika.refresh_from_db()
 
-    assert (chika.document["email"], chika.document["email_verified"]) == ("ana@shop.example", False)
-    assert (served_user(chika)["email"], served_user(chika)["email_verified"]) == ("ana@shop.example", False)
+    served = served_user(chika, Place.TOKEN)
+    assert (chika.document["email"], chika.document["email_verified"]) == ("chika@example.com", True)
+    assert (served["email"], served["email_verified"]) == ("chika@example.com", True)
 
 
 @pytest.mark.parametrize(

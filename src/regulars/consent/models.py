@@ -104,12 +104,14 @@ class PermittedView(models.Model):
     """The permitted view of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
 
     `terms` has the same values for conditions, with the open purposes under `consent`. A missing row permits nothing:
-    the cache fails closed.
+    the cache fails closed. `by_place` maps a place of `profiles.assertions` to what differs there from `traits`, because the
+    word of some asserter is not shown there: attribute → value, or None for an attribute that is left out.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="permitted_views")
     purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE)
     traits = models.JSONField(default=dict)
+    by_place = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
     refreshed_at = models.DateTimeField(default=clock.now)
     lake_at = models.DateTimeField(null=True, blank=True)  # NULL: the lake still has an older view, or none

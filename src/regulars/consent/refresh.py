@@ -40,16 +40,18 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         rebuild_all(moved)
     before = {(row.profile_id, row.purpose_id): row for row in PermittedView.objects.filter(profile__in=profiles)}
     changed = []
-    for profile, purpose, traits, terms in permitted_by_purpose(profiles, statuses):
-        row = before.get((profile.pk, purpose)) or PermittedView(profile=profile, purpose_id=purpose)
-        if row.pk is None or row.traits != traits or row.terms != terms:
-            row.traits, row.terms, row.refreshed_at, row.lake_at = traits, terms, now, None
+    for each in permitted_by_purpose(profiles, statuses):
+        row = before.get((each.profile.pk, each.purpose))
+        row = row or PermittedView(profile=each.profile, purpose_id=each.purpose)
+        if row.pk is None or (row.traits, row.by_place, row.terms) != (each.traits, each.by_place, each.terms):
+            row.traits, row.by_place, row.terms = each.traits, each.by_place, each.terms
+            row.refreshed_at, row.lake_at = now, None
             changed.append(row)
     PermittedView.objects.bulk_create(
         changed,
         batch_size=500,
         update_conflicts=True,
         unique_fields=["profile", "purpose"],
-        update_fields=["traits", "terms", "refreshed_at", "lake_at"],
+        update_fields=["traits", "by_place", "terms", "refreshed_at", "lake_at"],
     )
     return changed

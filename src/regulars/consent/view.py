@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -16,8 +17,9 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
+from regulars.profiles.assertions import RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
-from regulars.profiles.document import known, put, user, winners
+from regulars.profiles.document import identities_at, known, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
@@ -25,7 +27,10 @@ from .models import PermittedView, Purpose
 from .purposes import get_purpose
 from .status import ConsentStatus
 
-PREFETCHED = "traits_to_serve"  # on a customer of `with_served_traits`
+# On a customer of `with_served_traits`.
+PREFETCHED, PREFETCHED_BY_PLACE = "traits_to_serve", "traits_by_place"
+# Places that read the cached view of the purpose "serve", beside segments, which read those of every purpose.
+SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES, Place.MAILS)
 # Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
     "not_allowed": "the customer does not allow the purpose",
@@ -35,13 +40,13 @@ WHY_NOT = {
 }
 
 _traits_to_serve = CompiledQuery(
-    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve").values_list("traits", flat=True)
+    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve").values_list("traits", "by_place")
 )
 _metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
 
 
 def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
-    """Return the permitted view of a customer for a purpose: attribute → winning permitted value.
+    """Return the permitted view of a customer for a purpose: attribute → winning permitted value, as segments see it.
 
     Raises `Invalid("unknown_purpose")`. An empty view: nothing may be used.
     """
@@ -74,28 +79,34 @@ def withheld(profile: Profile, purpose: str) -> dict[str, str]:
 def views(profile: Profile) -> dict[str, dict[str, Any]]:
     """Return the permitted views for all active purposes: purpose → attribute → value."""
     statuses = ConsentStatus.of([profile], clock.now())
-    return {purpose: traits for _, purpose, traits, _ in permitted_by_purpose([profile], statuses)}
+    return {each.purpose: each.traits for each in permitted_by_purpose([profile], statuses)}
 
 
-def served_user(profile: Profile) -> Auth0User:
-    """Return the user as tokens and rules see them: Auth0's shape, with what is permitted for the purpose "serve" only.
+def served_user(profile: Profile, place: Place) -> Auth0User:
+    """Return the user as a place sees them: Auth0's shape, with what is permitted for the purpose "serve" only.
 
-    Reads the cached view, which equals `view(profile, "serve")`, because every login needs it.
+    What the table of `profiles.assertions` closes at the place is left out. Reads the cached view, which equals
+    `view(profile, "serve")` at that place, because every login needs it.
     """
-    prefetched = hasattr(profile, PREFETCHED)
-    traits = getattr(profile, PREFETCHED) if prefetched else _traits_to_serve.first(profile=profile.pk)
+    if hasattr(profile, PREFETCHED):
+        traits, by_place = getattr(profile, PREFETCHED), getattr(profile, PREFETCHED_BY_PLACE)
+    else:
+        traits, by_place = _traits_to_serve.first(profile=profile.pk) or ({}, {})
     paths = dict(_metadata_paths.all())
     document: dict[str, Any] = {}
-    for key, value in (traits or {}).items():
-        put(document, paths.get(key, key), value)
-    document["identities"] = profile.document.get("identities", [])
+    for key, value in {**(traits or {}), **(by_place or {}).get(place, {})}.items():
+        if value is not None:
+            put(document, paths.get(key, key), value)
+    document["identities"] = identities_at(profile, place)
     return user(profile, document)
 
 
 def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
     """Annotate customers with the traits that `served_user` would otherwise read for each."""
     views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose="serve")
-    return customers.annotate(**{PREFETCHED: Subquery(views.values("traits"))})
+    return customers.annotate(
+        **{PREFETCHED: Subquery(views.values("traits")), PREFETCHED_BY_PLACE: Subquery(views.values("by_place"))}
+    )
 
 
 def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
@@ -105,19 +116,52 @@ def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, V
     return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes) for profile in profiles}
 
 
-def permitted_by_purpose(
-    profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]
-) -> Iterator[tuple[Profile, str, dict[str, Any], Terms]]:
-    """Yield (profile, purpose, traits, terms) for every active purpose."""
+@dataclass(frozen=True)
+class Permitted:
+    """What is permitted of one customer for one purpose, as `PermittedView` stores it."""
+
+    profile: Profile
+    purpose: str
+    traits: dict[str, Any]
+    by_place: dict[str, dict[str, Any]]
+    terms: Terms
+
+
+def permitted_by_purpose(profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]) -> Iterator[Permitted]:
+    """Yield what is permitted for every active purpose."""
     facts, attributes = _live(profiles), _attributes()
     purposes = list(Purpose.objects.filter(active=True))
     for profile in profiles:
         status = statuses[profile.pk]
         open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
         for purpose in purposes:
-            permitted = _permitted(purpose, status, facts, attributes)
-            traits = {key: value.value for key, value in permitted.items()}
-            yield profile, purpose.key, traits, terms_of({**traits, CONSENT_PATH: open_purposes})
+            traits = _values(_permitted(purpose, status, facts, attributes))
+            by_place = _differences(traits, purpose, status, facts, attributes) if purpose.key == "serve" else {}
+            terms = terms_of({**traits, CONSENT_PATH: open_purposes})
+            yield Permitted(profile, purpose.key, traits, by_place, terms)
+
+
+def _differences(
+    traits: dict[str, Any],
+    purpose: Purpose,
+    status: ConsentStatus,
+    facts: dict[int, list[Fact]],
+    attributes: dict[str, Attribute],
+) -> dict[str, dict[str, Any]]:
+    """Return place → what differs there from `traits`; empty for a customer of whom every word may appear everywhere."""
+    found: dict[str, dict[str, Any]] = {}
+    everyone = ((known(fact).asserter, _thing(fact, attributes)) for fact in facts[status.profile_id])
+    closed = {(asserter, thing) for asserter, thing in everyone if not all(RULES[asserter][thing].places.values())}
+    for place in SERVED_PLACES if closed else ():
+        there = _values(_permitted(purpose, status, facts, attributes, place))
+        differing = {key: there.get(key) for key, value in traits.items() if there.get(key) != value}
+        if differing := {**{key: value for key, value in there.items() if key not in traits}, **differing}:
+            found[str(place)] = differing
+    return found
+
+
+def _values(permitted: Mapping[str, Value]) -> dict[str, Any]:
+    return {key: value.value for key, value in permitted.items()}
 
 
 def may(profile: Profile, purpose: str) -> bool:
@@ -149,16 +193,28 @@ def _attributes() -> dict[str, Attribute]:
 
 
 def _permitted(
-    purpose: Purpose, status: ConsentStatus, facts: dict[int, list[Fact]], attributes: dict[str, Attribute]
+    purpose: Purpose,
+    status: ConsentStatus,
+    facts: dict[int, list[Fact]],
+    attributes: dict[str, Attribute],
+    place: Place = Place.SEGMENTS,
 ) -> dict[str, Value]:
     if not status.allows(purpose):
         return {}
     by_attribute: dict[str, list[KnownFact]] = {}
     for fact in facts[status.profile_id]:
-        if _lists_purpose(attributes.get(fact.attribute), purpose, status) and status.consents_hold(fact):
-            by_attribute.setdefault(fact.attribute, []).append(known(fact))
+        if not (_lists_purpose(attributes.get(fact.attribute), purpose, status) and status.consents_hold(fact)):
+            continue
+        each = known(fact)
+        if is_shown(each.asserter, _thing(fact, attributes), place):
+            by_attribute.setdefault(fact.attribute, []).append(each)
     half_lives = {key: attributes[key].half_life_days for key in by_attribute if key in attributes}
     return resolve_all(by_attribute, status.now, half_lives)
+
+
+def _thing(fact: Fact, attributes: dict[str, Attribute]) -> Thing:
+    attribute = attributes.get(fact.attribute)
+    return thing_of(fact.attribute, attribute.metadata_path if attribute else "")
 
 
 def _lists_purpose(attribute: Attribute | None, purpose: Purpose, status: ConsentStatus) -> bool:

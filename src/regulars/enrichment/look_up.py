@@ -14,6 +14,7 @@ from regulars.base.plugins.fields import redacted
 from regulars.base.text import storable
 from regulars.consent.models import ConsentState, Purpose
 from regulars.consent.view import may, view
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 
@@ -64,6 +65,7 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
             confidence=learned.get(attribute, source.confidence),
             expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),
             derived_from=facts,
+            asserter=Asserter.LOOKUP,
         )
         for attribute in source.gives
     ]

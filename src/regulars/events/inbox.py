@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, connection, transaction
+from django.db.models import Q
 
 from regulars.base import clock
+from regulars.base.crypto import fingerprint
 from regulars.base.errors import DomainError
 
 from .counts import add_counts
@@ -38,6 +40,10 @@ ONE_ROW = "(%s, %s, %s, %s, %s, %s, '')"
 ROWS_PER_STATEMENT = 100  # seven hundred parameters: below every database's limit
 
 
+class ServerKeyInBrowser(DomainError):
+    """A browser sent a server's key: `server_key_in_browser`. Every visitor of that page can read the key."""
+
+
 class Overloaded(DomainError):
     """More messages are waiting than the disk can write: `overloaded`. The sender retries."""
 
@@ -51,6 +57,7 @@ class InboxRequest:
     rejected: Sequence[RejectedMessage]
     sent_at: str
     kept: asyncio.Future[None] = field(compare=False)
+    from_browser: bool = False
 
 
 class Inbox:
@@ -68,14 +75,23 @@ class Inbox:
         self.thread.start()
 
     def put(
-        self, key: str, messages: Sequence[InboxMessage], rejected: Sequence[RejectedMessage], sent_at: str
+        self,
+        key: str,
+        messages: Sequence[InboxMessage],
+        rejected: Sequence[RejectedMessage],
+        sent_at: str,
+        *,
+        from_browser: bool = False,
     ) -> asyncio.Future[None]:
-        """Queue messages. The future is done once they are on disk and may fail with DatabaseError. Raises `Overloaded`."""
+        """Queue messages. The future is done once they are on disk and may fail with `Overloaded` or `ServerKeyInBrowser`.
+
+        Raises `Overloaded`.
+        """
         if self.count > MAX_WAITING or self.closing:
             raise Overloaded("overloaded", "Too much is waiting to be written. Try again in a second.")
         kept: asyncio.Future[None] = self.loop.create_future()
         with self.lock:
-            self.waiting.append(InboxRequest(key, messages, rejected, sent_at, kept))
+            self.waiting.append(InboxRequest(key, messages, rejected, sent_at, kept, from_browser))
             self.count += len(messages)
         self.something.set()
         return kept
@@ -111,8 +127,9 @@ class Inbox:
 
     def _write(self, group: list[InboxRequest]) -> None:
         fault: Exception | None = None
+        refused: list[InboxRequest] = []
         try:
-            keep(group, self.sources)
+            refused = keep(group, self.sources)
         except DatabaseError as error:
             log.error("the inbox cannot be written: %s", error)
             connection.close()  # the next group begins with a fresh one
@@ -120,20 +137,25 @@ class Inbox:
         except Exception as error:  # the thread must survive any fault of one group
             log.exception("unexpected error in the inbox")
             fault = error
-        self.loop.call_soon_threadsafe(_answer, group, fault)
+        self.loop.call_soon_threadsafe(_answer, group, fault, refused)
 
 
-def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
-    """Write a group in one transaction."""
+def keep(group: Sequence[InboxRequest], sources: _Sources) -> list[InboxRequest]:
+    """Write a group in one transaction. Returns the requests in which a browser sent a server's key: they are not kept."""
     now = connection.ops.adapt_datetimefield_value(clock.now())  # once, in the format of the ORM
     rows: list[Row] = []
     notes: list[Rejection] = []
     reasons: Counter[tuple[int, str]] = Counter()
+    refused: list[InboxRequest] = []
     with transaction.atomic(durable=True):
         for delivery in group:
-            source = sources.id_of(delivery.key)
+            source, is_server = sources.find(delivery.key)
             if source is None:
                 notes += sources.rejection_of_unknown_key(delivery.key)
+                continue
+            if is_server and delivery.from_browser:
+                notes.append(Rejection(source_id=source, reason="server_key_in_browser", excerpt=""))
+                refused.append(delivery)
                 continue
             rows += [
                 (source, each.message_id, each.type, each.body, delivery.sent_at, now) for each in delivery.messages
@@ -154,13 +176,17 @@ def keep(group: Sequence[InboxRequest], sources: _Sources) -> None:
         Rejection.objects.bulk_create(notes)
         if reasons:
             add_counts(reasons)
+    return refused
 
 
-def _answer(group: list[InboxRequest], fault: Exception | None) -> None:
+def _answer(group: list[InboxRequest], fault: Exception | None, refused: list[InboxRequest]) -> None:
     for delivery in group:
         if delivery.kept.done():  # the sender disconnected meanwhile
             continue
-        if fault is None:
+        if any(delivery is each for each in refused):
+            message = "This is a server's key. Use the key of a public source in browsers, and replace this one."
+            delivery.kept.set_exception(ServerKeyInBrowser("server_key_in_browser", message))
+        elif fault is None:
             delivery.kept.set_result(None)
         else:
             delivery.kept.set_exception(Overloaded("not_written", "The messages could not be written. Try again."))
@@ -170,19 +196,23 @@ class _Sources:
     """A cache of write keys and source ids for a few seconds; used by the writer thread only."""
 
     def __init__(self) -> None:
-        self.known: OrderedDict[str, tuple[float, int | None]] = OrderedDict()
+        self.known: OrderedDict[str, tuple[float, int | None, bool]] = OrderedDict()
         self.last_note = -NOTE_SECONDS
 
-    def id_of(self, key: str) -> int | None:
+    def find(self, key: str) -> tuple[int | None, bool]:
+        """Return the id of the source with this write key, None for an unknown key, and whether it is a server's."""
         now = time.monotonic()
-        until, source = self.known.get(key, (0.0, None))
+        until, source, is_server = self.known.get(key, (0.0, None, False))
         if until < now:
-            source = Source.objects.filter(write_key=key, enabled=True).values_list("id", flat=True).first()
-            self.known[key] = (now + KEY_SECONDS, source)
+            public = Q(write_key=key, kind=Source.Kind.PUBLIC)
+            server = Q(write_key=fingerprint(key), kind=Source.Kind.SERVER)
+            found = Source.objects.filter(public | server, enabled=True).values_list("id", "kind").first()
+            source, is_server = (found[0], found[1] == Source.Kind.SERVER) if found else (None, False)
+            self.known[key] = (now + KEY_SECONDS, source, is_server)
             self.known.move_to_end(key)
             if len(self.known) > MAX_KEYS:
                 self.known.popitem(last=False)
-        return source
+        return source, is_server
 
     def rejection_of_unknown_key(self, key: str) -> list[Rejection]:
         """Return a rejection for the log and the console, but not one per message."""

@@ -10,6 +10,7 @@ import secrets
 from django.db import models
 
 from regulars.base import clock
+from regulars.base.db.encrypted import EncryptedJSONField
 
 
 def new_write_key() -> str:
@@ -17,11 +18,24 @@ def new_write_key() -> str:
 
 
 class Source(models.Model):
-    """A sender of events: a shop or an app. `write_key` is public, as with Segment."""
+    """A sender of events: a shop or an app.
+
+    The `write_key` of a `public` source is in its web page, as with Segment, so that any visitor can send with it. Of a
+    `server` source it is the fingerprint of a key that is shown once. `secret` is the key of `context.userHash`, by which
+    a backend proves to a public source who the user is; None: there is none. `require_proof`: messages with a user id and
+    without a proof are set aside.
+    """
+
+    class Kind(models.TextChoices):
+        PUBLIC = "public"
+        SERVER = "server"
 
     name = models.CharField(max_length=100)
     slug = models.SlugField(unique=True)
     write_key = models.CharField(max_length=64, unique=True, default=new_write_key)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.PUBLIC)
+    secret = EncryptedJSONField(null=True)
+    require_proof = models.BooleanField(default=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=clock.now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.text import slugify
 
+from regulars.base.crypto import fingerprint, random_secret
 from regulars.base.errors import Invalid
 
 from .models import Source, new_write_key
@@ -31,11 +32,39 @@ def switch_source(slug: str, on: bool) -> Source:
     return source
 
 
-def replace_key(slug: str) -> Source:
-    """Replace the write key; messages under the old one are refused. Raises `Invalid("unknown_source")`."""
+def replace_key(slug: str, kind: str = "") -> str:
+    """Replace the write key, and with `kind` make the source `public` or `server`. Returns the new key.
+
+    Messages under the old key are refused: a key that pages have shown is no secret, and a secret is not for pages. Of a
+    server's key only the fingerprint is kept. Raises `Invalid("unknown_source" | "unknown_kind")`.
+    """
     source = find_source(slug)
-    source.write_key = new_write_key()
-    source.save(update_fields=["write_key"])
+    if kind and kind not in Source.Kind.values:
+        raise Invalid("unknown_kind", "A source is public or server.", "kind")
+    source.kind = kind or source.kind
+    key = new_write_key()
+    source.write_key = fingerprint(key) if source.kind == Source.Kind.SERVER else key
+    source.save(update_fields=["write_key", "kind"])
+    return key
+
+
+def replace_secret(slug: str) -> str:
+    """Make a new secret for `context.userHash`; hashes by the old one prove nothing any more. Returns it.
+
+    Raises `Invalid("unknown_source")`.
+    """
+    source = find_source(slug)
+    secret = random_secret()
+    source.secret = secret
+    source.save(update_fields=["secret"])
+    return secret
+
+
+def demand_proof(slug: str, on: bool) -> Source:
+    """Set whether messages with a user id need a proof. Raises `Invalid("unknown_source")`."""
+    source = find_source(slug)
+    source.require_proof = on
+    source.save(update_fields=["require_proof"])
     return source
 
 

@@ -12,6 +12,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 from regulars.base.tokens.jwt import Claims
 from regulars.consent.view import served_user, with_served_traits
+from regulars.profiles.assertions import Place
 from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
@@ -66,7 +67,7 @@ def userinfo_claims(token: Claims) -> Claims:
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
-    return {**claims_of(served_user(profile), scopes), **rule_claims, "sub": token["sub"]}
+    return {**claims_of(served_user(profile, Place.USERINFO), scopes), **rule_claims, "sub": token["sub"]}
 
 
 _RULE_CLAIMS = "rule_claims"

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from regulars.base.tokens.jwt import Claims
 from regulars.consent.view import served_user
+from regulars.profiles.assertions import Place
 from regulars.profiles.models import Profile
 
 from .claims import claims_of
@@ -130,7 +131,7 @@ _FIELDS = [each.name for each in fields(Grant)]
 
 def build_grant(authentication: Authentication, request: TokenTerms, decision: TokenDecision) -> Grant:
     """Return the grant of a customer who is authenticated, for what the app requested and the login decided."""
-    profile_claims = claims_of(served_user(authentication.profile), decision.scopes)
+    profile_claims = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes)
     return Grant(
         client_id=request.client_id,
         sub=authentication.sub,

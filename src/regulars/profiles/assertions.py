@@ -42,7 +42,7 @@ class Thing(StrEnum):
     IDENTIFIER = "identifier"  # an id under which a customer is found
     PROOF = "proof"  # email_verified, phone_verified
     CONSENT = "consent"
-    CREDENTIAL = "credential"  # a password, a passkey, a second factor, the address that signs in
+    CREDENTIAL = "credential"  # a password, a passkey, a second factor, the name or address that signs in
     LINK = "link"  # two accounts become one
 
 
@@ -121,7 +121,8 @@ PROVED = Assertion(True, Rank.VOUCHED, EVERYWHERE, 5)
 HAPPENED = Assertion(True, Rank.OBSERVED, INSIDE, LONGEST_EVENT)
 NAMED = Assertion(True, Rank.OBSERVED, BY_RULES, LONGEST_ID)
 DECIDED = Assertion(True, Rank.STATED, CONSENTED, LONGEST_CLAIM)
-SECRET = Assertion(True, Rank.STATED, NOWHERE, LONGEST_CLAIM)
+# A password is shown nowhere; the name that signs in is a claim as others are.
+SECRET = Assertion(True, Rank.STATED, EVERYWHERE, LONGEST_CLAIM)
 JOINED = Assertion(True, Rank.STATED, BY_RULES, LONGEST_ID)
 
 RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
@@ -183,7 +184,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.PROOF: CLOSED,
         Thing.CONSENT: CLOSED,
         Thing.CREDENTIAL: CLOSED,
-        Thing.LINK: CLOSED,
+        Thing.LINK: JOINED,
     },
     Asserter.SERVER_KEY: {
         Thing.CLAIM: _claims(Rank.OBSERVED),
@@ -204,7 +205,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.APP_METADATA: _metadata(Rank.STATED),
         Thing.EVENT: CLOSED,
         Thing.IDENTIFIER: NAMED,
-        Thing.PROOF: PROVED,
+        Thing.PROOF: _claims(Rank.STATED, EVERYWHERE, 5),
         Thing.CONSENT: CLOSED,
         Thing.CREDENTIAL: SECRET,
         Thing.LINK: JOINED,
@@ -285,6 +286,8 @@ def thing_of(key: str, path: str = "") -> Thing:
         return Thing.PROOF
     if key in CONCLUSIONS:
         return Thing.CONCLUSION
+    if key == "username":
+        return Thing.CREDENTIAL
     match (path or key).partition(".")[0]:
         case "app_metadata":
             return Thing.APP_METADATA
@@ -306,6 +309,11 @@ def is_shown(asserter: Asserter, thing: Thing, place: Place) -> bool:
 def longest(asserter: Asserter, thing: Thing) -> int:
     """Return the length that a value may have, in characters of its JSON (of an event: in bytes)."""
     return RULES[asserter][thing].longest
+
+
+def voice(source: str, asserter: str) -> tuple[str, bool]:
+    """Return the key under which a later word of a source replaces its earlier one: a weak word replaces weak ones only."""
+    return source, asserter == Asserter.PUBLIC_KEY
 
 
 def asserter_of(source_kind: str, source: str) -> Asserter:
@@ -335,6 +343,13 @@ def asserter_of(source_kind: str, source: str) -> Asserter:
     if source_kind in ("enriched", "inferred"):
         return Asserter.LOOKUP
     return Asserter.PROVIDER_VOUCHING if source_kind == "verified" else Asserter.PROVIDER
+
+
+def asserter_of_identity(provider: str) -> Asserter:
+    """Return who asserted an identity of this provider, for those written before they carried their asserter."""
+    if provider in ("anonymous", "external"):
+        return Asserter.PUBLIC_KEY
+    return Asserter.CUSTOMER_FRESH if provider == "auth0" else Asserter.PROVIDER_VOUCHING
 
 
 def _unanswered() -> list[str]:

@@ -9,12 +9,14 @@ from typing import Any, TypeVar, cast
 from regulars.base import clock
 from regulars.base.conditions.document_terms import terms_of
 
-from .auth0_user import Auth0User
+from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
+from .auth0_user import Auth0Identity, Auth0User
 from .models import Attribute, Fact, Identity, Profile
 from .resolve import KnownFact, Value, resolve_all
 
 T = TypeVar("T", Fact, Identity)
 BAGS = ("user_metadata", "app_metadata")
+ASSERTED_BY = "_asserted_by"  # in the cached document only: the asserters of `identities`, in their order
 
 
 def rebuild(profile: Profile) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def rebuild_all(profiles: list[Profile]) -> None:
             }
             for identity in identities.get(profile.pk, [])
         ]
+        document[ASSERTED_BY] = [identity.asserted_by for identity in identities.get(profile.pk, [])]
         profile.document = document
         profile.updated_at = now
         profile.terms = terms_of(user(profile))
@@ -66,7 +69,19 @@ def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:
     facts = profile.document if document is None else document
     # No fact stands in for a column that is empty: a customer who is not blocked has no `blocked` at all.
     known_columns = {key: value for key, value in columns.items() if value is not None}
-    return cast(Auth0User, {**{key: value for key, value in facts.items() if key not in columns}, **known_columns})
+    own = {key: value for key, value in facts.items() if key not in columns and key != ASSERTED_BY}
+    return cast(Auth0User, {**own, **known_columns})
+
+
+def identities_at(profile: Profile, place: Place) -> list[Auth0Identity]:
+    """Return the identities that may appear at a place, in Auth0's shape."""
+    identities: list[Auth0Identity] = profile.document.get("identities", [])
+    asserters: list[str] = profile.document.get(ASSERTED_BY) or [""] * len(identities)
+    return [
+        each
+        for each, asserter in zip(identities, asserters, strict=True)
+        if is_shown(Asserter(asserter or asserter_of_identity(each["provider"])), Thing.IDENTIFIER, place)
+    ]
 
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:
@@ -86,6 +101,7 @@ def known(fact: Fact) -> KnownFact:
         source_kind=fact.source_kind,
         source=fact.source,
         collected_at=fact.collected_at,
+        asserter=Asserter(fact.asserter or asserter_of(fact.source_kind, fact.source)),
         confidence=fact.confidence,
         expires_at=fact.expires_at,
     )

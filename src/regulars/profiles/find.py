@@ -14,6 +14,7 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.db.unions import in_either
 
+from .assertions import Asserter, asserter_of_identity
 from .document import rebuild
 from .models import Fact, Identity, Profile
 
@@ -112,16 +113,31 @@ def find_by_identity(provider: str, provider_user_id: str) -> Profile | None:
 
 
 def get_or_create_by_identity(
-    provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
+    provider: str,
+    provider_user_id: str,
+    *,
+    connection: str = "",
+    is_social: bool = False,
+    asserted_by: Asserter | None = None,
 ) -> tuple[Profile, bool]:
-    """Return the profile of an identity, created if missing, and whether it was. Safe against concurrent requests."""
+    """Return the profile of an identity, created if missing, and whether it was. Safe against concurrent requests.
+
+    `asserted_by` is who names the customer so; left out, it is who usually does for this provider.
+    """
     found = find_by_identity(provider, provider_user_id)
     if found:
         return found, False
     try:
         with transaction.atomic():
             profile = Profile.objects.create(user_id=f"{provider}|{provider_user_id}")
-            add_identity(profile, provider, provider_user_id, connection=connection, is_social=is_social)
+            add_identity(
+                profile,
+                provider,
+                provider_user_id,
+                connection=connection,
+                is_social=is_social,
+                asserted_by=asserted_by,
+            )
             return profile, True
     except IntegrityError:
         existing = find_by_identity(provider, provider_user_id) or find_by_user_id(f"{provider}|{provider_user_id}")
@@ -143,13 +159,24 @@ def create_database_profile(connection: str) -> Profile:
 
 
 def add_identity(
-    profile: Profile, provider: str, provider_user_id: str, *, connection: str = "", is_social: bool = False
+    profile: Profile,
+    provider: str,
+    provider_user_id: str,
+    *,
+    connection: str = "",
+    is_social: bool = False,
+    asserted_by: Asserter | None = None,
 ) -> Identity:
-    """Add an identity to a profile, or record that it was seen again."""
+    """Add an identity to a profile, or record that it was seen again. `asserted_by` as in `get_or_create_by_identity`."""
     identity, made = Identity.objects.get_or_create(
         provider=provider,
         provider_user_id=provider_user_id,
-        defaults={"profile": profile, "connection": connection, "is_social": is_social},
+        defaults={
+            "profile": profile,
+            "connection": connection,
+            "is_social": is_social,
+            "asserted_by": asserted_by or asserter_of_identity(provider),
+        },
     )
     if not made:
         identity.last_seen_at = clock.now()

@@ -12,12 +12,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from regulars.base import clock
+from regulars.base.errors import Invalid
 from regulars.base.text import storable
 
 from . import derive
+from .assertions import Asserter, asserter_of, longest, may_write, thing_of, voice
 from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile, RefusedGuess
 from .resolve import KnownFact, resolve
+from .values import fit
 
 log = logging.getLogger("regulars.profiles")
 
@@ -25,6 +28,13 @@ log = logging.getLogger("regulars.profiles")
 CUSTOMER = "customer"
 RULE = "rule:"
 FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
+# Why a fact was refused, as staff read it.
+WHY_REFUSED = {
+    "special_category": "only the customer may provide a special category",
+    "not_theirs_to_write": "this source may not write this attribute",
+    "too_long": "the value is too long",
+    "bad_value": "the value does not fit the attribute",
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class NewFact:
 
     `attribute` is a key (`gender`) or a metadata path (`user_metadata.shoe.size`); `source` names the exact source
     (`google-oauth2`, `question:looking_for@1`, `app:shop`); `consents` are ids of consent events it was given under;
-    `identity` is the one whose provider sent it.
+    `identity` is the one whose provider sent it. `asserter` is whose word it is; left out, it follows from kind and source.
     """
 
     attribute: str
@@ -48,6 +58,11 @@ class NewFact:
     derived_from: list[int] = field(default_factory=list)
     identity: int | None = None
     reason: str = ""
+    asserter: Asserter | None = None
+
+    @property
+    def whose(self) -> Asserter:
+        return self.asserter or asserter_of(self.source_kind, self.source)
 
 
 @transaction.atomic
@@ -55,8 +70,8 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
     Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source
-    that repeats its last value adds nothing. A fact of a special category is kept from the customer only; the attempt of
-    another source is recorded (`RefusedGuess`).
+    that repeats its last value adds nothing. What its asserter may not write, what does not fit its attribute, and a
+    special category that does not come from the customer are left out, and the attempt is recorded (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))])
 
@@ -66,7 +81,9 @@ def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fac
     """Append facts of many profiles in as many queries as for one."""
     writer = _FactWriter([profile for profile, _ in news_of_many])
     direct = writer.write((profile, new) for profile, news in news_of_many for new in news)
-    followers = writer.write((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new))
+    followers = writer.write(
+        ((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new)), concluded=True
+    )
     written = [fact for fact, _ in direct + followers]
     writer.record_refused()
     rebuild_all(list({fact.profile_id: fact.profile for fact in written}.values()))
@@ -129,20 +146,29 @@ class _FactWriter:
             for name in (each.key, each.metadata_path)
             if name
         }
-        self.refused: set[tuple[str, str]] = set()
+        self.refused: dict[tuple[str, str], str] = {}
         self.key_of_path = {each.metadata_path: each.key for each in self.attributes.values() if each.metadata_path}
         live = Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("collected_at", "id")
-        self.last = {(fact.profile_id, fact.attribute, fact.source): fact for fact in live}
+        self.last = {(fact.profile_id, fact.attribute, *voice(fact.source, fact.asserter)): fact for fact in live}
 
-    def write(self, news: Iterable[tuple[Profile, NewFact]]) -> list[tuple[Fact, NewFact]]:
-        """Write the facts that bring something new. Returns each with the `NewFact` it was made from."""
-        written = [(fact, new) for profile, new in news if (fact := self._fact(profile, new))]
+    def write(self, news: Iterable[tuple[Profile, NewFact]], *, concluded: bool = False) -> list[tuple[Fact, NewFact]]:
+        """Write the facts that bring something new. Returns each with the `NewFact` it was made from.
+
+        `concluded`: they follow from facts that were checked, and their asserter did not write them.
+        """
+        written = [(fact, new) for profile, new in news if (fact := self._fact(profile, new, concluded))]
         Fact.objects.bulk_create([fact for fact, _ in written], batch_size=500)
         return written
 
-    def _fact(self, profile: Profile, new: NewFact) -> Fact | None:
+    def _fact(self, profile: Profile, new: NewFact, concluded: bool) -> Fact | None:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
-        last = self.last.get((profile.pk, key, new.source))
+        try:
+            new = new if concluded else replace(new, value=accepted(self.attributes.get(key), key, new))
+        except Invalid as error:
+            self.refused[key[:128], new.source[:128]] = error.code
+            return None
+        place = (profile.pk, key, *voice(new.source, new.whose))
+        last = self.last.get(place)
         if last is None:
             brings_nothing = new.value is None and new.source != CUSTOMER
         else:
@@ -152,7 +178,7 @@ class _FactWriter:
         if brings_nothing:
             return None
         if self._is_guess_at_special(key, new):
-            self.refused.add((key[:128], new.source[:128]))
+            self.refused[key[:128], new.source[:128]] = "special_category"
             return None
         if self._is_unwanted(profile, key, new):
             return None
@@ -162,6 +188,7 @@ class _FactWriter:
             value=storable(new.value),
             source_kind=new.source_kind,
             source=new.source,
+            asserter=new.whose,
             collected_at=new.collected_at or clock.now(),
             basis=new.basis,
             consents=new.consents,
@@ -171,14 +198,19 @@ class _FactWriter:
             identity_id=new.identity,
             reason=storable(new.reason)[:200],
         )
-        self.last[profile.pk, key, new.source] = fact
+        self.last[place] = fact
         return fact
 
     def record_refused(self) -> None:
-        """Record once per source and day, for the operator, that a fact of a special category was refused."""
-        rows = [RefusedGuess(attribute=key, source=source, day=clock.today()) for key, source in sorted(self.refused)]
+        """Record once per source and day, for the operator, that a fact was refused."""
+        rows = [
+            RefusedGuess(attribute=key, source=source, why=why, day=clock.today())
+            for (key, source), why in sorted(self.refused.items())
+        ]
         for row in rows:
-            log.warning("special_category_guessed: %s sent %s; it was not kept", row.source, row.attribute)
+            # Any visitor can send what is refused: only what hints at a wrong configuration is a warning.
+            level = logging.WARNING if row.why == "special_category" else logging.INFO
+            log.log(level, "fact_refused: %s sent %s (%s); it was not kept", row.source, row.attribute, row.why)
         RefusedGuess.objects.bulk_create(rows, ignore_conflicts=True)
 
     def _is_guess_at_special(self, key: str, new: NewFact) -> bool:
@@ -192,13 +224,29 @@ class _FactWriter:
 
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
         """Return whether the customer deleted this attribute: only customers themselves may enter it again."""
-        last = self.last.get((profile.pk, key, CUSTOMER))
+        last = self.last.get((profile.pk, key, *voice(CUSTOMER, Asserter.CUSTOMER)))
         return last is not None and last.value is None and new.source_kind not in FIRST_PARTY_KINDS
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
         attribute = self.attributes.get(key)
         days = attribute.expires_days if attribute else None
         return clock.now() + dt.timedelta(days=days) if days else None
+
+
+def accepted(attribute: Attribute | None, key: str, new: NewFact) -> Any:
+    """Return the value in the form of its attribute. Raises `Invalid` with a key of `WHY_REFUSED`.
+
+    None, which takes back what the source said before, is always accepted.
+    """
+    if new.value is None:
+        return None
+    thing = thing_of(key, attribute.metadata_path if attribute else "")
+    if not may_write(new.whose, thing):
+        raise Invalid("not_theirs_to_write", f"{key} cannot be written this way.", key)
+    most = longest(new.whose, thing)
+    fitting = fit(attribute, key, new.value, most)
+    # Applications read their own values back as they wrote them.
+    return new.value if new.whose in (Asserter.APP_TOKEN, Asserter.RULE) else fitting
 
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:

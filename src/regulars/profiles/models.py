@@ -7,13 +7,17 @@ from django.db import models
 from regulars.accounts.models import Account
 from regulars.base import clock
 
+from .assertions import Asserter
 from .upstream_tokens import UpstreamRevocation, UpstreamToken
+
+ASSERTERS = [(each.value, each.value) for each in Asserter]
 
 __all__ = [
     "Attribute",
     "CrowdedProfile",
     "Fact",
     "Identity",
+    "IdentityConflict",
     "Merge",
     "Profile",
     "ProviderAnswer",
@@ -68,7 +72,8 @@ class Identity(models.Model):
     """An identity of a profile at one provider. Unique over (provider, provider_user_id).
 
     `origin` is the profile it came with when two were merged. `provider` is an Auth0
-    strategy (`auth0`, `google-oauth2`) or one of our own: `anonymous`, `external`.
+    strategy (`auth0`, `google-oauth2`) or one of our own: `anonymous`, `external`. `asserted_by` is who said that the id is
+    this profile's: see `assertions`.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identities")
@@ -77,6 +82,7 @@ class Identity(models.Model):
     connection = models.CharField(max_length=128, blank=True)
     is_social = models.BooleanField(default=False)
     origin = models.BigIntegerField(null=True, blank=True)
+    asserted_by = models.CharField(max_length=20, choices=ASSERTERS, default="")
     first_seen_at = models.DateTimeField(default=clock.now)
     last_seen_at = models.DateTimeField(default=clock.now)
 
@@ -104,6 +110,37 @@ class CrowdedProfile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id}: {self.browsers} browsers"
+
+
+class IdentityConflict(models.Model):
+    """Two known customers whom a message called one person, for staff to decide. Nothing was joined.
+
+    `first` has the lower id. `how` is a key of `usecases.identity_conflicts.HOW`, `source` the slug of the source of events. A pair is
+    listed once: `times` counts the messages.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        JOINED = "joined"
+        APART = "apart"  # two persons: the pair is not listed again
+
+    first = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="conflicts_as_first")
+    second = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="conflicts_as_second")
+    how = models.CharField(max_length=16)
+    source = models.CharField(max_length=50)
+    times = models.PositiveIntegerField(default=1)
+    first_at = models.DateTimeField(default=clock.now)
+    last_at = models.DateTimeField(default=clock.now)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    decided_by = models.CharField(max_length=64, blank=True)  # the key of the member of staff
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["first", "second"], name="one_conflict_per_pair")]
+        indexes = [models.Index(fields=["-last_at"], name="conflicts_open", condition=models.Q(state="open"))]
+
+    def __str__(self) -> str:
+        return f"{self.first_id} and {self.second_id}: {self.state}"
 
 
 class ProviderAnswer(models.Model):
@@ -148,13 +185,15 @@ class Attribute(models.Model):
 
 
 class RefusedGuess(models.Model):
-    """A fact of a special category that did not come from the customer and was refused, counted per source and day.
+    """A fact that was refused, counted per source and day.
 
-    Value and customer are not stored, because they are what must not be kept. `source` is that of a fact.
+    Value and customer are not stored, because they are what must not be kept. `source` is that of a fact. `why` is a key of
+    `learn.WHY_REFUSED`.
     """
 
     attribute = models.CharField(max_length=128)
     source = models.CharField(max_length=128)
+    why = models.CharField(max_length=24, default="special_category")
     day = models.DateField()
 
     class Meta:
@@ -170,7 +209,8 @@ class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 
     `source` names the exact source: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
-    `app:shop`, `source:us-census-acs`.
+    `app:shop`, `source:us-census-acs`. `asserter` is whose word it is, and so how far it is believed and where it is shown
+    (`assertions`); a conclusion has that of the fact it follows from.
     `consents` are ids of the consent events under which it was given; empty when its basis needs none. `identity` is the
     one whose provider sent it, `origin` the profile it was first written for, once two were merged. `reason` is the
     reason of a correction.
@@ -191,6 +231,7 @@ class Fact(models.Model):
     value = models.JSONField(null=True)
     source_kind = models.CharField(max_length=16, choices=SourceKind)
     source = models.CharField(max_length=128)
+    asserter = models.CharField(max_length=20, choices=ASSERTERS, default="")
     collected_at = models.DateTimeField(default=clock.now)
     basis = models.CharField(max_length=24, default="contract")  # contract consent legitimate_interest
     consents = models.JSONField(default=list)

@@ -11,19 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-# A correction by the customer beats an answer, an answer beats a verified social claim, and so on to statistics.
+from .assertions import PROOFS, RULES, Asserter, Rank, thing_of, voice
+
+# How it was said: a correction by the customer beats an answer, an answer beats a verified social claim, and so on to
+# statistics. Who said it limits this: `assertions.RULES` has the highest rank of each asserter.
 TIERS = {
-    "corrected": (6, 0.99),
-    "declared": (5, 0.95),
-    "verified": (4, 0.90),
-    "observed": (3, 0.85),
-    "social": (2, 0.75),
-    "imported": (2, 0.75),
-    "enriched": (1, 0.65),
-    "inferred": (0, 0.50),
+    "corrected": (Rank.CORRECTED, 0.99),
+    "declared": (Rank.STATED, 0.95),
+    "verified": (Rank.VOUCHED, 0.90),
+    "observed": (Rank.OBSERVED, 0.85),
+    "social": (Rank.REPORTED, 0.75),
+    "imported": (Rank.REPORTED, 0.75),
+    "enriched": (Rank.LOOKED_UP, 0.65),
+    "inferred": (Rank.GUESSED, 0.50),
 }
-# What is proved → what it is a proof of.
-PROOFS = {"email_verified": "email", "phone_verified": "phone_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class KnownFact:
     source_kind: str
     source: str
     collected_at: dt.datetime
+    asserter: Asserter
     confidence: float = 1.0
     expires_at: dt.datetime | None = None
 
@@ -50,6 +52,7 @@ class Value:
     as_of: dt.datetime
     confidence: float
     fact_id: int
+    asserter: Asserter
     disputed: bool = False
 
 
@@ -68,7 +71,8 @@ def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | 
         as_of=winner.collected_at,
         confidence=winner.confidence,
         fact_id=winner.id,
-        disputed=any(fact.value != winner.value and TIERS[fact.source_kind][0] >= 1 for fact in live),
+        asserter=winner.asserter,
+        disputed=any(fact.value != winner.value and tier(fact) >= Rank.LOOKED_UP for fact in live),
     )
 
 
@@ -95,12 +99,13 @@ def _is_of_another(
     if thing not in values or proof not in values or values[proof].value is not True:
         return False
     live = [fact for fact in latest_per_source(facts[thing]) if fact.value and not expired(fact, now)]
-    values_by_source = {fact.source: fact.value for fact in live}
+    values_by_source = {voice(fact.source, fact.asserter): fact.value for fact in live}
     won = values[thing].value
     since = min(fact.collected_at for fact in live if _same(fact.value, won))
     return not any(
-        _same(values_by_source[each.source], won) if each.source in values_by_source else each.collected_at >= since
+        _same(values_by_source[key], won) if key in values_by_source else each.collected_at >= since
         for each in latest_per_source(facts[proof])
+        for key in [voice(each.source, each.asserter)]
         if each.value is True and not expired(each, now)
     )
 
@@ -109,9 +114,19 @@ def _same(one: Any, other: Any) -> bool:
     return str(one).strip().lower() == str(other).strip().lower()
 
 
+def tier(fact: KnownFact) -> Rank:
+    """Return how far a fact is believed: by how it was said, and at most as far as its asserter is."""
+    return min(TIERS[fact.source_kind][0], RULES[fact.asserter][thing_of(fact.attribute)].rank)
+
+
 def rank(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> tuple[int, float, dt.datetime, int]:
-    tier, reliability = TIERS[fact.source_kind]
-    return (tier, reliability * fact.confidence * freshness(fact, now, half_life_days), fact.collected_at, fact.id)
+    _, reliability = TIERS[fact.source_kind]
+    return (
+        tier(fact),
+        reliability * fact.confidence * freshness(fact, now, half_life_days),
+        fact.collected_at,
+        fact.id,
+    )
 
 
 def freshness(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> float:
@@ -128,9 +143,10 @@ def expired(fact: KnownFact, now: dt.datetime) -> bool:
 
 def latest_per_source(facts: Iterable[KnownFact]) -> list[KnownFact]:
     """Return the newest fact of every source."""
-    newest: dict[str, KnownFact] = {}
+    newest: dict[tuple[str, bool], KnownFact] = {}
     for fact in facts:
-        other = newest.get(fact.source)
+        key = voice(fact.source, fact.asserter)
+        other = newest.get(key)
         if other is None or (fact.collected_at, fact.id) > (other.collected_at, other.id):
-            newest[fact.source] = fact
+            newest[key] = fact
     return list(newest.values())

@@ -6,6 +6,7 @@ from django.utils.datastructures import MultiValueDict
 
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.record import Decision
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.learn import NewFact
 from regulars.questions.answer import GivenAnswer, close, read_answer, skip_option
 from regulars.questions.models import Impression
@@ -39,7 +40,13 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
         if given.consent is None:
             basis = impression.question.purpose.basis
             fact = NewFact(
-                given.attribute, given.value, given.source_kind, given.source, basis=basis, consents=consents
+                given.attribute,
+                given.value,
+                given.source_kind,
+                given.source,
+                basis=basis,
+                consents=consents,
+                asserter=Asserter.CUSTOMER,
             )
             c.learn([fact])
         _record_event(c, impression)

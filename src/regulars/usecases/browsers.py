@@ -10,22 +10,26 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F
 
 from regulars.base import clock
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import rebuild
-from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id
+from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, is_anonymous
 from regulars.profiles.models import CrowdedProfile, Identity, Merge, Profile
 
+from .identity_conflicts import record_conflict
 from .merge import ANONYMOUS, VISITOR, is_only_a_visitor, merge
 from .unit_of_work import Changes
 
 log = logging.getLogger("regulars.events")
 
 EXTERNAL = "external"  # an id of the company's own
+
 SUDDENLY = dt.timedelta(hours=24)
 MOST_SEEN_ONCE = 50  # browsers of a customer that were seen once
 AT_ONCE = dt.timedelta(seconds=1)  # two messages of one batch are one visit
@@ -39,32 +43,58 @@ def browsers_named(names: Iterable[str]) -> dict[str, Identity]:
     return {each.provider_user_id: each for each in found.select_related("profile")}
 
 
-def attach_browser(c: Changes, name: str, known: Identity | None, message: dict[str, Any], source: str) -> str:
-    """Make a browser one of the customer's, with all it did before. Returns the mark for the event when it may not be."""
-    customer = c.profile
+def customer_named(name: str) -> Profile | None:
+    """Return the customer whom an id names, as user id or as id of the company's own; None for an id of a browser."""
+    found = find_by_user_id(name)
+    return found if found is not None and not is_anonymous(found) else find_by_identity(EXTERNAL, name)
+
+
+@dataclass(frozen=True)
+class NamedBrowser:
+    """An id that a message gives to its customer. `how` is `browser`, or `alias` for a previous id.
+
+    `known` is the browser of that id, `customer` the customer whose id it is: at most one of the two.
+    """
+
+    name: str
+    how: str
+    known: Identity | None = None
+    customer: Profile | None = None
+
+
+def attach_browser(c: Changes, named: NamedBrowser, message: dict[str, Any], source: str, asserter: Asserter) -> str:
+    """Make a browser one of the customer's, with all it did before. Returns the mark for the event when it may not be.
+
+    Two known customers are never joined: the pair goes to the review list. A server may join by an alias two who have no
+    account.
+    """
+    customer, name, known = c.profile, named.name, named.known
     if known is not None and c.find(known.profile).pk == customer.pk:
         _record_visit(known)
         return ""
     if known is not None and not is_only_a_visitor(c.find(known.profile)):
+        _list_pair(customer, c.find(known.profile), named.how, source)
         return "browser_of_another_customer"
-    if known is None:
-        if names_a_customer(name):
+    if named.customer is not None or (known is not None and customer_named(name)):
+        other = c.find(named.customer) if named.customer else None
+        if other is None or other.pk == customer.pk:
             return "id_of_known_customer"
-        if is_from_server(message) and not is_only_a_visitor(customer):
-            return ""  # invented for this message, or the browser itself will be heard of
+        by_server = named.how == "alias" and asserter == Asserter.SERVER_KEY
+        if by_server and not (customer.account_id or other.account_id or is_only_a_visitor(customer)):
+            merge(other, into=customer, why=f"alias:{source}")
+            return ""
+        _list_pair(customer, other, named.how, source)
+        return "id_of_known_customer"
+    if known is None and is_from_server(message) and not is_only_a_visitor(customer):
+        return ""  # invented for this message, or the browser itself will be heard of
     if _is_crowded(customer, source):
         return "too_many_browsers"
     if known is None:
-        add_identity(customer, ANONYMOUS, name)
+        add_identity(customer, ANONYMOUS, name, asserted_by=asserter)
         _forget_seen_once(customer)
     else:
         merge(known.profile, into=customer)
     return ""
-
-
-def names_a_customer(name: str) -> bool:
-    """Return whether an id that came as a browser's is the id of a known customer."""
-    return find_by_user_id(name) is not None or find_by_identity(EXTERNAL, name) is not None
 
 
 def is_from_server(message: dict[str, Any]) -> bool:
@@ -87,6 +117,12 @@ def release_crowded(number: int) -> CrowdedProfile | None:
         row.released_at = clock.now()
         row.save(update_fields=["released_at"])
     return row
+
+
+def _list_pair(customer: Profile, other: Profile, how: str, source: str) -> None:
+    """A visitor is no customer: nothing is said about two."""
+    if not (is_only_a_visitor(customer) or is_only_a_visitor(other)):
+        record_conflict(customer, other, how, source)
 
 
 def _is_crowded(profile: Profile, source: str) -> bool:

@@ -18,6 +18,7 @@ from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Identity, Profile, ProviderAnswer
@@ -123,16 +124,15 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
     account.save()
     record_address(account, proved=True)
     facts = [
-        NewFact("email", email, "declared", SOURCE),
-        NewFact("email_verified", True, "verified", SOURCE),
+        *proved_email(email),
         # Auth0's applications expect a name; any better source wins over this guess.
-        NewFact("name", email, "inferred", SOURCE, confidence=0.1),
-        NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1),
+        NewFact("name", email, "inferred", SOURCE, confidence=0.1, asserter=Asserter.CUSTOMER),
+        NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1, asserter=Asserter.CUSTOMER),
     ]
     with changes(profile, "sign_up") as c:
         c.learn(facts)
         if submitted:
-            write_values(c, submitted.values, submitted.source)
+            write_values(c, submitted.values, submitted.source, Asserter.CUSTOMER)
         return _open_account(c, account, connection)
 
 
@@ -148,8 +148,16 @@ def verify_email(account: Account, shown: Shown) -> tuple[EarlierAccess, ...]:
         return ended
     with changes(profile, "proved_by_mail") as c:
         c.retract(list(profile.facts.filter(attribute="email_verified", value=False, retracted_at=None)))
-        c.learn([NewFact("email", email, "declared", SOURCE), NewFact("email_verified", True, "verified", SOURCE)])
+        c.learn(proved_email(email))
     return ended
+
+
+def proved_email(email: str) -> list[NewFact]:
+    """Return the facts of an address whose mail the customer has just opened."""
+    return [
+        NewFact("email", email, "declared", SOURCE, asserter=Asserter.CUSTOMER_FRESH),
+        NewFact("email_verified", True, "verified", SOURCE, asserter=Asserter.CUSTOMER_FRESH),
+    ]
 
 
 def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:
@@ -180,6 +188,7 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
             basis=get_purpose(purposes[claim.requested_claim]).basis if claim.requested_claim else "contract",
             consents=consents.get(claim.requested_claim, []),
             identity=answer.identity_id,
+            asserter=Asserter.PROVIDER_VOUCHING if claim.kind == Fact.SourceKind.VERIFIED else Asserter.PROVIDER,
         )
         for claim in login.claims
         if not claim.requested_claim or claim.requested_claim in purposes

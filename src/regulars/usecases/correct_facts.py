@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_customer
@@ -55,7 +56,7 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
     if len(reason) > LONGEST_REASON:
         raise Invalid("reason_too_long", f"A reason has at most {LONGEST_REASON} characters.", "reason")
     value = read_value(attribute, text)
-    source = f"staff:{staff}" if staff else CUSTOMER
+    source, asserter = (f"staff:{staff}", Asserter.STAFF) if staff else (CUSTOMER, Asserter.CUSTOMER)
     with changes(profile, "corrected") as c:
         if staff and attribute and _is_special(attribute):
             raise Invalid(
@@ -67,7 +68,7 @@ def correct(profile: Profile, key: str, text: str, *, reason: str = "", staff: s
                 "deleted_by_customer", gettext_noop("The customer deleted this. Only the customer may enter it again.")
             )
         retract_overlapping(c, _path(attribute) or key)
-        _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip()))
+        _write(c, NewFact(key, value, Fact.SourceKind.CORRECTED, source, reason=reason.strip(), asserter=asserter))
 
 
 def remove(profile: Profile, key: str, *, reason: str = "") -> int:
@@ -80,7 +81,17 @@ def remove(profile: Profile, key: str, *, reason: str = "") -> int:
     with changes(profile, DELETED) as c:
         facts = list(c.profile.facts.filter(attribute=key, retracted_at=None))
         c.retract(facts)
-        _write(c, NewFact(key, None, Fact.SourceKind.CORRECTED, CUSTOMER, reason=reason.strip()[:LONGEST_REASON]))
+        _write(
+            c,
+            NewFact(
+                key,
+                None,
+                Fact.SourceKind.CORRECTED,
+                CUSTOMER,
+                reason=reason.strip()[:LONGEST_REASON],
+                asserter=Asserter.CUSTOMER,
+            ),
+        )
     return len(facts)
 
 

@@ -10,10 +10,11 @@ from regulars.consent.erasures import erased_among
 from regulars.events.identifiers import Identifier, IdProblem, read_identifier
 from regulars.events.message_fields import as_object, name_of
 from regulars.events.own_events import is_own_name
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity, is_email_taken
 from regulars.profiles.models import Identity, Profile
 
-from .browsers import EXTERNAL
+from .browsers import EXTERNAL, customer_named
 from .merge import ANONYMOUS
 
 LINKED = 2  # ids that an alias joins
@@ -64,7 +65,8 @@ def _problem(ids: list[Identifier]) -> str:
 
 
 def known_customer(ids: SenderIds) -> Profile | None:
-    return (find_by_user_id(ids.user.text) or find_by_identity(EXTERNAL, ids.user.text)) if ids.user else None
+    """Return the customer of the user id; None when there is none yet. The id of a visitor names no customer."""
+    return customer_named(ids.user.text) if ids.user else None
 
 
 def erased_names(
@@ -112,9 +114,9 @@ def without_erased(
     return kept, replace(ids, **{field: Identifier() for field, _ in lost}), [f"{name}_id_erased" for _, name in lost]
 
 
-def sender_of(ids: SenderIds, customer: Profile | None) -> tuple[Profile, list[str]]:
+def sender_of(ids: SenderIds, customer: Profile | None, asserter: Asserter) -> tuple[Profile, list[str]]:
     """Return the profile that a message is about, created if missing, and the browsers to attach to it."""
     if ids.user:  # it counts before the id of a browser
-        return customer or get_or_create_by_identity(EXTERNAL, ids.user.text)[0], ids.browsers
+        return customer or get_or_create_by_identity(EXTERNAL, ids.user.text, asserted_by=asserter)[0], ids.browsers
     first, *others = ids.browsers
-    return get_or_create_by_identity(ANONYMOUS, first)[0], others
+    return get_or_create_by_identity(ANONYMOUS, first, asserted_by=asserter)[0], others

@@ -23,6 +23,7 @@ from regulars.clients.models import Client
 from regulars.consent.view import served_user
 from regulars.oauth.grant import TokenDecision
 from regulars.oauth.models import PendingLogin
+from regulars.profiles.assertions import Place
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import user
 from regulars.profiles.learn import RULE
@@ -138,7 +139,7 @@ def renew(login: Login) -> TokenDecision | Denied:
 def load_user(login: Login) -> None:
     """Load what rules get, as it is now. Without rules nothing is loaded."""
     if _rules.exists():
-        login.user = served_user(login.profile)
+        login.user = served_user(login.profile, Place.RULES)
         show_tokens(login.user, login.profile)
         login.context = context_of(login.profile, login.client, login.browser, login.scopes)
 

@@ -5,6 +5,7 @@ A message that can never become an event stays in the inbox with the reason.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter
@@ -18,12 +19,12 @@ from regulars.events.counts import add_counts
 from regulars.events.event_time import corrected, event_time
 from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
 from regulars.events.models import InboxItem
-from regulars.profiles.attributes import is_an_apps
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import is_anonymous
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute
 
-from .browsers import attach_browser, browsers_named
+from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named
 from .event_sender import (
     erased_names,
     ids_of,
@@ -33,6 +34,8 @@ from .event_sender import (
     sender_of,
     without_erased,
 )
+from .identity_conflicts import list_claim_of_address
+from .message_proofs import PROOFS, whose_word
 from .unit_of_work import changes
 
 __all__ = ["corrected", "process_inbox", "process_message"]
@@ -58,8 +61,6 @@ TRAITS = {
     "address.postal_code": "postal_code",
     "address.country": "country",
 }
-# Attributes that must be proved, or that apps keep. A write key is public: every visitor of the shop can read it.
-NOT_BY_EVENT = {"email_verified", "phone_verified", "username"}
 
 
 def process_inbox() -> int:
@@ -104,9 +105,17 @@ def process_message(item: InboxItem) -> list[str]:
     Returns the marks of the event: what of the message was not used.
     """
     message = as_object(read_json(item.body))
-    ids = ids_of(message)
+    ids, context = ids_of(message), as_object(message.get("context"))
+    asserter = whose_word(item.source, context, ids.user.text, item.received_at)
+    if not PROOFS.isdisjoint(context):  # a token that is valid for hours stays in no inbox
+        message["context"] = {key: value for key, value in context.items() if key not in PROOFS}
+        item.body = json.dumps(message)
+        item.save(update_fields=["body"])
     if reason := reason_to_set_aside(message, item.type, ids):
         item.rejected = reason
+        return []
+    if ids.user and item.source.require_proof and asserter == Asserter.PUBLIC_KEY:
+        item.rejected = "no_proof"
         return []
     customer, known = known_customer(ids), browsers_named(ids.browsers)
     erased = erased_names(message, ids, customer, known)
@@ -114,15 +123,20 @@ def process_message(item: InboxItem) -> list[str]:
         item.rejected, item.body = "erased", "{}"  # not even here is anything of them kept
         return []
     message, ids, lost = without_erased(message, ids, erased)
-    profile, browsers = sender_of(ids, customer)
+    profile, browsers = sender_of(ids, customer, asserter)
+    others = {name: other for name in browsers if name not in known and (other := customer_named(name))}
     happened = event_time(message, item.sent_at, item.received_at)
     marks = [*ids.marks(), *lost, *happened.marks, *marks_of(message, item.type)]
     visitors = [known[browser].profile for browser in browsers if browser in known]
-    with changes([profile, *visitors], "event") as c:
+    with changes([profile, *visitors, *others.values()], "event") as c:
         for browser in browsers:
-            if mark := attach_browser(c, browser, known.get(browser), message, item.source.slug):
+            how = "alias" if browser == ids.previous.text else "browser"
+            named = NamedBrowser(browser, how, known.get(browser), others.get(browser))
+            if mark := attach_browser(c, named, message, item.source.slug, asserter):
                 marks.append(mark)
-        c.learn(facts_from(message, f"app:{item.source.slug}", item.type))
+        for fact in c.learn(facts_from(message, f"app:{item.source.slug}", asserter, item.type)):
+            if fact.attribute == "email":
+                list_claim_of_address(c.profile, str(fact.value), item.source.slug)
         event = c.record_event(
             NAMES.get(item.type) or name_of(message),
             properties_of(message, item.type),
@@ -143,19 +157,21 @@ def process_message(item: InboxItem) -> list[str]:
     return marks
 
 
-def facts_from(message: dict[str, Any], source: str, type_: str = "") -> list[NewFact]:
-    """Return facts for the traits that are attributes here. Other traits stay on the event."""
+def facts_from(message: dict[str, Any], source: str, asserter: Asserter, type_: str = "") -> list[NewFact]:
+    """Return facts for the traits that are attributes here. Other traits stay on the event.
+
+    What the asserter may not write, or what does not fit its attribute, `learn` refuses and records.
+    """
     traits = {**as_object(as_object(message.get("context")).get("traits")), **as_object(message.get("traits"))}
     if not traits or (type_ or message.get("type")) == "group":  # of the group, not of the customer
         return []
     found = {key: value for path, key in TRAITS.items() if (value := _inside(traits, path)) is not None}
-    attributes = Attribute.objects.filter(key__in=traits).values_list("key", "metadata_path")
-    declared = {key for key, path in attributes if not is_an_apps(key, path)} - NOT_BY_EVENT
+    declared = Attribute.objects.filter(key__in=traits).values_list("key", flat=True)
     found |= {key: traits[key] for key in declared if key not in found}
     return [
-        NewFact(key, value, "observed", source, basis="legitimate_interest")
+        NewFact(key, value, "observed", source, basis="legitimate_interest", asserter=asserter)
         for key, value in found.items()
-        if isinstance(value, str | int | float | bool) and value != ""
+        if value not in (None, "", [], {})
     ]
 
 

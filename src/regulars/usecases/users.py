@@ -21,6 +21,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.consent.erasures import erased_among
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
 from regulars.profiles.document import BAGS
 from regulars.profiles.find import (
@@ -31,7 +32,7 @@ from regulars.profiles.find import (
     is_email_taken,
     login_identities,
 )
-from regulars.profiles.learn import CUSTOMER, RULE, NewFact
+from regulars.profiles.learn import CUSTOMER, RULE, NewFact, accepted
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.sign_in import sign_in_block
 
@@ -109,7 +110,9 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
             "The customer with this id was erased, and the id is refused for a while. Leave out user_id for a new one.",
         )
     _refuse_weak_password(new.patch.password, Account(email=email), new.connection)
-    profile, _ = get_or_create_by_identity(DATABASE, new.user_id or new_key(), connection=new.connection)
+    profile, _ = get_or_create_by_identity(
+        DATABASE, new.user_id or new_key(), connection=new.connection, asserted_by=Asserter.APP_TOKEN
+    )
     profile.account = Account.objects.create_user(email, new.patch.password)
     profile.save(update_fields=["account"])
     root = {"name": email, "nickname": email.partition("@")[0], "email_verified": False, **new.patch.root}
@@ -258,8 +261,12 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
 
 
-def write_values(c: Changes, values: Values, source: str) -> None:
+def write_values(c: Changes, values: Values, source: str, asserter: Asserter | None = None) -> None:
     """Write values as facts of `source`, and retract the facts that they replace. None removes a value.
+
+    `asserter` is whose word they are; left out, a rule's or an application's, as `source` says. Raises `Invalid` with a
+    key of `learn.WHY_REFUSED`, before anything is written, for what that asserter may not write so; a value that is
+    there already is not looked at again.
 
     Keys are root attributes and first-level paths of metadata (`user_metadata.shoe`). Facts of every source are
     retracted, because an older answer could otherwise outrank the newer value.
@@ -268,7 +275,19 @@ def write_values(c: Changes, values: Values, source: str) -> None:
     news = {leaf: each for path, value in values.items() for leaf, each in _leaves(path, value).items()}
     closed, now = set(c.profile.closed_consents), clock.now()
     old, known = [], set()
-    for fact, path, is_special in _live_facts(c.profile):
+    attributes = {each.key: each for each in Attribute.objects.all()}
+    kind, asserter = Fact.SourceKind.DECLARED, asserter or (Asserter.RULE if is_rule else Asserter.APP_TOKEN)
+    live = list(_live_facts(c.profile, attributes))
+    unchanged = {path for fact, path, _ in live if path in news and news[path] == fact.value}
+    _refuse_unacceptable(
+        attributes,
+        [
+            NewFact(path, value, kind, source, asserter=asserter)
+            for path, value in news.items()
+            if path not in unchanged
+        ],
+    )
+    for fact, path, is_special in live:
         # A special category is the customer's own to declare, and no rule undoes a deletion that they asked for.
         is_closed_to_rules = is_special or (fact.source == CUSTOMER and fact.value is None)
         bag, _, rest = path.partition(".")
@@ -285,8 +304,16 @@ def write_values(c: Changes, values: Values, source: str) -> None:
         else:
             old.append(fact)
     c.retract(old, "replaced_by_rule" if is_rule else "replaced_by_app")
-    kind = Fact.SourceKind.DECLARED
-    c.learn([NewFact(path, value, kind, source) for path, value in news.items() if path not in known])
+    c.learn(
+        [NewFact(path, value, kind, source, asserter=asserter) for path, value in news.items() if path not in known]
+    )
+
+
+def _refuse_unacceptable(attributes: Mapping[str, Attribute], news: Iterable[NewFact]) -> None:
+    by_path = {each.metadata_path: each for each in attributes.values() if each.metadata_path}
+    for new in news:
+        attribute = by_path.get(new.attribute) or attributes.get(new.attribute)
+        accepted(attribute, attribute.key if attribute else new.attribute, new)
 
 
 def retract_overlapping(c: Changes, path: str) -> None:
@@ -296,15 +323,14 @@ def retract_overlapping(c: Changes, path: str) -> None:
     """
     overlapping = [
         fact
-        for fact, other, is_special in _live_facts(c.profile)
+        for fact, other, is_special in _live_facts(c.profile, {each.key: each for each in Attribute.objects.all()})
         if not is_special and (other.startswith(f"{path}.") or path.startswith(f"{other}."))
     ]
     c.retract(overlapping)
 
 
-def _live_facts(profile: Profile) -> Iterator[tuple[Fact, str, bool]]:
+def _live_facts(profile: Profile, attributes: Mapping[str, Attribute]) -> Iterator[tuple[Fact, str, bool]]:
     """Return each live fact with its path in the document, and whether it is of a special category."""
-    attributes = {each.key: each for each in Attribute.objects.all()}
     for fact in profile.facts.filter(retracted_at=None):
         attribute = attributes.get(fact.attribute)
         if attribute is None:

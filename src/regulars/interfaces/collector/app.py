@@ -17,7 +17,7 @@ import msgspec
 
 from regulars.base.errors import DomainError
 from regulars.base.text import storable
-from regulars.events.inbox import Inbox, Overloaded
+from regulars.events.inbox import Inbox, Overloaded, ServerKeyInBrowser
 from regulars.events.segment_format import BATCHES, MAX_BODY, TYPES, BadBody, Parsed, parse
 
 Scope = MutableMapping[str, Any]
@@ -68,6 +68,8 @@ class Collector:
             return
         except BadRequest as no:
             status, body, extra = no.status, _failure(no), []
+        except ServerKeyInBrowser as no:
+            status, body, extra = 403, _failure(no), []
         except Overloaded as no:
             status, body, extra = 503, _failure(no), [(b"retry-after", b"1")]
         except DomainError as no:
@@ -106,7 +108,9 @@ class Collector:
         if self.inbox is None:
             self.inbox = Inbox()
         key = storable(_basic_user(headers) or parsed.key)
-        await self.inbox.put(key, parsed.messages, parsed.rejected, parsed.sent_at)
+        # Every browser says where a request to another site comes from; servers have no reason to.
+        from_browser = b"origin" in headers or b"sec-fetch-mode" in headers
+        await self.inbox.put(key, parsed.messages, parsed.rejected, parsed.sent_at, from_browser=from_browser)
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes:

@@ -12,6 +12,7 @@ from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice,
 from regulars.consent.purposes import PurposeText
 from regulars.consent.record import first_broken_link
 from regulars.destinations.models import Disclosure
+from regulars.profiles.learn import WHY_REFUSED
 from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
@@ -78,8 +79,9 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _page(request: HttpRequest, problem: FormError | None = None, given: dict[str, str] | None = None) -> HttpResponse:
-    # The sources that sent values of a special category, which only the customer may provide.
-    guesses = RefusedGuess.objects.order_by().values("attribute", "source").annotate(days=Count("id"), last=Max("day"))
+    refused = RefusedGuess.objects.order_by().values("attribute", "source", "why")
+    refused = refused.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN]
+    guesses = [{**row, "why": WHY_REFUSED.get(row["why"], row["why"])} for row in refused]
     kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
     states = (
         ConsentState.objects.order_by()
@@ -107,7 +109,7 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
             for each in Purpose.objects.filter(active=True).order_by("key")
         ],
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
-        "guesses": guesses.order_by("-last", "attribute", "source")[:SHOWN],
+        "guesses": guesses,
         "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
         "actions": Action.values,
         **_ledger(request),

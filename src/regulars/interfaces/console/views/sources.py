@@ -24,12 +24,19 @@ from regulars.enrichment.save import LIMITS, SourceLimits, save_source, shown_se
 from regulars.enrichment.save import switch_source as switch_enrichment_source
 from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.events.models import InboxItem, Rejection, Source
-from regulars.events.sources import make_source, replace_key, switch_source
+from regulars.events.sources import (
+    demand_proof,
+    find_source,
+    make_source,
+    replace_key,
+    replace_secret,
+    switch_source,
+)
 from regulars.profiles.models import Profile
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
-from ..pages import NO_ROLE, done, may, staff_page
+from ..pages import NO_ROLE, done, may, record_action, staff_page
 
 ROLE = "admin"
 REFUSED = 20
@@ -80,9 +87,57 @@ def switch(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_page(read=NO_ROLE, write="admin")
 def rotate_key(request: HttpRequest, slug: str) -> HttpResponse:
-    source = replace_key(slug)
+    return _key_page(request, slug, "source.key_replaced", replace_key(slug))
+
+
+@require_safe
+@staff_page(read="admin")
+def event_source(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one source of events: its kind, its key, and the proofs that it takes."""
+    source = Source.objects.filter(slug=slug).first()
+    if source is None:
+        raise Http404("There is no such source.")
+    return render(request, "console/event_source.html", {"source": source, "endpoint": f"{settings.PUBLIC_URL}/v1"})
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def change_kind(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a source `public` or `server`. It gets a new key: a key that pages have shown is no secret."""
+    kind = request.POST.get("kind", "")
+    return _key_page(request, slug, f"source.made_{kind}"[:64], replace_key(slug, kind or "none"))
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def rotate_secret(request: HttpRequest, slug: str) -> HttpResponse:
+    secret = replace_secret(slug)
+    return _secret_page(request, slug, "source.secret_replaced", secret, "Secret for userHash")
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def switch_proof(request: HttpRequest, slug: str) -> HttpResponse:
+    on = request.POST.get("on") == "1"
+    source = demand_proof(slug, on)
+    sentence = f"{source.name}: messages with a user id need a proof." if on else f"{source.name} needs no proof."
+    return done(request, f"/console/sources/events/{slug}", "source.proof_switched", slug, sentence, on=on)
+
+
+def _key_page(request: HttpRequest, slug: str, what: str, key: str) -> HttpResponse:
+    """A server's key is shown in this response only; a public one is on the source's page."""
+    source = find_source(slug)
+    if source.kind == Source.Kind.SERVER:
+        return _secret_page(request, slug, what, key, "Write key")
     sentence = f"{source.name} has a new write key. Events sent with the old key are refused."
-    return done(request, "/console/sources", "source.key_replaced", slug, sentence)
+    return done(request, f"/console/sources/events/{slug}", what, slug, sentence)
+
+
+def _secret_page(request: HttpRequest, slug: str, what: str, secret: str, label: str) -> HttpResponse:
+    """Answer directly, without a redirect: the secret is never kept anywhere to be shown later."""
+    record_action(request, what, slug)
+    context = {"source": find_source(slug), "secret": secret, "label": label}
+    return render(request, "console/source_secret.html", context)
 
 
 def _lookup_counts() -> dict[str, dict[str, Any]]:
