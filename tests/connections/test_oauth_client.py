@@ -93,7 +93,8 @@ def test_a_token_answer_may_be_a_form_and_its_lifetime_nonsense():
     with receiving(Answer(body=b"access_token=t&scope=a,b&expires_in=soon"), answer({"id": 7})) as there:
         found = complete(there.url)
 
-    assert (found.user_id, found.granted, found.issued) == ("7", ["a", "b"], {"access_token": "t"})
+    issued = {"access_token": "t", "issued_by": f"{there.url}/token"}
+    assert (found.user_id, found.granted, found.issued) == ("7", ["a", "b"], issued)
 
 
 def test_a_token_request_is_not_redirected_and_a_call_is():

@@ -118,7 +118,7 @@ def test_mending_the_settings_closes_the_breaker(crowd):
         save_destination(
             "Shop",
             "webhook",
-            {"url": mended.url},
+            {"url": mended.url, "secret": destination.settings["secret"]},
             purpose="message",
             segment_slugs=["jackets"],
             destination=destination,

@@ -25,13 +25,13 @@ def test_a_secret_that_is_left_alone_stays(to_webhook, given):
     changed = save_destination(
         "Shop",
         "webhook",
-        {"url": "https://example.com/new", **given},
+        {"url": "https://example.com/hook", **given},
         purpose="message",
         segment_slugs=["jackets", "jackets"],
         destination=destination,
     )
     changed.refresh_from_db()
-    assert changed.settings == {"url": "https://example.com/new", "secret": SECRET}
+    assert changed.settings == {"url": "https://example.com/hook", "secret": SECRET}
     assert (changed.pk, changed.segment_slugs) == (destination.pk, ["jackets"])
 
 

@@ -242,3 +242,31 @@ def test_revocation_secret_is_stored_encrypted(standard_setup):
         stored = cursor.fetchone()[0]
     assert "first" not in stored
     assert "again" not in stored
+
+
+def test_tokens_are_not_sent_to_an_address_that_did_not_issue_them(standard_setup):
+    """A connection was moved, with a new secret: tokens of the old address stay away from the new one."""
+    with receiving(json_answer({"access_token": "second"})) as there, receiving(json_answer({})) as elsewhere:
+        identity = signed_in("twitter", there.url, issued_by=f"{there.url}/2/oauth2/token")
+        expire()
+        assert fresh_token(identity) == "second"
+        assert UpstreamToken.objects.get().issued_by == f"{there.url}/2/oauth2/token"
+        Connection.objects.update(urls={"site": elsewhere.url})
+        assert not request_revocation(identity, [])
+        expire()
+        assert fresh_token(identity) == ""
+        erase_customer(Profile.objects.get(), "customer")
+        run_due()
+        row = UpstreamRevocation.objects.get()
+
+        assert (row.state, row.secret, elsewhere.received) == ("failed", {}, [])
+        assert row.why == "this connection was deleted, or moved to another address"
+
+
+def test_login_after_a_move_does_not_keep_the_old_refresh_token(standard_setup):
+    signed_in("twitter", "http://localhost:1", issued_by="http://localhost:1/2/oauth2/token")
+    newer = {"access_token": "newer", "issued_by": "http://localhost:2/2/oauth2/token"}
+    complete_social_login(ProviderLogin("twitter", "1", "twitter", {}, ["a"], ["a"], issued=newer))
+
+    token = UpstreamToken.objects.get()
+    assert (token.access_token, token.refresh_token) == ("newer", "")

@@ -27,6 +27,17 @@ def issuer_of(connection: Connection) -> str:
     return str(connection.urls.get("issuer") or connection.urls.get("site") or provider.issuer).rstrip("/")
 
 
+def home_of(connection: Connection) -> str:
+    """Return the address that decides where tokens of this connection come from and are renewed."""
+    return issuer_of(connection) if PROVIDERS[connection.strategy].openid else address_of(connection, "token")
+
+
+def receivers_of(connection: Connection) -> dict[str, str]:
+    """Return every address that gets this connection's secret, or a token that was issued for it."""
+    addresses = {key: address_of(connection, key) for key in PROVIDERS[connection.strategy].addresses}
+    return {**addresses, "home": home_of(connection)}
+
+
 def settings_of(connection: Connection) -> dict[str, str]:
     """Return the operator's settings, completed by the defaults of the kind of provider."""
     declared = {field.key: field.default for field in PROVIDERS[connection.strategy].settings}

@@ -26,7 +26,7 @@ from regulars.base import http
 from regulars.base.crypto import fingerprint
 from regulars.base.errors import DomainError, Unavailable
 
-from .endpoints import address_of, basic_header, credentials_of, issuer_of, settings_of
+from .endpoints import address_of, basic_header, credentials_of, home_of, issuer_of, settings_of
 from .id_token import ExpectedToken, IdTokenError, UnknownKeyError, WrongNonceError, token_id, verified_claims
 from .models import Connection
 from .provider import (
@@ -76,6 +76,7 @@ class IssuedToken(TypedDict, total=False):
     access_token: str
     refresh_token: str
     expires_in: int
+    issued_by: str  # the connection's home then: a refresh token goes nowhere else
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ class ProviderClient:
                 if not call.scopes or granted is None or set(call.scopes) & set(self.kind.canonical_scopes(granted)):
                     raw[call.key] = self._answer_to(call, token["access_token"], granted)
                     granted = self.kind.granted(raw) or granted
-            return ProviderIdentity(self._user_id(raw), raw, self._claims(raw), granted, _issued(token))
+            return ProviderIdentity(self._user_id(raw), raw, self._claims(raw), granted, self._issued(token))
 
     def metadata(self) -> ProviderMetadata:
         """Return the provider's endpoints. Discovery is cached for ten minutes: one login needs it twice."""
@@ -270,7 +271,7 @@ class ProviderClient:
         """Return a new token. `ProviderError("grant_ended")` when the provider does not accept the refresh token."""
         with _reported(), self._session() as session:
             endpoint = address_of(self.connection, "token") or self.metadata()["token_endpoint"]
-            return _issued(session.refresh_token(endpoint, refresh_token=refresh_token))
+            return self._issued(session.refresh_token(endpoint, refresh_token=refresh_token))
 
     def revocation_requests(self, user_id: str, token: str, scopes: tuple[str, ...] = ()) -> list[ProviderRequest]:
         """Return the requests that end a grant, or these scopes of it. Each kind of provider declares its own, because
@@ -280,6 +281,14 @@ class ProviderClient:
             return []
         grant = UpstreamGrant(address_of(self.connection, "revoke"), user_id, token, scopes)
         return self.kind.revoke(grant, credentials_of(self.connection))
+
+    def _issued(self, token: Mapping[str, Any]) -> IssuedToken:
+        issued = IssuedToken(access_token=token["access_token"], issued_by=home_of(self.connection))
+        if isinstance(token.get("refresh_token"), str):
+            issued["refresh_token"] = token["refresh_token"]
+        if "expires_in" in token:
+            issued["expires_in"] = token["expires_in"]
+        return issued
 
     def _session(self) -> OAuth2Client:
         credentials = credentials_of(self.connection)
@@ -393,12 +402,3 @@ def _checked_metadata(found: object, issuer: str) -> ProviderMetadata:
     if "userinfo_endpoint" in endpoints:
         metadata["userinfo_endpoint"] = endpoints["userinfo_endpoint"]
     return metadata
-
-
-def _issued(token: Mapping[str, Any]) -> IssuedToken:
-    issued = IssuedToken(access_token=token["access_token"])
-    if isinstance(token.get("refresh_token"), str):
-        issued["refresh_token"] = token["refresh_token"]
-    if "expires_in" in token:
-        issued["expires_in"] = token["expires_in"]
-    return issued

@@ -12,7 +12,7 @@ from django.db import transaction
 from regulars.base.errors import Conflict, Invalid
 from regulars.base.plugins.fields import fill_settings
 
-from .endpoints import address_of, credentials_of
+from .endpoints import address_of, credentials_of, receivers_of
 from .models import Connection
 from .provider import PROVIDERS, Provider
 
@@ -28,7 +28,7 @@ _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")  # RFC 6749, 3.3
 
 @dataclass(frozen=True)
 class ConnectionSpec:
-    """A connection as an operator enters it. An empty `secret` keeps the old one.
+    """A connection as an operator enters it. An empty `secret` keeps the old one, unless it would go to another address.
 
     `urls` by key (`issuer`, `site`, or one of the provider's addresses): an empty one is removed, one that is not named stays.
     """
@@ -52,7 +52,7 @@ def save_connection(spec: ConnectionSpec, connection: Connection | None = None) 
     """Create a connection, or change `connection`, whose name and strategy stay as they are.
 
     Raises `DomainError`: `bad_name`, `name_taken`, `unknown_strategy`, `missing`, `too_long`, `bad_<url's key>`, `bad_scope`,
-    `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`.
+    `unknown_claim`, `unknown_address`, `unknown_setting`, `setting_missing`, `bad_key`, `secret_required`.
     """
     if connection is None:
         if not _NAME.fullmatch(spec.name) or spec.name == "new":
@@ -113,6 +113,7 @@ def _apply_provider_settings(connection: Connection, spec: ConnectionSpec) -> No
         raise Invalid("missing", "Write the client id that the provider gave you.", "client_id")
     if not (spec.secret or connection.secret):
         raise Invalid("missing", "Write the client secret that the provider gave you.", "secret")
+    kept_for = receivers_of(connection) if connection.secret and not spec.secret else None
     connection.client_id, connection.secret = spec.client_id.strip(), spec.secret or connection.secret
 
     scopes = spec.scopes or provider.scopes
@@ -142,6 +143,10 @@ def _apply_provider_settings(connection: Connection, spec: ConnectionSpec) -> No
     for key in needed:
         if not address_of(connection, key):
             raise Invalid("missing", "Write this address: the provider's documents name it.", key)
+    if kept_for is not None and kept_for != receivers_of(connection):
+        raise Invalid(
+            "secret_required", "This changes where the secret is sent. Enter the client secret again.", "secret"
+        )
     credentials_of(connection)
 
 

@@ -17,7 +17,9 @@ LONGEST_LIFE = 10 * 365 * 86400  # seconds
 
 
 class UpstreamToken(models.Model):
-    """The token of one identity. `secret` is `{"access_token": …, "refresh_token": …}`; times are this server's.
+    """The token of one identity. `secret` is `{"access_token": …, "refresh_token": …, "issued_by": …}`; times are this server's.
+
+    `issued_by` is the address that issued it: where a connection is moved elsewhere, its tokens are not sent there.
 
     `refreshing_until`: one process is renewing the token, and until then no other does.
     """
@@ -40,6 +42,11 @@ class UpstreamToken(models.Model):
     @property
     def refresh_token(self) -> str:
         return str(self.secret.get("refresh_token", ""))
+
+    @property
+    def issued_by(self) -> str:
+        """Empty for a token from before this was recorded."""
+        return str(self.secret.get("issued_by", ""))
 
 
 class UpstreamRevocation(models.Model):
@@ -90,8 +97,10 @@ def keep_token(identity_id: int, issued: Mapping[str, object], scopes: Iterable[
     A refresh token stays until a new one comes: many providers issue it once only.
     """
     before = UpstreamToken.objects.filter(identity=identity_id).first()
-    kept = before.refresh_token if before else ""
-    new = {name: value for name in ("access_token", "refresh_token") if isinstance(value := issued.get(name), str)}
+    names = ("access_token", "refresh_token", "issued_by")
+    new = {name: value for name in names if isinstance(value := issued.get(name), str)}
+    was_moved = before is not None and before.issued_by not in ("", new.get("issued_by"))
+    kept = before.refresh_token if before and not was_moved else ""
     secret: Any = {"refresh_token": kept, **new}
     UpstreamToken.objects.update_or_create(
         identity_id=identity_id,

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import enqueue_once, handles
+from regulars.connections.endpoints import home_of
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient
 from regulars.connections.provider import find_provider
@@ -78,16 +79,20 @@ def renew_later(payload: dict[str, Any]) -> None:
         fresh_token(identity)
 
 
-def client_for(connection_name: str) -> ProviderClient | None:
-    """Return the client of a connection; None when the connection was deleted, or its kind of provider is not installed."""
+def client_for(connection_name: str, issued_by: str) -> ProviderClient | None:
+    """Return the client of a connection, for tokens of the address `issued_by` (empty: not recorded).
+
+    None when the connection was deleted, leads to another address by now, or its kind of provider is not installed.
+    """
     connection = Connection.objects.filter(name=connection_name).first()
-    known = connection is not None and find_provider(connection.strategy) is not None
-    return ProviderClient(connection) if connection and known else None
+    if connection is None or find_provider(connection.strategy) is None:
+        return None
+    return ProviderClient(connection) if issued_by in ("", home_of(connection)) else None
 
 
 def _renew(token: UpstreamToken) -> None:
     """Save a new token. A refresh token that the provider does not accept any more is deleted."""
-    client, ended = client_for(token.identity.connection), False
+    client, ended = client_for(token.identity.connection, token.issued_by), False
     try:
         if client:
             return keep_token(token.identity_id, client.refresh(token.refresh_token))

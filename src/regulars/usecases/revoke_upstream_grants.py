@@ -26,13 +26,15 @@ from .renew_upstream_tokens import client_for, fresh_token
 log = logging.getLogger("regulars.upstream")
 
 TRIES = 48  # about two days: staff look at a provider that is down for longer
+GONE = "this connection was deleted, or moved to another address"
 State = UpstreamRevocation.State
 
 
 def request_revocation(identity: Identity, scopes: Iterable[str]) -> bool:
     """Have a job ask the provider to end these scopes, or all where it cannot end a part. False: it cannot be asked."""
-    client = client_for(identity.connection)
-    if client is None or client.kind.revoke is None or not UpstreamToken.objects.filter(identity=identity).exists():
+    token = UpstreamToken.objects.filter(identity=identity).first()
+    client = client_for(identity.connection, token.issued_by) if token else None
+    if client is None or client.kind.revoke is None:
         return False
     enqueue("upstream.revoke", {"identity": identity.pk, "scopes": list(scopes)}, key=f"upstream:{identity.pk}")
     return True
@@ -41,9 +43,10 @@ def request_revocation(identity: Identity, scopes: Iterable[str]) -> bool:
 @handles("upstream.revoke", attempts=12, non_transactional=True)
 def revoke(payload: dict[str, Any]) -> None:
     identity = Identity.objects.filter(pk=payload["identity"]).first()
-    client = client_for(identity.connection) if identity else None
+    kept = UpstreamToken.objects.filter(identity=identity).first() if identity else None
+    client = client_for(identity.connection, kept.issued_by) if identity and kept else None
     if identity is None or client is None or client.kind.revoke is None:
-        raise PermanentFailure("this connection was deleted")
+        raise PermanentFailure(GONE)
     token = fresh_token(identity)
     if not token:
         raise PermanentFailure("there is no token to revoke: it has expired")
@@ -101,9 +104,9 @@ def _finish(row: UpstreamRevocation, state: str) -> None:
 
 def _end_grant(row: UpstreamRevocation) -> bool:
     """Return whether there was a grant to end. Raises `Retry` or `PermanentFailure`."""
-    client = client_for(row.connection)
+    client = client_for(row.connection, str(row.secret.get("issued_by", "")))
     if client is None or client.kind.revoke is None:
-        raise PermanentFailure("this connection was deleted")
+        raise PermanentFailure(GONE)
     token = row.access_token
     if not token:
         if not row.secret.get("refresh_token"):

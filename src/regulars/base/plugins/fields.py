@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from regulars.base.errors import Invalid
 
 HIDDEN = "••••••••"
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?|\[[0-9a-fA-F:.]+\](:\d+)?|localhost(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def fill_settings(
 ) -> dict[str, str]:
     """Return every declared setting: the one given, else the stored one (also for a secret left empty), else the default.
 
-    Raises `Invalid("unknown_setting" | "setting_missing")`.
+    A stored secret stays with the addresses that it was entered for, because it would otherwise go to any new one.
+    Raises `Invalid("unknown_setting" | "setting_missing" | "secret_required")`.
     """
     unknown = sorted(given.keys() - {field.key for field in fields})
     if unknown:
@@ -56,7 +59,19 @@ def fill_settings(
     for field in fields:
         if field.required and not values[field.key]:
             raise Invalid("setting_missing", f"{field.label} is missing.", field.key)
+    kept = [field for field in fields if field.secret and stored.get(field.key) == values[field.key] != field.default]
+    kept = [field for field in kept if given.get(field.key, "").strip() in ("", HIDDEN)]
+    for field in fields if kept else ():
+        before, after = stored.get(field.key, field.default), values[field.key]
+        if not field.secret and before != after and any(map(_is_address, (before, after))):
+            message = f"{field.label} changes where {kept[0].label} is sent. Enter {kept[0].label} again."
+            raise Invalid("secret_required", message, kept[0].key)
     return values
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a setting may decide which server is called: a web address or the name of a host."""
+    return "://" in text or bool(_HOST.fullmatch(text.strip()))
 
 
 def masked_settings(fields: Sequence[SettingField], settings: Mapping[str, str]) -> dict[str, str]:
