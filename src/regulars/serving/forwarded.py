@@ -1,35 +1,53 @@
-"""Forwarded headers: trusted from as many proxies as the operator configured, removed otherwise.
+"""Forwarded headers: trusted from the proxies that the operator configured, removed otherwise.
 
-Applied once, at the root, so that rate limits, records, addresses and cookies agree.
+Applied once, at the root, so that rate limits, records, addresses and cookies agree. Proxies are configured by their number
+or by their networks. By networks is stricter: a client that reaches this server past the proxies is not one of them.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 from regulars.interfaces.collector.app import Scope
 
 NAMES = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 Pairs = list[tuple[bytes, bytes]]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-def apply_forwarded(scope: Scope, proxies: int) -> Scope:
-    """Return the scope with the browser's `client`, `scheme` and `host` header. `proxies` counts trusted proxies."""
+def apply_forwarded(scope: Scope, proxies: int | Sequence[Network]) -> Scope:
+    """Return the scope with the browser's `client`, `scheme` and `host` header. `proxies`: how many, or their networks."""
     headers: Pairs = list(scope["headers"])
     kept = [(name, value) for name, value in headers if name not in NAMES and not name.startswith(b"x-forwarded-")]
-    if not proxies:
-        return {**scope, "headers": kept}
     found = {**scope, "headers": kept}
-    address = _address(_trusted_value(headers, b"x-forwarded-for", proxies))
+    peer = _ip((scope.get("client") or ("",))[0])
+    if peer:
+        found["client"] = (str(peer), *scope["client"][1:])
+    hops = proxies if isinstance(proxies, int) else _trusted_hops(peer, headers, proxies)
+    if not hops:
+        return found
+    address = _ip(_trusted_value(headers, b"x-forwarded-for", hops))
     if address:
-        found["client"] = (address, 0)
-    scheme = _trusted_value(headers, b"x-forwarded-proto", proxies)
+        found["client"] = (str(address), 0)
+    scheme = _trusted_value(headers, b"x-forwarded-proto", hops)
     if scheme in ("http", "https"):
         found["scheme"] = scheme
-    host = _trusted_value(headers, b"x-forwarded-host", proxies)
+    host = _trusted_value(headers, b"x-forwarded-host", hops)
     if host:
         found["headers"] = [(b"host", host.encode("latin-1")), *(pair for pair in kept if pair[0] != b"host")]
     return found
+
+
+def _trusted_hops(peer: Address | None, headers: Pairs, networks: Sequence[Network]) -> int:
+    """Return how many proxies in a row are ours: the one that connected, then those that it and the next ones name."""
+    hops, hop = 0, peer
+    chain = _values(headers, b"x-forwarded-for")
+    while hop and any(hop in network for network in networks) and hops < len(chain):
+        hops += 1
+        hop = _ip(chain[-hops].strip())
+    return hops or int(bool(peer) and any(peer in network for network in networks))
 
 
 def _trusted_value(headers: Pairs, name: bytes, proxies: int) -> str:
@@ -37,16 +55,21 @@ def _trusted_value(headers: Pairs, name: bytes, proxies: int) -> str:
 
     Each proxy appends on the right, so values further left come from the browser. A proxy that overwrites leaves one.
     """
-    values = b",".join(value for key, value in headers if key == name).decode("latin-1").split(",")
+    values = _values(headers, name)
     return values[max(len(values) - proxies, 0)].strip()
 
 
-def _address(text: str) -> str:
-    """Return an IP address without its port; empty when the text holds none."""
+def _values(headers: Pairs, name: bytes) -> list[str]:
+    return b",".join(value for key, value in headers if key == name).decode("latin-1").split(",")
+
+
+def _ip(text: str) -> Address | None:
+    """Return an IP address without port and zone; None when the text holds none. An IPv4 address has one spelling."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     for candidate in (host, host.rpartition(":")[0]):
         try:
-            return str(ipaddress.ip_address(candidate))
+            address = ipaddress.ip_address(candidate.partition("%")[0])
         except ValueError:
             continue
-    return ""
+        return getattr(address, "ipv4_mapped", None) or address
+    return None

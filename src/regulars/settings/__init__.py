@@ -10,7 +10,7 @@ from regulars.base.addresses import is_local
 from regulars.base.home_folder import OTHERS, database_url, home
 
 from .database import database
-from .environment import number, secret_key
+from .environment import number, number_or_networks, secret_key
 
 os.umask(OTHERS)  # data and keys are readable by their owner only, also those a library writes
 HOME = home()
@@ -27,8 +27,8 @@ ALLOWED_HOSTS = os.environ.get("REGULARS_ALLOWED_HOSTS", "").split() or [
 ]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = PUBLIC_URL.startswith("https://")
-# The number of trusted proxies in front (`serving.forwarded` applies their headers before Django).
-TRUSTED_PROXIES = number("REGULARS_TRUST_PROXY")
+# Trusted proxies in front: how many, or their networks (`serving.forwarded` applies their headers before Django).
+TRUSTED_PROXIES = number_or_networks("REGULARS_TRUST_PROXY")
 
 # In demo mode the mock services on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"

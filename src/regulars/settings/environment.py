@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 from regulars.base.home_folder import KEY, home, make_home
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def number(name: str, default: int = 0) -> int:
@@ -16,6 +19,19 @@ def number(name: str, default: int = 0) -> int:
     if not given.isdecimal():
         raise ImproperlyConfigured(f"{name} must be a number, not {given!r} (bad_number)")
     return int(given)
+
+
+def number_or_networks(name: str) -> int | list[Network]:
+    """Return an environment variable as a number, or as a list of IP addresses and networks; 0 when it is not set."""
+    given = os.environ.get(name, "").replace(",", " ").split()
+    if (len(given) < 2 and "".join(given).isdecimal()) or not given:
+        return int("".join(given) or 0)
+    try:
+        return [ipaddress.ip_network(each) for each in given]
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} must be a number, or IP addresses and networks, not {' '.join(given)!r} (bad_number)"
+        ) from None
 
 
 def secret_key() -> str:
