@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +14,15 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
 from regulars.base.tokens.jwt import Claims
 from regulars.consent.view import served_user, with_served_traits
-from regulars.profiles.assertions import Place
+from regulars.profiles.assertions import LONGEST_CLAIM, Place
 from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
 from .sessions import rule_claims_in
 
+log = logging.getLogger("regulars.oauth")
+LARGEST = 4096  # bytes of the claims about a customer and of rules in one token, as JSON
 UNKNOWN_CUSTOMER = "This customer does not exist or may not sign in."  # apps read it
 # The attributes that each scope discloses: OpenID Connect Core 5.4, with Auth0's nickname.
 CLAIMS_BY_SCOPE = {
@@ -48,7 +52,35 @@ def claims_of(user: Mapping[str, Any], scopes: list[str]) -> Claims:
     """Return the claims that these scopes disclose of Auth0's `user`, without `sub`. Unknown values are left out."""
     known = {**user, "phone_number_verified": user.get("phone_verified")}
     names = [name for scope in scopes for name in CLAIMS_BY_SCOPE.get(scope, ())]
-    return {name: known[name] for name in names if known.get(name) is not None}
+    found = {name: known[name] for name in names if known.get(name) is not None}
+    for name in [name for name, value in found.items() if isinstance(value, str) and len(value) > LONGEST_CLAIM]:
+        log.warning("claim left out, because it is longer than %s characters: %s", LONGEST_CLAIM, name)
+        del found[name]
+    return found
+
+
+def fitting(claims: Claims, before: Claims, client_id: str) -> Claims:
+    """Return the claims that fit into a token beside those of `before`, in their order; what does not fit is logged by name.
+
+    Apps send tokens in headers, and a server that reads 8 kB of headers refuses every request with a longer one: a value that
+    anyone made long would lock the customer out. A token of `LARGEST` bytes of claims has about 6,500 characters.
+    """
+    left = LARGEST - sum(_size(name, value) for name, value in before.items())
+    found: Claims = {}
+    for name, value in claims.items():
+        size = _size(name, value)
+        if size <= left:
+            found[name] = value
+            left -= size
+    if len(found) < len(claims):
+        missing = ", ".join(sorted(set(claims) - set(found)))
+        log.warning("claims left out of a token for %s, because it would be too large: %s", client_id, missing[:1000])
+    return found
+
+
+def _size(name: str, value: Any) -> int:
+    """Return the bytes of one member of a JSON object, with its comma."""
+    return len(json.dumps({name: value}, separators=(",", ":"), ensure_ascii=False, default=str).encode()) - 1
 
 
 def userinfo_audience() -> str:

@@ -11,7 +11,7 @@ from regulars.consent.view import served_user
 from regulars.profiles.assertions import Place
 from regulars.profiles.models import Profile
 
-from .claims import claims_of
+from .claims import claims_of, fitting
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 PASSWORDLESS_OTP = "http://auth0.com/oauth/grant-type/passwordless/otp"
@@ -131,7 +131,9 @@ _FIELDS = [each.name for each in fields(Grant)]
 
 def build_grant(authentication: Authentication, request: TokenTerms, decision: TokenDecision) -> Grant:
     """Return the grant of a customer who is authenticated, for what the app requested and the login decided."""
-    profile_claims = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes)
+    by_rules = fitting(decision.id_token, {}, request.client_id)
+    about = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes)
+    about = {name: value for name, value in about.items() if name not in by_rules}
     return Grant(
         client_id=request.client_id,
         sub=authentication.sub,
@@ -146,8 +148,8 @@ def build_grant(authentication: Authentication, request: TokenTerms, decision: T
         sent_redirect_uri=request.sent_redirect_uri,
         challenge=request.challenge,
         jkt=request.jkt,
-        id_token={**profile_claims, **decision.id_token},
-        access_token=decision.access_token,
+        id_token={**fitting(about, by_rules, request.client_id), **by_rules},
+        access_token=fitting(decision.access_token, {}, request.client_id),
         connection=authentication.connection,
         strategy=authentication.strategy,
         methods=authentication.methods,

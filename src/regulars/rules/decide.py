@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 from regulars.base.text import JsonObject, storable
 from regulars.profiles.auth0_user import ROOT_NAMES
+
+log = logging.getLogger("regulars.rules")
 
 MAX_DEPTH = 32
 MAX_CLAIMS_BYTES = 16 * 1024
@@ -179,7 +182,16 @@ def _claims(wanted: Any, reserved: frozenset[str]) -> JsonObject:
     if not isinstance(wanted, dict):
         return {}
     claims = {name: value for name, value in wanted.items() if name and name not in reserved and value is not None}
-    return claims if _size(claims) <= MAX_CLAIMS_BYTES else {}
+    fitting: JsonObject = {}
+    left = MAX_CLAIMS_BYTES
+    for name, value in claims.items():
+        size = _size({name: value})
+        if size <= left:
+            fitting[name] = value
+            left -= size
+        else:
+            log.warning("a claim of a rule is left out, because it is too large: %s", name[:200])
+    return fitting
 
 
 def _size(value: Any) -> int:
