@@ -20,18 +20,21 @@ class OwnEvent(StrEnum):
     QUESTION_LEFT_OPEN = "Question Left Open"
     PROFILE_CORRECTED = "Profile Corrected"
     STOPPED_SHARING = "Stopped Sharing"
+    PASSWORD_CHANGED = "Password Changed"  # noqa: S105
+    EMAIL_CHANGED = "E-mail Changed"
+    EARLIER_ACCESS_ENDED = "Earlier Access Ended"
 
 
 # Letters and digits that look like these Latin letters, after case folding: Cyrillic, Greek, Armenian and others.
 LOOK_ALIKES = {
     "a": "аαɑ",
-    "b": "Ьь",
+    "b": "ь",
     "c": "сϲᴄ",
     "d": "ԁժ",
     "e": "еҽε3",
     "g": "ɡցԍ",
     "h": "һհ",
-    "i": "іιıɩӏ1l|!ǀ",
+    "i": "іιıɩӏ1l|ǀ",
     "k": "κкᴋ",
     "n": "ոռп",
     "o": "оοօσ0",
@@ -44,7 +47,7 @@ LOOK_ALIKES = {
     "v": "ѵν",
     "w": "ԝѡω",
     "x": "хχ",
-    "y": "уүγу",
+    "y": "уүγ",
 }
 _TO_LATIN = {ord(other): latin for latin, others in LOOK_ALIKES.items() for other in others.casefold()}
 

@@ -6,6 +6,7 @@ from django.utils.datastructures import MultiValueDict
 
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.record import Decision
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.learn import NewFact
 from regulars.questions.answer import GivenAnswer, close, read_answer, skip_option
@@ -14,11 +15,11 @@ from regulars.questions.models import Impression
 from .unit_of_work import Changes, changes
 
 EVENTS = {
-    Impression.Outcome.ANSWERED: "Question Answered",
-    Impression.Outcome.PASSED: "Question Passed",
-    Impression.Outcome.NEVER: "Question Declined",
-    Impression.Outcome.DECLINED: "Question Left Open",
-    Impression.Outcome.DONT_KNOW: "Question Left Open",
+    Impression.Outcome.ANSWERED: OwnEvent.QUESTION_ANSWERED,
+    Impression.Outcome.PASSED: OwnEvent.QUESTION_PASSED,
+    Impression.Outcome.NEVER: OwnEvent.QUESTION_DECLINED,
+    Impression.Outcome.DECLINED: OwnEvent.QUESTION_LEFT_OPEN,
+    Impression.Outcome.DONT_KNOW: OwnEvent.QUESTION_LEFT_OPEN,
 }
 
 

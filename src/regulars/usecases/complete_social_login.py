@@ -18,6 +18,7 @@ from regulars.connections.provider import ProviderClaim
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import create_database_profile, get_or_create_by_identity
 from regulars.profiles.learn import NewFact
@@ -30,7 +31,6 @@ from .unit_of_work import Changes, changes
 from .users import write_values
 
 LONGEST_USER_ID = 255
-SIGNED_UP = "Signed Up"
 BY_MAIL = "mail"  # who proved an address: a link or a code that was mailed to it
 # The source of what a customer enters on our own pages; an application's source is `app:<client>`.
 SOURCE = "app:signin"
@@ -200,5 +200,5 @@ def _open_account(c: Changes, account: Account, connection: str) -> Account:
     profile = c.profile
     profile.account = account
     profile.save(update_fields=["account"])
-    c.record_event(SIGNED_UP, {"connection": connection}, message_id=f"regulars-signed-up-{profile.pk}")
+    c.record_event(OwnEvent.SIGNED_UP, {"connection": connection}, message_id=f"regulars-signed-up-{profile.pk}")
     return account

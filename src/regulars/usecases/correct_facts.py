@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
@@ -111,4 +112,4 @@ def _write(c: Changes, fact: NewFact) -> None:
     """The value is not copied onto the event: consent restricts facts, and events are not restricted by it."""
     c.learn([fact])
     done = {"attribute": fact.attribute, "removed": fact.value is None, "by": fact.source}
-    c.record_event("Profile Corrected", done)
+    c.record_event(OwnEvent.PROFILE_CORRECTED, done)

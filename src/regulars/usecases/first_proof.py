@@ -14,6 +14,7 @@ from regulars.accounts.factors.authenticator_codes import Kind, remove_earlier
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, is_proved, record_address
 from regulars.accounts.proofs.models import LoginTicket
+from regulars.events.own_events import OwnEvent
 from regulars.oauth.models import AppGrant, DeviceRequest, RefreshFamily
 from regulars.profiles.find import NOT_FOR_LOGIN, login_identities
 from regulars.profiles.models import Identity, Profile
@@ -23,7 +24,6 @@ from .merge import split
 from .sign_out import end_sessions
 from .unit_of_work import Changes, changes
 
-EARLIER_ACCESS_ENDED = "Earlier Access Ended"
 WHY = "address_proved"
 
 
@@ -101,7 +101,9 @@ def _end_earlier_access(
     }
     ended = tuple(each for each, was_there in found.items() if was_there)
     if ended:
-        c.record_event(EARLIER_ACCESS_ENDED, {"ended": list(ended), "by": by, "notified_by": notified_by}, of=own)
+        c.record_event(
+            OwnEvent.EARLIER_ACCESS_ENDED, {"ended": list(ended), "by": by, "notified_by": notified_by}, of=own
+        )
         if not notified_by:
             notify(account, "earlier_access_ended", account.email, ended=list(ended))
     return ended

@@ -21,6 +21,7 @@ from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
+from regulars.events.own_events import OwnEvent
 from regulars.oauth.grant import TokenDecision
 from regulars.oauth.models import PendingLogin
 from regulars.profiles.assertions import Place
@@ -207,7 +208,7 @@ def record_login(login: Login) -> None:
             "client": login.client.pk,
             "client_name": login.client.name,
         }
-        c.record_event("Signed In", properties)
+        c.record_event(OwnEvent.SIGNED_IN, properties)
 
 
 @transaction.atomic

@@ -137,7 +137,7 @@ def process_message(item: InboxItem) -> list[str]:
         for fact in c.learn(facts_from(message, f"app:{item.source.slug}", asserter, item.type)):
             if fact.attribute == "email":
                 list_claim_of_address(c.profile, str(fact.value), item.source.slug)
-        event = c.record_event(
+        event = c.record_message(
             NAMES.get(item.type) or name_of(message),
             properties_of(message, item.type),
             at=happened.at,

@@ -10,12 +10,11 @@ from django.utils.translation import gettext_noop
 from regulars.base.errors import Invalid
 from regulars.connections.models import Connection
 from regulars.connections.provider import RequestedClaim, find_provider
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.models import Fact, Identity, Profile
 
 from .revoke_upstream_grants import request_revocation
 from .unit_of_work import changes
-
-STOPPED = "Stopped Sharing"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,9 @@ def stop_sharing(profile: Profile, identity: Identity, claim_key: str) -> bool:
         login = (connection.scopes if connection else []) or provider.scopes
         extra = [scope for scope in claim.scopes if scope not in login]
         asked = bool(extra) and request_revocation(identity, extra)
-        c.record_event(STOPPED, {"connection": identity.connection, "claim": claim.key, "given_back": asked})
+        c.record_event(
+            OwnEvent.STOPPED_SHARING, {"connection": identity.connection, "claim": claim.key, "given_back": asked}
+        )
     return asked
 
 

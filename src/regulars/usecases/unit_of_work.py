@@ -3,7 +3,7 @@
     with changes(profile, "question") as c:
         consent = c.decide(Decision("personalise", "given", "question"))
         c.learn([NewFact("gender", "female", "declared", source, consents=[consent.pk])])
-        c.record_event("Question Answered", {"question": "gender"})
+        c.record_event(OwnEvent.QUESTION_ANSWERED, {"question": "gender"})
 
 At the end, for all profiles of the unit together: facts → permitted views → every segment once → memberships →
 deliveries and deletion requests → lake. No other module calls these steps (a contract in pyproject.toml and
@@ -28,6 +28,7 @@ from regulars.consent.refresh import refresh_all_views
 from regulars.destinations.disclosures import queue_removal_requests
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
+from regulars.events.own_events import OwnEvent
 from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
 from regulars.profiles.document import rebuild_all
@@ -160,12 +161,22 @@ class Changes:
 
     def record_event(
         self,
+        name: OwnEvent,
+        properties: dict[str, Any] | None = None,
+        of: Who | None = None,
+        **details: Unpack[EventDetails],
+    ) -> Event:
+        """Append one event of our own. A message id that is stored already adds nothing. The returned object has no id yet."""
+        return self.record_message(name, properties, of, **details)
+
+    def record_message(
+        self,
         name: str,
         properties: dict[str, Any] | None = None,
         of: Who | None = None,
         **details: Unpack[EventDetails],
     ) -> Event:
-        """Append one event. A message id that is stored already adds nothing. The returned object has no id yet."""
+        """Append an event that a source sent, as `record_event` does. Its name is not one of ours."""
         event = new_event(self._find(of).pk, name, properties, **details)
         append(event)
         self._unit.happened.add(event.profile_id)

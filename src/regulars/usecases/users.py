@@ -21,6 +21,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.consent.erasures import erased_among
+from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.auth0_user import RESERVED_IN_APP_METADATA
 from regulars.profiles.document import BAGS
@@ -43,7 +44,6 @@ from .merge import merge, split
 from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
 
-PASSWORD_CHANGED, EMAIL_CHANGED = "Password Changed", "E-mail Changed"
 LONGEST_PATH = 128  # characters of `Fact.attribute`
 Values = Mapping[str, object]
 
@@ -145,9 +145,9 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
         has_moved = _change_address(profile, root, source, notified_by)
         _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
         if has_moved:
-            _record_change(c, EMAIL_CHANGED, "email_changed", before, source, notified_by)
+            _record_change(c, OwnEvent.EMAIL_CHANGED, "email_changed", before, source, notified_by)
         if patch.password and profile.account:
-            _record_change(c, PASSWORD_CHANGED, "password_changed", before, source, notified_by)
+            _record_change(c, OwnEvent.PASSWORD_CHANGED, "password_changed", before, source, notified_by)
         return profile
 
 
@@ -388,7 +388,7 @@ def _change_address(profile: Profile, root: Values, source: str, notified_by: st
     return has_moved
 
 
-def _record_change(c: Changes, event: str, notice: str, to: str, source: str, notified_by: str) -> None:
+def _record_change(c: Changes, event: OwnEvent, notice: str, to: str, source: str, notified_by: str) -> None:
     """Record a change of how a customer signs in, and notify them at the address from before."""
     c.record_event(event, {"by": source, "notified_by": notified_by})
     if to and not notified_by and c.profile.account:

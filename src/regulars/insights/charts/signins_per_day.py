@@ -9,6 +9,7 @@ import altair
 from sqlglot import exp
 
 from regulars.consent.countable import open_to
+from regulars.events.own_events import OwnEvent
 
 from .protocol import ChartRow, ChartScope
 
@@ -18,7 +19,7 @@ columns = ("Day", "Sign-ins")
 
 def query(scope: ChartScope) -> exp.Select:
     day = exp.cast(exp.column("at", quoted=True), "DATE")
-    signed_in = exp.column("name").eq("Signed In")
+    signed_in = exp.column("name").eq(OwnEvent.SIGNED_IN.value)
     recent = exp.GTE(this=day.copy(), expression=exp.cast(exp.Literal.string(scope.since.isoformat()), "DATE"))
     counted = exp.column("profile_id").isin(query=open_to(scope.purpose))
     select = exp.select(exp.alias_(day, "day"), "COUNT(*)").from_("events").where(signed_in, recent, counted)
