@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
 from django.core.mail import EmailMessage
 from django.core.mail.backends.filebased import EmailBackend
 from django.db import connection
@@ -16,7 +19,8 @@ from django.test import Client
 from django.utils import timezone
 from tests.receivers import receiving
 
-from regulars.accounts.models import Account
+from regulars.accounts.models import Account, PendingSignup
+from regulars.accounts.proofs.models import EmailCode
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import enqueue
@@ -29,18 +33,21 @@ from regulars.consent.record import Decision, record
 from regulars.consent.status import ConsentStatus
 from regulars.consent.view import view
 from regulars.destinations.save import save_destination
-from regulars.events.models import Event, InboxItem, Source
+from regulars.events.models import Event, InboxItem, Rejection, Source
 from regulars.interfaces.console.models import AuditEntry
+from regulars.oauth.models import PendingLogin, PushedRequest
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
-from regulars.profiles.models import Profile, ProviderAnswer
+from regulars.profiles.models import Identity, Profile, ProviderAnswer
 from regulars.segments.save import save_segment
-from regulars.usecases import personal_data
+from regulars.usecases import deliver, personal_data  # noqa: F401 - its handlers register themselves
 from regulars.usecases.erase import erase_customer, erase_period, find_customers
 from regulars.usecases.lake import fill_lake
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.replay_erasures import replay_erasures
 from regulars.usecases.retention import set_retention
+from regulars.usecases.sign_out import session_store
 from regulars.usecases.unit_of_work import changes
 
 MARK = "zq7431marker"
@@ -300,3 +307,147 @@ def test_every_table_that_erasure_names_exists():
     named = personal_data.BY_NUMBER | personal_data.TEMPORARY | personal_data.WRITTEN_BY_STAFF
 
     assert named <= {model._meta.label for model in apps.get_models()}
+
+
+SHORT = "a@b.co"
+NEIGHBOURS = ("ana@b.co", "a@b.com", "a@b.co.uk", "x-a@b.co")
+
+
+@pytest.fixture
+def short(home, standard_setup):
+    """A customer whose every identifier is shorter than eight characters."""
+    account = Account.objects.create_user(SHORT, "a few words in a row")
+    profile, _ = get_or_create_by_identity("auth0", "7", connection="Username-Password-Authentication")
+    profile.account = account
+    profile.save()
+    add_identity(profile, "external", "42")
+    add_identity(profile, "anonymous", "b1")
+    learn(
+        profile,
+        [
+            NewFact("email", SHORT, "declared", "app:signin"),
+            NewFact("phone_number", "12345", "observed", "app:shop"),
+            NewFact("username", "waiting", "declared", "api", asserter=Asserter.APP_TOKEN),
+        ],
+    )
+    assert profile.facts.filter(attribute="username").exists()
+    return profile
+
+
+def traces_of(*addresses):
+    """Leave an address everywhere where one is kept before, or beside, a customer."""
+    soon = timezone.now() + dt.timedelta(days=1)
+    source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
+    for address in addresses:
+        enqueue("accounts.mail_reset", {"email": address, "next": f"/?login_hint={quote(address)}"}, due_at=soon)
+        EmailCode.objects.create(email=address, onward="/", expires_at=soon)
+        PendingSignup.objects.create(email=address, password="!", onward="/", expires_at=soon)
+        PendingLogin.objects.create(state_hash=address, params={"login_hint": address}, expires_at=soon, client=app())
+        PushedRequest.objects.create(
+            hash=address, params={"login_hint": address.upper()}, expires_at=soon, client=app()
+        )
+        Rejection.objects.create(source=source, reason="bad", excerpt=json.dumps({"traits": {"email": address}})[:-2])
+        AuditEntry.objects.create(what="customer.viewed", subject=address, details={"email": address})
+        arrives(address, userId="-1", event="Unknown", context={"traits": {"email": address}})
+        EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages(
+            [EmailMessage("Grüße", f"An {address}: " + "lang " * 30, to=[address])]
+        )
+        typed = session_store()()
+        typed["account_login"] = {"email": address}
+        typed.save()
+
+
+def app():
+    return Client_.objects.get_or_create(client_id="shop", defaults={"name": "Shop"})[0]
+
+
+def kept_traces(address):
+    """How many rows, sessions and mails name an address."""
+    tables = (Job, EmailCode, PendingSignup, PendingLogin, PushedRequest, Rejection, AuditEntry, InboxItem)
+    whole = re.compile(rf"(?<![\w.@+-]){re.escape(address)}(?![\w-]|\.\w)", re.IGNORECASE)
+    rows = [
+        str([value for key, value in row.items() if not key.endswith("hash")])
+        for each in tables
+        for row in each.objects.values()
+    ]
+    typed = [str(session.get_decoded()) for session in Session.objects.all()]
+    mails = [path.read_text() for path in Path(django_settings.EMAIL_FILE_PATH).glob("*.log")]
+    return sum(bool(whole.search(unquote(text))) for text in [*rows, *typed, *mails])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_short_address_is_erased_everywhere_and_its_neighbours_stay(short):
+    traces_of(SHORT, *NEIGHBOURS)
+    before = {address: kept_traces(address) for address in (SHORT, *NEIGHBOURS)}
+    assert min(before.values()) == max(before.values()) == 10
+
+    erase_customer(short, "customer")
+
+    assert kept_traces(SHORT) == 0
+    assert {address: kept_traces(address) for address in NEIGHBOURS} == dict.fromkeys(NEIGHBOURS, 10)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"userId": "42"},
+        {"userId": 42},
+        {"traits": {"username": "waiting"}},
+        {"anonymousId": "b1"},
+        {"previousId": "b1"},
+        {"context": {"traits": {"phone": "12345"}}},
+        {"sub": "auth0|7"},
+        {"text": "to auth0|7."},
+        {"next": "/users/auth0%7C7"},
+    ],
+)
+def test_short_identifier_is_erased_where_it_is_one(short, named):
+    arrives(1, event="Unknown", **named)
+    InboxItem.objects.update(rejected="failed: for this test")
+    job = enqueue("x", named, due_at=timezone.now() + dt.timedelta(days=1))
+    cut = Rejection.objects.create(source=Source.objects.get(), reason="bad", excerpt=json.dumps(named) + ', "cut')
+    entry = AuditEntry.objects.create(what="x", subject="x", details=named)
+
+    erase_customer(short, "customer")
+
+    assert not InboxItem.objects.exists()
+    assert not Job.objects.filter(pk=job.pk).exists()
+    assert not Rejection.objects.filter(pk=cut.pk).exists()
+    entry.refresh_from_db()
+    assert "(erased)" in json.dumps(entry.details)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"profile": 42, "count": "42", "total": 7},
+        {"userId": "421", "text": "42 and 7 and waiting for b1"},
+        {"username": "waiting list", "phone": "+12345"},
+        {"state": "waiting", "code": "12345"},
+        {"sub": "auth0|77", "next": "/users/xauth0|7"},
+    ],
+)
+def test_text_that_only_contains_a_short_identifier_stays(short, other):
+    job = enqueue("waiting", other, key="b1", due_at=timezone.now() + dt.timedelta(days=1))
+    entry = AuditEntry.objects.create(what="waiting", subject="42", details=other)
+
+    erase_customer(short, "customer")
+
+    job.refresh_from_db()
+    entry.refresh_from_db()
+    assert (job.state, job.kind, job.key, job.payload) == ("waiting", "waiting", "b1", other)
+    assert (entry.what, entry.subject, entry.details) == ("waiting", "42", other)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_customer_with_hundreds_of_browsers_is_erased(short):
+    Identity.objects.bulk_create(
+        Identity(profile=short, provider="anonymous", provider_user_id=f"browser-{number:04}") for number in range(700)
+    )
+    job = enqueue("x", {"anonymousId": "browser-0699"}, due_at=timezone.now() + dt.timedelta(days=1))
+
+    erase_customer(short, "customer")
+
+    assert not Job.objects.filter(pk=job.pk).exists()

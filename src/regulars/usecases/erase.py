@@ -21,7 +21,7 @@ from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
-from .personal_data import count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
+from .personal_data import Names, count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
@@ -56,7 +56,7 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     suppress(profiles)
     if days_kept(LEDGER) != 0:
         keep_ledger(profiles)
-    swept = _delete(profiles, keep_events=keep_events) | sweep(names)
+    swept = _delete(profiles, names, keep_events=keep_events) | sweep(names)
     after = count(rows_of(profiles))
     erasure.removed = {label: [number, after.get(label, 0)] for label, number in (swept | before).items()}
     record_erasure(erasure)
@@ -128,7 +128,7 @@ def find_customers(name: str) -> list[Profile]:
     return list({(each.merged_into or each).pk: each.merged_into or each for each in found}.values())
 
 
-def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
+def _delete(profiles: list[Profile], names: Names, *, keep_events: bool) -> dict[str, int]:
     """Delete the rows of the customers. Returns table → rows for those that no relation connects to them."""
     numbers = [each.pk for each in profiles]
     accounts = [each.account_id for each in profiles if each.account_id]
@@ -149,7 +149,7 @@ def _delete(profiles: list[Profile], *, keep_events: bool) -> dict[str, int]:
         Event.objects.bulk_update(kept, fields, batch_size=200)
     else:
         events.delete()
-    sessions = end_sessions(accounts)
+    sessions = end_sessions(accounts, names)
     Profile.objects.filter(pk__in=numbers).delete()
     Account.objects.filter(pk__in=accounts).delete()
     queue_lake_removal(numbers)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Cast, Concat
 
 from regulars.accounts.models import Account
 from regulars.base.db.encrypted import EncryptedJSONField
@@ -26,11 +31,17 @@ from .sign_out import session_store
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
 
-SHORTEST = 8  # a shorter name occurs in too many texts about something else
 # Tables whose rows belong to a profile, or that are too long to scan: found by id instead.
 BY_NUMBER = {"events.Event", "profiles.Fact", "consent.PermittedView", "segments.Membership", "events.InboxItem"}
 # Temporary rows: one that names the customer is deleted. In other tables the name is replaced.
-TEMPORARY = {"jobs.Job", "events.Rejection", "accounts.PendingSignup", "oauth.PendingLogin"}
+TEMPORARY = {
+    "accounts.PendingSignup",
+    "events.Rejection",
+    "jobs.Job",
+    "oauth.PendingLogin",
+    "oauth.PushedRequest",
+    "proofs.EmailCode",
+}
 # Written by staff, not by customers: a customer whose name is a word of these texts changes nothing in them.
 WRITTEN_BY_STAFF = {
     "auth.Permission",
@@ -58,15 +69,96 @@ WRITTEN_BY_STAFF = {
     "tokens.SigningKey",
 }
 REPLACEMENT = "(erased)"
-CLAIMED = ("email", "phone_number")
-FEWEST_DIGITS = 4  # of a name that is no address: with fewer it may be a word in texts about something else
+PORTION = 200  # texts that one statement searches for
+CLAIMED = ("email", "phone_number", "username")
+# A name without @ and | is searched for in every text only from this length and with so many digits: a shorter one may be
+# a word, or a number of something else, and counts where a key says that an identifier follows.
+SHORTEST, FEWEST_DIGITS = 8, 4
+ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+IDENTIFYING = (
+    "userId",
+    "user_id",
+    "anonymousId",
+    "anonymous_id",
+    "previousId",
+    "previous_id",
+    "sub",
+    "login_hint",
+    "username",
+    "preferred_username",
+    "email",
+    "phone",
+    "phone_number",
+)
+_KEYS = frozenset(IDENTIFYING)
 
 
-def names_of(profiles: Sequence[Profile]) -> set[str]:
+@dataclass(frozen=True)
+class Names:
+    """Names of customers. `anywhere` are searched for in every text, `identifiers` as the whole value under a key of `IDENTIFYING`."""
+
+    anywhere: frozenset[str]
+    identifiers: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.anywhere or self.identifiers)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """What tables are searched for, without case, before rows are read: names as texts, JSON and addresses write them."""
+        written = {form.lower() for name in self.anywhere for form in _forms(name)}
+        for name in self.identifiers:
+            written |= {json.dumps(name).lower(), *((f":{name}", f": {name}") if name.isdecimal() else ())}
+        return sorted(written)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str] | None:
+        """Match whole names: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`."""
+        if not self.anywhere:
+            return None
+        longest_first = sorted({form for name in self.anywhere for form in _forms(name)}, key=len, reverse=True)
+        # Addresses are compared without their case, ids with it.
+        either = "|".join(
+            f"(?i:{re.escape(each)})" if ADDRESS.search(each) else re.escape(each) for each in longest_first
+        )
+        return re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
+
+    @cached_property
+    def keyed(self) -> re.Pattern[str] | None:
+        """Match identifiers under their keys in JSON that is part of a text, or cut off."""
+        if not self.identifiers:
+            return None
+        keys, either = "|".join(IDENTIFYING), "|".join(re.escape(name) for name in sorted(self.identifiers))
+        return re.compile(rf'("(?:{keys})"\s*:\s*)(?:"(?:{either})"|(?:{either}))(?=\s*[,}}\]])')
+
+    def without(self, value: object, key: str = "") -> object:
+        """Return a text or JSON value with every name replaced."""
+        if key in _KEYS and isinstance(value, str | int) and str(value) in self.identifiers:
+            return REPLACEMENT
+        match value:
+            case str():
+                value = self.pattern.sub(REPLACEMENT, value) if self.pattern else value
+                return self.keyed.sub(rf'\1"{REPLACEMENT}"', value) if self.keyed else value
+            case list():
+                return [self.without(each, key) for each in value]
+            case dict():
+                return {str(self.without(each)): self.without(within, each) for each, within in value.items()}
+        return value
+
+    def are_in(self, value: object) -> bool:
+        return self.without(value) != value
+
+
+def _forms(name: str) -> set[str]:
+    """Return a name as texts, JSON and addresses of pages write it."""
+    return {name, json.dumps(name)[1:-1], quote(name, safe=""), quote(name, safe="").lower()}
+
+
+def names_of(profiles: Sequence[Profile]) -> Names:
     """Return the names of customers: user ids, ids at providers and of browsers, addresses, telephone numbers.
 
-    An unverified name (typed, or sent with the public write key) counts only if it looks like a name and belongs to no
-    other customer.
+    An unverified name (typed, or sent with the public write key) counts only if it belongs to no other customer, and is
+    searched for in every text only if it looks like a name.
     """
     sure: set[str] = set()
     claimed: set[str] = set()
@@ -77,11 +169,16 @@ def names_of(profiles: Sequence[Profile]) -> set[str]:
         for identity in profile.identities.all():
             sure.add(f"{identity.provider}|{identity.provider_user_id}")
             claimed.add(identity.provider_user_id)
-        sure |= {str(value) for value in profile.facts.filter(attribute="username").values_list("value", flat=True)}
         claimed |= {str(value) for value in profile.facts.filter(attribute__in=CLAIMED).values_list("value", flat=True)}
-    likely = {name for name in claimed if "@" in name or sum(letter.isdigit() for letter in name) >= FEWEST_DIGITS}
-    names = sure | (likely - _names_of_others(claimed, profiles))
-    return {name for name in names if len(name) >= SHORTEST}
+    names = (sure | (claimed - _names_of_others(claimed, profiles))) - {""}
+    return Names(frozenset(filter(_is_unmistakable, names)), frozenset(names))
+
+
+def _is_unmistakable(name: str) -> bool:
+    """Return whether a name, wherever it stands, can only mean the customer."""
+    if ADDRESS.fullmatch(name) or "|" in name:
+        return True
+    return len(name) >= SHORTEST and sum(letter.isdigit() for letter in name) >= FEWEST_DIGITS
 
 
 def identifiers_of(profiles: Sequence[Profile]) -> set[str]:
@@ -135,49 +232,53 @@ def count(rows: dict[str, QuerySet[models.Model]]) -> dict[str, int]:
     return {label: number for label, each in rows.items() if (number := each.count())}
 
 
-def sweep(names: Iterable[str]) -> dict[str, int]:
+def sweep(names: Names) -> dict[str, int]:
     """Remove names from texts that belong to no customer. Returns table → rows that were deleted or changed.
 
     Call it after the customers' rows are deleted: a row that still belongs to a customer belongs to another one.
     """
-    wanted, done = sorted(names, key=len, reverse=True), {}
-    if not wanted:
-        return {}
-    # Whole names only: `ana@example.com` is not in `susana@example.com`, nor in `ana@example.com.au`.
-    either = "|".join(re.escape(name) for name in wanted)
-    pattern = re.compile(rf"(?<![\w.+-])(?:{either})(?![\w-]|\.\w)")
+    done: dict[str, int] = {}
+    if not names:
+        return done
     for model in apps.get_models():
         if model._meta.proxy or model._meta.label in BY_NUMBER | WRITTEN_BY_STAFF or model in (Profile, Account):
             continue
-        if rows := _sweep_table(model, wanted, pattern):
+        if rows := _sweep_table(model, names):
             done[model._meta.label] = rows
     # Messages that became events are deleted by their id; the others are searched.
     odd = InboxItem.objects.filter(Q(processed_at=None) | ~Q(rejected=""))
     body = [InboxItem._meta.get_field("body")]
-    if rows := _delete([row for row in _containing(odd, body, wanted) if _has_name(row, body, pattern)]):
+    if rows := _delete([row for row in _containing(odd, body, names) if _has_name(row, body, names)]):
         done["events.InboxItem"] = rows
     return done
 
 
-def end_sessions(accounts: Iterable[int]) -> int:
-    """Delete the sessions of accounts. Only the encoded data of a session names its account."""
+def end_sessions(accounts: Iterable[int], names: Names) -> int:
+    """Delete the sessions of accounts, and those before a login in which their names were typed.
+
+    Only the encoded data of a session names its account. Sessions of others stay: staff may have the name on a page.
+    """
     store = session_store()
     keys = {str(account) for account in accounts}
     ended = 0
     for session in Session.objects.iterator(chunk_size=500):
-        if keys and store().decode(session.session_data).get("_auth_user_id") in keys:
+        data = store().decode(session.session_data)
+        account = data.get("_auth_user_id")
+        if account in keys or (account is None and names.are_in(data)):
             session.delete()
             ended += 1
     return ended
 
 
-def delete_mails(names: Iterable[str]) -> int:
+def delete_mails(names: Names) -> int:
     """Delete mails that name the customer, where mail is written into files (the default without a mail server)."""
     folder = Path(str(getattr(settings, "EMAIL_FILE_PATH", "") or "missing"))
     deleted = 0
     for path in folder.glob("*.log") if folder.is_dir() else []:
-        text = path.read_text(errors="replace")
-        if any(name in text for name in names):
+        # A file holds what one connection sent. Bodies may be encoded, and long lines broken, so that no name is in one piece.
+        written = path.read_bytes()
+        parts = [written.decode(errors="replace"), quopri.decodestring(written).decode(errors="replace")]
+        if any(names.are_in(part) for part in parts):
             path.unlink(missing_ok=True)
             deleted += 1
     return deleted
@@ -196,43 +297,41 @@ def _paths(model: type[models.Model], depth: int = 2) -> Iterator[tuple[str, typ
                 yield f"{field.name}__{path}", end
 
 
-def _sweep_table(model: type[models.Model], names: list[str], pattern: re.Pattern[str]) -> int:
+def _sweep_table(model: type[models.Model], names: Names) -> int:
     texts = [
         field
         for field in model._meta.concrete_fields
         if isinstance(field, models.CharField | models.TextField | models.JSONField)
-        and not (isinstance(field, EncryptedJSONField) or field.primary_key or field.unique)
+        and not (isinstance(field, EncryptedJSONField) or field.primary_key or field.unique or field.choices)
     ]
     if not texts:
         return 0
     unowned = {f"{path.partition('__')[0]}__isnull": True for path, _ in _paths(model)}
     found = _containing(model._default_manager.filter(**unowned), texts, names)
     if model._meta.label in TEMPORARY:
-        return _delete([row for row in found if _has_name(row, texts, pattern)])
-    return sum(_replace_names(row, texts, pattern) for row in found)
+        return _delete([row for row in found if _has_name(row, texts, names)])
+    return sum(_replace_names(row, texts, names) for row in found)
 
 
 def _delete(rows: Sequence[models.Model]) -> int:
     return sum(row.delete()[0] for row in rows)
 
 
-def _containing(
-    rows: QuerySet[models.Model],
-    fields: Sequence[AnyField],
-    names: list[str],
-) -> QuerySet[models.Model]:
-    where = Q()
-    for number, field in enumerate(fields):
-        rows = rows.annotate(**{f"text_{number}": Cast(field.name, models.TextField())})
-        for name in names:
-            where |= Q(**{f"text_{number}__contains": name})
-            if (quoted := json.dumps(name)[1:-1]) != name:
-                where |= Q(**{f"text_{number}__contains": quoted})
-    return rows.filter(where)
+def _containing(rows: QuerySet[models.Model], fields: Sequence[AnyField], names: Names) -> list[models.Model]:
+    """Return the rows that may name the customers, to be looked at one by one."""
+    texts: list[Cast | Value] = []
+    for field in fields:
+        texts += [Cast(field.name, models.TextField()), Value("\n")]
+    rows = rows.annotate(searched=Concat(*texts, output_field=models.TextField()))
+    found: dict[Any, models.Model] = {}
+    for begin in range(0, len(names.texts), PORTION):  # SQLite evaluates no more than a thousand conditions at once
+        wanted = [Q(searched__icontains=text) for text in names.texts[begin : begin + PORTION]]
+        found |= {row.pk: row for row in rows.filter(reduce(or_, wanted))}
+    return list(found.values())
 
 
-def _has_name(row: models.Model, fields: Sequence[AnyField], pattern: re.Pattern[str]) -> bool:
-    return any(_without(value := _read(getattr(row, field.name)), pattern) != value for field in fields)
+def _has_name(row: models.Model, fields: Sequence[AnyField], names: Names) -> bool:
+    return any(names.are_in(_read(getattr(row, field.name))) for field in fields)
 
 
 def _read(value: object) -> object:
@@ -243,25 +342,14 @@ def _read(value: object) -> object:
         return value
 
 
-def _replace_names(row: models.Model, fields: Sequence[AnyField], pattern: re.Pattern[str]) -> bool:
+def _replace_names(row: models.Model, fields: Sequence[AnyField], names: Names) -> bool:
     changed = []
     for field in fields:
         before = getattr(row, field.name)
-        after = _without(before, pattern)
+        after = names.without(before)
         if after != before:
             setattr(row, field.name, after)
             changed.append(field.name)
     if changed:
         row.save(update_fields=changed)
     return bool(changed)
-
-
-def _without(value: object, pattern: re.Pattern[str]) -> object:
-    match value:
-        case str():
-            return pattern.sub(REPLACEMENT, value)
-        case list():
-            return [_without(each, pattern) for each in value]
-        case dict():
-            return {str(_without(key, pattern)): _without(each, pattern) for key, each in value.items()}
-    return value
