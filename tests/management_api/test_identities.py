@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 
+from regulars.accounts.factors import authenticator_codes
+from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
+from regulars.clients.models import Client
 from regulars.profiles.document import user
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
@@ -13,6 +19,7 @@ from regulars.profiles.upstream_tokens import keep_token
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.run import run
 from regulars.usecases.renew_upstream_tokens import show_tokens
+from tests.login.device import code_of
 
 from .conftest import make_token
 
@@ -51,20 +58,111 @@ def test_unlinked_user_exists_again(api_client, two_users):
     assert "user_metadata" not in api_client.get("/v2/users/google-oauth2%7C1")
 
 
-def test_customer_links_an_account_by_its_id_token(api_client, two_users):
-    own_token = make_token("update:current_user_identities", sub="google-oauth2|1", azp="spa")
-    id_token = sign({"aud": "spa", "sub": "facebook|2", "exp": 4_000_000_000})
+@pytest.fixture
+def spa(standard_setup) -> Client:
+    return Client.objects.create(client_id="spa", name="The shop's app")
+
+
+def own_token(**claims: Any) -> str:
+    """Return a customer's access token of the app, after a sign-in just now."""
+    standard = {"sub": "google-oauth2|1", "azp": "spa", "auth_time": int(time.time()), "amr": ["fed"]}
+    return make_token("update:current_user_identities", **{**standard, **claims})
+
+
+def id_token(**claims: Any) -> str:
+    """Return an ID token that another customer got in the app, after a sign-in just now."""
+    standard = {"aud": "spa", "sub": "facebook|2", "exp": 4_000_000_000, "auth_time": int(time.time()), "amr": ["fed"]}
+    return sign({**standard, **claims})
+
+
+def test_customer_links_an_account_by_its_id_token(api_client, two_users, spa):
     other = {"provider": "facebook", "user_id": "2"}
 
-    assert api_client.call("POST", PATH, other, token=own_token).status_code == 403
-    assert (
-        api_client.call(
-            "POST", "/v2/users/facebook%7C2/identities", {"link_with": id_token}, token=own_token
-        ).status_code
-        == 403
+    body, elsewhere = {"link_with": id_token()}, "/v2/users/facebook%7C2/identities"
+
+    assert api_client.call("POST", PATH, other, token=own_token()).status_code == 403
+    assert api_client.call("POST", elsewhere, body, token=own_token()).status_code == 403
+    assert api_client.call("POST", PATH, body, token=own_token()).status_code == 201
+    assert api_client.call("DELETE", f"{PATH}/facebook/2", token=own_token()).status_code == 200
+
+
+def give_second_factor(profile: Profile) -> None:
+    profile.account = profile.account or Account.objects.create_user()
+    profile.save()
+    authenticator_codes.add_app(profile.account, secret := authenticator_codes.new_secret(), code_of(secret))
+
+
+STALE = int(time.time()) - 700
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "code"),
+    [
+        ({"auth_time": STALE}, {}, "login_required"),
+        ({"auth_time": None}, {}, "login_required"),
+        ({"auth_time": 4_000_000_000}, {}, "login_required"),
+        ({}, {"auth_time": STALE}, "login_required"),
+        ({}, {"auth_time": None}, "login_required"),
+        ({}, {"auth_time": "now"}, "login_required"),
+        ({"azp": "partner"}, {"aud": "partner"}, "first_party_only"),
+        ({"azp": "unknown"}, {"aud": "unknown"}, "first_party_only"),
+    ],
+)
+def test_customers_token_links_only_for_own_apps_after_two_fresh_sign_ins(api_client, two_users, spa, own, other, code):
+    Client.objects.create(client_id="partner", name="Partner", first_party=False)
+    answer = api_client.call("POST", PATH, {"link_with": id_token(**other)}, token=own_token(**own))
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (403, code)
+    assert Profile.objects.filter(merged_into=None).count() == 2
+
+
+@pytest.mark.parametrize("whose", [0, 1])
+def test_customers_token_links_only_with_the_second_factor_of_both(api_client, two_users, spa, whose):
+    give_second_factor(two_users[whose])
+    with_both = ["fed", "mfa", "otp"]
+    amr = [{"amr": with_both}, {"amr": with_both}]
+    tokens = [{}, amr[1]] if whose == 0 else [amr[0], {}]
+    refused = api_client.call("POST", PATH, {"link_with": id_token(**tokens[1])}, token=own_token(**tokens[0]))
+    linked = api_client.call("POST", PATH, {"link_with": id_token(**amr[1])}, token=own_token(**amr[0]))
+
+    assert (refused.status_code, refused.json()["errorCode"]) == (403, "mfa_required")
+    assert linked.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"), [({"auth_time": STALE}, "login_required"), ({"azp": "partner"}, "first_party_only")]
+)
+def test_customers_token_unlinks_only_as_it_links(api_client, two_users, spa, claims, code):
+    api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"})
+    refused = api_client.call("DELETE", f"{PATH}/facebook/2", token=own_token(**claims))
+    give_second_factor(two_users[0])
+    without = api_client.call("DELETE", f"{PATH}/facebook/2", token=own_token())
+
+    assert (refused.status_code, refused.json()["errorCode"]) == (403, code)
+    assert (without.status_code, without.json()["errorCode"]) == (403, "mfa_required")
+    assert two_users[0].identities.count() == 2
+
+
+def test_blocked_customers_token_unlinks_nothing(api_client, two_users, spa):
+    api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"})
+    Profile.objects.filter(pk=two_users[0].pk).update(blocked=True)
+
+    assert api_client.call("DELETE", f"{PATH}/facebook/2", token=own_token()).status_code == 403
+
+
+def test_rules_token_links_no_second_customer(api_client, two_users):
+    """A rule's token is good for one customer; with the id of another it would hand over their account."""
+    rules = {"sub": "rules@clients", "azp": "rules", "only_user": "google-oauth2|1"}
+    token = make_token("read:users update:users", **rules)
+    by_id = api_client.call("POST", PATH, {"provider": "facebook", "user_id": "2"}, token=token)
+    by_token = api_client.call("POST", PATH, {"link_with": id_token(aud="rules")}, token=token)
+    elsewhere = api_client.call(
+        "POST", "/v2/users/facebook%7C2/identities", {"provider": "google-oauth2", "user_id": "1"}, token=token
     )
-    assert api_client.call("POST", PATH, {"link_with": id_token}, token=own_token).status_code == 201
-    assert api_client.call("DELETE", f"{PATH}/facebook/2", token=own_token).status_code == 200
+
+    assert [each.status_code for each in (by_id, by_token, elsewhere)] == [403, 403, 403]
+    assert {each.json()["errorCode"] for each in (by_id, by_token, elsewhere)} == {"another_user"}
+    assert Profile.objects.filter(merged_into=None).count() == 2
 
 
 @pytest.mark.parametrize(
@@ -76,19 +174,17 @@ def test_customer_links_an_account_by_its_id_token(api_client, two_users):
         {"aud": "spa", "sub": "unknown", "exp": 4_000_000_000},
     ],
 )
-def test_invalid_id_token_links_nothing(api_client, two_users, token):
-    own_token = make_token("update:current_user_identities", sub="google-oauth2|1", azp="spa")
+def test_invalid_id_token_links_nothing(api_client, two_users, spa, token):
     body = {"link_with": token if isinstance(token, str) else sign(token)}
 
-    assert api_client.call("POST", PATH, body, token=own_token).status_code == 400
+    assert api_client.call("POST", PATH, body, token=own_token()).status_code == 400
     assert Profile.objects.filter(merged_into=None).count() == 2
 
 
-def test_access_token_is_not_accepted_as_id_token(api_client, two_users):
-    own_token = make_token("update:current_user_identities", sub="google-oauth2|1", azp="spa")
+def test_access_token_is_not_accepted_as_id_token(api_client, two_users, spa):
     access = sign({"aud": "spa", "sub": "facebook|2", "exp": 4_000_000_000}, "at+jwt")
 
-    assert api_client.call("POST", PATH, {"link_with": access}, token=own_token).status_code == 400
+    assert api_client.call("POST", PATH, {"link_with": access}, token=own_token()).status_code == 400
 
 
 def test_impossible_link_or_unlink_is_refused_by_name(api_client, two_users):

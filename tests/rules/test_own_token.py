@@ -64,6 +64,42 @@ def test_own_token_reads_and_changes_only_its_user(client: Any, chika: Profile, 
     assert others[0].json()["errorCode"] == "another_user"
 
 
+def test_own_token_links_no_second_customer(client: Any, chika: Profile, dov: Profile) -> None:
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+    link = {"data": json.dumps({"provider": "auth0", "user_id": "dov"}), "content_type": "application/json"}
+
+    answer = client.post(f"/api/v2/users/{chika.user_id}/identities", **link, headers=authorization)
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (403, "another_user")
+    assert not Profile.objects.exclude(merged_into=None).exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"email": "boss@example.com"}, {"email_verified": True}, {"password": "a few words"}, {"blocked": False}]
+)
+def test_own_token_writes_metadata_only_as_the_rule_itself(client: Any, chika: Profile, change: Any) -> None:
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+    body = {"user_metadata": {"colour": "red"}, **change}
+
+    answer = client.patch(
+        f"/api/v2/users/{chika.user_id}", json.dumps(body), content_type="application/json", headers=authorization
+    )
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope")
+    assert not chika.facts.exists()
+
+
+def test_metadata_by_the_own_token_is_a_rules_word(client: Any, chika: Profile) -> None:
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+    body = json.dumps({"user_metadata": {"colour": "red"}})
+    client.patch(f"/api/v2/users/{chika.user_id}", body, content_type="application/json", headers=authorization)
+
+    assert chika.facts.get().source == "rule:management_api"
+
+
 def test_rule_cannot_get_a_token_of_another_user(chika: Profile, dov: Profile) -> None:
     save_rule("pretends", script=PRETENDS)
     save_rule("tells", script=TELLS)

@@ -20,9 +20,8 @@ class OwnEvent(StrEnum):
     QUESTION_LEFT_OPEN = "Question Left Open"
     PROFILE_CORRECTED = "Profile Corrected"
     STOPPED_SHARING = "Stopped Sharing"
-    PASSWORD_CHANGED = "Password Changed"  # noqa: S105
-    EMAIL_CHANGED = "E-mail Changed"
     EARLIER_ACCESS_ENDED = "Earlier Access Ended"
+    CREDENTIAL_CHANGED = "Account Credential Changed"
 
 
 # Letters and digits that look like these Latin letters, after case folding: Cyrillic, Greek, Armenian and others.

@@ -11,7 +11,7 @@ from typing import Any
 
 from regulars.base.tokens.jwt import Claims, sign
 from regulars.clients.cache import ApiAccess, find_api
-from regulars.clients.models import ResourceServer
+from regulars.clients.models import ResourceServer, management_audience
 
 from .claims import userinfo_audience
 from .grant import Grant
@@ -31,6 +31,8 @@ def access_token(grant: Grant) -> str:
         claims["scope"] = grant.scope
     if grant.sid:
         claims["sid"] = grant.sid
+    if grant.audience == management_audience():  # changes of the account depend on how and when the customer signed in
+        claims |= {"auth_time": grant.auth_time, "amr": grant.amr} if grant.auth_time else {}
     api = find_api(grant.audience)
     if api and api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS:
         claims["permissions"] = [scope for scope in grant.scopes if scope in api.scopes]

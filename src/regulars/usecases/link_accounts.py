@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_noop
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
+from regulars.accounts.proofs import FRESH
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown
-from regulars.base.errors import Invalid
+from regulars.base.errors import Forbidden, Invalid
+from regulars.base.tokens.jwt import Claims
+from regulars.clients.models import Client
 from regulars.profiles.find import add_identity, find_by_identity, login_identities
 from regulars.profiles.models import Fact, Identity, Profile
-from regulars.profiles.sign_in import MAY_SIGN_IN
+from regulars.profiles.sign_in import MAY_SIGN_IN, sign_in_block
 
 from .account_mails import address_of, notify
 from .complete_social_login import ProviderLogin, complete_social_login
 from .unit_of_work import changes
 from .users import account_of, link
+
+
+@dataclass(frozen=True)
+class TokenSignIn:
+    """How and when a customer signed in, by the claims of a token. `auth_time` is seconds since 1970, 0 when it is unknown."""
+
+    profile: Profile
+    auth_time: float
+    amr: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, profile: Profile, claims: Claims) -> TokenSignIn:
+        at, amr = claims.get("auth_time"), claims.get("amr")
+        methods = tuple(str(each) for each in amr) if isinstance(amr, list) else ()
+        return cls(profile, float(at) if isinstance(at, int | float) else 0.0, methods)
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,27 @@ def link_social_login(profile: Profile, login: ProviderLogin, shown: Shown = NOT
         if other.profile.pk != profile.pk:
             link(profile, other.profile, "customer", shown)
     return account_of(other)
+
+
+def check_link_by_token(client_id: str, sign_ins: Iterable[TokenSignIn]) -> None:
+    """Check that an application may link or unlink accounts with tokens of their customers.
+
+    What holds on our own page holds here: only the business's own applications, and for each account a sign-in of the last
+    minutes, with its second factor if it has one. Otherwise one consent page would be worth a whole account. Raises
+    `Forbidden`: `first_party_only`, `account_blocked`, `login_required`, `mfa_required`.
+    """
+    if not Client.objects.filter(pk=client_id, first_party=True).exists():
+        raise Forbidden("first_party_only", "Only a first-party application links accounts with tokens of customers.")
+    for sign_in in sign_ins:
+        profile = sign_in.profile
+        if sign_in_block(profile):
+            raise Forbidden("account_blocked", "A closed account cannot be linked.")
+        if not 0 <= time.time() - sign_in.auth_time < FRESH:
+            message = "The customer has to sign in anew to each account first (prompt=login, or max_age=0)."
+            raise Forbidden("login_required", message)
+        if profile.account and is_enrolled(profile.account) and "mfa" not in sign_in.amr:
+            message = "An account has a second factor: sign the customer in with acr_values for multi-factor first."
+            raise Forbidden("mfa_required", message)
 
 
 def find_link_proposals(profile: Profile) -> list[LinkProposal]:

@@ -145,9 +145,9 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
         has_moved = _change_address(profile, root, source, notified_by)
         _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
         if has_moved:
-            _record_change(c, OwnEvent.EMAIL_CHANGED, "email_changed", before, source, notified_by)
+            _record_change(c, "email", before, source, notified_by)
         if patch.password and profile.account:
-            _record_change(c, OwnEvent.PASSWORD_CHANGED, "password_changed", before, source, notified_by)
+            _record_change(c, "password", before, source, notified_by)
         return profile
 
 
@@ -388,11 +388,12 @@ def _change_address(profile: Profile, root: Values, source: str, notified_by: st
     return has_moved
 
 
-def _record_change(c: Changes, event: OwnEvent, notice: str, to: str, source: str, notified_by: str) -> None:
-    """Record a change of how a customer signs in, and notify them at the address from before."""
-    c.record_event(event, {"by": source, "notified_by": notified_by})
+def _record_change(c: Changes, credential: str, to: str, source: str, notified_by: str) -> None:
+    """Record a change of the address or the password, and notify the customer at the address from before."""
+    properties = {"credential": credential, "by": source, "notified_by": notified_by}
+    c.record_event(OwnEvent.CREDENTIAL_CHANGED, properties)
     if to and not notified_by and c.profile.account:
-        notify(c.profile.account, notice, to)
+        notify(c.profile.account, f"{credential}_changed", to)
 
 
 def _proved_addresses(profile: Profile) -> list[str]:

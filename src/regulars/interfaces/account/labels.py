@@ -129,8 +129,7 @@ EVENTS = (
     gettext_noop("Question Left Open"),
     gettext_noop("Profile Corrected"),
     gettext_noop("Earlier Access Ended"),
-    gettext_noop("Password Changed"),
-    gettext_noop("E-mail Changed"),
+    gettext_noop("Account Credential Changed"),
 )
 
 

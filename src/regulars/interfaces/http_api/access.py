@@ -5,31 +5,35 @@ A token that is bound to a key comes with a proof of it (DPoP, RFC 9449); every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
-from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.jwt import Claims, verify
 from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
+from regulars.profiles.learn import RULE
 
 from .error_responses import ApiError
 from .requests import refuse_unstorable_request
+
+NOTIFIED = "Regulars-Customer-Notified"  # of a request: its caller notifies the customer, so that we do not
 
 
 @dataclass(frozen=True)
 class Caller:
     """The application that a token was issued to, its scopes and its subject.
 
-    `only_user`: the token is good for this customer alone (a rule's token).
+    `only_user`: the token is good for this customer alone (a rule's token). `claims` are all of the token.
     """
 
     client_id: str
     scopes: frozenset[str]
     subject: str = ""
     only_user: str = ""
+    claims: Claims = field(default_factory=dict)
 
     @property
     def sees_customers(self) -> bool:
@@ -38,8 +42,8 @@ class Caller:
 
     @property
     def source(self) -> str:
-        """The source of the facts that this caller writes."""
-        return f"app:{self.client_id}"
+        """The source of the facts that this caller writes. What a rule writes over HTTP is a rule's word as well."""
+        return f"{RULE}management_api" if self.only_user else f"app:{self.client_id}"
 
 
 class Bearer(HttpBearer):
@@ -68,7 +72,8 @@ class Bearer(HttpBearer):
         if not is_machine:  # a customer's token changes their own account only, even if it was issued with more scopes
             scopes = [scope for scope in scopes if CURRENT_USER_SCOPE in scope]
         client_id = str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")
-        caller = Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), str(claims.get("only_user", "")))
+        only_user = str(claims.get("only_user", ""))
+        caller = Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), only_user, claims)
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
         if self.also and self.also not in caller.scopes:
@@ -82,6 +87,14 @@ class Bearer(HttpBearer):
 
 def insufficient_scope(*scopes: str) -> ApiError:
     return ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {','.join(scopes)}")
+
+
+def notified_by(request: HttpRequest) -> str:
+    """Return the caller's source if it says that it notifies the customer of this change itself; else an empty text."""
+    said = request.headers.get(NOTIFIED, "").strip().lower()
+    if said not in ("", "true", "false"):
+        raise ApiError(400, "invalid_headers", f"{NOTIFIED} is true or false.")
+    return caller_of(request).source if said == "true" else ""
 
 
 def caller_of(request: HttpRequest) -> Caller:

@@ -1,6 +1,8 @@
 """`/api/v2/users/{id}/identities`: link two users and unlink them, as in Auth0's Management API.
 
 Unlike Auth0's, a link loses nothing: metadata and facts of the second user stay, and return to them when they are unlinked.
+A machine links by id. A rule's token, which is good for one customer, links no one. A customer's own token needs what the
+page of the customer needs: see `usecases.link_accounts.check_link_by_token`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from pydantic import ConfigDict
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
-from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope
+from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import find_by_identity, find_by_user_id
 from regulars.profiles.models import Profile
+from regulars.usecases.link_accounts import TokenSignIn, check_link_by_token
 from regulars.usecases.users import find_user, link, unlink
 
 from .users import Id, Text
@@ -41,20 +44,21 @@ class Linking(Schema):
 @router.post("/users/{user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
 def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
-    _refuse_others(caller, primary, by_token=bool(body.link_with))
+    if caller.only_user:
+        raise ApiError(
+            403, "another_user", "This token is valid only for the customer who logs in: it links no second one."
+        )
+    is_machine = _is_machine(caller, primary, by_token=bool(body.link_with))
     if body.link_with:
-        try:
-            claims = verify(str(body.link_with), caller.client_id, typ="jwt")
-        except DomainError as refused:
-            raise invalid_body(f"link_with: {refused.message}") from None
-        other = find_by_user_id(str(claims.get("sub", "")))
-        if other is None:
-            raise invalid_body("link_with: no user belongs to this ID token.")
+        second = _by_token(caller, body.link_with)
+        if not is_machine:
+            check_link_by_token(caller.client_id, [TokenSignIn.of(primary, caller.claims), second])
+        other = second.profile
     else:
         other = _by_name(body)
     if other.pk == primary.pk:
         raise ApiError(409, "identity_already_linked", "The identity is linked to this user already.")
-    link(primary, other, f"api:{caller.client_id}")
+    link(primary, other, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
     return Status(201, rebuild(primary)["identities"])
 
 
@@ -63,21 +67,36 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
 )
 def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary: str) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
-    _refuse_others(caller, primary, by_token=True)
+    is_machine = _is_machine(caller, primary, by_token=True)
+    if not is_machine:
+        check_link_by_token(caller.client_id, [TokenSignIn.of(primary, caller.claims)])
     plain = secondary.removeprefix(f"{provider}|")
     identity = primary.identities.filter(provider=provider, provider_user_id=plain).first()
     if identity is None:
         raise ApiError(400, "inexistent_identity", "This user has no such identity.")
-    unlink(primary, identity, f"api:{caller.client_id}")
+    unlink(primary, identity, f"api:{caller.client_id}", notified_by=notified_by(request) if is_machine else "")
     return rebuild(primary)["identities"]
 
 
-def _refuse_others(caller: Caller, primary: Profile, *, by_token: bool) -> None:
-    """Refuse a customer's own token for another account, and for an identity that they show no token of."""
+def _is_machine(caller: Caller, primary: Profile, *, by_token: bool) -> bool:
+    """Return whether a machine calls. Refuse a customer's token for another account, and for one that they show no token of."""
     if ADMIN in caller.scopes:
-        return
+        return True
     if not by_token or find_by_user_id(caller.subject) != primary:
         raise insufficient_scope(ADMIN)
+    return False
+
+
+def _by_token(caller: Caller, id_token: str) -> TokenSignIn:
+    """Return the second user's sign-in, by an ID token that they have of the same application."""
+    try:
+        claims = verify(id_token, caller.client_id, typ="jwt")
+    except DomainError as refused:
+        raise invalid_body(f"link_with: {refused.message}") from None
+    other = find_by_user_id(str(claims.get("sub", "")))
+    if other is None:
+        raise invalid_body("link_with: no user belongs to this ID token.")
+    return TokenSignIn.of(other, claims)
 
 
 def _by_name(body: Linking) -> Profile:

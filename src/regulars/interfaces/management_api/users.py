@@ -18,8 +18,8 @@ from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, where
 from regulars.base.conditions import Schema as SearchSchema
 from regulars.base.conditions.document_terms import CASELESS
-from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope
-from regulars.interfaces.http_api.error_responses import invalid_query
+from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
+from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import BAGS, user
 from regulars.profiles.find import customers
@@ -169,7 +169,11 @@ def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
     caller = caller_of(request)
     if "update:users" not in caller.scopes and body.model_fields_set - {"app_metadata"}:
         raise insufficient_scope("update:users")
-    return user(update_user(find_user(user_id), body.patch(), caller.source))
+    if caller.only_user and (beyond := sorted(body.model_fields_set - set(BAGS))):
+        # as `ManagementClient` inside the rule
+        raise ApiError(403, "insufficient_scope", f"A rule may update user_metadata and app_metadata, not {beyond[0]}.")
+    changed = update_user(find_user(user_id), body.patch(), caller.source, notified_by=notified_by(request))
+    return user(changed)
 
 
 @router.delete("/users/{user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")

@@ -11,12 +11,11 @@ from django.http import HttpRequest
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
+from regulars.accounts.proofs import FRESH
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown
 from regulars.profiles.find import find_by_account, login_identities
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
-
-FRESH = 600  # seconds after a proof in which a customer may change their account, export their data or erase it
 
 
 def customer(request: HttpRequest) -> Profile | None:
