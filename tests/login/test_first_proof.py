@@ -53,15 +53,15 @@ def api(client, shop) -> ApiClient:
 
 @pytest.fixture
 def hijacked(api) -> Account:
-    """An account with the victim's address and a stranger's password, made by the API and never proved."""
+    """An account with the victim's address and an attacker's password, made by the API and never proved."""
     body = {"connection": DATABASE, "email": VICTIM, "password": PASSWORD}
     assert api.call("POST", "/v2/users", body).status_code == 201
     return Account.objects.get(email=VICTIM)
 
 
 @pytest.fixture
-def stranger(hijacked) -> Browser:
-    """The stranger's browser, signed in, with offline access of an app."""
+def attacker(hijacked) -> Browser:
+    """The attacker's browser, signed in, with offline access of an app."""
     browser = Browser()
     browser.post("/login", {"email": VICTIM, "password": PASSWORD})
     assert signed_in_as(browser) == str(hijacked.pk)
@@ -129,19 +129,19 @@ Road = Callable[[Browser, ApiClient, Account], Browser | None]
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_first_proof_ends_the_password_sessions_and_offline_access_of_the_maker(road: Road, stranger, hijacked, api):
+def test_first_proof_ends_the_password_sessions_and_offline_access_of_the_maker(road: Road, attacker, hijacked, api):
     road(Browser(), api, hijacked)
 
     hijacked.refresh_from_db()
     assert is_proved(hijacked)
     assert not may_sign_in()
-    assert stranger.get("/me")["Location"].startswith("/login?")
-    assert stranger.app.refresh(stranger.held["refresh_token"]).status_code == 403
+    assert attacker.get("/me")["Location"].startswith("/login?")
+    assert attacker.app.refresh(attacker.held["refresh_token"]).status_code == 403
     assert Profile.objects.get(account=hijacked).document["email_verified"] is True
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_first_proof_ends_every_factor_and_linked_login_method(road: Road, stranger, hijacked, api, settings):
+def test_first_proof_ends_every_factor_and_linked_login_method(road: Road, attacker, hijacked, api, settings):
     settings.PUBLIC_URL = "http://localhost:8000"
     add_passkey(hijacked)
     authenticator_codes.add_app(hijacked, secret := authenticator_codes.new_secret(), code_of(secret))
@@ -165,7 +165,7 @@ def test_first_proof_ends_every_factor_and_linked_login_method(road: Road, stran
 
 @pytest.mark.parametrize("road", ROADS)
 def test_first_proof_takes_the_account_away_from_the_customer_it_was_linked_to(road: Road, hijacked, api):
-    """The stranger linked the account they made to their own account at a network, which still opened both."""
+    """The attacker linked the account they made to their own account at a network, which still opened both."""
     theirs, _ = get_or_create_by_identity("facebook", "2", connection="facebook", is_social=True)
     theirs.account = Account.objects.create_user()
     theirs.save()
@@ -198,7 +198,7 @@ def test_first_proof_ends_grants_device_codes_and_login_tickets(shop, hijacked, 
 
 
 @pytest.mark.parametrize("road", [by_code, by_link, by_reset])
-def test_owner_reads_on_the_page_and_in_a_mail_what_was_ended(road: Road, stranger, hijacked, api):
+def test_owner_reads_on_the_page_and_in_a_mail_what_was_ended(road: Road, attacker, hijacked, api):
     browser = road(Browser(), api, hijacked)
     page = browser.get(browser.answer["Location"])
     run_due()
@@ -217,7 +217,7 @@ def test_owner_reads_on_the_page_and_in_a_mail_what_was_ended(road: Road, strang
     }
 
 
-def test_owner_is_notified_when_an_application_asserts_the_proof(stranger, hijacked, api):
+def test_owner_is_notified_when_an_application_asserts_the_proof(attacker, hijacked, api):
     by_api(Browser(), api, hijacked)
     run_due()
 
@@ -283,7 +283,7 @@ def test_password_and_passkey_of_the_same_session_stay(hijacked, api, settings):
 
 def test_passkey_that_the_session_did_not_show_ends_and_the_shown_one_stays(hijacked, api, settings):
     settings.PUBLIC_URL = "http://localhost:8000"
-    add_passkey(hijacked, id=b"the stranger's passkey  ")
+    add_passkey(hijacked, id=b"the attacker's passkey  ")
     mine = authenticator_codes.new_secret()
     authenticator_codes.add_app(hijacked, mine, code_of(mine, -1))
     browser = Browser()
@@ -297,7 +297,7 @@ def test_passkey_that_the_session_did_not_show_ends_and_the_shown_one_stays(hija
 
 
 def test_address_that_an_application_changed_has_to_be_proved_anew(dina, api):
-    """A stranger with a proved account of their own moves it to the victim's address and waits."""
+    """An attacker with a proved account of their own moves it to the victim's address and waits."""
     user_id = dina.profile.user_id.replace("|", "%7C")
     assert api.call("PATCH", f"/v2/users/{user_id}", {"email": VICTIM}).status_code == 200
     assert may_sign_in()
@@ -335,13 +335,13 @@ def test_proof_of_a_phone_ends_what_came_before_where_no_address_is_proved(hijac
     assert dina.has_usable_password()
 
 
-def test_address_written_to_an_account_of_a_network_opens_it_for_nobody(api, shop):
-    """The stranger's account at a network gets the victim's address, and a password account of theirs is linked to it."""
+def test_address_written_to_an_account_of_a_network_does_not_sign_in(api, shop):
+    """The attacker's account at a network gets the victim's address, and a password account of theirs is linked to it."""
     theirs, _ = get_or_create_by_identity("facebook", "2", connection="facebook", is_social=True)
     theirs.account = Account.objects.create_user()
     theirs.save()
-    api.call("POST", "/v2/users", {"connection": DATABASE, "email": "stranger@example.com", "password": PASSWORD})
-    link(theirs, Account.objects.get(email="stranger@example.com").profile, "customer")
+    api.call("POST", "/v2/users", {"connection": DATABASE, "email": "attacker@example.com", "password": PASSWORD})
+    link(theirs, Account.objects.get(email="attacker@example.com").profile, "customer")
     assert api.call("PATCH", "/v2/users/facebook%7C2", {"email": VICTIM}).status_code == 200
     browser = by_code(Browser(), api, theirs.account)
 
@@ -352,7 +352,7 @@ def test_address_written_to_an_account_of_a_network_opens_it_for_nobody(api, sho
 
 
 def test_provider_that_vouches_for_the_address_ends_the_makers_access(
-    google, upstream: Upstream, stranger, hijacked, api
+    google, upstream: Upstream, attacker, hijacked, api
 ):
     """The owner signs in at Google, which a support tool linked to the account before."""
     add_identity(hijacked.profile, "google-oauth2", LENA, connection="google-oauth2", is_social=True)
@@ -364,11 +364,11 @@ def test_provider_that_vouches_for_the_address_ends_the_makers_access(
     assert signed_in_as(browser) == str(hijacked.pk)
     assert not may_sign_in()
     assert {each.provider for each in hijacked.profile.identities.all()} == {"auth0", "google-oauth2"}
-    assert stranger.get("/me")["Location"].startswith("/login?")
+    assert attacker.get("/me")["Location"].startswith("/login?")
 
 
 def test_linking_by_the_api_to_a_customer_with_the_address_proved_ends_the_makers_access(
-    google, upstream: Upstream, stranger, hijacked, api
+    google, upstream: Upstream, attacker, hijacked, api
 ):
     """Tools link accounts with the same address; only one of the two has proved it."""
     browser = Browser()
@@ -379,12 +379,12 @@ def test_linking_by_the_api_to_a_customer_with_the_address_proved_ends_the_maker
     assert api.call("POST", f"/v2/users/google-oauth2%7C{LENA}/identities", body).status_code == 201
 
     assert not may_sign_in()
-    assert stranger.get("/me")["Location"].startswith("/login?")
+    assert attacker.get("/me")["Location"].startswith("/login?")
     assert browser.get("/me").status_code == 200
 
 
 def test_customer_who_adds_a_vouching_network_keeps_what_they_have_just_shown(
-    google, upstream: Upstream, stranger, hijacked
+    google, upstream: Upstream, attacker, hijacked
 ):
     browser = Browser()
     browser.post("/login", {"email": VICTIM, "password": PASSWORD})
@@ -395,7 +395,7 @@ def test_customer_who_adds_a_vouching_network_keeps_what_they_have_just_shown(
     assert is_proved(hijacked)
     assert may_sign_in()
     assert signed_in_as(browser) == str(hijacked.pk)
-    assert stranger.get("/me")["Location"].startswith("/login?")
+    assert attacker.get("/me")["Location"].startswith("/login?")
 
 
 def test_upgrade_keeps_what_counted_as_verified_before(hijacked):

@@ -166,6 +166,11 @@ def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
     summary="Update a user",
 )
 def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
+    """The customer gets a notice of a new password and of a new address, at the address from before.
+
+    With the header `Regulars-Customer-Notified: true` the caller has notified them itself; that is recorded. The first
+    proof of an address (`email_verified: true`) ends what could open the account before.
+    """
     caller = caller_of(request)
     if "update:users" not in caller.scopes and body.model_fields_set - {"app_metadata"}:
         raise insufficient_scope("update:users")
