@@ -62,6 +62,7 @@ PAGES = {
     "sources": ("marketer", ""),
     "sources/events": ("", "admin"),
     "sources/events/<slug:slug>/switch": ("", "admin"),
+    "sources/crowds/release": ("", "admin"),
     "sources/events/<slug:slug>": ("admin", ""),
     "sources/events/<slug:slug>/key": ("", "admin"),
     "sources/events/<slug:slug>/kind": ("", "admin"),

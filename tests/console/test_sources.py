@@ -11,9 +11,15 @@ from regulars.base import clock
 from regulars.base.jobs.models import Job, Queue
 from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSetting
 from regulars.enrichment.save import SourceLimits, save_source
+from regulars.events.identifiers import IdProblem
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.interfaces.console.models import AuditEntry
+from regulars.operations.doctor import run_checks
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.models import CrowdedProfile
+from regulars.usecases.process_event import process_inbox
 
+NOON = "2026-11-24T12:00:00Z"
 NASTY = "<script>alert(1)</script>"
 KEY = "census-key-very-secret"
 CENSUS = "/console/sources/us-census-acs"
@@ -279,3 +285,55 @@ def test_what_was_given_up_is_asked_again_one_by_one_or_all(console, chika):
 
 def test_bruno_asks_nothing_again(bruno_console):
     assert bruno_console.post(CENSUS + "/retry").status_code == 403
+
+
+def test_what_was_set_aside_or_taken_in_part_is_counted_by_source_and_reason(console):
+    shop, app = Source.objects.create(slug="shop", name="Shop"), Source.objects.create(slug="ios", name="iOS app")
+    for number, body in enumerate(
+        [
+            '{"event": "X", "userId": "guest"}',
+            '{"event": "X", "userId": "[object Object]"}',
+            '{"event": "X", "userId": "u-1", "timestamp": "yesterday"}',
+        ]
+    ):
+        InboxItem.objects.create(source=shop, message_id=f"m-{number}", type="track", body=body, received_at=NOON)
+    InboxItem.objects.create(
+        source=app, message_id="m-9", type="track", body='{"event": "signed in", "userId": "u"}', received_at=NOON
+    )
+    while process_inbox():
+        pass
+
+    pages = {
+        path: console.get(f"/console/sources{path}").content.decode() for path in ("", "/events/shop", "/events/ios")
+    }
+    [everything, of_shop, of_app] = [
+        page.partition('id="reasons"')[2].partition("</table>")[0] for page in pages.values()
+    ]
+
+    placeholder = IdProblem.PLACEHOLDER.value
+    assert f'<code>{placeholder}</code></th><td>Shop</td><td class="n">2</td>' in everything
+    assert '<code>timestamp_unreadable</code></th><td>Shop</td><td class="n">1</td>' in everything
+    assert '<code>name_is_ours</code></th><td>iOS app</td><td class="n">1</td>' in everything
+    assert [placeholder in of_shop, "name_is_ours" in of_shop] == [True, False]
+    assert [placeholder in of_app, "name_is_ours" in of_app] == [False, True]
+
+
+def test_id_that_gathers_browsers_is_listed_and_released_by_an_admin(console):
+    shared, _ = get_or_create_by_identity("external", "shared")
+    CrowdedProfile.objects.create(profile=shared, source="shop", browsers=21)
+    Source.objects.create(slug="shop", name="Shop")
+
+    for page in ("", "/events/shop"):
+        assert "external|shared</a>" in console.get(f"/console/sources{page}").content.decode()
+    assert any("external|shared gathered too many browsers" in check.message for check in run_checks())
+
+    response = console.post("/console/sources/crowds/release", {"number": CrowdedProfile.objects.get().pk})
+
+    assert response.status_code == 302
+    assert (
+        "external|shared"
+        not in console.get("/console/sources").content.decode().partition("<main")[2].partition('id="crowds"')[2]
+    )
+    assert AuditEntry.objects.get().what == "crowd.released"
+    assert not any("too many browsers" in check.message for check in run_checks())
+    assert console.post("/console/sources/crowds/release", {"number": "x"}).status_code == 404

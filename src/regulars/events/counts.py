@@ -20,6 +20,7 @@ class ReasonCount:
     """The messages of one source for one reason in the last `SHOWN_DAYS` days, with the newest day."""
 
     source: str
+    slug: str
     reason: str
     count: int
     last: dt.date
@@ -38,6 +39,9 @@ def add_counts(counts: Mapping[tuple[int, str], int]) -> None:
 def recent_counts() -> list[ReasonCount]:
     """Return the counts of every source, the most frequent first."""
     since = clock.today() - dt.timedelta(days=SHOWN_DAYS)
-    found = SourceCount.objects.filter(day__gte=since).values("source__name", "reason")
+    found = SourceCount.objects.filter(day__gte=since).values("source__name", "source__slug", "reason")
     found = found.annotate(number=Sum("count"), last=Max("day")).order_by("source__name", "-number", "reason")
-    return [ReasonCount(row["source__name"], row["reason"], row["number"], row["last"]) for row in found]
+    return [
+        ReasonCount(row["source__name"], row["source__slug"], row["reason"], row["number"], row["last"])
+        for row in found
+    ]

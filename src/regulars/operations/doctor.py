@@ -18,9 +18,11 @@ from regulars.base.lake.tables import check_tables
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
+from regulars.usecases.browsers import crowded_profiles
 from regulars.usecases.lake import TableComparison, compare_lake
 
 CREDENTIALS = "credentials.json"
+NAMED = 3  # ids in one line
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def run_checks() -> Iterator[CheckResult]:
     if faults:
         return
     yield CheckResult(True, f"database ({connection.vendor}): ready")
-    for check in (_private, _jobs, _inbox, _lake, _breached_passwords):
+    for check in (_private, _jobs, _inbox, _crowds, _lake, _breached_passwords):
         try:
             result = check()
         except (DomainError, OSError, DatabaseError) as error:
@@ -82,6 +84,18 @@ def _inbox() -> CheckResult:
     failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
     waiting = InboxItem.objects.filter(processed_at=None).count()
     return CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
+
+
+def _crowds() -> CheckResult | None:
+    """Name ids that gather browsers. No fault of the installation, and anybody can cause it: the check passes."""
+    crowded = crowded_profiles()
+    if not crowded:
+        return None
+    named = ", ".join(each.profile.user_id for each in crowded[:NAMED])
+    more = f" and {len(crowded) - NAMED} more" if len(crowded) > NAMED else ""
+    return CheckResult(
+        True, f"events: {named}{more} gathered too many browsers and join no more; see Sources (too_many_browsers)"
+    )
 
 
 def _lake() -> CheckResult:

@@ -77,6 +77,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sources", sources.sources),
     path("sources/events", sources.add),
     path("sources/events/<slug:slug>/switch", sources.switch),
+    path("sources/crowds/release", sources.release),
     path("sources/events/<slug:slug>", sources.event_source),
     path("sources/events/<slug:slug>/key", sources.rotate_key),
     path("sources/events/<slug:slug>/kind", sources.change_kind),

@@ -23,6 +23,7 @@ from regulars.enrichment.reliability import MIN_COMPARED, doubtful_sources, repo
 from regulars.enrichment.save import LIMITS, SourceLimits, save_source, shown_settings
 from regulars.enrichment.save import switch_source as switch_enrichment_source
 from regulars.enrichment.source import SOURCES, EnrichmentSource
+from regulars.events.counts import SHOWN_DAYS, recent_counts
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.events.sources import (
     demand_proof,
@@ -33,6 +34,7 @@ from regulars.events.sources import (
     switch_source,
 )
 from regulars.profiles.models import Profile
+from regulars.usecases.browsers import crowded_profiles, release_crowded
 from regulars.usecases.enrich import dead_letters, resend_dead_letter, resend_dead_letters
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
@@ -97,7 +99,27 @@ def event_source(request: HttpRequest, slug: str) -> HttpResponse:
     source = Source.objects.filter(slug=slug).first()
     if source is None:
         raise Http404("There is no such source.")
-    return render(request, "console/event_source.html", {"source": source, "endpoint": f"{settings.PUBLIC_URL}/v1"})
+    context = {
+        "source": source,
+        "endpoint": f"{settings.PUBLIC_URL}/v1",
+        "reasons": [each for each in recent_counts() if each.slug == slug],
+        "days": SHOWN_DAYS,
+        "crowded": [each for each in crowded_profiles() if each.source == slug],
+        "may_write": True,
+    }
+    return render(request, "console/event_source.html", context)
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def release(request: HttpRequest) -> HttpResponse:
+    """Let a customer who gathered too many browsers (`number`) gather them again."""
+    number = request.POST.get("number", "")
+    row = release_crowded(int(number)) if number.isascii() and number.isdigit() else None
+    if row is None:
+        raise Http404("There is no such report.")
+    sentence = f"{row.profile.user_id} joins browsers again, without a limit."
+    return done(request, "/console/sources", "crowd.released", row.profile.user_id, sentence)
 
 
 @require_POST
@@ -167,6 +189,9 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
         "rows": list(Source.objects.order_by("name")),
         "refused": list(Rejection.objects.select_related("source").order_by("-id")[:REFUSED]),
         "stuck": list(stuck.order_by("-id")[:REFUSED]),
+        "reasons": recent_counts(),
+        "days": SHOWN_DAYS,
+        "crowded": crowded_profiles() if may(request, ROLE) else [],
         "lookups": [
             (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
             for key, source in SOURCES.items()
