@@ -9,6 +9,7 @@ import datetime as dt
 import os
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 
 def now() -> dt.datetime:
@@ -17,7 +18,14 @@ def now() -> dt.datetime:
 
 
 def today() -> dt.date:
-    return now().date()
+    """Return the business's day."""
+    return now().astimezone(zone()).date()
+
+
+@cache
+def zone() -> ZoneInfo:
+    """Return the business's time zone, `REGULARS_TIME_ZONE`, in which its days begin. Raises `ZoneInfoNotFoundError`, `ValueError`."""
+    return ZoneInfo(os.environ.get("REGULARS_TIME_ZONE") or "UTC")
 
 
 def _offset() -> dt.timedelta:

@@ -10,7 +10,7 @@ from regulars.base.addresses import is_local
 from regulars.base.home_folder import OTHERS, database_url, home
 
 from .database import database
-from .environment import number, number_or_networks, secret_key
+from .environment import check_time_zone, number, number_or_networks, secret_key
 
 os.umask(OTHERS)  # data and keys are readable by their owner only, also those a library writes
 HOME = home()
@@ -178,7 +178,8 @@ LANGUAGES = [
     ("ar", "العربية"),
 ]
 LOCALE_PATHS = [str(Path(__file__).parents[1] / "locale")]
-TIME_ZONE = "UTC"
+TIME_ZONE = "UTC"  # of stored times and of the console; `clock.zone` is the business's
+check_time_zone()
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "/static/"

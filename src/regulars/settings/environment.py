@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from zoneinfo import ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from regulars.base import clock
 from regulars.base.home_folder import KEY, home, make_home
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -49,3 +51,13 @@ def secret_key() -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(get_random_secret_key())
     return path.read_text().strip()
+
+
+def check_time_zone() -> None:
+    """Raise `ImproperlyConfigured` when `REGULARS_TIME_ZONE` is no time zone."""
+    try:
+        clock.zone()
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ImproperlyConfigured(
+            "REGULARS_TIME_ZONE must name a time zone, such as Europe/Lisbon (bad_time_zone)"
+        ) from None

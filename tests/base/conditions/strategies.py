@@ -23,6 +23,21 @@ from regulars.base.conditions.tree import (
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 FIELDS = ("city", "name", "score", "tags", "user_metadata.deep.x", "vip", "born")
+NUMERIC_TEXTS = (
+    "9",
+    "100 EUR",
+    "-100",
+    "007",
+    "-0",
+    "9.50",
+    "1e3",
+    "9\n",
+    " 9",
+    "1e999",
+    "٣",
+    "9007199254740993",
+    "2024",
+)
 WORDS = (
     "Porto",
     "porto",
@@ -39,11 +54,17 @@ WORDS = (
     "s:n",
     "^",
     "\\",
+    *NUMERIC_TEXTS,
 )
 TEXTS = st.sampled_from(WORDS)
-NUMBERS = st.sampled_from([0, 7, 7.0, 7.5, 13, -2, 10_000_000_000])
+# Around the largest integer that a double has, the ends of 64 bits, and beyond every type of an engine.
+LARGE = [2**53, 2**53 + 1, 2**53 - 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 + 1, 10**40 + 1, 10**400]
+NUMBERS = st.sampled_from([0, 7, 7.0, 7.5, 13, -2, 10_000_000_000, 1e-7, 0.1, 1e22, 1e300, -7.5, *LARGE])
 SCALARS = st.one_of(TEXTS, NUMBERS, st.booleans(), st.none())
-DATES = st.sampled_from(["2025-05-17", "2025-05-17T12:30:00.000Z", "2025-06", "2026-11-23T00:00:00.000Z"])
+DATES = st.sampled_from(
+    ["2025-05-17", "2025-05-17T12:30:00.000Z", "2025-06", "2026-11-23T00:00:00.000Z", "2026-11-24", "2026-12-01"]
+)
+BOUNDS = st.sampled_from(["now", "now-30d", "now+7d", "5", "50", "-0.5", "0.1", "1e22", "2026", *map(str, LARGE[:-1])])
 EVENTS = ("Product Viewed", "Order Completed")
 
 
@@ -70,7 +91,8 @@ def individuals(draw):
         st.sampled_from(EVENTS),
         moments,
         st.fixed_dictionaries(
-            {}, optional={"category": TEXTS, "price": st.integers(0, 20), "sizes": st.lists(TEXTS, max_size=2)}
+            {},
+            optional={"category": TEXTS, "price": st.integers(0, 20) | NUMBERS, "sizes": st.lists(TEXTS, max_size=2)},
         ),
     )
     return Individual(document, draw(st.lists(happened, max_size=4)))
@@ -78,7 +100,7 @@ def individuals(draw):
 
 def leaves(fields):
     field = st.sampled_from(fields)
-    bound = st.one_of(st.none(), st.builds(Bound, st.one_of(TEXTS, DATES, st.just("now-30d")), st.booleans()))
+    bound = st.one_of(st.none(), st.builds(Bound, st.one_of(TEXTS, DATES, BOUNDS), st.booleans()))
     pieces = st.lists(st.sampled_from(["", "o", "Por", "to", "%", "*", "^", "É", '"', "S"]), min_size=2, max_size=3)
     return st.one_of(
         st.builds(Equals, field, st.one_of(TEXTS, DATES)),

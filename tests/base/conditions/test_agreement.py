@@ -11,6 +11,7 @@ import duckdb
 import psycopg
 import pytest
 import sqlglot
+from django.db.backends.sqlite3._functions import register
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.base.conditions.strategies import NOW, conditions, individuals
@@ -39,6 +40,7 @@ class SQLite:
 
     def __init__(self):
         self.connection = sqlite3.connect(":memory:")
+        register(self.connection)  # as Django does on each of its connections
         self.run = lambda sql, *rows: self.connection.execute(sql, *rows)
 
     def time(self, at):

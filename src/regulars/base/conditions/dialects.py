@@ -23,7 +23,7 @@ class Dialect:
     has_path: str
     any_of: str
     term: str  # the name of the term inside `any_of`
-    numbers: str  # the sum of the numeric terms under a path of one document
+    numbers: str  # the sum of the numeric terms under a path of one document, without those that no double holds
     path_syntax: Callable[[str], str]
     ordered: str = "_term"
     day_of: str = "CAST(_at AS DATE)"
@@ -31,6 +31,8 @@ class Dialect:
     instant_format: Callable[[dt.datetime], str] = lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f")
     double: str = "DOUBLE"
     glob: bool = False
+    fits_pattern: str = "REGEXP_MATCHES(_term, _pattern)"
+    end: str = "$"  # of a pattern
 
     def has(self, document: Sql, path: str) -> Sql:
         """Return whether the document has any value under the path."""
@@ -53,11 +55,34 @@ class Dialect:
         pattern = exp.Like(this=term, expression=exp.Literal.string(like))
         return exp.Escape(this=pattern, expression=exp.Literal.string("^"))
 
+    def has_shape(self, term: Sql, shape: str) -> Sql:
+        """Return whether a text has a shape of `range_bounds`: `?` is any one character, `*` any others."""
+        if self.glob:
+            return exp.Glob(this=term.copy(), expression=exp.Literal.string(f"s:{shape}"))
+        like = shape.replace("?", "_").replace("*", "%")
+        return exp.Like(this=term.copy(), expression=exp.Literal.string(f"s:{like}"))
+
+    def fits(self, term: Sql, pattern: str) -> Sql:
+        """Return whether a whole term fits a regular expression."""
+        return self._fill(self.fits_pattern, _term=term, _pattern=exp.Literal.string(f"^{pattern}{self.end}"))
+
     def by_code_point(self, term: Sql) -> Sql:
         return self._fill(self.ordered, _term=term)
 
     def is_number(self, term: Sql) -> Sql:
         return exp.EQ(this=_substring(term, 1, 2), expression=exp.Literal.string("n:"))
+
+    def is_text(self, term: Sql) -> Sql:
+        return exp.EQ(this=_substring(term, 1, 2), expression=exp.Literal.string("s:"))
+
+    def sign(self, term: Sql) -> Sql:
+        """Return `-` of a negative integer, else its first digit."""
+        return _substring(term, 3, 1)
+
+    def digits(self, term: Sql) -> Sql:
+        """Return the digits of an integer without its sign and without leading zeros; empty for 0."""
+        unsigned = exp.func("REPLACE", _substring(term, 3), exp.Literal.string("-"), exp.Literal.string(""))
+        return exp.Trim(this=unsigned, expression=exp.Literal.string("0"), position="LEADING")
 
     def number(self, term: Sql) -> Sql:
         return exp.cast(_substring(term, 3), self.double)
@@ -100,7 +125,7 @@ DIALECTS = {
         term="t.value",
         numbers=(
             "(SELECT SUM(CAST(SUBSTRING(t.value, 3) AS REAL)) FROM JSON_EACH(_doc, _path) AS t"
-            " WHERE SUBSTRING(t.value, 1, 2) = 'n:')"
+            " WHERE SUBSTRING(t.value, 1, 2) = 'n:' AND LENGTH(t.value) < 300)"
         ),
         path_syntax=_json_path,
         day_of="SUBSTRING(_at, 1, 10)",
@@ -109,6 +134,8 @@ DIALECTS = {
         instant_format=lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f").removesuffix(".000000"),
         double="REAL",
         glob=True,
+        fits_pattern="_term REGEXP _pattern",  # the function that Django adds: Python's `re.search`
+        end=r"\Z",
     ),
     "postgres": Dialect(
         name="postgres",
@@ -118,13 +145,14 @@ DIALECTS = {
         ),
         term="t.value",
         numbers=(
-            "(SELECT SUM(CASE WHEN SUBSTRING(t.value, 1, 2) = 'n:' THEN CAST(SUBSTRING(t.value, 3) AS DOUBLE PRECISION) END)"
+            "(SELECT SUM(CASE WHEN SUBSTRING(t.value, 1, 2) = 'n:' AND LENGTH(t.value) < 300 THEN CAST(SUBSTRING(t.value, 3) AS DOUBLE PRECISION) END)"
             " FROM JSONB_ARRAY_ELEMENTS_TEXT(JSONB_EXTRACT_PATH(_doc, _path)) AS t(value))"
         ),
         path_syntax=str,
         ordered='_term COLLATE "C"',
         day_of="CAST(_at AT TIME ZONE 'UTC' AS DATE)",
         instant_of="CAST(_at AS TIMESTAMPTZ)",
+        fits_pattern="_term ~ _pattern",
         instant_format=lambda at: at.strftime("%Y-%m-%d %H:%M:%S.%f+00"),
     ),
     "duckdb": Dialect(
@@ -134,7 +162,7 @@ DIALECTS = {
         term=TERM,
         numbers=(
             "LIST_SUM(LIST_TRANSFORM(LIST_FILTER(CAST(JSON_EXTRACT(_doc, _path) AS TEXT[]),"
-            f" LAMBDA {TERM} : SUBSTRING({TERM}, 1, 2) = 'n:'), LAMBDA {TERM} : CAST(SUBSTRING({TERM}, 3) AS DOUBLE)))"
+            f" LAMBDA {TERM} : SUBSTRING({TERM}, 1, 2) = 'n:' AND LENGTH({TERM}) < 300), LAMBDA {TERM} : CAST(SUBSTRING({TERM}, 3) AS DOUBLE)))"
         ),
         path_syntax=_json_path,
     ),
@@ -145,9 +173,10 @@ DIALECTS = {
         term=TERM,
         numbers=(
             "AGGREGATE(TRANSFORM(FILTER(FROM_JSON(GET_JSON_OBJECT(_doc, _path), 'ARRAY<STRING>'),"
-            f" {TERM} -> SUBSTRING({TERM}, 1, 2) = 'n:'), {TERM} -> CAST(SUBSTRING({TERM}, 3) AS DOUBLE)),"
+            f" {TERM} -> SUBSTRING({TERM}, 1, 2) = 'n:' AND LENGTH({TERM}) < 300), {TERM} -> CAST(SUBSTRING({TERM}, 3) AS DOUBLE)),"
             " CAST(0 AS DOUBLE), (total, number) -> total + number)"
         ),
         path_syntax=lambda path: f"$['{path}']",
+        fits_pattern="_term RLIKE _pattern",
     ),
 }

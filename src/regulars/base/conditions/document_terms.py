@@ -11,6 +11,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 Terms = dict[str, list[str]]
@@ -18,7 +19,11 @@ Terms = dict[str, list[str]]
 CASELESS = frozenset({"email", "email.domain", "name", "given_name", "family_name", "nickname"})
 CONSENT_PATH = "consent"  # a person's terms hold the purposes that are open under this path
 DEEPEST = 32
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+WHOLE_NUMBER = "-?[0-9]+"
+# No longer than every engine reads as a double; integers are compared by their digits and may have any length.
+DECIMAL_NUMBER = r"-?[0-9]{1,200}([.][0-9]{1,200})?([eE][+-]?[0-9]{1,2})?"
+LONGEST_WHOLE = 4000  # digits of an integer in a condition
+_WHOLE, _DECIMAL = re.compile(WHOLE_NUMBER), re.compile(DECIMAL_NUMBER)
 
 
 def terms_of(document: Mapping[str, object]) -> Terms:
@@ -59,16 +64,41 @@ def fold_case(path: str, text: str) -> str:
 def literal_terms(path: str, text: str) -> list[str]:
     """Return the terms that a literal in a condition equals: `13` is the text and the number, `true` the text and the boolean."""
     found = [f"s:{fold_case(path, text)}"]
-    number = as_number(text)
+    number = as_decimal(text)
     if number is not None:
-        found.append(f"n:{canonical(number)}")
+        found.append(f"n:{_spelled(number)}")
     if text in ("true", "false"):
         found.append(f"b:{text}")
     return found
 
 
+def is_whole(text: str) -> bool:
+    """Return whether text is an integer, of any length."""
+    return _WHOLE.fullmatch(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """Return whether text is wholly a number: `9`, `-9.50`, `1e3`; not `9 EUR`."""
+    return is_whole(text) or _DECIMAL.fullmatch(text) is not None
+
+
+def as_decimal(text: str) -> Decimal | None:
+    """Return the number that a literal is, exactly, or None."""
+    return Decimal(text) if len(text) <= LONGEST_WHOLE and is_number(text) else None
+
+
 def as_number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text) and math.isfinite(float(text)) else None
+    """Return the number that a literal is as a double, or None."""
+    number = as_decimal(text)
+    return None if number is None or not math.isfinite(float(number)) else float(number)
+
+
+def _spelled(number: Decimal) -> str:
+    """Return the spelling that `term` gives to the same number; digits that no double has stay."""
+    if number == number.to_integral_value():
+        return str(int(number))
+    double = float(number)
+    return repr(double) if Decimal(repr(double)) == number else f"{number:f}".rstrip("0")
 
 
 def canonical(number: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from . import range_bounds
-from .document_terms import CONSENT_PATH, Terms, fold_case, literal_terms
+from .document_terms import CONSENT_PATH, Terms, fold_case, is_number, literal_terms
 from .range_bounds import bounded_days
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
@@ -78,7 +78,10 @@ class _Evaluation:
         if not terms:
             return None if self.open_world else False
         test = _test(condition, self.now)
-        return any(test(term) for term in terms)
+        truths = [test(term) for term in terms]
+        if any(truths):
+            return True
+        return None if self.open_world and None in truths else False
 
     def _did(self, did: Did) -> bool:
         seen = [event for event in self.person.events(did.event) if self._counts(event, did)]
@@ -88,7 +91,12 @@ class _Evaluation:
             case "days":
                 total = float(len({event.at.astimezone(dt.UTC).date() for event in seen}))
             case "sum":
-                numbers = (term for event in seen for term in event.terms.get(did.of or "", ()) if term[0] == "n")
+                numbers = (
+                    term
+                    for event in seen
+                    for term in event.terms.get(did.of or "", ())
+                    if term[0] == "n" and len(term) < 300
+                )
                 total = sum(float(term[2:]) for term in numbers)
             case _:
                 total = float(len(seen))
@@ -108,27 +116,35 @@ class _Evaluation:
         return did.where is None or matches(did.where, Person(event.terms), self.now)
 
 
-def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[str], bool]:
+def _test(condition: Equals | Matches | Between, now: dt.datetime) -> Callable[[str], bool | None]:
+    """Return the test of one term; None: the term cannot be compared."""
     match condition:
         case Equals(path, value):
-            wanted = set(literal_terms(path, range_bounds.literal_time(value, now)))
+            wanted = {term for text in range_bounds.equal_texts(value, now) for term in literal_terms(path, text)}
             return lambda term: term in wanted
         case Matches():
             return lambda term: term[:2] == "s:" and _fits(term[2:], condition)
         case Between():
-            text, number = range_bounds.text_range(condition, now), range_bounds.number_range(condition)
+            return _within(condition, now)
 
-            def within(term: str) -> bool:
-                match term[:2]:
-                    case "s:":
-                        return _between(term[2:], text.low, text.low_inclusive, text.high, text.high_inclusive)
-                    case "n:" if number:
-                        return _between(
-                            float(term[2:]), number.low, number.low_inclusive, number.high, number.high_inclusive
-                        )
-                return False
 
-            return within
+def _within(between: Between, now: dt.datetime) -> Callable[[str], bool | None]:
+    texts, numbers = range_bounds.text_ranges(between, now), range_bounds.number_range(between)
+    is_numeric, years = range_bounds.is_numeric(between), range_bounds.covers_years(between)
+
+    def test(term: str) -> bool | None:
+        kind, value = term[:2], term[2:]
+        if kind == "n:":
+            return numbers is not None and numbers.holds(value)
+        if kind != "s:":
+            return False
+        if not is_numeric:
+            return texts.holds(value)
+        if numbers is not None and is_number(value):
+            return numbers.holds(value)
+        return texts.holds(value) if years and range_bounds.has_shape(value, range_bounds.DATED) else None
+
+    return test
 
 
 def _fits(text: str, condition: Matches) -> bool:
@@ -142,12 +158,6 @@ def _fits(text: str, condition: Matches) -> bool:
             return False
         position = found + len(piece)
     return len(text) - len(last) >= position and text.endswith(last)
-
-
-def _between(value: str | float, low: object, low_inclusive: bool, high: object, high_inclusive: bool) -> bool:
-    above = low is None or (value >= low if low_inclusive else value > low)  # type: ignore[operator]
-    below = high is None or (value <= high if high_inclusive else value < high)  # type: ignore[operator]
-    return above and below
 
 
 def _conjunction(values: Iterable[bool | None]) -> bool | None:

@@ -15,8 +15,8 @@ from sqlglot import exp
 
 from . import range_bounds
 from .dialects import DIALECTS, Dialect
-from .document_terms import CONSENT_PATH, fold_case, literal_terms
-from .range_bounds import bounded_days
+from .document_terms import CONSENT_PATH, DECIMAL_NUMBER, WHOLE_NUMBER, fold_case, literal_terms
+from .range_bounds import DATED, DAY, INSTANT, bounded_days
 from .tree import And, Between, Condition, Consented, Did, Equals, Everything, Exists, InSegment, Matches, Not, Or
 
 World = Literal["open", "closed"]
@@ -78,6 +78,13 @@ class _Writer:
         found = self._any(condition.field, self._test(condition))
         if self.world == "closed":
             return found
+        if isinstance(condition, Between) and range_bounds.is_numeric(condition):
+            is_unclear = self._any(condition.field, lambda term: self._cannot_be_compared(term, condition))
+            known = exp.Case(
+                ifs=[exp.If(this=found, true=exp.true()), exp.If(this=is_unclear, true=exp.null())],
+                default=exp.false(),
+            )
+            return exp.Case(ifs=[exp.If(this=self.dialect.has(self.document, condition.field), true=known)])
         return exp.Case(ifs=[exp.If(this=self.dialect.has(self.document, condition.field), true=found)])
 
     def _any(self, path: str, test: Callable[[Sql], Sql]) -> Sql:
@@ -86,7 +93,8 @@ class _Writer:
     def _test(self, condition: Equals | Matches | Between) -> Callable[[Sql], Sql]:
         match condition:
             case Equals(path, value):
-                wanted = [_text(term) for term in literal_terms(path, range_bounds.literal_time(value, self.now))]
+                texts = range_bounds.equal_texts(value, self.now)
+                wanted = [_text(term) for text in texts for term in literal_terms(path, text)]
                 return lambda term: exp.In(this=term, expressions=[each.copy() for each in wanted])
             case Matches(path, pieces):
                 return lambda term: self.dialect.like(
@@ -94,10 +102,41 @@ class _Writer:
                     ["s:" + fold_case(path, pieces[0]), *(fold_case(path, p) for p in pieces[1:])],
                 )
             case Between():
-                text, number = range_bounds.text_range(condition, self.now), range_bounds.number_range(condition)
-                return lambda term: exp.paren(
-                    exp.or_(self._text_within(term, text), *self._number_within(term, number))
-                )
+                return lambda term: self._within(term, condition)
+
+    def _within(self, term: Sql, between: Between) -> Sql:
+        """Test one term. CASE, not AND: only CASE promises that a text is never cast to a number."""
+        texts, numbers = range_bounds.text_ranges(between, self.now), range_bounds.number_range(between)
+        is_numeric = range_bounds.is_numeric(between)
+        cases: list[tuple[Sql, Sql]] = []
+        if numbers is not None:
+            has_fraction = exp.or_(self.dialect.like(term, ["", ".", ""]), self.dialect.like(term, ["", "e", ""]))
+            is_double = exp.and_(self.dialect.is_number(term), exp.paren(has_fraction))
+            cases.append((is_double, self._double_within(term, numbers)))
+            cases.append((self.dialect.is_number(term), self._whole_within(term, numbers)))
+        if is_numeric and numbers is not None:
+            cases.append((self.dialect.fits(term, f"s:{WHOLE_NUMBER}"), self._whole_within(term, numbers)))
+            cases.append((self.dialect.fits(term, f"s:{DECIMAL_NUMBER}"), self._double_within(term, numbers)))
+            if range_bounds.covers_years(between):
+                cases.append((self.dialect.has_shape(term, DATED), self._texts_within(term, texts)))
+            return _case(cases, exp.false())
+        if not cases:
+            return exp.paren(self._texts_within(term, texts))
+        return _case(cases, exp.paren(self._texts_within(term, texts)))
+
+    def _cannot_be_compared(self, term: Sql, between: Between) -> Sql:
+        """Return whether a term is text that numeric ends say nothing about."""
+        comparable = [self.dialect.fits(term, f"s:{each}") for each in (WHOLE_NUMBER, DECIMAL_NUMBER)]
+        if range_bounds.covers_years(between):
+            comparable.append(self.dialect.has_shape(term, DATED))
+        return exp.and_(self.dialect.is_text(term), exp.not_(exp.paren(exp.or_(*comparable))))
+
+    def _texts_within(self, term: Sql, ranges: range_bounds.TextRanges) -> Sql:
+        if ranges.is_one:
+            return self._text_within(term, ranges.text)
+        shaped = ((DAY, ranges.days), (INSTANT, ranges.instants))
+        cases = [(self.dialect.has_shape(term, shape), self._text_within(term, each)) for shape, each in shaped]
+        return _case(cases, self._text_within(term, ranges.text))
 
     def _text_within(self, term: Sql, between: range_bounds.TextRange) -> Sql:
         """`s:` opens the texts and `;` is the character after `:`, so a range needs no substring and can use an index."""
@@ -109,9 +148,7 @@ class _Writer:
             high(this=ordered.copy(), expression=_text("s;" if between.high is None else f"s:{between.high}")),
         )
 
-    def _number_within(self, term: Sql, between: range_bounds.NumberRange | None) -> list[Sql]:
-        if between is None:
-            return []
+    def _double_within(self, term: Sql, between: range_bounds.NumberRange) -> Sql:
         number = self.dialect.number(term)
         ends: list[Sql] = [exp.true()]
         if between.low is not None:
@@ -120,8 +157,31 @@ class _Writer:
             ends.append(
                 (exp.LTE if between.high_inclusive else exp.LT)(this=number.copy(), expression=_number(between.high))
             )
-        # CASE, not AND: only CASE promises that a text is never cast to a number.
-        return [exp.Case(ifs=[exp.If(this=self.dialect.is_number(term), true=exp.and_(*ends))], default=exp.false())]
+        return exp.and_(*ends)
+
+    def _whole_within(self, term: Sql, between: range_bounds.NumberRange) -> Sql:
+        """Compare an integer by its digits, as `range_bounds.NumberRange.holds` does: no engine has a type for all."""
+        ends: list[Sql] = [exp.true()]
+        if between.first is not None:
+            ends.append(self._at_least(term, between.first, is_mirrored=False))
+        if between.last is not None:
+            ends.append(self._at_least(term, -between.last, is_mirrored=True))
+        return exp.and_(*ends)
+
+    def _at_least(self, term: Sql, bound: int, *, is_mirrored: bool) -> Sql:
+        digits, written = self.dialect.digits(term), str(abs(bound))
+        is_negative = exp.EQ(this=self.dialect.sign(term), expression=_text("-"))
+        is_positive: Sql = is_negative if is_mirrored else exp.not_(is_negative)
+        is_below_zero: Sql = exp.not_(is_negative) if is_mirrored else is_negative
+        if bound == 0:
+            return exp.paren(exp.or_(is_positive, exp.EQ(this=digits, expression=_text(""))))
+        longer, compared = (exp.GT, exp.GTE) if bound > 0 else (exp.LT, exp.LTE)
+        size, limit = exp.Length(this=digits), exp.Literal.number(len(written))
+        as_long = exp.EQ(this=size.copy(), expression=limit.copy())
+        beyond = compared(this=self.dialect.by_code_point(digits), expression=_text(written))
+        reaches = exp.paren(exp.or_(longer(this=size, expression=limit), exp.and_(as_long, beyond)))
+        joined = exp.and_(is_positive, reaches) if bound > 0 else exp.or_(exp.not_(is_below_zero), reaches)
+        return exp.paren(joined)
 
     def _did(self, did: Did) -> Sql:
         measure = self._measure(did)
@@ -168,6 +228,10 @@ class _Writer:
 
 _COMPARISONS: dict[str, type[exp.Binary]] = {">=": exp.GTE, "<=": exp.LTE, ">": exp.GT, "<": exp.LT, "=": exp.EQ}
 _FLIPPED: dict[str, type[exp.Binary]] = {">=": exp.LTE, "<=": exp.GTE, ">": exp.LT, "<": exp.GT, "=": exp.EQ}
+
+
+def _case(cases: list[tuple[Sql, Sql]], default: Sql) -> Sql:
+    return exp.Case(ifs=[exp.If(this=test, true=result) for test, result in cases], default=default)
 
 
 def _text(value: str) -> Sql:
