@@ -19,7 +19,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks._run import cpu_of, free_port, in_turns, is_quick, tell
+from tests.ports import reserve_ports
+
+from benchmarks._run import cpu_of, in_turns, is_quick, tell
 from benchmarks._server import ROOT, on_core, regulars_server, running, wait
 
 MODULES = ROOT / ".cache" / "benchmarks"
@@ -143,7 +145,7 @@ def ours(home: Path, operation: str, furnish: str, more: dict[str, str] | None =
 @contextmanager
 def theirs(task: Task, access_tokens: str) -> Iterator[Side]:
     """The same app asks them, at their addresses."""
-    port = free_port()
+    port = reserve_ports()
     command = ["node", "server.mjs", str(port), task["clientId"], task["clientSecret"], task["callback"], access_tokens]
     with running(command, cwd=MODULES, stdout=subprocess.DEVNULL) as process:
         wait(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,12 +33,6 @@ def in_turns(ours: Callable[[], float], theirs: Callable[[], float], rounds: int
 def tell(name: str, ours: float, theirs: float, words: str) -> None:
     """The last line; a higher ratio is better. `words` has a place for each rate: `{ours:,.0f} events/s / …`."""
     print(f"{name} ratio={ours / theirs:.3f} {words.format(ours=ours, theirs=theirs)}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_of(pid: int) -> float:

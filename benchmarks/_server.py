@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks._run import free_port
+from tests.ports import reserve_ports
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,7 +31,7 @@ class RegularsServer:
 @contextmanager
 def regulars_server(home: Path, furnish: str, more: dict[str, str] | None = None) -> Iterator[RegularsServer]:
     """Set up, let the program `furnish` lay down what the benchmark needs, and serve. `more` goes into its environment."""
-    port = free_port()
+    port = reserve_ports()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
     environment = {
         **kept,

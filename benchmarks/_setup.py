@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks._run import free_port
+from tests.ports import reserve_ports
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,7 +17,7 @@ def set_up_home(home: Path) -> None:
     for name in [name for name in os.environ if name.startswith(("REGULARS_", "DATABASE_"))]:
         del os.environ[name]
     os.environ |= {"REGULARS_HOME": str(home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
-    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", "--no-demo", "--port", str(free_port())]
+    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", "--no-demo", "--port", str(reserve_ports())]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     import django
 

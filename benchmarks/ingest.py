@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.ports import reserve_ports
+
 from benchmarks._run import in_turns, is_quick, tell
 
 WORDS = "{ours:,.0f} events/s kept on disk / {theirs:,.0f} events/s only parsed, batches of 100"
@@ -45,7 +47,7 @@ def collector() -> Iterator[tuple[int, str]]:
         environment = {**http_calls, "REGULARS_HOME": home, "REGULARS_LOG_LEVEL": "WARNING"}
         subprocess.run([sys.executable, "-m", "regulars.cli.__main__", "setup"], env=environment, check=True)
         key = json.loads((Path(home) / "credentials.json").read_text())["collector"]["write_key"]
-        port = free_port()
+        port = reserve_ports()
         serve = ["granian", "--interface", "asgi", "--no-ws", "--log-level", "warning", "--port", str(port)]
         command = [sys.executable, "-m", *serve, "benchmarks._ingest_app:application"]
         process = subprocess.Popen(command, env=environment)
@@ -58,18 +60,13 @@ def collector() -> Iterator[tuple[int, str]]:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
     sys.exit("The collector did not start.")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

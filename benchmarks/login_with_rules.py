@@ -25,8 +25,10 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.ports import refusing
+
 from benchmarks._provider import CUSTOMER, Task, ours
-from benchmarks._run import free_port, is_quick
+from benchmarks._run import is_quick
 
 PATIENCE = 0.5  # seconds
 SLOW = 0.1  # seconds
@@ -98,9 +100,11 @@ def main() -> None:
         ThirdParty("slow").running() as slow,
         ThirdParty("hanging").running() as hanging,
         ThirdParty("garbage").running() as garbage,
+        refusing() as down,
         ours(Path(home), "exchange", CUSTOMER, {"REGULARS_ALLOW_HOSTS": "127.0.0.1"}) as side,
     ):
         ports = {each.state: each.port for each in (slow, hanging, garbage)}
+        ports["down"] = int(down.rpartition(":")[2])
         measured = measure(side.task, Path(home), ports, rounds, logins)
     report(measured)
 
@@ -169,7 +173,7 @@ def set_state(state: str, ports: dict[str, int]) -> None:
     from regulars.rules.models import Rule
     from regulars.rules.save import set_setting
 
-    set_setting("PARTNER", f"http://127.0.0.1:{ports.get(state) or free_port()}")  # a free port has no listener
+    set_setting("PARTNER", f"http://127.0.0.1:{ports.get(state, ports['down'])}")
     Rule.objects.update(enabled=state != "without rules", limit_hits=0)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import psycopg
+
+from tests.ports import reserve_ports
 
 ROOT = Path(__file__).parents[1]
 # Import path of servers under test: this checkout, without packages that only tests install (tests/absent).
@@ -88,13 +89,15 @@ class Live:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         full = [sys.executable, "-m", "regulars.cli.__main__", *command]
-        return subprocess.run(full, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(
+            full, env=self.environment, capture_output=True, text=True, check=False, timeout=START_TIME
+        )
 
 
 @contextmanager
 def regulars(home: Path, *options: str, database_url: str | None = None, **environment: str) -> Iterator[Live]:
     """Run `regulars start` on free ports until the end of the block."""
-    port = free_ports()
+    port = reserve_ports(3)
     live = start(home, port, *options, database_url=database_url, **environment)
     try:
         yield live
@@ -135,7 +138,7 @@ def wait_until_ready(live: Live) -> None:
 @contextmanager
 def run_mock_service(app: str, host: str = "127.0.0.1", **environment: str) -> Iterator[str]:
     """Run an app of `examples/mock_services` in a process. Yields its address."""
-    port = free_ports(1)
+    port = reserve_ports()
     url = f"http://{host}:{port}"
     serve = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--log-level", "error"]
     process = spawn(
@@ -171,20 +174,6 @@ def wait_for(process: subprocess.Popen[bytes], url: str, trust: Callable[[], Any
 def ask(method: str, url: str, **more: Any) -> httpx2.Response:
     """Send a request to a server of this machine, without reading the system's certificates, which is slow."""
     return httpx2.request(method, url, **{"timeout": ANSWER_TIME, "trust_env": False, "verify": False, **more})
-
-
-def free_ports(count: int = 3) -> int:
-    """Return the first of `count` adjacent free ports. Each pytest worker searches its own range."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-    for first in range(20000 + worker * 1000 + os.getpid() % 300 * 3, 60000, count):
-        if all(_is_free(first + offset) for offset in range(count)):
-            return first
-    raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
+from tests.ports import refusing
 
 from regulars.base import http
 from regulars.base.http import RequestFailed, RequestRefused, request
@@ -337,10 +338,10 @@ def test_compressed_response_is_counted_as_sent_and_not_unpacked():
 def test_slow_server_is_abandoned_at_the_deadline():
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
-        handler.send_header("Content-Length", "1000")
+        handler.send_header("Content-Length", "10000")
         handler.end_headers()
         with contextlib.suppress(OSError):
-            for _ in range(100):
+            for _ in range(1000):
                 handler.wfile.write(b"x")
                 time.sleep(0.05)
 
@@ -350,15 +351,12 @@ def test_slow_server_is_abandoned_at_the_deadline():
             request("GET", url, timeout=0.4)
 
     assert failed.value.code == "timed_out"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30  # of fifty
 
 
 def test_unreachable_server_is_a_named_failure():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-        with pytest.raises(RequestFailed) as failed:
-            request("GET", f"http://127.0.0.1:{port}/")
+    with refusing() as address, pytest.raises(RequestFailed) as failed:
+        request("GET", address)
 
     assert failed.value.code == "unreachable"
 

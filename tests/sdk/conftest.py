@@ -19,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.conftest import page  # noqa: F401 - a fixture
-from tests.live import ROOT, Live, free_ports, own_database, spawn, start
+from tests.live import ROOT, Live, own_database, spawn, start
+from tests.ports import reserve_ports
 from tests.workers import once_in_a_run
 
 from .furnish import IN_THE_BROWSER
@@ -67,7 +68,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     assert MODULES.is_dir(), "The SDKs are not installed: scripts/test does it (npm ci in tests/sdk)."
     once_in_a_run("the-town", tmp_path_factory)
     folder = tmp_path_factory.mktemp("town")
-    first = free_ports(8)
+    first = reserve_ports(8)
     certificate = make_certificate(folder)
     url = f"https://localhost:{first + 1}"
     origins = {name: f"https://localhost:{first + 2 + number}" for number, name in enumerate((*IN_NODE, "authlib"))}

@@ -13,12 +13,12 @@ from tests.live import (
     Live,
     ask,
     descendants,
-    free_ports,
     launch,
     memory_of,
     own_database,
     regulars,
 )
+from tests.ports import reserve_ports
 
 pytestmark = pytest.mark.server
 
@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
     """The demo at its second start: the first was stopped while the customers were created."""
     home = tmp_path_factory.mktemp("demo")
     with own_database() as database_url:
-        stop_half_way(launch(home, free_ports(), database_url=database_url))
+        stop_half_way(launch(home, reserve_ports(3), database_url=database_url))
         with regulars(home, database_url=database_url) as running:
             yield running
 

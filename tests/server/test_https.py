@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from tests.live import ask, free_ports, own_database, regulars
+from tests.live import ask, own_database, regulars
+from tests.ports import reserve_ports
 
 pytestmark = pytest.mark.server
 
@@ -78,7 +79,7 @@ def test_output_names_the_authority_to_trust(secure):
 
 def test_a_public_address_without_https_is_refused_by_name(secure, tmp_path):
     secure.environment["REGULARS_URL"] = "http://shop.example"
-    result = secure.run("start", "--https", "--no-demo", "--port", str(free_ports()), "--home", str(tmp_path))
+    result = secure.run("start", "--https", "--no-demo", "--port", str(reserve_ports(3)), "--home", str(tmp_path))
     del secure.environment["REGULARS_URL"]
 
     assert result.returncode != 0

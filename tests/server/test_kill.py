@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import httpx2
 import pytest
-from tests.live import free_ports, own_database, start
+from tests.live import own_database, start
+from tests.ports import reserve_ports
 
 pytestmark = pytest.mark.server
 
@@ -39,17 +40,17 @@ class Sender(threading.Thread):
 
 def test_nothing_acknowledged_is_lost_when_everything_is_killed(tmp_path):
     with own_database() as database_url:
-        port = free_ports()
+        port = reserve_ports(3)
         live = start(tmp_path, port, "--no-demo", database_url=database_url)
         senders = [Sender(live.url, live.credentials["collector"]["write_key"]) for _ in range(4)]
         for sender in senders:
             sender.start()
         try:
             for _ in range(2):
-                time.sleep(1.5)
+                acknowledge_more(senders)
                 live.kill()
                 live = start(tmp_path, port, "--no-demo", database_url=database_url)
-            time.sleep(0.5)
+            acknowledge_more(senders)
         finally:
             for sender in senders:
                 sender.stop.set()
@@ -64,6 +65,14 @@ def test_nothing_acknowledged_is_lost_when_everything_is_killed(tmp_path):
     assert len(acknowledged) > 100
     assert sorted(set(acknowledged) - set(happened)) == []
     assert len(happened) == len(set(happened))
+
+
+def acknowledge_more(senders: list[Sender], count: int = 50) -> None:
+    """Wait until so many more messages are acknowledged: a kill falls into the load, on a busy machine too."""
+    deadline, before = time.monotonic() + 300, sum(len(sender.acknowledged) for sender in senders)
+    while sum(len(sender.acknowledged) for sender in senders) < before + count:
+        assert time.monotonic() < deadline, "nothing is acknowledged"
+        time.sleep(0.05)
 
 
 def everything_dealt_with(live) -> None:

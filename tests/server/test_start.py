@@ -6,7 +6,8 @@ import stat
 import time
 
 import pytest
-from tests.live import descendants, free_ports, regulars
+from tests.live import descendants, regulars
+from tests.ports import reserve_ports
 
 pytestmark = pytest.mark.server
 
@@ -42,7 +43,7 @@ def test_the_credentials_are_complete_and_private(live):
 
 
 def test_second_start_in_the_same_home_is_refused_with_a_code(live):
-    again = live.run("start", "--no-demo", "--port", str(free_ports()))
+    again = live.run("start", "--no-demo", "--port", str(reserve_ports(3)))
 
     assert again.returncode != 0
     assert "home_in_use" in again.stderr

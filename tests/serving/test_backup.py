@@ -101,7 +101,7 @@ def run(tmp_path_factory):
 
     def execute(*command, code="", fails=False):
         words = words_of(command, code)
-        done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, timeout=600)
         assert bool(done.returncode) == fails, done.stdout + done.stderr
         return done.stdout + done.stderr
 
