@@ -50,12 +50,12 @@ QUESTIONS = (
         enabled=True,
     ),
     QuestionDraft(
-        key="age_band",
+        key="age_group",
         text="How old are you?",
         why="So that what we suggest suits you.",
         help="A range is enough.",
         type="single_choice",
-        attribute="age_band",
+        attribute="age_group",  # their own word; age_band is concluded from a date of birth and never asked for
         purpose="personalise",
         options=_options(dict(AGE_BANDS)),
         weight=1.5,
@@ -91,7 +91,7 @@ SEGMENTS = (
         "Women 25–34 in Europe who looked at jackets",
         "The most likely buyers of the new harbour jackets.",
         "personalise",
-        'gender:female AND age_band:"25-34" AND continent:Europe'
+        'gender:female AND (age_group:"25-34" OR age_band:"25-34") AND continent:Europe'
         ' AND did("Product Viewed" where category:jackets in 90d)',
     ),
     (

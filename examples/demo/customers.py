@@ -48,7 +48,7 @@ DECISION_SHARES = {
     "measure": {"objected": 2},
 }
 WITHDRAWS_LATER = 4  # percent of given consents
-ANSWER_SHARES = {"looking_for": 38, "buys_for": 21, "age_band": 17, "shoe_size": 12, "country": 15}  # percent
+ANSWER_SHARES = {"looking_for": 38, "buys_for": 21, "age_group": 17, "shoe_size": 12, "country": 15}  # percent
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _answers(
     truths = {
         "looking_for": taste,
         "buys_for": rng.choices(("myself", "partner", "children"), (70, 20, 10))[0],
-        "age_band": rng.choices(("18-24", "25-34", "35-44", "45-54", "55+"), (17, 35, 25, 14, 9))[0],
+        "age_group": rng.choices(("18-24", "25-34", "35-44", "45-54", "55+"), (17, 35, 25, 14, 9))[0],
         "shoe_size": str(rng.choice((37, 38, 39, 40, 41, 42, 43, 44))),
         "country": country.code,
     }

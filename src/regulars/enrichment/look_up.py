@@ -68,6 +68,7 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
             asserter=Asserter.LOOKUP,
         )
         for attribute in source.gives
+        if source.may_give(attribute)  # settings of earlier versions may name others
     ]
 
 

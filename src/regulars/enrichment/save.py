@@ -65,7 +65,7 @@ def save_source(
     and so do limits that are None.
 
     Cached failures are deleted: the change may have fixed them. Raises `DomainError`: `unknown_plugin`,
-    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, or errors of the source's own check.
+    `unknown_purpose`, `purpose_needs_consent`, `unknown_setting`, `setting_missing`, `bad_limit`, `special_category`, `attribute_not_for_source`, or errors of the source's own check.
     """
     source = SOURCES[key]
     before = SourceSetting.objects.filter(key=key).first()
@@ -73,8 +73,16 @@ def save_source(
     source.check(complete)
     reason = get_purpose(purpose or source.purpose)
     if enabled:
+        gives = source.for_settings(complete).gives
+        paths = dict(Attribute.objects.filter(key__in=gives).values_list("key", "metadata_path"))
+        if closed := [key for key in gives if not source.may_give(key, paths.get(key, ""))]:
+            raise Invalid(
+                "attribute_not_for_source",
+                f"{closed[0]!r} is proved, concluded or kept by an application: this source cannot fill it.",
+                "take" if source.is_mapped else "",
+            )
         # only the customer may provide a special category
-        special = Attribute.objects.filter(key__in=source.gives, sensitivity=Attribute.Sensitivity.SPECIAL)
+        special = Attribute.objects.filter(key__in=gives, sensitivity=Attribute.Sensitivity.SPECIAL)
         if label := special.values_list("label", flat=True).first():
             raise Invalid(
                 "special_category",

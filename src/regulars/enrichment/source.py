@@ -12,6 +12,7 @@ from typing import Any
 from regulars.base.errors import DomainError
 from regulars.base.plugins.catalog import Catalog
 from regulars.base.plugins.fields import ConfigurablePlugin, SettingField
+from regulars.profiles.assertions import Asserter, Thing, may_write, thing_of
 
 __all__ = ["SOURCES", "EnrichmentSource", "LookupFailed", "SettingField"]
 
@@ -40,6 +41,14 @@ class EnrichmentSource(ConfigurablePlugin):
     is_about_areas: bool = False
     # Whether it calls nothing outside this machine; then a purpose without consent is possible too.
     is_local: bool = False
+    # Whether the operator's settings say what it gives: then no attribute that is concluded or made for another source.
+    is_mapped: bool = False
+
+    def may_give(self, key: str, path: str = "") -> bool:
+        """Return whether the source may fill an attribute: nothing that is proved, or that belongs to an application."""
+        thing = thing_of(key, path)
+        return may_write(Asserter.LOOKUP, thing) and not (self.is_mapped and thing == Thing.CONCLUSION)
+
     # `enriched`, or `inferred` for a statistic: see `profiles.models.Fact.SourceKind`.
     source_kind: str = "enriched"
     confidence: float = 0.5

@@ -13,6 +13,7 @@ from django.db import transaction
 from regulars.base.errors import Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
+from regulars.profiles.assertions import Asserter, may_write, thing_of
 from regulars.profiles.models import Attribute
 
 from .models import Question
@@ -68,7 +69,7 @@ def save_question(draft: QuestionDraft) -> Question:
     Declares the attribute when it does not exist. Removed options stay readable in old answers. Raises `DomainError`,
     about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
-    `attribute_not_for_purpose`, errors of the type's own checks; and `ConditionError`.
+    `attribute_not_askable`, `option_not_of_attribute`, `attribute_not_for_purpose`, errors of the type's own checks; and `ConditionError`.
     """
     kind = TYPES[draft.type]
     _check_words(draft, kind)
@@ -152,9 +153,18 @@ def _check_wordings(wordings: Iterable[Mapping[str, Any]], about: str) -> None:
 def _declare_attribute(draft: QuestionDraft, kind: QuestionType, purpose: Purpose) -> None:
     """Declare the attribute if it is new, and require that the purpose may use it.
 
-    One that only a question fills is kept in `user_metadata`, where applications look for it. A special category needs
-    a purpose of the kind `special`, with explicit consent.
+    One that only a question fills is kept in `user_metadata`, where applications look for it; its options grow with those
+    of its questions. A special category needs a purpose of the kind `special`, with explicit consent. What has to be
+    proved, is concluded, or belongs to an application is not asked for.
     """
+    if not kind.gives_consent:
+        known = Attribute.objects.filter(key=draft.attribute).first()
+        if not may_write(Asserter.CUSTOMER, thing_of(draft.attribute, known.metadata_path if known else "")):
+            raise Invalid(
+                "attribute_not_askable",
+                f"{draft.attribute!r} is proved, concluded or kept by an application: a question cannot fill it.",
+                "attribute",
+            )
     attribute, _ = Attribute.objects.get_or_create(
         key=draft.attribute,
         defaults={
@@ -171,6 +181,16 @@ def _declare_attribute(draft: QuestionDraft, kind: QuestionType, purpose: Purpos
             "Special categories need a purpose of the kind 'special', with explicit consent.",
             "attribute",
         )
+    new = [each for each in draft.options if each.key not in {option["key"] for option in attribute.options}]
+    if attribute.options and new and not kind.gives_consent:
+        if not attribute.metadata_path:
+            raise Invalid(
+                "option_not_of_attribute",
+                f"{attribute.label} has no value {new[0].key!r}. Use its own values.",
+                "options",
+            )
+        attribute.options = [*attribute.options, *({"key": each.key, "label": each.label} for each in new)]
+        attribute.save(update_fields=["options"])
     if purpose.key not in attribute.purposes:
         raise Invalid(
             "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose.key!r}.", "purpose"

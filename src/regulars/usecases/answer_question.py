@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.utils.datastructures import MultiValueDict
 
+from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.record import Decision
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
-from regulars.profiles.learn import NewFact
-from regulars.questions.answer import GivenAnswer, close, read_answer, skip_option
+from regulars.profiles.learn import NewFact, accepted
+from regulars.profiles.models import Attribute
+from regulars.questions.answer import BadAnswer, GivenAnswer, close, read_answer, skip_option
 from regulars.questions.models import Impression
 
 from .unit_of_work import Changes, changes
@@ -34,22 +38,20 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
     if skipped := skip_option(impression, form):
         return _close_without_answer(impression, skipped)
     given = read_answer(impression, form, app)
+    fact = NewFact(given.attribute, given.value, given.source_kind, given.source, asserter=Asserter.CUSTOMER)
+    if given.consent is None:
+        attribute = Attribute.objects.filter(key=given.attribute).first()
+        try:
+            accepted(attribute, given.attribute, fact)
+        except Invalid as error:
+            raise BadAnswer(error.code, error.message) from None
     with changes(impression.profile, "question") as c:
         if not close(impression, Impression.Outcome.ANSWERED, given):
             return False
         consents = _record_consent(c, impression, given, app)
         if given.consent is None:
             basis = impression.question.purpose.basis
-            fact = NewFact(
-                given.attribute,
-                given.value,
-                given.source_kind,
-                given.source,
-                basis=basis,
-                consents=consents,
-                asserter=Asserter.CUSTOMER,
-            )
-            c.learn([fact])
+            c.learn([replace(fact, basis=basis, consents=consents)])
         _record_event(c, impression)
     return True
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_noop
 
 from regulars.base.errors import Invalid
 from regulars.events.own_events import OwnEvent
-from regulars.profiles.assertions import Asserter
+from regulars.profiles.assertions import Asserter, may_write, thing_of
 from regulars.profiles.attributes import is_an_apps
 from regulars.profiles.derive import CONCLUDES
 from regulars.profiles.learn import CUSTOMER, NewFact, was_deleted_by_customer
@@ -16,8 +16,8 @@ from regulars.profiles.values import read_value
 from .unit_of_work import Changes, changes
 from .users import retract_overlapping
 
-# Proved by a mail or a text message and never typed, or kept by us because apps rely on it.
-NOT_BY_HAND = {"email", "email_verified", "phone_verified", "username", "picture"}
+# An address is changed with a proof by mail, and a picture comes from a provider.
+NOT_BY_HAND = {"email", "picture"}
 FOLLOWS = {name for names in CONCLUDES.values() for name in names}
 DELETED = "deleted_by_customer"
 LONGEST_REASON = 200
@@ -25,12 +25,17 @@ LONGEST_REASON = 200
 
 def may_correct(key: str, path: str) -> bool:
     """Return whether an attribute may be typed: not what has to be proved, what is concluded, or an app's."""
-    return key not in NOT_BY_HAND | FOLLOWS and not is_an_apps(key, path)
+    return key not in NOT_BY_HAND and may_write(Asserter.CUSTOMER, thing_of(key, path))
 
 
 def may_staff_correct(attribute: Attribute) -> bool:
     """Return whether staff may write an attribute for a customer: never one of a special category."""
-    return not _is_special(attribute) and may_correct(attribute.key, attribute.metadata_path)
+    thing = thing_of(attribute.key, attribute.metadata_path)
+    return (
+        not _is_special(attribute)
+        and may_correct(attribute.key, attribute.metadata_path)
+        and may_write(Asserter.STAFF, thing)
+    )
 
 
 def may_remove(key: str, path: str) -> bool:

@@ -37,6 +37,7 @@ class HttpSource(EnrichmentSource):
     )
     purpose = "enrich"
     source_kind = "enriched"
+    is_mapped = True
     confidence = 0.7
     fresh_days = 90
     nothing_days = 30
