@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.base.email_address import canonical_email
 from regulars.connections.models import Connection
 
 from .hashes import forms_of, normalised
@@ -26,7 +27,7 @@ def new_key() -> str:
 
 class AccountManager(BaseUserManager["Account"]):
     def create_user(self, email: str = "", password: str | None = None, **fields: Any) -> Account:
-        account = self.model(email=self.normalize_email(email), **fields)
+        account = self.model(email=canonical_email(email), **fields)
         account.set_password(password)
         account.save(using=self._db)
         return account

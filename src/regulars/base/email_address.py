@@ -7,6 +7,7 @@ import idna
 from .text import storable
 
 LONGEST = 254  # characters of an address (RFC 5321); a longer one is left alone
+LONGEST_LABEL = 63  # octets between two dots (RFC 1035)
 PREFIX = "xn--"
 
 
@@ -18,7 +19,10 @@ def canonical_email(email: str) -> str:
     """
     email = storable(email.strip())
     local, at, domain = email.rpartition("@")
-    return f"{local}@{canonical_domain(domain)}" if at and len(email) <= LONGEST else email
+    if not at or len(email) > LONGEST:
+        return email
+    canonical = f"{local}@{canonical_domain(domain)}"
+    return canonical if len(canonical) <= LONGEST else email
 
 
 def canonical_domain(domain: str) -> str:
@@ -32,9 +36,10 @@ def canonical_domain(domain: str) -> str:
     # Not allowed by IDNA 2008, and in use all the same: a domain of emoji, a label with an underscore.
     try:
         labels = idna.uts46_remap(domain, std3_rules=False).split(".")
-        return ".".join(label if label.isascii() else PREFIX + label.encode("punycode").decode() for label in labels)
+        labels = [label if label.isascii() else PREFIX + label.encode("punycode").decode() for label in labels]
     except (idna.IDNAError, UnicodeError):
         return domain.lower()
+    return ".".join(labels) if max(map(len, labels)) <= LONGEST_LABEL else domain.lower()
 
 
 def readable_email(email: str) -> str:

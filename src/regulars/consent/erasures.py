@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from regulars.base.email_address import readable_email
 from regulars.profiles.models import Profile
 
 from .models import ConsentEvent, ConsentState, ErasedIdentifier, Erasure, KeptDecision, Suppression
@@ -83,7 +84,12 @@ def suppress(profiles: Iterable[Profile]) -> int:
 
 def suppressed(profiles: Iterable[Profile]) -> set[int]:
     """Return the ids of those profiles whose address is suppressed."""
-    found = {fingerprint(str(each.document["email"])): each.pk for each in profiles if each.document.get("email")}
+    found = {
+        fingerprint(spelling): each.pk
+        for each in profiles
+        if (email := str(each.document.get("email") or ""))
+        for spelling in (email, readable_email(email))  # the latter: suppressed before addresses had one form
+    }
     return {found[hash_] for hash_ in Suppression.objects.filter(hash__in=found).values_list("hash", flat=True)}
 
 

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from regulars.accounts.breached import is_listed
+from regulars.accounts.models import Account
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import DomainError
 from regulars.base.home_folder import OTHERS
 from regulars.base.jobs.models import Job
@@ -42,7 +44,7 @@ def run_checks() -> Iterator[CheckResult]:
     if faults:
         return
     yield CheckResult(True, f"database ({connection.vendor}): ready")
-    for check in (_private, _jobs, _inbox, _crowds, _lake, _breached_passwords):
+    for check in (_private, _jobs, _inbox, _crowds, _lake, _addresses, _breached_passwords):
         try:
             result = check()
         except (DomainError, OSError, DatabaseError) as error:
@@ -118,6 +120,18 @@ def _lake() -> CheckResult:
 def _difference(table: TableComparison) -> str:
     copies = f", {table.rows - table.distinct} of them copies" if table.rows > table.distinct else ""
     return f"{table.rows} {table.name}{copies}, for {table.least} in the database"
+
+
+def _addresses() -> CheckResult | None:
+    """Name accounts whose address another account has in another spelling: an upgrade leaves both."""
+    accounts = Account.objects.exclude(email="").order_by("pk").values_list("key", "email").iterator()
+    keys = [key for key, email in accounts if not email.isascii() and canonical_email(email) != email]
+    if not keys:
+        return None
+    named = ", ".join(keys[:10]) + (" …" if len(keys) > 10 else "")
+    return CheckResult(
+        False, f"addresses: another account has that of {named} in another spelling; delete one (address_twice)"
+    )
 
 
 def _breached_passwords() -> CheckResult | None:

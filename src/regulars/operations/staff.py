@@ -12,6 +12,7 @@ from django.db import transaction
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.interfaces.console.pages import ROLES
 
@@ -37,7 +38,7 @@ def add(email: str, role: str) -> str:
 
     Raises `Invalid`: `bad_email`, `unknown_role`, `already_staff`.
     """
-    email = email.strip().lower()
+    email = canonical_email(email).lower()
     try:
         validate_email(email)
     except ValidationError:
@@ -60,4 +61,4 @@ def reset_second_factor(email: str) -> int:
 
 
 def _find(email: str) -> Account | None:
-    return Account.objects.filter(email__iexact=email.strip(), is_staff=True).first()
+    return Account.objects.filter(email__iexact=canonical_email(email), is_staff=True).first()

@@ -13,6 +13,8 @@ from regulars.accounts.models import Account, new_key
 from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.db.unions import in_either
+from regulars.base.email_address import canonical_email
+from regulars.base.text import storable
 
 from .assertions import Asserter, asserter_of_identity
 from .document import rebuild
@@ -58,15 +60,23 @@ def accounts_of_address(email: str) -> list[Account]:
     """Return the accounts that sign in with this address, the oldest first: no staff, and none that a network opened.
 
     An application may write an address to an account that a network opened. Notices go there, but it does not sign in:
-    its owner would share the account with the holder of the network's account. The address of an account that was linked to another customer still signs in. Databases differ in case folding (to
-    PostgreSQL `Ä` is `ä`, and the Kelvin sign is a `k`), and a mail to the one does not reach the other: so only ASCII
-    letters ignore case, which is checked here again.
+    its owner would share the account with the holder of the network's account. The address of an account that was linked
+    to another customer still signs in. Two accounts may have had one address in two spellings of its domain: the one that
+    kept the other spelling is found by it alone. Databases differ in case folding (to PostgreSQL `Ä` is `ä`, and the Kelvin
+    sign is a `k`), and a mail to the one does not reach the other: so only ASCII letters ignore case, which is checked
+    here again.
     """
-    email = email.strip()
-    if "\x00" in email:
-        return []
-    wanted = email.encode().lower()
-    return [account for account in _by_address.all(email=email) if account.email.encode().lower() == wanted]
+    found: dict[int, Account] = {}
+    for spelling in _spellings(email):
+        wanted = spelling.encode().lower()
+        found |= {each.pk: each for each in _by_address.all(email=spelling) if each.email.encode().lower() == wanted}
+    return [found[number] for number in sorted(found)]
+
+
+def _spellings(email: str) -> list[str]:
+    """Return the form that addresses are stored in, and the typed one where it is more than another case."""
+    canonical, typed = canonical_email(email), storable(email.strip())
+    return [canonical] if typed.lower() == canonical.lower() else [canonical, typed]
 
 
 def _accounts_by_address() -> QuerySet[Account]:
@@ -92,8 +102,10 @@ def is_email_taken(email: str, but: Account | None = None) -> bool:
     """Return whether another account than `but` signs in with this address or has verified it."""
     others = Account.objects.filter(is_staff=False)
     others = others.exclude(pk=but.pk) if but else others
-    proved = EmailAddress.objects.filter(email=email.lower(), verified=True)  # allauth keeps them in lower case
-    signs_in = others.alias(lower=Lower("email")).filter(lower=Lower(Value(email)))
+    spellings = _spellings(email)
+    # allauth keeps them in lower case
+    proved = EmailAddress.objects.filter(email__in=[each.lower() for each in spellings], verified=True)
+    signs_in = others.alias(lower=Lower("email")).filter(lower__in=[Lower(Value(each)) for each in spellings])
     return signs_in.exists() or others.filter(pk__in=proved.values("user")).exists()
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from regulars.base import clock
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.base.text import storable
 
@@ -162,6 +163,8 @@ class _FactWriter:
 
     def _fact(self, profile: Profile, new: NewFact, concluded: bool) -> Fact | None:
         key = storable(self.key_of_path.get(new.attribute, new.attribute))
+        if key == "email" and isinstance(new.value, str):
+            new = replace(new, value=canonical_email(new.value))
         try:
             new = new if concluded else replace(new, value=accepted(self.attributes.get(key), key, new))
         except Invalid as error:

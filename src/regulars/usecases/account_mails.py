@@ -20,6 +20,7 @@ from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
 from regulars.accounts.proofs.models import EmailCode
+from regulars.base.email_address import readable_email
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
@@ -198,7 +199,7 @@ def send_notice(payload: MailJob) -> None:
     subject, sentence = NOTICES[payload["what"]]
     ended = [_(NAMES[EarlierAccess(each)]) for each in payload.get("ended", ())]
     context = {
-        "sentence": _(sentence).format(email=to, ended=", ".join(ended)),
+        "sentence": _(sentence).format(email=readable_email(to), ended=", ".join(ended)),
         "at": payload["at"],
         "page": f"{settings.PUBLIC_URL}/me/security",
     }
@@ -219,5 +220,7 @@ def send_code(payload: MailJob) -> None:
 
 
 def _send(to: str, subject: str, name: str, context: dict[str, str]) -> None:
-    body = render_to_string(f"accounts/mail/{name}.txt", {**context, "email": to, "site": settings.PUBLIC_URL})
+    body = render_to_string(
+        f"accounts/mail/{name}.txt", {**context, "email": readable_email(to), "site": settings.PUBLIC_URL}
+    )
     send_mail(subject, body, None, [to])

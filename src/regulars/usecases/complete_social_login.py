@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, record_address
 from regulars.base import clock
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.base.text import storable
 from regulars.connections.provider import ProviderClaim
@@ -119,6 +120,7 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
 @transaction.atomic
 def sign_up(email: str, password: str, connection: str, submitted: SubmittedValues | None = None) -> Account:
     """Create a customer of our own password connection. `password` is a hash; the address is verified already."""
+    email = canonical_email(email)
     profile = create_database_profile(connection)
     account = Account(email=email, password=password)
     account.save()

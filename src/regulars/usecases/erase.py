@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers, suppress
 from regulars.consent.models import Erasure, Retention
@@ -121,8 +122,9 @@ def find_customers(name: str) -> list[Profile]:
     known = (
         Q(user_id=name)
         | Q(account__email__iexact=name)
+        | Q(account__email__iexact=canonical_email(name))
         | Q(identities__provider_user_id=name)
-        | Q(facts__attribute__in=("email", "phone_number"), facts__value=name)
+        | Q(facts__attribute__in=("email", "phone_number"), facts__value__in=[name, canonical_email(name)])
     )
     found = Profile.objects.filter(known).select_related("merged_into").distinct().order_by("pk")
     return list({(each.merged_into or each).pk: each.merged_into or each for each in found}.values())

@@ -11,8 +11,8 @@ from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, Schema, parse_search, where
-from regulars.base.conditions.parse import BARE_FIELDS
-from regulars.base.conditions.tree import And, Matches, Or
+from regulars.base.conditions.parse import BARE_FIELDS, wildcard
+from regulars.base.conditions.tree import And, Or
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership
@@ -47,7 +47,9 @@ def find_customers(text: str, limit: int = 50, before: int = 0) -> CustomerPage:
         condition: Condition
         if all(PLAIN.fullmatch(word) for word in words) and not OPERATORS.intersection(words):
             # Plain words are matched inside names and addresses, all of them; anything else is the search language.
-            condition = And(tuple(Or(tuple(Matches(field, ("", word, "")) for field in BARE_FIELDS)) for word in words))
+            condition = And(
+                tuple(Or(tuple(wildcard(field, ("", word, "")) for field in BARE_FIELDS)) for word in words)
+            )
         else:
             condition = parse_search(text)
         query = query.where(where(condition, TABLE, dialect, clock.now(), world="closed"))

@@ -18,6 +18,7 @@ from regulars.accounts.passwords import problems_with, set_password
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown, is_proved, record_address
 from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
+from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
 from regulars.connections.models import Connection
 from regulars.consent.erasures import erased_among
@@ -101,7 +102,7 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
         raise Invalid("inexistent_connection", "The connection does not exist.")
     if connection.strategy != DATABASE:
         raise Invalid("operation_not_supported", "Users can be created in database connections only.")
-    email = new.email.lower()
+    email = canonical_email(new.email).lower()
     if is_email_taken(email) or (new.user_id and find_by_identity(DATABASE, new.user_id)):
         raise Conflict("user_exists", "The user already exists.")
     if new.user_id and erased_among([f"{DATABASE}|{new.user_id}"]):
@@ -137,7 +138,7 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
             _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
         email = str(root.get("email") or "")
         if email and profile.account:
-            root["email"] = email = email.lower()
+            root["email"] = email = canonical_email(email).lower()
             if is_email_taken(email, but=profile.account):
                 raise Conflict("email_taken", "The specified new email already exists.")
         if email and email != profile.document.get("email"):

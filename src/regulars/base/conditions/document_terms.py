@@ -1,7 +1,7 @@
 """Flatten a JSON document into typed terms by path, which conditions are evaluated over.
 
 `{"jobs": [{"title": "CTO"}], "score": 7}` becomes `{"jobs.title": ["s:CTO"], "score": ["n:7"]}`. Array levels are
-skipped, null and empty values are not indexed, and case is folded for e-mail addresses and names. Terms compare as text, so every
+skipped, null and empty values are not indexed, and case is folded for e-mail addresses and names, and domains of addresses are in ASCII. Terms compare as text, so every
 engine agrees.
 """
 
@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+
+from regulars.base.email_address import canonical_domain, canonical_email
 
 Terms = dict[str, list[str]]
 
@@ -58,6 +60,11 @@ def term(path: str, value: Any) -> str | None:
 
 
 def fold_case(path: str, text: str) -> str:
+    match path:
+        case "email":
+            return canonical_email(text).lower()
+        case "email.domain":
+            return canonical_domain(text)
     return text.lower() if path in CASELESS else text
 
 

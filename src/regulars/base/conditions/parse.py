@@ -10,6 +10,7 @@ from typing import Any
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import VisitError
 
+from regulars.base.email_address import canonical_domain
 from regulars.base.errors import DomainError
 
 from .tree import (
@@ -193,7 +194,15 @@ def _term(field: str, raw: str) -> Condition:
         return _equals(field, pieces[0])
     if not any(pieces):
         return Exists(field)
-    return Matches(field, pieces)
+    return wildcard(field, pieces)
+
+
+def wildcard(field: str, pieces: tuple[str, ...]) -> Condition:
+    """Return the test of pieces between stars. A piece of an address may be of its domain, which is stored in ASCII."""
+    first, *others = pieces
+    in_ascii = (first, *(each if "@" in each or each.isascii() else canonical_domain(each) for each in others))
+    plain = Matches(field, pieces)
+    return plain if field != "email" or in_ascii == pieces else Or((plain, Matches(field, in_ascii)))
 
 
 def _equals(field: str, value: str) -> Condition:

@@ -22,6 +22,7 @@ from regulars.accounts.factors import authenticator_codes, passkeys
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of, set_password
 from regulars.accounts.rate_limits import attempting
+from regulars.base.email_address import readable_email
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.interfaces.pages.attempts import second_factor_attempt
@@ -60,7 +61,7 @@ def overview(request: HttpRequest, account: Account) -> HttpResponse:
     """`/me/security`: password, second factor, passkeys, and sessions."""
     app = authenticator_codes.find(account, authenticator_codes.Kind.TOTP)
     context = {
-        "email": account.email,
+        "email": readable_email(account.email),
         "has_password": account.has_usable_password(),
         "app": app,
         "passkeys": [(key, key.wrap().name) for key in passkeys.passkeys_of(account)],
@@ -118,11 +119,15 @@ def change_password(request: HttpRequest, account: Account) -> HttpResponse:
     if not account.has_usable_password():
         return HttpResponseRedirect(HERE)
     if request.method == "GET":
-        context = {"email": account.email, "rules": rules_of(PASSWORD_CONNECTION)}
+        context = {"email": readable_email(account.email), "rules": rules_of(PASSWORD_CONNECTION)}
         return render(request, "account/password.html", context)
     password = request.POST.get("password", "")
     if problems := problems_with(password, account, PASSWORD_CONNECTION):
-        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(PASSWORD_CONNECTION)}
+        context = {
+            "email": readable_email(account.email),
+            "problem": " ".join(problems),
+            "rules": rules_of(PASSWORD_CONNECTION),
+        }
         return render(request, "account/password.html", context, status=422)
     _change_password(request, account, password)
     return HttpResponseRedirect(HERE)

@@ -15,6 +15,7 @@ from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.models import EmailCode
 from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
 from regulars.base.crypto import random_secret
+from regulars.base.email_address import canonical_email, readable_email
 from regulars.base.errors import DomainError
 from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
@@ -40,7 +41,7 @@ def ask_code(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(address("/login", request))
     if request.method == "GET":
         return _ask_page(request, request.GET.get("login_hint", ""))
-    email = request.POST.get("email", "").strip().lower()
+    email = canonical_email(request.POST.get("email", "")).lower()
     if not is_email_address(email):
         return _ask_page(request, email, BAD_EMAIL, 422)
     attempt = attempt_of(request, "code", email)
@@ -105,7 +106,7 @@ def open_link(request: HttpRequest) -> HttpResponse:
         )
         return message_page(request, gettext_noop("Go on where you began"), sentence, 403)
     if request.method == "GET":
-        return render(request, "login/code_open.html", {"email": expected.email})
+        return render(request, "login/code_open.html", {"email": readable_email(expected.email)})
     return _sign_in(request, expected)
 
 
@@ -122,7 +123,7 @@ def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
 
 def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:
     context = {
-        "email": email,
+        "email": readable_email(email),
         "problem": problem,
         "here": address("/code", request),
         "login": address("/login", request),

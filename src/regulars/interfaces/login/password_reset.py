@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts.models import Account
 from regulars.accounts.passwords import problems_with, rules_of
 from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.base.email_address import readable_email
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION
 from regulars.interfaces.pages.attempts import attempt_of
@@ -62,11 +63,17 @@ def new_password(request: HttpRequest, key: str, token: str) -> HttpResponse:
         )
     if request.method == "GET":
         return render(
-            request, "login/new_password.html", {"email": account.email, "rules": rules_of(PASSWORD_CONNECTION)}
+            request,
+            "login/new_password.html",
+            {"email": readable_email(account.email), "rules": rules_of(PASSWORD_CONNECTION)},
         )
     password = request.POST.get("password", "")
     if problems := problems_with(password, account, PASSWORD_CONNECTION):
-        context = {"email": account.email, "problem": " ".join(problems), "rules": rules_of(PASSWORD_CONNECTION)}
+        context = {
+            "email": readable_email(account.email),
+            "problem": " ".join(problems),
+            "rules": rules_of(PASSWORD_CONNECTION),
+        }
         return render(request, "login/new_password.html", context, status=422)
     shown = replace(shown_here(request), session_key="")
     get_adapter().logout(request)  # the session of this browser ends too, of whatever customer

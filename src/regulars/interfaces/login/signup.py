@@ -13,6 +13,7 @@ from regulars.accounts import passwords
 from regulars.accounts.hashes import matches
 from regulars.accounts.models import PendingSignup
 from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.base.email_address import canonical_email, readable_email
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
 from regulars.interfaces.pages.attempts import attempt_of
 from regulars.interfaces.pages.navigation import address, message_page
@@ -37,7 +38,7 @@ def signup(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(address("/login", request))
     if request.method == "GET":
         return _page(request, email=request.GET.get("login_hint", ""))
-    email, password = request.POST.get("email", "").strip().lower(), request.POST.get("password", "")
+    email, password = canonical_email(request.POST.get("email", "")).lower(), request.POST.get("password", "")
     if problems := signup_problems(email, password):
         return _page(request, email=email, problems=problems, status=422)
     try:
@@ -47,7 +48,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     pending = begin_signup(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
     context = {
-        "email": email,
+        "email": readable_email(email),
         "link": signup_link(pending) if settings.DEMO else "",
         "login": address("/login", request),
     }
@@ -105,7 +106,7 @@ def _began_here(request: HttpRequest, pending: PendingSignup) -> bool:
 def _finish_page(
     request: HttpRequest, pending: PendingSignup, began_here: bool, problem: str = "", status: int = 200
 ) -> HttpResponse:
-    context = {"email": pending.email, "began_here": began_here, "problem": problem}
+    context = {"email": readable_email(pending.email), "began_here": began_here, "problem": problem}
     return render(request, "login/signup_finish.html", context, status=status)
 
 
@@ -114,7 +115,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "connections": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
-        "email": email,
+        "email": readable_email(email),
         "problems": problems or {},
         "here": address("/signup", request),
         "login": address("/login", request),

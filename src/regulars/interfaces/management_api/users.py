@@ -18,6 +18,7 @@ from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, where
 from regulars.base.conditions import Schema as SearchSchema
 from regulars.base.conditions.document_terms import CASELESS
+from regulars.base.email_address import canonical_email
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
@@ -149,7 +150,7 @@ def post_user(request: HttpRequest, body: NewUser) -> Any:
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
 def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
     refuse_unknown(request, ByEmail)
-    found = customers().filter(document__email=query.email).order_by("id")[:DEEPEST_RECORD]
+    found = customers().filter(document__email=canonical_email(query.email)).order_by("id")[:DEEPEST_RECORD]
     return [query.choose(user(profile)) for profile in found]
 
 

@@ -8,6 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext_noop
 
+from regulars.base.email_address import canonical_email
+
 from ..question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, only_one
 
 
@@ -18,7 +20,7 @@ class EmailQuestion(QuestionType):
         return AnswerField("input", input_type="email", inputmode="email", autocomplete="email", max_length=254)
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        """Lower-case the domain only; the part before the @ belongs to the mail server."""
+        """Return the domain in lower-case ASCII; the part before the @ belongs to the mail server."""
         address = only_one(given, gettext_noop("Write an e-mail address, or pass."))
         try:
             validate_email(address)
@@ -26,8 +28,7 @@ class EmailQuestion(QuestionType):
             raise BadAnswer(
                 "not_an_email", gettext_noop("Write an e-mail address, such as name@example.com.")
             ) from None
-        local, _, domain = address.rpartition("@")
-        return f"{local}@{domain.lower()}"
+        return canonical_email(address)
 
 
 email = EmailQuestion()

@@ -10,6 +10,7 @@ from django.http import HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.base.email_address import canonical_email
 from regulars.base.text import storable
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
 from regulars.usecases.account_mails import mail_reset_link
@@ -27,7 +28,7 @@ FIELD = re.compile(r"[A-Za-z0-9_]{1,64}")
 @embedded_endpoint()
 def signup(call: EmbeddedRequest) -> HttpResponse:
     """Start a sign-up. A link by mail finishes it, as on the hosted page; `_id` belongs to no account."""
-    email, password = call.text("email").strip().lower(), call.text("password")
+    email, password = canonical_email(call.text("email")).lower(), call.text("password")
     _refuse_connection(call)
     problems = signup_problems(email, password)
     if "email" in problems:

@@ -10,6 +10,7 @@ from django.http import HttpResponse, JsonResponse
 
 from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
+from regulars.base.email_address import canonical_email
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
 
@@ -34,7 +35,7 @@ PASSED_ON = (
 @embedded_endpoint()
 def start(call: EmbeddedRequest) -> HttpResponse:
     """`{"connection": "email", "email", "send": "code" | "link", "authParams"}`. The answer is the same for every address."""
-    email, send = call.text("email").strip().lower(), call.text("send") or "link"
+    email, send = canonical_email(call.text("email")).lower(), call.text("send") or "link"
     if call.text("connection") != mailed_codes.CONNECTION or not mailed_codes.is_open():
         raise EmbeddedLoginError("bad.connection", "Connection does not exist or is switched off")
     if not is_email_address(email):
