@@ -113,6 +113,10 @@ def test_a_wrong_write_key_is_answered_like_a_right_one_and_kept_nowhere(live):
         ("/v1/batch", b"x" * 600_000, {}, 413, "too_large"),
         ("/v1/batch", gzip.compress(b"x" * 5_000_000), {"content-encoding": "gzip"}, 413, "too_large"),
         ("/v1/batch", b"no gzip", {"content-encoding": "gzip"}, 400, "invalid_gzip"),
+        ("/v1/batch", gzip.compress(b"{}") + b"no gzip", {"content-encoding": "gzip"}, 400, "invalid_gzip"),
+        ("/v1/batch", gzip.compress(b"{}")[:-4], {"content-encoding": "gzip"}, 400, "invalid_gzip"),
+        ("/v1/batch", gzip.compress(b"") * 5000, {"content-encoding": "gzip"}, 400, "invalid_gzip"),
+        ("/v1/track", b'{"userId":"u","event":"Signed In"}', {}, 400, "invalid_message"),
         ("/v1/batch", b"{}", {"content-encoding": "br"}, 415, "unknown_encoding"),
         ("/v1/nowhere", b"{}", {}, 404, "unknown_path"),
     ],
@@ -121,6 +125,35 @@ def test_bad_requests_are_refused_by_name(live, path, content, headers, status, 
     answer = live.post(path, content=content, headers=headers)
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
+
+
+def test_message_is_read_in_every_form_that_senders_use(live, key):
+    ids = [new_id() for _ in range(3)]
+    number = uuid.uuid4().int % 10**15
+    live.post("/v1/page", content=b"\xef\xbb\xbf" + json.dumps(page(ids[0])).encode(), auth=(key, ""))
+    live.post("/v1/page", json={**page("x"), "messageId": number}, auth=(key, ""))
+    half = json.dumps({"batch": [page(ids[1]), page(ids[2])]}).encode()
+    members = gzip.compress(half[:50]) + gzip.compress(half[50:]) + b"\0" * 8
+    packed = live.post("/v1/batch", content=members, headers={"content-encoding": "gzip"}, auth=(key, ""))
+
+    assert packed.status_code == 200
+    assert kept(live, *ids, str(number)) == 4
+
+
+@pytest.mark.parametrize("depth", [101, 500, 5000])
+def test_bottomless_message_is_set_aside_by_name_and_the_others_are_kept(live, key, depth):
+    good, bad = new_id(), new_id()
+    deep = '{"a":' * depth + "1" + "}" * depth
+    body = f'{{"batch":[{json.dumps(page(good))},{{"type":"page","anonymousId":"a","messageId":"{bad}","properties":{deep}}}]}}'
+    answer = live.post("/v1/batch", content=body.encode(), auth=(key, ""))
+    alone = live.post("/v1/page", content=f'{{"anonymousId":"a","properties":{deep}}}'.encode(), auth=(key, ""))
+
+    assert answer.status_code == 200
+    assert (kept(live, good), kept(live, bad)) == (1, 0)
+    assert (alone.status_code, alone.json()["error"]) == (400, "invalid_message")
+    assert "too_deep" in alone.json()["message"]
+    assert ("too_deep",) in live.rows("SELECT reason FROM events_rejection")
+    assert live.rows("SELECT sum(count) FROM events_sourcecount WHERE reason = 'too_deep'")[0][0] >= 2
 
 
 def test_browsers_may_ask_first_and_send_from_anywhere(live):
