@@ -26,6 +26,7 @@ def nested(levels: int, open_: str = "[", close: str = "]") -> bytes:
         (b"9007199254740993", 9007199254740993),
         (b"123456789012345678901234567890", 123456789012345678901234567890),
         (b"9" * 5000, None),
+        (b"9" * 4000, 10**4000 - 1),
         (b'{"a": 1, "a": 2}', {"a": 2}),
         (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
         (json.dumps({"é": 1}).encode("utf-16"), {"é": 1}),
@@ -36,8 +37,8 @@ def nested(levels: int, open_: str = "[", close: str = "]") -> bytes:
     ],
 )
 def test_value_is_read_so_that_every_store_takes_it(raw, value):
-    assert read_json(raw) == value
-    assert read_json(write_json(read_json(raw))) == value
+    assert read_json(raw, repair=True) == value
+    assert read_json(write_json(read_json(raw, repair=True))) == value
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,30 @@ def test_value_is_read_so_that_every_store_takes_it(raw, value):
 )
 def test_what_cannot_be_read_is_refused_by_name(raw, code):
     with pytest.raises(UnreadableJson) as refused:
-        read_json(raw)
+        read_json(raw, repair=True)
 
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b'"a\\u0000b"', b'"\\ud83d"', b'{"\\udc00": 1}', b"[NaN]", b"Infinity", b"1e400", b"9" * 4001, b"9" * 5000),
+        *(b'"caf\xe9"', '"\ud800"', "\ud800"),
+    ],
+)
+def test_request_is_refused_where_a_value_would_have_to_be_changed(raw):
+    with pytest.raises(UnreadableJson) as refused:
+        read_json(raw)
+
+    assert refused.value.code == "invalid_json"
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"a": "\\\\u0000"}', b'\xef\xbb\xbf{"a": 1}', '\ufeff{"a": 1}', b'"\\ud83d\\ude00"', b'["\\u00e9"]']
+)
+def test_request_that_needs_no_change_is_read(raw):
+    assert read_json(raw) == read_json(raw, repair=True)
 
 
 def test_bottomless_part_is_cut_out_and_the_rest_stays():
@@ -78,7 +100,7 @@ values = st.recursive(
 
 @hypothesis.given(values)
 def test_whatever_python_writes_is_read_and_reads_the_same_again(value):
-    read = read_json(json.dumps(value))
+    read = read_json(json.dumps(value), repair=True)
 
     assert read_json(write_json(read)) == read
     assert json.loads(write_json(read)) == read

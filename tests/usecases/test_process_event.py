@@ -474,3 +474,11 @@ def test_no_collector_writes_the_history_that_regulars_records(send, name, spelt
 
     assert item.rejected == "name_is_ours"
     assert not Event.objects.exists()
+
+
+def test_huge_number_is_kept_and_compared(send, chika):
+    save_segment("Large", 'did("Order Completed" where total:[50 TO *]):>=1', "measure")
+    send({"type": "track", "event": "Order Completed", "userId": chika.user_id, "properties": {"total": 10**400}})
+
+    assert Event.objects.get().properties == {"total": 10**400}
+    assert Membership.objects.get(profile=chika).state == "in"

@@ -75,7 +75,7 @@ class Response:
     def json(self) -> Any:
         """Return the body as JSON. Raises `RequestFailed("bad_answer")` when it is not JSON, or nested too deeply."""
         try:
-            return read_json(self.body)
+            return read_json(self.body, repair=True)
         except UnreadableJson as fault:
             raise RequestFailed("bad_answer", f"The answer cannot be read as JSON ({fault.code}).") from None
 

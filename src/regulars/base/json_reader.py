@@ -1,8 +1,11 @@
 """Read JSON that others sent, in one way everywhere: what one part of the product accepts, the next one reads too.
 
-The result can be written to both databases, to the lake and to JSON again. Repairs that cost no message: NUL and half
-surrogate pairs become U+FFFD, invalid UTF-8 too, NaN, infinities and numbers beyond `MAX_DIGITS` become null, a
-byte-order mark is skipped. Of a repeated key the last value counts. Only what is no JSON, or too deep, is refused.
+The result can be written to both databases, to the lake and to JSON again. Of a repeated key the last value counts, and a
+byte-order mark is skipped. What is no JSON, or too deep, is refused.
+
+Between there are texts that Python or browsers write and databases do not store. `repair` (for data, where nothing may be lost)
+replaces NUL, half surrogate pairs and invalid UTF-8 by U+FFFD, and NaN, infinities and numbers beyond `MAX_DIGITS` by
+null. Without it (for requests and credentials, where a changed value is a wrong one) they are refused.
 """
 
 from __future__ import annotations
@@ -14,34 +17,41 @@ from typing import Any
 
 import msgspec
 
-from .errors import DomainError
+from .errors import Invalid
 from .text import storable
 
 MAX_DEPTH = 100  # levels of objects and lists; far below what Python, SQLite, PostgreSQL and DuckDB can nest
-MAX_DIGITS = 300  # of an integer: the largest float has 308, and numbers are compared with floats
+MAX_DIGITS = 4000  # of an integer: Python reads and writes at most 4300
 # May need repair: an escaped NUL or surrogate, a number so long that it has to be looked at.
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\d{%d}" % MAX_DIGITS)
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
-class UnreadableJson(DomainError):
+class UnreadableJson(Invalid):
     """What was sent cannot be read: `invalid_json`, `too_deep`."""
 
 
-def read_json(raw: bytes | str, deepest: int = MAX_DEPTH) -> Any:
+def read_json(raw: bytes | str, deepest: int = MAX_DEPTH, *, repair: bool = False) -> Any:
     """Return the value, storable everywhere. Raises `UnreadableJson`."""
-    packed = _utf8(raw) if isinstance(raw, bytes) else raw.encode(errors="replace")
     try:
+        packed = _utf8(raw, "replace" if repair else "strict")
         value = msgspec.json.decode(packed)
         clean = not _SUSPICIOUS.search(packed)
     except RecursionError:
         raise _too_deep(deepest) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError):
+        if not repair:
+            raise _invalid() from None
         # Browsers cut emoji in half, and Python's own writer knows NaN: neither may cost a message.
         value, clean = _forgiving(packed, deepest), False
     if packed.count(b"{") + packed.count(b"[") > deepest and is_deeper(value, deepest):
         raise _too_deep(deepest)
-    return value if clean else storable(value)
+    if clean:
+        return value
+    stored = storable(value)
+    if not repair and stored != value:
+        raise UnreadableJson("invalid_json", "The JSON has a character or a number that cannot be stored.")
+    return stored
 
 
 def is_deeper(value: Any, deepest: int) -> bool:
@@ -84,10 +94,12 @@ def _inside(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _utf8(raw: bytes) -> bytes:
+def _utf8(raw: bytes | str, errors: str) -> bytes:
     """Return the text as UTF-8 without a byte-order mark."""
+    if isinstance(raw, str):
+        return raw.removeprefix("\ufeff").encode(errors=errors)
     encoding = json.detect_encoding(raw)
-    return raw if encoding == "utf-8" else raw.decode(encoding, errors="replace").encode(errors="replace")
+    return raw if encoding == "utf-8" else raw.decode(encoding, errors).encode(errors=errors)
 
 
 def _forgiving(packed: bytes, deepest: int) -> Any:
@@ -96,11 +108,15 @@ def _forgiving(packed: bytes, deepest: int) -> Any:
     except RecursionError:
         raise _too_deep(deepest) from None
     except ValueError:
-        raise UnreadableJson("invalid_json", "The body is not JSON.") from None
+        raise _invalid() from None
 
 
 def _integer(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
+
+
+def _invalid() -> UnreadableJson:
+    return UnreadableJson("invalid_json", "The body is not JSON.")
 
 
 def _too_deep(deepest: int) -> UnreadableJson:

@@ -15,13 +15,13 @@ JsonObject: TypeAlias = dict[str, Any]  # JSON of any shape, such as what a rule
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 _JOINERS = "\u200c\u200d"
 # PostgreSQL stores neither NUL nor half of a surrogate pair; untrusted JSON may carry both. And `1e400` is a number in
-# JSON, but infinite in Python, which neither database accepts. An integer beyond every float cannot be compared with one.
-MAX_BITS = 1000  # about 300 digits
+# JSON, but infinite in Python, which neither database accepts. An integer of too many digits cannot be written by Python.
+MAX_BITS = 13_288  # 4,000 digits: Python reads and writes at most 4,300
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(value: Any) -> Any:
-    """Return the JSON value with unstorable characters replaced by U+FFFD, in keys too, and numbers beyond floats by null."""
+    """Return the JSON value with unstorable characters replaced by U+FFFD, in keys too, and numbers that are too large by null."""
     match value:
         case str():
             return _UNSTORABLE.sub("�", value)

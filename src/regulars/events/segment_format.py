@@ -106,7 +106,7 @@ def parse(word: str, body: bytes) -> Parsed:
 
 def _single(type_: str, body: bytes) -> Parsed:
     try:
-        value = read_json(body, MAX_DEPTH)
+        value = read_json(body, repair=True)
         message = msgspec.convert(value, _Message)
         kept = _kept(message, type_, value)
     except msgspec.ValidationError as fault:
@@ -148,11 +148,11 @@ def _read_batch(body: bytes) -> _Batch:
     """Read a batch, of which one bottomless message must not cost the others."""
     try:
         try:
-            value = read_json(body, MAX_DEPTH)
+            value = read_json(body, repair=True)
         except UnreadableJson as fault:
             if fault.code != "too_deep":
                 raise
-            value = read_json(cut_at_depth(body, DEEPEST_BATCH), DEEPEST_BATCH)
+            value = read_json(cut_at_depth(body, DEEPEST_BATCH), DEEPEST_BATCH, repair=True)
         return msgspec.convert(value, _Batch)
     except UnreadableJson as fault:
         raise BadBody("invalid_json" if fault.code == "invalid_json" else "invalid_body", fault.message) from None

@@ -6,7 +6,6 @@ passwordless OTP grant of the token endpoint.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, management_audience
 
@@ -331,8 +331,8 @@ def _essential_acrs(claims: str) -> list[str]:
     if not claims:
         return []
     try:
-        requested = json.loads(claims)
-    except (ValueError, RecursionError):
+        requested = read_json(claims)
+    except UnreadableJson:
         raise OAuthError("invalid_request", "claims is not JSON.") from None
     parts = [requested.get(name) or {} for name in ("userinfo", "id_token")] if isinstance(requested, dict) else [None]
     if not all(isinstance(part, dict) and all(isinstance(how, dict | None) for how in part.values()) for part in parts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 
@@ -11,6 +10,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.tokens.single_use import consume_jti
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
@@ -55,8 +55,8 @@ def unverified_subject(token: str) -> str:
     if not token:
         return ""
     try:
-        payload = json.loads(jws.extract_compact(token.encode("ascii")).payload)
-    except (JoseError, ValueError):
+        payload = read_json(jws.extract_compact(token.encode("ascii")).payload)
+    except (JoseError, UnreadableJson, ValueError):
         return ""
     subject = payload.get("sub", "") if isinstance(payload, dict) else ""
     return subject if isinstance(subject, str) else ""

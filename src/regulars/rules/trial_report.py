@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.base.errors import Invalid
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.text import JsonObject
 from regulars.profiles.document import user
 from regulars.profiles.find import find_by_user_id
@@ -208,6 +209,6 @@ def _is_exchange(value: Any) -> bool:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text) if len(text) <= LARGEST_CONTEXT else None
-    except (ValueError, RecursionError):
+        return read_json(text) if len(text) <= LARGEST_CONTEXT else None
+    except UnreadableJson:
         return None

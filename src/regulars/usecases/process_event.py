@@ -104,7 +104,7 @@ def process_message(item: InboxItem) -> list[str]:
 
     Returns the marks of the event: what of the message was not used.
     """
-    message = as_object(read_json(item.body))
+    message = as_object(read_json(item.body, repair=True))
     ids, context = ids_of(message), as_object(message.get("context"))
     asserter = whose_word(item.source, context, ids.user.text, item.received_at)
     if not PROOFS.isdisjoint(context):  # a token that is valid for hours stays in no inbox

@@ -5,7 +5,6 @@ What a browser is asked for waits in its session, so these work within a request
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -21,6 +20,7 @@ from fido2.webauthn import AttestedCredentialData, AuthenticationResponse
 from fido2.webauthn import UserVerificationRequirement as Verification
 
 from regulars.base.errors import DomainError, Invalid
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.text import storable
 
 from ..models import Account
@@ -140,8 +140,8 @@ def _credential(passkey: Authenticator) -> AttestedCredentialData:
 
 def _read(answer: str) -> dict[str, Any]:
     try:
-        found = json.loads(answer[: LARGEST + 1]) if len(answer) <= LARGEST else None
-    except (ValueError, RecursionError):
+        found = read_json(answer) if len(answer) <= LARGEST else None
+    except UnreadableJson:
         found = None
     if not isinstance(found, dict):
         raise refused()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -11,7 +9,8 @@ from django.http import HttpRequest
 from ninja import Schema
 from ninja.parser import Parser
 
-from regulars.base.text import has_nul, storable
+from regulars.base.json_reader import read_json
+from regulars.base.text import has_nul
 
 from .error_responses import ApiError, invalid_query
 
@@ -26,9 +25,7 @@ class StrictParser(Parser):
     """
 
     def parse_body(self, request: HttpRequest) -> Any:
-        body = json.loads(request.body, parse_constant=_refuse_constant, parse_float=_finite)
-        _refuse_unstorable(body, DEEPEST)
-        return body
+        return read_json(request.body, DEEPEST)
 
 
 def refuse_unstorable_request(request: HttpRequest) -> None:
@@ -49,29 +46,3 @@ def refuse_unknown(request: HttpRequest, query: type[Schema]) -> None:
     for name in request.GET:
         if name not in known:
             raise invalid_query(f"Additional properties not allowed: {name}")
-
-
-def _refuse_constant(text: str) -> float:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _refuse_unstorable(value: object, depth: int) -> None:
-    if depth < 0:
-        raise ValueError("too deep")
-    match value:
-        case dict():
-            for key, inner in value.items():
-                _refuse_unstorable(key, depth)
-                _refuse_unstorable(inner, depth - 1)
-        case list():
-            for inner in value:
-                _refuse_unstorable(inner, depth - 1)
-        case str() if value != storable(value):
-            raise ValueError("not storable as text")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -11,6 +10,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.oauth.protocol_errors import OAuthError
 
 View = Callable[[HttpRequest], HttpResponse]
@@ -68,8 +68,8 @@ def read_parameters(request: HttpRequest) -> dict[str, str]:
         raise OAuthError("invalid_request", "The body is too large.")
     if request.content_type == "application/json":
         try:
-            sent = json.loads(body)
-        except (ValueError, RecursionError):
+            sent = read_json(body)
+        except UnreadableJson:
             raise OAuthError("invalid_request", "The body is not JSON.") from None
         if not isinstance(sent, dict):
             raise OAuthError("invalid_request", "The body is not a JSON object.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.text import storable
 from regulars.clients.register import ClientSpec, register_third_party
 from regulars.oauth.protocol_errors import OAuthError
@@ -25,9 +25,9 @@ def register_client(request: HttpRequest) -> HttpResponse:
     if not settings.DYNAMIC_REGISTRATION:
         raise OAuthError("access_denied", "Apps cannot register themselves here.", 403)
     try:
-        text = request.body.decode()
-        metadata = json.loads(text) if len(text) <= LARGEST_BODY else None
-    except (RequestDataTooBig, ValueError, RecursionError):
+        sent = request.body
+        metadata = read_json(sent) if len(sent) <= LARGEST_BODY else None
+    except (RequestDataTooBig, UnreadableJson):
         metadata = None
     if not isinstance(metadata, dict):
         raise OAuthError("invalid_client_metadata", "The body is a JSON object of reasonable length.")

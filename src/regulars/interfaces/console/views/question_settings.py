@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from regulars.base.errors import DomainError, Invalid
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.questions.settings import get_question_settings, save_settings
 
 from ..forms import FormError, decimal_number, form_error, form_page, whole_number
@@ -74,8 +75,8 @@ def settings(request: HttpRequest) -> HttpResponse:
     try:
         text = given.get("priors", "").strip()
         try:
-            priors = json.loads(text) if text else {}
-        except ValueError:
+            priors = read_json(text) if text else {}
+        except UnreadableJson:
             raise Invalid("bad_priors", 'Write JSON such as {"gender": {"female": 0.6}}.', "priors") from None
         changes = {
             "asking": given.get("asking") == "on",

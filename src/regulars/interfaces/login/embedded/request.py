@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -15,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.accounts.rate_limits import Attempt
+from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.clients.models import Client
 from regulars.interfaces.pages.attempts import attempt_of
 
@@ -101,8 +101,8 @@ def _json(request: HttpRequest) -> dict[str, Any]:
         raise EmbeddedLoginError("invalid_request", "Send JSON.", 415)
     try:
         body = request.body
-        found = json.loads(body) if len(body) <= LARGEST_BODY else None
-    except (ValueError, RecursionError, RequestDataTooBig):
+        found = read_json(body) if len(body) <= LARGEST_BODY else None
+    except (UnreadableJson, RequestDataTooBig):
         found = None
     if not isinstance(found, dict):
         raise EmbeddedLoginError("invalid_request", "The body is not a JSON object of reasonable size.")
