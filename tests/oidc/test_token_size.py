@@ -70,10 +70,10 @@ def test_claims_of_rules_beyond_the_limit_are_left_out_by_name(signed_in, caplog
 
 
 def test_claims_fit_up_to_the_limit_exactly():
-    room = LARGEST - len('"a":"",')
+    space = LARGEST - len('"a":"",')
 
-    assert fitting({"a": "x" * room}, {}, "shop") == {"a": "x" * room}
-    assert fitting({"a": "x" * (room + 1), "b": 1}, {}, "shop") == {"b": 1}
+    assert fitting({"a": "x" * space}, {}, "shop") == {"a": "x" * space}
+    assert fitting({"a": "x" * (space + 1), "b": 1}, {}, "shop") == {"b": 1}
 
 
 def test_a_longer_value_of_earlier_versions_is_no_claim(caplog):

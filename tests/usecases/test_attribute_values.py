@@ -102,7 +102,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(chika, road, key, value):
 
 
 @pytest.mark.parametrize(("key", "value"), UNFIT)
-def test_an_application_is_told_what_does_not_fit(chika, key, value):
+def test_an_application_gets_an_error_for_what_does_not_fit(chika, key, value):
     with pytest.raises(Invalid) as refused:
         update_user(chika, UserPatch({key: value}), "app:crm")
 

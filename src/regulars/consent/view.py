@@ -30,7 +30,7 @@ from .status import ConsentStatus
 # On a customer of `with_served_traits`.
 PREFETCHED, PREFETCHED_BY_PLACE = "traits_to_serve", "traits_by_place"
 # Places that read the cached view of the purpose "serve", beside segments, which read those of every purpose.
-SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES, Place.MAILS)
+SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES)
 # Why a known attribute is not permitted for a purpose, as staff read it.
 WHY_NOT = {
     "not_allowed": "the customer does not allow the purpose",
@@ -151,8 +151,9 @@ def _differences(
     """Return place → what differs there from `traits`; empty for a customer of whom every word may appear everywhere."""
     found: dict[str, dict[str, Any]] = {}
     everyone = ((known(fact).asserter, _thing(fact, attributes)) for fact in facts[status.profile_id])
-    closed = {(asserter, thing) for asserter, thing in everyone if not all(RULES[asserter][thing].places.values())}
-    for place in SERVED_PLACES if closed else ():
+    shown = {(asserter, thing): RULES[asserter][thing].places for asserter, thing in everyone}
+    closed = [place for place in SERVED_PLACES if not all(places[place] for places in shown.values())]
+    for place in closed:
         there = _values(_permitted(purpose, status, facts, attributes, place))
         differing = {key: there.get(key) for key, value in traits.items() if there.get(key) != value}
         if differing := {**{key: value for key, value in there.items() if key not in traits}, **differing}:

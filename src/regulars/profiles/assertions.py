@@ -47,7 +47,7 @@ class Thing(StrEnum):
 
 
 class Place(StrEnum):
-    """Where an assertion may appear."""
+    """Where an assertion may appear. Rules may put what they see into tokens; so what tokens may not have, rules do not see."""
 
     TOKEN = "token"  # noqa: S105 - the claims of ID and access tokens
     USERINFO = "userinfo"
@@ -92,13 +92,16 @@ LONGEST_ID = 255
 
 T, U, R, S, M, P = Place.TOKEN, Place.USERINFO, Place.RULES, Place.SEGMENTS, Place.MAILS, Place.STAFF_PAGES
 EVERYWHERE = {T: True, U: True, R: True, S: True, M: True, P: True}
+# Mails show an address and nothing else, and go only to one that the customer proved, or that an application or a
+# vouching provider gave.
+NOT_MAILED = {T: True, U: True, R: True, S: True, M: False, P: True}
 NOWHERE = {T: False, U: False, R: False, S: False, M: False, P: False}
-# What only the business itself sees: never a customer or an application.
+# What only the business itself sees: never an application.
 INSIDE = {T: False, U: False, R: False, S: True, M: False, P: True}
-# Ids and links: tokens name a customer by their own id alone.
-BY_RULES = {T: False, U: False, R: True, S: True, M: False, P: True}
+# Ids and links: rules see them, and may put them into tokens.
+BY_RULES = {T: True, U: True, R: True, S: False, M: False, P: True}
 STAFF_ONLY = {T: False, U: False, R: False, S: False, M: False, P: True}
-# Consent decides where anything else may appear; itself it is shown to rules' and segments' conditions and to staff.
+# Consent decides where anything else may appear; itself it is shown to conditions of segments and to staff.
 CONSENTED = {T: False, U: False, R: False, S: True, M: False, P: True}
 
 CLOSED = Assertion(False, Rank.WEAK, NOWHERE, 0)
@@ -108,21 +111,21 @@ def _claims(rank: Rank, places: Mapping[Place, bool] = EVERYWHERE, longest: int 
     return Assertion(True, rank, places, longest)
 
 
-def _concluded(rank: Rank, places: Mapping[Place, bool] = EVERYWHERE) -> Assertion:
+def _concluded(rank: Rank, places: Mapping[Place, bool] = NOT_MAILED) -> Assertion:
     """Conclusions from this asserter's claims: never written by the asserter itself."""
     return Assertion(False, rank, places, LONGEST_CLAIM)
 
 
 def _metadata(rank: Rank, longest: int = LONGEST_METADATA) -> Assertion:
-    return Assertion(True, rank, EVERYWHERE, longest)
+    return Assertion(True, rank, NOT_MAILED, longest)
 
 
-PROVED = Assertion(True, Rank.VOUCHED, EVERYWHERE, 5)
+PROVED = Assertion(True, Rank.VOUCHED, NOT_MAILED, 5)
 HAPPENED = Assertion(True, Rank.OBSERVED, INSIDE, LONGEST_EVENT)
 NAMED = Assertion(True, Rank.OBSERVED, BY_RULES, LONGEST_ID)
 DECIDED = Assertion(True, Rank.STATED, CONSENTED, LONGEST_CLAIM)
-# A password is shown nowhere; the name that signs in is a claim as others are.
-SECRET = Assertion(True, Rank.STATED, EVERYWHERE, LONGEST_CLAIM)
+# The name that signs in. A password, a passkey or a second factor itself is shown nowhere.
+SECRET = Assertion(True, Rank.STATED, NOT_MAILED, LONGEST_CLAIM)
 JOINED = Assertion(True, Rank.STATED, BY_RULES, LONGEST_ID)
 
 RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
@@ -139,12 +142,12 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.LINK: JOINED,
     },
     Asserter.CUSTOMER: {
-        Thing.CLAIM: _claims(Rank.CORRECTED),
+        Thing.CLAIM: _claims(Rank.CORRECTED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.CORRECTED),
         Thing.METADATA: _metadata(Rank.CORRECTED, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
         Thing.EVENT: HAPPENED,
-        Thing.IDENTIFIER: NAMED,
+        Thing.IDENTIFIER: CLOSED,
         Thing.PROOF: CLOSED,
         Thing.CONSENT: DECIDED,
         Thing.CREDENTIAL: CLOSED,
@@ -163,19 +166,19 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.LINK: CLOSED,
     },
     Asserter.PROVIDER: {
-        Thing.CLAIM: _claims(Rank.REPORTED),
+        Thing.CLAIM: _claims(Rank.REPORTED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.REPORTED),
         Thing.METADATA: CLOSED,
         Thing.APP_METADATA: CLOSED,
         Thing.EVENT: CLOSED,
-        Thing.IDENTIFIER: NAMED,
+        Thing.IDENTIFIER: CLOSED,
         Thing.PROOF: CLOSED,
         Thing.CONSENT: CLOSED,
         Thing.CREDENTIAL: CLOSED,
         Thing.LINK: CLOSED,
     },
     Asserter.STAFF: {
-        Thing.CLAIM: _claims(Rank.CORRECTED),
+        Thing.CLAIM: _claims(Rank.CORRECTED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.CORRECTED),
         Thing.METADATA: _metadata(Rank.CORRECTED, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
@@ -187,7 +190,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.LINK: JOINED,
     },
     Asserter.SERVER_KEY: {
-        Thing.CLAIM: _claims(Rank.OBSERVED),
+        Thing.CLAIM: _claims(Rank.OBSERVED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.OBSERVED),
         Thing.METADATA: _metadata(Rank.OBSERVED, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
@@ -205,7 +208,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.APP_METADATA: _metadata(Rank.STATED),
         Thing.EVENT: CLOSED,
         Thing.IDENTIFIER: NAMED,
-        Thing.PROOF: _claims(Rank.STATED, EVERYWHERE, 5),
+        Thing.PROOF: _claims(Rank.STATED, NOT_MAILED, 5),
         Thing.CONSENT: CLOSED,
         Thing.CREDENTIAL: SECRET,
         Thing.LINK: JOINED,
@@ -223,8 +226,8 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.LINK: CLOSED,
     },
     Asserter.LOOKUP: {
-        Thing.CLAIM: _claims(Rank.LOOKED_UP),
-        Thing.CONCLUSION: _claims(Rank.LOOKED_UP),
+        Thing.CLAIM: _claims(Rank.LOOKED_UP, NOT_MAILED),
+        Thing.CONCLUSION: _claims(Rank.LOOKED_UP, NOT_MAILED),
         Thing.METADATA: _metadata(Rank.LOOKED_UP, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
         Thing.EVENT: CLOSED,
@@ -235,7 +238,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
         Thing.LINK: CLOSED,
     },
     Asserter.IMPORT: {
-        Thing.CLAIM: _claims(Rank.REPORTED),
+        Thing.CLAIM: _claims(Rank.REPORTED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.REPORTED),
         Thing.METADATA: _metadata(Rank.REPORTED),
         Thing.APP_METADATA: CLOSED,

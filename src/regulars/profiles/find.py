@@ -16,7 +16,7 @@ from regulars.base.db.unions import in_either
 from regulars.base.email_address import canonical_email
 from regulars.base.text import storable
 
-from .assertions import Asserter, asserter_of_identity
+from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .document import rebuild
 from .models import Fact, Identity, Profile
 
@@ -91,11 +91,19 @@ _by_address = CompiledQuery(_accounts_by_address)
 
 
 def vouched_address(profile: Profile) -> str:
-    """Return the newest address that a provider vouches for, by its last word; empty when there is none."""
+    """Return the newest address that a provider vouches for, by its last word; empty when there is none.
+
+    Providers whose word may not be mailed to do not vouch: see `assertions`.
+    """
     facts = profile.facts.filter(attribute="email", identity__isnull=False, retracted_at=None)
     last = {fact.source: fact for fact in facts.order_by("collected_at", "id")}
-    vouched = [fact for fact in last.values() if fact.source_kind == Fact.SourceKind.VERIFIED and fact.value]
+    vouched = [fact for fact in last.values() if fact.value and _may_be_mailed(fact)]
     return str(max(vouched, key=lambda fact: (fact.collected_at, fact.pk)).value) if vouched else ""
+
+
+def _may_be_mailed(fact: Fact) -> bool:
+    asserter = fact.asserter or asserter_of(fact.source_kind, fact.source)
+    return is_shown(Asserter(asserter), Thing.CLAIM, Place.MAILS)
 
 
 def is_email_taken(email: str, but: Account | None = None) -> bool:
