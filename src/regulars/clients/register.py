@@ -79,7 +79,7 @@ def register(spec: ClientSpec) -> tuple[Client, str]:
 
 
 def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str]:
-    """Create a client that nobody of the company has looked at. Raises as `register`, and `Invalid("bad_address")`.
+    """Create a client that no member of staff has looked at. Raises as `register`, and `Invalid("bad_address")`.
 
     Its addresses are https, or a scheme of its own; a `native` one runs on the customer's machine and may listen there,
     on a loopback address (RFC 8252, 7.3). Its back-channel is called by this server: https, and on the public web.
@@ -158,9 +158,8 @@ def _apply(client: Client, spec: ClientSpec) -> None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:
         address = spec.backchannel_logout_uri
-        if address and (
-            _scheme(address) not in ("http", "https") or not _host(address) or re.search(r"[\s#\\]", address)
-        ):
+        is_web = _scheme(address) in ("http", "https") and bool(_host(address)) and not re.search(r"[\s#\\]", address)
+        if address and (not is_web or len(address) > LONGEST_ADDRESS):
             raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
         client.backchannel_logout_uri = address
     if spec.public_keys is not None:

@@ -96,7 +96,7 @@ def seconds_until(retry_after: str) -> float | None:
         return min(float(retry_after), LONGEST_WAIT)
     try:
         moment = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    except (ValueError, TypeError, OverflowError):  # the header is the receiver's
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return min(max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0), LONGEST_WAIT)

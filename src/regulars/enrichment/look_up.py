@@ -9,14 +9,16 @@ from typing import Any
 
 from regulars.base import clock
 from regulars.base.crypto import fingerprint
-from regulars.base.errors import Invalid
+from regulars.base.errors import DomainError, Invalid
+from regulars.base.json_reader import MAX_DEPTH, is_deeper
 from regulars.base.plugins.fields import redacted
-from regulars.base.text import storable
+from regulars.base.text import has_hidden, storable
 from regulars.consent.models import ConsentState, Purpose
 from regulars.consent.view import may, view
-from regulars.profiles.assertions import Asserter
+from regulars.profiles.assertions import Asserter, longest, thing_of
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Fact, Profile
+from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.values import fit
 
 from .budget import acquire_call, record_outcome
 from .models import Lookup, SourceSetting
@@ -87,6 +89,19 @@ def fresh_days(setting: SourceSetting, source: EnrichmentSource) -> int:
     return setting.fresh_days or source.fresh_days
 
 
+def _fitting(attribute: Attribute | None, key: str, value: Any) -> Any:
+    """Return a value of an answer as it is cached, shown to staff and learned. Raises `Invalid` when it has another form."""
+    if value is None:
+        return None
+    if is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    clean = storable(value)
+    if isinstance(clean, str):
+        clean = "".join(each for each in clean if not has_hidden(each)).strip()
+    path = attribute.metadata_path if attribute else ""
+    return fit(attribute, key, clean, longest(Asserter.LOOKUP, thing_of(key, path))) if clean != "" else None
+
+
 @dataclass(frozen=True)
 class _Query:
     """One question to one source about one customer."""
@@ -122,15 +137,25 @@ class _Query:
         return self._cache(dt.timedelta(days=fresh if answer else nothing), answer)
 
     def _call(self) -> dict[str, Any]:
-        """Take only what the source declared. A third party's plug-in may raise anything; only the type is kept."""
+        """Take only what the source declared, in the form of its attribute; the rest is left out, by its name.
+
+        A third party's plug-in may raise anything; only the type is kept.
+        """
         try:
-            found = self.source.ask(self.question, self.setting.settings)
-            return {key: storable(found[key]) for key in self.source.gives if found.get(key) is not None}
+            found = dict(self.source.ask(self.question, self.setting.settings))
         except LookupFailed:
             raise
         except Exception as fault:
             log.warning("enrichment source %r raised %s", self.setting.key, type(fault).__name__)
             raise LookupFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
+        attributes = Attribute.objects.in_bulk(self.source.gives)
+        answer = {}
+        for key in self.source.gives:
+            try:
+                answer[key] = _fitting(attributes.get(key), key, found.get(key))
+            except (DomainError, TypeError, ValueError, RecursionError) as fault:
+                log.warning("enrichment source %r: %s is left out: %s", self.setting.key, key, type(fault).__name__)
+        return {key: value for key, value in answer.items() if value is not None}
 
     def _cache(
         self, kept_for: dt.timedelta, answer: dict[str, Any] | None = None, *, error: str = "", last_error: str = ""

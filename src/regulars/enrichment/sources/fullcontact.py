@@ -47,13 +47,13 @@ class FullContact(EnrichmentSource):
         if answer.status == 429:  # the vendor has delayed it already: no need to wait again
             raise LookupFailed("http_429", "FullContact received too many requests at once.", after=1.0)
         payload = record(answer, VENDOR)
-        band = payload.get("ageRange")
+        band = str(payload.get("ageRange"))
         details = payload.get("details")
         locations = details.get("locations") if isinstance(details, dict) else None
         place = locations[0] if isinstance(locations, list) and locations and isinstance(locations[0], dict) else {}
         found = {
             # the vendor's bands are ours up to 54; its bands above are one of ours
-            "age_band": str(band) if band in BANDS else "55+" if band in ("55-64", "55+", "65+") else None,
+            "age_band": band if band in BANDS else "55+" if band in ("55-64", "55+", "65+") else None,
             "gender": {"female": "female", "male": "male"}.get(str(payload.get("gender")).lower()),
             "employer": payload.get("organization"),
             "job_title": payload.get("title"),
