@@ -35,14 +35,11 @@ os.environ["NPM_CONFIG_REGISTRY"] = "http://127.0.0.1:9/"
 import django
 import hypothesis
 import pytest
-from django.conf import settings
 
 django.setup()
 # On a busy machine an example may take longer than the default deadline of hypothesis.
 hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("suite")
-# Each of Django's test clients makes the middleware anew, and ours would list 700 files each time.
-settings.WHITENOISE_AUTOREFRESH = True
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

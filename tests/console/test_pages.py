@@ -186,14 +186,6 @@ def test_the_theme_is_remembered_and_leads_back(console):
     assert b'data-theme="dark"' in console.get("/console/").content
 
 
-def test_the_drawing_library_is_served_from_here(client, settings, tmp_path):
-    settings.HOME = tmp_path
-
-    body = b"".join(client.get("/console/charts.js").streaming_content)
-
-    assert b"vegaEmbed" in body
-
-
 @pytest.mark.parametrize(
     "address",
     [

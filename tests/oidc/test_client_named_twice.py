@@ -18,7 +18,7 @@ def basic(client_id: str, secret: str = SECRET) -> dict[str, str]:
 
 
 def unsigned(subject: str) -> str:
-    """Return an assertion of this client that nobody signed."""
+    """Return an assertion of this client without a valid signature."""
     parts = (b'{"alg":"RS256"}', f'{{"sub":"{subject}"}}'.encode(), b"x")
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 

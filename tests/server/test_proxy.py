@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import select
+import socket
+import time
 
 import httpx2
 import pytest
@@ -80,3 +83,27 @@ def test_guesses_are_counted_for_the_browser_and_not_for_the_proxy(behind):
 
     assert answers == [401] * 30 + [429]
     assert guesses(live, "203.0.113.2", range(31, 32)) == [401 if trusted else 429]
+
+
+def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(behind):
+    """100 requests under way of one client are the most; the connections are the proxy's."""
+    live, _ = behind
+    head = f"POST /v1/batch HTTP/1.1\r\nHost: {live.url[7:]}\r\nContent-Length: 500\r\nX-Forwarded-For: 203.0.113.9\r\n\r\nx"
+    port = int(live.url.rpartition(":")[2])
+    slow = []
+    for _ in range(130):
+        slow.append(socket.create_connection(("127.0.0.1", port), 10))
+        slow[-1].sendall(head.encode())
+    time.sleep(1.5)  # connections are counted twice a second
+    poller = select.poll()
+    for sock in slow:
+        poller.register(sock, select.POLLIN | select.POLLRDHUP)
+    ended = len(poller.poll(0))
+    same = ask(live, "/.well-known/jwks.json", **{"X-Forwarded-For": "203.0.113.9"})
+    other = ask(live, "/.well-known/jwks.json", **{"X-Forwarded-For": "203.0.113.10"})
+    for sock in slow:
+        sock.close()
+
+    assert 30 <= ended <= 32  # answered 429
+    # One of the slow requests gives its place to another of the same client.
+    assert (same.status_code, other.status_code) == (200, 200)

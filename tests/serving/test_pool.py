@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
 from regulars.serving.pool import MAX_BODY, Pool
@@ -41,17 +43,24 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         return executor.submit(asyncio.run, coroutine).result()
 
 
-async def ask(pool: Pool, *body: bytes) -> list[dict]:
-    sent: list[dict] = []
+async def ask(
+    pool: Pool, *body: bytes, query: bytes = b"a=1", receive=None, before_send=None, after_piece=None, into=None
+) -> list[dict]:
+    """Send a request. `before_send` is awaited before each part of the response, `after_piece` is set after each."""
+    sent: list[dict] = [] if into is None else into
     pieces = list(body or [b""])
 
-    async def receive():
+    async def read():
         return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
 
     async def send(message):
+        if before_send is not None:
+            await before_send()
         sent.append(message)
+        if after_piece is not None and message.get("body"):
+            after_piece.set()
 
-    await pool(dict(SCOPE), receive, send)
+    await pool({**SCOPE, "query_string": query}, receive or read, send)
     return sent
 
 
@@ -80,7 +89,7 @@ def test_a_large_body_arrives_whole_and_lies_in_a_file():
 
     sent = run(ask(Pool(wsgi(answer), threads=1), *pieces))
 
-    assert sent[1]["body"] == b"".join(pieces)
+    assert b"".join(message["body"] for message in sent[1:]) == b"".join(pieces)
     assert not isinstance(seen["file"], io.BytesIO)
     assert seen["file"].closed
 
@@ -91,10 +100,95 @@ def test_a_body_without_end_is_not_read_to_its_end():
     assert sent[0]["status"] == 413
 
 
-def test_a_stream_goes_out_piece_by_piece():
-    sent = run(ask(Pool(wsgi(lambda environ: StreamingHttpResponse(iter([b"one", b"two"]))), threads=1)))
+def test_a_stream_begins_before_its_end_is_written():
+    first_is_out = threading.Event()
+
+    def pieces():
+        yield b"one"
+        assert first_is_out.wait(10)
+        yield b"two"
+
+    sent = run(ask(Pool(wsgi(lambda environ: StreamingHttpResponse(pieces())), threads=1), after_piece=first_is_out))
 
     assert [message.get("body") for message in sent[1:]] == [b"one", b"two", b""]
+
+
+def test_slow_readers_of_streams_hold_no_thread():
+    """Five readers take nothing of 20 MB each, and the one thread answers a sixth request."""
+    read_on = asyncio.Event()
+
+    def answer(environ):
+        if environ["QUERY_STRING"] == "large":
+            return StreamingHttpResponse(bytes([number]) * 1_000_000 for number in range(20))
+        return HttpResponse("short")
+
+    async def crowd():
+        pool = Pool(wsgi(answer), threads=1)
+        slow = [asyncio.create_task(ask(pool, query=b"large", before_send=read_on.wait)) for _ in range(5)]
+        short = await asyncio.wait_for(ask(pool), 20)
+        pending = [task.done() for task in slow]
+        read_on.set()
+        return short, pending, [b"".join(part.get("body", b"") for part in await task) for task in slow]
+
+    short, done_before, bodies = run(crowd())
+
+    assert short[1]["body"] == b"short"
+    assert done_before == [False] * 5
+    assert {len(body) for body in bodies} == {20_000_000}
+    assert bodies[0] == b"".join(bytes([number]) * 1_000_000 for number in range(20))
+
+
+def test_a_stream_that_is_not_read_any_more_stops_its_writer():
+    written = []
+
+    def pieces():
+        for number in range(1000):
+            written.append(number)
+            time.sleep(0.01)
+            yield b"x" * 1000
+
+    async def cut():
+        pool = Pool(wsgi(lambda _: StreamingHttpResponse(pieces())), threads=1)
+
+        async def gone():
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            await ask(pool, before_send=gone)
+        return await ask(Pool(wsgi(lambda _: HttpResponse("x")), threads=1))
+
+    run(cut())
+
+    assert len(written) < 1000
+
+
+def test_a_stream_that_fails_is_cut_and_not_completed():
+    def pieces():
+        yield b"one"
+        raise ValueError("broken")
+
+    sent: list[dict] = []
+    with pytest.raises(EOFError):
+        run(ask(Pool(wsgi(lambda environ: StreamingHttpResponse(pieces())), threads=1), into=sent))
+
+    assert all(message.get("more_body", True) for message in sent)
+
+
+def test_a_large_page_goes_out_in_pieces_of_the_same_bytes():
+    page = bytes(range(256)) * 1000
+    sent = run(ask(Pool(wsgi(lambda environ: HttpResponse(page)), threads=1)))
+
+    assert b"".join(message["body"] for message in sent[1:]) == page
+    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, True, False]
+
+
+def test_what_is_no_http_or_ends_early_is_a_bad_request():
+    async def hang_up():
+        return {"type": "http.disconnect"}
+
+    sent = run(ask(Pool(wsgi(lambda _: HttpResponse("never")), threads=1), receive=hang_up))
+
+    assert sent[0]["status"] == 400
 
 
 def test_request_beyond_threads_and_queue_is_refused_at_once():

@@ -22,13 +22,13 @@ def apply_forwarded(scope: Scope, proxies: int | Sequence[Network]) -> Scope:
     headers: Pairs = list(scope["headers"])
     kept = [(name, value) for name, value in headers if name not in NAMES and not name.startswith(b"x-forwarded-")]
     found = {**scope, "headers": kept}
-    peer = _ip((scope.get("client") or ("",))[0])
+    peer = parse_ip((scope.get("client") or ("",))[0])
     if peer:
         found["client"] = (str(peer), *scope["client"][1:])
     hops = proxies if isinstance(proxies, int) else _trusted_hops(peer, headers, proxies)
     if not hops:
         return found
-    address = _ip(_trusted_value(headers, b"x-forwarded-for", hops))
+    address = parse_ip(_trusted_value(headers, b"x-forwarded-for", hops))
     if address:
         found["client"] = (str(address), 0)
     scheme = _trusted_value(headers, b"x-forwarded-proto", hops)
@@ -46,7 +46,7 @@ def _trusted_hops(peer: Address | None, headers: Pairs, networks: Sequence[Netwo
     chain = _values(headers, b"x-forwarded-for")
     while hop and any(hop in network for network in networks) and hops < len(chain):
         hops += 1
-        hop = _ip(chain[-hops].strip())
+        hop = parse_ip(chain[-hops].strip())
     return hops or int(bool(peer) and any(peer in network for network in networks))
 
 
@@ -63,7 +63,7 @@ def _values(headers: Pairs, name: bytes) -> list[str]:
     return b",".join(value for key, value in headers if key == name).decode("latin-1").split(",")
 
 
-def _ip(text: str) -> Address | None:
+def parse_ip(text: str) -> Address | None:
     """Return an IP address without port and zone; None when the text holds none. An IPv4 address has one spelling."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     for candidate in (host, host.rpartition(":")[0]):

@@ -1,6 +1,9 @@
 """HTTPS redirector: pass TLS connections to the server behind, redirect plain HTTP on the same port to https.
 
-python -m regulars.serving.https_redirector HOST PORT=INNER_PORT…
+python -m regulars.serving.https_redirector HOST CONNECTIONS_PER_IP PORT=INNER_PORT…
+
+The server behind sees one client, this program, so the limit of connections per IP is kept here. Connections that are
+silent or do not read are closed by the server behind, and here when it has hung up.
 """
 
 from __future__ import annotations
@@ -9,22 +12,39 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections import Counter
 
 TLS_HANDSHAKE = b"\x16"  # the first byte of a TLS connection (RFC 8446, 5.1); no HTTP method begins with it
 READ_TIMEOUT = 10.0  # seconds for a first byte, and for a plain request's head
 LONGEST_HEAD = 16_384
 CHUNK = 65_536
+SEND_TIMEOUT = 30.0  # seconds for a client to take what waits for it
 
 
 class HttpsRedirector:
-    """Listens at `port` in front of the server at the port `inner`, both on this machine."""
+    """Listens at `port` in front of the server at the port `inner`, both on this machine. `per_ip` 0 is no limit."""
 
-    def __init__(self, port: int, inner: int) -> None:
+    def __init__(self, port: int, inner: int, per_ip: int) -> None:
         self.port = port
         self.inner = inner
+        self.per_ip = per_ip
+        self.by_ip: Counter[str] = Counter()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Handle one connection, unless its IP has as many as it may."""
+        ip = writer.get_extra_info("peername", ("",))[0]
+        if self.per_ip and self.by_ip[ip] >= self.per_ip:
+            writer.transport.abort()
+            return
+        self.by_ip[ip] += 1
+        try:
+            await self.handle(reader, writer)
+        finally:
+            self.by_ip[ip] -= 1
+            if not self.by_ip[ip]:
+                del self.by_ip[ip]
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Handle one connection."""
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(READ_TIMEOUT):
                 first = await reader.readexactly(1)
@@ -34,8 +54,7 @@ class HttpsRedirector:
                 async with asyncio.timeout(READ_TIMEOUT):
                     head = first + await reader.readuntil(b"\r\n\r\n")
                 writer.write(self._answer(head))
-                await writer.drain()
-        writer.close()
+        await _close(writer)
 
     async def _forward(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.inner)
@@ -64,21 +83,32 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     with contextlib.suppress(OSError):  # either side may hang up at any time
         while data := await reader.read(CHUNK):
             writer.write(data)
-            await writer.drain()
+            async with asyncio.timeout(SEND_TIMEOUT):
+                await writer.drain()
+    await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close once what was written is taken, or without that after `SEND_TIMEOUT`."""
     writer.close()
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await writer.wait_closed()
+    writer.transport.abort()
 
 
-async def serve(host: str, pairs: list[tuple[int, int]]) -> None:
+async def serve(host: str, per_ip: int, pairs: list[tuple[int, int]]) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     for port, inner in pairs:
-        await asyncio.start_server(HttpsRedirector(port, inner).handle, host, port, limit=LONGEST_HEAD)
+        await asyncio.start_server(HttpsRedirector(port, inner, per_ip).accept, host, port, limit=LONGEST_HEAD)
     await stop.wait()
 
 
 if __name__ == "__main__":
+    _host, _per_ip, *_ports = sys.argv[1:]
     asyncio.run(
-        serve(sys.argv[1], [(int(left), int(right)) for left, _, right in (a.partition("=") for a in sys.argv[2:])])
+        serve(_host, int(_per_ip), [(int(left), int(right)) for left, _, right in (p.partition("=") for p in _ports)])
     )

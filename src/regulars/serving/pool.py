@@ -1,7 +1,8 @@
 """Django's WSGI handler in a bounded thread pool behind ASGI.
 
 Synchronous views under Django's own ASGI handler run at a sixth of the speed. The pool has a fixed number of threads and
-a short queue: beyond it a request gets 503 at once instead of waiting.
+a short queue: beyond it a request gets 503 at once instead of waiting. A thread never waits for a client: bodies are
+read before it is taken, and responses are sent after it is given back.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
-from io import BytesIO
-from tempfile import TemporaryFile
-from typing import IO, Any, Self, cast
+from typing import IO, Any
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Pairs = list[tuple[bytes, bytes]]
+from regulars.interfaces.collector.app import Receive, Scope, Send
+
+from .http_messages import CHUNK, Pairs, plain, respond
+from .spool import ReaderGoneError, ResponseSpool, Spool
+
+WholeResponse = tuple[int, Pairs, bytes]
 
 THREADS = int(os.environ.get("REGULARS_THREADS", "8"))
 QUEUE = 128  # requests waiting for a thread
 MAX_BODY = 10 * 1024 * 1024  # bytes; interfaces have smaller limits of their own
-IN_MEMORY = 256 * 1024  # bytes of a body before it goes to a temporary file
+CLOSE: Pairs = [(b"connection", b"close")]
 
 log = logging.getLogger("regulars.serving")
 
@@ -41,60 +42,44 @@ class Pool:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        with RequestBody() as body:
-            match await _read(receive, body):
+        with Spool() as body:
+            try:
+                length = await _read(receive, body)
+            except TimeoutError:
+                await plain(send, HTTPStatus.REQUEST_TIMEOUT, CLOSE)
+                return
+            match length:
                 case None:
+                    await plain(send, HTTPStatus.BAD_REQUEST, CLOSE)
                     return
                 case int(length) if length > MAX_BODY:
-                    await _plain(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                    await plain(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
                     return
                 case int(length):
                     environ = _environ(scope, body.file, length)
             loop = asyncio.get_running_loop()
-            await self._in_thread(lambda: _Exchange(loop, send).run(self.wsgi, environ), send)
+            await self._in_thread(lambda: WsgiCall(loop, send).run(self.wsgi, environ), send)
 
     def close(self) -> None:
         self.executor.shutdown(wait=True, cancel_futures=True)
 
-    async def _in_thread(self, work: Callable[[], tuple[int, Pairs, bytes] | None], send: Send) -> None:
+    async def _in_thread(self, work: Callable[[], WholeResponse | Future[None]], send: Send) -> None:
         if self.active >= self.limit:
-            await _plain(send, HTTPStatus.SERVICE_UNAVAILABLE, [(b"retry-after", b"1")])
+            await plain(send, HTTPStatus.SERVICE_UNAVAILABLE, [(b"retry-after", b"1")])
             return
         self.active += 1
         try:
-            whole = await asyncio.get_running_loop().run_in_executor(self.executor, work)
+            answer = await asyncio.get_running_loop().run_in_executor(self.executor, work)
         finally:
             self.active -= 1
-        if whole is not None:
-            await _respond(send, *whole)
+        if isinstance(answer, Future):
+            await asyncio.wrap_future(answer)
+        else:
+            await respond(send, *answer)
 
 
-class RequestBody:
-    """A request body: in memory, or in a temporary file once it exceeds `IN_MEMORY`.
-
-    Python's `SpooledTemporaryFile` does the same, but takes longer to create than most requests to read.
-    """
-
-    def __init__(self) -> None:
-        self.file: IO[bytes] = BytesIO()
-        self.length = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def write(self, piece: bytes) -> None:
-        if self.length <= IN_MEMORY < self.length + len(piece):
-            small, self.file = self.file, TemporaryFile()  # noqa: SIM115 - closed with the body
-            self.file.write(cast("BytesIO", small).getvalue())
-        self.file.write(piece)
-        self.length += len(piece)
-
-
-class _Exchange:
-    """One request in its thread. `run` returns a short response whole and sends a stream as fast as it is read."""
+class WsgiCall:
+    """One request in its thread. `run` returns a short response whole, and a stream as the task that sends it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, send: Send) -> None:
         self.loop = loop
@@ -102,13 +87,12 @@ class _Exchange:
         self.status = 0
         self.headers: Pairs = []
 
-    def run(self, wsgi: Callable[..., Any], environ: dict[str, Any]) -> tuple[int, Pairs, bytes] | None:
+    def run(self, wsgi: Callable[..., Any], environ: dict[str, Any]) -> WholeResponse | Future[None]:
         response = wsgi(environ, self.start)
         try:
             if not getattr(response, "streaming", True):
                 return self.status, self.headers, b"".join(response)
-            self._stream(response)
-            return None
+            return self._stream(response)
         finally:
             if hasattr(response, "close"):
                 response.close()
@@ -117,23 +101,38 @@ class _Exchange:
         self.status = int(status.split(" ", 1)[0])
         self.headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
-    def _stream(self, chunks: Iterable[bytes]) -> None:
-        self._send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        for chunk in chunks:
-            self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        self._send({"type": "http.response.body", "body": b""})
+    def _stream(self, chunks: Iterable[bytes]) -> Future[None]:
+        """Write the stream at the speed of this thread, and let the loop send it at the client's."""
+        spool = ResponseSpool(self.loop)
+        sending = asyncio.run_coroutine_threadsafe(self._send_stream(spool), self.loop)
+        failed = True
+        try:
+            for chunk in chunks:
+                spool.write(chunk)
+            failed = False
+        except ReaderGoneError:
+            pass
+        except Exception:
+            log.exception("a streamed response ended early")
+        finally:
+            spool.end(failed=failed)
+        return sending
 
-    def _send(self, message: MutableMapping[str, Any]) -> None:
-        """Wait until the message is sent, so that a slow reader slows the writer instead of filling memory."""
+    async def _send_stream(self, spool: ResponseSpool) -> None:
+        try:
+            await self.send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+            while chunk := await spool.read(CHUNK):
+                await self.send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await self.send({"type": "http.response.body", "body": b""})
+        finally:
+            spool.close()
 
-        async def send() -> None:
-            await self.send(message)
 
-        asyncio.run_coroutine_threadsafe(send(), self.loop).result()
+async def _read(receive: Receive, body: Spool) -> int | None:
+    """Read the body. Returns its length, more than `MAX_BODY` when cut short.
 
-
-async def _read(receive: Receive, body: RequestBody) -> int | None:
-    """Read the body. Returns its length (more than `MAX_BODY` when cut short), or None when the client disconnected."""
+    None: the client hung up, or what it sends is no HTTP (a chunk extension of 70 kB); the server below tells no difference.
+    """
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -177,25 +176,3 @@ def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
         joiner = "; " if name == "cookie" else ","
         environ[key] = f"{environ[key]}{joiner}{value}" if key in environ else value
     return environ
-
-
-async def _respond(send: Send, status: int, headers: Pairs, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def answer_json(send: Send, status: HTTPStatus, body: bytes) -> None:
-    """Answer outside the pool: nothing that Django's threads do delays this."""
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await _respond(send, status, headers, body)
-
-
-async def _plain(send: Send, status: HTTPStatus, extra: Pairs | None = None) -> None:
-    log.warning("answered %s %s", status.value, status.phrase)
-    body = f"{status.value} {status.phrase}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await _respond(send, status, headers + (extra or []), body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 from collections.abc import Mapping
@@ -14,12 +15,16 @@ from pathlib import Path
 import click
 
 from regulars.base.addresses import Addresses
+from regulars.base.connection_limits import MAX_CONNECTIONS, PER_IP
 
 from .supervise import Program
 from .tls import Certificate
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 GRANIAN = ("granian", "--interface", "asgi", "--no-ws", "--log-level", "warning")
+OTHER_FILES = 512  # descriptors of a process beside those of connections
+BACKLOG = 2048
+HTTP2_STREAMS = 32  # of one connection: a browser that is idle in all of them pins one buffer each
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,10 @@ def programs(
 ) -> list[Program]:
     """List the programs. With a certificate the servers speak https behind the redirector, which has the public ports."""
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
-    servers = [AppServer("web", port, ("regulars.serving.asgi:application", *workers), environment)]
+    if certificate is not None:  # every connection is one of the redirector, which has a limit of its own
+        environment = {**environment, "REGULARS_CONNECTIONS_PER_IP": "0", "REGULARS_REQUESTS_PER_IP": "0"}
+    target = ("regulars.serving.asgi:application", *workers, *_connection_options())
+    servers = [AppServer("web", port, target, environment)]
     servers += _examples(addresses, environment, certificate) if demo else []
     install = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
     others = [
@@ -59,11 +67,30 @@ def programs(
         pairs = [(server, probe.getsockname()[1]) for server, probe in zip(servers, probes, strict=True)]
     tls = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
     ports = [f"{server.port}={inner}" for server, inner in pairs]
+    per_ip = os.environ.get("REGULARS_CONNECTIONS_PER_IP") or str(PER_IP)
     return [
         *(_program(server, "127.0.0.1", inner, *map(str, tls)) for server, inner in pairs),
         *others,
-        Program("https", _python("regulars.serving.https_redirector", host, *ports), environment),
+        Program("https", _python("regulars.serving.https_redirector", host, per_ip, *ports), environment),
     ]
+
+
+def _connection_options() -> tuple[str, ...]:
+    """Return granian's options for connections. What it has no option for is in `connection_watch`.
+
+    `backpressure` is how many connections a process holds; further ones wait in the kernel's `backlog`.
+    """
+    most = int(os.environ.get("REGULARS_MAX_CONNECTIONS") or MAX_CONNECTIONS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = most + OTHER_FILES
+    if soft < needed:  # inherited by the programs
+        hard = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    return (
+        "--backpressure", str(most),
+        "--backlog", str(BACKLOG),
+        "--http2-max-concurrent-streams", str(HTTP2_STREAMS),
+    )  # fmt: skip
 
 
 def _examples(addresses: Addresses, environment: dict[str, str], certificate: Certificate | None) -> list[AppServer]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from regulars.base import connection_limits
 from regulars.base.addresses import is_local
 from regulars.base.home_folder import OTHERS, database_url, home
 
@@ -29,6 +30,10 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE = PUBLIC_URL.startswith("https://")
 # Trusted proxies in front: how many, or their networks (`serving.forwarded` applies their headers before Django).
 TRUSTED_PROXIES = number_or_networks("REGULARS_TRUST_PROXY")
+# Of each web process (`serving.connection_watch`, `serving.exchange`); 0 for an IP is no limit.
+MAX_CONNECTIONS = number("REGULARS_MAX_CONNECTIONS", connection_limits.MAX_CONNECTIONS)
+CONNECTIONS_PER_IP = number("REGULARS_CONNECTIONS_PER_IP", connection_limits.PER_IP)
+REQUESTS_PER_IP = number("REGULARS_REQUESTS_PER_IP", connection_limits.PER_IP)
 
 # In demo mode the mock services on this machine may be reached, and staff may sign in without a second factor.
 DEMO = os.environ.get("REGULARS_DEMO") == "1"
@@ -89,7 +94,6 @@ AUTH_USER_MODEL = "accounts.Account"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "regulars.serving.no_store.no_store",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "regulars.serving.api_fast_path.api_fast_path",

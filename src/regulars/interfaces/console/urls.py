@@ -26,7 +26,6 @@ from .views import (
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home.home),
-    path("charts.js", home.charts_script),
     path("theme", theme.choose),
     path("login", staff_login.sign_in),
     path("login/second", staff_login.second_factor),

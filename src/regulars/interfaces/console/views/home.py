@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
-from django.conf import settings
 from django.db.models import Count, Q
-from django.http import FileResponse, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -16,7 +13,6 @@ from regulars.base import clock
 from regulars.events.models import Event
 from regulars.insights.charts.protocol import ChartScope
 from regulars.insights.run_chart import run_chart
-from regulars.insights.vega_bundle import vega_bundle
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
 from regulars.segments.models import Membership, Segment
@@ -68,15 +64,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "days": DAYS,
     }
     return render(request, "console/home.html", context)
-
-
-@require_safe
-def charts_script(request: HttpRequest) -> HttpResponseBase:
-    """Serve the drawing library: public code, the same for every user, named by version in its query."""
-    made = vega_bundle(Path(settings.HOME) / "static")
-    response = FileResponse(made.open("rb"), content_type="text/javascript; charset=utf-8")
-    response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
-    return response
 
 
 def _steps(everybody: int, has_events: bool, has_segment: bool) -> list[tuple[str, str]]:
