@@ -22,6 +22,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection, connections
+from django.db.migrations.recorder import MigrationRecorder
 
 from regulars import __version__
 from regulars.base.errors import DomainError, Invalid
@@ -37,24 +38,36 @@ FILES = ("secret.key", "credentials.json")
 
 
 def write_backup(path: Path) -> Iterator[str]:
-    """Write a backup atomically. Yields a message for each part. Raises `Invalid`: `no_pg_dump`, `dump_failed`."""
+    """Write a backup atomically. Yields a message for each part.
+
+    Raises `Invalid`: `not_set_up`, `no_pg_dump`, `dump_failed`.
+    """
+    if MigrationRecorder.Migration._meta.db_table not in connection.introspection.table_names():
+        raise Invalid("not_set_up", "The database has no tables, so there is nothing to back up.")
     draft = path.with_name(path.name + ".part")
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / DATABASE[connection.vendor]
-        _DUMPS[connection.vendor](copy)
-        yield f"The database: {copy.stat().st_size:,} bytes."
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-            text = json.dumps({"version": __version__, "database": connection.vendor}).encode()
-            entry = tarfile.TarInfo(MANIFEST)
-            entry.size, entry.mode = len(text), 0o600
-            archive.addfile(entry, io.BytesIO(text))
-            archive.add(copy, copy.name)
-            for name in FILES:
-                if (settings.HOME / name).exists():
-                    archive.add(settings.HOME / name, name)
-    draft.replace(path)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / DATABASE[connection.vendor]
+            _DUMPS[connection.vendor](copy)
+            yield f"The database: {copy.stat().st_size:,} bytes."
+            _write_archive(draft, copy)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
     yield f"{path} is complete, without the lake, which a restore writes anew. It holds keys and personal data: restrict access to it."
+
+
+def _write_archive(path: Path, database: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+        text = json.dumps({"version": __version__, "database": connection.vendor}).encode()
+        entry = tarfile.TarInfo(MANIFEST)
+        entry.size, entry.mode = len(text), 0o600
+        archive.addfile(entry, io.BytesIO(text))
+        archive.add(database, database.name)
+        for name in FILES:
+            if (settings.HOME / name).exists():
+                archive.add(settings.HOME / name, name)
 
 
 def restore_backup(path: Path) -> Iterator[str]:

@@ -100,6 +100,8 @@ def fault_of(error: BaseException) -> StorageFault | None:
             return StorageFault(error.code, error.message)
         case ImproperlyConfigured():
             return StorageFault("bad_configuration", str(error))
+        case sqlite3.Error():  # of a backup, which does without Django
+            return _fault_of_sqlite(error)
         case DatabaseError():
             return _fault_of_database(error)
         case OSError():
@@ -116,11 +118,7 @@ def fault_of_file(error: OSError, folder: Path | None = None) -> StorageFault:
 def _fault_of_database(error: DatabaseError) -> StorageFault | None:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
-        if "no such table" in str(cause) or "no such column" in str(cause):
-            return StorageFault("not_set_up", "Tables are missing. Run `regulars setup`.")
-        # The low byte is the error, the others its details. Errors of Python's own module have no code.
-        known = _OF_SQLITE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
-        return StorageFault(*known) if known else None
+        return _fault_of_sqlite(cause)
     state = getattr(cause, "sqlstate", None) or ""
     for prefix, known in _OF_POSTGRESQL.items():
         if state.startswith(prefix):
@@ -129,6 +127,17 @@ def _fault_of_database(error: DatabaseError) -> StorageFault | None:
         lines = str(error).strip().splitlines()
         return StorageFault("database_unreachable", f"The database does not answer: {lines[0] if lines else ''}")
     return None
+
+
+def _fault_of_sqlite(error: sqlite3.Error) -> StorageFault | None:
+    if "no such table" in str(error) or "no such column" in str(error):
+        return StorageFault("not_set_up", "Tables are missing. Run `regulars setup`.")
+    # The low byte is the error, the others its details. Errors of Python's own module have no code.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and (folder := next(folder_faults(), None)):
+        return folder  # the reason: a full or read-only disk takes no log
+    known = _OF_SQLITE.get(code)
+    return StorageFault(*known) if known else None
 
 
 def _folders() -> list[Path]:
