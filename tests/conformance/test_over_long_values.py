@@ -181,15 +181,15 @@ def test_form_with_a_long_value_is_no_fault(browser, path):
 
 
 def test_authorization_request_with_a_long_value_is_no_fault(browser):
-    stranger = Browser(raise_request_exception=False)
+    signed_out = Browser(raise_request_exception=False)
 
     def calls():
         for values in variants(AUTHORIZE):
             address = "/authorize?" + urlencode({name: value for name, value in values.items() if value})
             yield address, lambda address=address: browser.get(address)
-            yield address, lambda address=address: stranger.get(address)
+            yield address, lambda address=address: signed_out.get(address)
             onward = "/login?" + urlencode({"next": address, "login_hint": values["login_hint"]})
-            yield onward, lambda onward=onward: stranger.get(onward)
+            yield onward, lambda onward=onward: signed_out.get(onward)
 
     assert faults(calls()) == []
 
