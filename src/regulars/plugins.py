@@ -6,7 +6,8 @@
 | `regulars.enrichment_sources` | `EnrichmentSource` (`TableSource` for a file on this machine) |
 | `regulars.destination_kinds` | `DestinationKind` |
 
-Call out with `http` only: it refuses addresses inside the network.
+Call out with `http` only: it refuses addresses inside the network. What a plug-in returns is believed as far as its group
+is in the table of SECURITY.md: a source's answer is a look-up, a provider's claim a provider's, an answer the customer's.
 """
 
 from __future__ import annotations

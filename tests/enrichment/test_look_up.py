@@ -16,6 +16,9 @@ from regulars.enrichment.models import Lookup
 from regulars.enrichment.save import SourceLimits, save_source, shown_settings
 from regulars.enrichment.source import EnrichmentSource, LookupFailed
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact, learn
+from regulars.profiles.models import Attribute, Fact
+from regulars.usecases.unit_of_work import changes
 from tests.receivers import Answer, receiving
 
 from .conftest import lives_in
@@ -227,6 +230,28 @@ def test_undeclared_attributes_of_an_answer_are_dropped(chika, directory):
     directory({"employer": "Norte Wool", "gender": "female"})
     record(chika, Decision("enrich", "given", "test"))
     assert looked_up(chika, "directory") == {"employer": "Norte Wool"}
+
+
+@pytest.mark.parametrize("kind", ["declared", "corrected", "verified", "imported", "", "enriched", "inferred"])
+def test_word_of_a_plug_in_is_that_of_a_look_up(chika, directory, kind):
+    """Whatever it calls itself, it outranks no customer, proves nothing and gives no special category."""
+    source = directory(
+        {"employer": "Norte Wool", "email_verified": True, "religion": "x", "app_metadata.role": "admin"}
+    )
+    source.source_kind, source.confidence = kind, 99.0
+    source.gives = ("employer", "email_verified", "religion", "app_metadata.role")
+    Attribute.objects.create(key="religion", label="Religion", purposes=["serve"], sensitivity="special")
+    record(chika, Decision("enrich", "given", "test"))
+    learn(chika, [NewFact("employer", "Alder", "declared", "app:signin")])
+    with changes(chika, "test") as c:
+        c.learn(look_up(chika, "directory"))
+
+    (fact,) = Fact.objects.filter(profile=chika, source="source:directory")
+    assert (fact.attribute, fact.asserter, fact.confidence) == ("employer", "lookup", 1.0)
+    assert fact.source_kind in ("enriched", "inferred")
+    chika.refresh_from_db()
+    assert chika.document["employer"] == "Alder"
+    assert not {"email_verified", "religion", "app_metadata"} & chika.document.keys()
 
 
 @pytest.mark.parametrize("said", [KeyError("very private"), ["employer"], None])

@@ -27,6 +27,8 @@ from .source import LAST_IP, SOURCES, EnrichmentSource, LookupFailed
 
 log = logging.getLogger("regulars.enrichment")
 
+# A plug-in's word is a look-up's, whatever it calls itself: never the customer's own or a provider's.
+KINDS = (Fact.SourceKind.ENRICHED, Fact.SourceKind.INFERRED)
 # A wrong key is not tried again at every login; after a correction the wait is no longer than this.
 FAILURE_CACHED_FOR = dt.timedelta(hours=1)
 
@@ -60,11 +62,11 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
         NewFact(
             attribute,
             answer.get(attribute),
-            source.source_kind,
+            source.source_kind if source.source_kind in KINDS else Fact.SourceKind.ENRICHED,
             f"source:{setting.key}",
             basis=setting.purpose.basis,
             consents=consents,
-            confidence=learned.get(attribute, source.confidence),
+            confidence=min(max(learned.get(attribute, source.confidence), 0.0), 1.0),
             expires_at=clock.now() + dt.timedelta(days=2 * fresh_days(setting, source)),
             derived_from=facts,
             asserter=Asserter.LOOKUP,
