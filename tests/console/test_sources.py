@@ -13,6 +13,7 @@ from regulars.enrichment.models import Lookup, Reliability, SourceDay, SourceSet
 from regulars.enrichment.save import SourceLimits, save_source
 from regulars.events.identifiers import IdProblem
 from regulars.events.models import InboxItem, Rejection, Source
+from regulars.events.sources import make_source
 from regulars.interfaces.console.models import AuditEntry
 from regulars.operations.doctor import run_checks
 from regulars.profiles.find import get_or_create_by_identity
@@ -337,3 +338,40 @@ def test_id_that_gathers_browsers_is_listed_and_released_by_an_admin(console):
     assert AuditEntry.objects.get().what == "crowd.released"
     assert not any("too many browsers" in check.message for check in run_checks())
     assert console.post("/console/sources/crowds/release", {"number": "x"}).status_code == 404
+
+
+def test_a_source_becomes_a_servers_and_its_key_is_shown_once(console):
+    source = make_source("Shop")
+    public = source.write_key
+    shown = console.post("/console/sources/events/shop/kind", {"kind": "server"}).content.decode()
+    source.refresh_from_db()
+    pages = (
+        console.get("/console/sources").content.decode() + console.get("/console/sources/events/shop").content.decode()
+    )
+
+    assert source.kind == "server"
+    assert public not in shown + pages
+    assert "shown this once" in shown
+    assert source.write_key not in shown + pages
+    assert "Make it public" in pages
+
+
+def test_a_source_of_an_unknown_kind_is_refused(console):
+    source = make_source("Shop")
+
+    assert console.post("/console/sources/events/shop/kind", {"kind": "secret"}).status_code == 400
+    assert console.post("/console/sources/events/shop/kind").status_code == 400
+    assert Source.objects.get().write_key == source.write_key
+
+
+def test_the_secret_for_hashes_is_shown_once_and_a_proof_can_be_required(console):
+    source = make_source("Shop")
+    shown = console.post("/console/sources/events/shop/secret").content.decode()
+    console.post("/console/sources/events/shop/proof", {"on": "1"})
+    source.refresh_from_db()
+    page = console.get("/console/sources/events/shop").content.decode()
+
+    assert source.secret in shown
+    assert source.secret not in page
+    assert source.require_proof
+    assert "Required" in page

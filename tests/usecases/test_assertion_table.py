@@ -239,7 +239,7 @@ def decide_imported(world: World) -> None:
 
 
 def act(world: World, asserter: Asserter, thing: Thing) -> None:
-    """Write, or try to. Raises `NoRoad`, or a `DomainError` where the asserter is told."""
+    """Write, or try to. Raises `NoRoad`, or a `DomainError` where the asserter gets an error."""
     if thing in EXAMPLES:
         SAY[asserter](world, *EXAMPLES[thing])
     elif asserter in DO[thing]:

@@ -91,7 +91,7 @@ def assert_apart(one, other) -> None:
 # Values
 
 
-@pytest.mark.parametrize("place", [Place.TOKEN, Place.USERINFO, Place.RULES, Place.MAILS])
+@pytest.mark.parametrize("place", [Place.TOKEN, Place.USERINFO, Place.RULES])
 def test_traits_by_a_public_key_reach_no_token_and_no_rule(send, dov, place):
     send(userId=dov.user_id, traits=NAMED)
 

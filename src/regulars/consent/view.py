@@ -86,8 +86,11 @@ def served_user(profile: Profile, place: Place) -> Auth0User:
     """Return the user as a place sees them: Auth0's shape, with what is permitted for the purpose "serve" only.
 
     What the table of `profiles.assertions` closes at the place is left out. Reads the cached view, which equals
-    `view(profile, "serve")` at that place, because every login needs it.
+    `view(profile, "serve")` at that place, because every login needs it. Raises `ValueError` for a place not in
+    `SERVED_PLACES`, of which the cache knows nothing.
     """
+    if place not in SERVED_PLACES:
+        raise ValueError(f"the permitted views are not kept for {place}")
     if hasattr(profile, PREFETCHED):
         traits, by_place = getattr(profile, PREFETCHED), getattr(profile, PREFETCHED_BY_PLACE)
     else:
