@@ -10,6 +10,7 @@ Linux only: elsewhere the deadlines of requests hold, and these do not.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -25,6 +26,8 @@ from .forwarded import Network, parse_ip
 from .http_messages import seldom_log
 
 FDS = "/proc/self/fd"
+log = logging.getLogger("regulars.serving")
+
 INTERVAL = 0.5  # seconds between two looks
 FIRST_REQUEST_SECONDS = 10.0  # for a TLS handshake and the head of a first request
 IDLE_SECONDS = 40.0  # between two requests; over HTTP/1.1 granian waits for 30
@@ -70,14 +73,19 @@ class ConnectionWatch:
         self.known: dict[int, AcceptedConnection | None] = {}  # by inode; None: not one of ours
 
     async def run(self) -> None:
-        """Look at connections and requests until cancelled."""
+        """Look at connections and requests until cancelled. An error in one look does not end the next."""
         can_see = Path(FDS).is_dir() and hasattr(socket, "TCP_INFO")
         while True:
             await asyncio.sleep(INTERVAL)
             now = time.monotonic()
-            self.exchanges.end_late(now)
-            if can_see:
-                self.look(now)
+            try:
+                self.exchanges.end_late(now)
+                if can_see:
+                    self.look(now)
+                else:
+                    self._forget_peers(set(), now)
+            except Exception:
+                log.exception("a look at the connections failed")
 
     def look(self, now: float) -> None:
         """Look at every connection once, and close those that must go."""

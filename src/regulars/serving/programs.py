@@ -48,9 +48,11 @@ def programs(
 ) -> list[Program]:
     """List the programs. With a certificate the servers speak https behind the redirector, which has the public ports."""
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
+    places = _places()
+    environment = {**environment, "REGULARS_MAX_CONNECTIONS": str(places)}
     if certificate is not None:  # every connection is one of the redirector, which has a limit of its own
         environment = {**environment, "REGULARS_CONNECTIONS_PER_IP": "0", "REGULARS_REQUESTS_PER_IP": "0"}
-    target = ("regulars.serving.asgi:application", *workers, *_connection_options())
+    target = ("regulars.serving.asgi:application", *workers, *_connection_options(places))
     servers = [AppServer("web", port, target, environment)]
     servers += _examples(addresses, environment, certificate) if demo else []
     install = _python("regulars.cli.__main__", "rules", "modules", "install", "--within", "300")
@@ -75,19 +77,27 @@ def programs(
     ]
 
 
-def _connection_options() -> tuple[str, ...]:
+def _places() -> int:
+    """Return how many connections a web process holds, and raise the limit of descriptors, which it inherits, to that."""
+    places = int(os.environ.get("REGULARS_MAX_CONNECTIONS") or 0) or MAX_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        places = max(1, min(places, hard - OTHER_FILES))
+    if soft != resource.RLIM_INFINITY and soft < places + OTHER_FILES:
+        wanted = places + OTHER_FILES
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
+    return places
+
+
+def _connection_options(places: int) -> tuple[str, ...]:
     """Return granian's options for connections. What it has no option for is in `connection_watch`.
 
     `backpressure` is how many connections a process holds; further ones wait in the kernel's `backlog`.
     """
-    most = int(os.environ.get("REGULARS_MAX_CONNECTIONS") or MAX_CONNECTIONS)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = most + OTHER_FILES
-    if soft < needed:  # inherited by the programs
-        hard = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     return (
-        "--backpressure", str(most),
+        "--backpressure", str(places),
         "--backlog", str(BACKLOG),
         "--http2-max-concurrent-streams", str(HTTP2_STREAMS),
     )  # fmt: skip

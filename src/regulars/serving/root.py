@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from http import HTTPStatus
 
 from django.conf import settings
@@ -20,8 +19,6 @@ from .readiness import Readiness
 from .static_files import StaticFiles
 
 ALIVE = b'{"status": "alive"}'
-
-log = logging.getLogger("regulars.serving")
 
 
 class Root:
@@ -83,7 +80,6 @@ class Root:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 watching = asyncio.create_task(self.watch.run())
-                watching.add_done_callback(_log_failure)
                 await send({"type": "lifespan.startup.complete"})
             else:
                 if watching is not None:
@@ -93,8 +89,3 @@ class Root:
                 self.readiness.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("the watch over connections ended", exc_info=error)
