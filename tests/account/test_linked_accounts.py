@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core import mail
+from django.test import Client
 from examples.mock_services.people import GOOGLE
 from tests.login.device import code_of
 
@@ -35,6 +36,7 @@ def come(client, google, upstream):
         away = client.post(f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
         return client.get(upstream.decide(away["Location"], *ticked, person=person))
 
+    go.upstream = upstream
     return go
 
 
@@ -155,6 +157,21 @@ def test_proven_account_is_linked_and_unlinked(client, come, club):
     client.post(f"{HERE}/{remaining.identities.get(provider='oidc').pk}/part")
 
     assert Profile.objects.filter(merged_into=None).count() == 2
+
+
+def test_unlinking_ends_the_other_sessions_of_the_account(client, come, club):
+    """One of them may have begun with the login method that the customer removes, because it is not theirs."""
+    come()
+    come(person=TOM, name="club", aim="&link=1", ticked=())
+    other = Client()
+    away = other.post(f"/login/club?next={HERE}")["Location"]
+    other.get(come.upstream.decide(away, person=TOM))
+    assert other.get(HERE).status_code == 200
+    lena = Profile.objects.get()
+    client.post(f"{HERE}/{lena.identities.get(provider='oidc').pk}/part")
+
+    assert client.get(HERE).status_code == 200
+    assert other.get(HERE)["Location"].startswith("/login?")
 
 
 def test_same_address_alone_links_nothing(client, come, club):

@@ -348,6 +348,31 @@ def test_address_written_to_an_account_of_a_network_does_not_sign_in(api, shop):
     assert signed_in_as(browser) not in ("", str(theirs.account.pk))
 
 
+def test_signing_out_everywhere_ends_what_is_about_to_become_access(shop, dina):
+    own, soon = dina.profile, timezone.now() + dt.timedelta(minutes=5)
+    DeviceRequest.objects.create(
+        hash="a", user_code_hash="b", client=shop, params={}, state="allowed", profile=own, expires_at=soon
+    )
+    ticket = tickets.give(tickets.Proof(dina, "password"), shop, "https://shop.example", "browser")
+    browser = Browser()
+    browser.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    browser.post("/me/security/sessions/end", {"session": "others"})
+
+    assert not DeviceRequest.objects.exists()
+    assert tickets.take(ticket, "shop", "browser") is None
+
+
+def test_login_that_waits_for_the_second_factor_does_not_survive_a_new_password(dina, api):
+    secret = authenticator_codes.new_secret()
+    authenticator_codes.add_app(dina, secret, code_of(secret, -1))
+    browser = Browser()
+    browser.post("/login", {"email": "dina@example.com", "password": PASSWORD})
+    api.call("PATCH", f"/v2/users/{dina.profile.user_id.replace('|', '%7C')}", {"password": NEW_PASSWORD})
+    browser.post("/second-factor", {"code": code_of(secret)})
+
+    assert signed_in_as(browser) == ""
+
+
 # --- a provider that vouches
 
 

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
+from regulars.oauth.models import SessionClient
 from regulars.profiles.document import user
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
@@ -59,20 +61,24 @@ def test_unlinked_user_exists_again(api_client, two_users):
 
 
 @pytest.fixture
-def spa(standard_setup) -> Client:
-    return Client.objects.create(client_id="spa", name="The shop's app")
+def spa(two_users) -> Client:
+    """The shop's own app, at which both users have a session."""
+    made = Client.objects.create(client_id="spa", name="The shop's app")
+    for sid, profile in zip(("own", "other"), two_users, strict=True):
+        SessionClient.objects.create(sid=sid, client=made, profile=profile)
+    return made
 
 
 def own_token(**claims: Any) -> str:
     """Return a customer's access token of the app, after a sign-in just now."""
-    standard = {"sub": "google-oauth2|1", "azp": "spa", "auth_time": int(time.time()), "amr": ["fed"]}
+    standard = {"sub": "google-oauth2|1", "azp": "spa", "auth_time": int(time.time()), "amr": ["fed"], "sid": "own"}
     return make_token("update:current_user_identities", **{**standard, **claims})
 
 
 def id_token(**claims: Any) -> str:
     """Return an ID token that another customer got in the app, after a sign-in just now."""
-    standard = {"aud": "spa", "sub": "facebook|2", "exp": 4_000_000_000, "auth_time": int(time.time()), "amr": ["fed"]}
-    return sign({**standard, **claims})
+    standard = {"aud": "spa", "sub": "facebook|2", "exp": 4_000_000_000, "auth_time": int(time.time())}
+    return sign({**standard, "amr": ["fed"], "sid": "other", **claims})
 
 
 def test_customer_links_an_account_by_its_id_token(api_client, two_users, spa):
@@ -104,12 +110,16 @@ STALE = int(time.time()) - 700
         ({}, {"auth_time": STALE}, "login_required"),
         ({}, {"auth_time": None}, "login_required"),
         ({}, {"auth_time": "now"}, "login_required"),
+        ({"sid": "ended"}, {}, "login_required"),
+        ({"sid": None}, {}, "login_required"),
+        ({}, {"sid": "ended"}, "login_required"),
         ({"azp": "partner"}, {"aud": "partner"}, "first_party_only"),
         ({"azp": "unknown"}, {"aud": "unknown"}, "first_party_only"),
     ],
 )
 def test_customers_token_links_only_for_own_apps_after_two_fresh_sign_ins(api_client, two_users, spa, own, other, code):
     Client.objects.create(client_id="partner", name="Partner", first_party=False)
+    SessionClient.objects.create(sid="ended", client=spa, profile=two_users[0], ended_at=timezone.now())
     answer = api_client.call("POST", PATH, {"link_with": id_token(**other)}, token=own_token(**own))
 
     assert (answer.status_code, answer.json()["errorCode"]) == (403, code)

@@ -12,6 +12,8 @@ from regulars.accounts.models import Account
 from regulars.base.jobs.run_jobs import run_due
 from regulars.events.models import Event
 from regulars.profiles.models import Profile
+from regulars.usecases.password_login import find_by_password
+from regulars.usecases.users import link
 
 from .conftest import make_token
 
@@ -98,6 +100,35 @@ def test_link_and_unlink_notify_both_customers(api_client, dina, passwords):
     both = [BEFORE, "other@example.com"]
     subjects = ["Two accounts were joined"] * 2 + ["A login method was removed"] * 2
     assert sorted(sent()) == sorted(([to], subject) for to, subject in zip(both * 2, subjects, strict=True))
+
+
+@pytest.fixture
+def linked(api_client, dina, chika) -> Profile:
+    """A customer of a network, to whom Dina's account with a password was linked."""
+    chika.account = Account.objects.create_user()
+    chika.save()
+    link(chika, dina, "customer")
+    run_due()
+    mail.outbox.clear()
+    return chika
+
+
+def test_password_and_address_of_a_linked_customer_are_those_that_sign_in(api_client, dina, linked):
+    """Otherwise the password that staff replace would go on opening the account."""
+    assert patch(api_client.client, linked, {"email": AFTER, "password": NEW_PASSWORD}).status_code == 200
+
+    assert find_by_password(BEFORE, PASSWORD) is find_by_password(BEFORE, NEW_PASSWORD) is None
+    assert find_by_password(AFTER, PASSWORD) is None
+    assert find_by_password(AFTER, NEW_PASSWORD) == dina.account
+    assert sent() == [([BEFORE], CHANGED[each]) for each in ("email", "password")]
+
+
+def test_password_of_a_customer_without_one_is_refused(api_client, chika):
+    chika.account = Account.objects.create_user()
+    chika.save()
+    answer = patch(api_client.client, chika, {"password": NEW_PASSWORD})
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (400, "operation_not_supported")
 
 
 def test_first_address_of_an_account_sends_nothing_to_itself(api_client, chika):

@@ -16,7 +16,7 @@ from regulars.base.tokens.jwt import Claims
 from regulars.profiles.models import Profile
 
 from .backchannel_logout import backchannel_logout
-from .models import AuthorizationCode, RefreshFamily, SessionClient, SessionName
+from .models import AuthorizationCode, DeviceRequest, RefreshFamily, SessionClient, SessionName
 
 
 def sid_of_key(key: str) -> str:
@@ -87,16 +87,28 @@ def end_all_sessions(account: Account, keys: Iterable[str], kept_key: str = "") 
     kept = sids_of_keys([kept_key] if kept_key else [])
     codes, families = _of_account(account)
     _revoke(codes.exclude(grant__sid__in=kept), families.exclude(sid__in=kept))
+    DeviceRequest.objects.filter(_of_customer(account)).delete()
     for sid in sids_of_keys(keys):
         end_session(sid)
+    # Sessions of apps without a browser, and those whose browser session is over.
+    rest = SessionClient.objects.filter(_of_customer(account), ended_at=None).exclude(sid__in=kept)
+    rest.update(ended_at=timezone.now())
+
+
+def is_alive(sid: str, client_id: str) -> bool:
+    """Return whether the app's session with this `sid` was not ended."""
+    return SessionClient.objects.filter(sid=sid, client=client_id, ended_at=None).exists()
 
 
 def _of_account(account: Account) -> tuple[QuerySet[AuthorizationCode], QuerySet[RefreshFamily]]:
-    of_customer = Q(profile__account=account) | Q(profile__merged_into__account=account)
     return (
-        AuthorizationCode.objects.filter(of_customer, family=None),
-        RefreshFamily.objects.filter(of_customer, revoked_at=None),
+        AuthorizationCode.objects.filter(_of_customer(account), family=None),
+        RefreshFamily.objects.filter(_of_customer(account), revoked_at=None),
     )
+
+
+def _of_customer(account: Account) -> Q:
+    return Q(profile__account=account) | Q(profile__merged_into__account=account)
 
 
 def _revoke(codes: QuerySet[AuthorizationCode], families: QuerySet[RefreshFamily]) -> None:

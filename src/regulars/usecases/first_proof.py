@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from regulars.accounts.factors.authenticator_codes import Kind, remove_earlier
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, is_proved, record_address
-from regulars.accounts.proofs.models import LoginTicket
 from regulars.events.own_events import OwnEvent
-from regulars.oauth.models import AppGrant, DeviceRequest, RefreshFamily
+from regulars.oauth.models import AppGrant, RefreshFamily
 from regulars.profiles.find import NOT_FOR_LOGIN, login_identities
 from regulars.profiles.models import Identity, Profile
 
@@ -83,8 +82,6 @@ def _end_earlier_access(
     has_unlinked = _unlink(own, shown)
     has_access = RefreshFamily.objects.filter(profile__in=customers, revoked_at=None).exists()
     has_access |= bool(AppGrant.objects.filter(profile__in=customers).delete()[0])
-    DeviceRequest.objects.filter(profile__in=customers).delete()
-    LoginTicket.objects.filter(account=account).delete()
     has_password = account.has_usable_password() and account.pk not in shown.passwords
     if has_password:
         account.set_unusable_password()
@@ -115,11 +112,13 @@ def _unlink(own: Profile, shown: Shown) -> bool:
     Each is an account of its own again, as if its customer had unlinked it. An account stays linked to the customer who
     proves the address, unless it brought further login methods along.
     """
-    brought = list(Identity.objects.filter(origin=own.pk).exclude(provider__in=NOT_FOR_LOGIN).order_by("pk"))
+    at = [own.pk, own.merged_into_id or own.pk]
+    brought = Identity.objects.filter(profile__in=at, origin=own.pk).exclude(provider__in=NOT_FOR_LOGIN).order_by("pk")
     further = [each for each in brought if _is_earlier(each, own, shown)]
-    has_unlinked = bool(own.merged_into_id and brought and (further or own.merged_into_id != shown.customer))
-    if has_unlinked:
-        split(brought[0], WHY)
+    first = brought.first()
+    has_unlinked = bool(own.merged_into_id and first and (further or own.merged_into_id != shown.customer))
+    if has_unlinked and first:
+        split(first, WHY)
     for identity in login_identities(own):
         identity.refresh_from_db()  # those that came together leave together
         if identity.profile_id == own.pk and _is_earlier(identity, own, shown):

@@ -15,6 +15,7 @@ from regulars.accounts.proofs.addresses import NOTHING_SHOWN, Shown
 from regulars.base.errors import Forbidden, Invalid
 from regulars.base.tokens.jwt import Claims
 from regulars.clients.models import Client
+from regulars.oauth.sessions import is_alive
 from regulars.profiles.find import add_identity, find_by_identity, login_identities
 from regulars.profiles.models import Fact, Identity, Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN, sign_in_block
@@ -32,12 +33,14 @@ class TokenSignIn:
     profile: Profile
     auth_time: float
     amr: tuple[str, ...] = ()
+    sid: str = ""
 
     @classmethod
     def of(cls, profile: Profile, claims: Claims) -> TokenSignIn:
         at, amr = claims.get("auth_time"), claims.get("amr")
         methods = tuple(str(each) for each in amr) if isinstance(amr, list) else ()
-        return cls(profile, float(at) if isinstance(at, int | float) else 0.0, methods)
+        seconds = float(at) if isinstance(at, int | float) else 0.0
+        return cls(profile, seconds, methods, str(claims.get("sid", "")))
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def check_link_by_token(client_id: str, sign_ins: Iterable[TokenSignIn]) -> None
     """Check that an application may link or unlink accounts with tokens of their customers.
 
     What holds on our own page holds here: only the business's own applications, and for each account a sign-in of the last
-    minutes, with its second factor if it has one. Otherwise one consent page would be worth a whole account. Raises
+    minutes that was not ended since, with its second factor if it has one. Otherwise one consent page would be worth a whole account. Raises
     `Forbidden`: `first_party_only`, `account_blocked`, `login_required`, `mfa_required`.
     """
     if not Client.objects.filter(pk=client_id, first_party=True).exists():
@@ -90,7 +93,7 @@ def check_link_by_token(client_id: str, sign_ins: Iterable[TokenSignIn]) -> None
         profile = sign_in.profile
         if sign_in_block(profile):
             raise Forbidden("account_blocked", "A closed account cannot be linked.")
-        if not 0 <= time.time() - sign_in.auth_time < FRESH:
+        if not 0 <= time.time() - sign_in.auth_time < FRESH or not is_alive(sign_in.sid, client_id):
             message = "The customer has to sign in anew to each account first (prompt=login, or max_age=0)."
             raise Forbidden("login_required", message)
         if profile.account and is_enrolled(profile.account) and "mfa" not in sign_in.amr:

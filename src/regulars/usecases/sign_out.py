@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
+from regulars.accounts.proofs.models import LoginTicket
 from regulars.oauth import sessions as oauth_sessions
 
 RECORDS_OF = "account_authentication_methods_user"  # allauth's: the account of the session's authentication records
@@ -50,7 +51,11 @@ def end_session(account: Account, number: int) -> bool:
 
 @transaction.atomic
 def end_sessions(account: Account, but: str = "") -> int:
-    """End all sessions and all offline access, except the session with the key `but`. Returns how many sessions ended."""
+    """End all sessions and all offline access, except the session with the key `but`. Returns how many sessions ended.
+
+    What is about to become a session or an access ends as well: login tickets, and devices that were just allowed.
+    """
+    LoginTicket.objects.filter(account=account).delete()
     sessions = list(UserSession.objects.filter(user=account).exclude(session_key=but))
     keys = [session.session_key for session in sessions]
     for session in sessions:

@@ -134,20 +134,28 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
     with changes(profile, "replaced_by_app") as c:
         profile = c.profile
         before = address_of(profile.account) if profile.account else ""
+        database = _database_account(profile)
+        account = database or profile.account
         if patch.password:
-            _refuse_weak_password(patch.password, profile.account or Account(), _database_of(profile))
+            if database is None:
+                raise Invalid("operation_not_supported", "This user has no password: they sign in by a network.")
+            _refuse_weak_password(patch.password, database, _database_of(profile))
         email = str(root.get("email") or "")
-        if email and profile.account:
+        if email and account:
             root["email"] = email = canonical_email(email).lower()
-            if is_email_taken(email, but=profile.account):
+            if is_email_taken(email, but=account):
                 raise Conflict("email_taken", "The specified new email already exists.")
         if email and email != profile.document.get("email"):
             root.setdefault("email_verified", False)
-        has_moved = _change_address(profile, root, source, notified_by)
-        _write(c, UserPatch(root, patch.metadata, patch.blocked, patch.password), source)
+        has_moved = _change_address(profile, account, root, source, notified_by)
+        _write(c, UserPatch(root, patch.metadata, patch.blocked), source)
+        if patch.password and database:
+            set_password(database, patch.password, _database_of(profile))
+            for each in {database, profile.account or database}:
+                end_sessions(each)
         if has_moved:
             _record_change(c, "email", before, source, notified_by)
-        if patch.password and profile.account:
+        if patch.password:
             _record_change(c, "password", before, source, notified_by)
         return profile
 
@@ -206,10 +214,11 @@ def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOW
 
 
 @transaction.atomic
-def unlink(profile: Profile, identity: Identity, why: str, *, notified_by: str = "") -> Profile:
+def unlink(profile: Profile, identity: Identity, why: str, *, kept_session: str = "", notified_by: str = "") -> Profile:
     """Remove an identity with everything that it brought. Returns the profile that the identity has now.
 
-    The customers of both are notified.
+    Every session of the customer ends but the one with the key `kept_session`: any of them may have begun with what is
+    removed. The customers of both are notified.
     Raises `Invalid`: `unknown_identity`, `last_login_method`, `main_identity`.
     """
     if identity.profile_id != profile.pk:
@@ -217,6 +226,8 @@ def unlink(profile: Profile, identity: Identity, why: str, *, notified_by: str =
     if len(login_identities(profile)) < 2:
         raise Invalid("last_login_method", gettext_noop("This is your only login method. Add another one first."))
     owner = split(identity, why)
+    if profile.account:
+        end_sessions(profile.account, but=kept_session)
     _notify_each([profile, owner], "login_method_removed", notified_by)
     return owner
 
@@ -242,7 +253,9 @@ def _write(c: Changes, patch: UserPatch, source: str) -> Profile:
     for bag, data in patch.metadata.items():
         values |= _first_level(c.profile, bag, data)
     write_values(c, values, source)
-    _write_account(c.profile, patch)
+    if patch.blocked is not None:
+        c.profile.blocked = patch.blocked
+        c.profile.save(update_fields=["blocked"])
     c.refresh()
     return c.profile
 
@@ -353,23 +366,18 @@ def _leaves(path: str, value: object) -> Values:
     return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
 
 
-def _write_account(profile: Profile, patch: UserPatch) -> None:
-    """Write the columns of the profile, and the password of its account."""
-    if patch.blocked is not None:
-        profile.blocked = patch.blocked
-        profile.save(update_fields=["blocked"])
-    if profile.account and patch.password:
-        set_password(profile.account, patch.password, _database_of(profile))
-        end_sessions(profile.account)
+def _database_account(profile: Profile) -> Account | None:
+    """Return the account that signs in by an address and a password: the customer's own, or one that was linked to it."""
+    return next((each for each in accounts_of(profile) if each.profile.user_id.startswith(f"{DATABASE}|")), None)
 
 
-def _change_address(profile: Profile, root: Values, source: str, notified_by: str) -> bool:
+def _change_address(profile: Profile, account: Account | None, root: Values, source: str, notified_by: str) -> bool:
     """Write the account's address and what is proved. Returns whether the address is another one now.
 
     An application may move a customer who has proved their address to another one that it has verified itself: that ends
     nothing. A proof is never undone: `email_verified: false` changes the claim alone.
     """
-    account, known, shown = profile.account, profile.document, Shown(customer=profile.pk)
+    known, shown = profile.document, Shown(customer=profile.pk)
     email = str(root.get("email") or "")
     has_moved = bool(account and email and email != account.email.lower())
     if account and has_moved:

@@ -51,7 +51,7 @@ def linked_accounts(request: HttpRequest, profile: Profile) -> HttpResponse:
 def unlink_identity(request: HttpRequest, profile: Profile, number: int) -> HttpResponse:
     """Unlink a login method from the account, with the facts it brought."""
     try:
-        unlink(profile, _identity(profile, number), "customer")
+        unlink(profile, _identity(profile, number), "customer", kept_session=request.session.session_key or "")
     except DomainError as error:
         return account_message(request, gettext_noop("This cannot be parted"), error.message, 400)
     return HttpResponseRedirect(f"{HERE}?done=parted")

@@ -13,6 +13,7 @@ from allauth.account.internal.flows.login import clear_authentication_records, r
 from allauth.account.utils import perform_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -34,13 +35,23 @@ SECOND_FACTOR_SECONDS = 600  # between the first proof and the second
 
 @dataclass(frozen=True)
 class Waiting:
-    """A login between two proofs. `how` is what is recorded of the first; `at` is seconds since 1970."""
+    """A login between two proofs. `how` is what is recorded of the first; `at` is seconds since 1970.
+
+    `auth_hash` is of the account whose credential was shown and changes with its password: a login that began with the old
+    one does not go on.
+    """
 
     account: int
     method: str
     onward: str
     how: dict[str, Any] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
+    auth_hash: str = ""
+
+    @property
+    def is_current(self) -> bool:
+        shown = Account.objects.filter(pk=self.how.get("account", 0)).first()
+        return shown is not None and constant_time_compare(self.auth_hash, shown.get_session_auth_hash())
 
 
 def onward(request: HttpRequest) -> str:
@@ -53,9 +64,10 @@ def onward(request: HttpRequest) -> str:
 def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:
     """Start the session and go on; first to the second factor, if the customer has one and `method` was not that."""
     how["account"] = account.pk  # whose credential it was: of linked accounts each has its own
+    auth_hash = account.get_session_auth_hash()
     account = account_of(account)
     if method != "mfa" and is_enrolled(account):
-        request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how))
+        request.session[WAITING] = asdict(Waiting(account.pk, method, onward, how, auth_hash=auth_hash))
         return HttpResponseRedirect(SECOND_FACTOR)
     return start_session(request, account, [(method, how)], onward)
 

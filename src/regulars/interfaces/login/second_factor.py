@@ -106,7 +106,7 @@ def _find_login(request: HttpRequest) -> SecondFactorLogin | None:
     if kept and time.time() - kept["at"] < SECOND_FACTOR_SECONDS:
         first = Waiting(**kept)
         account = Account.objects.filter(pk=first.account).first()
-        blocked = account is None or account_block(account)
+        blocked = account is None or account_block(account) or not first.is_current
         return None if account is None or blocked else SecondFactorLogin(account_of(account), first.onward, first)
     profile = customer(request)
     return SecondFactorLogin(profile.account, onward(request), None) if profile and profile.account else None
