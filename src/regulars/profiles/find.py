@@ -18,7 +18,7 @@ from regulars.base.text import storable
 
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .document import rebuild
-from .models import Identity, Profile
+from .models import Fact, Identity, Profile
 
 DATABASE = "auth0"  # the strategy of customers who sign in by an e-mail address
 NOT_FOR_LOGIN = ("anonymous", "external")  # providers of ids that events name customers by

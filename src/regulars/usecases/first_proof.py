@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from regulars.accounts.factors.authenticator_codes import Kind, remove_earlier
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.addresses import NOTHING_SHOWN, EarlierAccess, Shown, is_proved, record_address
+from regulars.base.email_address import canonical_email
 from regulars.events.own_events import OwnEvent
 from regulars.oauth.models import AppGrant, RefreshFamily
 from regulars.profiles.find import NOT_FOR_LOGIN, login_identities
@@ -60,10 +61,10 @@ def record_vouched(
     profile: Profile, emails: Iterable[str], by: str, shown: Shown, *, notified_by: str = ""
 ) -> tuple[EarlierAccess, ...]:
     """Record that these addresses are the customer's: each account of theirs that has one of them is proved by that."""
-    wanted = {email.strip().lower() for email in emails} - {""}
+    wanted = {canonical_email(email).lower() for email in emails} - {""}
     ended: list[EarlierAccess] = []
     for account in accounts_of(profile) if wanted else ():
-        if account.email.lower() in wanted:
+        if canonical_email(account.email).lower() in wanted:
             ended += record_proof(account, by, shown, notified_by=notified_by)
     return tuple(dict.fromkeys(ended))
 
