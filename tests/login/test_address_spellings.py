@@ -17,6 +17,7 @@ from tests.usecases.test_complete_social_login import provider_login
 from regulars.accounts.models import Account
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.base.errors import Invalid
+from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.clients import cache
 from regulars.clients.register import ClientSpec, register
@@ -28,7 +29,9 @@ from regulars.oauth.grant import PASSWORDLESS_OTP
 from regulars.operations import staff
 from regulars.operations.doctor import run_checks
 from regulars.profiles.models import Fact, Profile
+from regulars.usecases.account_mails import mail_reset_link
 from regulars.usecases.complete_social_login import complete_social_login
+from regulars.usecases.erase import erase_customer
 from regulars.usecases.erase import find_customers as find_to_erase
 from regulars.usecases.find_customers import find_customers
 from regulars.usecases.link_accounts import find_link_proposals
@@ -203,6 +206,17 @@ def test_staff_find_a_customer_by_every_spelling(anna, text):
 @pytest.mark.parametrize("name", [SPELLINGS[0], STORED, SPELLINGS[2]])
 def test_an_erasure_finds_the_customer_by_every_spelling(anna, name):
     assert [each.account for each in find_to_erase(name)] == [anna]
+
+
+def test_an_erasure_removes_both_spellings_from_jobs(anna):
+    for address in SPELLINGS[:2]:
+        mail_reset_link(address, "/")
+    Job.objects.exclude(kind="accounts.mail_reset").delete()
+    erase_customer(anna.profile, "staff:ana")
+    payloads = [json.dumps(each.payload, ensure_ascii=False) for each in Job.objects.filter(kind="accounts.mail_reset")]
+
+    assert len(payloads) == 2
+    assert not [each for each in payloads if "anna@" in each.lower()]
 
 
 def test_a_provider_and_our_own_sign_up_are_proposed_to_be_linked(anna, standard_setup):

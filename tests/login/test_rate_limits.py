@@ -18,11 +18,12 @@ from django.test import Client
 from django.utils import timezone
 
 from regulars.accounts import rate_limits
-from regulars.accounts.models import Account, AttemptCount
+from regulars.accounts.models import Account, AttemptCount, PendingSignup
 from regulars.accounts.passwords import PasswordHasher
 from regulars.accounts.rate_limits import Attempt, Limit, TooManyAttempts, attempting, count_attempt
 from regulars.base.errors import DomainError
 from regulars.connections.models import Connection
+from regulars.usecases.account_mails import signup_link
 from regulars.usecases.complete_social_login import sign_up
 
 from .conftest import PASSWORD
@@ -132,6 +133,24 @@ def test_a_known_browser_signs_in_while_attackers_guess(dina, client, three):
     assert known.post("/login", {"email": dina.email, "password": PASSWORD}).status_code == 302
     assert [guess(known, "eva@example.com").status_code for _ in range(4)] == [401, 401, 401, 429]
     assert [guess(known).status_code for _ in range(4)] == [401, 401, 401, 429]
+
+
+def test_addresses_of_one_ipv6_network_are_counted_as_one(dina, client, three):
+    answers = [guess(Client(REMOTE_ADDR=f"2001:db8:1:2::{n}")).status_code for n in range(1, 5)]
+
+    assert answers == [401, 401, 401, 429]
+    assert guess(Client(REMOTE_ADDR="::ffff:203.0.113.9")).status_code == 401
+    assert guess(Client(REMOTE_ADDR="2001:db8:1:3::1")).status_code == 401
+
+
+def test_the_link_of_a_sign_up_allows_no_more_guesses_than_the_login_page(passwords, client, three, hashed):
+    client.post("/signup", {"email": "eva@example.com", "password": PASSWORD})
+    link = signup_link(PendingSignup.objects.get())
+    hashed.clear()
+    answers = [Client().post(link, {"password": "wrong wrong wrong"}).status_code for _ in range(6)]
+
+    assert answers == [422] * 3 + [429] * 3
+    assert len(hashed) == 3
 
 
 def test_a_changed_cookie_makes_no_browser_known(dina, client, three):

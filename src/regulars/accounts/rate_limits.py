@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv6Network, ip_address
 from threading import BoundedSemaphore
 from time import monotonic, sleep
 
@@ -60,6 +61,17 @@ class Attempt:
     ip: str
     browser: str = ""
 
+    @property
+    def network(self) -> str:
+        """Return the IP address that is counted. Of IPv6 it is the /64: each of its addresses is the same customer's."""
+        try:
+            address = ip_address(self.ip)
+        except ValueError:
+            return self.ip
+        if address.version == 4:
+            return str(address)
+        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
+
 
 MINUTE, HOUR = 60, 3600
 # "pair" is one e-mail address from one IP address: attempts by others do not lock the customer out. "email" still ends
@@ -79,6 +91,7 @@ LIMITS = {
     # Six digits. Of a million codes up to three are right at any time, mailed ones and those of an authenticator app.
     "guess": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR), "ip": Limit(60, 5 * MINUTE, at_once=20)},
     "second": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR)},
+    "device": {"pair": Limit(10, 10 * MINUTE), "email": Limit(30, HOUR)},
     "passkey": {"ip": Limit(60, 5 * MINUTE, at_once=20)},
 }
 
@@ -176,7 +189,7 @@ class _Refused:
 def _windows(attempt: Attempt) -> list[_Window]:
     email = canonical_email(attempt.subject).lower()
     limits = LIMITS[attempt.action]
-    subjects = {"pair": f"{email} {attempt.ip}", "email": email, "ip": attempt.ip}
+    subjects = {"pair": f"{email} {attempt.network}", "email": email, "ip": attempt.network}
     if attempt.browser:
         limits, subjects = {"pair": limits["pair"]}, {"pair": f"{email} browser {attempt.browser}"}
     return [

@@ -22,6 +22,7 @@ from django.db.models.functions import Cast, Concat
 
 from regulars.accounts.models import Account
 from regulars.base.db.encrypted import EncryptedJSONField
+from regulars.base.email_address import readable_email
 from regulars.clients.models import Client
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Fact, Identity, Profile
@@ -151,7 +152,11 @@ class Names:
 
 def _forms(name: str) -> set[str]:
     """Return a name as texts, JSON and addresses of pages write it."""
-    return {name, json.dumps(name)[1:-1], quote(name, safe=""), quote(name, safe="").lower()}
+    return {
+        form
+        for each in (name, readable_email(name))  # a message may hold the Unicode form of an address
+        for form in (each, json.dumps(each)[1:-1], quote(each, safe=""), quote(each, safe="").lower())
+    }
 
 
 def names_of(profiles: Sequence[Profile]) -> Names:

@@ -122,7 +122,7 @@ def _address(email: str) -> str:
 
 def _asker(attempt: Attempt) -> str:
     """Hash with a key: without one, a reader of the table could try all IP addresses."""
-    asker = f"browser {attempt.browser}" if attempt.browser else f"ip {attempt.ip}"
+    asker = f"browser {attempt.browser}" if attempt.browser else f"ip {attempt.network}"
     return salted_hmac("regulars.proofs.asker", asker, algorithm="sha256").hexdigest()
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 from regulars.accounts import passwords
 from regulars.accounts.hashes import matches
 from regulars.accounts.models import PendingSignup
-from regulars.accounts.rate_limits import TooManyAttempts, count_attempt
+from regulars.accounts.rate_limits import TooManyAttempts, attempting, count_attempt
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords, social_connections
 from regulars.interfaces.pages.attempts import attempt_of
@@ -85,8 +85,14 @@ def finish(request: HttpRequest) -> HttpResponse:
     began_here = _began_here(request, pending)
     if request.method == "GET":
         return _finish_page(request, pending, began_here)
-    if not began_here and not matches(request.POST.get("password", ""), pending.password):
-        return _finish_page(request, pending, began_here, WRONG_SIGNUP_PASSWORD, 422)
+    if not began_here:
+        try:
+            with attempting(attempt_of(request, "login", pending.email)) as place:
+                if not matches(request.POST.get("password", ""), pending.password):
+                    return _finish_page(request, pending, began_here, WRONG_SIGNUP_PASSWORD, 422)
+                place.succeed()
+        except TooManyAttempts as refused:
+            return _finish_page(request, pending, began_here, refused.message, 429)
     account = finish_signup(pending)
     if account is None:
         return message_page(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
+from regulars.accounts.rate_limits import TooManyAttempts, attempting
 from regulars.clients.cache import find_api
+from regulars.interfaces.pages.attempts import attempt_of
 from regulars.oauth.browser_session import BrowserSession
 from regulars.oauth.consents import scope_texts
 from regulars.oauth.device_codes import deny_device, find_device
@@ -22,8 +23,6 @@ from regulars.usecases.login_progress import LoginProgress
 from .browser import browser_context, find_browser_session
 from .responses import with_policy
 
-TRIES, WINDOW = 10, 600.0  # wrong codes in one session, and seconds until they are forgotten
-TRIED = "device_codes_tried"
 ALLOWED = "device_allowed"  # session key: the device that the customer allowed, while they answer a question
 BACK = "back_from"  # the parameter of a browser that comes back from the question
 LONGEST_CODE = 20
@@ -48,13 +47,15 @@ def activate(request: HttpRequest) -> HttpResponse:
         if row is None or (allowed.get("device"), allowed.get("account")) != (row.pk, session.account.pk):
             return _code_page(request, code)
         return _allow(request, row, session, code, LoginProgress.from_json(allowed["progress"]))
-    tried = [at for at in request.session.get(TRIED, []) if time.time() - at < WINDOW]
-    if len(tried) >= TRIES:
+    account = session.account
+    try:
+        with attempting(attempt_of(request, "device", f"account {account.pk}", email=account.email)) as place:
+            row = find_device(code)
+            if row is None:
+                return _code_page(request, code, UNKNOWN, 400)
+            place.succeed()
+    except TooManyAttempts:
         return _code_page(request, "", TOO_MANY, 429)
-    row = find_device(code)
-    if row is None:
-        request.session[TRIED] = [*request.session.get(TRIED, []), time.time()][-TRIES:]
-        return _code_page(request, code, UNKNOWN, 400)
     match request.POST.get("do"):
         case "allow":
             return _allow(request, row, session, code, LoginProgress())
