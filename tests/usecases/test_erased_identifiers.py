@@ -68,6 +68,7 @@ def erased(send) -> Erasure:
         {"userId": "dov-7", "groupId": "acme", "type": "group"},
         {"userId": "new", "traits": {"email": EMAIL}},
         {"userId": "new", "traits": {"email": "DOV@example.com "}},
+        {"userId": "new", "traits": {"email": "dov@EXAMPLE.com"}},
         {"anonymousId": "b-9", "context": {"traits": {"email": EMAIL}}, "type": "track", "event": "Viewed"},
         {"userId": "new", "context": {"externalIds": [{"id": "dov-7", "type": "crm"}]}},
     ],

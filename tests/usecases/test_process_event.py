@@ -375,6 +375,13 @@ def test_ids_that_a_server_invents_stay_on_their_events(send, settings):
     assert [event.message["anonymousId"] for event in Event.objects.order_by("id")] == [f"u-{n}" for n in range(30)]
 
 
+def test_anonymous_id_that_repeats_the_user_id_is_no_browser(send):
+    """Other versions of that SDK send the user id twice."""
+    send(viewed(anonymousId="dov-1", userId="dov-1"))
+
+    assert not Identity.objects.filter(provider="anonymous").exists()
+
+
 def test_browser_that_a_server_names_is_joined_once_it_has_been_seen_itself(send):
     send(viewed(anonymousId="b-1", userId="dov-1", channel="server"))
     send(viewed(anonymousId="b-1"), viewed(anonymousId="b-1", userId="dov-1", channel="server"))

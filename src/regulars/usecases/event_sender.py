@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from regulars.base.email_address import canonical_email
 from regulars.consent.erasures import erased_among
 from regulars.events.identifiers import Identifier, IdProblem, read_identifier
 from regulars.events.message_fields import as_object, name_of
@@ -79,7 +80,7 @@ def erased_names(
     context = as_object(message.get("context"))
     for traits in (message.get("traits"), context.get("traits")):
         if isinstance(email := as_object(traits).get("email"), str):
-            names.append(f"email|{email}")
+            names.append(f"email|{canonical_email(email)}")
     listed = context.get("externalIds")
     for each in listed if isinstance(listed, list) else ():
         if other := read_identifier(as_object(each).get("id")):

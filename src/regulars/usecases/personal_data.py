@@ -22,7 +22,7 @@ from django.db.models.functions import Cast, Concat
 
 from regulars.accounts.models import Account
 from regulars.base.db.encrypted import EncryptedJSONField
-from regulars.base.email_address import readable_email
+from regulars.base.email_address import canonical_email, readable_email
 from regulars.clients.models import Client
 from regulars.events.models import Event, InboxItem
 from regulars.profiles.models import Fact, Identity, Profile
@@ -197,7 +197,8 @@ def identifiers_of(profiles: Sequence[Profile]) -> set[str]:
     claimed = Fact.objects.filter(profile__in=profiles, attribute="email").values_list("value", flat=True)
     addresses = {str(value) for value in claimed if value}
     addresses |= {profile.account.email for profile in profiles if profile.account and profile.account.email}
-    return found | {f"email|{address}" for address in addresses - _names_of_others(addresses, profiles)}
+    own = addresses - _names_of_others(addresses, profiles)
+    return found | {f"email|{canonical_email(address)}" for address in own}
 
 
 def _names_of_others(names: set[str], profiles: Sequence[Profile]) -> set[str]:

@@ -15,7 +15,7 @@ from regulars.consent.effective import YES
 from regulars.consent.models import ConsentState, ErasedIdentifier, KeptDecision, Retention
 from regulars.consent.status import ConsentStatus
 from regulars.enrichment.models import Lookup
-from regulars.events.models import Event, InboxItem, Rejection
+from regulars.events.models import Event, InboxItem, Rejection, SourceCount
 from regulars.profiles.find import ANONYMOUS, customers
 from regulars.profiles.models import Fact, Profile, ProviderAnswer
 from regulars.rules.models import RuleRun
@@ -82,6 +82,9 @@ KINDS: dict[str, DataKind] = {
     "closed": DataKind("Facts whose consent was withdrawn", 30, _closed_facts),
     "inbox": DataKind("Messages as received", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
     "refused": DataKind("Rejected messages", 30, lambda before: Rejection.objects.filter(at__lt=before)),
+    "event_counts": DataKind(
+        "Counts of what sources sent in vain", 365, lambda before: SourceCount.objects.filter(day__lt=before.date())
+    ),
     "rule_runs": DataKind("Runs of rules", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
     "provider_answers": DataKind(
         "Answers of providers, unchanged", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
