@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from regulars.base.errors import Invalid
+from regulars.base.text import has_hidden, storable
 
 HIDDEN = "••••••••"
+LONGEST_FAULT = 300  # characters of a sentence about a fault
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/\S*)?|\[[0-9a-fA-F:.]+\](:\d+)?|localhost(:\d+)?")
 
 
@@ -81,11 +83,17 @@ def masked_settings(fields: Sequence[SettingField], settings: Mapping[str, str])
 
 
 def redacted(text: str, fields: Sequence[SettingField], settings: Mapping[str, str]) -> str:
-    """Return the text without any secret of these settings."""
+    """Return a sentence about a fault as it is stored and shown: without any secret of these settings, in one short line.
+
+    A plug-in may repeat what a third party answered.
+    """
     secrets = [settings.get(field.key, "") for field in fields if field.secret]
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return text
+    line = " ".join(
+        "".join(" " if has_hidden(each) else each for each in str(storable(text))[: 4 * LONGEST_FAULT]).split()
+    )
+    return line if len(line) <= LONGEST_FAULT else f"{line[: LONGEST_FAULT - 1]}…"
 
 
 def check_web_address(address: str, label: str = "The address") -> None:

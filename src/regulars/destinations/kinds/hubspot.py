@@ -9,7 +9,7 @@ from typing import Any
 from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import check_web_address
 
-from ..calls import perform
+from ..calls import json_object, perform
 from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _LIST = re.compile(r"\d{0,20}", re.ASCII)
@@ -56,7 +56,7 @@ class HubSpot(DestinationKind):
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         first, *rest = self.calls(message, settings)
-        contact = _contact(perform(first).json())
+        contact = _contact(json_object(perform(first)))
         if rest:
             perform(_membership([contact], message.entered, settings))
 
@@ -64,7 +64,7 @@ class HubSpot(DestinationKind):
         """Send all contacts in one call, then add those who entered to the list and remove those who left."""
         inputs = [_input(str(each.match["email"]), each.traits, each.id) for each in messages]
         ids: dict[str, str] = {}  # by e-mail address in small letters, because HubSpot guarantees no order
-        for result in _results(perform(_upsert(inputs, settings)).json()):
+        for result in _results(json_object(perform(_upsert(inputs, settings)))):
             if isinstance(result, dict) and "id" in result and isinstance(result.get("properties"), dict):
                 ids[str(result["properties"].get("email", "")).lower()] = str(result["id"])
         for entered in (True, False) if settings["list_id"] else ():
@@ -81,7 +81,7 @@ class HubSpot(DestinationKind):
             payload = {"objectId": email, "idProperty": "email"}
             perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", payload, settings), accept=frozenset({404}))
         elif settings["list_id"]:
-            contact = _contact(perform(_upsert([_input(email, {}, request.id)], settings)).json())
+            contact = _contact(json_object(perform(_upsert([_input(email, {}, request.id)], settings))))
             perform(_membership([contact], False, settings))
         else:
             raise SendFailed(

@@ -98,7 +98,9 @@ def _make(call: HttpCall) -> None:
     if not isinstance(found, dict):
         raise SendFailed("bad_answer", "Meta did not answer in JSON.")
     if answer.status != 200:
-        code = (found.get("error") or {}).get("code")
+        error = found.get("error")
+        code = error.get("code") if isinstance(error, dict) else None
+        code = code if isinstance(code, int) and 0 < code < 10**9 else 0
         if code in PASSING:
             raise SendFailed("later", f"Meta asks to come back later (code {code}).")
         raise failure_of(answer, f"meta_{code}" if code else "", f"Meta refused the call (code {code}).")
