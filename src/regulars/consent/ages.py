@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from regulars.profiles.birthdays import age_on, business_day, days_of_birth
+
 STRICTEST = 16
 _AGES = {
     13: "BE EE FI GB IS LV MT NO PT SE US",
@@ -19,24 +21,7 @@ def is_too_young(birthdate: Any, country: Any, now: dt.datetime) -> bool:
 
     Of `2011` or `2011-05` the last day counts. An unknown country has the strictest age.
     """
-    born = _latest(str(birthdate))
-    if born is None:
+    days = days_of_birth(birthdate)
+    if days is None:
         return False
-    age = now.year - born.year - ((now.month, now.day) < (born.month, born.day))
-    return 0 <= age < AGE_OF_CONSENT.get(str(country).upper(), STRICTEST)
-
-
-def _latest(birthdate: str) -> dt.date | None:
-    """Return the last day that a date of birth of any precision can mean."""
-    try:
-        year, *rest = (int(part) for part in birthdate.split("-"))
-        match rest:
-            case []:
-                return dt.date(year, 12, 31)
-            case [month]:
-                return dt.date(year + month // 12, month % 12 + 1, 1) - dt.timedelta(days=1)
-            case [month, day]:
-                return dt.date(year, month, day)
-    except ValueError:
-        return None
-    return None
+    return 0 <= age_on(days[1], business_day(now)) < AGE_OF_CONSENT.get(str(country).upper(), STRICTEST)

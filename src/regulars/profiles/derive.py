@@ -8,6 +8,8 @@ from typing import Any
 
 from babel import Locale
 
+from .birthdays import age_on, birthday, business_day, days_of_birth, start_of
+
 
 @dataclass(frozen=True)
 class Derived:
@@ -30,23 +32,33 @@ def continent_of(country: Any, now: dt.datetime) -> list[Derived]:
 
 
 def age_of(birthdate: Any, now: dt.datetime) -> list[Derived]:
-    """Return the age band of `1991-04-12`, `1991-04` or `1991`; it expires on the birthday that ends it."""
-    try:
-        parts = [int(part) for part in str(birthdate).split("-")]
-        born = dt.date(*[*parts, 1, 1][:3])
-    except (ValueError, TypeError):
+    """Return the age band of a date of birth; it expires as the birthday that ends it begins.
+
+    Of `1991` or `1991-04` the first day counts.
+    """
+    days = days_of_birth(birthdate)
+    if days is None:
         return []
-    age = now.year - born.year - ((now.month, now.day) < (born.month, born.day))
+    age = age_on(days[0], business_day(now))
     for name, low, high in BANDS:
         if low <= age < high:
-            leaves = dt.datetime(born.year + high, born.month, min(born.day, 28), tzinfo=dt.UTC) if high < 200 else None
-            return [Derived("age_band", name, leaves)]
+            return [Derived("age_band", name, start_of(birthday(days[0], high)) if high < OLDEST else None)]
     return []
+
+
+def changes_after(attribute: str, value: Any, now: dt.datetime) -> dt.datetime | None:
+    """Return the next instant at which something else follows from a value, such as the 18th birthday; None: never."""
+    days = days_of_birth(value) if attribute == "birthdate" else None
+    if days is None:
+        return None
+    instants = (start_of(birthday(days[0], low)) for _, low, _ in BANDS)
+    return next((instant for instant in instants if instant > now), None)
 
 
 RULES = {"country": continent_of, "birthdate": age_of}
 CONCLUDES = {"country": ("continent",), "birthdate": ("age_band",)}
-BANDS = (("18-24", 18, 25), ("25-34", 25, 35), ("35-44", 35, 45), ("45-54", 45, 55), ("55+", 55, 200))
+OLDEST = 200
+BANDS = (("18-24", 18, 25), ("25-34", 25, 35), ("35-44", 35, 45), ("45-54", 45, 55), ("55+", 55, OLDEST))
 
 # UN M49 continental regions, as CLDR numbers them.
 _CONTINENT_CODES = {

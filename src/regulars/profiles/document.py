@@ -11,6 +11,7 @@ from regulars.base.conditions.document_terms import terms_of
 
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .auth0_user import Auth0Identity, Auth0User
+from .derive import changes_after
 from .models import Attribute, Fact, Identity, Profile
 from .resolve import KnownFact, Value, resolve_all
 
@@ -52,7 +53,15 @@ def rebuild_all(profiles: list[Profile]) -> None:
         profile.document = document
         profile.updated_at = now
         profile.terms = terms_of(user(profile))
-    Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at"], batch_size=200)
+        profile.changes_at = next_change(facts.get(profile.pk, []), now)
+    Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at", "changes_at"], batch_size=200)
+
+
+def next_change(facts: list[Fact], now: dt.datetime) -> dt.datetime | None:
+    """Return the next instant at which a live fact expires, or something else follows from it; None: never."""
+    instants = [fact.expires_at for fact in facts if fact.expires_at and fact.expires_at > now]
+    instants += filter(None, (changes_after(fact.attribute, fact.value, now) for fact in facts))
+    return min(instants, default=None)
 
 
 def user(profile: Profile, document: dict[str, Any] | None = None) -> Auth0User:

@@ -91,6 +91,18 @@ def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fac
     return written
 
 
+@transaction.atomic
+def conclude_again(profiles: Sequence[Profile]) -> list[Fact]:
+    """Write what follows from the facts of these profiles today: bands of ages change on birthdays."""
+    writer = _FactWriter(list(profiles))
+    by_id = {profile.pk: profile for profile in profiles}
+    premises = [fact for fact in writer.last.values() if fact.attribute in derive.RULES and not _has_expired(fact)]
+    news = [(by_id[fact.profile_id], each) for fact in premises for each in _conclusions(fact, _as_news(fact))]
+    written = [fact for fact, _ in writer.write(news, concluded=True)]
+    rebuild_all(list({fact.profile_id: by_id[fact.profile_id] for fact in written}.values()))
+    return written
+
+
 def is_known(profile: Profile, attribute: str) -> bool:
     """Return whether any live fact has this attribute: a question about it is not asked."""
     return bool(known_among(profile, {attribute}))
@@ -173,9 +185,9 @@ class _FactWriter:
         place = (profile.pk, key, *voice(new.source, new.whose))
         last = self.last.get(place)
         if last is None:
-            brings_nothing = new.value is None and new.source != CUSTOMER
+            brings_nothing = new.value is None and (new.source != CUSTOMER or concluded)
         else:
-            has_expired = last.expires_at is not None and last.expires_at <= clock.now()
+            has_expired = _has_expired(last)
             has_new_consent = not set(new.consents) <= set(last.consents)
             brings_nothing = last.value == new.value and not has_expired and not has_new_consent
         if brings_nothing:
@@ -252,17 +264,39 @@ def accepted(attribute: Attribute | None, key: str, new: NewFact) -> Any:
     return new.value if new.whose in (Asserter.APP_TOKEN, Asserter.RULE) else fitting
 
 
+def _has_expired(fact: Fact) -> bool:
+    return fact.expires_at is not None and fact.expires_at <= clock.now()
+
+
+def _as_news(fact: Fact) -> NewFact:
+    """Return a stored fact as the one it was written from."""
+    return NewFact(
+        attribute=fact.attribute,
+        value=fact.value,
+        source_kind=fact.source_kind,
+        source=fact.source,
+        basis=fact.basis,
+        consents=fact.consents,
+        confidence=fact.confidence,
+        collected_at=fact.collected_at,
+        expires_at=fact.expires_at,
+        identity=fact.identity_id,
+        asserter=Asserter(fact.asserter) if fact.asserter else None,
+    )
+
+
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:
     """Conclusions inherit source, basis and consent: they live and die with what they follow from."""
-    if fact.value is None:
-        return [replace(premise, attribute=name, value=None) for name in derive.CONCLUDES.get(fact.attribute, ())]
-    return [
+    found = [] if fact.value is None else derive.conclusions(fact.attribute, fact.value, clock.now())
+    # What no longer follows, of a corrected date of birth for instance, is taken back.
+    lapsed = set(derive.CONCLUDES.get(fact.attribute, ())) - {each.attribute for each in found}
+    return [replace(premise, attribute=name, value=None, derived_from=[fact.pk]) for name in sorted(lapsed)] + [
         replace(
             premise,
             attribute=each.attribute,
             value=each.value,
             derived_from=[fact.pk],
-            expires_at=each.expires_at or premise.expires_at,
+            expires_at=min(filter(None, (each.expires_at, premise.expires_at)), default=None),
         )
-        for each in derive.conclusions(fact.attribute, fact.value, clock.now())
+        for each in found
     ]

@@ -48,6 +48,8 @@ class Profile(models.Model):
     closed_consents = models.JSONField(
         default=list
     )  # ids of consent events that are no longer given (`consent.refresh`)
+    # The next instant at which a fact expires or something else follows from one; NULL: none (`document.rebuild_all`).
+    changes_at = models.DateTimeField(null=True, blank=True, db_index=True)
     merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="merged")
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from regulars.consent.models import ConsentEvent, ConsentState, PermittedView
 from regulars.consent.status import purposes_closed_to_questions
 from regulars.consent.view import view
 from regulars.events.read import named
+from regulars.profiles.birthdays import age_on, days_of_birth
 from regulars.profiles.learn import known_among
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.resolve import TIERS, Value
@@ -106,7 +107,8 @@ class CustomerContext:
         """Return whether any source gives a lower age. With only a year known, the lowest age it allows counts."""
         facts = self.profile.facts.filter(attribute__in=BIRTH, retracted_at=None).exclude(value=None)
         today = clock.today()
-        return any(today < _birthday(value, age) for value in facts.values_list("value", flat=True))
+        born = map(days_of_birth, facts.values_list("value", flat=True))
+        return any(age_on(days[1], today) < age for days in born if days is not None)
 
     def question_exposures(self) -> list[QuestionExposure]:
         answered = self._answered_this_month()
@@ -251,15 +253,3 @@ def _expired_answer(profile: Profile, question: Question) -> Value | None:
         return None
     then = view(profile, question.purpose_id, at=fact.expires_at - MOMENT).get(question.attribute)
     return then if then and then.fact_id == fact.pk else None
-
-
-def _birthday(value: object, age: int) -> dt.date:
-    """Return the day of reaching an age; a year or month of birth alone counts from its end."""
-    parts = str(value).split("-")
-    try:
-        year = int(parts[0]) + age
-        month = int(parts[1]) if len(parts) > 1 else 12
-        day = int(parts[2]) if len(parts) > 2 else 28 if len(parts) == 2 else 31
-        return dt.date(year, month, min(day, 28) if month == 2 else day)
-    except ValueError:
-        return dt.date.min

@@ -32,7 +32,7 @@ from regulars.events.own_events import OwnEvent
 from regulars.events.record import EventDetails, append, new_event
 from regulars.events.record import record_all as record_events
 from regulars.profiles.document import rebuild_all
-from regulars.profiles.learn import NewFact, learn_all, retract
+from regulars.profiles.learn import NewFact, conclude_again, learn_all, retract
 from regulars.profiles.models import Fact, Profile
 from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
 from regulars.segments.models import Membership, Segment
@@ -187,6 +187,12 @@ class Changes:
         events = list(events)
         record_events(events)
         self._unit.happened |= {event.profile_id for event in events}
+
+    def conclude_again(self) -> None:
+        """Write what follows from the facts of all customers of this unit today, and recompute everything of them."""
+        conclude_again(self.profiles)
+        for profile in self.profiles:
+            self.refresh(profile)
 
     def refresh(self, of: Who | None = None) -> None:
         """Recompute everything of a customer at the end: facts moved, ran out or were deleted, or a purpose changed."""
