@@ -19,7 +19,7 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
 from regulars.profiles.assertions import RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
-from regulars.profiles.document import identities_at, known, put, user, winners
+from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
@@ -213,7 +213,9 @@ def _permitted(
         if is_shown(each.asserter, _thing(fact, attributes), place):
             by_attribute.setdefault(fact.attribute, []).append(each)
     half_lives = {key: attributes[key].half_life_days for key in by_attribute if key in attributes}
-    return resolve_all(by_attribute, status.now, half_lives)
+    # Tokens and rules show metadata as it was written, empty values too; for any other use these are not known.
+    kept = metadata_among(by_attribute, attributes) if purpose.key == "serve" else ()
+    return resolve_all(by_attribute, status.now, half_lives, kept)
 
 
 def _thing(fact: Fact, attributes: dict[str, Attribute]) -> Thing:

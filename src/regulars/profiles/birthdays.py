@@ -1,6 +1,6 @@
 """Dates of birth: what one can mean, and the day on which a person reaches an age. Plain functions, the only ones for it.
 
-A person born on 29 February has their birthday on 1 March of other years, as most laws have it: nobody counts as older than
+A person born on 29 February has their birthday on 1 March of other years, as most laws have it: no one counts as older than
 they are. Days are the business's.
 """
 

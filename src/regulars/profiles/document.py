@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from regulars.base import clock
@@ -99,7 +99,16 @@ def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetim
     for fact in facts:
         by_attribute.setdefault(fact.attribute, []).append(known(fact))
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
-    return resolve_all(by_attribute, now, half_lives)
+    return resolve_all(by_attribute, now, half_lives, metadata_among(by_attribute, attributes))
+
+
+def metadata_among(keys: Iterable[str], attributes: Mapping[str, Attribute]) -> set[str]:
+    """Return those of the keys that are metadata: paths of the two bags, and attributes that stand at such a path."""
+    return {
+        key
+        for key in keys
+        if key.partition(".")[0] in BAGS or (key in attributes and bool(attributes[key].metadata_path))
+    }
 
 
 def known(fact: Fact) -> KnownFact:

@@ -14,6 +14,7 @@ from django.db.models import Q
 from regulars.base import clock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
+from regulars.base.json_values import same_json
 from regulars.base.text import storable
 
 from . import derive
@@ -189,7 +190,7 @@ class _FactWriter:
         else:
             has_expired = _has_expired(last)
             has_new_consent = not set(new.consents) <= set(last.consents)
-            brings_nothing = last.value == new.value and not has_expired and not has_new_consent
+            brings_nothing = same_json(last.value, new.value) and not has_expired and not has_new_consent
         if brings_nothing:
             return None
         if self._is_guess_at_special(key, new):

@@ -7,9 +7,11 @@ which facts arrived. Facts that are not permitted are removed *before* the ranki
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from regulars.base.json_values import is_empty, same_json
 
 from .assertions import PROOFS, RULES, Asserter, Rank, thing_of, voice
 
@@ -56,10 +58,17 @@ class Value:
     disputed: bool = False
 
 
-def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | None = None) -> Value | None:
-    """Return the winning value among the permitted facts of *one* attribute, or None when nothing is known."""
+def resolve(
+    facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | None = None, *, keep_empty: bool = False
+) -> Value | None:
+    """Return the winning value among the permitted facts of *one* attribute, or None when nothing is known.
+
+    An empty value is nothing known; `keep_empty` returns it all the same, for metadata, which is read as it was written.
+    """
     live = [
-        fact for fact in latest_per_source(facts) if fact.value not in (None, "", [], {}) and not expired(fact, now)
+        fact
+        for fact in latest_per_source(facts)
+        if fact.value is not None and (keep_empty or not is_empty(fact.value)) and not expired(fact, now)
     ]
     if not live:
         return None
@@ -72,15 +81,21 @@ def resolve(facts: Iterable[KnownFact], now: dt.datetime, half_life_days: int | 
         confidence=winner.confidence,
         fact_id=winner.id,
         asserter=winner.asserter,
-        disputed=any(fact.value != winner.value and tier(fact) >= Rank.LOOKED_UP for fact in live),
+        disputed=any(not same_json(fact.value, winner.value) and tier(fact) >= Rank.LOOKED_UP for fact in live),
     )
 
 
 def resolve_all(
-    facts: Mapping[str, list[KnownFact]], now: dt.datetime, half_lives: Mapping[str, int | None]
+    facts: Mapping[str, list[KnownFact]],
+    now: dt.datetime,
+    half_lives: Mapping[str, int | None],
+    metadata: Collection[str] = (),
 ) -> dict[str, Value]:
-    """Return the winning value of every attribute among its permitted facts; a proof counts only for what it proves."""
-    found = {key: resolve(rows, now, half_lives.get(key)) for key, rows in facts.items()}
+    """Return the winning value of every attribute among its permitted facts; a proof counts only for what it proves.
+
+    Of the keys in `metadata` an empty value is kept as it was written.
+    """
+    found = {key: resolve(rows, now, half_lives.get(key), keep_empty=key in metadata) for key, rows in facts.items()}
     values = {key: value for key, value in found.items() if value is not None}
     for proof, thing in PROOFS.items():
         if _is_of_another(values, facts, proof, thing, now):

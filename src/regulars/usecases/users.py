@@ -20,6 +20,7 @@ from regulars.base import clock
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Conflict, DomainError, Invalid, NotFound
+from regulars.base.json_values import same_json
 from regulars.connections.models import Connection
 from regulars.consent.erasures import erased_among
 from regulars.events.own_events import OwnEvent
@@ -269,7 +270,7 @@ def _first_level(profile: Profile, bag: str, data: Values) -> Values:
         if len(f"{bag}.{name}") > LONGEST_PATH:
             raise Invalid("invalid_metadata_key", f"{bag}: the key {name[:20]!r}… is too long.", bag)
         # Applications take these for what this server says of a customer. One that is stored may be sent back or removed.
-        is_new = data[name] is not None and data[name] != profile.document.get(bag, {}).get(name)
+        is_new = data[name] is not None and not same_json(data[name], profile.document.get(bag, {}).get(name))
         if bag == "app_metadata" and name in RESERVED_IN_APP_METADATA and is_new:
             raise Invalid("invalid_metadata_key", f"{bag}: the key {name!r} is reserved. Choose another name.", bag)
     return {f"{bag}.{name}": value for name, value in (data or dict.fromkeys(profile.document.get(bag, {}))).items()}
@@ -292,7 +293,7 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
     attributes = {each.key: each for each in Attribute.objects.all()}
     kind, asserter = Fact.SourceKind.DECLARED, asserter or (Asserter.RULE if is_rule else Asserter.APP_TOKEN)
     live = list(_live_facts(c.profile, attributes))
-    unchanged = {path for fact, path, _ in live if path in news and news[path] == fact.value}
+    unchanged = {path for fact, path, _ in live if path in news and same_json(news[path], fact.value)}
     _refuse_unacceptable(
         attributes,
         [
@@ -308,7 +309,7 @@ def write_values(c: Changes, values: Values, source: str, asserter: Asserter | N
         first_level = f"{bag}.{rest.partition('.')[0]}" if bag in BAGS and rest else path
         if first_level not in values or (is_rule and is_closed_to_rules):
             continue
-        repeats = fact.value is not None and news.get(path) == fact.value
+        repeats = fact.value is not None and same_json(news.get(path), fact.value)
         if repeats and fact.source == source:
             continue
         # A rule often writes back the whole bag that it was given: that takes no fact from its source and its consent.
@@ -357,13 +358,17 @@ def _live_facts(profile: Profile, attributes: Mapping[str, Attribute]) -> Iterat
 def _leaves(path: str, value: object) -> Values:
     """Nested objects become dotted facts, so that an attribute declared at a nested path is known by it.
 
-    An object with a key that cannot be part of a path stays one value.
+    An object with a null, which no fact can say, or with a key that cannot be part of a path stays one value.
     """
     if not isinstance(value, dict) or not value or path.partition(".")[0] not in BAGS:
         return {} if value is None else {path: value}
-    if any(not name or "." in name or len(f"{path}.{name}") > LONGEST_PATH for name in value):
+    if _has_null(value) or any(not name or "." in name or len(f"{path}.{name}") > LONGEST_PATH for name in value):
         return {path: value}
     return {leaf: each for name, inner in value.items() for leaf, each in _leaves(f"{path}.{name}", inner).items()}
+
+
+def _has_null(value: object) -> bool:
+    return value is None or (isinstance(value, dict) and any(map(_has_null, value.values())))
 
 
 def _database_account(profile: Profile) -> Account | None:
