@@ -89,8 +89,8 @@ PAGES = {
     "destinations/<slug:slug>/deletion-requests/retry": ("", "marketer"),
     "destinations/<slug:slug>/deletion-requests/<int:number>/retry": ("", "marketer"),
 }
-# Pages without staff's session: the login and its steps, and a public script.
-PUBLIC = {"charts.js", "login", "login/second", "login/setup", "login/passkey", "login/codes", "logout"}
+# Pages without a session of staff: the login and its steps.
+PUBLIC = {"login", "login/second", "login/setup", "login/passkey", "login/codes", "logout"}
 ROUTES = {str(each.pattern): each.callback for each in urlpatterns}
 FEW = 7
 
