@@ -148,8 +148,8 @@ def test_a_question_that_only_costs_is_not_asked(chika, questions):
     refresh_views(chika)
     for text in ("sport:run", "sport:swim", "travel:sea", "colour:red"):
         segment(text)
-    for key in ("sport", "travel", "colour"):
-        learn(chika, [NewFact(key, "x", "declared", "app:shop")])
+    for key, known in (("sport", "run"), ("travel", "sea"), ("colour", "red")):
+        learn(chika, [NewFact(key, known, "declared", "app:shop")])
     choice("idle", ("a", "b"), weight=0.1)
     save_settings(pace=0.5)
 

@@ -13,6 +13,7 @@ from tests.management_api.conftest import ApiClient, make_token
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
 from regulars.oauth.grant import TokenDecision
+from regulars.profiles.assertions import Place
 from regulars.profiles.document import user
 from regulars.profiles.learn import CUSTOMER, NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Profile
@@ -221,7 +222,7 @@ def test_fact_never_takes_the_place_of_a_column(shop, customer):
         c.learn([NewFact(name, "a lie", "declared", "app:shop") for name in ("user_id", "identities")])
     stored = Profile.objects.get(pk=customer.pk)
 
-    assert "a lie" not in json.dumps([user(stored), served_user(stored)])
+    assert "a lie" not in json.dumps([user(stored), served_user(stored, Place.RULES)])
 
 
 def test_empty_object_clears_the_bag(writer, customer, request):

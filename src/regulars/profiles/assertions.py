@@ -156,7 +156,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
     Asserter.PROVIDER_VOUCHING: {
         Thing.CLAIM: _claims(Rank.VOUCHED),
         Thing.CONCLUSION: _concluded(Rank.VOUCHED),
-        Thing.METADATA: CLOSED,
+        Thing.METADATA: _metadata(Rank.VOUCHED, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
         Thing.EVENT: CLOSED,
         Thing.IDENTIFIER: NAMED,
@@ -168,7 +168,7 @@ RULES: Mapping[Asserter, Mapping[Thing, Assertion]] = {
     Asserter.PROVIDER: {
         Thing.CLAIM: _claims(Rank.REPORTED, NOT_MAILED),
         Thing.CONCLUSION: _concluded(Rank.REPORTED),
-        Thing.METADATA: CLOSED,
+        Thing.METADATA: _metadata(Rank.REPORTED, LONGEST_CLAIM),
         Thing.APP_METADATA: CLOSED,
         Thing.EVENT: CLOSED,
         Thing.IDENTIFIER: CLOSED,
