@@ -60,3 +60,11 @@ def test_showings_and_what_came_of_them_are_counted(chika, looking_for, days_lat
     [stats] = question_stats()
     assert (stats.question, stats.shown, stats.passed) == ("looking_for", 2, 1)
     assert (stats.answered, stats.never) == (0, 0)
+
+
+@pytest.mark.parametrize("locale", ["x" * 17, "9" * 30, "", "pt BR", "<b>"])
+def test_language_that_is_none_is_refused_beside_its_field(standard_setup, locale):
+    with pytest.raises(DomainError) as refused:
+        save_question(replace(LOOKING_FOR, locale=locale))
+
+    assert (refused.value.code, refused.value.field) == ("bad_locale", "locale")

@@ -25,6 +25,7 @@ WORDS = (
     "may_decline", "may_not_know",
 )  # fmt: skip
 KEY = re.compile(r"[A-Za-z0-9_-]+")
+LOCALE, LONGEST_LOCALE = re.compile(r"[A-Za-z0-9]+([-_][A-Za-z0-9]+)*"), 16
 MAX_WEIGHT = 1000
 REQUIRED = ("key", "text", "why", "attribute")
 MAX_LENGTHS = {"key": 64, "text": 200, "why": 140, "help": 200, "confirm": 200, "attribute": 128}
@@ -67,7 +68,7 @@ def save_question(draft: QuestionDraft) -> Question:
     """Create or change the question called `draft.key`. A change of any text that customers read makes another version.
 
     Declares the attribute when it does not exist. Removed options stay readable in old answers. Raises `DomainError`,
-    about one input each: `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
+    about one input each: `bad_locale`, `missing_words`, `too_long`, `bad_key`, `bad_weight`, `options_missing`, `reserved_option`,
     `bad_variant`, `unknown_plugin`, `unknown_purpose`, `consent_basis`, `special_attribute`,
     `attribute_not_askable`, `option_not_of_attribute`, `attribute_not_for_purpose`, errors of the type's own checks; and `ConditionError`.
     """
@@ -115,6 +116,8 @@ def has_options(kind: QuestionType) -> bool:
 
 
 def _check_words(draft: QuestionDraft, kind: QuestionType) -> None:
+    if len(draft.locale) > LONGEST_LOCALE or not LOCALE.fullmatch(draft.locale):
+        raise Invalid("bad_locale", "Name the language of the question, such as en or pt-BR.", "locale")
     for name, most in MAX_LENGTHS.items():
         value = getattr(draft, name).strip()
         if not value and name in REQUIRED:
