@@ -666,6 +666,7 @@ READERS = {
     "usecases/retention.py",
     "usecases/correct_facts.py",
     "usecases/link_accounts.py",  # facts move with the identity that claims them
+    "usecases/lower_public_keys.py",  # of whom a public key spoke, never what it said
     "usecases/merge.py",
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere
     "usecases/stop_sharing.py",  # which facts a shared claim gave, to take them back

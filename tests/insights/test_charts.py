@@ -24,6 +24,7 @@ def _lives_in(number: int, city: str | None, purpose: str = "measure") -> ViewRo
 
 
 def test_a_day_without_sign_ins_is_a_zero_and_not_a_gap(lake):
+    replace_views([_lives_in(1, None), _lives_in(2, None)])
     append_events(
         [
             _signed_in(1, NOON),

@@ -116,6 +116,7 @@ def test_what_a_rule_writes_is_a_fact_with_its_name_and_segments_follow(chika, s
 
 def test_a_login_is_counted_recorded_and_seen_by_segments(chika, shop):
     segment = save_segment("Came in", 'did("Signed In"):>=1', purpose="measure")
+    refresh_views(chika)
     go(chika, shop)
     chika.refresh_from_db()
     event = timeline(chika.pk, limit=1)[0]
