@@ -20,7 +20,8 @@ def _signed_in(number: int, at: dt.datetime, name: str = "Signed In") -> EventRo
 
 
 def _lives_in(number: int, city: str | None, purpose: str = "measure") -> ViewRow:
-    return ViewRow(number, purpose, {"gender": ["s:female"], **({"city": [f"s:{city}"]} if city else {})})
+    terms = {"gender": ["s:female"], "consent": [f"s:{purpose}"], **({"city": [f"s:{city}"]} if city else {})}
+    return ViewRow(number, purpose, terms)
 
 
 def test_a_day_without_sign_ins_is_a_zero_and_not_a_gap(lake):
