@@ -310,6 +310,30 @@ def test_a_hash_by_the_secret_lifts_the_weakness(send, source, dov):
     assert shown(dov, Place.TOKEN) == {"given_name": "Dov"}
 
 
+@pytest.mark.parametrize("previous", ["previousId", "anonymousId"])
+def test_a_proof_is_of_the_user_id_alone_and_joins_no_other_customer(send, source, previous):
+    """The sender proves who they are, not that somebody else's id is theirs."""
+    secret = replace_secret("shop")
+    source.refresh_from_db()
+    send("identify", userId="c-victim", traits=NAMED)
+    proof = hmac.new(secret.encode(), b"c-mallory", hashlib.sha256).hexdigest()
+    send("alias", userId="c-mallory", context={"userHash": proof}, **{previous: "c-victim"})
+
+    assert_apart(find_by_identity("external", "c-victim"), find_by_identity("external", "c-mallory"))
+    assert pairs() == {
+        ("alias" if previous == "previousId" else "browser", frozenset({"external|c-victim", "external|c-mallory"}))
+    }
+
+
+def test_a_token_of_an_app_of_others_lifts_nothing(send, dov):
+    """An app of others that the customer signs in to holds their ID token: it proves nothing about who sends it."""
+    token = id_token(dov.user_id)
+    Client.objects.update(first_party=False)
+    send(userId=dov.user_id, traits=NAMED, context={"token": token})
+
+    assert shown(dov, Place.TOKEN) == {}
+
+
 def test_a_weak_word_replaces_no_proved_one_of_its_source(send, dov):
     send(userId=dov.user_id, traits={"firstName": "Dov"}, context={"token": id_token(dov.user_id)})
     send(userId=dov.user_id, traits=NAMED)

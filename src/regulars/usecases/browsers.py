@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import F
 
 from regulars.base import clock
+from regulars.events.models import Source
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import rebuild
 from regulars.profiles.find import add_identity, find_by_identity, find_by_user_id, is_anonymous
@@ -62,32 +63,32 @@ class NamedBrowser:
     customer: Profile | None = None
 
 
-def attach_browser(c: Changes, named: NamedBrowser, message: dict[str, Any], source: str, asserter: Asserter) -> str:
+def attach_browser(c: Changes, named: NamedBrowser, message: dict[str, Any], source: Source, asserter: Asserter) -> str:
     """Make a browser one of the customer's, with all it did before. Returns the mark for the event when it may not be.
 
-    Two known customers are never joined: the pair goes to the review list. A server may join by an alias two who have no
-    account.
+    Two known customers are never joined: the pair goes to the review list. A server's key may join by an alias two who
+    have no account; a proof under a public key may not, because it is of the user id alone.
     """
     customer, name, known = c.profile, named.name, named.known
     if known is not None and c.find(known.profile).pk == customer.pk:
         _record_visit(known)
         return ""
     if known is not None and not is_only_a_visitor(c.find(known.profile)):
-        _list_pair(customer, c.find(known.profile), named.how, source)
+        _list_pair(customer, c.find(known.profile), named.how, source.slug)
         return "browser_of_another_customer"
     if named.customer is not None or (known is not None and customer_named(name)):
         other = c.find(named.customer) if named.customer else None
         if other is None or other.pk == customer.pk:
             return "id_of_known_customer"
-        by_server = named.how == "alias" and asserter == Asserter.SERVER_KEY
+        by_server = named.how == "alias" and source.kind == Source.Kind.SERVER
         if by_server and not (customer.account_id or other.account_id or is_only_a_visitor(customer)):
-            merge(other, into=customer, why=f"alias:{source}")
+            merge(other, into=customer, why=f"alias:{source.slug}")
             return ""
-        _list_pair(customer, other, named.how, source)
+        _list_pair(customer, other, named.how, source.slug)
         return "id_of_known_customer"
     if known is None and is_from_server(message) and not is_only_a_visitor(customer):
         return ""  # invented for this message, or the browser itself will be heard of
-    if _is_crowded(customer, source):
+    if _is_crowded(customer, source.slug):
         return "too_many_browsers"
     if known is None:
         add_identity(customer, ANONYMOUS, name, asserted_by=asserter)

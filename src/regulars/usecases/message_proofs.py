@@ -3,7 +3,7 @@
 A public write key can be read by every visitor, so what comes with it is weak: it may attach an anonymous browser and
 never joins two customers. A proof that the sender is the user lifts it:
 
-- `context.token`: an ID token of ours for one of our clients, of this very user;
+- `context.token`: an ID token of ours for a first-party client, of this very user (an app of others holds one too);
 - `context.userHash`: HMAC-SHA256 of the user id, in hex, by the source's secret. Only the shop's backend can make it.
 """
 
@@ -46,7 +46,7 @@ def _is_proved(source: Source, context: Mapping[str, Any], user_id: str, receive
 
 
 def _is_their_token(token: str, user_id: str, received_at: dt.datetime) -> bool:
-    """Return whether this is an ID token of ours for one of our clients, of this user, not long expired."""
+    """Return whether this is an ID token of ours for a first-party client, of this user, not long expired."""
     try:
         claims = verify(token, typ="jwt", allow_expired=True)
     except Invalid:
@@ -56,4 +56,5 @@ def _is_their_token(token: str, user_id: str, received_at: dt.datetime) -> bool:
     expires_at = claims.get("exp")
     if not isinstance(expires_at, int | float) or received_at.timestamp() > expires_at + TOKEN_GRACE.total_seconds():
         return False
-    return str(claims.get("sub")) == user_id and Client.objects.filter(pk__in=audiences).exists()
+    ours = Client.objects.filter(pk__in=audiences, first_party=True)
+    return str(claims.get("sub")) == user_id and ours.exists()

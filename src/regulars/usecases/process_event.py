@@ -132,7 +132,7 @@ def process_message(item: InboxItem) -> list[str]:
         for browser in browsers:
             how = "alias" if browser == ids.previous.text else "browser"
             named = NamedBrowser(browser, how, known.get(browser), others.get(browser))
-            if mark := attach_browser(c, named, message, item.source.slug, asserter):
+            if mark := attach_browser(c, named, message, item.source, asserter):
                 marks.append(mark)
         for fact in c.learn(facts_from(message, f"app:{item.source.slug}", asserter, item.type)):
             if fact.attribute == "email":
