@@ -11,8 +11,9 @@ from tests.receivers import Answer, receiving
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
-from regulars.consent.view import view
+from regulars.consent.view import served_user, view
 from regulars.enrichment.save import save_source
+from regulars.profiles.assertions import Asserter, Place
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
@@ -60,6 +61,22 @@ def test_the_answer_becomes_a_fact_and_segments_follow(chika):
     assert income(chika) == 52000
     assert Membership.objects.get(profile=chika).state == "in"
     assert job().state == "done"
+
+
+def test_nobody_is_asked_about_the_word_of_a_public_key(chika):
+    """The answer would count as the look-up's own word, and reach rules and tokens."""
+    facts = {"postal_code": "98101", "country": "US"}
+    learn(
+        chika,
+        [NewFact(key, value, "observed", "app:shop", asserter=Asserter.PUBLIC_KEY) for key, value in facts.items()],
+    )
+    with receiving(FOUND) as receiver:
+        enable_template(receiver.url)
+        enrich(chika)
+
+    assert receiver.received == []
+    assert income(chika) is None
+    assert "area_median_income" not in served_user(chika, Place.RULES)
 
 
 def test_two_logins_ask_once(chika):

@@ -45,14 +45,16 @@ _traits_to_serve = CompiledQuery(
 _metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
 
 
-def view(profile: Profile, purpose: str, at: dt.datetime | None = None) -> dict[str, Value]:
-    """Return the permitted view of a customer for a purpose: attribute → winning permitted value, as segments see it.
+def view(
+    profile: Profile, purpose: str, at: dt.datetime | None = None, place: Place = Place.SEGMENTS
+) -> dict[str, Value]:
+    """Return the permitted view of a customer for a purpose: attribute → winning permitted value that the place may show.
 
     Raises `Invalid("unknown_purpose")`. An empty view: nothing may be used.
     """
     now = at or clock.now()
     return _permitted(
-        get_purpose(purpose), ConsentStatus.of([profile], now)[profile.pk], _live([profile]), _attributes()
+        get_purpose(purpose), ConsentStatus.of([profile], now)[profile.pk], _live([profile]), _attributes(), place
     )
 
 

@@ -15,7 +15,7 @@ from regulars.base.plugins.fields import redacted
 from regulars.base.text import has_hidden, storable
 from regulars.consent.models import ConsentState, Purpose
 from regulars.consent.view import may, view
-from regulars.profiles.assertions import Asserter, longest, thing_of
+from regulars.profiles.assertions import Asserter, Place, longest, thing_of
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.values import fit
@@ -41,7 +41,9 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
     """
     setting = permitted_source(profile, source_key)
     source = SOURCES[source_key].for_settings(setting.settings)
-    traits = {key: value for key, value in view(profile, setting.purpose_id).items() if key in source.needs}
+    # Not about what rules may not see, such as the word of a public key: they see the answer.
+    permitted = view(profile, setting.purpose_id, place=Place.RULES)
+    traits = {key: value for key, value in permitted.items() if key in source.needs}
     known = {key: value.value for key, value in traits.items()}
     if LAST_IP in source.needs:
         known[LAST_IP] = profile.last_ip
