@@ -63,7 +63,7 @@ def test_the_answer_becomes_a_fact_and_segments_follow(chika):
     assert job().state == "done"
 
 
-def test_nobody_is_asked_about_the_word_of_a_public_key(chika):
+def test_no_source_is_asked_about_the_word_of_a_public_key(chika):
     """The answer would count as the look-up's own word, and reach rules and tokens."""
     facts = {"postal_code": "98101", "country": "US"}
     learn(

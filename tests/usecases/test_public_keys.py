@@ -282,6 +282,57 @@ def test_staff_join_a_pair(send, dov, fay):
     assert open_conflicts() == []
 
 
+@pytest.fixture
+def send_as_server(standard_setup, send):
+    """Send from the backend of the shop, whose key is secret."""
+    backend = Source.objects.create(name="Backend", slug="backend")
+    replace_key("backend", "server")
+    backend.refresh_from_db()
+
+    def deliver(type_: str = "identify", **message: object) -> None:
+        InboxItem.objects.create(
+            source=backend,
+            message_id=f"m-{next(NUMBERS)}",
+            type=type_,
+            body=json.dumps({"type": type_, **message}),
+            received_at=timezone.now(),
+        )
+        while process_inbox():
+            pass
+
+    return deliver
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_what_a_server_says_of_a_browser_is_weak_of_the_customer_that_a_public_key_gave_it_to(
+    send, send_as_server, dov, order
+):
+    """Mallory types into the shop, whose backend reports it of the browser, and gives that browser to Dov."""
+    calls = [
+        lambda: send_as_server(anonymousId="b-mallory", traits=NAMED),
+        lambda: send("page", anonymousId="b-mallory", userId=dov.user_id),
+    ]
+    for call in calls if order == "before" else reversed(calls):
+        call()
+
+    assert shown(dov, Place.TOKEN) == {}
+    dov.refresh_from_db()
+    assert dov.document["given_name"] == "Mallory"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_server_says_of_a_browser_counts_of_the_customer_that_a_server_gave_it_to(
+    send, send_as_server, dov, known
+):
+    if known:
+        send("page", anonymousId="b-dov")
+        send("page", anonymousId="b-dov", userId=dov.user_id)
+    send_as_server("page", anonymousId="b-dov", userId=dov.user_id)
+    send_as_server(anonymousId="b-dov", traits={"firstName": "Dov"})
+
+    assert shown(dov, Place.TOKEN) == {"given_name": "Dov"}
+
+
 # Proofs
 
 
@@ -312,7 +363,7 @@ def test_a_hash_by_the_secret_lifts_the_weakness(send, source, dov):
 
 @pytest.mark.parametrize("previous", ["previousId", "anonymousId"])
 def test_a_proof_is_of_the_user_id_alone_and_joins_no_other_customer(send, source, previous):
-    """The sender proves who they are, not that somebody else's id is theirs."""
+    """The sender proves who they are, not that another customer's id is theirs."""
     secret = replace_secret("shop")
     source.refresh_from_db()
     send("identify", userId="c-victim", traits=NAMED)

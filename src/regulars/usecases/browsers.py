@@ -72,6 +72,7 @@ def attach_browser(c: Changes, named: NamedBrowser, message: dict[str, Any], sou
     customer, name, known = c.profile, named.name, named.known
     if known is not None and c.find(known.profile).pk == customer.pk:
         _record_visit(known)
+        _raise_word(c, known, asserter)
         return ""
     if known is not None and not is_only_a_visitor(c.find(known.profile)):
         _list_pair(customer, c.find(known.profile), named.how, source.slug)
@@ -94,8 +95,31 @@ def attach_browser(c: Changes, named: NamedBrowser, message: dict[str, Any], sou
         add_identity(customer, ANONYMOUS, name, asserted_by=asserter)
         _forget_seen_once(customer)
     else:
+        if asserter == Asserter.PUBLIC_KEY:
+            _lower_words(c.find(known.profile))
+        _raise_word(c, known, asserter)
         merge(known.profile, into=customer)
     return ""
+
+
+def is_weakly_attached(known: Identity | None) -> bool:
+    """Return whether only a public key gave a browser to its customer: then no word about it is strong of them."""
+    if known is None or known.profile.user_id == f"{ANONYMOUS}|{known.provider_user_id}":
+        return False
+    return known.asserted_by in ("", Asserter.PUBLIC_KEY)
+
+
+def _lower_words(visitor: Profile) -> None:
+    """Make what was said of a visitor the word of the public key that gives the visitor to a customer."""
+    visitor.identities.update(asserted_by=Asserter.PUBLIC_KEY)
+    visitor.facts.update(asserter=Asserter.PUBLIC_KEY)
+
+
+def _raise_word(c: Changes, known: Identity, asserter: Asserter) -> None:
+    """Record that a browser is the customer's by a better word than a public key's."""
+    if asserter != Asserter.PUBLIC_KEY and known.asserted_by in ("", Asserter.PUBLIC_KEY):
+        Identity.objects.filter(pk=known.pk).update(asserted_by=asserter)
+        c.refresh()
 
 
 def is_from_server(message: dict[str, Any]) -> bool:

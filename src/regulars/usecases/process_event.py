@@ -24,7 +24,7 @@ from regulars.profiles.find import is_anonymous
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Attribute
 
-from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named
+from .browsers import NamedBrowser, attach_browser, browsers_named, customer_named, is_weakly_attached
 from .event_sender import (
     erased_names,
     ids_of,
@@ -123,6 +123,8 @@ def process_message(item: InboxItem) -> list[str]:
         item.rejected, item.body = "erased", "{}"  # not even here is anything of them kept
         return []
     message, ids, lost = without_erased(message, ids, erased)
+    if not ids.user and is_weakly_attached(known.get(ids.browsers[0])):
+        asserter = Asserter.PUBLIC_KEY
     profile, browsers = sender_of(ids, customer, asserter)
     others = {name: other for name in browsers if name not in known and (other := customer_named(name))}
     happened = event_time(message, item.sent_at, item.received_at)
