@@ -18,7 +18,7 @@ from regulars.connections.models import Connection
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.models import Profile, ProviderAnswer
-from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.passwordless import passwordless_login
 from regulars.usecases.users import link
 
 from .conftest import PASSWORD
@@ -228,7 +228,7 @@ def test_linked_password_account_still_signs_in_by_password_code_and_reset(clien
     link(lena, dina.profile, "customer")
     client.post("/logout")
 
-    assert enter_by_mailbox("dina@example.com", "email").account == dina
+    assert passwordless_login("dina@example.com", "email").account == dina
     client.post("/login", {"email": "dina@example.com", "password": PASSWORD})
     assert client.session["_auth_user_id"] == str(lena.account.pk)
     client.post("/password/reset", {"email": "dina@example.com"})

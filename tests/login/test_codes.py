@@ -18,7 +18,7 @@ from regulars.accounts.rate_limits import Attempt
 from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 from regulars.profiles.models import Profile
-from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.passwordless import passwordless_login
 
 from .conftest import PASSWORD
 
@@ -72,14 +72,14 @@ def test_code_signs_in_the_existing_account_and_keeps_its_password(by_mail, dina
 @pytest.mark.parametrize("alike", ["dina@maıl.example", "dına@mail.example", "dina@mail.example".replace("d", "ｄ")])
 def test_address_that_only_looks_alike_is_another_account(by_mail, alike):
     """PostgreSQL upper-cases `ı` to `I`, but the two addresses are different mailboxes."""
-    account = enter_by_mailbox("Dina@Mail.example", "email")
+    account = passwordless_login("Dina@Mail.example", "email")
 
-    assert enter_by_mailbox("dina@mail.example", "email") == account
-    assert enter_by_mailbox(alike, "email") != account
+    assert passwordless_login("dina@mail.example", "email") == account
+    assert passwordless_login(alike, "email") != account
 
 
 def test_kelvin_sign_in_an_address_is_not_a_k(by_mail):
-    assert enter_by_mailbox("kira@mail.example", "email") != enter_by_mailbox(
+    assert passwordless_login("kira@mail.example", "email") != passwordless_login(
         "\N{KELVIN SIGN}ira@mail.example", "email"
     )
 

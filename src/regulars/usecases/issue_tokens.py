@@ -28,7 +28,7 @@ from regulars.profiles.sign_in import sign_in_block
 
 from .login import REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
 from .login_context import authenticated
-from .passwordless import enter_by_mailbox
+from .passwordless import passwordless_login
 from .users import account_of
 
 CLIENT_CREDENTIALS = "client_credentials"
@@ -176,7 +176,7 @@ def _verified_account(request: TokenRequest) -> Account:
     except TooManyAttempts as refused:
         raise OAuthError("too_many_attempts", refused.message, 429) from refused
     try:
-        return account_of(enter_by_mailbox(expected.email, mailed_codes.CONNECTION).account)
+        return account_of(passwordless_login(expected.email, mailed_codes.CONNECTION).account)
     except DomainError:
         raise OAuthError("unauthorized", "user is blocked") from None
 

@@ -18,7 +18,7 @@ from .complete_social_login import sign_up, verify_email
 
 
 @dataclass(frozen=True)
-class MailboxLogin:
+class PasswordlessLogin:
     """The account of an address that was proved, and what this ended because it was the first proof."""
 
     account: Account
@@ -26,7 +26,7 @@ class MailboxLogin:
 
 
 @transaction.atomic
-def enter_by_mailbox(email: str, connection: str, shown: Shown = NOTHING_SHOWN) -> MailboxLogin:
+def passwordless_login(email: str, connection: str, shown: Shown = NOTHING_SHOWN) -> PasswordlessLogin:
     """Return the account of this address, created at the first login. Raises `Invalid("account_blocked")`.
 
     `shown` is what the customer has shown in this session; the first proof of the address ends everything else.
@@ -35,7 +35,7 @@ def enter_by_mailbox(email: str, connection: str, shown: Shown = NOTHING_SHOWN) 
     list(Connection.objects.select_for_update().filter(name=connection))
     account = next(iter(accounts_of_address(email)), None)
     if account is None:
-        return MailboxLogin(sign_up(email, make_password(None), connection))
+        return PasswordlessLogin(sign_up(email, make_password(None), connection))
     if account_block(account):
         raise Invalid("account_blocked", "This account is closed. Ask the shop if you think that is wrong.")
-    return MailboxLogin(account, verify_email(account, shown))
+    return PasswordlessLogin(account, verify_email(account, shown))

@@ -23,7 +23,7 @@ from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import shown_here
 from regulars.usecases.account_mails import mail_code
 from regulars.usecases.password_login import is_email_address
-from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.passwordless import passwordless_login
 
 from .entry import enter_with_proof, onward
 
@@ -114,7 +114,7 @@ def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
     if not mailed_codes.use(expected):
         return _expired(request)
     try:
-        login = enter_by_mailbox(expected.email, mailed_codes.CONNECTION, shown_here(request))
+        login = passwordless_login(expected.email, mailed_codes.CONNECTION, shown_here(request))
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     how = {"email": expected.email, "connection": mailed_codes.CONNECTION}

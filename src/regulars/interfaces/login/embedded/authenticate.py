@@ -20,7 +20,7 @@ from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
 from regulars.usecases.password_login import find_by_password
-from regulars.usecases.passwordless import enter_by_mailbox
+from regulars.usecases.passwordless import passwordless_login
 
 from ..entry import enter, onward
 from ..second_factor import notify_of_copy, owner_of, record_of_passkey_login
@@ -84,7 +84,7 @@ def _by_code(call: EmbeddedRequest) -> Proof:
             raise EmbeddedLoginError("invalid_user_password", WRONG_CODE, 403, error="access_denied")
         place.succeed()
     try:
-        return Proof(enter_by_mailbox(expected.email, mailed_codes.CONNECTION).account, "code")
+        return Proof(passwordless_login(expected.email, mailed_codes.CONNECTION).account, "code")
     except DomainError as refused:
         raise EmbeddedLoginError("unauthorized", "user is blocked", 401) from refused
 
