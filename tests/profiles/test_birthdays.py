@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regulars.base import clock
+from regulars.base.jobs.run_jobs import run_due
+from regulars.base.jobs.tasks import enqueue
 from regulars.consent.ages import is_too_young
 from regulars.profiles.birthdays import age_on, birthday, days_of_birth
 from regulars.profiles.derive import BANDS, age_of, changes_after
+from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Fact, Profile
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.change_due_profiles import change_due_profiles
+from regulars.usecases.change_due_profiles import JOB, PORTION, queue_due_profiles
 from regulars.usecases.unit_of_work import changes
 
 NAMES = ["", *(name for name, _, _ in BANDS)]
@@ -138,6 +141,16 @@ def at(monkeypatch):
     return go
 
 
+def change_due_profiles() -> int:
+    """Do what the worker does every minute. Returns how many customers were due."""
+    due = Profile.objects.filter(changes_at__lte=clock.now(), merged_into=None)
+    number = due.count()
+    queue_due_profiles()
+    run_due()
+    assert not due.exists()
+    return number
+
+
 def band(profile: Profile) -> object:
     profile.refresh_from_db()
     return profile.document.get("age_band")
@@ -192,3 +205,22 @@ def test_stored_profiles_without_a_band_get_one_after_an_upgrade(make_customer, 
     Profile.objects.update(changes_at=clock.now())  # as the migration marks them
 
     assert (change_due_profiles(), band(chika)) == (1, "35-44")
+
+
+def test_many_who_are_due_at_once_are_changed_in_portions_between_other_jobs(make_customer, at):
+    for number in range(PORTION + 1):
+        get_or_create_by_identity("auth0", f"born-{number}")
+    with changes(list(Profile.objects.values_list("pk", flat=True)), "test") as c:
+        c.learn_all([(each, [NewFact("birthdate", "2009", "declared", "app:shop")]) for each in c.profiles])
+    at(2027, 1, 1)
+    queue_due_profiles()
+    queue_due_profiles()
+    other = enqueue(JOB, {}, key="another")
+
+    assert run_due(limit=1) == 1
+    assert Profile.objects.filter(document__age_band="18-24").count() == PORTION
+    assert run_due(limit=1) == 1
+    other.refresh_from_db()
+    assert other.state == "done"  # it came before the next portion
+    run_due()
+    assert Profile.objects.filter(document__age_band="18-24").count() == PORTION + 1

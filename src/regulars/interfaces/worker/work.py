@@ -18,7 +18,7 @@ from regulars.oauth import backchannel_logout  # noqa: F401 - its handler regist
 from regulars.oauth.expiry import delete_expired
 from regulars.rules.run_records import delete_old_inputs
 from regulars.usecases import deliver, enrich, lower_public_keys  # noqa: F401 - their handlers register themselves
-from regulars.usecases.change_due_profiles import change_due_profiles
+from regulars.usecases.change_due_profiles import queue_due_profiles
 from regulars.usecases.decide_consent import expire_consents
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.retention import apply_retention
@@ -48,7 +48,7 @@ SCHEDULE |= {
     "sources.learn_reliabilities": (DAY, learn_reliabilities),
     "questions.refit": (DAY, queue_refit),
     "lake.compact": (DAY, compact),
-    "profiles.change": (MINUTE, change_due_profiles),
+    "profiles.change": (MINUTE, queue_due_profiles),
     "consents.expire": (MINUTE, expire_consents),
     "retention": (DAY, apply_retention),
 }
