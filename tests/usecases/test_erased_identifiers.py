@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
+import threading
+import time
 
 import pytest
+from django.db import OperationalError, connections
 from tests.management_api.conftest import api_client, passwords
 
 from regulars.base import clock
@@ -14,6 +17,7 @@ from regulars.consent.models import ErasedIdentifier, Erasure
 from regulars.events.models import Event, InboxItem, Source, SourceCount
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity
 from regulars.profiles.models import Profile
+from regulars.usecases import erase as erase_module
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.process_event import process_inbox
 from regulars.usecases.replay_erasures import replay_erasures
@@ -166,3 +170,39 @@ def new_user(user_id: str) -> dict[str, object]:
         "password": "a few words in a row",
         "user_id": user_id,
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_erasure_beside_a_message_about_the_customer_is_carried_out(send, monkeypatch):
+    """The erasure holds the customer and wants the message; the worker holds the message and wants the customer."""
+    send(userId="dov-0007", anonymousId="b-1")
+    body = json.dumps({"type": "identify", "userId": "dov-0007", "anonymousId": "b-1"})
+    InboxItem.objects.create(
+        source=Source.objects.get(), message_id="late", type="identify", body=body, received_at=clock.now()
+    )
+    has_lock, find_names = threading.Event(), erase_module.names_of
+
+    def find_names_slowly(profiles):
+        has_lock.set()
+        time.sleep(0.5)
+        return find_names(profiles)
+
+    def process():
+        try:
+            has_lock.wait(10)
+            process_inbox()
+        except OperationalError as fault:
+            assert "deadlock" in str(fault)  # noqa: PT017 - either of the two may be ended
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(erase_module, "names_of", find_names_slowly)
+    worker = threading.Thread(target=process)
+    worker.start()
+    erase_customer(find_by_identity("external", "dov-0007"), "customer")
+    worker.join()
+    process_inbox()  # again, if PostgreSQL ended the worker's transaction
+
+    assert find_by_identity("external", "dov-0007") is None
+    assert Event.objects.count() == 0
+    assert "dov" not in "".join(InboxItem.objects.values_list("body", flat=True))

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
+from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers, suppress
@@ -32,6 +33,7 @@ RETENTION = "retention"  # who asked, when a customer was inactive for too long
 Mode = Erasure.Mode
 
 
+@repeat_after_deadlock  # the worker holds a message of theirs, which this deletes, and waits for their row
 @transaction.atomic
 def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool = False) -> Erasure:
     """Delete the profile and those merged into it with all their rows, and every text that names the customer.

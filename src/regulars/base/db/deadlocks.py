@@ -1,0 +1,34 @@
+"""Write again after a deadlock: PostgreSQL ends one of two transactions that wait for each other's rows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from django.db import OperationalError
+
+log = logging.getLogger("regulars.database")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+DEADLOCK = "40P01"  # SQLSTATE
+TIMES = 3
+
+
+def repeat_after_deadlock(write: Callable[P, T]) -> Callable[P, T]:
+    """Decorate what is one transaction, and reads anew what it writes: it is tried up to `TIMES` times."""
+
+    @wraps(write)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(TIMES - 1):
+            try:
+                return write(*args, **kwargs)
+            except OperationalError as fault:
+                if getattr(fault.__cause__, "sqlstate", "") != DEADLOCK:
+                    raise
+                log.warning("%s waited for a transaction that waited for it, and begins again", write.__name__)
+        return write(*args, **kwargs)
+
+    return repeated
