@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from regulars.base.tokens.jwt import verify
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.find import get_or_create_by_identity
+from regulars.profiles.learn import NewFact
 from regulars.profiles.models import Profile
 from regulars.rules.replay_runs import replay
 from regulars.rules.run import run, try_rule
 from regulars.rules.save import save_rule
+from regulars.usecases.unit_of_work import changes
 
 TELLS = "function (user, context, callback) { context.idToken.t = auth0.accessToken; callback(null, user, context); }"
 PRETENDS = "function (user, context, callback) { user.user_id = 'auth0|dov'; callback(null, user, context); }"
@@ -89,6 +92,24 @@ def test_own_token_writes_metadata_only_as_the_rule_itself(client: Any, chika: P
 
     assert (answer.status_code, answer.json()["errorCode"]) == (403, "insufficient_scope")
     assert not chika.facts.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "patch"])
+def test_own_token_reads_no_more_than_the_rule_sees(client: Any, chika: Profile, method: str) -> None:
+    """A rule could put the word of a public key, or data for another purpose than the login, into a token."""
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+    with changes(chika, "test") as c:
+        c.learn([NewFact("given_name", "Mallory", "observed", "app:shop", asserter=Asserter.PUBLIC_KEY)])
+        c.learn([NewFact("user_metadata.colour", "red", "declared", "app:shop")])
+    body = {"data": json.dumps({"user_metadata": {"size": 4}}), "content_type": "application/json"}
+
+    answer = getattr(client, method)(
+        f"/api/v2/users/{chika.user_id}", **(body if method == "patch" else {}), headers=authorization
+    ).json()
+
+    assert answer["user_metadata"]["colour"] == "red"
+    assert "given_name" not in answer
 
 
 def test_metadata_by_the_own_token_is_a_rules_word(client: Any, chika: Profile) -> None:

@@ -19,9 +19,11 @@ from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, w
 from regulars.base.conditions import Schema as SearchSchema
 from regulars.base.conditions.document_terms import CASELESS
 from regulars.base.email_address import canonical_email
+from regulars.consent.view import served_user
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
+from regulars.profiles.assertions import Place
 from regulars.profiles.document import BAGS, user
 from regulars.profiles.find import customers
 from regulars.profiles.models import Profile
@@ -179,7 +181,7 @@ def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
         # as `ManagementClient` inside the rule
         raise ApiError(403, "insufficient_scope", f"A rule may update user_metadata and app_metadata, not {beyond[0]}.")
     changed = update_user(find_user(user_id), body.patch(), caller.source, notified_by=notified_by(request))
-    return user(changed)
+    return served_user(changed, Place.RULES) if caller.only_user else user(changed)
 
 
 @router.delete("/users/{user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
@@ -189,8 +191,11 @@ def delete_one_user(request: HttpRequest, user_id: str) -> HttpResponse:
 
 
 def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, object]:
-    """The user in Auth0's shape, with the tokens of their providers for a caller that may read them."""
-    document = user(profile)
+    """The user in Auth0's shape, with the tokens of their providers for a caller that may read them.
+
+    A rule's token reads what rules see: the rule may put it into tokens.
+    """
+    document = served_user(profile, Place.RULES) if caller.only_user else user(profile)
     if TOKENS in caller.scopes:
         show_tokens(document, profile, renew=renew)
     return {**document}
