@@ -192,6 +192,28 @@ def test_viewer_cannot_single_a_customer_out_by_the_difference_of_two_counts(bro
     assert "makes a difference of fewer than 10 customers" in page.content.decode()
 
 
+def test_viewer_is_offered_no_event_property_or_value_of_a_few(browsers, make_customer, fill_lake):
+    """Ten events of one customer are no group: their notes, their events and what they alone have stay unseen."""
+    for name in ("Abe", "Silva"):
+        make_customer(*[("Order Completed", {"note": f"for {name}"})] * 12, ("Viewed Clinic", {}), name=name)
+    for number in range(24):
+        make_customer(("Order Completed", {"size": "XL" if number % 2 else "S"}), city="Porto" if number else "Braga")
+    fill_lake()
+
+    def builder(role: str, query: str = "for=personalise") -> str:
+        return browsers[role].get(f"/console/segments/new?{query}").content.decode()
+
+    assert all(each in builder("marketer") for each in ("Viewed Clinic", "size is XL"))
+    seen = builder("viewer")
+    assert "size is XL" in seen
+    assert not [each for each in ("for Abe", "Silva", "Viewed Clinic", "note") if each in seen]
+    row = "for=personalise&g0=all&g0.0=did&g0.0.what=Viewed+Clinic"
+    few = "Fewer than 10 customers did this in the last 90 days."
+    assert few in builder("viewer", row)
+    assert few in builder("viewer", row.replace("Viewed", "Never"))
+    assert few not in builder("marketer", row)
+
+
 def test_small_groups_of_a_chart_are_added_up_or_left_out():
     rows = [("Porto", 25), ("Braga", 9), ("Lisboa", 4), (ALL_OTHERS, 3)]
 

@@ -11,7 +11,7 @@ from regulars.profiles.models import Attribute
 from .known import KnownAttribute, Overview, SeenEvent
 from .sentence import DidEvent, HasValue, InOtherSegment, InRange, IsKnown, Row, RowGroup, Sentence
 from .sentence_query import choice
-from .small_groups import identifies
+from .small_groups import SMALL_GROUP, identifies
 from .vocabulary import Vocabulary
 
 MODES = (("all", "all of these"), ("any", "any of these"), ("none", "none of these"))
@@ -58,7 +58,8 @@ class GroupForm:
 class SentenceForms:
     """Builds the forms of a sentence for a purpose, from the vocabulary and the lake's overview.
 
-    Without `exact` there are no numbers beside the choices, and no choice that identifies a customer.
+    Without `exact` there are no numbers beside the choices, and no choice that identifies a customer; `known` is then
+    `Overview.of_groups()`.
     """
 
     purpose: str
@@ -157,9 +158,14 @@ class SentenceForms:
 
     def _event_row(self, name: str, row: DidEvent) -> RowForm:
         seen = self.known.events.get(row.event)
-        hint = "Not seen in the last 90 days." if row.event and seen is None else ""
+        unseen = (
+            "Not seen in the last 90 days."
+            if self.exact
+            else f"Fewer than {SMALL_GROUP} customers did this in the last 90 days."
+        )
+        hint = unseen if row.event and seen is None else ""
         properties = seen.properties if seen else {}
-        values = properties.get(row.property, []) if row.property else []
+        values = properties.get(row.property, {}) if row.property else {}
         events = [(event, event) for event in self.known.events]
         return RowForm(
             name,
@@ -196,7 +202,8 @@ class SentenceForms:
         if attribute is not None and self.purpose not in attribute.purposes:
             return "This may not be used for the purpose you chose, so it is unknown for every customer."
         if self.known.everybody and key not in self.known.attributes:
-            return "No customer has a known value for the purpose you chose."
+            who = "No customer has" if self.exact else f"Fewer than {SMALL_GROUP} customers have"
+            return f"{who} a known value for the purpose you chose."
         if isinstance(row, InRange) and row.low and row.high:
             low, high = as_number(row.low), as_number(row.high)
             is_backwards = row.low > row.high if low is None or high is None else low > high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -30,10 +30,22 @@ class KnownAttribute:
 
 @dataclass(frozen=True)
 class SeenEvent:
-    """The number of recent events of one name, and their properties with common values."""
+    """The number of recent events of one name, of the people who did it, and its properties with common values.
+
+    Each value has the number of people who had it.
+    """
 
     times: int = 0
-    properties: dict[str, list[str]] = field(default_factory=dict)
+    people: int = 0
+    properties: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def of_groups(self) -> SeenEvent:
+        """Return it without the properties and values of a few people: ten events of one are no group."""
+        shared = {
+            key: {value: people for value, people in values.items() if people >= RARE}
+            for key, values in self.properties.items()
+        }
+        return replace(self, properties={key: values for key, values in shared.items() if values})
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,12 @@ class Overview:
     everybody: int
     attributes: dict[str, KnownAttribute]
     events: dict[str, SeenEvent]
+
+    def of_groups(self) -> Overview:
+        """Return it for those who may not see customers: without what only a few people have or did."""
+        attributes = {key: each for key, each in self.attributes.items() if each.people >= RARE}
+        events = {name: each.of_groups() for name, each in self.events.items() if each.people >= RARE}
+        return Overview(self.everybody, attributes, events)
 
 
 def overview(purpose: str, countable: Collection[str]) -> Overview:
@@ -57,14 +75,23 @@ def overview(purpose: str, countable: Collection[str]) -> Overview:
     values: dict[str, dict[str, int]] = {}
     for key, term, number in query(_values(purpose, countable)) if countable else []:
         values.setdefault(key, {})[str(term)[2:]] = int(number)
-    names = exp.select("name", "COUNT(*) AS times").from_("events").where(_since(), _of(purpose)).group_by("name")
+    names = (
+        exp.select("name", "COUNT(*) AS times", "COUNT(DISTINCT profile_id)")
+        .from_("events")
+        .where(_since(), _of(purpose))
+        .group_by("name")
+    )
     names = names.order_by("times DESC", "name").limit(MOST_EVENTS)
-    properties: dict[str, dict[str, list[str]]] = {}
-    for name, property_, term in query(_properties(purpose)):
-        seen = properties.setdefault(name, {}).setdefault(property_, [])
+    properties: dict[str, dict[str, dict[str, int]]] = {}
+    for name, property_, term, number in query(_properties(purpose)):
+        seen = properties.setdefault(name, {}).setdefault(property_, {})
         if term is not None:
-            seen.append(str(term)[2:])
-    events = {name: SeenEvent(int(times), properties.get(name, {})) for name, times in query(names) if name}
+            seen[str(term)[2:]] = int(number)
+    events = {
+        name: SeenEvent(int(times), int(number), properties.get(name, {}))
+        for name, times, number in query(names)
+        if name
+    }
     return Overview(
         everybody,
         {key: KnownAttribute(number, values.get(key, {})) for key, number in people.items() if key != CONSENT_PATH},
@@ -99,26 +126,28 @@ def _of(purpose: str) -> exp.Expr:
 
 def _properties(purpose: str) -> exp.Select:
     """Select (event, property, value) of the newest events; no value for a property whose values are mostly distinct."""
-    newest = exp.select("name", "terms").from_("events").where(_since(), _of(purpose))
+    newest = exp.select("profile_id", "name", "terms").from_("events").where(_since(), _of(purpose))
     newest = newest.order_by('"at" DESC').limit(SCANNED_EVENTS)
-    keys = exp.select("name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
+    keys = exp.select("profile_id", "name", "terms", "UNNEST(JSON_KEYS(terms)) AS key", dialect=DIALECT).from_(
         newest.subquery("newest")
     )
     first = "JSON_EXTRACT_STRING(terms, '$.\"' || key || '\"[0]')"
-    pairs = exp.select("name", "key", f"{first} AS term", dialect=DIALECT).from_(keys.subquery("keys"))
+    pairs = exp.select("profile_id", "name", "key", f"{first} AS term", dialect=DIALECT).from_(keys.subquery("keys"))
     pairs = pairs.where("NOT REGEXP_MATCHES(key, '[\"\\\\]')", dialect=DIALECT)  # no JSON path can name these
-    counted = exp.select("name", "key", "term", "COUNT(*) AS number").from_(pairs.subquery("pairs"))
+    numbers = "COUNT(*) AS number", "COUNT(DISTINCT profile_id) AS people"
+    counted = exp.select("name", "key", "term", *numbers).from_(pairs.subquery("pairs"))
     counted = counted.group_by("name", "key", "term")
     ranked = exp.select(
         "name",
         "key",
         "term",
         "number",
+        "people",
         "ROW_NUMBER() OVER (PARTITION BY name, key ORDER BY number DESC, term) AS place",
         "COUNT(*) OVER (PARTITION BY name, key) AS kinds",
         dialect=DIALECT,
     ).from_(counted.subquery("counted"))
     few = f"kinds <= {MOST_VALUES * 2} AND number >= {RARE}"
-    shown = exp.select("name", "key", f"CASE WHEN {few} THEN term END AS term", dialect=DIALECT)
+    shown = exp.select("name", "key", f"CASE WHEN {few} THEN term END AS term", "people", dialect=DIALECT)
     shown = shown.from_(ranked.subquery("ranked")).where(f"place = 1 OR ({few} AND place <= {MOST_VALUES})")
     return shown.order_by("name", "key", "place")

@@ -109,6 +109,7 @@ def _forms(draft: SegmentDraft, vocabulary: Vocabulary, exact: bool) -> dict[str
         known = overview(draft.purpose.key, countable(vocabulary.attributes, draft.purpose.key))
     except DomainError:
         known = Overview(0, {}, {})
+    known = known if exact else known.of_groups()
     forms, countable_part = SentenceForms(draft.purpose.key, vocabulary, known, exact), complete(draft.sentence)
     return {
         **shared,
