@@ -18,7 +18,7 @@ from django.utils import timezone
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
-from regulars.consent.view import served_user, view
+from regulars.consent.view import may, served_user, view
 from regulars.events.models import Event, InboxItem, Source
 from regulars.events.sources import demand_proof, replace_key, replace_secret
 from regulars.profiles.assertions import Asserter, Place
@@ -301,6 +301,31 @@ def send_as_server(standard_setup, send):
             pass
 
     return deliver
+
+
+def test_a_date_of_birth_by_a_public_key_closes_no_purpose_of_an_account(send, dov):
+    """Otherwise any visitor withdraws consent for others, and destinations are asked to delete them."""
+    send(userId=dov.user_id, traits={"birthday": f"{timezone.now().year - 5}-01-01"})
+
+    assert may(dov, "measure")
+
+
+def test_a_child_known_by_events_only_is_protected_all_the_same(send):
+    send(userId="c-1", traits={"birthday": f"{timezone.now().year - 5}-01-01"})
+
+    assert not may(find_by_identity("external", "c-1"), "measure")
+
+
+@pytest.mark.parametrize("has_account", [True, False])
+def test_a_country_by_a_public_key_makes_no_child_old_enough(send, dov, has_account):
+    """Fourteen is too young where the country is not known, and old enough in Portugal."""
+    if not has_account:
+        send(userId="c-1")
+    profile = dov if has_account else find_by_identity("external", "c-1")
+    learn(profile, [NewFact("birthdate", f"{timezone.now().year - 15}-12-31", "declared", "app:crm")])
+    send(userId=dov.user_id if has_account else "c-1", traits={"address": {"country": "PT"}})
+
+    assert not may(profile, "measure")
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

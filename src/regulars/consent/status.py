@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from django.db.models import Q
 
 from regulars.base import clock
+from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import known
 from regulars.profiles.models import Fact, Profile
 from regulars.profiles.resolve import KnownFact, resolve
@@ -44,14 +45,17 @@ class ConsentStatus:
             merged = event.profile.merged_into_id
             statuses[merged if merged in statuses else event.profile_id].consents[event.pk] = event
         # A birthdate of any source counts, permitted or not: protecting a child needs no consent.
-        ages: dict[int, dict[str, list[KnownFact]]] = {}
+        ages: dict[int, list[KnownFact]] = {profile.pk: [] for profile in profiles}
         facts = Fact.objects.filter(profile__in=profiles, attribute__in=(BIRTHDATE, COUNTRY), retracted_at=None)
         for fact in facts:
-            ages.setdefault(fact.profile_id, {}).setdefault(fact.attribute, []).append(known(fact))
-        for profile_id, known_facts in ages.items():
-            winners = {key: resolve(rows, now) for key, rows in known_facts.items()}
-            birthdate, country = (getattr(winners.get(key), "value", "") for key in (BIRTHDATE, COUNTRY))
-            statuses[profile_id].is_child = is_too_young(birthdate, country, now)
+            ages[fact.profile_id].append(known(fact))
+        for profile in profiles:
+            # A public key's word opens no purpose, and closes none of a customer who has an account: any visitor could
+            # send it. Of customers who are known by events only it is all that is known of their age.
+            everything = ages[profile.pk]
+            believed = [fact for fact in everything if fact.asserter != Asserter.PUBLIC_KEY]
+            is_child = _is_child(believed, now)
+            statuses[profile.pk].is_child = is_child or (profile.account_id is None and _is_child(everything, now))
         return statuses
 
     def allows(self, purpose: Purpose) -> bool:
@@ -89,6 +93,12 @@ class ConsentStatus:
 
     def is_explicit(self, purpose_key: str) -> bool:
         return self.is_given(purpose_key) and self.states[purpose_key].event.explicit
+
+
+def _is_child(facts: Sequence[KnownFact], now: dt.datetime) -> bool:
+    winners = {key: resolve([each for each in facts if each.attribute == key], now) for key in (BIRTHDATE, COUNTRY)}
+    birthdate, country = (getattr(winners[key], "value", "") for key in (BIRTHDATE, COUNTRY))
+    return is_too_young(birthdate, country, now)
 
 
 def is_proven(event: ConsentEvent) -> bool:
