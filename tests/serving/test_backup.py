@@ -79,6 +79,12 @@ import django; django.setup()
 from regulars.profiles.models import Profile
 print(sorted(Profile.objects.values_list("user_id", flat=True)))
 """
+STOPPED = """
+import os, pathlib; import django; django.setup()
+from regulars.operations import backup
+backup.call_command = lambda *arguments, **options: os._exit(9)
+list(backup.restore_backup(pathlib.Path(ARCHIVE)))
+"""
 TAMPER = """
 import django; django.setup()
 from regulars.consent.models import ConsentEvent
@@ -249,6 +255,21 @@ def test_damaged_lake_is_named_in_one_line_and_restored(run, archive, tmp_path):
 
     run("restore", tmp_path / "whole.tar.gz", "--yes")
     run("doctor")
+
+
+def test_restore_that_was_stopped_serves_nobody_and_forgets_no_erasure(run, archive):
+    """The database alone knows of the erasure, and is replaced; then the power fails."""
+    run("restore", archive, "--yes")
+    assert "chika" not in run(code=COUNT)
+    (run.home / "erasures.jsonl").unlink()
+
+    run(code=STOPPED.replace("ARCHIVE", repr(str(archive))), fails=True)
+    assert "chika" in run(code=COUNT)
+    assert "(restore_unfinished)" in run("start", "--port", "32400", fails=True)
+
+    run("restore", archive, "--yes")
+    assert "chika" not in run(code=COUNT)
+    assert not (run.home / "restore.unfinished").exists()
 
 
 def test_changed_ledger_is_named_at_its_first_broken_link(run):

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from regulars.base.errors import Conflict, Invalid, NotFound
 
 KEY, DATABASE, LOCK = "secret.key", "regulars.sqlite3", "lock"
+UNFINISHED = "restore.unfinished"  # there from the first change of a restore to its end
 OTHERS = 0o077  # what group and others may do
 
 
@@ -43,6 +44,12 @@ def require_installation(*, with_database: bool = True) -> None:
             "no_installation",
             f"{home()} holds no installation. Set REGULARS_HOME to the folder of yours, or make one with `regulars setup`.",
         )
+
+
+def refuse_unfinished_restore(path: Path) -> None:
+    """Refuse to serve customers who were erased after the backup. Raises `Conflict("restore_unfinished")`."""
+    if (path / UNFINISHED).exists():
+        raise Conflict("restore_unfinished", "A restore was stopped before its end. Run `regulars restore` again.")
 
 
 def make_home(path: Path) -> None:

@@ -18,7 +18,7 @@ import click
 
 from regulars import __version__
 from regulars.base.addresses import Addresses
-from regulars.base.home_folder import LOCK, home, make_home
+from regulars.base.home_folder import LOCK, home, make_home, refuse_unfinished_restore
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
@@ -71,6 +71,7 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
                     "port_in_use", f"Port {each} cannot be used: {fault.strerror}. Choose another with --port."
                 ) from None
     lock = _lock_home(Path(environment["REGULARS_HOME"]))
+    refuse_unfinished_restore(Path(environment["REGULARS_HOME"]))
     # Setup runs in a process of its own, so that this one stays small.
     options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
     command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]

@@ -26,6 +26,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from regulars import __version__
 from regulars.base.errors import DomainError, Invalid
+from regulars.base.home_folder import UNFINISHED
 from regulars.base.jobs.run_jobs import mark_done
 from regulars.consent.erasures import keep_recorded, recorded_erasures
 from regulars.serving.storage import fault_of
@@ -82,16 +83,23 @@ def restore_backup(path: Path) -> Iterator[str]:
             erasures = recorded_erasures()
         except DatabaseError:  # a broken database is why people restore
             erasures = []
+        keep_recorded(erasures)
         connections.close_all()
-        _LOADS[connection.vendor](unpacked / DATABASE[connection.vendor])
+        unfinished = settings.HOME / UNFINISHED
+        unfinished.touch(mode=0o600)
+        try:
+            _LOADS[connection.vendor](unpacked / DATABASE[connection.vendor])
+        except Invalid:  # it changed nothing
+            unfinished.unlink()
+            raise
         for name in FILES:
             if (unpacked / name).exists():
                 _put(unpacked / name, settings.HOME / name)
         yield "Database and keys restored."
         call_command("migrate", verbosity=0, interactive=False)
-        keep_recorded(erasures)
         yield f"{replay_erasures()} customer(s) erased since then are erased again."
         yield from _refill()
+        unfinished.unlink()
         yield "Start Regulars now."
 
 
