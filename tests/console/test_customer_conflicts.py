@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from regulars.profiles.models import IdentityConflict
+from regulars.usecases import identity_conflicts
 from regulars.usecases.complete_social_login import sign_up
 from regulars.usecases.identity_conflicts import record_conflict
+from regulars.usecases.users import link
 
 pytestmark = pytest.mark.django_db
 LIST = "/console/customers/review"
@@ -57,3 +59,14 @@ def test_a_decision_that_names_neither_is_refused(console, pair, form):
 
 def test_a_pair_that_does_not_exist_is_refused(console):
     assert console.post(f"{LIST}/999", {"do": "apart"}).status_code == 400
+
+
+def test_pairs_that_were_joined_otherwise_hide_no_older_pair(console, pair, monkeypatch):
+    monkeypatch.setattr(identity_conflicts, "MOST", 1)
+    gil, hal = (
+        sign_up(f"{name}@example.com", "!", "Username-Password-Authentication").profile for name in ("gil", "hal")
+    )
+    record_conflict(gil, hal, "alias", "shop")
+    link(gil, hal, "staff:ana")
+
+    assert pair[0].user_id in console.get(LIST).content.decode()

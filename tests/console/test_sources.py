@@ -15,6 +15,7 @@ from regulars.events.identifiers import IdProblem
 from regulars.events.models import InboxItem, Rejection, Source
 from regulars.events.sources import make_source
 from regulars.interfaces.console.models import AuditEntry
+from regulars.interfaces.console.views.sources import CROWDS
 from regulars.operations.doctor import run_checks
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import CrowdedProfile
@@ -375,3 +376,16 @@ def test_the_secret_for_hashes_is_shown_once_and_a_proof_can_be_required(console
     assert source.secret not in page
     assert source.require_proof
     assert "Required" in page
+
+
+def test_page_shows_the_newest_of_any_number_of_ids_that_gather_browsers(console):
+    Source.objects.create(name="Shop", slug="shop")
+    for number in range(CROWDS + 1):
+        profile, _ = get_or_create_by_identity("external", f"kiosk-{number:03}")
+        CrowdedProfile.objects.create(profile=profile, source="shop", browsers=30)
+
+    for page in ("/console/sources", "/console/sources/events/shop"):
+        shown = console.get(page).content.decode()
+        assert shown.count("Join browsers again") == CROWDS
+        assert "kiosk-000" not in shown
+    assert f"and {CROWDS - 2} more" in "".join(each.message for each in run_checks())

@@ -91,10 +91,11 @@ def _inbox() -> CheckResult:
 def _crowds() -> CheckResult | None:
     """Name ids that gather browsers. No fault of the installation, and anybody can cause it: the check passes."""
     crowded = crowded_profiles()
-    if not crowded:
+    number = crowded.count()
+    if not number:
         return None
     named = ", ".join(each.profile.user_id for each in crowded[:NAMED])
-    more = f" and {len(crowded) - NAMED} more" if len(crowded) > NAMED else ""
+    more = f" and {number - NAMED} more" if number > NAMED else ""
     return CheckResult(
         True, f"events: {named}{more} gathered too many browsers and join no more; see Sources (too_many_browsers)"
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from regulars.base import clock
 from regulars.events.models import Source
@@ -130,9 +130,9 @@ def is_from_server(message: dict[str, Any]) -> bool:
     return message.get("channel") == "server" or name == SERVER_LIBRARY
 
 
-def crowded_profiles() -> list[CrowdedProfile]:
-    """Return the customers that gathered too many browsers and join no more, the newest first."""
-    return list(CrowdedProfile.objects.filter(released_at=None).select_related("profile").order_by("-last_at", "-pk"))
+def crowded_profiles() -> QuerySet[CrowdedProfile]:
+    """Return the customers that gathered too many browsers and join no more, the newest first: any number of them."""
+    return CrowdedProfile.objects.filter(released_at=None).select_related("profile").order_by("-last_at", "-pk")
 
 
 def release_crowded(number: int) -> CrowdedProfile | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from django.db.models import F
 
@@ -58,9 +59,12 @@ def list_claim_of_address(profile: Profile, email: str, source: str) -> None:
 def open_conflicts() -> list[ListedConflict]:
     """Return the newest open conflicts; pairs that have become one customer otherwise are left out."""
     rows = IdentityConflict.objects.filter(state=State.OPEN).order_by("-last_at", "-pk")
-    rows = rows.select_related("first__merged_into", "second__merged_into")[:MOST]
-    listed = (ListedConflict(row, canonical_profile(row.first), canonical_profile(row.second)) for row in rows)
-    return [each for each in listed if each.first.pk != each.second.pk]
+    rows = rows.select_related("first__merged_into", "second__merged_into")
+    listed = (
+        ListedConflict(row, canonical_profile(row.first), canonical_profile(row.second))
+        for row in rows.iterator(chunk_size=MOST)
+    )
+    return list(islice((each for each in listed if each.first.pk != each.second.pk), MOST))
 
 
 def join(number: int, keep: str, staff: str) -> Profile:

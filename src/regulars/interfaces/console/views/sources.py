@@ -42,6 +42,7 @@ from ..pages import NO_ROLE, done, may, record_action, staff_page
 
 ROLE = "admin"
 REFUSED = 20
+CROWDS = 50  # shown; anybody can cause any number
 NO_LOOKUPS = {"asked": 0, "found": 0, "nothing": 0, "failed": 0, "last": None}
 RECENT_MESSAGES = 10_000  # messages examined
 RETRY_ROLE = "marketer"
@@ -104,7 +105,7 @@ def event_source(request: HttpRequest, slug: str) -> HttpResponse:
         "endpoint": f"{settings.PUBLIC_URL}/v1",
         "reasons": [each for each in recent_counts() if each.slug == slug],
         "days": SHOWN_DAYS,
-        "crowded": [each for each in crowded_profiles() if each.source == slug],
+        "crowded": crowded_profiles().filter(source=slug)[:CROWDS],
         "may_write": True,
     }
     return render(request, "console/event_source.html", context)
@@ -191,7 +192,7 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
         "stuck": list(stuck.order_by("-id")[:REFUSED]),
         "reasons": recent_counts(),
         "days": SHOWN_DAYS,
-        "crowded": crowded_profiles() if may(request, ROLE) else [],
+        "crowded": crowded_profiles()[:CROWDS] if may(request, ROLE) else [],
         "lookups": [
             (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
             for key, source in SOURCES.items()
