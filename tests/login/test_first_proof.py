@@ -26,6 +26,7 @@ from regulars.events.models import Event
 from regulars.oauth.models import AppGrant, DeviceRequest
 from regulars.profiles.find import add_identity, get_or_create_by_identity
 from regulars.profiles.models import Profile
+from regulars.usecases.first_proof import record_proof
 from regulars.usecases.users import link
 
 from .conftest import PASSWORD, Upstream
@@ -438,3 +439,14 @@ def test_upgrade_keeps_what_counted_as_verified_before(hijacked):
     )
 
     assert is_proved(hijacked)
+
+
+def test_password_that_is_set_while_the_address_is_being_proved_ends_too(shop, hijacked):
+    """Two at once: the request that proves the address read the account before the maker set the password."""
+    Account.objects.filter(pk=hijacked.pk).update(password="!")
+    read_before = Account.objects.get(pk=hijacked.pk)
+    hijacked.set_password(PASSWORD)
+    hijacked.save()
+
+    assert EarlierAccess.PASSWORD in record_proof(read_before, "mail")
+    assert not may_sign_in()

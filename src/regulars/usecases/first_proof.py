@@ -83,6 +83,8 @@ def _end_earlier_access(
     has_unlinked = _unlink(own, shown)
     has_access = RefreshFamily.objects.filter(profile__in=customers, revoked_at=None).exists()
     has_access |= bool(AppGrant.objects.filter(profile__in=customers).delete()[0])
+    # As it is now: the caller read it before the lock, and the maker may have set a password since.
+    account.password = Account.objects.select_for_update().values_list("password", flat=True).get(pk=account.pk)
     has_password = account.has_usable_password() and account.pk not in shown.passwords
     if has_password:
         account.set_unusable_password()
