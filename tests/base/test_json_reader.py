@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from regulars.base.json_reader import MAX_DEPTH, UnreadableJson, cut_at_depth, read_json, write_json
+from regulars.base.json_reader import MAX_DEPTH, MAX_DIGITS, UnreadableJson, cut_at_depth, read_json, write_json
 
 
 def nested(levels: int, open_: str = "[", close: str = "]") -> bytes:
@@ -84,6 +84,30 @@ def test_request_is_refused_where_a_value_would_have_to_be_changed(raw):
 )
 def test_request_that_needs_no_change_is_read(raw):
     assert read_json(raw) == read_json(raw, repair=True)
+
+
+@pytest.mark.parametrize("inside", ['"', "\\", "[", "]", "}", '"]', '\\"]', "]\\", '\\\\"}}', "\n"])
+def test_brackets_in_texts_are_no_levels(inside):
+    def levels(number: int) -> bytes:
+        value: object = inside
+        for _ in range(number):
+            value = [inside, value, {inside: inside}]
+        return json.dumps(value).encode()
+
+    assert read_json(levels(MAX_DEPTH - 1)) == json.loads(levels(MAX_DEPTH - 1))
+    with pytest.raises(UnreadableJson):
+        read_json(levels(MAX_DEPTH))
+
+
+def test_part_that_a_repeated_key_replaces_is_no_level():
+    assert read_json(b'{"a": ' + nested(MAX_DEPTH + 1) + b', "a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("before", [0, 1, 57, 99, 100, 101])
+def test_long_number_is_found_wherever_it_stands(before):
+    raw = b"[" + b" " * before + b"9" * (MAX_DIGITS + 1) + b', "' + b"1" * 5000 + b'"]'
+
+    assert read_json(raw, repair=True) == [None, "1" * 5000]
 
 
 def test_bottomless_part_is_cut_out_and_the_rest_stays():

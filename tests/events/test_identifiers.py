@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.events.identifiers import MAX_ID, IdProblem, read_identifier
+from regulars.events.identifiers import MAX_ID, IdProblem, is_missing, read_identifier
 
 PLACEHOLDERS = [
     *("[object Object]", "None", "NaN", "nil", "(null)", "true", "false", "guest", "unknown", "null", "undefined"),
@@ -73,6 +73,27 @@ def test_id_of_a_person_is_kept_as_text(value, text):
 @pytest.mark.parametrize("value", [None, "", "  ", {}, [], ["42"], {"id": 1}, "\ufeff"], ids=repr)
 def test_what_is_no_id_is_missing(value):
     assert read_identifier(value).problem is IdProblem.MISSING
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *PLACEHOLDERS,
+        *(value for value, _ in PERSONS),
+        None,
+        "",
+        "  ",
+        "\ufeff",
+        " \u200b ",
+        {},
+        [],
+        ["42"],
+        float("-0.5"),
+    ],
+    ids=repr,
+)
+def test_collector_and_worker_agree_on_which_ids_are_missing(value):
+    assert is_missing(value) is (read_identifier(value).problem is IdProblem.MISSING)
 
 
 def test_long_ids_are_not_cut_because_two_of_them_would_be_one():

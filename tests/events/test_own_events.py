@@ -24,6 +24,7 @@ from regulars.events.sources import make_source
         *(each.upper() for each in OwnEvent),
         *("signed in", "SIGNED_IN", "Signed-In", "SignedIn", " Signed  In ", "Signed\u00a0In", "Signed\u200bIn", "Signed In!"),
         *("Ｓｉｇｎｅｄ Ｉｎ", "Ѕigned In", "Signed Іn", "Sıgned In", "S1gned In", "Signed lN", "Signéd In", "𝐒𝐢𝐠𝐧𝐞𝐝 𝐈𝐧"),
+        *("Signed" + "\u200b" * 300 + "In", " " * 300 + "Signed In", "S\u0307i\u0301" + "\u0301" * 30 + "gned In"),
         *("Profile Соrrеctеd", "Question Αnswered", "Ｑuestion Ρassed"),
     ],
 )  # fmt: skip
@@ -33,7 +34,17 @@ def test_name_that_reads_as_ours_is_ours(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["Signed Out", "Sign In", "Order Completed", "Account Created", "Question", "", "   ", "Signed In Somewhere"],
+    [
+        "Signed Out",
+        "Sign In",
+        "Order Completed",
+        "Account Created",
+        "Question",
+        "",
+        "   ",
+        "Signed In Somewhere",
+        "Signed In" + "\ufdfa" * 300,
+    ],
 )
 def test_other_names_are_free(name):
     assert not is_own_name(name)

@@ -22,8 +22,12 @@ from .text import storable
 
 MAX_DEPTH = 100  # levels of objects and lists; far below what Python, SQLite, PostgreSQL and DuckDB can nest
 MAX_DIGITS = 4000  # of an integer: Python reads and writes at most 4300
-# May need repair: an escaped NUL or surrogate, a number so long that it has to be looked at.
-_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\d{%d}" % MAX_DIGITS)
+# So many digits in a row hold `MAX_DIGITS // _STEP` of every `_STEP`th byte: a hundredth of the text to look at.
+_STEP = 100
+_LONG_NUMBER = re.compile(rb"\d{%d}" % (MAX_DIGITS // _STEP))
+# For a look at the nesting alone: both kinds of brackets as one, with the quotes that tell where texts begin and end.
+_ONE_KIND = bytes.maketrans(b"[]", b"{}")
+_NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -36,7 +40,7 @@ def read_json(raw: bytes | str, deepest: int = MAX_DEPTH, *, repair: bool = Fals
     try:
         packed = _utf8(raw, "replace" if repair else "strict")
         value = msgspec.json.decode(packed)
-        clean = not _SUSPICIOUS.search(packed)
+        clean = not _may_need_repair(packed)
     except RecursionError:
         raise _too_deep(deepest) from None
     except (msgspec.DecodeError, UnicodeError):
@@ -44,7 +48,8 @@ def read_json(raw: bytes | str, deepest: int = MAX_DEPTH, *, repair: bool = Fals
             raise _invalid() from None
         # Browsers cut emoji in half, and Python's own writer knows NaN: neither may cost a message.
         value, clean = _forgiving(packed, deepest), False
-    if packed.count(b"{") + packed.count(b"[") > deepest and is_deeper(value, deepest):
+    # of a repeated key only the last value counts, so that the value may be less deep than its text
+    if _is_text_deeper(packed, deepest) and is_deeper(value, deepest):
         raise _too_deep(deepest)
     if clean:
         return value
@@ -86,6 +91,31 @@ def cut_at_depth(raw: bytes, deepest: int) -> bytes:
                 if depth == deepest:
                     copied = token.end()
     return bytes(kept + raw[copied:]) if depth <= deepest else raw
+
+
+def _may_need_repair(packed: bytes) -> bool:
+    """Return whether JSON that msgspec has read may hold a NUL or a number that is too long. Half surrogates it refuses."""
+    has_nul = b"\\" in packed and b"\\u0000" in packed
+    return has_nul or _LONG_NUMBER.search(packed[::_STEP]) is not None
+
+
+def _is_text_deeper(packed: bytes, deepest: int) -> bool:
+    """Return whether valid JSON is nested in more than `deepest` levels. Costs far less than a walk through its value."""
+    if len(packed) <= 2 * deepest:
+        return False
+    if b"\\" in packed:
+        packed = packed.replace(b"\\\\", b"").replace(b'\\"', b"")
+    marks = packed.translate(_ONE_KIND, _NO_BRACKETS)
+    if marks.count(b"{") <= deepest:
+        return False
+    brackets = marks.replace(b'""', b"")
+    if b'"' in brackets:  # a text has brackets, which count for nothing
+        brackets = b"".join(marks.split(b'"')[::2])
+    for _ in range(deepest):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"{}", b"")  # the innermost level
+    return bool(brackets)
 
 
 def _inside(value: Any) -> Iterable[Any]:

@@ -68,7 +68,7 @@ def read_identifier(value: Any) -> Identifier:
                 return Identifier(problem=IdProblem.PLACEHOLDER)
             text = str(int(value)) if value.is_integer() else str(value)
         case str() | int():
-            text = str(value).strip().strip(INVISIBLE).strip()
+            text = _bare(str(value))
         case _:
             return Identifier(problem=IdProblem.MISSING)
     if whole := WHOLE_NUMBER.fullmatch(text):
@@ -78,6 +78,17 @@ def read_identifier(value: Any) -> Identifier:
     if is_placeholder(text):
         return Identifier(problem=IdProblem.PLACEHOLDER)
     return Identifier(text) if len(text) <= MAX_ID else Identifier(problem=IdProblem.TOO_LONG)
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether `read_identifier` would find nothing at all. Cheap: the collector asks for every message."""
+    if value is None:
+        return True
+    return not _bare(value) if isinstance(value, str) else not isinstance(value, int | float)
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip(INVISIBLE).strip()
 
 
 def is_placeholder(text: str) -> bool:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 
 OWN_SOURCE = "regulars"  # the slug under which own events are shown; no source may have it
+
+PIECE = 16  # characters
+MAX_REMEMBERED = 255  # characters: senders may invent names of any length
 
 
 class OwnEvent(StrEnum):
@@ -53,7 +57,17 @@ _TO_LATIN = {ord(other): latin for latin, others in LOOK_ALIKES.items() for othe
 
 def is_own_name(name: str) -> bool:
     """Return whether a name is one of ours to a reader: in any case, spacing or alphabet (`ѕigned‑IN`)."""
-    return skeleton(name) in _OWN
+    return _remembered(name) if len(name) <= MAX_REMEMBERED else _reads_as_own(name)
+
+
+def _reads_as_own(name: str) -> bool:
+    """Read a name piece by piece, no further than our names go: one character may decompose into eighteen."""
+    read = ""
+    for start in range(0, len(name), PIECE):
+        read += skeleton(name[start : start + PIECE])
+        if len(read) > _LONGEST:
+            return False
+    return read in _OWN
 
 
 def skeleton(name: str) -> str:
@@ -63,3 +77,5 @@ def skeleton(name: str) -> str:
 
 
 _OWN = frozenset(skeleton(each) for each in OwnEvent)
+_LONGEST = max(map(len, _OWN))
+_remembered = lru_cache(maxsize=1024)(_reads_as_own)  # a shop sends the same few names again and again

@@ -16,7 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.base.json_reader import MAX_DEPTH, UnreadableJson, cut_at_depth, is_deeper, read_json, write_json
 from regulars.base.text import storable
 
-from .identifiers import IdProblem, read_identifier
+from .identifiers import is_missing
 from .own_events import is_own_name
 
 MAX_BODY = 512 * 1024  # bytes, unpacked; Segment's own limit is 500 KB
@@ -34,6 +34,7 @@ TYPES = {
     for name in ("identify", "track", "page", "screen", "group", "alias")
     for word in (name, name[0])  # no two have the same first letter
 }
+NAMES_OF_TYPES = frozenset(TYPES.values())
 BATCHES = frozenset({"batch", "import", "b"})
 
 
@@ -46,8 +47,7 @@ class BadBody(DomainError):
     parsed: Parsed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InboxMessage:
+class InboxMessage(msgspec.Struct, frozen=True):  # cheaper to make than a dataclass
     """One valid message. `body` is its JSON, for `read_json`; `key` its own write key, if any."""
 
     message_id: str
@@ -127,33 +127,35 @@ def _refused(reason: str, body: bytes, key: str) -> BadBody:
 
 
 def _batch(body: bytes) -> Parsed:
-    batch = _read_batch(body)
+    batch, is_cut = _read_batch(body)
     kept: list[InboxMessage] = []
     aside: list[RejectedMessage] = []
     # the context of a batch is merged into its messages; the values of a message win
     common = {name: part for name in ("context", "integrations") if (part := getattr(batch, name))}
     for number, each in enumerate(batch.batch):
-        value = _merged(each, common) if isinstance(each, dict) else each
+        value = _merged(each, common) if common and isinstance(each, dict) else each
         try:
             if number >= MAX_MESSAGES:
                 raise _Unfit("too_many_in_batch")
-            kept.append(_one_of_many(value))
+            kept.append(_one_of_many(value, is_cut=is_cut))
         except _Unfit as reason:
             aside.append(RejectedMessage(str(reason), excerpt(write_json(value))))
     key = batch.write_key or next((message.key for message in kept if message.key), "")
     return Parsed(kept, aside, key, _moment(batch.sent_at))
 
 
-def _read_batch(body: bytes) -> _Batch:
-    """Read a batch, of which one bottomless message must not cost the others."""
+def _read_batch(body: bytes) -> tuple[_Batch, bool]:
+    """Read a batch, of which one bottomless message must not cost the others. Returns also whether it had to be cut."""
+    is_cut = False
     try:
         try:
             value = read_json(body, repair=True)
         except UnreadableJson as fault:
             if fault.code != "too_deep":
                 raise
+            is_cut = True
             value = read_json(cut_at_depth(body, DEEPEST_BATCH), DEEPEST_BATCH, repair=True)
-        return msgspec.convert(value, _Batch)
+        return msgspec.convert(value, _Batch), is_cut
     except UnreadableJson as fault:
         raise BadBody("invalid_json" if fault.code == "invalid_json" else "invalid_body", fault.message) from None
     except msgspec.ValidationError as fault:
@@ -168,27 +170,26 @@ def _merged(message: dict[str, Any], common: dict[str, dict[str, Any]]) -> dict[
     return merged
 
 
-def _one_of_many(value: Any) -> InboxMessage:
+def _one_of_many(value: Any, *, is_cut: bool) -> InboxMessage:
     try:
         message = msgspec.convert(value, _Message)
     except msgspec.ValidationError:
         raise _Unfit("not_a_message") from None
-    if message.type not in TYPES.values():
+    if message.type not in NAMES_OF_TYPES:
         raise _Unfit("unknown_type")
+    if is_cut and is_deeper(value, MAX_DEPTH):
+        raise _Unfit("too_deep")
     return _kept(message, message.type, value)
 
 
 def _kept(message: _Message, type_: str, value: Any) -> InboxMessage:
-    if is_deeper(value, MAX_DEPTH):
-        raise _Unfit("too_deep")
     body = write_json(value)
     if len(body) > MAX_MESSAGE:
         raise _Unfit("message_too_large")
-    user, browser, before = (
-        read_identifier(each).problem is not IdProblem.MISSING
-        for each in (message.user_id, message.anonymous_id, message.previous_id)
-    )
-    if not (user or browser) or (type_ == "alias" and user + browser + before < LINKED):
+    user, browser = not is_missing(message.user_id), not is_missing(message.anonymous_id)
+    if not (user or browser):
+        raise _Unfit("no_id")
+    if type_ == "alias" and user + browser + (not is_missing(message.previous_id)) < LINKED:
         raise _Unfit("no_id")
     name = (message.event or "").strip()
     if type_ == "track" and not name:
@@ -206,20 +207,17 @@ def _kept(message: _Message, type_: str, value: Any) -> InboxMessage:
 
 def _message_id(value: Any) -> str:
     """Return the id of a message as text. What is no text and no number is left out, and the message gets one of ours."""
-    match value:
-        case bool():
-            return ""
-        case float() if value.is_integer():
-            return str(int(value))
-        case str() | int() | float():
-            return str(storable(str(value))).strip()
-    return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _moment(sent_at: Any) -> str:
     """Return `sentAt` as text, for `base.moments.read_moment`."""
     known = isinstance(sent_at, str | int | float) and not isinstance(sent_at, bool)
-    return str(storable(str(sent_at)))[:MAX_SENT_AT] if known else ""
+    return str(sent_at)[:MAX_SENT_AT] if known else ""
 
 
 def excerpt(raw: bytes) -> str:
