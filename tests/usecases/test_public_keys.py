@@ -14,6 +14,7 @@ import time
 
 import pytest
 from django.utils import timezone
+from tests.management_api.conftest import make_token
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import sign
@@ -301,6 +302,24 @@ def send_as_server(standard_setup, send):
             pass
 
     return deliver
+
+
+def test_an_address_by_a_public_key_finds_no_one_and_is_not_verified_by_an_application(send, client):
+    """An application decides by `users-by-email` whose account it is; its "verified" is not about such an address."""
+    profile, _ = get_or_create_by_identity("facebook", "f-1", connection="facebook", is_social=True)
+    send(userId=profile.user_id, traits={"email": "boss@example.com"})
+    token = {"Authorization": f"Bearer {make_token('read:users update:users')}"}
+    address = f"/api/v2/users/{profile.user_id}"
+
+    changed = client.patch(
+        address, json.dumps({"email_verified": True}), content_type="application/json", headers=token
+    ).json()
+    assert (changed["email"], changed["email_verified"]) == ("boss@example.com", False)
+    assert client.get("/api/v2/users-by-email?email=boss@example.com", headers=token).json() == []
+
+    client.patch(address, json.dumps({"email": "fay@example.com"}), content_type="application/json", headers=token)
+    [found] = client.get("/api/v2/users-by-email?email=fay@example.com", headers=token).json()
+    assert found["user_id"] == profile.user_id
 
 
 def test_a_date_of_birth_by_a_public_key_closes_no_purpose_of_an_account(send, dov):
