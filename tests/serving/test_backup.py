@@ -257,7 +257,7 @@ def test_damaged_lake_is_named_in_one_line_and_restored(run, archive, tmp_path):
     run("doctor")
 
 
-def test_restore_that_was_stopped_serves_nobody_and_forgets_no_erasure(run, archive):
+def test_restore_that_was_stopped_serves_no_one_and_forgets_no_erasure(run, archive):
     """The database alone knows of the erasure, and is replaced; then the power fails."""
     run("restore", archive, "--yes")
     assert "chika" not in run(code=COUNT)
