@@ -13,6 +13,7 @@ from django.db import OperationalError, connections
 from tests.management_api.conftest import api_client, passwords
 
 from regulars.base import clock
+from regulars.consent.erasures import erased_among
 from regulars.consent.models import ErasedIdentifier, Erasure
 from regulars.events.models import Event, InboxItem, Source, SourceCount
 from regulars.profiles.find import find_by_identity, find_by_user_id, get_or_create_by_identity
@@ -170,6 +171,17 @@ def new_user(user_id: str) -> dict[str, object]:
         "password": "a few words in a row",
         "user_id": user_id,
     }
+
+
+def test_customer_whose_ids_differ_in_case_alone_is_erased(send):
+    """PostgreSQL refuses one statement that writes a row twice."""
+    send(userId="dov-7", anonymousId="B-1", traits={"email": "Dov@example.com"})
+    send(userId="dov-7", anonymousId="b-1", traits={"email": EMAIL})
+
+    erasure = erase_customer(find_by_identity("external", "dov-7"), "customer")
+
+    assert len(erasure.identifiers) == len(set(erasure.identifiers))
+    assert erased_among(["anonymous|B-1", "anonymous|b-1"]) == {"anonymous|B-1", "anonymous|b-1"}
 
 
 @pytest.mark.django_db(transaction=True)

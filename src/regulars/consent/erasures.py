@@ -95,7 +95,7 @@ def suppressed(profiles: Iterable[Profile]) -> set[int]:
 
 def refuse_identifiers(hashes: Iterable[str], at: dt.datetime) -> None:
     """Refuse fingerprints in events from now on, as of an erasure at this time. The retention ends it."""
-    rows = [ErasedIdentifier(hash=each, at=at) for each in sorted(hashes)]
+    rows = [ErasedIdentifier(hash=each, at=at) for each in sorted(set(hashes))]
     ErasedIdentifier.objects.bulk_create(
         rows, batch_size=500, update_conflicts=True, unique_fields=["hash"], update_fields=["at"]
     )
@@ -103,9 +103,11 @@ def refuse_identifiers(hashes: Iterable[str], at: dt.datetime) -> None:
 
 def erased_among(names: Iterable[str]) -> set[str]:
     """Return those names that belonged to an erased customer and are still refused."""
-    by_hash = {fingerprint(name): name for name in names}
-    found = ErasedIdentifier.objects.filter(hash__in=by_hash).values_list("hash", flat=True) if by_hash else ()
-    return {by_hash[each] for each in found}
+    hashes = {name: fingerprint(name) for name in names}  # names that differ in case alone have one
+    if not hashes:
+        return set()
+    found = set(ErasedIdentifier.objects.filter(hash__in=set(hashes.values())).values_list("hash", flat=True))
+    return {name for name, each in hashes.items() if each in found}
 
 
 def _in_file() -> list[Erasure]:

@@ -51,7 +51,7 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     erasure = Erasure(asked_by=asked_by, mode=Mode.ANONYMISED if keep_events else Mode.ERASED)
     erasure.who = sorted(fingerprint(each.user_id) for each in profiles)
     refused = identifiers_of(profiles) if asked_by != RETENTION and days_kept(ERASED_IDS) != 0 else ()
-    erasure.identifiers = sorted(map(fingerprint, refused))
+    erasure.identifiers = sorted({fingerprint(each) for each in refused})  # some differ in case alone
     refuse_identifiers(erasure.identifiers, erasure.at)
     erasure.profiles = [each.pk for each in profiles]
     erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
