@@ -104,7 +104,11 @@ def refill_lake(payload: dict[str, str]) -> None:
         Event.objects.filter(pk__gt=last, pk__lte=ids[-1]).update(lake_batch=next_batch(), lake_at=None)
         fill_events()
         last = ids[-1]
-    PermittedView.objects.exclude(lake_at=None).update(lake_at=None)
+    last = 0
+    while ids := list(PermittedView.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        # In portions as well: SQLite has one writer at a time, and logins write views.
+        PermittedView.objects.filter(pk__gt=last, pk__lte=ids[-1]).exclude(lake_at=None).update(lake_at=None)
+        last = ids[-1]
     fill_lake({})
 
 
