@@ -183,11 +183,23 @@ def test_numbers_are_rounded_and_small_ones_left_out_without_read_users(api_clie
     assert call(api_client, "create:segments", ("POST", "/regulars/v1/segments"), person, **saved).json()["moved"] == 10
 
 
-@pytest.mark.parametrize("text", ["gender:female AND NOT city:Braga", "gender:female AND (city:Porto OR city:Lisboa)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gender:female AND NOT city:Braga",
+        "gender:female AND (city:Porto OR city:Lisboa)",
+        "city:Porto OR city:Lisboa OR city:Braga",
+        "NOT (NOT city:Porto AND NOT city:Lisboa AND NOT city:Braga)",
+        "gender:female AND NOT (city:Braga AND gender:female)",
+    ],
+)
 def test_difference_of_two_counts_names_no_customer(api_client, person, text):
-    answer = call(api_client, "read:segments", ("POST", COUNT), person, text=text, purpose="personalise")
+    body = {"text": text, "purpose": "personalise"}
+    answer = call(api_client, "read:segments", ("POST", COUNT), person, **body)
+    saved = call(api_client, "create:segments", ("POST", "/regulars/v1/segments"), person, name="Probe", **body)
 
     assert (answer.status_code, answer.json()["errorCode"]) == (400, "small_difference")
+    assert (saved.status_code, saved.json()["errorCode"]) == (400, "small_difference")
 
 
 def test_members_need_both_scopes(api_client, person):

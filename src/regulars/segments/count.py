@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions import ConditionError, parse, to_text, where
-from regulars.base.conditions.tree import And, Consented
+from regulars.base.conditions.tree import And, Consented, with_one_part_less
 from regulars.base.errors import DomainError
 from regulars.base.lake.query import DIALECT, query
 from regulars.consent.countable import PEOPLE
@@ -20,7 +21,7 @@ from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
 
 from .save import expanded, parse_cached
-from .small_groups import refuse_identifying, refuse_small_difference, rounded
+from .small_groups import SMALL_GROUP, refuse_identifying, refuse_small_difference, rounded
 from .vocabulary import Vocabulary
 
 SAMPLE = 5
@@ -58,9 +59,25 @@ def count_rounded(text: str, purpose: str) -> SegmentCount:
     """Count for those who may not see customers. Raises what `count` does, and `Forbidden` and `Invalid` of `small_groups`."""
     refuse_identifying(parse_cached(text), {each.key: each for each in Attribute.objects.all()})
     found = count(text, purpose)
-    refuse_small_difference(found.inside, [part.without for part in found.parts] if len(found.parts) > 1 else [])
+    _refuse_small_difference(text, purpose, found.inside)
     inside, unknown, outside = rounded(found.inside), rounded(found.unknown), rounded(found.outside)
     return SegmentCount(inside, unknown, outside, parts=[], sample=[], exact=False)
+
+
+def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
+    """Raise `Invalid("small_difference")` where one part less, at any depth, moves the number by fewer than ten."""
+    permitted = get_purpose(purpose).key
+    smaller = list(dict.fromkeys(with_one_part_less(expanded(text, permitted))))
+    if inside < SMALL_GROUP or not smaller:
+        return
+    now = clock.now()
+    held = [
+        _how_many(_all([where(Consented(permitted), PEOPLE, DIALECT, now), where(each, PEOPLE, DIALECT, now)]))
+        for each in smaller
+    ]
+    people = exp.select(*held, dialect=DIALECT).from_("views AS p").where(exp.column("purpose", "p").eq(permitted))
+    [counts] = query(people)
+    refuse_small_difference(inside, counts)
 
 
 def count(text: str, purpose: str) -> SegmentCount:
@@ -106,7 +123,7 @@ def _how_many(truth: exp.Expr) -> exp.Expr:
     return exp.func("COALESCE", exp.CountIf(this=truth), exp.Literal.number(0))
 
 
-def _all(columns: list[exp.Column]) -> exp.Expr:
+def _all(columns: Sequence[exp.Expr]) -> exp.Expr:
     return exp.paren(exp.and_(*(column.copy() for column in columns)))
 
 

@@ -61,9 +61,9 @@ def refuse_identifying(condition: Condition, attributes: Mapping[str, Attribute]
         )
 
 
-def refuse_small_difference(inside: int, without: Iterable[int]) -> None:
-    """Raise `Invalid("small_difference")` where a part of a condition moves the number by fewer than ten."""
-    if inside >= SMALL_GROUP and any(each - inside < SMALL_GROUP for each in without):
+def refuse_small_difference(inside: int, with_one_part_less: Iterable[int]) -> None:
+    """Raise `Invalid("small_difference")` where a part of a condition moves the number by fewer than ten, up or down."""
+    if inside >= SMALL_GROUP and any(abs(each - inside) < SMALL_GROUP for each in with_one_part_less):
         raise Invalid(
             "small_difference",
             f"One of the conditions makes a difference of fewer than {SMALL_GROUP} customers. So few are nearly named:"

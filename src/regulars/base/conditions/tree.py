@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from regulars.base.errors import Invalid
@@ -109,6 +109,23 @@ def where_open(condition: Condition, purpose: str) -> Condition:
     """Return the condition for customers of whom the purpose is open: everybody else is out, never unknown."""
     parts = condition.parts if isinstance(condition, And) else (condition,)
     return And((Consented(purpose), *parts))
+
+
+def with_one_part_less(condition: Condition) -> Iterator[Condition]:
+    """Return the condition once without each part of each `AND` and `OR` in it, at every depth, those about events included."""
+    match condition:
+        case And(parts) | Or(parts):
+            for number, part in enumerate(parts):
+                others = (*parts[:number], *parts[number + 1 :])
+                yield others[0] if len(others) == 1 else type(condition)(others)
+                for smaller in with_one_part_less(part):
+                    yield type(condition)((*parts[:number], smaller, *parts[number + 1 :]))
+        case Not(part):
+            for smaller in with_one_part_less(part):
+                yield Not(smaller)
+        case Did(where=where) if where is not None:
+            for smaller in with_one_part_less(where):
+                yield replace(condition, where=smaller)
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,15 @@ from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 
-from regulars.base.conditions import parse
 from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
-from regulars.profiles.models import Attribute, Profile
+from regulars.profiles.models import Profile
 from regulars.segments.count import count, count_rounded
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
-from regulars.segments.small_groups import refuse_identifying, rounded
+from regulars.segments.small_groups import rounded
 from regulars.usecases.save_segment import save_and_evaluate
 
 router = Router(tags=["segments and profiles"])
@@ -65,7 +64,7 @@ def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
     """
     exact = caller_of(request).sees_customers
     if not exact:
-        refuse_identifying(parse(body.text), {each.key: each for each in Attribute.objects.all()})
+        count_rounded(body.text, body.purpose)  # refuses what would show few customers, now or by comparison
     segment, moved = save_and_evaluate(body.name, body.text, body.purpose, slug=body.slug, description=body.description)
     return _document(segment) | {"moved": moved if exact else rounded(moved)}
 
