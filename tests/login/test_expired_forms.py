@@ -144,9 +144,10 @@ def test_exception_without_a_database_still_has_a_page(standard_setup, monkeypat
     assert (answer.status_code, b"<h1>Something went wrong</h1>" in answer.content) == (500, True)
 
 
-def test_unknown_host_has_a_page(client, standard_setup, settings):
+@pytest.mark.parametrize("path", ["/login", "/console/login", "/console/rules", "/me"])
+def test_unknown_host_has_a_page(client, standard_setup, settings, path):
     settings.ALLOWED_HOSTS = ["shop.example"]
-    answer = client.get("/login", headers={"Host": "evil.example"})
+    answer = client.get(path, headers={"Host": "evil.example"})
 
     assert answer.status_code == 400
     assert "This request cannot be read" in answer.content.decode()

@@ -138,7 +138,9 @@ def _error(request: HttpRequest, status: int, words: tuple[str, str]) -> HttpRes
         codes = {400: "invalid_uri", 403: "insufficient_scope", 404: "not_found"}
         return error_response(ApiError(status, codes.get(status, "internal_error"), f"{title}. {sentence}"))
     if _is_below(request.path, (CONSOLE,)):
-        template = "console/error.html" if is_staff(request) else "console/bare_error.html"
+        # A wrong host name is refused before the session is read.
+        signed_in = hasattr(request, "session") and is_staff(request)
+        template = "console/error.html" if signed_in else "console/bare_error.html"
         response = render(request, template, {"title": title, "sentence": sentence}, status=status)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
