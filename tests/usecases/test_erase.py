@@ -334,6 +334,10 @@ def short(home, standard_setup):
     return profile
 
 
+# Django names a file of mails after the address of its backend in memory: kept, so that no two mails share a file.
+BACKENDS: list[EmailBackend] = []
+
+
 def traces_of(*addresses):
     """Leave an address everywhere where one is kept before, or beside, a customer."""
     soon = timezone.now() + dt.timedelta(days=1)
@@ -349,9 +353,9 @@ def traces_of(*addresses):
         Rejection.objects.create(source=source, reason="bad", excerpt=json.dumps({"traits": {"email": address}})[:-2])
         AuditEntry.objects.create(what="customer.viewed", subject=address, details={"email": address})
         arrives(address, userId="-1", event="Unknown", context={"traits": {"email": address}})
-        EmailBackend(file_path=django_settings.EMAIL_FILE_PATH).send_messages(
-            [EmailMessage("Grüße", f"An {address}: " + "lang " * 30, to=[address])]
-        )
+        mails = EmailBackend(file_path=django_settings.EMAIL_FILE_PATH)
+        mails.send_messages([EmailMessage("Grüße", f"An {address}: " + "lang " * 30, to=[address])])
+        BACKENDS.append(mails)
         typed = session_store()()
         typed["account_login"] = {"email": address}
         typed.save()

@@ -30,6 +30,16 @@ def customers() -> QuerySet[Profile]:
     return Profile.objects.filter(merged_into=None).exclude(user_id__startswith=ANONYMOUS)
 
 
+def customers_of_email(email: str) -> QuerySet[Profile]:
+    """Return the customers with this address in their document.
+
+    Callers decide by this whose account it is: the word of a public key finds no one.
+    """
+    better = Fact.objects.filter(profile=OuterRef("pk"), attribute="email", retracted_at=None)
+    found = customers().filter(Exists(better.exclude(asserter=Asserter.PUBLIC_KEY)))
+    return found.filter(document__email=canonical_email(email))
+
+
 def is_anonymous(profile: Profile) -> bool:
     """Return whether a profile is an anonymous visitor, who is known by a cookie only."""
     return profile.user_id.startswith(ANONYMOUS)

@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from django.db import connection
-from django.db.models import BooleanField, Exists, F, OuterRef
+from django.db.models import BooleanField, F
 from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Lower
@@ -18,15 +18,14 @@ from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, where
 from regulars.base.conditions import Schema as SearchSchema
 from regulars.base.conditions.document_terms import CASELESS
-from regulars.base.email_address import canonical_email
 from regulars.consent.view import served_user
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
-from regulars.profiles.assertions import Asserter, Place
+from regulars.profiles.assertions import Place
 from regulars.profiles.document import BAGS, user
-from regulars.profiles.find import customers
-from regulars.profiles.models import Fact, Profile
+from regulars.profiles.find import customers, customers_of_email
+from regulars.profiles.models import Profile
 from regulars.usecases.renew_upstream_tokens import show_tokens
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
@@ -152,12 +151,7 @@ def post_user(request: HttpRequest, body: NewUser) -> Any:
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
 def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
     refuse_unknown(request, ByEmail)
-    # Callers decide by this whose account it is: the word of a public key finds no one.
-    better = Fact.objects.filter(profile=OuterRef("pk"), attribute="email", retracted_at=None)
-    found = customers().filter(
-        Exists(better.exclude(asserter=Asserter.PUBLIC_KEY)), document__email=canonical_email(query.email)
-    )
-    found = found.order_by("id")[:DEEPEST_RECORD]
+    found = customers_of_email(query.email).order_by("id")[:DEEPEST_RECORD]
     return [query.choose(user(profile)) for profile in found]
 
 
