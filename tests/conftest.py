@@ -25,6 +25,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.settings"
 if "REGULARS_HOME" not in os.environ:
     os.environ["REGULARS_HOME"] = tempfile.mkdtemp(prefix="regulars-test-")  # of the workers too, which inherit it
     atexit.register(shutil.rmtree, os.environ["REGULARS_HOME"], ignore_errors=True)
+# Commands refuse a folder without an installation; the tables of the tests are elsewhere.
+(Path(os.environ["REGULARS_HOME"]) / "regulars.sqlite3").touch()
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
 # Playwright runs an event loop in its thread, which Django takes for asynchronous code.

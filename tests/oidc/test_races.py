@@ -184,7 +184,9 @@ def test_of_twelve_yeses_for_one_device_one_counts(live, browser, tv):
     codes = begin(live, tv)
     statuses = Counter(answer.status_code for answer in all_at_once(lambda: allow(browser, codes)))
 
-    assert statuses == {200: 1, 400: AT_ONCE - 1}
+    # 429: more attempts at one code at once than the limit lets in
+    assert statuses[200] == 1
+    assert statuses[400] + statuses[429] == AT_ONCE - 1
     assert logins(live) == before + 1
     assert poll(live, tv, codes).status_code == 200
 
