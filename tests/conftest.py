@@ -25,8 +25,6 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "regulars.settings"
 if "REGULARS_HOME" not in os.environ:
     os.environ["REGULARS_HOME"] = tempfile.mkdtemp(prefix="regulars-test-")  # of the workers too, which inherit it
     atexit.register(shutil.rmtree, os.environ["REGULARS_HOME"], ignore_errors=True)
-# Commands refuse a folder without an installation; the tables of the tests are elsewhere.
-(Path(os.environ["REGULARS_HOME"]) / "regulars.sqlite3").touch()
 os.environ.setdefault("REGULARS_SECRET_KEY", "only for tests")
 os.environ.setdefault("REGULARS_DEMO", "1")
 # Playwright runs an event loop in its thread, which Django takes for asynchronous code.
@@ -58,6 +56,8 @@ HASH_COSTS = ("time_cost", "memory_cost", "parallelism")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Compile message catalogues that changed since the set-up. The processes of xdist find them compiled."""
+    # Commands refuse a folder without an installation; the tables of the tests are elsewhere.
+    (Path(os.environ["REGULARS_HOME"]) / "regulars.sqlite3").touch()
     if not hasattr(config, "workerinput"):
         root = Path(__file__).parents[1]
         subprocess.run(["bash", "-euc", "source scripts/lib/setup.sh; compile_catalogues"], cwd=root, check=True)

@@ -104,6 +104,6 @@ def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(b
     for sock in slow:
         sock.close()
 
-    assert 30 <= ended <= 32  # answered 429
+    assert ended >= 30  # answered 429, or gave its place away after a second
     # One of the slow requests gives its place to another of the same client.
     assert (same.status_code, other.status_code) == (200, 200)
