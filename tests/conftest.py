@@ -54,6 +54,11 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "engine"}  # engin
 HASH_COSTS = ("time_cost", "memory_cost", "parallelism")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name no test by bytes: packed ones hold the time of packing, and every process of xdist must find the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile message catalogues that changed since the set-up. The processes of xdist find them compiled."""
     # Commands refuse a folder without an installation; the tables of the tests are elsewhere.
