@@ -9,6 +9,7 @@ import uuid
 from dataclasses import replace
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from regulars.base.crypto import fingerprint, random_secret
@@ -83,9 +84,18 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
 
 def find_device(user_code: str) -> DeviceRequest | None:
     """Return the waiting device that shows this code. Case, spaces and dashes of the typed code do not matter."""
+    waiting = _of_user_code(user_code).filter(state=State.WAITING, expires_at__gt=timezone.now())
+    return waiting.select_related("client").first()
+
+
+def was_issued(user_code: str) -> bool:
+    """Return whether a device was given this code. One that was answered or has run out is no guess."""
+    return _of_user_code(user_code).exists()
+
+
+def _of_user_code(user_code: str) -> QuerySet[DeviceRequest]:
     letters = "".join(letter for letter in user_code.upper() if letter in LETTERS)
-    waiting = DeviceRequest.objects.filter(state=State.WAITING, expires_at__gt=timezone.now())
-    return waiting.filter(user_code_hash=fingerprint(_with_dash(letters))).select_related("client").first()
+    return DeviceRequest.objects.filter(user_code_hash=fingerprint(_with_dash(letters)))
 
 
 def request_of(row: DeviceRequest) -> AuthorizationRequest:

@@ -13,7 +13,7 @@ from regulars.clients.cache import find_api
 from regulars.interfaces.pages.attempts import attempt_of
 from regulars.oauth.browser_session import BrowserSession
 from regulars.oauth.consents import scope_texts
-from regulars.oauth.device_codes import deny_device, find_device
+from regulars.oauth.device_codes import deny_device, find_device, was_issued
 from regulars.oauth.interactions import Wait, with_query
 from regulars.oauth.models import DeviceRequest
 from regulars.usecases.authorize import AlreadyAnsweredError, authorize_device
@@ -51,9 +51,10 @@ def activate(request: HttpRequest) -> HttpResponse:
     try:
         with attempting(attempt_of(request, "device", f"account {account.pk}", email=account.email)) as place:
             row = find_device(code)
+            if row or was_issued(code):
+                place.succeed()
             if row is None:
                 return _code_page(request, code, UNKNOWN, 400)
-            place.succeed()
     except TooManyAttempts:
         return _code_page(request, "", TOO_MANY, 429)
     match request.POST.get("do"):
