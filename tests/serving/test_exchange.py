@@ -9,8 +9,9 @@ import pytest
 from django.http import HttpResponse
 from tests.serving.test_pool import run, wsgi
 
+from regulars.base.client_network import client_network
 from regulars.serving import connection_watch, exchange
-from regulars.serving.exchange import Exchanges, site_of
+from regulars.serving.exchange import Exchanges
 from regulars.serving.pool import Pool
 from regulars.serving.root import Root
 
@@ -190,7 +191,7 @@ def test_at_the_limit_a_slow_request_gives_its_place_to_another_of_the_same_clie
     ],
 )
 def test_addresses_of_one_ipv6_network_are_one_client(one, other, same):
-    assert (site_of(one) == site_of(other)) is same
+    assert (client_network(one) == client_network(other)) is same
 
 
 def test_registers_are_empty_after_cancelled_requests():

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Network, ip_address
 from threading import BoundedSemaphore
 from time import monotonic, sleep
 
@@ -15,6 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from regulars.base.client_network import client_network
 from regulars.base.crypto import fingerprint
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
@@ -63,14 +63,8 @@ class Attempt:
 
     @property
     def network(self) -> str:
-        """Return the IP address that is counted. Of IPv6 it is the /64: each of its addresses is the same customer's."""
-        try:
-            address = ip_address(self.ip)
-        except ValueError:
-            return self.ip
-        if address.version == 4:
-            return str(address)
-        return str(address.ipv4_mapped or IPv6Network((int(address), 64), strict=False))
+        """Return what is counted of the IP address."""
+        return client_network(self.ip)
 
 
 MINUTE, HOUR = 60, 3600

@@ -21,8 +21,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .exchange import Exchanges, Peer, PeerRecord, site_of
-from .forwarded import Network, parse_ip
+from regulars.base.client_network import client_network
+from regulars.base.special_addresses import Network
+
+from .exchange import Exchanges, Peer, PeerRecord
+from .forwarded import parse_ip
 from .http_messages import seldom_log
 
 FDS = "/proc/self/fd"
@@ -160,7 +163,7 @@ class ConnectionWatch:
         record = self.exchanges.peers.get(peer)
         if record is not None and not record.under_way and record.ended_at < now - 2 * INTERVAL:
             del self.exchanges.peers[peer]  # of an earlier connection from the same port
-        return AcceptedConnection(fd, inode, peer, site_of(address), self._is_proxy(address), now)
+        return AcceptedConnection(fd, inode, peer, client_network(address), self._is_proxy(address), now)
 
     def _is_proxy(self, address: str) -> bool:
         ip = parse_ip(address)

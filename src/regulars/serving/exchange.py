@@ -7,19 +7,18 @@ counts only the time that a request waits for its client, never the time that Re
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from regulars.base.client_network import client_network
 from regulars.interfaces.collector.app import Receive, Scope, Send
 
 WAIT_SECONDS = 30.0  # for one read or one send
 WHOLE_SECONDS = 30.0  # for everything of one request, and longer by a second for each `BYTES_PER_SECOND` moved
 BYTES_PER_SECOND = 8 * 1024
 YIELD_SECONDS = 1.0  # a request that has waited longer for its client gives its place to another of the same client
-IPV6_SITE = 64  # bits: a customer of a network has that many addresses at least
 
 Peer = tuple[str, str]  # address and port of the other end of a connection
 
@@ -130,7 +129,7 @@ class Exchanges:
 
     def begin(self, peer: Peer, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
         """Register a request; None when as many of its client are under way as may be, and none of them is slow."""
-        site = site_of(peer_of(scope)[0])
+        site = client_network(peer_of(scope)[0])
         if self.per_ip and len(self.by_ip[site]) >= self.per_ip and not self._make_place(site):
             return None
         record = self.peers.get(peer)
@@ -170,16 +169,3 @@ def peer_of(scope: Scope) -> Peer:
     """Return the other end of the connection. Call before forwarded headers replace it."""
     address, port = scope.get("client") or ("", 0)
     return str(address), str(port)
-
-
-def site_of(ip: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the network of an IPv6 address."""
-    if ":" not in ip:
-        return ip
-    try:
-        address = ipaddress.IPv6Address(ip.partition("%")[0])
-    except ValueError:
-        return ip
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, IPV6_SITE), strict=False).network_address)

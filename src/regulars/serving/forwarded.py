@@ -9,12 +9,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from regulars.base.special_addresses import Network
 from regulars.interfaces.collector.app import Scope
 
+from .http_messages import Pairs
+
 NAMES = frozenset({b"forwarded", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
-Pairs = list[tuple[bytes, bytes]]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def apply_forwarded(scope: Scope, proxies: int | Sequence[Network]) -> Scope:
