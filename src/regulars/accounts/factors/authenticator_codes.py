@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from allauth.core.internal.cryptokit import compare_user_code
 from allauth.mfa.models import Authenticator
@@ -39,6 +40,15 @@ class Setup:
     secret: str
     link: str
     picture: str
+
+    @property
+    def picture_url(self) -> str:
+        return "data:image/svg+xml," + quote(self.picture)
+
+    @property
+    def by_hand(self) -> str:
+        """The secret in groups of four letters."""
+        return " ".join(self.secret[i : i + 4] for i in range(0, len(self.secret), 4))
 
 
 def of_account(account: int | RawSQL, field: str = "user") -> Q:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
@@ -212,8 +212,6 @@ def _app_page(
     setup = authenticator_codes.setup_of(account, secret)
     context = {
         "setup": setup,
-        "picture": "data:image/svg+xml," + quote(setup.picture),
-        "by_hand": " ".join(setup.secret[i : i + 4] for i in range(0, len(setup.secret), 4)),
         "problem": problem,
         "here": request.get_full_path(),
         "passkeys_here": "/me/security/passkeys?" + urlencode({"next": _next(request)}),

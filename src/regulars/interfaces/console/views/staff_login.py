@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from allauth.mfa.models import Authenticator
 from django.conf import settings
@@ -136,8 +136,6 @@ def setup(request: HttpRequest) -> HttpResponse:
     )
     context = {
         "setup": setup,
-        "picture": "data:image/svg+xml," + quote(setup.picture),
-        "by_hand": " ".join(setup.secret[i : i + 4] for i in range(0, len(setup.secret), 4)),
         "problem": problem,
         "here": request.get_full_path(),
         "required": not settings.DEMO,
