@@ -11,10 +11,9 @@ from http import HTTPStatus
 from bs4 import BeautifulSoup, Tag
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.utils.translation import gettext_noop
 
-from regulars.interfaces.console.pages import CONTENT_SECURITY_POLICY, is_staff, local_address
+from regulars.interfaces.console.pages import CONTENT_SECURITY_POLICY, error_page, is_staff, local_address
 from regulars.interfaces.http_api.error_responses import ApiError, error_response
 from regulars.interfaces.login.entry import onward
 from regulars.interfaces.pages.navigation import message_page
@@ -138,10 +137,7 @@ def _error(request: HttpRequest, status: int, words: tuple[str, str]) -> HttpRes
         codes = {400: "invalid_uri", 403: "insufficient_scope", 404: "not_found"}
         return error_response(ApiError(status, codes.get(status, "internal_error"), f"{title}. {sentence}"))
     if _is_below(request.path, (CONSOLE,)):
-        # A wrong host name is refused before the session is read.
-        signed_in = hasattr(request, "session") and is_staff(request)
-        template = "console/error.html" if signed_in else "console/bare_error.html"
-        response = render(request, template, {"title": title, "sentence": sentence}, status=status)
+        response = error_page(request, title, sentence, status)
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return response
     return page(message_page)(request, title, sentence, status)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO
 
 from django.conf import settings
 from django.http import HttpResponseNotFound
@@ -51,8 +50,9 @@ class StaticFiles:
         start = {"type": "http.response.start", "status": int(response.status)}
         await send({**start, "headers": headers + self.security_headers})
         if response.file is not None:
-            with response.file:
-                await _send_file(response.file, send)
+            with response.file as file:
+                while chunk := file.read(CHUNK):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     async def _file_of(self, path: str) -> StaticFile:
@@ -62,11 +62,6 @@ class StaticFiles:
                     made = await asyncio.to_thread(vega_bundle, Path(settings.HOME) / "static")
                     self.files[CHARTS] = StaticFile(str(made), CHARTS_HEADERS)
         return self.files[path]
-
-
-async def _send_file(file: IO[bytes], send: Send) -> None:
-    while chunk := file.read(CHUNK):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 def _wsgi_headers(scope: Scope) -> dict[str, str]:

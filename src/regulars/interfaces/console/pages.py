@@ -65,18 +65,21 @@ def staff_page(read: str, write: str = NO_ROLE) -> Callable[[View], View]:
                     return HttpResponse(headers={"HX-Redirect": address})
                 return HttpResponseRedirect(address)
             try:
-                _require(request, write if request.method == "POST" else read)
+                role = write if request.method == "POST" else read
+                if role not in ROLES or not may(request, role):
+                    mine = getattr(request.user, "role", "")
+                    raise RoleTooLow("role_too_small", f"This needs the role {role!r}; yours is {mine or 'none'!r}.")
                 if has_nul(request, request.GET, request.POST):
                     raise Invalid(
                         "nul", "The text contains a NUL character, which cannot be stored. Remove it and try again."
                     )
                 return view(request, *args, **kwargs)
             except Http404 as error:
-                return _error_page(request, "Not found", str(error) or "This page does not exist.", 404)
+                return error_page(request, "Not found", str(error) or "This page does not exist.", 404)
             except RoleTooLow as error:
-                return _error_page(request, "Not permitted", error.message, 403)
+                return error_page(request, "Not permitted", error.message, 403)
             except DomainError as error:
-                return _error_page(request, "That did not work", error.message, 400)
+                return error_page(request, "That did not work", error.message, 400)
 
         opened.roles = (read, write)  # type: ignore[attr-defined]  # for the navigation and the test of all pages
         return opened
@@ -88,12 +91,6 @@ def reading_role(view: Callable[..., object]) -> str:
     """Return the role that GET of a staff page needs."""
     read: str = view.roles[0]  # type: ignore[attr-defined]  # put there by `staff_page`
     return read
-
-
-def _require(request: HttpRequest, role: str) -> None:
-    if role not in ROLES or not may(request, role):
-        mine = getattr(request.user, "role", "")
-        raise RoleTooLow("role_too_small", f"This needs the role {role!r}; yours is {mine or 'none'!r}.")
 
 
 def may(request: HttpRequest, role: str) -> bool:
@@ -115,8 +112,11 @@ def local_address(wanted: str) -> str:
     return wanted if local else "/console/"
 
 
-def _error_page(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
-    return render(request, "console/error.html", {"title": title, "sentence": sentence}, status=status)
+def error_page(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
+    """Show an error with the navigation to staff, and by itself to others and before the session is read."""
+    signed_in = hasattr(request, "session") and is_staff(request)
+    template = "console/error.html" if signed_in else "console/bare_error.html"
+    return render(request, template, {"title": title, "sentence": sentence}, status=status)
 
 
 def show(
