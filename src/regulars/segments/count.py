@@ -11,7 +11,7 @@ from sqlglot import exp
 from regulars.base import clock
 from regulars.base.conditions import ConditionError, parse, to_text, where
 from regulars.base.conditions.tree import And, Consented, with_one_part_less
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.lake.query import DIALECT, query
 from regulars.consent.countable import PEOPLE
 from regulars.consent.models import PermittedView
@@ -21,7 +21,7 @@ from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
 
 from .save import expanded, parse_cached
-from .small_groups import SMALL_GROUP, refuse_identifying, refuse_small_difference, rounded
+from .small_groups import SMALL_GROUP, refuse_identifying, rounded
 from .vocabulary import Vocabulary
 
 SAMPLE = 5
@@ -65,7 +65,7 @@ def count_rounded(text: str, purpose: str) -> SegmentCount:
 
 
 def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
-    """Raise `Invalid("small_difference")` where one part less, at any depth, moves the number by fewer than ten."""
+    """Raise `Invalid("small_difference")` where one part less, at any depth, moves the number by fewer than ten, up or down."""
     permitted = get_purpose(purpose).key
     smaller = list(dict.fromkeys(with_one_part_less(expanded(text, permitted))))
     if inside < SMALL_GROUP or not smaller:
@@ -77,7 +77,12 @@ def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
     ]
     people = exp.select(*held, dialect=DIALECT).from_("views AS p").where(exp.column("purpose", "p").eq(permitted))
     [counts] = query(people)
-    refuse_small_difference(inside, counts)
+    if any(abs(each - inside) < SMALL_GROUP for each in counts):
+        raise Invalid(
+            "small_difference",
+            f"One of the conditions makes a difference of fewer than {SMALL_GROUP} customers. So few are nearly named:"
+            " leave it out.",
+        )
 
 
 def count(text: str, purpose: str) -> SegmentCount:

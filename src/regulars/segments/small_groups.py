@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from regulars.base.conditions import Condition, mentions
 from regulars.base.conditions.document_terms import CASELESS
 from regulars.base.conditions.tree import Did, walk
-from regulars.base.errors import Forbidden, Invalid
+from regulars.base.errors import Forbidden
 from regulars.profiles.models import Attribute
 
 SMALL_GROUP = 10  # a group with fewer customers is never shown as a number
@@ -58,14 +58,4 @@ def refuse_identifying(condition: Condition, attributes: Mapping[str, Attribute]
         raise Forbidden(
             "needs_to_see_customers",
             f"Only those who may see customers can count by {', '.join(sorted(found))}: it can name one customer.",
-        )
-
-
-def refuse_small_difference(inside: int, with_one_part_less: Iterable[int]) -> None:
-    """Raise `Invalid("small_difference")` where a part of a condition moves the number by fewer than ten, up or down."""
-    if inside >= SMALL_GROUP and any(abs(each - inside) < SMALL_GROUP for each in with_one_part_less):
-        raise Invalid(
-            "small_difference",
-            f"One of the conditions makes a difference of fewer than {SMALL_GROUP} customers. So few are nearly named:"
-            " leave it out.",
         )
