@@ -29,7 +29,7 @@ CLAIM_SHARES = {
         "family_name": 97,
         "locale": 60,
         "gender": 44,
-        "birthdate": 38,
+        "birthdate": 60,
         "city": 26,
         "postal_code": 26,
         "country": 30,

@@ -121,7 +121,6 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
         lena_signs_in(page, demo)
     eventually(lambda: "Product Viewed" in happened(demo, LENA))
     open_console(page, demo)
-    expect(page.locator(".drawing canvas").first).to_be_visible()
     page.get_by_role("link", name="Customers").click()
     page.get_by_role("searchbox").fill("lena.vogt@example.com")
     page.get_by_role("button", name="Search").click()
@@ -132,7 +131,7 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
     page.get_by_role("link", name="Segments").click()
     page.get_by_role("link", name="New segment").click()
     page.locator("select[name=for]").select_option(label="A shop that fits you")
-    for attribute, choice in (("Gender", "Woman"), ("Continent", "Europe")):
+    for attribute, choice in (("Gender", "Woman"), ("Age", "25 to 34"), ("Continent", "Europe")):
         add_condition(page, attribute)
         page.get_by_role("group", name=attribute).get_by_role("checkbox", name=choice).check()
     add_condition(page, "Product Viewed")
@@ -144,6 +143,8 @@ def test_a_marketer_builds_a_segment_that_a_webhook_receives(page: Page, demo: D
     page.get_by_label("Name").fill("Jacket viewers")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Jacket viewers", level=1)).to_be_visible()
+    expect(page.locator(".drawing canvas")).to_be_visible()
+    expect(page.get_by_role("region", name="Members", exact=True)).to_contain_text("Lena Vogt")
 
     page.get_by_role("link", name="Export CSV").click()
     with page.expect_download() as download:

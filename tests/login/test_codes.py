@@ -69,6 +69,12 @@ def test_code_signs_in_the_existing_account_and_keeps_its_password(by_mail, dina
     assert dina.check_password(PASSWORD)
 
 
+def test_full_width_letters_of_a_domain_are_the_same_account(by_mail):
+    account = passwordless_login("dina@mail.example", "email").account
+
+    assert passwordless_login("dina@ｍail.exaｍple", "email").account == account
+
+
 @pytest.mark.parametrize("alike", ["dina@maıl.example", "dına@mail.example", "dina@mail.example".replace("d", "ｄ")])
 def test_address_that_only_looks_alike_is_another_account(by_mail, alike):
     """PostgreSQL upper-cases `ı` to `I`, but the two addresses are different mailboxes."""

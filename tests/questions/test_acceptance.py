@@ -263,4 +263,5 @@ def test_16_answer_pass_and_never_are_reached_by_keyboard_in_this_order(browser,
     stops = ['value="jackets"', 'value="shoes"', ">Save and continue<", ">Pass<", ">Don’t ask me again<"]
 
     assert [page.index(stop) for stop in stops] == sorted(page.index(stop) for stop in stops)
-    assert not any(word in page for word in ('tabindex="1"', "onclick", "disabled"))
+    own = page.replace('<script src="/static/pages/forms.js" defer></script>', "")  # disables buttons while sending
+    assert not any(word in own for word in ('tabindex="1"', "onclick", "<script", "disabled"))

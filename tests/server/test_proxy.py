@@ -90,10 +90,9 @@ def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(b
     live, _ = behind
     head = f"POST /v1/batch HTTP/1.1\r\nHost: {live.url[7:]}\r\nContent-Length: 500\r\nX-Forwarded-For: 203.0.113.9\r\n\r\nx"
     port = int(live.url.rpartition(":")[2])
-    slow = []
-    for _ in range(130):
-        slow.append(socket.create_connection(("127.0.0.1", port), 10))
-        slow[-1].sendall(head.encode())
+    slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(130)]
+    for sock in slow:  # in one burst: a slow request gives its place to another one after a second
+        sock.sendall(head.encode())
     time.sleep(1.5)  # connections are counted twice a second
     poller = select.poll()
     for sock in slow:
@@ -104,6 +103,6 @@ def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(b
     for sock in slow:
         sock.close()
 
-    assert ended >= 30  # answered 429, or gave its place away after a second
+    assert 30 <= ended <= 32  # answered 429
     # One of the slow requests gives its place to another of the same client.
     assert (same.status_code, other.status_code) == (200, 200)
