@@ -7,6 +7,7 @@ import pytest
 from django.core import mail
 from tests.live import ask
 
+from regulars.accounts.passwords import PasswordHasher
 from regulars.base.jobs.run_jobs import run_due
 from regulars.connections.models import Connection
 
@@ -40,6 +41,16 @@ def dina(passwords, client, last_link):
     from regulars.accounts.models import Account
 
     return Account.objects.get(email="dina@example.com")
+
+
+@pytest.fixture
+def hashed(monkeypatch) -> list[str]:
+    """List every password hash that is computed from now on."""
+    work: list[str] = []
+    for name in ("encode", "verify"):
+        real = getattr(PasswordHasher, name)
+        monkeypatch.setattr(PasswordHasher, name, lambda *a, real=real, name=name: work.append(name) or real(*a))
+    return work
 
 
 class Upstream:

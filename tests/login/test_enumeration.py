@@ -59,16 +59,6 @@ def addresses(dina, standard_setup, settings):
     }
 
 
-@pytest.fixture
-def hashed(monkeypatch) -> list[str]:
-    """List every password hash that is computed from now on."""
-    work: list[str] = []
-    for name in ("encode", "verify"):
-        real = getattr(PasswordHasher, name)
-        monkeypatch.setattr(PasswordHasher, name, lambda *a, real=real, name=name: work.append(name) or real(*a))
-    return work
-
-
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("who", KNOWN)
 def test_known_address_gets_the_answer_and_hashes_of_an_unknown_one(addresses, hashed, path, who):

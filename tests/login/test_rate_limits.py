@@ -188,16 +188,6 @@ def test_processes_share_one_limit(transactional_db, three):
     assert elsewhere(ANOTHER_PROCESS, rate_limits.time.time()) == "too_many_attempts"
 
 
-@pytest.fixture
-def hashed(monkeypatch) -> list[str]:
-    """List every comparison with a password's hash."""
-    work: list[str] = []
-    for name in ("encode", "verify"):
-        real = getattr(PasswordHasher, name)
-        monkeypatch.setattr(PasswordHasher, name, lambda *a, real=real, name=name: work.append(name) or real(*a))
-    return work
-
-
 GUESSES = 500
 # Where 500 guesses come from, as (IP address, e-mail address) of each number; and how many the limits let through.
 ATTACKS = {

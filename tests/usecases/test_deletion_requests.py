@@ -7,6 +7,7 @@ import json
 import pytest
 from django.utils import timezone
 from tests.receivers import Answer, receiving
+from tests.usecases.conftest import learns, tell
 
 from regulars.base.errors import DomainError
 from regulars.base.jobs.models import Job
@@ -17,35 +18,16 @@ from regulars.destinations import deliver as deliver_module
 from regulars.destinations.disclosures import disclosures_of, retry_deletion_request
 from regulars.destinations.kind import DestinationKind
 from regulars.destinations.models import Disclosure
-from regulars.destinations.save import save_destination
-from regulars.profiles.learn import NewFact
-from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
 from regulars.usecases.erase import erase_customer
 from regulars.usecases.unit_of_work import changes
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.usefixtures("lake")
-
-
-@pytest.fixture
-def french(standard_setup):
-    return save_segment("French", "country:FR", "message")
-
-
-def tell(url):
-    settings = {"url": url, "secret": SECRET}
-    return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
 
 
 def decides(profile, action):
     with changes(profile, "test") as c:
         c.decide(Decision("message", action, "test"))
-
-
-def learns(profile, country):
-    with changes(profile, "test") as c:
-        c.learn([NewFact("country", country, "declared", "test")])
 
 
 def disclose(profile, url):

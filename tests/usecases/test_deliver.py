@@ -7,34 +7,15 @@ import json
 import pytest
 from django.db import transaction
 from tests.receivers import Answer, receiving
+from tests.usecases.conftest import learns, tell
 
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.consent.record import Decision, record
 from regulars.destinations.models import Delivery
-from regulars.destinations.save import save_destination
-from regulars.profiles.learn import NewFact
-from regulars.segments.save import save_segment
 from regulars.usecases import deliver  # noqa: F401 - registers its handler
-from regulars.usecases.unit_of_work import changes
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 pytestmark = pytest.mark.usefixtures("lake")
-
-
-@pytest.fixture
-def french(standard_setup):
-    return save_segment("French", "country:FR", "message")
-
-
-def tell(url):
-    settings = {"url": url, "secret": SECRET}
-    return save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["french"])
-
-
-def learns(profile, country):
-    with changes(profile, "test") as c:
-        c.learn([NewFact("country", country, "declared", "test")])
 
 
 def types(receiver):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.lake.query import query
 from regulars.consent.view import served_user
+from regulars.events.event_time import corrected
 from regulars.events.models import Event, InboxItem, Source, SourceCount
 from regulars.events.own_events import OwnEvent
 from regulars.operations.doctor import run_checks
@@ -22,7 +23,7 @@ from regulars.profiles.models import Attribute, CrowdedProfile, Fact, Identity, 
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
 from regulars.usecases.browsers import release_crowded
-from regulars.usecases.process_event import corrected, process_inbox
+from regulars.usecases.process_event import process_inbox
 
 pytestmark = pytest.mark.django_db
 NUMBERS = itertools.count(1)

@@ -11,6 +11,7 @@ import hmac
 import itertools
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
@@ -40,9 +41,8 @@ def source(standard_setup) -> Source:
     return Source.objects.create(name="Shop", slug="shop")
 
 
-@pytest.fixture
-def send(source):
-    """Put a message into the inbox as the collector does, and let the worker take it."""
+def sending(source: Source) -> Callable[..., InboxItem]:
+    """Return a function that puts a message into the inbox as the collector does, and lets the worker take it."""
 
     def deliver(type_: str = "identify", **message: object) -> InboxItem:
         item = InboxItem.objects.create(
@@ -58,6 +58,11 @@ def send(source):
         return item
 
     return deliver
+
+
+@pytest.fixture
+def send(source):
+    return sending(source)
 
 
 @pytest.fixture
@@ -289,19 +294,7 @@ def send_as_server(standard_setup, send):
     backend = Source.objects.create(name="Backend", slug="backend")
     replace_key("backend", "server")
     backend.refresh_from_db()
-
-    def deliver(type_: str = "identify", **message: object) -> None:
-        InboxItem.objects.create(
-            source=backend,
-            message_id=f"m-{next(NUMBERS)}",
-            type=type_,
-            body=json.dumps({"type": type_, **message}),
-            received_at=timezone.now(),
-        )
-        while process_inbox():
-            pass
-
-    return deliver
+    return sending(backend)
 
 
 def test_an_address_by_a_public_key_finds_no_one_and_is_not_verified_by_an_application(send, client):
