@@ -121,14 +121,6 @@ def ensure_standard_attributes() -> None:
     Attribute.objects.bulk_create(missing, ignore_conflicts=True)
 
 
-def canonical_key(path: str) -> str:
-    """Return the attribute's key for a path of the user document: `user_metadata.looking_for` → `looking_for` if declared."""
-    declared = (
-        Attribute.objects.filter(metadata_path=path).exclude(metadata_path="").values_list("key", flat=True).first()
-    )
-    return declared or path
-
-
 def is_an_apps(key: str, path: str) -> bool:
     """Return whether an attribute is in Auth0's `app_metadata`: roles, plans and more that customers must not set.
 

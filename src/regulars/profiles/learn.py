@@ -21,7 +21,7 @@ from . import derive
 from .assertions import Asserter, asserter_of, longest, may_write, thing_of, voice
 from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile, RefusedGuess
-from .resolve import KnownFact, resolve
+from .resolve import KnownFact, expired, resolve
 from .values import fit
 
 log = logging.getLogger("regulars.profiles")
@@ -97,7 +97,9 @@ def conclude_again(profiles: Sequence[Profile]) -> list[Fact]:
     """Write what follows from the facts of these profiles today: bands of ages change on birthdays."""
     writer = _FactWriter(list(profiles))
     by_id = {profile.pk: profile for profile in profiles}
-    premises = [fact for fact in writer.last.values() if fact.attribute in derive.RULES and not _has_expired(fact)]
+    premises = [
+        fact for fact in writer.last.values() if fact.attribute in derive.RULES and not expired(fact, clock.now())
+    ]
     news = [(by_id[fact.profile_id], each) for fact in premises for each in _conclusions(fact, _as_news(fact))]
     written = [fact for fact, _ in writer.write(news, concluded=True)]
     rebuild_all(list({fact.profile_id: by_id[fact.profile_id] for fact in written}.values()))
@@ -188,7 +190,7 @@ class _FactWriter:
         if last is None:
             brings_nothing = new.value is None and (new.source != CUSTOMER or concluded)
         else:
-            has_expired = _has_expired(last)
+            has_expired = expired(last, clock.now())
             has_new_consent = not set(new.consents) <= set(last.consents)
             brings_nothing = same_json(last.value, new.value) and not has_expired and not has_new_consent
         if brings_nothing:
@@ -263,10 +265,6 @@ def accepted(attribute: Attribute | None, key: str, new: NewFact) -> Any:
     fitting = fit(attribute, key, new.value, most)
     # Applications read their own values back as they wrote them.
     return new.value if new.whose in (Asserter.APP_TOKEN, Asserter.RULE) else fitting
-
-
-def _has_expired(fact: Fact) -> bool:
-    return fact.expires_at is not None and fact.expires_at <= clock.now()
 
 
 def _as_news(fact: Fact) -> NewFact:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from regulars.base.json_values import is_empty, same_json
 
@@ -156,7 +156,12 @@ def freshness(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> 
     return float(2 ** (-age / half_life_days))
 
 
-def expired(fact: KnownFact, now: dt.datetime) -> bool:
+class MayExpire(Protocol):
+    @property
+    def expires_at(self) -> dt.datetime | None: ...
+
+
+def expired(fact: MayExpire, now: dt.datetime) -> bool:
     return fact.expires_at is not None and fact.expires_at <= now
 
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 
 from regulars.base import clock
+from regulars.events.message_fields import as_object
 from regulars.events.models import Source
 from regulars.profiles.assertions import Asserter
 from regulars.profiles.document import rebuild
@@ -124,10 +125,8 @@ def _raise_word(c: Changes, known: Identity, asserter: Asserter) -> None:
 
 def is_from_server(message: dict[str, Any]) -> bool:
     """Return whether a server sent the message, whose anonymous id may be no browser's."""
-    context = message.get("context")
-    library = context.get("library") if isinstance(context, dict) else None
-    name = library.get("name") if isinstance(library, dict) else None
-    return message.get("channel") == "server" or name == SERVER_LIBRARY
+    library = as_object(as_object(message.get("context")).get("library"))
+    return message.get("channel") == "server" or library.get("name") == SERVER_LIBRARY
 
 
 def crowded_profiles() -> QuerySet[CrowdedProfile]:

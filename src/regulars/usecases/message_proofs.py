@@ -21,7 +21,6 @@ from regulars.clients.models import Client
 from regulars.events.models import Source
 from regulars.profiles.assertions import Asserter
 
-EXTERNAL = "external"  # an id of the company's own
 TOKEN, HASH = "token", "userHash"  # in the context of a message
 PROOFS = frozenset({TOKEN, HASH})
 # An app keeps an ID token for its session, and a phone sends its events when it has a network again.

@@ -16,7 +16,7 @@ from django.db import DatabaseError, DataError, connection, transaction
 from regulars.base import clock
 from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.events.counts import add_counts
-from regulars.events.event_time import corrected, event_time
+from regulars.events.event_time import event_time
 from regulars.events.message_fields import NAMES, as_object, marks_of, name_of, properties_of, rest_of
 from regulars.events.models import InboxItem
 from regulars.profiles.assertions import Asserter
@@ -37,8 +37,6 @@ from .event_sender import (
 from .identity_conflicts import list_claim_of_address
 from .message_proofs import PROOFS, whose_word
 from .unit_of_work import changes
-
-__all__ = ["corrected", "process_inbox", "process_message"]
 
 log = logging.getLogger("regulars.events")
 
