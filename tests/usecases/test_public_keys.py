@@ -17,6 +17,7 @@ import pytest
 from django.utils import timezone
 from tests.management_api.conftest import make_token
 
+from regulars.accounts.proofs.addresses import record_address
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
@@ -28,6 +29,7 @@ from regulars.profiles.find import find_by_identity, get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Identity, IdentityConflict, Merge, RefusedGuess
 from regulars.usecases.complete_social_login import sign_up
+from regulars.usecases.first_proof import record_proof
 from regulars.usecases.identity_conflicts import join, keep_apart, open_conflicts
 from regulars.usecases.process_event import process_inbox
 
@@ -375,7 +377,8 @@ def test_what_a_server_says_of_a_browser_counts_of_the_customer_that_a_server_ga
 
 def id_token(sub: str, **claims: object) -> str:
     Client.objects.get_or_create(client_id="shop", defaults={"name": "Shop"})
-    return sign({"sub": sub, "aud": "shop", "exp": int(time.time()) + 60, **claims})
+    now = int(time.time())
+    return sign({"sub": sub, "aud": "shop", "iat": now, "exp": now + 60, **claims})
 
 
 def test_an_id_token_of_the_customer_lifts_the_weakness(send, dov):
@@ -429,9 +432,24 @@ def test_a_weak_word_replaces_no_proved_one_of_its_source(send, dov):
     assert shown(dov, Place.TOKEN) == {"given_name": "Dov"}
 
 
+def test_a_token_from_before_the_first_proof_lifts_nothing(send, dov):
+    """Who made the account with an address that is not theirs may hold an ID token of it for a day."""
+    before = id_token(dov.user_id, iat=int(time.time()) - 60)
+    dov.account.set_password("words of another person")
+    dov.account.save()
+    record_address(dov.account, proved=False)
+    assert record_proof(dov.account, "mail")
+    send(userId=dov.user_id, traits=NAMED, context={"token": before})
+    weak = shown(dov, Place.TOKEN)
+    send(userId=dov.user_id, traits={"firstName": "Dov"}, context={"token": id_token(dov.user_id, iat=time.time() + 1)})
+
+    assert (weak, shown(dov, Place.TOKEN)) == ({}, {"given_name": "Dov"})
+
+
 @pytest.mark.parametrize(
     "forged",
     [
+        "no_time",
         "of_another",
         "expired",
         "access_token",
@@ -449,6 +467,7 @@ def test_what_proves_nothing_stays_weak(send, source, dov, fay, forged):
     of_another = hmac.new(secret.encode(), fay.user_id.encode(), hashlib.sha256).hexdigest()
     own = hmac.new(secret.encode(), dov.user_id.encode(), hashlib.sha256).hexdigest()
     context = {
+        "no_time": {"token": id_token(dov.user_id, iat=None)},
         "of_another": {"token": id_token(fay.user_id)},
         "expired": {"token": id_token(dov.user_id, exp=int(time.time()) - 25 * 3600)},
         "access_token": {"token": sign({"sub": dov.user_id, "aud": "shop", "exp": int(time.time()) + 60}, "at+jwt")},
