@@ -28,6 +28,7 @@ UNFIT = [
     ("gender", "attack helicopter"),
     ("gender", ["female"]),
     ("picture", "javascript:alert(1)"),
+    ("picture", "https://boss:secret@example.com/a.png"),
     ("picture", "http://pictures.example/a.png"),
     ("picture", "https:///a.png"),
     ("picture", 'https://pictures.example/"onload=alert(1)'),

@@ -93,12 +93,17 @@ def _proof(value: Any) -> bool:
 
 
 def _picture(value: Any) -> str:
-    """Only https: a page that shows another scheme runs it, or tells the network whom it shows."""
+    """Only https: a page that shows another scheme runs it, or tells the network whom it shows. No name or password in it."""
     try:
         address = urlsplit(_text(value))
     except ValueError:
         raise _bad("A picture is an address with https.") from None
-    if address.scheme != "https" or not address.hostname or set(" <>\"'\\\ufffd").intersection(_text(value)):
+    if (
+        address.scheme != "https"
+        or not address.hostname
+        or "@" in address.netloc
+        or set(" <>\"'\\\ufffd").intersection(_text(value))
+    ):
         raise _bad("A picture is an address with https.")
     return str(value)
 
