@@ -143,6 +143,18 @@ def test_scope_alone_reads_what_its_rows_say_and_nothing_else(api_client, person
     assert may_name == {names for _, _, names in rows}
 
 
+def test_read_segments_alone_reads_no_condition_that_names_a_customer(api_client, person):
+    save_segment("Lena", "email:lena@example.com", "personalise")
+    save_segment("Women", "gender:female", "personalise")
+
+    def texts(scope: str) -> list[str | None]:
+        listed = call(api_client, scope, ("GET", "/regulars/v1/segments"), person).json()
+        return [each["text"] for each in listed if each["slug"] in ("lena", "women")]
+
+    assert texts("read:segments") == [None, "gender:female"]
+    assert texts("read:segments read:users") == ["email:lena@example.com", "gender:female"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

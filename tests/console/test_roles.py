@@ -180,6 +180,19 @@ def test_viewer_cannot_count_by_what_names_a_customer(browsers, make_customer, f
     assert "can count by" not in count("name:Chika*", "marketer")
 
 
+def test_viewer_reads_no_condition_that_names_a_customer(browsers, make_customer, fill_lake):
+    make_customer(email="lena@example.com")
+    fill_lake()
+    save_segment("Lena and others", "email:lena@example.com OR gender:female", "personalise")
+    pages = ["", "/lena-and-others", "/lena-and-others/edit"]
+
+    def read(role: str) -> list[bool]:
+        found = [browsers[role].get(f"/console/segments{page}", follow=True) for page in pages]
+        return ["lena@example.com" in each.content.decode() for each in found]
+
+    assert (read("viewer"), read("marketer")) == ([False] * 3, [True] * 3)
+
+
 def test_viewer_cannot_single_a_customer_out_by_the_difference_of_two_counts(browsers, make_customer, fill_lake):
     for number in range(21):
         make_customer(gender="female", city="Porto" if number else "Braga")

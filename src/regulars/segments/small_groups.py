@@ -41,7 +41,16 @@ def identifies(attribute: Attribute) -> bool:
 
 
 def refuse_identifying(condition: Condition, attributes: Mapping[str, Attribute]) -> None:
-    """Raise `Forbidden("needs_to_see_customers")` for a condition about what identifies a customer.
+    """Raise `Forbidden("needs_to_see_customers")` for a condition about what identifies a customer."""
+    if found := identifying_fields(condition, attributes):
+        raise Forbidden(
+            "needs_to_see_customers",
+            f"Only those who may see customers can count by {', '.join(found)}: it can name one customer.",
+        )
+
+
+def identifying_fields(condition: Condition, attributes: Mapping[str, Attribute]) -> list[str]:
+    """Return what of a condition identifies a customer, in order of names.
 
     Such are names, contact data, special categories, and everything that no attribute declares.
     """
@@ -54,8 +63,4 @@ def refuse_identifying(condition: Condition, attributes: Mapping[str, Attribute]
     }
     found = {field for field in fields if field not in attributes or identifies(attributes[field])}
     found |= {name for name in properties if name.rpartition(".")[2].replace("_", "").lower() in PRIVATE_PROPERTIES}
-    if found:
-        raise Forbidden(
-            "needs_to_see_customers",
-            f"Only those who may see customers can count by {', '.join(sorted(found))}: it can name one customer.",
-        )
+    return sorted(found)

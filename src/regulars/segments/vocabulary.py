@@ -12,6 +12,7 @@ from regulars.profiles.values import display_value
 from .models import Segment
 from .save import parse_cached
 from .sentence import DidEvent, HasValue, InOtherSegment, InRange, IsKnown, Row, RowGroup, Sentence, to_sentence
+from .small_groups import identifying_fields
 
 OPENINGS = {"all": "", "any": "and any of: ", "none": "but not: "}
 
@@ -68,6 +69,16 @@ class Vocabulary:
         """Return a saved condition in words, or as it was written when no sentence can express it."""
         sentence = sentence_of(text)
         return text if sentence is None else self.sentence(sentence)
+
+    def names_customers(self, text: str) -> bool:
+        """Return whether a condition has values that identify a customer, so that its text is for those who may see them.
+
+        A text that is wrong may contain anything.
+        """
+        try:
+            return bool(identifying_fields(parse_cached(text), self.attributes))
+        except ConditionError:
+            return True
 
 
 def sentence_of(text: str) -> Sentence | None:

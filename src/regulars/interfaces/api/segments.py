@@ -18,6 +18,7 @@ from regulars.segments.count import count, count_rounded
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
+from regulars.segments.vocabulary import Vocabulary
 from regulars.usecases.save_segment import save_and_evaluate
 
 router = Router(tags=["segments and profiles"])
@@ -53,7 +54,8 @@ def list_segments(request: HttpRequest) -> Any:
     sizes: dict[int, dict[str, int]] = {}
     for segment_id, state, size in Membership.objects.values_list("segment_id", "state").annotate(Count("id")):
         sizes.setdefault(segment_id, {})[state] = size if exact else rounded(size)
-    return [_document(row) | {"members": sizes.get(row.pk, {})} for row in Segment.objects.order_by("slug")]
+    vocabulary = None if exact else Vocabulary.load()
+    return [_document(row, vocabulary) | {"members": sizes.get(row.pk, {})} for row in Segment.objects.order_by("slug")]
 
 
 @router.post("/segments", auth=Bearer("create:segments", "update:segments"), response=Any, summary="Save a segment")
@@ -91,7 +93,8 @@ def post_count(request: HttpRequest, body: ConditionBody) -> Any:
 
 @router.get("/segments/{slug}", auth=Bearer("read:segments"), response=Any, summary="Get a segment")
 def get_segment(request: HttpRequest, slug: str) -> Any:
-    return _document(_find(slug))
+    """Without read:users `text` is null for a condition about what identifies a customer."""
+    return _document(_find(slug), None if caller_of(request).sees_customers else Vocabulary.load())
 
 
 @router.get(
@@ -114,12 +117,13 @@ def _find(slug: str) -> Segment:
     return segment
 
 
-def _document(segment: Segment) -> dict[str, object]:
+def _document(segment: Segment, vocabulary: Vocabulary | None = None) -> dict[str, object]:
+    """Show a segment. `vocabulary` is for a caller who may not see customers: it hides a condition that names one."""
     return {
         "slug": segment.slug,
         "name": segment.name,
         "description": segment.description,
-        "text": segment.text,
+        "text": None if vocabulary and vocabulary.names_customers(segment.text) else segment.text,
         "purpose": segment.purpose_id,
         "created_at": iso(segment.created_at),
     }

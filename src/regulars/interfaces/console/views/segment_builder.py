@@ -19,8 +19,10 @@ from regulars.segments.builder import MODES, OPERATORS, SentenceForms, countable
 from regulars.segments.count import report_count
 from regulars.segments.known import Overview, overview
 from regulars.segments.models import Segment
+from regulars.segments.save import parse_cached
 from regulars.segments.sentence import Sentence, complete, to_condition
 from regulars.segments.sentence_query import edited, from_query, is_edit, to_query
+from regulars.segments.small_groups import refuse_identifying
 from regulars.segments.vocabulary import Vocabulary, sentence_of, suggested_name
 from regulars.usecases.save_segment import save_and_evaluate
 
@@ -58,7 +60,10 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_page(read="viewer")
 def edit(request: HttpRequest, slug: str) -> HttpResponse:
-    return _build(request, f"/console/segments/{slug}/edit", find_segment(slug))
+    found = find_segment(slug)
+    if not may(request, ROLE):
+        refuse_identifying(parse_cached(found.text), Vocabulary.load().attributes)
+    return _build(request, f"/console/segments/{slug}/edit", found)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

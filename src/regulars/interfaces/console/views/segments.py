@@ -35,6 +35,7 @@ PAGE = 50
 CHART = "people_by_attribute"
 FIRST_ATTRIBUTES = ("age_band", "gender", "country")  # the first of these that may be used is shown first
 MOST_QUESTIONS = 5
+HIDDEN = "Conditions that name a customer: marketers and admins see them"
 State = Membership.State
 
 
@@ -43,6 +44,12 @@ def find_segment(slug: str) -> Segment:
     if segment is None:
         raise Http404("There is no such segment.")
     return segment
+
+
+def _in_words(request: HttpRequest, segment: Segment, vocabulary: Vocabulary) -> str:
+    """Return the condition for this member of staff: one with a customer's name in it is for those who see customers."""
+    hidden = not may(request, ROLE) and vocabulary.names_customers(segment.text)
+    return HIDDEN if hidden else vocabulary.text(segment.text)
 
 
 @require_safe
@@ -60,7 +67,7 @@ def segments(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "segment": segment,
-            "sentence": vocabulary.text(segment.text),
+            "sentence": _in_words(request, segment, vocabulary),
             "inside": segment.inside,
             "unknown": segment.unknown,
             "outside": max(everybody - segment.inside - segment.unknown, 0),
@@ -83,7 +90,7 @@ def segment(request: HttpRequest, slug: str) -> HttpResponse:
     inside, unknown = counts["inside"], counts["unknown"]
     context: dict[str, object] = {
         "segment": found,
-        "sentence": vocabulary.text(found.text),
+        "sentence": _in_words(request, found, vocabulary),
         "exact": may(request, ROLE),
         "may_delete": may(request, "admin"),
         "destinations": used_by().get(slug, []),
