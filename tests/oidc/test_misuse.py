@@ -34,7 +34,6 @@ BAD_REFRESH = (403, "invalid_grant", "Unknown or invalid refresh token.")
         {"redirect_uri": CALLBACK + "?extra=1"},
         {"redirect_uri": CALLBACK + "/"},
         {"redirect_uri": CALLBACK.upper()},
-        {"request_uri": "urn:x"},
     ],
 )
 def test_an_unknown_app_or_address_gets_an_error_page_and_no_redirect(signed_in, change):

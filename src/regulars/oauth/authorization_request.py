@@ -13,8 +13,11 @@ from enum import StrEnum
 from typing import Any
 
 from django.utils.translation import gettext_noop
+from joserfc.errors import JoseError
+from joserfc.jws import extract_compact
 
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.base.text import storable
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, management_audience
 
@@ -53,6 +56,11 @@ NOT_REPEATABLE = {
     "acr_values",
     "claims",
     "dpop_jkt",
+    "display",
+    "id_token_hint",
+    "request",
+    "request_uri",
+    "ui_locales",
 }
 SHA_256 = re.compile(r"[A-Za-z0-9_-]{43}")  # in base64url
 LONGEST = 4096
@@ -61,10 +69,13 @@ DEFAULT_LIFETIME = 86400  # seconds, of an access token that is for /userinfo on
 
 
 class Parameters(Mapping[str, str]):
-    """The parameters of a request. A repeated name counts with its last value, as in Django."""
+    """The parameters of a request. A repeated name counts with its last value, as in Django.
+
+    A parameter without a value is as if it was not sent (RFC 6749, 3.1).
+    """
 
     def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
-        self._values = values
+        self._values = {name: given for name, given in values.items() if any(given)}
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Parameters:
@@ -155,7 +166,8 @@ class AuthorizationRequest:
 def read_return_address(params: Parameters) -> ReturnAddress:
     """Return the client and the address of answers.
 
-    Raises `NonRedirectableError` when either is unknown: the browser is never sent to an address that is not registered.
+    Everything about the answer is decided here, before anything else can fail: each refusal that follows is an answer too.
+    Raises `NonRedirectableError` when client or address is unknown: the browser is never sent to one that is not registered.
     """
     client = find_client(params.text("client_id"))
     if client is None:
@@ -174,21 +186,38 @@ def read_return_address(params: Parameters) -> ReturnAddress:
             "unknown_redirect_uri",
             gettext_noop("The app that sent you here wants you sent to an address we do not know."),
         )
+    inside = _request_object(params.text("request"))
     return ReturnAddress(
         client=client,
         redirect_uri=sent or client.redirect_uris[0],
         sent_redirect_uri=sent,
-        state=params.text("state"),
-        response_mode=_response_mode(params),
+        state=params.text("state") or inside.get("state", ""),
+        response_mode=_response_mode(params, inside.get("response_mode", "")),
     )
 
 
-def _response_mode(params: Parameters) -> str:
+def _request_object(token: str) -> dict[str, str]:
+    """Return the text claims of a request object. It is refused, and nothing in it is trusted but how it wants the refusal.
+
+    A client that signs its request sends `state` and `response_mode` in there alone (OpenID Connect Core 6.1).
+    """
+    if not token or len(token) > LONGEST or not token.isascii():
+        return {}
+    try:
+        claims = read_json(extract_compact(token.encode()).payload)
+    except (JoseError, UnreadableJson, ValueError):
+        return {}
+    if not isinstance(claims, dict):
+        return {}
+    return {name: value for name, value in claims.items() if isinstance(value, str) and value == storable(value)}
+
+
+def _response_mode(params: Parameters, inside: str) -> str:
     """Return the requested mode where it is allowed. Tokens never travel in the query, which servers write to logs."""
     if params.get("owp") == "true":  # the popup of Lock and auth0-js, which have no response_mode for it
         return "popup"
     with_tokens = bool({"token", "id_token"} & set(params.text("response_type").split()))
-    mode = params.text("response_mode")
+    mode = params.text("response_mode") or inside
     if mode not in RESPONSE_MODES or (mode == "query" and with_tokens):
         return "fragment" if with_tokens else "query"
     return mode

@@ -43,6 +43,11 @@ def push_request(client: Client, params: Mapping[str, str]) -> str:
     return reference
 
 
+def is_reference(request_uri: str) -> bool:
+    """Return whether a `request_uri` is one of ours; any other names a document, which is never fetched."""
+    return request_uri.startswith(REFERENCE_PREFIX)
+
+
 def take_request(reference: str, client_id: str) -> Parameters:
     """Return the request behind a reference, to one of any number of callers.
 

@@ -30,7 +30,7 @@ from regulars.oauth.interactions import (
 )
 from regulars.oauth.models import PendingLogin
 from regulars.oauth.protocol_errors import NonRedirectableError, OAuthError
-from regulars.oauth.pushed_requests import take_request
+from regulars.oauth.pushed_requests import is_reference, take_request
 from regulars.usecases.authorize import BACK_FROM_RULE, AuthorizationContext
 from regulars.usecases.authorize import authorize as authorize_app
 from regulars.usecases.login import InteractionRequired
@@ -53,12 +53,12 @@ def authorize(request: HttpRequest) -> HttpResponse:
     # A state that waits no more (the back button) leaves the request itself, which starts anew.
     sent = request.POST if request.method == "POST" else request.GET
     params = Parameters({name: [str(each) for each in values] for name, values in sent.lists() if name != RESUME})
-    if "request_uri" not in params:
+    if not is_reference(params.text("request_uri")):
         return _proceed(request, params)
     try:
         pushed = take_request(params.text("request_uri"), params.text("client_id"))
     except NonRedirectableError as error:
-        return error_page(request, error)
+        return _refuse_reference(request, params, error)
     return _proceed(request, pushed, pushed=True)
 
 
@@ -150,6 +150,17 @@ def _proceed(
 def _read(params: Parameters, *, pushed: bool) -> tuple[ReturnAddress, AuthorizationRequest]:
     address = read_return_address(params)
     return address, read_authorization_request(Endpoint.AUTHORIZE, address.client, params, address, pushed=pushed)
+
+
+def _refuse_reference(request: HttpRequest, params: Parameters, error: NonRedirectableError) -> HttpResponse:
+    """Answer the app where its address names one of its own, beside the reference; else show the customer a page."""
+    try:
+        address = read_return_address(params)
+    except NonRedirectableError:
+        return error_page(request, error)
+    if not address.sent_redirect_uri:  # without it the app would get an answer to a request whose state is unknown
+        return error_page(request, error)
+    return send_error(request, address, OAuthError(error.error, "The request_uri was used before or has expired."))
 
 
 def _expired(request: HttpRequest) -> HttpResponse:
