@@ -77,7 +77,7 @@ def lena_signs_in(page: Page, demo: Demo) -> dict[str, str]:
 def test_events_before_the_login_belong_to_the_customer(page: Page, demo: Demo):
     page.goto(f"{demo.shop}/products/quay-parka")
     sign_in_with_google(page, demo, "Nadia Rahman")
-    page.get_by_role("button", name="Pass").click()
+    page.get_by_role("button", name="Not now").click()
     page.goto(f"{demo.shop}/products/ferry-bag")
     page.get_by_role("button", name="Add to basket").click()
     page.get_by_role("button", name="Place the order").click()
@@ -90,7 +90,7 @@ def test_events_before_the_login_belong_to_the_customer(page: Page, demo: Demo):
 
 def test_the_census_is_asked_after_the_login_and_never_during_it(page: Page, demo: Demo):
     sign_in_with_google(page, demo, "Grace Miller", "address")
-    page.get_by_role("button", name="Pass").click()
+    page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="Hello, Grace")).to_be_visible()
     income = eventually(lambda: facts_of(demo, GRACE).get("area_median_income"))
 
@@ -100,7 +100,7 @@ def test_the_census_is_asked_after_the_login_and_never_during_it(page: Page, dem
 def test_one_question_a_day_and_another_on_a_later_day(page: Page, demo: Demo):
     sign_in_with_google(page, demo, "Tom Okafor")
     expect(page.get_by_role("heading", name=ASKED)).to_be_visible()
-    page.get_by_role("button", name="Pass").click()
+    page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
     sign_out(page, demo)
 
@@ -110,9 +110,9 @@ def test_one_question_a_day_and_another_on_a_later_day(page: Page, demo: Demo):
 
     demo.later(days=1.5)
     sign_in_with_google(page, demo, "Tom Okafor")
-    expect(page.get_by_role("button", name="Pass")).to_be_visible()
+    expect(page.get_by_role("button", name="Not now")).to_be_visible()
     expect(page.get_by_role("heading", name=ASKED)).not_to_be_visible()
-    page.get_by_role("button", name="Pass").click()
+    page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("heading", name="Hello, Tom")).to_be_visible()
 
 
@@ -186,7 +186,7 @@ def test_attribute_written_by_an_application_is_not_asked(page: Page, demo: Demo
     page.get_by_label("E-mail").fill("dov@example.org")
     page.get_by_label("Password").fill("correct horse 9")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("button", name="Pass")).to_be_visible()
+    expect(page.get_by_role("button", name="Not now")).to_be_visible()
 
     assert found == [dov.user_id]
     assert known == {"looking_for": "boots"}

@@ -6,9 +6,12 @@ import re
 
 import pytest
 
+from regulars.accounts.models import Account
 from regulars.consent.models import Purpose
 from regulars.interfaces.console.models import AuditEntry
+from regulars.profiles.find import create_database_profile
 from regulars.questions.models import Impression, Question
+from regulars.questions.next_question import next_question
 from regulars.questions.save import AnswerOption, QuestionDraft, save_question
 from regulars.segments.save import save_segment
 from regulars.usecases.save_segment import evaluate_saved
@@ -253,6 +256,29 @@ def test_errors_of_other_question_fields_are_shown_beside_them(console, change, 
     assert not Question.objects.exists()
 
 
+def test_the_preview_has_the_buttons_and_the_stylesheet_of_the_page_after_a_login(console, client):
+    console.post("/console/questions/new", LOOKING)
+    chika = create_database_profile("Username-Password-Authentication")
+    chika.account = Account.objects.create_user(email="chika@example.com")
+    chika.save()
+    client.force_login(chika.account, backend="allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get(f"/question?impression={next_question(chika).pk}&next=/me").content.decode()
+    preview = console.post("/console/questions/new", {**LOOKING, "key": "other", "do": "preview"}).content.decode()
+
+    def block(html: str) -> str:
+        return " ".join(re.search(r'<div class="answer-buttons">.*?class="never".*?</div>', html, re.DOTALL)[0].split())
+
+    assert block(page) == block(preview)
+    assert re.findall(r"<button[^>]*>(.*?)</button>", block(page)) == [
+        "Save and continue",
+        "Not now",
+        "Don’t ask again",
+    ]
+    stylesheet = '<link rel="stylesheet" href="/static/questions/question.css">'
+    assert stylesheet in page
+    assert stylesheet in preview
+
+
 def test_the_preview_shows_another_language_in_its_direction_and_the_ways_out(console):
     page = console.post("/console/questions/new", {**WHOLE, "do": "preview", "seen": "he"}).content.decode()
     own = console.post("/console/questions/new", {**WHOLE, "do": "preview", "seen": "wording b"}).content.decode()
@@ -268,7 +294,7 @@ def test_the_preview_uses_the_language_of_the_translation_where_supported(consol
     page = console.post("/console/questions/new", asked).content.decode()
     nonsense = console.post("/console/questions/new", {**asked, "translation.0.locale": "\0../x", "seen": "\0../x"})
 
-    assert "Überspringen</button>" in page
+    assert "Jetzt nicht</button>" in page
     assert "Speichern und weiter" in page
     assert nonsense.status_code in (200, 400)
 
@@ -278,7 +304,7 @@ def test_every_kind_is_drawn_in_the_preview(console, kind):
     page = console.post("/console/questions/new", {**LOOKING, "type": kind, "do": "preview"}).content.decode()
 
     assert "What are you looking for?" in page
-    assert "Pass</button>" in page
+    assert "Not now</button>" in page
 
 
 BEGUN = {

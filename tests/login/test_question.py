@@ -59,7 +59,7 @@ def test_page_shows_question_reason_and_purpose_with_equal_buttons_and_no_script
 
     for words in ("What do you look for?", "Why we ask:", "To show it first.", "To show you things that fit you."):
         assert words in page
-    for button in ("Save and continue", "Pass", "Don’t ask me again"):
+    for button in ("Save and continue", "Not now", "Don’t ask again"):
         assert f">{button}</button>" in page
     assert re.findall("<script[^>]*>", page) == [FORMS]
     assert " checked" not in page
@@ -84,7 +84,7 @@ def test_empty_answer_shows_an_error_and_keeps_the_question_open(client, impress
     impression.refresh_from_db()
     assert response.status_code == 422
     assert "<title>Error: One question</title>" in response.content.decode()
-    assert "Choose an answer, or pass." in response.content.decode()
+    assert "Choose an answer, or choose “Not now”." in response.content.decode()
     assert impression.outcome == "shown"
 
 
@@ -257,8 +257,8 @@ def test_skip_option_that_the_question_does_not_offer_is_refused(client, impress
 
 
 IN_THEIR_WORDS = {
-    "de": ("Vier Ziffern: 1988.", "Geben Sie das Jahr vierstellig ein, etwa 1988.", "Überspringen"),
-    "ar-EG": ("أربعة أرقام: 1988.", "اكتب السنة بأربعة أرقام، مثل 1988.", "تخطٍّ"),
+    "de": ("Vier Ziffern: 1988.", "Geben Sie das Jahr vierstellig ein, etwa 1988.", "Jetzt nicht"),
+    "ar-EG": ("أربعة أرقام: 1988.", "اكتب السنة بأربعة أرقام، مثل 1988.", "ليس الآن"),
 }
 
 

@@ -68,7 +68,7 @@ def test_answer_by_keyboard_becomes_a_fact_of_the_app(page: Page, town: Town, co
 
 @pytest.mark.parametrize(
     ("name", "button", "outcome", "reason"),
-    [("bao", "Pass", "passed", "asked_recently"), ("carla", "Don’t ask me again", "never", "opted_out")],
+    [("bao", "Not now", "passed", "asked_recently"), ("carla", "Don’t ask again", "never", "opted_out")],
 )
 def test_skipped_or_ended_question_is_not_asked_again(page, town, name, button, outcome, reason):
     open_app(page, town, name)
@@ -85,7 +85,7 @@ def test_empty_answer_is_announced_and_shown_at_the_field(page: Page, town: Town
     expect(page.locator("regulars-question input:checked")).to_have_count(0)
     page.get_by_role("button", name="Save and continue").click()
 
-    expect(page.get_by_role("alert")).to_have_text("Choose an answer, or pass.")
+    expect(page.get_by_role("alert")).to_have_text("Choose an answer, or choose “Not now”.")
     expect(page.get_by_label("Jackets")).to_be_focused()
     expect(page.get_by_label("Jackets")).to_have_attribute("aria-invalid", "true")
 
@@ -97,7 +97,7 @@ def test_a_page_in_arabic_is_asked_in_arabic_from_right_to_left(page: Page, town
     expect(page.get_by_role("group", name="عمّ تبحث؟")).to_be_visible()
     first, save = page.get_by_label("سترات"), page.locator("regulars-question button").first
     assert page.locator("regulars-question section").get_attribute("dir") == "rtl"
-    assert "Pass" not in page.locator("regulars-question").inner_text()
+    assert "Not now" not in page.locator("regulars-question").inner_text()
     middle = page.locator("regulars-question").bounding_box()
     assert middle
     assert first.bounding_box()["x"] > middle["x"] + middle["width"] / 2

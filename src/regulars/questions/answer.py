@@ -83,7 +83,7 @@ def _read_confirmation(impression: Impression, form: MultiValueDict[str, str], s
         return GivenAnswer(question.attribute, impression.to_confirm, source)
     other = [each for each in form.getlist("other") if each.strip()]
     if not given and not other:
-        raise BadAnswer("no_answer", gettext_noop("Say whether it is right, or pass."))
+        raise BadAnswer("no_answer", gettext_noop("Say whether it is right, or choose “Not now”."))
     other = other if given[:1] in ([], [NO]) else given
     value = question.kind.read(other, question.choices())
     return GivenAnswer(question.attribute, value, source, "declared" if value == impression.to_confirm else "corrected")

@@ -144,8 +144,8 @@ def _question(impression: Impression) -> dict[str, object]:
             "unsaid": [{"key": key, "label": label} for key, label, is_offered in without_answer if is_offered],
             "words": {
                 "save": _("Save and continue"),
-                "pass": _("Pass"),
-                "never": _("Don’t ask me again"),
+                "pass": _("Not now"),
+                "never": _("Don’t ask again"),
                 "why": _("Why we ask:"),
                 "yes": _("Yes"),
                 "no": _("No, it is:"),

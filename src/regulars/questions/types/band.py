@@ -33,7 +33,7 @@ class Band(QuestionType):
                 raise Invalid("not_a_range", f"{option.key!r} is not a range. Write 25-34, <25 or 55+.", "options")
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        return one_of(only_one(given, gettext_noop("Choose a range, or pass.")), options)
+        return one_of(only_one(given, gettext_noop("Choose a range, or choose “Not now”.")), options)
 
 
 band = Band()

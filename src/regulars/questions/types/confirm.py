@@ -30,7 +30,7 @@ class Confirm(QuestionType):
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         if options:
-            return one_of(only_one(given, gettext_noop("Choose what is right, or pass.")), options)
+            return one_of(only_one(given, gettext_noop("Choose what is right, or choose “Not now”.")), options)
         return short_text.read(given, options)
 
 

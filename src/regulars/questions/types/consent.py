@@ -24,7 +24,7 @@ class Consent(QuestionType):
         )
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> bool:
-        return one_of(only_one(given, gettext_noop("Choose yes or no, or pass.")), ANSWERS) == "yes"
+        return one_of(only_one(given, gettext_noop("Choose yes or no, or choose “Not now”.")), ANSWERS) == "yes"
 
 
 consent = Consent()

@@ -20,7 +20,7 @@ class Country(QuestionType):
         return AnswerField("select", countries(locale), autocomplete="country")
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        code = only_one(given, gettext_noop("Choose a country, or pass.")).upper()
+        code = only_one(given, gettext_noop("Choose a country, or choose “Not now”.")).upper()
         if code not in {option.key for option in countries("en")}:
             raise BadAnswer("not_a_country", gettext_noop("Choose a country from the list."))
         return code

@@ -21,7 +21,7 @@ class Date(QuestionType):
         return AnswerField("input", input_type="date", max_length=10, hint=_("Year, month and day: 1988-05-31."))
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        text = only_one(given, gettext_noop("Give a date, or pass."))
+        text = only_one(given, gettext_noop("Give a date, or choose “Not now”."))
         try:
             day = dt.datetime.strptime(text, "%Y-%m-%d").date()
         except ValueError:

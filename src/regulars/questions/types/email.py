@@ -21,7 +21,7 @@ class EmailQuestion(QuestionType):
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
         """Return the domain in lower-case ASCII; the part before the @ belongs to the mail server."""
-        address = only_one(given, gettext_noop("Write an e-mail address, or pass."))
+        address = only_one(given, gettext_noop("Write an e-mail address, or choose “Not now”."))
         try:
             validate_email(address)
         except ValidationError:

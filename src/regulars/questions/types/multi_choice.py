@@ -24,7 +24,7 @@ class MultiChoice(QuestionType):
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> list[str]:
         chosen = {one_of(key, options) for key in given}
         if not chosen:
-            raise BadAnswer("no_answer", gettext_noop("Choose at least one answer, or pass."))
+            raise BadAnswer("no_answer", gettext_noop("Choose at least one answer, or choose “Not now”."))
         return [option.key for option in options if option.key in chosen]
 
 

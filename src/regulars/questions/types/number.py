@@ -22,7 +22,7 @@ class Number(QuestionType):
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> int | float:
         """Return an int when it is whole. A comma is a decimal comma; thousands are not separated."""
-        text = only_one(given, gettext_noop("Write a number, or pass.")).replace(" ", "")
+        text = only_one(given, gettext_noop("Write a number, or choose “Not now”.")).replace(" ", "")
         if not WRITTEN.fullmatch(text):
             raise BadAnswer("not_a_number", gettext_noop("Write a number in digits, such as 42 or 7.5."))
         number = float(text.replace(",", "."))

@@ -22,7 +22,7 @@ class PhoneQuestion(QuestionType):
         return AnswerField("input", input_type="tel", inputmode="tel", autocomplete="tel", max_length=32, hint=hint)
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        number = NOISE.sub("", only_one(given, gettext_noop("Write a phone number, or pass.")))
+        number = NOISE.sub("", only_one(given, gettext_noop("Write a phone number, or choose “Not now”.")))
         number = "+" + number[2:] if number.startswith("00") else number
         if not WRITTEN.fullmatch(number):
             raise BadAnswer(

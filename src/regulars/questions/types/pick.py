@@ -33,7 +33,7 @@ class Pick(QuestionType):
                 )
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        return one_of(only_one(given, gettext_noop("Choose one, or pass.")), options)
+        return one_of(only_one(given, gettext_noop("Choose one, or choose “Not now”.")), options)
 
 
 pick = Pick()

@@ -20,7 +20,7 @@ class PostalCode(QuestionType):
         return AnswerField("input", autocomplete="postal-code", max_length=12)
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        code = " ".join(only_one(given, gettext_noop("Write your postal code, or pass.")).upper().split())
+        code = " ".join(only_one(given, gettext_noop("Write your postal code, or choose “Not now”.")).upper().split())
         if not WRITTEN.fullmatch(code):
             raise BadAnswer("not_a_postal_code", gettext_noop("Write a postal code, such as 10115 or SW1A 1AA."))
         return code

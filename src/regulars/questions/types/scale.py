@@ -28,7 +28,10 @@ class Scale(QuestionType):
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> int:
         return int(
-            one_of(only_one(given, gettext_noop("Choose a number from 1 to 5, or pass.")), self.field(options).options)
+            one_of(
+                only_one(given, gettext_noop("Choose a number from 1 to 5, or choose “Not now”.")),
+                self.field(options).options,
+            )
         )
 
 

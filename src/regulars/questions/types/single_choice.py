@@ -21,7 +21,7 @@ class SingleChoice(QuestionType):
         return [option.key for option in options]
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> str:
-        return one_of(only_one(given, gettext_noop("Choose an answer, or pass.")), options)
+        return one_of(only_one(given, gettext_noop("Choose an answer, or choose “Not now”.")), options)
 
 
 single_choice = SingleChoice()

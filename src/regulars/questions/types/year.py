@@ -25,7 +25,7 @@ class Year(QuestionType):
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> int:
         """Refuse years in the future; too young is an answer too, after which no question is shown."""
-        text = only_one(given, gettext_noop("Write a year, or pass."))
+        text = only_one(given, gettext_noop("Write a year, or choose “Not now”."))
         if not (text.isascii() and text.isdigit() and len(text) == 4):
             raise BadAnswer("not_a_year", gettext_noop("Write the year in four digits, such as 1988."))
         if not EARLIEST <= int(text) <= clock.today().year:

@@ -27,7 +27,7 @@ class YesNo(QuestionType):
         return [True, False]
 
     def read(self, given: Sequence[str], options: Sequence[AnswerOption]) -> bool:
-        return one_of(only_one(given, gettext_noop("Choose yes or no, or pass.")), ANSWERS) == "yes"
+        return one_of(only_one(given, gettext_noop("Choose yes or no, or choose “Not now”.")), ANSWERS) == "yes"
 
 
 yes_no = YesNo()

@@ -23,8 +23,12 @@
     .cards img { flex: 0 0 100%; max-width: 100%; height: auto; border-radius: var(--regulars-radius, 8px); }
     .text, select { width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; border: 1px solid var(--regulars-border, #64748b); border-radius: var(--regulars-radius, 8px); background: var(--regulars-surface, Field); color: var(--regulars-text, FieldText); font: inherit; }
     [aria-invalid="true"] { outline: 2px solid var(--regulars-problem, #b42318); outline-offset: 1px; }
-    .buttons { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(9rem, 100%), 1fr)); gap: .5rem; margin-top: 1rem; }
-    button { min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--regulars-accent, #4338ca); border-radius: var(--regulars-radius, 8px); background: var(--regulars-accent, #4338ca); color: var(--regulars-on-accent, #fff); font: inherit; font-weight: 600; cursor: pointer; }
+    .answer-buttons { display: grid; gap: .5rem; margin-top: 1rem; }
+    .choices { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .5rem; }
+    .choices > :last-child:nth-child(odd) { grid-column: 1 / -1; }
+    button { min-height: 2.75rem; padding: .5rem 1rem; border: 1px solid var(--regulars-accent, #4338ca); border-radius: var(--regulars-radius, 8px); background: var(--regulars-accent, #4338ca); color: var(--regulars-on-accent, #fff); font: inherit; font-weight: 600; cursor: pointer; overflow-wrap: anywhere; }
+    button.other { border-color: var(--regulars-border, #64748b); background: transparent; color: var(--regulars-text, inherit); }
+    button.never { justify-self: center; border: 0; background: transparent; color: var(--regulars-text, inherit); font-size: .875em; font-weight: 400; text-decoration: underline; text-underline-offset: 3px; }
     button[disabled] { opacity: .6; cursor: progress; }
     :focus-visible { outline: 3px solid var(--regulars-accent, #4338ca); outline-offset: 2px; }
     [role="alert"]:not(:empty) { padding: .75rem; border: 2px solid var(--regulars-problem, #b42318); border-radius: var(--regulars-radius, 8px); }
@@ -137,7 +141,7 @@
         make("p", { textContent: `${question.use.label} ${question.use.text}` }));
     }
 
-    // All of one size: "no" takes no more effort than "yes".
+    // Answering and "not now" are of one size, because "no" must take no more effort than "yes". "Never" is a quiet link.
     buttons() {
       const { words, field, unsaid, offered } = this.question;
       const consent = field.widget === "consent" && !offered;
@@ -145,10 +149,14 @@
         ? field.options.map((each) => make("button", { type: "submit", value: each.key, textContent: each.label }))
         : [make("button", { type: "submit", textContent: words.save })];
       const beside = field.widget === "input" || field.widget === "select" ? unsaid : [];
-      return make("div", { className: "buttons" }, ...yes,
-        ...beside.map((each) => make("button", { type: "submit", value: each.key, textContent: each.label })),
-        this.button(words.pass, () => this.close("pass")),
-        this.button(words.never, () => this.close("never")));
+      const others = beside.map((each) =>
+        make("button", { type: "submit", className: "other", value: each.key, textContent: each.label }));
+      const never = this.button(words.never, () => this.close("never"));
+      never.className = "never";
+      return make("div", { className: "answer-buttons" },
+        make("div", { className: "choices" }, ...yes, this.button(words.pass, () => this.close("pass"))),
+        ...(others.length ? [make("div", { className: "choices" }, ...others)] : []),
+        never);
     }
 
     async answer(form, submitter) {
