@@ -107,6 +107,14 @@ class Endpoint(StrEnum):
     OTP = "otp"
 
 
+class SecondFactor(StrEnum):
+    """How much an app wants a second factor. A wish may be declined: then the ID token has no `acr`."""
+
+    NOT_ASKED = ""
+    WISHED = "wished"
+    DEMANDED = "demanded"
+
+
 @dataclass(frozen=True)
 class ReturnAddress:
     """The address of answers. It is known before the rest of the request was checked."""
@@ -138,7 +146,7 @@ class AuthorizationRequest:
     jkt: str = ""
     prompts: frozenset[str] = frozenset()
     max_age: int | None = None
-    second_factor: bool = False
+    second_factor: SecondFactor = SecondFactor.NOT_ASKED
     pushed: bool = False
 
     @property
@@ -350,9 +358,14 @@ def check_max_age(request: AuthorizationRequest, endpoint: Endpoint) -> None:
 
 
 def check_second_factor(request: AuthorizationRequest, endpoint: Endpoint) -> None:
-    """An app requires two factors by `acr_values`, or by an essential `acr` in `claims` (OpenID Connect Core 5.5)."""
-    acrs = {*request.params.text("acr_values").split(), *_essential_acrs(request.params.text("claims"))}
-    request.second_factor = bool(MULTI_FACTOR_ACRS & acrs)
+    """An app wishes for two factors by `acr_values` (OpenID Connect Core 3.1.2.1), and demands them by an essential `acr` (5.5.1.1)."""
+    essential = _essential_acrs(request.params.text("claims"))
+    if MULTI_FACTOR_ACRS.intersection(essential):
+        request.second_factor = SecondFactor.DEMANDED
+    elif essential:
+        raise OAuthError("unmet_authentication_requirements", f"The essential acr is {MULTI_FACTOR}, or none.")
+    elif MULTI_FACTOR_ACRS.intersection(request.params.text("acr_values").split()):
+        request.second_factor = SecondFactor.WISHED
 
 
 def _essential_acrs(claims: str) -> list[str]:

@@ -16,7 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.oauth import consents
 from regulars.oauth.authorization_codes import issue_code
-from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest
+from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest, SecondFactor
 from regulars.oauth.browser_session import BrowserSession
 from regulars.oauth.device_codes import allow_device, request_of
 from regulars.oauth.grant import TokenDecision, build_grant
@@ -31,6 +31,7 @@ from .login import Denied, InteractionRequired, Login, LoginContext, log_in
 from .login_context import authenticated
 from .login_progress import LoginProgress
 
+DEMANDED = "demanded"  # tells the sign-in page that the second factor of `acr_values` cannot be declined
 TICKET = "login_ticket"  # proof of a login on a page of the app; the sign-in page makes a session of it
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values", TICKET)  # to the sign-in page
 # Auth0's values of context.protocol
@@ -102,19 +103,25 @@ def check_session(context: AuthorizationContext) -> InteractionRequired | None:
     """There is a session of a customer, as fresh and as strong as the app requires."""
     session, request = context.session, context.request
     if session and _is_fresh(session, context):
-        if not request.second_factor or "mfa" in session.amr:
-            return None
-        if request.is_silent:
-            raise OAuthError("interaction_required", "Multifactor authentication required")
-        if context.came_from == Wait.LOGIN:
-            raise OAuthError("unmet_authentication_requirements", "The customer did not use a second factor.")
-        return _to_sign_in(context, again=False)
+        return None if "mfa" in session.amr else _second_factor(context)
     if request.params.get(TICKET) and context.came_from != Wait.LOGIN:
         return _to_sign_in(context, again=True)
     # A browser that comes from the sign-in page without a session would be sent there again for ever.
     if request.is_silent or context.came_from == Wait.LOGIN:
         raise OAuthError("login_required", "Login required")
     return _to_sign_in(context, again=context.is_authenticated or "login" in request.prompts)
+
+
+def _second_factor(context: AuthorizationContext) -> InteractionRequired | None:
+    """Ask for the second factor. A wish is made once, at the beginning of a login, and without it the login goes on."""
+    wanted, is_silent = context.request.second_factor, context.request.is_silent
+    if wanted == SecondFactor.NOT_ASKED or (wanted == SecondFactor.WISHED and (is_silent or context.came_from)):
+        return None
+    if is_silent:
+        raise OAuthError("interaction_required", "Multifactor authentication required")
+    if context.came_from == Wait.LOGIN:
+        raise OAuthError("unmet_authentication_requirements", "The customer did not use a second factor.")
+    return _to_sign_in(context, again=False)
 
 
 def _is_fresh(session: BrowserSession, context: AuthorizationContext) -> bool:
@@ -184,7 +191,9 @@ def _to_sign_in(context: AuthorizationContext, again: bool) -> InteractionRequir
     hints = {name: request.params[name] for name in PASSED_ON if request.params.get(name)}
     if request.second_factor:
         hints["acr_values"] = MULTI_FACTOR
-    needs_state = again or context.pending.pushed or request.second_factor
+    if request.second_factor == SecondFactor.DEMANDED:
+        hints[DEMANDED] = "1"
+    needs_state = again or context.pending.pushed or bool(request.second_factor)
     if not needs_state and request.max_age is None and not request.prompts:
         next_ = "/authorize?" + urlencode(context.pending.params)
     else:
@@ -221,7 +230,7 @@ def _login_context(context: AuthorizationContext) -> LoginContext:
         locale=(request.params.text("ui_locales").split() or [browser.locale])[0],
         silent=request.is_silent,
         proved=proved,
-        busy=request.second_factor or request.params.get("ask") == "0",
+        busy=bool(request.second_factor) or request.params.get("ask") == "0",
     )
 
 

@@ -145,7 +145,10 @@ def _change_password(request: HttpRequest, account: Account, password: str) -> N
 @require_http_methods(["GET", "POST"])
 @security_page(fresh=True)
 def authenticator_app(request: HttpRequest, account: Account) -> HttpResponse:
-    """`/me/security/app?next=`: a QR code for the app, then a code of the app. A passkey serves as well."""
+    """`/me/security/app?next=&demanded=`: a QR code for the app, then a code of the app. A passkey serves as well.
+
+    With `next` an application asks for it: its customer may go on without, unless it is `demanded`.
+    """
     if authenticator_codes.find(account, authenticator_codes.Kind.TOTP):
         return HttpResponseRedirect(_next(request) or HERE)
     secret = request.session.setdefault(SECRET, authenticator_codes.new_secret())
@@ -215,7 +218,8 @@ def _app_page(
         "problem": problem,
         "here": request.get_full_path(),
         "passkeys_here": "/me/security/passkeys?" + urlencode({"next": _next(request)}),
-        "wanted_by_app": bool(_next(request)),
+        "without": _next(request),
+        "is_demanded": request.GET.get("demanded") == "1",
     }
     return with_passkeys(render(request, "account/authenticator_app.html", context, status=status))
 

@@ -55,10 +55,21 @@ class Waiting:
 
 
 def onward(request: HttpRequest) -> str:
-    """Return the path to continue at after signing in, by way of the second factor when the application asks for one."""
+    """Return the path to continue at after signing in, by way of the second factor when the application asks for one.
+
+    `demanded` in the address: the pages offer no way around it. It decides nothing: /authorize refuses who comes back without.
+    """
     goes_to = local_path(request.GET.get("next", ""))
     asked = MULTI_FACTOR.intersection(request.GET.get("acr_values", "").split())
-    return f"{SECOND_FACTOR}?{urlencode({'next': goes_to})}" if asked else goes_to
+    return second_factor_path(goes_to, is_demanded(request)) if asked else goes_to
+
+
+def is_demanded(request: HttpRequest) -> bool:
+    return request.GET.get("demanded") == "1"
+
+
+def second_factor_path(goes_to: str, demanded: bool, page: str = SECOND_FACTOR) -> str:
+    return f"{page}?{urlencode({'next': goes_to, **({'demanded': '1'} if demanded else {})})}"
 
 
 def enter(request: HttpRequest, account: Account, method: str, onward: str, **how: Any) -> HttpResponse:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
@@ -22,13 +21,23 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.interfaces.pages.attempts import attempt_of, second_factor_attempt
 from regulars.interfaces.pages.navigation import address
 from regulars.interfaces.pages.response_policy import page, with_passkeys
-from regulars.interfaces.pages.signed_in import customer, proofs_of
+from regulars.interfaces.pages.signed_in import customer, is_fresh, proofs_of
 from regulars.profiles.sign_in import account_block
 from regulars.usecases.account_mails import notify
 from regulars.usecases.users import account_of
 
-from .entry import SECOND_FACTOR_SECONDS, WAITING, Waiting, enter, onward, start_session
+from .entry import (
+    SECOND_FACTOR_SECONDS,
+    WAITING,
+    Waiting,
+    enter,
+    is_demanded,
+    onward,
+    second_factor_path,
+    start_session,
+)
 
+SET_UP = "/me/security/app"
 WRONG_CODE = gettext_noop("This code is not right, or was used before. Take the one that your app shows now.")
 
 
@@ -52,7 +61,11 @@ def second_factor(request: HttpRequest) -> HttpResponse:
     if login.first is None and any(each["method"] == "mfa" for each in proofs_of(request, login.account)):
         return HttpResponseRedirect(login.goes_to)
     if not authenticator_codes.is_enrolled(login.account):
-        return HttpResponseRedirect("/me/security/app?" + urlencode({"next": login.goes_to}))
+        set_up = second_factor_path(login.goes_to, is_demanded(request), SET_UP)
+        # The page to set one up asks an old session for a fresh authentication, which a wish is not worth.
+        if is_demanded(request) or is_fresh(request):
+            return HttpResponseRedirect(set_up)
+        return render(request, "login/second_factor_wish.html", {"set_up": set_up, "not_now": login.goes_to})
     return _check(request, login) if request.method == "POST" else _page(request, login)
 
 
@@ -154,5 +167,6 @@ def _page(request: HttpRequest, login: SecondFactorLogin, problem: str = "", sta
         "has_passkey": bool(passkeys.passkeys_of(login.account)),
         "here": request.get_full_path(),
         "login": address("/login", request, prompt="login"),
+        "not_now": "" if login.first or is_demanded(request) else login.goes_to,
     }
     return with_passkeys(render(request, "login/second_factor.html", context, status=status))

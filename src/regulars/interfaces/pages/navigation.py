@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
 # What an application may state about the login it wants; kept from page to page.
-CARRIED = ("next", "login_hint", "prompt", "ui_locales", "acr_values")
+CARRIED = ("next", "login_hint", "prompt", "ui_locales", "acr_values", "demanded")
 
 
 def local_path(wanted: str) -> str:
