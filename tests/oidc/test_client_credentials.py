@@ -37,7 +37,6 @@ def test_it_gets_what_it_was_granted(robot):
         ({"audience": "https://nowhere.example/"}, 403, "Service not found: https://nowhere.example/"),
         ({"audience": None}, 403, "No audience parameter was provided."),
         ({"scope": "read:orders write:orders"}, 403, "Client has not been granted scopes: write:orders"),
-        ({"client_secret": "wrong"}, 401, "Unauthorized"),
     ],
 )
 def test_it_gets_nothing_else(robot, change, status, words):

@@ -221,8 +221,8 @@ def test_a_customer_blocked_meanwhile_gets_nothing(tv, phone, codes, customer):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        ({"client_id": "unknown"}, (401, "access_denied")),
-        ({"client_id": "shop"}, (401, "access_denied")),
+        ({"client_id": "unknown"}, (401, "invalid_client")),
+        ({"client_id": "shop"}, (401, "invalid_client")),
         ({"audience": "https://nowhere.example/"}, (403, "access_denied")),
     ],
 )

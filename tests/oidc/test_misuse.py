@@ -116,9 +116,9 @@ def test_a_code_is_good_once_and_a_replay_ends_what_the_first_use_started(signed
         ({"code_verifier": "w" * 43}, 403, "invalid_grant"),
         ({"code_verifier": None}, 400, "invalid_request"),
         ({"code_verifier": "short"}, 400, "invalid_request"),
-        ({"client_secret": "wrong"}, 401, "access_denied"),
-        ({"client_secret": None}, 401, "access_denied"),
-        ({"client_id": "unknown"}, 401, "access_denied"),
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"client_secret": None}, 401, "invalid_client"),
+        ({"client_id": "unknown"}, 401, "invalid_client"),
         ({"grant_type": "pigeon"}, 403, "unsupported_grant_type"),
         ({"grant_type": None}, 400, "invalid_request"),
         ({"grant_type": "client_credentials"}, 403, "unauthorized_client"),
@@ -176,7 +176,7 @@ def test_a_body_that_is_no_object_of_texts_is_refused(app, body):
 def test_an_unusable_authorization_header_is_ignored(app, header):
     answer = app.browser.post("/oauth/token", {"grant_type": "refresh_token"}, headers={"Authorization": header})
 
-    assert refused(answer)[:2] == (401, "access_denied")
+    assert refused(answer)[:2] == (401, "invalid_client")
 
 
 def test_a_field_sent_twice_is_refused(app):
@@ -305,7 +305,7 @@ def test_a_token_for_an_api_alone_is_not_for_userinfo(signed_in, orders):
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
 
     assert "id_token" not in tokens
-    assert signed_in.browser.get("/userinfo", headers=bearer).status_code == 401
+    assert signed_in.browser.get("/userinfo", headers=bearer).status_code == 403
 
 
 def test_a_message_to_the_app_cannot_leave_its_script(signed_in):

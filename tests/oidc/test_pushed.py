@@ -77,7 +77,7 @@ def test_on_the_way_over_the_sign_in_page_the_request_shows_nowhere(app, custome
 @pytest.mark.parametrize(
     ("change", "status", "error"),
     [
-        ({"client_secret": "wrong"}, 401, "access_denied"),
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"redirect_uri": "https://evil.example/"}, 400, "invalid_request"),
         ({"response_type": "token"}, 400, "unauthorized_client"),
         ({"audience": "https://nowhere.example/"}, 400, "access_denied"),

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from regulars.base.crypto import fingerprint, random_secret
-from regulars.base.db.compiled_query import CompiledInsert
+from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
 from regulars.clients.cache import is_public
 from regulars.clients.models import Client
 from regulars.profiles.models import Profile
@@ -118,9 +118,27 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None
             grant = Grant.from_json(json.loads(stored) if isinstance(stored, str) else stored)
             if grant.jkt and grant.jkt != jkt:
                 return None
-            grant = replace(grant, jkt=jkt)
-            return grant, refresh_tokens.start_if_offline(family, profile_id, client, grant)
+            grant = replace(grant, jkt=jkt, grant_id=family.hex)
+            refresh_token = refresh_tokens.start_if_offline(family, profile_id, client, grant)
+            _keep_until_all_expired(code, client, grant, is_offline=bool(refresh_token))
+            return grant, refresh_token
         used = AuthorizationCode.objects.filter(hash=fingerprint(code), client=client, family__isnull=False).first()
         if used and used.family:
-            refresh_tokens.end_family(used.family, "code_replayed")
+            refresh_tokens.end_family(used.family, "code_replayed", used.expires_at - timezone.now())
     return None
+
+
+def _keep_until_all_expired(code: str, client: Client, grant: Grant, *, is_offline: bool) -> None:
+    """Keep the hash of a redeemed code, without its grant, for as long as anything that came from it may be valid."""
+    lifetime = dt.timedelta(seconds=grant.lifetime)
+    if is_offline:
+        lifetime += refresh_tokens.absolute_lifetime(client)
+    _keep(hash=fingerprint(code), grant={}, expires_at=timezone.now() + lifetime)
+
+
+_keep = CompiledUpdate(
+    lambda: (
+        AuthorizationCode.objects.filter(pk=param("hash")),
+        {name: param_for(AuthorizationCode, name) for name in ("grant", "expires_at")},
+    )
+)

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from regulars.base.db.compiled_query import CompiledQuery, param
-from regulars.base.errors import Invalid
+from regulars.base.errors import Forbidden, Invalid
 from regulars.base.tokens.jwt import Claims
 from regulars.consent.view import served_user, with_served_traits
 from regulars.profiles.assertions import LONGEST_CLAIM, Place
@@ -19,11 +19,12 @@ from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
+from .revoked_grants import CLAIM, is_revoked
 from .sessions import rule_claims_in
 
 log = logging.getLogger("regulars.oauth")
 LARGEST = 4096  # bytes of the claims about a customer and of rules in one token, as JSON
-UNKNOWN_CUSTOMER = "This customer does not exist or may not sign in."  # apps read it
+UNKNOWN_CUSTOMER = "This customer does not exist or may not sign in, or the token was revoked."  # apps read it
 # The attributes that each scope discloses: OpenID Connect Core 5.4, with Auth0's nickname.
 CLAIMS_BY_SCOPE = {
     "profile": [
@@ -89,13 +90,28 @@ def userinfo_audience() -> str:
     return f"{settings.ISSUER}userinfo"
 
 
+def check_userinfo_scope(token: Claims) -> None:
+    """Check that an access token is good for /userinfo.
+
+    Raises `Forbidden("insufficient_scope")` for one without `openid`, and `Invalid("wrong_audience")`.
+    """
+    if "openid" not in str(token.get("scope", "")).split():
+        raise Forbidden("insufficient_scope", "This token was issued without the scope openid.")
+    audiences = token.get("aud", [])
+    if userinfo_audience() not in ([audiences] if isinstance(audiences, str) else audiences):
+        raise Invalid("wrong_audience", "This token is meant for another recipient.")
+
+
 def userinfo_claims(token: Claims) -> Claims:
     """Return the answer of /userinfo for the claims of a valid access token.
 
-    Raises `Invalid("unknown_customer")` when the customer does not exist any more or may not sign in.
+    Raises `Invalid("unknown_customer")` when the customer does not exist any more or may not sign in, or the token was revoked.
     """
     profile = _customer.first(
-        user_id=str(token["sub"]), sid=str(token.get("sid", "")), client=str(token.get("client_id", ""))
+        user_id=str(token["sub"]),
+        sid=str(token.get("sid", "")),
+        client=str(token.get("client_id", "")),
+        grant_id=str(token.get(CLAIM, "")),
     )
     if profile is None:
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
@@ -109,7 +125,7 @@ _RULE_CLAIMS = "rule_claims"
 
 def _customers() -> QuerySet[Profile]:
     """The customer who may sign in, with permitted attributes and the claims that rules added for this app and session."""
-    active = Profile.objects.filter(MAY_SIGN_IN, pk=canonical_id_of(param("user_id")))
+    active = Profile.objects.filter(MAY_SIGN_IN, ~is_revoked(param("grant_id")), pk=canonical_id_of(param("user_id")))
     rule_claims = Subquery(rule_claims_in(param("sid"), param("client"), OuterRef("pk")))
     return with_served_traits(active).annotate(**{_RULE_CLAIMS: rule_claims}).defer("terms", "closed_consents")
 

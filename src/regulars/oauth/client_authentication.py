@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
@@ -14,6 +14,7 @@ from regulars.clients.models import Client
 from .client_assertion import find_client_by_assertion, unverified_subject
 from .protocol_errors import OAuthError
 
+FAILED = "The client is unknown, or did not authenticate as it is registered to."
 AUTHENTICATION_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 
 
@@ -21,41 +22,46 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     """Return the client that sends the request.
 
     A client with a secret may send it in the header or in the body, as Auth0 allows; one without may send none.
-    Raises `OAuthError("access_denied", status=401)`, as Auth0 does, and `invalid_client` for a request that names two
-    clients: code that reads only one of the names would take it for the other. `allow_public=False` refuses clients that
-    cannot authenticate.
+    Raises `OAuthError("invalid_client", status=401)`, also for a request that names two clients: code that reads only one
+    of the names would take it for the other. `allow_public=False` refuses clients that cannot authenticate.
     """
     scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
-    try:
-        decoded = base64.b64decode(encoded).decode() if scheme.lower() == "basic" else ""
-    except ValueError:
-        decoded = ""
-    basic_id, basic_secret = (unquote(part) for part in decoded.partition(":")[::2])
-    named = {basic_id, params.get("client_id", ""), unverified_subject(params.get("client_assertion", ""))} - {""}
-    if len(named) > 1:
-        raise OAuthError("invalid_client", "The request names more than one client.", 401, _challenge(basic_id))
-    for client_id, secret in ((basic_id, basic_secret), (params.get("client_id", ""), params.get("client_secret", ""))):
-        if client_id and secret:
-            client = find_client(client_id)
-            if client is None:
-                raise _unauthorized(basic_id)
-            if has_a_secret(client) and has_secret(client, secret):
-                return client
+    basic = _basic_credentials(encoded) if scheme.lower() == "basic" else []
+    in_body = (params.get("client_id", ""), params.get("client_secret", ""))
+    named = {in_body[0], unverified_subject(params.get("client_assertion", ""))} - {""}
+    if len(named) > 1 or (basic and not named <= {client_id for client_id, _ in basic}):
+        raise _invalid_client("The request names more than one client.", scheme)
+    sent = [(client_id, secret) for client_id, secret in (*basic, in_body) if client_id and secret]
+    for client_id, secret in sent:
+        client = find_client(client_id)
+        if client and has_a_secret(client) and has_secret(client, secret):
+            return client
     client = find_client_by_assertion(params)
     if client is None and allow_public and params.get("client_id") and not params.get("client_secret"):
         client = find_client(params["client_id"])
         client = client if client and is_public(client) else None
     if client is None:
-        raise _unauthorized(basic_id)
+        raise _invalid_client(FAILED, scheme)
     return client
 
 
-def _unauthorized(basic_id: str) -> OAuthError:
-    return OAuthError("access_denied", "Unauthorized", 401, _challenge(basic_id))
+def _basic_credentials(encoded: str) -> list[tuple[str, str]]:
+    """Return the credentials of the header, read in each way in which clients write them; empty without an id.
+
+    RFC 6749, 2.3.1 has them form-encoded, where a space is `+`. Many clients only percent-encode, or send them as they are.
+    """
+    try:
+        client_id, _, secret = base64.b64decode(encoded).decode().partition(":")
+    except ValueError:
+        return []
+    read = [(decode(client_id), decode(secret)) for decode in (unquote_plus, unquote, str)]
+    return list(dict.fromkeys(read)) if client_id else []
 
 
-def _challenge(basic_id: str) -> dict[str, str]:
-    return {"WWW-Authenticate": 'Basic realm="token"'} if basic_id else {}
+def _invalid_client(description: str, scheme: str) -> OAuthError:
+    """Return the error, with the challenge that is due when the client used the Authorization header (RFC 6749, 5.2)."""
+    headers = {"WWW-Authenticate": 'Basic realm="token"'} if scheme.lower() == "basic" else {}
+    return OAuthError("invalid_client", description, 401, headers)
 
 
 def proved_key(params: Mapping[str, str], headers: Mapping[str, str]) -> str:

@@ -78,8 +78,9 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
         if taken is None:
             raise OAuthError("invalid_grant", "Invalid or expired device code.")
         stored = json.loads(taken[1]) if isinstance(taken[1], str) else taken[1]
-        grant = replace(Grant.from_json(stored), jkt=jkt)
-        return grant, refresh_tokens.start_if_offline(uuid.uuid4(), taken[0], client, grant)
+        family = uuid.uuid4()
+        grant = replace(Grant.from_json(stored), jkt=jkt, grant_id=family.hex)
+        return grant, refresh_tokens.start_if_offline(family, taken[0], client, grant)
 
 
 def find_device(user_code: str) -> DeviceRequest | None:

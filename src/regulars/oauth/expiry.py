@@ -15,6 +15,7 @@ from .models import (
     PendingLogin,
     PushedRequest,
     RefreshFamily,
+    RevokedGrant,
     SessionClient,
     SessionName,
 )
@@ -26,7 +27,7 @@ USED_CODES_KEPT = dt.timedelta(days=1)
 def delete_expired() -> None:
     now = timezone.now()
     AuthorizationCode.objects.filter(expires_at__lt=now - USED_CODES_KEPT).delete()
-    for model in (PendingLogin, RefreshFamily, PushedRequest, DeviceRequest, UsedOnce):
+    for model in (PendingLogin, RefreshFamily, RevokedGrant, PushedRequest, DeviceRequest, UsedOnce):
         model.objects.filter(expires_at__lt=now).delete()
     oldest = now - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE)
     for model_of_sessions in (SessionClient, SessionName):

@@ -74,6 +74,7 @@ class Grant:
     `audience` is empty when the tokens are for /userinfo only. `lifetime` is the access token's, in seconds.
     `sent_redirect_uri` is empty when the app sent none. `jkt` is the thumbprint of the key that every use of the tokens
     must be signed with; empty when none is needed. `connection`, `strategy` and `methods` are those of `Authentication`.
+    `grant_id` names the grant in its access tokens, so that they can be revoked; it is set when the first token is issued.
     """
 
     client_id: str
@@ -94,6 +95,7 @@ class Grant:
     connection: str = ""
     strategy: str = ""
     methods: list[tuple[str, int]] = field(default_factory=list)
+    grant_id: str = ""
 
     @property
     def scope(self) -> str:

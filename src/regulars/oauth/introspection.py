@@ -13,6 +13,7 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
 
 from . import refresh_tokens
+from .revoked_grants import refuse_revoked
 from .tokens import ACCESS_TOKEN, CLIENT_SUB, token_type
 
 DISCLOSED = ("iss", "sub", "aud", "exp", "iat", "client_id", "scope", "jti", "sid", "cnf", "permissions")
@@ -37,6 +38,7 @@ def introspect(token: str, client: Client) -> dict[str, Any]:
 def _access_token(token: str, client: Client) -> dict[str, Any] | None:
     try:
         claims = verify(token, typ=ACCESS_TOKEN)
+        refuse_revoked(claims)
     except DomainError:
         return None
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]

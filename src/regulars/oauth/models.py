@@ -42,7 +42,11 @@ class PendingLogin(models.Model):
 
 
 class AuthorizationCode(models.Model):
-    """An authorization code, by its hash, with its `grants.Grant`. `family` is set when the code is redeemed."""
+    """An authorization code, by its hash, with its `grants.Grant`. `family` is set when the code is redeemed.
+
+    A code that is redeemed is kept without its grant until all that came from it has expired (`expires_at`), so that a replay
+    is recognised and ends it.
+    """
 
     hash = models.CharField(max_length=64, primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
@@ -83,6 +87,16 @@ class RefreshToken(models.Model):
 
     def __str__(self) -> str:
         return f"token of family {self.family_id}"
+
+
+class RevokedGrant(models.Model):
+    """A grant whose access tokens are refused, until the last of them has expired. See `revoked_grants`."""
+
+    grant_id = models.CharField(max_length=32, primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.grant_id
 
 
 class SessionClient(models.Model):

@@ -19,6 +19,7 @@ from regulars.profiles.sign_in import account_block
 from .grant import Grant
 from .models import RefreshFamily, RefreshToken
 from .protocol_errors import OAuthError
+from .revoked_grants import revoke_grant
 
 # Seconds, for clients without settings of their own (`Client.refresh`).
 IDLE_LIFETIME, ABSOLUTE_LIFETIME = 15 * 86400, 30 * 86400
@@ -40,6 +41,10 @@ class UsableToken:
     grant: Grant
     profile: Profile
 
+    @property
+    def access_lifetime(self) -> dt.timedelta:
+        return dt.timedelta(seconds=self.grant.lifetime)
+
 
 def unknown_token() -> OAuthError:
     """Return the same error for every reason. SDKs look for this text and then let the customer sign in again."""
@@ -56,7 +61,7 @@ def start_if_offline(family: uuid.UUID, profile_id: int, client: Client, grant: 
         profile_id=profile_id,
         grant=grant.to_json(),
         sid=grant.sid,
-        expires_at=timezone.now() + _lifetime(find_client(grant.client_id), "token_lifetime", ABSOLUTE_LIFETIME),
+        expires_at=timezone.now() + absolute_lifetime(client),
     )
     RefreshFamily.objects.bulk_create([row])
     return _new_token(row)
@@ -81,7 +86,7 @@ def find(token: str, client: Client) -> UsableToken:
     if row is None or found is None:
         raise unknown_token()
     if row.used_at and now - row.used_at > leeway_of(client):
-        end_family(row.family_id, "token_reused")
+        end_family(row.family_id, "token_reused", found.access_lifetime)
         raise unknown_token()
     return found
 
@@ -94,19 +99,26 @@ def rotate(found: UsableToken, client: Client) -> str:
         is_first = this.filter(used_at=None).update(used_at=now)
         if is_first or (leeway and this.filter(used_at__gt=now - leeway).exists()):
             return _new_token(found.family)
-        end_family(found.family.pk, "token_reused")
+        end_family(found.family.pk, "token_reused", found.access_lifetime)
     raise unknown_token()
 
 
-def end_family(family: uuid.UUID, why: str) -> None:
+def end_family(family: uuid.UUID, why: str, access_lifetime: dt.timedelta) -> None:
+    """End the offline access and the access tokens of one grant. A grant without offline access has access tokens alone.
+
+    `access_lifetime` is how long an access token that was issued just now is valid.
+    """
     RefreshFamily.objects.filter(pk=family, revoked_at=None).update(revoked_at=timezone.now(), revoked_why=why)
+    revoke_grant(family.hex, access_lifetime)
 
 
 def end_by_token(token: str, client: Client) -> None:
-    """Revoke offline access. A token that is unknown or of another app is no error (RFC 7009, 2.2)."""
-    row = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client).first()
+    """Revoke offline access, and the access tokens of the same grant (RFC 7009, 2.1). An unknown token is no error (2.2)."""
+    rows = RefreshToken.objects.filter(hash=fingerprint(token), family__client=client)
+    row = rows.select_related("family").first()
     if row:
-        end_family(row.family_id, "by_client")
+        lifetime = Grant.from_json(row.family.grant).lifetime
+        end_family(row.family_id, "by_client", dt.timedelta(seconds=lifetime))
 
 
 def leeway_of(client: Client) -> dt.timedelta:
@@ -115,6 +127,11 @@ def leeway_of(client: Client) -> dt.timedelta:
     except (TypeError, ValueError):
         seconds = 0.0
     return dt.timedelta(seconds=min(max(seconds, 0.0), LONGEST_LEEWAY))
+
+
+def absolute_lifetime(client: Client) -> dt.timedelta:
+    """Return how long offline access lasts that starts now, however often its tokens are used."""
+    return _lifetime(client, "token_lifetime", ABSOLUTE_LIFETIME)
 
 
 def _lifetime(client: Client | None, name: str, otherwise: int) -> dt.timedelta:

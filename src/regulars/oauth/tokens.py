@@ -15,6 +15,7 @@ from regulars.clients.models import ResourceServer, management_audience
 
 from .claims import userinfo_audience
 from .grant import Grant
+from .revoked_grants import CLAIM
 
 ID_TOKEN_LIFETIME = 36000  # seconds, as Auth0's
 ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type
@@ -31,6 +32,8 @@ def access_token(grant: Grant) -> str:
         claims["scope"] = grant.scope
     if grant.sid:
         claims["sid"] = grant.sid
+    if grant.grant_id:
+        claims[CLAIM] = grant.grant_id
     if grant.audience == management_audience():  # changes of the account depend on how and when the customer signed in
         claims |= {"auth_time": grant.auth_time, "amr": grant.amr} if grant.auth_time else {}
     api = find_api(grant.audience)

@@ -69,6 +69,7 @@ RESERVED_IN_ACCESS_TOKEN = frozenset(
         "gty",
         "scope",
         "permissions",
+        "grant_id",
     ]
 )
 

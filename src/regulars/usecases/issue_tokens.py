@@ -87,6 +87,7 @@ def handle_refresh_token(request: TokenRequest) -> TokenResponse:
     if grant.sid:
         add_client(token.profile, grant.sid, client.pk, decision.id_token)
     renewed = build_grant(authentication, replace(grant, nonce="", jkt=request.jkt), decision)
+    renewed = replace(renewed, grant_id=token.family.pk.hex)
     return token_response(renewed, refresh_tokens.rotate(token, client))
 
 
@@ -142,9 +143,10 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
     context = authenticated(caller, authentication)
 
     def issue(decision: TokenDecision) -> tuple[Grant, str]:
-        grant = replace(build_grant(authentication, requested, decision), jkt=request.jkt)
+        family = uuid.uuid4()
+        grant = replace(build_grant(authentication, requested, decision), jkt=request.jkt, grant_id=family.hex)
         add_client(profile, sid, client.pk, decision.id_token)
-        return grant, refresh_tokens.start_if_offline(uuid.uuid4(), profile.pk, client, grant)
+        return grant, refresh_tokens.start_if_offline(family, profile.pk, client, grant)
 
     match log_in(Login(profile, client, context, requested.scopes), issue):
         case Denied() as denied:

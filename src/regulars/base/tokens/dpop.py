@@ -29,6 +29,8 @@ FRESH = 300  # seconds after its making in which a proof is accepted and its jti
 LEEWAY = 30  # seconds the app's clock may be ahead
 NONCE_LIFETIME = 300  # seconds; the previous nonce is still accepted
 LONGEST = 8192
+# Every other error of a token is `invalid_token` (RFC 6750, 3.1).
+CHALLENGE_ERRORS = ("invalid_dpop_proof", "use_dpop_nonce", "invalid_request", "insufficient_scope")
 
 
 def thumbprint_of(
@@ -90,11 +92,11 @@ def check_holder(
         raise Invalid("invalid_token", "This token comes with a DPoP proof of the key it is bound to.")
 
 
-def challenge(refused: DomainError, kind: str = "DPoP") -> dict[str, str]:
-    """Return the headers of a 401 response that describe the error of the token or its proof."""
-    error = refused.code if refused.code in ("invalid_dpop_proof", "use_dpop_nonce") else "invalid_token"
-    algorithms = f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else ""
-    headers = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.message}"{algorithms}'}
+def challenge(refused: DomainError, kind: str = "DPoP", *, scope: str = "") -> dict[str, str]:
+    """Return the headers of a response that describe the error of the token or its proof; `scope` is what a token needs."""
+    error = refused.code if refused.code in CHALLENGE_ERRORS else "invalid_token"
+    more = (f', scope="{scope}"' if scope else "") + (f', algs="{" ".join(ALGORITHMS)}"' if kind == "DPoP" else "")
+    headers = {"WWW-Authenticate": f'{kind} error="{error}", error_description="{refused.message}"{more}'}
     return {**headers, "DPoP-Nonce": nonce()} if error == "use_dpop_nonce" else headers
 
 

@@ -18,6 +18,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unstorable_request
+from regulars.oauth.revoked_grants import refuse_revoked
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import sign_in_block
@@ -53,6 +54,7 @@ class InApp(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str) -> InAppCustomer:
         try:
             claims = verify(token, customers_api(), typ=ACCESS_TOKEN)
+            refuse_revoked(claims)
         except DomainError as refused:
             raise ApiError(401, "invalid_token", refused.message) from None
         if "cnf" in claims:

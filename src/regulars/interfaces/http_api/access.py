@@ -14,6 +14,7 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import Claims, verify
 from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
+from regulars.oauth.revoked_grants import refuse_revoked
 from regulars.profiles.learn import RULE
 
 from .error_responses import ApiError
@@ -61,6 +62,7 @@ class Bearer(HttpBearer):
     def authenticate(self, request: HttpRequest, token: str, kind: str = "bearer") -> Caller:
         try:
             claims = verify(token, management_audience())
+            refuse_revoked(claims)
         except DomainError as refused:
             raise ApiError(401, "invalid_token", refused.message) from None
         try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Forbidden, Invalid
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
 from regulars.oauth import device_codes, pushed_requests, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
-from regulars.oauth.claims import userinfo_audience, userinfo_claims
+from regulars.oauth.claims import check_userinfo_scope, userinfo_claims
 from regulars.oauth.client_authentication import authenticate_client
 from regulars.oauth.introspection import introspect as introspect_token
 from regulars.oauth.tokens import ACCESS_TOKEN
@@ -83,24 +85,35 @@ def device_code(request: HttpRequest) -> HttpResponse:
 def userinfo(request: HttpRequest) -> HttpResponse:
     """/userinfo: the claims that the scopes of an access token disclose of its customer."""
     # The token comes in the header, or in a form as RFC 6750 2.2 allows; never in the address, which ends up in logs.
-    scheme, access_token = dpop.credential_of(request.headers)
-    if not access_token and request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
-        access_token = str(request.POST.get("access_token", ""))
+    kind, in_header = dpop.credential_of(request.headers)
+    in_form = ""
+    if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
+        in_form = str(request.POST.get("access_token", ""))
+    scheme = "DPoP" if kind == "dpop" else "Bearer"
+    if in_header and in_form:
+        return _refusal(400, dpop.challenge(Invalid("invalid_request", "Send the access token once."), scheme))
+    access_token = in_header or in_form
+    if not access_token:  # a challenge without an error: the app may not know that a token is needed (RFC 6750, 3.1)
+        return _refusal(401, {"WWW-Authenticate": 'Bearer realm="userinfo"'})
     try:
-        claims = verify(access_token, userinfo_audience(), typ=ACCESS_TOKEN)
+        claims = verify(access_token, typ=ACCESS_TOKEN)
+        check_userinfo_scope(claims)
+    except Forbidden as refused:
+        return _refusal(403, dpop.challenge(refused, scheme, scope="openid"))
     except DomainError as refused:
-        return _unauthorized(refused, "Bearer")
+        return _refusal(401, dpop.challenge(refused, scheme))
     try:
         method = str(request.method)
-        dpop.check_holder(claims, scheme or "bearer", access_token, request.headers, method, "userinfo")
+        dpop.check_holder(claims, kind or "bearer", access_token, request.headers, method, "userinfo")
     except DomainError as refused:
-        return _unauthorized(refused, "DPoP")
+        return _refusal(401, dpop.challenge(refused, "DPoP"))
     try:
         return JsonResponse(userinfo_claims(claims), headers={"Cache-Control": "no-store"})
     except DomainError as refused:
-        return _unauthorized(refused, "Bearer")
+        return _refusal(401, dpop.challenge(refused, scheme))
 
 
-def _unauthorized(refused: DomainError, scheme: str) -> HttpResponse:
-    headers = dpop.challenge(refused, scheme)
-    return HttpResponse("Unauthorized", status=401, content_type="text/plain; charset=utf-8", headers=headers)
+def _refusal(status: int, headers: dict[str, str]) -> HttpResponse:
+    """Return Auth0's plain text; the header says what is wrong (RFC 6750, 3)."""
+    phrase = HTTPStatus(status).phrase
+    return HttpResponse(phrase, status=status, content_type="text/plain; charset=utf-8", headers=headers)
