@@ -86,17 +86,17 @@ def test_a_revoked_token_is_refused_by_the_other_apis(signed_in, customer):
     for audience, scope in ((management, "update:current_user_identities"), (own, "answer:questions")):
         code = signed_in.code(audience=audience, scope=scope)
         token = signed_in.exchange(code).json()["access_token"]
-        call = lambda: signed_in.browser.post(  # noqa: E731
-            paths[audience],
-            "{}",
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {token}"},  # noqa: B023
-        )
-        before = call().status_code
+        before = call(signed_in, paths[audience], token)
         signed_in.exchange(code)
+        after = call(signed_in, paths[audience], token)
 
-        assert before != 401, audience
-        assert (call().status_code, call().json()["errorCode"]) == (401, "invalid_token"), audience
+        assert before.status_code != 401, audience
+        assert (after.status_code, after.json()["errorCode"]) == (401, "invalid_token"), audience
+
+
+def call(app, path, token):
+    headers = {"Authorization": f"Bearer {token}"}
+    return app.browser.post(path, "{}", content_type="application/json", headers=headers)
 
 
 @pytest.mark.parametrize("days", [5, 29])
