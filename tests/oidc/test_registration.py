@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from joserfc.jwk import ECKey, RSAKey
 
 from regulars.clients.models import Client
 from tests.oidc.app import CALLBACK, App, sign_in
 
 BIKES = {"client_name": "Bikes & Co", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post"}
 
+KEY = RSAKey.generate_key(2048).as_dict(private=False)
+EC = ECKey.generate_key("P-256").as_dict(private=False)
 HIDDEN = (
     "\n",
     "\x1b",
@@ -76,6 +79,20 @@ def test_an_app_that_registered_itself_needs_consent(client, customer):
         ({**BIKES, "grant_types": ["client_credentials"]}, "invalid_client_metadata"),
         ({**BIKES, "grant_types": ["implicit"]}, "invalid_client_metadata"),
         ({**BIKES, "jwks": {"keys": [7]}}, "invalid_client_metadata"),
+        ({**BIKES, "jwks": [KEY]}, "invalid_client_metadata"),
+        ({**BIKES, "jwks": {"keys": "x"}}, "invalid_client_metadata"),
+        ({**BIKES, "jwks": {}}, "invalid_client_metadata"),
+        ({**BIKES, "jwks": {"keys": [KEY]}, "jwks_uri": "https://bikes.example/keys"}, "invalid_client_metadata"),
+        ({**BIKES, "redirect_uris": []}, "invalid_client_metadata"),
+        ({"client_name": "Bikes & Co"}, "invalid_client_metadata"),
+        ({**BIKES, "redirect_uris": [""]}, "invalid_redirect_uri"),
+        ({**BIKES, "redirect_uris": ["https://[bikes/"], "client_name": None}, "invalid_redirect_uri"),
+        ({**BIKES, "grant_types": ["refresh_token"]}, "invalid_client_metadata"),
+        ({**BIKES, "grant_types": []}, "invalid_client_metadata"),
+        ({**BIKES, "response_types": ["id_token"]}, "invalid_client_metadata"),
+        ({**BIKES, "response_types": ["code", "code id_token"]}, "invalid_client_metadata"),
+        ({**BIKES, "response_types": []}, "invalid_client_metadata"),
+        ({**BIKES, "response_types": "code"}, "invalid_client_metadata"),
         ({**BIKES, "token_endpoint_auth_method": "private_key_jwt"}, "invalid_client_metadata"),
     ],
 )
@@ -143,3 +160,97 @@ def test_back_channel_of_a_registered_app_is_on_the_public_web(client, standard_
 @pytest.mark.parametrize("name", ["Bikes & Co", "دوچرخه\u200cها", "👩\u200d🔧 Räder", "自転車"])
 def test_names_of_every_script_are_taken(client, standard_setup, name):
     assert register(client, {**BIKES, "client_name": name}).json()["client_name"] == name
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(
+    ("uris", "name"),
+    [
+        (["https://bikes.example/callback", "https://shop.bikes.example/"], "bikes.example"),
+        (["com.bikes.app:/done"], "com.bikes.app"),
+    ],
+)
+@pytest.mark.parametrize("nameless", [{}, {"client_name": None}])
+def test_an_app_without_a_name_is_named_by_where_its_data_goes(client, customer, uris, name, nameless):
+    body = {"redirect_uris": uris, **nameless, **(NATIVE if "app" in name else {})}
+    answer = register(client, body)
+
+    assert (answer.status_code, answer.json()["client_name"]) == (201, name)
+    assert Client.objects.get(pk=answer.json()["client_id"]).name == name
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"subject_type": "pairwise"},
+        {"id_token_signed_response_alg": "ES256"},
+        {"id_token_signed_response_alg": "none"},
+        {"id_token_signed_response_alg": ["RS256"]},
+        {"id_token_encrypted_response_alg": "RSA-OAEP"},
+        {"userinfo_signed_response_alg": "RS256"},
+        {"userinfo_encrypted_response_alg": "RSA-OAEP"},
+        {"request_object_signing_alg": "RS256"},
+        {"authorization_signed_response_alg": "RS256"},
+        {"introspection_signed_response_alg": "RS256"},
+        {"token_endpoint_auth_signing_alg": "HS256"},
+        {"token_endpoint_auth_method": "client_secret_jwt"},
+        {"application_type": "desktop"},
+        {"default_max_age": 0},
+        {"default_acr_values": ["urn:x"]},
+        {"require_auth_time": "yes"},
+        {"require_signed_request_object": True},
+        {"tls_client_certificate_bound_access_tokens": True},
+        {"tls_client_certificate_bound_access_tokens": 0},
+        {"require_pushed_authorization_requests": "true"},
+        {"dpop_bound_access_tokens": 1},
+    ],
+)
+def test_a_value_that_would_not_hold_is_refused_by_name(client, standard_setup, sent):
+    answer = register(client, {**BIKES, **sent})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+    assert not Client.objects.exists()
+
+
+@pytest.mark.usefixtures("_open")
+def test_what_is_registered_is_answered_and_holds(client, customer):
+    sent = {
+        **BIKES,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "subject_type": "public",
+        "id_token_signed_response_alg": "RS256",
+        "application_type": "web",
+        "post_logout_redirect_uris": ["https://bikes.example/"],
+        "backchannel_logout_uri": "https://bikes.example/bye",
+        "require_pushed_authorization_requests": True,
+        "dpop_bound_access_tokens": True,
+        "require_auth_time": True,
+    }
+    unknown = {
+        "logo_uri": "https://bikes.example/logo",
+        "contacts": ["ana@bikes.example"],
+        "userinfo_signed_response_alg": None,
+    }
+    answer = register(client, {**sent, **unknown}).json()
+
+    assert {name: value for name, value in answer.items() if name in sent} == {
+        name: value for name, value in sent.items() if name != "require_auth_time"
+    }
+    assert not set(answer) & set(unknown)
+    sign_in(client, customer)
+    assert App(client, answer["client_id"]).answer()["error"] == "invalid_request"  # it may only push its requests
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(
+    ("algorithm", "keys", "status"),
+    [("PS256", [KEY], 201), ("ES256", [EC], 201), ("ES256", [KEY], 400), ("PS256", [{**KEY, "alg": "RS256"}], 400)],
+)
+def test_an_app_signs_with_the_algorithm_that_it_registered(client, standard_setup, algorithm, keys, status):
+    method = {"token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": algorithm}
+    answer = register(client, {**BIKES, **method, "jwks": {"keys": keys}})
+
+    assert answer.status_code == status
+    assert status == 400 or [key["alg"] for key in answer.json()["jwks"]["keys"]] == [algorithm]
