@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -23,6 +23,7 @@ from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, 
 
 from .grant import DEVICE_CODE, IMPLICIT
 from .protocol_errors import NonRedirectableError, OAuthError
+from .requested_claims import RequestedClaims, read_requested_claims
 
 OPENID_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 RESPONSE_MODES = ("query", "fragment", "form_post", "web_message")
@@ -146,6 +147,7 @@ class AuthorizationRequest:
     jkt: str = ""
     prompts: frozenset[str] = frozenset()
     max_age: int | None = None
+    claims: RequestedClaims = field(default_factory=RequestedClaims)
     second_factor: SecondFactor = SecondFactor.NOT_ASKED
     pushed: bool = False
 
@@ -156,6 +158,19 @@ class AuthorizationRequest:
     @property
     def is_silent(self) -> bool:
         return "none" in self.prompts
+
+    @property
+    def scopes_to_consent(self) -> list[str]:
+        """The scopes that the customer of a third-party app must allow, with those of single claims."""
+        return list(dict.fromkeys((*self.scopes, *self.claims.scopes)))
+
+    @property
+    def id_token_claims(self) -> list[str]:
+        return list(self.claims.id_token)
+
+    @property
+    def userinfo_claims(self) -> list[str]:
+        return list(self.claims.userinfo)
 
     @property
     def audience(self) -> str:
@@ -357,33 +372,21 @@ def check_max_age(request: AuthorizationRequest, endpoint: Endpoint) -> None:
     request.max_age = int(seconds) if seconds else None
 
 
+def check_claims(request: AuthorizationRequest, endpoint: Endpoint) -> None:
+    """Read the single claims that the app requests. About the customer they belong to OpenID Connect's scope."""
+    claims = read_requested_claims(request.params.text("claims"))
+    request.claims = claims if "openid" in request.scopes else replace(claims, id_token=(), userinfo=())
+
+
 def check_second_factor(request: AuthorizationRequest, endpoint: Endpoint) -> None:
     """An app wishes for two factors by `acr_values` (OpenID Connect Core 3.1.2.1), and demands them by an essential `acr` (5.5.1.1)."""
-    essential = _essential_acrs(request.params.text("claims"))
+    essential = request.claims.essential_acrs
     if MULTI_FACTOR_ACRS.intersection(essential):
         request.second_factor = SecondFactor.DEMANDED
     elif essential:
         raise OAuthError("unmet_authentication_requirements", f"The essential acr is {MULTI_FACTOR}, or none.")
     elif MULTI_FACTOR_ACRS.intersection(request.params.text("acr_values").split()):
         request.second_factor = SecondFactor.WISHED
-
-
-def _essential_acrs(claims: str) -> list[str]:
-    """Return the values of an essential `acr`. Raises `OAuthError` when the `claims` parameter is malformed."""
-    if not claims:
-        return []
-    try:
-        requested = read_json(claims)
-    except UnreadableJson:
-        raise OAuthError("invalid_request", "claims is not JSON.") from None
-    parts = [requested.get(name) or {} for name in ("userinfo", "id_token")] if isinstance(requested, dict) else [None]
-    if not all(isinstance(part, dict) and all(isinstance(how, dict | None) for how in part.values()) for part in parts):
-        raise OAuthError("invalid_request", "claims is an object of userinfo and id_token, each an object of claims.")
-    acr = (requested.get("id_token") or {}).get("acr") or {}
-    if acr.get("essential") is not True:
-        return []
-    values = acr.get("values") if isinstance(acr.get("values"), list) else [acr.get("value")]
-    return [value for value in values or [] if isinstance(value, str)]
 
 
 def check_pushed(request: AuthorizationRequest, endpoint: Endpoint) -> None:
@@ -409,6 +412,7 @@ CHECKS: list[tuple[Check, set[Endpoint]]] = [
     (check_dpop_jkt,                {A, P      }),
     (check_prompt,                  {A, P      }),
     (check_max_age,                 {A, P      }),
+    (check_claims,                  {A, P      }),
     (check_second_factor,           {A, P      }),
     (check_pushed,                  {A         }),
 ]

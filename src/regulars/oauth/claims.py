@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from .revoked_grants import CLAIM, is_revoked
 from .sessions import rule_claims_in
 
 log = logging.getLogger("regulars.oauth")
+SINGLE_CLAIMS = "userinfo_claims"  # the claim of an access token that names what it discloses beside its scopes
 LARGEST = 4096  # bytes of the claims about a customer and of rules in one token, as JSON
 UNKNOWN_CUSTOMER = "This customer does not exist or may not sign in, or the token was revoked."  # apps read it
 # The attributes that each scope discloses: OpenID Connect Core 5.4, with Auth0's nickname.
@@ -48,11 +49,17 @@ CLAIMS_BY_SCOPE = {
     "address": ["address"],
 }
 
+SCOPE_OF_CLAIM = {claim: scope for scope, claims in CLAIMS_BY_SCOPE.items() for claim in claims}
 
-def claims_of(user: Mapping[str, Any], scopes: list[str]) -> Claims:
-    """Return the claims that these scopes disclose of Auth0's `user`, without `sub`. Unknown values are left out."""
+
+def claims_of(user: Mapping[str, Any], scopes: list[str], single: Iterable[str] = ()) -> Claims:
+    """Return the claims that these scopes and `single` names disclose of Auth0's `user`, without `sub`.
+
+    Unknown values are left out.
+    """
     known = {**user, "phone_number_verified": user.get("phone_verified")}
     names = [name for scope in scopes for name in CLAIMS_BY_SCOPE.get(scope, ())]
+    names += [name for name in single if name in SCOPE_OF_CLAIM]
     found = {name: known[name] for name in names if known.get(name) is not None}
     for name in [name for name, value in found.items() if isinstance(value, str) and len(value) > LONGEST_CLAIM]:
         log.warning("claim left out, because it is longer than %s characters: %s", LONGEST_CLAIM, name)
@@ -117,7 +124,8 @@ def userinfo_claims(token: Claims) -> Claims:
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
-    return {**claims_of(served_user(profile, Place.USERINFO), scopes), **rule_claims, "sub": token["sub"]}
+    single = [name for name in token.get(SINGLE_CLAIMS, ()) if isinstance(name, str)]
+    return {**claims_of(served_user(profile, Place.USERINFO), scopes, single), **rule_claims, "sub": token["sub"]}
 
 
 _RULE_CLAIMS = "rule_claims"

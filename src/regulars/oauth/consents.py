@@ -30,7 +30,7 @@ def has_consent(profile: Profile, request: AuthorizationRequest) -> bool:
         return True
     rows = AppGrant.objects.filter(of_profile(profile.pk), client=request.client, audience=request.audience)
     given = {scope for row in rows for scope in row.scopes}
-    return bool(rows) and set(request.scopes) <= given
+    return bool(rows) and set(request.scopes_to_consent) <= given
 
 
 @transaction.atomic
@@ -38,7 +38,7 @@ def record_consent(profile: Profile, request: AuthorizationRequest) -> None:
     consent, _ = AppGrant.objects.select_for_update().get_or_create(
         profile=profile, client=request.client, audience=request.audience
     )
-    consent.scopes = sorted({*consent.scopes, *request.scopes})
+    consent.scopes = sorted({*consent.scopes, *request.scopes_to_consent})
     consent.given_at = timezone.now()
     consent.save(update_fields=["scopes", "given_at"])
 

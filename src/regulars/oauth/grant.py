@@ -11,7 +11,7 @@ from regulars.consent.view import served_user
 from regulars.profiles.assertions import Place
 from regulars.profiles.models import Profile
 
-from .claims import claims_of, fitting
+from .claims import SCOPE_OF_CLAIM, claims_of, fitting
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 PASSWORDLESS_OTP = "http://auth0.com/oauth/grant-type/passwordless/otp"
@@ -56,15 +56,27 @@ class TokenTerms(Protocol):
     def challenge(self) -> str: ...
     @property
     def jkt(self) -> str: ...
+    @property
+    def id_token_claims(self) -> list[str]: ...
+    @property
+    def userinfo_claims(self) -> list[str]: ...
 
 
 @dataclass(frozen=True)
 class TokenDecision:
-    """The final scopes and extra claims of the tokens, as the steps of a login decided them."""
+    """The final scopes and extra claims of the tokens, as the steps of a login decided them.
+
+    `by_rules`: rules chose the scopes, so that nothing beyond them is disclosed either.
+    """
 
     scopes: list[str]
     id_token: Claims
     access_token: Claims
+    by_rules: bool = False
+
+    def permits(self, claim: str) -> bool:
+        """Return whether a single claim that the app requested may be disclosed."""
+        return not self.by_rules or SCOPE_OF_CLAIM[claim] in self.scopes
 
 
 @dataclass(frozen=True)
@@ -73,7 +85,8 @@ class Grant:
 
     `audience` is empty when the tokens are for /userinfo only. `lifetime` is the access token's, in seconds.
     `sent_redirect_uri` is empty when the app sent none. `jkt` is the thumbprint of the key that every use of the tokens
-    must be signed with; empty when none is needed. `connection`, `strategy` and `methods` are those of `Authentication`.
+    must be signed with; empty when none is needed. `id_token_claims` and `userinfo_claims` are single claims that the app
+    requested beside its scopes. `connection`, `strategy` and `methods` are those of `Authentication`.
     `grant_id` names the grant in its access tokens, so that they can be revoked; it is set when the first token is issued.
     """
 
@@ -96,6 +109,8 @@ class Grant:
     strategy: str = ""
     methods: list[tuple[str, int]] = field(default_factory=list)
     grant_id: str = ""
+    id_token_claims: list[str] = field(default_factory=list)
+    userinfo_claims: list[str] = field(default_factory=list)
 
     @property
     def scope(self) -> str:
@@ -134,7 +149,8 @@ _FIELDS = [each.name for each in fields(Grant)]
 def build_grant(authentication: Authentication, request: TokenTerms, decision: TokenDecision) -> Grant:
     """Return the grant of a customer who is authenticated, for what the app requested and the login decided."""
     by_rules = fitting(decision.id_token, {}, request.client_id)
-    about = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes)
+    in_id_token = [name for name in request.id_token_claims if decision.permits(name)]
+    about = claims_of(served_user(authentication.profile, Place.TOKEN), decision.scopes, in_id_token)
     about = {name: value for name, value in about.items() if name not in by_rules}
     return Grant(
         client_id=request.client_id,
@@ -155,4 +171,6 @@ def build_grant(authentication: Authentication, request: TokenTerms, decision: T
         connection=authentication.connection,
         strategy=authentication.strategy,
         methods=authentication.methods,
+        id_token_claims=in_id_token,
+        userinfo_claims=[name for name in request.userinfo_claims if decision.permits(name)],
     )

@@ -13,7 +13,7 @@ from regulars.base.tokens.jwt import Claims, sign
 from regulars.clients.cache import ApiAccess, find_api
 from regulars.clients.models import ResourceServer, management_audience
 
-from .claims import userinfo_audience
+from .claims import SINGLE_CLAIMS, userinfo_audience
 from .grant import Grant
 from .revoked_grants import CLAIM
 
@@ -36,6 +36,8 @@ def access_token(grant: Grant) -> str:
         claims[CLAIM] = grant.grant_id
     if grant.audience == management_audience():  # changes of the account depend on how and when the customer signed in
         claims |= {"auth_time": grant.auth_time, "amr": grant.amr} if grant.auth_time else {}
+    if grant.userinfo_claims:
+        claims[SINGLE_CLAIMS] = grant.userinfo_claims
     api = find_api(grant.audience)
     if api and api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS:
         claims["permissions"] = [scope for scope in grant.scopes if scope in api.scopes]

@@ -70,6 +70,7 @@ RESERVED_IN_ACCESS_TOKEN = frozenset(
         "scope",
         "permissions",
         "grant_id",
+        "userinfo_claims",
     ]
 )
 

@@ -134,20 +134,22 @@ def _is_fresh(session: BrowserSession, context: AuthorizationContext) -> bool:
 
 
 def check_hinted_customer(context: AuthorizationContext) -> InteractionRequired | None:
-    """The signed-in customer is the one of `id_token_hint` (OpenID Connect Core 3.1.2.1). An unreadable hint names no one."""
-    hint = context.request.params.text("id_token_hint")
-    if not hint:
-        return None
-    try:
-        hinted = verify(hint, typ="jwt", allow_expired=True)
-    except DomainError:
-        return None
-    profile = find_by_user_id(str(hinted.get("sub", "")))
-    if profile is not None and profile.pk == context.customer.profile.pk:
+    """The signed-in customer is the one of `id_token_hint` (OpenID Connect Core 3.1.2.1) and of a requested `sub` (5.5.1)."""
+    wanted = [sub for sub in (_hinted_sub(context.request.params.text("id_token_hint")), context.request.claims.sub) if sub]
+    found = {None if profile is None else profile.pk for profile in map(find_by_user_id, wanted)}
+    if found <= {context.customer.profile.pk}:
         return None
     if context.request.is_silent or context.came_from == Wait.LOGIN:
-        raise OAuthError("login_required", "The customer of id_token_hint is not signed in.")
+        raise OAuthError("login_required", "The customer whom the app named is not signed in.")
     return _to_sign_in(context, again=True)
+
+
+def _hinted_sub(hint: str) -> str:
+    """Return the customer of an ID token, which may have expired. A hint that cannot be read names no one."""
+    try:
+        return str(verify(hint, typ="jwt", allow_expired=True).get("sub", "")) if hint else ""
+    except DomainError:
+        return ""
 
 
 def check_may_sign_in(context: AuthorizationContext) -> None:

@@ -224,7 +224,7 @@ def decide_tokens(login: Login) -> None:
     if rules.scopes is not None:
         first_party = login.client.first_party
         scopes = [scope for scope in rules.scopes if first_party or scope in login.scopes]
-    login.decision = TokenDecision(scopes, rules.id_token, rules.access_token)
+    login.decision = TokenDecision(scopes, rules.id_token, rules.access_token, by_rules=rules.scopes is not None)
 
 
 # Queries of every login, compiled to SQL once.

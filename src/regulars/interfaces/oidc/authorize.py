@@ -96,7 +96,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     except (NonRedirectableError, OAuthError):  # the app was changed meanwhile
         return _expired(request)
     if request.method == "GET":
-        lines = consents.scope_texts(requested.scopes, requested.api)
+        lines = consents.scope_texts(requested.scopes_to_consent, requested.api)
         return with_policy(render(request, "oidc/consent.html", {"client": requested.client, "lines": lines}))
     resumed = resume_interaction(browser_id(request), state, Wait.CONSENT)
     if resumed is None:

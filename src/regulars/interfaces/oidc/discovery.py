@@ -53,7 +53,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
         "claims_supported": [*PROTOCOL_CLAIMS, *(claim for names in CLAIMS_BY_SCOPE.values() for claim in names)],
         "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
         "acr_values_supported": [MULTI_FACTOR],
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
