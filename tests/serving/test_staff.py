@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 from tests.login.device import code_of
@@ -9,6 +11,7 @@ from tests.login.device import code_of
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.cli.__main__ import main
+from regulars.interfaces.console.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +40,18 @@ def test_second_factor_of_a_lost_phone_is_removed():
     assert run("reset-second-factor", "BRUNO@shop.example").exit_code == 0
     assert not authenticator_codes.is_enrolled(bruno)
     assert run("list").output == "bruno@shop.example  admin  no second factor yet\n"
+
+
+def test_log_has_what_staff_did_the_newest_first():
+    ana = Account.objects.create_staff("ana@shop.example", "a long password")
+    for what, subject in (("segment.exported", "women"), ("segments.other", ""), ("rule.saved", "greet")):
+        AuditEntry.objects.create(account=ana, what=what, subject=subject, details={"name": "Zoë"})
+
+    every = [json.loads(line) for line in run("log").output.splitlines()]
+    assert [each["what"] for each in every] == ["rule.saved", "segments.other", "segment.exported"]
+    assert [json.loads(line)["what"] for line in run("log", "--limit", "1").output.splitlines()] == ["rule.saved"]
+    [export] = [json.loads(line) for line in run("log", "--what", "segment").output.splitlines()]
+    assert (export["who"], export["subject"], export["details"]) == ("ana@shop.example", "women", {"name": "Zoë"})
 
 
 @pytest.mark.parametrize(

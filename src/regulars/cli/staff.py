@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from .command_errors import setup_django
@@ -41,3 +43,14 @@ def reset_second_factor(email: str) -> None:
 
     count = reset_second_factor(email)
     click.echo(f"{count} removed. {email} sets up a new one at the next sign-in.")
+
+
+@staff.command("log")
+@click.option("--what", default="", help="An action, such as segment.exported, or its first word: segment.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000_000))
+def log(what: str, limit: int) -> None:
+    """Print what staff did, the newest first, one JSON object a line."""
+    from regulars.operations.staff import audit_entries
+
+    for entry in audit_entries(limit, what):
+        click.echo(json.dumps(entry, ensure_ascii=False, sort_keys=True))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
+from regulars.interfaces.console.models import AuditEntry
 from regulars.interfaces.console.pages import ROLES
 
 
@@ -30,6 +33,20 @@ class StaffMember:
 def list_members() -> Iterator[StaffMember]:
     for account in Account.objects.filter(is_staff=True).order_by("email"):
         yield StaffMember(account.email, account.role, authenticator_codes.is_enrolled(account), account.is_active)
+
+
+def audit_entries(limit: int, what: str = "") -> Iterator[dict[str, Any]]:
+    """Yield what staff did, the newest first: `{"at", "who", "what", "subject", "details"}`. `who` is empty once deleted.
+
+    `what` is an action (`segment.exported`) or the first word of several (`segment`).
+    """
+    found = AuditEntry.objects.select_related("account").order_by("-at", "-id")
+    if what:
+        found = found.filter(Q(what=what) | Q(what__startswith=f"{what}."))
+    for each in found[:limit]:
+        who = each.account.email if each.account else ""
+        at = each.at.isoformat(timespec="seconds")
+        yield {"at": at, "who": who, "what": each.what, "subject": each.subject, "details": each.details}
 
 
 @transaction.atomic
