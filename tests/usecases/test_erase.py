@@ -448,9 +448,9 @@ def test_text_that_only_contains_a_short_identifier_stays(short, other):
 @pytest.mark.django_db(transaction=True)
 def test_customer_with_hundreds_of_browsers_is_erased(short):
     Identity.objects.bulk_create(
-        Identity(profile=short, provider="anonymous", provider_user_id=f"browser-{number:04}") for number in range(250)
+        Identity(profile=short, provider="anonymous", provider_user_id=f"browser-{number:04}") for number in range(700)
     )
-    job = enqueue("x", {"anonymousId": "browser-0249"}, due_at=timezone.now() + dt.timedelta(days=1))
+    job = enqueue("x", {"anonymousId": "browser-0699"}, due_at=timezone.now() + dt.timedelta(days=1))
 
     erase_customer(short, "customer")
 

@@ -7,8 +7,7 @@ import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import or_
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from regulars.accounts.models import Account
+from regulars.base.db.contains_any import ContainsAny
 from regulars.base.db.encrypted import EncryptedJSONField
 from regulars.base.email_address import canonical_email, readable_email
 from regulars.clients.models import Client
@@ -70,7 +70,6 @@ WRITTEN_BY_STAFF = {
     "tokens.SigningKey",
 }
 REPLACEMENT = "(erased)"
-PORTION = 200  # texts that one statement searches for
 CLAIMED = ("email", "phone_number", "username")
 # A name without @ and | is searched for in every text only from this length and with so many digits: a shorter one may be
 # a word, or a number of something else, and counts where a key says that an identifier follows.
@@ -328,12 +327,7 @@ def _containing(rows: QuerySet[models.Model], fields: Sequence[AnyField], names:
     texts: list[Cast | Value] = []
     for field in fields:
         texts += [Cast(field.name, models.TextField()), Value("\n")]
-    rows = rows.annotate(searched=Concat(*texts, output_field=models.TextField()))
-    found: dict[Any, models.Model] = {}
-    for begin in range(0, len(names.texts), PORTION):  # SQLite evaluates no more than a thousand conditions at once
-        wanted = [Q(searched__icontains=text) for text in names.texts[begin : begin + PORTION]]
-        found |= {row.pk: row for row in rows.filter(reduce(or_, wanted))}
-    return list(found.values())
+    return list(rows.filter(ContainsAny(Concat(*texts, output_field=models.TextField()), names.texts)))
 
 
 def _has_name(row: models.Model, fields: Sequence[AnyField], names: Names) -> bool:
