@@ -18,6 +18,7 @@ from regulars.rules import javascript
 from regulars.rules.http_calls import perform
 from regulars.rules.invocation import RuleInvocation, RuleResult
 from regulars.rules.javascript import JavaScript
+from regulars.rules.run import LanguageRunners
 from regulars.rules.sandbox.host import do_now
 from regulars.rules.sandbox.realm import Realm, RealmLimits
 
@@ -91,7 +92,7 @@ def rules(small: None) -> Iterator[JavaScript]:
     running = JavaScript()
     running.run(RuleInvocation("warm", "javascript", "function (u, c, cb) { cb(); }", {}), CHIKA, {})
     yield running
-    running._drop()
+    running.close()
 
 
 def did(rules: JavaScript, body: str, context: dict[str, Any] | None = None) -> RuleResult:
@@ -180,7 +181,7 @@ def test_nothing_of_one_login_is_seen_by_the_next(small: None) -> None:
 
 
 def test_rules_of_one_login_may_pollute_each_other_unless_a_rule_has_a_realm_of_its_own(small: None) -> None:
-    running = JavaScript()
+    running = LanguageRunners(perform)
     did(running, "globalThis.leak = 'seen'; callback(null);")
     look = "function (u, c, cb) { c.a = typeof leak; cb(null, u, c); }"
 

@@ -147,7 +147,7 @@ def test_code_after_callback_continues_without_delaying_the_login() -> None:
             f" request('{server.url}/one', (e, r, b) => request('{server.url}/' + b)); callback(null, user, context); }}",
         )
 
-        run("login", CHIKA, {}, profile_id=None)
+        run("login", CHIKA, {}, profile_id=None).afterwards.start(lambda step: None)
         server.over.set()  # only now is anything answered
         deadline = time.monotonic() + 60
         while len(server.received) < 2:

@@ -35,6 +35,21 @@ class RequestRecord(TypedDict):
 
 
 @dataclass(frozen=True)
+class LateStep:
+    """What a rule did after it ended: after its callback, or after its time was up.
+
+    `fault` is why it was stopped; `slug` is empty where the rule is not known. The rest is as in `RuleResult`.
+    """
+
+    slug: str
+    updates: list[Any] = field(default_factory=list)
+    enrichments: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    requests: list[RequestRecord] = field(default_factory=list)
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class RuleResult:
     """The result of one rule.
 
@@ -42,7 +57,8 @@ class RuleResult:
     too_much_time, waited_too_long, too_much_memory, too_deep, answer_too_large, bad_answer, engine_failed,
     engine_unavailable, unknown_plugin) and `message` has the details. `error` is the error that a rule passed to its callback. `user`
     and `context` go to the next rule. `ignored` names requested features that are not supported. `paused`: no rule runs
-    after it. `requests`: `{"method", "host", "status" | "code", "milliseconds"}` of its HTTP requests.
+    after it. `requests`: `{"method", "host", "status" | "code", "milliseconds"}` of its HTTP requests. `late`: what rules
+    before it did while it ran.
     """
 
     how: str
@@ -57,6 +73,7 @@ class RuleResult:
     ignored: list[str] = field(default_factory=list)
     paused: bool = False
     requests: list[RequestRecord] = field(default_factory=list)
+    late: list[LateStep] = field(default_factory=list)
 
 
 def failed(

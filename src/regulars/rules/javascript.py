@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import threading
 import time
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,12 +23,11 @@ from regulars.clients.models import management_audience
 
 from . import http_calls
 from .decide import read_answer
-from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
+from .invocation import LateStep, RequestRecord, RuleInvocation, RuleResult, failed
 from .sandbox.compile_cache import EngineUnavailable
 from .sandbox.realm import Realm, Terminated
 
-AFTERWARDS_SECONDS = 10.0
-AFTERWARDS_AT_ONCE = 8
+AFTERWARDS_SECONDS = 10.0  # what a rule may go on doing after its login
 _AT_LINE = re.compile(r"<input>:(\d+)")
 _FAULTS_BY_MESSAGE = {"out of memory": "too_much_memory", "stack overflow": "too_deep"}
 _UNKNOWN = re.compile(r"'?(\w+)'? is not defined")
@@ -56,7 +58,8 @@ class JavaScript:
     """Runs the JavaScript rules of one login in one realm, as Auth0 does. A terminated rule loses its realm.
 
     `perform` answers requests of rules (`http_calls.perform`; a replay answers from the recording). `subject` is the id of
-    the user who logs in, whatever rules write into `user`.
+    the user who logs in, whatever rules write into `user`. Rules may leave requests and timers behind: `finish` goes on
+    with them, `close` drops them.
     """
 
     def __init__(self, perform: http_calls.Perform = http_calls.perform, subject: str = "") -> None:
@@ -64,64 +67,70 @@ class JavaScript:
         self._subject = subject
         self._realm: Realm | None = None
         self._open: dict[int, Future[http_calls.Answer]] = {}
-        self._requests: list[RequestRecord] = []
+        self._rule_of: dict[int, str] = {}  # slug by the id of an open request
+        self._requests: deque[tuple[str, RequestRecord]] = deque()
+        self._last = ""  # slug of the rule whose code ran last
+        self.has_unfinished = False
 
     def run(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
         """Run one rule; its faults are returned as a failed result."""
-        if job.own_realm:
-            self.close()
-        self._requests = []
+        late: list[LateStep] = []
         try:
-            step = _step(self._answer(job, user, context), user, context, job)
+            report = self._answer(job, user, context)
+            late = self._late(report)
+            self.has_unfinished = report.get("left") is True
+            step = _step(report, user, context, job)
         except Terminated as terminated:
-            self._drop()
+            self.close()
             step = failed(terminated.name, user, context)
         except RequestTimeout:
+            self.has_unfinished = True
             step = failed("waited_too_long", user, context, f"No answer within {job.timeout:g} seconds.")
         except (EngineUnavailable, OSError) as error:
             step = failed("engine_unavailable", user, context, str(error))
         except ValueError:
             step = failed("bad_answer", user, context)
-        if job.own_realm:
-            self.close()
-        return RuleResult(**{**vars(step), "requests": self._requests})
+        return replace(step, requests=self._take_requests(job.slug), late=late)
 
-    def finish_requests(self, seconds: float = AFTERWARDS_SECONDS) -> None:
-        """Continue until every request is answered, as code after `callback` expects."""
-        ends = time.monotonic() + seconds
+    def finish(self, seconds: float = AFTERWARDS_SECONDS) -> Iterator[LateStep]:
+        """Go on with what rules left behind, and yield what they do, until nothing is left or the time is up."""
+        ends, fault = time.monotonic() + seconds, ""
         try:
-            while self._realm is not None and self._open and time.monotonic() < ends:
-                self._realm.begin()
-                self._wait(None, ends)
-                self._submit(self._report("after"), ends)
-        except (Terminated, RequestTimeout, ValueError):
-            pass
-        self._drop()
+            while self._realm is not None:
+                report = self._report("after")
+                self._submit(report, ends)
+                yield from self._late(report)
+                if report.get("how") != "waiting":
+                    break
+                if self._wait(report.get("timer"), ends, "after"):
+                    self._realm.begin()
+        except Terminated as terminated:
+            fault = terminated.name
+        except RequestTimeout:
+            fault = "waited_too_long"
+        except ValueError:
+            fault = "bad_answer"
+        finally:
+            self.close()
+        if fault:
+            yield LateStep(self._last, requests=self._take_requests(self._last), fault=fault)
 
     def close(self) -> None:
-        """Close the realm. Open requests complete afterwards in a thread; no login waits for them."""
-        if self._realm is None or not self._open or not _afterwards.acquire(blocking=False):
-            self._drop()
-            return
-        rest = JavaScript(self._perform)
-        rest._realm, rest._open = self._realm, self._open
-        self._realm, self._open = None, {}
-        threading.Thread(target=_finish_requests, args=(rest,), daemon=True, name="rules-afterwards").start()
-
-    def _drop(self) -> None:
         if self._realm is not None:
             self._realm.close()
-        self._realm, self._open = None, {}
+        self._realm, self._open, self._rule_of, self.has_unfinished = None, {}, {}, False
 
     def _answer(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> JsonObject:
         ends = time.monotonic() + job.timeout
         if self._realm is None:
             self._realm = Realm()
+        self._last = job.slug
         self._realm.begin()
         self._realm.call(
             "__run",
             json.dumps(
                 {
+                    "rule": job.slug,
                     "script": job.script,
                     "user": user,
                     "context": context,
@@ -139,21 +148,49 @@ class JavaScript:
             self._submit(report, ends)
             if report.get("how") != "waiting":
                 return report
-            self._wait(report.get("timer"), ends)
+            self._wait(report.get("timer"), ends, "")
 
     def _report(self, mode: str) -> JsonObject:
         assert self._realm is not None
         return read_answer(self._realm.call("__report", mode))
 
+    def _late(self, report: JsonObject) -> list[LateStep]:
+        """Return what rules that ended did since they were asked, and their requests."""
+        late = [
+            LateStep(
+                str(each["rule"]),
+                each["updates"],
+                _texts(each["enrichments"]),
+                _texts(each["console"]),
+                self._take_requests(str(each["rule"])),
+            )
+            for each in report.get("late") or []
+        ]
+        if report.get("how") == "over":
+            rest = dict.fromkeys(slug for slug, _ in self._requests)
+            late += [LateStep(slug, requests=self._take_requests(slug)) for slug in rest]
+        return late
+
+    def _take_requests(self, slug: str) -> list[RequestRecord]:
+        taken = []
+        for _ in range(len(self._requests)):
+            rule, record = self._requests.popleft()
+            if rule == slug:
+                taken.append(record)
+            else:
+                self._requests.append((rule, record))
+        return taken
+
     def _submit(self, report: JsonObject, ends: float) -> None:
         for ask in report.get("asks") or []:
-            request, left = ask["arg"], ends - time.monotonic()
+            request, rule, left = ask["arg"], str(ask["rule"]), ends - time.monotonic()
             # A little less than the rule's time, so that it sees the time-out and can go on without a response. A request
             # that the rule does not wait for has its own time.
-            left = left * _SHARE_OF_TIME_LEFT if report.get("how") == "waiting" else AFTERWARDS_SECONDS
-            self._open[ask["id"]] = http_calls.submit(self._performed, request, left)
+            left = _SHARE_OF_TIME_LEFT * (left if report.get("how") == "waiting" else AFTERWARDS_SECONDS)
+            self._rule_of[ask["id"]] = rule
+            self._open[ask["id"]] = http_calls.submit(partial(self._performed, rule), request, left)
 
-    def _performed(self, request: http_calls.Request, seconds: float) -> http_calls.Answer:
+    def _performed(self, rule: str, request: http_calls.Request, seconds: float) -> http_calls.Answer:
         started = time.perf_counter()
         answer = self._perform(request, seconds)
         took = round((time.perf_counter() - started) * 1000, 1)
@@ -166,35 +203,33 @@ class JavaScript:
             record["status"] = answer["value"]["status"]
         else:
             record["code"] = answer["error"]["code"]
-        self._requests.append(record)
+        self._requests.append((rule, record))
         return answer
 
-    def _wait(self, timer: float | None, ends: float) -> None:
-        """Wait for the first response or the rule's own timer. Without open requests a timer fires at once."""
+    def _wait(self, timer: float | None, ends: float, mode: str) -> bool:
+        """Wait for the first response or the rule's own timer. Without open requests a timer fires at once.
+
+        Returns whether a response came.
+        """
         assert self._realm is not None
         started = time.monotonic()
         if self._open:
             left = max(ends - started, 0)
             with self._realm.waiting():
                 wait(self._open.values(), left if timer is None else min(timer / 1000, left), FIRST_COMPLETED)
-        answers = [{"id": key, **self._open.pop(key).result()} for key in self._done()]
+        done = [key for key, future in self._open.items() if future.done()]
         passed = time.monotonic() - started
-        if not answers and time.monotonic() >= ends:
+        if not done and time.monotonic() >= ends:
             raise RequestTimeout
-        self._realm.call("__step", json.dumps({"passed": passed * 1000, "answers": answers}))
-
-    def _done(self) -> list[int]:
-        return [key for key, future in self._open.items() if future.done()]
-
-
-_afterwards = threading.BoundedSemaphore(AFTERWARDS_AT_ONCE)
-
-
-def _finish_requests(rest: JavaScript) -> None:
-    try:
-        rest.finish_requests()
-    finally:
-        _afterwards.release()
+        for key in done or [0]:
+            answer = None
+            if key:
+                self._last = self._rule_of.pop(key, "")
+                answer = {"id": key, **self._open.pop(key).result()}
+            step = {"mode": mode, "passed": passed * 1000, "answer": answer}
+            self._realm.call("__step", json.dumps(step))
+            passed = 0
+        return bool(done)
 
 
 def syntax_error(script: str) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from regulars.base.plugins.catalog import Catalog
 from regulars.base.text import JsonObject
 
 from .decide import read_answer
-from .invocation import RuleInvocation, RuleResult, failed
+from .invocation import LateStep, RuleInvocation, RuleResult, failed
 
 
 class Unauthorized(Exception):
@@ -32,25 +33,53 @@ class Unauthorized(Exception):
 
 @dataclass
 class Api:
-    """What a Python rule can do besides changing `user` and `context`. `configuration` merges global and own settings."""
+    """What a Python rule can do besides changing `user` and `context`. `configuration` merges global and own settings.
+
+    A rule may hand it to a thread that outlives the rule: what the thread asks for is carried out after the login.
+    """
 
     configuration: JsonObject
     updates: list[JsonObject] = field(default_factory=list)
     enrichments: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
+    _late: Callable[[LateStep], None] | None = field(default=None, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def update_user_metadata(self, data: JsonObject) -> None:
-        self.updates.append({"bag": "user_metadata", "data": copy.deepcopy(data)})
+        self._ask(LateStep("", updates=[{"bag": "user_metadata", "data": copy.deepcopy(data)}]))
 
     def update_app_metadata(self, data: JsonObject) -> None:
-        self.updates.append({"bag": "app_metadata", "data": copy.deepcopy(data)})
+        self._ask(LateStep("", updates=[{"bag": "app_metadata", "data": copy.deepcopy(data)}]))
 
     def enrich(self, source_key: str) -> None:
         """Request a look-up after the login; the login does not wait for it."""
-        self.enrichments.append(source_key)
+        self._ask(LateStep("", enrichments=[source_key]))
 
     def log(self, line: str) -> None:
-        self.console.append(line)
+        self._ask(LateStep("", console=[line]))
+
+    def take(self) -> LateStep:
+        """Return what was asked for since the last call."""
+        with self._lock:
+            taken = LateStep("", self.updates, self.enrichments, self.console)
+            self.updates, self.enrichments, self.console = [], [], []
+        return taken
+
+    def hand_over(self, late: Callable[[LateStep], None]) -> None:
+        """Give what is asked for from now on, and since the last `take`, to `late`."""
+        with self._lock:
+            self._late = late
+        late(self.take())
+
+    def _ask(self, step: LateStep) -> None:
+        with self._lock:
+            late = self._late
+            if late is None:
+                self.updates += step.updates
+                self.enrichments += step.enrichments
+                self.console += step.console
+        if late is not None:
+            late(step)
 
 
 PythonRule = Callable[[JsonObject, JsonObject, Api], None]
@@ -67,30 +96,35 @@ def python_rule(key: str) -> PythonRule:
     return python_rules[key] if key in python_rules else _file_rule(key)
 
 
-def run_python(job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
-    """Run one installed rule; its faults are returned as a failed result. Trusted: no limits."""
+def run_python(job: RuleInvocation, user: JsonObject, context: JsonObject, api: Api | None = None) -> RuleResult:
+    """Run one installed rule; its faults are returned as a failed result. Trusted: no limits.
+
+    `api` outlives the rule if it is handed in.
+    """
     try:
         rule = python_rule(job.script)
     except DomainError as error:
         return failed(error.code, user, context, error.message)
-    api = Api(copy.deepcopy(job.configuration))
+    api = api or Api(copy.deepcopy(job.configuration))
     after = copy.deepcopy((user, context))
     try:
         rule(*after, api)
     except Unauthorized as denial:
         answer = {"name": "UnauthorizedError", "message": str(denial)}
+        asked = api.take()
         try:
-            updates = list(read_answer(json.dumps({"updates": api.updates}))["updates"])
+            updates = list(read_answer(json.dumps({"updates": asked.updates}))["updates"])
         except (TypeError, ValueError):  # not JSON: none of them counts
             updates = []
-        return RuleResult("denied", user, context, error=answer, updates=updates, console=api.console)
+        return RuleResult("denied", user, context, error=answer, updates=updates, console=asked.console)
     except Exception as fault:  # recorded, never raised
-        return failed("threw", user, context, f"{type(fault).__name__}: {fault}", api.console)
+        return failed("threw", user, context, f"{type(fault).__name__}: {fault}", api.take().console)
+    asked = api.take()
     try:
-        left = read_answer(json.dumps({"user": after[0], "context": after[1], "updates": api.updates}))
+        left = read_answer(json.dumps({"user": after[0], "context": after[1], "updates": asked.updates}))
     except (TypeError, ValueError):  # the rule left something that is not JSON, such as a date
-        return failed("bad_answer", user, context, console=api.console)
-    return RuleResult("done", **left, enrichments=api.enrichments, console=api.console)
+        return failed("bad_answer", user, context, console=asked.console)
+    return RuleResult("done", **left, enrichments=asked.enrichments, console=asked.console)
 
 
 def file_rules() -> list[str]:

@@ -6,6 +6,7 @@ HTTP requests are answered from the recording; a request that is not recorded fa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 from regulars.base.errors import Invalid
@@ -14,7 +15,7 @@ from regulars.base.text import JsonObject
 from . import http_calls
 from .invocation import RuleInvocation
 from .models import Rule, RuleRun
-from .run import RulesOutcome, configuration, job_of, outcome_of, run_all
+from .run import LanguageRunners, RulesOutcome, configuration, job_of, outcome_of, run_all
 from .save import check, script_language
 
 
@@ -92,7 +93,8 @@ def _parts(replayed: Replayed) -> JsonObject:
 def _again(run: RuleRun, rules: Iterable[Rule]) -> Replayed:
     shared = configuration()
     jobs: list[RuleInvocation] = [job_of(rule, shared) for rule in rules]
-    results = run_all(jobs, run.inputs["user"], run.inputs["context"], ReplayHttp(run.inputs["answers"]).perform)
+    with closing(LanguageRunners(ReplayHttp(run.inputs["answers"]).perform)) as runners:
+        results = run_all(jobs, run.inputs["user"], run.inputs["context"], runners)
     faults = {one.job.slug: one.step.fault for one in results if one.step.fault}
     return Replayed(run.pk, outcome_of(results, run.inputs["context"]), faults)
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from regulars.base.text import JsonObject
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.models import Attribute
 
 from . import decide, http_calls
+from .afterwards import Afterwards
 from .auth0_context import Auth0Context
 from .auto_disable import LIMITS, count_limit
 from .decide import Denied, MetadataUpdate
-from .invocation import RequestRecord, RuleInvocation, RuleResult, failed
+from .invocation import LateStep, RequestRecord, RuleInvocation, RuleResult, failed
 from .models import Rule, RuleRun, RuleSetting
 from .monty import run_monty
-from .python import run_python
+from .python import Api, run_python
 from .run_records import recorded_inputs, step_recorded
+
+if TYPE_CHECKING:
+    from .javascript import JavaScript
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +40,8 @@ _JAVASCRIPT = (Rule.Language.JAVASCRIPT, Rule.Language.ACTION)
 @dataclass(frozen=True)
 class RulesOutcome:
     """What the rules of one moment request. `scopes` None: as requested by the app. `enrichments` are keys of sources, to
-    be queued. `ignored` names unsupported requests, `redirect_by` the rule that redirects the browser."""
+    be queued. `ignored` names unsupported requests, `redirect_by` the rule that redirects the browser. `afterwards` is what
+    rules go on doing after the login: start it when the login's own writes are committed."""
 
     id_token_claims: JsonObject = field(default_factory=dict)
     access_token_claims: JsonObject = field(default_factory=dict)
@@ -47,6 +53,7 @@ class RulesOutcome:
     run_id: int = 0
     redirect_by: str = ""
     ignored: list[str] = field(default_factory=list)
+    afterwards: Afterwards | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -102,13 +109,19 @@ def run(
         job.language == Rule.Language.ACTION and job.slug == previous.redirect_by for job in jobs
     ):
         context = _resumed(context, previous)
-    results = run_all(jobs, user, context, answers.perform, subject=_id_of(user))
-    outcome = outcome_of(results, context)
+    tokens = _tokens(user)
+    runners = LanguageRunners(answers.perform, _id_of(user))
+    try:
+        results = run_all(jobs, user, context, runners)
+    except BaseException:
+        runners.close()
+        raise
+    results, outcome = _with_late(results), outcome_of(results, context)
     record = RuleRun(
         moment=moment,
         profile_id=profile_id,
         milliseconds=sum(one.milliseconds for one in results),
-        steps=[step_recorded(one.job, one.step, one.milliseconds, _tokens(user)) for one in results],
+        steps=[step_recorded(one.job, one.step, one.milliseconds, tokens) for one in results],
         effects={
             "id_token": sorted(outcome.id_token_claims),
             "access_token": sorted(outcome.access_token_claims),
@@ -129,7 +142,8 @@ def run(
             count_limit(one.job.slug, one.step.fault)
     if outcome.ignored:
         log.info("rules requested unsupported features: %s (run %s)", ", ".join(outcome.ignored), record.pk)
-    return RulesOutcome(**{**vars(outcome), "run_id": record.pk})
+    secrets = [*(value for job in jobs for value in job.configuration.values()), *tokens]
+    return replace(outcome, run_id=record.pk, afterwards=runners.afterwards(secrets))
 
 
 def try_rule(
@@ -140,11 +154,13 @@ def try_rule(
 ) -> RuleTrial:
     """Run one rule, saved or a JavaScript draft, over the given objects. Stores nothing.
 
-    Its HTTP requests are real unless `perform` answers them. Requests after the callback are awaited too.
+    Its HTTP requests are real unless `perform` answers them. What it does after the callback is awaited too.
     """
     rule = Rule(slug="trial", script=rule_or_script) if isinstance(rule_or_script, str) else rule_or_script
     subject = _id_of(user) if perform is http_calls.perform else ""  # declared answers need no token
-    results = run_all([job_of(rule, configuration())], user, context, perform, finish_requests=True, subject=subject)
+    with closing(LanguageRunners(perform, subject)) as runners:
+        results = run_all([job_of(rule, configuration())], user, context, runners)
+        results[0] = replace(results[0], step=_continued(results[0].step, runners.finish()))
     step, kept = results[0].step, results[0].job.configuration
     error = f"{step.fault}: {step.message}" if step.message else step.fault
     return RuleTrial(
@@ -208,68 +224,108 @@ def objects_given(user: JsonObject, context: JsonObject) -> tuple[JsonObject, Js
 
 
 def run_all(
-    jobs: Iterable[RuleInvocation],
-    user: JsonObject,
-    context: JsonObject,
-    perform: http_calls.Perform,
-    *,
-    finish_requests: bool = False,
-    subject: str = "",
+    jobs: Iterable[RuleInvocation], user: JsonObject, context: JsonObject, runners: LanguageRunners
 ) -> list[TimedResult]:
     """Run rules in order, each on the result of the one before, until a denial, a redirect or the time limit."""
     results: list[TimedResult] = []
     ends = time.monotonic() + MAX_SECONDS
     user, context = objects_given(user, context)
-    with closing(_LanguageRunners(perform, subject)) as runners:
-        for job in jobs:
-            started = time.perf_counter()
-            step = (
-                runners.run(job, user, context)
-                if time.monotonic() < ends
-                else failed("too_much_time", user, context, "Earlier rules used up the time.")
-            )
-            results.append(TimedResult(job, step, (time.perf_counter() - started) * 1000))
-            user, context = step.user, step.context
-            if step.paused or _denial([results[-1]]):
-                break
-        if finish_requests:
-            runners.finish_requests()
+    for job in jobs:
+        started = time.perf_counter()
+        step = (
+            runners.run(job, user, context)
+            if time.monotonic() < ends
+            else failed("too_much_time", user, context, "Earlier rules used up the time.")
+        )
+        results.append(TimedResult(job, step, (time.perf_counter() - started) * 1000))
+        user, context = step.user, step.context
+        if step.paused or _denial([results[-1]]):
+            break
     return results
 
 
-class _LanguageRunners:
+class LanguageRunners:
     """Runs rules of every language. The first JavaScript rule loads the engine, which costs memory."""
 
-    def __init__(self, perform: http_calls.Perform, subject: str) -> None:
+    def __init__(self, perform: http_calls.Perform, subject: str = "") -> None:
         self._perform = perform
         self._subject = subject
-        self._javascript: Any = None
+        self._shared: JavaScript | None = None
+        self._own: list[JavaScript] = []  # realms of one rule that has work left
+        self._apis: dict[str, Api] = {}
 
     def run(self, job: RuleInvocation, user: JsonObject, context: JsonObject) -> RuleResult:
         if job.language == Rule.Language.PYTHON:
-            return run_python(job, user, context)
+            api = self._apis[job.slug] = Api(copy.deepcopy(job.configuration))
+            return run_python(job, user, context, api)
         if job.language == Rule.Language.MONTY:
             return run_monty(job, user, context)
-        if self._javascript is None:
-            self._javascript = importlib.import_module("regulars.rules.javascript").JavaScript(
-                self._perform, self._subject
-            )
-        step: RuleResult = self._javascript.run(job, user, context)
-        return step
+        if job.own_realm:
+            engine = self._javascript()
+            step = engine.run(job, user, context)
+            if engine.has_unfinished:
+                self._own.append(engine)
+            else:
+                engine.close()
+            return step
+        self._shared = self._shared or self._javascript()
+        return self._shared.run(job, user, context)
 
-    def finish_requests(self) -> None:
-        if self._javascript is not None:
-            self._javascript.finish_requests()
+    def finish(self) -> list[LateStep]:
+        """Go on with what is left now, and return what it did."""
+        return [step for engine in self._unfinished() for step in engine.finish()]
+
+    def afterwards(self, secrets: Sequence[Any]) -> Afterwards | None:
+        """Return what is left to do after the login, if anything. A Python rule may always come back."""
+        unfinished = self._unfinished()
+        if self._shared is not None and not self._shared.has_unfinished:
+            self._shared.close()
+        return Afterwards(unfinished, self._apis, secrets) if unfinished or self._apis else None
 
     def close(self) -> None:
-        if self._javascript is not None:
-            self._javascript.close()
+        for engine in [*self._own, self._shared]:
+            if engine is not None:
+                engine.close()
+
+    def _unfinished(self) -> list[JavaScript]:
+        return [engine for engine in [*self._own, self._shared] if engine is not None and engine.has_unfinished]
+
+    def _javascript(self) -> JavaScript:
+        made: JavaScript = importlib.import_module("regulars.rules.javascript").JavaScript(self._perform, self._subject)
+        return made
+
+
+def _with_late(results: list[TimedResult]) -> list[TimedResult]:
+    """Return the results with what earlier rules did while later ones ran: console and requests go to their own rule."""
+    late = [each for one in results for each in one.step.late]
+
+    def whole(slug: str, step: RuleResult) -> RuleResult:
+        own = [each for each in late if each.slug == slug]
+        lines, requests = [line for each in own for line in each.console], [r for each in own for r in each.requests]
+        return replace(step, console=[*step.console, *lines], requests=[*step.requests, *requests])
+
+    return [replace(one, step=whole(one.job.slug, one.step)) for one in results] if late else results
+
+
+def _continued(step: RuleResult, late: Sequence[LateStep]) -> RuleResult:
+    """Return the result of a rule that was tried alone, with what it did after its callback."""
+    faults = [f"after the callback: {each.fault}" for each in late if each.fault]
+    return replace(
+        step,
+        updates=[*step.updates, *(update for each in late for update in each.updates)],
+        enrichments=[*step.enrichments, *(key for each in late for key in each.enrichments)],
+        console=[*step.console, *(line for each in late for line in each.console), *faults],
+        requests=[*step.requests, *(request for each in late for request in each.requests)],
+    )
 
 
 def outcome_of(results: list[TimedResult], context: JsonObject) -> RulesOutcome:
     """Combine the results. A denied login keeps metadata updates and enrichments and adds nothing to tokens."""
-    updates = [update for one in results for update in decide.metadata_updates(one.job.slug, one.step.updates)]
-    asked = list(dict.fromkeys(key for one in results for key in one.step.enrichments))[:MAX_ENRICHMENTS]
+    # What earlier rules wrote while one ran comes before what it wrote itself.
+    steps = [each for one in results for each in [*one.step.late, LateStep(one.job.slug, one.step.updates)]]
+    updates = [update for each in steps for update in decide.metadata_updates(each.slug, each.updates)]
+    wanted = [[*(key for each in one.step.late for key in each.enrichments), *one.step.enrichments] for one in results]
+    asked = list(dict.fromkeys(key for keys in wanted for key in keys))[:MAX_ENRICHMENTS]
     # Whether this is a return from a redirect is decided by the provider, not by a rule.
     final = {**(results[-1].step.context if results else context), "protocol": context.get("protocol")}
     ignored = list(dict.fromkeys([*decide.ignored(final), *(name for one in results for name in one.step.ignored)]))

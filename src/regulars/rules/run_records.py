@@ -14,10 +14,11 @@ from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import HIDDEN
 from regulars.base.text import JsonObject, storable
 
-from .invocation import RuleInvocation, RuleResult
+from .invocation import LateStep, RuleInvocation, RuleResult
 from .models import RuleRun
 
 MAX_INPUTS = 128 * 1024
+MAX_LINES = 200  # of the console of one rule
 _SHORTEST_SECRET = 4
 # Keys of the user, the context and of answers whose values are credentials.
 _CREDENTIALS = frozenset(
@@ -67,6 +68,23 @@ def record_refused_write(run_id: int, rule_slug: str, bag: str, keys: Sequence[s
             step |= {"how": "failed", "fault": refused.code, "message": refused.message}
     not_written = {f"{bag}.{key}" for key in keys}
     run.effects["metadata"] = [each for each in run.effects["metadata"] if each not in not_written]
+    run.save(update_fields=["steps", "effects"])
+
+
+def record_late_step(run_id: int, late: LateStep, written: Sequence[str]) -> None:
+    """Add what a rule did after its login to the record of the run. `written` are the keys of metadata that it wrote.
+
+    Secrets are redacted already.
+    """
+    run = RuleRun.objects.select_for_update().get(pk=run_id)
+    for step in run.steps:
+        if step["rule"] == late.slug:
+            step["console"] = [*step["console"], *storable(late.console)][:MAX_LINES]
+            step["requests"] = [*step["requests"], *late.requests]
+    known = run.effects.get("late", [])
+    run.effects["late"] = sorted({*known, *written, *(f"lookup {key}" for key in late.enrichments)})
+    if late.fault:
+        run.effects["late_faults"] = [*run.effects.get("late_faults", []), f"{late.slug}: {late.fault}"]
     run.save(update_fields=["steps", "effects"])
 
 

@@ -27,7 +27,6 @@ from regulars.oauth.models import PendingLogin
 from regulars.profiles.assertions import Place
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import user
-from regulars.profiles.learn import RULE
 from regulars.profiles.models import Profile
 from regulars.questions.models import Impression, Question
 from regulars.questions.next_question import NotShown, next_question
@@ -35,14 +34,13 @@ from regulars.rules.auth0_context import Auth0Context
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
 from regulars.rules.run import RulesOutcome, run
-from regulars.rules.run_records import record_refused_write
 
-from .enrich import queue_all_sources, queue_enrichment
+from .enrich import queue_all_sources
 from .login_context import LoginContext, context_of
 from .login_progress import LoginProgress, RulesResult, Step
 from .renew_upstream_tokens import show_tokens
+from .rule_writes import continue_rules, write_for_rules
 from .unit_of_work import changes
-from .users import MetadataWrite, update_metadata
 
 __all__ = ["Denied", "InteractionRequired", "Login", "LoginContext", "log_in", "renew"]
 
@@ -96,13 +94,24 @@ def log_in(login: Login, issue: Callable[[TokenDecision], T]) -> T | Interaction
     """
     started = time.monotonic()
     stopped = _run(APPLY_RULES, login, started)
-    if login.outcome is None or not login.outcome.metadata_updates:
-        _write_for_rules(login)
+    try:
+        return _write_and_issue(login, issue, stopped, started)
+    finally:
+        if login.outcome:
+            continue_rules(login.profile, login.outcome)
+
+
+def _write_and_issue(
+    login: Login, issue: Callable[[TokenDecision], T], stopped: Stopped, started: float
+) -> T | InteractionRequired | Denied:
+    outcome, progress = login.outcome, login.progress
+    if outcome is None or not outcome.metadata_updates:
+        if outcome is not None:
+            write_for_rules(login.profile, outcome)
         return stopped if stopped else _ask_and_issue(login, issue, started)
-    progress = login.progress
     try:
         with changes(login.profile, "rules") as c:
-            _write_for_rules(login)
+            write_for_rules(login.profile, outcome)
             c.refresh_views()  # for the choice of a question
             return stopped if stopped else _ask_and_issue(login, issue, started)
     except Exception:
@@ -125,7 +134,9 @@ def _ask_and_issue(
 def renew(login: Login) -> TokenDecision | Denied:
     """Decide anew for a refresh token, without a browser: rules run, no question is asked, no login is counted."""
     stopped = _run(APPLY_RULES, login)
-    _write_for_rules(login)
+    if login.outcome:
+        write_for_rules(login.profile, login.outcome)
+        continue_rules(login.profile, login.outcome)
     stopped = stopped or _run(RENEWAL, login)
     if isinstance(stopped, InteractionRequired):
         return Denied(
@@ -284,23 +295,3 @@ def _run_step(step: Step, login: Login, used: float) -> Stopped:
     if took > SLOW:
         log.warning("login step %s took %.1f s", step, took)
     return stopped
-
-
-def _write_for_rules(login: Login) -> None:
-    """Write the metadata that rules asked for, and queue their look-ups. Neither can hold a login up.
-
-    A refused write is recorded as a failed step of its rule; the other writes are kept.
-    """
-    profile, outcome = login.profile, login.outcome
-    if outcome is None:
-        return
-    writes = [MetadataWrite(f"{RULE}{each.rule_slug}", each.bag, each.data) for each in outcome.metadata_updates]
-    try:
-        with transaction.atomic():
-            for refused in update_metadata(profile, writes):
-                slug, keys = refused.write.source.removeprefix(RULE), [*refused.write.data]
-                record_refused_write(outcome.run_id, slug, refused.write.bag, keys, refused.error)
-            for source_key in outcome.enrichments:
-                queue_enrichment(profile, source_key)
-    except Exception:
-        log.exception("writes of rules about profile %s failed; the login continues", profile.pk)

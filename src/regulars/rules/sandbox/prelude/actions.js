@@ -45,7 +45,7 @@
   function bagOf(one, name) {
     return function (key, value) {
       if (typeof key !== 'string' || !key) throw new TypeError('metadata needs a name');
-      one.updates.push({ bag: name, data: { [key]: value === undefined ? null : value } });
+      one.updates.push({ bag: name, data: builtins.parse(builtins.stringify({ [key]: value === undefined ? null : value })) });
       one.user[name] = Object.assign({}, one.user[name], { [key]: value });
       return api(one);
     };

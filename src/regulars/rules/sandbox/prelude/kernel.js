@@ -1,4 +1,4 @@
-// What a rule sees, and the three functions that the host calls: __compile, __run, __step.
+// What a rule sees, and the functions that the host calls: __compile, __run, __step, __report.
 // Runs once; its state is frozen into the image, so nothing random may happen while it loads.
 // `__builtins` is what the files beside this one build on; rules never see it.
 (function (realm) {
@@ -7,7 +7,14 @@
   const evaluate = realm.eval;
   const later = Promise.prototype.then;
   const MAX_LINES = 100, MAX_LINE = 500, MAX_ASKS = 30;
-  let turn = null;
+  // A rule has a turn. `running` is the one that the login waits for; `turn` is the one whose code runs now: what a rule
+  // goes on doing after its callback, in its requests and timers, is its own and not that of the rule after it.
+  let turn = null, running = null, turns = [];
+  function enter(one) {
+    turn = one;
+    realm.configuration = one.configuration;
+    realm.auth0 = one.auth0;
+  }
 
   class UnauthorizedError extends Error {
     constructor(message) { super(message); this.name = 'UnauthorizedError'; }
@@ -54,6 +61,7 @@
 
   // `throw new UnauthorizedError()` is a decision of the rule; any other throw is its fault.
   function fail(one, thrown) {
+    if (one.how) { note(one, 'after the callback: ' + textOf(thrown)); return; }
     settle(one, thrown instanceof UnauthorizedError || thrown instanceof builtins.Denial ? 'denied' : 'threw', describe(thrown));
   }
 
@@ -88,7 +96,7 @@
     if (typeof action !== 'function') throw new TypeError('a timer needs a function');
     timerId += 1;
     const wait = Math.max(0, Number(delay) || 0);
-    timers.push({ id: timerId, at: now + wait, action, values, every: every ? Math.max(1, wait) : 0 });
+    timers.push({ id: timerId, turn, at: now + wait, action, values, every: every ? Math.max(1, wait) : 0 });
     return new Timeout(timerId);
   }
   function stop(timer) { timers = timers.filter(function (one) { return one.id !== Number(timer); }); }
@@ -97,16 +105,22 @@
   realm.setImmediate = function (action, ...values) { return start(action, 0, values); };
   realm.clearTimeout = realm.clearInterval = realm.clearImmediate = stop;
 
-  function first() {
-    return timers.reduce(function (soonest, timer) { return timer.at < soonest.at ? timer : soonest; });
+  // The next timer of the rule that the login waits for; after the login, of any rule. An interval does not outlive it.
+  function nextTimer(mode) {
+    let next = null;  // no methods of arrays: a rule may have replaced them
+    for (let at = 0; at < timers.length; at += 1) {
+      const timer = timers[at], isOurs = mode === 'after' ? !timer.every : timer.turn === running;
+      if (isOurs && (!next || timer.at < next.at)) next = timer;
+    }
+    return next;
   }
 
-  function fireNext() {
-    const next = first();
-    if (next.every) next.at += next.every;
-    else stop(next.id);
-    now = Math.max(now, next.every ? next.at - next.every : next.at);
-    next.action(...next.values);
+  function fire(timer) {
+    enter(timer.turn);
+    now = Math.max(now, timer.at);
+    if (timer.every) timer.at += timer.every;
+    else stop(timer.id);
+    timer.action(...timer.values);
   }
 
   function format(values) {
@@ -120,9 +134,8 @@
     });
     return [text, ...rest.map(textOf)].join(' ');
   }
-  function write(...values) {
-    if (turn.console.length < MAX_LINES) turn.console.push(format(values).slice(0, MAX_LINE));
-  }
+  function note(one, line) { if (one.console.length < MAX_LINES) one.console.push(line.slice(0, MAX_LINE)); }
+  function write(...values) { note(turn, format(values)); }
   realm.console = { log: write, info: write, warn: write, error: write, debug: write, dir: write, trace: write };
   realm.queueMicrotask = function (action) { later.call(Promise.resolve(), action); };
 
@@ -136,14 +149,15 @@
         return;
       }
       asked += 1;
-      pending[asked] = { resolve, reject };
-      asks.push({ id: asked, op, arg });
+      pending[asked] = { resolve, reject, turn };
+      asks.push({ id: asked, op, arg, rule: turn.rule });
     });
   }
   function settleRequest(answer) {
     const waiting = pending[answer.id];
     if (!waiting) return;
     delete pending[answer.id];
+    enter(waiting.turn);
     if (!answer.error) { waiting.resolve(answer.value); return; }
     waiting.reject(Object.assign(new Error(answer.error.message), { code: answer.error.code, errno: answer.error.code }));
   }
@@ -206,14 +220,15 @@
     });
   }
 
-  function updater(bag) {
+  function updater(bag, owner) {
     return function (userId, data, done) {
+      const one = owner || turn;
       let error = null;
-      if (userId !== turn.userId) error = new Error('a rule may update only the user who signs in');
+      if (userId !== one.userId) error = new Error('a rule may update only the user who signs in');
       else if (data === null || typeof data !== 'object') error = new Error('metadata must be an object');
-      else turn.updates.push({ bag, data: parse(stringify(data)) });
+      else one.updates.push({ bag, data: parse(stringify(data)) });
       if (typeof done === 'function') { done(error); return undefined; }
-      return error ? Promise.reject(error) : Promise.resolve(turn.user);
+      return error ? Promise.reject(error) : Promise.resolve(one.user);
     };
   }
 
@@ -247,17 +262,18 @@
 
   const builtins = { NotHere, absent, define, ask, doNow, offer, textOf, format, parse, stringify, turn() { return turn; }, updater, guarded };
 
-  // {script, user, context, configuration, domain, accessToken, seed, resumes, cache} -> '' ; __step tells how it went
+  // {rule, script, user, context, configuration, domain, accessToken, seed, resumes, cache} -> '' ; __report tells how it went
   realm.__run = function (text) {
     const given = parse(text);
-    turn = { user: given.user, context: given.context, userId: given.user.user_id, how: '', error: null, asks: 0,
-      updates: [], enrichments: [], ignored: [], cache: null, paused: false, console: [] };
-    const one = turn, callback = callbackOf(turn);
-    timers = [];
+    const one = { rule: given.rule, user: given.user, context: given.context, userId: given.user.user_id, how: '', error: null, asks: 0,
+      updates: [], enrichments: [], ignored: [], cache: null, paused: false, console: [], configuration: given.configuration };
+    one.auth0 = { domain: given.domain, baseUrl: 'https://' + given.domain + '/api/v2', accessToken: given.accessToken,
+      users: { updateUserMetadata: updater('user_metadata', one), updateAppMetadata: updater('app_metadata', one) } };
+    turns[turns.length] = one;
+    running = one;
+    enter(one);
+    const callback = callbackOf(one);
     random = given.seed;
-    realm.configuration = given.configuration;
-    realm.auth0 = { domain: given.domain, baseUrl: 'https://' + given.domain + '/api/v2', accessToken: given.accessToken,
-      users: { updateUserMetadata: updater('user_metadata'), updateAppMetadata: updater('app_metadata') } };
     function failed(thrown) { fail(one, thrown); }
     try {
       if (ACTION.test(given.script)) {
@@ -266,7 +282,7 @@
         return '';
       }
       const rule = ruleOf(given.script);
-      const returned = rule(turn.user, turn.context, callback);
+      const returned = rule(one.user, one.context, callback);
       if (returned instanceof Promise) {
         // An async rule that takes no callback has ended when it returns.
         later.call(returned, function () { if (rule.length < 3) callback(null); }, failed);
@@ -277,31 +293,51 @@
 
   function left() { const taken = asks; asks = []; return taken; }
 
-  // {passed, answers}: time and answers of requests since the last step. Reports pending requests, or the result.
+  // {mode, passed, answer}: the time since the last step, and the answer to one request or null. One at a time, so that
+  // the promises that follow from it run in the turn of its rule.
   realm.__step = function (text) {
-    const { passed, answers } = parse(text);
+    const { mode, passed, answer } = parse(text);
     now += passed;
     try {
-      answers.forEach(settleRequest);
-      const idle = Object.keys(pending).length === 0;
-      if (!answers.length && timers.length && !turn.how && (idle || first().at <= now)) fireNext();
+      if (answer) { settleRequest(answer); return ''; }
+      const timer = mode === 'after' || !running.how ? nextTimer(mode) : null;
+      if (timer && (timer.at <= now || Object.keys(pending).length === 0)) fire(timer);
     } catch (thrown) { fail(turn, thrown); }
     return '';
   };
 
-  // The state of the turn after every promise that was ready has run. 'after': the login went on, answers still arrive.
-  realm.__report = function (mode) {
-    const wanted = left(), waiting = Object.keys(pending).length;
-    if (turn.how ? mode === 'after' && waiting : waiting || timers.length) {
-      return stringify({ how: 'waiting', asks: wanted, waiting, timer: timers.length ? Math.max(0, first().at - now) : null });
+  // What rules did since they were reported: after their callback, or after the login stopped waiting for them.
+  function takeLate(but) {
+    const late = [];
+    for (let at = 0; at < turns.length; at += 1) {
+      const one = turns[at];
+      const { rule, updates, enrichments, console } = one;
+      if (one === but || !(updates.length || enrichments.length || console.length)) continue;
+      late[late.length] = { rule, updates, enrichments, console };
+      clear(one);
     }
-    const { how, error, user, context, updates, enrichments, ignored, cache, paused, console } = turn;
-    const end = { how: how || 'silent', error, updates, enrichments, ignored, cache, paused, console, asks: wanted, waiting };
+    return late;
+  }
+  function clear(one) { one.updates = []; one.enrichments = []; one.console = []; }
+
+  // The state after every promise that was ready has run. Mode '': of the running rule. 'after': the login went on, and
+  // what rules left running still goes on. `left`: there is such work.
+  realm.__report = function (mode) {
+    const wanted = left(), waiting = Object.keys(pending).length, timer = nextTimer(mode);
+    if (mode === 'after' ? waiting || timer : !running.how && (waiting || timer)) {
+      const late = mode === 'after' ? takeLate(null) : [];
+      return stringify({ how: 'waiting', asks: wanted, waiting, timer: timer ? Math.max(0, timer.at - now) : null, late });
+    }
+    if (mode === 'after') return stringify({ how: 'over', asks: wanted, late: takeLate(null) });
+    const { how, error, user, context, updates, enrichments, ignored, cache, paused, console } = running;
+    const late = takeLate(running), more = Boolean(waiting || nextTimer('after'));
+    clear(running);
+    const end = { how: how || 'silent', error, updates, enrichments, ignored, cache, paused, console, asks: wanted, waiting, late, left: more };
     try {
       return stringify({ ...end, user, context });
     } catch (thrown) {
       return stringify({ how: 'threw', error: describe(thrown), user: {}, context: {}, updates: [], enrichments: [], console,
-        asks: wanted, waiting });
+        asks: wanted, waiting, late, left: more });
     }
   };
 
