@@ -86,6 +86,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _uses_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("any_database"):
+        return False
     marked = any(item.get_closest_marker(name) for name in ("django_db", "server", "browser"))
     return marked or bool(DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 

@@ -50,6 +50,7 @@ def test_blocks_of_other_languages_are_read_by_a_test(document, language):
     assert to_run(document, language)
 
 
+@pytest.mark.any_database
 @pytest.mark.server
 @pytest.mark.parametrize("document", having(SHELL))
 def test_commands_of_a_document_work_and_print_what_it_says(reader, document):
@@ -61,6 +62,7 @@ def test_commands_of_a_document_work_and_print_what_it_says(reader, document):
             assert_like(json.loads(block.text), json.loads(printed[before]), str(block))
 
 
+@pytest.mark.any_database
 @pytest.mark.server
 @pytest.mark.parametrize("document", having(PYTHON))
 def test_programs_of_a_document_work(reader, document):

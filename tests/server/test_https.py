@@ -11,7 +11,7 @@ import pytest
 from tests.live import ask, own_database, regulars
 from tests.ports import reserve_ports
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.any_database]
 
 
 @pytest.fixture(scope="module")

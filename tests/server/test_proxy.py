@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from tests.live import own_database, regulars
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.any_database]
 
 PUBLIC = "https://shop.example"
 PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "shop.example"}

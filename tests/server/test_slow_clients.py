@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from tests.live import Live
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.any_database]
 
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 PATIENT = 15.0  # seconds for one response while this machine is busy
