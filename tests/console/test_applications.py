@@ -49,6 +49,16 @@ def test_a_public_app_has_no_secret(console):
     assert console.post(f"/console/applications/{client.pk}/rotate").status_code == 400
 
 
+def test_the_dialect_of_answers_is_set_and_stays_without_the_field(console):
+    console.post("/console/applications/new", {**SHOP, "answers": "openid"})
+    client = Client.objects.get()
+    page = console.get(f"/console/applications/{client.pk}").content.decode()
+    console.post(f"/console/applications/{client.pk}", SHOP)
+
+    assert '<option value="openid" selected>' in page
+    assert (client.answers, Client.objects.get().answers) == ("openid", "openid")
+
+
 def test_changing_an_app_keeps_its_secret_and_goes_back_to_it(console):
     secret = console.post("/console/applications/new", SHOP).context["secret"]
     client = Client.objects.get()
@@ -87,6 +97,7 @@ def test_a_new_secret_ends_the_old_one(console):
         ({"name": " "}, "name"),
         ({"name": "x" * 101}, "name"),
         ({"auth_method": "trust me"}, "auth_method"),
+        ({"answers": "klingon"}, "answers"),
         ({"auth_method": "none", "grant_types": ["client_credentials"]}, "auth_method"),
         ({"grant_types": []}, "grant_types"),
         ({"grant_types": ["password"]}, "grant_types"),

@@ -137,7 +137,7 @@ def test_first_proof_ends_the_password_sessions_and_offline_access_of_the_maker(
     assert is_proved(hijacked)
     assert not may_sign_in()
     assert attacker.get("/me")["Location"].startswith("/login?")
-    assert attacker.app.refresh(attacker.held["refresh_token"]).status_code == 403
+    assert attacker.app.refresh(attacker.held["refresh_token"]).status_code == 400
     assert Profile.objects.get(account=hijacked).document["email_verified"] is True
 
 

@@ -96,6 +96,22 @@ def test_patch_keeps_absent_properties_and_null_removes_metadata(call, shop):
     assert "client_secret" not in changed
 
 
+def test_dialect_of_answers_is_read_and_written(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    changed = call("PATCH", path, {"answers": "openid"}).json()
+    kept = call("PATCH", path, {"name": "Shop 2"}).json()
+    made = call("POST", "/clients", {"name": "New", "answers": "auth0"}).json()
+    wrong = call("PATCH", path, {"answers": "klingon"})
+
+    assert (shop["answers"], changed["answers"], kept["answers"], made["answers"]) == (
+        "auto",
+        "openid",
+        "openid",
+        "auth0",
+    )
+    assert (wrong.status_code, call("GET", path).json()["answers"]) == (400, "openid")
+
+
 def test_rotated_secret_replaces_the_old_one(call, shop):
     rotated = call("POST", f"/clients/{shop['client_id']}/rotate-secret").json()
 

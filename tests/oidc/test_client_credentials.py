@@ -32,17 +32,23 @@ def test_it_gets_what_it_was_granted(robot):
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "words"),
+    ("change", "error", "words"),
     [
-        ({"audience": "https://nowhere.example/"}, 403, "Service not found: https://nowhere.example/"),
-        ({"audience": None}, 403, "No audience parameter was provided."),
-        ({"scope": "read:orders write:orders"}, 403, "Client has not been granted scopes: write:orders"),
+        ({"audience": "https://nowhere.example/"}, "invalid_target", "Service not found: https://nowhere.example/"),
+        ({"audience": None}, "invalid_request", "No audience parameter was provided."),
+        ({"scope": "read:orders write:orders"}, "invalid_scope", "Client has not been granted scopes: write:orders"),
     ],
 )
-def test_it_gets_nothing_else(robot, change, status, words):
-    answer = ask(robot, **change)
+def test_it_gets_nothing_else(robot, change, error, words):
+    """The code is the standards', and Auth0's `access_denied` for a request of Auth0's SDKs."""
+    answer, of_sdk = ask(robot, **change), ask(robot, auth0Client="e30=", **change)
 
-    assert (answer.status_code, answer.json()) == (status, {"error": "access_denied", "error_description": words})
+    assert (answer.status_code, answer.json()) == (400, {"error": error, "error_description": words})
+    assert (of_sdk.status_code, of_sdk.json()) == (403, {"error": "access_denied", "error_description": words})
+
+
+def test_wrong_secret_gets_nothing(robot):
+    assert ask(robot, client_secret="wrong").status_code == 401
 
 
 def test_without_scopes_there_is_no_word_of_scopes(robot, orders):
@@ -54,4 +60,4 @@ def test_without_scopes_there_is_no_word_of_scopes(robot, orders):
 def test_an_app_for_people_is_no_machine(app):
     answer = app.token(grant_type="client_credentials", audience="https://orders.example/")
 
-    assert (answer.status_code, answer.json()["error"]) == (403, "unauthorized_client")
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")

@@ -67,7 +67,7 @@ def test_a_device_gets_tokens_after_its_code_was_allowed(tv, phone, codes, custo
     done = answer(phone, codes)
     tokens = poll(tv, codes).json()
 
-    assert error(before) == (403, "authorization_pending")
+    assert error(before) == (400, "authorization_pending")
     assert "Connect Shop TV?" in question.content.decode()
     assert "Your device is connected" in done.content.decode()
     assert verify(tokens["id_token"], "tv")["sub"] == customer.user_id
@@ -85,7 +85,7 @@ def test_a_device_that_polls_too_often_gets_slow_down(tv, codes):
     poll(tv, codes)
     first, second = poll(tv, codes, patient=False), poll(tv, codes, patient=False)
 
-    assert error(first) == error(second) == (429, "slow_down")
+    assert error(first) == error(second) == (400, "slow_down")
     assert DeviceRequest.objects.get().interval == 15
 
 
@@ -93,21 +93,21 @@ def test_a_denied_device_gets_no_tokens(tv, phone, codes):
     page = answer(phone, codes, do="refuse")
 
     assert "Your device is not connected" in page.content.decode()
-    assert error(poll(tv, codes)) == (403, "access_denied")
+    assert error(poll(tv, codes)) == (400, "access_denied")
 
 
 def test_device_code_and_user_code_are_good_once(tv, phone, codes):
     answer(phone, codes)
     poll(tv, codes)
 
-    assert error(poll(tv, codes)) == (403, "invalid_grant")
+    assert error(poll(tv, codes)) == (400, "invalid_grant")
     assert answer(phone, codes).status_code == 400
 
 
 def test_a_code_runs_out(tv, phone, codes):
     DeviceRequest.objects.update(expires_at=timezone.now() - dt.timedelta(seconds=1))
 
-    assert error(poll(tv, codes)) == (403, "expired_token")
+    assert error(poll(tv, codes)) == (400, "expired_token")
     assert answer(phone, codes).status_code == 400
 
 
@@ -115,7 +115,7 @@ def test_a_code_of_one_device_is_nothing_to_another_app(tv, phone, codes):
     make_client("radio", auth_method="none", secret_hash="", grant_types=[DEVICE_CODE])
     answer(phone, codes)
 
-    assert error(poll(tv, codes, client_id="radio")) == (403, "invalid_grant")
+    assert error(poll(tv, codes, client_id="radio")) == (400, "invalid_grant")
     assert poll(tv, codes).status_code == 200
 
 
@@ -151,7 +151,7 @@ def test_rules_decide_here_too(tv, phone, codes, script, words):
     page = answer(phone, codes)
 
     assert words in page.content.decode()
-    assert error(poll(tv, codes)) == (403, "access_denied")
+    assert error(poll(tv, codes)) == (400, "access_denied")
 
 
 def logins(customer):
@@ -187,7 +187,7 @@ def test_a_question_is_asked_and_the_device_continues_afterwards(tv, phone, code
     after = poll(tv, codes)
 
     assert away["Location"].startswith("/question?impression=")
-    assert error(before) == (403, "authorization_pending")
+    assert error(before) == (400, "authorization_pending")
     assert "What do you look for?" in page.content.decode()
     assert "Your device is connected" in done.content.decode()
     assert after.status_code == 200
@@ -215,7 +215,7 @@ def test_a_customer_blocked_meanwhile_gets_nothing(tv, phone, codes, customer):
     customer.blocked = True
     customer.save(update_fields=["blocked"])
 
-    assert error(poll(tv, codes)) == (403, "invalid_grant")
+    assert error(poll(tv, codes)) == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_customer_blocked_meanwhile_gets_nothing(tv, phone, codes, customer):
     [
         ({"client_id": "unknown"}, (401, "invalid_client")),
         ({"client_id": "shop"}, (401, "invalid_client")),
-        ({"audience": "https://nowhere.example/"}, (403, "access_denied")),
+        ({"audience": "https://nowhere.example/"}, (400, "access_denied")),
     ],
 )
 def test_not_every_app_is_a_device(tv, app, change, wanted):
@@ -233,8 +233,8 @@ def test_not_every_app_is_a_device(tv, app, change, wanted):
 def test_an_app_for_browsers_is_no_device(signed_in):
     body = {"client_id": "shop", "client_secret": signed_in.secret}
 
-    assert error(signed_in.browser.post("/oauth/device/code", body)) == (403, "unauthorized_client")
-    assert error(signed_in.token(grant_type=DEVICE_CODE, device_code="x")) == (403, "unauthorized_client")
+    assert error(signed_in.browser.post("/oauth/device/code", body)) == (400, "unauthorized_client")
+    assert error(signed_in.token(grant_type=DEVICE_CODE, device_code="x")) == (400, "unauthorized_client")
 
 
 def test_codes_are_stored_as_hashes_only(codes):

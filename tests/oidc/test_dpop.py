@@ -104,7 +104,7 @@ def test_a_refresh_token_of_an_app_without_a_secret_is_bound_to_its_key(spa):
     by_another = sent_with(spa, nonced(key=OTHER), spa.refresh, token)
     renewed = sent_with(spa, nonced(), spa.refresh, token)
 
-    assert (without.status_code, by_another.status_code) == (403, 403)
+    assert (without.status_code, by_another.status_code) == (400, 400)
     assert renewed.json()["token_type"] == "DPoP"
 
 
@@ -148,7 +148,7 @@ def test_a_code_that_names_its_key_is_of_no_use_to_another(spa):
     stolen = sent_with(spa, nonced(key=OTHER), spa.exchange, spa.code(dpop_jkt=KEY.thumbprint()))
     own = sent_with(spa, nonced(), spa.exchange, spa.code(dpop_jkt=KEY.thumbprint()))
 
-    assert (stolen.status_code, own.status_code) == (403, 200)
+    assert (stolen.status_code, own.status_code) == (400, 200)
     assert spa.answer(dpop_jkt="short")["error"] == "invalid_request"
 
 

@@ -397,7 +397,7 @@ def test_a_rule_may_deny_a_refresh_and_the_token_stays_usable(signed_in):
     rule.enabled = False
     rule.save()
 
-    assert (refused.status_code, refused.json()["error"]) == (401, "unauthorized")
+    assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized")
     assert signed_in.refresh(token).status_code == 200
 
 

@@ -96,7 +96,7 @@ def test_refresh_token_keeps_the_connection_of_its_sign_in(two, client):
     assert by(renewed) == ["club", "oidc", "federated"]
     assert by(app.refresh(renewed["refresh_token"]).json()) == ["club", "oidc", "federated"]
     save_rule(name="Work only", language="javascript", script=ONLY_CORP)
-    assert app.refresh(renewed["refresh_token"]).status_code == 403
+    assert app.refresh(renewed["refresh_token"]).status_code == 400
 
 
 def test_device_gets_the_connection_of_the_session_that_allowed_it(two, client):

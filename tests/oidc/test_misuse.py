@@ -20,8 +20,8 @@ def refused(response):
     return response.status_code, body["error"], body["error_description"]
 
 
-BAD_CODE = (403, "invalid_grant", "Invalid authorization code")
-BAD_REFRESH = (403, "invalid_grant", "Unknown or invalid refresh token.")
+BAD_CODE = (400, "invalid_grant", "Invalid authorization code")
+BAD_REFRESH = (400, "invalid_grant", "Unknown or invalid refresh token.")
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,18 @@ def test_a_code_is_good_once_and_a_replay_ends_what_the_first_use_started(signed
 @pytest.mark.parametrize(
     ("change", "status", "error"),
     [
-        ({"code": "made-up"}, 403, "invalid_grant"),
+        ({"code": "made-up"}, 400, "invalid_grant"),
         ({"code": None}, 400, "invalid_request"),
-        ({"redirect_uri": "https://shop.example/other"}, 403, "invalid_grant"),
-        ({"code_verifier": "w" * 43}, 403, "invalid_grant"),
+        ({"redirect_uri": "https://shop.example/other"}, 400, "invalid_grant"),
+        ({"code_verifier": "w" * 43}, 400, "invalid_grant"),
         ({"code_verifier": None}, 400, "invalid_request"),
         ({"code_verifier": "short"}, 400, "invalid_request"),
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_secret": None}, 401, "invalid_client"),
         ({"client_id": "unknown"}, 401, "invalid_client"),
-        ({"grant_type": "pigeon"}, 403, "unsupported_grant_type"),
+        ({"grant_type": "pigeon"}, 400, "unsupported_grant_type"),
         ({"grant_type": None}, 400, "invalid_request"),
-        ({"grant_type": "client_credentials"}, 403, "unauthorized_client"),
+        ({"grant_type": "client_credentials"}, 400, "unauthorized_client"),
     ],
 )
 def test_a_wrong_exchange_is_refused_by_name(signed_in, change, status, error):
@@ -146,7 +146,7 @@ def test_a_verifier_without_a_challenge_is_refused(signed_in):
 
 
 def test_a_challenge_is_not_its_own_verifier(signed_in):
-    assert refused(signed_in.exchange(signed_in.code(), code_verifier=CHALLENGE))[0] == 403
+    assert refused(signed_in.exchange(signed_in.code(), code_verifier=CHALLENGE))[0] == 400
 
 
 def test_a_code_of_one_app_is_nothing_in_the_hands_of_another(signed_in):

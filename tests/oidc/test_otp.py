@@ -56,7 +56,7 @@ def test_a_mailed_code_gets_tokens_once_with_the_authentication_method(phone, cl
     assert answer.status_code == 200
     assert (claims["email"], claims["email_verified"], claims["amr"]) == ("dina@example.com", True, ["otp"])
     assert renewed.status_code == 200
-    assert (again.status_code, again.json()["error"]) == (403, "invalid_grant")
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
 def test_it_is_a_login_like_every_other_and_counts_once(phone, client):
@@ -77,7 +77,7 @@ def test_wrong_digits_and_codes_of_other_apps_are_worth_nothing(phone, client):
     wrong = redeem(client, phone, "no")
 
     for answer in (stolen, wrong):
-        assert (answer.status_code, answer.json()["error"]) == (403, "invalid_grant")
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
         assert answer.json()["error_description"] == "Wrong email or verification code."
     assert not Account.objects.exists()
 
@@ -109,5 +109,5 @@ def test_a_code_alone_gives_no_tokens_with_a_second_factor_or_when_blocked(phone
     account.profile.save()
     blocked = redeem(client, phone, start(client, phone))
 
-    assert (second.status_code, second.json()["error"]) == (403, "mfa_required")
-    assert (blocked.status_code, blocked.json()["error"]) == (401, "unauthorized")
+    assert (second.status_code, second.json()["error"]) == (400, "mfa_required")
+    assert (blocked.status_code, blocked.json()["error"]) == (400, "unauthorized")

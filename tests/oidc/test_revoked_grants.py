@@ -115,7 +115,7 @@ def test_a_redeemed_code_keeps_no_data_and_goes_when_all_of_it_expired(signed_in
     code = signed_in.code(scope=OFFLINE)
     signed_in.exchange(code)
 
-    assert AuthorizationCode.objects.get().grant == {}
+    assert AuthorizationCode.objects.get().grant == {"answers": "openid"}
 
     signed_in.exchange(code)
     pass_time(dt.timedelta(days=33))

@@ -52,7 +52,7 @@ def test_the_overlap_of_an_app_lets_a_used_token_pass_for_that_long(client, cust
 
     RefreshToken.objects.exclude(used_at=None).update(used_at=timezone.now() - dt.timedelta(seconds=11))
 
-    assert patient.refresh(token).status_code == 403
+    assert patient.refresh(token).status_code == 400
 
 
 def test_an_api_that_allows_no_offline_access_gives_no_refresh_token(signed_in, customer, strict):

@@ -13,7 +13,13 @@ class Client(models.Model):
 
     Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
     authenticates. `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
+    `answers` is the dialect of our answers (`oauth.dialect`).
     """
+
+    class Answers(models.TextChoices):
+        AUTO = "auto"
+        OPENID = "openid"
+        AUTH0 = "auth0"
 
     class AuthMethod(models.TextChoices):
         NONE = "none"
@@ -38,6 +44,7 @@ class Client(models.Model):
     requires_par = models.BooleanField(default=False)
     requires_dpop = models.BooleanField(default=False)
     refresh = models.JSONField(default=dict)
+    answers = models.CharField(max_length=8, choices=Answers, default=Answers.AUTO)
     created_at = models.DateTimeField(default=clock.now)
 
     def __str__(self) -> str:

@@ -53,6 +53,7 @@ class ClientSpec:
     requires_par: bool | None = None
     requires_dpop: bool | None = None
     refresh: Mapping[str, int] | None = None
+    answers: str | None = None  # the dialect of our answers: auto, openid or auth0
     metadata: Mapping[str, Any] | None = None
 
 
@@ -106,7 +107,7 @@ def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str
 def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
     """Change a client. Returns it with a new secret where it had none and needs one.
 
-    Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
+    Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_dialect`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
     `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
     """
     _apply(client, spec)
@@ -149,11 +150,13 @@ def _apply(client: Client, spec: ClientSpec) -> None:
         raise Invalid("bad_name", "The name has characters that cannot be seen, or that change its direction.", "name")
     if spec.auth_method not in Client.AuthMethod.values:
         raise Invalid("unknown_auth_method", "Choose how the app authenticates.", "auth_method")
+    if spec.answers is not None and spec.answers not in Client.Answers.values:
+        raise Invalid("unknown_dialect", f"answers is one of {', '.join(Client.Answers.values)}.", "answers")
     client.name, client.auth_method, client.grant_types = name, spec.auth_method, _grants(spec)
     client.redirect_uris = _addresses(spec.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(spec.logout_uris, "logout_uris")
     client.web_origins = [_origin(each) for each in _checked_list(spec.web_origins, "web_origins")]
-    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "metadata", "embeds_login"):
+    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "answers", "metadata", "embeds_login"):
         if getattr(spec, name) is not None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:

@@ -23,9 +23,10 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh_tokens
+from .dialect import dialect_of
 from .grant import Grant
 from .models import AuthorizationCode
-from .protocol_errors import OAuthError
+from .protocol_errors import OAuthError, about_grant
 
 LIFETIME = dt.timedelta(seconds=60)
 CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")  # RFC 7636, 4.1
@@ -63,18 +64,25 @@ def redeem_code(params: Mapping[str, str], client: Client, jkt: str) -> tuple[Gr
     """
     if params.get("code") is None:
         raise OAuthError("invalid_request", "Missing 'code' in request.")
-    redeemed = redeem(params["code"], client, jkt)
+    redeemed = redeem(params["code"], client, jkt, dialect_of(client, params))
     if redeemed is None:
-        raise _invalid_code()
+        raise _invalid_code(_dialect_of_code(params["code"], client))
     grant, _ = redeemed
-    if grant.sent_redirect_uri and params.get("redirect_uri") != grant.sent_redirect_uri:
-        raise _invalid_code()
-    _check_verifier(params.get("code_verifier", ""), grant.challenge, required=is_public(client))
+    with about_grant(grant.answers):
+        if grant.sent_redirect_uri and params.get("redirect_uri") != grant.sent_redirect_uri:
+            raise _invalid_code()
+        _check_verifier(params.get("code_verifier", ""), grant.challenge, required=is_public(client))
     return redeemed
 
 
-def _invalid_code() -> OAuthError:
-    return OAuthError("invalid_grant", "Invalid authorization code")
+def _invalid_code(answers: str = "") -> OAuthError:
+    return OAuthError("invalid_grant", "Invalid authorization code", answers=answers)
+
+
+def _dialect_of_code(code: str, client: Client) -> str:
+    """Return the dialect that the request of this code decided; empty for one that is unknown or left it open."""
+    row = AuthorizationCode.objects.filter(hash=fingerprint(code), client=client).first()
+    return str(row.grant.get("answers", "")) if row else ""
 
 
 def _check_verifier(verifier: str, challenge: str, *, required: bool) -> None:
@@ -95,9 +103,10 @@ def _check_verifier(verifier: str, challenge: str, *, required: bool) -> None:
         raise _invalid_code()
 
 
-def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None:
+def redeem(code: str, client: Client, jkt: str, answers: str) -> tuple[Grant, str] | None:
     """Return grant and refresh token to exactly one of any number of callers.
 
+    `answers` is the dialect of the grant from now on, where the request for the code left it open.
     A code that is bound to another key is used up and gives nothing. A code that is sent again ends what it had started:
     the first refresh token is created in the transaction that uses the code up, so that a replay, which waits for the row,
     always finds the family that it must end.
@@ -118,7 +127,7 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None
             grant = Grant.from_json(json.loads(stored) if isinstance(stored, str) else stored)
             if grant.jkt and grant.jkt != jkt:
                 return None
-            grant = replace(grant, jkt=jkt, grant_id=family.hex)
+            grant = replace(grant, jkt=jkt, grant_id=family.hex, answers=grant.answers or answers)
             refresh_token = refresh_tokens.start_if_offline(family, profile_id, client, grant)
             _keep_until_all_expired(code, client, grant, is_offline=bool(refresh_token))
             return grant, refresh_token
@@ -129,11 +138,14 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str] | None
 
 
 def _keep_until_all_expired(code: str, client: Client, grant: Grant, *, is_offline: bool) -> None:
-    """Keep the hash of a redeemed code, without its grant, for as long as anything that came from it may be valid."""
+    """Keep the hash of a redeemed code, without its grant, for as long as anything that came from it may be valid.
+
+    The dialect stays, for the answer to a replay.
+    """
     lifetime = dt.timedelta(seconds=grant.lifetime)
     if is_offline:
         lifetime += refresh_tokens.absolute_lifetime(client)
-    _keep(hash=fingerprint(code), grant={}, expires_at=timezone.now() + lifetime)
+    _keep(hash=fingerprint(code), grant={"answers": grant.answers}, expires_at=timezone.now() + lifetime)
 
 
 _keep = CompiledUpdate(

@@ -21,6 +21,7 @@ from regulars.base.text import storable
 from regulars.clients.cache import find_api, find_client, is_public, may_refresh
 from regulars.clients.models import CURRENT_USER_SCOPE, Client, ResourceServer, management_audience
 
+from .dialect import Answers, decided_dialect, dialect_of
 from .grant import DEVICE_CODE, IMPLICIT
 from .protocol_errors import NonRedirectableError, OAuthError
 from .requested_claims import RequestedClaims, read_requested_claims
@@ -125,6 +126,7 @@ class ReturnAddress:
     sent_redirect_uri: str
     state: str
     response_mode: str
+    answers: Answers
 
 
 @dataclass
@@ -133,6 +135,7 @@ class AuthorizationRequest:
 
     `scopes` are the requested ones that exist. `redirect_uri` is where the answer goes; `sent_redirect_uri` is empty when
     the app left the address to us. `response_types` are the words of response_type. `pushed`: it came by /oauth/par.
+    `answers` is the dialect of the grant; empty when the token request of its code decides it.
     """
 
     client: Client
@@ -150,6 +153,7 @@ class AuthorizationRequest:
     claims: RequestedClaims = field(default_factory=RequestedClaims)
     second_factor: SecondFactor = SecondFactor.NOT_ASKED
     pushed: bool = False
+    answers: str = ""
 
     @property
     def client_id(self) -> str:
@@ -216,6 +220,7 @@ def read_return_address(params: Parameters) -> ReturnAddress:
         sent_redirect_uri=sent,
         state=params.text("state") or inside.get("state", ""),
         response_mode=_response_mode(params, inside.get("response_mode", "")),
+        answers=dialect_of(client, params),
     )
 
 
@@ -261,6 +266,10 @@ def read_authorization_request(
     for check, endpoints in CHECKS:
         if endpoint in endpoints:
             check(request, endpoint)
+    has_tokens = (
+        bool(request.response_types - {"code"}) or endpoint == Endpoint.OTP
+    )  # no token request comes before them
+    request.answers = dialect_of(client, params).value if has_tokens else decided_dialect(client, params)
     return request
 
 

@@ -19,6 +19,7 @@ from regulars.profiles.find import canonical_id_of
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
+from .dialect import DIALECT, Answers, in_dialect
 from .revoked_grants import CLAIM, is_revoked
 from .sessions import rule_claims_in
 
@@ -125,7 +126,8 @@ def userinfo_claims(token: Claims) -> Claims:
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()
     single = [name for name in token.get(SINGLE_CLAIMS, ()) if isinstance(name, str)]
-    return {**claims_of(served_user(profile, Place.USERINFO), scopes, single), **rule_claims, "sub": token["sub"]}
+    about = claims_of(served_user(profile, Place.USERINFO), scopes, single)
+    return in_dialect({**about, **rule_claims, "sub": token["sub"]}, token.get(DIALECT, Answers.AUTH0))
 
 
 _RULE_CLAIMS = "rule_claims"

@@ -22,15 +22,14 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
     """Return the client that sends the request.
 
     A client with a secret may send it in the header or in the body, as Auth0 allows; one without may send none.
-    Raises `OAuthError("invalid_client", status=401)`, also for a request that names two clients: code that reads only one
-    of the names would take it for the other. `allow_public=False` refuses clients that cannot authenticate.
+    Raises `OAuthError("invalid_client", status=401)`, which is `access_denied` in Auth0's dialect, and in both dialects for a
+    request that names two clients: code that reads only one of the names would take it for the other.
+    `allow_public=False` refuses clients that cannot authenticate.
     """
-    scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
-    basic = _basic_credentials(encoded) if scheme.lower() == "basic" else []
+    basic = _basic_credentials(headers)
+    if _names_several(params, basic):
+        raise OAuthError("invalid_client", "The request names more than one client.", 401, _challenge(headers))
     in_body = (params.get("client_id", ""), params.get("client_secret", ""))
-    named = {in_body[0], unverified_subject(params.get("client_assertion", ""))} - {""}
-    if len(named) > 1 or (basic and not named <= {client_id for client_id, _ in basic}):
-        raise _invalid_client("The request names more than one client.", scheme)
     sent = [(client_id, secret) for client_id, secret in (*basic, in_body) if client_id and secret]
     for client_id, secret in sent:
         client = find_client(client_id)
@@ -41,15 +40,36 @@ def authenticate_client(params: Mapping[str, str], headers: Mapping[str, str], *
         client = find_client(params["client_id"])
         client = client if client and is_public(client) else None
     if client is None:
-        raise _invalid_client(FAILED, scheme)
+        raise OAuthError("access_denied", FAILED, 401, _challenge(headers), standard="invalid_client")
     return client
 
 
-def _basic_credentials(encoded: str) -> list[tuple[str, str]]:
+def named_client(params: Mapping[str, str], headers: Mapping[str, str]) -> Client | None:
+    """Return the client that a request names, whether it authenticates or not; None when it names none or several."""
+    basic = _basic_credentials(headers)
+    if _names_several(params, basic):
+        return None
+    named = [client_id for client_id, _ in basic] or list(_named_in_body(params))
+    return next(filter(None, map(find_client, named)), None)
+
+
+def _names_several(params: Mapping[str, str], basic: list[tuple[str, str]]) -> bool:
+    named = _named_in_body(params)
+    return len(named) > 1 or bool(basic and not named <= {client_id for client_id, _ in basic})
+
+
+def _named_in_body(params: Mapping[str, str]) -> set[str]:
+    return {params.get("client_id", ""), unverified_subject(params.get("client_assertion", ""))} - {""}
+
+
+def _basic_credentials(headers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the credentials of the header, read in each way in which clients write them; empty without an id.
 
     RFC 6749, 2.3.1 has them form-encoded, where a space is `+`. Many clients only percent-encode, or send them as they are.
     """
+    scheme, _, encoded = headers.get("Authorization", "").strip().partition(" ")
+    if scheme.lower() != "basic":
+        return []
     try:
         client_id, _, secret = base64.b64decode(encoded).decode().partition(":")
     except ValueError:
@@ -58,10 +78,10 @@ def _basic_credentials(encoded: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys(read)) if client_id else []
 
 
-def _invalid_client(description: str, scheme: str) -> OAuthError:
-    """Return the error, with the challenge that is due when the client used the Authorization header (RFC 6749, 5.2)."""
-    headers = {"WWW-Authenticate": 'Basic realm="token"'} if scheme.lower() == "basic" else {}
-    return OAuthError("invalid_client", description, 401, headers)
+def _challenge(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the challenge that is due when the client used the Authorization header (RFC 6749, 5.2)."""
+    is_basic = headers.get("Authorization", "").strip().partition(" ")[0].lower() == "basic"
+    return {"WWW-Authenticate": 'Basic realm="token"'} if is_basic else {}
 
 
 def proved_key(params: Mapping[str, str], headers: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from . import refresh_tokens
 from .authorization_request import AuthorizationRequest, Parameters
 from .grant import Grant
 from .models import DeviceRequest
-from .protocol_errors import OAuthError
+from .protocol_errors import OAuthError, about_grant
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no words, and nothing that looks like a digit
 LIFETIME = 900  # seconds
@@ -46,18 +46,39 @@ def start_device_login(request: AuthorizationRequest) -> tuple[str, str]:
         hash=fingerprint(code),
         user_code_hash=fingerprint(user_code),
         client=request.client,
-        params={"scope": " ".join(request.scopes), "audience": request.audience},
+        params={"scope": " ".join(request.scopes), "audience": request.audience, "answers": request.answers},
         interval=INTERVAL,
         expires_at=timezone.now() + dt.timedelta(seconds=LIFETIME),
     )
     return code, user_code
 
 
-def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
-    """Return the grant and a refresh token once the customer allowed it. Raises `OAuthError` with a code of RFC 8628."""
+def redeem(code: str, client: Client, jkt: str, answers: str) -> tuple[Grant, str]:
+    """Return the grant and a refresh token once the customer allowed it. Raises `OAuthError` with a code of RFC 8628.
+
+    `answers` is the dialect of the poll, and of the grant where the request of the device left it open.
+    """
     row = DeviceRequest.objects.filter(hash=fingerprint(code), client=client).first()
-    if row is None or row.state == State.USED:
-        raise OAuthError("invalid_grant", "Invalid or expired device code.")
+    if row is None:
+        raise _invalid_code()
+    with about_grant(row.params.get("answers", "")):
+        _check_answered(row)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(REDEEM, [row.pk])
+                taken = cursor.fetchone()
+            if taken is None:
+                raise _invalid_code()
+            grant = Grant.from_json(json.loads(taken[1]) if isinstance(taken[1], str) else taken[1])
+            family = uuid.uuid4()
+            grant = replace(grant, jkt=jkt, grant_id=family.hex, answers=grant.answers or answers)
+            return grant, refresh_tokens.start_if_offline(family, taken[0], client, grant)
+
+
+def _check_answered(row: DeviceRequest) -> None:
+    """Raise `OAuthError` unless the customer allowed the device. One that polls too often must wait longer from now on."""
+    if row.state == State.USED:
+        raise _invalid_code()
     if row.expires_at <= timezone.now():
         raise OAuthError("expired_token", "The device code has run out. Ask for a new one.")
     match row.state:
@@ -69,18 +90,12 @@ def redeem(code: str, client: Client, jkt: str = "") -> tuple[Grant, str]:
             interval = min(row.interval + (SLOWER if too_soon else 0), 60)
             DeviceRequest.objects.filter(pk=row.pk).update(asked_at=now, interval=interval)
             if too_soon:
-                raise OAuthError("slow_down", f"Ask every {interval} seconds.", 429)
+                raise OAuthError("slow_down", f"Ask every {interval} seconds.")
             raise OAuthError("authorization_pending", "The customer has not answered yet.")
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(REDEEM, [row.pk])
-            taken = cursor.fetchone()
-        if taken is None:
-            raise OAuthError("invalid_grant", "Invalid or expired device code.")
-        stored = json.loads(taken[1]) if isinstance(taken[1], str) else taken[1]
-        family = uuid.uuid4()
-        grant = replace(Grant.from_json(stored), jkt=jkt, grant_id=family.hex)
-        return grant, refresh_tokens.start_if_offline(family, taken[0], client, grant)
+
+
+def _invalid_code() -> OAuthError:
+    return OAuthError("invalid_grant", "Invalid or expired device code.")
 
 
 def find_device(user_code: str) -> DeviceRequest | None:
@@ -102,7 +117,10 @@ def _of_user_code(user_code: str) -> QuerySet[DeviceRequest]:
 def request_of(row: DeviceRequest) -> AuthorizationRequest:
     """Return the request that the device made. It was checked when it was stored."""
     scopes = row.params["scope"].split()
-    return AuthorizationRequest(row.client, Parameters({}), scopes=scopes, api=find_api(row.params["audience"]))
+    api = find_api(row.params["audience"])
+    return AuthorizationRequest(
+        row.client, Parameters({}), scopes=scopes, api=api, answers=row.params.get("answers", "")
+    )
 
 
 def allow_device(row: DeviceRequest, profile: Profile, grant: Grant) -> bool:

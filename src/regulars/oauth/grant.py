@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 from regulars.base.tokens.jwt import Claims
+from regulars.clients.models import Client
 from regulars.consent.view import served_user
 from regulars.profiles.assertions import Place
 from regulars.profiles.models import Profile
@@ -60,6 +61,8 @@ class TokenTerms(Protocol):
     def id_token_claims(self) -> list[str]: ...
     @property
     def userinfo_claims(self) -> list[str]: ...
+    @property
+    def answers(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Grant:
     must be signed with; empty when none is needed. `id_token_claims` and `userinfo_claims` are single claims that the app
     requested beside its scopes. `connection`, `strategy` and `methods` are those of `Authentication`.
     `grant_id` names the grant in its access tokens, so that they can be revoked; it is set when the first token is issued.
+    `answers` is the dialect of all answers about it (`oauth.dialect`); empty until the token request of its code decides it.
     """
 
     client_id: str
@@ -111,6 +115,7 @@ class Grant:
     grant_id: str = ""
     id_token_claims: list[str] = field(default_factory=list)
     userinfo_claims: list[str] = field(default_factory=list)
+    answers: str = ""
 
     @property
     def scope(self) -> str:
@@ -139,8 +144,12 @@ class Grant:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Grant:
-        """Return the grant. Unknown keys are ignored: another version may have stored it."""
-        return cls(**{name: stored[name] for name in _FIELDS if name in stored})
+        """Return the grant. Unknown keys are ignored: another version may have stored it.
+
+        A grant from before there were two dialects goes on in Auth0's, which was the only one.
+        """
+        known = {"answers": Client.Answers.AUTH0.value, **stored}
+        return cls(**{name: known[name] for name in _FIELDS if name in known})
 
 
 _FIELDS = [each.name for each in fields(Grant)]
@@ -166,6 +175,7 @@ def build_grant(authentication: Authentication, request: TokenTerms, decision: T
         sent_redirect_uri=request.sent_redirect_uri,
         challenge=request.challenge,
         jkt=request.jkt,
+        answers=request.answers,
         id_token={**fitting(about, by_rules, request.client_id), **by_rules},
         access_token=fitting(decision.access_token, {}, request.client_id),
         connection=authentication.connection,

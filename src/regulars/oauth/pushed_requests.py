@@ -11,6 +11,7 @@ from regulars.base.crypto import fingerprint, random_secret
 from regulars.clients.models import Client
 
 from .authorization_request import Endpoint, Parameters, read_authorization_request, read_return_address
+from .dialect import Answers
 from .models import PushedRequest
 from .protocol_errors import NonRedirectableError, OAuthError
 
@@ -32,7 +33,7 @@ def push_request(client: Client, params: Mapping[str, str]) -> str:
     except NonRedirectableError as error:
         raise OAuthError("invalid_request", error.sentence) from None
     except OAuthError as error:
-        raise OAuthError(error.error, error.description, 400) from None
+        raise OAuthError(error.error, error.description, 400, standard=error.code(Answers.OPENID)) from None
     reference = REFERENCE_PREFIX + random_secret(43)
     PushedRequest.objects.create(
         hash=fingerprint(reference),

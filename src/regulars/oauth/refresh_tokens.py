@@ -46,9 +46,13 @@ class UsableToken:
         return dt.timedelta(seconds=self.grant.lifetime)
 
 
-def unknown_token() -> OAuthError:
-    """Return the same error for every reason. SDKs look for this text and then let the customer sign in again."""
-    return OAuthError("invalid_grant", "Unknown or invalid refresh token.")
+def unknown_token(family: RefreshFamily | None = None) -> OAuthError:
+    """Return the same error for every reason. SDKs look for this text and then let the customer sign in again.
+
+    It has the dialect of the token's family, where that is known.
+    """
+    answers = Grant.from_json(family.grant).answers if family else ""
+    return OAuthError("invalid_grant", "Unknown or invalid refresh token.", answers=answers)
 
 
 def start_if_offline(family: uuid.UUID, profile_id: int, client: Client, grant: Grant) -> str:
@@ -84,10 +88,10 @@ def find(token: str, client: Client) -> UsableToken:
     now = timezone.now()
     found = _usable(row, now) if row else None
     if row is None or found is None:
-        raise unknown_token()
+        raise unknown_token(row.family if row else None)
     if row.used_at and now - row.used_at > leeway_of(client):
         end_family(row.family_id, "token_reused", found.access_lifetime)
-        raise unknown_token()
+        raise unknown_token(row.family)
     return found
 
 
@@ -100,7 +104,7 @@ def rotate(found: UsableToken, client: Client) -> str:
         if is_first or (leeway and this.filter(used_at__gt=now - leeway).exists()):
             return _new_token(found.family)
         end_family(found.family.pk, "token_reused", found.access_lifetime)
-    raise unknown_token()
+    raise unknown_token(found.family)
 
 
 def end_family(family: uuid.UUID, why: str, access_lifetime: dt.timedelta) -> None:

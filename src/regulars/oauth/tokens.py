@@ -14,6 +14,7 @@ from regulars.clients.cache import ApiAccess, find_api
 from regulars.clients.models import ResourceServer, management_audience
 
 from .claims import SINGLE_CLAIMS, userinfo_audience
+from .dialect import DIALECT, Answers, in_dialect
 from .grant import Grant
 from .revoked_grants import CLAIM
 
@@ -28,6 +29,8 @@ def access_token(grant: Grant) -> str:
     if grant.audience and "openid" in grant.scopes:
         audience = [grant.audience, userinfo_audience()]
     claims: Claims = {"sub": grant.sub, "aud": audience, **_of_access_token(grant.client_id, grant.lifetime, grant.jkt)}
+    if grant.answers == Answers.OPENID and (not grant.audience or "openid" in grant.scopes):  # good for /userinfo
+        claims[DIALECT] = grant.answers
     if grant.scopes:
         claims["scope"] = grant.scope
     if grant.sid:
@@ -60,7 +63,7 @@ def id_token(grant: Grant, **bound: str) -> str:
         **{name: value for name, value in standard.items() if value},
         **{name: half_hash(value) for name, value in bound.items() if value},
     }
-    return sign({**grant.id_token, **claims})
+    return sign({**in_dialect(grant.id_token, grant.answers), **claims})
 
 
 def token_response(grant: Grant, refresh_token: str = "") -> dict[str, Any]:

@@ -19,8 +19,9 @@ from regulars.clients.models import Client
 from regulars.oauth import authorization_codes, device_codes, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
 from regulars.oauth.client_authentication import authenticate_client, proved_key
+from regulars.oauth.dialect import dialect_of
 from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP, Authentication, Grant, TokenDecision, build_grant
-from regulars.oauth.protocol_errors import OAuthError
+from regulars.oauth.protocol_errors import OAuthError, about_grant
 from regulars.oauth.sessions import add_client
 from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account
@@ -67,17 +68,21 @@ def handle_authorization_code(request: TokenRequest) -> TokenResponse:
 
 
 def handle_refresh_token(request: TokenRequest) -> TokenResponse:
-    """Let rules decide anew, then rotate the token: a denial of a rule leaves the refresh token as it was."""
-    client, params = request.client, request.params
-    if params.get("refresh_token") is None:
+    if request.params.get("refresh_token") is None:
         raise OAuthError("invalid_request", "Missing 'refresh_token' in request.")
-    token = refresh_tokens.find(params["refresh_token"], client)
-    scopes = params.get("scope", "").split()
-    if params.get("scope") and not (token.grant.scopes and set(scopes) <= set(token.grant.scopes)):
+    token = refresh_tokens.find(request.params["refresh_token"], request.client)
+    with about_grant(token.grant.answers):
+        return _renewed(request, token)
+
+
+def _renewed(request: TokenRequest, token: refresh_tokens.UsableToken) -> TokenResponse:
+    """Let rules decide anew, then rotate the token: a denial of a rule leaves the refresh token as it was."""
+    client, grant = request.client, token.grant
+    scopes = request.params.get("scope", "").split()
+    if request.params.get("scope") and not (grant.scopes and set(scopes) <= set(grant.scopes)):
         raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
-    if is_public(client) and token.grant.jkt != request.jkt:
+    if is_public(client) and grant.jkt != request.jkt:
         raise refresh_tokens.unknown_token()  # a client without a secret is recognised by its key alone
-    grant = token.grant
     # How and when the customer signed in stays.
     authentication = grant.authentication(token.profile)
     caller = authenticated(replace(request.caller, protocol=REFRESHING, silent=True), authentication)
@@ -94,21 +99,23 @@ def handle_refresh_token(request: TokenRequest) -> TokenResponse:
 def handle_client_credentials(request: TokenRequest) -> TokenResponse:
     client, audience = request.client, request.params.get("audience", "")
     if not audience:
-        raise OAuthError("access_denied", "No audience parameter was provided.")
+        raise OAuthError("access_denied", "No audience parameter was provided.", standard="invalid_request")
     access = find_api_access((client.pk, audience))
     if access is None:
-        raise OAuthError("access_denied", f"Service not found: {audience[:200]}")
+        raise OAuthError("access_denied", f"Service not found: {audience[:200]}", standard="invalid_target")  # RFC 8707
     requested = request.params.get("scope", "").split()
     beyond = [scope for scope in requested if scope not in access.scopes]
     if beyond:
-        raise OAuthError("access_denied", f"Client has not been granted scopes: {' '.join(beyond)[:200]}")
+        words = f"Client has not been granted scopes: {' '.join(beyond)[:200]}"
+        raise OAuthError("access_denied", words, standard="invalid_scope")
     return client_token_response(client.pk, access, requested or list(access.scopes), request.jkt)
 
 
 def handle_device_code(request: TokenRequest) -> TokenResponse:
     if not request.params.get("device_code"):
         raise OAuthError("invalid_request", "Missing required parameter: device_code")
-    return token_response(*device_codes.redeem(request.params["device_code"], request.client, request.jkt))
+    answers = dialect_of(request.client, request.params)
+    return token_response(*device_codes.redeem(request.params["device_code"], request.client, request.jkt, answers))
 
 
 def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
@@ -124,9 +131,7 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
     if profile is None or sign_in_block(profile):
         raise OAuthError("unauthorized", "user is blocked")
     if is_enrolled(account):
-        raise OAuthError(
-            "mfa_required", "Multifactor authentication required. Sign the customer in with a browser.", 403
-        )
+        raise OAuthError("mfa_required", "Multifactor authentication required. Sign the customer in with a browser.")
     now = time.time()
     sid = secrets.token_hex(16)
     authentication = Authentication(

@@ -40,6 +40,7 @@ FIELDS = {
     "require_proof_of_possession": "requires_dpop",
     "jwks": "public_keys",
     "cross_origin_authentication": "embeds_login",
+    "answers": "answers",
 }
 
 
@@ -64,6 +65,7 @@ class OidcLogout(CompatibleBody):
 class ClientChange(CompatibleBody):
     """The body of PATCH. A property that is absent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
 
+    `answers` is ours: the dialect of answers of the protocol (`auto`, `openid`, `auth0`; docs/developer/dialects.md).
     `cross_origin_authentication`: the app has its own sign-in form. `oidc_backchannel_logout` is an older name of
     `oidc_logout`. Other properties of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
     """
@@ -83,6 +85,7 @@ class ClientChange(CompatibleBody):
     oidc_logout: OidcLogout | None = None
     oidc_backchannel_logout: OidcLogout | None = None
     cross_origin_authentication: bool | None = None
+    answers: Client.Answers | None = None
     refresh_token: RefreshSettings | None = None
     client_metadata: Annotated[dict[Word, Word | None], Field(max_length=50)] | None = None
 
@@ -175,6 +178,7 @@ def _document(row: Client) -> dict[str, object]:
         "refresh_token": RefreshSettings(**row.refresh).model_dump(),
         "jwks": row.public_keys,
         "cross_origin_authentication": may_embed(row),
+        "answers": row.answers,
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},
     }
 

@@ -11,13 +11,16 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.oauth.client_authentication import named_client
+from regulars.oauth.dialect import TELEMETRY, TELEMETRY_HEADER, Answers, dialect_of
 from regulars.oauth.protocol_errors import OAuthError
 
 View = Callable[[HttpRequest], HttpResponse]
 EXPOSED_HEADERS = "WWW-Authenticate, DPoP-Nonce"
-ALLOWED_HEADERS = "Authorization, Content-Type, Auth0-Client, DPoP"
+ALLOWED_HEADERS = f"Authorization, Content-Type, {TELEMETRY_HEADER}, DPoP"
 LARGEST_BODY = 64 * 1024
 LONGEST = 8192
+LONGEST_TELEMETRY = 1000
 
 
 def endpoint(*methods: str) -> Callable[[View], View]:
@@ -42,7 +45,8 @@ def endpoint(*methods: str) -> Callable[[View], View]:
                 try:
                     response = view(request)
                 except OAuthError as error:
-                    response = json_response(error.body(), error.status, error.headers)
+                    answers = error.answers or _dialect_of(request)
+                    response = json_response(error.body(answers), error.status(answers), error.headers)
             response.headers["Access-Control-Allow-Origin"] = "*"
             response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
             return response
@@ -59,7 +63,10 @@ def json_response(body: dict[str, Any], status: int = 200, headers: Mapping[str,
 
 
 def read_parameters(request: HttpRequest) -> dict[str, str]:
-    """Return the parameters of a form or a flat JSON object. Raises `OAuthError`, also for a repeated parameter."""
+    """Return the parameters of a form or a flat JSON object, with the telemetry of the header among them.
+
+    Raises `OAuthError`, also for a repeated parameter.
+    """
     try:
         body = request.body
     except RequestDataTooBig:
@@ -81,7 +88,21 @@ def read_parameters(request: HttpRequest) -> dict[str, str]:
         params = {name: str(value) for name, value in request.POST.items()}
     if any(not isinstance(value, str) or len(value) > LONGEST or "\0" in value for value in params.values()):
         raise OAuthError("invalid_request", "Every parameter is a text of reasonable length.")
-    return params
+    return _header_telemetry(request) | params
+
+
+def _header_telemetry(request: HttpRequest) -> dict[str, str]:
+    telemetry = request.headers.get(TELEMETRY_HEADER, "")[:LONGEST_TELEMETRY]
+    return {TELEMETRY: telemetry} if telemetry else {}
+
+
+def _dialect_of(request: HttpRequest) -> Answers:
+    """Return the dialect of a refused request, also of one that cannot be read."""
+    try:
+        params = read_parameters(request)
+    except OAuthError:
+        params = _header_telemetry(request)
+    return dialect_of(named_client(params, request.headers), params)
 
 
 def required(params: Mapping[str, str], name: str) -> str:

@@ -40,7 +40,7 @@ def send_answer(request: HttpRequest, to: ReturnAddress, answer: Mapping[str, An
 
 
 def send_error(request: HttpRequest, to: ReturnAddress, error: OAuthError) -> HttpResponse:
-    return send_answer(request, to, error.body())
+    return send_answer(request, to, error.body(to.answers))
 
 
 def error_page(request: HttpRequest, error: NonRedirectableError) -> HttpResponse:

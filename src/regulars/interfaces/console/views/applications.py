@@ -44,6 +44,11 @@ METHODS = (
     (Client.AuthMethod.PRIVATE_KEY.value, "A signature with its own key (set by the Management API)"),
     (Client.AuthMethod.NONE.value, "None: a public app, in a browser or on a phone"),
 )
+DIALECTS = (
+    (Client.Answers.AUTO.value, "By who asks: Auth0's for Auth0's SDKs, OpenID Connect's for everything else"),
+    (Client.Answers.OPENID.value, "OpenID Connect's, always"),
+    (Client.Answers.AUTH0.value, "Auth0's, always"),
+)
 
 
 @require_safe
@@ -68,10 +73,11 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 "redirect_uris": "\n".join(saved.redirect_uris),
                 "logout_uris": "\n".join(saved.logout_uris),
                 "web_origins": "\n".join(saved.web_origins),
+                "answers": saved.answers,
                 "embeds_login": "on" if saved.embeds_login else "",
             }
             if saved
-            else {"auth_method": Client.AuthMethod.POST.value}
+            else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
         )
         return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
@@ -113,6 +119,7 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         redirect_uris=distinct_lines(given.get("redirect_uris", "")),
         logout_uris=distinct_lines(given.get("logout_uris", "")),
         web_origins=distinct_lines(given.get("web_origins", "")),
+        answers=given.get("answers"),
         embeds_login=given.get("embeds_login") == "on",
     )
 
@@ -129,6 +136,7 @@ def _page(
         "given": given,
         "grants": [(key, label, key in grants) for key, label in GRANTS.items()],
         "methods": METHODS,
+        "dialects": DIALECTS,
         "issuer": settings.ISSUER,
         "public": bool(saved and saved.auth_method not in WITH_SECRET),
     }
