@@ -25,6 +25,7 @@ from regulars.serving.tls import Certificate
 
 from .command_errors import CommandError, ErrorHandlingGroup, setup_django
 from .keys import keys
+from .mail import mail
 from .privacy import COMMANDS as PRIVACY
 from .rules import rules
 from .staff import staff
@@ -130,7 +131,7 @@ def doctor() -> None:
     sys.exit(0 if all(result.passed for result in results) else 1)
 
 
-for command in (keys, staff, rules, *PRIVACY):
+for command in (keys, mail, staff, rules, *PRIVACY):
     main.add_command(command)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, fields
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from regulars.base.errors import DomainError, Invalid
 
 from .models import Client
 
+# The client id of the app on whose behalf this request is answered; empty: none. Mails bear its name and colours.
+current_app: ContextVar[str] = ContextVar("current_app", default="")
 READABLE = 4.5  # WCAG 2.2, 1.4.3
 # The defaults of Regulars, as in pages.css.
 CARD, CARD_DARK = "#ffffff", "#131c31"

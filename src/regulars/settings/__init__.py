@@ -11,7 +11,7 @@ from regulars.base.addresses import is_local
 from regulars.base.home_folder import OTHERS, database_url, home
 
 from .database import database
-from .environment import check_time_zone, number, number_or_networks, secret_key
+from .environment import check_time_zone, mail_server, number, number_or_networks, secret_key
 
 os.umask(OTHERS)  # data and keys are readable by their owner only, also those a library writes
 HOME = home()
@@ -166,7 +166,17 @@ ACCOUNT_PREVENT_ENUMERATION = True
 MFA_ADAPTER = "regulars.accounts.factors.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_TOLERANCE = 1  # half-minutes that the clock of an authenticator may be off
-EMAIL_BACKEND = os.environ.get("REGULARS_EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+
+# Mail: to the server, or into files in the home folder until one is set
+_mail_server = mail_server()
+EMAIL_HOST, EMAIL_PORT = _mail_server.host or "localhost", _mail_server.port or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail_server.user, _mail_server.password
+EMAIL_USE_TLS = bool(_mail_server.host) and _mail_server.tls == "starttls"
+EMAIL_USE_SSL = bool(_mail_server.host) and _mail_server.tls == "implicit"
+EMAIL_TIMEOUT = 30
+EMAIL_BACKEND = os.environ.get("REGULARS_EMAIL_BACKEND") or (
+    "regulars.base.mail_server.SmtpBackend" if _mail_server.host else "django.core.mail.backends.filebased.EmailBackend"
+)
 EMAIL_FILE_PATH = str(HOME / "mail")
 DEFAULT_FROM_EMAIL = os.environ.get("REGULARS_FROM_EMAIL", "hello@localhost")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypedDict, cast
@@ -10,8 +11,6 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core import signing
-from django.core.mail import send_mail
-from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -21,13 +20,20 @@ from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.email_address import readable_email
+from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
+from regulars.clients.branding import current_app
 from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import account_block
 
+from .mail_message import Part, Sender, isolated, write_mail
+
+log = logging.getLogger("regulars.mail")
+
 SIGNUP, RESET, NOTICE = "accounts.mail_signup", "accounts.mail_reset", "accounts.mail_notice"
 CODE = "accounts.mail_code"
+ATTEMPTS = 14  # over about two hours, for a mail server that is down; a code is worth nothing after ten minutes
 # The customer is notified of each of these, because it may not have been they who did it: name → subject and sentence.
 NOTICES = {
     "password_changed": (
@@ -86,9 +92,13 @@ SALT = "regulars.signup"
 
 
 class MailJob(TypedDict, total=False):
-    """The payload of a mail. `language` is that of the page: the worker that writes the mail has no browser."""
+    """The payload of a mail.
+
+    `language` and `app` (a client id) are those of the page: the worker that writes the mail has no browser.
+    """
 
     language: str
+    app: str
     pending: int
     email: str
     next: str
@@ -120,7 +130,8 @@ def notify(account: Account, what: str, to: str = "", ended: Iterable[EarlierAcc
 
 def mail_code(expected: EmailCode, template: str) -> None:
     """Mail a code or a link. `template` is `code_and_link` for the hosted pages, `code` or `link` for apps."""
-    _enqueue(CODE, code=expected.pk, template=template)
+    asked_by = {"app": expected.client_id} if expected.client_id else {}
+    _enqueue(CODE, code=expected.pk, template=template, **asked_by)
 
 
 def signup_link(pending: PendingSignup) -> str:
@@ -151,7 +162,8 @@ def address_of(account: Account) -> str:
 
 
 def _enqueue(job: str, **payload: Any) -> None:
-    enqueue(job, {**payload, "language": translation.get_language() or settings.LANGUAGE_CODE})
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    enqueue(job, {"app": current_app.get(), **payload, "language": language})
 
 
 def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]], None]:
@@ -165,31 +177,56 @@ def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]]
     return write
 
 
-@handles(SIGNUP, non_transactional=True)
+@handles(SIGNUP, ATTEMPTS, non_transactional=True)
 @_translated
 def send_signup(payload: MailJob) -> None:
     pending = PendingSignup.objects.filter(pk=payload["pending"]).first()
     if pending is None:
         return
+    sender = Sender.of(payload.get("app", ""))
+    names = {"email": isolated(readable_email(pending.email)), "site": isolated(sender.name)}
     if is_email_taken(pending.email):
-        _send(pending.email, _("You already have an account"), "known", {"login": f"{settings.PUBLIC_URL}/login"})
+        lead = _(
+            "A sign-up with %(email)s at %(site)s was started, we think by you. You already have an account there."
+        )
+        parts = [
+            Part(lead % names),
+            Part(_("Sign in, or choose a new password:"), f"{settings.PUBLIC_URL}/login", _("Sign in")),
+            Part(_("It was not you? Then do nothing. Nothing was changed.")),
+        ]
+        _send(pending.email, _("You already have an account"), parts, sender)
     else:
-        _send(pending.email, _("Finish your sign-up"), "finish", {"link": signup_link(pending)})
+        parts = [
+            Part(_("A sign-up with %(email)s at %(site)s was started, we think by you.") % names),
+            Part(_("Open this link to finish. It works for a day:"), signup_link(pending), _("Finish your sign-up")),
+            Part(_("It was not you? Then do nothing. Without the link no account is made.")),
+        ]
+        _send(pending.email, _("Finish your sign-up"), parts, sender)
 
 
-@handles(RESET, non_transactional=True)
+@handles(RESET, ATTEMPTS, non_transactional=True)
 @_translated
 def send_reset(payload: MailJob) -> None:
     """Send nothing to an address without an account: an address alone is no reason to write."""
     account = next((each for each in accounts_of_address(payload["email"]) if not account_block(each)), None)
-    if account is not None:
-        token = default_token_generator.make_token(account)
-        query = urlencode({"next": payload["next"]})
-        link = f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{query}"
-        _send(account.email, _("Choose a new password"), "reset", {"link": link})
+    if account is None:
+        return
+    token = default_token_generator.make_token(account)
+    query = urlencode({"next": payload["next"]})
+    link = f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{query}"
+    sender = Sender.of(payload.get("app", ""))
+    names = {"email": isolated(readable_email(account.email)), "site": isolated(sender.name)}
+    parts = [
+        Part(_("A new password for %(email)s at %(site)s was asked for, we think by you.") % names),
+        Part(
+            _("Open this link to choose a new one. It works for an hour, and once:"), link, _("Choose a new password")
+        ),
+        Part(_("It was not you? Then do nothing. Your password stays as it is.")),
+    ]
+    _send(account.email, _("Choose a new password"), parts, sender)
 
 
-@handles(NOTICE, non_transactional=True)
+@handles(NOTICE, ATTEMPTS, non_transactional=True)
 @_translated
 def send_notice(payload: MailJob) -> None:
     account = Account.objects.filter(pk=payload["account"]).first()
@@ -198,12 +235,16 @@ def send_notice(payload: MailJob) -> None:
         return
     subject, sentence = NOTICES[payload["what"]]
     ended = [_(NAMES[EarlierAccess(each)]) for each in payload.get("ended", ())]
-    context = {
-        "sentence": _(sentence).format(email=readable_email(to), ended=", ".join(ended)),
-        "at": payload["at"],
-        "page": f"{settings.PUBLIC_URL}/me/security",
-    }
-    _send(to, _(subject), "notice", context)
+    advice = _(
+        "It was you? Then there is nothing to do. It was not? Sign in here, sign out every device you do not know and "
+        "choose a new password:"
+    )
+    parts = [
+        Part(_(sentence).format(email=isolated(readable_email(to)), ended=", ".join(ended))),
+        Part(_("When: %(at)s") % {"at": payload["at"]}),
+        Part(advice, f"{settings.PUBLIC_URL}/me/security", _("Password, second factor and devices")),
+    ]
+    _send(to, _(subject), parts, Sender.of(payload.get("app", "")))
 
 
 @handles(CODE, non_transactional=True)
@@ -212,15 +253,31 @@ def send_code(payload: MailJob) -> None:
     """Make the code and mail it: it exists from here on, and in clear text in the mail alone."""
     expected = EmailCode.objects.filter(pk=payload["code"]).first()
     if expected is None:
-        return
+        return None
     digits, secret = mailed_codes.write(expected)
     link = f"{settings.PUBLIC_URL}/code/open?{urlencode({'link': secret})}"
-    subject = _("Your sign-in link") if payload["template"] == "link" else _("Your sign-in code")
-    _send(expected.email, subject, payload["template"], {"digits": digits, "link": link})
+    sender = Sender.of(payload.get("app", ""))
+    site, once = {"site": isolated(sender.name)}, Part(_("It works for ten minutes, once."))
+    if payload["template"] == "link":
+        parts = [
+            Part(_("Open this link to sign in at %(site)s:") % site, link, _("Sign in")),
+            once,
+            Part(_("It was not you? Then do nothing.")),
+        ]
+        return _send(expected.email, _("Your sign-in link"), parts, sender)
+    or_link = _("It works for ten minutes, once. Or open this link in the browser in which you began:")
+    parts = [
+        Part(_("Your code for %(site)s is") % site),
+        Part(digits, is_code=True),
+        Part(or_link, link, _("Sign in")) if payload["template"] == "code_and_link" else once,
+        Part(_("It was not you? Then do nothing, and share the code with no one.")),
+    ]
+    return _send(expected.email, _("Your sign-in code"), parts, sender)
 
 
-def _send(to: str, subject: str, name: str, context: dict[str, str]) -> None:
-    body = render_to_string(
-        f"accounts/mail/{name}.txt", {**context, "email": readable_email(to), "site": settings.PUBLIC_URL}
-    )
-    send_mail(subject, body, None, [to])
+def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> None:
+    """Send one mail. An address that the mail server refuses for good is no fault of ours: anyone may enter one."""
+    try:
+        write_mail(to, subject, parts, sender).send()
+    except Invalid as refused:
+        log.warning("mail_not_sent: the mail server refused the address for good (%s)", refused.code)

@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
 from regulars.base.db.compiled_query import CompiledQuery, param
-from regulars.clients.branding import Branding, branding_of, stylesheet
+from regulars.clients.branding import Branding, branding_of, current_app, stylesheet
 from regulars.clients.models import Client
 
 COOKIE = "regulars_app"  # the app, for pages whose address no longer names it
@@ -53,12 +53,17 @@ def brand_stylesheet(request: HttpRequest, client_id: str) -> HttpResponse:
 
 def remember_app(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware that remembers the app, so that a page without one in its address (back from a provider, `/me`) looks
-    like the page before it.
+    like the page before it, and so do the mails that the page asks for.
     """
 
     def respond(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        named = "" if request.path.startswith(NOT_HOSTED) else _named(request)
+        hosted = not request.path.startswith(NOT_HOSTED)
+        named = _named(request) if hosted else ""
+        token = current_app.set((named or _well_formed(request.COOKIES.get(COOKIE, ""))) if hosted else "")
+        try:
+            response = get_response(request)
+        finally:
+            current_app.reset(token)
         if named and named != request.COOKIES.get(COOKIE) and _is_an_app.exists(id=named):
             response.set_cookie(COOKIE, named, max_age=LIVES, httponly=True, samesite="Lax", secure=settings.SECURE)
         return response
@@ -82,7 +87,11 @@ def _brand_of(request: HttpRequest) -> Brand:
 def _named(request: HttpRequest) -> str:
     """Return the client id in the address: a parameter of its own, or in the request that waits in `next`."""
     named = request.GET.get("client_id") or _in_next(request.GET.get("next", ""))
-    return named if named.isascii() and len(named) <= 64 and named.isprintable() else ""
+    return _well_formed(named)
+
+
+def _well_formed(client_id: str) -> str:
+    return client_id if client_id.isascii() and len(client_id) <= 64 and client_id.isprintable() else ""
 
 
 def _in_next(onward: str) -> str:

@@ -15,6 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 from regulars.accounts.proofs.tickets import may_embed
 from regulars.accounts.rate_limits import Attempt
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.clients.branding import current_app
 from regulars.clients.models import Client
 from regulars.interfaces.pages.attempts import attempt_of
 
@@ -92,6 +93,7 @@ def _read(request: HttpRequest, origin: str, browsers_only: bool) -> EmbeddedReq
         )
     if (origin or browsers_only) and origin not in client.web_origins:
         raise EmbeddedLoginError("unauthorized_client", "This app may not be used from this origin.", 403)
+    current_app.set(client.pk)  # until the middleware ends this request
     return EmbeddedRequest(request, client, origin, body)
 
 
