@@ -126,7 +126,7 @@ def browser(chika, settings, caplog) -> Browser:
     """The browser of Chika, who is signed in at a shop that may do everything."""
     caplog.set_level(logging.CRITICAL)
     settings.DYNAMIC_REGISTRATION, settings.DEMO = True, True
-    ensure_own_connections(enabled=True)
+    ensure_own_connections(mail_codes=True)
     cache.clear()
     everything = [
         "authorization_code",

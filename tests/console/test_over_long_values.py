@@ -63,7 +63,7 @@ NUMBERS = ["9" * 30]
 @pytest.fixture
 def furnished(console, chika):
     console.raise_request_exception = False
-    ensure_own_connections(enabled=True)
+    ensure_own_connections(mail_codes=True)
     save_connection(ConnectionSpec("club", "oidc", "Club", "shop", SECRET, {"issuer": "https://club.example"}))
     save_destination(
         "Hook", "webhook", {"url": "https://hook.example", "secret": SECRET}, purpose="message", segment_slugs=[]

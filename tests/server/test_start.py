@@ -58,7 +58,10 @@ def test_used_port_is_refused_with_a_code(live, tmp_path):
 
 def test_without_the_demo_no_customer_is_invented(live):
     assert live.rows("SELECT count(*) FROM profiles_profile") == [(0,)]
-    assert live.rows("SELECT count(*) FROM connections_connection WHERE enabled") == [(0,)]
+
+
+def test_new_installation_can_be_signed_in_to_by_password_alone(live):
+    assert live.rows("SELECT name FROM connections_connection WHERE enabled") == [("Username-Password-Authentication",)]
 
 
 def test_unreachable_registry_is_logged_and_does_not_delay_the_start(live):

@@ -13,12 +13,13 @@ from regulars.base.errors import Conflict, Invalid
 from regulars.base.plugins.fields import fill_settings
 
 from .endpoints import address_of, credentials_of, receivers_of
+from .login_methods import PASSWORD_CONNECTION
 from .models import Connection
 from .provider import PROVIDERS, Provider
 
 # The built-in connections, which need no provider: name, strategy, label.
 OWN = (
-    ("Username-Password-Authentication", "auth0", "E-mail and password"),
+    (PASSWORD_CONNECTION, "auth0", "E-mail and password"),
     ("email", "email", "Code by e-mail"),
 )
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -78,9 +79,13 @@ def save_connection(spec: ConnectionSpec, connection: Connection | None = None) 
     return connection
 
 
-def ensure_own_connections(*, enabled: bool) -> None:
-    """Create the built-in connections at the first start; later the business alone switches them on and off."""
+def ensure_own_connections(*, mail_codes: bool) -> None:
+    """Create the built-in connections at the first start; later the business alone switches them on and off.
+
+    Passwords are on, so that a new installation can be signed in to. Codes are on if `mail_codes`: each takes a mail.
+    """
     for name, strategy, label in OWN:
+        enabled = mail_codes or name == PASSWORD_CONNECTION
         Connection.objects.get_or_create(
             name=name, defaults={"strategy": strategy, "display_name": label, "enabled": enabled}
         )

@@ -68,7 +68,7 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
     with transaction.atomic():
         ensure_standard_attributes()
         ensure_standard_purposes()
-        ensure_own_connections(enabled=demo)
+        ensure_own_connections(mail_codes=demo)
         _ensure_customers_api()
         stored: Credentials = json.loads(path.read_text()) if path.exists() else {}
         source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
