@@ -236,7 +236,7 @@ def test_login_that_the_server_does_not_offer_is_a_fault_of_the_login(db, serve,
         ("data", "554 looks like spam", "mail_message_refused"),
     ],
 )
-def test_refused_recipient_sender_and_message_are_told_apart(db, serve, who, reply, code):
+def test_refusals_of_recipient_sender_and_message_are_distinct(db, serve, who, reply, code):
     serve().refused[who] = reply
 
     error = refused()
