@@ -92,7 +92,7 @@ def test_sharing_more_from_another_provider_account_is_refused(client, come):
     answer = come("gender", person=TOM, aim="&more=1")
 
     assert answer.status_code == 403
-    assert "Sie haben dort ein anderes Konto gewählt" in answer.content.decode()
+    assert "You chose another account there" in answer.content.decode()
     assert Profile.objects.count() == 1
 
 
@@ -109,7 +109,7 @@ def test_stopping_a_claim_revokes_the_grant_at_the_provider(client, come):
     page = client.get(HERE).content.decode()
     answer = client.post(f"{HERE}/{lena.identities.get().pk}/stop", {"claim": "birthday"})
 
-    assert "Nicht mehr teilen: Ihr Geburtsdatum" in page
+    assert "Stop sharing: Your date of birth" in page
     assert answer["Location"] == f"{HERE}?done=stopped"
     assert "age_band" not in view(lena, "personalise")
     assert view(lena, "personalise")["gender"].value == "female"
@@ -137,7 +137,7 @@ def test_added_connection_signs_in_the_same_customer(client, come, club):
 
     lena = Profile.objects.get()
     assert [(each.to, each.subject) for each in mail.outbox] == [
-        (["lena.vogt@example.com"], "Ein neuer Anmeldeweg wurde hinzugefügt")
+        (["lena.vogt@example.com"], "A login method was added")
     ]
     assert client.session["_auth_user_id"] == str(lena.account.pk)
     assert lena.identities.count() == 2
@@ -150,7 +150,7 @@ def test_proven_account_is_linked_and_unlinked(client, come, club):
     offered = client.get(HERE).content.decode()
     come(name="club", aim="&link=1", ticked=())
 
-    assert "Ein anderes Konto mit lena.vogt@example.com" in offered
+    assert "Another account with lena.vogt@example.com" in offered
     assert Profile.objects.filter(merged_into=None).count() == 1
 
     remaining = Profile.objects.get(merged_into=None)

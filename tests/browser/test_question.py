@@ -136,7 +136,7 @@ def test_without_javascript_an_error_is_shown_and_corrected(before: Open, server
 
 
 def test_in_arabic_everything_reads_from_right_to_left(before: Open, server: QuestionServer):
-    page = before("arabic", viewport=NARROW, locale="en")
+    page = before("arabic", viewport=NARROW, locale="ar")
     heading, option = (page.get_by_text(words).bounding_box() for words in ("عمّ تبحث؟", "سترات"))
     page.get_by_role("button", name="حفظ ومتابعة").click()
     problem = page.get_by_role("alert")

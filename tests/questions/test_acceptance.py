@@ -141,7 +141,7 @@ def test_09_an_arabic_reader_gets_the_whole_question_in_arabic_from_right_to_lef
     save_question(replace(LOOKING_FOR, translations={"ar": words}))
     impression = next_question(chika, locale="ar-EG")
 
-    page = browser.get(address(impression)).content.decode()
+    page = browser.get(address(impression), headers={"Accept-Language": "ar"}).content.decode()
 
     assert '<html lang="ar" dir="rtl">' in page
     assert all(word in page for word in ("عمّ تبحث؟", "لنعرضه أولاً.", "سترات"))

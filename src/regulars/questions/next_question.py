@@ -38,7 +38,7 @@ from .scoring import QuestionValue, score, value_questions
 from .settings import get_question_settings
 from .wording import choose_wording
 
-__all__ = ["NotShown", "ask_one_more", "may_offer_more", "next_question", "notice_of"]
+__all__ = ["NotShown", "ask_one_more", "may_offer_more", "next_question", "notice_of", "show_in"]
 
 log = logging.getLogger("regulars.questions")
 Result = TypeVar("Result", Impression, NotShown)
@@ -328,6 +328,25 @@ def ask_one_more(after: Impression, locale: str) -> Impression | NotShown:
     except Exception:
         log.exception("no further question could be selected after impression %s", after.pk)
         return NotShown(NotShownReason.UNAVAILABLE)
+
+
+def show_in(impression: Impression, locale: str) -> Impression:
+    """Return the open impression in the language of the page, and record the words as shown. A closed one stays as it was.
+
+    A question is shown once a day, and the customer may have begun in another language or chosen one since.
+    """
+    question = impression.question
+    if impression.outcome != Impression.Outcome.SHOWN or impression.version != question.version:
+        return impression
+    wording = choose_wording(question, locale, impression.profile_id)
+    if wording.locale == impression.locale:
+        return impression
+    offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
+    words = notice_of(question, wording.text_for(offered), wording.why, wording.use)
+    still_open = Impression.objects.filter(pk=impression.pk, outcome=Impression.Outcome.SHOWN)
+    if still_open.update(locale=wording.locale, variant=wording.variant, words=words):
+        impression.locale, impression.variant, impression.words = wording.locale, wording.variant, words
+    return impression
 
 
 def _score_one_more(after: Impression) -> tuple[CustomerContext, ScoredQuestions] | NotShown:

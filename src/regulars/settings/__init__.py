@@ -123,6 +123,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "regulars.interfaces.pages.app_branding.brand",
+                "regulars.interfaces.pages.language.language_links",
             ],
         },
     }

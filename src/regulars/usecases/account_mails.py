@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core import signing
 from django.utils import timezone, translation
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -124,7 +126,7 @@ def notify(account: Account, what: str, to: str = "", ended: Iterable[EarlierAcc
 
     `ended` is what the notice lists.
     """
-    at = timezone.now().strftime("%d %B %Y, %H:%M UTC")
+    at = timezone.now().isoformat()
     _enqueue(NOTICE, account=account.pk, what=what, at=at, to=to, ended=list(ended))
 
 
@@ -136,7 +138,7 @@ def mail_code(expected: EmailCode, template: str) -> None:
 
 def signup_link(pending: PendingSignup) -> str:
     """Return the link that makes the account. Who has it can read the mail of the address."""
-    return f"{settings.PUBLIC_URL}/signup/finish?{urlencode({'token': signing.dumps(pending.pk, salt=SALT)})}"
+    return _link("/signup/finish", token=signing.dumps(pending.pk, salt=SALT))
 
 
 def find_pending_signup(token: str) -> PendingSignup | None:
@@ -191,7 +193,7 @@ def send_signup(payload: MailJob) -> None:
         )
         parts = [
             Part(lead % names),
-            Part(_("Sign in, or choose a new password:"), f"{settings.PUBLIC_URL}/login", _("Sign in")),
+            Part(_("Sign in, or choose a new password:"), _link("/login"), _("Sign in")),
             Part(_("It was not you? Then do nothing. Nothing was changed.")),
         ]
         _send(pending.email, _("You already have an account"), parts, sender)
@@ -212,8 +214,7 @@ def send_reset(payload: MailJob) -> None:
     if account is None:
         return
     token = default_token_generator.make_token(account)
-    query = urlencode({"next": payload["next"]})
-    link = f"{settings.PUBLIC_URL}/password/reset/{account.key}/{token}?{query}"
+    link = _link(f"/password/reset/{account.key}/{token}", next=payload["next"])
     sender = Sender.of(payload.get("app", ""))
     names = {"email": isolated(readable_email(account.email)), "site": isolated(sender.name)}
     parts = [
@@ -241,8 +242,8 @@ def send_notice(payload: MailJob) -> None:
     )
     parts = [
         Part(_(sentence).format(email=isolated(readable_email(to)), ended=", ".join(ended))),
-        Part(_("When: %(at)s") % {"at": payload["at"]}),
-        Part(advice, f"{settings.PUBLIC_URL}/me/security", _("Password, second factor and devices")),
+        Part(_("When: %(at)s") % {"at": _written(payload["at"])}),
+        Part(advice, _link("/me/security"), _("Password, second factor and devices")),
     ]
     _send(to, _(subject), parts, Sender.of(payload.get("app", "")))
 
@@ -255,7 +256,7 @@ def send_code(payload: MailJob) -> None:
     if expected is None:
         return None
     digits, secret = mailed_codes.write(expected)
-    link = f"{settings.PUBLIC_URL}/code/open?{urlencode({'link': secret})}"
+    link = _link("/code/open", link=secret)
     sender = Sender.of(payload.get("app", ""))
     site, once = {"site": isolated(sender.name)}, Part(_("It works for ten minutes, once."))
     if payload["template"] == "link":
@@ -273,6 +274,18 @@ def send_code(payload: MailJob) -> None:
         Part(_("It was not you? Then do nothing, and share the code with no one.")),
     ]
     return _send(expected.email, _("Your sign-in code"), parts, sender)
+
+
+def _link(path: str, **query: str) -> str:
+    """Return the address of a page in the language of the mail: it may be opened in another browser."""
+    return f"{settings.PUBLIC_URL}{path}?{urlencode({**query, 'ui_locales': translation.get_language()})}"
+
+
+def _written(at: str) -> str:
+    try:
+        return date_format(dt.datetime.fromisoformat(at), "DATETIME_FORMAT") + " UTC"
+    except ValueError:  # queued by an earlier version, as text
+        return at
 
 
 def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> None:

@@ -229,11 +229,22 @@ def _login_context(context: AuthorizationContext) -> LoginContext:
         query=browser.query if is_back else dict(request.params),
         body=context.pending.posted,
         other_clients=lambda: other_clients_in(session.sid, request.client_id),
-        locale=(request.params.text("ui_locales").split() or [browser.locale])[0],
+        locale=_language(request.params.text("ui_locales").split(), browser),
         silent=request.is_silent,
         proved=proved,
         busy=bool(request.second_factor) or request.params.get("ask") == "0",
     )
+
+
+def _language(asked: list[str], browser: LoginContext) -> str:
+    """Return the language of a question: the journey's, as precisely as the app named it; else what the app asked for.
+
+    An app may ask for a language that only the business has texts in.
+    """
+    if not browser.named_locale:
+        return (asked or [browser.locale])[0]
+    language = browser.named_locale.partition("-")[0]
+    return next((tag for tag in asked if tag.lower().partition("-")[0] == language), browser.named_locale)
 
 
 class AlreadyAnsweredError(Exception):

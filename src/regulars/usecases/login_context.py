@@ -22,6 +22,7 @@ class LoginContext:
     ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: the customer
     authenticated for this very request on a page of the app; otherwise a silent login continues an earlier browser. `busy`:
     no question now, because the app sent `ask=0` (a checkout, or it asks by itself) or the customer is re-authenticating.
+    `locale` is the language of the pages; `named_locale` is the same where the app or the customer named it, else empty.
     """
 
     protocol: str = ""
@@ -36,6 +37,7 @@ class LoginContext:
     strategy: str = ""
     other_clients: Callable[[], list[str]] = list
     locale: str = "en"
+    named_locale: str = ""
     silent: bool = False
     proved: bool = False
     busy: bool = False

@@ -17,6 +17,7 @@ from regulars.consent.purposes import get_purpose, words_in
 from regulars.consent.record import Decision
 from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
+from regulars.interfaces.pages.language import named_language
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
@@ -175,7 +176,9 @@ def _back(request: HttpRequest, sentence: str, place: str) -> HttpResponse:
 
 
 def _locale(request: HttpRequest) -> str:
-    """Return the language of the page; or the browser's first where only the business has texts in it."""
+    """Return the language of the page; or the browser's first where only the business has texts in it and none was named."""
+    if named := named_language(request):
+        return named
     first = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0].strip()[:16]
     try:
         get_supported_language_variant(first or "en")

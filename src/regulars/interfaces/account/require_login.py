@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext_noop
 
+from regulars.interfaces.pages.language import show_languages_at
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import is_fresh, session_profile
 from regulars.profiles.models import Profile
@@ -51,4 +52,6 @@ def customer_page(*, fresh: bool = False, home: str = "/me") -> Callable[[Custom
 
 def account_message(request: HttpRequest, title: str, sentence: str, status: int) -> HttpResponse:
     """Show one message, with a link back to the customer's page. Both texts are message ids."""
+    if request.method == "POST":
+        show_languages_at(request, "/me")
     return render(request, "account/message.html", {"title": title, "sentence": sentence}, status=status)

@@ -6,15 +6,16 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
-from django.utils.translation import get_language, override
+from django.utils.translation import get_language, get_supported_language_variant, override
 from django.views.decorators.http import require_http_methods
 
+from regulars.interfaces.pages.language import named_language
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
-from regulars.questions.next_question import ask_one_more, may_offer_more
+from regulars.questions.next_question import ask_one_more, may_offer_more, show_in
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
 
@@ -38,8 +39,18 @@ def question(request: HttpRequest) -> HttpResponse:
     if impression is None:
         return render(request, "login/question.html", {"next": goes_to}, status=404)
     if request.method == "POST":
-        return _close(request, impression, goes_to)
+        return _close(request, show_in(impression, request.POST.get("shown") or impression.locale), goes_to)
+    impression = show_in(impression, _language(request, impression))
     return _page(request, impression) if _can_be_shown(impression) else HttpResponseRedirect(goes_to)
+
+
+def _language(request: HttpRequest, impression: Impression) -> str:
+    """Return the language of the page; that of the question where only the business has texts in it and none was named."""
+    try:
+        get_supported_language_variant(impression.locale)
+    except LookupError:
+        return named_language(request) or impression.locale
+    return get_language() or impression.locale
 
 
 def _can_be_shown(impression: Impression) -> bool:

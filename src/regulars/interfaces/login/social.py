@@ -29,6 +29,7 @@ from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
 from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.purposes import get_purpose, words_in
+from regulars.interfaces.pages.language import show_languages_at
 from regulars.interfaces.pages.navigation import address, local_path, message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer, is_fresh, shown_here
@@ -121,6 +122,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     """`/login/callback?state=&code=`: the answer of any provider. The state must be of this browser, and fresh."""
     if request.method == "POST":
         return _by_form(request)
+    show_languages_at(request, address("/login", request))  # this address works once
     state = request.GET.get("state", "")
     connection = find_social(state.partition(".")[0])
     if connection is None or _is_from_another(request, connection):

@@ -11,6 +11,7 @@ from django.utils.translation import get_language
 
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
+from regulars.interfaces.pages.language import named_language
 from regulars.oauth.browser_session import BrowserSession
 from regulars.oauth.interactions import LIFETIME
 from regulars.oauth.sessions import end_session, keep_sid, sid_of_key
@@ -71,6 +72,7 @@ def browser_context(request: HttpRequest, protocol: str = "") -> LoginContext:
         user_agent=request.headers.get("User-Agent", ""),
         query=request.GET.dict(),
         locale=get_language() or "en",
+        named_locale=named_language(request),
     )
 
 

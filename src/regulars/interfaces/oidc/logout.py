@@ -16,6 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
+from regulars.interfaces.pages.language import show_languages_at
 from regulars.interfaces.pages.navigation import message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.oauth.interactions import with_query
@@ -111,6 +112,7 @@ def _signed_out(request: HttpRequest) -> HttpResponse:
 
 def _redirect(request: HttpRequest, url: str, allowed: list[str], more: dict[str, str] | None = None) -> HttpResponse:
     if url not in allowed:
+        show_languages_at(request, "/oidc/logout")  # without the address that was refused
         return error_page(request, NonRedirectableError("unknown_logout_uri", *UNKNOWN_LOGOUT_URI))
     response = HttpResponse(status=302)
     response.headers["Location"] = with_query(url, more or {})

@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from .language import show_languages_at
+
 # What an application may state about the login it wants; kept from page to page.
 CARRIED = ("next", "login_hint", "prompt", "ui_locales", "acr_values", "demanded")
 
@@ -31,5 +33,8 @@ def address(path: str, request: HttpRequest, **more: str) -> str:
 
 def message_page(request: HttpRequest, title: str, sentence: str, status: int = 200) -> HttpResponse:
     """Show one message, with a link to the login page. Both texts are message ids."""
-    context = {"title": title, "sentence": sentence, "login": address("/login", request)}
+    login = address("/login", request)
+    if request.method == "POST":
+        show_languages_at(request, login)
+    context = {"title": title, "sentence": sentence, "login": login}
     return render(request, "pages/message.html", context, status=status)
