@@ -179,6 +179,18 @@ def test_authentication_on_a_page_of_the_app_counts_as_a_silent_login(chika, sho
     assert [event.name for event in timeline(chika.pk)] == ["Signed In"]
 
 
+def test_silent_login_after_an_abandoned_rule_page_is_at_least_the_first(chika, shop):
+    rule = save_rule("away", script="function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }")
+    assert isinstance(go(chika, shop), InteractionRequired)
+    rule.script = claim("c.stats.loginsCount")
+    rule.save()
+    silent = go(chika, shop, silent=True)
+    renewed = renew(Login(chika, shop, visit(protocol="oauth2-refresh-token", silent=True), ["openid"]))
+    counted = [go(chika, shop), go(chika, shop), go(chika, shop, silent=True)]
+
+    assert [each.id_token[NAMESPACE + "x"] for each in (silent, renewed, *counted)] == [1, 1, 1, 2, 2]
+
+
 def test_a_busy_customer_is_asked_nothing_and_the_reason_is_recorded(chika, shop, question):
     decided = go(chika, shop, busy=True)
 

@@ -73,7 +73,8 @@ def context_of(profile: Profile, client: Client, browser: LoginContext, scopes: 
         "connection": browser.connection,
         "connectionStrategy": browser.strategy,
         "protocol": browser.protocol,
-        "stats": {"loginsCount": profile.logins_count + int(browser.is_login)},
+        # At least this one: a silent login may follow one that never ended, on the page of a rule.
+        "stats": {"loginsCount": max(1, profile.logins_count + int(browser.is_login))},
         "sso": {
             "with_auth0": bool(others),
             "with_dbconn": browser.strategy == "auth0",
