@@ -114,38 +114,6 @@ def test_tokens_are_signed_and_checked_as_jsonwebtoken_does(what: str, keys: dic
     assert said(body, keys) == expected
 
 
-UTILITIES = """
-function rule(user, context, callback) {
-  const { Auth0RedirectRuleUtilities, Auth0UserUpdateUtilities } = require('@auth0/rule-utilities@0.2.0');
-  const utils = new Auth0RedirectRuleUtilities(user, context, { SESSION_TOKEN_SECRET: 'k' });
-  const update = new Auth0UserUpdateUtilities(user, auth0, 'ns');
-  if (utils.isRedirectCallback) {
-    update.setAppMeta('seen', utils.validateSessionToken().other.size);
-    return update.updateAppMeta().then(() => callback(null, user, context), callback);
-  }
-  if (utils.canRedirect) utils.doRedirect('https://form.example/a?b=1');
-  callback(null, user, context);
-}
-"""
-
-
-def test_the_redirect_utilities_send_a_token_along_and_believe_only_their_own() -> None:
-    request = {"hostname": "id.shop.example", "ip": "192.0.2.1", "query": {}}
-    away = try_rule(UTILITIES, CHIKA, {"request": request}).outcome.redirect_url or ""
-    token = said("say(jwt.sign({other: {size: 'M'}, sub: user.user_id}, 'k'))")
-    foreign = said("say(jwt.sign({other: {size: 'M'}, sub: 'auth0|dov'}, 'k'))")
-
-    def back(token: str) -> Any:
-        return try_rule(
-            UTILITIES, CHIKA, {"protocol": "redirect-callback", "request": {"query": {"session_token": token}}}
-        )
-
-    assert away.startswith("https://form.example/a?b=1&session_token=ey")
-    assert back(token).outcome.metadata_updates[0].data == {"ns": {"seen": "M"}}
-    assert back(foreign).error == "threw: Error: Token sub mismatch (line 7)"
-    assert try_rule(UTILITIES, CHIKA, {"protocol": "oauth2-refresh-token"}).outcome.redirect_url is None
-
-
 @pytest.mark.parametrize("body", [
     "crypto.createHash('sha3-9000')", "crypto.pbkdf2Sync('a', 'b', 1e9, 64, 'sha1')", "crypto.randomBytes(1e9)", "crypto.randomBytes(-1)",
     "crypto.createHash('md5').update('x').digest('hex'); crypto.createSign('sha256').update('x').sign('no key')",

@@ -32,11 +32,18 @@ def run_example(template: Template, example: Example) -> ExampleResult:
     rule = Rule(slug="trial", script=template.script, language=language)
     rule.settings = fill_settings(template.settings, example.settings)
     trial = try_rule(rule, example.user, example.context, http.perform)
-    actual = summary(trial.outcome)
+    actual = _shortened(summary(trial.outcome), example.expect)
     problems = [trial.error] if trial.error else []
     if actual != example.expect:
         problems.append(f"expected {json.dumps(example.expect)}, actual {json.dumps(actual)}")
     return ExampleResult(actual, [*problems, *http.problems()])
+
+
+def _shortened(actual: JsonObject, expect: JsonObject) -> JsonObject:
+    """Return `actual` with an ellipsis in the address of a redirect where `expect` has it: tokens are never the same."""
+    start, ellipsis, _ = str(expect.get("redirect", "")).partition("…")
+    fits = ellipsis and str(actual.get("redirect", "")).startswith(start)
+    return {**actual, "redirect": expect["redirect"]} if fits else actual
 
 
 def summary(outcome: RulesOutcome) -> JsonObject:

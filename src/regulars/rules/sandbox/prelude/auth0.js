@@ -34,50 +34,58 @@
   }
   define('auth0', function (module) { module.exports = { ManagementClient }; });
 
-  const SILENT = ['oauth2-resource-owner', 'oauth2-resource-owner-jwt-bearer', 'oauth2-refresh-token', 'oauth2-password', 'oauth2-device-code', 'redirect-callback', 'delegation'];
+  // `@auth0/rule-utilities`, gone from npm: what rules of its versions 0.1.0 and 0.2.0 expect. Beyond it: an address with a
+  // query of its own keeps it, a posted token counts, and the token may be the second argument itself, as rules of 0.1.0 do.
+  const noRedirectProtocols = ['oauth2-resource-owner', 'oauth2-refresh-token', 'oauth2-password', 'redirect-callback'];
   class Auth0RedirectRuleUtilities {
     constructor(user, context, configuration) {
-      Object.assign(this, { user: user || {}, context: context || {}, tokenSecret: (configuration || {}).SESSION_TOKEN_SECRET });
+      const settings = configuration || {};
+      Object.assign(this, { user: user || {}, context: context || {}, noRedirectProtocols,
+        tokenSecret: settings.SESSION_TOKEN_SECRET, tokenExpiresIn: settings.SESSION_TOKEN_EXPIRES_IN || '3d' });
     }
     get queryParams() { return (this.context.request || {}).query || {}; }
-    get protocol() { return this.context.protocol || 'unknown'; }
-    get redirectUrl() { return (this.context.redirect || {}).url; }
-    get isRedirectCallback() { return this.protocol === 'redirect-callback'; }
-    get canRedirect() { return !this.redirectUrl && !SILENT.includes(this.protocol) && this.queryParams.prompt !== 'none'; }
-    createSessionToken(payload, options) {
-      if (!this.tokenSecret) throw new Error('SESSION_TOKEN_SECRET is not defined in configuration.');
-      const request = this.context.request || {};
-      return realm.require('jsonwebtoken').sign(Object.assign({}, payload, { ip: request.ip, iss: request.hostname, sub: this.user.user_id }),
-        this.tokenSecret, Object.assign({ expiresIn: '3 days' }, options));
+    get redirectUrl() { return this.context.redirect && this.context.redirect.url; }
+    get isRedirectCallback() { return this.context.protocol === 'redirect-callback'; }
+    get protocolCanRedirect() { return !this.noRedirectProtocols.includes(this.context.protocol); }
+    get canRedirect() { return !this.redirectUrl && !this.context.multifactor && this.queryParams.prompt !== 'none' && this.protocolCanRedirect; }
+    get _issuer() { return 'https://' + this.context.request.hostname + '/'; }
+    createSessionToken(claims) {
+      const standard = { ip: this.context.request.ip, iss: this._issuer, sub: this.user.user_id };
+      return realm.require('jsonwebtoken').sign({ ...standard, ...claims }, this.tokenSecret, { expiresIn: this.tokenExpiresIn });
     }
-    doRedirect(url, token) {
-      if (!url) throw new Error('url is required');
-      if (!this.canRedirect) throw new Error('Cannot redirect');
-      const made = typeof token === 'string' ? token : token === false ? '' : this.createSessionToken(typeof token === 'object' ? token : {});
-      this.context.redirect = { url: made ? url + (url.includes('?') ? '&' : '?') + 'session_token=' + made : url };
-    }
-    validateSessionToken() {
-      const body = (this.context.request || {}).body || {}, token = this.queryParams.session_token || body.session_token;
-      const payload = realm.require('jsonwebtoken').verify(token, this.tokenSecret, { algorithms: ['HS256'] });
-      if (payload.sub !== this.user.user_id) throw new Error('Token sub mismatch');
+    validateSessionToken(options) {
+      const token = this.queryParams.session_token || (this.context.request.body || {}).session_token;
+      const payload = realm.require('jsonwebtoken').verify(token, this.tokenSecret, { ...options, subject: this.user.user_id, issuer: this._issuer });
+      if (!payload.exp) throw new Error('Expired token');
       return payload;
+    }
+    doRedirect(url, options) {
+      if (!url || !this.canRedirect) throw new Error('Cannot redirect');
+      const { sessionToken, generateSessionToken = options !== false } = typeof options === 'string' ? { sessionToken: options } : options || {};
+      const token = sessionToken && typeof sessionToken === 'string' ? sessionToken : generateSessionToken === true && this.createSessionToken();
+      this.context.redirect = { url: token ? url + (url.includes('?') ? '&' : '?') + 'session_token=' + token : url };
     }
   }
   class Auth0UserUpdateUtilities {
-    constructor(user, auth0, namespace) { Object.assign(this, { user, auth0, namespace: namespace || '' }); }
-    _bag(name, make) {
-      const whole = this.user[name] || (make ? (this.user[name] = {}) : {});
-      if (!this.namespace) return whole;
-      return whole[this.namespace] || (make ? (whole[this.namespace] = {}) : {});
+    constructor(user, auth0, namespace) {
+      const isNamespaced = Boolean(namespace) && typeof namespace === 'string';
+      Object.assign(this, { user, userId: user.user_id, apiClient: new ManagementClient(auth0), updatedUserData: {}, isNamespaced });
+      if (isNamespaced) this.namespace = namespace;
+      for (const bag of ['user_metadata', 'app_metadata']) {
+        user[bag] = user[bag] || {};
+        if (isNamespaced) user[bag][namespace] = user[bag][namespace] || {};
+      }
     }
-    _get(name, key, otherwise) { const value = this._bag(name)[key]; return value === undefined ? otherwise : value; }
-    _write(name) { return this.namespace ? { [this.namespace]: this._bag(name) } : this._bag(name); }
-    getUserMeta(key, otherwise) { return this._get('user_metadata', key, otherwise); }
-    getAppMeta(key, otherwise) { return this._get('app_metadata', key, otherwise); }
-    setUserMeta(key, value) { this._bag('user_metadata', true)[key] = value; }
-    setAppMeta(key, value) { this._bag('app_metadata', true)[key] = value; }
-    updateUserMeta() { return this.auth0.users.updateUserMetadata(this.user.user_id, this._write('user_metadata')); }
-    updateAppMeta() { return this.auth0.users.updateAppMetadata(this.user.user_id, this._write('app_metadata')); }
+    // The namespace's own name stands for all of it.
+    _place(bag, key) { return this.isNamespaced && key !== this.namespace ? this.user[bag][this.namespace] : this.user[bag]; }
+    setUser(key, value) { this.user[key] = this.updatedUserData[key] = value; }
+    setUserMeta(key, value) { this._place('user_metadata', key)[key] = value; }
+    setAppMeta(key, value) { this._place('app_metadata', key)[key] = value; }
+    getUserMeta(key) { return this._place('user_metadata', key)[key]; }
+    getAppMeta(key) { return this._place('app_metadata', key)[key]; }
+    async updateUser() { await this.apiClient.updateUser({ id: this.userId }, this.updatedUserData); }
+    async updateUserMeta() { await this.apiClient.updateUserMetadata({ id: this.userId }, this.user.user_metadata); }
+    async updateAppMeta() { await this.apiClient.updateAppMetadata({ id: this.userId }, this.user.app_metadata); }
   }
-  define('@auth0/rule-utilities', function (module) { module.exports = { Auth0RedirectRuleUtilities, Auth0UserUpdateUtilities }; });
+  define('@auth0/rule-utilities', function (module) { module.exports = { Auth0RedirectRuleUtilities, Auth0UserUpdateUtilities, noRedirectProtocols }; });
 })(globalThis, __builtins);
