@@ -109,6 +109,7 @@ def test_a_new_secret_ends_the_old_one(console):
         ({"redirect_uris": "\n".join(f"https://shop.example/{n}" for n in range(101))}, "redirect_uris"),
         ({"logout_uris": "shop.example"}, "logout_uris"),
         ({"web_origins": "https://shop.example/path"}, "web_origins"),
+        ({"jwks_uri": "shop.example/keys"}, "jwks_uri"),
     ],
 )
 def test_an_error_is_shown_beside_its_field(console, change, about):
@@ -118,6 +119,16 @@ def test_an_error_is_shown_beside_its_field(console, change, about):
     assert response.context["problem"].field == about
     assert f'id="in-{about.replace("_", "-")}-problem"' in response.content.decode()
     assert not Client.objects.exists()
+
+
+def test_an_app_signs_with_the_keys_behind_its_address(console):
+    by_signature = {"auth_method": "private_key_jwt", "jwks_uri": " https://shop.example/keys "}
+    console.post("/console/applications/new", {**SHOP, **by_signature})
+    client = Client.objects.get()
+    page = console.get(f"/console/applications/{client.pk}").content.decode()
+
+    assert (client.jwks_uri, client.secret_hash) == ("https://shop.example/keys", "")
+    assert 'value="https://shop.example/keys"' in page
 
 
 def test_mia_reads_and_may_not_write(mia_console):

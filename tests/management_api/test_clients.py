@@ -19,6 +19,7 @@ SCOPE = " ".join(
     for noun in ("clients", "client_keys", "client_grants", "resource_servers", "grants")
 )
 SHOP = {"name": "Harbour & Pine", "callbacks": ["https://shop.example/callback"]}
+KEY = ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=False)
 ORDERS = {
     "identifier": "https://orders.example/",
     "name": "Orders",
@@ -142,6 +143,10 @@ def test_client_with_private_key_jwt_has_no_secret(call, shop):
         ({"name": "x", "grant_types": ["telepathy"]}, "unknown_grant_type"),
         ({"name": "x", "callbacks": ["javascript:alert(1)"]}, "bad_address"),
         ({"name": "x", "jwks": [{"kty": "oct", "k": "c2VjcmV0"}]}, "bad_key"),
+        ({"name": "x", "jwks_uri": "ftp://shop.example/keys"}, "bad_address"),
+        ({"name": "x", "jwks_uri": "https://shop.example/k", "jwks": [KEY]}, "keys_twice"),
+        ({"name": "x", "token_endpoint_auth_signing_alg": "none"}, "unknown_algorithm"),
+        ({"name": "x", "token_endpoint_auth_method": "private_key_jwt"}, "key_needed"),
         ({"name": "x", "oidc_logout": {"backchannel_logout_urls": ["ftp://x/"]}}, "bad_address"),
         ({"name": "x", "refresh_token": {"rotation_type": "non-rotating"}}, "invalid_body"),
         ({"name": "x", "token_endpoint_auth_method": "tls_client_auth"}, "unknown_auth_method"),
@@ -150,6 +155,17 @@ def test_client_with_private_key_jwt_has_no_secret(call, shop):
 def test_invalid_client_is_refused_by_name(call, body, code):
     assert error_of(call("POST", "/clients", body)) == (400, code)
     assert not Client.objects.exists()
+
+
+def test_keys_may_be_behind_an_address_and_what_was_read_can_be_sent_back(call, shop):
+    path = f"/clients/{shop['client_id']}"
+    by_address = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://shop.example/keys"}
+    changed = call("PATCH", path, {**by_address, "token_endpoint_auth_signing_alg": "ES256"}).json()
+    again = {name: changed[name] for name in ("jwks", "jwks_uri", "token_endpoint_auth_signing_alg")}
+
+    assert again == {"jwks": [], "jwks_uri": "https://shop.example/keys", "token_endpoint_auth_signing_alg": "ES256"}
+    assert call("PATCH", path, again).json() == changed
+    assert call("PATCH", path, {"jwks": [KEY]}).json()["jwks_uri"] == ""
 
 
 def test_unknown_properties_are_refused_in_auth0s_sentence(call, shop):

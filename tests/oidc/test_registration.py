@@ -253,4 +253,32 @@ def test_an_app_signs_with_the_algorithm_that_it_registered(client, standard_set
     answer = register(client, {**BIKES, **method, "jwks": {"keys": keys}})
 
     assert answer.status_code == status
-    assert status == 400 or [key["alg"] for key in answer.json()["jwks"]["keys"]] == [algorithm]
+    assert status == 400 or answer.json()["token_endpoint_auth_signing_alg"] == algorithm
+
+
+BY_SIGNATURE = {"token_endpoint_auth_method": "private_key_jwt"}
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("https://bikes.example/keys.json", 201),
+        ("http://bikes.example/keys.json", 400),
+        ("https://127.0.0.1/keys", 400),
+        ("https://169.254.169.254/latest", 400),
+        ("https://erp.shop.example/keys", 400),
+        ("https://localhost/keys", 400),
+        ("https:///keys", 400),
+        ("file:///etc/passwd", 400),
+        ("", 400),
+        (7, 400),
+    ],
+)
+def test_an_app_registers_the_address_of_its_keys(client, standard_setup, settings, address, status):
+    settings.ALLOW_HOSTS = ["erp.shop.example"]
+    answer = register(client, {**BIKES, **BY_SIGNATURE, "jwks_uri": address})
+
+    assert answer.status_code == status
+    assert answer.json().get("error") == (None if status == 201 else "invalid_client_metadata")
+    assert status == 400 or answer.json()["jwks_uri"] == Client.objects.get().jwks_uri == address

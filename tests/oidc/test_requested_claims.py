@@ -53,9 +53,13 @@ def test_a_claim_may_be_asked_in_every_form(signed_in, how):
     assert set(userinfo(signed_in, tokens)) == {"sub", "name", "email"}
 
 
-@pytest.mark.parametrize("name", ["logins_count", "app_metadata", "identities", "user_metadata", "phone_verified", "name#ja", ""])
+@pytest.mark.parametrize(
+    "name", ["logins_count", "app_metadata", "identities", "user_metadata", "phone_verified", "name#ja", ""]
+)
 def test_what_is_no_claim_of_the_standard_is_never_disclosed(signed_in, name):
-    tokens = signed_in.tokens(scope="openid", claims=claims(userinfo={name: {"essential": True}}, id_token={name: None}))
+    tokens = signed_in.tokens(
+        scope="openid", claims=claims(userinfo={name: {"essential": True}}, id_token={name: None})
+    )
 
     assert set(userinfo(signed_in, tokens)) == {"sub"}
     assert name not in id_claims(tokens)
@@ -172,7 +176,9 @@ def test_a_requested_sub_is_the_only_customer_who_gets_in(signed_in, customer, d
 
 def test_a_sub_and_a_hint_of_two_people_let_no_one_in(signed_in, customer, dov):
     hint = signed_in.tokens()["id_token"]
-    answer = signed_in.answer(claims=claims(id_token={"sub": {"value": dov.user_id}}), id_token_hint=hint, prompt="none")
+    answer = signed_in.answer(
+        claims=claims(id_token={"sub": {"value": dov.user_id}}), id_token_hint=hint, prompt="none"
+    )
 
     assert answer["error"] == "login_required"
 

@@ -33,6 +33,7 @@ SHORTEST_SECRET = 32  # it is stored as a fast hash, which protects random value
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
 KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
+ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
 
 
@@ -48,6 +49,8 @@ class ClientSpec:
     web_origins: Sequence[str] = ()
     embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component)
     public_keys: Sequence[Mapping[str, Any]] | None = None
+    jwks_uri: str | None = None
+    assertion_algorithm: str | None = None
     backchannel_logout_uri: str | None = None
     first_party: bool | None = None
     requires_par: bool | None = None
@@ -83,7 +86,7 @@ def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str
     """Create a client that no member of staff has looked at. Raises as `register`, and `Invalid("bad_address")`.
 
     Its addresses are https, or a scheme of its own; a `native` one runs on the customer's machine and may listen there,
-    on a loopback address (RFC 8252, 7.3). Its back-channel is called by this server: https, and on the public web.
+    on a loopback address (RFC 8252, 7.3). What this server calls, its back-channel and its keys, is https, and on the public web.
     """
     for about in ("redirect_uris", "logout_uris"):
         for address in getattr(spec, about):
@@ -93,13 +96,9 @@ def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str
                     f"{address[:80]!r} is not https. Only native applications may use http, on a loopback address.",
                     about,
                 )
-    back_channel = spec.backchannel_logout_uri
-    if back_channel and (_scheme(back_channel) != "https" or not _is_public(_host(back_channel))):
-        raise Invalid(
-            "bad_address",
-            f"{back_channel[:80]!r} is not an https address on the public web.",
-            "backchannel_logout_uri",
-        )
+    for about, called in (("backchannel_logout_uri", spec.backchannel_logout_uri), ("jwks_uri", spec.jwks_uri)):
+        if called and (_scheme(called) != "https" or not _is_public(_host(called))):
+            raise Invalid("bad_address", f"{called[:80]!r} is not an https address on the public web.", about)
     return register(spec)
 
 
@@ -108,7 +107,7 @@ def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
     """Change a client. Returns it with a new secret where it had none and needs one.
 
     Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_dialect`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
-    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`.
+    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`, `keys_twice`, `unknown_algorithm`.
     """
     _apply(client, spec)
     needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
@@ -160,17 +159,37 @@ def _apply(client: Client, spec: ClientSpec) -> None:
         if getattr(spec, name) is not None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:
-        address = spec.backchannel_logout_uri
-        is_web = _scheme(address) in ("http", "https") and bool(_host(address)) and not re.search(r"[\s#\\]", address)
-        if address and (not is_web or len(address) > LONGEST_ADDRESS):
-            raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", "backchannel_logout_uri")
-        client.backchannel_logout_uri = address
-    if spec.public_keys is not None:
-        client.public_keys = [_public_key(key) for key in spec.public_keys]
-    if spec.auth_method == Client.AuthMethod.PRIVATE_KEY and not client.public_keys:
-        raise Invalid("key_needed", "An app that authenticates by a signature needs a public key.", "public_keys")
+        client.backchannel_logout_uri = _web_address(spec.backchannel_logout_uri, "backchannel_logout_uri")
+    _apply_keys(client, spec)
     if spec.auth_method not in WITH_SECRET:
         client.secret_hash = ""
+
+
+def _apply_keys(client: Client, spec: ClientSpec) -> None:
+    """Take over the keys themselves or their address: what was set last replaces the other."""
+    if spec.public_keys and spec.jwks_uri:
+        raise Invalid("keys_twice", "Send public keys or the address of a key set, not both.", "jwks_uri")
+    if spec.public_keys is not None:
+        client.public_keys = [_public_key(key) for key in spec.public_keys]
+        client.jwks_uri = "" if client.public_keys else client.jwks_uri
+    if spec.jwks_uri is not None:
+        client.jwks_uri = _web_address(spec.jwks_uri, "jwks_uri")
+        client.public_keys = [] if client.jwks_uri else client.public_keys
+    if spec.assertion_algorithm is not None:
+        if spec.assertion_algorithm and spec.assertion_algorithm not in ASSERTION_ALGORITHMS:
+            supported = ", ".join(ASSERTION_ALGORITHMS)
+            raise Invalid("unknown_algorithm", f"Signatures are made with {supported}.", "assertion_algorithm")
+        client.assertion_algorithm = spec.assertion_algorithm
+    if spec.auth_method == Client.AuthMethod.PRIVATE_KEY and not (client.public_keys or client.jwks_uri):
+        message = "An app that authenticates by a signature needs a public key, or the address of its key set."
+        raise Invalid("key_needed", message, "public_keys")
+
+
+def _web_address(address: str, about: str) -> str:
+    is_web = _scheme(address) in ("http", "https") and bool(_host(address)) and not re.search(r"[\s#\\]", address)
+    if address and (not is_web or len(address) > LONGEST_ADDRESS):
+        raise Invalid("bad_address", f"{address[:80]!r} is not a whole web address.", about)
+    return address
 
 
 def _grants(spec: ClientSpec) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from joserfc import jws, jwt
@@ -14,9 +15,12 @@ from regulars.base.json_reader import UnreadableJson, read_json
 from regulars.base.tokens.single_use import consume_jti
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
+from regulars.clients.register import ASSERTION_ALGORITHMS
+
+from .client_keys import keys_of, newer_keys_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHMS = ["RS256", "PS256", "ES256"]
+ALGORITHMS = list(ASSERTION_ALGORITHMS)
 LEEWAY = 60  # seconds that the client's clock may differ from ours
 LONGEST_LIFETIME = 3600  # seconds an assertion may be valid for, which is how long its jti is remembered
 
@@ -27,11 +31,12 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
     if params.get("client_assertion_type") != ASSERTION_TYPE or not token:
         return None
     client = find_client(params.get("client_id") or unverified_subject(token))
-    if client is None or client.auth_method != Client.AuthMethod.PRIVATE_KEY or not client.public_keys:
+    if client is None or client.auth_method != Client.AuthMethod.PRIVATE_KEY:
         return None
-    try:
-        claims = jwt.decode(token, KeySet.import_key_set({"keys": client.public_keys}), algorithms=ALGORITHMS).claims
-    except (JoseError, ValueError, TypeError):
+    claims = _verified(token, keys_of(client), client)
+    if claims is None:
+        claims = _verified(token, newer_keys_of(client), client)
+    if claims is None:
         return None
     if claims.get("iss") != client.pk or claims.get("sub") != client.pk:
         return None
@@ -48,6 +53,15 @@ def find_client_by_assertion(params: Mapping[str, str]) -> Client | None:
         return None
     is_new = isinstance(jti, str) and jti and consume_jti(f"assertion:{client.pk}:{jti}", exp + LEEWAY)
     return client if is_new else None
+
+
+def _verified(token: str, keys: KeySet | None, client: Client) -> dict[str, Any] | None:
+    """Return the claims when one of these keys signed them, with the algorithm that the client registered."""
+    algorithms = [client.assertion_algorithm] if client.assertion_algorithm else ALGORITHMS
+    try:
+        return dict(jwt.decode(token, keys, algorithms=algorithms).claims) if keys else None
+    except (JoseError, ValueError, TypeError):
+        return None
 
 
 def unverified_subject(token: str) -> str:

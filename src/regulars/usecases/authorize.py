@@ -135,7 +135,9 @@ def _is_fresh(session: BrowserSession, context: AuthorizationContext) -> bool:
 
 def check_hinted_customer(context: AuthorizationContext) -> InteractionRequired | None:
     """The signed-in customer is the one of `id_token_hint` (OpenID Connect Core 3.1.2.1) and of a requested `sub` (5.5.1)."""
-    wanted = [sub for sub in (_hinted_sub(context.request.params.text("id_token_hint")), context.request.claims.sub) if sub]
+    wanted = [
+        sub for sub in (_hinted_sub(context.request.params.text("id_token_hint")), context.request.claims.sub) if sub
+    ]
     found = {None if profile is None else profile.pk for profile in map(find_by_user_id, wanted)}
     if found <= {context.customer.profile.pk}:
         return None

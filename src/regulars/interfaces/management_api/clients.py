@@ -39,6 +39,8 @@ FIELDS = {
     "require_pushed_authorization_requests": "requires_par",
     "require_proof_of_possession": "requires_dpop",
     "jwks": "public_keys",
+    "jwks_uri": "jwks_uri",
+    "token_endpoint_auth_signing_alg": "assertion_algorithm",
     "cross_origin_authentication": "embeds_login",
     "answers": "answers",
 }
@@ -63,7 +65,8 @@ class OidcLogout(CompatibleBody):
 
 
 class ClientChange(CompatibleBody):
-    """The body of PATCH. A property that is absent stays. `jwks` are public JSON Web Keys for `private_key_jwt`.
+    """The body of PATCH. A property that is absent stays. `jwks` are public JSON Web Keys for `private_key_jwt`; `jwks_uri` is
+    the address where the app publishes them instead, so that it can rotate them.
 
     `answers` is ours: the dialect of answers of the protocol (`auto`, `openid`, `auth0`; docs/developer/dialects.md).
     `cross_origin_authentication`: the app has its own sign-in form. `oidc_backchannel_logout` is an older name of
@@ -82,6 +85,8 @@ class ClientChange(CompatibleBody):
     require_pushed_authorization_requests: bool | None = None
     require_proof_of_possession: bool | None = None
     jwks: Annotated[list[dict[str, Any]], Field(max_length=10)] | None = None
+    jwks_uri: Address | None = None
+    token_endpoint_auth_signing_alg: Word | None = None
     oidc_logout: OidcLogout | None = None
     oidc_backchannel_logout: OidcLogout | None = None
     cross_origin_authentication: bool | None = None
@@ -177,6 +182,8 @@ def _document(row: Client) -> dict[str, object]:
         "require_proof_of_possession": row.requires_dpop,
         "refresh_token": RefreshSettings(**row.refresh).model_dump(),
         "jwks": row.public_keys,
+        "jwks_uri": row.jwks_uri,
+        "token_endpoint_auth_signing_alg": row.assertion_algorithm,
         "cross_origin_authentication": may_embed(row),
         "answers": row.answers,
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},

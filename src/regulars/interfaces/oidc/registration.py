@@ -57,7 +57,7 @@ HELD: Mapping[str, Collection[Any]] = {
         (),
     ),
 }
-ECHOED = ("application_type", "subject_type", "id_token_signed_response_alg", "token_endpoint_auth_signing_alg")
+ECHOED = ("application_type", "subject_type", "id_token_signed_response_alg")
 
 
 @endpoint("POST")
@@ -89,6 +89,8 @@ def _document(client: Client) -> dict[str, Any]:
         "post_logout_redirect_uris": client.logout_uris,
         "backchannel_logout_uri": client.backchannel_logout_uri,
         "jwks": {"keys": client.public_keys} if client.public_keys else None,
+        "jwks_uri": client.jwks_uri,
+        "token_endpoint_auth_signing_alg": client.assertion_algorithm,
         "require_pushed_authorization_requests": client.requires_par,
         "dpop_bound_access_tokens": client.requires_dpop,
     }
@@ -131,6 +133,8 @@ def _spec_of(metadata: Metadata) -> ClientSpec:
         redirect_uris=redirect_uris,
         logout_uris=_texts(metadata, "post_logout_redirect_uris", []),
         public_keys=_keys(metadata),
+        jwks_uri=_text(metadata, "jwks_uri", ""),
+        assertion_algorithm=_text(metadata, "token_endpoint_auth_signing_alg", ""),
         backchannel_logout_uri=_text(metadata, "backchannel_logout_uri", ""),
         first_party=False,
         requires_par=_switch(metadata, "require_pushed_authorization_requests"),
@@ -151,19 +155,15 @@ def _name_from(redirect_uri: str) -> str:
 def _keys(metadata: Metadata) -> list[dict[str, Any]]:
     if "jwks_uri" in metadata and "jwks" in metadata:
         raise _invalid("Send jwks or jwks_uri, not both (RFC 7591, 2).")
-    if "jwks_uri" in metadata and metadata.get("token_endpoint_auth_method") == Client.AuthMethod.PRIVATE_KEY:
-        raise _invalid("jwks_uri: keys are not fetched here. Send the public keys as jwks.")
     jwks = metadata.get("jwks", {"keys": []})
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise _invalid("jwks: a JSON Web Key Set is an object with a list of keys (RFC 7517).")
     algorithm = metadata.get("token_endpoint_auth_signing_alg")
-    if algorithm is None:
-        return keys
     kind = "EC" if algorithm == "ES256" else "RSA"
-    if any(key.get("kty") != kind or key.get("alg", algorithm) != algorithm for key in keys):
+    if algorithm and any(key.get("kty") != kind or key.get("alg", algorithm) != algorithm for key in keys):
         raise _invalid(f"token_endpoint_auth_signing_alg: every key in jwks is for {algorithm}.")
-    return [{**key, "alg": algorithm} for key in keys]  # a signature by another algorithm is refused
+    return keys
 
 
 def _switch(metadata: Metadata, name: str) -> bool:

@@ -41,7 +41,7 @@ GRANTS = dict(
 METHODS = (
     (Client.AuthMethod.POST.value, "Secret in the request's body"),
     (Client.AuthMethod.BASIC.value, "Secret in the request's header"),
-    (Client.AuthMethod.PRIVATE_KEY.value, "A signature with its own key (set by the Management API)"),
+    (Client.AuthMethod.PRIVATE_KEY.value, "A signature with its own key"),
     (Client.AuthMethod.NONE.value, "None: a public app, in a browser or on a phone"),
 )
 DIALECTS = (
@@ -75,6 +75,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 "web_origins": "\n".join(saved.web_origins),
                 "answers": saved.answers,
                 "embeds_login": "on" if saved.embeds_login else "",
+                "jwks_uri": saved.jwks_uri,
             }
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
@@ -121,6 +122,7 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         web_origins=distinct_lines(given.get("web_origins", "")),
         answers=given.get("answers"),
         embeds_login=given.get("embeds_login") == "on",
+        jwks_uri=given.get("jwks_uri", "").strip(),
     )
 
 
