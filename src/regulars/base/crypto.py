@@ -40,6 +40,11 @@ def fingerprint(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def key_id(key: str) -> str:
+    """Return a name of an installation's key, which tells keys apart and reveals nothing of them."""
+    return hmac.new(key.encode(), b"regulars.key_id", "sha256").hexdigest()[:16]
+
+
 def encrypt(value: Any) -> str:
     """Encrypt and authenticate a JSON value with the installation's key."""
     return _fernet(settings.SECRET_KEY).encrypt(json.dumps(value).encode()).decode()

@@ -49,7 +49,10 @@ def require_installation(*, with_database: bool = True) -> None:
 def refuse_unfinished_restore(path: Path) -> None:
     """Refuse to serve customers who were erased after the backup. Raises `Conflict("restore_unfinished")`."""
     if (path / UNFINISHED).exists():
-        raise Conflict("restore_unfinished", "A restore was stopped before its end. Run `regulars restore` again.")
+        raise Conflict(
+            "restore_unfinished",
+            f"A restore in {path} is under way, or was stopped before its end. Run `regulars restore` again.",
+        )
 
 
 def make_home(path: Path) -> None:

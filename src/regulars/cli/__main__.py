@@ -95,6 +95,7 @@ def setup(port: int, demo: bool, https: bool) -> None:
     import django
 
     make_home(home())
+    refuse_unfinished_restore(home())
     django.setup()
     from django.conf import settings
 
@@ -122,7 +123,7 @@ def worker(threads: int) -> None:
 @main.command()
 def doctor() -> None:
     """Check this installation, one line per check. Exits with 1 when a check fails."""
-    setup_django()
+    setup_django(during_restore=True)
     from regulars.operations.doctor import run_checks
 
     results = list(run_checks())

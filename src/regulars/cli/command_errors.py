@@ -36,18 +36,21 @@ class ErrorHandlingGroup(click.Group):
             raise CommandError(fault.code, fault.message) from None
 
 
-def setup_django(*, with_database: bool = True) -> None:
+def setup_django(*, with_database: bool = True, during_restore: bool = False) -> None:
     """Set up Django in a folder that holds an installation. Raises `NotFound("no_installation")`, and makes nothing there.
 
+    While a restore is unfinished only commands with `during_restore` run; others raise `Conflict("restore_unfinished")`.
     Only commands that need Django call this, so that the supervising process stays small.
     """
     import django
 
-    from regulars.base.home_folder import home, require_installation
+    from regulars.base.home_folder import home, refuse_unfinished_restore, require_installation
 
     if "--help" in sys.argv:  # of a command in a group: it will run nothing
         return
     require_installation(with_database=with_database)
+    if not during_restore:
+        refuse_unfinished_restore(home())
     # A worker on PostgreSQL, with its key in the environment, may start on a machine without the folder.
     home().mkdir(mode=0o700, parents=True, exist_ok=True)
     django.setup()

@@ -71,15 +71,23 @@ def backup(path: Path) -> None:
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--erasures",
+    "lists",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An erasures.jsonl of another machine; may be repeated.",
+)
+@click.option("--without-erasures", is_flag=True, help="Restore on a new machine although no erasures.jsonl was kept.")
 @click.option("--yes", is_flag=True, help="Do not ask again.")
-def restore(path: Path, yes: bool) -> None:
+def restore(path: Path, lists: tuple[Path, ...], without_erasures: bool, yes: bool) -> None:
     """Replace this installation by a backup. Stop Regulars first. Customers erased since then are erased again."""
-    setup_django(with_database=False)
+    setup_django(with_database=False, during_restore=True)
     from regulars.operations.backup import restore_backup
 
     if not yes:
         click.confirm("Replace this installation?", abort=True)
-    for line in restore_backup(path):
+    for line in restore_backup(path, lists, without_list=without_erasures):
         click.echo(line)
 
 

@@ -5,24 +5,44 @@ A name of a customer is a user id, `external|<id>`, `anonymous|<id>`, `<provider
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import fcntl
 import hmac
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from regulars.base.crypto import key_id
 from regulars.base.email_address import readable_email
+from regulars.base.errors import Invalid
 from regulars.profiles.models import Profile
 
 from .models import ConsentEvent, ConsentState, ErasedIdentifier, Erasure, KeptDecision, Suppression
 
 FILE = "erasures.jsonl"
+LATE = dt.timedelta(hours=1)
+PORTION = 500
+TIMES = ("at", "since", "until")
 NO_CONTACT = {ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED}
+
+
+@dataclass(frozen=True)
+class ListedErasure:
+    """An erasure, and the key under which its fingerprints were made, as `key_id` names it.
+
+    Lists of older versions name no key (""): theirs was the only key of the installation.
+    """
+
+    erasure: Erasure
+    key: str
 
 
 def fingerprint(name: str) -> str:
@@ -34,21 +54,67 @@ def fingerprint(name: str) -> str:
 def record_erasure(erasure: Erasure) -> None:
     """Save an erasure, and append it to a file that no restored backup replaces once the transaction is committed."""
     erasure.save()
-    transaction.on_commit(lambda: _append(erasure))
+    transaction.on_commit(lambda: _append(in_database([erasure])))
 
 
 def recorded_erasures() -> list[Erasure]:
-    """Return every erasure in the file or the database, oldest first."""
-    known = {each.pk: each for each in _in_file()} | {each.pk: each for each in Erasure.objects.all()}
+    """Return every erasure in the file or the database, oldest first. Raises `Invalid("erasures_unreadable")`."""
+    known = {each.erasure.pk: each.erasure for each in in_file(list_path())}
+    known |= {each.pk: each for each in Erasure.objects.all()}
     return sorted(known.values(), key=lambda each: each.at)
 
 
-def keep_recorded(erasures: Iterable[Erasure]) -> None:
-    """Append missing erasures to the file, before a database that has them is replaced."""
-    known = {each.pk for each in _in_file()}
-    for erasure in erasures:
-        if erasure.pk not in known:
-            _append(erasure)
+def list_path() -> Path:
+    """Return the list of this machine. Each machine has one, in its home folder."""
+    return Path(settings.HOME) / FILE
+
+
+def in_database(erasures: Iterable[Erasure]) -> list[ListedErasure]:
+    key = key_id(settings.SECRET_KEY)
+    return [ListedErasure(each, key) for each in erasures]
+
+
+def in_file(path: Path) -> list[ListedErasure]:
+    """Return the erasures of a list; none when there is no file. Raises `Invalid("erasures_unreadable")`."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(_listed(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Invalid(
+                "erasures_unreadable",
+                f"Line {number} of {path} is no entry of an erasure, so an erased customer might come back. Complete it "
+                "from the list of another machine, or take it out if you know whom it named.",
+            ) from None
+    return found
+
+
+def keep_listed(erasures: Iterable[ListedErasure]) -> None:
+    """Append the erasures that this machine's list does not have, before a database that has them is replaced."""
+    known = _known_ids()
+    _append([each for each in erasures if str(each.erasure.pk) not in known])
+
+
+class ListCopier:
+    """Brings what other machines erased into this machine's list, so that any one list has every erasure."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self.latest: dt.datetime | None = None
+
+    def run(self) -> None:
+        """Look at the erasures since the last call; at the first call, at all."""
+        erasures = Erasure.objects.all()
+        if self.latest is not None:
+            erasures = erasures.filter(at__gte=self.latest - LATE)  # what was committed late has a time before it
+        found = {str(pk): at for pk, at in erasures.values_list("id", "at").iterator()}
+        missing = sorted(set(found) - self.seen - (_known_ids() if set(found) - self.seen else set()))
+        for first in range(0, len(missing), PORTION):
+            _append(in_database(Erasure.objects.filter(pk__in=missing[first : first + PORTION])))
+        self.seen = set(found) if self.latest is None else self.seen | set(found)
+        self.latest = max(found.values(), default=self.latest)
 
 
 def keep_ledger(profiles: Iterable[Profile]) -> int:
@@ -110,29 +176,44 @@ def erased_among(names: Iterable[str]) -> set[str]:
     return {name for name, each in hashes.items() if each in found}
 
 
-def _in_file() -> list[Erasure]:
-    path = Path(settings.HOME) / FILE
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        row = json.loads(line)
-        times = {key: row[key] and dt.datetime.fromisoformat(row[key]) for key in ("at", "since", "until")}
-        kept = {"who": row["who"], "identifiers": row.get("identifiers", [])}
-        found.append(Erasure(id=uuid.UUID(row["id"]), mode=row["mode"], asked_by="restore", **kept, **times))
-    return found
+def _listed(row: dict[str, Any]) -> ListedErasure:
+    times = {name: row[name] and dt.datetime.fromisoformat(row[name]) for name in TIMES}
+    kept = {"who": list(row["who"]), "identifiers": list(row.get("identifiers", []))}
+    erasure = Erasure(id=uuid.UUID(row["id"]), mode=Erasure.Mode(row["mode"]), asked_by="restore", **kept, **times)
+    return ListedErasure(erasure, str(row.get("key", "")))
 
 
-def _append(erasure: Erasure) -> None:
-    row = {
+def _row(listed: ListedErasure) -> dict[str, Any]:
+    erasure = listed.erasure
+    times = {name: value.isoformat() if (value := getattr(erasure, name)) else None for name in TIMES}
+    return {
         "id": str(erasure.pk),
-        "at": erasure.at.isoformat(),
         "mode": erasure.mode,
         "who": erasure.who,
         "identifiers": erasure.identifiers,
-        "since": erasure.since.isoformat() if erasure.since else None,
-        "until": erasure.until.isoformat() if erasure.until else None,
+        "key": listed.key,
+        **times,
     }
-    descriptor = os.open(Path(settings.HOME) / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a") as file:
-        file.write(json.dumps(row) + "\n")
+
+
+def _append(erasures: Sequence[ListedErasure]) -> None:
+    if not erasures:
+        return
+    descriptor = os.open(list_path(), os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        lines = "".join(json.dumps(_row(each)) + "\n" for each in erasures)
+        if file.seek(0, os.SEEK_END) and file.seek(-1, os.SEEK_END) and file.read(1) != b"\n":
+            lines = "\n" + lines  # a write was cut off: the next entry has a line of its own
+        file.write(lines.encode())
         file.flush()
         os.fsync(descriptor)
+
+
+def _known_ids() -> set[str]:
+    """Return the ids in this machine's list. A line that cannot be read is for `in_file` to name, at a restore."""
+    known = set()
+    for line in list_path().read_text().splitlines() if list_path().exists() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            known.add(str(json.loads(line)["id"]))
+    return known

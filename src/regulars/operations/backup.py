@@ -6,6 +6,7 @@ is in the database too, and a restore writes it anew.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import io
 import json
@@ -15,8 +16,9 @@ import sqlite3
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -25,17 +27,31 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.recorder import MigrationRecorder
 
 from regulars import __version__
+from regulars.base.crypto import key_id
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.home_folder import UNFINISHED
+from regulars.base.home_folder import KEY, LOCK, UNFINISHED
 from regulars.base.jobs.run_jobs import mark_done
-from regulars.consent.erasures import keep_recorded, recorded_erasures
+from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
+from regulars.consent.models import Erasure
 from regulars.serving.storage import fault_of
 from regulars.usecases.lake import compare_lake, queue_lake_refill, refill_lake
 from regulars.usecases.replay_erasures import replay_erasures
 
 MANIFEST = "regulars-backup.json"
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
-FILES = ("secret.key", "credentials.json")
+FILES = (KEY, "credentials.json")
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A backup in a folder of its own, and the key of the installation it is of."""
+
+    folder: Path
+    key: str
+
+    @property
+    def database(self) -> Path:
+        return self.folder / DATABASE[connection.vendor]
 
 
 def write_backup(path: Path) -> Iterator[str]:
@@ -61,46 +77,79 @@ def write_backup(path: Path) -> Iterator[str]:
 def _write_archive(path: Path, database: Path) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        text = json.dumps({"version": __version__, "database": connection.vendor}).encode()
+        manifest = {"version": __version__, "database": connection.vendor, "key": key_id(settings.SECRET_KEY)}
+        text = json.dumps(manifest).encode()
         entry = tarfile.TarInfo(MANIFEST)
         entry.size, entry.mode = len(text), 0o600
         archive.addfile(entry, io.BytesIO(text))
         archive.add(database, database.name)
         for name in FILES:
-            if (settings.HOME / name).exists():
+            unused = name == KEY and "REGULARS_SECRET_KEY" in os.environ
+            if (settings.HOME / name).exists() and not unused:
                 archive.add(settings.HOME / name, name)
 
 
-def restore_backup(path: Path) -> Iterator[str]:
+def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool = False) -> Iterator[str]:
     """Replace this installation by a backup, then repeat later erasures. Nothing may run meanwhile.
 
-    Raises `Invalid`: `not_a_backup`, `other_database`, `home_in_use`, `no_pg_dump`, `dump_failed`.
+    `lists` are the lists of erasures of other machines, beside the one in the home folder. A home with another key is a
+    new machine, where a list is required, unless `without_list`.
+
+    Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `erasures_unreadable`, `erasures_missing`,
+    `home_in_use`, `no_pg_dump`, `dump_failed`.
     """
     with _locked_home(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
-        unpacked = Path(folder)
-        _unpack(path, unpacked)
-        try:
-            erasures = recorded_erasures()
-        except DatabaseError:  # a broken database is why people restore
-            erasures = []
-        keep_recorded(erasures)
-        connections.close_all()
+        backup = _unpack(path, Path(folder))
         unfinished = settings.HOME / UNFINISHED
+        erasures = [each for file in (list_path(), *lists) for each in in_file(file)]
+        if not unfinished.exists():  # otherwise its erasures are in the list already, and the key may be the backup's
+            erasures += _erasures_of_database()
+        _refuse_unreadable(erasures, backup.key)
+        if not (erasures or lists or without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
+            raise Invalid(
+                "erasures_missing",
+                f"This folder knows of no erasure since the backup: it has no {FILE}. Copy that of the machine that the "
+                "backup is of here, or name it with --erasures. Erased customers come back with --without-erasures.",
+            )
+        keep_listed(erasures)
+        connections.close_all()
+        load = _LOADS[connection.vendor](backup.database)
         unfinished.touch(mode=0o600)
+        _sync(settings.HOME)
         try:
-            _LOADS[connection.vendor](unpacked / DATABASE[connection.vendor])
+            load()
         except Invalid:  # it changed nothing
             unfinished.unlink()
             raise
         for name in FILES:
-            if (unpacked / name).exists():
-                _put(unpacked / name, settings.HOME / name)
+            if (backup.folder / name).exists():
+                _put(backup.folder / name, settings.HOME / name)
+        settings.SECRET_KEY = backup.key  # the fingerprints of erasures are made under it
         yield "Database and keys restored."
         call_command("migrate", verbosity=0, interactive=False)
         yield f"{replay_erasures()} customer(s) erased since then are erased again."
         yield from _refill()
         unfinished.unlink()
         yield "Start Regulars now."
+
+
+def _erasures_of_database() -> list[ListedErasure]:
+    try:
+        return in_database(Erasure.objects.all())
+    except DatabaseError:  # a broken database is why people restore
+        return []
+
+
+def _refuse_unreadable(erasures: Iterable[ListedErasure], key: str) -> None:
+    """Refuse a list whose fingerprints fit no customer of the backup, because another key made them."""
+    foreign = [each for each in erasures if each.key not in ("", key_id(key))]
+    if foreign:
+        raise Invalid(
+            "erasures_unreadable",
+            f"{len(foreign)} erasure(s) in {FILE} or the database name customers under another key than the backup's, so "
+            "they cannot be found in it. Restore in the folder of the installation that the backup is of, or in a new "
+            f"one, with its {FILE}.",
+        )
 
 
 def _refill() -> Iterator[str]:
@@ -117,17 +166,28 @@ def _refill() -> Iterator[str]:
     yield f"Lake written anew: {counts}."
 
 
-def _unpack(path: Path, folder: Path) -> None:
+def _unpack(path: Path, folder: Path) -> Unpacked:
     try:
         with tarfile.open(path) as archive:
             archive.extractall(folder, filter="data")
         manifest = json.loads((folder / MANIFEST).read_text())
-    except (tarfile.TarError, OSError, ValueError, EOFError):
+        vendor, made_under = manifest["database"], manifest.get("key", "")
+    except (tarfile.TarError, OSError, ValueError, EOFError, KeyError, TypeError, AttributeError):
         raise Invalid("not_a_backup", f"{path.name} is not a complete backup of Regulars.") from None
-    if manifest["database"] != connection.vendor:
+    if vendor != connection.vendor:
+        raise Invalid("other_database", f"The backup is of {vendor}; DATABASE_URL names {connection.vendor}.")
+    if not (folder / DATABASE[vendor]).is_file():
+        raise Invalid("not_a_backup", f"{path.name} is not a complete backup of Regulars: it has no database.")
+    kept = folder / KEY
+    # The key from then on: the environment's comes first, then the one in the home folder.
+    key = os.environ.get("REGULARS_SECRET_KEY") or (kept.read_text().strip() if kept.exists() else settings.SECRET_KEY)
+    if made_under not in ("", key_id(key)):
         raise Invalid(
-            "other_database", f"The backup is of {manifest['database']}; DATABASE_URL names {connection.vendor}."
+            "other_key",
+            "The backup is of an installation with another key, without which its secrets cannot be read. Set "
+            "REGULARS_SECRET_KEY to that key.",
         )
+    return Unpacked(folder, key)
 
 
 def _dump_sqlite(target: Path) -> None:
@@ -141,11 +201,32 @@ def _dump_sqlite(target: Path) -> None:
         source.close()
 
 
-def _load_sqlite(source: Path) -> None:
+def _load_sqlite(source: Path) -> Callable[[], None]:
+    """Copy the database beside the one it replaces, which takes space and time. Returns what exchanges the two."""
     name = Path(str(connection.settings_dict["NAME"]))
+    draft = name.with_name(name.name + ".new")
+    try:
+        shutil.copyfile(source, draft)
+        draft.chmod(0o600)
+        _sync(draft)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    return lambda: _exchange_sqlite(draft, name)
+
+
+def _exchange_sqlite(draft: Path, name: Path) -> None:
+    """Replace the file of the database. Stopped at any point, what is there is a whole database: the old one or the new.
+
+    The log of the old database is brought into its file first. Left beside the new one, it would be applied to that.
+    """
+    if name.exists():
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(name)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for beside in ("-wal", "-shm"):
         name.with_name(name.name + beside).unlink(missing_ok=True)
-    _put(source, name)
+    draft.replace(name)
+    _sync(name.parent)
 
 
 def _run(program: str, *arguments: str) -> None:
@@ -172,15 +253,27 @@ def _name() -> str:
 
 
 def _put(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target.with_name(target.name + ".new"))
-    target.with_name(target.name + ".new").chmod(0o600)
-    target.with_name(target.name + ".new").replace(target)
+    draft = target.with_name(target.name + ".new")
+    shutil.copyfile(source, draft)
+    draft.chmod(0o600)
+    _sync(draft)
+    draft.replace(target)
+    _sync(target.parent)
 
 
-@contextmanager
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def _locked_home() -> Iterator[None]:
     """Hold the lock of `regulars start`, so that no running installation loses its database."""
-    with (settings.HOME / "lock").open("w") as lock:
+    with (settings.HOME / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -192,9 +285,11 @@ _DUMPS: dict[str, Callable[[Path], None]] = {
     "sqlite": _dump_sqlite,
     "postgresql": lambda target: _run("pg_dump", "--format=custom", "--no-owner", f"--file={target}"),
 }
-_LOADS: dict[str, Callable[[Path], None]] = {
+# What prepares a database of this kind for the exchange, and returns what carries it out.
+_LOADS: dict[str, Callable[[Path], Callable[[], None]]] = {
     "sqlite": _load_sqlite,
-    "postgresql": lambda source: _run(
-        "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}", str(source)
+    "postgresql": lambda source: partial(
+        _run, "pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", f"--dbname={_name()}",
+        str(source),
     ),
-}
+}  # fmt: skip

@@ -18,7 +18,7 @@ from regulars.base.home_folder import OTHERS
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import check_tables
 from regulars.events.models import InboxItem
-from regulars.serving.readiness import database_faults
+from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
 from regulars.usecases.browsers import crowded_profiles
 from regulars.usecases.lake import TableComparison, compare_lake
@@ -39,7 +39,7 @@ def run_checks() -> Iterator[CheckResult]:
     yield from (CheckResult(False, _line(fault)) for fault in folders)
     if not folders:
         yield CheckResult(True, "folders of home, database and lake: writable")
-    faults = database_faults()
+    faults = [*restore_faults(), *database_faults()]
     yield from (CheckResult(False, _line(fault)) for fault in faults)
     if faults:
         return

@@ -14,10 +14,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
+
+from regulars.base.errors import DomainError
+from regulars.base.home_folder import refuse_unfinished_restore
 
 from .storage import StorageFault, fault_of, storage_faults
 
@@ -29,7 +33,16 @@ log = logging.getLogger("regulars.serving")
 
 def find_faults() -> list[StorageFault]:
     """Return what is wrong with this installation; empty when it is ready."""
-    return [*database_faults(), *storage_faults()]
+    return [*restore_faults(), *database_faults(), *storage_faults()]
+
+
+def restore_faults() -> list[StorageFault]:
+    """Look for a restore that is under way or was stopped: customers erased since the backup may be back."""
+    try:
+        refuse_unfinished_restore(settings.HOME)
+    except DomainError as error:
+        return [StorageFault(error.code, error.message)]
+    return []
 
 
 def database_faults() -> list[StorageFault]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
+from regulars.base.errors import DomainError
+from regulars.base.home_folder import refuse_unfinished_restore
 from regulars.base.jobs.run_jobs import delete_finished_jobs, run_due, run_periodically
 from regulars.base.jobs.schedule import DAY, HOUR, MINUTE, SCHEDULE, periodic_task
 from regulars.base.lake.tables import compact
 from regulars.base.tokens.rotate import delete_retired
+from regulars.consent.erasures import ListCopier
 from regulars.enrichment.reliability import learn_reliabilities
 from regulars.oauth import backchannel_logout  # noqa: F401 - its handler registers itself
 from regulars.oauth.expiry import delete_expired
@@ -30,6 +35,7 @@ log = logging.getLogger("regulars.worker")
 
 PAUSE = 0.5  # seconds between polls without work
 PAUSE_AFTER_FAULT = 5.0
+COPY_EVERY = 60.0
 
 
 @periodic_task(DAY, "sessions.forget")
@@ -55,38 +61,59 @@ SCHEDULE |= {
 
 
 class Worker:
-    """Runs `threads` loops until `stop` is called; each finishes its current job."""
+    """Runs `threads` loops until `stop` is called; each finishes its current job.
+
+    One more keeps this machine's list of erasures complete. All stop when a restore begins in the home folder.
+    """
 
     def __init__(self, threads: int = 2) -> None:
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._loop, name=f"worker-{n}") for n in range(threads)]
+        self.fault: DomainError | None = None
+        self.copier = ListCopier()
+        self.threads = [threading.Thread(target=self._loop, args=(_work,), name=f"worker-{n}") for n in range(threads)]
+        self.threads.append(threading.Thread(target=self._loop, args=(self._copy_list,), name="worker-erasures"))
 
     def run(self) -> None:
+        """Work until `stop`. Raises `Conflict("restore_unfinished")`."""
         for thread in self.threads:
             thread.start()
         for thread in self.threads:
             thread.join()
+        if self.fault is not None:
+            raise self.fault
 
     def stop(self) -> None:
         self.stopping.set()
 
-    def _loop(self) -> None:
+    def _loop(self, work: Callable[[], float]) -> None:
         try:
             while not self.stopping.is_set():
-                self.stopping.wait(self._iterate())
+                refuse_unfinished_restore(settings.HOME)
+                self.stopping.wait(self._iterate(work))
+        except DomainError as fault:
+            self.fault = fault
+            self.stop()
         finally:
             connections.close_all()
 
-    def _iterate(self) -> float:
+    def _iterate(self, work: Callable[[], float]) -> float:
         """Do the available work. Returns the seconds to pause."""
         try:
             close_old_connections()
-            return 0.0 if work_once() else PAUSE
+            return work()
         except DatabaseError:
             log.exception("the database refused the worker")
         except Exception:  # a worker must not die silently
             log.exception("unexpected error in the worker")
         return PAUSE_AFTER_FAULT
+
+    def _copy_list(self) -> float:
+        self.copier.run()
+        return COPY_EVERY
+
+
+def _work() -> float:
+    return 0.0 if work_once() else PAUSE
 
 
 def work_once() -> int:

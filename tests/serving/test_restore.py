@@ -1,0 +1,270 @@
+"""A restore on a new machine, of several machines, or stopped half-way brings no erased customer back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from regulars.base.home_folder import UNFINISHED
+from regulars.consent.erasures import FILE, ListCopier, in_file, list_path
+from regulars.consent.models import Erasure
+from regulars.interfaces.worker.work import Worker
+from regulars.operations import backup as backups
+from regulars.operations.doctor import run_checks
+from regulars.profiles.find import get_or_create_by_identity
+from regulars.serving.readiness import find_faults
+from regulars.usecases.erase import erase_customer
+
+CUSTOMERS = """
+import django; django.setup()
+from regulars.profiles.find import get_or_create_by_identity
+for name in ("chika", "dov"):
+    get_or_create_by_identity("auth0", name + "0123456789")
+"""
+NAMES = """
+import django; django.setup()
+from regulars.profiles.models import Profile
+print(sorted(Profile.objects.values_list("user_id", flat=True)))
+"""
+STOPPED = """
+import os, pathlib; import django; django.setup()
+from regulars.operations import backup
+backup.call_command = lambda *arguments, **options: os._exit(9)
+list(backup.restore_backup(pathlib.Path({path!r})))
+"""
+
+
+class Machine:
+    """A home folder of its own, and the commands in it."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(("REGULARS_", "DATABASE_"))}
+        self.home = folder / "home"
+        self.environment = {**kept, "REGULARS_HOME": str(self.home), "DJANGO_SETTINGS_MODULE": "regulars.settings"}
+        self.environment |= environment
+
+    def run(self, *command: object, code: str = "", fails: bool = False) -> str:
+        words = ["-c", code] if code else ["-m", "regulars.cli.__main__", *map(str, command)]
+        done = subprocess.run(
+            [sys.executable, *words], env=self.environment, capture_output=True, text=True, timeout=600, check=False
+        )
+        assert bool(done.returncode) == fails, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def list(self) -> Path:
+        return self.home / FILE
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """An installation with two customers, a backup of both, and one of them erased since."""
+    machine = Machine(tmp_path_factory.mktemp("old"))
+    machine.run("setup", "--port", "32500")
+    machine.run(code=CUSTOMERS)
+    machine.archive = machine.home.parent / "yesterday.tar.gz"
+    machine.run("backup", machine.archive)
+    machine.run("erase", "auth0|chika0123456789", "--yes")
+    return machine
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """An installation that was just set up, to be copied: a set-up takes seconds."""
+    machine = Machine(tmp_path_factory.mktemp("empty"))
+    machine.run("setup", "--port", "32510")
+    return machine.home
+
+
+@pytest.fixture
+def new(empty, tmp_path):
+    return machine_like(empty, tmp_path)
+
+
+def machine_like(home: Path, folder: Path, **environment: str) -> Machine:
+    machine = Machine(folder, **environment)
+    shutil.copytree(home, machine.home)
+    return machine
+
+
+def test_new_machine_with_the_copied_list_erases_the_customer_again(old, new):
+    """As `running.md` says it: set up, copy the list, restore."""
+    new.list.write_bytes(old.list.read_bytes())
+
+    output = new.run("restore", old.archive, "--yes")
+
+    assert "1 customer(s) erased since then are erased again" in output
+    assert new.run(code=NAMES).strip() == "['auth0|dov0123456789']"
+    assert (new.home / "secret.key").read_text() == (old.home / "secret.key").read_text()
+
+
+def test_lists_of_other_machines_count_and_are_kept(old, new, tmp_path):
+    entries = old.list.read_text().splitlines()
+    (tmp_path / "web-1.jsonl").write_text("")
+    (tmp_path / "web-2.jsonl").write_text("\n".join(entries) + "\n")
+
+    output = new.run(
+        "restore", old.archive, "--yes", "--erasures", tmp_path / "web-1.jsonl", "--erasures", tmp_path / "web-2.jsonl"
+    )
+
+    assert "1 customer(s) erased since" in output
+    assert set(entries) < set(new.list.read_text().splitlines())  # and the repeated erasure
+    assert "1 customer(s) erased since" in new.run("restore", old.archive, "--yes")
+
+
+def test_new_machine_without_a_list_is_refused_unless_asked_for(old, new):
+    output = new.run("restore", old.archive, "--yes", fails=True)
+
+    assert "(erasures_missing)" in output
+    assert new.run(code=NAMES).strip() == "[]"
+    new.run("restore", old.archive, "--yes", "--without-erasures")
+    assert "chika" in new.run(code=NAMES)
+
+
+def test_list_under_another_key_is_refused_and_nothing_changes(old, new):
+    new.run(code=CUSTOMERS)
+    new.run("erase", "auth0|dov0123456789", "--yes")
+    key = (new.home / "secret.key").read_text()
+
+    for _ in ("its own list and database", "the database alone"):
+        assert "(erasures_unreadable)" in new.run("restore", old.archive, "--yes", "--without-erasures", fails=True)
+        new.list.unlink(missing_ok=True)
+
+    assert new.run(code=NAMES).strip() == "['auth0|chika0123456789']"
+    assert (new.home / "secret.key").read_text() == key
+    assert not (new.home / UNFINISHED).exists()
+
+
+@pytest.mark.parametrize("line", ["{", '{"id": "x"}', "[]", '{"id": 1, "at": null}'])
+def test_line_that_cannot_be_read_is_named(old, new, line):
+    new.list.write_text(old.list.read_text() + line + "\n")
+
+    output = new.run("restore", old.archive, "--yes", fails=True)
+
+    assert "Line 2 of" in output
+    assert "(erasures_unreadable)" in output
+
+
+def test_list_of_an_older_version_names_no_key_and_is_read(old, new):
+    rows = [json.loads(line) for line in old.list.read_text().splitlines()]
+    new.list.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "key"}) + "\n" for row in rows))
+
+    assert "1 customer(s) erased since" in new.run("restore", old.archive, "--yes")
+
+
+def test_key_in_the_environment_must_be_that_of_the_backup(old, empty, tmp_path):
+    other = machine_like(empty, tmp_path / "other", REGULARS_SECRET_KEY="another key")
+
+    assert "(other_key)" in other.run("restore", old.archive, "--yes", "--without-erasures", fails=True)
+
+    same = machine_like(empty, tmp_path / "same", REGULARS_SECRET_KEY=(old.home / "secret.key").read_text())
+    assert "1 customer(s) erased since" in same.run("restore", old.archive, "--yes", "--erasures", old.list)
+
+
+def test_backup_with_the_key_in_the_environment_holds_no_other_key(new, empty, tmp_path):
+    machine = machine_like(empty, tmp_path / "keyed", REGULARS_SECRET_KEY="the key that counts")
+
+    machine.run("backup", tmp_path / "kept.tar.gz")
+
+    with tarfile.open(tmp_path / "kept.tar.gz") as kept:
+        assert "secret.key" not in kept.getnames()
+    assert "(other_key)" in new.run("restore", tmp_path / "kept.tar.gz", "--yes", "--without-erasures", fails=True)
+
+
+def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
+    new.list.write_bytes(old.list.read_bytes())
+    new.run(code=STOPPED.format(path=str(old.archive)), fails=True)
+    assert "chika" in new.run(code=NAMES)
+
+    refused = [["worker"], ["setup"], ["backup", "b.tar.gz"], ["staff", "list"], ["start", "--port", "32540"]]
+    assert [words for words in refused if "(restore_unfinished)" not in new.run(*words, fails=True)] == []
+    assert "(restore_unfinished)" in new.run("doctor", fails=True)
+
+    new.run("restore", old.archive, "--yes")
+    assert "chika" not in new.run(code=NAMES)
+    new.run("staff", "list")
+
+
+@pytest.fixture
+def home(settings, tmp_path):
+    settings.HOME = tmp_path
+    return tmp_path
+
+
+@pytest.mark.django_db(transaction=True)
+def test_running_worker_stops_and_nothing_is_ready_while_a_restore_is_unfinished(home):
+    worker = Worker()
+    (home / UNFINISHED).touch()
+
+    with pytest.raises(backups.DomainError) as raised:
+        worker.run()
+
+    assert raised.value.code == "restore_unfinished"
+    assert [fault.code for fault in find_faults()][:1] == ["restore_unfinished"]
+    assert [result for result in run_checks() if "restore_unfinished" in result.message and not result.passed]
+
+
+@pytest.mark.django_db
+def test_what_another_machine_erased_comes_into_the_list_of_this_one(home, django_capture_on_commit_callbacks):
+    def erase(name):  # elsewhere: nothing is written here
+        profile, _ = get_or_create_by_identity("auth0", name)
+        return erase_customer(profile)
+
+    first, copier = erase("chika0123456789"), ListCopier()
+    copier.run()
+    second = erase("dov0123456789")
+    copier.run()
+    copier.run()
+    ListCopier().run()
+
+    assert [each.erasure.pk for each in in_file(list_path())] == [first.pk, second.pk]
+
+
+@pytest.mark.django_db
+def test_entry_after_one_that_was_cut_off_has_a_line_of_its_own(home):
+    Erasure.objects.create(asked_by="api")
+    list_path().write_text('{"id": "cut o')
+
+    ListCopier().run()
+
+    assert [line[:6] for line in list_path().read_text().splitlines()] == ['{"id":', '{"id":']
+
+
+@pytest.mark.parametrize("step", ["copyfile", "unlink", "replace"])
+def test_sqlite_restore_that_fails_at_any_step_leaves_a_whole_database(tmp_path, monkeypatch, step):
+    """The old rows are in the log alone, which a restore removes."""
+    name, source = tmp_path / "regulars.sqlite3", tmp_path / "backup.sqlite3"
+    for path, value in ((name, "old"), (source, "new")):
+        writer = sqlite3.connect(path, isolation_level=None)
+        writer.execute("PRAGMA journal_mode=WAL")
+        writer.execute("PRAGMA wal_autocheckpoint=0")
+        writer.execute("CREATE TABLE kept (value)")
+        writer.execute("INSERT INTO kept VALUES (?)", [value])
+        if path == source:
+            writer.close()
+    monkeypatch.setitem(backups.connection.settings_dict, "NAME", str(name))
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backups.shutil if step == "copyfile" else Path, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        backups._load_sqlite(source)()
+    monkeypatch.undo()
+
+    copy = tmp_path / "copy.sqlite3"  # as after a power cut: only what is in the file and its log
+    copy.write_bytes(name.read_bytes())
+    log = name.with_name(name.name + "-wal")
+    if log.exists():
+        copy.with_name(copy.name + "-wal").write_bytes(log.read_bytes())
+    assert sqlite3.connect(copy).execute("SELECT value FROM kept").fetchall() == [("old",)]
+    writer.close()
