@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -149,6 +150,16 @@ def test_restore_without_an_erasure_restores_every_customer(run, archive):
     assert "auth0|dov0123456789" in run(code=COUNT)
 
 
+def test_doctor_fails_when_nothing_runs_and_says_so_to_programs(run, archive):
+    results = {row["check"]: row for row in json.loads(run("doctor", "--json", fails=True))}
+
+    assert {row["code"] for row in results.values() if row["state"] == "fail"} == {"web_silent", "worker_silent"}
+    assert results["database"] == {
+        "check": "database", "state": "ok", "code": "", "message": "database (sqlite): ready",
+    }  # fmt: skip
+    assert "FAIL worker: " in run("doctor", fails=True)
+
+
 def test_a_file_that_is_no_backup_changes_nothing(run, tmp_path):
     (tmp_path / "photo.tar.gz").write_bytes(b"not a tar")
 
@@ -192,7 +203,7 @@ def test_backup_under_load_restores_a_lake_that_has_every_event_once(run, tmp_pa
     assert "Lake written anew" in output
     assert (rows, distinct, views) == (stored, stored, "True")
     assert before <= stored < later
-    assert f"{rows} events" in run("doctor")
+    assert f"{rows} events" in run("doctor", fails=True)  # it fails for nothing runs
 
 
 def until_written_after(run, number):
@@ -232,7 +243,7 @@ def test_doctor_finds_copies_in_the_lake_and_refill_removes_them(run, archive):
     run(code=WORK)
     rows, distinct, stored, views = counts(run)
     assert (rows, distinct, views) == (stored, stored, "True")
-    assert f"{stored} events" in run("doctor")
+    assert "lake_differs" not in run("doctor", fails=True)
 
 
 def test_doctor_finds_a_lake_that_lost_its_rows_and_restore_returns_them(run, archive, tmp_path):
@@ -242,7 +253,7 @@ def test_doctor_finds_a_lake_that_lost_its_rows_and_restore_returns_them(run, ar
     assert "lake_differs" in run("doctor", fails=True)
 
     run("restore", tmp_path / "whole.tar.gz", "--yes")
-    run("doctor")
+    assert "(lake_d" not in run("doctor", fails=True)
 
 
 def test_damaged_lake_is_named_in_one_line_and_restored(run, archive, tmp_path):
@@ -254,7 +265,7 @@ def test_damaged_lake_is_named_in_one_line_and_restored(run, archive, tmp_path):
     assert "Traceback" not in output
 
     run("restore", tmp_path / "whole.tar.gz", "--yes")
-    run("doctor")
+    assert "(lake_d" not in run("doctor", fails=True)
 
 
 def test_restore_that_was_stopped_serves_no_one_and_forgets_no_erasure(run, archive):

@@ -210,7 +210,7 @@ def test_running_worker_stops_and_nothing_is_ready_while_a_restore_is_unfinished
 
     assert raised.value.code == "restore_unfinished"
     assert [fault.code for fault in find_faults()][:1] == ["restore_unfinished"]
-    assert [result for result in run_checks() if "restore_unfinished" in result.message and not result.passed]
+    assert [result.check for result in run_checks() if result.code == "restore_unfinished"] == ["restore"]
 
 
 @pytest.mark.django_db

@@ -121,15 +121,21 @@ def worker(threads: int) -> None:
 
 
 @main.command()
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list of check, state, code and message.")
+@click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
+def doctor(as_json: bool, strict: bool) -> None:
     """Check this installation, one line per check. Exits with 1 when a check fails."""
     setup_django(during_restore=True)
+    from regulars.operations.check_result import State
     from regulars.operations.doctor import run_checks
 
     results = list(run_checks())
-    for result in results:
-        click.echo(f"{'ok  ' if result.passed else 'FAIL'} {result.message}")
-    sys.exit(0 if all(result.passed for result in results) else 1)
+    if as_json:
+        click.echo(json.dumps([result.row for result in results], indent=2))
+    else:
+        click.echo("\n".join(result.line for result in results))
+    accepted = (State.OK,) if strict else (State.OK, State.WARN)
+    sys.exit(0 if all(result.state in accepted for result in results) else 1)
 
 
 for command in (keys, mail, staff, rules, *PRIVACY):
@@ -172,7 +178,10 @@ def _welcome(environment: dict[str, str], addresses: Addresses, demo: bool, cert
         )
     if certificate:
         click.echo(certificate.trust_instructions())
-    click.echo(f"\n  Keys for your own apps: {environment['REGULARS_HOME']}/credentials.json\n  Stop with Ctrl-C.")
+    home, programs_here = environment["REGULARS_HOME"], Path(sys.executable).parent
+    click.echo(f"\n  Keys for your own apps: {home}/credentials.json")
+    click.echo(f'  Other commands: export PATH="{programs_here}:$PATH" REGULARS_HOME="{home}"; regulars --help')
+    click.echo("  Stop with Ctrl-C.")
 
 
 if __name__ == "__main__":

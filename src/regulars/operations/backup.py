@@ -30,13 +30,14 @@ from regulars import __version__
 from regulars.base.crypto import key_id
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.home_folder import KEY, LOCK, UNFINISHED
-from regulars.base.jobs.run_jobs import mark_done
+from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
 from regulars.consent.models import Erasure
 from regulars.serving.storage import fault_of
 from regulars.usecases.lake import compare_lake, queue_lake_refill, refill_lake
 from regulars.usecases.replay_erasures import replay_erasures
 
+BACKUP = "operations.backup"  # its last run, for `regulars doctor`
 MANIFEST = "regulars-backup.json"
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
 FILES = (KEY, "credentials.json")
@@ -71,6 +72,7 @@ def write_backup(path: Path) -> Iterator[str]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+    record_run(BACKUP)
     yield f"{path} is complete, without the lake, which a restore writes anew. It holds keys and personal data: restrict access to it."
 
 

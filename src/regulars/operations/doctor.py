@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -14,90 +13,101 @@ from regulars.accounts.breached import is_listed
 from regulars.accounts.models import Account
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import DomainError
-from regulars.base.home_folder import OTHERS
+from regulars.base.home_folder import KEY, OTHERS
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import check_tables
+from regulars.consent.erasures import list_path
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults, restore_faults
 from regulars.serving.storage import StorageFault, fault_of, folder_faults
 from regulars.usecases.browsers import crowded_profiles
 from regulars.usecases.lake import TableComparison, compare_lake
 
-CREDENTIALS = "credentials.json"
+from .check_result import CheckResult, fail, ok, warn
+from .running_checks import (
+    CREDENTIALS,
+    check_address,
+    check_backup,
+    check_certificate,
+    check_lag,
+    check_mail,
+    check_web,
+    check_worker,
+)
+
 NAMED = 3  # ids in one line
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    passed: bool
-    message: str
 
 
 def run_checks() -> Iterator[CheckResult]:
     """Yield one result per check, disks and database first: the other checks need them."""
     folders = list(folder_faults())
-    yield from (CheckResult(False, _line(fault)) for fault in folders)
+    yield from (_failed("disks", fault) for fault in folders)
     if not folders:
-        yield CheckResult(True, "folders of home, database and lake: writable")
-    faults = [*restore_faults(), *database_faults()]
-    yield from (CheckResult(False, _line(fault)) for fault in faults)
+        yield ok("disks", "folders of home, database and lake: writable")
+    restoring = restore_faults()
+    yield from (_failed("restore", fault) for fault in restoring)
+    faults = database_faults()
+    yield from (_failed("database", fault) for fault in faults)
     if faults:
         return
-    yield CheckResult(True, f"database ({connection.vendor}): ready")
-    for check in (_private, _jobs, _inbox, _crowds, _lake, _addresses, _breached_passwords):
+    yield ok("database", f"database ({connection.vendor}): ready")
+    for name, check in CHECKS.items():
         try:
             result = check()
         except (DomainError, OSError, DatabaseError) as error:
             fault = fault_of(error)
             if fault is None:
                 raise
-            result = CheckResult(False, _line(fault))
+            result = _failed(name, fault)
         if result:
             yield result
 
 
-def _line(fault: StorageFault) -> str:
-    return f"{fault.message} ({fault.code})"
+def _failed(check: str, fault: StorageFault) -> CheckResult:
+    return fail(check, fault.code, fault.message)
 
 
 def _private() -> CheckResult:
     """Check that home, database and credentials are their owner's alone."""
     credentials = settings.HOME / CREDENTIALS
     if not credentials.exists():
-        return CheckResult(False, f"{credentials} is missing; `regulars setup` writes it")
-    wanted = [Path(settings.HOME), credentials]
+        return fail("private", "credentials_missing", f"{credentials} is missing; `regulars setup` writes it")
+    wanted = [Path(settings.HOME), credentials, settings.HOME / KEY, list_path()]
     if connection.vendor == "sqlite":
-        wanted.append(Path(str(connection.settings_dict["NAME"])))
-    wide = [str(path) for path in wanted if path.stat().st_mode & OTHERS]
+        name = Path(str(connection.settings_dict["NAME"]))
+        wanted += [name.with_name(name.name + beside) for beside in ("", "-wal", "-shm")]
+    wide = [str(path) for path in wanted if path.exists() and path.stat().st_mode & OTHERS]
     if wide:
-        return CheckResult(
-            False, f"open to other users: {', '.join(wide)}. `regulars setup` closes them (home_not_private)"
+        return fail(
+            "private", "home_not_private", f"open to other users: {', '.join(wide)}. `regulars setup` closes them"
         )
-    return CheckResult(True, f"{settings.HOME}, its database and {CREDENTIALS} are private")
+    return ok("private", f"{settings.HOME}, its database, keys and {CREDENTIALS} are private")
 
 
 def _jobs() -> CheckResult:
     failed = Job.objects.filter(state=Job.State.FAILED).count()
     waiting = Job.objects.filter(state=Job.State.WAITING).count()
-    return CheckResult(not failed, f"jobs: {waiting} waiting, {failed} failed")
+    told = f"jobs: {waiting} waiting, {failed} failed"
+    return fail("jobs", "jobs_failed", told) if failed else ok("jobs", told)
 
 
 def _inbox() -> CheckResult:
     failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
     waiting = InboxItem.objects.filter(processed_at=None).count()
-    return CheckResult(not failed, f"inbox: {waiting} messages waiting, {failed} failed")
+    told = f"inbox: {waiting} messages waiting, {failed} failed"
+    return fail("inbox", "messages_failed", told) if failed else ok("inbox", told)
 
 
 def _crowds() -> CheckResult | None:
-    """Name ids that gather browsers. No fault of the installation, and anybody can cause it: the check passes."""
+    """Name ids that gather browsers. No fault of the installation, and anybody can cause it: a warning."""
     crowded = crowded_profiles()
     number = crowded.count()
     if not number:
         return None
     named = ", ".join(each.profile.user_id for each in crowded[:NAMED])
     more = f" and {number - NAMED} more" if number > NAMED else ""
-    return CheckResult(
-        True, f"events: {named}{more} gathered too many browsers and join no more; see Sources (too_many_browsers)"
+    return warn(
+        "events", "too_many_browsers", f"events: {named}{more} gathered too many browsers and join no more; see Sources"
     )
 
 
@@ -112,10 +122,10 @@ def _lake() -> CheckResult:
         time.sleep(pause)
     if wrong:
         found = ", ".join(_difference(table) for table in wrong)
-        return CheckResult(False, f"lake: {found}. Run `regulars lake refill` (lake_differs)")
+        return fail("lake", "lake_differs", f"lake: {found}. Run `regulars lake refill`")
     pending = max(table.pending for table in tables)
     late = f", {pending} deletions or rewrites waiting" if pending else ""
-    return CheckResult(True, f"lake: {', '.join(f'{table.rows} {table.name}' for table in tables)}{late}")
+    return ok("lake", f"lake: {', '.join(f'{table.rows} {table.name}' for table in tables)}{late}")
 
 
 def _difference(table: TableComparison) -> str:
@@ -130,8 +140,8 @@ def _addresses() -> CheckResult | None:
     if not keys:
         return None
     named = ", ".join(keys[:10]) + (" …" if len(keys) > 10 else "")
-    return CheckResult(
-        False, f"addresses: another account has that of {named} in another spelling; delete one (address_twice)"
+    return fail(
+        "addresses", "address_twice", f"addresses: another account has that of {named} in another spelling; delete one"
     )
 
 
@@ -142,5 +152,23 @@ def _breached_passwords() -> CheckResult | None:
     try:
         is_listed("password", path)
     except OSError as fault:
-        return CheckResult(False, f"breached passwords: {path} cannot be read: {fault.strerror}")
-    return CheckResult(True, f"breached passwords: {path}")
+        return fail("passwords", "list_unreadable", f"breached passwords: {path} cannot be read: {fault.strerror}")
+    return ok("passwords", f"breached passwords: {path}")
+
+
+CHECKS: dict[str, Callable[[], CheckResult | None]] = {
+    "private": _private,
+    "web": check_web,
+    "worker": check_worker,
+    "queues": check_lag,
+    "jobs": _jobs,
+    "inbox": _inbox,
+    "events": _crowds,
+    "lake": _lake,
+    "addresses": _addresses,
+    "passwords": _breached_passwords,
+    "address": check_address,
+    "certificate": check_certificate,
+    "mail": check_mail,
+    "backup": check_backup,
+}

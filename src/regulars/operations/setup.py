@@ -31,7 +31,7 @@ from regulars.rules.sandbox.compile_cache import EngineUnavailable
 from regulars.rules.sandbox.realm import prepare
 
 from .demo import seed_demo
-from .doctor import CREDENTIALS
+from .running_checks import CREDENTIALS
 
 SETUP = "setup"
 DEMO_STAFF = "ana@harbour-and-pine.example"

@@ -105,6 +105,11 @@ def run_periodically(task: str, every: float) -> bool:
     return PeriodicTask.objects.filter(task=task, begun_at__lte=due).update(begun_at=now) == 1
 
 
+def record_run(task: str) -> None:
+    """Record that a task that is not the worker's begins now: one that the operator's own schedule starts."""
+    PeriodicTask.objects.update_or_create(task=task, defaults={"begun_at": timezone.now()})
+
+
 def delete_finished_jobs(older_than: dt.timedelta = dt.timedelta(days=7)) -> int:
     """Delete jobs that were done long ago. Failed ones stay."""
     return Job.objects.filter(state=Job.State.DONE, finished_at__lt=timezone.now() - older_than).delete()[0]

@@ -1,0 +1,182 @@
+"""Checks of what runs and of what an operator must do: web, worker, queues, address, certificate, mail and backups."""
+
+from __future__ import annotations
+
+import datetime as dt
+import http.client
+import json
+import os
+import socket
+import ssl
+from urllib.parse import SplitResult, urlsplit
+
+from cryptography import x509
+from django.conf import settings
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from regulars.base.addresses import is_local
+from regulars.base.jobs.models import Job, PeriodicTask, Queue
+from regulars.events.models import InboxItem
+from regulars.serving.tls import Certificate
+
+from .backup import BACKUP
+from .check_result import CheckResult, fail, ok, warn
+
+CREDENTIALS = "credentials.json"
+SILENT = dt.timedelta(minutes=3)  # the worker has tasks that begin every minute
+LATE = dt.timedelta(minutes=10)
+BACKUP_AGE = dt.timedelta(days=2)
+CERTIFICATE_DAYS = dt.timedelta(days=14)
+WAIT_SECONDS = 5.0
+MAIL_TO_NOBODY = ("filebased", "console", "locmem", "dummy")  # of Django's backends
+
+
+def public_address() -> str:
+    """Return `REGULARS_URL`. Where it is not set for this command, the address of the last set-up."""
+    path = settings.HOME / CREDENTIALS
+    if "REGULARS_URL" in os.environ or not path.exists():
+        return str(settings.PUBLIC_URL)
+    console = str(json.loads(path.read_text()).get("console", {}).get("url", ""))
+    return console.removesuffix("/").removesuffix("/console") or str(settings.PUBLIC_URL)
+
+
+def check_web() -> CheckResult:
+    """Ask the address that customers use. A certificate that does not hold is `check_certificate`'s to name."""
+    address = public_address()
+    parts = urlsplit(address)
+    try:
+        connection = _connect(parts)
+        connection.request("GET", parts.path + "/readyz")
+        answer = connection.getresponse()
+        document = json.loads(answer.read(65_536))
+        faults = list(document["faults"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        told = f"web: {address} is not answered by Regulars: {getattr(error, 'strerror', '') or type(error).__name__}"
+        return fail("web", "web_silent", told)
+    if faults:
+        return fail(
+            "web", "web_not_ready", f"web: {address} answers that it is not ready: {', '.join(map(str, faults))}"
+        )
+    return ok("web", f"web: {address} answers")
+
+
+def check_worker() -> CheckResult:
+    """Look at the last beginning of a task that begins every minute while a worker runs."""
+    last = PeriodicTask.objects.exclude(task=BACKUP).aggregate(last=Max("begun_at"))["last"]
+    if last is None:
+        return fail("worker", "worker_silent", "worker: none has run yet. Start `regulars worker` or `regulars start`")
+    age = timezone.now() - last
+    if age > SILENT:
+        return fail(
+            "worker",
+            "worker_silent",
+            f"worker: the last sign of one is {_span(age)} old. Start `regulars worker` or `regulars start`",
+        )
+    return ok("worker", f"worker: last sign {_span(age)} ago")
+
+
+def check_lag() -> CheckResult:
+    """Find the oldest message and the oldest job that should have been done. Jobs of paused queues wait on purpose."""
+    now = timezone.now()
+    received = InboxItem.objects.filter(processed_at=None).aggregate(first=Min("received_at"))["first"]
+    paused = Queue.objects.filter(paused_until__gt=now).values("name")
+    waiting = Job.objects.filter(state=Job.State.WAITING, due_at__lte=now).exclude(queue__in=paused)
+    due = waiting.aggregate(first=Min("due_at"))["first"]
+    late = [
+        f"{name} waits {_span(now - first)}"
+        for name, first in (("a message", received), ("a job", due))
+        if first is not None and now - first > LATE
+    ]
+    if late:
+        return fail("queues", "queue_late", f"queues: {', '.join(late)}. Start a worker, or more of them")
+    return ok("queues", f"queues: nothing waits longer than {_span(LATE)}")
+
+
+def check_address() -> CheckResult:
+    address = public_address()
+    if address.startswith("https://"):
+        return ok("address", f"address: {address}")
+    told = f"address: {address} is not https. Set REGULARS_URL to the https address that customers see"
+    if settings.DEMO or is_local(address):
+        return warn("address", "url_is_not_https", told)
+    return fail("address", "url_is_not_https", told)
+
+
+def check_certificate() -> CheckResult | None:
+    """Look at the certificate that customers are shown, and at the one for localhost in the home folder."""
+    address = public_address()
+    parts = urlsplit(address)
+    if parts.scheme != "https":
+        return None
+    local = Certificate.of(settings.HOME)
+    context = ssl.create_default_context()
+    for path in (*settings.CA_FILES, *([local.authority] if local.authority.exists() else [])):
+        context.load_verify_locations(str(path))
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        with (
+            socket.create_connection((host, port), WAIT_SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=host) as connection,
+        ):
+            shown = connection.getpeercert(binary_form=True) or b""
+        until = x509.load_der_x509_certificate(shown).not_valid_after_utc
+    except ssl.SSLCertVerificationError as error:
+        return fail(
+            "certificate", "certificate_invalid", f"certificate: that of {address} is refused: {error.verify_message}"
+        )
+    except OSError as error:
+        if not (is_local(address) and local.chain.exists()):
+            why = error.strerror or type(error).__name__
+            return warn(
+                "certificate", "certificate_not_seen", f"certificate: {address} cannot be reached from here: {why}"
+            )
+        until = x509.load_pem_x509_certificate(local.chain.read_bytes()).not_valid_after_utc
+    left = until - dt.datetime.now(dt.UTC)
+    told = f"certificate: that of {address} ends on {until:%Y-%m-%d}"
+    if left <= dt.timedelta():
+        return fail("certificate", "certificate_ended", told)
+    if left < CERTIFICATE_DAYS:
+        return warn("certificate", "certificate_ends_soon", told)
+    return ok("certificate", told)
+
+
+def check_mail() -> CheckResult:
+    backend = str(settings.EMAIL_BACKEND)
+    if not any(name in backend for name in MAIL_TO_NOBODY):
+        return ok("mail", f"mail: {backend}")
+    place = f"files in {settings.EMAIL_FILE_PATH}" if "filebased" in backend else backend
+    told = f"mail: goes to {place}, and to no customer. Set up a mail server"
+    if settings.DEMO or is_local(public_address()):
+        return warn("mail", "mail_to_files", told)
+    return fail("mail", "mail_to_files", told)
+
+
+def check_backup() -> CheckResult:
+    """Look at the last `regulars backup` of any machine. Other ways to back up are not known here: a warning."""
+    last = PeriodicTask.objects.filter(task=BACKUP).values_list("begun_at", flat=True).first()
+    if last is None:
+        return warn("backup", "no_backup", "backup: `regulars backup` has never run")
+    age = timezone.now() - last
+    if age > BACKUP_AGE:
+        return warn("backup", "backup_old", f"backup: the last one is {_span(age)} old")
+    return ok("backup", f"backup: the last one is {_span(age)} old")
+
+
+def _connect(parts: SplitResult) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, parts.port, timeout=WAIT_SECONDS)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing secret is sent
+    return http.client.HTTPSConnection(host, parts.port, timeout=WAIT_SECONDS, context=context)
+
+
+def _span(time: dt.timedelta) -> str:
+    """Return a duration in its largest unit: `3 days`, `1 hour`, `40 seconds`."""
+    seconds = int(max(time.total_seconds(), 0))
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= size or size == 1:
+            number = seconds // size
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    raise AssertionError  # the loop ends with seconds
