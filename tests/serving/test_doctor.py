@@ -112,7 +112,7 @@ def test_address_comes_from_the_set_up_when_the_command_has_none(home, settings,
 
 
 @pytest.mark.parametrize("backend", ["filebased", "console", "dummy", "locmem"])
-def test_mail_that_reaches_nobody_is_named(home, settings, monkeypatch, backend):
+def test_mail_that_goes_to_files_is_named(home, settings, monkeypatch, backend):
     monkeypatch.setattr(doctor, "CHECKS", {"mail": doctor.CHECKS["mail"]})
     settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
     assert result("mail") == ("FAIL", "mail_to_files")

@@ -87,15 +87,15 @@ def _private() -> CheckResult:
 def _jobs() -> CheckResult:
     failed = Job.objects.filter(state=Job.State.FAILED).count()
     waiting = Job.objects.filter(state=Job.State.WAITING).count()
-    told = f"jobs: {waiting} waiting, {failed} failed"
-    return fail("jobs", "jobs_failed", told) if failed else ok("jobs", told)
+    sentence = f"jobs: {waiting} waiting, {failed} failed"
+    return fail("jobs", "jobs_failed", sentence) if failed else ok("jobs", sentence)
 
 
 def _inbox() -> CheckResult:
     failed = InboxItem.objects.filter(rejected__startswith="failed:").count()
     waiting = InboxItem.objects.filter(processed_at=None).count()
-    told = f"inbox: {waiting} messages waiting, {failed} failed"
-    return fail("inbox", "messages_failed", told) if failed else ok("inbox", told)
+    sentence = f"inbox: {waiting} messages waiting, {failed} failed"
+    return fail("inbox", "messages_failed", sentence) if failed else ok("inbox", sentence)
 
 
 def _crowds() -> CheckResult | None:

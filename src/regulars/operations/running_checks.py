@@ -29,7 +29,7 @@ LATE = dt.timedelta(minutes=10)
 BACKUP_AGE = dt.timedelta(days=2)
 CERTIFICATE_DAYS = dt.timedelta(days=14)
 WAIT_SECONDS = 5.0
-MAIL_TO_NOBODY = ("filebased", "console", "locmem", "dummy")  # of Django's backends
+MAIL_TO_FILES = ("filebased", "console", "locmem", "dummy")  # of Django's backends
 
 
 def public_address() -> str:
@@ -52,8 +52,10 @@ def check_web() -> CheckResult:
         document = json.loads(answer.read(65_536))
         faults = list(document["faults"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        told = f"web: {address} is not answered by Regulars: {getattr(error, 'strerror', '') or type(error).__name__}"
-        return fail("web", "web_silent", told)
+        sentence = (
+            f"web: {address} is not answered by Regulars: {getattr(error, 'strerror', '') or type(error).__name__}"
+        )
+        return fail("web", "web_silent", sentence)
     if faults:
         return fail(
             "web", "web_not_ready", f"web: {address} answers that it is not ready: {', '.join(map(str, faults))}"
@@ -97,10 +99,10 @@ def check_address() -> CheckResult:
     address = public_address()
     if address.startswith("https://"):
         return ok("address", f"address: {address}")
-    told = f"address: {address} is not https. Set REGULARS_URL to the https address that customers see"
+    sentence = f"address: {address} is not https. Set REGULARS_URL to the https address that customers see"
     if settings.DEMO or is_local(address):
-        return warn("address", "url_is_not_https", told)
-    return fail("address", "url_is_not_https", told)
+        return warn("address", "url_is_not_https", sentence)
+    return fail("address", "url_is_not_https", sentence)
 
 
 def check_certificate() -> CheckResult | None:
@@ -133,23 +135,23 @@ def check_certificate() -> CheckResult | None:
             )
         until = x509.load_pem_x509_certificate(local.chain.read_bytes()).not_valid_after_utc
     left = until - dt.datetime.now(dt.UTC)
-    told = f"certificate: that of {address} ends on {until:%Y-%m-%d}"
+    sentence = f"certificate: that of {address} ends on {until:%Y-%m-%d}"
     if left <= dt.timedelta():
-        return fail("certificate", "certificate_ended", told)
+        return fail("certificate", "certificate_ended", sentence)
     if left < CERTIFICATE_DAYS:
-        return warn("certificate", "certificate_ends_soon", told)
-    return ok("certificate", told)
+        return warn("certificate", "certificate_ends_soon", sentence)
+    return ok("certificate", sentence)
 
 
 def check_mail() -> CheckResult:
     backend = str(settings.EMAIL_BACKEND)
-    if not any(name in backend for name in MAIL_TO_NOBODY):
+    if not any(name in backend for name in MAIL_TO_FILES):
         return ok("mail", f"mail: {backend}")
     place = f"files in {settings.EMAIL_FILE_PATH}" if "filebased" in backend else backend
-    told = f"mail: goes to {place}, and to no customer. Set up a mail server"
+    sentence = f"mail: goes to {place}, and to no customer. Set up a mail server"
     if settings.DEMO or is_local(public_address()):
-        return warn("mail", "mail_to_files", told)
-    return fail("mail", "mail_to_files", told)
+        return warn("mail", "mail_to_files", sentence)
+    return fail("mail", "mail_to_files", sentence)
 
 
 def check_backup() -> CheckResult:
