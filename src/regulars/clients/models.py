@@ -37,6 +37,10 @@ class Client(models.Model):
     logout_uris = models.JSONField(default=list)
     web_origins = models.JSONField(default=list)
     embeds_login = models.BooleanField(default=False)  # a sign-in form of its own, at its web origins
+    signs_out_by_hint = models.BooleanField(
+        default=False
+    )  # its server ends sessions by their ID tokens, without a browser
+    token_in_query = models.BooleanField(default=False)  # it sends access tokens to /userinfo in the address
     metadata = models.JSONField(default=dict)
     branding = models.JSONField(default=dict)  # of the hosted pages, as `branding.Branding`
     public_keys = models.JSONField(default=list)

@@ -32,6 +32,17 @@ GRANT_TYPES = (
 SHORTEST_SECRET = 32  # it is stored as a fast hash, which protects random values only
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
+SETTINGS = (  # stored as they are; None leaves one as it is
+    "first_party",
+    "requires_par",
+    "requires_dpop",
+    "refresh",
+    "answers",
+    "metadata",
+    "embeds_login",
+    "signs_out_by_hint",
+    "token_in_query",
+)
 KEYS: Mapping[str, type[ECKey] | type[RSAKey]] = {"EC": ECKey, "RSA": RSAKey}
 ASSERTION_ALGORITHMS = ("RS256", "PS256", "ES256")
 FORBIDDEN_SCHEMES = ("javascript", "data", "vbscript", "file", "blob", "about")
@@ -48,6 +59,8 @@ class ClientSpec:
     logout_uris: Sequence[str] = ()
     web_origins: Sequence[str] = ()
     embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component)
+    signs_out_by_hint: bool | None = None  # its server ends sessions by their ID tokens, without a browser
+    token_in_query: bool | None = None  # it sends access tokens to /userinfo in the address
     public_keys: Sequence[Mapping[str, Any]] | None = None
     jwks_uri: str | None = None
     assertion_algorithm: str | None = None
@@ -107,7 +120,8 @@ def change(client: Client, spec: ClientSpec) -> tuple[Client, str]:
     """Change a client. Returns it with a new secret where it had none and needs one.
 
     Raises `DomainError`: `bad_name`, `unknown_auth_method`, `unknown_dialect`, `unknown_grant_type`, `no_grant_type`, `secret_needed`,
-    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`, `keys_twice`, `unknown_algorithm`.
+    `bad_address`, `bad_origin`, `too_many_addresses`, `bad_key`, `key_needed`, `keys_twice`, `unknown_algorithm`,
+    `confidential_app_needed`.
     """
     _apply(client, spec)
     needs_one = client.auth_method in WITH_SECRET and not client.secret_hash
@@ -155,7 +169,7 @@ def _apply(client: Client, spec: ClientSpec) -> None:
     client.redirect_uris = _addresses(spec.redirect_uris, "redirect_uris")
     client.logout_uris = _addresses(spec.logout_uris, "logout_uris")
     client.web_origins = [_origin(each) for each in _checked_list(spec.web_origins, "web_origins")]
-    for name in ("first_party", "requires_par", "requires_dpop", "refresh", "answers", "metadata", "embeds_login"):
+    for name in SETTINGS:
         if getattr(spec, name) is not None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:
@@ -163,6 +177,12 @@ def _apply(client: Client, spec: ClientSpec) -> None:
     _apply_keys(client, spec)
     if spec.auth_method not in WITH_SECRET:
         client.secret_hash = ""
+    if client.signs_out_by_hint and client.auth_method == Client.AuthMethod.NONE:
+        raise Invalid(
+            "confidential_app_needed",
+            "Only an app with a secret or a key may sign out by hint: the ID tokens of a public app are in browsers.",
+            "signs_out_by_hint",
+        )
 
 
 def _apply_keys(client: Client, spec: ClientSpec) -> None:

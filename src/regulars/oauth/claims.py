@@ -13,6 +13,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Forbidden, Invalid
 from regulars.base.tokens.jwt import Claims
+from regulars.clients.cache import find_client
 from regulars.consent.view import served_user, with_served_traits
 from regulars.profiles.assertions import LONGEST_CLAIM, Place
 from regulars.profiles.find import canonical_id_of
@@ -108,6 +109,15 @@ def check_userinfo_scope(token: Claims) -> None:
     audiences = token.get("aud", [])
     if userinfo_audience() not in ([audiences] if isinstance(audiences, str) else audiences):
         raise Invalid("wrong_audience", "This token is meant for another recipient.")
+
+
+def check_token_in_query(token: Claims) -> None:
+    """Check that an access token may be sent in the address. Raises `Invalid("token_in_query")`."""
+    client = find_client(str(token.get("azp") or token.get("client_id", "")))
+    if client is None or not client.token_in_query or "cnf" in token:
+        raise Invalid(
+            "token_in_query", "This token may not be sent in the address. Send it in the Authorization header."
+        )
 
 
 def userinfo_claims(token: Claims) -> Claims:

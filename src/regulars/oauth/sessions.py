@@ -30,6 +30,11 @@ def sids_of_keys(keys: Iterable[str]) -> list[str]:
     return found + list(SessionName.objects.filter(key_sid__in=found).values_list("sid", flat=True))
 
 
+def key_sids_of(sid: str) -> set[str]:
+    """Return the `sid`s that follow from the keys that this session has had."""
+    return {sid, *SessionName.objects.filter(sid=sid).values_list("key_sid", flat=True)}
+
+
 def keep_sid(key: str, sid: str) -> None:
     """Record that the session with this key has this `sid`, which it had before its key changed."""
     if sid != sid_of_key(key):
@@ -97,7 +102,13 @@ def end_all_sessions(account: Account, keys: Iterable[str], kept_key: str = "") 
 
 def is_alive(sid: str, client_id: str) -> bool:
     """Return whether the app's session with this `sid` was not ended."""
-    return SessionClient.objects.filter(sid=sid, client=client_id, ended_at=None).exists()
+    return find_client_session(sid, client_id) is not None
+
+
+def find_client_session(sid: str, client_id: str) -> SessionClient | None:
+    """Return the app's part in the session with this `sid`, unless the session was ended."""
+    rows = SessionClient.objects.filter(sid=sid, client=client_id, ended_at=None)
+    return rows.select_related("profile__account", "profile__merged_into__account").first()
 
 
 def _of_account(account: Account) -> tuple[QuerySet[AuthorizationCode], QuerySet[RefreshFamily]]:

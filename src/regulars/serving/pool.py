@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import IO, Any
 
 from regulars.interfaces.collector.app import Receive, Scope, Send
+from regulars.interfaces.oidc.query_token import META
 
 from .http_messages import CHUNK, Pairs, plain, respond
 from .spool import ReaderGoneError, ResponseSpool, Spool
@@ -168,6 +169,8 @@ def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
+    if META in scope:
+        environ[META] = scope[META]
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if "_" in name or name == "content-length":

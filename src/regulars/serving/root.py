@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 from regulars.interfaces.collector.app import Collector, Receive, Scope, Send
+from regulars.interfaces.oidc.query_token import strike_scope
 
 from .connection_watch import ConnectionWatch
 from .exchange import Exchanges, peer_of
@@ -48,6 +49,7 @@ class Root:
         if scope["path"] == "/healthz":
             await answer_json(send, HTTPStatus.OK, ALIVE)
             return
+        strike_scope(scope)
         peer = peer_of(scope)
         scope = apply_forwarded(scope, settings.TRUSTED_PROXIES)
         exchange = self.exchanges.begin(peer, scope, receive, send)

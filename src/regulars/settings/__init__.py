@@ -92,6 +92,7 @@ INSTALLED_APPS = [
 AUTH_USER_MODEL = "accounts.Account"
 
 MIDDLEWARE = [
+    "regulars.interfaces.oidc.query_token.strike_request",
     "django.middleware.security.SecurityMiddleware",
     "regulars.serving.no_store.no_store",
     "django.middleware.common.CommonMiddleware",

@@ -18,7 +18,9 @@ from django.utils import timezone
 from regulars.accounts.factors.authenticator_codes import is_enrolled
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.models import LoginTicket
+from regulars.clients.cache import find_client, is_public
 from regulars.oauth import sessions as oauth_sessions
+from regulars.profiles.find import canonical_profile
 
 RECORDS_OF = "account_authentication_methods_user"  # allauth's: the account of the session's authentication records
 SETTLED = dt.timedelta(hours=1)  # a session that is younger may be listed already and not be stored yet
@@ -47,6 +49,36 @@ def end_session(account: Account, number: int) -> bool:
     session.end()
     oauth_sessions.end_sessions(account, [key])
     return True
+
+
+@transaction.atomic
+def sign_out_by_hint(client_id: str, sid: str) -> bool:
+    """End a session for a server of an app that has its ID token. Returns False when that app may not, or has no part in it.
+
+    As after a sign-out in the browser, the apps of the session are notified and offline access stays.
+    """
+    client = find_client(client_id)
+    if client is None or not client.signs_out_by_hint or is_public(client):
+        return False
+    if not oauth_sessions.is_alive(sid, client_id):
+        return False
+    session = find_session(client_id, sid)
+    if session:
+        session.end()
+    oauth_sessions.end_session(sid)
+    return True
+
+
+def find_session(client_id: str, sid: str) -> UserSession | None:
+    """Return the browser session that this app knows by its `sid`, unless it is over."""
+    row = oauth_sessions.find_client_session(sid, client_id)
+    account = canonical_profile(row.profile).account if row else None
+    if account is None:
+        return None
+    key_sids = oauth_sessions.key_sids_of(sid)
+    alive = Session.objects.filter(session_key=OuterRef("session_key"), expire_date__gt=timezone.now())
+    sessions = UserSession.objects.filter(Exists(alive), user=account)
+    return next((each for each in sessions if oauth_sessions.sid_of_key(each.session_key) in key_sids), None)
 
 
 @transaction.atomic

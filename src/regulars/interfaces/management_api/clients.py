@@ -43,6 +43,8 @@ FIELDS = {
     "token_endpoint_auth_signing_alg": "assertion_algorithm",
     "cross_origin_authentication": "embeds_login",
     "answers": "answers",
+    "sign_out_by_hint": "signs_out_by_hint",
+    "userinfo_token_in_query": "token_in_query",
 }
 
 
@@ -70,7 +72,8 @@ class ClientChange(CompatibleBody):
 
     `answers` is ours: the dialect of answers of the protocol (`auto`, `openid`, `auth0`; docs/developer/dialects.md).
     `cross_origin_authentication`: the app has its own sign-in form. `oidc_backchannel_logout` is an older name of
-    `oidc_logout`. Other properties of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
+    `oidc_logout`. `sign_out_by_hint` and `userinfo_token_in_query` are ours (docs/developer/openid-connect.md). Other properties
+    of Auth0 are ignored or refused (`interfaces/management_api/compatibility.py`).
     """
 
     without_effect = compatibility.CLIENT
@@ -91,6 +94,8 @@ class ClientChange(CompatibleBody):
     oidc_backchannel_logout: OidcLogout | None = None
     cross_origin_authentication: bool | None = None
     answers: Client.Answers | None = None
+    sign_out_by_hint: bool | None = None
+    userinfo_token_in_query: bool | None = None
     refresh_token: RefreshSettings | None = None
     client_metadata: Annotated[dict[Word, Word | None], Field(max_length=50)] | None = None
 
@@ -186,6 +191,8 @@ def _document(row: Client) -> dict[str, object]:
         "token_endpoint_auth_signing_alg": row.assertion_algorithm,
         "cross_origin_authentication": may_embed(row),
         "answers": row.answers,
+        "sign_out_by_hint": row.signs_out_by_hint,
+        "userinfo_token_in_query": row.token_in_query,
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},
     }
 

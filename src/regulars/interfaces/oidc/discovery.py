@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import ALGORITHM, public_jwks
@@ -59,6 +62,14 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
         "request_uri_parameter_supported": False,
     }
     return JsonResponse(document, headers={"Cache-Control": "public, max-age=300"})
+
+
+@csrf_exempt
+def metadata_of_issuer(request: HttpRequest, issuer_path: str) -> HttpResponse:
+    """Answer at the address of RFC 8414, 3.1, which has the path of the issuer at its end."""
+    if issuer_path.strip("/") != urlsplit(settings.ISSUER).path.strip("/"):
+        raise Http404("There is no issuer with this path.")
+    return openid_configuration(request)
 
 
 @endpoint("GET")

@@ -21,6 +21,7 @@ from regulars.interfaces.pages.navigation import message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.oauth.interactions import with_query
 from regulars.oauth.protocol_errors import NonRedirectableError
+from regulars.usecases.sign_out import find_session, sign_out_by_hint
 
 from .browser import sid_of
 from .responses import error_page, with_policy
@@ -74,6 +75,9 @@ def v2_logout(request: HttpRequest) -> HttpResponse:
 def oidc_logout(request: HttpRequest) -> HttpResponse:
     """RP-initiated logout. Without the session's own ID token, or its `sid` as `logout_hint`, the customer is asked first.
 
+    A hint without the session's cookie ends the session only when a server sends it, for an app that may do so
+    (`sign_out_by_hint`). A page of another site could make a browser send any hint.
+
     `logout_hint` is Auth0's: an app that kept no ID token still knows the `sid`, which cannot be guessed. A hint that can
     be guessed, such as an e-mail address, does not prove which app sent the browser.
     """
@@ -93,17 +97,32 @@ def _log_out(request: HttpRequest) -> HttpResponse:
     client_id = request.GET.get("client_id", "")
     if hint and client_id and hint.client_id != client_id:
         return error_page(request, NonRedirectableError("client_mismatch", *CLIENT_MISMATCH))
-    known = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
-    if request.user.is_authenticated and request.method == "GET" and sid_of(request) not in known:
-        return with_policy(render(request, "oidc/logout.html"))
-    end_session(request)
     client_id = hint.client_id if hint else client_id
+    known = {hint.sid if hint else "", request.GET.get("logout_hint", "")} - {""}
+    if request.method == "GET":
+        if request.user.is_authenticated and sid_of(request) not in known:
+            return _ask(request)
+        if not request.user.is_authenticated:
+            by_server = is_by_server(request)
+            is_ended = hint is not None and by_server and sign_out_by_hint(client_id, hint.sid)
+            if not is_ended and any(find_session(client_id, sid) for sid in known):
+                return _ask(request, status=403 if by_server else 200)  # a program reads the status, a person the page
+    end_session(request)
     return_to = request.GET.get("post_logout_redirect_uri", "")
     if not return_to:
         return _signed_out(request)
     client = find_client(client_id)
     state = request.GET.get("state", "")
     return _redirect(request, return_to, client.logout_uris if client else [], {"state": state} if state else {})
+
+
+def is_by_server(request: HttpRequest) -> bool:
+    """Return whether no browser sent this: browsers send cookies, `Sec-Fetch-*` with every request, `Origin` with forms."""
+    return not (request.COOKIES or any(name == "Origin" or name.startswith("Sec-Fetch-") for name in request.headers))
+
+
+def _ask(request: HttpRequest, status: int = 200) -> HttpResponse:
+    return with_policy(render(request, "oidc/logout.html", status=status))
 
 
 def _signed_out(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,7 @@ from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
 from regulars.oauth import device_codes, pushed_requests, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
-from regulars.oauth.claims import check_userinfo_scope, userinfo_claims
+from regulars.oauth.claims import check_token_in_query, check_userinfo_scope, userinfo_claims
 from regulars.oauth.client_authentication import authenticate_client
 from regulars.oauth.introspection import introspect as introspect_token
 from regulars.oauth.tokens import ACCESS_TOKEN
@@ -20,6 +20,7 @@ from regulars.usecases.issue_tokens import issue_tokens
 from regulars.usecases.login import LoginContext
 
 from .endpoint import endpoint, json_response, read_parameters, required
+from .query_token import token_in_query
 
 
 @endpoint("POST")
@@ -84,19 +85,23 @@ def device_code(request: HttpRequest) -> HttpResponse:
 @endpoint("GET", "POST")
 def userinfo(request: HttpRequest) -> HttpResponse:
     """/userinfo: the claims that the scopes of an access token disclose of its customer."""
-    # The token comes in the header, or in a form as RFC 6750 2.2 allows; never in the address, which ends up in logs.
+    # The token comes in the header, or in a form as RFC 6750 2.2 allows. In the address, which ends up in the logs of proxies,
+    # it may come for apps that opted in.
     kind, in_header = dpop.credential_of(request.headers)
     in_form = ""
     if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
         in_form = str(request.POST.get("access_token", ""))
+    in_query = token_in_query(request)
     scheme = "DPoP" if kind == "dpop" else "Bearer"
-    if in_header and in_form:
+    if [in_header, in_form, in_query].count("") < 2:
         return _refusal(400, dpop.challenge(Invalid("invalid_request", "Send the access token once."), scheme))
-    access_token = in_header or in_form
+    access_token = in_header or in_form or in_query
     if not access_token:  # a challenge without an error: the app may not know that a token is needed (RFC 6750, 3.1)
         return _refusal(401, {"WWW-Authenticate": 'Bearer realm="userinfo"'})
     try:
         claims = verify(access_token, typ=ACCESS_TOKEN)
+        if in_query:
+            check_token_in_query(claims)
         check_userinfo_scope(claims)
     except Forbidden as refused:
         return _refusal(403, dpop.challenge(refused, scheme, scope="openid"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, re_path
 
 from .activate import activate
 from .authorize import authorize, consent, continue_
-from .discovery import jwks, openid_configuration
+from .discovery import jwks, metadata_of_issuer, openid_configuration
 from .endpoint import View
 from .logout import oidc_logout, v2_logout
 from .registration import register_client
@@ -18,6 +18,7 @@ MACHINE_ENDPOINTS: dict[str, View] = {
     "userinfo": userinfo,
     ".well-known/jwks.json": jwks,
     ".well-known/openid-configuration": openid_configuration,
+    ".well-known/oauth-authorization-server": openid_configuration,  # RFC 8414: the same document
     "oauth/introspect": introspect,
     "oauth/revoke": revoke,
     "oauth/par": push,
@@ -27,6 +28,9 @@ MACHINE_ENDPOINTS: dict[str, View] = {
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *(path(address, view) for address, view in MACHINE_ENDPOINTS.items()),
+    re_path(
+        r"^\.well-known/(?:oauth-authorization-server|openid-configuration)/(?P<issuer_path>.*)$", metadata_of_issuer
+    ),
     path("authorize", authorize),
     path("authorize/consent", consent),
     path("continue", continue_),

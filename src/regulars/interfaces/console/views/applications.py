@@ -38,6 +38,7 @@ GRANTS = dict(
         strict=True,
     )
 )
+SWITCHES = ("embeds_login", "signs_out_by_hint", "token_in_query")
 METHODS = (
     (Client.AuthMethod.POST.value, "Secret in the request's body"),
     (Client.AuthMethod.BASIC.value, "Secret in the request's header"),
@@ -74,8 +75,8 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 "logout_uris": "\n".join(saved.logout_uris),
                 "web_origins": "\n".join(saved.web_origins),
                 "answers": saved.answers,
-                "embeds_login": "on" if saved.embeds_login else "",
                 "jwks_uri": saved.jwks_uri,
+                **{name: "on" if getattr(saved, name) else "" for name in SWITCHES},
             }
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
@@ -123,6 +124,8 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         answers=given.get("answers"),
         embeds_login=given.get("embeds_login") == "on",
         jwks_uri=given.get("jwks_uri", "").strip(),
+        signs_out_by_hint=given.get("signs_out_by_hint") == "on",
+        token_in_query=given.get("token_in_query") == "on",
     )
 
 
