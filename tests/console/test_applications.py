@@ -159,3 +159,27 @@ def test_many_apps_cost_as_many_queries_as_one(console, django_assert_max_num_qu
 def test_an_unknown_application_is_not_found(console):
     assert console.get("/console/applications/nothing").status_code == 404
     assert console.post("/console/applications/nothing/rotate").status_code == 404
+
+
+@pytest.mark.parametrize("switch", ["embeds_login", "signs_out_by_hint", "token_in_query"])
+def test_switches_of_an_app_are_off_and_kept_as_they_are_set(console, switch):
+    console.post("/console/applications/new", SHOP)
+    client = Client.objects.get()
+    address = f"/console/applications/{client.pk}"
+
+    assert getattr(client, switch) is False
+    assert f'name="{switch}" checked' not in console.get(address).content.decode()
+
+    console.post(address, {**SHOP, switch: "on"})
+    client.refresh_from_db()
+
+    assert getattr(client, switch) is True
+    assert f'name="{switch}" checked' in console.get(address).content.decode()
+
+
+def test_a_public_app_may_not_sign_out_by_hint(console):
+    answer = console.post("/console/applications/new", {**SHOP, "auth_method": "none", "signs_out_by_hint": "on"})
+
+    assert answer.status_code == 400
+    assert "Only an app with a secret or a key may sign out by hint" in answer.content.decode()
+    assert not Client.objects.exists()

@@ -77,6 +77,7 @@ def test_a_server_ends_a_session_whose_key_changed_and_no_other_one(by_hint, cus
     hint = by_hint.tokens()["id_token"]
     session = by_hint.browser.session
     session.cycle_key()
+    session.save()
     by_hint.browser.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     sign_in(by_hint.browser, customer)
     elsewhere = App(Browser())
