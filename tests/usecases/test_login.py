@@ -180,7 +180,9 @@ def test_authentication_on_a_page_of_the_app_counts_as_a_silent_login(chika, sho
 
 
 def test_silent_login_after_an_abandoned_rule_page_is_at_least_the_first(chika, shop):
-    rule = save_rule("away", script="function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }")
+    rule = save_rule(
+        "away", script="function (u, c, cb) { c.redirect = {url: 'https://shop.example/'}; cb(null, u, c); }"
+    )
     assert isinstance(go(chika, shop), InteractionRequired)
     rule.script = claim("c.stats.loginsCount")
     rule.save()
