@@ -110,6 +110,7 @@ def test_a_new_secret_ends_the_old_one(console):
         ({"logout_uris": "shop.example"}, "logout_uris"),
         ({"web_origins": "https://shop.example/path"}, "web_origins"),
         ({"jwks_uri": "shop.example/keys"}, "jwks_uri"),
+        ({"initiate_login_uri": "http://shop.example/start"}, "initiate_login_uri"),
     ],
 )
 def test_an_error_is_shown_beside_its_field(console, change, about):
@@ -129,6 +130,21 @@ def test_an_app_signs_with_the_keys_behind_its_address(console):
 
     assert (client.jwks_uri, client.secret_hash) == ("https://shop.example/keys", "")
     assert 'value="https://shop.example/keys"' in page
+
+
+def test_an_app_has_a_page_that_starts_a_login_and_signed_answers(console):
+    more = {"initiate_login_uri": "https://shop.example/start", "userinfo_algorithm": "on"}
+    console.post("/console/applications/new", {**SHOP, **more})
+    client = Client.objects.get()
+    page = console.get(f"/console/applications/{client.pk}").content.decode()
+    stored = (client.initiate_login_uri, client.userinfo_algorithm)
+    console.post(f"/console/applications/{client.pk}", SHOP)
+    client.refresh_from_db()
+
+    assert stored == ("https://shop.example/start", "RS256")
+    assert 'value="https://shop.example/start"' in page
+    assert 'name="userinfo_algorithm" checked' in page
+    assert (client.initiate_login_uri, client.userinfo_algorithm) == ("", "")
 
 
 def test_mia_reads_and_may_not_write(mia_console):

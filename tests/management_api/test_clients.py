@@ -146,6 +146,8 @@ def test_client_with_private_key_jwt_has_no_secret(call, shop):
         ({"name": "x", "jwks_uri": "ftp://shop.example/keys"}, "bad_address"),
         ({"name": "x", "jwks_uri": "https://shop.example/k", "jwks": [KEY]}, "keys_twice"),
         ({"name": "x", "token_endpoint_auth_signing_alg": "none"}, "unknown_algorithm"),
+        ({"name": "x", "userinfo_signed_response_alg": "none"}, "unknown_algorithm"),
+        ({"name": "x", "initiate_login_uri": "http://shop.example/start"}, "bad_address"),
         ({"name": "x", "token_endpoint_auth_method": "private_key_jwt"}, "key_needed"),
         ({"name": "x", "oidc_logout": {"backchannel_logout_urls": ["ftp://x/"]}}, "bad_address"),
         ({"name": "x", "refresh_token": {"rotation_type": "non-rotating"}}, "invalid_body"),
@@ -166,6 +168,20 @@ def test_keys_may_be_behind_an_address_and_what_was_read_can_be_sent_back(call, 
     assert again == {"jwks": [], "jwks_uri": "https://shop.example/keys", "token_endpoint_auth_signing_alg": "ES256"}
     assert call("PATCH", path, again).json() == changed
     assert call("PATCH", path, {"jwks": [KEY]}).json()["jwks_uri"] == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("initiate_login_uri", "https://shop.example/start"), ("userinfo_signed_response_alg", "RS256")],
+)
+def test_a_setting_is_read_written_and_taken_away(call, shop, field, value):
+    path = f"/clients/{shop['client_id']}"
+    made = call("POST", "/clients", {**SHOP, field: value}).json()
+
+    assert (shop[field], made[field]) == ("", value)
+    assert call("PATCH", path, {field: value}).json()[field] == value
+    assert call("PATCH", path, {"name": "Shop"}).json()[field] == value
+    assert call("PATCH", path, {field: ""}).json()[field] == ""
 
 
 def test_unknown_properties_are_refused_in_auth0s_sentence(call, shop):

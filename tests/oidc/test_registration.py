@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
+from django.conf import settings
 from joserfc.jwk import ECKey, RSAKey
 
 from regulars.clients.models import Client
@@ -188,7 +190,7 @@ def test_an_app_without_a_name_is_named_by_where_its_data_goes(client, customer,
         {"id_token_signed_response_alg": "none"},
         {"id_token_signed_response_alg": ["RS256"]},
         {"id_token_encrypted_response_alg": "RSA-OAEP"},
-        {"userinfo_signed_response_alg": "RS256"},
+        {"userinfo_signed_response_alg": "PS256"},
         {"userinfo_encrypted_response_alg": "RSA-OAEP"},
         {"request_object_signing_alg": "RS256"},
         {"authorization_signed_response_alg": "RS256"},
@@ -282,3 +284,40 @@ def test_an_app_registers_the_address_of_its_keys(client, standard_setup, settin
     assert answer.status_code == status
     assert answer.json().get("error") == (None if status == 201 else "invalid_client_metadata")
     assert status == 400 or answer.json()["jwks_uri"] == Client.objects.get().jwks_uri == address
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(
+    ("field", "value", "status"),
+    [
+        ("initiate_login_uri", "https://bikes.example/start", 201),
+        ("initiate_login_uri", "http://bikes.example/start", 400),
+        ("initiate_login_uri", "com.bikes.app:/start", 400),
+        ("initiate_login_uri", "javascript:alert(1)", 400),
+        ("initiate_login_uri", "/start", 400),
+        ("userinfo_signed_response_alg", "RS256", 201),
+        ("userinfo_signed_response_alg", "ES256", 400),
+        ("userinfo_signed_response_alg", "none", 400),
+        ("userinfo_signed_response_alg", "", 400),
+    ],
+)
+def test_what_is_registered_is_returned_and_the_rest_is_refused(client, standard_setup, field, value, status):
+    answer = register(client, {**BIKES, field: value})
+
+    assert answer.status_code == status
+    assert answer.json().get(field) == (value if status == 201 else None)
+    assert status == 201 or answer.json()["error"] == "invalid_client_metadata"
+
+
+@pytest.mark.usefixtures("_open")
+def test_a_customer_who_is_stuck_is_led_to_the_page_that_starts_a_login(client, standard_setup):
+    where = "https://bikes.example/start?lang=de"
+    made = register(client, {**BIKES, "initiate_login_uri": where}).json()
+    gone = f"/authorize?client_id={made['client_id']}&request_uri=urn:ietf:params:oauth:request_uri:gone"
+    page = client.get(gone).content.decode()
+    plain = client.get(
+        f"/authorize?client_id={register(client).json()['client_id']}&redirect_uri=https://evil.example/"
+    )
+
+    assert f'href="{where}&amp;iss={quote(settings.ISSUER, safe="")}"' in page
+    assert "Start again" not in plain.content.decode()

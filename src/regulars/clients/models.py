@@ -12,7 +12,9 @@ class Client(models.Model):
     """OAuth's client: an application that signs customers in, or a program that calls an API.
 
     Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
-    authenticates, `jwks_uri` where it publishes them instead, `assertion_algorithm` the only one that it signs with (empty: any). `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
+    authenticates, `jwks_uri` where it publishes them instead, `assertion_algorithm` the only one that it signs with (empty: any).
+    `userinfo_algorithm` signs its answers of /userinfo (empty: JSON). `initiate_login_uri` is the app's page that starts a login.
+    `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
     `answers` is the dialect of our answers (`oauth.dialect`).
     """
 
@@ -46,6 +48,8 @@ class Client(models.Model):
     public_keys = models.JSONField(default=list)
     jwks_uri = models.CharField(max_length=2000, blank=True)
     assertion_algorithm = models.CharField(max_length=8, blank=True)
+    userinfo_algorithm = models.CharField(max_length=8, blank=True)
+    initiate_login_uri = models.CharField(max_length=2000, blank=True)
     backchannel_logout_uri = models.CharField(max_length=2000, blank=True)
     requires_par = models.BooleanField(default=False)
     requires_dpop = models.BooleanField(default=False)

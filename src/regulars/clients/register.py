@@ -18,6 +18,7 @@ from regulars.base.crypto import hash_secret, random_secret
 from regulars.base.errors import Invalid
 from regulars.base.special_addresses import Address, is_loopback, is_special
 from regulars.base.text import has_hidden
+from regulars.base.tokens.jwt import ALGORITHM
 
 from .models import Client
 
@@ -65,6 +66,8 @@ class ClientSpec:
     jwks_uri: str | None = None
     assertion_algorithm: str | None = None
     backchannel_logout_uri: str | None = None
+    userinfo_algorithm: str | None = None
+    initiate_login_uri: str | None = None
     first_party: bool | None = None
     requires_par: bool | None = None
     requires_dpop: bool | None = None
@@ -174,6 +177,15 @@ def _apply(client: Client, spec: ClientSpec) -> None:
             setattr(client, name, getattr(spec, name))
     if spec.backchannel_logout_uri is not None:
         client.backchannel_logout_uri = _web_address(spec.backchannel_logout_uri, "backchannel_logout_uri")
+    if spec.initiate_login_uri is not None:
+        address = _web_address(spec.initiate_login_uri, "initiate_login_uri")
+        if address and _scheme(address) != "https":
+            raise Invalid("bad_address", f"{address[:80]!r} is not https.", "initiate_login_uri")
+        client.initiate_login_uri = address
+    if spec.userinfo_algorithm is not None:
+        if spec.userinfo_algorithm not in ("", ALGORITHM):
+            raise Invalid("unknown_algorithm", f"/userinfo is signed with {ALGORITHM}.", "userinfo_algorithm")
+        client.userinfo_algorithm = spec.userinfo_algorithm
     _apply_keys(client, spec)
     if spec.auth_method not in WITH_SECRET:
         client.secret_hash = ""

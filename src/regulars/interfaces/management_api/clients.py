@@ -40,6 +40,8 @@ FIELDS = {
     "require_proof_of_possession": "requires_dpop",
     "jwks": "public_keys",
     "jwks_uri": "jwks_uri",
+    "initiate_login_uri": "initiate_login_uri",
+    "userinfo_signed_response_alg": "userinfo_algorithm",
     "token_endpoint_auth_signing_alg": "assertion_algorithm",
     "cross_origin_authentication": "embeds_login",
     "answers": "answers",
@@ -89,6 +91,8 @@ class ClientChange(CompatibleBody):
     require_proof_of_possession: bool | None = None
     jwks: Annotated[list[dict[str, Any]], Field(max_length=10)] | None = None
     jwks_uri: Address | None = None
+    initiate_login_uri: Address | None = None
+    userinfo_signed_response_alg: Word | None = None
     token_endpoint_auth_signing_alg: Word | None = None
     oidc_logout: OidcLogout | None = None
     oidc_backchannel_logout: OidcLogout | None = None
@@ -188,6 +192,8 @@ def _document(row: Client) -> dict[str, object]:
         "refresh_token": RefreshSettings(**row.refresh).model_dump(),
         "jwks": row.public_keys,
         "jwks_uri": row.jwks_uri,
+        "initiate_login_uri": row.initiate_login_uri,
+        "userinfo_signed_response_alg": row.userinfo_algorithm,
         "token_endpoint_auth_signing_alg": row.assertion_algorithm,
         "cross_origin_authentication": may_embed(row),
         "answers": row.answers,

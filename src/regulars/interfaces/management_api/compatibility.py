@@ -48,7 +48,7 @@ CLIENT: Mapping[str, Harmless] = {
         # the console sets these per app
         "description logo_uri custom_login_page custom_login_page_on custom_login_page_preview form_template"
         # fixed behaviour: OpenID Connect, exact origins, limits that trust no header
-        " oidc_conformant sso allowed_origins initiate_login_uri cross_origin_loc is_token_endpoint_ip_header_trusted"
+        " oidc_conformant sso allowed_origins cross_origin_loc is_token_endpoint_ip_header_trusted"
         # no SAML or WS-Federation, no delegation, no organizations of business customers
         " addons encryption_key client_aliases allowed_clients organization_require_behavior organization_discovery_methods"
         " b2b_integration_configuration my_organization_configuration express_configuration resource_server_identifier"

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from regulars.clients.cache import find_client
 from regulars.oauth import consents
 from regulars.oauth.authorization_request import (
     AuthorizationRequest,
@@ -122,7 +123,7 @@ def _proceed(
     try:
         address = read_return_address(params)
     except NonRedirectableError as error:
-        return error_page(request, error)
+        return error_page(request, error, find_client(params.text("client_id")))
     try:
         _, requested = _read(params, pushed=resumed.pushed if resumed else pushed)
         pending = resumed or new_interaction(browser_id(request), requested)
@@ -157,9 +158,9 @@ def _refuse_reference(request: HttpRequest, params: Parameters, error: NonRedire
     try:
         address = read_return_address(params)
     except NonRedirectableError:
-        return error_page(request, error)
+        return error_page(request, error, find_client(params.text("client_id")))
     if not address.sent_redirect_uri:  # without it the app would get an answer to a request whose state is unknown
-        return error_page(request, error)
+        return error_page(request, error, find_client(params.text("client_id")))
     return send_error(request, address, OAuthError(error.error, "The request_uri was used before or has expired."))
 
 

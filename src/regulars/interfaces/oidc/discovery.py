@@ -48,6 +48,7 @@ def openid_configuration(request: HttpRequest) -> HttpResponse:
         "grant_types_supported": [*GRANT_HANDLERS, IMPLICIT],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
+        "userinfo_signing_alg_values_supported": [ALGORITHM],
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,

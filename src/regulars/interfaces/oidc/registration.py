@@ -30,6 +30,7 @@ HELD: Mapping[str, Collection[Any]] = {
     "application_type": ("web", "native"),
     "subject_type": ("public",),
     "id_token_signed_response_alg": (ALGORITHM,),
+    "userinfo_signed_response_alg": (ALGORITHM,),
     "token_endpoint_auth_signing_alg": ALGORITHMS,
     "require_auth_time": (True, False),  # every ID token says when the customer signed in
     "backchannel_logout_session_required": (True, False),  # every logout token has a `sid`
@@ -40,7 +41,6 @@ HELD: Mapping[str, Collection[Any]] = {
         (
             "id_token_encrypted_response_alg",
             "id_token_encrypted_response_enc",
-            "userinfo_signed_response_alg",
             "userinfo_encrypted_response_alg",
             "userinfo_encrypted_response_enc",
             "introspection_signed_response_alg",
@@ -90,6 +90,8 @@ def _document(client: Client) -> dict[str, Any]:
         "backchannel_logout_uri": client.backchannel_logout_uri,
         "jwks": {"keys": client.public_keys} if client.public_keys else None,
         "jwks_uri": client.jwks_uri,
+        "initiate_login_uri": client.initiate_login_uri,
+        "userinfo_signed_response_alg": client.userinfo_algorithm,
         "token_endpoint_auth_signing_alg": client.assertion_algorithm,
         "require_pushed_authorization_requests": client.requires_par,
         "dpop_bound_access_tokens": client.requires_dpop,
@@ -134,6 +136,8 @@ def _spec_of(metadata: Metadata) -> ClientSpec:
         logout_uris=_texts(metadata, "post_logout_redirect_uris", []),
         public_keys=_keys(metadata),
         jwks_uri=_text(metadata, "jwks_uri", ""),
+        initiate_login_uri=_text(metadata, "initiate_login_uri", ""),
+        userinfo_algorithm=_text(metadata, "userinfo_signed_response_alg", ""),
         assertion_algorithm=_text(metadata, "token_endpoint_auth_signing_alg", ""),
         backchannel_logout_uri=_text(metadata, "backchannel_logout_uri", ""),
         first_party=False,

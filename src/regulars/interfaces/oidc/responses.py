@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from regulars.base.tokens.jwt import verify
+from regulars.clients.models import Client
 from regulars.interfaces.pages.response_policy import content_security_policy
 from regulars.oauth.authorization_request import ReturnAddress
 from regulars.oauth.interactions import with_query
@@ -43,9 +44,15 @@ def send_error(request: HttpRequest, to: ReturnAddress, error: OAuthError) -> Ht
     return send_answer(request, to, error.body(to.answers))
 
 
-def error_page(request: HttpRequest, error: NonRedirectableError) -> HttpResponse:
-    """Return a page for the customer: there is no app to send the browser back to."""
-    return with_policy(render(request, "oidc/error.html", {"error": error}, status=400))
+def error_page(request: HttpRequest, error: NonRedirectableError, client: Client | None = None) -> HttpResponse:
+    """Return a page for the customer: there is no address to send the browser back to.
+
+    Where the app is known, the page leads to its own page that starts a login (OpenID Connect Core 4).
+    """
+    again = ""
+    if client is not None and client.initiate_login_uri:
+        again = with_query(client.initiate_login_uri, {"iss": settings.ISSUER})
+    return with_policy(render(request, "oidc/error.html", {"error": error, "again": again}, status=400))
 
 
 def with_policy(response: HttpResponse, **more: str) -> HttpResponse:

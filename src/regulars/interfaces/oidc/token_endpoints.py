@@ -10,12 +10,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from regulars.base.errors import DomainError, Forbidden, Invalid
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
+from regulars.clients.cache import find_client
 from regulars.oauth import device_codes, pushed_requests, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
 from regulars.oauth.claims import check_token_in_query, check_userinfo_scope, userinfo_claims
 from regulars.oauth.client_authentication import authenticate_client
 from regulars.oauth.introspection import introspect as introspect_token
-from regulars.oauth.tokens import ACCESS_TOKEN
+from regulars.oauth.tokens import ACCESS_TOKEN, signed_userinfo
 from regulars.usecases.issue_tokens import issue_tokens
 from regulars.usecases.login import LoginContext
 
@@ -113,9 +114,14 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     except DomainError as refused:
         return _refusal(401, dpop.challenge(refused, "DPoP"))
     try:
-        return JsonResponse(userinfo_claims(claims), headers={"Cache-Control": "no-store"})
+        found = userinfo_claims(claims)
     except DomainError as refused:
         return _refusal(401, dpop.challenge(refused, scheme))
+    client = find_client(str(claims.get("azp", "")))
+    if client is not None and client.userinfo_algorithm:
+        body = signed_userinfo(found, client.pk)
+        return HttpResponse(body, content_type="application/jwt", headers={"Cache-Control": "no-store"})
+    return JsonResponse(found, headers={"Cache-Control": "no-store"})
 
 
 def _refusal(status: int, headers: dict[str, str]) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.errors import DomainError
 from regulars.base.text import distinct_lines
+from regulars.base.tokens.jwt import ALGORITHM
 from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
 from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, ClientSpec, change, register, rotate_secret
@@ -77,6 +78,8 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 "answers": saved.answers,
                 "jwks_uri": saved.jwks_uri,
                 **{name: "on" if getattr(saved, name) else "" for name in SWITCHES},
+                "initiate_login_uri": saved.initiate_login_uri,
+                "userinfo_algorithm": saved.userinfo_algorithm,
             }
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
@@ -126,6 +129,8 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         jwks_uri=given.get("jwks_uri", "").strip(),
         signs_out_by_hint=given.get("signs_out_by_hint") == "on",
         token_in_query=given.get("token_in_query") == "on",
+        initiate_login_uri=given.get("initiate_login_uri", "").strip(),
+        userinfo_algorithm=ALGORITHM if given.get("userinfo_algorithm") else "",
     )
 
 
