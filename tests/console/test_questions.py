@@ -204,6 +204,7 @@ WHOLE = {
     "quota": "500",
     "may_decline": "on",
     "may_not_know": "on",
+    "rules_see_answer": "on",
     "locale": "en",
     "translation.0.locale": "he",
     "translation.0.text": "מה מחפשים?",
@@ -222,12 +223,16 @@ def test_every_field_of_a_question_survives_a_round_trip_through_its_form(consol
     assert response.status_code == 302
     assert (question.audience, question.quota) == ("gender:female", 500)
     assert (question.not_before_logins, question.not_before_days) == (2, 3)
-    assert (question.may_decline, question.may_not_know) == (True, True)
+    assert (question.may_decline, question.may_not_know, question.rules_see_answer) == (True, True, True)
     assert question.translations["he"]["options"] == {"jackets": "מעילים", "boots": "מגפיים"}
     assert question.variants == [{"key": "b", "text": "What brings you here?", "why": "We show it first."}]
     given = console.get("/console/questions/looking_for").context["given"]
     console.post("/console/questions/looking_for", given)
     assert Question.objects.get().version == 1
+    assert Question.objects.get().rules_see_answer
+    del given["rules_see_answer"]
+    console.post("/console/questions/looking_for", given)
+    assert (Question.objects.get().rules_see_answer, Question.objects.get().version) == (False, 1)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def read_draft(given: Mapping[str, str], saved: Question | None) -> QuestionDraf
         quota=_whole(given, "quota"),
         may_decline=given.get("may_decline") == "on",
         may_not_know=given.get("may_not_know") == "on",
+        rules_see_answer=given.get("rules_see_answer") == "on",
     )
 
 
@@ -69,7 +70,8 @@ def fields_of(saved: Question) -> dict[str, str]:
     form = {name: getattr(saved, name) for name in ("key", *WORDS, "type", "attribute", "locale", "audience")}
     form |= {"purpose": saved.purpose_id, "weight": f"{saved.weight:g}", "options": "\n".join(choices)}
     form |= {name: str(getattr(saved, name) or "") for name in ("not_before_logins", "not_before_days", "quota")}
-    form |= {name: "on" if getattr(saved, name) else "" for name in ("enabled", "may_decline", "may_not_know")}
+    ticks = ("enabled", "may_decline", "may_not_know", "rules_see_answer")
+    form |= {name: "on" if getattr(saved, name) else "" for name in ticks}
     for number, (locale, words) in enumerate(saved.translations.items()):
         labels = "\n".join(f"{key} = {label}" for key, label in words.get("options", {}).items())
         form |= _block("translation", number, {**words, "locale": locale, "options": labels})

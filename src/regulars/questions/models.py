@@ -43,6 +43,7 @@ class Question(models.Model):
     quota = models.PositiveIntegerField(null=True, blank=True)  # answers in 30 days after which it is not asked
     may_decline = models.BooleanField(default=False)  # offers "Prefer not to say"
     may_not_know = models.BooleanField(default=False)  # offers "I don't know"
+    rules_see_answer = models.BooleanField(default=False)  # rules run once more after the answer, in the same sign-in
     enabled = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=clock.now)
 

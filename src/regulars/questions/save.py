@@ -55,11 +55,12 @@ class QuestionDraft:
     quota: int | None = None
     may_decline: bool = False
     may_not_know: bool = False
+    rules_see_answer: bool = False
 
 
 AS_WRITTEN = (
     "type", "attribute", "weight", "enabled", "locale", "translations", "audience", "not_before_logins",
-    "not_before_days", "quota", "may_decline", "may_not_know",
+    "not_before_days", "quota", "may_decline", "may_not_know", "rules_see_answer",
 )  # fmt: skip
 
 

@@ -90,12 +90,14 @@ def run(
     *,
     profile_id: int | None,
     before: RulesOutcome | None = None,
+    seconds: float = MAX_SECONDS,
 ) -> RulesOutcome:
     """Run the enabled rules of `moment` ("login") over Auth0's `user` and `context`, and record what they did.
 
     Never raises for a rule's fault. After a denial, and after an action that redirects the browser, no further rule
     runs. `before` is the outcome of the redirect: with the protocol "redirect-callback" that action continues, and
-    actions before it do not run twice; rules do, as with Auth0. `user` and `context` stay unchanged.
+    actions before it do not run twice; rules do, as with Auth0. `seconds` is the time of all rules together. `user` and
+    `context` stay unchanged.
     """
     user, context = JsonObject(auth0_user), JsonObject(auth0_context)
     answers = RecordingHttp()
@@ -112,7 +114,7 @@ def run(
     tokens = _tokens(user)
     runners = LanguageRunners(answers.perform, _id_of(user))
     try:
-        results = run_all(jobs, user, context, runners)
+        results = run_all(jobs, user, context, runners, seconds)
     except BaseException:
         runners.close()
         raise
@@ -224,11 +226,15 @@ def objects_given(user: JsonObject, context: JsonObject) -> tuple[JsonObject, Js
 
 
 def run_all(
-    jobs: Iterable[RuleInvocation], user: JsonObject, context: JsonObject, runners: LanguageRunners
+    jobs: Iterable[RuleInvocation],
+    user: JsonObject,
+    context: JsonObject,
+    runners: LanguageRunners,
+    seconds: float = MAX_SECONDS,
 ) -> list[TimedResult]:
     """Run rules in order, each on the result of the one before, until a denial, a redirect or the time limit."""
     results: list[TimedResult] = []
-    ends = time.monotonic() + MAX_SECONDS
+    ends = time.monotonic() + seconds
     user, context = objects_given(user, context)
     for job in jobs:
         started = time.perf_counter()

@@ -28,7 +28,7 @@ from regulars.oauth.tokens import front_channel_tokens
 from regulars.profiles.find import find_by_user_id
 
 from .login import Denied, InteractionRequired, Login, LoginContext, log_in
-from .login_context import authenticated
+from .login_context import BACK_FROM_RULE, authenticated
 from .login_progress import LoginProgress
 
 DEMANDED = "demanded"  # tells the sign-in page that the second factor of `acr_values` cannot be declined
@@ -36,7 +36,7 @@ TICKET = "login_ticket"  # proof of a login on a page of the app; the sign-in pa
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values", TICKET)  # to the sign-in page
 # Auth0's values of context.protocol
 CODE_FLOW, IMPLICIT_FLOW, HYBRID_FLOW = "oidc-basic-profile", "oidc-implicit-profile", "oidc-hybrid-profile"
-BACK_FROM_RULE, DEVICE_FLOW = "redirect-callback", "oauth2-device-code"
+DEVICE_FLOW = "oauth2-device-code"
 
 
 @dataclass

@@ -15,10 +15,12 @@ from typing import TypeVar
 from urllib.parse import urlencode
 
 from django.db import transaction
+from django.db.models import Q
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
+from regulars.base.text import storable
 from regulars.clients.models import Client
 from regulars.consent.view import served_user
 from regulars.events.own_events import OwnEvent
@@ -33,11 +35,11 @@ from regulars.questions.next_question import NotShown, next_question
 from regulars.rules.auth0_context import Auth0Context
 from regulars.rules.decide import Denied
 from regulars.rules.models import Rule
-from regulars.rules.run import RulesOutcome, run
+from regulars.rules.run import MAX_SECONDS, RulesOutcome, run
 
 from .enrich import queue_all_sources
-from .login_context import LoginContext, context_of
-from .login_progress import LoginProgress, RulesResult, Step
+from .login_context import BACK_FROM_RULE, LoginContext, context_of
+from .login_progress import LoginProgress, RulePage, RulesResult, Step
 from .renew_upstream_tokens import show_tokens
 from .rule_writes import continue_rules, write_for_rules
 from .unit_of_work import changes
@@ -48,6 +50,7 @@ log = logging.getLogger("regulars.login")
 T = TypeVar("T")
 
 BUDGET = 6.0  # seconds for the steps of one request; optional steps are skipped after that
+SHORTEST_RERUN = 1.0  # seconds; with less time left, rules do not run once more after an answer
 SLOW = 1.0  # seconds after which a step is logged
 REFRESHING = "oauth2-refresh-token"
 
@@ -77,6 +80,7 @@ class Login:
     outcome: RulesOutcome | None = None  # of the rules that ran in this request
     impression: Impression | None = None
     decision: TokenDecision | None = None
+    sees_answer: bool = False  # rules run once more, because the customer answered a question
 
     @property
     def rules(self) -> RulesResult:
@@ -93,6 +97,7 @@ def log_in(login: Login, issue: Callable[[TokenDecision], T]) -> T | Interaction
     it, so that segments are evaluated once. When they fail, the login continues without them.
     """
     started = time.monotonic()
+    _let_rules_see_answer(login)
     stopped = _run(APPLY_RULES, login, started)
     try:
         return _write_and_issue(login, issue, stopped, started)
@@ -156,18 +161,46 @@ def load_user(login: Login) -> None:
         login.context = context_of(login.profile, login.client, login.browser, login.scopes)
 
 
+def _let_rules_see_answer(login: Login) -> None:
+    """Let rules run once more, as after a page of their own, when a question of this login was answered and wants that.
+
+    They can neither redirect nor lead to another question. What their first run left of the time for rules is theirs.
+    """
+    progress = login.progress
+    if not progress.asked:
+        return
+    asked = Q(pk=progress.asked) | Q(follows=progress.asked) | Q(follows__follows=progress.asked)
+    answered = Impression.objects.filter(asked, profile=login.profile, outcome=Impression.Outcome.ANSWERED)
+    login.progress = progress = replace(progress, asked=0)
+    if not answered.filter(question__rules_see_answer=True).exists():
+        return
+    if progress.rules_seconds > MAX_SECONDS - SHORTEST_RERUN:
+        log.warning("rules of profile %s do not see the answer: their time is used up", login.profile.pk)
+        return
+    login.progress = progress.without(Step.RUN_RULES)
+    query = progress.page.query if progress.page else login.browser.query
+    login.browser = replace(login.browser, protocol=BACK_FROM_RULE, query=query)
+    login.sees_answer = True
+
+
 def run_rules(login: Login) -> Denied | None:
     if login.user is None or login.context is None:
         return None
-    before = login.rules
+    page, used = login.progress.page, 0.0
+    if login.sees_answer:
+        used = login.progress.rules_seconds
+    elif login.rules.redirect_url:
+        page = RulePage(storable(dict(login.browser.query)), login.rules)
+    before, started = page.before if page else None, time.monotonic()
     outcome = run(
         "login",
         login.user,
         login.context,
         profile_id=login.profile.pk,
         before=RulesOutcome(before.id_token, before.access_token, before.scopes, redirect_by=before.redirect_by)
-        if before.redirect_url
+        if before
         else None,
+        seconds=MAX_SECONDS - used,
     )
     login.outcome = outcome
     result = RulesResult(
@@ -177,7 +210,8 @@ def run_rules(login: Login) -> Denied | None:
         redirect_url=outcome.redirect_url or "",
         redirect_by=outcome.redirect_by,
     )
-    login.progress = replace(login.progress, rules=result)
+    took = time.monotonic() - started
+    login.progress = replace(login.progress, rules=result, rules_seconds=took, page=page)
     return outcome.denied
 
 
@@ -198,6 +232,7 @@ def choose_question(login: Login) -> None:
 def ask_question(login: Login) -> InteractionRequired | None:
     if login.impression is None:
         return None
+    login.progress = replace(login.progress, asked=login.impression.pk)
     return InteractionRequired(
         PendingLogin.Wait.QUESTION, "/question?" + urlencode({"impression": login.impression.pk})
     )

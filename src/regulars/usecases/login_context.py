@@ -12,6 +12,7 @@ from regulars.profiles.models import Profile
 from regulars.rules.auth0_context import Auth0Context, AuthenticationMethod
 
 TENANT = "regulars"
+BACK_FROM_RULE = "redirect-callback"  # Auth0's value of context.protocol
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,27 @@ class RulesResult:
 
 
 @dataclass(frozen=True)
+class RulePage:
+    """The page of a rule that the browser came back from: the query it brought, and what rules had decided before."""
+
+    query: Mapping[str, Any] = field(default_factory=dict)
+    before: RulesResult = field(default_factory=RulesResult)
+
+
+@dataclass(frozen=True)
 class LoginProgress:
-    """`done` are the steps that are not repeated; `consented`: the customer allowed the app on the consent page."""
+    """`done` are the steps that are not repeated; `consented`: the customer allowed the app on the consent page.
+
+    `rules_seconds`: time that the last run of rules took. `asked`: id of the impression of the question that was shown.
+    `page`: of a rule, once the browser came back from it.
+    """
 
     done: tuple[Step, ...] = ()
     rules: RulesResult | None = None
     consented: bool = False
+    rules_seconds: float = 0.0
+    asked: int = 0
+    page: RulePage | None = None
 
     def with_done(self, step: Step) -> LoginProgress:
         return replace(self, done=(*self.done, step))
@@ -58,12 +73,19 @@ class LoginProgress:
         """Return the stored progress. Another version starts anew: its steps are repeated, and nothing is skipped."""
         if stored.get("version") != VERSION:
             return cls()
-        rules = stored.get("rules")
+        page = stored.get("page")
         return cls(
             done=tuple(Step(each) for each in stored.get("done", ()) if each in set(Step)),
-            rules=RulesResult(**{name: rules[name] for name in _RULES_FIELDS if name in rules}) if rules else None,
+            rules=_rules_result(stored.get("rules")),
             consented=stored.get("consented") is True,
+            rules_seconds=float(stored.get("rules_seconds") or 0),
+            asked=int(stored.get("asked") or 0),
+            page=RulePage(page["query"], _rules_result(page["before"]) or RulesResult()) if page else None,
         )
+
+
+def _rules_result(stored: Mapping[str, Any] | None) -> RulesResult | None:
+    return RulesResult(**{name: stored[name] for name in _RULES_FIELDS if name in stored}) if stored else None
 
 
 _RULES_FIELDS = [each.name for each in fields(RulesResult)]

@@ -32,9 +32,10 @@ from regulars.oauth.interactions import (
 from regulars.oauth.models import PendingLogin
 from regulars.oauth.protocol_errors import NonRedirectableError, OAuthError
 from regulars.oauth.pushed_requests import is_reference, take_request
-from regulars.usecases.authorize import BACK_FROM_RULE, AuthorizationContext
+from regulars.usecases.authorize import AuthorizationContext
 from regulars.usecases.authorize import authorize as authorize_app
 from regulars.usecases.login import InteractionRequired
+from regulars.usecases.login_context import BACK_FROM_RULE
 from regulars.usecases.login_progress import LoginProgress, Step
 
 from .browser import browser_context, browser_id, find_browser_session, save_browser_id

@@ -65,6 +65,7 @@
     return {
       canRedirect() { return !['oauth2-refresh-token', 'oauth2-password', 'oauth2-resource-owner', 'redirect-callback'].includes(one.context.protocol) && (request.query || {}).prompt !== 'none'; },
       sendUserTo(url, options) {
+        if (one.context.protocol === 'redirect-callback') { one.ignored.push('api.redirect.sendUserTo'); return api(one); }
         const place = new realm.URL(url);
         for (const [name, value] of Object.entries((options || {}).query || {})) place.searchParams.set(name, value);
         one.context.redirect = { url: place.href };

@@ -46,7 +46,8 @@
     get queryParams() { return (this.context.request || {}).query || {}; }
     get redirectUrl() { return this.context.redirect && this.context.redirect.url; }
     get isRedirectCallback() { return this.context.protocol === 'redirect-callback'; }
-    get protocolCanRedirect() { return !this.noRedirectProtocols.includes(this.context.protocol); }
+    // A device shows no page of a rule here: a redirect would refuse the device.
+    get protocolCanRedirect() { return ![...this.noRedirectProtocols, 'oauth2-device-code'].includes(this.context.protocol); }
     get canRedirect() { return !this.redirectUrl && !this.context.multifactor && this.queryParams.prompt !== 'none' && this.protocolCanRedirect; }
     get _issuer() { return 'https://' + this.context.request.hostname + '/'; }
     createSessionToken(claims) {
