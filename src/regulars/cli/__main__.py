@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -78,10 +79,11 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
     command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
     if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
         raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
-    supervisor = Supervisor(programs(addresses, environment, host, port, demo=demo, certificate=certificate))
-    code = supervisor.run(
-        lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
-    )
+    with ExitStack() as held:
+        listed = programs(addresses, environment, host, port, demo=demo, certificate=certificate, held=held)
+        code = Supervisor(listed).run(
+            lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
+        )
     lock.close()
     sys.exit(code)
 

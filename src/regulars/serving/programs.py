@@ -45,8 +45,12 @@ def programs(
     *,
     demo: bool,
     certificate: Certificate | None,
+    held: ExitStack,
 ) -> list[Program]:
-    """List the programs. With a certificate the servers speak https behind the redirector, which has the public ports."""
+    """List the programs. With a certificate the servers speak https behind the redirector, which has the public ports.
+
+    The ports behind it are reserved until `held` is closed: after the programs ended.
+    """
     workers = ("--workers", os.environ.get("REGULARS_WORKERS", "1"))
     places = _places()
     environment = {**environment, "REGULARS_MAX_CONNECTIONS": str(places)}
@@ -62,11 +66,7 @@ def programs(
     ]
     if certificate is None:
         return [*(_program(server, host, server.port) for server in servers), *others]
-    with ExitStack() as stack:  # all are bound at the same time, so that no port is found twice
-        probes = [stack.enter_context(socket.socket()) for _ in servers]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        pairs = [(server, probe.getsockname()[1]) for server, probe in zip(servers, probes, strict=True)]
+    pairs = [(server, reserve_port(held)) for server in servers]
     tls = ("--ssl-certificate", certificate.chain, "--ssl-keyfile", certificate.key, "--ssl-protocol-min", "tls1.2")
     ports = [f"{server.port}={inner}" for server, inner in pairs]
     per_ip = os.environ.get("REGULARS_CONNECTIONS_PER_IP") or str(PER_IP)
@@ -75,6 +75,20 @@ def programs(
         *others,
         Program("https", _python("regulars.serving.https_redirector", host, per_ip, *ports), environment),
     ]
+
+
+def reserve_port(held: ExitStack) -> int:
+    """Reserve a free port of 127.0.0.1 for granian, which sets SO_REUSEADDR and SO_REUSEPORT and so may listen at it.
+
+    It is bound and never listened at, so it is given to no other program that asks for any port, also while its server
+    is restarted.
+    """
+    held.enter_context(bound := socket.socket())
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sys.platform == "darwin":  # there SO_REUSEADDR is not enough
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(("127.0.0.1", 0))
+    return int(bound.getsockname()[1])
 
 
 def _places() -> int:
