@@ -1,4 +1,4 @@
-"""Purposes, notices, the append-only consent ledger, and two caches derived from it."""
+"""Purposes, notices, the consent ledger, which is append-only until an erasure, and two caches derived from it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Notice(models.Model):
 
 
 class ConsentEvent(models.Model):
-    """Given, refused, withdrawn, objected…: append-only, each row chained to the customer's row before it."""
+    """Given, refused, withdrawn, objected…: append-only until the customer is erased, each row chained to the customer's row before it."""
 
     class Action(models.TextChoices):
         GIVEN = "given"

@@ -3,7 +3,7 @@
     def rule(user, context, api): ...
 
 They get the same objects as an installed Python rule (`python.Api`, `raise Unauthorized("…")`), in Monty's subset of
-Python: no files, no network, no imports of Regulars. `pip install regulars[monty]`.
+Python: no files, no network, no imports of Regulars. The extra `monty` of the package installs it.
 """
 
 from __future__ import annotations
@@ -49,6 +49,12 @@ _json.dumps({"denied": _denied, "user": _given["user"], "context": _given["conte
 """
 
 
+HOW_TO_INSTALL = (
+    "Python rules of the console need the package pydantic-monty. In the checkout of Regulars: "
+    ".venv/bin/python -m pip install --editable '.[monty]'. Then restart Regulars."
+)
+
+
 def is_installed() -> bool:
     return find_spec("pydantic_monty") is not None
 
@@ -56,9 +62,7 @@ def is_installed() -> bool:
 def check_monty(script: str) -> None:
     """Check that a script compiles and defines `rule`. Raises `Invalid("not_installed" | "does_not_compile")`."""
     if not is_installed():
-        raise Invalid(
-            "not_installed", "Python rules of the console need the package pydantic-monty: pip install regulars[monty]."
-        )
+        raise Invalid("not_installed", HOW_TO_INSTALL)
     monty = importlib.import_module("pydantic_monty")
     try:
         with _pool(os.getpid()).checkout(script_name="rule.py", limits=LIMITS) as session:
