@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.receivers import Answer, Receiver, receiving
 from regulars.rules.http_calls import perform
 from regulars.rules.javascript import JavaScript
 from regulars.rules.models import Rule, RuleRun
-from regulars.rules.run import RuleTrial, job_of, run, try_rule
+from regulars.rules.run import LanguageRunners, RuleTrial, job_of, run, run_all, try_rule
 from regulars.rules.save import save_rule
 
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
@@ -181,6 +182,23 @@ def test_a_rule_is_not_waited_for_longer_than_its_patience() -> None:
     over.set()
 
     assert (trial.fault, trial.message) == ("waited_too_long", "No answer within 0.3 seconds.")
+
+
+def test_last_rule_waits_no_longer_than_what_all_rules_have_left() -> None:
+    over = threading.Event()
+
+    def hang(request: dict[str, Any], seconds: float) -> dict[str, Any]:
+        over.wait(60)
+        return {"error": {"message": "late", "code": "ELATE"}}
+
+    script = "function (u, c, cb) { fetch('http://a.example').catch(() => cb()); }"
+    jobs = [job_of(Rule(slug=name, script=script, timeout=timeout), {}) for name, timeout in (("a", 0.3), ("b", 50))]
+    with closing(LanguageRunners(hang)) as runners:
+        first, second = run_all(jobs, CHIKA, {}, runners, seconds=1.0)
+    over.set()
+
+    assert [first.step.fault, second.step.fault] == ["waited_too_long", "waited_too_long"]
+    assert float(second.step.message.split()[3]) < 0.71
 
 
 def test_waiting_is_not_running() -> None:

@@ -85,7 +85,7 @@ class JavaScript:
             step = failed(terminated.name, user, context)
         except RequestTimeout:
             self.has_unfinished = True
-            step = failed("waited_too_long", user, context, f"No answer within {job.timeout:g} seconds.")
+            step = failed("waited_too_long", user, context, f"No answer within {job.timeout:.3g} seconds.")
         except (EngineUnavailable, OSError) as error:
             step = failed("engine_unavailable", user, context, str(error))
         except ValueError:

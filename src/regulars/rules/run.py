@@ -237,10 +237,10 @@ def run_all(
     ends = time.monotonic() + seconds
     user, context = objects_given(user, context)
     for job in jobs:
-        started = time.perf_counter()
+        started, left = time.perf_counter(), ends - time.monotonic()
         step = (
-            runners.run(job, user, context)
-            if time.monotonic() < ends
+            runners.run(replace(job, timeout=min(job.timeout, left)), user, context)
+            if left > 0
             else failed("too_much_time", user, context, "Earlier rules used up the time.")
         )
         results.append(TimedResult(job, step, (time.perf_counter() - started) * 1000))
