@@ -140,6 +140,24 @@ def test_a_session_young_enough_is_taken_as_it_is(app, customer):
     assert app.answer(max_age="30", prompt="none")["error"] == "login_required"
 
 
+@pytest.mark.parametrize("seconds", ["10000000000", "9" * 25, "0" * 30 + "3600", "9" * 4000])
+def test_a_max_age_of_any_length_is_a_number(app, customer, seconds):
+    sign_in(app.browser, customer, at=time.time() - 60)
+
+    assert "code" in app.answer(max_age=seconds)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "+60", "1e9", "60.0", "٣", " 60", "0x1"])
+def test_a_max_age_that_is_no_number_of_seconds_is_refused(signed_in, seconds):
+    assert signed_in.answer(max_age=seconds)["error"] == "invalid_request"
+
+
+def test_a_max_age_of_many_zeros_is_zero(app, customer):
+    sign_in(app.browser, customer, at=time.time() - 60)
+
+    assert app.answer(max_age="0" * 30, prompt="none")["error"] == "login_required"
+
+
 def test_a_second_factor_is_in_the_id_token(app, customer):
     sign_in(app.browser, customer, method="mfa", type="totp")
     claims = id_claims(app.tokens())

@@ -66,6 +66,7 @@ NOT_REPEATABLE = {
 }
 SHA_256 = re.compile(r"[A-Za-z0-9_-]{43}")  # in base64url
 LONGEST = 4096
+LONGEST_AGE = 18  # digits of a max_age that are read: more seconds than any sign-in is old
 FRONT_CHANNEL_LIFETIME = 7200  # seconds, as Auth0's
 DEFAULT_LIFETIME = 86400  # seconds, of an access token that is for /userinfo only
 
@@ -376,9 +377,9 @@ def check_prompt(request: AuthorizationRequest, endpoint: Endpoint) -> None:
 
 def check_max_age(request: AuthorizationRequest, endpoint: Endpoint) -> None:
     seconds = request.params.text("max_age")
-    if seconds and not (seconds.isascii() and seconds.isdigit() and len(seconds) < 11):
+    if seconds and not (seconds.isascii() and seconds.isdigit()):
         raise OAuthError("invalid_request", "max_age is a number of seconds.")
-    request.max_age = int(seconds) if seconds else None
+    request.max_age = int(seconds.lstrip("0")[:LONGEST_AGE] or "0") if seconds else None
 
 
 def check_claims(request: AuthorizationRequest, endpoint: Endpoint) -> None:

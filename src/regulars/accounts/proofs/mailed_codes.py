@@ -70,6 +70,12 @@ def find(pk: int, browser: str) -> EmailCode | None:
     return _living().filter(pk=pk, browser=fingerprint(browser)).first() if browser else None
 
 
+def address_of(pk: int, browser: str) -> str:
+    """Return the address to which this browser had the code sent, also when the code works no more; empty for another one."""
+    row = EmailCode.objects.filter(pk=pk, browser=fingerprint(browser)).first() if browser else None
+    return row.email if row else ""
+
+
 def find_by_link(secret: str) -> EmailCode | None:
     return _living().filter(link_hash=fingerprint(secret)).first() if secret else None
 

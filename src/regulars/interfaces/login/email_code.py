@@ -40,15 +40,16 @@ def ask_code(request: HttpRequest) -> HttpResponse:
     if not mailed_codes.is_open():
         return HttpResponseRedirect(address("/login", request))
     if request.method == "GET":
-        return _ask_page(request, request.GET.get("login_hint", ""))
-    email = canonical_email(request.POST.get("email", "")).lower()
+        return _ask_page(request, readable_email(request.GET.get("login_hint", "")))
+    typed = request.POST.get("email", "")
+    email = canonical_email(typed).lower()
     if not is_email_address(email):
-        return _ask_page(request, email, BAD_EMAIL, 422)
+        return _ask_page(request, typed, BAD_EMAIL, 422)
     attempt = attempt_of(request, "code", email)
     try:
         count_attempt(attempt)
     except TooManyAttempts as refused:
-        return _ask_page(request, email, refused.message, 429)
+        return _ask_page(request, typed, refused.message, 429)
     browser = request.COOKIES.get(COOKIE) or random_secret(43)
     expected = mailed_codes.expect(attempt, browser=browser, onward=onward(request))
     mail_code(expected, "code_and_link")
@@ -73,19 +74,20 @@ def enter_code(request: HttpRequest) -> HttpResponse:
         number = int(signing.loads(request.GET.get("code", ""), salt=SALT, max_age=mailed_codes.LIVES))
     except signing.BadSignature:
         return _expired(request)
-    if request.method == "GET":
-        return _enter_page(request)
     browser = request.COOKIES.get(COOKIE, "")
+    email = mailed_codes.address_of(number, browser)
+    if request.method == "GET":
+        return _enter_page(request, email)
     expected = mailed_codes.find(number, browser)
     if expected is None:
-        return _enter_page(request, WRONG_CODE, 401)
+        return _enter_page(request, email, WRONG_CODE, 401)
     try:
         with attempting(attempt_of(request, "guess", expected.email)) as place:
             if not mailed_codes.is_right(expected, request.POST.get("digits", "")):
-                return _enter_page(request, WRONG_CODE, 401)
+                return _enter_page(request, email, WRONG_CODE, 401)
             place.succeed()
     except TooManyAttempts as refused:
-        return _enter_page(request, refused.message, 429)
+        return _enter_page(request, email, refused.message, 429)
     return _sign_in(request, expected)
 
 
@@ -123,7 +125,7 @@ def _sign_in(request: HttpRequest, expected: EmailCode) -> HttpResponse:
 
 def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:
     context = {
-        "email": readable_email(email),
+        "email": email,
         "problem": problem,
         "here": address("/code", request),
         "login": address("/login", request),
@@ -131,11 +133,13 @@ def _ask_page(request: HttpRequest, email: str, problem: str = "", status: int =
     return render(request, "login/code_request.html", context, status=status)
 
 
-def _enter_page(request: HttpRequest, problem: str = "", status: int = 200) -> HttpResponse:
+def _enter_page(request: HttpRequest, email: str, problem: str = "", status: int = 200) -> HttpResponse:
+    """Show the page again with the digits as they were typed; a new code goes to the same address, `email`."""
     context: dict[str, Any] = {
         "problem": problem,
+        "digits": request.POST.get("digits", ""),
         "demo": settings.DEMO,
-        "again": address("/code", request),
+        "again": address("/code", request, **({"login_hint": readable_email(email)} if email else {})),
         "login": address("/login", request),
     }
     return render(request, "login/code_enter.html", context, status=status)

@@ -163,6 +163,7 @@ def _record_of(proof: Authenticator) -> dict[str, Any]:
 def _page(request: HttpRequest, login: SecondFactorLogin, problem: str = "", status: int = 200) -> HttpResponse:
     context = {
         "problem": problem,
+        "typed": request.POST.get("code", ""),
         "has_app": authenticator_codes.find(login.account, authenticator_codes.Kind.TOTP) is not None,
         "has_passkey": bool(passkeys.passkeys_of(login.account)),
         "here": request.get_full_path(),

@@ -37,14 +37,15 @@ def signup(request: HttpRequest) -> HttpResponse:
     if not has_passwords():
         return HttpResponseRedirect(address("/login", request))
     if request.method == "GET":
-        return _page(request, email=request.GET.get("login_hint", ""))
-    email, password = canonical_email(request.POST.get("email", "")).lower(), request.POST.get("password", "")
+        return _page(request, email=readable_email(request.GET.get("login_hint", "")))
+    typed, password = request.POST.get("email", ""), request.POST.get("password", "")
+    email = canonical_email(typed).lower()
     if problems := signup_problems(email, password):
-        return _page(request, email=email, problems=problems, status=422)
+        return _page(request, email=typed, problems=problems, status=422)
     try:
         count_attempt(attempt_of(request, "signup", email))
     except TooManyAttempts as refused:
-        return _page(request, email=email, problems={"email": refused.message}, status=429)
+        return _page(request, email=typed, problems={"email": refused.message}, status=429)
     pending = begin_signup(email, password, onward(request))
     # In a demonstration no mail leaves the machine, so the page itself carries the link, known address or not.
     context = {
@@ -121,7 +122,7 @@ def _page(
 ) -> HttpResponse:
     context = {
         "connections": [(each, address(f"/login/{each.name}", request)) for each in social_connections()],
-        "email": readable_email(email),
+        "email": email,
         "problems": problems or {},
         "here": address("/signup", request),
         "login": address("/login", request),
