@@ -101,8 +101,8 @@ def test_a_key_replaced_under_the_same_name_is_found_too(signer, there, monkeypa
 
 
 def test_unknown_keys_cause_one_request_and_not_many(signer, there):
-    stranger = ECKey.generate_key("P-256", {"kid": "three"})
-    answers = [signer.exchange("no code", **signed(stranger)) for _ in range(5)]
+    unknown = ECKey.generate_key("P-256", {"kid": "three"})
+    answers = [signer.exchange("no code", **signed(unknown)) for _ in range(5)]
 
     assert {each.status_code for each in answers} == {401}
     assert len(get(there)) == 1
