@@ -58,6 +58,12 @@ class Live:
     def post(self, path: str, **more: Any) -> httpx2.Response:
         return ask("POST", f"{self.url}{path}", verify=self.trust, **more)
 
+    def patch(self, path: str, **more: Any) -> httpx2.Response:
+        return ask("PATCH", f"{self.url}{path}", verify=self.trust, **more)
+
+    def delete(self, path: str, **more: Any) -> httpx2.Response:
+        return ask("DELETE", f"{self.url}{path}", verify=self.trust, **more)
+
     def stop(self) -> int:
         """Stop it by SIGTERM, as a container runtime does. Returns its exit code."""
         if self.process.poll() is None:
@@ -86,6 +92,17 @@ class Live:
 
         with sqlite3.connect(self.home / "regulars.sqlite3", timeout=30) as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, *parameters: object) -> None:
+        """Write to its database from this process."""
+        if "DATABASE_URL" in self.environment:
+            with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+                connection.execute(sql.replace("?", "%s"), parameters)
+            return
+        import sqlite3
+
+        with sqlite3.connect(self.home / "regulars.sqlite3", timeout=30) as connection:
+            connection.execute(sql, parameters)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         full = [sys.executable, "-m", "regulars.cli.__main__", *command]

@@ -19,11 +19,6 @@ from regulars.cli.__main__ import main
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(autouse=True)
-def fresh_process(monkeypatch):
-    monkeypatch.setattr(keys, "_cached", None)
-
-
 @pytest.fixture
 def token():
     return sign({"sub": "auth0|1", "exp": int(time.time()) + 3600})
@@ -39,7 +34,6 @@ def days_pass(days):
         key.created_at -= dt.timedelta(days=days)
         key.retired_at = key.retired_at and key.retired_at - dt.timedelta(days=days)
         key.save()
-    keys.forget_key_set()
 
 
 def test_next_key_is_published_before_it_signs_and_the_old_key_verifies(token):
@@ -71,19 +65,6 @@ def test_a_retired_key_is_dropped_when_its_last_token_has_run_out(token):
         verify(token)
     assert delete_retired() == 1
     assert SigningKey.objects.count() == 2
-
-
-def test_rotation_by_another_process_is_noticed_within_seconds(token, monkeypatch):
-    here = keys.key_set()
-    days_pass(1)
-    signer = rotate()
-    monkeypatch.setattr(keys, "_cached", here)
-
-    assert keys.key_set().current.kid == here.current.kid
-
-    monkeypatch.setattr(keys, "FRESH_FOR", 0.0)
-
-    assert keys.key_set().current.kid == signer.kid
 
 
 @pytest.mark.parametrize("asked_before", [False, True])

@@ -11,7 +11,6 @@ from django.core.cache import cache as counters
 from django.db import models, transaction
 from django.test import Client as Browser
 
-from regulars.clients import cache
 from regulars.clients.models import ResourceServer
 from regulars.connections.save import ensure_own_connections
 from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP
@@ -127,7 +126,6 @@ def browser(chika, settings, caplog) -> Browser:
     caplog.set_level(logging.CRITICAL)
     settings.DYNAMIC_REGISTRATION, settings.DEMO = True, True
     ensure_own_connections(mail_codes=True)
-    cache.clear()
     everything = [
         "authorization_code",
         "implicit",

@@ -19,7 +19,6 @@ from regulars.base.email_address import canonical_email, readable_email
 from regulars.base.errors import Invalid
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 from regulars.connections.provider import ProviderClaim
@@ -143,7 +142,6 @@ def test_a_mailed_code_opens_the_same_account(anna, by_mail, client, address):
 
 
 def test_forms_of_apps_accept_every_spelling(anna, by_mail, client):
-    cache.clear()
     grants = [PASSWORDLESS_OTP]
     app, _ = register(ClientSpec("Shop", "none", grant_types=grants, web_origins=[SHOP], embeds_login=True))
 

@@ -14,7 +14,6 @@ from tests.oidc.app import CALLBACK, CHALLENGE, query_of
 from regulars.accounts.models import Account
 from regulars.accounts.proofs.models import LoginTicket
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
@@ -30,7 +29,6 @@ REALM = "Username-Password-Authentication"
 @pytest.fixture
 def app(standard_setup) -> Client:
     """The shop, which shows its own login form."""
-    cache.clear()
     client, _ = register(
         ClientSpec("Shop", "none", redirect_uris=[CALLBACK], web_origins=[SHOP], embeds_login=True),
     )

@@ -19,7 +19,6 @@ from regulars.accounts.models import Account
 from regulars.accounts.proofs import tickets
 from regulars.accounts.proofs.addresses import EarlierAccess, is_proved
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
 from regulars.events.models import Event
@@ -42,9 +41,7 @@ DATABASE = "Username-Password-Authentication"
 @pytest.fixture
 def shop(passwords) -> Client:
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
-    cache.clear()
-    yield make_client(embeds_login=True)
-    cache.clear()
+    return make_client(embeds_login=True)
 
 
 @pytest.fixture
@@ -111,7 +108,6 @@ def by_app_code(browser: Browser, api: ApiClient, account: Account) -> None:
     Client.objects.filter(pk="shop").update(
         grant_types=["http://auth0.com/oauth/grant-type/passwordless/otp"], web_origins=["https://shop.example"]
     )
-    cache.clear()
     start = {"client_id": "shop", "client_secret": "a secret of the shop", "connection": "email", "email": VICTIM}
     sent = browser.post("/passwordless/start", {**start, "send": "code"}, content_type="application/json")
     assert sent.status_code == 200, sent.content

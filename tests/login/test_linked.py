@@ -13,7 +13,6 @@ from tests.oidc.app import App, id_claims, make_client
 from regulars.accounts.factors import authenticator_codes
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.connections.models import Connection
 from regulars.oauth.models import AppGrant
 from regulars.profiles.models import Profile
@@ -26,9 +25,7 @@ from .test_social import LENA
 
 @pytest.fixture
 def shop(standard_setup):
-    cache.clear()
-    yield make_client(backchannel_logout_uri="https://shop.example/out")
-    cache.clear()
+    return make_client(backchannel_logout_uri="https://shop.example/out")
 
 
 @pytest.fixture

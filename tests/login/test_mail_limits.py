@@ -11,7 +11,6 @@ from django.test import Client as Browser
 from regulars.accounts.models import AttemptCount
 from regulars.accounts.rate_limits import LIMITS
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
 
@@ -34,7 +33,6 @@ ROADS = {
 def ask(request, dina):
     """Return a function that asks for a mail to Dina on one road and returns the status."""
     Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
-    cache.clear()
     app, _ = register(ClientSpec("Shop", "none", web_origins=["https://shop.example"], embeds_login=True))
     _, path, body = ROADS[request.param]
 

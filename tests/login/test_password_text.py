@@ -14,7 +14,6 @@ from tests.management_api.conftest import make_token
 
 from regulars.accounts.models import Account, PasswordPolicy, PendingSignup
 from regulars.accounts.passwords import PasswordHasher
-from regulars.clients import cache
 from regulars.clients.register import ClientSpec, register
 from regulars.usecases.account_mails import signup_link
 
@@ -97,7 +96,6 @@ def test_staff_sign_in_with_every_form_and_an_old_hash_is_renewed(standard_setup
 
 
 def test_a_form_of_an_app_accepts_every_form_and_refuses_half_a_character(eva):
-    cache.clear()
     app, _ = register(ClientSpec("Shop", "none", web_origins=[SHOP], embeds_login=True))
 
     def authenticate(password: str) -> int:

@@ -16,7 +16,6 @@ from tests.oidc.app import App, make_client
 
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.schedule import SCHEDULE
-from regulars.clients import cache
 from regulars.interfaces.worker import work  # noqa: F401 - registers its periodic tasks
 from regulars.oauth.models import RefreshFamily
 from regulars.usecases.sign_out import SETTLED, delete_ended_sessions
@@ -52,9 +51,7 @@ def still_works(app: App) -> bool:
 
 @pytest.fixture
 def shop(standard_setup):
-    cache.clear()
-    yield make_client()
-    cache.clear()
+    return make_client()
 
 
 @pytest.fixture

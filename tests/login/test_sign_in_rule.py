@@ -19,7 +19,6 @@ from regulars.accounts.factors import authenticator_codes as factors
 from regulars.accounts.models import Account
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.tokens.jwt import sign
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
@@ -186,9 +185,7 @@ BLOCKS = {
 @pytest.fixture
 def entrances(dina, client, google, upstream, lake) -> Entrances:
     Connection.objects.create(name="email", strategy="email", display_name="E-mail code")
-    cache.clear()
-    yield Entrances(dina, client, upstream)
-    cache.clear()
+    return Entrances(dina, client, upstream)
 
 
 @pytest.mark.parametrize("name", ENTRANCES)

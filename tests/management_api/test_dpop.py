@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.conf import settings
 
-from regulars.clients import cache
 from regulars.clients.models import ClientGrant, ResourceServer
 from tests.oidc.app import App, make_client
 from tests.oidc.test_dpop import KEY, OTHER, ath, proof, sent_with
@@ -86,7 +85,6 @@ def test_proof_covers_the_address_as_it_was_sent(client, token, chika):
 
 
 def test_machine_obtains_and_uses_a_bound_token(client, standard_setup):
-    cache.clear()
     bot = make_client("bot", grant_types=["client_credentials"])
     audience = f"{settings.ISSUER}api/v2/"
     api, _ = ResourceServer.objects.get_or_create(

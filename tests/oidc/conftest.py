@@ -2,18 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.clients import cache
 from regulars.clients.models import ResourceServer
 from regulars.consent.refresh import refresh_views
 from regulars.profiles.learn import NewFact, learn
 from tests.oidc.app import App, make_client, sign_in
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered():
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

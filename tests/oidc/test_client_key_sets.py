@@ -12,7 +12,6 @@ from django.conf import settings
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import change, spec_of
 from regulars.oauth import client_keys
@@ -169,7 +168,6 @@ def test_a_published_secret_is_no_key(signer, there):
 
 def test_the_registered_algorithm_is_the_only_one(signer, there):
     Client.objects.update(assertion_algorithm="PS256")
-    cache.clear()
     there.answers[:] = [published(TWO)]
 
     assert signer.exchange(signer.code(), **signed(TWO)).status_code == 401

@@ -8,7 +8,6 @@ import datetime as dt
 import pytest
 
 from regulars.base.tokens.jwt import verify
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.models import AuthorizationCode, RefreshFamily
 from regulars.profiles.models import Profile
@@ -29,7 +28,6 @@ def sdk(signed_in) -> App:
 
 def set_to(answers, client_id="shop"):
     Client.objects.filter(pk=client_id).update(answers=answers)
-    cache.clear()
 
 
 def seconds(customer) -> int:

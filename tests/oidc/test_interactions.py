@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.models import AppGrant, PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
@@ -380,7 +379,6 @@ def test_signing_out_on_the_way_does_not_get_round_a_rules_page(signed_in, custo
 def test_an_app_changed_during_the_consent_page_gets_nothing(partner):
     where = partner.authorize()["Location"]
     Client.objects.filter(pk="partner").update(redirect_uris=[])
-    cache.clear()
 
     assert partner.browser.get(where).status_code == 400
 

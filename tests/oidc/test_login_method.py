@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.test import Client as Browser
 
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
 from regulars.events.models import Event
@@ -34,7 +33,6 @@ ONLY_CORP = """function (user, context, callback) {
 def _rule(standard_setup, settings):
     settings.DEMO, settings.PUBLIC_URL = True, "http://localhost:8000"
     save_rule(name="Tell", language="javascript", script=TELL)
-    cache.clear()
 
 
 @pytest.fixture
@@ -147,7 +145,6 @@ def test_password_and_mailed_code_of_one_account_have_their_own_names(client):
         ({"method": "password"}, ["Username-Password-Authentication", "auth0", "pwd"]),
         ({"method": "code"}, ["email", "email", "email"]),
     ):
-        cache.clear()
         profile, _ = get_or_create_by_identity("auth0", "5f3c", connection="elsewhere")
         sign_in(client, profile, **record)
         app = App(client, standard={"scope": "openid"}) if Client.objects.exists() else app_in(client)

@@ -10,7 +10,6 @@ from django.test import Client as Browser
 from regulars.base.jobs.models import Job
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.tokens.jwt import verify
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.backchannel_logout import EVENT, JOB
 from regulars.oauth.sessions import sids_of_keys
@@ -26,7 +25,6 @@ def _reachable(settings):
 
 def listens(receiver, client_id="shop"):
     Client.objects.filter(pk=client_id).update(backchannel_logout_uri=receiver.url + "/bye")
-    cache.clear()
 
 
 def logout_tokens(receiver):

@@ -12,7 +12,6 @@ from django.test import Client as Browser
 
 from regulars.accounts.models import Account
 from regulars.base.jobs.run_jobs import run_due
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.clients.register import ClientSpec, register
 from regulars.connections.models import Connection
@@ -25,7 +24,6 @@ from tests.oidc.app import id_claims
 def phone(standard_setup) -> Client:
     """An app on a phone."""
     Connection.objects.create(name="email", strategy="email", display_name="Code by e-mail")
-    cache.clear()
     grants = ["refresh_token", PASSWORDLESS_OTP]
     return register(ClientSpec("Phone", "none", grant_types=grants, embeds_login=True))[0]
 
@@ -95,7 +93,6 @@ def test_what_is_missing_has_a_name(phone, client, more, error):
 def test_an_app_that_may_not_use_codes_gets_none(phone, client):
     digits = start(client, phone)
     Client.objects.filter(pk=phone.pk).update(grant_types=["refresh_token"])
-    cache.clear()
 
     assert redeem(client, phone, digits).json()["error"] == "unauthorized_client"
 

@@ -8,7 +8,6 @@ from django.test import Client as Browser
 
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.tokens.jwt import verify
-from regulars.clients import cache
 from regulars.clients.models import Client
 from tests.management_api.conftest import ApiClient, make_token
 from tests.oidc import app as apps
@@ -31,7 +30,6 @@ def by_hint(listed):
 
 def switch_on(app):
     Client.objects.filter(pk=app.client_id).update(signs_out_by_hint=True)
-    cache.clear()
     return app
 
 

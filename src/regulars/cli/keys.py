@@ -31,7 +31,7 @@ def rotate(at_once: bool) -> None:
     from regulars.base.tokens.rotate import rotate
 
     signer = rotate(at_once=at_once)
-    click.echo(f"{signer.kid} signs now. Every process notices within seconds.")
+    click.echo(f"{signer.kid} signs now, in every process from its next request.")
 
 
 # A kid is base64url, so one in sixty-four begins with "-".
@@ -42,4 +42,4 @@ def revoke(kid: str) -> None:
     from regulars.base.tokens.rotate import revoke
 
     revoke(kid)
-    click.echo(f"{kid} is revoked. Every process notices within seconds.")
+    click.echo(f"{kid} is revoked, in every process from its next request.")

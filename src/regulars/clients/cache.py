@@ -1,46 +1,15 @@
-"""Clients and APIs, cached for a few seconds: every request reads them, and they change once a month."""
+"""Clients and APIs, cached: every request reads them, and they change once a month."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any, Generic, TypeVar
 
+from regulars.base.configuration.versioned_cache import VersionedCache
 from regulars.base.crypto import matches_secret
 
 from .models import Client, ClientGrant, ResourceServer
 
-T = TypeVar("T")
-CACHED_FOR = 5.0  # seconds: how late a change of an app or an API is noticed
-MOST_ENTRIES = 1000
 LONGEST_NAME = 255
-
-
-class TimedCache(Generic[T]):
-    """Results of `load`, kept for `CACHED_FOR` seconds. A key without a result is loaded again."""
-
-    def __init__(self, load: Callable[[Any], T | None]) -> None:
-        self._load = load
-        self._kept: dict[Any, tuple[float, T]] = {}
-        self._lock = Lock()
-
-    def __call__(self, key: Any) -> T | None:
-        now = time.monotonic()
-        kept = self._kept.get(key)
-        if kept and now - kept[0] < CACHED_FOR:
-            return kept[1]
-        found = self._load(key)
-        if found is not None:
-            with self._lock:
-                if len(self._kept) >= MOST_ENTRIES:
-                    self._kept.clear()
-                self._kept[key] = (now, found)
-        return found
-
-    def clear(self) -> None:
-        self._kept.clear()
 
 
 @dataclass(frozen=True)
@@ -93,12 +62,6 @@ def _api_access(key: tuple[str, str]) -> ApiAccess | None:
     return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
 
 
-find_client = TimedCache(_client)
-find_api = TimedCache(_api)
-find_api_access = TimedCache(_api_access)
-
-
-def clear() -> None:
-    """Empty the caches, after a change in this process that must be effective at once."""
-    for cached in (find_client, find_api, find_api_access):
-        cached.clear()
+find_client = VersionedCache(_client, Client)
+find_api = VersionedCache(_api, ResourceServer)
+find_api_access = VersionedCache(_api_access, ClientGrant, ResourceServer)

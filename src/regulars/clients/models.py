@@ -6,8 +6,10 @@ from django.conf import settings
 from django.db import models
 
 from regulars.base import clock
+from regulars.base.configuration.models import versioned
 
 
+@versioned
 class Client(models.Model):
     """OAuth's client: an application that signs customers in, or a program that calls an API.
 
@@ -70,6 +72,7 @@ def management_audience() -> str:
     return f"{settings.ISSUER}api/v2/"
 
 
+@versioned
 class ResourceServer(models.Model):
     """An API. Auth0's `audience` is its identifier.
 
@@ -95,6 +98,7 @@ class ResourceServer(models.Model):
         return self.identifier
 
 
+@versioned
 class ClientGrant(models.Model):
     """The scopes that a client may have at an API by client credentials."""
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 
 from regulars.base import clock
+from regulars.base.configuration.versioned_cache import VersionedCache, one_version
 from regulars.base.crypto import fingerprint
 from regulars.base.errors import DomainError
 
@@ -29,7 +30,6 @@ log = logging.getLogger("regulars.collector")
 
 MAX_WAITING = 20_000  # messages; beyond that senders are asked to come back
 MAX_ROWS = 5_000  # per transaction
-KEY_SECONDS = 5.0  # how long a write key is cached
 MAX_KEYS = 10_000  # cached; an attacker may invent any number
 MAX_NOTES = 20  # recorded rejections per request
 NOTE_SECONDS = 60.0  # at most one record of an unknown write key in this time
@@ -70,7 +70,7 @@ class Inbox:
         self.lock = threading.Lock()
         self.something = threading.Event()
         self.closing = False
-        self.sources = _Sources()
+        self.unknown_keys = UnknownKeys()
         self.thread = threading.Thread(target=self._write_for_ever, name="inbox", daemon=True)
         self.thread.start()
 
@@ -129,7 +129,7 @@ class Inbox:
         fault: Exception | None = None
         refused: list[InboxRequest] = []
         try:
-            refused = keep(group, self.sources)
+            refused = keep(group, self.unknown_keys)
         except DatabaseError as error:
             log.error("the inbox cannot be written: %s", error)
             connection.close()  # the next group begins with a fresh one
@@ -140,20 +140,22 @@ class Inbox:
         self.loop.call_soon_threadsafe(_answer, group, fault, refused)
 
 
-def keep(group: Sequence[InboxRequest], sources: _Sources) -> list[InboxRequest]:
+def keep(group: Sequence[InboxRequest], unknown_keys: UnknownKeys) -> list[InboxRequest]:
     """Write a group in one transaction. Returns the requests in which a browser sent a server's key: they are not kept."""
     now = connection.ops.adapt_datetimefield_value(clock.now())  # once, in the format of the ORM
     rows: list[Row] = []
     notes: list[Rejection] = []
     reasons: Counter[tuple[int, str]] = Counter()
     refused: list[InboxRequest] = []
-    with transaction.atomic(durable=True):
+    with transaction.atomic(durable=True), one_version():
+        senders = {key: _find_sender(key) for key in {delivery.key for delivery in group}}
         for delivery in group:
-            source, is_server = sources.find(delivery.key)
-            if source is None:
-                notes += sources.rejection_of_unknown_key(delivery.key)
+            sender = senders[delivery.key]
+            if sender is None:
+                notes += unknown_keys.rejection_of(delivery.key)
                 continue
-            if is_server and delivery.from_browser:
+            source, kind = sender
+            if kind == Source.Kind.SERVER and delivery.from_browser:
                 notes.append(Rejection(source_id=source, reason="server_key_in_browser", excerpt=""))
                 refused.append(delivery)
                 continue
@@ -192,30 +194,23 @@ def _answer(group: list[InboxRequest], fault: Exception | None, refused: list[In
             delivery.kept.set_exception(Overloaded("not_written", "The messages could not be written. Try again."))
 
 
-class _Sources:
-    """A cache of write keys and source ids for a few seconds; used by the writer thread only."""
+def _load_sender(key: str) -> tuple[int, str] | None:
+    """Return the id and kind of the source with this write key."""
+    public = Q(write_key=key, kind=Source.Kind.PUBLIC)
+    server = Q(write_key=fingerprint(key), kind=Source.Kind.SERVER)
+    return Source.objects.filter(public | server, enabled=True).values_list("id", "kind").first()
+
+
+_find_sender = VersionedCache(_load_sender, Source, most=MAX_KEYS, absent=True)
+
+
+class UnknownKeys:
+    """Rejections of unknown write keys for the log and the console, but not one per message. For the writer thread."""
 
     def __init__(self) -> None:
-        self.known: OrderedDict[str, tuple[float, int | None, bool]] = OrderedDict()
         self.last_note = -NOTE_SECONDS
 
-    def find(self, key: str) -> tuple[int | None, bool]:
-        """Return the id of the source with this write key, None for an unknown key, and whether it is a server's."""
-        now = time.monotonic()
-        until, source, is_server = self.known.get(key, (0.0, None, False))
-        if until < now:
-            public = Q(write_key=key, kind=Source.Kind.PUBLIC)
-            server = Q(write_key=fingerprint(key), kind=Source.Kind.SERVER)
-            found = Source.objects.filter(public | server, enabled=True).values_list("id", "kind").first()
-            source, is_server = (found[0], found[1] == Source.Kind.SERVER) if found else (None, False)
-            self.known[key] = (now + KEY_SECONDS, source, is_server)
-            self.known.move_to_end(key)
-            if len(self.known) > MAX_KEYS:
-                self.known.popitem(last=False)
-        return source, is_server
-
-    def rejection_of_unknown_key(self, key: str) -> list[Rejection]:
-        """Return a rejection for the log and the console, but not one per message."""
+    def rejection_of(self, key: str) -> list[Rejection]:
         now = time.monotonic()
         if now - self.last_note < NOTE_SECONDS:
             return []

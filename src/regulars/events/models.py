@@ -10,6 +10,7 @@ import secrets
 from django.db import models
 
 from regulars.base import clock
+from regulars.base.configuration.models import versioned
 from regulars.base.db.encrypted import EncryptedJSONField
 
 
@@ -17,6 +18,7 @@ def new_write_key() -> str:
     return secrets.token_urlsafe(24)
 
 
+@versioned
 class Source(models.Model):
     """A sender of events: a shop or an app.
 

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "allauth.usersessions",
     "django_htmx",
     "template_partials",
+    "regulars.base.configuration",
     "regulars.base.tokens",
     "regulars.base.jobs",
     "regulars.clients",
@@ -93,6 +94,7 @@ AUTH_USER_MODEL = "accounts.Account"
 
 MIDDLEWARE = [
     "regulars.interfaces.oidc.query_token.strike_request",
+    "regulars.base.configuration.versioned_cache.one_version_per_request",
     "django.middleware.security.SecurityMiddleware",
     "regulars.serving.no_store.no_store",
     "django.middleware.common.CommonMiddleware",

@@ -60,6 +60,7 @@ WRITTEN_BY_STAFF = {
     "clients.ClientGrant",
     "connections.Connection",
     "clients.ResourceServer",
+    "configuration.ConfigurationVersion",
     "questions.AnswerModel",
     "questions.QuestionSettings",
     "questions.Question",

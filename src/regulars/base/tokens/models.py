@@ -6,9 +6,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from regulars.base.configuration.models import versioned
 from regulars.base.db.encrypted import EncryptedJSONField
 
 
+@versioned
 class SigningKey(models.Model):
     """An RSA key pair. One signs, the next one is published before it signs, retired ones only verify.
 

@@ -39,7 +39,6 @@ def rotate(*, at_once: bool = False) -> SigningKey:
         signer.save(update_fields=["state"])
         spare.save()
         delete_retired()
-    keys.forget_key_set()
     return signer
 
 
@@ -52,7 +51,6 @@ def revoke(kid: str) -> None:
         if key.state != State.RETIRED:
             raise Invalid("key_signs", f"This key is {key.state}. Rotate first; then it can be revoked.")
         key.delete()
-    keys.forget_key_set()
 
 
 def delete_retired() -> int:
