@@ -201,7 +201,7 @@ def test_dov_cannot_answer_chikas_question(call, chika, looking_for):
         ({"sub": "bot@clients"}, 401, "not_a_customer"),
         ({"scope": "openid"}, 403, "insufficient_scope"),
         ({"client_id": "partner"}, 403, "not_our_app"),
-        ({"client_id": "gone"}, 403, "not_our_app"),
+        ({"client_id": "gone"}, 401, "invalid_token"),
     ],
 )
 def test_unsuitable_token_is_refused_by_name(call, chika, looking_for, claims, status, code):

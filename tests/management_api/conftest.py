@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from django.conf import settings
 
 from regulars.base.tokens.jwt import sign
+from regulars.clients.models import Client
 from regulars.connections.models import Connection
 
 EVERYTHING = (
@@ -19,7 +21,12 @@ EVERYTHING = (
 )
 
 
+LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+
+
 def make_token(scope: str = EVERYTHING, **claims: Any) -> str:
+    """Return a token of the app `bot`, which is made for it."""
+    Client.objects.get_or_create(client_id="bot", defaults={"name": "Bot", "created_at": LONG_AGO})
     standard = {"aud": f"{settings.ISSUER}api/v2/", "sub": "bot@clients", "azp": "bot", "exp": int(time.time()) + 600}
     return sign({**standard, "scope": scope, **claims}, "at+jwt")
 

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from regulars.clients.models import Client
+
 from .conftest import make_token
 
 
@@ -151,3 +153,13 @@ def test_customer_token_has_no_scope_for_other_users(api_client, sub):
     own_token = make_token("read:users update:users read:clients", sub=sub)
 
     assert error_of(api_client.call("GET", "/v2/users", token=own_token)) == (403, "insufficient_scope")
+
+
+def test_token_of_a_deleted_app_is_refused(api_client, chika):
+    token = make_token()
+    assert api_client.call("GET", "/v2/users", token=token).status_code == 200
+
+    Client.objects.filter(pk="bot").delete()
+    refused = api_client.call("GET", "/v2/users", token=token)
+
+    assert (refused.status_code, refused.json()["errorCode"]) == (401, "invalid_token")

@@ -53,7 +53,7 @@ def test_sdk_creates_a_user_and_reads_the_setup(auth0, passwords):
     assert [user.user_id for user in auth0.users.list_users_by_email(email="dov@example.org")] == [made.user_id]
     google = Connection.objects.create(name="google-oauth2", strategy="google-oauth2", display_name="Google")
     assert [each.name for each in auth0.connections.list(take=1)] == [passwords.name, google.name]
-    assert list(auth0.clients.list()) == []
+    assert [each.client_id for each in auth0.clients.list()] == ["bot"]
 
 
 @pytest.mark.django_db(transaction=True)

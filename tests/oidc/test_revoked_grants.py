@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from regulars.base.tokens.jwt import verify
-from regulars.clients.models import ResourceServer
+from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.oauth.expiry import delete_expired
 from regulars.oauth.models import AuthorizationCode, RefreshFamily, RevokedGrant
 from tests.oidc.app import SECRET, make_client
@@ -138,3 +138,20 @@ def pass_time(passed):
         for row in model.objects.all():
             model.objects.filter(pk=row.pk).update(expires_at=row.expires_at - passed)
     delete_expired()
+
+
+def test_access_token_dies_with_its_app(signed_in):
+    """Other apps, and an API that asks, see a token of no one."""
+    token = signed_in.tokens()["access_token"]
+    other = make_client("other")
+    headers = {"Authorization": f"Bearer {token}"}
+    assert signed_in.browser.get("/userinfo", headers=headers).status_code == 200
+    api = ResourceServer.objects.create(identifier=f"{settings.ISSUER}userinfo", name="Claims")
+    ClientGrant.objects.create(client=other, resource_server=api)
+    body = {"client_id": "other", "client_secret": SECRET, "token": token}
+    assert signed_in.browser.post("/oauth/introspect", body).json()["active"]
+
+    Client.objects.filter(pk="shop").delete()
+
+    assert signed_in.browser.get("/userinfo", headers=headers).status_code == 401
+    assert signed_in.browser.post("/oauth/introspect", body).json() == {"active": False}

@@ -21,7 +21,7 @@ from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import MAY_SIGN_IN
 
 from .dialect import DIALECT, Answers, in_dialect
-from .revoked_grants import CLAIM, is_revoked
+from .revoked_grants import CLAIM, is_of_deleted_app, is_revoked
 from .sessions import rule_claims_in
 
 log = logging.getLogger("regulars.oauth")
@@ -131,7 +131,7 @@ def userinfo_claims(token: Claims) -> Claims:
         client=str(token.get("client_id", "")),
         grant_id=str(token.get(CLAIM, "")),
     )
-    if profile is None:
+    if profile is None or is_of_deleted_app(token):
         raise Invalid("unknown_customer", UNKNOWN_CUSTOMER)
     rule_claims: Claims = getattr(profile, _RULE_CLAIMS) or {}
     scopes = str(token.get("scope", "")).split()

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
+from regulars.clients.cache import find_client
 
 from .models import RevokedGrant
 
@@ -30,10 +31,18 @@ def revoke_grant(grant_id: str, lifetime: dt.timedelta) -> None:
 
 
 def refuse_revoked(claims: Mapping[str, Any]) -> None:
-    """Raise `Invalid("revoked_token")` for the claims of an access token whose grant is revoked."""
+    """Raise `Invalid("revoked_token")` for the claims of an access token whose grant is revoked or whose app is deleted."""
     grant_id = str(claims.get(CLAIM, ""))
-    if grant_id and _revoked.exists(grant_id=grant_id):
+    if (grant_id and _revoked.exists(grant_id=grant_id)) or is_of_deleted_app(claims):
         raise Invalid("revoked_token", "This token was revoked.")
+
+
+def is_of_deleted_app(claims: Mapping[str, Any]) -> bool:
+    """Return whether the application that an access token was issued to does not exist any more."""
+    client_id = (
+        "" if claims.get("only_user") else str(claims.get("client_id") or claims.get("azp") or "")
+    )  # a rule's token
+    return bool(client_id) and find_client(client_id) is None
 
 
 def is_revoked(grant_id: Any) -> Q:
