@@ -114,7 +114,6 @@ STALE = int(time.time()) - 700
         ({"sid": None}, {}, "login_required"),
         ({}, {"sid": "ended"}, "login_required"),
         ({"azp": "partner"}, {"aud": "partner"}, "first_party_only"),
-        ({}, {"aud": "unknown"}, "first_party_only"),
     ],
 )
 def test_customers_token_links_only_for_own_apps_after_two_fresh_sign_ins(api_client, two_users, spa, own, other, code):

@@ -38,7 +38,7 @@ def _postgresql(table: str) -> list[str]:
         f"""
         CREATE OR REPLACE FUNCTION {NAME}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            INSERT INTO {table} (id, number) VALUES (1, floor(random() * {VERSIONS}))
+            INSERT INTO {table} (id, number) VALUES (1, trunc(random() * {VERSIONS}))
             ON CONFLICT (id) DO UPDATE SET number = EXCLUDED.number;
             RETURN NULL;
         END $$
