@@ -20,7 +20,6 @@ from django.conf import settings
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
-from regulars.clients import cache
 from regulars.clients.models import Client
 from regulars.oauth.claims import CLAIMS_BY_SCOPE
 from regulars.profiles.learn import NewFact, learn
@@ -336,7 +335,6 @@ def test_oidcc_codereuse(client, customer, types):
 
 def test_oidcc_server_client_secret_post(suite):
     Client.objects.update(auth_method="client_secret_post")
-    cache.clear()
     code = answer_of(suite.authorize())["code"]
     body = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "client_id": "suite"}
     answer = suite.browser.post("/oauth/token", urlencode({**body, "client_secret": SECRET}), content_type=FORM)
