@@ -180,7 +180,7 @@ def test_02_answer_is_a_fact_and_consent_to_the_notice_above_it(client, chika, a
 def test_02_failed_answer_keeps_no_consent_and_the_question_open(chika, asked, monkeypatch):
     ask, _, _ = asked
 
-    def broken(facts):
+    def broken(facts, decisions):
         raise DatabaseError("the table of facts is gone")
 
     monkeypatch.setattr("regulars.usecases.unit_of_work.learn_all", broken)
@@ -666,6 +666,7 @@ READERS = {
     "usecases/retention.py",
     "usecases/correct_facts.py",
     "usecases/link_accounts.py",  # facts move with the identity that claims them
+    "usecases/join_repeated_facts.py",  # rows that say the same, to keep the first
     "usecases/lower_public_keys.py",  # of whom a public key spoke, never what it said
     "usecases/merge.py",
     "usecases/personal_data.py",  # whose a name is, before it is struck out everywhere

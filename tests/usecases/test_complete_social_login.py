@@ -164,6 +164,7 @@ def test_two_simultaneous_logins_are_one_customer(transactional_db):
     profile = Profile.objects.get()
     assert faults == []
     assert Account.objects.count() == Event.objects.count() == 1
-    assert ProviderAnswer.objects.count() == 4
+    assert ProviderAnswer.objects.count() == ConsentEvent.objects.count() == 4
+    assert profile.facts.filter(attribute="gender").count() == 1
     assert first_broken_link(profile) is None
     assert get_or_create_by_identity("google-oauth2", "1001") == (profile, False)

@@ -122,6 +122,7 @@ def known(fact: Fact) -> KnownFact:
         asserter=Asserter(fact.asserter or asserter_of(fact.source_kind, fact.source)),
         confidence=fact.confidence,
         expires_at=fact.expires_at,
+        confirmed_at=fact.confirmed_at,
     )
 
 

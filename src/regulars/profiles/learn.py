@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,9 @@ log = logging.getLogger("regulars.profiles")
 # The source of customers on their own page. Their value None means: keep nothing of this.
 CUSTOMER = "customer"
 RULE = "rule:"
+# These say something once, by an act; software repeats all it knows with every page, which is confirmed once a day.
+ACTS = (Asserter.CUSTOMER_FRESH, Asserter.CUSTOMER, Asserter.PROVIDER_VOUCHING, Asserter.PROVIDER, Asserter.STAFF)
+A_DAY = dt.timedelta(days=1)
 FIRST_PARTY_KINDS = (Fact.SourceKind.CORRECTED, Fact.SourceKind.DECLARED)
 # Why a fact was refused, as staff read it.
 WHY_REFUSED = {
@@ -67,35 +70,52 @@ class NewFact:
         return self.asserter or asserter_of(self.source_kind, self.source)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """The facts that were written, and those that their sources confirmed."""
+
+    written: list[Fact]
+    confirmed: list[Fact]
+
+
 @transaction.atomic
 def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
     Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source
-    that repeats its last value adds nothing. What its asserter may not write, what does not fit its attribute, and a
+    that repeats its last value confirms it, unless the value was given under another decision or has expired. What its asserter may not write, what does not fit its attribute, and a
     special category that does not come from the customer are left out, and the attempt is recorded (`RefusedGuess`).
     """
-    return learn_all([(profile, list(news))])
+    return learn_all([(profile, list(news))]).written
 
 
 @transaction.atomic
-def learn_all(news_of_many: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
-    """Append facts of many profiles in as many queries as for one."""
-    writer = _FactWriter([profile for profile, _ in news_of_many])
+def learn_all(
+    news_of_many: Sequence[tuple[Profile, list[NewFact]]], first_of_equal: Mapping[int, int] | None = None
+) -> Learned:
+    """Append facts of many profiles in as many queries as for one.
+
+    `first_of_equal`: consent → the one that it repeats (`consent.repeated`); a fact stays under the decision that came first.
+    """
+    profiles = {profile.pk: profile for profile, _ in news_of_many}
+    writer = _FactWriter(list(profiles.values()), first_of_equal or {})
     direct = writer.write((profile, new) for profile, news in news_of_many for new in news)
+    premises = direct + writer.confirmed
     followers = writer.write(
-        ((fact.profile, each) for fact, new in direct for each in _conclusions(fact, new)), concluded=True
+        ((profiles[fact.profile_id], each) for fact, new in premises for each in _conclusions(fact, new)),
+        concluded=True,
     )
-    written = [fact for fact, _ in direct + followers]
     writer.record_refused()
-    rebuild_all(list({fact.profile_id: fact.profile for fact in written}.values()))
-    return written
+    learned = Learned([fact for fact, _ in direct + followers], writer.save_confirmed())
+    changed = {fact.profile_id for fact in learned.written + learned.confirmed}
+    rebuild_all([profile for pk, profile in profiles.items() if pk in changed])
+    return learned
 
 
 @transaction.atomic
 def conclude_again(profiles: Sequence[Profile]) -> list[Fact]:
     """Write what follows from the facts of these profiles today: bands of ages change on birthdays."""
-    writer = _FactWriter(list(profiles))
+    writer = _FactWriter(list(profiles), {})
     by_id = {profile.pk: profile for profile in profiles}
     premises = [
         fact for fact in writer.last.values() if fact.attribute in derive.RULES and not expired(fact, clock.now())
@@ -153,7 +173,8 @@ def was_deleted_by_customer(profile: Profile, key: str) -> bool:
 class _FactWriter:
     """The last fact per (profile, attribute, source), read once, so that twenty facts of a login cost few queries."""
 
-    def __init__(self, profiles: list[Profile]) -> None:
+    def __init__(self, profiles: list[Profile], first_of_equal: Mapping[int, int]) -> None:
+        self.first_of_equal = first_of_equal
         self.attributes = {attribute.key: attribute for attribute in Attribute.objects.all()}
         self.special = {
             name
@@ -164,8 +185,13 @@ class _FactWriter:
         }
         self.refused: dict[tuple[str, str], str] = {}
         self.key_of_path = {each.metadata_path: each.key for each in self.attributes.values() if each.metadata_path}
-        live = Fact.objects.filter(profile__in=profiles, retracted_at=None).order_by("collected_at", "id")
-        self.last = {(fact.profile_id, fact.attribute, *voice(fact.source, fact.asserter)): fact for fact in live}
+        live = Fact.objects.filter(profile__in=profiles, retracted_at=None)
+        # Two accounts at one provider are two sources: each may be unlinked, with what it said.
+        self.last = {
+            (fact.profile_id, fact.attribute, *voice(fact.source, fact.asserter), fact.identity_id): fact
+            for fact in sorted(live, key=lambda fact: (fact.as_of, fact.pk))
+        }
+        self.confirmed: list[tuple[Fact, NewFact]] = []
 
     def write(self, news: Iterable[tuple[Profile, NewFact]], *, concluded: bool = False) -> list[tuple[Fact, NewFact]]:
         """Write the facts that bring something new. Returns each with the `NewFact` it was made from.
@@ -185,21 +211,29 @@ class _FactWriter:
         except Invalid as error:
             self.refused[key[:128], new.source[:128]] = error.code
             return None
-        place = (profile.pk, key, *voice(new.source, new.whose))
+        place = (profile.pk, key, *voice(new.source, new.whose), new.identity)
         last = self.last.get(place)
         if last is None:
-            brings_nothing = new.value is None and (new.source != CUSTOMER or concluded)
+            repeats, brings_nothing = False, new.value is None and (new.source != CUSTOMER or concluded)
         else:
             has_expired = expired(last, clock.now())
-            has_new_consent = not set(new.consents) <= set(last.consents)
-            brings_nothing = same_json(last.value, new.value) and not has_expired and not has_new_consent
+            has_new_consent = not self._decisions(new.consents) <= self._decisions(last.consents)
+            repeats = same_json(last.value, new.value) and not has_expired and not has_new_consent
+            brings_nothing = repeats and (new.value is None or last.pk is None)
         if brings_nothing:
             return None
         if self._is_guess_at_special(key, new):
-            self.refused[key[:128], new.source[:128]] = "special_category"
+            if not repeats:
+                self.refused[key[:128], new.source[:128]] = "special_category"
             return None
         if self._is_unwanted(profile, key, new):
             return None
+        if last and repeats:
+            self._confirm(last, new)
+            return None
+        at = new.collected_at or clock.now()
+        if last and concluded:
+            at = max(at, last.as_of)  # it replaces that one, also where its premise is older
         fact = Fact(
             profile=profile,
             attribute=key,
@@ -207,7 +241,7 @@ class _FactWriter:
             source_kind=new.source_kind,
             source=new.source,
             asserter=new.whose,
-            collected_at=new.collected_at or clock.now(),
+            collected_at=at,
             basis=new.basis,
             consents=new.consents,
             confidence=new.confidence,
@@ -218,6 +252,30 @@ class _FactWriter:
         )
         self.last[place] = fact
         return fact
+
+    def _decisions(self, consents: Iterable[int]) -> set[int]:
+        return {self.first_of_equal.get(each, each) for each in consents}
+
+    def _confirm(self, fact: Fact, new: NewFact) -> None:
+        """Record that the source said the same again: what ages or expires counts from now on."""
+        at = new.collected_at or clock.now()
+        pause = dt.timedelta() if new.whose in ACTS else A_DAY
+        if fact.expires_at:
+            pause = min(pause, (fact.expires_at - fact.as_of) / 10)
+        same_premises = fact.derived_from == new.derived_from
+        if at <= fact.as_of or (same_premises and at - fact.as_of < pause):
+            return
+        fact.confirmed_at, fact.derived_from, fact.confidence = at, new.derived_from, new.confidence
+        fact.expires_at = new.expires_at or self._default_expiry(fact.attribute)
+        self.confirmed.append((fact, new))
+
+    def save_confirmed(self) -> list[Fact]:
+        facts = list({fact.pk: fact for fact, _ in self.confirmed}.values())
+        if facts:
+            Fact.objects.bulk_update(
+                facts, ["confirmed_at", "expires_at", "derived_from", "confidence"], batch_size=200
+            )
+        return facts
 
     def record_refused(self) -> None:
         """Record once per source and day, for the operator, that a fact was refused."""
@@ -242,7 +300,7 @@ class _FactWriter:
 
     def _is_unwanted(self, profile: Profile, key: str, new: NewFact) -> bool:
         """Return whether the customer deleted this attribute: only customers themselves may enter it again."""
-        last = self.last.get((profile.pk, key, *voice(CUSTOMER, Asserter.CUSTOMER)))
+        last = self.last.get((profile.pk, key, *voice(CUSTOMER, Asserter.CUSTOMER), None))
         return last is not None and last.value is None and new.source_kind not in FIRST_PARTY_KINDS
 
     def _default_expiry(self, key: str) -> dt.datetime | None:
@@ -277,7 +335,7 @@ def _as_news(fact: Fact) -> NewFact:
         basis=fact.basis,
         consents=fact.consents,
         confidence=fact.confidence,
-        collected_at=fact.collected_at,
+        collected_at=fact.as_of,
         expires_at=fact.expires_at,
         identity=fact.identity_id,
         asserter=Asserter(fact.asserter) if fact.asserter else None,
@@ -285,7 +343,8 @@ def _as_news(fact: Fact) -> NewFact:
 
 
 def _conclusions(fact: Fact, premise: NewFact) -> list[NewFact]:
-    """Conclusions inherit source, basis and consent: they live and die with what they follow from."""
+    """Conclusions inherit source, basis, consent and date: they live and die with what they follow from."""
+    premise = replace(premise, collected_at=fact.as_of, basis=fact.basis, consents=fact.consents)
     found = [] if fact.value is None else derive.conclusions(fact.attribute, fact.value, clock.now())
     # What no longer follows, of a corrected date of birth for instance, is taken back.
     lapsed = set(derive.CONCLUDES.get(fact.attribute, ())) - {each.attribute for each in found}

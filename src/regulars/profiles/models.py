@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import models
 
 from regulars.accounts.models import Account
@@ -210,6 +212,9 @@ class RefusedGuess(models.Model):
 class Fact(models.Model):
     """One value of one attribute of a profile from one source. Append-only: a correction is a new fact.
 
+    A source that repeats its value under the same decision confirms the fact: `collected_at` is when it said so first,
+    `confirmed_at` when it did last (NULL: once only).
+
     `source` names the exact source: `google-oauth2`, `question:looking_for@1` (inside an app `app:shop:looking_for@1`), `rule:12`,
     `app:shop`, `source:us-census-acs`. `asserter` is whose word it is, and so how far it is believed and where it is shown
     (`assertions`); a conclusion has that of the fact it follows from.
@@ -235,6 +240,7 @@ class Fact(models.Model):
     source = models.CharField(max_length=128)
     asserter = models.CharField(max_length=20, choices=ASSERTERS, default="")
     collected_at = models.DateTimeField(default=clock.now)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
     basis = models.CharField(max_length=24, default="contract")  # contract consent legitimate_interest
     consents = models.JSONField(default=list)
     confidence = models.FloatField(default=1.0)
@@ -251,3 +257,8 @@ class Fact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.attribute} of {self.profile_id} from {self.source}"
+
+    @property
+    def as_of(self) -> dt.datetime:
+        """When the source last said so."""
+        return self.confirmed_at or self.collected_at

@@ -1,6 +1,6 @@
 """Resolve disagreeing facts: which value wins now. Plain functions over plain values.
 
-Order: (tier, reliability x freshness, collected_at, id), highest wins, so the result does not depend on the order in
+Order: (tier, reliability x freshness, as_of, id), highest wins, so the result does not depend on the order in
 which facts arrived. Facts that are not permitted are removed *before* the ranking, never after it.
 """
 
@@ -31,7 +31,10 @@ TIERS = {
 
 @dataclass(frozen=True, slots=True)
 class KnownFact:
-    """A fact as `resolve` needs it. `value` is any JSON value; None: removed by its source."""
+    """A fact as `resolve` needs it. `value` is any JSON value; None: removed by its source.
+
+    `collected_at` is when the source said it first, `confirmed_at` when it repeated it last (None: never).
+    """
 
     id: int
     attribute: str
@@ -42,6 +45,12 @@ class KnownFact:
     asserter: Asserter
     confidence: float = 1.0
     expires_at: dt.datetime | None = None
+    confirmed_at: dt.datetime | None = None
+
+    @property
+    def as_of(self) -> dt.datetime:
+        """When the source last said so."""
+        return self.confirmed_at or self.collected_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,7 @@ def resolve(
         value=winner.value,
         source=winner.source,
         source_kind=winner.source_kind,
-        as_of=winner.collected_at,
+        as_of=winner.as_of,
         confidence=winner.confidence,
         fact_id=winner.id,
         asserter=winner.asserter,
@@ -143,16 +152,16 @@ def rank(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> tuple
     return (
         tier(fact),
         reliability * fact.confidence * freshness(fact, now, half_life_days),
-        fact.collected_at,
+        fact.as_of,
         fact.id,
     )
 
 
 def freshness(fact: KnownFact, now: dt.datetime, half_life_days: int | None) -> float:
-    """Return 2^(-age / half-life), in 0..1; 1 when the attribute does not age."""
+    """Return 2^(-age / half-life), in 0..1, from the last confirmation on; 1 when the attribute does not age."""
     if not half_life_days:
         return 1.0
-    age = max((now - fact.collected_at) / dt.timedelta(days=1), 0.0)
+    age = max((now - fact.as_of) / dt.timedelta(days=1), 0.0)
     return float(2 ** (-age / half_life_days))
 
 
@@ -171,6 +180,6 @@ def latest_per_source(facts: Iterable[KnownFact]) -> list[KnownFact]:
     for fact in facts:
         key = voice(fact.source, fact.asserter)
         other = newest.get(key)
-        if other is None or (fact.collected_at, fact.id) > (other.collected_at, other.id):
+        if other is None or (fact.as_of, fact.id) > (other.as_of, other.id):
             newest[key] = fact
     return list(newest.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from regulars.base import clock
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import words_in
 from regulars.consent.status import ConsentStatus
+from regulars.profiles.assertions import voice
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import resolve
@@ -26,8 +28,9 @@ UNDECLARED = ("serve",)
 class CustomerFact:
     """One fact as the customer reads it.
 
-    `why_not` is why it is not used: `""`, `blocked`, `expired`, `retracted`, `another_wins`. `follows_from` are the labels
-    of the facts it was concluded from.
+    `since` is when its source said so first, `confirmed_at` when it did last (None: once only). `why_not` is why it is not
+    used: `""`, `blocked`, `expired`, `retracted`, `another_wins`, `replaced` (by a newer value of its source), or `confirms`:
+    it has the value that is used. `follows_from` are the labels of the facts it was concluded from.
     """
 
     id: int
@@ -39,6 +42,7 @@ class CustomerFact:
     source_kind: str
     source_label: str
     since: dt.datetime
+    confirmed_at: dt.datetime | None
     expires_at: dt.datetime | None
     confidence: float
     purposes: tuple[str, ...]
@@ -79,7 +83,8 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     now = clock.now()
     status = ConsentStatus.of([profile], now)[profile.pk]
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
-    winners = _winners(facts, status, attributes, now)
+    usable = [fact for fact in facts if fact.retracted_at is None and status.consents_hold(fact)]
+    winners, newest = _winners(usable, attributes, now), _newest(usable)
     questions = dict(Question.objects.values_list("key", "text"))
     labels = {key: attribute.label for key, attribute in attributes.items()}
     names = {
@@ -95,11 +100,15 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
         elif not status.consents_hold(fact):
             why_not = "blocked"
         else:
-            why_not = "" if winners.get(fact.attribute) == fact.pk else "another_wins"
+            why_not = _beside(fact, winners.get(fact.attribute), newest[_voice_of(fact)])
         if fact.value is None or (not everything and why_not in ("retracted", "expired")):
             continue
+        # The source said the same under an earlier decision: one fact to the customer, two in the record.
+        if not everything and why_not == "confirms" and newest[_voice_of(fact)] is not fact:
+            continue
         found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
-    return sorted(found, key=lambda each: (each.label.lower(), each.attribute, bool(each.why_not), -each.id))
+    order = {"": 0, "confirms": 1}
+    return sorted(found, key=lambda each: (each.label.lower(), each.attribute, order.get(each.why_not, 2), -each.id))
 
 
 def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
@@ -144,20 +153,41 @@ def segments_of(profile: Profile) -> list[Membership]:
     return list(rows.order_by("segment__name"))
 
 
-def _winners(
-    facts: list[Fact], status: ConsentStatus, attributes: dict[str, Attribute], now: dt.datetime
-) -> dict[str, int]:
-    """Return attribute → id of the winning fact, of those whose consents are given."""
-    usable: dict[str, list[Fact]] = {}
-    for fact in facts:
-        if fact.retracted_at is None and status.consents_hold(fact):
-            usable.setdefault(fact.attribute, []).append(fact)
+def _winners(usable: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Fact]:
+    """Return attribute → the winning fact, of those whose consents are given."""
+    by_attribute: dict[str, list[Fact]] = {}
+    for fact in usable:
+        by_attribute.setdefault(fact.attribute, []).append(fact)
+    by_id = {fact.pk: fact for fact in usable}
     found = {}
-    for key, rows in usable.items():
+    for key, rows in by_attribute.items():
         half_life = attributes[key].half_life_days if key in attributes else None
         if winner := resolve([known(each) for each in rows], now, half_life):
-            found[key] = winner.fact_id
+            found[key] = by_id[winner.fact_id]
     return found
+
+
+def _voice_of(fact: Fact) -> tuple[str, str, bool]:
+    return fact.attribute, *voice(fact.source, fact.asserter)
+
+
+def _newest(usable: list[Fact]) -> dict[tuple[str, str, bool], Fact]:
+    """Return what each source said last of each attribute."""
+    return {_voice_of(fact): fact for fact in sorted(usable, key=lambda fact: (fact.as_of, fact.pk))}
+
+
+def _beside(fact: Fact, winner: Fact | None, newest: Fact) -> str:
+    """Return the `why_not` of a usable fact beside the one that wins."""
+    if winner is None or fact.pk == winner.pk:
+        return ""
+    if _alike(fact.value) == _alike(winner.value):
+        return "confirms"
+    return "another_wins" if newest.pk == fact.pk else "replaced"
+
+
+def _alike(value: Any) -> str:
+    """Porto and PORTO are one word to a customer."""
+    return json.dumps(value.strip().casefold() if isinstance(value, str) else value, sort_keys=True)
 
 
 def _known(
@@ -177,6 +207,7 @@ def _known(
         source_kind=fact.source_kind,
         source_label=questions.get(question, ""),
         since=fact.collected_at,
+        confirmed_at=fact.confirmed_at,
         expires_at=fact.expires_at,
         confidence=fact.confidence,
         purposes=tuple(attribute.purposes) if attribute else UNDECLARED,

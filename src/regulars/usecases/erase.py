@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import event_terms
@@ -77,6 +77,8 @@ def erase_all(profiles: Sequence[Profile], asked_by: str) -> int:
 def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked_by: str = "operator") -> Erasure:
     """Erase events and facts of a customer from `since` until before `until`; the customer stays.
 
+    What a source said within the period and again after it counts from then on.
+
     Raises `Invalid("bad_period")`.
     """
     if since >= until:
@@ -86,6 +88,11 @@ def erase_period(profile: Profile, since: dt.datetime, until: dt.datetime, asked
         erasure = Erasure(asked_by=asked_by, mode=Mode.PERIOD, since=since, until=until)
         erasure.who = [fingerprint(profile.user_id)]
         events = Event.objects.filter(profile_id=profile.pk, at__gte=since, at__lt=until)
+        said_since = profile.facts.filter(collected_at__gte=since, collected_at__lt=until, confirmed_at__gte=until)
+        said_since.update(collected_at=F("confirmed_at"), confirmed_at=None)
+        profile.facts.filter(confirmed_at__gte=since, confirmed_at__lt=until, collected_at__lt=since).update(
+            confirmed_at=None
+        )
         within = profile.facts.filter(collected_at__gte=since, collected_at__lt=until)
         facts = set(within.values_list("id", flat=True))
         for fact in profile.facts.exclude(derived_from=[]).order_by("id"):

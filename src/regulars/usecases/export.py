@@ -92,7 +92,13 @@ def portable(profile: Profile) -> dict[str, Any]:
         "format": "regulars-portable-1",
         "made_at": iso(clock.now()),
         "facts": [
-            {"attribute": fact.attribute, "value": fact.value, "source": fact.source, "since": iso(fact.collected_at)}
+            {
+                "attribute": fact.attribute,
+                "value": fact.value,
+                "source": fact.source,
+                "since": iso(fact.collected_at),
+                "confirmed_at": iso(fact.confirmed_at),
+            }
             for fact in facts.order_by("attribute", "id")
             if fact.value is not None and (fact.basis in PORTABLE_BASES or fact.source_kind == Fact.SourceKind.OBSERVED)
         ],

@@ -25,6 +25,7 @@ from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.refresh import refresh_all_views
+from regulars.consent.repeated import first_of_equal
 from regulars.destinations.disclosures import queue_removal_requests
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
@@ -137,10 +138,12 @@ class Changes:
         return self.learn_all([(self._find(of), list(facts))])
 
     def learn_all(self, facts: Sequence[tuple[Profile, list[NewFact]]]) -> list[Fact]:
-        """Append facts of many customers in as many queries as for one."""
-        written = learn_all([(self.find(profile), news) for profile, news in facts])
-        self._unit.mark_changed({fact.profile_id for fact in written})
-        return written
+        """Append facts of many customers in as many queries as for one. What is only confirmed is not returned."""
+        found = [(self.find(profile), news) for profile, news in facts]
+        decided = {profile.pk: profile for profile, news in found if any(new.consents for new in news)}
+        learned = learn_all(found, first_of_equal(list(decided.values())) if decided else {})
+        self._unit.mark_changed({fact.profile_id for fact in learned.written + learned.confirmed})
+        return learned.written
 
     def retract(self, facts: Sequence[Fact], why: str = "", of: Who | None = None) -> None:
         """Mark facts of one customer, and their conclusions, as retracted: `why` is the reason of the unit if left out."""

@@ -32,6 +32,8 @@ WHY_NOT = {
     "expired": gettext_noop("Too old to be used."),
     "retracted": gettext_noop("Withdrawn; it will be deleted."),
     "another_wins": gettext_noop("Not used: another source counts more."),
+    "replaced": gettext_noop("Not used: the same source has said something newer."),
+    "confirms": gettext_noop("Confirms the value above."),
 }
 STATUS = {
     "given": gettext_noop("you said yes"),

@@ -40,6 +40,7 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
                 "source": fact.source,
                 "source_kind": fact.source_kind,
                 "collected_at": iso(fact.collected_at),
+                "last_confirmed_at": iso(fact.as_of),
                 "expires_at": iso(fact.expires_at),
                 "basis": fact.basis,
                 "consents": [
