@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
 
 from regulars.consent.models import ConsentEvent
 from regulars.events.read import source_of, timeline
@@ -19,6 +21,92 @@ from regulars.usecases.users import find_user
 router = Router(tags=["segments and profiles"])
 
 
+class FactConsent(Schema):
+    """A decision in the consent ledger that a fact rests on."""
+
+    purpose: str
+    action: str
+    at: str
+    method: str
+
+
+class ProfileFact(Schema):
+    """One value of an attribute, as one source gave it. A retracted fact says why.
+
+    `source_kind`: verified, corrected, declared, social, observed, imported, enriched or inferred. `basis` is the legal basis.
+    """
+
+    attribute: str
+    value: Any
+    source: str
+    source_kind: str
+    collected_at: str
+    expires_at: str | None
+    basis: str
+    consents: list[FactConsent]
+    confidence: float
+    retracted_at: str | None
+    retracted_why: str
+
+
+FACT: JsonDict = {
+    "attribute": "user_metadata.looking_for",
+    "value": "shoes",
+    "source": "question:looking_for@1",
+    "source_kind": "declared",
+    "collected_at": "2026-11-29T09:30:00.000Z",
+    "expires_at": None,
+    "basis": "consent",
+    "consents": [{"purpose": "personalise", "action": "given", "at": "2026-11-29T09:30:00.000Z", "method": "question"}],
+    "confidence": 1.0,
+    "retracted_at": None,
+    "retracted_why": "",
+}
+EVENT: JsonDict = {
+    "name": "Product Viewed",
+    "type": "track",
+    "at": "2026-11-29T09:30:00.000Z",
+    "source": "shop",
+    "message_id": "msg-1",
+    "received_at": "2026-11-29T09:30:01.000Z",
+    "properties": {"sku": "jacket-7"},
+    "context": {"page": {"path": "/jackets"}},
+    "message": {"anonymousId": "a-1"},
+    "marks": [],
+}
+
+
+class ProfileFacts(Schema):
+    """All facts of one customer: by attribute, the newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"facts": [FACT]}]})
+
+    facts: list[ProfileFact]
+
+
+class TimelineEvent(Schema):
+    """One event, as its source sent it. `message` has the other fields of the message; `marks` what of it could not be used."""
+
+    name: str
+    type: str
+    at: str
+    source: str
+    message_id: str
+    received_at: str | None
+    properties: dict[str, Any]
+    context: dict[str, Any]
+    message: dict[str, Any]
+    marks: list[Any]
+
+
+class ProfileTimeline(Schema):
+    """Events of one customer, the newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"events": [EVENT]}]})
+
+    events: list[TimelineEvent]
+
+
 class TimelinePage(Schema):
     """`before` is the `at` of the oldest event of the previous page."""
 
@@ -27,7 +115,10 @@ class TimelinePage(Schema):
 
 
 @router.get(
-    "/profiles/{user_id}/facts", auth=Bearer("read:users"), response=Any, summary="List facts with their sources"
+    "/profiles/{user_id}/facts",
+    auth=Bearer("read:users"),
+    response=ProfileFacts,
+    summary="List facts with their sources",
 )
 def list_facts(request: HttpRequest, user_id: str) -> Any:
     facts = list(find_user(user_id).facts.order_by("attribute", "-collected_at", "-id"))
@@ -57,7 +148,7 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
     }
 
 
-@router.get("/profiles/{user_id}/timeline", auth=Bearer("read:users"), response=Any, summary="List events")
+@router.get("/profiles/{user_id}/timeline", auth=Bearer("read:users"), response=ProfileTimeline, summary="List events")
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
     events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 from ninja import Field, Path, Router, Schema
 from pydantic import ConfigDict, StringConstraints
+from pydantic.config import JsonDict
 
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.questions.answer import BadAnswer
@@ -27,7 +28,7 @@ ImpressionId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
 class QuestionRequest(Schema):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"locale": "en"}]})
 
     locale: Annotated[str, StringConstraints(max_length=35, pattern=r"^[A-Za-z0-9_-]*$")] = ""
 
@@ -38,13 +39,138 @@ class QuestionAnswer(Schema):
     `__declined` and `__dont_know` are allowed where the question offers them.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": ["shoes"]}]})
 
     answer: Annotated[list[TypedText], Field(max_length=100)] = []
     other: Annotated[list[TypedText], Field(max_length=100)] = []
 
 
-@router.post("/question", response=Any, summary="Get the next question, or the reason why there is none")
+class QuestionUse(Schema):
+    """What an answer permits: show it unchanged."""
+
+    purpose: str
+    label: str
+    text: str
+
+
+class FieldOption(Schema):
+    key: str
+    label: str
+    image: str
+
+
+class QuestionField(Schema):
+    """How to draw the answer. `widget`: radio, checkbox, input, select, cards or consent."""
+
+    widget: str
+    options: list[FieldOption]
+    input_type: str
+    inputmode: str
+    autocomplete: str
+    max_length: int | None
+    hint: str
+
+
+class SkipOption(Schema):
+    key: str
+    label: str
+
+
+class QuestionWords(Schema):
+    """Words of the buttons, in the language of the question."""
+
+    save: str
+    pass_: str = Field(alias="pass")
+    never: str
+    why: str
+    yes: str
+    no: str
+
+
+class AppQuestion(Schema):
+    """Everything that a page needs to draw one question. `id` is that of the impression; `offered` is a value to confirm."""
+
+    id: int
+    key: str
+    version: int
+    locale: str
+    direction: str
+    text: str
+    why: str
+    help: str
+    use: QuestionUse
+    offered: str
+    field: QuestionField
+    unsaid: list[SkipOption]
+    words: QuestionWords
+
+
+QUESTION: JsonDict = {
+    "id": 7,
+    "key": "looking_for",
+    "version": 1,
+    "locale": "en",
+    "direction": "ltr",
+    "text": "What do you look for?",
+    "why": "To show it first.",
+    "help": "",
+    "use": {
+        "purpose": "personalise",
+        "label": "By answering you allow this use of your answer:",
+        "text": "We use it to show you what suits you.",
+    },
+    "offered": "",
+    "field": {
+        "widget": "radio",
+        "options": [
+            {"key": "jackets", "label": "Jackets", "image": ""},
+            {"key": "shoes", "label": "Shoes", "image": ""},
+        ],
+        "input_type": "text",
+        "inputmode": "",
+        "autocomplete": "",
+        "max_length": None,
+        "hint": "",
+    },
+    "unsaid": [{"key": "__declined", "label": "I prefer not to say"}],
+    "words": {
+        "save": "Save and continue",
+        "pass": "Not now",
+        "never": "Don’t ask again",
+        "why": "Why we ask:",
+        "yes": "Yes",
+        "no": "No, it is:",
+    },
+}
+
+
+class ShownQuestion(Schema):
+    """The question, or null with the reason why there is none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"question": QUESTION, "reason": "asked", "sentence": ""}]}
+    )
+
+    question: AppQuestion | None
+    reason: str
+    sentence: str
+
+
+class QuestionOutcome(Schema):
+    """How the question was closed, and words to thank the customer in their language."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"outcome": "answered", "thanks": "Thank you."}]})
+
+    outcome: str
+    thanks: str
+
+
+@router.post(
+    "/question",
+    response=ShownQuestion,
+    by_alias=True,
+    summary="Get the next question, or the reason why there is none",
+)
 def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     """Choose a question and count it as shown, so call this when the page is ready to show it.
 
@@ -58,7 +184,7 @@ def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     return {"question": _question(chosen), "reason": "asked", "sentence": ""}
 
 
-@router.post("/question/{number}/answer", response=Any, summary="Answer a question")
+@router.post("/question/{number}/answer", response=QuestionOutcome, summary="Answer a question")
 def answer(request: HttpRequest, number: ImpressionId, body: QuestionAnswer) -> Any:
     """Save the answer. A wrong one is a 422 with a code and a message in the language of the question, which stays open."""
     customer = customer_of(request)
@@ -72,13 +198,13 @@ def answer(request: HttpRequest, number: ImpressionId, body: QuestionAnswer) -> 
     return _outcome(impression, closed)
 
 
-@router.post("/question/{number}/pass", response=Any, summary="Skip a question")
+@router.post("/question/{number}/pass", response=QuestionOutcome, summary="Skip a question")
 def pass_over(request: HttpRequest, number: ImpressionId) -> Any:
     impression = _open_impression(customer_of(request), number)
     return _outcome(impression, usecase.pass_over(impression))
 
 
-@router.post("/question/{number}/never", response=Any, summary="Stop all questions")
+@router.post("/question/{number}/never", response=QuestionOutcome, summary="Stop all questions")
 def never_again(request: HttpRequest, number: ImpressionId) -> Any:
     impression = _open_impression(customer_of(request), number)
     return _outcome(impression, usecase.never_again(impression))

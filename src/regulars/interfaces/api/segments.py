@@ -8,6 +8,7 @@ from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict, StringConstraints
+from pydantic.config import JsonDict
 
 from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import ApiError
@@ -25,19 +26,128 @@ router = Router(tags=["segments and profiles"])
 LongText = Annotated[str, StringConstraints(max_length=8000, pattern=r"^[^\x00]*$")]
 
 
+CONDITION: JsonDict = {"text": 'did("Product Viewed"):>=1', "purpose": "personalise"}
+SEGMENT: JsonDict = {
+    "slug": "lookers",
+    "name": "Lookers",
+    "description": "",
+    **CONDITION,
+    "created_at": "2026-11-29T09:30:00.000Z",
+}
+
+
 class ConditionBody(Schema):
     """A condition, and the purpose whose permitted data it may use."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [CONDITION]})
 
     text: LongText
     purpose: Annotated[str, StringConstraints(max_length=32)]
 
 
 class SegmentBody(ConditionBody):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "Lookers", "slug": "lookers", **CONDITION}]}
+    )
+
     name: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00]*$")]
     slug: Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z0-9_-]*$")] = ""
     description: LongText = ""
+
+
+class SegmentDocument(Schema):
+    """A segment. `text` is null where the caller may not see customers and the condition names one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEGMENT]})
+
+    slug: str
+    name: str
+    description: str
+    text: str | None
+    purpose: str
+    created_at: str
+
+
+class SegmentWithSizes(SegmentDocument):
+    """A segment, and how many customers are in it, out of it, or unknown."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [SEGMENT | {"members": {"in": 120, "unknown": 40, "out": 4840}}]}
+    )
+
+    members: dict[str, int]
+
+
+class SavedSegment(SegmentDocument):
+    """A segment that was saved, and how many customers moved in or out by that."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEGMENT | {"moved": 120}]})
+
+    moved: int
+
+
+class ConditionPart(Schema):
+    """A part of the condition: how many remain after it, and how many there would be without it."""
+
+    text: str
+    remaining: int
+    without: int
+
+
+class ConditionCount(Schema):
+    """How many customers a condition holds for, and ids of some. Not `exact`: rounded down to tens."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "exact": True,
+                    "in": 120,
+                    "unknown": 40,
+                    "out": 4840,
+                    "drops": [{"text": CONDITION["text"], "remaining": 120, "without": 5000}],
+                    "sample": ["auth0|6566f0c2a1b2c3d4e5f60718"],
+                }
+            ]
+        }
+    )
+
+    exact: bool
+    inside: int = Field(alias="in")
+    unknown: int
+    outside: int = Field(alias="out")
+    drops: list[ConditionPart]
+    sample: list[str]
+
+
+class SegmentMember(Schema):
+    user_id: str
+    state: str
+    since: str
+
+
+class SegmentMembers(Schema):
+    """A page of customers. `next` is the `after` of the next page; null: this is the last."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "members": [
+                        {
+                            "user_id": "auth0|6566f0c2a1b2c3d4e5f60718",
+                            "state": "in",
+                            "since": "2026-11-29T09:30:00.000Z",
+                        }
+                    ],
+                    "next": None,
+                }
+            ]
+        }
+    )
+
+    members: list[SegmentMember]
+    next: int | None
 
 
 class MemberPage(Schema):
@@ -48,7 +158,7 @@ class MemberPage(Schema):
     after: int = Field(0, ge=0, le=2**62)
 
 
-@router.get("/segments", auth=Bearer("read:segments"), response=Any, summary="List segments with their sizes")
+@router.get("/segments", auth=Bearer("read:segments"), response=list[SegmentWithSizes], summary="List segments")
 def list_segments(request: HttpRequest) -> Any:
     exact = caller_of(request).sees_customers
     sizes: dict[int, dict[str, int]] = {}
@@ -58,7 +168,9 @@ def list_segments(request: HttpRequest) -> Any:
     return [_document(row, vocabulary) | {"members": sizes.get(row.pk, {})} for row in Segment.objects.order_by("slug")]
 
 
-@router.post("/segments", auth=Bearer("create:segments", "update:segments"), response=Any, summary="Save a segment")
+@router.post(
+    "/segments", auth=Bearer("create:segments", "update:segments"), response=SavedSegment, summary="Save a segment"
+)
 def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
     """Create a segment, or change the one with this slug. Every customer is evaluated before the answer.
 
@@ -71,7 +183,13 @@ def post_segment(request: HttpRequest, body: SegmentBody) -> Any:
     return _document(segment) | {"moved": moved if exact else rounded(moved)}
 
 
-@router.post("/segments/count", auth=Bearer("read:segments"), response=Any, summary="Count a condition")
+@router.post(
+    "/segments/count",
+    auth=Bearer("read:segments"),
+    response=ConditionCount,
+    by_alias=True,
+    summary="Count a condition",
+)
 def post_count(request: HttpRequest, body: ConditionBody) -> Any:
     """Count a condition over everybody. A sample and exact numbers need read:users.
 
@@ -91,7 +209,7 @@ def post_count(request: HttpRequest, body: ConditionBody) -> Any:
     }
 
 
-@router.get("/segments/{slug}", auth=Bearer("read:segments"), response=Any, summary="Get a segment")
+@router.get("/segments/{slug}", auth=Bearer("read:segments"), response=SegmentDocument, summary="Get a segment")
 def get_segment(request: HttpRequest, slug: str) -> Any:
     """Without read:users `text` is null for a condition about what identifies a customer."""
     return _document(_find(slug), None if caller_of(request).sees_customers else Vocabulary.load())
@@ -100,7 +218,7 @@ def get_segment(request: HttpRequest, slug: str) -> Any:
 @router.get(
     "/segments/{slug}/members",
     auth=Bearer("read:segments", also="read:users"),
-    response=Any,
+    response=SegmentMembers,
     summary="List a segment's members",
 )
 def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> Any:
