@@ -301,6 +301,8 @@ def test_chosen_secret_replaces_the_old_one(call, shop):
     ("body", "code"),
     [
         ({"client_secret": "summer2026"}, "weak_secret"),
+        ({"client_secret": "x" * 32}, "weak_secret"),
+        ({"client_secret": "summer2026" * 4}, "weak_secret"),
         ({"client_secret": "x" * 48, "token_endpoint_auth_method": "none"}, "public_client"),
     ],
 )

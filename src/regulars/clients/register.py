@@ -21,6 +21,7 @@ from regulars.base.text import has_hidden
 from regulars.base.tokens.jwt import ALGORITHM
 
 from .models import Client
+from .secret_strength import estimated_bits
 
 GRANT_TYPES = (
     "authorization_code",
@@ -31,6 +32,7 @@ GRANT_TYPES = (
     "http://auth0.com/oauth/grant-type/passwordless/otp",
 )
 SHORTEST_SECRET = 32  # it is stored as a fast hash, which protects random values only
+LEAST_BITS = 56  # of the estimate; 32 random digits have about 80
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
 SETTINGS = (  # stored as they are; None leaves one as it is
@@ -146,8 +148,9 @@ def rotate_secret(client: Client) -> str:
 def take_secret(client: Client, secret: str) -> str:
     """Store a secret that the app's developers chose, and return it. Raises `Invalid("weak_secret")` or `Invalid("public_client")`."""
     _refuse_public(client)
-    if len(secret) < SHORTEST_SECRET:
-        raise Invalid("weak_secret", f"A client secret is random and has {SHORTEST_SECRET} characters or more.")
+    if len(secret) < SHORTEST_SECRET or estimated_bits(secret, (client.pk, client.name)) < LEAST_BITS:
+        message = f"A client secret is random and has {SHORTEST_SECRET} characters or more. Rotating makes such a one."
+        raise Invalid("weak_secret", message, "client_secret")
     client.secret_hash = hash_secret(secret)
     client.save(update_fields=["secret_hash"])
     return secret

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from regulars.base import clock
+from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import words_in
 from regulars.consent.status import ConsentStatus
 from regulars.profiles.assertions import voice
+from regulars.events.models import Source
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import resolve
@@ -41,6 +43,7 @@ class CustomerFact:
     source: str
     source_kind: str
     source_label: str
+    app_name: str  # of the application or event source that it came from; empty for none, and for one that was deleted
     since: dt.datetime
     confirmed_at: dt.datetime | None
     expires_at: dt.datetime | None
@@ -86,6 +89,7 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     usable = [fact for fact in facts if fact.retracted_at is None and status.consents_hold(fact)]
     winners, newest = _winners(usable, attributes, now), _newest(usable)
     questions = dict(Question.objects.values_list("key", "text"))
+    apps = _app_names(facts)
     labels = {key: attribute.label for key, attribute in attributes.items()}
     names = {
         fact.pk: labels.get(fact.attribute, fact.attribute.rpartition(".")[2].replace("_", " ").capitalize())
@@ -106,7 +110,7 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
         # The source said the same under an earlier decision: one fact to the customer, two in the record.
         if not everything and why_not == "confirms" and newest[_voice_of(fact)] is not fact:
             continue
-        found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions))
+        found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions, apps))
     order = {"": 0, "confirms": 1}
     return sorted(found, key=lambda each: (each.label.lower(), each.attribute, order.get(each.why_not, 2), -each.id))
 
@@ -190,8 +194,26 @@ def _alike(value: Any) -> str:
     return json.dumps(value.strip().casefold() if isinstance(value, str) else value, sort_keys=True)
 
 
+def _app_names(facts: list[Fact]) -> dict[str, str]:
+    """Return the names of applications and event sources, by what `app:…` in the source of a fact calls them."""
+    keys = {app for app in map(_app_of, facts) if app}
+    named = dict(Source.objects.filter(slug__in=keys).values_list("slug", "name"))
+    return named | dict(Client.objects.filter(pk__in=keys).values_list("pk", "name"))
+
+
+def _app_of(fact: Fact) -> str:
+    """Return `shop` of `app:shop` and of `app:shop:looking_for@1`; empty for other sources."""
+    kind, _, rest = fact.source.partition(":")
+    return rest.partition(":")[0] if kind == "app" else ""
+
+
 def _known(
-    fact: Fact, attribute: Attribute | None, why_not: str, names: dict[int, str], questions: dict[str, str]
+    fact: Fact,
+    attribute: Attribute | None,
+    why_not: str,
+    names: dict[int, str],
+    questions: dict[str, str],
+    apps: dict[str, str],
 ) -> CustomerFact:
     path = attribute.metadata_path if attribute else ""
     # The question's key in `question:looking_for@1` or, for an answer inside an app, `app:shop:looking_for@1`.
@@ -206,6 +228,7 @@ def _known(
         source=fact.source,
         source_kind=fact.source_kind,
         source_label=questions.get(question, ""),
+        app_name=apps.get(_app_of(fact), ""),
         since=fact.collected_at,
         confirmed_at=fact.confirmed_at,
         expires_at=fact.expires_at,

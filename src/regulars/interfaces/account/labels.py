@@ -157,9 +157,11 @@ def source(fact: CustomerFact) -> str:
                 return _("Your answer to “{question}”").format(question=fact.source_label)
             if rest in FIRST_PARTY:
                 return _(FIRST_PARTY[rest])
+            if not fact.app_name:
+                return _("An app of ours that is no longer here")
             if fact.source_kind == "observed":
-                return _("What you did in “{app}”").format(app=what)
-            return _("The app “{app}”").format(app=what)
+                return _("What you did in “{app}”").format(app=fact.app_name)
+            return _("The app “{app}”").format(app=fact.app_name)
         case "rule":
             return _("A rule of ours, “{name}”").format(name=what)
         case "source":
