@@ -1,4 +1,4 @@
-"""A client secret that developers choose must be one that nobody guesses."""
+"""A client secret that developers choose must be hard to guess."""
 
 from __future__ import annotations
 
