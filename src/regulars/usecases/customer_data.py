@@ -12,8 +12,8 @@ from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import words_in
 from regulars.consent.status import ConsentStatus
-from regulars.profiles.assertions import voice
 from regulars.events.models import Source
+from regulars.profiles.assertions import voice
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.resolve import resolve
