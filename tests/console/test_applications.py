@@ -111,6 +111,9 @@ def test_a_new_secret_ends_the_old_one(console):
         ({"web_origins": "https://shop.example/path"}, "web_origins"),
         ({"jwks_uri": "shop.example/keys"}, "jwks_uri"),
         ({"initiate_login_uri": "http://shop.example/start"}, "initiate_login_uri"),
+        ({"default_max_age": "an hour"}, "default_max_age"),
+        ({"default_max_age": "-1"}, "default_max_age"),
+        ({"default_max_age": "9999999999"}, "default_max_age"),
     ],
 )
 def test_an_error_is_shown_beside_its_field(console, change, about):
@@ -133,18 +136,18 @@ def test_an_app_signs_with_the_keys_behind_its_address(console):
 
 
 def test_an_app_has_a_page_that_starts_a_login_and_signed_answers(console):
-    more = {"initiate_login_uri": "https://shop.example/start", "userinfo_algorithm": "on"}
+    more = {"initiate_login_uri": "https://shop.example/start", "userinfo_algorithm": "on", "default_max_age": "0"}
     console.post("/console/applications/new", {**SHOP, **more})
     client = Client.objects.get()
     page = console.get(f"/console/applications/{client.pk}").content.decode()
-    stored = (client.initiate_login_uri, client.userinfo_algorithm)
+    stored = (client.initiate_login_uri, client.userinfo_algorithm, client.default_max_age)
     console.post(f"/console/applications/{client.pk}", SHOP)
     client.refresh_from_db()
 
-    assert stored == ("https://shop.example/start", "RS256")
+    assert stored == ("https://shop.example/start", "RS256", 0)
     assert 'value="https://shop.example/start"' in page
     assert 'name="userinfo_algorithm" checked' in page
-    assert (client.initiate_login_uri, client.userinfo_algorithm) == ("", "")
+    assert (client.initiate_login_uri, client.userinfo_algorithm, client.default_max_age) == ("", "", None)
 
 
 def test_mia_reads_and_may_not_write(mia_console):

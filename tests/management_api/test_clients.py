@@ -186,6 +186,17 @@ def test_a_setting_is_read_written_and_taken_away(call, shop, field, value):
     assert call("PATCH", path, {field: ""}).json()[field] == ""
 
 
+def test_default_max_age_is_a_number_and_null_removes_it(call, shop):
+    path = f"/clients/{shop['client_id']}"
+
+    assert shop["default_max_age"] is None
+    assert call("PATCH", path, {"default_max_age": 0}).json()["default_max_age"] == 0
+    assert call("PATCH", path, {"name": "Shop"}).json()["default_max_age"] == 0
+    assert call("PATCH", path, {"default_max_age": None}).json()["default_max_age"] is None
+    assert call("PATCH", path, {"default_max_age": -1}).status_code == 400
+    assert error_of(call("PATCH", path, {"default_max_age": 2**31})) == (400, "bad_max_age")
+
+
 def test_unknown_properties_are_refused_in_auth0s_sentence(call, shop):
     path = f"/clients/{shop['client_id']}"
     top = call("PATCH", path, {"name": "x", "calbacks": [], "colour": "red"}).json()

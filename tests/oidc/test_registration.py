@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -192,13 +193,15 @@ def test_an_app_without_a_name_is_named_by_where_its_data_goes(client, customer,
         {"id_token_encrypted_response_alg": "RSA-OAEP"},
         {"userinfo_signed_response_alg": "PS256"},
         {"userinfo_encrypted_response_alg": "RSA-OAEP"},
-        {"request_object_signing_alg": "RS256"},
         {"authorization_signed_response_alg": "RS256"},
         {"introspection_signed_response_alg": "RS256"},
         {"token_endpoint_auth_signing_alg": "HS256"},
         {"token_endpoint_auth_method": "client_secret_jwt"},
         {"application_type": "desktop"},
-        {"default_max_age": 0},
+        {"default_max_age": -1},
+        {"default_max_age": "60"},
+        {"default_max_age": True},
+        {"default_max_age": 2**31},
         {"default_acr_values": ["urn:x"]},
         {"require_auth_time": "yes"},
         {"require_signed_request_object": True},
@@ -321,3 +324,34 @@ def test_a_customer_who_is_stuck_is_led_to_the_page_that_starts_a_login(client, 
 
     assert f'href="{where}&amp;iss={quote(settings.ISSUER, safe="")}"' in page
     assert "Start again" not in plain.content.decode()
+
+
+@pytest.mark.usefixtures("_open")
+@pytest.mark.parametrize(("age", "asks"), [(3600, False), (60, True), (0, True)])
+def test_a_registered_default_max_age_is_kept_to(client, customer, age, asks):
+    made = register(client, {**BIKES, "default_max_age": age}).json()
+    bikes = App(client, made["client_id"])
+    sign_in(client, customer, at=time.time() - 600)
+
+    assert made["default_max_age"] == age
+    assert bikes.authorize()["Location"].startswith("/login?" if asks else "/authorize/consent?")
+    assert bikes.answer(prompt="none")["error"] == ("login_required" if asks else "consent_required")
+    assert bikes.answer(prompt="none", max_age="10000")["error"] == "consent_required"
+
+
+@pytest.mark.usefixtures("_open")
+def test_what_a_library_sends_unasked_is_no_reason_to_refuse(client, standard_setup):
+    """As idpyoidc registers: with algorithms of request objects, which are all rejected here."""
+    sent = {
+        "application_type": "web",
+        "response_types": ["code"],
+        "request_object_signing_alg": "RS256",
+        "request_object_encryption_alg": "RSA-OAEP",
+        "subject_type": "public",
+        "id_token_signed_response_alg": "RS256",
+        "default_max_age": 86400,
+    }
+    answer = register(client, {**BIKES, **sent})
+
+    assert answer.status_code == 201
+    assert "request_object_signing_alg" not in answer.json()

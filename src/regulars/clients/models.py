@@ -15,6 +15,7 @@ class Client(models.Model):
 
     Lists are exact: a redirect URI is compared character by character. `public_keys` are JSON Web Keys with which it
     authenticates, `jwks_uri` where it publishes them instead, `assertion_algorithm` the only one that it signs with (empty: any).
+    `default_max_age` is the age of a sign-in, in seconds, that the client accepts where a request has no max_age.
     `userinfo_algorithm` signs its answers of /userinfo (empty: JSON). `initiate_login_uri` is the app's page that starts a login.
     `refresh` holds seconds under Auth0's names: `leeway`, `token_lifetime`, `idle_token_lifetime`.
     `answers` is the dialect of our answers (`oauth.dialect`).
@@ -50,6 +51,7 @@ class Client(models.Model):
     public_keys = models.JSONField(default=list)
     jwks_uri = models.CharField(max_length=2000, blank=True)
     assertion_algorithm = models.CharField(max_length=8, blank=True)
+    default_max_age = models.PositiveIntegerField(null=True)
     userinfo_algorithm = models.CharField(max_length=8, blank=True)
     initiate_login_uri = models.CharField(max_length=2000, blank=True)
     backchannel_logout_uri = models.CharField(max_length=2000, blank=True)

@@ -33,6 +33,7 @@ GRANT_TYPES = (
 )
 SHORTEST_SECRET = 32  # it is stored as a fast hash, which protects random values only
 LEAST_BITS = 56  # of the estimate; 32 random digits have about 80
+LONGEST_MAX_AGE = 2**31 - 1  # seconds, as the database counts
 MOST_ADDRESSES, LONGEST_ADDRESS = 100, 2000
 WITH_SECRET = (Client.AuthMethod.POST, Client.AuthMethod.BASIC)
 SETTINGS = (  # stored as they are; None leaves one as it is
@@ -69,6 +70,7 @@ class ClientSpec:
     assertion_algorithm: str | None = None
     backchannel_logout_uri: str | None = None
     userinfo_algorithm: str | None = None
+    default_max_age: int | None = None  # seconds; negative for none
     initiate_login_uri: str | None = None
     first_party: bool | None = None
     requires_par: bool | None = None
@@ -185,6 +187,10 @@ def _apply(client: Client, spec: ClientSpec) -> None:
         if address and _scheme(address) != "https":
             raise Invalid("bad_address", f"{address[:80]!r} is not https.", "initiate_login_uri")
         client.initiate_login_uri = address
+    if spec.default_max_age is not None:
+        if spec.default_max_age > LONGEST_MAX_AGE:
+            raise Invalid("bad_max_age", f"At most {LONGEST_MAX_AGE} seconds.", "default_max_age")
+        client.default_max_age = spec.default_max_age if spec.default_max_age >= 0 else None
     if spec.userinfo_algorithm is not None:
         if spec.userinfo_algorithm not in ("", ALGORITHM):
             raise Invalid("unknown_algorithm", f"/userinfo is signed with {ALGORITHM}.", "userinfo_algorithm")

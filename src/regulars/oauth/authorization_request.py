@@ -379,7 +379,7 @@ def check_max_age(request: AuthorizationRequest, endpoint: Endpoint) -> None:
     seconds = request.params.text("max_age")
     if seconds and not (seconds.isascii() and seconds.isdigit()):
         raise OAuthError("invalid_request", "max_age is a number of seconds.")
-    request.max_age = int(seconds.lstrip("0")[:LONGEST_AGE] or "0") if seconds else None
+    request.max_age = int(seconds.lstrip("0")[:LONGEST_AGE] or "0") if seconds else request.client.default_max_age
 
 
 def check_claims(request: AuthorizationRequest, endpoint: Endpoint) -> None:

@@ -42,6 +42,7 @@ FIELDS = {
     "jwks_uri": "jwks_uri",
     "initiate_login_uri": "initiate_login_uri",
     "userinfo_signed_response_alg": "userinfo_algorithm",
+    "default_max_age": "default_max_age",
     "token_endpoint_auth_signing_alg": "assertion_algorithm",
     "cross_origin_authentication": "embeds_login",
     "answers": "answers",
@@ -93,6 +94,7 @@ class ClientChange(CompatibleBody):
     jwks_uri: Address | None = None
     initiate_login_uri: Address | None = None
     userinfo_signed_response_alg: Word | None = None
+    default_max_age: int | None = Field(None, ge=0)
     token_endpoint_auth_signing_alg: Word | None = None
     oidc_logout: OidcLogout | None = None
     oidc_backchannel_logout: OidcLogout | None = None
@@ -194,6 +196,7 @@ def _document(row: Client) -> dict[str, object]:
         "jwks_uri": row.jwks_uri,
         "initiate_login_uri": row.initiate_login_uri,
         "userinfo_signed_response_alg": row.userinfo_algorithm,
+        "default_max_age": row.default_max_age,
         "token_endpoint_auth_signing_alg": row.assertion_algorithm,
         "cross_origin_authentication": may_embed(row),
         "answers": row.answers,
@@ -207,6 +210,8 @@ def _with_changes(app: ClientSpec, body: ClientChange, metadata: Mapping[str, ob
     """Return the app with the properties that were sent, under our names."""
     sent = body.model_dump(exclude_unset=True, exclude_none=True)
     news: dict[str, Any] = {ours: sent[name] for name, ours in FIELDS.items() if name in sent}
+    if "default_max_age" in body.model_fields_set and body.default_max_age is None:
+        news["default_max_age"] = -1
     for name in ("oidc_backchannel_logout", "oidc_logout"):
         if name in sent:
             news["backchannel_logout_uri"] = next(iter(sent[name].get("backchannel_logout_urls", [])), "")

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from regulars.base.errors import DomainError
+from regulars.base.errors import DomainError, Invalid
 from regulars.base.text import distinct_lines
 from regulars.base.tokens.jwt import ALGORITHM
 from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
@@ -80,6 +80,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 **{name: "on" if getattr(saved, name) else "" for name in SWITCHES},
                 "initiate_login_uri": saved.initiate_login_uri,
                 "userinfo_algorithm": saved.userinfo_algorithm,
+                "default_max_age": "" if saved.default_max_age is None else str(saved.default_max_age),
             }
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
@@ -130,8 +131,16 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         signs_out_by_hint=given.get("signs_out_by_hint") == "on",
         token_in_query=given.get("token_in_query") == "on",
         initiate_login_uri=given.get("initiate_login_uri", "").strip(),
+        default_max_age=_seconds(given.get("default_max_age", "").strip()),
         userinfo_algorithm=ALGORITHM if given.get("userinfo_algorithm") else "",
     )
+
+
+def _seconds(text: str) -> int:
+    """Return the number, -1 for none. Raises `Invalid("bad_max_age")`."""
+    if text and not (text.isascii() and text.isdigit() and len(text) < 11):
+        raise Invalid("bad_max_age", "Write a number of seconds, or nothing.", "default_max_age")
+    return int(text) if text else -1
 
 
 def _page(
