@@ -11,9 +11,11 @@ import sys
 import tarfile
 from pathlib import Path
 
+import psycopg
 import pytest
+from tests.live import own_database
 
-from regulars.base.home_folder import UNFINISHED
+from regulars.base.home_folder import UNFINISHED, WORKERS, locked
 from regulars.consent.erasures import FILE, ListCopier, in_file, list_path
 from regulars.consent.models import Erasure
 from regulars.interfaces.worker.work import Worker
@@ -192,6 +194,38 @@ def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
     new.run("restore", old.archive, "--yes")
     assert "chika" not in new.run(code=NAMES)
     new.run("staff", "list")
+
+
+def test_restore_is_refused_while_a_worker_runs_in_the_home(old, new):
+    with locked(new.home / WORKERS, shared=True), locked(new.home / WORKERS, shared=True):
+        assert "(home_in_use)" in new.run("restore", old.archive, "--yes", "--without-erasures", fails=True)
+
+    with locked(new.home / WORKERS):
+        assert "(home_in_use)" in new.run("worker", fails=True)
+
+
+@pytest.mark.skipif(
+    not os.environ.get("DATABASE_URL", "").startswith("postgres"), reason="SQLite has no other machines"
+)
+def test_restore_on_postgresql_is_whole_and_refused_while_another_machine_runs(empty, tmp_path):
+    with own_database() as first, own_database() as second:
+        assert first
+        assert second
+        machine = machine_like(empty, tmp_path / "old", DATABASE_URL=first)
+        machine.run("setup")
+        machine.run(code=CUSTOMERS)
+        machine.run("backup", tmp_path / "kept.tar.gz")
+        machine.run("erase", "auth0|chika0123456789", "--yes")
+        new = machine_like(empty, tmp_path / "new", DATABASE_URL=second)
+        words = ("restore", tmp_path / "kept.tar.gz", "--yes", "--erasures", machine.list)
+
+        with psycopg.connect(second, application_name="regulars web-2:4711"):
+            output = new.run(*words, fails=True)
+        assert "Regulars runs with this database: web-2:4711" in output
+        assert "(database_in_use)" in output
+
+        assert "1 customer(s) erased since" in new.run(*words)
+        assert new.run(code=NAMES).strip() == "['auth0|dov0123456789']"
 
 
 @pytest.fixture

@@ -5,13 +5,17 @@ Read before Django is set up, so that a command in the wrong folder makes nothin
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from regulars.base.errors import Conflict, Invalid, NotFound
 
 KEY, DATABASE, LOCK = "secret.key", "regulars.sqlite3", "lock"
+WORKERS = "workers.lock"  # workers share it, a restore has it alone
 UNFINISHED = "restore.unfinished"  # there from the first change of a restore to its end
 OTHERS = 0o077  # what group and others may do
 
@@ -53,6 +57,19 @@ def refuse_unfinished_restore(path: Path) -> None:
             "restore_unfinished",
             f"A restore in {path} is under way, or was stopped before its end. Run `regulars restore` again.",
         )
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock file, which ends with the process at the latest. Raises `Conflict("home_in_use")`."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError:
+            raise Conflict(
+                "home_in_use", f"Another Regulars uses {path.parent}. Stop it, or choose another folder."
+            ) from None
+        yield
 
 
 def make_home(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -13,13 +12,12 @@ import sys
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import click
 
 from regulars import __version__
 from regulars.base.addresses import Addresses
-from regulars.base.home_folder import LOCK, home, make_home, refuse_unfinished_restore
+from regulars.base.home_folder import LOCK, WORKERS, home, locked, make_home, refuse_unfinished_restore
 from regulars.serving.programs import programs
 from regulars.serving.supervise import Supervisor, end_with_parent
 from regulars.serving.tls import Certificate
@@ -72,19 +70,20 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
                 raise CommandError(
                     "port_in_use", f"Port {each} cannot be used: {fault.strerror}. Choose another with --port."
                 ) from None
-    lock = _lock_home(Path(environment["REGULARS_HOME"]))
-    refuse_unfinished_restore(Path(environment["REGULARS_HOME"]))
-    # Setup runs in a process of its own, so that this one stays small.
-    options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
-    command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
-    if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
-        raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
+    folder = Path(environment["REGULARS_HOME"])
+    make_home(folder)
     with ExitStack() as held:
+        held.enter_context(locked(folder / LOCK))  # two installations in one folder would overwrite each other's files
+        refuse_unfinished_restore(folder)
+        # Setup runs in a process of its own, so that this one stays small.
+        options = ["--port", str(port), "--demo" if demo else "--no-demo", *(["--https"] if https else [])]
+        command = [sys.executable, "-m", "regulars.cli.__main__", "setup", *options]
+        if subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent).returncode:  # noqa: S603
+            raise CommandError("not_set_up", "Setup failed; the reason is printed above.")
         listed = programs(addresses, environment, host, port, demo=demo, certificate=certificate, held=held)
         code = Supervisor(listed).run(
             lambda: _answers(port, certificate), lambda: _welcome(environment, addresses, demo, certificate)
         )
-    lock.close()
     sys.exit(code)
 
 
@@ -116,10 +115,11 @@ def worker(threads: int) -> None:
     setup_django()
     from regulars.interfaces.worker.work import Worker
 
-    work = Worker(threads)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: work.stop())
-    work.run()
+    with locked(home() / WORKERS, shared=True):
+        work = Worker(threads)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: work.stop())
+        work.run()
 
 
 @main.command()
@@ -142,19 +142,6 @@ def doctor(as_json: bool, strict: bool) -> None:
 
 for command in (keys, mail, staff, rules, *PRIVACY):
     main.add_command(command)
-
-
-def _lock_home(home: Path) -> IO[str]:
-    """Lock the home folder for this process: two installations in one folder would overwrite each other's files."""
-    make_home(home)
-    lock = (home / LOCK).open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise CommandError(
-            "home_in_use", f"Another Regulars uses {home}. Stop it, or choose another folder with --home."
-        ) from None
-    return lock
 
 
 def _answers(port: int, certificate: Certificate | None) -> bool:

@@ -7,7 +7,6 @@ is in the database too, and a restore writes it anew.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import json
 import os
@@ -29,7 +28,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from regulars import __version__
 from regulars.base.crypto import key_id
 from regulars.base.errors import DomainError, Invalid
-from regulars.base.home_folder import KEY, LOCK, UNFINISHED
+from regulars.base.home_folder import KEY, LOCK, UNFINISHED, WORKERS, locked
 from regulars.base.jobs.run_jobs import mark_done, record_run
 from regulars.consent.erasures import FILE, ListedErasure, in_database, in_file, keep_listed, list_path
 from regulars.consent.models import Erasure
@@ -98,9 +97,11 @@ def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool
     new machine, where a list is required, unless `without_list`.
 
     Raises `Invalid`: `not_a_backup`, `other_database`, `other_key`, `erasures_unreadable`, `erasures_missing`,
-    `home_in_use`, `no_pg_dump`, `dump_failed`.
+    `database_in_use`, `no_pg_dump`, `dump_failed`; `Conflict("home_in_use")`.
     """
-    with _locked_home(), tempfile.TemporaryDirectory(dir=settings.HOME) as folder:
+    home = Path(settings.HOME)
+    with locked(home / LOCK), locked(home / WORKERS), tempfile.TemporaryDirectory(dir=home) as folder:
+        _refuse_others()
         backup = _unpack(path, Path(folder))
         unfinished = settings.HOME / UNFINISHED
         erasures = [each for file in (list_path(), *lists) for each in in_file(file)]
@@ -272,15 +273,23 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _locked_home() -> Iterator[None]:
-    """Hold the lock of `regulars start`, so that no running installation loses its database."""
-    with (settings.HOME / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Invalid("home_in_use", "Regulars is running with this home folder. Stop it first.") from None
-        yield
+def _refuse_others() -> None:
+    """Refuse while another machine uses the same PostgreSQL database: it would serve customers who were erased."""
+    if connection.vendor != "postgresql":
+        return  # the locks of the home folder say it
+    own = connection.settings_dict["OPTIONS"]["application_name"]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name LIKE 'regulars %%' AND application_name <> %s ORDER BY 1",
+                [own],
+            )
+            others = [str(name).removeprefix("regulars ") for (name,) in cursor.fetchall()]
+    except DatabaseError:  # a broken database is why people restore
+        return
+    if others:
+        raise Invalid("database_in_use", f"Regulars runs with this database: {', '.join(others)}. Stop it first.")
 
 
 _DUMPS: dict[str, Callable[[Path], None]] = {

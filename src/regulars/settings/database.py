@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -10,6 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from regulars.base.home_folder import sqlite_path
 
+# By this name a restore finds out who else uses the database. PostgreSQL keeps 63 bytes.
+APPLICATION = f"regulars {socket.gethostname()[:40]}:{os.getpid()}"
 CONNECTION_SECONDS = 60  # how long a thread keeps a connection to SQLite; PostgreSQL has a pool
 
 
@@ -53,5 +57,9 @@ def postgresql(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "OPTIONS": {**query, "pool": {"min_size": 1, "max_size": 16, "timeout": 20}},
+        "OPTIONS": {
+            **query,
+            "application_name": APPLICATION,
+            "pool": {"min_size": 1, "max_size": 16, "timeout": 20},
+        },
     }
