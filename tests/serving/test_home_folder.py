@@ -194,7 +194,7 @@ def test_production_start_makes_no_example_app_and_the_demo_is_refused_over_it(o
     assert [client.name for client in Client.objects.all()] == ["Management"]
     assert "localhost:8001" not in "".join(str(each) for each in Client.objects.values())
     assert "shop" not in (own_home / "credentials.json").read_text()
-    assert not Connection.objects.filter(enabled=True).exists()
+    assert list(Connection.objects.filter(enabled=True).values_list("strategy", flat=True)) == ["auth0"]
     assert refused(demo=True) == "not_a_demo_home"
     assert not Account.objects.filter(email=DEMO_STAFF).exists()
     begin(demo=False)
