@@ -11,7 +11,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client, ClientGrant, ResourceServer
 from regulars.oauth.expiry import delete_expired
 from regulars.oauth.models import AuthorizationCode, RefreshFamily, RevokedGrant
-from tests.oidc.app import SECRET, make_client
+from tests.oidc.app import SECRET, App, make_client, sign_in
 
 OFFLINE = "openid offline_access"
 
@@ -37,6 +37,19 @@ def test_access_token_dies_when_its_code_is_used_again(signed_in, scope):
     assert signed_in.exchange(code).json()["error"] == "invalid_grant"
     assert not is_alive(signed_in, first["access_token"])
     assert is_alive(signed_in, other["access_token"])
+
+
+def test_access_token_beside_a_code_dies_when_the_code_is_used_again(client, customer):
+    """Who has the code of a hybrid answer has its access token too."""
+    shop = make_client(grant_types=["authorization_code", "refresh_token", "implicit"])
+    sign_in(client, customer)
+    app = App(client, shop.pk)
+    answer = app.answer(response_type="code token")
+    app.exchange(answer["code"])
+
+    assert is_alive(app, answer["access_token"])
+    assert app.exchange(answer["code"]).json()["error"] == "invalid_grant"
+    assert not is_alive(app, answer["access_token"])
 
 
 def test_access_token_of_a_refresh_dies_when_the_code_is_used_again(signed_in):

@@ -17,12 +17,13 @@ from django.utils import timezone
 
 from regulars.base.crypto import fingerprint, random_secret
 from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
-from regulars.clients.cache import is_public
+from regulars.clients.cache import find_api, is_public
 from regulars.clients.models import Client
 from regulars.profiles.models import Profile
 from regulars.profiles.sign_in import may_sign_in_sql
 
 from . import refresh_tokens
+from .authorization_request import FRONT_CHANNEL_LIFETIME
 from .dialect import dialect_of
 from .grant import Grant
 from .models import AuthorizationCode
@@ -38,6 +39,11 @@ REDEEM = (
     f" AND {may_sign_in_sql(f'{AuthorizationCode._meta.db_table}.profile_id')}"
     ' RETURNING profile_id, "grant"'
 )
+
+
+def family_of(code: str) -> uuid.UUID:
+    """Return the id of the grant that the code redeems. It is known before: tokens that are sent beside the code bear it too."""
+    return uuid.UUID(bytes=hashlib.sha256(f"family:{code}".encode()).digest()[:16])
 
 
 def issue_code(profile: Profile, grant: Grant) -> str:
@@ -111,7 +117,7 @@ def redeem(code: str, client: Client, jkt: str, answers: str) -> tuple[Grant, st
     the first refresh token is created in the transaction that uses the code up, so that a replay, which waits for the row,
     always finds the family that it must end.
     """
-    family = uuid.uuid4()
+    family = family_of(code)
     parameters = [
         AuthorizationCode._meta.get_field("family").get_db_prep_value(family, connection),
         fingerprint(code),
@@ -142,7 +148,9 @@ def _keep_until_all_expired(code: str, client: Client, grant: Grant, *, is_offli
 
     The dialect stays, for the answer to a replay.
     """
-    lifetime = dt.timedelta(seconds=grant.lifetime)
+    api = find_api(grant.audience)
+    beside = api.token_lifetime_for_web if api else FRONT_CHANNEL_LIFETIME  # of a token that was sent beside the code
+    lifetime = dt.timedelta(seconds=max(grant.lifetime, beside))
     if is_offline:
         lifetime += refresh_tokens.absolute_lifetime(client)
     _keep(hash=fingerprint(code), grant={"answers": grant.answers}, expires_at=timezone.now() + lifetime)

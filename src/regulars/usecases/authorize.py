@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
 from regulars.oauth import consents
-from regulars.oauth.authorization_codes import issue_code
+from regulars.oauth.authorization_codes import family_of, issue_code
 from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest, SecondFactor
 from regulars.oauth.browser_session import BrowserSession
 from regulars.oauth.device_codes import allow_device, request_of
@@ -212,7 +212,8 @@ def _issue(context: AuthorizationContext, decision: TokenDecision) -> dict[str, 
     grant = build_grant(context.customer.authentication(), request, decision)
     code = issue_code(profile, grant) if "code" in request.response_types else ""
     add_client(profile, grant.sid, grant.client_id, decision.id_token)
-    in_browser = replace(grant, lifetime=request.front_channel_lifetime, jkt="")
+    grant_id = family_of(code).hex if code else ""
+    in_browser = replace(grant, lifetime=request.front_channel_lifetime, jkt="", grant_id=grant_id)
     return {**({"code": code} if code else {}), **front_channel_tokens(in_browser, request.response_types, code)}
 
 
