@@ -349,6 +349,16 @@ def test_api_lifecycle_by_id_and_by_identifier(call, orders):
     assert not ResourceServer.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "dialect", ["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"]
+)
+def test_every_token_dialect_of_auth0_is_stored(call, orders, dialect):
+    changed = call("PATCH", f"/resource-servers/{orders['id']}", {"token_dialect": dialect}).json()
+    made = call("POST", "/resource-servers", {"identifier": "https://new.example/", "token_dialect": dialect}).json()
+
+    assert changed["token_dialect"] == made["token_dialect"] == dialect
+
+
 def test_identifier_of_an_api_is_unique(call, orders):
     assert error_of(call("POST", "/resource-servers", ORDERS)) == (409, "resource_server_conflict")
 

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.clients.models import ClientGrant
 from tests.oidc.app import App, make_client
 
@@ -23,7 +24,7 @@ def ask(robot, **more):
 
 def test_it_gets_what_it_was_granted(robot):
     tokens = ask(robot, as_json=True).json()
-    claims = verify(tokens["access_token"], "https://orders.example/", typ="at+jwt")
+    claims = verify(tokens["access_token"], "https://orders.example/", kinds=[TokenKind.ACCESS])
 
     assert (tokens["scope"], tokens["expires_in"]) == ("read:orders", 7200)
     assert (claims["sub"], claims["azp"], claims["gty"]) == ("robot@clients", "robot", "client-credentials")

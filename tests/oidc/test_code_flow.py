@@ -9,6 +9,7 @@ from django.conf import settings
 
 from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from tests.oidc.app import CALLBACK, SECRET, App, came_back, id_claims, make_client, query_of, sign_in
 
 
@@ -113,7 +114,7 @@ def test_a_secret_may_come_in_a_form_in_json_or_in_the_header(signed_in, how):
 
 def test_an_api_gets_a_token_of_its_own(signed_in, orders, customer):
     tokens = signed_in.tokens(audience=orders.identifier, scope="openid read:orders delete:everything")
-    claims = verify(tokens["access_token"], orders.identifier, typ="at+jwt")
+    claims = verify(tokens["access_token"], orders.identifier, kinds=[TokenKind.ACCESS])
 
     assert claims["aud"] == [orders.identifier, settings.ISSUER + "userinfo"]
     assert (claims["scope"], claims["azp"], claims["sub"]) == ("openid read:orders", "shop", customer.user_id)
@@ -121,7 +122,7 @@ def test_an_api_gets_a_token_of_its_own(signed_in, orders, customer):
 
 
 def test_without_an_api_the_token_is_good_for_userinfo_only(signed_in):
-    claims = verify(signed_in.tokens()["access_token"], typ="at+jwt")
+    claims = verify(signed_in.tokens()["access_token"], kinds=[TokenKind.ACCESS])
 
     assert claims["aud"] == settings.ISSUER + "userinfo"
 

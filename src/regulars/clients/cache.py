@@ -19,7 +19,7 @@ class ApiAccess:
     audience: str
     lifetime: int
     scopes: tuple[str, ...]
-    with_permissions: bool = False
+    dialect: ResourceServer.Dialect = ResourceServer.Dialect.AUTH0
 
 
 def has_secret(client: Client, secret: str) -> bool:
@@ -48,20 +48,25 @@ def _client(client_id: str) -> Client | None:
 
 
 def _api(identifier: str) -> ResourceServer | None:
-    return ResourceServer.objects.filter(identifier=identifier).first() if _is_name(identifier) else None
+    found = ResourceServer.objects.filter(identifier=identifier).first() if _is_name(identifier) else None
+    return None if found is None or is_client_id(identifier) else found
+
+
+def is_client_id(name: str) -> bool:
+    """Return whether a client has this id. An API of that name would get tokens with the audience of the client's ID tokens."""
+    return _client(name) is not None
 
 
 def _api_access(key: tuple[str, str]) -> ApiAccess | None:
     client_id, audience = key
     grants = ClientGrant.objects.filter(client_id=client_id, resource_server__identifier=audience)
     grant = grants.select_related("resource_server").first() if _is_name(audience) else None
-    if grant is None:
+    if grant is None or is_client_id(audience):
         return None
     api = grant.resource_server
-    with_permissions = api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS
-    return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), with_permissions)
+    return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), ResourceServer.Dialect(api.token_dialect))
 
 
 find_client = VersionedCache(_client, Client)
-find_api = VersionedCache(_api, ResourceServer)
-find_api_access = VersionedCache(_api_access, ClientGrant, ResourceServer)
+find_api = VersionedCache(_api, ResourceServer, Client)
+find_api_access = VersionedCache(_api_access, ClientGrant, ResourceServer, Client)

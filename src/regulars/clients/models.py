@@ -78,13 +78,24 @@ def management_audience() -> str:
 class ResourceServer(models.Model):
     """An API. Auth0's `audience` is its identifier.
 
-    `scope_words` describes what a scope allows, for the page that asks a customer. `token_dialect` is Auth0's:
-    `access_token_authz` puts the scopes a customer may use into `permissions` too.
+    The identifier is no client's id, so that no access token has the audience of an ID token. `scope_words` describes what a
+    scope allows, for the page that asks a customer. `token_dialect` is Auth0's profile of access tokens, its own or
+    RFC 9068's; those with `_authz` put the granted scopes into `permissions` too.
     """
 
     class Dialect(models.TextChoices):
-        PLAIN = "access_token"
-        WITH_PERMISSIONS = "access_token_authz"
+        AUTH0 = "access_token"
+        AUTH0_WITH_PERMISSIONS = "access_token_authz"
+        RFC_9068 = "rfc9068_profile"
+        RFC_9068_WITH_PERMISSIONS = "rfc9068_profile_authz"
+
+        @property
+        def is_rfc_9068(self) -> bool:
+            return self.value.startswith("rfc9068_")
+
+        @property
+        def has_permissions(self) -> bool:
+            return self.value.endswith("_authz")
 
     identifier = models.CharField(max_length=255, unique=True)
     name = models.CharField(max_length=100)
@@ -92,7 +103,7 @@ class ResourceServer(models.Model):
     scope_words = models.JSONField(default=dict)  # {"read:orders": "See your orders"}
     token_lifetime = models.PositiveIntegerField(default=86400)  # seconds
     token_lifetime_for_web = models.PositiveIntegerField(default=7200)  # of tokens that go through the browser
-    token_dialect = models.CharField(max_length=32, choices=Dialect, default=Dialect.PLAIN)
+    token_dialect = models.CharField(max_length=32, choices=Dialect, default=Dialect.AUTH0)
     allow_offline_access = models.BooleanField(default=True)
     skip_consent = models.BooleanField(default=True)  # for our own apps
 

@@ -15,12 +15,13 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.crypto import hash_secret, random_secret
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid
 from regulars.base.special_addresses import Address, is_loopback, is_special
 from regulars.base.text import has_hidden
 from regulars.base.tokens.jwt import ALGORITHM
 
-from .models import Client
+from .cache import is_client_id
+from .models import Client, ResourceServer
 from .secret_strength import estimated_bits
 
 GRANT_TYPES = (
@@ -95,11 +96,30 @@ def spec_of(client: Client) -> ClientSpec:
 @transaction.atomic
 def register(spec: ClientSpec) -> tuple[Client, str]:
     """Create a client. Returns it with its secret, which cannot be read again; empty for public apps. Raises as `change`."""
-    client = Client(client_id=random_secret(32))
+    client = Client(client_id=_new_id())
     _apply(client, spec)
     secret = _new_secret(client)
     client.save()
     return client, secret
+
+
+def _new_id() -> str:
+    """Return a random id that is no API's identifier."""
+    while ResourceServer.objects.filter(identifier=(found := random_secret(32))).exists():
+        pass
+    return found
+
+
+def check_api_identifier(identifier: str) -> None:
+    """Raise `Conflict("identifier_is_taken")` for the id of a client and for the audience of /userinfo.
+
+    An access token with the audience of an ID token could be taken for one.
+    """
+    if is_client_id(identifier) or identifier == f"{settings.ISSUER}userinfo":
+        raise Conflict(
+            "identifier_is_taken",
+            "This is the id of an application, or the address of /userinfo. Choose another identifier.",
+        )
 
 
 def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str]:

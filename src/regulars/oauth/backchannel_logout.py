@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from regulars.base.http import RequestFailed, RequestRefused, request
 from regulars.base.jobs.tasks import PermanentFailure, Retry, enqueue, handles
 from regulars.base.tokens.jwt import sign
+from regulars.base.tokens.kinds import LOGOUT_JWT
 from regulars.clients.models import Client
 
 JOB = "backchannel_logout"
@@ -56,4 +57,4 @@ def logout_token(client_id: str, sub: str, sid: str) -> str:
         "sid": sid,
         "events": {EVENT: {}},
     }
-    return sign(claims, "logout+jwt")
+    return sign(claims, LOGOUT_JWT)

@@ -13,6 +13,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Forbidden, Invalid
 from regulars.base.tokens.jwt import Claims
+from regulars.base.tokens.kinds import client_of
 from regulars.clients.cache import find_client
 from regulars.consent.view import served_user, with_served_traits
 from regulars.profiles.assertions import LONGEST_CLAIM, Place
@@ -113,7 +114,7 @@ def check_userinfo_scope(token: Claims) -> None:
 
 def check_token_in_query(token: Claims) -> None:
     """Check that an access token may be sent in the address. Raises `Invalid("token_in_query")`."""
-    client = find_client(str(token.get("azp") or token.get("client_id", "")))
+    client = find_client(client_of(token))
     if client is None or not client.token_in_query or "cnf" in token:
         raise Invalid(
             "token_in_query", "This token may not be sent in the address. Send it in the Authorization header."
@@ -128,7 +129,7 @@ def userinfo_claims(token: Claims) -> Claims:
     profile = _customer.first(
         user_id=str(token["sub"]),
         sid=str(token.get("sid", "")),
-        client=str(token.get("client_id", "")),
+        client=client_of(token),
         grant_id=str(token.get(CLAIM, "")),
     )
     if profile is None or is_of_deleted_app(token):

@@ -6,7 +6,8 @@ from typing import Any
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
-from regulars.clients.cache import find_api_access
+from regulars.base.tokens.kinds import TokenKind, client_of
+from regulars.clients.cache import find_api_access, find_client
 from regulars.clients.models import Client
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile
@@ -14,7 +15,7 @@ from regulars.profiles.sign_in import sign_in_block
 
 from . import refresh_tokens
 from .revoked_grants import refuse_revoked
-from .tokens import ACCESS_TOKEN, CLIENT_SUB, token_type
+from .tokens import CLIENT_SUB, token_type
 
 DISCLOSED = ("iss", "sub", "aud", "exp", "iat", "client_id", "scope", "jti", "sid", "cnf", "permissions")
 
@@ -37,18 +38,19 @@ def introspect(token: str, client: Client) -> dict[str, Any]:
 
 def _access_token(token: str, client: Client) -> dict[str, Any] | None:
     try:
-        claims = verify(token, typ=ACCESS_TOKEN)
+        claims = verify(token, kinds=[TokenKind.ACCESS])
         refuse_revoked(claims)
     except DomainError:
         return None
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     is_its_api = any(find_api_access((client.pk, audience)) for audience in audiences)
     sub = str(claims["sub"])
-    if not (claims.get("client_id") == client.pk or is_its_api):
+    if not (client_of(claims) == client.pk or is_its_api) or any(map(find_client, audiences)):
         return None
     if not sub.endswith(CLIENT_SUB) and find_active_customer(sub) is None:
         return None
-    disclosed = {name: claims[name] for name in DISCLOSED if name in claims}
+    known = {**claims, "client_id": client_of(claims)}
+    disclosed = {name: known[name] for name in DISCLOSED if name in known}
     return {"active": True, "token_type": token_type(claims.get("cnf", {}).get("jkt", "")), **disclosed}
 
 

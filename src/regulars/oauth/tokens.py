@@ -10,6 +10,7 @@ from collections.abc import Set
 from typing import Any
 
 from regulars.base.tokens.jwt import Claims, sign
+from regulars.base.tokens.kinds import AT_JWT, JWT, as_access_token, as_id_token
 from regulars.clients.cache import ApiAccess, find_api
 from regulars.clients.models import ResourceServer, management_audience
 
@@ -19,16 +20,22 @@ from .grant import Grant
 from .revoked_grants import CLAIM
 
 ID_TOKEN_LIFETIME = 36000  # seconds, as Auth0's
-ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type
+Dialect = ResourceServer.Dialect
 CLIENT_SUB = "@clients"  # the end of Auth0's `sub` in a token that belongs to no customer
 
 
 def access_token(grant: Grant) -> str:
-    """Return a JWT (RFC 9068) for the API. With the scope `openid` it is good for /userinfo too."""
+    """Return a JWT for the API, in its dialect. With the scope `openid` it is good for /userinfo too."""
+    api = find_api(grant.audience)
+    dialect = Dialect(api.token_dialect) if api else Dialect.AUTH0
     audience: str | list[str] = grant.audience or userinfo_audience()
     if grant.audience and "openid" in grant.scopes:
         audience = [grant.audience, userinfo_audience()]
-    claims: Claims = {"sub": grant.sub, "aud": audience, **_of_access_token(grant.client_id, grant.lifetime, grant.jkt)}
+    claims: Claims = {
+        "sub": grant.sub,
+        "aud": audience,
+        **_of_access_token(grant.client_id, dialect, grant.lifetime, grant.jkt),
+    }
     if grant.answers == Answers.OPENID and (not grant.audience or "openid" in grant.scopes):  # good for /userinfo
         claims[DIALECT] = grant.answers
     if grant.scopes:
@@ -41,10 +48,9 @@ def access_token(grant: Grant) -> str:
         claims |= {"auth_time": grant.auth_time, "amr": grant.amr} if grant.auth_time else {}
     if grant.userinfo_claims:
         claims[SINGLE_CLAIMS] = grant.userinfo_claims
-    api = find_api(grant.audience)
-    if api and api.token_dialect == ResourceServer.Dialect.WITH_PERMISSIONS:
+    if api and dialect.has_permissions:
         claims["permissions"] = [scope for scope in grant.scopes if scope in api.scopes]
-    return sign({**grant.access_token, **claims}, ACCESS_TOKEN)
+    return sign(as_access_token({**grant.access_token, **claims}), _typ(dialect))
 
 
 def id_token(grant: Grant, **bound: str) -> str:
@@ -63,7 +69,7 @@ def id_token(grant: Grant, **bound: str) -> str:
         **{name: value for name, value in standard.items() if value},
         **{name: half_hash(value) for name, value in bound.items() if value},
     }
-    return sign({**in_dialect(grant.id_token, grant.answers), **claims})
+    return sign(as_id_token({**in_dialect(grant.id_token, grant.answers), **claims}))
 
 
 def signed_userinfo(claims: Claims, client_id: str) -> str:
@@ -89,12 +95,12 @@ def client_token_response(client_id: str, access: ApiAccess, scopes: list[str], 
         "sub": client_id + CLIENT_SUB,
         "aud": access.audience,
         "gty": "client-credentials",
-        **_of_access_token(client_id, access.lifetime, jkt),
-        **({"permissions": scopes} if access.with_permissions else {}),
+        **_of_access_token(client_id, access.dialect, access.lifetime, jkt),
+        **({"permissions": scopes} if access.dialect.has_permissions else {}),
         **({"scope": " ".join(scopes)} if scopes else {}),
     }
     return {
-        "access_token": sign(claims, ACCESS_TOKEN),
+        "access_token": sign(as_access_token(claims), _typ(access.dialect)),
         "expires_in": access.lifetime,
         "token_type": token_type(jkt),
         **({"scope": " ".join(scopes)} if scopes else {}),
@@ -122,12 +128,16 @@ def half_hash(value: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(value.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
-def _of_access_token(client_id: str, lifetime: int, jkt: str) -> Claims:
+def _typ(dialect: Dialect) -> str:
+    """Return the header's `typ`. Libraries that verify Auth0's profile accept JWT only (Spring, Nimbus), RFC 9068 has its own."""
+    return AT_JWT if dialect.is_rfc_9068 else JWT
+
+
+def _of_access_token(client_id: str, dialect: Dialect, lifetime: int, jkt: str) -> Claims:
     """Return the claims that every access token has; `cnf` binds it to the key whose possession was proved."""
     return {
         "exp": int(time.time()) + lifetime,
-        "azp": client_id,
-        "client_id": client_id,
+        ("client_id" if dialect.is_rfc_9068 else "azp"): client_id,
         "jti": secrets.token_urlsafe(16),
         **({"cnf": {"jkt": jkt}} if jkt else {}),
     }

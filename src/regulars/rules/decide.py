@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regulars.base.text import JsonObject, storable
+from regulars.base.tokens.kinds import MARK, OF_ID_TOKENS, ONLY_USER
 from regulars.profiles.auth0_user import ROOT_NAMES
 
 log = logging.getLogger("regulars.rules")
@@ -23,7 +24,7 @@ MAX_DESCRIPTION = 500
 
 IGNORED = ("multifactor", "samlConfiguration", "primaryUser", "jwtConfiguration")
 
-# Only the provider sets subject, audience and protocol claims (OpenID Connect Core 2, RFC 9068 2.2).
+# Only the provider sets subject, audience and protocol claims (OpenID Connect Core 2, RFC 9068 2.2), and what kind of token it is.
 RESERVED_IN_ID_TOKEN = frozenset(
     [
         "iss",
@@ -46,6 +47,7 @@ RESERVED_IN_ID_TOKEN = frozenset(
         "act",
         "may_act",
         "sub_jwk",
+        MARK,
     ]
 )
 RESERVED_IN_ACCESS_TOKEN = frozenset(
@@ -71,6 +73,10 @@ RESERVED_IN_ACCESS_TOKEN = frozenset(
         "permissions",
         "grant_id",
         "userinfo_claims",
+        "dialect",
+        MARK,
+        ONLY_USER,
+        *OF_ID_TOKENS,
     ]
 )
 

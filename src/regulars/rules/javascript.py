@@ -19,6 +19,7 @@ from django.core.cache import cache
 
 from regulars.base.text import JsonObject
 from regulars.base.tokens.jwt import sign
+from regulars.base.tokens.kinds import AT_JWT, ONLY_USER
 from regulars.clients.models import management_audience
 
 from . import http_calls
@@ -258,10 +259,10 @@ def _api_token(script: str, user_id: str) -> str:
         "azp": "rules",
         "gty": "client-credentials",
         "scope": OWN_SCOPES,
-        "only_user": user_id,
+        ONLY_USER: user_id,
         "exp": int(time.time()) + TOKEN_SECONDS,
     }
-    return sign(claims, "at+jwt")
+    return sign(claims, AT_JWT)
 
 
 def _cache_key(job: RuleInvocation) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.oauth import consents
 from regulars.oauth.authorization_codes import family_of, issue_code
 from regulars.oauth.authorization_request import MULTI_FACTOR, AuthorizationRequest, SecondFactor
@@ -149,7 +150,7 @@ def check_hinted_customer(context: AuthorizationContext) -> InteractionRequired 
 def _hinted_sub(hint: str) -> str:
     """Return the customer of an ID token, which may have expired. A hint that cannot be read names no one."""
     try:
-        return str(verify(hint, typ="jwt", allow_expired=True).get("sub", "")) if hint else ""
+        return str(verify(hint, kinds=[TokenKind.ID], allow_expired=True).get("sub", "")) if hint else ""
     except DomainError:
         return ""
 

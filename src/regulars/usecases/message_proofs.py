@@ -18,6 +18,7 @@ from typing import Any
 
 from regulars.base.errors import Invalid
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.clients.models import Client
 from regulars.events.models import Event, Source
 from regulars.events.own_events import OwnEvent
@@ -50,7 +51,7 @@ def _is_proved(source: Source, context: Mapping[str, Any], user_id: str, receive
 def _is_their_token(token: str, user_id: str, received_at: dt.datetime) -> bool:
     """Return whether this is an ID token of ours for a first-party client, of this user and not from before it was theirs."""
     try:
-        claims = verify(token, typ="jwt", allow_expired=True)
+        claims = verify(token, kinds=[TokenKind.ID], allow_expired=True)
     except Invalid:
         return False
     audiences = claims.get("aud")

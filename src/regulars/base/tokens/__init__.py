@@ -1,1 +1,1 @@
-"""Signing keys, signed tokens (`jwt`), DPoP proofs, and single use of token ids."""
+"""Signing keys, signed tokens (`jwt`) and their kinds, DPoP proofs, and single use of token ids."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from joserfc.jwk import RSAKey
 from regulars.base.errors import Invalid
 
 from . import keys
+from .kinds import TokenKind, kind_of
 
 ALGORITHM = "RS256"
 # The claims of a JSON Web Token.
@@ -26,7 +28,7 @@ CACHED = 1000  # tokens with a verified signature; an app sends the same token m
 def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
     """Return a signed token of these claims. `iss` is this installation and `iat` is now, unless the claims have them.
 
-    The caller sets `exp` (seconds since 1970). `typ` is the header's: `at+jwt` for access tokens (RFC 9068).
+    The caller sets `exp` (seconds since 1970). `typ` is the header's; `kinds` has those in use.
     """
     key = keys.key_set().current
     payload = {"iss": settings.ISSUER, "iat": int(time.time()), **claims}
@@ -34,11 +36,17 @@ def sign(claims: dict[str, Any], typ: str = "JWT") -> str:
 
 
 def verify(
-    token: str, audience: str | None = None, *, typ: str | None = None, allow_expired: bool = False
+    token: str,
+    audience: str | None = None,
+    *,
+    kinds: Collection[TokenKind] = (),
+    typ: str | None = None,
+    allow_expired: bool = False,
 ) -> dict[str, Any]:
     """Return the claims of a token that was signed here. Raises `Invalid`.
 
-    `audience` must be among the token's; `typ` must be its header's (so that an ID token is no access token).
+    `audience` must be among the token's; `kinds` must have its kind (so that an ID token is no access token); `typ` must be
+    its header's.
     `allow_expired` is for logout, where an old ID token is still a valid hint. Codes: `invalid_token`, `expired_token`,
     `wrong_audience`, `wrong_type`.
     """
@@ -51,7 +59,8 @@ def verify(
     if not checked.claims or checked.claims.get("iss") != settings.ISSUER:
         raise Invalid("invalid_token", "This is not a token of ours.")
     claims = dict(checked.claims)
-    if typ is not None and str(checked.header.get("typ", "")).lower() != typ:
+    header_typ = str(checked.header.get("typ", ""))
+    if (typ is not None and header_typ.lower() != typ) or (kinds and kind_of(header_typ, claims) not in kinds):
         raise Invalid("wrong_type", "This is another kind of token.")
     audiences = claims.get("aud", [])
     if audience is not None and audience not in ([audiences] if isinstance(audiences, str) else audiences):

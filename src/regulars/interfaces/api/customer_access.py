@@ -15,6 +15,7 @@ from ninja.security import HttpBearer
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind, client_of
 from regulars.clients.models import Client
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unstorable_request
@@ -25,7 +26,6 @@ from regulars.profiles.sign_in import sign_in_block
 
 PATH = "/api/me/"
 SCOPE = "answer:questions"
-ACCESS_TOKEN = "at+jwt"  # noqa: S105 - RFC 9068's type: an ID token of the same app is no access token
 
 
 PREFLIGHT = {
@@ -53,7 +53,7 @@ class InApp(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> InAppCustomer:
         try:
-            claims = verify(token, customers_api(), typ=ACCESS_TOKEN)
+            claims = verify(token, customers_api(), kinds=[TokenKind.ACCESS])
             refuse_revoked(claims)
         except DomainError as refused:
             raise ApiError(401, "invalid_token", refused.message) from None
@@ -63,7 +63,7 @@ class InApp(HttpBearer):
             raise ApiError(403, "insufficient_scope", f"Insufficient scope, expected any of: {SCOPE}")
         # a third-party app is refused, whatever the customer allowed it elsewhere
         origin = request.headers.get("Origin", "")
-        client = Client.objects.filter(pk=str(claims.get("client_id", ""))).first()
+        client = Client.objects.filter(pk=client_of(claims)).first()
         if client is None or not client.first_party:
             raise ApiError(403, "not_our_app", "Only a first-party app may call this API.")
         if origin and origin not in client.web_origins:

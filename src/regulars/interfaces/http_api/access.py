@@ -13,6 +13,7 @@ from ninja.security import HttpBearer
 from regulars.base.errors import DomainError
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import Claims, verify
+from regulars.base.tokens.kinds import ONLY_USER, TokenKind, client_of
 from regulars.clients.models import CURRENT_USER_SCOPE, management_audience
 from regulars.oauth.revoked_grants import refuse_revoked
 from regulars.profiles.learn import RULE
@@ -61,7 +62,7 @@ class Bearer(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str, kind: str = "bearer") -> Caller:
         try:
-            claims = verify(token, management_audience())
+            claims = verify(token, management_audience(), kinds=[TokenKind.ACCESS, TokenKind.RULE])
             refuse_revoked(claims)
         except DomainError as refused:
             raise ApiError(401, "invalid_token", refused.message) from None
@@ -70,12 +71,18 @@ class Bearer(HttpBearer):
         except DomainError as refused:
             raise ApiError(401, refused.code, refused.message, dpop.challenge(refused)) from None
         scopes = str(claims.get("scope", "")).split()
-        is_machine = bool(claims.get("azp")) and claims.get("sub") == f"{claims['azp']}@clients"
+        client_id = client_of(claims)
+        is_machine = bool(client_id) and claims.get("sub") == f"{client_id}@clients"
         if not is_machine:  # a customer's token changes their own account only, even if it was issued with more scopes
             scopes = [scope for scope in scopes if CURRENT_USER_SCOPE in scope]
-        client_id = str(claims.get("azp") or claims.get("client_id") or claims.get("sub", "")).removesuffix("@clients")
-        only_user = str(claims.get("only_user", ""))
-        caller = Caller(client_id[:64], frozenset(scopes), str(claims.get("sub", "")), only_user, claims)
+        only_user = str(claims.get(ONLY_USER, ""))
+        caller = Caller(
+            (client_id or str(claims.get("sub", "")).removesuffix("@clients"))[:64],
+            frozenset(scopes),
+            str(claims.get("sub", "")),
+            only_user,
+            claims,
+        )
         if not caller.scopes.intersection(self.scopes):
             raise insufficient_scope(*self.scopes)
         if self.also and self.also not in caller.scopes:

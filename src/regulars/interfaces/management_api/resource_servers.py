@@ -12,6 +12,7 @@ from ninja import Field, Query, Router, Schema, Status
 from pydantic import ConfigDict, StringConstraints
 
 from regulars.clients.models import ResourceServer
+from regulars.clients.register import check_api_identifier
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.interfaces.http_api.requests import refuse_unknown
@@ -58,6 +59,7 @@ def list_apis(request: HttpRequest, query: Query[Paging]) -> Any:
 
 @router.post("/resource-servers", auth=Bearer("create:resource_servers"), response={201: Any}, summary="Create an API")
 def post_api(request: HttpRequest, body: NewApi) -> Any:
+    check_api_identifier(body.identifier)
     row = ResourceServer(identifier=body.identifier, name=body.name or body.identifier[:100])
     row.allow_offline_access = False  # Auth0's default
     _apply(body, row)

@@ -15,6 +15,7 @@ from pydantic import ConfigDict
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.profiles.document import rebuild
@@ -90,7 +91,7 @@ def _is_machine(caller: Caller, primary: Profile, *, by_token: bool) -> bool:
 def _by_token(caller: Caller, id_token: str) -> TokenSignIn:
     """Return the second user's sign-in, by an ID token that they have of the same application."""
     try:
-        claims = verify(id_token, caller.client_id, typ="jwt")
+        claims = verify(id_token, caller.client_id, kinds=[TokenKind.ID])
     except DomainError as refused:
         raise invalid_body(f"link_with: {refused.message}") from None
     other = find_by_user_id(str(claims.get("sub", "")))

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from regulars.base.errors import DomainError
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.clients.cache import find_client
 from regulars.clients.models import Client
 from regulars.interfaces.pages.language import show_languages_at
@@ -90,7 +91,7 @@ def oidc_logout(request: HttpRequest) -> HttpResponse:
 @csrf_protect
 def _log_out(request: HttpRequest) -> HttpResponse:
     try:
-        claims = verify(request.GET.get("id_token_hint", ""), typ="jwt", allow_expired=True)
+        claims = verify(request.GET.get("id_token_hint", ""), kinds=[TokenKind.ID], allow_expired=True)
         hint = Hint(str(claims.get("aud", "")), str(claims.get("sid", "")))
     except DomainError:
         hint = None

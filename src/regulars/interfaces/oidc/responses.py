@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind
 from regulars.clients.models import Client
 from regulars.interfaces.pages.response_policy import content_security_policy
 from regulars.oauth.authorization_request import ReturnAddress
@@ -88,7 +89,7 @@ def _popup(request: HttpRequest, to: ReturnAddress, answer: dict[str, Any]) -> H
     The app's window sends first, which tells its origin; only a registered web origin of the app gets the answer.
     """
     if "id_token" in answer:  # auth0-js reads it everywhere but in a popup
-        answer["id_token_payload"] = verify(answer["id_token"])
+        answer["id_token_payload"] = verify(answer["id_token"], kinds=[TokenKind.ID])
     nonce = secrets.token_urlsafe(16)
     origins = _in_script(to.client.web_origins)
     context = {"answer": _in_script(answer), "origins": origins, "nonce": nonce, "client": to.client}

@@ -10,13 +10,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from regulars.base.errors import DomainError, Forbidden, Invalid
 from regulars.base.tokens import dpop
 from regulars.base.tokens.jwt import verify
+from regulars.base.tokens.kinds import TokenKind, client_of
 from regulars.clients.cache import find_client
 from regulars.oauth import device_codes, pushed_requests, refresh_tokens
 from regulars.oauth.authorization_request import Endpoint, Parameters, read_authorization_request
 from regulars.oauth.claims import check_token_in_query, check_userinfo_scope, userinfo_claims
 from regulars.oauth.client_authentication import authenticate_client
 from regulars.oauth.introspection import introspect as introspect_token
-from regulars.oauth.tokens import ACCESS_TOKEN, signed_userinfo
+from regulars.oauth.tokens import signed_userinfo
 from regulars.usecases.issue_tokens import issue_tokens
 from regulars.usecases.login import LoginContext
 
@@ -100,7 +101,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     if not access_token:  # a challenge without an error: the app may not know that a token is needed (RFC 6750, 3.1)
         return _refusal(401, {"WWW-Authenticate": 'Bearer realm="userinfo"'})
     try:
-        claims = verify(access_token, typ=ACCESS_TOKEN)
+        claims = verify(access_token, kinds=[TokenKind.ACCESS])
         if in_query:
             check_token_in_query(claims)
         check_userinfo_scope(claims)
@@ -117,7 +118,7 @@ def userinfo(request: HttpRequest) -> HttpResponse:
         found = userinfo_claims(claims)
     except DomainError as refused:
         return _refusal(401, dpop.challenge(refused, scheme))
-    client = find_client(str(claims.get("azp", "")))
+    client = find_client(client_of(claims))
     if client is not None and client.userinfo_algorithm:
         body = signed_userinfo(found, client.pk)
         return HttpResponse(body, content_type="application/jwt", headers={"Cache-Control": "no-store"})
