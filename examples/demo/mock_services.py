@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from regulars.base.addresses import Addresses
+from regulars.connections.login_methods import MOCK_NOTE
 from regulars.connections.models import Connection
 from regulars.destinations.models import Destination
 from regulars.destinations.save import save_destination
@@ -88,7 +89,7 @@ def _make_connections(addresses: Addresses) -> None:
                 "secret": CLIENT_SECRET,
                 "requested_claims": list(network.requested_claims),
                 "urls": {network.address: addresses.mock_services + network.path},
-                "note": f"A mock service with invented people, not the real {network.title}",
+                "note": MOCK_NOTE,
             },
         )
 

@@ -84,7 +84,7 @@ def test_page_lists_every_fact_with_source_and_date(signed_in):
     page = text(signed_in.get("/me"))
 
     assert "Gender Woman Google" in page
-    assert "City Porto Looked up at “fullcontact”" in page
+    assert "City Porto Looked up at “FullContact”" in page
     assert "60 % certain" in page
     assert "You, when you signed up" in page
 
@@ -107,6 +107,7 @@ def test_invalid_value_shows_an_error_beside_the_field(signed_in, profile, attri
 
     assert answer.status_code == 400
     assert 'role="alert"' in answer.content.decode()
+    assert f"{attribute} has" not in answer.content.decode(), "a key is no word for a customer"
     assert not profile.facts.filter(source_kind="corrected").exists()
 
 
@@ -183,7 +184,10 @@ def test_outdated_form_sent_again_changes_nothing(signed_in, profile):
     ],
 )
 def test_invalid_decision_is_refused(signed_in, profile, purpose, action, number, status):
-    assert press(signed_in, purpose, action, number).status_code == status
+    answer = press(signed_in, purpose, action, number)
+
+    assert answer.status_code == status
+    assert "'nothing'" not in answer.content.decode()
     assert not profile.consent_events.exists()
 
 
@@ -292,7 +296,7 @@ def test_erasure_needs_confirmation_and_deletes_everything(signed_in, profile):
     assert not Account.objects.filter(email="dina@example.com").exists()
     assert signed_in.get("/me").status_code == 302
     proof = text(Client().get(done["Location"]))
-    assert re.search(r"Facts \d+ 0", proof)
+    assert re.search(r"What we knew about you \d+ 0", proof)
     assert "dina" not in proof
     assert Erasure.objects.get().asked_by == "customer"
 

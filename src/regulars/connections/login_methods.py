@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 from regulars.base.db.compiled_query import CompiledQuery
 
 from .models import Connection
 from .provider import PROVIDERS
 
 PASSWORD_CONNECTION = "Username-Password-Authentication"  # noqa: S105 - Auth0's name of the connection
+# What the pages say beside a network that a mock service stands in for.
+MOCK_NOTE = gettext_noop("Invented people, not the real network")
 
 
 def social_connections() -> list[Connection]:

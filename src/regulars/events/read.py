@@ -17,6 +17,11 @@ def timeline(profile_id: int, limit: int = 50, before: dt.datetime | None = None
     return list(events.select_related("source").order_by("-at", "-id")[:limit])
 
 
+def happened(profile_id: int) -> list[tuple[str, dt.datetime]]:
+    """Return (name, instant) of every event of a profile, oldest first."""
+    return list(Event.objects.filter(profile_id=profile_id).order_by("at", "id").values_list("name", "at"))
+
+
 def source_of(event: Event) -> str:
     """Return the slug of the source that sent an event; of our own events `OWN_SOURCE`."""
     return event.source.slug if event.source else OWN_SOURCE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -44,7 +46,13 @@ def record_consent(profile: Profile, request: AuthorizationRequest) -> None:
 
 
 def scope_texts(scopes: list[str], api: ResourceServer | None) -> list[str]:
-    """Return one line for each scope: our text, the API's, or a line with the scope's name."""
+    """Return one line for each scope: our text, the API's, or its words in the API's name (`read:orders` → "read orders")."""
     own = {**(api.scope_words if api else {}), **SCOPE_TEXTS}
     named = _("use {scope} of {api} for you")
-    return [own.get(scope) or named.format(scope=scope, api=api.name if api else "") for scope in scopes]
+    unnamed = _("use {api} for you").format(api=api.name) if api else _("use further services for you")
+
+    def line(scope: str) -> str:
+        words = "" if "/" in scope else re.sub(r"[^\w]+|_", " ", scope).strip()
+        return own.get(scope) or (named.format(scope=words, api=api.name) if words and api else unnamed)
+
+    return list(dict.fromkeys(line(scope) for scope in scopes))

@@ -9,25 +9,29 @@ import uuid
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from django.apps import apps
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
+from regulars.base import clock
 from regulars.base.spreadsheet import escaped
 from regulars.connections.models import Connection
 from regulars.consent.models import Erasure
+from regulars.destinations.disclosures import disclosures_of
 from regulars.destinations.models import Disclosure
+from regulars.events.read import happened
 from regulars.interfaces.pages.response_policy import page
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases import export
 from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 from regulars.usecases.erase import erase_customer
+from regulars.usecases.retention import days_of
 
 from . import labels
+from .names import Names, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 UNDERSTOOD = "understood"
@@ -38,15 +42,36 @@ COLUMNS = ("kind", "name", "value", "source", "at")
 @customer_page(fresh=True)
 def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/data`: all of it on one page to read, keep or print."""
+    names = Names(page_locale(request))
+    kept = days_of()
     context = {
-        "data": export.access(profile),
+        "made_at": clock.now(),
         "facts": [
-            (each, labels.value(each.attribute, each.value, each.options), labels.source(each))
+            (
+                each,
+                labels.value(each.attribute, each.value, each.options),
+                names.source(each),
+                [names.purpose(key) for key in each.purposes],
+            )
             for each in map(labels.translated, facts_of(profile, everything=True))
         ],
         "why_not": {key: _(sentence) for key, sentence in labels.WHY_NOT.items()},
-        "decisions": [(each, _(labels.STATUS.get(each.action, each.action))) for each in decisions_of(profile)],
-        "segments": segments_of(profile),
+        "identities": identity_rows(profile, names),
+        "decisions": [
+            (each, names.purpose(each.purpose_id), _(labels.STATUS[each.action])) for each in decisions_of(profile)
+        ],
+        "questions": [
+            (each, each.words.partition("\n")[0] or each.question.text, _(labels.OUTCOME[each.outcome]))
+            for each in profile.impressions.select_related("question").order_by("shown_at")
+        ],
+        "segments": [(each, names.bases_of(each.segment)) for each in segments_of(profile)],
+        "disclosures": [
+            (each, _(labels.DISCLOSURE[each.state]), [names.attribute(key) for key in each.attributes])
+            for each in disclosures_of(profile)
+        ],
+        "events": [(labels.label(name), at) for name, at in happened(profile.pk)],
+        "retention": [(_(text), kept[kind]) for kind, text in labels.RETENTION.items()],
+        "rights": export.RIGHTS,
         "kinds": export.LOGIC,
     }
     return render(request, "account/data.html", context)
@@ -122,7 +147,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
     names = dict(Connection.objects.values_list("name", "display_name"))
     context = {
         "erasure": erasure,
-        "rows": sorted((_name(label), *counts) for label, counts in erasure.removed.items()),
+        "rows": _rows(erasure.removed),
         "upstream": [
             (names.get(each.connection, each.connection), _(labels.REVOCATION[each.state]), each.over_at)
             for each in UpstreamRevocation.objects.filter(erasure=number).order_by("pk")
@@ -134,8 +159,11 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
     return render(request, "account/erased.html", context)
 
 
-def _name(label: str) -> Any:
-    try:
-        return str(apps.get_model(label)._meta.verbose_name_plural).capitalize()
-    except LookupError:
-        return label
+def _rows(removed: dict[str, list[int]]) -> list[tuple[str, int, int]]:
+    """Return (what was kept, rows before, rows after): tables that hold the same kind of data are counted together."""
+    found: dict[str, tuple[int, int]] = {}
+    for table, (before, after) in removed.items():
+        name = _(labels.KEPT_IN.get(table.partition(".")[0], labels.KEPT_ELSEWHERE))
+        sums = found.get(name, (0, 0))
+        found[name] = (sums[0] + before, sums[1] + after)
+    return sorted((name, *sums) for name, sums in found.items())

@@ -6,15 +6,21 @@ no translation of it exists.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from dataclasses import replace
 from typing import Any
 
+from babel import Locale, UnknownLocaleError
+from django.utils.formats import date_format
+from django.utils.translation import get_language, gettext_noop, to_locale
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 
+from regulars.base.errors import DomainError
 from regulars.profiles.derive import country_name
 from regulars.usecases.customer_data import CustomerFact, PurposeStatus
 
+A_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NETWORKS = {
     "google-oauth2": "Google",
     "facebook": "Facebook",
@@ -64,6 +70,61 @@ BASIS = {
     "legitimate_interest": gettext_noop("On, unless you object"),
 }
 NEVER_ASKED = gettext_noop("Off: you have not been asked")
+
+
+OUTCOME = {
+    "shown": gettext_noop("You left it open"),
+    "answered": gettext_noop("You answered"),
+    "passed": gettext_noop("You chose “Not now”"),
+    "never": gettext_noop("You asked not to be asked again"),
+    "declined": gettext_noop("You preferred not to say"),
+    "dont_know": gettext_noop("You did not know"),
+}
+# Kinds of `usecases.retention`; counts that name no customer are left out.
+RETENTION = {
+    "retracted": gettext_noop("What was corrected or deleted"),
+    "closed": gettext_noop("What you took your yes back for"),
+    "inbox": gettext_noop("Messages of our apps, as received"),
+    "refused": gettext_noop("Messages of our apps that were refused"),
+    "rule_runs": gettext_noop("Records of our sign-in rules"),
+    "provider_answers": gettext_noop("What networks sent when you signed in"),
+    "lookups": gettext_noop("What we looked up elsewhere"),
+    "events": gettext_noop("What you did"),
+    "visitors": gettext_noop("Visits without signing in"),
+    "customers": gettext_noop("Accounts that are no longer used"),
+    "ledger": gettext_noop("What was allowed or refused, without a name, after an erasure"),
+    "erased_ids": gettext_noop("Fingerprints that keep erased data from coming back"),
+}
+# Package of a table → what it holds, for the proof of erasure.
+KEPT_IN = {
+    "profiles": gettext_noop("What we knew about you"),
+    "accounts": gettext_noop("How you signed in"),
+    "account": gettext_noop("How you signed in"),
+    "mfa": gettext_noop("How you signed in"),
+    "proofs": gettext_noop("How you signed in"),
+    "sessions": gettext_noop("How you signed in"),
+    "usersessions": gettext_noop("How you signed in"),
+    "connections": gettext_noop("How you signed in"),
+    "oauth": gettext_noop("Apps you signed in to"),
+    "clients": gettext_noop("Apps you signed in to"),
+    "consent": gettext_noop("What you decided"),
+    "questions": gettext_noop("What you were asked"),
+    "events": gettext_noop("What you did"),
+    "segments": gettext_noop("Groups you were in"),
+    "destinations": gettext_noop("Records of what was disclosed"),
+    "enrichment": gettext_noop("What we looked up elsewhere"),
+    "rules": gettext_noop("Records of our sign-in rules"),
+}
+KEPT_ELSEWHERE = gettext_noop("Other records")
+
+
+# Errors whose own messages name keys, or speak to staff and programs: code → what the customer reads.
+PROBLEMS = {
+    "needs_no_consent": gettext_noop("This needs no yes: it is part of your account, or you may object to it instead."),
+    "unknown_purpose": gettext_noop("This is not asked for any more."),
+    "reason_too_long": gettext_noop("The reason is too long. Shorten it."),
+    "too_long": gettext_noop("This is too long. Shorten it."),
+}
 
 
 # The console speaks of the customer; the customer's own page speaks to them.
@@ -132,56 +193,71 @@ EVENTS = (
     gettext_noop("Profile Corrected"),
     gettext_noop("Earlier Access Ended"),
     gettext_noop("Account Credential Changed"),
+    gettext_noop("Stopped Sharing"),
+    # Segment's names for what shops report
+    gettext_noop("Page Viewed"),
+    gettext_noop("Screen Viewed"),
+    gettext_noop("Identified"),
+    gettext_noop("Products Searched"),
+    gettext_noop("Product List Viewed"),
+    gettext_noop("Product Clicked"),
+    gettext_noop("Product Viewed"),
+    gettext_noop("Product Added"),
+    gettext_noop("Product Removed"),
+    gettext_noop("Cart Viewed"),
+    gettext_noop("Checkout Started"),
+    gettext_noop("Order Completed"),
+    gettext_noop("Order Cancelled"),
+    gettext_noop("Order Refunded"),
 )
 
 
-def network(provider: str) -> str:
-    return _(NETWORKS[provider]) if provider in NETWORKS else provider.replace("-", " ").capitalize()
+def problem(error: DomainError) -> str:
+    return _(PROBLEMS.get(error.code, error.message))
 
 
-def source(fact: CustomerFact) -> str:
-    """Name the source of a fact: `question:looking_for@1` → `Your answer to “What are you looking for?”`."""
-    if fact.follows_from:
-        return _("Follows from your {facts}").format(facts=", ".join(fact.follows_from).lower())
-    kind, rest = fact.source.partition(":")[::2]
-    what = rest.split("@")[0].replace("_", " ").replace("-", " ")
-    match kind:
-        case "customer":
-            return _("You, on this page")
-        case "staff":
-            return _("Our staff, for you")
-        case "question":
-            return _("Your answer to “{question}”").format(question=fact.source_label or what)
-        case "app":
-            if fact.source_label:
-                return _("Your answer to “{question}”").format(question=fact.source_label)
-            if rest in FIRST_PARTY:
-                return _(FIRST_PARTY[rest])
-            if not fact.app_name:
-                return _("An app of ours that is no longer here")
-            if fact.source_kind == "observed":
-                return _("What you did in “{app}”").format(app=fact.app_name)
-            return _("The app “{app}”").format(app=fact.app_name)
-        case "rule":
-            return _("A rule of ours, “{name}”").format(name=what)
-        case "source":
-            return _("Looked up at “{name}”").format(name=what)
-        case "import":
-            return _("A list of ours, “{name}”").format(name=what)
-    return network(fact.source)
+def humanised(key: str) -> str:
+    """Return the last part of a key in words, for what has no name: `app_metadata.plan_name` → `Plan name`."""
+    return re.sub(r"[_\W]+", " ", key.rpartition(".")[2]).strip().capitalize()
 
 
 def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:
+    """Write a value in the language of the page: a country, a language and a day by their names."""
     match raw:
         case bool():
             return _("Yes") if raw else _("No")
         case list():
             return ", ".join(value(attribute, each, options) for each in raw)
         case dict():
-            return ", ".join(f"{key}: {value(key, each)}" for key, each in raw.items())
+            return ", ".join(value(key, each) for key, each in raw.items())
+        case str() if options and raw in options:
+            return options[raw]
         case str() if attribute.endswith("country"):
-            return country_name(raw)
+            return country_name(raw, _locale())
+        case str() if attribute == "locale":
+            return _language_name(raw)
+        case str() if A_DAY.fullmatch(raw):
+            return _day(raw)
     return (options or {}).get(str(raw), str(raw))
+
+
+def _locale() -> str:
+    """Return the language of the page as Babel writes it."""
+    return to_locale(get_language() or "en")
+
+
+def _language_name(tag: str) -> str:
+    try:
+        return str(Locale.parse(tag.replace("-", "_")).get_display_name(_locale()) or tag)
+    except (UnknownLocaleError, ValueError):
+        return tag
+
+
+def _day(text: str) -> str:
+    try:
+        return date_format(dt.date.fromisoformat(text), "DATE_FORMAT")
+    except ValueError:
+        return text
 
 
 def consent_status(stand: PurposeStatus) -> str:
@@ -192,8 +268,8 @@ def consent_status(stand: PurposeStatus) -> str:
         return _("Off: this covers more than when you said yes")
     if not stand.status:
         return _(BASIS.get(stand.basis, NEVER_ASKED))
-    decision = _(STATUS.get(stand.status, stand.status))
-    return f"{_('On') if stand.is_open else _('Off')}: {decision}"
+    decision = _(STATUS[stand.status])
+    return (_("On: {decision}") if stand.is_open else _("Off: {decision}")).format(decision=decision)
 
 
 def label(name: str) -> str:

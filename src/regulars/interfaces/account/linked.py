@@ -15,6 +15,7 @@ from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.stop_sharing import all_shared_claims, stop_sharing
 from regulars.usecases.users import unlink
 
+from .names import Names, page_locale
 from .require_login import account_message, customer_page
 
 HERE = "/me/accounts"
@@ -25,12 +26,13 @@ HERE = "/me/accounts"
 def linked_accounts(request: HttpRequest, profile: Profile) -> HttpResponse:
     shares = {share.identity.pk: share for share in all_shared_claims(profile)}
     methods = login_identities(profile)
-    names = {each.name: each.display_name for each in social_connections()}
+    names = Names(page_locale(request))
+    open_here = {each.name for each in social_connections()}
     context = {
         "methods": [
             (
                 each,
-                names.get(each.connection, each.connection),
+                names.network(each.provider, each.connection),
                 shares.get(each.pk),
                 _may_unlink(profile, each, methods),
             )
@@ -38,7 +40,14 @@ def linked_accounts(request: HttpRequest, profile: Profile) -> HttpResponse:
         ],
         "others": [each for each in social_connections() if each.name not in {method.connection for method in methods}],
         "proposals": [
-            (proposal, [each for each in proposal.identities if each.connection in names])
+            (
+                proposal,
+                [
+                    (each, names.network(each.provider, each.connection))
+                    for each in proposal.identities
+                    if each.connection in open_here
+                ],
+            )
             for proposal in find_link_proposals(profile)
         ],
         "done": DONE.get(request.GET.get("done", ""), ""),

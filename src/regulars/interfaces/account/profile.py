@@ -7,17 +7,16 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from regulars.base.errors import DomainError, Invalid
-from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.models import ConsentEvent
 from regulars.consent.purposes import get_purpose, words_in
 from regulars.consent.record import Decision
 from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
-from regulars.interfaces.pages.language import named_language
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
@@ -25,6 +24,7 @@ from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of,
 from regulars.usecases.decide_consent import decide as write_decision
 
 from . import labels
+from .names import Names, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 MOST_EVENTS = 20
@@ -49,21 +49,23 @@ DONE = {
 @customer_page()
 def overview(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me`: everything on one page, so that nothing is hidden."""
-    locale = _locale(request)
-    purposes = {each.key: words_in(each, locale)[1] for each in Purpose.objects.all()}
-    names = {key: labels.label(name) for key, name in Attribute.objects.values_list("key", "label")}
+    locale = page_locale(request)
+    names = Names(locale)
     context = {
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
-        "facts": [_row(labels.translated(fact), purposes) for fact in facts_of(profile)],
+        "facts": [_row(labels.translated(fact), names) for fact in facts_of(profile)],
         "stands": [(stand, labels.consent_status(stand)) for stand in purposes_of(profile, locale)],
-        "identities": _identities(profile),
-        "segments": [(each, purposes[each.segment.purpose_id]) for each in segments_of(profile)],
+        "identities": identity_rows(profile, names),
+        "segments": [
+            (each, names.purpose(each.segment.purpose_id), names.bases_of(each.segment))
+            for each in segments_of(profile)
+        ],
         "disclosures": [
             (
                 each,
                 _(labels.DISCLOSURE[each.state]),
-                purposes.get(each.purpose, ""),
-                [names.get(a, a) for a in each.attributes],
+                names.purpose(each.purpose),
+                [names.attribute(key) for key in each.attributes],
             )
             for each in disclosures_of(profile)
         ],
@@ -87,11 +89,11 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
         )
     try:
         purpose = get_purpose(key)
-        locale, label, text = words_in(purpose, _locale(request))
+        locale, label, text = words_in(purpose, page_locale(request))
         decision = Decision(key, action, "profile", words=f"{label}\n{text}", locale=locale)
         write_decision(profile, decision, seen=int(seen))
     except DomainError as refused:
-        return account_message(request, gettext_noop("That did not work"), refused.message, 409)
+        return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     return _back(request, f"{label}: {_(DONE[action])}", "purposes")
 
 
@@ -125,7 +127,7 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
             raise Invalid("not_there", gettext_noop("This is not kept any more."))
         correct_facts.remove(profile, key)
     except DomainError as refused:
-        return account_message(request, gettext_noop("That did not work"), refused.message, 409)
+        return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     return _back(request, _("{name} is deleted, and only you can bring it back.").format(name=fact.label), "facts")
 
 
@@ -134,23 +136,14 @@ def _find(profile: Profile, key: str) -> CustomerFact | None:
     return labels.translated(found) if found else None
 
 
-def _row(fact: CustomerFact, purposes: dict[str, str]) -> dict[str, Any]:
+def _row(fact: CustomerFact, names: Names) -> dict[str, Any]:
     return {
         "fact": fact,
         "value": labels.value(fact.attribute, fact.value, fact.options),
-        "source": labels.source(fact),
+        "source": names.source(fact),
         "why_not": _(labels.WHY_NOT[fact.why_not]) if fact.why_not in labels.WHY_NOT else "",
-        "uses": [purposes.get(each, each) for each in fact.purposes],
+        "uses": [names.purpose(each) for each in fact.purposes],
     }
-
-
-def _identities(profile: Profile) -> list[dict[str, Any]]:
-    """The identities of the customer, with what each provider was asked for and granted at the last login."""
-    found = []
-    for identity in profile.identities.order_by("first_seen_at"):
-        answer = identity.answers.order_by("-id").first()
-        found.append({"name": labels.network(identity.provider), "identity": identity, "answer": answer})
-    return found
 
 
 def _form(
@@ -160,11 +153,11 @@ def _form(
     context = {
         "fact": fact,
         "now": labels.value(fact.attribute, fact.value, fact.options),
-        "source": labels.source(fact),
+        "source": Names(page_locale(request)).source(fact),
         "type": attribute.type if attribute else "text",
         "value": typed,
         "reason": reason,
-        "problem": refused.message if refused else "",
+        "problem": labels.problem(refused) if refused else "",
         "about": (refused.field or "value") if refused else "",
     }
     return render(request, "account/correct.html", context, status=400 if refused else 200)
@@ -173,15 +166,3 @@ def _form(
 def _back(request: HttpRequest, sentence: str, place: str) -> HttpResponse:
     messages.success(request, sentence)
     return HttpResponseRedirect(f"/me#{place}")
-
-
-def _locale(request: HttpRequest) -> str:
-    """Return the language of the page; or the browser's first where only the business has texts in it and none was named."""
-    if named := named_language(request):
-        return named
-    first = request.headers.get("Accept-Language", "").partition(",")[0].partition(";")[0].strip()[:16]
-    try:
-        get_supported_language_variant(first or "en")
-    except LookupError:
-        return first
-    return get_language() or "en"

@@ -266,7 +266,7 @@ def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpRespo
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
     share = shared_claims_of(identity) if identity else None
     if share is None or not share.more:
-        sentence = f"There is nothing more to share from {connection.display_name}."
+        sentence = _("There is nothing more to share from {network}.").format(network=connection.display_name)
         return message_page(request, gettext_noop("Nothing more to share"), sentence)
     return _Intent(purpose, profile, list(share.more))
 
