@@ -137,16 +137,19 @@ def test_an_app_signs_with_the_keys_behind_its_address(console):
 
 def test_an_app_has_a_page_that_starts_a_login_and_signed_answers(console):
     more = {"initiate_login_uri": "https://shop.example/start", "userinfo_algorithm": "on", "default_max_age": "0"}
+    more["requires_second_factor"] = "on"
     console.post("/console/applications/new", {**SHOP, **more})
     client = Client.objects.get()
     page = console.get(f"/console/applications/{client.pk}").content.decode()
     stored = (client.initiate_login_uri, client.userinfo_algorithm, client.default_max_age)
+    required = client.requires_second_factor
     console.post(f"/console/applications/{client.pk}", SHOP)
     client.refresh_from_db()
 
     assert stored == ("https://shop.example/start", "RS256", 0)
     assert 'value="https://shop.example/start"' in page
     assert 'name="userinfo_algorithm" checked' in page
+    assert (required, client.requires_second_factor) == (True, False)
     assert (client.initiate_login_uri, client.userinfo_algorithm, client.default_max_age) == ("", "", None)
 
 

@@ -186,6 +186,14 @@ def test_a_setting_is_read_written_and_taken_away(call, shop, field, value):
     assert call("PATCH", path, {field: ""}).json()[field] == ""
 
 
+def test_an_app_may_require_a_second_factor(call, shop):
+    path = f"/clients/{shop['client_id']}"
+
+    assert shop["require_second_factor"] is False
+    assert call("PATCH", path, {"require_second_factor": True}).json()["require_second_factor"] is True
+    assert call("PATCH", path, {"name": "Shop"}).json()["require_second_factor"] is True
+
+
 def test_default_max_age_is_a_number_and_null_removes_it(call, shop):
     path = f"/clients/{shop['client_id']}"
 
@@ -349,9 +357,7 @@ def test_api_lifecycle_by_id_and_by_identifier(call, orders):
     assert not ResourceServer.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "dialect", ["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"]
-)
+@pytest.mark.parametrize("dialect", ["access_token", "access_token_authz", "rfc9068_profile", "rfc9068_profile_authz"])
 def test_every_token_dialect_of_auth0_is_stored(call, orders, dialect):
     changed = call("PATCH", f"/resource-servers/{orders['id']}", {"token_dialect": dialect}).json()
     made = call("POST", "/resource-servers", {"identifier": "https://new.example/", "token_dialect": dialect}).json()

@@ -10,6 +10,9 @@ from html import unescape
 import pytest
 
 from regulars.accounts.factors import authenticator_codes
+from regulars.clients.models import Client
+from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP
+from regulars.oauth.models import DeviceRequest
 from tests.login.device import code_of
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 
@@ -166,3 +169,58 @@ def test_an_organization_is_refused_and_not_forgotten_silently(signed_in):
     answer = signed_in.answer(organization="org_123")
 
     assert answer["error_description"] == "parameter organization is not allowed for this client"
+
+
+@pytest.fixture
+def strict(client, customer) -> App:
+    """An app for which the operator demands two factors, in a browser where Chika has shown one."""
+    make_client("strict", requires_second_factor=True, grant_types=["authorization_code", "refresh_token", DEVICE_CODE])
+    sign_in(client, customer)
+    return App(client, "strict", standard={"scope": "openid offline_access"})
+
+
+def test_an_app_that_requires_two_factors_needs_to_ask_for_nothing(strict, customer):
+    page, url = follow(strict.browser, strict.address())
+    declined = came_back(strict.browser.get(links_of(page)["Back to the app"]))
+    silent = strict.answer(prompt="none")
+    wished = query_of(strict.authorize(acr_values="mfa")["Location"])
+    with_second_factor(strict, customer)
+
+    assert url.startswith("/me/security/app?")
+    assert declined["error"] == "unmet_authentication_requirements"
+    assert silent["error"] == "interaction_required"
+    assert wished["demanded"] == "1"
+    assert id_claims(strict.tokens())["acr"] == MULTI_FACTOR
+
+
+def test_a_refresh_token_of_one_factor_ends_where_two_are_required(strict, customer):
+    with_second_factor(strict, customer)
+    strong = strict.tokens()["refresh_token"]
+    Client.objects.update(requires_second_factor=False)
+    sign_in(strict.browser, customer)
+    weak = strict.tokens()["refresh_token"]
+    Client.objects.update(requires_second_factor=True)
+
+    assert strict.refresh(weak).json()["error"] == "mfa_required"
+    assert strict.refresh(strong).status_code == 200
+
+
+def test_a_device_gets_tokens_after_two_factors_only(strict, customer):
+    codes = strict.browser.post("/oauth/device/code", {"client_id": "strict", "client_secret": strict.secret}).json()
+    form = {"user_code": codes["user_code"], "do": "allow"}
+    away = strict.browser.post("/activate", form)["Location"]
+    early = strict.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
+    with_second_factor(strict, customer)
+    strict.browser.post("/activate", form)
+    DeviceRequest.objects.update(asked_at=None)
+
+    assert away.startswith("/second-factor?demanded=1&next=%2Factivate%3Fuser_code")
+    assert early["error"] == "authorization_pending"
+    assert "access_token" in strict.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
+
+
+def test_a_mailed_code_alone_is_no_two_factors(client, standard_setup):
+    make_client("strict", requires_second_factor=True, grant_types=[PASSWORDLESS_OTP])
+    answer = App(client, "strict").token(grant_type=PASSWORDLESS_OTP, username="dina@example.com", otp="123456")
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "mfa_required")

@@ -51,6 +51,7 @@ class Client(models.Model):
     public_keys = models.JSONField(default=list)
     jwks_uri = models.CharField(max_length=2000, blank=True)
     assertion_algorithm = models.CharField(max_length=8, blank=True)
+    requires_second_factor = models.BooleanField(default=False)
     default_max_age = models.PositiveIntegerField(null=True)
     userinfo_algorithm = models.CharField(max_length=8, blank=True)
     initiate_login_uri = models.CharField(max_length=2000, blank=True)

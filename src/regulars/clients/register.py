@@ -45,6 +45,7 @@ SETTINGS = (  # stored as they are; None leaves one as it is
     "answers",
     "metadata",
     "embeds_login",
+    "requires_second_factor",
     "signs_out_by_hint",
     "token_in_query",
 )
@@ -64,6 +65,7 @@ class ClientSpec:
     logout_uris: Sequence[str] = ()
     web_origins: Sequence[str] = ()
     embeds_login: bool | None = None  # a sign-in form of its own (Auth0's Lock, our component)
+    requires_second_factor: bool | None = None  # of every customer who signs in to it
     signs_out_by_hint: bool | None = None  # its server ends sessions by their ID tokens, without a browser
     token_in_query: bool | None = None  # it sends access tokens to /userinfo in the address
     public_keys: Sequence[Mapping[str, Any]] | None = None

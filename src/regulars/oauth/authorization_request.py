@@ -389,9 +389,12 @@ def check_claims(request: AuthorizationRequest, endpoint: Endpoint) -> None:
 
 
 def check_second_factor(request: AuthorizationRequest, endpoint: Endpoint) -> None:
-    """An app wishes for two factors by `acr_values` (OpenID Connect Core 3.1.2.1), and demands them by an essential `acr` (5.5.1.1)."""
+    """An app wishes for two factors by `acr_values` (OpenID Connect Core 3.1.2.1), and demands them by an essential `acr` (5.5.1.1).
+
+    The operator may demand them for an app as well (`requires_second_factor`).
+    """
     essential = request.claims.essential_acrs
-    if MULTI_FACTOR_ACRS.intersection(essential):
+    if request.client.requires_second_factor or MULTI_FACTOR_ACRS.intersection(essential):
         request.second_factor = SecondFactor.DEMANDED
     elif essential:
         raise OAuthError("unmet_authentication_requirements", f"The essential acr is {MULTI_FACTOR}, or none.")

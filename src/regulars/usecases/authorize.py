@@ -262,6 +262,8 @@ def authorize_device(
 
     Raises `AlreadyAnsweredError`.
     """
+    if row.client.requires_second_factor and "mfa" not in session.amr:
+        return InteractionRequired(Wait.LOGIN, f"/second-factor?{DEMANDED}=1"), progress
     request = request_of(row)
     context = replace(authenticated(browser, session.authentication()), protocol=DEVICE_FLOW)
     login = Login(session.profile, row.client, context, request.scopes, progress)

@@ -34,6 +34,7 @@ from .users import account_of
 
 CLIENT_CREDENTIALS = "client_credentials"
 PASSWORDLESS_PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants in which the customer typed a credential
+MFA_REQUIRED = "Multifactor authentication required. Sign the customer in with a browser."
 WRONG_CODE = "Wrong email or verification code."
 
 TokenResponse = dict[str, Any]
@@ -83,6 +84,8 @@ def _renewed(request: TokenRequest, token: refresh_tokens.UsableToken) -> TokenR
         raise OAuthError("invalid_scope", "The requested scope is invalid, unknown, or malformed.")
     if is_public(client) and grant.jkt != request.jkt:
         raise refresh_tokens.unknown_token()  # a client without a secret is recognised by its key alone
+    if client.requires_second_factor and "mfa" not in grant.amr:  # the grant is from before the operator demanded it
+        raise OAuthError("mfa_required", MFA_REQUIRED)
     # How and when the customer signed in stays.
     authentication = grant.authentication(token.profile)
     caller = authenticated(replace(request.caller, protocol=REFRESHING, silent=True), authentication)
@@ -122,16 +125,18 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
     """Issue tokens for a code from a mail, to an app without a browser; it requested the code at /passwordless/start.
 
     Parameters: `username`, `otp`, `realm`, `scope`, `audience`. Raises `OAuthError`: `invalid_grant` for a wrong code,
-    `mfa_required` for a customer with a second factor, and the denials of rules.
+    `mfa_required` for a customer with a second factor and for an app that requires one, and the denials of rules.
     """
     client = request.client
     requested = read_authorization_request(Endpoint.OTP, client, Parameters.of(request.params))
+    if client.requires_second_factor:
+        raise OAuthError("mfa_required", MFA_REQUIRED)
     account = _verified_account(request)
     profile = find_by_account(account.pk)
     if profile is None or sign_in_block(profile):
         raise OAuthError("unauthorized", "user is blocked")
     if is_enrolled(account):
-        raise OAuthError("mfa_required", "Multifactor authentication required. Sign the customer in with a browser.")
+        raise OAuthError("mfa_required", MFA_REQUIRED)
     now = time.time()
     sid = secrets.token_hex(16)
     authentication = Authentication(

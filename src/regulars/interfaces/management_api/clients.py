@@ -46,6 +46,7 @@ FIELDS = {
     "token_endpoint_auth_signing_alg": "assertion_algorithm",
     "cross_origin_authentication": "embeds_login",
     "answers": "answers",
+    "require_second_factor": "requires_second_factor",
     "sign_out_by_hint": "signs_out_by_hint",
     "userinfo_token_in_query": "token_in_query",
 }
@@ -100,6 +101,7 @@ class ClientChange(CompatibleBody):
     oidc_backchannel_logout: OidcLogout | None = None
     cross_origin_authentication: bool | None = None
     answers: Client.Answers | None = None
+    require_second_factor: bool | None = None
     sign_out_by_hint: bool | None = None
     userinfo_token_in_query: bool | None = None
     refresh_token: RefreshSettings | None = None
@@ -200,6 +202,7 @@ def _document(row: Client) -> dict[str, object]:
         "token_endpoint_auth_signing_alg": row.assertion_algorithm,
         "cross_origin_authentication": may_embed(row),
         "answers": row.answers,
+        "require_second_factor": row.requires_second_factor,
         "sign_out_by_hint": row.signs_out_by_hint,
         "userinfo_token_in_query": row.token_in_query,
         "client_metadata": {key: str(value) for key, value in row.metadata.items()},

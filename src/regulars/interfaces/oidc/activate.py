@@ -85,6 +85,8 @@ def _allow(
         case Denied(description=sentence):
             deny_device(row, session.profile)
             return _end_page(request, row, "denied", sentence, 403)
+        case InteractionRequired(reason=Wait.LOGIN, url=url):
+            return HttpResponseRedirect(with_query(url, {"next": "/activate?" + urlencode({"user_code": code})}))
         case InteractionRequired():
             deny_device(row, session.profile)
             return _end_page(request, row, "denied", NEEDS_PAGE, 403)

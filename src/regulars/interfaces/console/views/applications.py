@@ -39,7 +39,7 @@ GRANTS = dict(
         strict=True,
     )
 )
-SWITCHES = ("embeds_login", "signs_out_by_hint", "token_in_query")
+SWITCHES = ("embeds_login", "requires_second_factor", "signs_out_by_hint", "token_in_query")
 METHODS = (
     (Client.AuthMethod.POST.value, "Secret in the request's body"),
     (Client.AuthMethod.BASIC.value, "Secret in the request's header"),
@@ -128,6 +128,7 @@ def _app(given: Mapping[str, str], grants: Sequence[str]) -> ClientSpec:
         answers=given.get("answers"),
         embeds_login=given.get("embeds_login") == "on",
         jwks_uri=given.get("jwks_uri", "").strip(),
+        requires_second_factor=given.get("requires_second_factor") == "on",
         signs_out_by_hint=given.get("signs_out_by_hint") == "on",
         token_in_query=given.get("token_in_query") == "on",
         initiate_login_uri=given.get("initiate_login_uri", "").strip(),
