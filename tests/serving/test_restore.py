@@ -9,12 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
+import uuid
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests.live import own_database
 
+from regulars.base.errors import Invalid
 from regulars.base.home_folder import UNFINISHED, WORKERS, locked
 from regulars.consent.erasures import FILE, ListCopier, in_file, list_path
 from regulars.consent.models import Erasure
@@ -261,6 +263,43 @@ def test_what_another_machine_erased_comes_into_the_list_of_this_one(home, djang
     ListCopier().run()
 
     assert [each.erasure.pk for each in in_file(list_path())] == [first.pk, second.pk]
+
+
+ENTRY = {
+    "id": str(uuid.uuid4()),
+    "at": "2026-11-01T12:00:00+00:00",
+    "mode": "erased",
+    "who": ["a1"],
+    "since": None,
+    "until": None,
+}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**ENTRY, "at": None},
+        {**ENTRY, "at": "2026-11-01T12:00:00"},
+        {**ENTRY, "mode": "forgotten"},
+        {**ENTRY, "mode": "period", "until": "2026-11-01T12:00:00+00:00"},
+        {**ENTRY, "who": [None]},
+        {**ENTRY, "who": 7},
+        {key: value for key, value in ENTRY.items() if key != "since"},
+        b"\xff\xfe",
+    ],
+    ids=range(8),
+)
+def test_entry_that_would_erase_something_else_is_refused(tmp_path, entry):
+    """A period without its beginning must not become the whole customer."""
+    damaged = entry if isinstance(entry, bytes) else json.dumps(entry).encode()
+    path = tmp_path / FILE
+    path.write_bytes(json.dumps(ENTRY).encode() + b"\n" + damaged + b"\n")
+
+    with pytest.raises(Invalid) as raised:
+        in_file(path)
+
+    assert raised.value.code == "erasures_unreadable"
+    assert "Line 2 of" in raised.value.message
 
 
 @pytest.mark.django_db

@@ -77,7 +77,7 @@ def in_database(erasures: Iterable[Erasure]) -> list[ListedErasure]:
 def in_file(path: Path) -> list[ListedErasure]:
     """Return the erasures of a list; none when there is no file. Raises `Invalid("erasures_unreadable")`."""
     found = []
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
+    for number, line in enumerate(_lines_of(path), 1):
         if not line.strip():
             continue
         try:
@@ -180,7 +180,17 @@ def _listed(row: dict[str, Any]) -> ListedErasure:
     times = {name: row[name] and dt.datetime.fromisoformat(row[name]) for name in TIMES}
     kept = {"who": list(row["who"]), "identifiers": list(row.get("identifiers", []))}
     erasure = Erasure(id=uuid.UUID(row["id"]), mode=Erasure.Mode(row["mode"]), asked_by="restore", **kept, **times)
+    needed = TIMES if erasure.mode == Erasure.Mode.PERIOD else TIMES[:1]
+    if not all((time := times[name]) and time.tzinfo for name in needed):
+        raise ValueError("a time is missing, or has no zone")
+    if not all(isinstance(each, str) for each in (*erasure.who, *erasure.identifiers)):
+        raise ValueError("a fingerprint is a text")
     return ListedErasure(erasure, str(row.get("key", "")))
+
+
+def _lines_of(path: Path) -> list[str]:
+    """Return the lines of a list; what is no text in it makes a line that cannot be read."""
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
 
 
 def _row(listed: ListedErasure) -> dict[str, Any]:
@@ -213,7 +223,7 @@ def _append(erasures: Sequence[ListedErasure]) -> None:
 def _known_ids() -> set[str]:
     """Return the ids in this machine's list. A line that cannot be read is for `in_file` to name, at a restore."""
     known = set()
-    for line in list_path().read_text().splitlines() if list_path().exists() else ():
+    for line in _lines_of(list_path()):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             known.add(str(json.loads(line)["id"]))
     return known
