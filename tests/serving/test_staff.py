@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from tests.login.device import code_of
+from tests.sessions import open_session
 
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
@@ -40,6 +41,51 @@ def test_second_factor_of_a_lost_phone_is_removed():
     assert run("reset-second-factor", "BRUNO@shop.example").exit_code == 0
     assert not authenticator_codes.is_enrolled(bruno)
     assert run("list").output == "bruno@shop.example  admin  no second factor yet\n"
+
+
+def test_role_is_changed_and_a_member_removed_with_their_sessions(client):
+    Account.objects.create_staff("ana@shop.example", "a long password")
+    bruno = Account.objects.create_staff("bruno@shop.example", "a long password", "viewer")
+    AuditEntry.objects.create(account=bruno, what="rule.saved", subject="greet", details={})
+    client.cookies["regulars_session"] = open_session(bruno)
+
+    assert run("role", "BRUNO@shop.example", "marketer").exit_code == 0
+    bruno.refresh_from_db()
+    assert bruno.role == "marketer"
+    assert run("remove", "bruno@shop.example").exit_code == 0
+
+    assert not Account.objects.filter(pk=bruno.pk).exists()
+    assert client.get("/console/").status_code == 302
+    assert [each["who"] for each in map(json.loads, run("log").output.splitlines())] == [""]
+
+
+@pytest.mark.parametrize("words", [("remove", "ana@shop.example"), ("role", "ana@shop.example", "viewer")])
+def test_last_admin_stays(words):
+    Account.objects.create_staff("ana@shop.example", "a long password")
+    Account.objects.create_staff("bruno@shop.example", "a long password", "viewer")
+    closed = Account.objects.create_staff("closed@shop.example", "a long password")
+    Account.objects.filter(pk=closed.pk).update(is_active=False)
+
+    refused = run(*words)
+
+    assert refused.exit_code != 0
+    assert "last_admin" in refused.output
+    assert Account.objects.get(email="ana@shop.example").role == "admin"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("remove", "dov@shop.example"), "not_staff"),
+        (("role", "dov@shop.example", "admin"), "not_staff"),
+        (("role", "dov@shop.example", "owner"), "unknown_role"),
+    ],
+)
+def test_customer_or_unknown_role_is_refused(words, code):
+    Account.objects.create_user(email="dov@shop.example")
+
+    assert code in run(*words).output
+    assert Account.objects.filter(email="dov@shop.example").exists()
 
 
 def test_log_has_what_staff_did_the_newest_first():

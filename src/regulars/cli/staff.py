@@ -35,6 +35,27 @@ def add_staff(email: str, role: str) -> None:
     click.echo(f"{email} may sign in as {role}. Password, shown this once: {add(email, role)}")
 
 
+@staff.command("role")
+@click.argument("email")
+@click.argument("role")
+def change_role(email: str, role: str) -> None:
+    """Give a member of staff another role: viewer, marketer or admin. It holds from their next request."""
+    from regulars.operations.staff import change_role
+
+    change_role(email, role)
+    click.echo(f"{email} is {role} now.")
+
+
+@staff.command("remove")
+@click.argument("email")
+def remove(email: str) -> None:
+    """Remove a member of staff. Their sessions end at once; what they did stays in the log, without their address."""
+    from regulars.operations.staff import remove
+
+    remove(email)
+    click.echo(f"{email} is removed.")
+
+
 @staff.command("reset-second-factor")
 @click.argument("email")
 def reset_second_factor(email: str) -> None:

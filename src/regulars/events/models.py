@@ -95,6 +95,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["profile_id", "-at"], name="events_of_profile"),
             models.Index(fields=["profile_id", "name", "at"], name="events_of_profile_by_name"),
+            models.Index(fields=["at", "id"], name="events_by_time"),
             models.Index(fields=["id"], name="events_not_in_lake", condition=models.Q(lake_at=None)),
             models.Index(fields=["origin"], name="events_by_origin", condition=models.Q(origin__isnull=False)),
         ]

@@ -15,9 +15,12 @@ from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
 from regulars.base.crypto import random_secret
 from regulars.base.email_address import canonical_email
-from regulars.base.errors import Invalid
+from regulars.base.errors import Conflict, Invalid, NotFound
 from regulars.interfaces.console.models import AuditEntry
 from regulars.interfaces.console.pages import ROLES
+from regulars.usecases.sign_out import end_sessions
+
+ADMIN = "admin"
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,49 @@ def add(email: str, role: str) -> str:
     return password
 
 
-def reset_second_factor(email: str) -> int:
-    """Remove all factors of a member of staff, who sets up a new one at the next sign-in. Returns their number."""
+@transaction.atomic
+def change_role(email: str, role: str) -> None:
+    """Give a member of staff another role; it holds from their next request. Raises `Invalid`, `NotFound`, `Conflict`."""
+    if role not in ROLES:
+        raise Invalid("unknown_role", f"A role is one of {', '.join(ROLES)}.")
+    account = _member(email)
+    if role != ADMIN:
+        _refuse_last_admin(account)
+    account.role = role
+    account.save(update_fields=["role"])
+
+
+@transaction.atomic
+def remove(email: str) -> None:
+    """Delete a member of staff with their sessions and factors. What they did stays in the audit log, without a name.
+
+    Raises `NotFound("not_staff")` and `Conflict("last_admin")`.
+    """
+    account = _member(email)
+    _refuse_last_admin(account)
+    end_sessions(account)
+    account.delete()
+
+
+def _member(email: str) -> Account:
     account = _find(email)
     if account is None:
-        raise Invalid("not_staff", f"No member of staff has the address {email}. `regulars staff list` lists them.")
-    return authenticator_codes.remove_all(account)
+        raise NotFound("not_staff", f"No member of staff has the address {email}. `regulars staff list` lists them.")
+    return account
+
+
+def _refuse_last_admin(account: Account) -> None:
+    """Keep an admin who may sign in: without one nobody can change the console's settings."""
+    others = (
+        Account.objects.select_for_update().filter(is_staff=True, is_active=True, role=ADMIN).exclude(pk=account.pk)
+    )
+    if account.role == ADMIN and not list(others.values_list("pk", flat=True)):
+        raise Conflict("last_admin", f"{account.email} is the only admin. Add another admin first.")
+
+
+def reset_second_factor(email: str) -> int:
+    """Remove all factors of a member of staff, who sets up a new one at the next sign-in. Returns their number."""
+    return authenticator_codes.remove_all(_member(email))
 
 
 def _find(email: str) -> Account | None:

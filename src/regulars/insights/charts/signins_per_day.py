@@ -15,6 +15,7 @@ from .protocol import ChartRow, ChartScope
 
 title = "Sign-ins per day"
 columns = ("Day", "Sign-ins")
+LABEL_EVERY = 5  # days
 
 
 def query(scope: ChartScope) -> exp.Select:
@@ -34,10 +35,16 @@ def rows(found: list[tuple[Any, ...]], scope: ChartScope) -> list[ChartRow]:
 
 
 def draw(rows: list[ChartRow]) -> dict[str, Any]:
-    data = altair.InlineData(values=[{"day": day, "signins": number} for day, number in rows])
+    # Names of days, not instants: a time axis has ticks beyond the last day, and reads dates in the browser's time zone.
+    names = [f"{each.day} {each:%b}" for each in (dt.date.fromisoformat(str(day)) for day, _ in rows)]
+    values = [{"day": name, "signins": number} for name, (_, number) in zip(names, rows, strict=True)]
+    data = altair.InlineData(values=values)
+    labelled = names[::-LABEL_EVERY][::-1]  # today is among them
     bars = altair.Chart(data, width="container", height=180).mark_bar(cornerRadiusEnd=2)
     specification: dict[str, Any] = bars.encode(
-        x=altair.X("day:T", timeUnit="yearmonthdate", title=None, axis=altair.Axis(format="%-d %b", grid=False)),
+        x=altair.X(
+            "day:O", sort=None, title=None, axis=altair.Axis(values=labelled, labelAngle=0, grid=False, ticks=False)
+        ),
         y=altair.Y("signins:Q", title=None, axis=altair.Axis(tickMinStep=1)),
     ).to_dict()
     return specification

@@ -124,6 +124,7 @@ def _page(
         else {},
         "can_be_offline": bool(known and known.offline != ((), {})),
         "has_secret": bool(saved and saved.secret),
+        "has_passwords": bool(saved and saved.strategy == "auth0"),
         "callback": callback_url(),
     }
     return form_page(request, "console/connection.html", context, role=ROLE, problem=problem)

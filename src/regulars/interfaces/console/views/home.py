@@ -61,7 +61,7 @@ def home(request: HttpRequest) -> HttpResponse:
     exact = may(request, "marketer")
     if not exact:
         chart = chart.redrawn([(day, rounded(number)) for day, number in chart.rows])
-    events = list(Event.objects.order_by("-id")[:RECENT]) if exact else []
+    events = list(Event.objects.filter(at__lte=now).order_by("-at", "-id")[:RECENT]) if exact else []
     people = Profile.objects.in_bulk({event.profile_id for event in events})
     recent = [
         {"event": event, "person": people[event.profile_id], "name": customer_name(people[event.profile_id])}
