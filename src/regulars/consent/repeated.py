@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regulars.profiles.models import Profile
@@ -30,14 +30,9 @@ def first_of_equal(profiles: Sequence[Profile]) -> dict[int, int]:
     refusal, withdrawal or objection and no expiry lies between them. Each is in the ledger; a fact names the first.
     """
     events = ConsentEvent.objects.filter(profile__in=profiles).select_related("purpose").order_by("at", "id")
-    return first_among(events)
-
-
-def first_among(events: Iterable[ConsentEvent]) -> dict[int, int]:
-    """As `first_of_equal`, among decisions in the order of time."""
     runs: dict[tuple[int, str], dict[tuple[object, ...], Run]] = {}
     found: dict[int, int] = {}
-    for event in events:
+    for event in events.defer("hash", "prev_hash", "purpose__text", "purpose__translations"):
         place = runs.setdefault((event.profile_id, event.purpose_id), {})
         if event.action not in YES:
             place.clear()

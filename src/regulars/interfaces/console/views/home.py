@@ -116,5 +116,5 @@ def _where_mails_are() -> str:
         return ""
     return (
         f"No mail server is set: the mail with the link is the newest file in {settings.EMAIL_FILE_PATH}. "
-        "Set REGULARS_SMTP_HOST, and `regulars mail test` proves it."
+        "Set REGULARS_SMTP_HOST; the command regulars mail test ADDRESS proves it."
     )
