@@ -34,6 +34,7 @@ GRANT = Grant(
     sent_redirect_uri="https://shop.example/callback",
     challenge="bhDhTVfbnOHT9MDmOaYp8ruYHMRbGFvVoE3MBLxuPMg",
     id_token={"name": "Chika"},
+    answers="auth0",  # a grant from before the choice keeps the form that it had
 )
 
 
