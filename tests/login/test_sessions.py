@@ -93,7 +93,7 @@ def test_pending_authorization_code_is_invalid_after_signing_out(two):
     code = on_phone.code()
     desk.post("/me/security/sessions/end", {"session": "others"})
 
-    assert on_phone.exchange(code).status_code == 403
+    assert on_phone.exchange(code).status_code == 400
 
 
 def test_session_of_another_customer_cannot_be_ended(two, dina, client, last_link):

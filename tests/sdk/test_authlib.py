@@ -35,7 +35,7 @@ def test_authlib_signs_in_with_pkce_refreshes_and_revokes(town: Town):
         app = OAuth2Client(
             keys["client_id"],
             keys["client_secret"],
-            scope="openid email offline_access",
+            scope="openid profile email offline_access",
             redirect_uri=callback,
             code_challenge_method="S256",
             token_endpoint_auth_method="client_secret_basic",
@@ -57,6 +57,7 @@ def test_authlib_signs_in_with_pkce_refreshes_and_revokes(town: Town):
         app.close()
 
     assert claims["nonce"] == nonce
+    assert type(claims["updated_at"]) is type(userinfo["updated_at"]) is int
     assert claims["email"] == userinfo["email"] == "chika@example.com"
     assert renewed["refresh_token"] != tokens["refresh_token"]
     assert revoked.status_code == 200

@@ -25,6 +25,7 @@ def test_web_app_signs_in_refreshes_once_per_token_and_signs_out(page: Page, tow
     assert shown["claims"]["email"] == shown["userinfo"]["email"] == "chika@example.com"
     assert shown["renewed"] == shown["userinfo"]["sub"] == shown["claims"]["sub"]
     assert shown["reused"] == "invalid_grant"
+    assert type(shown["claims"]["updated_at"]) is type(shown["userinfo"]["updated_at"]) is int
     assert shown["scope"] == "openid profile email offline_access"
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()  # signed out here too, not only at the app
 

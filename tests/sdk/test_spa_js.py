@@ -27,6 +27,7 @@ def test_sign_in_by_redirect_restores_the_page(page: Page, town: Town):
     sign_in_by_redirect(page, town)
 
     assert shown_json(page)["user"]["email"] == "chika@example.com"
+    assert shown_json(page)["user"]["updated_at"].endswith("Z")  # Auth0's form, for its telemetry
     assert shown_json(page)["appState"] == {"from": "basket"}
 
 
