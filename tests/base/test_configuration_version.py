@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 import regulars
 from regulars.base import clock
+from regulars.base.configuration import versioned_cache
 from regulars.base.configuration.models import ConfigurationVersion, versioned_models
 from regulars.base.configuration.triggers import create_triggers
 from regulars.base.configuration.versioned_cache import VersionedCache, current_version, one_version
@@ -135,12 +136,21 @@ def test_what_a_request_wrote_and_rolled_back_is_not_kept():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_unchanged_configuration_costs_one_read_in_a_request(django_assert_num_queries):
+def test_an_unchanged_configuration_costs_one_read_in_a_request(django_assert_num_queries, monkeypatch):
     Client.objects.create(client_id="shop")
     cache.find_client("shop")
 
-    with django_assert_num_queries(1), one_version():
+    versions: list[int | None] = []
+
+    def read() -> int | None:
+        versions.append(read_version())
+        return versions[-1]
+
+    read_version = versioned_cache._read_version
+    monkeypatch.setattr(versioned_cache, "_read_version", read)
+    with django_assert_num_queries(0), one_version():
         assert [cache.find_client("shop").pk for _ in range(3)] == ["shop"] * 3
+    assert len(versions) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -40,9 +40,10 @@ def page(message_id: str, **more: object) -> dict[str, object]:
     return {"type": "page", "anonymousId": f"a-{message_id}", "messageId": message_id, "name": "Home", **more}
 
 
-def test_python_sdk_of_segment_delivers_and_the_event_gets_a_profile(live, key):
+@pytest.mark.parametrize("end", ["", "/", "/v1"])
+def test_python_sdk_of_segment_delivers_and_the_event_gets_a_profile(live, key, end):
     who = f"chika-{new_id()}"
-    sdk = Client(key, host=live.url, gzip=True, on_error=lambda error, batch: pytest.fail(str(error)))
+    sdk = Client(key, host=live.url + end, gzip=True, on_error=lambda error, batch: pytest.fail(str(error)))
     sdk.identify(who, {"email": "chika@example.com", "firstName": "Chika"})
     _, message = sdk.track(who, "Order Completed", {"total": 189, "category": "jackets"})
     sdk.join()

@@ -20,8 +20,8 @@ from regulars.interfaces.management_api import (
 
 ROUTERS = {
     "/v2": (
+        user_identities.router,  # before the users, whose ids may have slashes
         users.router,
-        user_identities.router,
         clients.router,
         resource_servers.router,
         client_grants.router,

@@ -19,6 +19,7 @@ from typing import IO, Any
 from regulars.interfaces.collector.app import Receive, Scope, Send
 from regulars.interfaces.oidc.query_token import META
 
+from .encoded_slashes import ENCODED, path_for_wsgi
 from .http_messages import CHUNK, Pairs, plain, respond
 from .spool import ReaderGoneError, ResponseSpool, Spool
 
@@ -149,12 +150,13 @@ async def _read(receive: Receive, body: Spool) -> int | None:
 
 def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
     """Translate an ASGI scope to a WSGI environ (PEP 3333)."""
+    path, is_encoded = path_for_wsgi(scope)
     server = scope.get("server") or ("localhost", 80)
     client = scope.get("client") or ("", 0)
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": "",
-        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "PATH_INFO": path,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_NAME": server[0],
         "SERVER_PORT": str(server[1]),
@@ -171,6 +173,8 @@ def _environ(scope: Scope, body: IO[bytes], length: int) -> dict[str, Any]:
     }
     if META in scope:
         environ[META] = scope[META]
+    if is_encoded:
+        environ[ENCODED] = True
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if "_" in name or name == "content-length":

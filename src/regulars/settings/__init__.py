@@ -96,6 +96,7 @@ MIDDLEWARE = [
     "regulars.interfaces.oidc.query_token.strike_request",
     "regulars.base.configuration.versioned_cache.one_version_per_request",
     "django.middleware.security.SecurityMiddleware",
+    "regulars.serving.encoded_slashes.DecodeArguments",
     "regulars.serving.no_store.no_store",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -11,10 +11,8 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Generic, NamedTuple, TypeVar
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
 from django.http import HttpRequest, HttpResponse
-
-from regulars.base.db.compiled_query import CompiledQuery
 
 from .models import ConfigurationVersion, versioned_models
 
@@ -22,9 +20,16 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 MOST_ENTRIES = 1000
 
-_version: CompiledQuery[int] = CompiledQuery(
-    lambda: ConfigurationVersion.objects.filter(pk=1).values_list("number", flat=True)
-)
+_SQL = f'SELECT number FROM "{ConfigurationVersion._meta.db_table}" WHERE id = 1'  # noqa: S608 - a name of our own
+
+
+def _read_version() -> int | None:
+    """Read by the driver itself: Django's cursor would cost four times the query, in every request."""
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        row = database.connection.execute(_SQL).fetchone()
+    return row[0] if row else None
 
 
 class _Scope(threading.local):
@@ -62,9 +67,9 @@ def current_version() -> int | None:
     """Return the version of the configuration, or None before the first change of any."""
     read = _scope.read
     if read is None:
-        return _version.first()
+        return _read_version()
     if not read:
-        read.append(_version.first())
+        read.append(_read_version())
     return read[0]
 
 

@@ -115,7 +115,7 @@ class TimelinePage(Schema):
 
 
 @router.get(
-    "/profiles/{user_id}/facts",
+    "/profiles/{path:user_id}/facts",
     auth=Bearer("read:users"),
     response=ProfileFacts,
     summary="List facts with their sources",
@@ -148,7 +148,7 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
     }
 
 
-@router.get("/profiles/{user_id}/timeline", auth=Bearer("read:users"), response=ProfileTimeline, summary="List events")
+@router.get("/profiles/{path:user_id}/timeline", auth=Bearer("read:users"), response=ProfileTimeline, summary="List events")
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
     events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))

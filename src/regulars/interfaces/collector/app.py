@@ -72,7 +72,8 @@ class Collector:
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[int, bytes]:
-        word = scope["path"].removeprefix(PREFIX).strip("/")
+        # An SDK whose address was set with /v1, and that adds /v1 itself, would lose every event.
+        word = scope["path"].removeprefix(PREFIX).removeprefix(PREFIX.lstrip("/")).strip("/")
         match scope["method"]:
             case "OPTIONS":
                 return 204, b""

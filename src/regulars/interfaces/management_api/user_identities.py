@@ -42,7 +42,7 @@ class Linking(Schema):
     link_with: str | None = None
 
 
-@router.post("/users/{user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
+@router.post("/users/{path:user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
 def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
     if caller.only_user:
@@ -64,7 +64,10 @@ def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
 
 
 @router.delete(
-    "/users/{user_id}/identities/{provider}/{secondary}", auth=MAY_LINK, response=Any, summary="Unlink an identity"
+    "/users/{path:user_id}/identities/{provider}/{path:secondary}",
+    auth=MAY_LINK,
+    response=Any,
+    summary="Unlink an identity",
 )
 def delete_identity(request: HttpRequest, user_id: str, provider: str, secondary: str) -> Any:
     caller, primary = caller_of(request), find_user(user_id)

@@ -155,14 +155,14 @@ def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
     return [query.choose(user(profile)) for profile in found]
 
 
-@router.get("/users/{user_id}", auth=Bearer("read:users"), response=Any, summary="Get a user")
+@router.get("/users/{path:user_id}", auth=Bearer("read:users"), response=Any, summary="Get a user")
 def get_user(request: HttpRequest, user_id: str, query: Query[Fields]) -> Any:
     refuse_unknown(request, Fields)
     return query.choose(_document(find_user(user_id), caller_of(request), renew=True))
 
 
 @router.patch(
-    "/users/{user_id}",
+    "/users/{path:user_id}",
     auth=Bearer("update:users", "update:users_app_metadata"),
     response=Any,
     summary="Update a user",
@@ -183,7 +183,7 @@ def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
     return served_user(changed, Place.RULES) if caller.only_user else user(changed)
 
 
-@router.delete("/users/{user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
+@router.delete("/users/{path:user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
 def delete_one_user(request: HttpRequest, user_id: str) -> HttpResponse:
     delete_user(user_id)
     return HttpResponse(status=204)

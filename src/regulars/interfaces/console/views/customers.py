@@ -116,7 +116,7 @@ def correct(request: HttpRequest, user_id: str) -> HttpResponse:
         return _correction_page(request, profile, attribute, typed, reason, form_error(error))
     # Neither the value nor the reason: the record of actions outlives the customer's data, which may be erased.
     sentence = f"{attribute.label} is corrected. The customer reads the reason on their own page."
-    address = f"/console/customers/{quote(profile.user_id)}"
+    address = f"/console/customers/{quote(profile.user_id, safe='')}"
     return done(request, address, "customer.corrected", profile.user_id, sentence, attribute=attribute.key)
 
 

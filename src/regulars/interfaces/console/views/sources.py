@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db.models import Count, Max, Q
@@ -93,6 +94,24 @@ def rotate_key(request: HttpRequest, slug: str) -> HttpResponse:
     return _key_page(request, slug, "source.key_replaced", replace_key(slug))
 
 
+def sdk_settings(url: str) -> list[tuple[str, str]]:
+    """Return for each SDK of Segment the setting that sends to this installation. Some add `/v1` to the address themselves."""
+    parts = urlsplit(url)
+    secure = "true" if parts.scheme == "https" else "false"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    scheme = "" if parts.scheme == "https" else f', protocol: "{parts.scheme}"'
+    return [
+        ("analytics.js", f'integrations: {{"Segment.io": {{apiHost: "{parts.netloc}/v1"{scheme}}}}}, cdnURL: "{url}"'),
+        ("Python", f'analytics.host = "{url}"'),
+        ("Node", f'new Analytics({{writeKey, host: "{url}"}})'),
+        ("Go", f'analytics.Config{{Endpoint: "{url}"}}'),
+        ("Java", f'Analytics.builder(writeKey).endpoint("{url}")'),
+        ("Ruby", f'Segment::Analytics.new(host: "{parts.hostname}", port: {port}, ssl: {secure})'),
+        ("PHP", f'Segment::init($writeKey, ["host" => "{parts.netloc}", "tls" => {secure}])'),
+        ("Kotlin, Swift", f'apiHost = "{parts.netloc}/v1", cdnHost = "{parts.netloc}/v1" (https only)'),
+    ]
+
+
 @require_safe
 @staff_page(read="admin")
 def event_source(request: HttpRequest, slug: str) -> HttpResponse:
@@ -102,7 +121,8 @@ def event_source(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404("There is no such source.")
     context = {
         "source": source,
-        "endpoint": f"{settings.PUBLIC_URL}/v1",
+        "endpoint": settings.PUBLIC_URL,
+        "sdks": sdk_settings(settings.PUBLIC_URL),
         "reasons": [each for each in recent_counts() if each.slug == slug],
         "days": SHOWN_DAYS,
         "crowded": crowded_profiles().filter(source=slug)[:CROWDS],
@@ -197,7 +217,8 @@ def _list_page(request: HttpRequest, name: str = "", problem: FormError | None =
             (key, source, kept.get(key), counts.get(key, NO_LOOKUPS), spent.get(key), key in doubtful)
             for key, source in SOURCES.items()
         ],
-        "endpoint": f"{settings.PUBLIC_URL}/v1",
+        "endpoint": settings.PUBLIC_URL,
+        "sdks": sdk_settings(settings.PUBLIC_URL),
         "name": name,
         "problem": problem,
         "may_write": may(request, ROLE),
