@@ -21,6 +21,7 @@ def test_fact_has_its_source_and_time(api_client, chika):
 
     assert (fact["attribute"], fact["value"], fact["source"]) == ("app_metadata.plan", "gold", "app:bot")
     assert fact["collected_at"].endswith("Z")
+    assert fact["last_confirmed_at"] == fact["collected_at"]
     assert (fact["basis"], fact["consents"], fact["retracted_at"]) == ("contract", [], None)
 
 

@@ -33,6 +33,7 @@ class FactConsent(Schema):
 class ProfileFact(Schema):
     """One value of an attribute, as one source gave it. A retracted fact says why.
 
+    `collected_at` is when the source gave it first, `last_confirmed_at` when it last repeated it.
     `source_kind`: verified, corrected, declared, social, observed, imported, enriched or inferred. `basis` is the legal basis.
     """
 
@@ -41,6 +42,7 @@ class ProfileFact(Schema):
     source: str
     source_kind: str
     collected_at: str
+    last_confirmed_at: str
     expires_at: str | None
     basis: str
     consents: list[FactConsent]
@@ -55,6 +57,7 @@ FACT: JsonDict = {
     "source": "question:looking_for@1",
     "source_kind": "declared",
     "collected_at": "2026-11-29T09:30:00.000Z",
+    "last_confirmed_at": "2026-11-29T09:30:00.000Z",
     "expires_at": None,
     "basis": "consent",
     "consents": [{"purpose": "personalise", "action": "given", "at": "2026-11-29T09:30:00.000Z", "method": "question"}],
