@@ -245,3 +245,11 @@ def test_clients_and_connections_are_shown_without_secrets(api_client, passwords
     assert client["callbacks"] == ["https://shop/cb"]
     assert passwords == api_client.get(f"/v2/connections/{passwords['id']}")
     assert "hidden" not in f"{client}{passwords}"
+
+
+@pytest.mark.parametrize("name", ["sessions", "multifactor/guardian", "refresh-tokens", "identities/facebook"])
+def test_deletion_that_does_not_exist_here_is_no_success(api_client, three_users, name):
+    """Ids may have slashes. A script that ends sessions at Auth0 must not read here that they ended."""
+    assert api_client.call("DELETE", f"/v2/users/auth0%7C1/{name}").status_code == 404
+    assert api_client.call("DELETE", "/v2/users/auth0%7Cunknown").status_code == 204
+    assert api_client.get("/v2/users/auth0%7C1")["user_id"] == "auth0|1"

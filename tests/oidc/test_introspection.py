@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regulars.clients.models import ClientGrant
+from regulars.profiles.models import Profile
 from tests.oidc.app import App, make_client
 
 NOTHING = {"active": False}
@@ -76,3 +77,16 @@ def test_introspection_requires_client_authentication(signed_in, tokens):
     assert ask(signed_in, tokens["access_token"], client_secret="wrong").status_code == 401
     assert ask(App(signed_in.browser, "spa", secret=None), tokens["access_token"]).status_code == 401
     assert ask(signed_in, None).json()["error"] == "invalid_request"
+
+
+def test_blocked_customer_whose_provider_chose_an_id_like_a_clients_is_worth_nothing(signed_in, customer):
+    """`sub` of a machine's token ends in @clients; an OpenID Connect provider may end its own ids in that, too."""
+    customer.identities.update(provider_user_id="x@clients")
+    Profile.objects.filter(pk=customer.pk).update(user_id="google-oauth2|x@clients")
+    token = signed_in.tokens()["access_token"]
+
+    assert ask(signed_in, token).json()["active"] is True
+
+    Profile.objects.filter(pk=customer.pk).update(blocked=True)
+
+    assert ask(signed_in, token).json() == NOTHING

@@ -197,3 +197,17 @@ def test_an_impossible_sub_is_refused(signed_in, subs):
 
 def test_discovery_says_so(client, standard_setup):
     assert client.get("/.well-known/openid-configuration").json()["claims_parameter_supported"] is True
+
+
+def test_app_without_consent_learns_nothing_of_who_is_signed_in(client, customer, dov):
+    """With `prompt=none` it could try one user id after another in a hidden frame."""
+    make_client("bikes", first_party=False)
+    sign_in(client, customer)
+    bikes = App(client, "bikes", standard={"scope": "openid", "prompt": "none"})
+    answers = [
+        bikes.answer(claims=claims(id_token={"sub": {"value": sub}}))
+        for sub in (customer.user_id, dov.user_id, "nobody")
+    ]
+
+    assert answers == [answers[0]] * 3
+    assert answers[0]["error"] == "consent_required"

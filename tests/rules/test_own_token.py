@@ -17,6 +17,7 @@ from regulars.rules.replay_runs import replay
 from regulars.rules.run import run, try_rule
 from regulars.rules.save import save_rule
 from regulars.usecases.unit_of_work import changes
+from regulars.usecases.users import link
 
 TELLS = "function (user, context, callback) { context.idToken.t = auth0.accessToken; callback(null, user, context); }"
 PRETENDS = "function (user, context, callback) { user.user_id = 'auth0|dov'; callback(null, user, context); }"
@@ -135,3 +136,25 @@ def test_rule_that_does_not_mention_the_token_gets_none(chika: Profile) -> None:
 
     assert replay(recorded.run_id).outcome.id_token_claims["t"] == ""
     assert tried.outcome.id_token_claims["t"] == ""
+
+
+@pytest.mark.parametrize("part", ["facts", "timeline"])
+def test_own_token_reads_no_facts_and_no_events(client: Any, chika: Profile, part: str) -> None:
+    """They have words that no rule sees: of a public key, withdrawn ones, and those for other purposes."""
+    save_rule("tells", script=TELLS)
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+
+    answer = client.get(f"/api/regulars/v1/profiles/{chika.user_id}/{part}", headers=authorization)
+
+    assert answer.status_code == 403
+
+
+def test_own_token_removes_no_login_method(client: Any, chika: Profile, dov: Profile) -> None:
+    save_rule("tells", script=TELLS)
+    link(chika, dov, "test")
+    authorization = {"Authorization": f"Bearer {token_of(chika)}"}
+
+    answer = client.delete(f"/api/v2/users/{chika.user_id}/identities/auth0/dov", headers=authorization)
+
+    assert (answer.status_code, answer.json()["errorCode"]) == (403, "another_user")
+    assert chika.identities.count() == 2

@@ -38,6 +38,7 @@ PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_value
 # Auth0's values of context.protocol
 CODE_FLOW, IMPLICIT_FLOW, HYBRID_FLOW = "oidc-basic-profile", "oidc-implicit-profile", "oidc-hybrid-profile"
 DEVICE_FLOW = "oauth2-device-code"
+CONSENT_REQUIRED = "consent_required", "Consent required"
 
 
 @dataclass
@@ -142,6 +143,8 @@ def check_hinted_customer(context: AuthorizationContext) -> InteractionRequired 
     found = {None if profile is None else profile.pk for profile in map(find_by_user_id, wanted)}
     if found <= {context.customer.profile.pk}:
         return None
+    if context.request.is_silent and not consents.has_consent(context.customer.profile, context.request):
+        raise OAuthError(*CONSENT_REQUIRED)  # as for the right customer: an app learns of no one who allowed it nothing
     if context.request.is_silent or context.came_from == Wait.LOGIN:
         raise OAuthError("login_required", "The customer whom the app named is not signed in.")
     return _to_sign_in(context, again=True)
@@ -175,7 +178,7 @@ def check_consent(context: AuthorizationContext) -> InteractionRequired | None:
     if context.progress.consented or (not must_ask and consents.has_consent(context.customer.profile, request)):
         return None
     if request.is_silent:
-        raise OAuthError("consent_required", "Consent required")
+        raise OAuthError(*CONSENT_REQUIRED)
     state = context.interaction(Wait.CONSENT)
     return InteractionRequired(Wait.CONSENT, "/authorize/consent?" + urlencode({"state": state}))
 

@@ -186,11 +186,12 @@ def find_user(user_id: str) -> Profile:
     return profile
 
 
-def delete_user(user_id: str, requested_by: str = "api") -> None:
-    """Erase the user of that id. An unknown id is no error: the result is the same."""
+def delete_user(user_id: str, requested_by: str = "api") -> bool:
+    """Erase the user of that id. Returns False for an unknown id, which is no error: the result is the same."""
     profile = find_by_user_id(user_id)
     if profile is not None:
         erase_customer(profile, requested_by)
+    return profile is not None
 
 
 def link(primary: Profile, other: Profile, why: str, shown: Shown = NOTHING_SHOWN, *, notified_by: str = "") -> None:

@@ -49,12 +49,16 @@ class Caller:
 
 
 class Bearer(HttpBearer):
-    """Accept a token with any of `scopes`, and `also` if it is given. 401 without a valid token, 403 for one that lacks them."""
+    """Accept a token with any of `scopes`, and `also` if it is given. 401 without a valid token, 403 for one that lacks them.
 
-    def __init__(self, *scopes: str, also: str = "") -> None:
+    A rule's own token is refused unless `for_rules`: the operation must know that it shows and changes no more than the rule may.
+    """
+
+    def __init__(self, *scopes: str, also: str = "", for_rules: bool = False) -> None:
         super().__init__()
         self.scopes = scopes
         self.also = also
+        self.for_rules = for_rules
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         kind, token = dpop.credential_of(request.headers)
@@ -88,8 +92,8 @@ class Bearer(HttpBearer):
         if self.also and self.also not in caller.scopes:
             raise insufficient_scope(self.also)
         requested_user = request.resolver_match.kwargs.get("user_id", "") if request.resolver_match else ""
-        if caller.only_user and requested_user != caller.only_user:
-            raise ApiError(403, "another_user", "This token is valid only for the customer who logs in.")
+        if caller.only_user and not (self.for_rules and requested_user == caller.only_user):
+            raise ApiError(403, "another_user", "This token only reads and changes the customer who logs in.")
         refuse_unstorable_request(request)
         return caller
 

@@ -45,10 +45,6 @@ class Linking(Schema):
 @router.post("/users/{path:user_id}/identities", auth=MAY_LINK, response={201: Any}, summary="Link an account")
 def post_identity(request: HttpRequest, user_id: str, body: Linking) -> Any:
     caller, primary = caller_of(request), find_user(user_id)
-    if caller.only_user:
-        raise ApiError(
-            403, "another_user", "This token is valid only for the customer who logs in: it links no second one."
-        )
     is_machine = _is_machine(caller, primary, by_token=bool(body.link_with))
     if body.link_with:
         second = _by_token(caller, body.link_with)
