@@ -153,6 +153,18 @@ def test_a_trial_distinguishes_denial_from_failure(console):
     assert (tried.error, tried.refused) == ("", "not you")
 
 
+def test_a_trial_shows_what_else_a_rule_would_do(console):
+    script = """function (user, context, callback) {
+      context.multifactor = { provider: 'any' };
+      context.redirect = { url: 'https://shop.example/terms' };
+      callback(null, user, context);
+    }"""
+    page = _try(console, script).content.decode()
+
+    assert "a second factor is asked for, if none was used in this session" in page
+    assert "redirect to https://shop.example/terms" in page
+
+
 def test_a_secret_is_written_once_and_never_seen_again(console, caplog):
     """Not in a form, not on the page of a trial that prints it, not in a log, not in the audit."""
     caplog.set_level(logging.DEBUG)

@@ -22,7 +22,7 @@ MAX_METADATA_BYTES = 64 * 1024
 MAX_URL = 2048
 MAX_DESCRIPTION = 500
 
-IGNORED = ("multifactor", "samlConfiguration", "primaryUser", "jwtConfiguration")
+IGNORED = ("samlConfiguration", "primaryUser", "jwtConfiguration")
 
 # Only the provider sets subject, audience and protocol claims (OpenID Connect Core 2, RFC 9068 2.2), and what kind of token it is.
 RESERVED_IN_ID_TOKEN = frozenset(
@@ -114,6 +114,12 @@ def objects_given(
 def ignored(context: JsonObject) -> list[str]:
     """Return the unsupported parts of the context that a rule set, which the record shows."""
     return [f"context.{name}" for name in IGNORED if context.get(name)]
+
+
+def demands_second_factor(context: JsonObject) -> bool:
+    """Return whether a rule demands a second factor, with `context.multifactor`. Auth0's provider "none" demands none."""
+    wanted = context.get("multifactor")
+    return bool(wanted) and not (isinstance(wanted, dict) and wanted.get("provider") == "none")
 
 
 def id_token_claims(context: JsonObject) -> JsonObject:

@@ -66,8 +66,8 @@ class RuleRun(models.Model):
 
     `steps`: `[{"rule": "add-claim", "how": "done", "fault": "", "message": "", "milliseconds": 1.4, "console": []}]`,
     with the values of settings redacted. `effects`: `{"id_token": ["https://…/tier"], "access_token": [],
-    "denied": "", "redirect": false, "redirect_by": "", "metadata": ["loyalty"], "enrichments": ["us-census-acs"],
-    "ignored": ["context.multifactor"], "late": ["app_metadata.lead"], "late_faults": ["make-lead: too_much_cpu"]}`; the
+    "denied": "", "redirect": false, "redirect_by": "", "second_factor": false, "metadata": ["loyalty"],
+    "enrichments": ["us-census-acs"], "ignored": ["context.primaryUser"], "late": ["app_metadata.lead"], "late_faults": ["make-lead: too_much_cpu"]}`; the
     last two are about what rules did after the login. `inputs` is the input of the rules and the HTTP answers, encrypted and without
     credentials, for replays; deleted by `record.delete_old_inputs`.
     """

@@ -31,7 +31,7 @@ class Replayed:
 @dataclass(frozen=True)
 class RunDifference:
     """One recorded login with the live rules and with the draft. `changed` names what differs, out of: id_token,
-    access_token, scopes, redirect, denied, metadata, enrichments, faults."""
+    access_token, scopes, redirect, second_factor, denied, metadata, enrichments, faults."""
 
     run_id: int
     live: Replayed
@@ -83,6 +83,7 @@ def _parts(replayed: Replayed) -> JsonObject:
         "access_token": outcome.access_token_claims,
         "scopes": outcome.scopes,
         "redirect": outcome.redirect_url,
+        "second_factor": outcome.second_factor,
         "denied": outcome.denied,
         "metadata": [(update.bag, update.data) for update in outcome.metadata_updates],
         "enrichments": outcome.enrichments,

@@ -40,13 +40,15 @@ _JAVASCRIPT = (Rule.Language.JAVASCRIPT, Rule.Language.ACTION)
 @dataclass(frozen=True)
 class RulesOutcome:
     """What the rules of one moment request. `scopes` None: as requested by the app. `enrichments` are keys of sources, to
-    be queued. `ignored` names unsupported requests, `redirect_by` the rule that redirects the browser. `afterwards` is what
-    rules go on doing after the login: start it when the login's own writes are committed."""
+    be queued. `second_factor`: one is demanded of the session. `ignored` names unsupported requests, `redirect_by` the rule
+    that redirects the browser. `afterwards` is what rules go on doing after the login: start it when the login's own writes
+    are committed."""
 
     id_token_claims: JsonObject = field(default_factory=dict)
     access_token_claims: JsonObject = field(default_factory=dict)
     scopes: list[str] | None = None
     redirect_url: str | None = None
+    second_factor: bool = False
     denied: Denied | None = None
     metadata_updates: list[MetadataUpdate] = field(default_factory=list)
     enrichments: list[str] = field(default_factory=list)
@@ -130,6 +132,7 @@ def run(
             "denied": outcome.denied.error if outcome.denied else "",
             "redirect": outcome.redirect_url is not None,
             "redirect_by": outcome.redirect_by if outcome.redirect_url else "",
+            "second_factor": outcome.second_factor,
             "metadata": sorted({f"{update.bag}.{key}" for update in outcome.metadata_updates for key in update.data}),
             "enrichments": outcome.enrichments,
             "ignored": outcome.ignored,
@@ -196,9 +199,10 @@ class RecordingHttp:
 
 
 def _resumed(context: JsonObject, back: RulesOutcome) -> JsonObject:
-    """Restore the claims of the redirect: actions that are done do not set them again."""
+    """Restore the claims and the demand of before the redirect: actions that are done do not set them again."""
     scope = {} if back.scopes is None else {"scope": back.scopes}
-    return {**context, "idToken": back.id_token_claims, "accessToken": {**back.access_token_claims, **scope}}
+    demand = {"multifactor": {"provider": "any"}} if back.second_factor else {}
+    return {**context, "idToken": back.id_token_claims, "accessToken": {**back.access_token_claims, **scope}, **demand}
 
 
 def job_of(rule: Rule, shared: JsonObject, *, resumes: bool = False) -> RuleInvocation:
@@ -343,6 +347,7 @@ def outcome_of(results: list[TimedResult], context: JsonObject) -> RulesOutcome:
         access_token_claims=decide.access_token_claims(final),
         scopes=decide.scopes(final),
         redirect_url=decide.redirect_url(final),
+        second_factor=decide.demands_second_factor(final),
         metadata_updates=updates,
         enrichments=asked,
         redirect_by=results[-1].job.slug if results and results[-1].step.paused else "",

@@ -28,11 +28,20 @@ from regulars.oauth.sessions import add_client, other_clients_in
 from regulars.oauth.tokens import front_channel_tokens
 from regulars.profiles.find import find_by_user_id
 
-from .login import Denied, InteractionRequired, Login, LoginContext, log_in
+from .login import (
+    NO_SECOND_FACTOR,
+    SECOND_FACTOR_PAGE,
+    Denied,
+    InteractionRequired,
+    Login,
+    LoginContext,
+    log_in,
+)
 from .login_context import BACK_FROM_RULE, authenticated
 from .login_progress import LoginProgress
 
 DEMANDED = "demanded"  # tells the sign-in page that the second factor of `acr_values` cannot be declined
+SILENT_SECOND_FACTOR = "Multifactor authentication required"
 TICKET = "login_ticket"  # proof of a login on a page of the app; the sign-in page makes a session of it
 PASSED_ON = ("login_hint", "screen_hint", "connection", "ui_locales", "acr_values", TICKET)  # to the sign-in page
 # Auth0's values of context.protocol
@@ -89,7 +98,9 @@ def authorize(context: AuthorizationContext) -> dict[str, Any] | InteractionRequ
         case Denied() as denied:
             raise OAuthError(denied.error, denied.description)
         case InteractionRequired() as interaction:
-            # The page of a rule or a question, with the address that resumes this login.
+            # The page of a rule, a question or the second factor, with the address that resumes this login.
+            if request.is_silent and interaction.reason == Wait.LOGIN:
+                raise OAuthError("interaction_required", SILENT_SECOND_FACTOR)
             if request.is_silent:
                 raise OAuthError("interaction_required", "A page must be shown first. Sign in without prompt=none.")
             state = context.interaction(interaction.reason)
@@ -120,9 +131,9 @@ def _second_factor(context: AuthorizationContext) -> InteractionRequired | None:
     if wanted == SecondFactor.NOT_ASKED or (wanted == SecondFactor.WISHED and (is_silent or context.came_from)):
         return None
     if is_silent:
-        raise OAuthError("interaction_required", "Multifactor authentication required")
+        raise OAuthError("interaction_required", SILENT_SECOND_FACTOR)
     if context.came_from == Wait.LOGIN:
-        raise OAuthError("unmet_authentication_requirements", "The customer did not use a second factor.")
+        raise OAuthError("unmet_authentication_requirements", NO_SECOND_FACTOR)
     return _to_sign_in(context, again=False)
 
 
@@ -266,7 +277,7 @@ def authorize_device(
     Raises `AlreadyAnsweredError`.
     """
     if row.client.requires_second_factor and "mfa" not in session.amr:
-        return InteractionRequired(Wait.LOGIN, f"/second-factor?{DEMANDED}=1"), progress
+        return InteractionRequired(Wait.LOGIN, SECOND_FACTOR_PAGE), progress
     request = request_of(row)
     context = replace(authenticated(browser, session.authentication()), protocol=DEVICE_FLOW)
     login = Login(session.profile, row.client, context, request.scopes, progress)

@@ -21,20 +21,20 @@ from regulars.oauth.authorization_request import Endpoint, Parameters, read_auth
 from regulars.oauth.client_authentication import authenticate_client, proved_key
 from regulars.oauth.dialect import dialect_of
 from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP, Authentication, Grant, TokenDecision, build_grant
+from regulars.oauth.models import PendingLogin
 from regulars.oauth.protocol_errors import OAuthError, about_grant
 from regulars.oauth.sessions import add_client
 from regulars.oauth.tokens import client_token_response, token_response
 from regulars.profiles.find import find_by_account
 from regulars.profiles.sign_in import sign_in_block
 
-from .login import REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
+from .login import MFA_REQUIRED, REFRESHING, Denied, InteractionRequired, Login, LoginContext, log_in, renew
 from .login_context import authenticated
 from .passwordless import passwordless_login
 from .users import account_of
 
 CLIENT_CREDENTIALS = "client_credentials"
 PASSWORDLESS_PROTOCOL = "oauth2-password"  # Auth0's context.protocol of grants in which the customer typed a credential
-MFA_REQUIRED = "Multifactor authentication required. Sign the customer in with a browser."
 WRONG_CODE = "Wrong email or verification code."
 
 TokenResponse = dict[str, Any]
@@ -161,6 +161,8 @@ def handle_passwordless_otp(request: TokenRequest) -> TokenResponse:
     match log_in(Login(profile, client, context, requested.scopes), issue):
         case Denied() as denied:
             raise OAuthError(denied.error, denied.description)
+        case InteractionRequired(reason=PendingLogin.Wait.LOGIN):
+            raise OAuthError("mfa_required", MFA_REQUIRED)
         case InteractionRequired():
             raise OAuthError(
                 "interaction_required",

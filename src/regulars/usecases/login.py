@@ -53,6 +53,9 @@ BUDGET = 6.0  # seconds for the steps of one request; optional steps are skipped
 SHORTEST_RERUN = 1.0  # seconds; with less time left, rules do not run once more after an answer
 SLOW = 1.0  # seconds after which a step is logged
 REFRESHING = "oauth2-refresh-token"
+MFA_REQUIRED = "Multifactor authentication required. Sign the customer in with a browser."
+NO_SECOND_FACTOR = "The customer did not use a second factor."
+SECOND_FACTOR_PAGE = "/second-factor?demanded=1"  # demanded: it cannot be declined
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ def renew(login: Login) -> TokenDecision | Denied:
         continue_rules(login.profile, login.outcome)
     stopped = stopped or _run(RENEWAL, login)
     if isinstance(stopped, InteractionRequired):
+        if stopped.reason == PendingLogin.Wait.LOGIN:
+            return Denied("mfa_required", MFA_REQUIRED)
         return Denied(
             "interaction_required", "A rule of this site must show the customer a page. Sign the customer in again."
         )
@@ -197,7 +202,13 @@ def run_rules(login: Login) -> Denied | None:
         login.user,
         login.context,
         profile_id=login.profile.pk,
-        before=RulesOutcome(before.id_token, before.access_token, before.scopes, redirect_by=before.redirect_by)
+        before=RulesOutcome(
+            before.id_token,
+            before.access_token,
+            before.scopes,
+            second_factor=before.second_factor,
+            redirect_by=before.redirect_by,
+        )
         if before
         else None,
         seconds=MAX_SECONDS - used,
@@ -209,6 +220,7 @@ def run_rules(login: Login) -> Denied | None:
         scopes=outcome.scopes,
         redirect_url=outcome.redirect_url or "",
         redirect_by=outcome.redirect_by,
+        second_factor=outcome.second_factor,
     )
     took = time.monotonic() - started
     login.progress = replace(login.progress, rules=result, rules_seconds=took, page=page)
@@ -217,6 +229,19 @@ def run_rules(login: Login) -> Denied | None:
 
 def redirect(login: Login) -> InteractionRequired | None:
     return InteractionRequired(PendingLogin.Wait.RULE, login.rules.redirect_url) if login.rules.redirect_url else None
+
+
+def require_second_factor(login: Login) -> Stopped:
+    """Ask once in a login for the second factor that a rule demands.
+
+    With it the login goes on as the rules decided, which do not run again; without it the login ends.
+    """
+    if not login.rules.second_factor or "mfa" in login.browser.amr:
+        return None
+    if login.progress.factor_asked:
+        return Denied("unmet_authentication_requirements", NO_SECOND_FACTOR)
+    login.progress = replace(login.progress, factor_asked=True)
+    return InteractionRequired(PendingLogin.Wait.LOGIN, SECOND_FACTOR_PAGE)
 
 
 def choose_question(login: Login) -> None:
@@ -285,6 +310,7 @@ STEPS: dict[Step, Callable[[Login], Stopped]] = {
     Step.LOAD_USER: load_user,
     Step.RUN_RULES: run_rules,
     Step.REDIRECT: redirect,
+    Step.SECOND_FACTOR: require_second_factor,
     Step.CHOOSE_QUESTION: choose_question,
     Step.ASK_QUESTION: ask_question,
     Step.RECORD_LOGIN: record_login,
@@ -292,9 +318,11 @@ STEPS: dict[Step, Callable[[Login], Stopped]] = {
     Step.DECIDE_TOKENS: decide_tokens,
 }
 APPLY_RULES = [Step.LOAD_USER, Step.RUN_RULES]
-BEFORE_COMMIT = [Step.REDIRECT, Step.CHOOSE_QUESTION, Step.ASK_QUESTION]
+BEFORE_COMMIT = [Step.REDIRECT, Step.SECOND_FACTOR, Step.CHOOSE_QUESTION, Step.ASK_QUESTION]
 IN_COMMIT = [Step.RECORD_LOGIN, Step.QUEUE_ENRICHMENT, Step.DECIDE_TOKENS]
-RENEWAL = [Step.REDIRECT, Step.DECIDE_TOKENS]
+RENEWAL = [Step.REDIRECT, Step.SECOND_FACTOR, Step.DECIDE_TOKENS]
+# Never done: the loaded data is good for one request only, and the session of every request must have the second factor.
+REPEATED = {Step.LOAD_USER, Step.SECOND_FACTOR}
 # Steps that never hold a login.
 OPTIONAL = {Step.CHOOSE_QUESTION, Step.RECORD_LOGIN, Step.QUEUE_ENRICHMENT}
 
@@ -306,7 +334,7 @@ def _run(steps: list[Step], login: Login, started: float = 0.0) -> Stopped:
         if step in login.progress.done:
             continue
         stopped = _run_step(step, login, time.monotonic() - started)
-        if step != Step.LOAD_USER:  # the loaded data is good for this request only
+        if step not in REPEATED:
             login.progress = login.progress.with_done(step)
         if stopped:
             return stopped

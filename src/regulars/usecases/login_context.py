@@ -19,7 +19,7 @@ BACK_FROM_RULE = "redirect-callback"  # Auth0's value of context.protocol
 class LoginContext:
     """The browser's request and session in one login. Rules see it; nothing in it is trusted.
 
-    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`; `protocol` is Auth0's context.protocol
+    `methods` is Auth0's `[{"name": "pwd", "timestamp": <milliseconds>}]`, and `amr` the same in OpenID's names; `protocol` is Auth0's context.protocol
     ("oidc-basic-profile", "redirect-callback", "oauth2-refresh-token"). `silent`: no page may be shown. `proved`: the customer
     authenticated for this very request on a page of the app; otherwise a silent login continues an earlier browser. `busy`:
     no question now, because the app sent `ask=0` (a checkout, or it asks by itself) or the customer is re-authenticating.
@@ -34,6 +34,7 @@ class LoginContext:
     body: Mapping[str, Any] = field(default_factory=dict)
     session_id: str = ""
     methods: list[AuthenticationMethod] = field(default_factory=list)
+    amr: list[str] = field(default_factory=list)
     connection: str = ""
     strategy: str = ""
     other_clients: Callable[[], list[str]] = list
@@ -55,6 +56,7 @@ def authenticated(browser: LoginContext, authentication: Authentication) -> Logi
         browser,
         session_id=authentication.sid,
         methods=[AuthenticationMethod(name=name, timestamp=at) for name, at in authentication.methods],
+        amr=authentication.amr,
         connection=authentication.connection,
         strategy=authentication.strategy,
     )

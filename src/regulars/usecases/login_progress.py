@@ -18,6 +18,7 @@ class Step(StrEnum):
     LOAD_USER = "load_user"
     RUN_RULES = "run_rules"
     REDIRECT = "redirect"
+    SECOND_FACTOR = "second_factor"
     CHOOSE_QUESTION = "choose_question"
     ASK_QUESTION = "ask_question"
     RECORD_LOGIN = "record_login"
@@ -27,13 +28,17 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class RulesResult:
-    """The result of the rules. `scopes` None: as requested. `redirect_by` is the slug of the rule that redirects."""
+    """The result of the rules. `scopes` None: as requested. `redirect_by` is the slug of the rule that redirects.
+
+    `second_factor`: a rule demands that the session has one.
+    """
 
     id_token: Claims = field(default_factory=dict)
     access_token: Claims = field(default_factory=dict)
     scopes: list[str] | None = None
     redirect_url: str = ""
     redirect_by: str = ""
+    second_factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class LoginProgress:
     """`done` are the steps that are not repeated; `consented`: the customer allowed the app on the consent page.
 
     `rules_seconds`: time that the last run of rules took. `asked`: id of the impression of the question that was shown.
-    `page`: of a rule, once the browser came back from it.
+    `page`: of a rule, once the browser came back from it. `factor_asked`: the customer was sent to the page of the second factor.
     """
 
     done: tuple[Step, ...] = ()
@@ -58,6 +63,7 @@ class LoginProgress:
     rules_seconds: float = 0.0
     asked: int = 0
     page: RulePage | None = None
+    factor_asked: bool = False
 
     def with_done(self, step: Step) -> LoginProgress:
         return replace(self, done=(*self.done, step))
@@ -81,6 +87,7 @@ class LoginProgress:
             rules_seconds=float(stored.get("rules_seconds") or 0),
             asked=int(stored.get("asked") or 0),
             page=RulePage(page["query"], _rules_result(page["before"]) or RulesResult()) if page else None,
+            factor_asked=stored.get("factor_asked") is True,
         )
 
 

@@ -56,6 +56,7 @@ def summary(outcome: RulesOutcome) -> JsonObject:
         "access_token": outcome.access_token_claims,
         "scopes": outcome.scopes,
         "redirect": outcome.redirect_url,
+        "second_factor": outcome.second_factor,
         "denied": outcome.denied.error if outcome.denied else "",
         "enrichments": outcome.enrichments,
         **bags,

@@ -2,7 +2,7 @@
 (function (realm, builtins) {
   'use strict';
   const ENTRIES = 20, KEY = 64, VALUE = 4096, DAY = 86400000;
-  const IGNORED = ['multifactor.enable', 'authentication.challengeWith', 'authentication.challengeWithAny', 'authentication.enrollWith',
+  const IGNORED = ['authentication.enrollWith',
     'authentication.enrollWithAny', 'authentication.recordMethod', 'authentication.setPrimaryUser', 'prompt.render', 'samlResponse.setAttribute',
     'session.revoke', 'session.setExpiresAt', 'session.setIdleExpiresAt', 'refreshToken.revoke', 'refreshToken.setExpiresAt', 'validation.error', 'transaction.setMetadata'];
 
@@ -57,6 +57,10 @@
     const token = one.context.accessToken || (one.context.accessToken = {});
     if (!Array.isArray(token.scope)) token.scope = scopesAsked(one.context);
     return token;
+  }
+  function demand(one, provider, options) {  // one page asks for whichever second factor the customer has, or lets them set one up
+    one.context.multifactor = { provider: String(provider || 'any'), allowRememberBrowser: (options || {}).allowRememberBrowser === true };
+    return api(one);
   }
   function secretOf(options) { if (!options || !options.secret) throw new Error('a secret is needed'); return options.secret; }
 
@@ -114,6 +118,8 @@
         addScope(scope) { const token = scopes(one); if (!token.scope.includes(scope)) token.scope.push(scope); return made; },
         removeScope(scope) { const token = scopes(one); token.scope = token.scope.filter(function (other) { return other !== scope; }); return made; } },
       user: { setUserMetadata: bagOf(one, 'user_metadata'), setAppMetadata: bagOf(one, 'app_metadata') },
+      multifactor: { enable(provider, options) { return demand(one, provider, options); } },
+      authentication: { challengeWith() { return demand(one); }, challengeWithAny() { return demand(one); } },
       redirect: redirectOf(one), cache: cacheOf(one), rules: { wasExecuted() { return false; } },
       regulars: realm.regulars,
     };
