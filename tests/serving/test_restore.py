@@ -101,7 +101,7 @@ def machine_like(home: Path, folder: Path, **environment: str) -> Machine:
 
 
 def test_new_machine_with_the_copied_list_erases_the_customer_again(old, new):
-    """As `running.md` says it: set up, copy the list, restore."""
+    """As `backups.md` says it: set up, copy the list, restore."""
     new.list.write_bytes(old.list.read_bytes())
 
     output = new.run("restore", old.archive, "--yes")

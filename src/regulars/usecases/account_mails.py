@@ -35,7 +35,7 @@ log = logging.getLogger("regulars.mail")
 
 SIGNUP, RESET, NOTICE = "accounts.mail_signup", "accounts.mail_reset", "accounts.mail_notice"
 CODE = "accounts.mail_code"
-ATTEMPTS = 14  # over about two hours, for a mail server that is down; a code is worth nothing after ten minutes
+ATTEMPTS = 14  # over about three hours, for a mail server that is down; a code is worth nothing after ten minutes
 # The customer is notified of each of these, because it may not have been they who did it: name → subject and sentence.
 NOTICES = {
     "password_changed": (
