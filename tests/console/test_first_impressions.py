@@ -51,11 +51,11 @@ def test_chart_of_sign_ins_names_existing_days_only():
     assert "28 Nov" in specification["encoding"]["x"]["axis"]["values"]
 
 
-def test_purpose_that_nobody_is_asked_about_has_no_share_of_yes(console):
+def test_purpose_that_no_one_is_asked_about_has_no_share_of_yes(console):
     profile, _ = get_or_create_by_identity("google-oauth2", "1")
     decide(profile, Decision("measure", "objected", "profile"))
     page = console.get("/console/privacy").content.decode()
     row = re.search(r"Understanding our customers.*?</tr>", page, re.DOTALL)[0]
 
-    assert "nobody is asked" in row
+    assert "no one is asked" in row
     assert "0 %" not in row

@@ -81,7 +81,7 @@ def everybody(shop) -> list[Profile]:
 
 
 def fill(profile: Profile) -> None:
-    """Give a customer facts of every kind of source, a value of every kind of decision and what was told to others."""
+    """Give a customer facts of every kind of source, a value of every kind of decision and what was disclosed to others."""
     app = Client.objects.get(client_id="shop")
     bought = Client.objects.create(client_id="bXzyj6L32qPq7wT9uY5s", name="Outlet")
     rule = Rule.objects.get(slug="first-login-flag")

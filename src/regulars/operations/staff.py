@@ -104,7 +104,7 @@ def _member(email: str) -> Account:
 
 
 def _refuse_last_admin(account: Account) -> None:
-    """Keep an admin who may sign in: without one nobody can change the console's settings."""
+    """Keep an admin who may sign in: without one no one can change the console's settings."""
     others = (
         Account.objects.select_for_update().filter(is_staff=True, is_active=True, role=ADMIN).exclude(pk=account.pk)
     )

@@ -31,7 +31,7 @@ from regulars.usecases.erase import erase_customer
 from regulars.usecases.retention import days_of
 
 from . import labels
-from .names import Names, identity_rows, page_locale
+from .names import PageNames, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 UNDERSTOOD = "understood"
@@ -42,7 +42,7 @@ COLUMNS = ("kind", "name", "value", "source", "at")
 @customer_page(fresh=True)
 def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/data`: all of it on one page to read, keep or print."""
-    names = Names(page_locale(request))
+    names = PageNames(page_locale(request))
     kept = days_of()
     context = {
         "made_at": clock.now(),

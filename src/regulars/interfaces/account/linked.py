@@ -15,7 +15,7 @@ from regulars.usecases.link_accounts import find_link_proposals
 from regulars.usecases.stop_sharing import all_shared_claims, stop_sharing
 from regulars.usecases.users import unlink
 
-from .names import Names, page_locale
+from .names import PageNames, page_locale
 from .require_login import account_message, customer_page
 
 HERE = "/me/accounts"
@@ -26,7 +26,7 @@ HERE = "/me/accounts"
 def linked_accounts(request: HttpRequest, profile: Profile) -> HttpResponse:
     shares = {share.identity.pk: share for share in all_shared_claims(profile)}
     methods = login_identities(profile)
-    names = Names(page_locale(request))
+    names = PageNames(page_locale(request))
     open_here = {each.name for each in social_connections()}
     context = {
         "methods": [

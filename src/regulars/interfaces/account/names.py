@@ -34,7 +34,7 @@ NO_NAME = re.compile(r"[0-9]|^.{33,}$")  # ids, not words
 
 
 @dataclass(frozen=True)
-class Names:
+class PageNames:
     """Names in the language of the page. Each table is read once, where a page needs it."""
 
     locale: str
@@ -134,7 +134,7 @@ class Names:
         return sorted(dict.fromkeys(names))
 
 
-def identity_rows(profile: Profile, names: Names) -> list[dict[str, Any]]:
+def identity_rows(profile: Profile, names: PageNames) -> list[dict[str, Any]]:
     """The identities of the customer, with what each provider was asked for and granted at the last login."""
     found = []
     for identity in profile.identities.order_by("first_seen_at"):

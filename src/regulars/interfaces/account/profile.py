@@ -24,7 +24,7 @@ from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of,
 from regulars.usecases.decide_consent import decide as write_decision
 
 from . import labels
-from .names import Names, identity_rows, page_locale
+from .names import PageNames, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 MOST_EVENTS = 20
@@ -50,7 +50,7 @@ DONE = {
 def overview(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me`: everything on one page, so that nothing is hidden."""
     locale = page_locale(request)
-    names = Names(locale)
+    names = PageNames(locale)
     context = {
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(labels.translated(fact), names) for fact in facts_of(profile)],
@@ -136,7 +136,7 @@ def _find(profile: Profile, key: str) -> CustomerFact | None:
     return labels.translated(found) if found else None
 
 
-def _row(fact: CustomerFact, names: Names) -> dict[str, Any]:
+def _row(fact: CustomerFact, names: PageNames) -> dict[str, Any]:
     return {
         "fact": fact,
         "value": labels.value(fact.attribute, fact.value, fact.options),
@@ -153,7 +153,7 @@ def _form(
     context = {
         "fact": fact,
         "now": labels.value(fact.attribute, fact.value, fact.options),
-        "source": Names(page_locale(request)).source(fact),
+        "source": PageNames(page_locale(request)).source(fact),
         "type": attribute.type if attribute else "text",
         "value": typed,
         "reason": reason,

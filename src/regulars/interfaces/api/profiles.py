@@ -151,7 +151,9 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
     }
 
 
-@router.get("/profiles/{path:user_id}/timeline", auth=Bearer("read:users"), response=ProfileTimeline, summary="List events")
+@router.get(
+    "/profiles/{path:user_id}/timeline", auth=Bearer("read:users"), response=ProfileTimeline, summary="List events"
+)
 def list_events(request: HttpRequest, user_id: str, query: Query[TimelinePage]) -> Any:
     refuse_unknown(request, TimelinePage)
     events = timeline(find_user(user_id).pk, query.limit, _in_utc(query.before))
