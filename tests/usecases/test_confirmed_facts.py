@@ -17,6 +17,7 @@ from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.consent.view import view
 from regulars.profiles.assertions import Asserter
+from regulars.profiles.find import vouched_address
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.usecases import join_repeated_facts
@@ -416,3 +417,24 @@ def test_upgrade_goes_portion_by_portion_and_may_run_twice(standard_setup, monke
     upgrade()
 
     assert rows == Fact.objects.count() == 10
+
+
+@pytest.mark.parametrize(("kinds", "mailed"), [("verified social", ""), ("social verified", "chika@example.com")])
+def test_last_word_of_a_provider_decides_whether_it_vouches(standard_setup, later, kinds, mailed):
+    """Notices of a new password go to an address that the provider vouches for now, whether it is a new one or not."""
+    for day, kind in enumerate(kinds.split()):
+        later(day)
+        email = ProviderClaim("email", "chika@example.com", kind)
+        profile = complete_social_login(provider_login(claims=[email])).profile
+
+    assert vouched_address(profile) == mailed
+    assert [fact.source_kind for fact in profile.facts.filter(attribute="email").order_by("id")] == kinds.split()
+
+
+def test_weaker_asserter_of_the_same_source_confirms_nothing(chika, later):
+    for day, (kind, whose) in enumerate([("declared", Asserter.SERVER_KEY), ("inferred", Asserter.APP_TOKEN)]):
+        later(day * 2)
+        learn(chika, [NewFact("user_metadata.colour", "red", kind, "app:shop", asserter=whose)])
+
+    first, second = chika.facts.order_by("id")
+    assert (first.confirmed_at, second.source_kind, second.asserter) == (None, "inferred", Asserter.APP_TOKEN)

@@ -83,7 +83,8 @@ def learn(profile: Profile, news: Iterable[NewFact]) -> list[Fact]:
     """Append the facts that say something new, and their conclusions. Returns what was written.
 
     Use cases call it through `usecases.unit_of_work.changes`, which also carries out what follows. A source
-    that repeats its last value confirms it, unless the value was given under another decision or has expired. What its asserter may not write, what does not fit its attribute, and a
+    that repeats its last value confirms it, unless the value was given under another decision, has expired, or counted more or
+    less: a provider that no longer vouches for an address does not confirm that it did. What its asserter may not write, what does not fit its attribute, and a
     special category that does not come from the customer are left out, and the attempt is recorded (`RefusedGuess`).
     """
     return learn_all([(profile, list(news))]).written
@@ -218,7 +219,8 @@ class _FactWriter:
         else:
             has_expired = expired(last, clock.now())
             has_new_consent = not self._decisions(new.consents) <= self._decisions(last.consents)
-            repeats = same_json(last.value, new.value) and not has_expired and not has_new_consent
+            is_same_word = new.value is None or _word_of(last) == (new.source_kind, new.whose)
+            repeats = same_json(last.value, new.value) and is_same_word and not has_expired and not has_new_consent
             brings_nothing = repeats and (new.value is None or last.pk is None)
         if brings_nothing:
             return None
@@ -323,6 +325,11 @@ def accepted(attribute: Attribute | None, key: str, new: NewFact) -> Any:
     fitting = fit(attribute, key, new.value, most)
     # Applications read their own values back as they wrote them.
     return new.value if new.whose in (Asserter.APP_TOKEN, Asserter.RULE) else fitting
+
+
+def _word_of(fact: Fact) -> tuple[str, str]:
+    """Return how a fact was said and who asserted it, which decide how far it is believed."""
+    return fact.source_kind, fact.asserter or asserter_of(fact.source_kind, fact.source)
 
 
 def _as_news(fact: Fact) -> NewFact:
