@@ -147,6 +147,8 @@ def test_plain_http_is_for_native_applications_on_this_machine(client, standard_
         ("https://169.254.169.254/logout", 400),
         ("https://intranet/logout", 400),
         ("https://erp.shop.example/logout", 400),
+        ("https://erp。shop.example/logout", 400),
+        ("https://räder.example/logout", 201),
         ("https://bikes.example/logout", 201),
     ],
 )
@@ -273,6 +275,7 @@ BY_SIGNATURE = {"token_endpoint_auth_method": "private_key_jwt"}
         ("https://127.0.0.1/keys", 400),
         ("https://169.254.169.254/latest", 400),
         ("https://erp.shop.example/keys", 400),
+        ("https://erp\uff61shop.example/keys", 400),
         ("https://localhost/keys", 400),
         ("https:///keys", 400),
         ("file:///etc/passwd", 400),

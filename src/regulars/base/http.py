@@ -264,6 +264,14 @@ def _tls() -> ssl.SSLContext:
 # --- which addresses may be called
 
 
+def called_host(text: str) -> str:
+    """Return the host that a request to this address goes to. It may be written otherwise there, as with `。` for a full stop.
+
+    Raises `RequestRefused` for an address that is never called.
+    """
+    return _checked_url(text).host.lower()
+
+
 def check_address(text: str) -> None:
     """Raise `RequestRefused` when this address may not be called now, for libraries that bring their own HTTP.
 

@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from regulars.base.crypto import hash_secret, random_secret
 from regulars.base.errors import Conflict, Invalid
+from regulars.base.http import RequestRefused, called_host
 from regulars.base.special_addresses import Address, is_loopback, is_special
 from regulars.base.text import has_hidden
 from regulars.base.tokens.jwt import ALGORITHM
@@ -139,7 +140,7 @@ def register_third_party(spec: ClientSpec, *, native: bool) -> tuple[Client, str
                     about,
                 )
     for about, called in (("backchannel_logout_uri", spec.backchannel_logout_uri), ("jwks_uri", spec.jwks_uri)):
-        if called and (_scheme(called) != "https" or not _is_public(_host(called))):
+        if called and (_scheme(called) != "https" or not _is_public(_called_host(called))):
             raise Invalid("bad_address", f"{called[:80]!r} is not an https address on the public web.", about)
     return register(spec)
 
@@ -321,6 +322,13 @@ def _host(address: str) -> str:
     try:
         return urlsplit(address).hostname or ""
     except ValueError:
+        return ""
+
+
+def _called_host(address: str) -> str:
+    try:
+        return called_host(address)
+    except RequestRefused:
         return ""
 
 
