@@ -169,3 +169,12 @@ def test_mail_is_written_in_the_language_of_the_page_that_asked_for_it(client, d
 
 def test_staff_read_english(client, standard_setup):
     assert "E-mail" in read(client, "/console/login", browser="de")
+
+
+@pytest.mark.parametrize("path", ["//other.example/x", "///other.example/x", "/nowhere//other.example"])
+def test_links_of_a_page_that_was_not_found_lead_to_no_other_host(client, standard_setup, path):
+    shown = client.generic("GET", "/", PATH_INFO=path).content.decode()
+    links = re.findall(r'href="([^"]*language=[^"]*)"', shown)
+
+    assert links
+    assert [link for link in links if link.startswith("//")] == []

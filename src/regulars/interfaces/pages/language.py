@@ -106,6 +106,7 @@ def show_languages_at(request: HttpRequest, url: str) -> None:
 
 def _links(request: HttpRequest) -> list[LanguageLink]:
     path, _, query = str(getattr(request, "languages_at", request.get_full_path())).partition("?")
+    path = "/" + path.lstrip("/")  # `//shop.example` is a page that was not found here, and another host in a link
     current = _first([translation.get_language() or ""])
     kept = [part for part in query.split("&") if not _is_choice(part)]
     return [
