@@ -92,7 +92,7 @@ def start(port: int, host: str, home: Path | None, demo: bool, https: bool) -> N
 @click.option("--demo/--no-demo", default=False, help="With the invented shop.")
 @click.option("--https", is_flag=True, help="With a certificate for localhost, and https in every address.")
 def setup(port: int, demo: bool, https: bool) -> None:
-    """Create tables, keys, the first staff member and credentials.json. Changes nothing that exists."""
+    """Create tables, keys, the first staff member and credentials.json. What exists stays, and what was removed stays removed."""
     import django
 
     make_home(home())
@@ -159,7 +159,8 @@ def _welcome(environment: dict[str, str], addresses: Addresses, demo: bool, cert
     console = credentials["console"]
     click.echo("Regulars is ready.\n")
     click.echo(f"  Console    {console['url']}")
-    click.echo(f"  Sign in    {console['email']}  /  {console['password']}")
+    if "email" in console:  # the first member of staff may be removed by now
+        click.echo(f"  Sign in    {console['email']}  /  {console['password']}")
     if demo:
         click.echo(f"  Shop       {addresses.shop}/")
         click.echo(

@@ -1,6 +1,7 @@
 """Set-up at every start: tables, standard attributes and purposes, first clients and staff, credentials.json.
 
-Set-up may run any number of times. Existing objects stay; addresses follow the current address of Regulars.
+Set-up may run any number of times. Existing objects stay, and what was removed stays removed; addresses follow the current
+address of Regulars.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from regulars.accounts.models import Account
 from regulars.base.addresses import Addresses
-from regulars.base.crypto import hash_secret, matches_secret, random_secret
+from regulars.base.crypto import hash_secret, random_secret
 from regulars.base.errors import Conflict
 from regulars.base.home_folder import close
 from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
@@ -71,14 +71,15 @@ def set_up(addresses: Addresses, *, demo: bool, report: Callable[[str], None]) -
         ensure_own_connections(mail_codes=demo)
         _ensure_customers_api()
         stored: Credentials = json.loads(path.read_text()) if path.exists() else {}
+        is_new = not Account.objects.filter(is_staff=True).exists()
         source, _ = Source.objects.get_or_create(slug="shop", defaults={"name": "Shop"})
         credentials: Credentials = {
-            "console": _staff(stored.get("console", {}), addresses, demo),
-            "management": _management(stored.get("management", {})),
+            "console": _staff(stored.get("console", {}), addresses, demo=demo, is_new=is_new),
+            "management": _management(stored.get("management", {}), is_new=is_new),
             "collector": {"write_key": stored.get("collector", {}).get("write_key") or source.write_key},
         }
         if demo:
-            credentials["shop"] = _shop(stored.get("shop", {}), addresses)
+            credentials["shop"] = _shop(stored.get("shop", {}), addresses, is_new=is_new)
     _write_privately(path, credentials)
     try:
         prepare()  # the JavaScript image, which takes seconds, so that no login waits for it
@@ -107,7 +108,7 @@ def _refuse_other_kind(*, demo: bool) -> None:
             "connections to mock services, a destination and the application Shop. Set up your own installation in "
             "another folder (--home) or database (DATABASE_URL), or start this one with --demo.",
         )
-    if demo and not holds_demo and made_here.exists():
+    if demo and not holds_demo and (made_here.exists() or Account.objects.filter(is_staff=True).exists()):
         raise Conflict(
             "not_a_demo_home",
             f"{settings.HOME} or its database holds an installation without the demo, which would invent customers in "
@@ -133,11 +134,16 @@ def _ensure_customers_api() -> None:
     api.save()
 
 
-def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str, str]:
-    """Ensure the first member of staff. The password changes only when the file that held it is missing."""
+def _staff(stored: dict[str, str], addresses: Addresses, *, demo: bool, is_new: bool) -> dict[str, str]:
+    """Make the first member of staff. The password changes only when the file that held it is missing.
+
+    One who was removed since does not come back.
+    """
     email = stored.get("email") or (DEMO_STAFF if demo else "owner@localhost")
     password = stored.get("password") or random_secret(16)
     account = Account.objects.filter(email=email, is_staff=True).first()
+    if account is None and not is_new:
+        return {"url": f"{addresses.regulars}/console/"}
     if account is None:
         Account.objects.create_staff(email, password)
     elif not stored.get("password"):
@@ -146,46 +152,60 @@ def _staff(stored: dict[str, str], addresses: Addresses, demo: bool) -> dict[str
     return {"url": f"{addresses.regulars}/console/", "email": email, "password": password}
 
 
-def _management(stored: dict[str, str]) -> dict[str, str]:
-    """Ensure a client with every scope of the Management API."""
+def _management(stored: dict[str, str], *, is_new: bool) -> dict[str, str]:
+    """Make a client with every scope of the Management API. Later it gets only the scopes that a new version adds."""
     audience = management_audience()
+    before = ResourceServer.objects.filter(name=MANAGEMENT_API).first()
     api, _ = ResourceServer.objects.update_or_create(
         name=MANAGEMENT_API, defaults={"identifier": audience, "scopes": MANAGEMENT_SCOPES}
     )
-    client, secret = _client(
-        "Management", stored, grant_types=["client_credentials"], auth_method=Client.AuthMethod.POST
-    )
-    ClientGrant.objects.update_or_create(client=client, resource_server=api, defaults={"scopes": MANAGEMENT_SCOPES})
+    found = _client("Management", stored, is_new=is_new)
+    if found is None:
+        return stored
+    client, secret, is_made = found
+    if is_made:
+        client.grant_types, client.auth_method = ["client_credentials"], Client.AuthMethod.POST
+        client.save()
+        ClientGrant.objects.create(client=client, resource_server=api, scopes=MANAGEMENT_SCOPES)
+    added = [scope for scope in MANAGEMENT_SCOPES if before is None or scope not in before.scopes]
+    for grant in ClientGrant.objects.filter(client=client, resource_server=api) if added else ():
+        grant.scopes = list(dict.fromkeys((*grant.scopes, *added)))
+        grant.save(update_fields=["scopes"])
     return {"client_id": client.pk, "client_secret": secret, "audience": audience}
 
 
-def _shop(stored: dict[str, str], addresses: Addresses) -> dict[str, str]:
+def _shop(stored: dict[str, str], addresses: Addresses, *, is_new: bool) -> dict[str, str]:
     """Ensure the example shop of the demo."""
     callback = f"{addresses.shop}/callback"
-    client, secret = _client(
-        "Shop",
-        stored,
-        grant_types=["authorization_code", "refresh_token"],
-        redirect_uris=[callback],
-        logout_uris=[addresses.shop + "/"],
-        web_origins=[addresses.shop],
-    )
+    found = _client("Shop", stored, is_new=is_new)
+    if found is None:
+        return stored
+    client, secret, is_made = found
+    if is_made:
+        client.grant_types = ["authorization_code", "refresh_token"]
+    client.redirect_uris, client.logout_uris = [callback], [addresses.shop + "/"]
+    client.web_origins = [addresses.shop]
+    client.save()
     return {"client_id": client.pk, "client_secret": secret, "callback": callback}
 
 
-def _client(name: str, stored: dict[str, str], **fields: Any) -> tuple[Client, str]:
-    """Save the client. Its secret is stored in credentials.json only, so a lost file means a new secret."""
-    before = Client.objects.filter(name=name, metadata__made_by=SETUP).first()
-    client = before or Client(
+def _client(name: str, stored: dict[str, str], *, is_new: bool) -> tuple[Client, str, bool] | None:
+    """Return the client with its secret, and whether it was made now. None: it was deleted, and does not come back.
+
+    Its secret is stored in credentials.json only, so a lost file means a new secret. One that was rotated stays.
+    """
+    client = Client.objects.filter(name=name, metadata__made_by=SETUP).first()
+    if client is None and stored.get("client_id") and not is_new:
+        return None
+    is_made = client is None
+    client = client or Client(
         client_id=stored.get("client_id") or random_secret(32), name=name, metadata={"made_by": SETUP}
     )
     secret = stored.get("client_secret") or random_secret(64)
-    if not matches_secret(secret, client.secret_hash):
+    if is_made or not stored.get("client_secret"):
         client.secret_hash = hash_secret(secret)
-    for field, value in fields.items():
-        setattr(client, field, value)
     client.save()
-    return client, secret
+    return client, secret, is_made
 
 
 def _write_privately(path: Path, credentials: Credentials) -> None:
