@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +70,8 @@ def _reader(live: Live, folder: Path) -> Reader:
     (folder / "backups").mkdir()
     keys = live.credentials
     authority = str(live.authority)
-    trusting = dict.fromkeys(("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), authority)
+    named = re.findall(r"(\w+)=home/tls/authority\.pem", (ROOT / "README.md").read_text())  # what its reader sets
+    trusting = dict.fromkeys(("CURL_CA_BUNDLE", *named), authority)
     path = os.pathsep.join([str(Path(sys.executable).parent), live.environment["PATH"]])
     return Reader(
         live,
