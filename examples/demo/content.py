@@ -25,6 +25,16 @@ def _options(labels: dict[str, str]) -> tuple[AnswerOption, ...]:
     return tuple(AnswerOption(key, label) for key, label in labels.items())
 
 
+# In every language of the pages, so that the first sign-in does not change its language. (text, why, options as CATEGORIES)
+LOOKING_FOR = {
+    "de": ("Was suchen Sie?", "Damit wir Ihnen das zuerst zeigen.", "Jacken Hemden Stiefel Strickwaren Taschen"),
+    "es": ("¿Qué busca?", "Para mostrárselo primero.", "Chaquetas Camisas Botas Punto Bolsos"),
+    "fr": ("Que cherchez-vous ?", "Pour vous le montrer en premier.", "Vestes Chemises Bottes Maille Sacs"),
+    "pt-BR": ("O que você procura?", "Para mostrarmos isso primeiro.", "Jaquetas Camisas Botas Tricô Bolsas"),
+    "ja": ("何をお探しですか?", "最初にお見せするためです。", "ジャケット シャツ ブーツ ニット バッグ"),
+    "ar": ("عمّ تبحث؟", "لنعرضه عليك أولًا.", "سترات قمصان أحذية تريكو حقائب"),
+}
+
 # The keys are those that the invented customers answer (customers.ANSWER_SHARES).
 QUESTIONS = (
     QuestionDraft(
@@ -35,6 +45,10 @@ QUESTIONS = (
         attribute="looking_for",
         purpose="personalise",
         options=_options({category: category.capitalize() for category in CATEGORIES}),
+        translations={
+            locale: {"text": text, "why": why, "options": dict(zip(CATEGORIES, options.split(), strict=True))}
+            for locale, (text, why, options) in LOOKING_FOR.items()
+        },
         weight=3.0,
         enabled=True,
     ),

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from regulars.clients.register import ClientSpec, register
+from regulars.connections.models import Connection
 from regulars.events.models import Source
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Profile
@@ -59,3 +60,12 @@ def test_facts_from_a_deleted_application_show_no_id(page):
 
     assert "An app of ours that is no longer here" in shown
     assert key.replace("_", " ").replace("-", " ") not in shown
+
+
+def test_a_login_method_that_a_rule_remembered_is_named(page):
+    provider = "google-oauth2"
+    Connection.objects.create(name=provider, strategy=provider, display_name="Google")
+    shown = page(NewFact("app_metadata.first_login.connection", provider, "declared", "rule:first-login-flag"))
+
+    assert "Connection Google" in shown
+    assert provider not in shown

@@ -175,6 +175,19 @@ def test_an_unfinished_row_is_shown_and_not_counted(console, make_customer, fill
     assert "is not counted" in page.content.decode()
 
 
+def test_the_warning_goes_when_the_last_row_has_its_value(console, make_customer, fill_lake):
+    make_customer(gender="female")
+    fill_lake()
+    start = f"{NEW}?for=personalise&g0=all&g0.0=is&g0.0.what=gender"
+    place = '<div id="unfinished" hx-swap-oob="innerHTML">'
+
+    without = console.get(start, HTTP_HX_REQUEST="true").content.decode()
+    complete = console.get(f"{start}&g0.0.value=female", HTTP_HX_REQUEST="true").content.decode()
+
+    assert f'{place}<p class="note warning">1 condition without a value is not counted.</p></div>' in without
+    assert f"{place}</div>" in complete
+
+
 def test_an_empty_lake_is_explained(console, chika):
     page = console.get(NEW).content.decode()
 

@@ -49,7 +49,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
         "facts": [
             (
                 each,
-                labels.value(each.attribute, each.value, each.options),
+                names.value(each),
                 names.source(each),
                 [names.purpose(key) for key in each.purposes],
             )

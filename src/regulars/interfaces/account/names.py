@@ -28,7 +28,7 @@ from regulars.segments.models import Segment
 from regulars.segments.save import condition_of
 from regulars.usecases.customer_data import CustomerFact
 
-from .labels import FIRST_PARTY, NETWORKS, humanised, label
+from .labels import FIRST_PARTY, NETWORKS, humanised, label, value
 
 NO_NAME = re.compile(r"[0-9]|^.{33,}$")  # ids, not words
 
@@ -81,6 +81,13 @@ class PageNames:
         if provider in NETWORKS:
             return _(NETWORKS[provider])
         return _("Another login method")
+
+    def value(self, fact: CustomerFact) -> str:
+        """Write the value of a fact. A login method that a rule or an app remembered by its name is named as on `/login`."""
+        method = self.connections.get(fact.value) if isinstance(fact.value, str) else None
+        if method is not None and fact.attribute.rpartition(".")[2] == "connection":
+            return self.network(method.strategy, method.name)
+        return value(fact.attribute, fact.value, fact.options)
 
     def claims(self, provider: str, scopes: list[str]) -> list[str]:
         """Return what the scopes ask for, as the page before the login said; basic ones are name, e-mail and picture."""

@@ -139,7 +139,7 @@ def _find(profile: Profile, key: str) -> CustomerFact | None:
 def _row(fact: CustomerFact, names: PageNames) -> dict[str, Any]:
     return {
         "fact": fact,
-        "value": labels.value(fact.attribute, fact.value, fact.options),
+        "value": names.value(fact),
         "source": names.source(fact),
         "why_not": _(labels.WHY_NOT[fact.why_not]) if fact.why_not in labels.WHY_NOT else "",
         "uses": [names.purpose(each) for each in fact.purposes],

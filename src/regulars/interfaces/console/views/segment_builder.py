@@ -95,6 +95,7 @@ def _build(request: HttpRequest, address: str, segment: Segment | None) -> HttpR
         "exact": exact,
         "address": address,
         "segment": segment,
+        "unfinished": _unfinished(draft.sentence) if draft.sentence is not None else 0,
     }
     if request.headers.get("HX-Request"):
         response = show(request, "console/segments/builder.html", context, part="count")
@@ -102,6 +103,11 @@ def _build(request: HttpRequest, address: str, segment: Segment | None) -> HttpR
         return response
     context |= _forms(draft, vocabulary, exact)
     return render(request, "console/segments/builder.html", context, status=400 if count.spot else 200)
+
+
+def _unfinished(sentence: Sentence) -> int:
+    """Return how many conditions have no value yet."""
+    return _row_count(sentence) - _row_count(complete(sentence))
 
 
 def _forms(draft: SegmentDraft, vocabulary: Vocabulary, exact: bool) -> dict[str, object]:
@@ -120,7 +126,6 @@ def _forms(draft: SegmentDraft, vocabulary: Vocabulary, exact: bool) -> dict[str
         **shared,
         "groups": forms.groups(draft.sentence),
         "choices": list(forms.choices()),
-        "unfinished": _row_count(draft.sentence) - _row_count(countable_part),
         "as_text": SegmentDraft(draft.purpose, None, draft.text).query,
         "in_words": vocabulary.sentence(countable_part),
     }
