@@ -164,4 +164,4 @@ def test_the_social_mock_knows_the_shop_by_the_words_we_keep(shop):
     google = Connection.objects.get(name="google-oauth2")
 
     assert (google.client_id, google.secret) == (CLIENT_ID, CLIENT_SECRET)
-    assert "not the real Google" in google.note
+    assert "not the real network" in google.note
