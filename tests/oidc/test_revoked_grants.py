@@ -9,8 +9,9 @@ from django.conf import settings
 
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import Client, ClientGrant, ResourceServer
+from regulars.oauth.consents import withdraw_consents
 from regulars.oauth.expiry import delete_expired
-from regulars.oauth.models import AuthorizationCode, RefreshFamily, RevokedGrant
+from regulars.oauth.models import AppGrant, AuthorizationCode, RefreshFamily, RevokedGrant
 from tests.oidc.app import SECRET, App, make_client, sign_in
 
 OFFLINE = "openid offline_access"
@@ -168,3 +169,29 @@ def test_access_token_dies_with_its_app(signed_in):
 
     assert signed_in.browser.get("/userinfo", headers=headers).status_code == 401
     assert signed_in.browser.post("/oauth/introspect", body).json() == {"active": False}
+
+
+@pytest.mark.parametrize("by", ["customer", "id"])
+def test_deleted_consent_ends_what_the_app_got_by_it_and_nothing_else(client, customer, orders, by):
+    """The app must ask again: with its refresh token it would never have to."""
+    make_client("bikes", first_party=False)
+    sign_in(client, customer)
+    bikes, shop = App(client, "bikes", standard={"scope": OFFLINE}), App(client, make_client().pk)
+    consents = [
+        AppGrant.objects.create(profile=customer, client_id="bikes", audience=audience, scopes=OFFLINE.split())
+        for audience in ("", orders.identifier)
+    ]
+    gone, stays = bikes.tokens(), bikes.tokens(audience=orders.identifier)
+    own, code = shop.tokens(scope=OFFLINE), bikes.code()
+
+    if by == "id":
+        withdraw_consents(AppGrant.objects.filter(pk=consents[0].pk))
+    else:
+        withdraw_consents(AppGrant.objects.filter(profile=customer, audience=""))
+
+    userinfo = client.get("/userinfo", headers={"Authorization": f"Bearer {gone['access_token']}"})
+    assert bikes.refresh(gone["refresh_token"]).json()["error"] == "invalid_grant"
+    assert bikes.exchange(code).json()["error"] == "invalid_grant"
+    assert userinfo.status_code == 401
+    assert bikes.refresh(stays["refresh_token"]).status_code == 200
+    assert shop.refresh(own["refresh_token"]).status_code == 200

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from regulars.clients.models import ResourceServer
-from regulars.profiles.find import of_profile
+from regulars.profiles.find import canonical_profile, of_profile
 from regulars.profiles.models import Profile
 
 from .authorization_request import AuthorizationRequest
-from .models import AppGrant
+from .grant import Grant
+from .models import AppGrant, AuthorizationCode, RefreshFamily
+from .refresh_tokens import end_family
 
 SCOPE_TEXTS = {
     "openid": gettext_noop("know that it is you, by a number of yours"),
@@ -43,6 +47,19 @@ def record_consent(profile: Profile, request: AuthorizationRequest) -> None:
     consent.scopes = sorted({*consent.scopes, *request.scopes_to_consent})
     consent.given_at = timezone.now()
     consent.save(update_fields=["scopes", "given_at"])
+
+
+@transaction.atomic
+def withdraw_consents(consents: QuerySet[AppGrant]) -> None:
+    """Delete consents, and end what the apps got by them: codes that are not redeemed yet, and offline access."""
+    for consent in consents.select_related("profile__merged_into"):
+        whose = of_profile(canonical_profile(consent.profile).pk)
+        got = {"client_id": consent.client_id, "grant__audience": consent.audience}
+        AuthorizationCode.objects.filter(whose, family=None, **got).delete()
+        for family in RefreshFamily.objects.filter(whose, revoked_at=None, **got):
+            lifetime = dt.timedelta(seconds=Grant.from_json(family.grant).lifetime)
+            end_family(family.pk, "consent_withdrawn", lifetime)
+    consents.delete()
 
 
 def scope_texts(scopes: list[str], api: ResourceServer | None) -> list[str]:

@@ -1,4 +1,5 @@
-"""`/api/v2/grants`: what customers allowed third-party apps. After a deletion the app must ask for consent again."""
+"""`/api/v2/grants`: what customers allowed third-party apps. After a deletion the app must ask for consent
+again, and its offline access has ended."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.requests import refuse_unknown
+from regulars.oauth.consents import withdraw_consents
 from regulars.oauth.models import AppGrant
 from regulars.profiles.find import canonical_profile, find_by_user_id, of_profile
 
@@ -55,14 +57,14 @@ def list_user_grants(request: HttpRequest, query: Query[UserGrantList]) -> Any:
 
 @router.delete("/grants", auth=Bearer("delete:grants"), response={204: None}, summary="Delete all grants of a customer")
 def delete_user_grants(request: HttpRequest, query: Query[GrantsOfUser]) -> Any:
-    _of(query.user_id, AppGrant.objects.all()).delete()
+    withdraw_consents(_of(query.user_id, AppGrant.objects.all()))
     return Status(204, None)
 
 
 @router.delete("/grants/{grant_id}", auth=Bearer("delete:grants"), response={204: None}, summary="Delete a grant")
 def delete_user_grant(request: HttpRequest, grant_id: str) -> Any:
     number = int(grant_id, 16) if re.fullmatch(r"0{8}[0-9a-f]{16}", grant_id) else 0
-    AppGrant.objects.filter(pk=number if number < 2**63 else 0).delete()
+    withdraw_consents(AppGrant.objects.filter(pk=number if number < 2**63 else 0))
     return Status(204, None)
 
 
