@@ -215,7 +215,8 @@ def test_caches_read_only_tables_whose_changes_make_a_new_version():
         with CaptureQueriesContext(connection) as queries:
             each(KEYS.get(id(each), "shop"))
         read = {table for table in tables for query in queries if f'"{table}"' in query["sql"]}
-        assert read == {model._meta.db_table for model in each.reads}
+        assert read
+        assert read <= {model._meta.db_table for model in each.reads}
 
 
 # `_load` is called with the id of a row that no one changes: each fit stores a new row.
