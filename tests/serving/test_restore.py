@@ -44,6 +44,17 @@ from regulars.operations import backup
 backup.call_command = lambda *arguments, **options: os._exit(9)
 list(backup.restore_backup(pathlib.Path({path!r})))
 """
+FAILED = """
+import pathlib; import django; django.setup()
+from regulars.base.errors import Invalid
+from regulars.operations import backup
+def fail(): raise Invalid("dump_failed", "pg_restore failed.")
+backup._LOADS = {{name: lambda source: fail for name in backup._LOADS}}
+try:
+    list(backup.restore_backup(pathlib.Path({path!r})))
+except Invalid as error:
+    print(f"({{error.code}})")
+"""
 
 
 class Machine:
@@ -196,6 +207,18 @@ def test_stopped_restore_on_a_new_machine_is_run_again_to_its_end(old, new):
     new.run("restore", old.archive, "--yes")
     assert "chika" not in new.run(code=NAMES)
     new.run("staff", "list")
+
+
+def test_restore_that_fails_after_a_stopped_one_leaves_the_home_closed(old, new):
+    """Here the second is stopped by its own fault, as `pg_restore` is when the connection ends."""
+    new.list.write_bytes(old.list.read_bytes())
+    new.run(code=STOPPED.format(path=str(old.archive)), fails=True)
+
+    assert "(dump_failed)" in new.run(code=FAILED.format(path=str(old.archive)))
+
+    assert "(restore_unfinished)" in new.run("staff", "list", fails=True)
+    new.run("restore", old.archive, "--yes")
+    assert "chika" not in new.run(code=NAMES)
 
 
 def test_restore_is_refused_while_a_worker_runs_in_the_home(old, new):

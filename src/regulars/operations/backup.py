@@ -117,12 +117,14 @@ def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool
         keep_listed(erasures)
         connections.close_all()
         load = _LOADS[connection.vendor](backup.database)
+        is_first = not unfinished.exists()
         unfinished.touch(mode=0o600)
         _sync(settings.HOME)
         try:
             load()
-        except Invalid:  # it changed nothing
-            unfinished.unlink()
+        except Invalid:  # it changed nothing, but an earlier one may have
+            if is_first:
+                unfinished.unlink()
             raise
         for name in FILES:
             if (backup.folder / name).exists():
