@@ -16,13 +16,16 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from click.testing import CliRunner
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 
 from regulars.base.errors import DomainError
-from regulars.base.jobs.models import Job
+from regulars.base.jobs.models import Job, Queue
+from regulars.base.jobs.queues import resume_queue
 from regulars.base.jobs.run_jobs import run_due
 from regulars.operations.mail_probe import send_test_mail
 from regulars.serving.certificate import ensure_certificate
 from regulars.settings.environment import MailServer, mail_server
+from regulars.usecases.account_mails import QUEUE
 
 USER, PASSWORD = "regulars@shop.example", "a secret of the mail server"
 
@@ -301,6 +304,36 @@ def test_mail_waits_for_a_server_that_is_down_or_busy(serve, asked_for_a_code):
 
     assert job.state == Job.State.WAITING
     assert "451" in job.last_error
+
+
+def test_server_that_is_down_holds_up_no_other_work(serve, client, asked_for_a_code, settings):
+    """Each mail would hold a thread of the worker for up to half a minute, and be tried again up to fourteen times."""
+    mailbox = serve()
+    asked_for_a_code()
+    up, settings.EMAIL_PORT = settings.EMAIL_PORT, 9
+    for name in ("dov", "bruno", "ana"):
+        client.post("/code", {"email": f"{name}@mail.example"})
+
+    run_due()
+
+    waiting = Job.objects.filter(queue=QUEUE, state=Job.State.WAITING)
+    assert sorted(waiting.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert Queue.objects.get(name=QUEUE).concurrency == 1
+
+    settings.EMAIL_PORT = up
+    resume_queue(QUEUE)
+    waiting.update(due_at=timezone.now())
+    run_due()
+    assert len(mailbox.mails) == 4
+    assert not Queue.objects.exists()
+
+
+def test_recipient_that_is_refused_for_now_holds_up_no_other_mail(serve, asked_for_a_code):
+    serve().refused["chika@mail.example"] = "451 come back later"
+
+    asked_for_a_code()
+
+    assert not Queue.objects.exists()
 
 
 def test_command_without_an_installation_is_refused(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from regulars.base.addresses import is_local
 from regulars.base.jobs.models import Job, PeriodicTask, Queue
 from regulars.events.models import InboxItem
 from regulars.serving.tls import Certificate
+from regulars.usecases import account_mails
 
 from .backup import BACKUP
 from .check_result import CheckResult, fail, ok, warn
@@ -79,10 +80,10 @@ def check_worker() -> CheckResult:
 
 
 def check_lag() -> CheckResult:
-    """Find the oldest message and the oldest job that should have been done. Jobs of paused queues wait on purpose."""
+    """Find the oldest message and the oldest job that should have been done. Jobs of paused queues wait on purpose, but for mails."""
     now = timezone.now()
     received = InboxItem.objects.filter(processed_at=None).aggregate(first=Min("received_at"))["first"]
-    paused = Queue.objects.filter(paused_until__gt=now).values("name")
+    paused = Queue.objects.filter(paused_until__gt=now).exclude(name=account_mails.QUEUE).values("name")
     waiting = Job.objects.filter(state=Job.State.WAITING, due_at__lte=now).exclude(queue__in=paused)
     due = waiting.aggregate(first=Min("due_at"))["first"]
     late = [

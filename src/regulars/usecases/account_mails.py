@@ -22,7 +22,8 @@ from regulars.accounts.proofs import mailed_codes
 from regulars.accounts.proofs.addresses import NAMES, EarlierAccess
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base.email_address import readable_email
-from regulars.base.errors import Invalid
+from regulars.base.errors import Invalid, Unavailable
+from regulars.base.jobs.queues import delete_queue, pause_queue
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.clients.branding import current_app
 from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
@@ -35,6 +36,9 @@ log = logging.getLogger("regulars.mail")
 
 SIGNUP, RESET, NOTICE = "accounts.mail_signup", "accounts.mail_reset", "accounts.mail_notice"
 CODE = "accounts.mail_code"
+QUEUE = "mail"
+PAUSE = 30.0  # seconds without mail after a fault of the server, in which the worker's threads do other work
+OF_THE_MESSAGE = {"mail_recipient_refused", "mail_message_refused"}  # says nothing about other mails
 ATTEMPTS = 14  # over about three hours, for a mail server that is down; a code is worth nothing after ten minutes
 # The customer is notified of each of these, because it may not have been they who did it: name → subject and sentence.
 NOTICES = {
@@ -165,7 +169,7 @@ def address_of(account: Account) -> str:
 
 def _enqueue(job: str, **payload: Any) -> None:
     language = translation.get_language() or settings.LANGUAGE_CODE
-    enqueue(job, {"app": current_app.get(), **payload, "language": language})
+    enqueue(job, {"app": current_app.get(), **payload, "language": language}, queue=QUEUE)
 
 
 def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]], None]:
@@ -289,8 +293,17 @@ def _written(at: str) -> str:
 
 
 def _send(to: str, subject: str, parts: list[Part], sender: Sender) -> None:
-    """Send one mail. An address that the mail server refuses for good is no fault of ours: anyone may enter one."""
+    """Send one mail. An address that the mail server refuses for good is no fault of ours: anyone may enter one.
+
+    While the server is down, each mail may hold a thread of the worker until it gives up waiting. So no other is tried
+    meanwhile.
+    """
     try:
         write_mail(to, subject, parts, sender).send()
     except Invalid as refused:
         log.warning("mail_not_sent: the mail server refused the address for good (%s)", refused.code)
+    except Unavailable as fault:
+        if fault.code not in OF_THE_MESSAGE:
+            pause_queue(QUEUE, PAUSE)  # and one mail at a time from then on, until one is sent
+        raise
+    delete_queue(QUEUE)
