@@ -196,13 +196,33 @@ def test_without_a_version_nothing_is_cached():
     assert cache.find_client("shop").name == "Other"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_upgraded_installation_caches_before_its_first_change(django_assert_num_queries):
+    """Its rows are older than the triggers."""
+    Client.objects.create(client_id="shop", name="Shop")
+    ConfigurationVersion.objects.all().delete()
+
+    create_triggers(connection.alias)
+
+    first = current_version()
+    assert first is not None
+    cache.find_client("shop")
+    with django_assert_num_queries(0):  # but that of the version, which Django does not see
+        assert cache.find_client("shop").name == "Shop"
+    create_triggers(connection.alias)
+    assert current_version() == first
+
+
 def _sources() -> dict[str, str]:
     root = Path(regulars.__path__[0])
     found = {".".join(path.relative_to(root.parent).with_suffix("").parts): path for path in root.rglob("*.py")}
     return {name: path.read_text() for name, path in found.items()}
 
 
-KEYS: dict[int, object] = {id(cache.find_api_access): ("shop", "https://orders.example/")}
+KEYS: dict[int, object] = {
+    id(cache.find_api): "https://orders.example/",
+    id(cache.find_api_access): ("grantee-1", "https://orders.example/"),
+}
 
 
 @pytest.mark.django_db
@@ -210,6 +230,8 @@ def test_caches_read_only_tables_whose_changes_make_a_new_version():
     modules = [import_module(name) for name, text in _sources().items() if re.search(r"= VersionedCache\(", text)]
     caches = [each for module in modules for each in vars(module).values() if type(each) is VersionedCache]
     assert len(caches) >= 5
+    _grant(1).save()
+    ConfigurationVersion.objects.all().delete()  # so that nothing is cached
     tables = set(connection.introspection.table_names()) - {ConfigurationVersion._meta.db_table}
     for each in caches:
         with CaptureQueriesContext(connection) as queries:

@@ -6,6 +6,7 @@ every `migrate`: SQLite drops a table's triggers when Django makes the table ane
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from django.db import connections, models
@@ -18,7 +19,7 @@ EVENTS = ("INSERT", "UPDATE", "DELETE")
 
 
 def create_triggers(using: str, **_: Any) -> None:
-    """Create the triggers that are missing. Receives Django's signal `post_migrate`."""
+    """Create the triggers that are missing, and the first version. Receives Django's signal `post_migrate`."""
     database = connections[using]
     table = database.ops.quote_name(ConfigurationVersion._meta.db_table)
     with database.cursor() as cursor:
@@ -29,6 +30,10 @@ def create_triggers(using: str, **_: Any) -> None:
         for model in versioned_models:
             if model._meta.db_table in existing:
                 statements += _TRIGGERS[database.vendor](model, table, database.ops.quote_name)
+        # The first version: an upgraded installation may go on for weeks before anything changes, and nothing would be cached.
+        statements.append(
+            f"INSERT INTO {table} (id, number) VALUES (1, {secrets.randbelow(VERSIONS)}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+        )
         for statement in statements:
             cursor.execute(statement)
 
