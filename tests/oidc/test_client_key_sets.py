@@ -201,3 +201,34 @@ def test_keys_and_their_address_replace_each_other(signer, there):
     assert (by_keys.jwks_uri, len(by_keys.public_keys), "d" in by_keys.public_keys[0]) == ("", 1, False)
     by_address, _ = change(row, replace(spec_of(row), jwks_uri="https://bikes.example/keys"))
     assert (by_address.jwks_uri, by_address.public_keys) == ("https://bikes.example/keys", [])
+
+
+def test_slow_address_holds_one_request_while_its_keys_still_count(signer, there, monkeypatch):
+    client = Client.objects.get(pk="signer")
+    known = client_keys.keys_of(client)
+    asked, answered = threading.Event(), threading.Event()
+
+    def slow(*_, **__):
+        asked.set()
+        answered.wait(20)
+        raise client_keys.RequestFailed("no_answer")
+
+    monkeypatch.setattr(client_keys, "request", slow)
+    [kept] = client_keys._fetched.values()
+    kept.read_at -= client_keys.FRESH_FOR + 1
+    kept.tried_at = 0.0
+    first = threading.Thread(target=client_keys.keys_of, args=(client,))
+    first.start()
+    assert asked.wait(20)
+    found = []
+    others = [threading.Thread(target=lambda: found.append(client_keys.keys_of(client))) for _ in range(3)]
+    for each in others:
+        each.start()
+    for each in others:
+        each.join(5)
+    before = list(found)
+    answered.set()
+    for each in (first, *others):
+        each.join()
+
+    assert before == [known] * 3

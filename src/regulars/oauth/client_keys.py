@@ -42,8 +42,9 @@ def keys_of(client: Client) -> KeySet | None:
     if not client.jwks_uri:
         return _key_set(client.public_keys)
     kept = _of_address(client.jwks_uri)
-    if time.monotonic() - kept.read_at > FRESH_FOR or not kept.keys:
-        _fetch(client.jwks_uri, kept)
+    age = time.monotonic() - kept.read_at
+    if age > FRESH_FOR or not kept.keys:
+        _fetch(client.jwks_uri, kept, waits=not kept.keys or age > STALE_FOR)
     return kept.keys
 
 
@@ -67,9 +68,14 @@ def _of_address(address: str) -> FetchedKeys:
     return _fetched.setdefault(address, FetchedKeys())
 
 
-def _fetch(address: str, kept: FetchedKeys) -> None:
-    """Ask the address, unless that was done just now. Of several requests at once, one asks and the others wait for it."""
-    with kept.lock:
+def _fetch(address: str, kept: FetchedKeys, *, waits: bool = True) -> None:
+    """Ask the address, unless that was done just now. Of several requests at once one asks, and the others wait if `waits`.
+
+    Each that waits holds a thread of the process, which has a few: a slow address would hold up every customer.
+    """
+    if not kept.lock.acquire(blocking=waits):
+        return
+    try:
         now = time.monotonic()
         if kept.tried_at and now - kept.tried_at < FETCH_AT_MOST_EVERY:
             return
@@ -86,6 +92,8 @@ def _fetch(address: str, kept: FetchedKeys) -> None:
             kept.keys, kept.read_at = keys, time.monotonic()
         elif now - kept.read_at > STALE_FOR:
             kept.keys = None
+    finally:
+        kept.lock.release()
 
 
 def _key_set(keys: Any) -> KeySet | None:
