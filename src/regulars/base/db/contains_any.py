@@ -25,7 +25,9 @@ class ContainsAny(Lookup):
     def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
         text, params = self.process_lhs(compiler, connection)
         if connection.vendor == "postgresql":
-            return f"{text} ILIKE ANY(%s)", [*params, self.rhs]
+            # ILIKE would fold the text anew for each of the wanted ones.
+            wanted = "ARRAY(SELECT lower(wanted) FROM unnest(%s::text[]) AS wanted)"
+            return f"lower({text}) LIKE ANY({wanted})", [*params, self.rhs]
         one = rf"{text} LIKE wanted.value ESCAPE '\'"
         return f"EXISTS (SELECT 1 FROM json_each(%s) AS wanted WHERE {one})", [json.dumps(self.rhs), *params]  # noqa: S608 - no value
 
