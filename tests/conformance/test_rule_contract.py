@@ -84,7 +84,7 @@ ROWS = {
     "a second factor is demanded": Row({"second_factor": True}, "context.multifactor = {provider: 'any'}; callback(null, user, context);", "api.multifactor.enable('any');", "context['multifactor'] = {'provider': 'any'}"),
     "provider none demands none": Row({}, "context.multifactor = {provider: 'none'}; callback(null, user, context);", "api.multifactor.enable('none');", "context['multifactor'] = {'provider': 'none'}"),
     "an action's challenge is a demand": Row({"second_factor": True}, action="api.authentication.challengeWithAny([{type: 'otp'}]);"),
-    "an action's enrolment is ignored and on record": Row({"ignored": ["api.authentication.enrollWith"]}, action="api.authentication.enrollWith({type: 'otp'});"),
+    "an action's enrolment is a demand too": Row({"second_factor": True}, action="if (!event.user.enrolledFactors.length) api.authentication.enrollWith({type: 'otp'});"),
     "samlConfiguration may be written and is ignored": Row({"ignored": ["context.samlConfiguration"]}, "context.samlConfiguration.mappings = {a: 'b'}; callback(null, user, context);", py="context['samlConfiguration']['mappings'] = {'a': 'b'}"),
     "changes to identifiers do not count": Row({"id_token": {"t": "gold"}}, "user.user_id = 'auth0|dov'; context.clientID = 'x'; context.idToken.t = 'gold'; callback(null, user, context);", py="user['user_id'] = 'auth0|dov'\ncontext['idToken']['t'] = 'gold'"),
     # how a rule ends

@@ -2,8 +2,8 @@
 (function (realm, builtins) {
   'use strict';
   const ENTRIES = 20, KEY = 64, VALUE = 4096, DAY = 86400000;
-  const IGNORED = ['authentication.enrollWith',
-    'authentication.enrollWithAny', 'authentication.recordMethod', 'authentication.setPrimaryUser', 'prompt.render', 'samlResponse.setAttribute',
+  const DEMANDS = ['challengeWith', 'challengeWithAny', 'enrollWith', 'enrollWithAny'];  // of api.authentication
+  const IGNORED = ['authentication.recordMethod', 'authentication.setPrimaryUser', 'prompt.render', 'samlResponse.setAttribute',
     'session.revoke', 'session.setExpiresAt', 'session.setIdleExpiresAt', 'refreshToken.revoke', 'refreshToken.setExpiresAt', 'validation.error', 'transaction.setMetadata'];
 
   function camel(object) {
@@ -119,7 +119,7 @@
         removeScope(scope) { const token = scopes(one); token.scope = token.scope.filter(function (other) { return other !== scope; }); return made; } },
       user: { setUserMetadata: bagOf(one, 'user_metadata'), setAppMetadata: bagOf(one, 'app_metadata') },
       multifactor: { enable(provider, options) { return demand(one, provider, options); } },
-      authentication: { challengeWith() { return demand(one); }, challengeWithAny() { return demand(one); } },
+      authentication: Object.fromEntries(DEMANDS.map(function (verb) { return [verb, function () { return demand(one); }]; })),
       redirect: redirectOf(one), cache: cacheOf(one), rules: { wasExecuted() { return false; } },
       regulars: realm.regulars,
     };
