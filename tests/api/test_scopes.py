@@ -44,9 +44,9 @@ OPERATIONS = {
     ("POST", "/v2/clients/{client_id}/rotate-secret"): ({"update:client_keys", "update:clients"}, "", SETTINGS),
     ("GET", "/v2/resource-servers"): ({"read:resource_servers"}, "", SETTINGS),
     ("POST", "/v2/resource-servers"): ({"create:resource_servers"}, "", SETTINGS),
-    ("GET", "/v2/resource-servers/{path:id}"): ({"read:resource_servers"}, "", SETTINGS),
-    ("PATCH", "/v2/resource-servers/{path:id}"): ({"update:resource_servers"}, "", SETTINGS),
-    ("DELETE", "/v2/resource-servers/{path:id}"): ({"delete:resource_servers"}, "", NOTHING),
+    ("GET", "/v2/resource-servers/{id}"): ({"read:resource_servers"}, "", SETTINGS),
+    ("PATCH", "/v2/resource-servers/{id}"): ({"update:resource_servers"}, "", SETTINGS),
+    ("DELETE", "/v2/resource-servers/{id}"): ({"delete:resource_servers"}, "", NOTHING),
     ("GET", "/v2/client-grants"): ({"read:client_grants"}, "", SETTINGS),
     ("POST", "/v2/client-grants"): ({"create:client_grants"}, "", SETTINGS),
     ("GET", "/v2/client-grants/{grant_id}"): ({"read:client_grants"}, "", SETTINGS),
@@ -80,7 +80,7 @@ def operations():
         for path, view in router.path_operations.items():
             for operation in view.operations:
                 for method in operation.methods:
-                    yield (method, prefix + path), operation
+                    yield (method, (prefix + path).replace("{path:", "{")), operation
 
 
 @pytest.fixture
