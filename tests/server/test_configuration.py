@@ -109,7 +109,7 @@ def test_switched_off_write_key_is_refused_in_both_processes_at_once(pair):
         return pair.post("/v1/track", headers=basic, json=message).status_code
 
     def kept() -> int:
-        return pair.rows("SELECT count(*) FROM events_inboxitem WHERE message_id LIKE 'm-%'")[0][0]
+        return pair.rows("SELECT count(*) FROM events_inboxitem WHERE message_id LIKE ?", "m-%")[0][0]
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(track, range(REQUESTS))) == {200}

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.django_db
 PUBLIC = {
     "/.well-known/jwks.json",
     "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
     "/.well-known/webauthn",
 }
 
