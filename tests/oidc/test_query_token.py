@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from regulars.serving.pool import Pool
 from regulars.serving.root import Root
 from tests.management_api.conftest import ApiClient, make_token
 from tests.oidc.test_dpop import nonced, sent_with
+from tests.serving.test_pool import run
 
 REFUSED = 'Bearer error="invalid_token"'
 
@@ -104,7 +104,7 @@ def test_the_servers_access_log_and_traces_do_not_see_the_token(passport, custom
         "client": ("127.0.0.1", 5000),
         "server": ("localhost", 8000),
     }
-    asyncio.run(Root()(scope, None, None))
+    run(Root()(scope, None, None))
 
     assert scope["query_string"] == b"lang=de"
     assert [query for _, query in seen] == [b"lang=de"]
