@@ -123,6 +123,15 @@ def test_ticket_is_refused_for_another_browser_app_or_origin(app, dina, client):
     assert not client.session.get("_auth_user_id")
 
 
+@pytest.mark.parametrize(("onward", "referer"), [("/authorize", "http://[/"), ("http://[/", f"{SHOP}/")])
+def test_ticket_with_an_address_that_is_none_is_refused(app, dina, client, onward, referer):
+    query = urlencode({"login_ticket": ticket_of(client, app), "next": f"{onward}?client_id={app.pk}"})
+    answer = client.get(f"/login?{query}", headers={"Referer": referer})
+
+    assert answer.status_code == 200
+    assert not client.session.get("_auth_user_id")
+
+
 def test_expired_ticket_is_refused(app, dina, client):
     ticket = ticket_of(client, app)
     LoginTicket.objects.update(expires_at="2020-01-01T00:00:00Z")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,9 +15,10 @@ from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.clients.branding import Branding, branding_of, current_app, stylesheet
 from regulars.clients.models import Client
 
+from .journey_address import NOT_HOSTED, waiting_request
+
 COOKIE = "regulars_app"  # the app, for pages whose address no longer names it
 LIVES = 3600  # seconds
-NOT_HOSTED = ("/console", "/api/", "/static/", "/brand/")
 A_YEAR = 365 * 24 * 3600
 
 
@@ -86,17 +86,11 @@ def _brand_of(request: HttpRequest) -> Brand:
 
 def _named(request: HttpRequest) -> str:
     """Return the client id in the address: a parameter of its own, or in the request that waits in `next`."""
-    named = request.GET.get("client_id") or _in_next(request.GET.get("next", ""))
-    return _well_formed(named)
+    if named := request.GET.get("client_id"):
+        return _well_formed(named)
+    path, asked = waiting_request(request)
+    return _well_formed(asked.get("client_id", [""])[0]) if path == "/authorize" else ""
 
 
 def _well_formed(client_id: str) -> str:
     return client_id if client_id.isascii() and len(client_id) <= 64 and client_id.isprintable() else ""
-
-
-def _in_next(onward: str) -> str:
-    try:
-        parts = urlsplit(onward)
-        return parse_qs(parts.query).get("client_id", [""])[0] if parts.path == "/authorize" else ""
-    except ValueError:
-        return ""

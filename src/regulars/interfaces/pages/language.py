@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
+from .journey_address import NOT_HOSTED, waiting_request
+
 CHOICE = "language"  # the parameter of the links that choose a language
 JOURNEY_COOKIE, JOURNEY_LIVES = "regulars_language", 3600  # seconds; for pages whose address no longer names a language
 CHOICE_COOKIE, CHOICE_LIVES = "regulars_language_choice", 365 * 86400
-NOT_HOSTED = ("/console", "/api/", "/static/", "/brand/")
 STAFF = "en"
 
 
@@ -125,7 +125,7 @@ def _set_cookie(response: HttpResponse, name: str, value: str, lives: int) -> No
 
 def _asked(request: HttpRequest) -> str:
     """Return the first supported tag of `ui_locales`, in the address itself or in the request that waits in `next`."""
-    tags = request.GET.get("ui_locales") or _in_next(request.GET.get("next", ""))
+    tags = request.GET.get("ui_locales") or waiting_request(request)[1].get("ui_locales", [""])[0]
     return _first(tags.split()[:10])
 
 
@@ -136,10 +136,3 @@ def _first(tags: list[str]) -> str:
         except LookupError:
             continue
     return ""
-
-
-def _in_next(onward: str) -> str:
-    try:
-        return parse_qs(urlsplit(onward).query).get("ui_locales", [""])[0]
-    except ValueError:
-        return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -19,6 +19,7 @@ from regulars.accounts.rate_limits import PendingAttempt, TooManyAttempts, attem
 from regulars.base.crypto import random_secret
 from regulars.base.errors import DomainError
 from regulars.connections.login_methods import PASSWORD_CONNECTION, has_passwords
+from regulars.interfaces.pages.journey_address import waiting_request
 from regulars.usecases.password_login import find_by_password
 from regulars.usecases.passwordless import passwordless_login
 
@@ -51,7 +52,7 @@ def enter_by_ticket(request: HttpRequest) -> HttpResponse | None:
     A silent request for tokens is never shown a page: it goes on without a session, and its app gets `login_required`.
     """
     goes_to = onward(request)
-    asked = parse_qs(urlsplit(request.GET.get("next", "")).query)
+    _, asked = waiting_request(request)
     client_id = asked.get("client_id", [""])[0]
     name = browser_cookie.find_name(request)
     taken = tickets.take(request.GET["login_ticket"], client_id, name, _referring_origin(request)) if name else None
@@ -122,7 +123,11 @@ def _attempting(call: EmbeddedRequest, action: str, subject: str) -> Iterator[Pe
 
 
 def _referring_origin(request: HttpRequest) -> str:
-    """Return the origin in `Referer`; empty when there is none or it is our own."""
-    parts = urlsplit(request.headers.get("Referer", ""))
+    """Return the origin in `Referer`; empty when there is none or it is our own. What is no address is no app's origin."""
+    referer = request.headers.get("Referer", "")
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return referer
     origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
     return "" if origin == settings.PUBLIC_URL else origin
