@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import Invalid
+from regulars.base.tokens.kinds import ONLY_USER, client_of
 from regulars.clients.cache import find_client
 
 from .models import RevokedGrant
@@ -39,9 +40,7 @@ def refuse_revoked(claims: Mapping[str, Any]) -> None:
 
 def is_of_deleted_app(claims: Mapping[str, Any]) -> bool:
     """Return whether the application that an access token was issued to does not exist any more."""
-    client_id = (
-        "" if claims.get("only_user") else str(claims.get("client_id") or claims.get("azp") or "")
-    )  # a rule's token
+    client_id = "" if claims.get(ONLY_USER) else client_of(claims)
     return bool(client_id) and find_client(client_id) is None
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from regulars.base.addresses import is_local
 from regulars.base.jobs.models import Job, PeriodicTask, Queue
+from regulars.base.mail_server import sends_to_files
 from regulars.events.models import InboxItem
 from regulars.serving.tls import Certificate
 from regulars.usecases import account_mails
@@ -148,7 +149,7 @@ def check_mail() -> CheckResult:
     backend = str(settings.EMAIL_BACKEND)
     if not any(name in backend for name in MAIL_TO_FILES):
         return ok("mail", f"mail: {backend}")
-    place = f"files in {settings.EMAIL_FILE_PATH}" if "filebased" in backend else backend
+    place = f"files in {settings.EMAIL_FILE_PATH}" if sends_to_files() else backend
     sentence = f"mail: goes to {place}, and to no customer. Set up a mail server"
     if settings.DEMO or is_local(public_address()):
         return warn("mail", "mail_to_files", sentence)

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 
 from regulars.base.errors import DomainError
 from regulars.base.json_reader import UnreadableJson, read_json
+from regulars.base.json_values import same_json
 from regulars.base.text import storable
 from regulars.base.tokens.jwt import ALGORITHM
 from regulars.clients.models import Client
@@ -109,13 +110,9 @@ def _document(client: Client) -> dict[str, Any]:
 
 def _refuse_what_does_not_hold(metadata: Metadata) -> None:
     for name, held in HELD.items():
-        if name in metadata and not any(_is_same(metadata[name], value) for value in held):
+        if name in metadata and not any(same_json(metadata[name], value) for value in held):
             choices = " or ".join(str(value) for value in held)
             raise _invalid(f"{name}: this value is not supported. {f'Use {choices}' if choices else 'Leave it out'}.")
-
-
-def _is_same(sent: Any, value: Any) -> bool:
-    return type(sent) is type(value) and sent == value  # 1 is not true
 
 
 def _spec_of(metadata: Metadata) -> ClientSpec:
