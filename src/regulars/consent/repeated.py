@@ -12,6 +12,10 @@ from regulars.profiles.models import Profile
 from .effective import YES
 from .models import ConsentEvent
 
+COLUMNS = (
+    *("id", "profile_id", "purpose_id", "purpose__expires_days", "at", "evidence"),
+    *("action", "purpose_version", "notice_id", "explicit", "method"),  # equal in a decision and its repetition
+)
 PER_ACT = ("provider_answer", "impression")  # evidence of one act, which differs from act to act
 
 
@@ -29,30 +33,20 @@ def first_of_equal(profiles: Sequence[Profile]) -> dict[int, int]:
     A decision repeats another of the same purpose in the same version and words, about the same claim or question, if no
     refusal, withdrawal or objection and no expiry lies between them. Each is in the ledger; a fact names the first.
     """
-    events = ConsentEvent.objects.filter(profile__in=profiles).select_related("purpose").order_by("at", "id")
+    events = ConsentEvent.objects.filter(profile__in=profiles).order_by("at", "id")
     runs: dict[tuple[int, str], dict[tuple[object, ...], Run]] = {}
     found: dict[int, int] = {}
-    for event in events.defer("hash", "prev_hash", "purpose__text", "purpose__translations"):
-        place = runs.setdefault((event.profile_id, event.purpose_id), {})
-        if event.action not in YES:
+    # Rows, not objects: a customer of some years has thousands, and each login looks at all of them.
+    for pk, profile, purpose, days, at, evidence, action, *wording in events.values_list(*COLUMNS):
+        place = runs.setdefault((profile, purpose), {})
+        if action not in YES:
             place.clear()
             continue
-        days, wording = event.purpose.expires_days, _wording(event)
-        run = place.get(wording)
-        if run is None or (days and run.last_at + dt.timedelta(days=days) <= event.at):
-            run = place[wording] = Run(event.pk, event.at)
-        run.last_at = event.at
-        found[event.pk] = run.first
+        about = {name: value for name, value in evidence.items() if name not in PER_ACT}
+        words = (action, *wording, json.dumps(about, sort_keys=True))
+        run = place.get(words)
+        if run is None or (days and run.last_at + dt.timedelta(days=days) <= at):
+            run = place[words] = Run(pk, at)
+        run.last_at = at
+        found[pk] = run.first
     return found
-
-
-def _wording(event: ConsentEvent) -> tuple[object, ...]:
-    about = {name: value for name, value in event.evidence.items() if name not in PER_ACT}
-    return (
-        event.purpose_version,
-        event.notice_id,
-        event.action,
-        event.explicit,
-        event.method,
-        json.dumps(about, sort_keys=True),
-    )
