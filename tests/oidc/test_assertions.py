@@ -22,18 +22,20 @@ def signer(client, customer) -> App:
     return App(client, "signer", secret="")
 
 
-def assertion(key=KEY, algorithm="ES256", **more):
+def claims_of_signer():
     now = int(time.time())
-    claims = {
+    return {
         "iss": "signer",
         "sub": "signer",
         "aud": settings.ISSUER,
         "iat": now,
         "exp": now + 60,
         "jti": str(time.monotonic_ns()),
-        **more,
     }
-    claims = {name: value for name, value in claims.items() if value is not None}
+
+
+def assertion(key=KEY, algorithm="ES256", **more):
+    claims = {name: value for name, value in {**claims_of_signer(), **more}.items() if value is not None}
     return jwt.encode({"alg": algorithm, "kid": "one"}, claims, key)
 
 

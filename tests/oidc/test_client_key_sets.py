@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
@@ -17,6 +15,7 @@ from regulars.clients.register import change, spec_of
 from regulars.oauth import client_keys
 from regulars.oauth.client_assertion import ASSERTION_TYPE
 from tests.oidc.app import App, make_client, sign_in
+from tests.oidc.test_assertions import claims_of_signer
 from tests.receivers import Answer, receiving
 
 ONE = ECKey.generate_key("P-256", {"kid": "one"})
@@ -50,20 +49,11 @@ def signer(client, customer, there) -> App:
 
 
 def signed(key, algorithm="", **header):
-    now = int(time.time())
-    claims = {
-        "iss": "signer",
-        "sub": "signer",
-        "aud": settings.ISSUER,
-        "iat": now,
-        "exp": now + 60,
-        "jti": str(time.monotonic_ns()),
-    }
     algorithm = algorithm or ("ES256" if isinstance(key, ECKey) else "RS256")
     header = {name: value for name, value in {"alg": algorithm, "kid": key.kid, **header}.items() if value is not None}
     return {
         "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": jwt.encode(header, claims, key, algorithms=[algorithm]),
+        "client_assertion": jwt.encode(header, claims_of_signer(), key, algorithms=[algorithm]),
     }
 
 
