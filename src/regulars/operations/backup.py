@@ -104,8 +104,9 @@ def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool
         _refuse_others()
         backup = _unpack(path, Path(folder))
         unfinished = settings.HOME / UNFINISHED
+        is_first = not unfinished.exists()
         erasures = [each for file in (list_path(), *lists) for each in in_file(file)]
-        if not unfinished.exists():  # otherwise its erasures are in the list already, and the key may be the backup's
+        if is_first:  # otherwise its erasures are in the list already, and the key may be the backup's
             erasures += _erasures_of_database()
         _refuse_unreadable(erasures, backup.key)
         if not (erasures or lists or without_list) and key_id(settings.SECRET_KEY) != key_id(backup.key):
@@ -117,7 +118,6 @@ def restore_backup(path: Path, lists: Sequence[Path] = (), *, without_list: bool
         keep_listed(erasures)
         connections.close_all()
         load = _LOADS[connection.vendor](backup.database)
-        is_first = not unfinished.exists()
         unfinished.touch(mode=0o600)
         _sync(settings.HOME)
         try:
