@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -150,6 +151,25 @@ def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     full_hour = (int(time.time()) // 3600 + 1) * 3600
     for module in (totp, rate_limits):
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: full_hour))
+
+
+@pytest.fixture(autouse=True)
+def _rules_have_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a rule run for a minute, so that a busy machine stops none. Loops still end by the processor time of the limits.
+
+    Tests of the time itself have the marker `rule_wall_time`.
+    """
+    from regulars.rules.sandbox.realm import Realm
+
+    if request.node.get_closest_marker("rule_wall_time"):
+        return
+    begin = Realm.begin
+
+    def begin_with_time(realm: Realm) -> None:
+        realm.limits = replace(realm.limits, wall=60.0)
+        begin(realm)
+
+    monkeypatch.setattr(Realm, "begin", begin_with_time)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from regulars.rules.run import LanguageRunners
 from regulars.rules.sandbox.host import do_now
 from regulars.rules.sandbox.realm import Realm, RealmLimits
 
+pytestmark = pytest.mark.rule_wall_time
+
 CHIKA = {"user_id": "auth0|chika", "email": "chika@example.com"}
 SECONDS = 10.0  # for one attack, on a machine that ten others use
 MEGABYTES = 120

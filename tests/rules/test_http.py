@@ -201,6 +201,7 @@ def test_last_rule_waits_no_longer_than_what_all_rules_have_left() -> None:
     assert float(second.step.message.split()[3]) < 0.71
 
 
+@pytest.mark.rule_wall_time
 def test_waiting_is_not_running() -> None:
     """Longer than a rule may run, shorter than its patience."""
     answers, _ = said("const r = await fetch(url); say(r.status);", Answer(wait=2.2))

@@ -24,7 +24,7 @@ def _database(db: None) -> None:
 
 def login(*scripts: str, context: dict[str, Any] | None = None, profile_id: int | None = None) -> RulesOutcome:
     for number, script in enumerate(scripts):
-        save_rule(f"rule {number}", script=script)
+        save_rule(f"rule {number}", script=script, timeout=15)  # so that a busy machine stops none
     return run("login", CHIKA, context or {}, profile_id=profile_id)
 
 
@@ -200,7 +200,6 @@ ATTACKS = {
     "catastrophic pattern": ("/(a+)+$/.test('a'.repeat(40) + 'b')", "too_much_cpu"),
     "promises without end": ("(async () => { while (true) await 0; })()", "too_much_cpu"),
     "timers without end": ("(function again() { setTimeout(again); })()", "too_much_cpu"),
-    "native loop that never asks": ("const a = []; a[2 ** 32 - 2] = 1; a.indexOf(5)", "too_much_time"),
     "memory bomb": ("const a = []; while (true) a.push(new Array(10000).fill(1))", "too_much_memory"),
     "buffer bomb": ("const a = []; while (true) a.push(new ArrayBuffer(1e6))", "too_much_memory"),
     "deep recursion": ("(function f() { f(); })()", "too_deep"),
@@ -218,6 +217,13 @@ ATTACKS = {
 }  # fmt: skip
 
 
+@pytest.mark.rule_wall_time
+def test_a_native_loop_that_never_asks_is_stopped() -> None:
+    login("function () { const a = []; a[2 ** 32 - 2] = 1; a.indexOf(5); }")
+
+    assert RuleRun.objects.get().steps[0]["fault"] == "too_much_time"
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=list(ATTACKS))
 def test_a_rule_at_fault_is_named_and_the_next_rule_runs(attack: str) -> None:
     body, fault = ATTACKS[attack]
@@ -229,15 +235,15 @@ def test_a_rule_at_fault_is_named_and_the_next_rule_runs(attack: str) -> None:
 
     first, second = RuleRun.objects.get().steps
     assert (first["rule"], first["how"]) == ("rule-0", "failed")
-    # On a busy machine the wall's clock may be faster than the CPU's.
-    assert first["fault"] in {fault, "too_much_time" if fault == "too_much_cpu" else fault}
+    assert first["fault"] == fault
     assert (second["how"], outcome.id_token_claims) == ("done", {"ok": 1})
 
 
+@pytest.mark.rule_wall_time
 def test_a_rule_is_stopped_soon() -> None:
     login("function (u, c, cb) { while (true); }")
 
-    assert RuleRun.objects.get().milliseconds < 2800
+    assert RuleRun.objects.get().milliseconds < 10_000  # 2,500 where nothing else runs
 
 
 def test_a_rule_that_fails_changes_nothing() -> None:

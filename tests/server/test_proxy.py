@@ -87,7 +87,7 @@ def test_guesses_are_counted_for_the_browser_and_not_for_the_proxy(behind):
 
 def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(behind):
     """100 requests under way of one client are the most; the connections are the proxy's."""
-    live, _ = behind
+    live, trusted = behind
     head = f"POST /v1/batch HTTP/1.1\r\nHost: {live.url[7:]}\r\nContent-Length: 500\r\nX-Forwarded-For: 203.0.113.9\r\n\r\nx"
     port = int(live.url.rpartition(":")[2])
     slow = [socket.create_connection(("127.0.0.1", port), 10) for _ in range(130)]
@@ -103,6 +103,8 @@ def test_proxy_may_hold_many_connections_and_each_client_behind_it_has_a_share(b
     for sock in slow:
         sock.close()
 
-    assert 30 <= ended <= 32  # answered 429
+    # 30 answered 429. Without a trusted proxy the connections are of one IP too: when they are counted before those answers
+    # have closed theirs, up to 30 others are closed as well.
+    assert 30 <= ended <= (32 if trusted else 60)
     # One of the slow requests gives its place to another of the same client.
     assert (same.status_code, other.status_code) == (200, 200)
