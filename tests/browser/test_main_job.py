@@ -12,7 +12,7 @@ import pytest
 from auth0.authentication import GetToken
 from auth0.management import ManagementClient
 from playwright.sync_api import Page, expect
-from tests.live import ask
+from tests.live import ANSWER_TIME, ask
 from tests.without_tls import WithoutTls
 
 from .conftest import Demo
@@ -175,7 +175,7 @@ def webhook_types(demo: Demo, user_id: str) -> list[str]:
 
 def test_attribute_written_by_an_application_is_not_asked(page: Page, demo: Demo):
     """Use the unmodified SDK. It requires https, so a custom HTTP client removes TLS."""
-    with httpx.Client(transport=WithoutTls(), timeout=10) as http:
+    with httpx.Client(transport=WithoutTls(), timeout=ANSWER_TIME) as http:
         auth0 = management(demo, http)
         dov = auth0.users.create(connection=PASSWORDS, email="dov@example.org", password="correct horse 9")
         auth0.users.update(dov.user_id, user_metadata={"looking_for": "boots"})

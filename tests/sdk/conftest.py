@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.conftest import page  # noqa: F401 - a fixture
-from tests.live import ROOT, Live, own_database, spawn, start
+from tests.live import ANSWER_TIME, ROOT, Live, own_database, spawn, start
 from tests.ports import reserve_ports
 from tests.workers import once_in_a_run
 
@@ -59,7 +59,7 @@ class Town:
 
     def client(self) -> httpx2.Client:
         """Return an HTTP client that trusts the certificate."""
-        return httpx2.Client(verify=self.certificate.client_context(), timeout=15)
+        return httpx2.Client(verify=self.certificate.client_context(), timeout=ANSWER_TIME)
 
 
 @pytest.fixture(scope="session")
