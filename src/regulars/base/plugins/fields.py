@@ -38,6 +38,13 @@ class ConfigurablePlugin:
     def check(self, settings: Mapping[str, str]) -> None:
         """Raise `DomainError` when these settings (complete, all text) cannot work. Makes no call."""
 
+    def place(self, settings: Mapping[str, str]) -> str:
+        """Return the host that data is sent to, as customers read it; empty when it stays on this machine.
+
+        It is the host of the first setting that is a web address.
+        """
+        return next(filter(None, (host_of(settings.get(field.key, "")) for field in self.fields)), "")
+
 
 def fill_settings(
     fields: Sequence[SettingField], given: Mapping[str, str], stored: Mapping[str, str] | None = None
@@ -94,6 +101,15 @@ def redacted(text: str, fields: Sequence[SettingField], settings: Mapping[str, s
         "".join(" " if has_hidden(each) else each for each in str(storable(text))[: 4 * LONGEST_FAULT]).split()
     )
     return line if len(line) <= LONGEST_FAULT else f"{line[: LONGEST_FAULT - 1]}…"
+
+
+def host_of(address: str) -> str:
+    """Return the host of a web address, in small letters; empty for any other text."""
+    try:
+        parts = urlsplit(address)
+        return parts.hostname or "" if parts.scheme in ("http", "https") else ""
+    except ValueError:
+        return ""
 
 
 def check_web_address(address: str, label: str = "The address") -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from regulars.base.errors import Invalid
-from regulars.base.plugins.fields import check_web_address
+from regulars.base.plugins.fields import check_web_address, host_of
 
 from ..calls import failure_of, perform
 from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
@@ -46,6 +46,9 @@ class Mailchimp(DestinationKind):
         if not _LIST.fullmatch(settings["list_id"]):
             raise Invalid("bad_list", "An audience id has letters and digits.")
         check_web_address(_base(settings), "The address of the API")
+
+    def place(self, settings: Mapping[str, str]) -> str:
+        return host_of(_base(settings))
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         email = str(message.match["email"])

@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from regulars.base import http
 from regulars.base.errors import Invalid
-from regulars.base.plugins.fields import check_web_address
+from regulars.base.plugins.fields import check_web_address, host_of
 
 from ..kind import DeletionRequest, DestinationKind, SegmentMessage, SendFailed, SettingField
 
@@ -62,6 +62,9 @@ class Parquet(DestinationKind):
             check_web_address(settings["endpoint"], "The address of the storage")
             if not (settings["access_key"] and settings["secret_key"]):
                 raise Invalid("setting_missing", "A bucket needs an access key and a secret key.")
+
+    def place(self, settings: Mapping[str, str]) -> str:
+        return host_of(settings["endpoint"]) if settings["bucket"] else ""
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         self.check(settings)

@@ -1,0 +1,95 @@
+"""Recipients: who is given data about customers under each purpose, by the name that customers read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+
+from regulars.clients.models import Client
+from regulars.destinations.kind import KINDS
+from regulars.destinations.models import Destination
+from regulars.enrichment.models import SourceSetting
+from regulars.enrichment.source import SOURCES
+from regulars.rules.models import Rule
+from regulars.segments.models import Segment
+
+SERVED = "serve"  # tokens and rules carry what this purpose may use
+
+
+class RecipientKind(StrEnum):
+    DESTINATION = "destination"
+    LOOKUP = "lookup"
+    APPLICATION = "application"
+    RULE_HOST = "rule_host"
+
+
+@dataclass(frozen=True, order=True)
+class Recipient:
+    """One recipient. `place` is the host that data is sent to, empty for a file on this machine.
+
+    `key` stays the same when the business renames it: a slug, the key of a source, a client id, a host. Another `place`
+    under the same key is another recipient: what was shown before does not name it.
+    """
+
+    kind: RecipientKind
+    key: str
+    name: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.place})" if self.place and self.place != self.name else self.name
+
+
+def recipients_of(purpose: str) -> tuple[Recipient, ...]:
+    """Return the recipients of one purpose, in an order that does not depend on the database."""
+    return recipients_by_purpose().get(purpose, ())
+
+
+def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
+    """Return purpose → recipients, in as many queries as for one purpose. A purpose without any is left out.
+
+    Named are those that may receive something now: a destination that is switched off, or a source on this machine, does not.
+    """
+    found: defaultdict[str, set[Recipient]] = defaultdict(set)
+    for purpose, recipient in (*_destinations(), *_lookups(), *_applications(), *_rule_hosts()):
+        found[purpose].add(recipient)
+    return {purpose: tuple(sorted(each)) for purpose, each in found.items()}
+
+
+def _destinations() -> Iterator[tuple[str, Recipient]]:
+    """Yield destinations under their own purpose, and under those of their segments: being in one is disclosed too."""
+    of_segment = dict(Segment.objects.values_list("slug", "purpose_id"))
+    for each in Destination.objects.filter(enabled=True):
+        place = KINDS[each.kind].place(each.settings) if each.kind in KINDS else ""
+        recipient = Recipient(RecipientKind.DESTINATION, each.slug, each.name, place)
+        yield each.purpose_id, recipient
+        for slug in each.segment_slugs:
+            if slug in of_segment:
+                yield of_segment[slug], recipient
+
+
+def _lookups() -> Iterator[tuple[str, Recipient]]:
+    for each in SourceSetting.objects.filter(enabled=True):
+        if each.key not in SOURCES or (source := SOURCES[each.key]).is_local:
+            continue
+        place = source.place(each.settings)
+        # The business names no company for an address of its own: the host is the name.
+        name = place if source.is_mapped and place else source.title
+        yield each.purpose_id, Recipient(RecipientKind.LOOKUP, each.key, name, place)
+
+
+def _applications() -> Iterator[tuple[str, Recipient]]:
+    """Yield applications of other companies, which receive tokens when a customer signs in there."""
+    for key, name in Client.objects.filter(first_party=False).values_list("client_id", "name"):
+        yield SERVED, Recipient(RecipientKind.APPLICATION, key, name)
+
+
+def _rule_hosts() -> Iterator[tuple[str, Recipient]]:
+    if settings.RULE_HOSTS and not Rule.objects.filter(enabled=True).exists():
+        return
+    for host in settings.RULE_HOSTS:
+        yield SERVED, Recipient(RecipientKind.RULE_HOST, host, host, host)
