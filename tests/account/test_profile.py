@@ -16,14 +16,14 @@ from jsonschema import Draft202012Validator
 import regulars.usecases.export as export_module
 from regulars.accounts.models import Account
 from regulars.consent.models import ConsentEvent, Erasure, Purpose
-from regulars.consent.purposes import words_in
+from regulars.consent.purposes import PurposeText, words_in
 from regulars.consent.record import Decision
 from regulars.consent.view import view
 from regulars.interfaces.account import labels
 from regulars.profiles.attributes import STANDARD
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
-from regulars.usecases.decide_consent import decide
+from regulars.usecases.decide_consent import change_purpose, decide
 
 from .conftest import PASSWORD
 
@@ -58,14 +58,19 @@ def text(answer) -> str:
 
 
 def seen(client, purpose) -> str:
-    html = client.get("/me").content.decode()
-    return re.search(rf'action="/me/purposes/{purpose}">.*?name="seen" value="(\d+)"', html, re.DOTALL)[1]
+    return field(client, purpose, "seen")
 
 
 def press(client, purpose, action, number=None):
-    return client.post(
-        f"/me/purposes/{purpose}", {"action": action, "seen": seen(client, purpose) if number is None else number}
-    )
+    form = {"action": action, "seen": number or seen(client, purpose), "notice": field(client, purpose, "notice")}
+    return client.post(f"/me/purposes/{purpose}", form)
+
+
+def field(client, purpose, name) -> str:
+    """Return a hidden field of the purpose's form; empty where the page has no form for it."""
+    html = client.get("/me").content.decode()
+    found = re.search(rf'action="/me/purposes/{purpose}">.*?name="{name}" value="(\w+)"', html, re.DOTALL)
+    return found[1] if found else ""
 
 
 def test_page_without_a_session_redirects_to_the_login(profile, client):
@@ -188,6 +193,57 @@ def test_invalid_decision_is_refused(signed_in, profile, purpose, action, number
 
     assert answer.status_code == status
     assert "'nothing'" not in answer.content.decode()
+    assert not profile.consent_events.exists()
+
+
+def reworded(text):
+    change_purpose("personalise", PurposeText("A shop that fits you", text), widened=False)
+
+
+def test_yes_to_a_notice_reworded_meanwhile_takes_nothing_and_shows_the_new_words(signed_in, profile):
+    form = {name: field(signed_in, "personalise", name) for name in ("seen", "notice")}
+    reworded("To show you things that fit you, and to sell it.")
+
+    answer = signed_in.post("/me/purposes/personalise", {"action": "give", **form})
+
+    assert (answer.status_code, profile.consent_events.count()) == (409, 0)
+    page = text(answer)
+    assert "This changed since you opened the page. Please read it again." in page
+    assert "and to sell it" in page
+    again = re.search(r'action="/me/purposes/personalise">.*?name="notice" value="(\w+)"', answer.content.decode(), re.S)
+    assert signed_in.post("/me/purposes/personalise", {"action": "give", **form, "notice": again[1]}).status_code == 302
+    yes = profile.consent_events.get()
+    assert (yes.purpose_version, yes.notice.body.endswith("and to sell it.")) == (2, True)
+
+
+def test_a_no_counts_on_an_old_page_with_the_words_of_that_page(signed_in, profile):
+    press(signed_in, "personalise", "give")
+    form = {name: field(signed_in, "personalise", name) for name in ("seen", "notice")}
+    reworded("To show you things that fit you, and to sell it.")
+
+    assert signed_in.post("/me/purposes/personalise", {"action": "withdraw", **form}).status_code == 302
+
+    no = profile.consent_events.latest("pk")
+    assert (no.action, no.purpose_version, "sell" in no.notice.body) == ("withdrawn", 1, False)
+
+
+def test_decision_has_the_language_of_its_page_and_not_that_of_another_tab(signed_in, profile):
+    german = signed_in.get("/me?language=de").content.decode()
+    form = dict(re.findall(r'name="(seen|notice)" value="(\w+)"', german.partition('/purposes/personalise">')[2])[:2])
+    signed_in.get("/me?language=fr")
+
+    signed_in.post("/me/purposes/personalise", {"action": "give", **form})
+
+    yes = profile.consent_events.get()
+    assert (yes.notice.locale, yes.notice.body.splitlines()[1] in german) == ("de", True)
+
+
+@pytest.mark.parametrize("notice", ["", "0" * 64, "another purpose's"])
+def test_yes_without_the_notice_of_the_page_takes_nothing(signed_in, profile, notice):
+    another = {"another purpose's": field(signed_in, "message", "notice")}
+    form = {"action": "give", "seen": "0", "notice": another.get(notice, notice)}
+
+    assert signed_in.post("/me/purposes/personalise", form).status_code == 409
     assert not profile.consent_events.exists()
 
 

@@ -37,13 +37,15 @@ class Purpose(models.Model):
 
 
 class Notice(models.Model):
-    """The exact text that was shown, addressed by its hash."""
+    """The exact text that was shown, with who is named beside it and what it is about (`consent.notices`), by its hash."""
 
     hash = models.CharField(max_length=64, primary_key=True)
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
     version = models.PositiveIntegerField()
     locale = models.CharField(max_length=16, default="en")
     body = models.TextField()
+    recipients = models.JSONField(default=list)
+    pieces = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return f"{self.purpose_id}@{self.version} {self.hash[:8]}"

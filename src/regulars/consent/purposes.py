@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from regulars.base.errors import Invalid
 
-from .models import Notice, Purpose
+from .models import Purpose
 from .standard import STANDARD, in_every_language
 
 
@@ -72,13 +71,3 @@ def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:
             found = purpose.translations[name]
             return name, found["label"], found["text"]
     return "en", purpose.label, purpose.text
-
-
-def get_or_create_notice(purpose: Purpose, body: str = "", locale: str = "en") -> Notice:
-    """Return the notice with this text, stored once however often it is shown."""
-    body = body or purpose.text
-    digest = sha256(f"{purpose.key}\n{purpose.version}\n{locale}\n{body}".encode()).hexdigest()
-    notice, _ = Notice.objects.get_or_create(
-        hash=digest, defaults={"purpose": purpose, "version": purpose.version, "locale": locale, "body": body}
-    )
-    return notice

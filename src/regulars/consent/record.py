@@ -18,14 +18,18 @@ from regulars.profiles.models import Profile
 from .effective import YES, effective_decision
 from .erasures import suppressed
 from .models import ConsentEvent, ConsentState, Notice, Purpose
-from .purposes import get_or_create_notice, get_purpose
+from .notices import ShownNotice, store_notice
+from .purposes import get_purpose
 
 Action = ConsentEvent.Action
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision on one purpose. `words` is the text that was shown; empty: the purpose's own text."""
+    """One decision on one purpose, on the `notice` that the customer read: with its version, language and words.
+
+    Without a notice, `words` and `locale` are of the purpose's version of now; no words: the purpose's own text.
+    """
 
     purpose: str
     action: str
@@ -36,6 +40,7 @@ class Decision:
     evidence: dict[str, Any] = field(default_factory=dict)
     actor: str = "customer"
     at: dt.datetime | None = None  # imports know when; otherwise now
+    notice: ShownNotice | None = None
 
 
 @transaction.atomic
@@ -65,7 +70,7 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> l
             event = ConsentEvent(
                 profile=profile,
                 purpose=purpose,
-                purpose_version=purpose.version,
+                purpose_version=notice.version,
                 notice=notice,
                 action=decision.action,
                 explicit=decision.explicit,
@@ -116,13 +121,15 @@ class _Notices:
     """The purpose and the notice of each decision, looked up once for equal decisions."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, str, str], tuple[Purpose, Notice]] = {}
+        self.found: dict[tuple[object, ...], tuple[Purpose, Notice]] = {}
 
     def of(self, decision: Decision) -> tuple[Purpose, Notice]:
-        key = (decision.purpose, decision.words, decision.locale)
+        key = (decision.purpose, decision.words, decision.locale, decision.notice)
         if key not in self.found:
             purpose = get_purpose(decision.purpose)
-            self.found[key] = purpose, get_or_create_notice(purpose, decision.words, decision.locale)
+            words = decision.words or purpose.text
+            shown = decision.notice or ShownNotice(purpose.key, purpose.version, decision.locale, words)
+            self.found[key] = purpose, store_notice(shown, purpose)
         return self.found[key]
 
 

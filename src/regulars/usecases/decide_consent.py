@@ -12,14 +12,17 @@ from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
 from regulars.profiles.models import Profile
 
+from .shown_notices import purpose_notice
 from .unit_of_work import changes
 
 Action = ConsentEvent.Action
 CONSENT_ACTIONS = (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN)
+OPENING = (Action.GIVEN, Action.OBJECTION_LIFTED)
 SHARING = ("share", "sale")
 PORTION = 50
 
@@ -39,6 +42,21 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
         if seen is not None and seen != last_decision(c.profile, purpose.key):
             raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
         return c.decide(decision)
+
+
+def decide_as_shown(profile: Profile, key: str, action: str, *, shown: str, seen: int) -> ConsentEvent:
+    """Record a click on the customer's own page, on the notice that the page showed: its hash is `shown`.
+
+    What opens a purpose counts only for the notice of now. A no always counts, and its record has the words of the page.
+    Raises as `decide`, and `notice_changed`.
+    """
+    purpose = get_purpose(key)
+    read = find_shown(shown, purpose)
+    if read is None:
+        raise NoticeChangedError
+    if action in OPENING:
+        require_shown(purpose_notice(purpose, read.locale), shown)
+    return decide(profile, Decision(key, action, "profile", notice=read), seen)
 
 
 def last_decision(profile: Profile, purpose: str) -> int:

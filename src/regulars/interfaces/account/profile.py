@@ -13,15 +13,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent
-from regulars.consent.purposes import get_purpose, words_in
-from regulars.consent.record import Decision
+from regulars.consent.notices import NoticeChangedError
 from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
 from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
 from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
-from regulars.usecases.decide_consent import decide as write_decision
+from regulars.usecases.decide_consent import decide_as_shown
+from regulars.usecases.shown_notices import show_purposes
 
 from . import labels
 from .names import PageNames, identity_rows, page_locale
@@ -49,12 +49,20 @@ DONE = {
 @customer_page()
 def overview(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me`: everything on one page, so that nothing is hidden."""
+    return _overview(request, profile)
+
+
+def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> HttpResponse:
+    """Draw the page. `changed` is the purpose whose notice is not any more what the customer decided on."""
     locale = page_locale(request)
-    names = PageNames(locale)
+    names, shown = PageNames(locale), show_purposes(locale)
     context = {
+        "changed": changed,
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(labels.translated(fact), names) for fact in facts_of(profile)],
-        "stands": [(stand, labels.consent_status(stand)) for stand in purposes_of(profile, locale)],
+        "stands": [
+            (stand, labels.consent_status(stand), shown.get(stand.key, "")) for stand in purposes_of(profile, locale)
+        ],
         "identities": identity_rows(profile, names),
         "segments": [
             (each, names.purpose(each.segment.purpose_id), names.bases_of(each.segment))
@@ -71,13 +79,13 @@ def overview(request: HttpRequest, profile: Profile) -> HttpResponse:
         ],
         "events": [(labels.label(each.name), each) for each in timeline(profile.pk, MOST_EVENTS)],
     }
-    return render(request, "account/profile.html", context)
+    return render(request, "account/profile.html", context, status=409 if changed else 200)
 
 
 @require_POST
 @customer_page()
 def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
-    """Record a decision about a purpose. The form works once: it names the decision that it follows."""
+    """Record a decision about a purpose. The form works once, and for the notice beside it: it names both."""
     action = ACTIONS.get(request.POST.get("action", ""))
     seen = request.POST.get("seen", "")
     if action is None or not (seen.isascii() and seen.isdigit() and int(seen[:20]) <= MAX_ID):
@@ -88,13 +96,12 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
             400,
         )
     try:
-        purpose = get_purpose(key)
-        locale, label, text = words_in(purpose, page_locale(request))
-        decision = Decision(key, action, "profile", words=f"{label}\n{text}", locale=locale)
-        write_decision(profile, decision, seen=int(seen))
+        decide_as_shown(profile, key, action, shown=request.POST.get("notice", ""), seen=int(seen))
+    except NoticeChangedError:
+        return _overview(request, profile, changed=key)
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
-    return _back(request, f"{label}: {_(DONE[action])}", "purposes")
+    return _back(request, f"{PageNames(page_locale(request)).purpose(key)}: {_(DONE[action])}", "purposes")
 
 
 @require_http_methods(["GET", "POST"])
