@@ -210,7 +210,9 @@ def test_yes_to_a_notice_reworded_meanwhile_takes_nothing_and_shows_the_new_word
     page = text(answer)
     assert "This changed since you opened the page. Please read it again." in page
     assert "and to sell it" in page
-    again = re.search(r'action="/me/purposes/personalise">.*?name="notice" value="(\w+)"', answer.content.decode(), re.S)
+    again = re.search(
+        r'action="/me/purposes/personalise">.*?name="notice" value="(\w+)"', answer.content.decode(), re.S
+    )
     assert signed_in.post("/me/purposes/personalise", {"action": "give", **form, "notice": again[1]}).status_code == 302
     yes = profile.consent_events.get()
     assert (yes.purpose_version, yes.notice.body.endswith("and to sell it.")) == (2, True)
