@@ -21,6 +21,7 @@ from regulars.profiles.assertions import RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
 from .models import PermittedView, Purpose
@@ -207,14 +208,18 @@ def _permitted(
 ) -> dict[str, Value]:
     if not status.allows(purpose):
         return {}
+    held = [
+        (fact, each)
+        for fact in facts[status.profile_id]
+        if status.consents_hold(fact)
+        if is_shown((each := known(fact)).asserter, _thing(fact, attributes), place)
+    ]
+    half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
+    no_longer = fallen([each for _, each in held], status.now, half_lives)
     by_attribute: dict[str, list[KnownFact]] = {}
-    for fact in facts[status.profile_id]:
-        if not (_lists_purpose(attributes.get(fact.attribute), purpose, status) and status.consents_hold(fact)):
-            continue
-        each = known(fact)
-        if is_shown(each.asserter, _thing(fact, attributes), place):
+    for fact, each in held:
+        if each.id not in no_longer and _lists_purpose(attributes.get(fact.attribute), purpose, status):
             by_attribute.setdefault(fact.attribute, []).append(each)
-    half_lives = {key: attributes[key].half_life_days for key in by_attribute if key in attributes}
     # Tokens and rules show metadata as it was written, empty values too; for any other use these are not known.
     kept = metadata_among(by_attribute, attributes) if purpose.key == "serve" else ()
     return resolve_all(by_attribute, status.now, half_lives, kept)

@@ -13,6 +13,7 @@ from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identit
 from .auth0_user import Auth0Identity, Auth0User
 from .derive import changes_after
 from .models import Attribute, Fact, Identity, Profile
+from .premises import fallen
 from .resolve import KnownFact, Value, resolve_all
 
 T = TypeVar("T", Fact, Identity)
@@ -95,10 +96,13 @@ def identities_at(profile: Profile, place: Place) -> list[Auth0Identity]:
 
 def winners(facts: list[Fact], attributes: dict[str, Attribute], now: dt.datetime) -> dict[str, Value]:
     """Return the winning live value of every attribute, whatever its purpose. For the document only."""
-    by_attribute: dict[str, list[KnownFact]] = {}
-    for fact in facts:
-        by_attribute.setdefault(fact.attribute, []).append(known(fact))
     half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
+    usable = [known(fact) for fact in facts]
+    no_longer = fallen(usable, now, half_lives)
+    by_attribute: dict[str, list[KnownFact]] = {}
+    for each in usable:
+        if each.id not in no_longer:
+            by_attribute.setdefault(each.attribute, []).append(each)
     return resolve_all(by_attribute, now, half_lives, metadata_among(by_attribute, attributes))
 
 
@@ -123,6 +127,7 @@ def known(fact: Fact) -> KnownFact:
         confidence=fact.confidence,
         expires_at=fact.expires_at,
         confirmed_at=fact.confirmed_at,
+        derived_from=tuple(fact.derived_from),
     )
 
 

@@ -21,6 +21,7 @@ from . import derive
 from .assertions import Asserter, asserter_of, longest, may_write, thing_of, voice
 from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile, RefusedGuess
+from .premises import fallen
 from .resolve import KnownFact, expired, resolve
 from .values import fit
 
@@ -133,7 +134,7 @@ def is_known(profile: Profile, attribute: str) -> bool:
 
 
 def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
-    """Return those of `attributes` (keys or metadata paths) that any live fact has, in two queries.
+    """Return those of `attributes` (keys or metadata paths) that any live fact has, in a few queries.
 
     A fact counts whether it was written before or after its path was declared as an attribute.
     """
@@ -141,10 +142,16 @@ def known_among(profile: Profile, attributes: Collection[str]) -> set[str]:
     other_name = dict(named.values_list("key", "metadata_path"))
     other_name |= {path: key for key, path in other_name.items()}
     names = {each: {each, other_name.get(each, each)} for each in attributes}
-    found: dict[str, list[KnownFact]] = {}
-    for fact in profile.facts.filter(attribute__in=set().union(*names.values()), retracted_at=None):
-        found.setdefault(fact.attribute, []).append(known(fact))
     now = clock.now()
+    rows = list(profile.facts.filter(attribute__in=set().union(*names.values()), retracted_at=None))
+    if any(fact.derived_from for fact in rows):  # what they follow from decides too
+        everything = [known(fact) for fact in profile.facts.filter(retracted_at=None)]
+        half_lives = dict(Attribute.objects.exclude(half_life_days=None).values_list("key", "half_life_days"))
+        no_longer = fallen(everything, now, half_lives)
+        rows = [fact for fact in rows if fact.pk not in no_longer]
+    found: dict[str, list[KnownFact]] = {}
+    for fact in rows:
+        found.setdefault(fact.attribute, []).append(known(fact))
     return {
         each
         for each, aliases in names.items()

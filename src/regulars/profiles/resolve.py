@@ -34,6 +34,7 @@ class KnownFact:
     """A fact as `resolve` needs it. `value` is any JSON value; None: removed by its source.
 
     `collected_at` is when the source said it first, `confirmed_at` when it repeated it last (None: never).
+    `derived_from`: ids of the facts it follows from (`premises`).
     """
 
     id: int
@@ -46,6 +47,7 @@ class KnownFact:
     confidence: float = 1.0
     expires_at: dt.datetime | None = None
     confirmed_at: dt.datetime | None = None
+    derived_from: tuple[int, ...] = ()
 
     @property
     def as_of(self) -> dt.datetime:

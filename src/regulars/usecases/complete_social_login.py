@@ -29,12 +29,10 @@ from regulars.profiles.upstream_tokens import keep_token
 
 from .first_proof import record_proof, record_vouched
 from .unit_of_work import Changes, changes
-from .users import write_values
+from .users import SIGN_UP, guess_names, write_values
 
 LONGEST_USER_ID = 255
 BY_MAIL = "mail"  # who proved an address: a link or a code that was mailed to it
-# The source of what a customer enters on our own pages; an application's source is `app:<client>`.
-SOURCE = "app:signin"
 
 
 @dataclass(frozen=True)
@@ -125,14 +123,9 @@ def sign_up(email: str, password: str, connection: str, submitted: SubmittedValu
     account = Account(email=email, password=password)
     account.save()
     record_address(account, proved=True)
-    facts = [
-        *proved_email(email),
-        # Auth0's applications expect a name; any better source wins over this guess.
-        NewFact("name", email, "inferred", SOURCE, confidence=0.1, asserter=Asserter.CUSTOMER),
-        NewFact("nickname", email.partition("@")[0], "inferred", SOURCE, confidence=0.1, asserter=Asserter.CUSTOMER),
-    ]
     with changes(profile, "sign_up") as c:
-        c.learn(facts)
+        c.learn(proved_email(email))
+        guess_names(c, email, SIGN_UP, Asserter.CUSTOMER)
         if submitted:
             write_values(c, submitted.values, submitted.source, Asserter.CUSTOMER)
         return _open_account(c, account, connection)
@@ -157,8 +150,8 @@ def verify_email(account: Account, shown: Shown) -> tuple[EarlierAccess, ...]:
 def proved_email(email: str) -> list[NewFact]:
     """Return the facts of an address whose mail the customer has just opened."""
     return [
-        NewFact("email", email, "declared", SOURCE, asserter=Asserter.CUSTOMER_FRESH),
-        NewFact("email_verified", True, "verified", SOURCE, asserter=Asserter.CUSTOMER_FRESH),
+        NewFact("email", email, "declared", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
+        NewFact("email_verified", True, "verified", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
     ]
 
 

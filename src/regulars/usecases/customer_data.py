@@ -16,6 +16,7 @@ from regulars.events.models import Source
 from regulars.profiles.assertions import voice
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
+from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import resolve
 from regulars.questions.models import Question
 from regulars.segments.models import Membership
@@ -31,8 +32,8 @@ class CustomerFact:
     """One fact as the customer reads it.
 
     `since` is when its source said so first, `confirmed_at` when it did last (None: once only). `why_not` is why it is not
-    used: `""`, `blocked`, `expired`, `retracted`, `another_wins`, `replaced` (by a newer value of its source), or `confirms`:
-    it has the value that is used. `follows_from` are the labels of the facts it was concluded from.
+    used: `""`, `blocked`, `expired`, `retracted`, `fallen` (what it follows from changed), `another_wins`, `replaced` (by a
+    newer value of its source), or `confirms`: it has the value that is used. `follows_from` are the labels of the facts it was concluded from.
     """
 
     id: int
@@ -87,6 +88,9 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     status = ConsentStatus.of([profile], now)[profile.pk]
     facts = list(profile.facts.order_by("attribute", "-collected_at", "-id"))
     usable = [fact for fact in facts if fact.retracted_at is None and status.consents_hold(fact)]
+    half_lives = {key: attribute.half_life_days for key, attribute in attributes.items()}
+    no_longer = fallen([known(fact) for fact in usable], now, half_lives)
+    usable = [fact for fact in usable if fact.pk not in no_longer]
     winners, newest = _winners(usable, attributes, now), _newest(usable)
     questions = dict(Question.objects.values_list("key", "text"))
     apps = _app_names(facts)
@@ -103,6 +107,8 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
             why_not = "expired"
         elif not status.consents_hold(fact):
             why_not = "blocked"
+        elif fact.pk in no_longer:
+            why_not = "fallen"
         else:
             why_not = _beside(fact, winners.get(fact.attribute), newest[_voice_of(fact)])
         if fact.value is None or (not everything and why_not in ("retracted", "expired")):

@@ -47,6 +47,8 @@ from .sign_out import end_sessions, move_sessions
 from .unit_of_work import Changes, changes
 
 LONGEST_PATH = 128  # characters of `Fact.attribute`
+# The source of what a customer enters on our own pages; an application's source is `app:<client>`.
+SIGN_UP = "app:signin"
 Values = Mapping[str, object]
 
 
@@ -117,10 +119,12 @@ def create_user(new: NewDatabaseUser, source: str) -> Profile:
     )
     profile.account = Account.objects.create_user(email, new.patch.password)
     profile.save(update_fields=["account"])
-    root = {"name": email, "nickname": email.partition("@")[0], "email_verified": False, **new.patch.root}
+    root = {"email_verified": False, **new.patch.root}
     record_address(profile.account, proved=root["email_verified"] is True)
     with changes(profile, "created") as c:
-        return _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
+        _write(c, UserPatch({**root, "email": email}, new.patch.metadata, new.patch.blocked), source)
+        guess_names(c, email, source, Asserter.APP_TOKEN)
+        return c.profile
 
 
 def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by: str = "") -> Profile:
@@ -154,6 +158,8 @@ def update_user(profile: Profile, patch: UserPatch, source: str, *, notified_by:
             set_password(database, patch.password, _database_of(profile))
             for each in {database, profile.account or database}:
                 end_sessions(each)
+        if has_moved and database:
+            guess_names(c, email, source, Asserter.APP_TOKEN)
         if has_moved:
             _record_change(c, "email", before, source, notified_by)
         if patch.password:
@@ -330,6 +336,19 @@ def _refuse_unacceptable(attributes: Mapping[str, Attribute], news: Iterable[New
     for new in news:
         attribute = by_path.get(new.attribute) or attributes.get(new.attribute)
         accepted(attribute, attribute.key if attribute else new.attribute, new)
+
+
+def guess_names(c: Changes, email: str, source: str, asserter: Asserter) -> None:
+    """Guess names from the customer's address: Auth0's applications expect them. Any better source wins over the guess.
+
+    They follow from the address, and fall with it.
+    """
+    said = list(c.profile.facts.filter(attribute="email", value=email, retracted_at=None).values_list("pk", flat=True))
+    guesses = {"name": email, "nickname": email.partition("@")[0]}
+    c.learn(
+        NewFact(key, value, "inferred", source, confidence=0.1, derived_from=said[-1:], asserter=asserter)
+        for key, value in guesses.items()
+    )
 
 
 def retract_overlapping(c: Changes, path: str) -> None:

@@ -37,6 +37,7 @@ WHY_NOT = {
     "blocked": gettext_noop("Kept, but not used: you took your yes back."),
     "expired": gettext_noop("Too old to be used."),
     "retracted": gettext_noop("Withdrawn; it will be deleted."),
+    "fallen": gettext_noop("Not used: what it was concluded from has changed."),
     "another_wins": gettext_noop("Not used: another source counts more."),
     "replaced": gettext_noop("Not used: the same source has said something newer."),
     "confirms": gettext_noop("Confirms the value above."),
