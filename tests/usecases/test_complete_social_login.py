@@ -61,12 +61,30 @@ def test_known_contact_without_an_account_gets_one(chika):
     assert Profile.objects.count() == 1
 
 
-def test_claim_without_consent_stays_in_the_raw_answer(standard_setup):
-    profile = complete_social_login(provider_login(raw={"people": {"genders": ["female"]}})).profile
+def test_claim_without_consent_is_stored_nowhere(standard_setup):
+    """The provider may send more than was ticked: a scope of an earlier login, or a claim that was not asked for."""
+    people = {"genders": [{"value": "female"}], "birthdays": [{"date": {"year": 1997, "month": 3, "day": 7}}]}
+    userinfo = {"sub": "1001", "email": "chika@example.com", "hd": "example.com"}
+
+    profile = complete_social_login(provider_login(raw={"userinfo": userinfo, "people": people})).profile
 
     assert not profile.facts.filter(attribute="gender").exists()
-    assert ProviderAnswer.objects.get().raw == {"people": {"genders": ["female"]}}
+    assert ProviderAnswer.objects.get().raw == {"userinfo": {"sub": "1001", "email": "chika@example.com"}}
     assert not ConsentEvent.objects.exists()
+
+
+def test_of_two_claims_only_the_ticked_one_is_stored(standard_setup):
+    people = {"genders": [{"value": "female"}], "birthdays": [{"date": {"year": 1997, "month": 3, "day": 7}}]}
+
+    complete_social_login(provider_login(raw={"userinfo": {"sub": "1001"}, "people": people}, shared=[YES]))
+
+    assert ProviderAnswer.objects.get().raw["people"] == {"genders": [{"value": "female"}]}
+
+
+def test_an_answer_of_a_kind_that_is_not_installed_is_not_stored(standard_setup):
+    complete_social_login(provider_login(strategy="gone", connection="gone", raw={"sub": "1001", "gender": "female"}))
+
+    assert ProviderAnswer.objects.get().raw == {}
 
 
 def test_consent_is_recorded_as_shown_and_its_withdrawal_closes_the_fact(standard_setup):

@@ -13,7 +13,7 @@ from typing import Any
 from regulars.base.plugins.catalog import Catalog
 from regulars.base.plugins.fields import SettingField
 
-Raw = dict[str, Any]  # a provider's answers, unchanged: {"userinfo": {…}, "id_token": {…}, "people": {…}}
+Raw = dict[str, Any]  # a provider's answers as received: {"userinfo": {…}, "id_token": {…}, "people": {…}}
 Settings = Mapping[str, str]
 
 
@@ -38,7 +38,7 @@ class ProviderClaim:
     """One claim that a provider returned. `kind` is `verified` when the provider vouches for it, else `social`.
 
     `requested_claim` is the key of the `RequestedClaim` it belongs to; without the customer's consent to that claim the
-    value stays in the raw answer only.
+    value is not stored, in the raw answer neither (`raw_answers.cut`).
     """
 
     attribute: str

@@ -148,7 +148,10 @@ class IdentityConflict(models.Model):
 
 
 class ProviderAnswer(models.Model):
-    """The unchanged answer of a provider at one login, with the scopes requested, granted and refused. Append-only."""
+    """The answer of a provider at one login, cut to the login and the claims shared, with the scopes requested, granted, refused.
+
+    When a claim is closed later, it leaves `raw` within a day (`usecases.clear_closed`).
+    """
 
     identity = models.ForeignKey(Identity, on_delete=models.CASCADE, related_name="answers")
     at = models.DateTimeField(default=clock.now)

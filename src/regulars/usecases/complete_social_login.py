@@ -15,7 +15,10 @@ from regulars.base import clock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
 from regulars.base.text import storable
-from regulars.connections.provider import ProviderClaim
+from regulars.connections.endpoints import settings_of
+from regulars.connections.models import Connection
+from regulars.connections.provider import ProviderClaim, find_provider
+from regulars.connections.raw_answers import cut
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
@@ -46,7 +49,7 @@ class ClaimConsent:
 
 @dataclass(frozen=True)
 class ProviderLogin:
-    """One answer of one provider. `raw` is stored unchanged; scopes are written as the provider writes them.
+    """One answer of one provider. Of `raw` only what was shared is stored; scopes are written as the provider writes them.
 
     `issued` is what its token endpoint issued: `{"access_token", "refresh_token", "expires_in"}`, stored encrypted.
     """
@@ -101,7 +104,7 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
         Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
         answer = ProviderAnswer.objects.create(
             identity=identity,
-            raw=storable(login.raw),
+            raw=storable(_cut_answer(login)),
             scopes_asked=list(login.asked),
             scopes_granted=storable(list(login.granted)),
             scopes_refused=[scope for scope in login.asked if scope not in login.granted],
@@ -153,6 +156,16 @@ def proved_email(email: str) -> list[NewFact]:
         NewFact("email", email, "declared", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
         NewFact("email_verified", True, "verified", SIGN_UP, asserter=Asserter.CUSTOMER_FRESH),
     ]
+
+
+def _cut_answer(login: ProviderLogin) -> dict[str, Any]:
+    """Return what may be stored of the answer. Pieces that were not ticked are gone before anything is written."""
+    kind = find_provider(login.strategy)
+    connection = Connection.objects.filter(name=login.connection, strategy=login.strategy).first()
+    if kind is None:
+        return {}
+    settings = settings_of(connection) if connection else {}
+    return cut(login.raw, kind, settings, [each.claim for each in login.shared])
 
 
 def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:

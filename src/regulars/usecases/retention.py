@@ -87,7 +87,7 @@ KINDS: dict[str, DataKind] = {
     ),
     "rule_runs": DataKind("Runs of rules", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
     "provider_answers": DataKind(
-        "Answers of providers, unchanged", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
+        "Answers of providers", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
     ),
     "lookups": DataKind(
         "Answers of look-ups", 365, lambda before: Lookup.objects.filter(fresh_until__lt=before, asked_at__lt=before)

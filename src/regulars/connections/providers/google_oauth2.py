@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.utils.translation import gettext_noop
@@ -46,6 +47,20 @@ REQUESTED_CLAIMS = (
         REVIEW,
     ),
 )
+
+
+FIELDS = {
+    f"{PREFIX}user.addresses.read": "addresses",
+    f"{PREFIX}user.birthday.read": "birthdays",
+    f"{PREFIX}user.gender.read": "genders",
+    f"{PREFIX}user.organization.read": "organizations",
+    f"{PREFIX}user.phonenumbers.read": "phoneNumbers",
+}
+
+
+def wanted(granted: Collection[str]) -> list[str]:
+    """Return the fields of the granted scopes; all of them when the answer named no scopes."""
+    return [words for scope, words in FIELDS.items() if scope in granted] or list(FIELDS.values())
 
 
 def user_id_of(raw: Raw, settings: Settings) -> Any:
@@ -99,7 +114,7 @@ google = Provider(
     calls=(
         ProviderCall(
             "people",
-            lambda granted: {"personFields": "addresses,birthdays,genders,organizations,phoneNumbers"},
+            lambda granted: {"personFields": ",".join(wanted(granted))},
             tuple(scope for claim in REQUESTED_CLAIMS for scope in claim.scopes),
         ),
     ),

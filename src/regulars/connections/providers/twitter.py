@@ -8,7 +8,7 @@ from ..endpoints import basic_header
 from ..provider import Credentials, Provider, ProviderCall, ProviderClaim, ProviderRequest, Raw, Settings, UpstreamGrant
 from .reading import mail, mapping, self_declared
 
-FIELDS = "confirmed_email,created_at,description,entities,location,profile_image_url,protected,public_metrics,url,verified,verified_type"
+FIELDS = "confirmed_email,profile_image_url"  # beside name and username, which always come
 
 
 def person(raw: Raw) -> Raw:
@@ -20,7 +20,7 @@ def user_id_of(raw: Raw, settings: Settings) -> Any:
 
 
 def read(raw: Raw, settings: Settings) -> list[ProviderClaim]:
-    """The location is free text at X (“the moon”), so it stays in the raw answer."""
+    """The location is free text at X (“the moon”), so it is not asked for."""
     data = person(raw)
     return [
         *self_declared(name=data.get("name"), nickname=data.get("username"), picture=data.get("profile_image_url")),
