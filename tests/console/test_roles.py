@@ -72,6 +72,8 @@ PAGES = {
     "sources/<slug:key>/switch": ("", "admin"),
     "sources/<slug:key>/retry": ("", "marketer"),
     "privacy": ("marketer", ""),
+    "privacy/attributes": ("marketer", ""),
+    "privacy/attributes/<str:key>": ("marketer", "admin"),
     "privacy/retention": ("", "admin"),
     "privacy/purposes/<slug:key>": ("marketer", "admin"),
     "destinations": ("marketer", ""),

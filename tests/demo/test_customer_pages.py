@@ -21,10 +21,12 @@ from regulars.connections.provider import PROVIDERS
 from regulars.consent.models import ConsentEvent, Erasure, Purpose
 from regulars.destinations.models import Destination, Disclosure
 from regulars.events.models import Source
+from regulars.profiles.attributes import languages_without
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Fact, Identity, Profile, ProviderAnswer
 from regulars.questions.models import Impression, Question
 from regulars.questions.next_question import next_question
+from regulars.questions.wording import languages_without as asked_not_in
 from regulars.rules.models import Rule
 from regulars.segments.models import Membership, Segment
 from regulars.usecases.customer_data import facts_of
@@ -46,6 +48,13 @@ RAW = {
     "braces of a text that was not filled in": r"[{}]|%\(",
 }
 ENGLISH = re.compile(r"(?:\b[A-Za-z]{2,}\b[ ,.’']*){3,}")
+# Words of these pages and of the demo that no other language of the pages has.
+ENGLISH_WORDS = re.compile(
+    r"\b(?:the|you|your|and|with|what|which|this|that|have|from|yes|of|we|our|when|how|their|were|been|looking|age|shoe|"
+    r"buys|size|women|jackets|boots|shirts|knitwear|bags|myself|children|partner of|verified|gender|phone|city|country|"
+    r"language|birth|first name|last name|account|erase)\b",
+    re.IGNORECASE,
+)
 # Names that are the same in every language, and words of these pages that are.
 SAME = ("Regulars", "Google", "Facebook", "LinkedIn", "Harbour & Pine", "JSON", "CSV", "UTC", "QR")
 OPEN = ("/", "/login", "/signup", "/code", "/code/enter", "/password/reset", "/nowhere", "/v2/logout", "/login/nowhere")
@@ -88,7 +97,8 @@ def fill(profile: Profile) -> None:
     learn(
         profile,
         [
-            NewFact("app_metadata.first_login", True, "declared", f"rule:{rule.slug}"),
+            NewFact("app_metadata.first_login.client", "Harbour & Pine", "declared", f"rule:{rule.slug}"),
+            NewFact("app_metadata.first_login.connection", "google-oauth2", "declared", f"rule:{rule.slug}"),
             NewFact("city", "Porto", "enriched", "source:fullcontact", confidence=0.6),
             NewFact("country", "PT", "enriched", "source:us-census"),
             NewFact("region", "Norte", "declared", f"app:{bought.client_id}"),
@@ -164,16 +174,17 @@ def written_by_people(profile: Profile | None) -> list[str]:
     texts = [*Segment.objects.values_list("name", flat=True), *Destination.objects.values_list("name", flat=True)]
     texts += [*Client.objects.values_list("name", flat=True), *Source.objects.values_list("name", flat=True)]
     texts += Rule.objects.values_list("name", flat=True)
-    for question in Question.objects.all():
-        texts += [question.text, question.why, question.help, *(each["label"] for each in question.options)]
-        texts += [Attribute.objects.get(key=question.attribute).label]
     for purpose in Purpose.objects.all():
         texts += [purpose.text, purpose.label] if profile else []  # the words that were shown then, in the record
+    if profile:  # so are the words of a question that was shown
+        for words in profile.impressions.values_list("words", flat=True):
+            texts += words.split("\n")
     if profile:
         for value in Fact.objects.filter(profile=profile).values_list("value", flat=True):
             texts += [value] if isinstance(value, str) else []
             texts += [str(each) for each in value.values()] if isinstance(value, dict) else []
-        texts += ["First login", "Plan name", "newsletter", "Newsletter"]  # what has no name but its key, in words
+            texts += value if isinstance(value, list) else []
+        texts += ["Plan name", "newsletter", "Newsletter"]  # what has no name but its key, in words
     return sorted({text for text in texts if len(text) > 1}, key=len, reverse=True)
 
 
@@ -216,9 +227,10 @@ def problems_of(where: str, html: str, words: str, language: str, written: list[
     for key in (*PROVIDERS, *Connection.objects.values_list("name", flat=True), *ENUMS):
         if re.search(rf"(?<![\w@.-]){re.escape(key)}(?![\w@.-])", words):
             yield f"{where} ({language}): the key {key!r}"
-    # A question is asked whole in one language: in its own, where it has no translation.
-    if language in ("ja", "ar") and "impression=" not in where and (found := ENGLISH.search(words)):
+    if language in ("ja", "ar") and (found := ENGLISH.search(words)):
         yield f"{where} ({language}): English: {found[0][:80]}"
+    for found in ENGLISH_WORDS.finditer(words):
+        yield f"{where} ({language}): English: {words[max(0, found.start() - 40) : found.end() + 20]}"
 
 
 ENUMS = {
@@ -244,8 +256,9 @@ def test_every_page_of_a_customer(everybody):
     for profile in everybody:
         browser = Browser()
         browser.cookies[settings.SESSION_COOKIE_NAME] = open_session(profile.account)
-        written, paths = written_by_people(profile), list(pages_of(profile))
+        paths = list(pages_of(profile))
         for language in CODES:
+            written = written_by_people(profile)  # a question that this walk was shown stays as it was shown
             for path in paths:
                 html, words = read(browser, path, language)
                 found += problems_of(path, html, words, language, written)
@@ -277,3 +290,13 @@ def test_proof_of_an_erasure_lists_kinds_of_data_and_no_tables(everybody):
         "What you did",
     ):
         assert kind in english
+
+
+def test_everything_that_the_demo_asks_and_keeps_is_in_every_language(everybody):
+    kept = Fact.objects.values_list("attribute", flat=True).distinct()
+    named = {each.key: each for each in Attribute.objects.filter(key__in=kept)}
+    missing = [f"{key}: {languages_without(each)}" for key, each in named.items() if languages_without(each)]
+    missing += [f"{each.key}: {asked_not_in(each)}" for each in Question.objects.all() if asked_not_in(each)]
+
+    assert len(named) >= 10
+    assert not missing, "\n".join(missing)

@@ -168,7 +168,8 @@ class Attribute(models.Model):
     """An attribute of customers, and the purposes it may be used for.
 
     Undeclared metadata has a dotted key (`user_metadata.shoe`). `metadata_path` is where a declared attribute is kept in
-    Auth0's metadata, so that the Management API and all other packages see one value.
+    Auth0's metadata, so that the Management API and all other packages see one value. `label` and `options` are as staff read
+    them; customers read those of `translations`: locale → `{"label", "options": {key: label}}` (`attributes.words_in`).
     """
 
     class Sensitivity(models.TextChoices):
@@ -183,6 +184,7 @@ class Attribute(models.Model):
     sensitivity = models.CharField(max_length=16, choices=Sensitivity, default=Sensitivity.NORMAL)
     purposes = models.JSONField(default=list)
     options = models.JSONField(default=list)  # [{"key": "jackets", "label": "Jackets"}]
+    translations = models.JSONField(default=dict, blank=True)
     metadata_path = models.CharField(max_length=160, blank=True, db_index=True)
     half_life_days = models.PositiveIntegerField(null=True, blank=True)
     expires_days = models.PositiveIntegerField(null=True, blank=True)

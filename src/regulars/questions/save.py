@@ -195,7 +195,25 @@ def _declare_attribute(draft: QuestionDraft, kind: QuestionType, purpose: Purpos
             )
         attribute.options = [*attribute.options, *({"key": each.key, "label": each.label} for each in new)]
         attribute.save(update_fields=["options"])
+    translations = _with_answers(attribute, draft)
+    if translations != attribute.translations:
+        attribute.translations = translations
+        attribute.save(update_fields=["translations"])
     if purpose.key not in attribute.purposes:
         raise Invalid(
             "attribute_not_for_purpose", f"{attribute.label} is not kept for the purpose {purpose.key!r}.", "purpose"
         )
+
+
+def _with_answers(attribute: Attribute, draft: QuestionDraft) -> dict[str, Any]:
+    """Return the translations of an attribute with the question's labels of its values where they have none yet."""
+    known = {each["key"] for each in attribute.options}
+    labels = {locale: words.get("options", {}) for locale, words in draft.translations.items()}
+    if draft.locale != "en":
+        labels[draft.locale] = {each.key: each.label for each in draft.options}
+    found = {locale: {**words} for locale, words in attribute.translations.items()}
+    for locale, options in labels.items():
+        before = found.get(locale, {}).get("options", {})
+        if new := {key: label for key, label in options.items() if key in known and key not in before}:
+            found[locale] = {**found.get(locale, {}), "options": {**before, **new}}
+    return found

@@ -56,6 +56,13 @@ def choose_wording(question: Question, locale: str, profile_id: int) -> Question
     return fitting[int.from_bytes(draw[:8]) % len(fitting)]
 
 
+def text_in(question: Question, locale: str) -> str:
+    """Return the question's own text as a customer who reads `locale` reads it now."""
+    translated = {_wanted(written)[0]: words for written, words in question.translations.items()}
+    found: Mapping[str, Any] = next((translated[each] for each in _wanted(locale) if each in translated), {})
+    return str(found.get("text") or question.text)
+
+
 def wording_of(impression: Impression) -> QuestionWording:
     """Return the text in which an impression was shown (the question's own when that text was removed since)."""
     written = list(_wordings(impression.question))

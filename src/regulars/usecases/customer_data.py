@@ -14,11 +14,13 @@ from regulars.consent.purposes import words_in
 from regulars.consent.status import ConsentStatus
 from regulars.events.models import Source
 from regulars.profiles.assertions import voice
+from regulars.profiles.attributes import words_in as attribute_words
 from regulars.profiles.document import known
 from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import resolve
 from regulars.questions.models import Question
+from regulars.questions.wording import text_in
 from regulars.segments.models import Membership
 
 from .correct_facts import DELETED, may_correct, may_remove
@@ -81,7 +83,7 @@ class PurposeStatus:
     barred: bool
 
 
-def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact]:
+def facts_of(profile: Profile, locale: str = "en", *, everything: bool = False) -> list[CustomerFact]:
     """Return the facts by attribute, the winning one first. `everything`: retracted and expired ones too."""
     attributes = {each.key: each for each in Attribute.objects.all()}
     now = clock.now()
@@ -92,11 +94,13 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
     no_longer = fallen([known(fact) for fact in usable], now, half_lives)
     usable = [fact for fact in usable if fact.pk not in no_longer]
     winners, newest = _winners(usable, attributes, now), _newest(usable)
-    questions = dict(Question.objects.values_list("key", "text"))
+    questions = {each.key: text_in(each, locale) for each in Question.objects.all()}
     apps = _app_names(facts)
-    labels = {key: attribute.label for key, attribute in attributes.items()}
+    words = {key: attribute_words(attribute, locale) for key, attribute in attributes.items()}
     names = {
-        fact.pk: labels.get(fact.attribute, fact.attribute.rpartition(".")[2].replace("_", " ").capitalize())
+        fact.pk: words[fact.attribute][0]
+        if fact.attribute in words
+        else fact.attribute.rpartition(".")[2].replace("_", " ").capitalize()
         for fact in facts
     }
     found = []
@@ -116,7 +120,8 @@ def facts_of(profile: Profile, *, everything: bool = False) -> list[CustomerFact
         # The source said the same under an earlier decision: one fact to the customer, two in the record.
         if not everything and why_not == "confirms" and newest[_voice_of(fact)] is not fact:
             continue
-        found.append(_known(fact, attributes.get(fact.attribute), why_not, names, questions, apps))
+        options = words[fact.attribute][1] if fact.attribute in words else {}
+        found.append(_known(fact, attributes.get(fact.attribute), options, why_not, names, questions, apps))
     order = {"": 0, "confirms": 1}
     return sorted(found, key=lambda each: (each.label.lower(), each.attribute, order.get(each.why_not, 2), -each.id))
 
@@ -216,6 +221,7 @@ def _app_of(fact: Fact) -> str:
 def _known(
     fact: Fact,
     attribute: Attribute | None,
+    options: dict[str, str],
     why_not: str,
     names: dict[int, str],
     questions: dict[str, str],
@@ -230,7 +236,7 @@ def _known(
         attribute=fact.attribute,
         label=names[fact.pk],
         value=fact.value,
-        options={each["key"]: each["label"] for each in attribute.options} if attribute else {},
+        options=options,
         source=fact.source,
         source_kind=fact.source_kind,
         source_label=questions.get(question, ""),

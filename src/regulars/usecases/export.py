@@ -42,7 +42,7 @@ DPV = {
 }
 RIGHTS = gettext_noop(
     "You may see, correct, restrict, take along and erase all this, object to uses and take any yes back, on the page "
-    "/me. You may complain to the data protection authority of your country."
+    "“Your data”. You may complain to the data protection authority of your country."
 )
 
 

@@ -25,6 +25,7 @@ from regulars.events.read import happened
 from regulars.interfaces.pages.response_policy import page
 from regulars.profiles.models import Profile
 from regulars.profiles.upstream_tokens import UpstreamRevocation
+from regulars.questions.wording import text_in
 from regulars.usecases import export
 from regulars.usecases.customer_data import decisions_of, facts_of, segments_of
 from regulars.usecases.erase import erase_customer
@@ -42,7 +43,8 @@ COLUMNS = ("kind", "name", "value", "source", "at")
 @customer_page(fresh=True)
 def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/data`: all of it on one page to read, keep or print."""
-    names = PageNames(page_locale(request))
+    locale = page_locale(request)
+    names = PageNames(locale)
     kept = days_of()
     context = {
         "made_at": clock.now(),
@@ -53,7 +55,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
                 names.source(each),
                 [names.purpose(key) for key in each.purposes],
             )
-            for each in map(labels.translated, facts_of(profile, everything=True))
+            for each in facts_of(profile, locale, everything=True)
         ],
         "why_not": {key: _(sentence) for key, sentence in labels.WHY_NOT.items()},
         "identities": identity_rows(profile, names),
@@ -61,7 +63,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
             (each, names.purpose(each.purpose_id), _(labels.STATUS[each.action])) for each in decisions_of(profile)
         ],
         "questions": [
-            (each, each.words.partition("\n")[0] or each.question.text, _(labels.OUTCOME[each.outcome]))
+            (each, each.words.partition("\n")[0] or text_in(each.question, locale), _(labels.OUTCOME[each.outcome]))
             for each in profile.impressions.select_related("question").order_by("shown_at")
         ],
         "segments": [(each, names.bases_of(each.segment)) for each in segments_of(profile)],
@@ -69,7 +71,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
             (each, _(labels.DISCLOSURE[each.state]), [names.attribute(key) for key in each.attributes])
             for each in disclosures_of(profile)
         ],
-        "events": [(labels.label(name), at) for name, at in happened(profile.pk)],
+        "events": [(labels.event_name(name), at) for name, at in happened(profile.pk)],
         "retention": [(_(text), kept[kind]) for kind, text in labels.RETENTION.items()],
         "rights": export.RIGHTS,
         "kinds": export.LOGIC,

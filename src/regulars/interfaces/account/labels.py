@@ -1,14 +1,13 @@
 """Labels of a customer's data, in the customer's language.
 
-Names of standard attributes, answers and events are translated. What the business named, or renamed, is shown as written:
-no translation of it exists.
+Attributes, purposes and questions bring their translations with them. Names of standard events are translated here; what
+else the business named is shown as written.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import replace
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
@@ -18,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from regulars.base.errors import DomainError
 from regulars.profiles.derive import country_name
-from regulars.usecases.customer_data import CustomerFact, PurposeStatus
+from regulars.usecases.customer_data import PurposeStatus
 
 A_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NETWORKS = {
@@ -128,62 +127,6 @@ PROBLEMS = {
 }
 
 
-# The console speaks of the customer; the customer's own page speaks to them.
-FOR_CUSTOMER = {
-    "Median household income of their area": gettext_noop("Median household income of your area"),
-    "Median age of their area": gettext_noop("Median age of your area"),
-    "Country of their network": gettext_noop("Country of your network"),
-    "Region of their network": gettext_noop("Region of your network"),
-    "Domain of their e-mail": gettext_noop("Domain of your e-mail"),
-    "Country of their phone": gettext_noop("Country of your phone"),
-}
-ATTRIBUTES = (
-    gettext_noop("E-mail"),
-    gettext_noop("E-mail verified"),
-    gettext_noop("Phone"),
-    gettext_noop("Phone verified"),
-    gettext_noop("User name"),
-    gettext_noop("Name"),
-    gettext_noop("First name"),
-    gettext_noop("Last name"),
-    gettext_noop("Nickname"),
-    gettext_noop("Picture"),
-    gettext_noop("Language"),
-    gettext_noop("Gender"),
-    gettext_noop("Date of birth"),
-    gettext_noop("Age"),
-    gettext_noop("Interests"),
-    gettext_noop("City"),
-    gettext_noop("Postal code"),
-    gettext_noop("Country"),
-    gettext_noop("Continent"),
-    gettext_noop("Region"),
-    gettext_noop("Time zone"),
-    gettext_noop("Kind of e-mail address"),
-    gettext_noop("Kind of phone"),
-    gettext_noop("Phone, as machines dial it"),
-    gettext_noop("Employer"),
-    gettext_noop("Job title"),
-)
-OPTIONS = (
-    gettext_noop("18 to 24"),
-    gettext_noop("25 to 34"),
-    gettext_noop("35 to 44"),
-    gettext_noop("45 to 54"),
-    gettext_noop("55 or older"),
-    gettext_noop("Woman"),
-    gettext_noop("Man"),
-    gettext_noop("Another word fits me better"),
-    gettext_noop("Africa"),
-    gettext_noop("Asia"),
-    gettext_noop("Europe"),
-    gettext_noop("North America"),
-    gettext_noop("Oceania"),
-    gettext_noop("South America"),
-    gettext_noop("A company's"),
-    gettext_noop("A free provider's"),
-    gettext_noop("A throw-away one"),
-)
 EVENTS = (
     gettext_noop("Signed Up"),
     gettext_noop("Signed In"),
@@ -273,15 +216,6 @@ def consent_status(stand: PurposeStatus) -> str:
     return (_("On: {decision}") if stand.is_open else _("Off: {decision}")).format(decision=decision)
 
 
-def label(name: str) -> str:
-    """Translate the name of an attribute, of an answer or of an event. A name that the business wrote stays as it is."""
-    return _(FOR_CUSTOMER.get(name, name)) if name else ""
-
-
-def translated(fact: CustomerFact) -> CustomerFact:
-    return replace(
-        fact,
-        label=label(fact.label),
-        options={key: label(text) for key, text in fact.options.items()},
-        follows_from=tuple(label(each) for each in fact.follows_from),
-    )
+def event_name(name: str) -> str:
+    """Translate the name of an event. A name that the business wrote stays as it is."""
+    return _(name) if name else ""

@@ -22,13 +22,14 @@ from regulars.consent.models import Purpose
 from regulars.consent.purposes import words_in
 from regulars.enrichment.source import SOURCES
 from regulars.interfaces.pages.language import named_language
+from regulars.profiles.attributes import words_in as attribute_words
 from regulars.profiles.models import Attribute, Profile
 from regulars.rules.models import Rule
 from regulars.segments.models import Segment
 from regulars.segments.save import condition_of
 from regulars.usecases.customer_data import CustomerFact
 
-from .labels import FIRST_PARTY, NETWORKS, humanised, label, value
+from .labels import FIRST_PARTY, NETWORKS, event_name, humanised, value
 
 NO_NAME = re.compile(r"[0-9]|^.{33,}$")  # ids, not words
 
@@ -45,7 +46,7 @@ class PageNames:
 
     @cached_property
     def _attributes(self) -> dict[str, str]:
-        return dict(Attribute.objects.values_list("key", "label"))
+        return {each.key: attribute_words(each, self.locale)[0] for each in Attribute.objects.all()}
 
     @cached_property
     def _rules(self) -> dict[str, str]:
@@ -59,7 +60,7 @@ class PageNames:
         return self.purposes.get(key) or _("Another purpose")
 
     def attribute(self, key: str) -> str:
-        return label(self._attributes.get(key, "")) or humanised(key)
+        return self._attributes.get(key, "") or humanised(key)
 
     def rule(self, slug: str) -> str:
         name = self._rules.get(slug, "")
@@ -135,7 +136,7 @@ class PageNames:
             return []
         names = [
             *(self.attribute(key) for key in found.fields),
-            *(label(name) for name in found.events),
+            *(event_name(name) for name in found.events),
             *(self.purpose(key) for key in found.purposes),
         ]
         return sorted(dict.fromkeys(names))

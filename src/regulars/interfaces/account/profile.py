@@ -59,7 +59,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
     context = {
         "changed": changed,
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
-        "facts": [_row(labels.translated(fact), names) for fact in facts_of(profile)],
+        "facts": [_row(fact, names) for fact in facts_of(profile, locale)],
         "stands": [
             (stand, labels.consent_status(stand), shown.get(stand.key, "")) for stand in purposes_of(profile, locale)
         ],
@@ -77,7 +77,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
             )
             for each in disclosures_of(profile)
         ],
-        "events": [(labels.label(each.name), each) for each in timeline(profile.pk, MOST_EVENTS)],
+        "events": [(labels.event_name(each.name), each) for each in timeline(profile.pk, MOST_EVENTS)],
     }
     return render(request, "account/profile.html", context, status=409 if changed else 200)
 
@@ -109,7 +109,7 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
 def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
     """`/me/facts/correct?attribute=`: show the stored value and take the correct one."""
     key = request.GET.get("attribute", "")[:128]
-    fact = _find(profile, key)
+    fact = _find(request, profile, key)
     if fact is None or not fact.may_correct:
         return account_message(
             request, gettext_noop("Nothing to set right"), gettext_noop("This cannot be changed here."), 404
@@ -128,7 +128,7 @@ def correct(request: HttpRequest, profile: Profile) -> HttpResponse:
 @customer_page()
 def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     key = request.POST.get("attribute", "")[:128]
-    fact = _find(profile, key)
+    fact = _find(request, profile, key)
     try:
         if fact is None:
             raise Invalid("not_there", gettext_noop("This is not kept any more."))
@@ -138,9 +138,8 @@ def remove(request: HttpRequest, profile: Profile) -> HttpResponse:
     return _back(request, _("{name} is deleted, and only you can bring it back.").format(name=fact.label), "facts")
 
 
-def _find(profile: Profile, key: str) -> CustomerFact | None:
-    found = next((each for each in facts_of(profile) if each.attribute == key), None)
-    return labels.translated(found) if found else None
+def _find(request: HttpRequest, profile: Profile, key: str) -> CustomerFact | None:
+    return next((each for each in facts_of(profile, page_locale(request)) if each.attribute == key), None)
 
 
 def _row(fact: CustomerFact, names: PageNames) -> dict[str, Any]:

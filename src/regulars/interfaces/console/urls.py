@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from .views import (
     applications,
+    attributes,
     connections,
     customer_conflicts,
     customers,
@@ -86,6 +87,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sources/<slug:key>/switch", sources.switch_enrichment),
     path("sources/<slug:key>/retry", sources.retry),
     path("privacy", privacy.privacy),
+    path("privacy/attributes", attributes.attributes),
+    path("privacy/attributes/<str:key>", attributes.attribute),
     path("privacy/retention", privacy.retention),
     path("privacy/purposes/<slug:key>", privacy.purpose),
     path("destinations", destinations.destinations),
