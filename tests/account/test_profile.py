@@ -19,8 +19,6 @@ from regulars.consent.models import ConsentEvent, Erasure, Purpose
 from regulars.consent.purposes import PurposeText, words_in
 from regulars.consent.record import Decision
 from regulars.consent.view import view
-from regulars.interfaces.account import labels
-from regulars.profiles.attributes import STANDARD
 from regulars.profiles.learn import NewFact, learn
 from regulars.profiles.models import Attribute, Profile
 from regulars.usecases.decide_consent import change_purpose, decide
@@ -269,7 +267,7 @@ def test_purpose_is_shown_in_the_customers_language(signed_in):
 
 def test_built_in_labels_are_translated_and_labels_of_the_business_are_not(signed_in, profile):
     Attribute.objects.create(key="shoe", label="Shoe size", purposes=["serve"])
-    Attribute.objects.filter(key="country").update(label="Where you live")
+    Attribute.objects.filter(key="country").update(label="Where you live", translations={})
     news = {"gender": "female", "shoe": 42, "country": "PT"}
     learn(profile, [NewFact(key, value, "declared", "app:shop") for key, value in news.items()])
     learn(profile, [NewFact("area_median_income", 50_000, "inferred", "source:us-areas")])
@@ -290,14 +288,6 @@ def test_uses_of_a_fact_are_shown_in_the_language_of_the_page(signed_in, profile
 
     assert wording[0] != "en"
     assert wording[1] in re.search(r"Gênero.*?</li>", page, re.DOTALL)[0]
-
-
-def test_every_built_in_attribute_and_option_has_a_customer_label():
-    named = {standard.label for standard in STANDARD}
-    answers = {words for standard in STANDARD for _, words in standard.options}
-
-    assert named == set(labels.ATTRIBUTES) | set(labels.FOR_CUSTOMER)
-    assert answers == set(labels.OPTIONS)
 
 
 def test_export_matches_its_schema_and_has_inferred_and_superseded_facts(signed_in, profile):
