@@ -41,6 +41,7 @@ def verify() -> None:
 def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_events: bool, yes: bool) -> None:
     """Erase every customer with the identifier NAME: a user id, an e-mail address, a telephone number, an id at a provider or of a browser."""
     setup_django()
+    from regulars.profiles.models import Profile
     from regulars.usecases.erase import erase_customer, erase_period, find_customers
 
     people = find_customers(name)
@@ -49,6 +50,8 @@ def erase(name: str, since: dt.datetime | None, until: dt.datetime | None, keep_
     if not yes:
         click.confirm(f"Erase {len(people)} customer(s)? This cannot be undone", abort=True)
     for person in people:
+        if not Profile.objects.filter(pk=person.pk).exists():
+            continue  # erased with another one that is the same person
         if since or until:
             proof = erase_period(person, _utc(since, dt.datetime.min), _utc(until, dt.datetime.max), "operator")
         else:

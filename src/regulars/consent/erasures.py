@@ -21,17 +21,15 @@ from django.conf import settings
 from django.db import transaction
 
 from regulars.base.crypto import key_id
-from regulars.base.email_address import readable_email
 from regulars.base.errors import Invalid
 from regulars.profiles.models import Profile
 
-from .models import ConsentEvent, ConsentState, ErasedIdentifier, Erasure, KeptDecision, Suppression
+from .models import ConsentEvent, ErasedIdentifier, Erasure, KeptDecision
 
 FILE = "erasures.jsonl"
 LATE = dt.timedelta(hours=1)
 PORTION = 500
 TIMES = ("at", "since", "until")
-NO_CONTACT = {ConsentEvent.Action.WITHDRAWN, ConsentEvent.Action.OBJECTED}
 
 
 @dataclass(frozen=True)
@@ -135,28 +133,6 @@ def keep_ledger(profiles: Iterable[Profile]) -> int:
     ]
     KeptDecision.objects.bulk_create(rows, batch_size=500)
     return len(rows)
-
-
-def suppress(profiles: Iterable[Profile]) -> int:
-    """Suppress the addresses of customers who objected to messages, for later imports. Returns how many."""
-    profiles = list(profiles)
-    asked = ConsentState.objects.filter(profile__in=profiles, purpose__kind="message", status__in=NO_CONTACT)
-    wanted = set(asked.values_list("profile_id", flat=True))
-    addresses = {str(each.document["email"]) for each in profiles if each.pk in wanted and each.document.get("email")}
-    rows = [Suppression(hash=fingerprint(address)) for address in addresses]
-    Suppression.objects.bulk_create(rows, ignore_conflicts=True)
-    return len(rows)
-
-
-def suppressed(profiles: Iterable[Profile]) -> set[int]:
-    """Return the ids of those profiles whose address is suppressed."""
-    found = {
-        fingerprint(spelling): each.pk
-        for each in profiles
-        if (email := str(each.document.get("email") or ""))
-        for spelling in (email, readable_email(email))  # the latter: suppressed before addresses had one form
-    }
-    return {found[hash_] for hash_ in Suppression.objects.filter(hash__in=found).values_list("hash", flat=True)}
 
 
 def refuse_identifiers(hashes: Iterable[str], at: dt.datetime) -> None:

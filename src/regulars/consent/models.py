@@ -9,6 +9,9 @@ from django.db import models
 from regulars.base import clock
 from regulars.profiles.models import Profile
 
+# Advertising, and the profiling that it rests on: what an objection under Art. 21 (2) GDPR reaches.
+MARKETING_KINDS = frozenset({"personalise", "message", "enrich", "share", "sale"})
+
 
 class Purpose(models.Model):
     """A purpose of processing with its legal basis, which belongs to the purpose and not to a person or a field.
@@ -31,9 +34,17 @@ class Purpose(models.Model):
     kind = models.CharField(max_length=16)  # serve personalise measure message enrich share special
     expires_days = models.PositiveIntegerField(null=True, blank=True)
     active = models.BooleanField(default=True)
+    direct_marketing = models.BooleanField(null=True, blank=True)  # NULL: as its kind says (`MARKETING_KINDS`)
 
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def is_direct_marketing(self) -> bool:
+        """Return whether an objection to any advertising closes it. What the contract needs is never advertising."""
+        if self.basis == Purpose.Basis.CONTRACT:
+            return False
+        return self.kind in MARKETING_KINDS if self.direct_marketing is None else self.direct_marketing
 
 
 class Notice(models.Model):
@@ -176,10 +187,15 @@ class KeptDecision(models.Model):
 
 
 class Suppression(models.Model):
-    """The fingerprint of an erased customer's address that no import may contact again, because they had objected."""
+    """The fingerprint of an address or a number whose holder said no: `consent.suppressions`.
+
+    It closes `purposes`, and with `advertising` everything that is direct marketing, for every profile that comes to hold the contact.
+    """
 
     hash = models.CharField(max_length=64, primary_key=True)
     since = models.DateTimeField(default=clock.now)
+    advertising = models.BooleanField(default=True)
+    purposes = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return self.hash[:8]

@@ -16,10 +16,10 @@ from regulars.base import clock
 from regulars.profiles.models import Profile
 
 from .effective import YES, effective_decision
-from .erasures import suppressed
 from .models import ConsentEvent, ConsentState, Notice, Purpose
 from .notices import ShownNotice, store_notice
 from .purposes import get_purpose
+from .suppressions import suppressed
 
 Action = ConsentEvent.Action
 
@@ -59,12 +59,12 @@ def record_all(decisions_of_many: Sequence[tuple[Profile, list[Decision]]]) -> l
     before = list(ConsentEvent.objects.filter(profile__in=profiles).select_related("purpose").order_by("id"))
     ends = {event.profile_id: event.hash for event in before}
     imports = [profile for profile, each in decisions_of_many if any(one.action == Action.IMPORTED for one in each)]
-    unwanted = suppressed(imports) if imports else set()
+    unwanted = suppressed(imports) if imports else {}
     notices = _Notices()
     events = []
     for profile, decisions in decisions_of_many:
         for decision in decisions:
-            if decision.action == Action.IMPORTED and profile.pk in unwanted:
+            if decision.action == Action.IMPORTED and decision.purpose in unwanted.get(profile.pk, {}):
                 decision = replace(decision, evidence={**decision.evidence, "suppressed": True})
             purpose, notice = notices.of(decision)
             event = ConsentEvent(

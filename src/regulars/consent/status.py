@@ -19,6 +19,7 @@ from .models import ConsentEvent, ConsentState, Purpose
 
 NO_OBJECTION = YES | {ConsentEvent.Action.OBJECTION_LIFTED}
 BIRTHDATE, COUNTRY = "birthdate", "country"
+ADVERTISING = "advertising"  # key of the evidence of an objection to any advertising
 # Customers may lift a "do not share" of their browser at any time; a question asks again after twelve months at the earliest.
 GPC_RESTS = dt.timedelta(days=365)
 
@@ -63,15 +64,25 @@ class ConsentStatus:
             return True
         if self.is_child:
             return False
+        if self._advertising_ended(purpose):
+            return False
         if purpose.basis == Purpose.Basis.LEGITIMATE_INTEREST:
             state = self.states.get(purpose.key)
             return state is None or state.status in NO_OBJECTION
         return self.is_given(purpose.key)
 
+    def _advertising_ended(self, purpose: Purpose) -> bool:
+        """Return whether an objection to any advertising closes a purpose that was not asked about, or not since."""
+        if not purpose.is_direct_marketing:
+            return False
+        objected = [each.since for each in self.states.values() if each.event.evidence.get(ADVERTISING)]
+        own = self.states.get(purpose.key)
+        return bool(objected) and (own is None or own.since < max(objected))
+
     def is_given(self, purpose_key: str) -> bool:
         """Return whether consent is given now: not expired, for all that the purpose covers today, proven if imported."""
         state = self.states.get(purpose_key)
-        if state is None or state.status not in YES or self.is_child:
+        if state is None or state.status not in YES or self.is_child or self._advertising_ended(state.purpose):
             return False
         if state.expires_at and state.expires_at <= self.now:
             return False

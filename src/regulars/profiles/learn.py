@@ -19,6 +19,7 @@ from regulars.base.text import storable
 
 from . import derive
 from .assertions import Asserter, asserter_of, longest, may_write, thing_of, voice
+from .contacts import contact_of
 from .document import known, rebuild, rebuild_all
 from .models import Attribute, Fact, Profile, RefusedGuess
 from .premises import fallen
@@ -258,6 +259,7 @@ class _FactWriter:
             derived_from=new.derived_from,
             identity_id=new.identity,
             reason=storable(new.reason)[:200],
+            contact=contact_of(key, new.value),
         )
         self.last[place] = fact
         return fact

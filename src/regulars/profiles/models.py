@@ -256,9 +256,14 @@ class Fact(models.Model):
     retracted_why = models.CharField(max_length=64, blank=True)
     identity = models.ForeignKey(Identity, null=True, blank=True, on_delete=models.SET_NULL, related_name="facts")
     origin = models.BigIntegerField(null=True, blank=True)
+    # Of an e-mail or a phone number, the form by which all who hold it are found (`contacts.contact_of`); NULL: of neither.
+    contact = models.CharField(max_length=320, null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["profile", "attribute"])]
+        indexes = [
+            models.Index(fields=["profile", "attribute"]),
+            models.Index(fields=["contact"], name="facts_by_contact", condition=models.Q(contact__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.attribute} of {self.profile_id} from {self.source}"

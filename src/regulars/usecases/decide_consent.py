@@ -15,8 +15,11 @@ from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
+from regulars.consent.suppressions import SAID_NO, release
+from regulars.profiles.contacts import holders_of
 from regulars.profiles.models import Profile
 
+from .refuse_consent import PORTION, close_for_others, proved_contacts
 from .shown_notices import purpose_notice
 from .unit_of_work import changes
 
@@ -24,7 +27,6 @@ Action = ConsentEvent.Action
 CONSENT_ACTIONS = (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN)
 OPENING = (Action.GIVEN, Action.OBJECTION_LIFTED)
 SHARING = ("share", "sale")
-PORTION = 50
 
 
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
@@ -38,10 +40,18 @@ def decide(profile: Profile, decision: Decision, seen: int | None = None) -> Con
         raise Invalid("needs_no_consent", f"{purpose.label} is part of having an account. Erase the account to end it.")
     if decision.action in CONSENT_ACTIONS and purpose.basis != Purpose.Basis.CONSENT:
         raise Invalid("needs_no_consent", f"{purpose.label} does not rest on consent. You may object to it.")
-    with changes(profile, "consent") as c:
+    closes = decision.action in SAID_NO
+    contacts = proved_contacts(profile) if closes or decision.action in OPENING else set()
+    others = holders_of(contacts, but=[profile.pk]) if closes else []
+    with changes([profile, *others[:PORTION]], "consent") as c:
         if seen is not None and seen != last_decision(c.profile, purpose.key):
             raise Invalid("decided_meanwhile", gettext_noop("This was decided already. Look at how it stands now."))
-        return c.decide(decision)
+        event = c.decide(decision)
+        if closes:
+            close_for_others(c, others, [decision], contacts)
+        else:
+            release(contacts, purpose.key)
+        return event
 
 
 def decide_as_shown(profile: Profile, key: str, action: str, *, shown: str, seen: int) -> ConsentEvent:
@@ -76,8 +86,11 @@ def apply_gpc(profile: Profile) -> bool:
     if not keys:
         return False
     decisions = [Decision(key, Action.GPC, "header", evidence={"header": "Sec-GPC: 1"}) for key in keys]
-    with changes(profile, "gpc") as c:
+    contacts = proved_contacts(profile)
+    others = holders_of(contacts, but=[profile.pk])
+    with changes([profile, *others[:PORTION]], "gpc") as c:
         c.decide_all([(profile, decisions)])
+        close_for_others(c, others, decisions, contacts)
     return True
 
 
@@ -103,12 +116,18 @@ def expire_consents() -> int:
 
 
 @transaction.atomic
-def change_purpose(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
+def change_purpose(key: str, wording: PurposeText, *, widened: bool, direct_marketing: bool | None = None) -> Purpose:
     """Change the text of a purpose. When it covers more than before, consent to the old text no longer opens it.
+
+    `direct_marketing`: an objection to any advertising closes it, also one from before; left out, that stays as it is.
 
     Raises as `consent.purposes.reword`. A job refreshes every customer who had consented.
     """
     purpose = reword(key, wording, widened=widened)
+    if direct_marketing is not None and direct_marketing != purpose.is_direct_marketing:
+        purpose.direct_marketing = direct_marketing
+        purpose.save(update_fields=["direct_marketing"])
+        enqueue("consent.marketing_changed", {"after": 0}, key="marketing")
     if widened:
         enqueue("consent.purpose_widened", {"purpose": key}, key=f"purpose:{key}")
     return purpose
@@ -122,3 +141,17 @@ def refresh_consenting_customers(payload: dict[str, str]) -> None:
         with changes(portion, "purpose_widened") as c:
             for profile in c.profiles:
                 c.refresh(profile)
+
+
+@handles("consent.marketing_changed")
+def refresh_objecting_customers(payload: dict[str, int]) -> None:
+    """Refresh the next portion of those who objected to any advertising, and queue the rest."""
+    objected = ConsentState.objects.filter(status=Action.OBJECTED, profile__merged_into=None)
+    numbers = objected.filter(profile__gt=payload["after"]).order_by("profile").values_list("profile_id", flat=True)
+    portion = list(numbers.distinct()[:PORTION])
+    if not portion:
+        return
+    with changes(portion, "marketing_changed") as c:
+        for profile in c.profiles:
+            c.refresh(profile)
+    enqueue("consent.marketing_changed", {"after": portion[-1]}, key="marketing")

@@ -15,21 +15,26 @@ from regulars.base.conditions import event_terms
 from regulars.base.db.deadlocks import repeat_after_deadlock
 from regulars.base.email_address import canonical_email
 from regulars.base.errors import Invalid
-from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers, suppress
+from regulars.consent.erasures import fingerprint, keep_ledger, record_erasure, refuse_identifiers
 from regulars.consent.models import Erasure, Retention
+from regulars.consent.suppressions import suppress_erased
 from regulars.destinations.disclosures import queue_erasure_requests
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem
-from regulars.profiles.models import Profile, ProviderAnswer
+from regulars.profiles.contacts import facts_with, profiles_without_account
+from regulars.profiles.find import canonical_profile
+from regulars.profiles.models import Fact, Profile, ProviderAnswer
 
 from .lake import queue_lake_fill, queue_lake_purge, queue_lake_removal
 from .personal_data import Names, count, delete_mails, end_sessions, identifiers_of, names_of, rows_of, sweep
+from .refuse_consent import proved_contacts
 from .revoke_upstream_grants import revoke_for_erasure
 from .unit_of_work import changes
 
 LEDGER = "ledger"
 ERASED_IDS = "erased_ids"
 RETENTION = "retention"  # who asked, when a customer was inactive for too long
+RESTORE = "restore"  # who asked, when a recorded erasure is repeated: it names every profile
 Mode = Erasure.Mode
 
 
@@ -42,9 +47,12 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     if the customer had objected to messages; fingerprints of their ids, under which events are refused for a while (not
     when nothing but the retention erases them); with `keep_events` anonymous events. Destinations that received data get
     deletion requests (`destinations.disclosures`), and providers are asked to end their grants (`revoke_for_erasure`). The
-    proof counts rows before and after.
+    proof counts rows before and after. Profiles without an account that are the same person, by an address or a number
+    that the customer has proved, are erased too, and that contact is taken from other customers' accounts.
     """
     profiles = [profile, *profile.merged.all()]
+    if asked_by not in (RETENTION, RESTORE):
+        profiles += _same_person(profile)
     list(Profile.objects.select_for_update().filter(pk__in=[each.pk for each in profiles]).order_by("pk"))
     names, rows = names_of(profiles), rows_of(profiles)
     before = count(rows)
@@ -56,7 +64,7 @@ def erase_customer(profile: Profile, asked_by: str = "api", *, keep_events: bool
     erasure.profiles = [each.pk for each in profiles]
     erasure.disclosures = [row.pk for row in queue_erasure_requests(profiles)]
     revoke_for_erasure(profiles, erasure.pk)
-    suppress(profiles)
+    suppress_erased(profiles)
     if days_kept(LEDGER) != 0:
         keep_ledger(profiles)
     swept = _delete(profiles, names, keep_events=keep_events) | sweep(names)
@@ -137,6 +145,26 @@ def find_customers(name: str) -> list[Profile]:
     )
     found = Profile.objects.filter(known).select_related("merged_into").distinct().order_by("pk")
     return list({(each.merged_into or each).pk: each.merged_into or each for each in found}.values())
+
+
+def _same_person(profile: Profile) -> list[Profile]:
+    """Return the other profiles of a person, and delete the contact where another customer's account holds it unproved."""
+    contacts = proved_contacts(profile)
+    if not contacts:
+        return []
+    found = profiles_without_account(contacts, but=profile)
+    by_owner: dict[Profile, list[Fact]] = {}
+    for fact in facts_with(contacts, but=profile).exclude(profile__in=found):
+        by_owner.setdefault(canonical_profile(fact.profile), []).append(fact)
+    for owner, facts in by_owner.items():
+        with changes(owner, "erased") as c:
+            own = proved_contacts(c.profile)
+            gone = [fact for fact in facts if fact.contact not in own]
+            c.retract(gone)
+            c.profile.facts.filter(pk__in=[fact.pk for fact in gone]).delete()
+            if gone:
+                c.refresh()
+    return found
 
 
 def _delete(profiles: list[Profile], names: Names, *, keep_events: bool) -> dict[str, int]:

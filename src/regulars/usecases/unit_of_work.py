@@ -21,6 +21,7 @@ from django.db import transaction
 
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import NotFound
+from regulars.consent.arrived_contacts import refusals_due
 from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
@@ -143,6 +144,8 @@ class Changes:
         decided = {profile.pk: profile for profile, news in found if any(new.consents for new in news)}
         learned = learn_all(found, first_of_equal(list(decided.values())) if decided else {})
         self._unit.mark_changed({fact.profile_id for fact in learned.written + learned.confirmed})
+        if came := {fact.profile_id for fact in learned.written if fact.contact}:
+            self.decide_all(refusals_due([self.find(each) for each in sorted(came)]))
         return learned.written
 
     def retract(self, facts: Sequence[Fact], why: str = "", of: Who | None = None) -> None:

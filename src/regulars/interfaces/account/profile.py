@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import ConsentEvent
 from regulars.consent.notices import NoticeChangedError
+from regulars.consent.suppressions import marketing_purposes
 from regulars.destinations.disclosures import disclosures_of
 from regulars.events.read import timeline
 from regulars.profiles.models import Attribute, Profile
@@ -21,6 +22,7 @@ from regulars.profiles.values import write_value
 from regulars.usecases import correct_facts
 from regulars.usecases.customer_data import CustomerFact, facts_of, purposes_of, segments_of
 from regulars.usecases.decide_consent import decide_as_shown
+from regulars.usecases.refuse_consent import Refusal, proved_contacts, refuse
 from regulars.usecases.shown_notices import show_purposes
 
 from . import labels
@@ -28,6 +30,7 @@ from .names import PageNames, identity_rows, page_locale
 from .require_login import account_message, customer_page
 
 MOST_EVENTS = 20
+ANY_ADVERTISING = gettext_noop("Object to any advertising")
 MAX_ID = 2**63 - 1
 Action = ConsentEvent.Action
 # Value of a button → the recorded action: consent is given and withdrawn, a legitimate interest is objected to.
@@ -60,6 +63,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
         "changed": changed,
         "name": str(profile.document.get("name") or profile.document.get("email") or ""),
         "facts": [_row(fact, names) for fact in facts_of(profile, locale)],
+        "advertising": _advertising(profile, names),
         "stands": [
             (stand, labels.consent_status(stand), shown.get(stand.key, "")) for stand in purposes_of(profile, locale)
         ],
@@ -102,6 +106,30 @@ def decide(request: HttpRequest, profile: Profile, key: str) -> HttpResponse:
     except DomainError as refused:
         return account_message(request, gettext_noop("That did not work"), labels.problem(refused), 409)
     return _back(request, f"{PageNames(page_locale(request)).purpose(key)}: {_(DONE[action])}", "purposes")
+
+
+@require_POST
+@customer_page()
+def object_to_advertising(request: HttpRequest, profile: Profile) -> HttpResponse:
+    """`/me/advertising`: close everything that is used for advertising (Art. 21 (2) and (3) GDPR)."""
+    refuse(
+        profile,
+        Refusal(
+            "profile",
+            "customer",
+            words=_(ANY_ADVERTISING),
+            locale=page_locale(request),
+            contacts=frozenset(proved_contacts(profile)),
+        ),
+    )
+    return _back(request, _("You objected to any advertising. Your data is not used for it any more."), "purposes")
+
+
+def _advertising(profile: Profile, names: PageNames) -> list[str]:
+    """Return the names of the purposes that an objection to any advertising would close; none once that was done."""
+    purposes = [each.key for each in marketing_purposes()]
+    objected = profile.consent_states.filter(purpose__in=purposes, status=Action.OBJECTED)
+    return [] if objected.count() == len(purposes) else [names.purpose(key) for key in purposes]
 
 
 @require_http_methods(["GET", "POST"])

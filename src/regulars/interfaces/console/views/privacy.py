@@ -65,7 +65,8 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
         return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
-        change_purpose(key, PurposeText(typed["label"], typed["text"], found.translations, lasts), widened=widened)
+        wording = PurposeText(typed["label"], typed["text"], found.translations, lasts)
+        change_purpose(key, wording, widened=widened, direct_marketing="direct_marketing" in request.POST)
     except DomainError as error:
         return _purpose_page(request, found, typed, form_error(error))
     return done(
@@ -75,6 +76,7 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
         key,
         "Saved. A consent keeps the notice text it was given to.",
         widened=widened,
+        direct_marketing="direct_marketing" in request.POST,
     )
 
 
@@ -163,6 +165,7 @@ def _purpose_page(
         "text": typed["text"],
         "expires": typed["expires_days"],
         "widened": "widened" in request.POST,
+        "direct_marketing": "direct_marketing" in request.POST if request.POST else found.is_direct_marketing,
         "notices": list(notices[:SHOWN]),
         "outdated": list(outdated.order_by("profile_id")[:SHOWN]),
     }

@@ -1,0 +1,168 @@
+"""Withdraw and object, by whichever road it comes: for the customer, and for every profile that is the same person.
+
+A customer says it on `/me`, by a signed link without signing in, to staff, to another system that tells the API, or on a list
+that is imported. The same person is who holds the same e-mail address or phone number.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from regulars.accounts.proofs.addresses import is_proved
+from regulars.base import clock
+from regulars.base.errors import Invalid
+from regulars.base.jobs.tasks import enqueue, handles
+from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.notices import ShownNotice
+from regulars.consent.purposes import get_purpose
+from regulars.consent.record import Decision
+from regulars.consent.status import ADVERTISING
+from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
+from regulars.profiles.contacts import EMAIL, PHONE, contact_of, contacts_of, holders_of
+from regulars.profiles.models import Profile
+
+from .first_proof import accounts_of
+from .shown_notices import purpose_notice
+from .unit_of_work import Changes, changes
+
+Action = ConsentEvent.Action
+PORTION = 50  # profiles of one person that are changed in one transaction; a shared address may have thousands
+SAME_PERSON = "same_person"  # key of the evidence of a decision that came from another profile of the person
+LATEST = dt.timedelta(minutes=5)  # clocks of other systems differ
+LONGEST_WORDS = 1000
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A withdrawal or an objection, with who recorded it and how. No purposes: an objection to any advertising.
+
+    `words` is what the customer said or pressed. `contacts` are what it holds for beside the profile itself; None: every
+    address and number of the customer.
+    """
+
+    method: str  # profile staff api import link
+    actor: str
+    purposes: tuple[str, ...] = ()
+    objects: bool = False  # also to purposes that rest on consent, instead of a withdrawal
+    words: str = ""
+    reason: str = ""
+    locale: str = "en"
+    at: dt.datetime | None = None
+    contacts: frozenset[str] | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def any_advertising(self) -> bool:
+        return not self.purposes
+
+
+def refuse(profile: Profile, refusal: Refusal) -> list[ConsentEvent]:
+    """Record a refusal for a customer and every profile that is the same person. Returns what was written: nothing twice.
+
+    Raises `Invalid`: `unknown_purpose`, `needs_no_consent`, `words_too_long`, `in_the_future`.
+    """
+    if len(refusal.words) > LONGEST_WORDS or len(refusal.reason) > LONGEST_WORDS:
+        raise Invalid("words_too_long", f"At most {LONGEST_WORDS} characters.", "words")
+    if refusal.at and refusal.at > clock.now() + LATEST:
+        raise Invalid("in_the_future", "A decision cannot be made in the future.", "at")
+    decisions = _decisions(refusal)
+    contacts = contacts_of(profile) if refusal.contacts is None else set(refusal.contacts)
+    others = holders_of(contacts, but=[profile.pk])
+    with changes([profile, *others[:PORTION]], "consent") as c:
+        due = _not_yet(c.profile, decisions)
+        written = c.decide_all([(c.profile, due)]) if due else []
+        close_for_others(c, others, decisions, contacts)
+    return written
+
+
+def proved_contacts(profile: Profile) -> set[str]:
+    """Return the addresses and numbers that the customer has proved to be theirs."""
+    known = profile.document
+    found = {contact_of(EMAIL, account.email) for account in accounts_of(profile) if is_proved(account)}
+    if known.get("email_verified") is True:
+        found.add(contact_of(EMAIL, known.get("email")))
+    if known.get("phone_verified") is True:
+        found.add(contact_of(PHONE, known.get("phone_number")))
+    return {each for each in found if each}
+
+
+def close_for_others(c: Changes, others: Sequence[int], decisions: Sequence[Decision], contacts: set[str]) -> None:
+    """Close the purposes for the other profiles of the person: the first here, thousands of them by a job.
+
+    The contacts are suppressed, so that it holds for later lists and events too.
+    """
+    same = [_of_the_same_person(each) for each in decisions]
+    now, later = others[:PORTION], others[PORTION:]
+    found = [each for each in c.profiles if each.pk in now and each.pk != c.profile.pk]
+    c.decide_all([(each, due) for each in found if (due := _not_yet(each, same))])
+    advertising = any(each.evidence.get(ADVERTISING) for each in decisions)
+    suppress(contacts, {each.purpose for each in decisions}, advertising=advertising)
+    for start in range(0, len(later), PORTION):
+        numbers = later[start : start + PORTION]
+        enqueue("consent.close_for_others", {"profiles": list(numbers), "decisions": [_stored(each) for each in same]})
+
+
+@handles("consent.close_for_others")
+def close_portion(payload: dict[str, Any]) -> None:
+    decisions = [_from_job(each) for each in payload["decisions"]]
+    with changes(payload["profiles"], "consent") as c:
+        c.decide_all([(each, due) for each in c.profiles if (due := _not_yet(each, decisions))])
+
+
+def _decisions(refusal: Refusal) -> list[Decision]:
+    purposes = marketing_purposes() if refusal.any_advertising else [get_purpose(key) for key in refusal.purposes]
+    evidence = {**refusal.evidence, **({ADVERTISING: True} if refusal.any_advertising else {})}
+    evidence |= {name: text for name, text in (("words", refusal.words), ("reason", refusal.reason)) if text}
+    decisions = []
+    for purpose in purposes:
+        if purpose.basis == Purpose.Basis.CONTRACT:
+            message = f"{purpose.label} is part of having an account. Erase the account to end it."
+            raise Invalid("needs_no_consent", message, "purpose")
+        rests_on_consent = purpose.basis == Purpose.Basis.CONSENT
+        withdraws = rests_on_consent and not refusal.any_advertising and not refusal.objects
+        decisions.append(
+            Decision(
+                purpose.key,
+                Action.WITHDRAWN if withdraws else Action.OBJECTED,
+                refusal.method,
+                evidence=evidence,
+                actor=refusal.actor[:64],
+                at=refusal.at or clock.now(),
+                notice=purpose_notice(purpose, refusal.locale),
+            )
+        )
+    return decisions
+
+
+def _not_yet(profile: Profile, decisions: Iterable[Decision]) -> list[Decision]:
+    """Return the decisions that would still change something: a link may be pressed again, and a list imported twice."""
+    states = {each.purpose_id: each for each in ConsentState.objects.filter(profile=profile).select_related("event")}
+    return [each for each in decisions if not _is_said(states.get(each.purpose), each)]
+
+
+def _is_said(state: ConsentState | None, decision: Decision) -> bool:
+    if state is None or state.status not in SAID_NO:
+        return False
+    if decision.action == Action.OBJECTED and state.status != Action.OBJECTED:
+        return False
+    return bool(state.event.evidence.get(ADVERTISING)) or not decision.evidence.get(ADVERTISING)
+
+
+def _stored(decision: Decision) -> dict[str, Any]:
+    """Return a decision as the payload of a job."""
+    notice = vars(decision.notice) if decision.notice else None
+    return {**vars(decision), "at": (decision.at or clock.now()).isoformat(), "notice": notice}
+
+
+def _from_job(stored: dict[str, Any]) -> Decision:
+    kept = stored["notice"]
+    notice = kept and ShownNotice(**{**kept, **{name: tuple(kept[name]) for name in ("recipients", "pieces")}})
+    return Decision(**{**stored, "at": dt.datetime.fromisoformat(stored["at"]), "notice": notice})
+
+
+def _of_the_same_person(decision: Decision) -> Decision:
+    kept = {name: value for name, value in decision.evidence.items() if name == ADVERTISING}
+    return replace(decision, evidence={**kept, SAME_PERSON: True}, at=decision.at or clock.now())
