@@ -20,5 +20,5 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("profiles", "0011_contacts")]
+    dependencies = [("profiles", "0012_contacts")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

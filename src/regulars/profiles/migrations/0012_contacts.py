@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('profiles', '0010_join_repeated_facts'),
+        ('profiles', '0011_attribute_translations'),
     ]
 
     operations = [
