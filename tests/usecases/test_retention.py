@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
+from importlib import import_module
+from pathlib import Path
 
 import pytest
+from django.apps import apps
 
 from regulars.base import clock
+from regulars.base.jobs.models import Job
 from regulars.consent.record import Decision, record
 from regulars.consent.view import view
+from regulars.destinations.models import Delivery, Destination
 from regulars.events.record import record as happened
+from regulars.interfaces.console.models import AuditEntry
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn, retract
 from regulars.profiles.models import Fact, Profile
 from regulars.usecases.decide_consent import decide
-from regulars.usecases.retention import KINDS, PORTION, apply_retention, days_of, set_retention
+from regulars.usecases.retention import KINDS, PORTION, apply_retention, days_of, set_retention, starts, upcoming
 from regulars.usecases.unit_of_work import changes
 
 pytestmark = pytest.mark.usefixtures("standard_setup", "lake")
@@ -125,3 +131,68 @@ def test_retracted_facts_and_old_visitors_are_deleted(chika, later):
     assert (gone["retracted"], gone["visitors"]) == (1, 1)
     assert list(Profile.objects.all()) == [chika]
     assert days_of()["retracted"] == KINDS["retracted"].days == 30
+
+
+def test_every_kind_ends_by_itself_with_a_reason():
+    assert all(kind.days and kind.why for kind in KINDS.values())
+    assert days_of() == {key: kind.days for key, kind in KINDS.items()}
+
+
+def test_events_and_customers_who_never_return_are_deleted_by_default(chika, later):
+    happened(chika.pk, "Page Viewed", {})
+    later(days=761)
+    assert apply_retention()["events"] == 1
+    assert Profile.objects.filter(pk=chika.pk).exists()
+    later(days=1096)
+
+    assert apply_retention()["customers"] == 1
+    assert not Profile.objects.exists()
+
+
+def test_logs_of_staff_failed_work_and_old_deliveries_are_deleted_by_default(chika, later):
+    destination = Destination.objects.create(slug="d", name="D", kind="webhook", purpose_id="message")
+    Delivery.objects.create(
+        destination=destination, profile=chika, entered=True, at=clock.now(), state="failed", finished_at=clock.now()
+    )
+    AuditEntry.objects.create(what="customer.corrected", subject=chika.user_id)
+    Job.objects.create(kind="mail", state=Job.State.FAILED, due_at=clock.now(), finished_at=clock.now())
+    later(days=731)
+    gone = apply_retention()
+
+    assert (gone["deliveries"], gone["staff_log"], gone["failed_jobs"]) == (1, 1, 1)
+    assert not Job.objects.filter(state="failed").exists()
+
+
+def test_staff_read_of_erasures_thirty_days_before(chika, later):
+    assert upcoming() == []
+    later(days=1070)
+
+    (found,) = upcoming()
+
+    assert (found.kind, found.number) == ("customers", 1)
+    assert 24 <= (found.first - clock.now()).days <= 25
+
+
+def test_an_upgrade_gives_time_before_the_first_deletion_and_leaves_what_was_set(chika, later):
+    migration = import_module("regulars.consent.migrations.0007_retention_starts")
+    set_retention("events", None)
+    migration.give_time(apps, None)
+    later(days=10)
+    Profile.objects.update(created_at=clock.now() - dt.timedelta(days=5000))
+
+    (found,) = upcoming()
+    assert found.first == starts()["customers"]
+    assert "customers" not in apply_retention()
+    set_retention("customers", 1095)  # the form is saved unchanged
+    assert "customers" not in apply_retention()
+    assert days_of()["events"] is None
+    later(days=31)
+
+    assert apply_retention()["customers"] == 1
+
+
+def test_the_documented_defaults_are_those_of_the_code():
+    page = (Path(__file__).parents[2] / "docs/operator/purposes-and-consents.md").read_text()
+
+    rows = [f"| `{key}` | {kind.label} | {kind.days} | {kind.why} |" for key, kind in KINDS.items()]
+    assert "\n".join(rows) in page

@@ -115,14 +115,18 @@ def refill() -> None:
 def retention(kind: str | None, days: str | None) -> None:
     """Show how long each KIND of data is kept, or set it to DAYS ("forever" for no end)."""
     setup_django()
-    from regulars.usecases.retention import KINDS, days_of, set_retention
+    from regulars.usecases.retention import KINDS, days_of, set_retention, starts, upcoming
 
     if kind:
         if days != "forever" and not (days or "").isdigit():
             raise CommandError("bad_days", "Give a number of days, or forever.")
         set_retention(kind, None if days == "forever" else int(days or 0))
+    waiting = starts()
     for key, kept in days_of().items():
-        click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}")
+        begins = f" (from {waiting[key]:%Y-%m-%d} on)" if key in waiting else ""
+        click.echo(f"{key:18} {'forever' if kept is None else f'{kept} days':>10}  {KINDS[key].label}{begins}")
+    for each in upcoming():
+        click.echo(f"{each.label}: {each.number:,} will be erased within 30 days, the first on {each.first:%Y-%m-%d}.")
 
 
 COMMANDS = (consent, erase, backup, restore, lake, retention)

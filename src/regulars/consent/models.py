@@ -212,10 +212,14 @@ class ErasedIdentifier(models.Model):
 
 
 class Retention(models.Model):
-    """The days that one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever."""
+    """The days that one kind of data is kept (`usecases.retention.KINDS`). No row: the kind's default. NULL: for ever.
+
+    Nothing is deleted before `starts_at`: where an upgrade makes a kind finite, staff have time to read of it.
+    """
 
     kind = models.CharField(max_length=32, primary_key=True)
     days = models.PositiveIntegerField(null=True, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.days}"

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
+from django.apps import apps
 from django.db.models import Model, QuerySet
+from django.db.models.functions import Coalesce
 
 from regulars.base import clock
 from regulars.base.errors import Invalid
+from regulars.base.jobs.models import Job
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentState, ErasedIdentifier, KeptDecision, Retention
 from regulars.consent.status import ConsentStatus
+from regulars.destinations.models import Delivery
 from regulars.enrichment.models import Lookup
 from regulars.events.models import Event, InboxItem, Rejection, SourceCount
 from regulars.profiles.find import ANONYMOUS, customers
@@ -29,10 +33,11 @@ LONGEST = 36_500
 
 @dataclass(frozen=True)
 class DataKind:
-    """A kind of data. `rows` finds rows older than a moment; `days` is the default, None for ever."""
+    """A kind of data. `rows` finds rows older than a moment; `days` is the default, and `why` the reason for it."""
 
     label: str
-    days: int | None
+    days: int
+    why: str
     rows: Callable[[dt.datetime], QuerySet[Model]]
     ends: Callable[[QuerySet[Model], dt.datetime], int] | None = None
 
@@ -78,32 +83,106 @@ def _delete_events(rows: QuerySet[Model], before: dt.datetime) -> int:
 
 
 KINDS: dict[str, DataKind] = {
-    "retracted": DataKind("Retracted facts", 30, lambda before: Fact.objects.filter(retracted_at__lt=before)),
-    "closed": DataKind("Facts whose consent was withdrawn", 30, _closed_facts),
-    "inbox": DataKind("Messages as received", 30, lambda before: InboxItem.objects.filter(processed_at__lt=before)),
-    "refused": DataKind("Rejected messages", 30, lambda before: Rejection.objects.filter(at__lt=before)),
-    "event_counts": DataKind(
-        "Counts of what sources sent in vain", 365, lambda before: SourceCount.objects.filter(day__lt=before.date())
+    "retracted": DataKind(
+        "Retracted facts",
+        30,
+        "time to notice a mistake",
+        lambda before: Fact.objects.filter(retracted_at__lt=before),
     ),
-    "rule_runs": DataKind("Runs of rules", 90, lambda before: RuleRun.objects.filter(at__lt=before)),
+    "closed": DataKind("Facts whose consent was withdrawn", 30, "time to give the same consent again", _closed_facts),
+    "inbox": DataKind(
+        "Messages as received",
+        30,
+        "time to find out why a source sent what it did",
+        lambda before: InboxItem.objects.filter(processed_at__lt=before),
+    ),
+    "refused": DataKind(
+        "Rejected messages",
+        30,
+        "time to correct a source",
+        lambda before: Rejection.objects.filter(at__lt=before),
+    ),
+    "event_counts": DataKind(
+        "Counts of what sources sent in vain",
+        365,
+        "figures without customers",
+        lambda before: SourceCount.objects.filter(day__lt=before.date()),
+    ),
+    "rule_runs": DataKind(
+        "Runs of rules",
+        90,
+        "time to find a fault of a rule; inputs go after REGULARS_RULE_INPUT_DAYS",
+        lambda before: RuleRun.objects.filter(at__lt=before),
+    ),
     "provider_answers": DataKind(
-        "Answers of providers", 365, lambda before: ProviderAnswer.objects.filter(at__lt=before)
+        "Answers of providers",
+        365,
+        "proof of what a customer shared; facts are kept beside them",
+        lambda before: ProviderAnswer.objects.filter(at__lt=before),
     ),
     "lookups": DataKind(
-        "Answers of look-ups", 365, lambda before: Lookup.objects.filter(fresh_until__lt=before, asked_at__lt=before)
+        "Answers of look-ups",
+        365,
+        "a year after they are no longer fresh",
+        lambda before: Lookup.objects.filter(fresh_until__lt=before, asked_at__lt=before),
     ),
-    "events": DataKind("Events of customers", None, lambda before: Event.objects.filter(at__lt=before), _delete_events),
-    "visitors": DataKind("Visitors who never signed in", 395, _visitors, _erase_profiles),
-    "customers": DataKind("Inactive customers", None, _customers, _erase_profiles),
+    "deliveries": DataKind(
+        "Records of messages to destinations",
+        90,
+        "time to send failed ones again; what was disclosed is kept beside them",
+        lambda before: Delivery.objects.filter(finished_at__lt=before),
+    ),
+    "failed_jobs": DataKind(
+        "Failed background work",
+        90,
+        "time to correct the cause and try again",
+        lambda before: Job.objects.filter(state=Job.State.FAILED, finished_at__lt=before),
+    ),
+    "staff_log": DataKind(
+        "Log of what staff did",
+        730,
+        "a misuse that is found late can be traced",
+        # Of an interface, which registers its table with Django as every package does.
+        lambda before: apps.get_model("console", "AuditEntry")._default_manager.filter(at__lt=before),
+    ),
+    "events": DataKind(
+        "Events of customers",
+        760,
+        "two years of seasons to compare, and a month",
+        lambda before: Event.objects.filter(at__lt=before),
+        _delete_events,
+    ),
+    "visitors": DataKind(
+        "Visitors who never signed in", 395, "a year of seasons, and a month", _visitors, _erase_profiles
+    ),
+    "customers": DataKind(
+        "Inactive customers", 1095, "three years without a visit: they left", _customers, _erase_profiles
+    ),
     LEDGER: DataKind(
-        "Decisions of erased customers", 1095, lambda before: KeptDecision.objects.filter(erased_at__lt=before)
+        "Decisions of erased customers",
+        1095,
+        "proof of consent, until claims lapse",
+        lambda before: KeptDecision.objects.filter(erased_at__lt=before),
     ),
     ERASED_IDS: DataKind(
         "Fingerprints of erased customers' ids, refused in events",
         90,
+        "phones and servers send late",
         lambda before: ErasedIdentifier.objects.filter(at__lt=before),
     ),
 }
+ERASING = ("visitors", "customers")  # kinds whose end erases persons
+NOTICE = dt.timedelta(days=30)  # staff read of erasures so long before
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """Persons of one kind who are erased within `NOTICE` because of its retention. `first`: when the first of them is."""
+
+    kind: str
+    label: str
+    number: int
+    first: dt.datetime
 
 
 def days_of() -> dict[str, int | None]:
@@ -112,21 +191,48 @@ def days_of() -> dict[str, int | None]:
     return {key: kept.get(key, kind.days) for key, kind in KINDS.items()}
 
 
+def starts() -> dict[str, dt.datetime]:
+    """Return the kinds of which nothing is deleted yet, and when that begins: an upgrade made them finite."""
+    waiting = Retention.objects.filter(starts_at__gt=clock.now()).values_list("kind", "starts_at")
+    return {kind: starts_at for kind, starts_at in waiting if starts_at}
+
+
+def upcoming() -> list[Upcoming]:
+    """Return how many persons retention erases within `NOTICE`, by kind; none of a kind without any."""
+    now, days, waiting = clock.now(), days_of(), starts()
+    found = []
+    for key in ERASING:
+        kept = days[key]
+        if kept is None:
+            continue
+        lasts = dt.timedelta(days=kept)
+        rows = KINDS[key].rows(now + NOTICE - lasts)
+        if number := rows.count():
+            seen = rows.annotate(seen=Coalesce("last_seen_at", "created_at")).order_by("seen").values_list("seen")[0][0]
+            first = max(seen + lasts, waiting.get(key, now), now)
+            if first <= now + NOTICE:
+                found.append(Upcoming(key, KINDS[key].label, number, first))
+    return found
+
+
 def set_retention(kind: str, days: int | None) -> None:
-    """Set how many days a kind is kept. Raises `DomainError`: `unknown_kind`, `bad_days`."""
+    """Set how many days a kind is kept, from now on. Raises `DomainError`: `unknown_kind`, `bad_days`."""
     if kind not in KINDS:
         raise Invalid("unknown_kind", f"There is no kind of data called {kind!r}.")
     least = 0 if kind in (LEDGER, ERASED_IDS) else 1
     if days is not None and not least <= days <= LONGEST:
         raise Invalid("bad_days", f"Write a number of days from {least} to {LONGEST:,}, or nothing for ever.", kind)
-    Retention.objects.update_or_create(kind=kind, defaults={"days": days})
+    saved = Retention.objects.filter(kind=kind).first()
+    if saved is None or saved.days != days:  # saving a form unchanged does not end a grace period
+        Retention.objects.update_or_create(kind=kind, defaults={"days": days, "starts_at": None})
 
 
 def apply_retention() -> dict[str, int]:
     """Delete everything older than its retention. Returns kind → rows. The worker runs it daily."""
     deleted: dict[str, int] = {}
+    waiting = starts()
     for key, days in days_of().items():
-        if days is None:
+        if days is None or key in waiting:
             continue
         kind, before = KINDS[key], clock.now() - dt.timedelta(days=days)
         deleted[key] = 0

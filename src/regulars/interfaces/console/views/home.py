@@ -25,6 +25,7 @@ from regulars.questions.models import Question
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
 from regulars.usecases.find_customers import customer_name
+from regulars.usecases.retention import upcoming
 
 from ..pages import may, staff_page
 
@@ -76,6 +77,7 @@ def home(request: HttpRequest) -> HttpResponse:
         + ("" if exact else " Each day is rounded down to tens."),
         "segments": segments,
         "recent": recent,
+        "upcoming": [each for each in upcoming() if each.kind == "customers"] if exact else [],
         "steps": _steps(figures["everybody"], bool(segments)) if exact else [],
         "days": DAYS,
     }

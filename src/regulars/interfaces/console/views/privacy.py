@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -17,7 +19,7 @@ from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
 from regulars.usecases.erase import find_customers
-from regulars.usecases.retention import KINDS, days_of, set_retention
+from regulars.usecases.retention import KINDS, DataKind, days_of, set_retention, starts, upcoming
 
 from ..forms import FormError, form_error, form_page, whole_number
 from ..pages import NO_ROLE, done, staff_page
@@ -84,6 +86,7 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
     refused = RefusedGuess.objects.order_by().values("attribute", "source", "why")
     refused = refused.annotate(days=Count("id"), last=Max("day")).order_by("-last", "attribute", "source")[:SHOWN]
     guesses = [{**row, "why": WHY_REFUSED.get(row["why"], row["why"])} for row in refused]
+    waiting = starts()
     kept = {key: "" if days is None else str(days) for key, days in days_of().items()} | (given or {})
     states = (
         ConsentState.objects.order_by()
@@ -112,11 +115,17 @@ def _page(request: HttpRequest, problem: FormError | None = None, given: dict[st
         ],
         "erasures": [_erasure(each) for each in Erasure.objects.order_by("-at")[:SHOWN]],
         "guesses": guesses,
-        "kinds": [(key, kind.label, kept[key]) for key, kind in KINDS.items()],
+        "kinds": [(key, kind.label, kept[key], _help_of(key, kind, waiting.get(key))) for key, kind in KINDS.items()],
+        "upcoming": upcoming(),
         "actions": Action.values,
         **_ledger(request),
     }
     return form_page(request, "console/privacy.html", context, role=ROLE, problem=problem)
+
+
+def _help_of(key: str, kind: DataKind, starts_at: dt.datetime | None) -> str:
+    sentence = f"days; default {kind.days}: {kind.why}"
+    return sentence + (f". Nothing is deleted before {starts_at:%d %B %Y}" if starts_at else "")
 
 
 def _is_outdated() -> Q:
