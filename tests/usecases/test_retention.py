@@ -174,7 +174,7 @@ def test_staff_read_of_erasures_thirty_days_before(chika, later):
 
 
 def test_an_upgrade_gives_time_before_the_first_deletion_and_leaves_what_was_set(chika, later):
-    migration = import_module("regulars.consent.migrations.0007_retention_starts")
+    migration = import_module("regulars.consent.migrations.0008_retention_starts")
     set_retention("events", None)
     migration.give_time(apps, None)
     later(days=10)

@@ -22,7 +22,7 @@ def give_time(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("consent", "0006_notice_recipients")]
+    dependencies = [("consent", "0007_marketing_and_suppressions")]
 
     operations = [
         migrations.AddField(
