@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from regulars.base.crypto import matches_secret
-from regulars.clients.models import Client
+from regulars.clients.models import Client, ClientGrant, ResourceServer, management_audience
 from regulars.interfaces.console.models import AuditEntry
 
 SHOP = {
@@ -205,3 +205,23 @@ def test_a_public_app_may_not_sign_out_by_hint(console):
     assert answer.status_code == 400
     assert "Only an app with a secret or a key may sign out by hint" in answer.content.decode()
     assert not Client.objects.exists()
+
+
+def test_purpose_of_a_machine_is_set_on_its_page_and_bad_ones_are_refused(console, standard_setup):
+    client = Client.objects.create(client_id="bot", name="Bot", grant_types=["client_credentials"], secret_hash="x")
+    address, machine = f"/console/applications/{client.pk}", {**SHOP, "grant_types": ["client_credentials"]}
+    assert 'name="reads_for"' not in console.get(address).content.decode()
+    api = ResourceServer.objects.create(identifier=management_audience(), name="Management", scopes=["read:users"])
+    grant = ClientGrant.objects.create(client=client, resource_server=api, scopes=["read:users"])
+
+    assert '<option value="serve" selected>' in console.get(address).content.decode()
+    assert console.post(address, {**machine, "reads_for": "message"}).status_code == 302
+    grant.refresh_from_db()
+    assert grant.purpose == "message"
+    assert '<option value="message" selected>' in console.get(address).content.decode()
+    assert console.post(address, {**machine, "name": "Moved", "reads_for": "measure"}).status_code == 400
+    grant.refresh_from_db()
+    assert (grant.purpose, Client.objects.get().name) == ("message", SHOP["name"])
+    console.post(address, machine)  # a form without the field leaves it
+    grant.refresh_from_db()
+    assert grant.purpose == "message"

@@ -23,6 +23,7 @@ def _named(number: int, name: str, email: str = ""):
     profile, _ = get_or_create_by_identity("google-oauth2", str(number), connection="google-oauth2", is_social=True)
     facts = [NewFact("name", name, "social", "google-oauth2")]
     learn(profile, [*facts, *([NewFact("email", email, "social", "google-oauth2")] if email else [])])
+    refresh_views(profile)
     return profile
 
 

@@ -33,7 +33,8 @@ def auth0(live_server, chika):
 
 @pytest.mark.django_db(transaction=True)
 def test_sdk_finds_updates_and_deletes_a_user(auth0, chika):
-    Attribute.objects.create(key="looking_for", label="Looking for", metadata_path="user_metadata.looking_for")
+    path = "user_metadata.looking_for"
+    Attribute.objects.create(key="looking_for", label="Looking for", purposes=["serve"], metadata_path=path)
     changed = auth0.users.update(chika.user_id, name="Chika", user_metadata={"looking_for": "jackets"})
 
     assert changed.user_metadata == {"looking_for": "jackets"}

@@ -15,6 +15,7 @@ from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, is_known, learn
 from regulars.profiles.models import Attribute, Fact, Identity, Profile
 from regulars.profiles.sign_in import SignInBlock, account_block
+from regulars.usecases.unit_of_work import changes
 
 from .conftest import make_token
 
@@ -23,7 +24,8 @@ DOV = {"connection": "Username-Password-Authentication", "email": "Dov@Example.o
 
 def named(provider_user_id: str, name: str, **more: object) -> Profile:
     profile, _ = get_or_create_by_identity("auth0", provider_user_id)
-    learn(profile, [NewFact(key, value, "declared", "app:test") for key, value in {"name": name, **more}.items()])
+    with changes(profile, "test") as c:
+        c.learn([NewFact(key, value, "declared", "app:test") for key, value in {"name": name, **more}.items()])
     return profile
 
 

@@ -20,6 +20,7 @@ class ApiAccess:
     lifetime: int
     scopes: tuple[str, ...]
     dialect: ResourceServer.Dialect = ResourceServer.Dialect.AUTH0
+    purpose: str = ""
 
 
 def has_secret(client: Client, secret: str) -> bool:
@@ -64,7 +65,8 @@ def _api_access(key: tuple[str, str]) -> ApiAccess | None:
     if grant is None or is_client_id(audience):
         return None
     api = grant.resource_server
-    return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), ResourceServer.Dialect(api.token_dialect))
+    dialect = ResourceServer.Dialect(api.token_dialect)
+    return ApiAccess(audience, api.token_lifetime, tuple(grant.scopes), dialect, grant.purpose)
 
 
 find_client = VersionedCache(_client, Client)

@@ -114,11 +114,15 @@ class ResourceServer(models.Model):
 
 @versioned
 class ClientGrant(models.Model):
-    """The scopes that a client may have at an API by client credentials."""
+    """The scopes that a client may have at an API by client credentials.
+
+    `purpose` is the key of the purpose for which it reads customers at the Management API; empty: to serve the account.
+    """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="grants")
     resource_server = models.ForeignKey(ResourceServer, on_delete=models.CASCADE)
     scopes = models.JSONField(default=list)
+    purpose = models.CharField(max_length=32, blank=True, default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["client", "resource_server"], name="one_grant_per_api")]

@@ -118,7 +118,8 @@ class PermittedView(models.Model):
 
     `terms` has the same values for conditions, with the open purposes under `consent`. A missing row permits nothing:
     the cache fails closed. `by_place` maps a place of `profiles.assertions` to what differs there from `traits`, because the
-    word of some asserter is not shown there: attribute → value, or None for an attribute that is left out.
+    word of some asserter is not shown there: attribute → value, or None for an attribute that is left out. `shown_terms` are
+    the terms without the words that rules and the Management API do not see; NULL: as `terms`.
     """
 
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="permitted_views")
@@ -126,6 +127,7 @@ class PermittedView(models.Model):
     traits = models.JSONField(default=dict)
     by_place = models.JSONField(default=dict)
     terms = models.JSONField(default=dict)
+    shown_terms = models.JSONField(null=True, blank=True)
     refreshed_at = models.DateTimeField(default=clock.now)
     lake_at = models.DateTimeField(null=True, blank=True)  # NULL: the lake still has an older view, or none
 

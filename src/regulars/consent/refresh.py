@@ -15,6 +15,8 @@ from .models import PermittedView
 from .status import ConsentStatus
 from .view import permitted_by_purpose
 
+CONTENT = ("traits", "by_place", "terms", "shown_terms")  # of a view, as `view.Permitted` has it
+
 
 @transaction.atomic(savepoint=False)
 def refresh_views(profile: Profile) -> dict[str, dict[str, Any]]:
@@ -43,8 +45,9 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
     for each in permitted_by_purpose(profiles, statuses):
         row = before.get((each.profile.pk, each.purpose))
         row = row or PermittedView(profile=each.profile, purpose_id=each.purpose)
-        if row.pk is None or (row.traits, row.by_place, row.terms) != (each.traits, each.by_place, each.terms):
-            row.traits, row.by_place, row.terms = each.traits, each.by_place, each.terms
+        if row.pk is None or any(getattr(row, name) != getattr(each, name) for name in CONTENT):
+            for name in CONTENT:
+                setattr(row, name, getattr(each, name))
             row.refreshed_at, row.lake_at = now, None
             changed.append(row)
     PermittedView.objects.bulk_create(
@@ -52,6 +55,6 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         batch_size=500,
         update_conflicts=True,
         unique_fields=["profile", "purpose"],
-        update_fields=["traits", "by_place", "terms", "refreshed_at", "lake_at"],
+        update_fields=[*CONTENT, "refreshed_at", "lake_at"],
     )
     return changed

@@ -17,7 +17,7 @@ from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
 from regulars.base.db.compiled_query import CompiledQuery, param
 from regulars.base.errors import DomainError
-from regulars.profiles.assertions import RULES, Place, Thing, is_shown, thing_of
+from regulars.profiles.assertions import PROOFS, RULES, Place, Thing, is_shown, thing_of
 from regulars.profiles.auth0_user import Auth0User
 from regulars.profiles.document import identities_at, known, metadata_among, put, user, winners
 from regulars.profiles.models import Attribute, Fact, Profile
@@ -98,11 +98,18 @@ def served_user(profile: Profile, place: Place) -> Auth0User:
         traits, by_place = getattr(profile, PREFETCHED), getattr(profile, PREFETCHED_BY_PLACE)
     else:
         traits, by_place = _traits_to_serve.first(profile=profile.pk) or ({}, {})
-    paths = dict(_metadata_paths.all())
+    there = {**(traits or {}), **(by_place or {}).get(place, {})}
+    return _user(profile, there, dict(_metadata_paths.all()), place)
+
+
+def _user(profile: Profile, traits: Mapping[str, Any], paths: Mapping[str, str], place: Place) -> Auth0User:
     document: dict[str, Any] = {}
-    for key, value in {**(traits or {}), **(by_place or {}).get(place, {})}.items():
+    for key, value in traits.items():
         if value is not None:
             put(document, paths.get(key, key), value)
+    for proof, thing in PROOFS.items():
+        if document.get(proof) is True and thing not in document and thing in profile.document:
+            document[proof] = False  # of a value that may not be shown here nothing is proved
     document["identities"] = identities_at(profile, place)
     return user(profile, document)
 
@@ -115,11 +122,21 @@ def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
     )
 
 
-def view_all(profiles: Sequence[Profile], purpose: str) -> dict[int, dict[str, Value]]:
+def view_all(profiles: Sequence[Profile], purpose: str, place: Place = Place.SEGMENTS) -> dict[int, dict[str, Value]]:
     """Return the permitted views of many profiles in as many queries as for one: profile id → attribute → value."""
     found, now = get_purpose(purpose), clock.now()
     statuses, facts, attributes = ConsentStatus.of(profiles, now), _live(profiles), _attributes()
-    return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes) for profile in profiles}
+    return {profile.pk: _permitted(found, statuses[profile.pk], facts, attributes, place) for profile in profiles}
+
+
+def readable_users(profiles: Sequence[Profile], purpose: str) -> list[Auth0User]:
+    """Return the users as applications read them for a purpose: Auth0's shape, with what is permitted at this moment only.
+
+    Raises `Invalid("unknown_purpose")`.
+    """
+    paths = dict(_metadata_paths.all())
+    permitted = view_all(profiles, purpose, Place.RULES)
+    return [_user(profile, _values(permitted[profile.pk]), paths, Place.RULES) for profile in profiles]
 
 
 @dataclass(frozen=True)
@@ -131,6 +148,7 @@ class Permitted:
     traits: dict[str, Any]
     by_place: dict[str, dict[str, Any]]
     terms: Terms
+    shown_terms: Terms | None
 
 
 def permitted_by_purpose(profiles: Sequence[Profile], statuses: Mapping[int, ConsentStatus]) -> Iterator[Permitted]:
@@ -142,9 +160,12 @@ def permitted_by_purpose(profiles: Sequence[Profile], statuses: Mapping[int, Con
         open_purposes = sorted(purpose.key for purpose in purposes if status.allows(purpose))
         for purpose in purposes:
             traits = _values(_permitted(purpose, status, facts, attributes))
-            by_place = _differences(traits, purpose, status, facts, attributes) if purpose.key == "serve" else {}
-            terms = terms_of({**traits, CONSENT_PATH: open_purposes})
-            yield Permitted(profile, purpose.key, traits, by_place, terms)
+            by_place = _differences(traits, purpose, status, facts, attributes)
+            terms, shown_terms = terms_of({**traits, CONSENT_PATH: open_purposes}), None
+            if hidden := by_place.get(Place.RULES):
+                there = {key: value for key, value in {**traits, **hidden}.items() if value is not None}
+                shown_terms = terms_of({**there, CONSENT_PATH: open_purposes})
+            yield Permitted(profile, purpose.key, traits, by_place, terms, shown_terms)
 
 
 def _differences(
@@ -154,11 +175,15 @@ def _differences(
     facts: dict[int, list[Fact]],
     attributes: dict[str, Attribute],
 ) -> dict[str, dict[str, Any]]:
-    """Return place → what differs there from `traits`; empty for a customer of whom every word may appear everywhere."""
+    """Return place → what differs there from `traits`; empty for a customer of whom every word may appear everywhere.
+
+    Tokens and `/userinfo` show what serves the account only, so that other purposes have no view for them.
+    """
     found: dict[str, dict[str, Any]] = {}
+    places = SERVED_PLACES if purpose.key == "serve" else (Place.RULES,)
     everyone = ((known(fact).asserter, _thing(fact, attributes)) for fact in facts[status.profile_id])
     shown = {(asserter, thing): RULES[asserter][thing].places for asserter, thing in everyone}
-    closed = [place for place in SERVED_PLACES if not all(places[place] for places in shown.values())]
+    closed = [place for place in places if not all(places[place] for places in shown.values())]
     for place in closed:
         there = _values(_permitted(purpose, status, facts, attributes, place))
         differing = {key: there.get(key) for key, value in traits.items() if there.get(key) != value}

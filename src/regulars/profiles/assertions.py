@@ -51,7 +51,7 @@ class Place(StrEnum):
 
     TOKEN = "token"  # noqa: S105 - the claims of ID and access tokens
     USERINFO = "userinfo"
-    RULES = "rules"
+    RULES = "rules"  # and users at the Management API: what applications read is trusted like what rules see
     SEGMENTS = "segments"
     MAILS = "mails"
     STAFF_PAGES = "staff_pages"

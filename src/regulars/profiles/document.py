@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from regulars.base import clock
-from regulars.base.conditions.document_terms import terms_of
+from regulars.base.conditions.document_terms import Terms, terms_of
 
 from .assertions import Asserter, Place, Thing, asserter_of, asserter_of_identity, is_shown
 from .auth0_user import Auth0Identity, Auth0User
@@ -18,6 +18,7 @@ from .resolve import KnownFact, Value, resolve_all
 
 T = TypeVar("T", Fact, Identity)
 BAGS = ("user_metadata", "app_metadata")
+HIDDEN_IDENTITIES = "hidden_identities"  # in the terms of a profile only
 ASSERTED_BY = "_asserted_by"  # in the cached document only: the asserters of `identities`, in their order
 
 
@@ -53,9 +54,20 @@ def rebuild_all(profiles: list[Profile]) -> None:
         document[ASSERTED_BY] = [identity.asserted_by for identity in identities.get(profile.pk, [])]
         profile.document = document
         profile.updated_at = now
-        profile.terms = terms_of(user(profile))
+        profile.terms = account_terms(profile)
         profile.changes_at = next_change(facts.get(profile.pk, []), now)
     Profile.objects.bulk_update(profiles, ["document", "terms", "updated_at", "changes_at"], batch_size=200)
+
+
+def account_terms(profile: Profile) -> Terms:
+    """Return what searches find of a customer beside their facts: columns, and identities.
+
+    The words of facts are in permitted views: a search finds no more than its reader may read. Identities that
+    only staff may see are under `HIDDEN_IDENTITIES`.
+    """
+    shown = identities_at(profile, Place.RULES)
+    hidden = [each for each in profile.document.get("identities", []) if each not in shown]
+    return terms_of(user(profile, {"identities": shown, HIDDEN_IDENTITIES: hidden}))
 
 
 def next_change(facts: list[Fact], now: dt.datetime) -> dt.datetime | None:

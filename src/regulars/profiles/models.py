@@ -33,7 +33,7 @@ class Profile(models.Model):
     """One customer, visitor or imported contact. Visitors and contacts have no account.
 
     `document` is a cache: the Auth0-shaped user (root attributes, user_metadata, app_metadata, identities), rebuilt by
-    `profiles.document.rebuild`; `terms` is the whole user for searching. `user_id` is the public id: `google-oauth2|1234`, `auth0|5f3c…`.
+    `profiles.document.rebuild`; `terms` are the account's own columns and identities for searching. `user_id` is the public id: `google-oauth2|1234`, `auth0|5f3c…`.
     """
 
     user_id = models.CharField(max_length=255, unique=True)

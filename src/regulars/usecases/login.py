@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.models import Q
 
 from regulars.base import clock
-from regulars.base.conditions.document_terms import terms_of
 from regulars.base.db.compiled_query import CompiledQuery, CompiledUpdate, param, param_for
 from regulars.base.text import storable
 from regulars.clients.models import Client
@@ -28,7 +27,7 @@ from regulars.oauth.grant import TokenDecision
 from regulars.oauth.models import PendingLogin
 from regulars.profiles.assertions import Place
 from regulars.profiles.auth0_user import Auth0User
-from regulars.profiles.document import user
+from regulars.profiles.document import account_terms
 from regulars.profiles.models import Profile
 from regulars.questions.models import Impression, Question
 from regulars.questions.next_question import NotShown, next_question
@@ -272,7 +271,7 @@ def record_login(login: Login) -> None:
         profile.last_login = profile.last_seen_at = clock.now()
         profile.last_ip = login.browser.ip[:45]
         profile.logins_count += 1
-        profile.terms = terms_of(user(profile))
+        profile.terms = account_terms(profile)
         _count(id=profile.pk, **{name: getattr(profile, name) for name in COUNTED})
         properties = {
             "connection": login.browser.connection,

@@ -7,8 +7,8 @@ NOT need no special case; the closed world differs only where a missing path is 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sqlglot import exp
@@ -28,12 +28,15 @@ class Schema:
     """The columns and tables of the query around the condition.
 
     `terms` is the column with the person's terms (JSON), `person` the person's id, `events` the table of events with the
-    columns profile_id, name, at and terms. Both columns are written `alias.column`.
+    columns profile_id, name, at and terms. Columns are written `alias.column`, or as an SQL expression. `elsewhere`: the
+    beginning of a path → where its terms are instead, as (terms, the beginning there): any of several places may have
+    it, and of none no one has it.
     """
 
     terms: str = "p.terms"
     person: str = "p.profile_id"
     events: str = "events_event"
+    elsewhere: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 def where(condition: Condition, schema: Schema, dialect: str, now: dt.datetime, world: World = "open") -> Sql:
@@ -41,9 +44,7 @@ def where(condition: Condition, schema: Schema, dialect: str, now: dt.datetime, 
 
     `dialect` is `sqlite`, `postgres`, `duckdb` or `spark`.
     """
-    return _Writer(schema, DIALECTS[dialect], now, world, exp.column(*reversed(schema.terms.split(".")))).write(
-        condition
-    )
+    return _Writer(schema, DIALECTS[dialect], now, world, _column(schema.terms)).write(condition)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class _Writer:
             case Not(part):
                 return exp.not_(exp.paren(self.write(part)))
             case Exists(path):
-                return self.dialect.has(self.document, path)
+                return self._has(path)
             case Consented(purpose):
                 return self._any(CONSENT_PATH, lambda term: exp.EQ(this=term, expression=_text(f"s:{purpose}")))
             case Did():
@@ -84,11 +85,22 @@ class _Writer:
                 ifs=[exp.If(this=found, true=exp.true()), exp.If(this=is_unclear, true=exp.null())],
                 default=exp.false(),
             )
-            return exp.Case(ifs=[exp.If(this=self.dialect.has(self.document, condition.field), true=known)])
-        return exp.Case(ifs=[exp.If(this=self.dialect.has(self.document, condition.field), true=found)])
+            return exp.Case(ifs=[exp.If(this=self._has(condition.field), true=known)])
+        return exp.Case(ifs=[exp.If(this=self._has(condition.field), true=found)])
 
     def _any(self, path: str, test: Callable[[Sql], Sql]) -> Sql:
-        return self.dialect.any_term(self.document, path, test)
+        return _either([self.dialect.any_term(document, there, test) for document, there in self._places(path)])
+
+    def _has(self, path: str) -> Sql:
+        return _either([self.dialect.has(document, there) for document, there in self._places(path)])
+
+    def _places(self, path: str) -> list[tuple[Sql, str]]:
+        ends = [at for at, character in enumerate(path) if character == "."]
+        for end in (len(path), *reversed(ends)):
+            places = self.schema.elsewhere.get(path[:end])
+            if places is not None:
+                return [(_column(column), first + path[end:]) for column, first in places]
+        return [(self.document, path)]
 
     def _test(self, condition: Equals | Matches | Between) -> Callable[[Sql], Sql]:
         match condition:
@@ -212,7 +224,7 @@ class _Writer:
                 return exp.Max(this=at)
 
     def _counts(self, did: Did) -> Sql:
-        person = exp.column(*reversed(self.schema.person.split(".")))
+        person = _column(self.schema.person)
         tests: list[Sql] = [
             exp.EQ(this=exp.column("profile_id", "e"), expression=person),
             exp.EQ(this=exp.column("name", "e"), expression=_text(did.event)),
@@ -221,13 +233,24 @@ class _Writer:
             since = self.dialect.instant(self.now - dt.timedelta(days=bounded_days(did.within_days)))
             tests.append(exp.GTE(this=exp.column("at", "e"), expression=since))
         if did.where is not None:
-            event = replace(self, world="closed", document=exp.column("terms", "e"))
+            terms = exp.column("terms", "e")
+            event = replace(self, schema=replace(self.schema, elsewhere={}), world="closed", document=terms)
             tests.append(exp.paren(event.write(did.where)))
         return exp.and_(*tests)
 
 
 _COMPARISONS: dict[str, type[exp.Binary]] = {">=": exp.GTE, "<=": exp.LTE, ">": exp.GT, "<": exp.LT, "=": exp.EQ}
 _FLIPPED: dict[str, type[exp.Binary]] = {">=": exp.LTE, "<=": exp.GTE, ">": exp.LT, "<": exp.GT, "=": exp.EQ}
+
+
+def _column(name: str) -> Sql:
+    return exp.maybe_parse(name)
+
+
+def _either(found: list[Sql]) -> Sql:
+    if not found:
+        return exp.false()
+    return found[0] if len(found) == 1 else exp.paren(exp.or_(*found))
 
 
 def _case(cases: list[tuple[Sql, Sql]], default: Sql) -> Sql:

@@ -14,6 +14,7 @@ from regulars.clients.models import ClientGrant, ResourceServer
 from regulars.interfaces.http_api.access import Bearer
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_body
 from regulars.interfaces.http_api.requests import refuse_unknown
+from regulars.usecases.grant_purposes import ACCOUNT, set_purpose
 
 from .clients import Word, find_client
 from .paging import Paging
@@ -28,9 +29,15 @@ class ClientGrantList(Paging):
 
 
 class GrantChange(Schema):
+    """`purpose`: for which customers are read at the Management API (ours, not Auth0's); empty: to run their accounts.
+
+    Left out, it stays as it was.
+    """
+
     model_config = ConfigDict(extra="forbid")
 
     scope: Annotated[list[ScopeName], Field(max_length=1000)] = []
+    purpose: Annotated[str, Field(max_length=32)] | None = None
 
 
 class NewGrant(GrantChange):
@@ -51,9 +58,11 @@ def list_client_grants(request: HttpRequest, query: Query[ClientGrantList]) -> A
 def post_client_grant(request: HttpRequest, body: NewGrant) -> Any:
     client, api = find_client(body.client_id), find_api(body.audience)
     _refuse_unknown_scopes(body.scope, api)
+    row = ClientGrant(client=client, resource_server=api, scopes=body.scope)
+    set_purpose(row, body.purpose or "")
     try:
         with transaction.atomic():
-            row = ClientGrant.objects.create(client=client, resource_server=api, scopes=body.scope)
+            row.save()
     except IntegrityError:
         raise ApiError(409, "client_grant_conflict", "This client has a grant for this API already.") from None
     return Status(201, _document(row))
@@ -68,8 +77,11 @@ def get_client_grant(request: HttpRequest, grant_id: str) -> Any:
 def patch_client_grant(request: HttpRequest, grant_id: str, body: GrantChange) -> Any:
     row = _find(grant_id)
     _refuse_unknown_scopes(body.scope, row.resource_server)
-    row.scopes = body.scope
-    row.save(update_fields=["scopes"])
+    if body.purpose is not None:
+        set_purpose(row, body.purpose)
+    if "scope" in body.model_fields_set or body.purpose is None:
+        row.scopes = body.scope
+    row.save(update_fields=["scopes", "purpose"])
     return _document(row)
 
 
@@ -105,4 +117,5 @@ def _document(row: ClientGrant) -> dict[str, object]:
         "client_id": row.client_id,
         "audience": row.resource_server.identifier,
         "scope": row.scopes,
+        "purpose": row.purpose or ACCOUNT,
     }

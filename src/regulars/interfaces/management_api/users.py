@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-from django.db import connection
-from django.db.models import BooleanField, F
-from django.db.models.expressions import Combinable, RawSQL
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models import F
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 from pydantic import ConfigDict, StringConstraints
 
-from regulars.base import clock
-from regulars.base.conditions import DIALECT_OF, ConditionError, parse_search, where
-from regulars.base.conditions import Schema as SearchSchema
+from regulars.base.conditions import ConditionError
 from regulars.base.conditions.document_terms import CASELESS
-from regulars.consent.view import served_user
+from regulars.base.email_address import canonical_email
+from regulars.consent.view import readable_users
 from regulars.interfaces.http_api.access import Bearer, Caller, caller_of, insufficient_scope, notified_by
 from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
-from regulars.profiles.assertions import Place
-from regulars.profiles.document import BAGS, user
+from regulars.profiles.auth0_user import Auth0User
+from regulars.profiles.document import BAGS
 from regulars.profiles.find import customers, customers_of_email
 from regulars.profiles.models import Profile
+from regulars.usecases.find_customers import found_by_applications, sortable_text
+from regulars.usecases.grant_purposes import ACCOUNT, purpose_of
 from regulars.usecases.renew_upstream_tokens import show_tokens
 from regulars.usecases.users import NewDatabaseUser, UserPatch, create_user, delete_user, find_user, update_user
 
@@ -54,7 +54,6 @@ ROOT = (
 )
 
 # Of the search
-TABLE = SearchSchema(terms="profiles_profile.terms", person="profiles_profile.id")
 COLUMNS = {"user_id", "created_at", "updated_at", "last_login", "last_ip", "logins_count", "blocked"}
 SORT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):(1|-1)")
 NOT_SORTABLE = {"user_metadata", "app_metadata", "identities"}
@@ -126,33 +125,33 @@ def list_users(request: HttpRequest, query: Query[UserSearch]) -> Any:
         raise invalid_query("search_engine must be v3.")
     if query.end > DEEPEST_RECORD:
         raise invalid_query(f"You can only page through the first {DEEPEST_RECORD} records.")
-    found = customers()
+    caller, found = caller_of(request), customers()
+    purpose = purpose_of(caller.client_id)
     if query.q.strip():
-        dialect = DIALECT_OF[connection.vendor]
         try:
-            tree = parse_search(query.q)
+            found = found.filter(pk__in=found_by_applications(query.q, purpose))
         except ConditionError as error:
             raise invalid_query(error.message) from None
-        # sqlglot quotes every value; the database adapter still interprets percent signs
-        sql = where(tree, TABLE, dialect, clock.now(), world="closed").sql(dialect=dialect)
-        found = found.filter(RawSQL(sql.replace("%", "%%"), (), output_field=BooleanField()))  # noqa: S611
-    found = found.order_by(_order(query.sort or "created_at:1"), "id")
+    found = found.order_by(_order(query.sort or "created_at:1", purpose), "id")
     total = found.count() if query.include_totals else 0
-    page = [_document(profile, caller_of(request)) for profile in found[query.start : query.end]]
+    page = _documents(list(found[query.start : query.end]), caller)
     return query.answer("users", page, total)
 
 
 @router.post("/users", auth=Bearer("create:users"), response={201: Any}, summary="Create a user")
 def post_user(request: HttpRequest, body: NewUser) -> Any:
     new = NewDatabaseUser(body.connection, body.email, body.patch(), body.user_id or "")
-    return Status(201, user(create_user(new, caller_of(request).source)))
+    caller = caller_of(request)
+    return Status(201, _document(create_user(new, caller.source), caller))
 
 
 @router.get("/users-by-email", auth=Bearer("read:users"), response=Any, summary="Users with exactly this address")
 def list_users_by_email(request: HttpRequest, query: Query[ByEmail]) -> Any:
     refuse_unknown(request, ByEmail)
-    found = customers_of_email(query.email).order_by("id")[:DEEPEST_RECORD]
-    return [query.choose(user(profile)) for profile in found]
+    found = list(customers_of_email(query.email).order_by("id")[:DEEPEST_RECORD])
+    wanted = canonical_email(query.email)
+    readable = _documents(found, caller_of(request))
+    return [query.choose(each) for each in readable if canonical_email(str(each.get("email", ""))) == wanted]
 
 
 @router.get("/users/{path:user_id}", auth=Bearer("read:users", for_rules=True), response=Any, summary="Get a user")
@@ -180,7 +179,7 @@ def patch_user(request: HttpRequest, user_id: str, body: UserChange) -> Any:
         # as `ManagementClient` inside the rule
         raise ApiError(403, "insufficient_scope", f"A rule may update user_metadata and app_metadata, not {beyond[0]}.")
     changed = update_user(find_user(user_id), body.patch(), caller.source, notified_by=notified_by(request))
-    return served_user(changed, Place.RULES) if caller.only_user else user(changed)
+    return _readable([changed], caller)[0]
 
 
 @router.delete("/users/{path:user_id}", auth=Bearer("delete:users"), response={204: None}, summary="Delete a user")
@@ -192,23 +191,30 @@ def delete_one_user(request: HttpRequest, user_id: str) -> HttpResponse:
 
 
 def _document(profile: Profile, caller: Caller, *, renew: bool = False) -> dict[str, object]:
-    """The user in Auth0's shape, with the tokens of their providers for a caller that may read them.
+    return _documents([profile], caller, renew=renew)[0]
 
-    A rule's token reads what rules see: the rule may put it into tokens.
-    """
-    document = served_user(profile, Place.RULES) if caller.only_user else user(profile)
+
+def _documents(profiles: Sequence[Profile], caller: Caller, *, renew: bool = False) -> list[dict[str, object]]:
+    """The users in Auth0's shape, with the tokens of their providers for a caller that may read them."""
+    documents = _readable(profiles, caller)
     if TOKENS in caller.scopes:
-        show_tokens(document, profile, renew=renew)
-    return {**document}
+        for document, profile in zip(documents, profiles, strict=True):
+            show_tokens(document, profile, renew=renew)
+    return [{**document} for document in documents]
 
 
-def _order(sort: str) -> Combinable:
+def _readable(profiles: Sequence[Profile], caller: Caller) -> list[Auth0User]:
+    """What the caller may read: what its grant is for. A rule's token reads what rules see: it may put it into tokens."""
+    return readable_users(profiles, ACCOUNT if caller.only_user else purpose_of(caller.client_id))
+
+
+def _order(sort: str, purpose: str) -> Combinable:
     matched = SORT.fullmatch(sort)
     if matched is None:
         raise invalid_query("sort takes field:1 or field:-1, of a root attribute.")
     field, direction = matched.groups()
     if field in NOT_SORTABLE:
         raise invalid_query(f"Sorting by {field} is not supported.")
-    text: Combinable = F(field) if field in COLUMNS else KeyTextTransform(field, "document")
+    text: Combinable = F(field) if field in COLUMNS else sortable_text(field, purpose)
     key = Lower(text) if field in CASELESS else text
     return key.asc(nulls_last=True) if direction == "1" else key.desc(nulls_last=True)  # type: ignore[attr-defined,no-any-return]

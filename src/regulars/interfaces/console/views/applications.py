@@ -7,6 +7,7 @@ from dataclasses import asdict
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -17,6 +18,7 @@ from regulars.base.tokens.jwt import ALGORITHM
 from regulars.clients.branding import COLOURS, Branding, branding_of, checked, save_branding, stylesheet
 from regulars.clients.models import Client
 from regulars.clients.register import GRANT_TYPES, WITH_SECRET, ClientSpec, change, register, rotate_secret
+from regulars.usecases.grant_purposes import ACCOUNT, management_grant, purposes_for_grants, set_purpose
 
 from ..forms import FormError, form_error, form_page
 from ..pages import NO_ROLE, done, may, record_action, show, staff_page
@@ -67,6 +69,7 @@ def applications(request: HttpRequest) -> HttpResponse:
 def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
     """Show or save the form of an app. A new secret is only on the page that answers the POST that made it."""
     saved = _find(client_id) if client_id else None
+    grant = management_grant(saved) if saved else None
     if request.method != "POST":
         given = (
             {
@@ -81,6 +84,7 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
                 "initiate_login_uri": saved.initiate_login_uri,
                 "userinfo_algorithm": saved.userinfo_algorithm,
                 "default_max_age": "" if saved.default_max_age is None else str(saved.default_max_age),
+                "reads_for": (grant.purpose if grant else "") or ACCOUNT,
             }
             if saved
             else {"auth_method": Client.AuthMethod.POST.value, "answers": Client.Answers.AUTO.value}
@@ -88,7 +92,11 @@ def application(request: HttpRequest, client_id: str = "") -> HttpResponse:
         return _page(request, saved, given, saved.grant_types if saved else list(ClientSpec.grant_types))
     given, grants = request.POST.dict(), request.POST.getlist("grant_types")
     try:
-        made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
+        with transaction.atomic():
+            made, secret = change(saved, _app(given, grants)) if saved else register(_app(given, grants))
+            if grant and "reads_for" in given:
+                set_purpose(grant, given["reads_for"])
+                grant.save(update_fields=["purpose"])
     except DomainError as error:
         return _page(request, saved, given, grants, form_error(error))
     if secret:
@@ -159,6 +167,9 @@ def _page(
         "dialects": DIALECTS,
         "issuer": settings.ISSUER,
         "public": bool(saved and saved.auth_method not in WITH_SECRET),
+        "reads_for": [(each.key, each.label) for each in purposes_for_grants()]
+        if saved and management_grant(saved)
+        else [],
     }
     return form_page(request, "console/application.html", context, role=ROLE, problem=problem)
 
