@@ -9,6 +9,7 @@ from django.core import mail
 from django.test import Client
 from examples.mock_services.people import GOOGLE
 from tests.login.device import code_of
+from tests.notices import send_page
 
 from regulars.accounts.factors import authenticator_codes
 from regulars.accounts.models import Account
@@ -33,7 +34,7 @@ def come(client, google, upstream):
     """Return a function that signs in by a connection and returns the response of the callback."""
 
     def go(*requested_claims, person=LENA, ticked=(BIRTHDAY, GENDER), name="google-oauth2", aim=""):
-        away = client.post(f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
+        away = send_page(client, f"/login/{name}?next={HERE}{aim}", {"claim": list(requested_claims)})
         return client.get(upstream.decide(away["Location"], *ticked, person=person))
 
     go.upstream = upstream
@@ -72,7 +73,7 @@ def test_declined_claims_are_collapsed_at_the_next_login_in_the_same_browser(cli
 def test_sharing_more_later_requests_the_new_claims_only(client, come):
     come("birthday")
     page = client.get(f"/login/google-oauth2?more=1&next={HERE}").content.decode()
-    away = client.post(f"/login/google-oauth2?more=1&next={HERE}", {"claim": ["gender"]})["Location"]
+    away = send_page(client, f"/login/google-oauth2?more=1&next={HERE}", {"claim": ["gender"]})["Location"]
 
     assert 'value="birthday"' not in page
     assert 'value="gender"' in page

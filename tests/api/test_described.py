@@ -125,8 +125,9 @@ def made(world: Any, api_client: Any, chika: Any, method: str, path: str, body: 
             return world.generic("POST", where, sent, content_type="application/json", headers=headers)
 
         if "{number}" in path:
-            number = post("/api/me/question", {}).json()["question"]["id"]
-            path = path.replace("{number}", str(number))
+            question = post("/api/me/question", {}).json()["question"]
+            path = path.replace("{number}", str(question["id"]))
+            body = {**body, "notice": question["use"]["notice"]} if body else body
         return post(path, body)
     segment = example_of({"$ref": "#/components/schemas/SegmentBody"})
     if "segments" in path and (method, path) != ("POST", "/api/regulars/v1/segments"):

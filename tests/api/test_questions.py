@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.http import QueryDict
 
 from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
@@ -22,8 +21,9 @@ from regulars.questions.next_question import next_question
 from regulars.questions.policy import SENTENCES
 from regulars.questions.save import save_question
 from regulars.questions.settings import save_settings
-from regulars.usecases.answer_question import answer, pass_over
+from regulars.usecases.answer_question import pass_over
 from regulars.usecases.erase import erase_customer
+from tests.notices import answer_page, carried
 from tests.questions.conftest import LOOKING_FOR, POSTAL_CODE
 
 SHOP = "https://shop.example"
@@ -73,7 +73,11 @@ def test_answer_in_the_app_names_app_and_question_as_source(call, chika, looking
     token = token_of(chika)
     question = fetch_question(call, token)["question"]
 
-    response = call(f"/question/{question['id']}/answer", {"answer": ["shoes"]}, token=token)
+    response = call(
+        f"/question/{question['id']}/answer",
+        {"answer": ["shoes"], **carried(Impression.objects.latest("pk"))},
+        token=token,
+    )
 
     fact, consent = chika.facts.get(attribute="looking_for"), ConsentEvent.objects.get(profile=chika)
     assert (response.status_code, response.json()) == (200, {"outcome": "answered", "thanks": "Thank you."})
@@ -128,7 +132,7 @@ def test_question_left_open_at_login_is_shown_in_the_app(call, chika, looking_fo
     token = token_of(chika)
 
     assert fetch_question(call, token)["question"]["id"] == ask.pk
-    call(f"/question/{ask.pk}/answer", {"answer": ["jackets"]}, token=token)
+    call(f"/question/{ask.pk}/answer", {"answer": ["jackets"], **carried(Impression.objects.latest("pk"))}, token=token)
     assert chika.facts.get(attribute="looking_for").source == "app:shop:looking_for@1"
 
 
@@ -152,8 +156,12 @@ def test_wrong_answer_is_refused_and_the_question_stays_open(call, chika, lookin
     token = token_of(chika)
     number = fetch_question(call, token)["question"]["id"]
 
-    nothing = call(f"/question/{number}/answer", {"answer": []}, token=token)
-    other = call(f"/question/{number}/answer", {"answer": ["hats"]}, token=token)
+    nothing = call(
+        f"/question/{number}/answer", {"answer": [], **carried(Impression.objects.latest("pk"))}, token=token
+    )
+    other = call(
+        f"/question/{number}/answer", {"answer": ["hats"], **carried(Impression.objects.latest("pk"))}, token=token
+    )
 
     assert (nothing.status_code, nothing.json()["errorCode"]) == (422, "no_answer")
     assert (other.status_code, other.json()["errorCode"]) == (422, "not_an_option")
@@ -163,9 +171,11 @@ def test_wrong_answer_is_refused_and_the_question_stays_open(call, chika, lookin
 def test_second_answer_is_refused_by_name(call, chika, looking_for):
     token = token_of(chika)
     number = fetch_question(call, token)["question"]["id"]
-    call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token)
+    call(f"/question/{number}/answer", {"answer": ["shoes"], **carried(Impression.objects.latest("pk"))}, token=token)
 
-    again = call(f"/question/{number}/answer", {"answer": ["jackets"]}, token=token)
+    again = call(
+        f"/question/{number}/answer", {"answer": ["jackets"], **carried(Impression.objects.latest("pk"))}, token=token
+    )
 
     assert (again.status_code, again.json()["errorCode"]) == (409, "closed")
     assert [fact.value for fact in chika.facts.filter(attribute="looking_for")] == ["shoes"]
@@ -176,7 +186,9 @@ def test_reworded_question_cannot_be_answered(call, chika, looking_for):
     number = fetch_question(call, token)["question"]["id"]
     save_question(replace(LOOKING_FOR, text="What do you seek?"))
 
-    response = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token)
+    response = call(
+        f"/question/{number}/answer", {"answer": ["shoes"], **carried(Impression.objects.latest("pk"))}, token=token
+    )
 
     assert (response.status_code, response.json()["errorCode"]) == (409, "reworded")
 
@@ -185,7 +197,11 @@ def test_dov_cannot_answer_chikas_question(call, chika, looking_for):
     dov, _ = get_or_create_by_identity("google-oauth2", "2002", connection="google-oauth2", is_social=True)
     number = fetch_question(call, token_of(chika))["question"]["id"]
 
-    response = call(f"/question/{number}/answer", {"answer": ["shoes"]}, token=token_of(dov))
+    response = call(
+        f"/question/{number}/answer",
+        {"answer": ["shoes"], **carried(Impression.objects.latest("pk"))},
+        token=token_of(dov),
+    )
 
     assert (response.status_code, response.json()["errorCode"]) == (404, "inexistent_question")
     assert not dov.facts.filter(attribute="looking_for").exists()
@@ -263,7 +279,11 @@ def test_confirmation_shows_the_guess_and_takes_a_correction(call, chika):
     token = token_of(chika)
     question = fetch_question(call, token)["question"]
 
-    call(f"/question/{question['id']}/answer", {"answer": ["__no"], "other": ["10437"]}, token=token)
+    call(
+        f"/question/{question['id']}/answer",
+        {"answer": ["__no"], "other": ["10437"], **carried(Impression.objects.latest("pk"))},
+        token=token,
+    )
 
     assert (question["offered"], question["text"]) == ("10115", "We think it is 10115. Is it?")
     fact = chika.facts.get(source__startswith="app:")
@@ -271,6 +291,6 @@ def test_confirmation_shows_the_guess_and_takes_a_correction(call, chika):
 
 
 def test_answer_at_login_keeps_its_source(chika, looking_for):
-    answer(next_question(chika), QueryDict("answer=shoes"))
+    answer_page(next_question(chika), "answer=shoes")
 
     assert chika.facts.get(attribute="looking_for").source == "question:looking_for@1"

@@ -31,6 +31,7 @@ from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute, Profile, ProviderAnswer
 from regulars.profiles.upstream_tokens import UpstreamRevocation, UpstreamToken
 from tests.live import ask
+from tests.notices import send_page
 
 LENA, TOM, YUKI = "110248495921238986401", "110248495921238986403", "110248495921238986404"
 APPLE_KEY = ECKey.generate_key("P-256").as_pem(private=True).decode()
@@ -172,7 +173,7 @@ def connect(case: Case, mock_services: str, **changes: object) -> Connection:
 
 
 def begin(client, connection: Connection, *requested_claims: str) -> str:
-    answer = client.post(f"/login/{connection.name}?next=/authorize%3Fa%3Db", {"claim": list(requested_claims)})
+    answer = send_page(client, f"/login/{connection.name}?next=/authorize%3Fa%3Db", {"claim": list(requested_claims)})
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from django.db import DatabaseError
 from django.db.models import F
-from django.http import QueryDict
 from django.utils.html import strip_tags
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.notices import agreed, answer_page, send_page
 from tests.receivers import Answer, receiving
 
 import regulars
@@ -49,9 +49,8 @@ from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases import answer_question as answering
 from regulars.usecases import deliver  # noqa: F401 - registers its handlers
-from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
+from regulars.usecases.complete_social_login import ProviderLogin, complete_social_login
 from regulars.usecases.correct_facts import correct
 from regulars.usecases.customer_data import purposes_of
 from regulars.usecases.decide_consent import apply_gpc, change_purpose, decide, expire_consents
@@ -138,7 +137,7 @@ def test_01_refused_consent_leaves_the_login_data_only(client, google, upstream)
     ask = next_question(yuki)
     page = strip_tags(client.get(f"/question?impression={ask.pk}&next=/on").content.decode())
 
-    onward = client.post(f"/question?impression={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
+    onward = send_page(client, f"/question?impression={ask.pk}&next=/on", {"do": "answer", "answer": "no"})
 
     assert (home.status_code, onward["Location"]) == (302, "/on")
     assert client.session["_auth_user_id"] == str(yuki.account.pk)
@@ -165,7 +164,7 @@ def asked(client, chika):
 def test_02_answer_is_a_fact_and_consent_to_the_notice_above_it(client, chika, asked):
     _, address, page = asked
 
-    client.post(address, {"do": "answer", "answer": "shoes"})
+    send_page(client, address, {"do": "answer", "answer": "shoes"})
 
     fact, yes = chika.facts.get(), chika.consent_events.get()
     assert (fact.attribute, fact.value, fact.source_kind) == ("looking_for", "shoes", "declared")
@@ -185,7 +184,7 @@ def test_02_failed_answer_keeps_no_consent_and_the_question_open(chika, asked, m
 
     monkeypatch.setattr("regulars.usecases.unit_of_work.learn_all", broken)
     with pytest.raises(DatabaseError):
-        answering.answer(ask, QueryDict("answer=shoes"))
+        answer_page(ask, "answer=shoes")
 
     ask.refresh_from_db()
     assert (ask.outcome, chika.facts.count(), chika.consent_events.count()) == ("shown", 0, 0)
@@ -400,8 +399,8 @@ def test_18_widened_purpose_needs_new_consent(chika, french):
 
 def arrives(strategy, number, **claims):
     """A first login at a provider with these claims, and consent to them."""
-    choices = [ClaimConsent("claim", "personalise", "To show you things that fit you.")] if claims else []
-    news = [ProviderClaim(key, value, "social", "claim") for key, value in claims.items()]
+    choices = [agreed("gender", strategy)] if claims else []
+    news = [ProviderClaim(key, value, "social", "gender") for key, value in claims.items()]
     complete_social_login(ProviderLogin(strategy, number, strategy, {}, [], [], news, choices))
     return find_by_user_id(f"{strategy}|{number}")
 
@@ -414,7 +413,7 @@ def two_accounts(standard_setup):
     learns(facebook, "city", "Lagos", source="app:there")
     happened(facebook.pk, "Order Completed", {}, message_id="there")
     save_question(MAY_WE)
-    answering.answer(next_question(facebook), QueryDict("answer=no"))
+    answer_page(next_question(facebook), "answer=no")
     return google, facebook
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.test import Client as Browser
 from tests.management_api.conftest import ApiClient, make_token
+from tests.notices import send_page
 from tests.oidc.app import App, id_claims, make_client
 
 from regulars.accounts.factors import authenticator_codes
@@ -40,7 +41,7 @@ def dina_browser(dina, shop) -> Browser:
 def lena_browser(google, upstream, shop) -> Browser:
     """Return the browser of Lena, who signed in with Google."""
     browser = Browser()
-    away = browser.post("/login/google-oauth2?next=/me", {"claim": ["birthday"]})
+    away = send_page(browser, "/login/google-oauth2?next=/me", {"claim": ["birthday"]})
     browser.get(upstream.decide(away["Location"], person=LENA))
     return browser
 

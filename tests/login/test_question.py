@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from django.urls import path
+from tests.notices import carried, hidden_fields, send_page
 
 from regulars.accounts.models import Account
 from regulars.consent.view import view
@@ -71,7 +72,7 @@ def test_page_shows_question_reason_and_purpose_with_equal_buttons_and_no_script
     [({"do": "answer", "answer": "shoes"}, "answered"), ({"do": "pass"}, "passed"), ({"do": "never"}, "never")],
 )
 def test_each_button_closes_the_impression_and_continues(client, impression, form, outcome):
-    response = client.post(address(impression), form)
+    response = client.post(address(impression), {**carried(impression), **form})
 
     impression.refresh_from_db()
     assert (response.status_code, response["Location"]) == (302, "/authorize/resume?state=s")
@@ -79,7 +80,7 @@ def test_each_button_closes_the_impression_and_continues(client, impression, for
 
 
 def test_empty_answer_shows_an_error_and_keeps_the_question_open(client, impression):
-    response = client.post(address(impression), {"do": "answer"})
+    response = client.post(address(impression), {**carried(impression), "do": "answer"})
 
     impression.refresh_from_db()
     assert response.status_code == 422
@@ -96,7 +97,9 @@ def test_refused_input_is_shown_again_and_escaped(client, chika):
     )
     sign_in(client, chika)
 
-    page = client.post(address(next_question(chika)), {"do": "answer", "answer": '"><b>'}).content.decode()
+    page = client.post(
+        address(next_question(chika)), {**carried(next_question(chika)), "do": "answer", "answer": '"><b>'}
+    ).content.decode()
 
     assert 'value="&quot;&gt;&lt;b&gt;"' in page
 
@@ -123,7 +126,8 @@ def test_question_answered_in_another_tab_is_not_shown_again(client, impression)
 
     assert client.get(address(impression))["Location"] == "/authorize/resume?state=s"
     assert (
-        client.post(address(impression), {"do": "answer", "answer": "shoes"})["Location"] == "/authorize/resume?state=s"
+        client.post(address(impression), {**carried(impression), "do": "answer", "answer": "shoes"})["Location"]
+        == "/authorize/resume?state=s"
     )
     impression.refresh_from_db()
     assert impression.outcome == "passed"
@@ -133,12 +137,32 @@ def test_question_reworded_meanwhile_is_not_shown(client, impression):
     save_question(replace(LOOKING_FOR, why="For another reason."))
 
     assert client.get(address(impression))["Location"] == "/authorize/resume?state=s"
-    assert (
-        client.post(address(impression), {"do": "answer", "answer": "boats"})["Location"] == "/authorize/resume?state=s"
-    )
     assert client.post(address(impression), {"do": "pass"}).status_code == 302
     impression.refresh_from_db()
     assert impression.outcome == "passed"
+
+
+def test_answer_to_a_question_reworded_meanwhile_shows_the_new_words_and_keeps_the_answer(client, chika, impression):
+    form = {"do": "answer", "answer": "shoes", **carried(impression)}
+    save_question(replace(LOOKING_FOR, why="For another reason."))
+
+    again = client.post(address(impression), form)
+
+    page = again.content.decode()
+    assert (again.status_code, chika.facts.count(), chika.consent_events.count()) == (409, 0, 0)
+    assert "This changed since you opened the page. Please read it again." in page
+    assert "For another reason." in page
+    assert re.search(r'value="shoes"[^>]* checked', page)
+    client.post(address(impression), {**form, **hidden_fields(page)})
+    assert chika.consent_events.get().notice.body.splitlines()[1] == "For another reason."
+
+
+def test_answer_to_a_question_that_is_switched_off_meanwhile_goes_on_without_an_answer(client, chika, impression):
+    form = {"do": "answer", "answer": "shoes", **carried(impression)}
+    save_question(replace(LOOKING_FOR, why="For another reason.", enabled=False))
+
+    assert client.post(address(impression), form)["Location"] == "/authorize/resume?state=s"
+    assert not chika.facts.exists()
 
 
 def test_page_without_a_session_redirects_to_the_login_and_back(client, impression):
@@ -205,7 +229,7 @@ def test_consent_has_two_equal_buttons_that_each_write_the_ledger(client, chika)
     impression = next_question(chika)
 
     page = client.get(address(impression)).content.decode()
-    client.post(address(impression), {"answer": "no"})
+    client.post(address(impression), {**carried(impression), "answer": "no"})
 
     assert '<button name="answer" value="yes">Yes, I agree</button>' in page
     assert '<button name="answer" value="no">No, I do not agree</button>' in page
@@ -230,8 +254,8 @@ def test_inferred_value_is_shown_and_corrected_by_another_answer(client, chika):
     impression = next_question(chika)
 
     page = client.get(address(impression)).content.decode()
-    refused = client.post(address(impression), {"do": "answer", "answer": "__no", "other": ""})
-    client.post(address(impression), {"do": "answer", "answer": "__no", "other": "Braga"})
+    refused = client.post(address(impression), {**carried(impression), "do": "answer", "answer": "__no", "other": ""})
+    client.post(address(impression), {**carried(impression), "do": "answer", "answer": "__no", "other": "Braga"})
 
     assert "We think you live in &lt;Porto&gt;. Right?" in page
     assert refused.status_code == 422
@@ -245,7 +269,7 @@ def test_prefer_not_to_say_and_dont_know_are_separate_outcomes(client, chika, ch
     impression = next_question(chika)
 
     assert choice in client.get(address(impression)).content.decode()
-    client.post(address(impression), {"do": "answer", "answer": choice})
+    client.post(address(impression), {**carried(impression), "do": "answer", "answer": choice})
 
     impression.refresh_from_db()
     assert impression.outcome == outcome
@@ -253,7 +277,10 @@ def test_prefer_not_to_say_and_dont_know_are_separate_outcomes(client, chika, ch
 
 
 def test_skip_option_that_the_question_does_not_offer_is_refused(client, impression):
-    assert client.post(address(impression), {"do": "answer", "answer": "__declined"}).status_code == 422
+    assert (
+        client.post(address(impression), {**carried(impression), "do": "answer", "answer": "__declined"}).status_code
+        == 422
+    )
 
 
 IN_THEIR_WORDS = {
@@ -269,7 +296,9 @@ def test_hint_and_refusal_are_in_the_language_of_the_question(client, chika, loc
     save_question(replace(year, translations={locale.partition("-")[0]: own}))
     sign_in(client, chika)
     impression = next_question(chika, locale=locale)
-    page = client.post(address(impression), {"answer": "88"}, headers={"Accept-Language": "en"}).content.decode()
+    page = client.post(
+        address(impression), {**carried(impression), "answer": "88"}, headers={"Accept-Language": "en"}
+    ).content.decode()
 
     assert all(words in page for words in IN_THEIR_WORDS[locale])
     assert "Write" not in page
@@ -301,11 +330,11 @@ def more(impression):
 
 
 def test_after_an_answer_the_page_offers_one_more_question(client, impression, more):
-    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
+    offer = client.post(address(impression), {**carried(impression), "do": "answer", "answer": "jackets"})["Location"]
     page = client.get(offer).content.decode()
     further = client.post(offer, {"do": "more"})["Location"]
     asked = client.get(further).content.decode()
-    end = client.post(further, {"do": "answer", "answer": "10115"})["Location"]
+    end = send_page(client, further, {"do": "answer", "answer": "10115"})["Location"]
 
     assert offer.startswith(f"/question/more?impression={impression.pk}&next=")
     assert "<h1>Thank you.</h1>" in page
@@ -315,14 +344,14 @@ def test_after_an_answer_the_page_offers_one_more_question(client, impression, m
 
 
 def test_declining_the_offer_continues_without_a_question(client, impression, more):
-    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
+    offer = client.post(address(impression), {**carried(impression), "do": "answer", "answer": "jackets"})["Location"]
 
     assert client.post(offer, {"do": "no"})["Location"] == "/authorize/resume?state=s"
     assert Impression.objects.count() == 1
 
 
 def test_accepting_the_offer_twice_asks_one_question(client, impression, more):
-    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
+    offer = client.post(address(impression), {**carried(impression), "do": "answer", "answer": "jackets"})["Location"]
     first, again = (client.post(offer, {"do": "more"})["Location"] for _ in range(2))
 
     assert first == again
@@ -336,7 +365,7 @@ def test_skipping_a_question_offers_no_more(client, impression, more):
 
 
 def test_offer_is_not_visible_to_another_customer(client, impression, more):
-    offer = client.post(address(impression), {"do": "answer", "answer": "jackets"})["Location"]
+    offer = client.post(address(impression), {**carried(impression), "do": "answer", "answer": "jackets"})["Location"]
     dov, _ = get_or_create_by_identity("google-oauth2", "2", connection="google-oauth2", is_social=True)
     sign_in(client, dov)
 

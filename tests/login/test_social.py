@@ -10,15 +10,18 @@ import pytest
 from django.test import Client
 from django.utils.html import strip_tags
 from examples.mock_services.people import GOOGLE
+from tests.notices import hidden_fields, send_page
 
 from regulars.accounts.models import Account
 from regulars.connections.models import Connection
 from regulars.consent.models import ConsentEvent
+from regulars.consent.purposes import PurposeText
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.interfaces.login.social import LoginPurpose, PendingProviderLogin
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Profile, ProviderAnswer
+from regulars.usecases.decide_consent import change_purpose
 
 BIRTHDAY, GENDER = f"{GOOGLE}user.birthday.read", f"{GOOGLE}user.gender.read"
 LENA, YUKI = "110248495921238986401", "110248495921238986404"
@@ -26,7 +29,7 @@ LENA, YUKI = "110248495921238986401", "110248495921238986404"
 
 def begin(client, *requested_claims, path="/login/google-oauth2?next=/authorize%3Fa%3Db"):
     """Choose claims and return the address at the provider."""
-    answer = client.post(path, {"claim": list(requested_claims)})
+    answer = send_page(client, path, {"claim": list(requested_claims)})
     assert answer.status_code == 302, answer.content.decode()
     return answer["Location"]
 
@@ -275,3 +278,61 @@ def test_pending_login_of_a_later_version_is_read():
 
     assert pending.purpose is LoginPurpose.LINK
     assert asdict(pending) == stored
+
+
+def reworded():
+    change_purpose("personalise", PurposeText("A shop that fits you", "To fit, and to sell it."), widened=False)
+
+
+def test_choice_reworded_after_the_page_was_shown_is_shown_again_with_the_box_empty(client, google):
+    form = hidden_fields(client.get("/login/google-oauth2?next=/x").content.decode())
+    reworded()
+
+    again = client.post("/login/google-oauth2?next=/x", {**form, "claim": ["gender"]})
+
+    page = again.content.decode()
+    assert (again.status_code, "provider_logins" in client.session) == (409, False)
+    assert "This changed since you opened the page. Please read it again." in page
+    assert "and to sell it" in page
+    assert " checked" not in page
+    assert client.post("/login/google-oauth2?next=/x", {**hidden_fields(page), "claim": ["gender"]}).status_code == 302
+
+
+def test_login_without_a_choice_needs_no_notice(client, google):
+    assert client.post("/login/google-oauth2?next=/x", {"claim": []}).status_code == 302
+
+
+def test_choice_reworded_while_the_customer_is_away_signs_in_takes_nothing_and_asks_again(client, google, upstream):
+    away = begin(client, "gender", path="/login/google-oauth2?next=/me")
+    reworded()
+
+    back = client.get(upstream.decide(away, GENDER, person=LENA))
+
+    lena = find_by_user_id(f"google-oauth2|{LENA}")
+    assert client.session["_auth_user_id"] == str(lena.account.pk)
+    assert not lena.facts.filter(attribute="gender").exists()
+    assert not ConsentEvent.objects.exists()
+    page = client.get(back["Location"]).content.decode()
+    assert "This changed since you opened the page. Please read it again." in page
+    assert '<a href="/me">Go on without sharing it</a>' in page
+    away = send_page(client, back["Location"], {"claim": ["gender"]})["Location"]
+    assert client.get(upstream.decide(away, GENDER, person=LENA))["Location"] == "/me"
+    assert "and to sell it" in ConsentEvent.objects.get().notice.body
+
+
+def test_choice_is_recorded_in_the_language_of_its_page(client, google, upstream):
+    german = hidden_fields(client.get("/login/google-oauth2?language=de").content.decode())
+    client.get("/login/google-oauth2?language=fr")
+
+    away = client.post("/login/google-oauth2", {**german, "claim": ["gender"]})["Location"]
+    client.get(upstream.decide(away, GENDER, person=LENA))
+
+    notice = ConsentEvent.objects.get().notice
+    assert (notice.locale, "Ihr Geschlecht" in notice.body) == ("de", True)
+
+
+@pytest.mark.parametrize("shown", ["", "xx", "../../etc", "d" * 300])
+def test_damaged_language_of_a_choice_takes_nothing(client, google, shown):
+    form = {**hidden_fields(client.get("/login/google-oauth2?language=de").content.decode()), "shown": shown}
+
+    assert Client().post("/login/google-oauth2", {**form, "claim": ["gender"]}).status_code == 409

@@ -21,6 +21,7 @@ from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.usecases.merge import merge
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, message_of, query_of, sign_in
 
 LOOKING_FOR = QuestionDraft(
@@ -237,7 +238,7 @@ def test_a_live_session_is_asked_and_goes_on_to_the_app_with_its_answer(signed_i
     away = signed_in.authorize()
     sent = query_of(away["Location"])
     page = signed_in.browser.get(away["Location"])
-    answered = signed_in.browser.post(away["Location"], {"answer": "shoes"})
+    answered = send_page(signed_in.browser, away["Location"], {"answer": "shoes"})
     back = came_back(signed_in.browser.get(answered["Location"]))
 
     assert away["Location"].startswith("/question?impression=")

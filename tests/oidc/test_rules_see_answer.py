@@ -14,6 +14,7 @@ from regulars.rules import run as rules_run
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.usecases import login
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 
@@ -33,7 +34,7 @@ def answered(app: App, away, answer: str | None = "shoes", do: str = "") -> dict
     """The claims of the ID token, after the question at `away`."""
     assert away["Location"].startswith("/question?")
     form = {"do": do} if do else {"answer": answer}
-    back = app.browser.post(away["Location"], form)
+    back = send_page(app.browser, away["Location"], form)
     return id_claims(app.exchange(came_back(app.browser.get(back["Location"]))["code"]).json())
 
 
@@ -90,7 +91,7 @@ def test_second_run_may_deny_the_sign_in_and_replaces_the_first(signed_in):
         "no",
         script="function (u, c, cb) { cb((u.user_metadata || {}).looking_for ? new UnauthorizedError('no shoes') : null); }",
     )
-    back = signed_in.browser.post(signed_in.authorize()["Location"], {"answer": "shoes"})
+    back = send_page(signed_in.browser, signed_in.authorize()["Location"], {"answer": "shoes"})
 
     answer = came_back(signed_in.browser.get(back["Location"]))
     assert (answer["error"], answer["error_description"]) == ("unauthorized", "no shoes")
@@ -148,7 +149,7 @@ def test_answer_to_one_more_question_counts_as_well(signed_in):
     save_rule("sees", script=SEES)
     away = signed_in.authorize()
     first = Impression.objects.get()
-    signed_in.browser.post(away["Location"], {"answer": "shoes"})
+    send_page(signed_in.browser, away["Location"], {"answer": "shoes"})
     other = Question.objects.exclude(pk=first.question_id).get()
     Question.objects.update(rules_see_answer=False)
     Question.objects.filter(pk=other.pk).update(rules_see_answer=True)
@@ -190,7 +191,7 @@ def test_device_gets_the_answer_too(client, customer):
     sign_in(client, customer)
     codes = tv.browser.post("/oauth/device/code", {"client_id": "tv", "scope": "openid profile"}).json()
     away = client.post("/activate", {"user_code": codes["user_code"], "do": "allow"})
-    back = client.post(away["Location"], {"answer": "shoes"})
+    back = send_page(client, away["Location"], {"answer": "shoes"})
     client.get(back["Location"])
     tokens = tv.token(grant_type=DEVICE_CODE, device_code=codes["device_code"]).json()
 

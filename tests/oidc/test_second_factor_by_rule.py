@@ -17,6 +17,7 @@ from regulars.questions.save import save_question
 from regulars.rules.models import Rule, RuleRun
 from regulars.rules.save import save_rule
 from tests.login.device import code_of
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 from tests.oidc.test_interactions import LOOKING_FOR
 from tests.oidc.test_otp import redeem, start
@@ -243,7 +244,7 @@ def test_rule_that_demands_after_an_answer_holds(signed_in, customer):
     after_answer = "(user.user_metadata || {}).looking_for === 'shoes' && { provider: 'any' }"
     save_rule("two factors", script=rule(after_answer))
     question = signed_in.authorize()["Location"]
-    back = signed_in.browser.post(question, {"answer": "shoes"})["Location"]
+    back = send_page(signed_in.browser, question, {"answer": "shoes"})["Location"]
     away = signed_in.browser.get(back)["Location"]
     refused = came_back(signed_in.browser.get(query_of(away)["next"]))
 

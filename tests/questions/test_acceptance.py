@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from django.db import DatabaseError
-from django.http import QueryDict
 from django.urls import path
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +28,8 @@ from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.questions.wording import languages
-from regulars.usecases.answer_question import answer, never_again, pass_over
+from regulars.usecases.answer_question import never_again, pass_over
+from tests.notices import answer_page, carried
 
 from .conftest import LOOKING_FOR
 
@@ -89,7 +89,7 @@ def test_03_never_means_nothing_ever(chika, looking_for, postal_code, days_later
 
 def test_04_two_logins_within_an_hour_bring_one_question_at_most(chika, looking_for, postal_code):
     first = next_question(chika, client_id="phone")
-    answer(first, QueryDict("answer=shoes"))
+    answer_page(first, "answer=shoes")
 
     assert next_question(chika, client_id="laptop") == NotShown("asked_recently")
     assert Impression.objects.count() == 1
@@ -114,22 +114,22 @@ def test_06_when_the_questions_cannot_be_read_the_login_goes_on_without_one(chik
 def test_07_empty_answer_focuses_the_error_and_keeps_the_input(browser, chika, postal_code):
     impression = next_question(chika)
 
-    response = browser.post(address(impression), {"do": "answer", "answer": "somewhere"})
+    response = browser.post(address(impression), {**carried(impression), "do": "answer", "answer": "somewhere"})
     page = response.content.decode()
 
     assert response.status_code == 422
     assert "<title>Error: One question</title>" in page
     assert '<p class="problem" role="alert" id="problem" tabindex="-1" autofocus><a href="#answer-1">' in page
     assert 'value="somewhere"' in page
-    assert browser.post(address(impression), {"do": "answer"}).status_code == 422
+    assert browser.post(address(impression), {**carried(impression), "do": "answer"}).status_code == 422
 
 
 @pytest.mark.urls(__name__)
 def test_08_a_form_sent_again_is_no_second_answer(browser, chika, looking_for):
     impression = next_question(chika)
 
-    first = browser.post(address(impression), {"do": "answer", "answer": "shoes"})
-    again = browser.post(address(impression), {"do": "answer", "answer": "jackets"})
+    first = browser.post(address(impression), {**carried(impression), "do": "answer", "answer": "shoes"})
+    again = browser.post(address(impression), {**carried(impression), "do": "answer", "answer": "jackets"})
 
     assert (first["Location"], again["Location"]) == ("/on", "/on")
     assert [fact.value for fact in chika.facts.filter(attribute="looking_for")] == ["shoes"]
@@ -163,7 +163,7 @@ def test_09_a_half_translated_question_is_asked_whole_in_its_own_language(chika)
 
 
 def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, looking_for):
-    answer(next_question(chika), QueryDict("answer=shoes"))
+    answer_page(next_question(chika), "answer=shoes")
     save_question(replace(LOOKING_FOR, options=(AnswerOption("jackets", "Jackets"), AnswerOption("hats", "Hats"))))
     looking_for.refresh_from_db()
 
@@ -172,7 +172,7 @@ def test_10_an_answer_stays_readable_after_its_option_was_taken_away(chika, look
 
 
 def test_11_a_question_switched_off_leaves_its_answers_with_their_source(chika, looking_for):
-    answer(next_question(chika), QueryDict("answer=shoes"))
+    answer_page(next_question(chika), "answer=shoes")
     save_question(replace(LOOKING_FOR, enabled=False))
 
     fact = chika.facts.get(attribute="looking_for")
@@ -182,7 +182,7 @@ def test_11_a_question_switched_off_leaves_its_answers_with_their_source(chika, 
 def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_later):
     save_question(replace(LOOKING_FOR, confirm="You look for {value}. Is that still right?"))
     Attribute.objects.filter(key="looking_for").update(expires_days=365)
-    answer(next_question(chika), QueryDict("answer=shoes"))
+    answer_page(next_question(chika), "answer=shoes")
 
     days_later(364)
     assert next_question(chika) == NotShown("all_known")
@@ -192,7 +192,7 @@ def test_12_an_answer_that_ran_out_is_asked_again_for_confirming(chika, days_lat
         "shoes",
         "You look for Shoes. Is that still right?",
     )
-    answer(impression, QueryDict("answer=__yes"))
+    answer_page(impression, "answer=__yes")
     assert chika.facts.latest("id").source_kind == "declared"
     assert chika.facts.latest("id").expires_at > clock.now()
 
@@ -238,7 +238,7 @@ def test_14_child_is_not_asked_again_after_an_answer_with_their_age(chika, looki
         )
     )
     young = clock.today().year - 14
-    answer(next_question(chika), QueryDict(f"answer={young}"))
+    answer_page(next_question(chika), f"answer={young}")
 
     days_later(1)
     assert next_question(chika) == NotShown("under_age")

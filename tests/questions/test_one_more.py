@@ -7,7 +7,6 @@ import threading
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.http import QueryDict
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
@@ -15,7 +14,8 @@ from regulars.questions.models import Impression, SelectionDecision
 from regulars.questions.next_question import NotShown, ask_one_more, may_offer_more, next_question
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
-from regulars.usecases.answer_question import answer, pass_over
+from regulars.usecases.answer_question import pass_over
+from tests.notices import answer_page
 
 ANSWERS = {"looking_for": "jackets", "postal_code": "10115", "shoe_size": "42"}
 
@@ -28,7 +28,7 @@ def three(looking_for, postal_code):
 
 
 def answered(impression):
-    answer(impression, QueryDict(f"answer={ANSWERS[impression.question.key]}"))
+    answer_page(impression, f"answer={ANSWERS[impression.question.key]}")
     return impression
 
 
@@ -59,7 +59,7 @@ def test_one_more_means_one(chika, three):
     assert ask_one_more(second, "en") == NotShown("sitting_over")
 
 
-@pytest.mark.parametrize("close", [pass_over, lambda impression: answer(impression, QueryDict("answer=__declined"))])
+@pytest.mark.parametrize("close", [pass_over, lambda impression: answer_page(impression, "answer=__declined")])
 def test_customer_who_did_not_answer_is_offered_nothing(chika, three, looking_for, close):
     save_settings(one_more=2)
     looking_for.may_decline = True

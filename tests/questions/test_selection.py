@@ -7,7 +7,6 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from django.http import QueryDict
 
 from regulars.consent.record import Decision, record
 from regulars.consent.refresh import refresh_views
@@ -21,8 +20,8 @@ from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.questions.settings import save_settings
 from regulars.segments.save import save_segment
-from regulars.usecases.answer_question import answer
 from regulars.usecases.save_segment import evaluate_saved
+from tests.notices import answer_page
 
 BANDS = (("18-24", "18 to 24"), ("25-34", "25 to 34"), ("35-44", "35 to 44"))
 
@@ -67,7 +66,7 @@ def test_what_one_answer_settles_is_written_beside_the_ask(chika, questions):
     segment("sport:run AND travel:sea")
     impression = next_question(chika)
 
-    answer(impression, QueryDict("answer=swim"))
+    answer_page(impression, "answer=swim")
 
     impression.refresh_from_db()
     assert impression.bits == pytest.approx(0.65, abs=0.01)  # a sixth: 0.65 bits of doubt, all gone
@@ -192,7 +191,7 @@ def test_confirming_is_worth_the_more_the_less_its_source_is_to_be_trusted(chika
 def test_a_quota_stops_a_question_for_a_month(chika, standard_setup, days_later):
     choice("sport", ("run", "swim"), quota=1)
     dov, _ = get_or_create_by_identity("google-oauth2", "2002")
-    answer(next_question(dov), QueryDict("answer=run"))
+    answer_page(next_question(dov), "answer=run")
 
     assert next_question(chika) == NotShown("nothing_to_ask")
     days_later(31)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import random
 
 import pytest
-from django.http import QueryDict
 
 from regulars.base.errors import DomainError
 from regulars.consent.refresh import refresh_views
@@ -22,8 +21,9 @@ from regulars.questions.statistics import (
     segments_using,
 )
 from regulars.segments.save import save_segment
-from regulars.usecases.answer_question import answer, never_again, pass_over
+from regulars.usecases.answer_question import never_again, pass_over
 from regulars.usecases.save_segment import evaluate_saved
+from tests.notices import answer_page
 
 
 def make_customer(number):
@@ -35,7 +35,7 @@ def make_customer(number):
 def test_what_came_of_every_showing_is_counted_with_its_interval(looking_for):
     evaluate_saved(save_segment("Jackets", "looking_for:jackets", "personalise"))
     closing = [
-        lambda impression: answer(impression, QueryDict("answer=shoes")),
+        lambda impression: answer_page(impression, "answer=shoes"),
         pass_over,
         never_again,
         lambda impression: None,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from django.http import QueryDict
+from tests.notices import answer_page
 
 from regulars.consent.models import ConsentEvent
 from regulars.consent.view import view
@@ -12,7 +12,7 @@ from regulars.questions.question_type import AnswerOption
 from regulars.questions.save import QuestionDraft, save_question
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
-from regulars.usecases.answer_question import answer, never_again, pass_over
+from regulars.usecases.answer_question import never_again, pass_over
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def names(profile):
 def test_answer_is_a_fact_with_source_consent_and_notice(chika, looking_for):
     ask = next_question(chika)
 
-    assert answer(ask, QueryDict("answer=jackets")) is True
+    assert answer_page(ask, "answer=jackets") is True
 
     fact = chika.facts.get(attribute="looking_for")
     consent = ConsentEvent.objects.get(profile=chika)
@@ -58,7 +58,7 @@ def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, standard_se
         )
     )
 
-    answer(next_question(chika), QueryDict("answer=10115"))
+    answer_page(next_question(chika), "answer=10115")
 
     assert chika.facts.get(attribute="postal_code").basis == "contract"
     assert not ConsentEvent.objects.exists()
@@ -67,7 +67,7 @@ def test_an_answer_under_a_contract_purpose_writes_no_consent(chika, standard_se
 def test_answer_changes_segments_at_once(chika, looking_for):
     segment = save_segment("Jacket people", "looking_for:jackets", "personalise")
 
-    answer(next_question(chika), QueryDict("answer=jackets"))
+    answer_page(next_question(chika), "answer=jackets")
 
     assert Membership.objects.get(segment=segment, profile_id=chika.pk).state == "in"
 
@@ -76,7 +76,7 @@ def test_a_bad_answer_writes_nothing_and_leaves_the_ask_open(chika, looking_for)
     ask = next_question(chika)
 
     with pytest.raises(BadAnswer):
-        answer(ask, QueryDict("answer=boats"))
+        answer_page(ask, "answer=boats")
 
     ask.refresh_from_db()
     assert ask.outcome == "shown"
@@ -86,9 +86,9 @@ def test_a_bad_answer_writes_nothing_and_leaves_the_ask_open(chika, looking_for)
 
 def test_a_form_sent_twice_counts_once(chika, looking_for):
     ask = next_question(chika)
-    answer(ask, QueryDict("answer=jackets"))
+    answer_page(ask, "answer=jackets")
 
-    assert answer(ask, QueryDict("answer=shoes")) is False
+    assert answer_page(ask, "answer=shoes") is False
     assert pass_over(ask) is False
     assert chika.facts.get(attribute="looking_for").value == "jackets"
     assert names(chika) == ["Question Answered"]
@@ -117,7 +117,7 @@ def test_when_what_follows_fails_nothing_was_answered(chika, looking_for, monkey
 
     monkeypatch.setattr("regulars.usecases.unit_of_work.evaluate_all", break_down)
     with pytest.raises(RuntimeError):
-        answer(ask, QueryDict("answer=jackets"))
+        answer_page(ask, "answer=jackets")
 
     ask.refresh_from_db()
     assert ask.outcome == "shown"

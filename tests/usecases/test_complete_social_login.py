@@ -6,17 +6,17 @@ import threading
 
 import pytest
 from django.db import connections
+from tests.notices import agreed
 
 from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
-from regulars.consent.models import ConsentEvent
+from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.record import Decision, first_broken_link
 from regulars.consent.view import view
 from regulars.events.models import Event
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.models import Profile, ProviderAnswer
 from regulars.usecases.complete_social_login import (
-    ClaimConsent,
     ProviderClaim,
     ProviderLogin,
     complete_social_login,
@@ -25,8 +25,7 @@ from regulars.usecases.complete_social_login import (
 from regulars.usecases.unit_of_work import changes
 
 GENDER = ProviderClaim("gender", "female", "social", "gender")
-WORDS = "Your gender. So that we show you things in your cut first."
-YES = ClaimConsent("gender", "personalise", WORDS)
+YES = agreed("gender")
 
 
 def provider_login(**changes) -> ProviderLogin:
@@ -91,7 +90,7 @@ def test_consent_is_recorded_as_shown_and_its_withdrawal_closes_the_fact(standar
     profile = complete_social_login(provider_login(shared=[YES])).profile
 
     given = ConsentEvent.objects.get()
-    assert given.notice.body == WORDS
+    assert given.notice.body == YES.notice.words
     assert profile.facts.get(attribute="gender").consents == [given.pk]
     assert view(profile, "personalise")["gender"].value == "female"
 
@@ -99,6 +98,16 @@ def test_consent_is_recorded_as_shown_and_its_withdrawal_closes_the_fact(standar
         c.decide(Decision("personalise", "withdrawn", "profile"))
 
     assert "gender" not in view(profile, "measure")
+
+
+@pytest.mark.parametrize("changed", [{"text": "To fit, and to sell it."}, {"version": 2}])
+def test_claim_of_which_the_notice_changed_while_the_customer_was_away_is_not_taken(standard_setup, changed):
+    Purpose.objects.filter(key="personalise").update(**changed)
+
+    profile = complete_social_login(provider_login(shared=[YES])).profile
+
+    assert not profile.facts.filter(attribute="gender").exists()
+    assert not ConsentEvent.objects.exists()
 
 
 def test_empty_box_at_a_later_login_withdraws_no_consent(standard_setup):
@@ -109,10 +118,9 @@ def test_empty_box_at_a_later_login_withdraws_no_consent(standard_setup):
 
 
 def test_purpose_without_consent_basis_records_no_event(standard_setup):
+    Purpose.objects.filter(key="personalise").update(basis="contract")
     phone = ProviderClaim("phone_number", "+4420", "social", "phone")
-    profile = complete_social_login(
-        provider_login(claims=[phone], shared=[ClaimConsent("phone", "serve", "Your phone number.")])
-    ).profile
+    profile = complete_social_login(provider_login(claims=[phone], shared=[agreed("phone")])).profile
 
     assert profile.facts.get().basis == "contract"
     assert not ConsentEvent.objects.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from tests.notices import agreed
 from tests.usecases.test_complete_social_login import YES, provider_login
 
 from regulars.base import clock
@@ -28,7 +29,7 @@ from regulars.usecases.export import access, portable
 from regulars.usecases.unit_of_work import changes
 
 DAY = dt.timedelta(days=1)
-BIRTHDAY = ClaimConsent("birthday", "personalise", "Your birthday. So that we know your age.")
+BIRTHDAY = agreed("birthday")
 CLAIMS = [
     ProviderClaim("email", "chika@example.com", "verified"),
     ProviderClaim("gender", "female", "social", "gender"),
@@ -123,12 +124,13 @@ def test_value_given_again_after_a_withdrawal_stands_under_the_new_decision(stan
 def test_another_decision_makes_another_fact(standard_setup, later, other):
     profile = log_in(YES)
     later(1)
-    if other == "version":
-        Purpose.objects.filter(key="personalise").update(version=2)
+    wording = {"words": {"text": "Other words."}, "version": {"version": 2}, "claim": {}}[other]
+    if wording:
+        Purpose.objects.filter(key="personalise").update(**wording)
     again = {
-        "words": ClaimConsent("gender", "personalise", "Other words."),
-        "version": YES,
-        "claim": ClaimConsent("birthday", "personalise", YES.words),
+        "words": agreed("gender", use="Other words."),
+        "version": agreed("gender", version=2),
+        "claim": BIRTHDAY,
     }[other]
     claims = [ProviderClaim("gender", "female", "social", again.claim)]
     complete_social_login(provider_login(claims=claims, shared=[again]))

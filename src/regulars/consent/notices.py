@@ -6,9 +6,10 @@ Every form that can give consent carries `ShownNotice.hash`, and its use case ca
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from django.utils.translation import gettext_noop
 
@@ -40,6 +41,12 @@ class ShownNotice:
     words: str
     recipients: tuple[str, ...] = ()
     pieces: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> ShownNotice:
+        """Read what `asdict` wrote and JSON kept."""
+        lists = {name: tuple(stored[name]) for name in ("recipients", "pieces")}
+        return cls(**{**stored, **lists})
 
     @property
     def hash(self) -> str:

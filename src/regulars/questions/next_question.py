@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from regulars.base import clock
+from regulars.consent.status import purposes_closed_to_questions
 from regulars.profiles.models import Profile
 
 from .answer_model import get_model_bundle
@@ -36,9 +37,9 @@ from .policy import (
 )
 from .scoring import QuestionValue, score, value_questions
 from .settings import get_question_settings
-from .wording import choose_wording
+from .wording import QuestionWording, choose_wording
 
-__all__ = ["NotShown", "ask_one_more", "may_offer_more", "next_question", "notice_of", "show_in"]
+__all__ = ["NotShown", "ask_one_more", "may_offer_more", "next_question", "notice_of", "show_again", "show_in"]
 
 log = logging.getLogger("regulars.questions")
 Result = TypeVar("Result", Impression, NotShown)
@@ -333,19 +334,47 @@ def ask_one_more(after: Impression, locale: str) -> Impression | NotShown:
 def show_in(impression: Impression, locale: str) -> Impression:
     """Return the open impression in the language of the page, and record the words as shown. A closed one stays as it was.
 
-    A question is shown once a day, and the customer may have begun in another language or chosen one since.
+    A question is shown once a day. The customer may have begun in another language or chosen one since, and the text of the
+    purpose may have changed.
     """
     question = impression.question
     if impression.outcome != Impression.Outcome.SHOWN or impression.version != question.version:
         return impression
-    wording = choose_wording(question, locale, impression.profile_id)
-    if wording.locale == impression.locale:
-        return impression
+    return _record_shown(impression, choose_wording(question, locale, impression.profile_id))
+
+
+def show_again(impression: Impression, locale: str) -> Impression | None:
+    """Return the open impression in the words of now, recorded as shown: the question changed after its page was shown.
+
+    None when it is not for this customer any more, or asks about a value that may be another attribute's by now.
+    """
+    question = impression.question
+    if impression.outcome != Impression.Outcome.SHOWN or not question.enabled:
+        return None
+    if question.purpose_id in purposes_closed_to_questions(impression.profile):
+        return None
+    if impression.version != question.version and (question.kind.confirms or impression.to_confirm is not None):
+        return None
+    return _record_shown(impression, choose_wording(question, locale, impression.profile_id))
+
+
+def _record_shown(impression: Impression, wording: QuestionWording) -> Impression:
+    """Record the wording of now as shown, if that is new and the impression is still open."""
+    question = impression.question
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
-    words = notice_of(question, wording.text_for(offered), wording.why, wording.use)
+    shown = {
+        "version": question.version,
+        "locale": wording.locale,
+        "variant": wording.variant,
+        "words": notice_of(question, wording.text_for(offered), wording.why, wording.use),
+        # what each answer would settle is of the attribute that the question was about
+        "after": impression.after if impression.version == question.version else {},
+    }
+    new = any(getattr(impression, name) != value for name, value in shown.items())
     still_open = Impression.objects.filter(pk=impression.pk, outcome=Impression.Outcome.SHOWN)
-    if still_open.update(locale=wording.locale, variant=wording.variant, words=words):
-        impression.locale, impression.variant, impression.words = wording.locale, wording.variant, words
+    if new and still_open.update(**shown):
+        for name, value in shown.items():
+            setattr(impression, name, value)
     return impression
 
 

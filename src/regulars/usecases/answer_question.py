@@ -8,6 +8,7 @@ from django.utils.datastructures import MultiValueDict
 
 from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.notices import NoticeChangedError, ShownNotice, find_shown, require_shown
 from regulars.consent.record import Decision
 from regulars.events.own_events import OwnEvent
 from regulars.profiles.assertions import Asserter
@@ -16,6 +17,7 @@ from regulars.profiles.models import Attribute
 from regulars.questions.answer import BadAnswer, GivenAnswer, close, read_answer, skip_option
 from regulars.questions.models import Impression
 
+from .shown_notices import question_notice
 from .unit_of_work import Changes, changes
 
 EVENTS = {
@@ -31,13 +33,19 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
     """Keep the answer as a fact, with the consent that it gives. False: the impression was closed already.
 
     "Prefer not to say" and "I don't know" are answers too; they close the question and keep nothing. `app` is the client
-    id of the app that asked on a page of its own: the fact and the consent ledger name it.
+    id of the app that asked on a page of its own: the fact and the consent ledger name it. `form["notice"]` is the hash
+    that the page carried (`shown_notices.show_question`): of another notice than that of now, only a no counts.
 
-    Raises `BadAnswer`; then nothing was written and the impression stays open.
+    Raises `BadAnswer` and `NoticeChangedError`; then nothing was written and the impression stays open.
     """
     if skipped := skip_option(impression, form):
         return _close_without_answer(impression, skipped)
+    if impression.outcome != Impression.Outcome.SHOWN:
+        return False
+    notice = _notice_read(impression, form.get("notice") or "")
     given = read_answer(impression, form, app)
+    if given.consent is not False:
+        require_shown(question_notice(impression), notice.hash)
     fact = NewFact(given.attribute, given.value, given.source_kind, given.source, asserter=Asserter.CUSTOMER)
     if given.consent is None:
         attribute = Attribute.objects.filter(key=given.attribute).first()
@@ -48,7 +56,7 @@ def answer(impression: Impression, form: MultiValueDict[str, str], *, app: str =
     with changes(impression.profile, "question") as c:
         if not close(impression, Impression.Outcome.ANSWERED, given):
             return False
-        consents = _record_consent(c, impression, given, app)
+        consents = _record_consent(c, impression, given, notice, app)
         if given.consent is None:
             basis = impression.question.purpose.basis
             c.learn([replace(fact, basis=basis, consents=consents)])
@@ -73,7 +81,20 @@ def _close_without_answer(impression: Impression, outcome: str) -> bool:
     return closed
 
 
-def _record_consent(c: Changes, impression: Impression, given: GivenAnswer, app: str) -> list[int]:
+def _notice_read(impression: Impression, shown: str) -> ShownNotice:
+    """Return the notice that the customer read: that of now, or an older one of a question whose answer may be a no."""
+    question, notice = impression.question, question_notice(impression)
+    if impression.version != question.version:
+        raise NoticeChangedError
+    if shown == notice.hash:
+        return notice
+    read = find_shown(shown, question.purpose) if question.kind.gives_consent else None
+    if read is None:
+        raise NoticeChangedError
+    return read
+
+
+def _record_consent(c: Changes, impression: Impression, given: GivenAnswer, notice: ShownNotice, app: str) -> list[int]:
     """Record the consent that an answer gives: the notice of a consent purpose stands above it, and the ledger keeps it.
 
     The answer to a consent question is nothing else, and explicit: a yes or a no. Explicit consent stays explicit when a
@@ -90,8 +111,7 @@ def _record_consent(c: Changes, impression: Impression, given: GivenAnswer, app:
         purpose.key,
         ConsentEvent.Action.REFUSED if given.consent is False else ConsentEvent.Action.GIVEN,
         "question",
-        words=impression.words,
-        locale=impression.locale,
+        notice=notice,
         explicit=given.consent is not None or was_explicit.exists(),
         evidence={**evidence, **({"app": app} if app else {})},
     )

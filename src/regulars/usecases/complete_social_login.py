@@ -20,6 +20,7 @@ from regulars.connections.models import Connection
 from regulars.connections.provider import ProviderClaim, find_provider
 from regulars.connections.raw_answers import cut
 from regulars.consent.models import ConsentEvent, Purpose
+from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
 from regulars.events.own_events import OwnEvent
@@ -31,6 +32,7 @@ from regulars.profiles.sign_in import sign_in_block
 from regulars.profiles.upstream_tokens import keep_token
 
 from .first_proof import record_proof, record_vouched
+from .shown_notices import claim_notice
 from .unit_of_work import Changes, changes
 from .users import SIGN_UP, guess_names, write_values
 
@@ -40,11 +42,17 @@ BY_MAIL = "mail"  # who proved an address: a link or a code that was mailed to i
 
 @dataclass(frozen=True)
 class ClaimConsent:
-    """A claim that the customer chose to share and that the provider released. `words` are those they were shown."""
+    """A claim that the customer chose to share and that the provider released, with the notice that they were shown.
+
+    It counts while that is the notice of now (`unchanged`): it may have been reworded while they were away.
+    """
 
     claim: str
-    purpose: str
-    words: str
+    notice: ShownNotice
+
+    @property
+    def purpose(self) -> str:
+        return self.notice.subject
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,13 @@ class ProviderLogin:
         """The addresses that the provider has verified to be the customer's."""
         kind = Fact.SourceKind.VERIFIED
         return [str(each.value) for each in self.claims if each.attribute == "email" and each.kind == kind]
+
+
+def unchanged(strategy: str, chosen: ClaimConsent) -> bool:
+    """Return whether the customer would read the same beside the box now."""
+    provider = find_provider(strategy)
+    claim = next((each for each in (provider.requested_claims if provider else ()) if each.key == chosen.claim), None)
+    return claim is not None and claim_notice(claim, chosen.notice.locale) == chosen.notice
 
 
 @dataclass(frozen=True)
@@ -100,6 +115,7 @@ def complete_social_login(login: ProviderLogin, shown: Shown = NOTHING_SHOWN) ->
             raise Invalid(
                 "account_blocked", gettext_noop("This account is closed. Ask the shop if you think that is wrong.")
             )
+        login = replace(login, shared=[each for each in login.shared if unchanged(login.strategy, each)])
         identity = Identity.objects.get(provider=login.strategy, provider_user_id=login.provider_user_id)
         Identity.objects.filter(pk=identity.pk).update(last_seen_at=clock.now())
         answer = ProviderAnswer.objects.create(
@@ -179,7 +195,7 @@ def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> N
             each.purpose,
             ConsentEvent.Action.GIVEN,
             "login",
-            words=each.words,
+            notice=each.notice,
             evidence={"connection": login.connection, "claim": each.claim, "provider_answer": answer.pk},
         )
         for each in wanted

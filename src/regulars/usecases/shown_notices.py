@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from regulars.connections.provider import RequestedClaim
 from regulars.consent.models import Purpose
 from regulars.consent.notices import ShownNotice, remember_shown
-from regulars.consent.purposes import words_in
+from regulars.consent.purposes import get_purpose, words_in
+from regulars.questions.models import Impression
+from regulars.questions.next_question import notice_of
+from regulars.questions.wording import wording_of
 
 
 def notice_on(purpose: Purpose, locale: str, words: str, pieces: Sequence[str] = ()) -> ShownNotice:
@@ -18,6 +26,47 @@ def purpose_notice(purpose: Purpose, locale: str) -> ShownNotice:
     """Return the notice of a purpose by itself, in the best language that the operator wrote."""
     written, label, text = words_in(purpose, locale)
     return notice_on(purpose, written, f"{label}\n{text}")
+
+
+def question_notice(impression: Impression) -> ShownNotice:
+    """Return the notice of a question as its page shows it now: the attribute and the question's version are part of it."""
+    question, wording = impression.question, wording_of(impression)
+    offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
+    words = notice_of(question, wording.text_for(offered), wording.why, wording.use)
+    pieces = (question.attribute, f"{question.key}@{question.version}")
+    return notice_on(question.purpose, wording.locale, words, pieces)
+
+
+def show_question(impression: Impression) -> str:
+    """Return the hash of the notice that a page shows with a question now; remembered where an answer may be a plain no."""
+    notice = question_notice(impression)
+    if impression.question.kind.gives_consent:
+        remember_shown([(notice, impression.question.purpose)])
+    return notice.hash
+
+
+@dataclass(frozen=True)
+class ClaimText:
+    """What stands beside the box of a claim, in one language."""
+
+    label: str
+    why: str
+    use: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.label}. {self.why} {self.use}"
+
+
+def claim_text(claim: RequestedClaim, locale: str) -> ClaimText:
+    with override(locale):
+        use = _("What we use it for:") + " " + words_in(get_purpose(claim.purpose), locale)[2]
+        return ClaimText(_(claim.label), _(claim.why), use)
+
+
+def claim_notice(claim: RequestedClaim, locale: str) -> ShownNotice:
+    """Return the notice beside the box of a claim, before the customer goes to the provider."""
+    return notice_on(get_purpose(claim.purpose), locale, claim_text(claim, locale).words, [claim.key])
 
 
 def show_purposes(locale: str) -> dict[str, str]:

@@ -12,17 +12,20 @@ from ninja import Field, Path, Router, Schema
 from pydantic import ConfigDict, StringConstraints
 from pydantic.config import JsonDict
 
+from regulars.consent.notices import NoticeChangedError
 from regulars.interfaces.http_api.error_responses import ApiError
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
-from regulars.questions.next_question import NotShown, next_question
+from regulars.questions.next_question import NotShown, next_question, show_in
 from regulars.questions.question_type import AnswerField
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases import answer_question as usecase
+from regulars.usecases.shown_notices import show_question
 
 from .customer_access import InApp, InAppCustomer, customer_of
 
 router = Router(tags=["questions in an app"], auth=InApp())
+EXAMPLE_NOTICE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TypedText = Annotated[str, StringConstraints(max_length=2000)]
 ImpressionId = Annotated[int, Path(ge=1, lt=2**63)]
 
@@ -36,21 +39,26 @@ class QuestionRequest(Schema):
 class QuestionAnswer(Schema):
     """`answer` holds keys of options or typed text; for a confirmation `__yes` or `__no`, with the right value in `other`.
 
-    `__declined` and `__dont_know` are allowed where the question offers them.
+    `__declined` and `__dont_know` are allowed where the question offers them. `notice` is that of the question as the page
+    showed it: an answer counts only for exactly these words.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"answer": ["shoes"]}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"answer": ["shoes"], "notice": EXAMPLE_NOTICE}]}
+    )
 
     answer: Annotated[list[TypedText], Field(max_length=100)] = []
     other: Annotated[list[TypedText], Field(max_length=100)] = []
+    notice: Annotated[str, StringConstraints(max_length=64)] = ""
 
 
 class QuestionUse(Schema):
-    """What an answer permits: show it unchanged."""
+    """What an answer permits: show it unchanged, and send `notice` with the answer."""
 
     purpose: str
     label: str
     text: str
+    notice: str
 
 
 class FieldOption(Schema):
@@ -118,6 +126,7 @@ QUESTION: JsonDict = {
         "purpose": "personalise",
         "label": "By answering you allow this use of your answer:",
         "text": "We use it to show you what suits you.",
+        "notice": EXAMPLE_NOTICE,
     },
     "offered": "",
     "field": {
@@ -181,20 +190,27 @@ def show_next_question(request: HttpRequest, body: QuestionRequest) -> Any:
     chosen = next_question(customer.profile, locale=locale, client_id=customer.client_id, in_app=True)
     if isinstance(chosen, NotShown):
         return {"question": None, "reason": chosen.reason, "sentence": chosen.sentence}
-    return {"question": _question(chosen), "reason": "asked", "sentence": ""}
+    # One that was fetched before is shown in the words of now.
+    return {"question": _question(show_in(chosen, chosen.locale)), "reason": "asked", "sentence": ""}
 
 
 @router.post("/question/{number}/answer", response=QuestionOutcome, summary="Answer a question")
 def answer(request: HttpRequest, number: ImpressionId, body: QuestionAnswer) -> Any:
-    """Save the answer. A wrong one is a 422 with a code and a message in the language of the question, which stays open."""
+    """Save the answer. A wrong one is a 422 with a code and a message in the language of the question, which stays open.
+
+    409 `notice_changed`: the question or its use changed since it was fetched. Fetch it again and show the new words.
+    """
     customer = customer_of(request)
     impression = _open_impression(customer, number)
-    given = MultiValueDict({"answer": body.answer, "other": body.other})
+    given = MultiValueDict({"answer": body.answer, "other": body.other, "notice": [body.notice]})
     try:
         closed = usecase.answer(impression, given, app=customer.client_id)
     except BadAnswer as bad:
         with override(impression.locale):
             raise ApiError(422, bad.code, _(bad.message)) from bad
+    except NoticeChangedError as changed:
+        with override(impression.locale):
+            raise ApiError(409, changed.code, _(changed.message)) from changed
     return _outcome(impression, closed)
 
 
@@ -256,6 +272,7 @@ def _question(impression: Impression) -> dict[str, object]:
                 "purpose": question.purpose_id,
                 "label": _legal_label(field, question.purpose.basis),
                 "text": wording.use,
+                "notice": show_question(impression),
             },
             "offered": offered,
             "field": {

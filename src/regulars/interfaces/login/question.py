@@ -9,19 +9,22 @@ from django.shortcuts import render
 from django.utils.translation import get_language, get_supported_language_variant, override
 from django.views.decorators.http import require_http_methods
 
+from regulars.consent.notices import NoticeChangedError
 from regulars.interfaces.pages.language import named_language
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer
 from regulars.profiles.models import Profile
 from regulars.questions.answer import BadAnswer
 from regulars.questions.models import Impression
-from regulars.questions.next_question import ask_one_more, may_offer_more, show_in
+from regulars.questions.next_question import ask_one_more, may_offer_more, show_again, show_in
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
+from regulars.usecases.shown_notices import show_question
 
 from .entry import onward
 
 MAX_ID = 2**63 - 1
+Refused = BadAnswer | NoticeChangedError
 
 
 @require_http_methods(["GET", "POST"])
@@ -76,6 +79,9 @@ def _close(request: HttpRequest, impression: Impression, goes_to: str) -> HttpRe
                 closed = answer(impression, request.POST)
             except BadAnswer as bad:
                 return _page(request, impression, bad) if _can_be_shown(impression) else HttpResponseRedirect(goes_to)
+            except NoticeChangedError as changed:
+                again = show_again(impression, request.POST.get("shown") or impression.locale)
+                return _page(request, again, changed) if again else HttpResponseRedirect(goes_to)
             if closed and may_offer_more(impression):
                 return _to("/question/more", impression, goes_to)
     return HttpResponseRedirect(goes_to)
@@ -107,16 +113,15 @@ def _to(place: str, impression: Impression, goes_to: str) -> HttpResponse:
     return HttpResponseRedirect(f"{place}?" + urlencode({"impression": impression.pk, "next": goes_to}))
 
 
-def _page(request: HttpRequest, impression: Impression, bad: BadAnswer | None = None) -> HttpResponse:
+def _page(request: HttpRequest, impression: Impression, refused: Refused | None = None) -> HttpResponse:
     """Draw the page in the language that the question is asked in."""
+    status = 200 if refused is None else 409 if isinstance(refused, NoticeChangedError) else 422
     with override(impression.locale):
-        return render(
-            request, "login/question.html", page_of(impression, request.POST, bad), status=422 if bad else 200
-        )
+        return render(request, "login/question.html", page_of(impression, request.POST, refused), status=status)
 
 
-def page_of(impression: Impression, form: QueryDict, bad: BadAnswer | None) -> dict[str, object]:
-    """Return the context of the template: the wording, the input for the answer, and what was wrong with the answer."""
+def page_of(impression: Impression, form: QueryDict, refused: Refused | None) -> dict[str, object]:
+    """Return the context of the template: the wording, the input for the answer, and why the answer was refused."""
     wording, question = wording_of(impression), impression.question
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     return {
@@ -129,5 +134,6 @@ def page_of(impression: Impression, form: QueryDict, bad: BadAnswer | None) -> d
         "field": question.kind.field(wording.options, wording.locale),
         "given": form.getlist("answer"),
         "other": form.getlist("other"),
-        "problem": bad.message if bad else "",
+        "notice": show_question(impression),
+        "problem": refused.message if refused else "",
     }

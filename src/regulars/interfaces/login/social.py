@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import get_language, gettext_noop
+from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -28,15 +28,16 @@ from regulars.connections.login_methods import find_social
 from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
 from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
-from regulars.consent.purposes import get_purpose, words_in
+from regulars.consent.notices import NoticeChangedError, ShownNotice
 from regulars.interfaces.pages.language import show_languages_at
 from regulars.interfaces.pages.navigation import address, local_path, message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer, is_fresh, shown_here
 from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
-from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login
+from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login, unchanged
 from regulars.usecases.link_accounts import link_social_login
+from regulars.usecases.shown_notices import ClaimText, claim_notice, claim_text
 from regulars.usecases.stop_sharing import shared_claims_of
 
 from .entry import enter, onward
@@ -46,6 +47,7 @@ log = logging.getLogger("regulars.signin")
 DECLINED, REMEMBERED = "declined", 365 * 86400  # a cookie, and its seconds
 LONGEST_FORM = 2000  # characters of what a provider sends by a form
 PENDING, PENDING_LIFETIME, MOST_PENDING = "provider_logins", 600, 10  # a session key, its seconds, and how many at once
+CHANGED = "changed"  # the parameter of a browser that comes back to a notice that was reworded while it was away
 # The words of providers for a customer who stopped there.
 CANCELLED = ("access_denied", "user_cancelled_login", "user_cancelled_authorize", "user_denied")
 
@@ -59,10 +61,10 @@ class LoginPurpose(StrEnum):
 
 
 class ChosenClaim(TypedDict):
-    """A claim that the customer chose to share, with the words that stood beside its box."""
+    """A claim that the customer chose to share, with the notice that stood beside its box (`ShownNotice` as JSON)."""
 
     claim: str
-    words: str
+    notice: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,15 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     requested_claims = (
         intent.requested_claims if intent else PROVIDERS[connection.strategy].offered(connection.requested_claims)
     )
-    offered = [_ClaimOption(claim) for claim in requested_claims]
-    if request.method == "GET" and (offered or intent):
-        return _choice_page(request, connection, offered, intent)
+    locale = _language_shown(request)
     wanted = request.POST.getlist("claim")
-    return _send_to_provider(request, connection, [offer for offer in offered if offer.claim.key in wanted], intent)
+    chosen = [claim for claim in requested_claims if claim.key in wanted]
+    changed = [claim for claim in chosen if request.POST.get(f"notice-{claim.key}") != claim_notice(claim, locale).hash]
+    if changed or (request.method == "GET" and (requested_claims or intent)):
+        # What changed is not ticked any more: a box that is ticked already asks nothing.
+        ticked = [claim.key for claim in chosen if claim not in changed]
+        return _choice_page(request, connection, requested_claims, intent, ticked, changed=bool(changed))
+    return _send_to_provider(request, connection, [(claim, claim_notice(claim, locale)) for claim in chosen], intent)
 
 
 @csrf_exempt  # the state proves that the answer belongs to this browser
@@ -219,27 +225,12 @@ def _save_session(request: HttpRequest) -> None:
 
 @dataclass(frozen=True)
 class _ClaimOption:
-    """A requested claim as the page shows it."""
+    """A requested claim as the page shows it, with the hash of its notice."""
 
-    claim: RequestedClaim
-
-    @property
-    def label(self) -> str:
-        return _(self.claim.label)
-
-    @property
-    def why(self) -> str:
-        return _(self.claim.why)
-
-    @property
-    def use(self) -> str:
-        text = words_in(get_purpose(self.claim.purpose), get_language() or "en")[2]
-        return _("What we use it for:") + " " + text
-
-    @property
-    def words(self) -> str:
-        """The whole text beside the box: consent is recorded with these words."""
-        return f"{self.label}. {self.why} {self.use}"
+    key: str
+    text: ClaimText
+    notice: str
+    ticked: bool
 
 
 @dataclass(frozen=True)
@@ -265,6 +256,8 @@ def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpRespo
         return _Intent(purpose, profile, [])
     identity = profile.identities.filter(provider=connection.strategy, connection=connection.name).first()
     share = shared_claims_of(identity) if identity else None
+    if CHANGED in request.GET and (share is None or not share.more):
+        return HttpResponseRedirect(onward(request))
     if share is None or not share.more:
         sentence = _("There is nothing more to share from {network}.").format(network=connection.display_name)
         return message_page(request, gettext_noop("Nothing more to share"), sentence)
@@ -272,18 +265,43 @@ def _intent(request: HttpRequest, connection: Connection) -> _Intent | HttpRespo
 
 
 def _choice_page(
-    request: HttpRequest, connection: Connection, offered: list[_ClaimOption], intent: _Intent | None
+    request: HttpRequest,
+    connection: Connection,
+    requested_claims: list[RequestedClaim],
+    intent: _Intent | None,
+    ticked: list[str],
+    *,
+    changed: bool,
 ) -> HttpResponse:
-    """Show the claims to choose from. Those declined the last time on this browser are folded away."""
-    declined = [] if intent else _declined(request).get(connection.name, [])
+    """Show the claims to choose from. Those declined the last time on this browser are folded away.
+
+    `changed`: a notice is not any more what the customer decided on.
+    """
+    locale = get_language() or "en"
+    declined = [] if intent or changed else _declined(request).get(connection.name, [])
+    offered = [
+        _ClaimOption(claim.key, claim_text(claim, locale), claim_notice(claim, locale).hash, claim.key in ticked)
+        for claim in requested_claims
+    ]
     context = {
         "connection": connection,
-        "offered": [offer for offer in offered if offer.claim.key not in declined],
-        "declined": [offer for offer in offered if offer.claim.key in declined],
+        "offered": [each for each in offered if each.key not in declined],
+        "declined": [each for each in offered if each.key in declined],
         "purpose": intent.purpose if intent else "",
         "login": address("/login", request),
+        "locale": locale,
+        "problem": _(NoticeChangedError().message) if changed or CHANGED in request.GET else "",
+        "without": onward(request) if CHANGED in request.GET else "",
     }
-    return render(request, "login/share.html", context)
+    return render(request, "login/share.html", context, status=409 if changed else 200)
+
+
+def _language_shown(request: HttpRequest) -> str:
+    """Return the language that the page was shown in, which its form carries: another tab may have chosen another since."""
+    try:
+        return get_supported_language_variant(request.POST["shown"], strict=True)
+    except (KeyError, LookupError):
+        return get_language() or "en"
 
 
 def _declined(request: HttpRequest) -> dict[str, list[str]]:
@@ -305,13 +323,16 @@ def _remember_declined(
 
 
 def _send_to_provider(
-    request: HttpRequest, connection: Connection, chosen: list[_ClaimOption], intent: _Intent | None
+    request: HttpRequest,
+    connection: Connection,
+    chosen: list[tuple[RequestedClaim, ShownNotice]],
+    intent: _Intent | None,
 ) -> HttpResponse:
-    """Send the browser to the provider, and remember what the customer wants there."""
+    """Send the browser to the provider, and remember what the customer wants there and the notices that they read."""
     strategy = PROVIDERS[connection.strategy]
     always, parameters = strategy.offline if connection.offline else ((), {})
     scopes = [*(["openid"] if strategy.openid else []), *(connection.scopes or strategy.scopes), *always]
-    scopes = list(dict.fromkeys([*scopes, *(scope for offer in chosen for scope in offer.claim.scopes)]))
+    scopes = list(dict.fromkeys([*scopes, *(scope for claim, _notice in chosen for scope in claim.scopes)]))
     fresh = strategy.reauthenticate if request.GET.get("prompt") == "login" else {}
     again = strategy.ask_again if intent and intent.purpose == LoginPurpose.SHARE_MORE else {}
     hint = request.GET.get("login_hint", "")[:320]
@@ -329,7 +350,7 @@ def _send_to_provider(
         connection=connection.name,
         purpose=intent.purpose if intent else LoginPurpose.LOGIN,
         scopes=scopes,
-        chosen=[{"claim": offer.claim.key, "words": offer.words} for offer in chosen],
+        chosen=[{"claim": claim.key, "notice": asdict(notice)} for claim, notice in chosen],
         resume_url=onward(request),
         nonce=begun.nonce,
         code_verifier=begun.code_verifier,
@@ -353,6 +374,9 @@ def _enter(
     except DomainError as no:
         return message_page(request, gettext_noop("You cannot sign in"), no.message, 403)
     where = local_path(pending.resume_url)
+    if not all(unchanged(login.strategy, each) for each in login.shared):
+        # Reworded while the customer was away: nothing of it was taken, and they may read it again.
+        where = f"/login/{connection.name}?" + urlencode({LoginPurpose.SHARE_MORE: "1", CHANGED: "1", "next": where})
     # "socialaccount" is allauth's word for this method; sessions and tokens (`amr`) go by it.
     how = {"provider": connection.strategy, "uid": answer.user_id, "connection": connection.name}
     response = enter(request, account, "socialaccount", where, **how)
@@ -384,7 +408,12 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
     strategy = PROVIDERS[connection.strategy]
     granted = pending.scopes if answer.granted is None else strategy.canonical_scopes(answer.granted)
     known = {claim.key: claim for claim in strategy.requested_claims}
-    chosen = [(known[each["claim"]], each["words"]) for each in pending.chosen if each["claim"] in known]
+    # A sign-in that began before an upgrade carries no notice: then nothing was chosen.
+    chosen = [
+        (known[each["claim"]], ShownNotice.from_json(each["notice"]))
+        for each in pending.chosen
+        if each["claim"] in known and "notice" in each
+    ]
     return ProviderLogin(
         strategy=connection.strategy,
         provider_user_id=f"{connection.name}|{answer.user_id}" if _has_ids_of_its_own(connection) else answer.user_id,
@@ -393,11 +422,7 @@ def _provider_login(connection: Connection, pending: PendingProviderLogin, answe
         asked=pending.scopes,
         granted=granted,
         claims=answer.claims,
-        shared=[
-            ClaimConsent(claim.key, claim.purpose, shown)
-            for claim, shown in chosen
-            if set(claim.scopes) <= set(granted)
-        ],
+        shared=[ClaimConsent(claim.key, notice) for claim, notice in chosen if set(claim.scopes) <= set(granted)],
         issued=answer.issued,
     )
 

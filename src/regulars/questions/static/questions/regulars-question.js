@@ -161,17 +161,30 @@
 
     async answer(form, submitter) {
       const data = new FormData(form), given = submitter?.value ? [submitter.value] : data.getAll("answer");
-      await this.send("answer", { answer: given.filter(Boolean), other: data.getAll("other").filter(Boolean) });
+      const body = { answer: given.filter(Boolean), other: data.getAll("other").filter(Boolean), notice: this.question.use.notice };
+      await this.send("answer", body, data);
+    }
+
+    // What the customer read is not what an answer would mean now: show the new words, and keep what was typed.
+    async showAgain(message, typed) {
+      await this.ask();
+      for (const each of this.shadowRoot.querySelectorAll("input, select")) {
+        const values = typed.getAll(each.name);
+        if (each.type === "radio" || each.type === "checkbox") each.checked = values.includes(each.value);
+        else if (values.length) each.value = values[0];
+      }
+      if (!this.hidden) this.fail(message);
     }
 
     close(verb) { return this.send(verb, {}); }
 
-    async send(verb, body) {
+    async send(verb, body, typed = null) {
       this.busy(true);
       const { ok, reply } = await this.post(`/${this.question.id}/${verb}`, body);
       this.busy(false);
       if (ok) return this.thank(reply);
       if (reply.errorCode === "closed" || reply.errorCode === "reworded") return this.end(reply.errorCode);
+      if (reply.errorCode === "notice_changed" && typed) return this.showAgain(reply.message, typed);
       this.fail(reply.message ?? this.say.lost);
     }
 
