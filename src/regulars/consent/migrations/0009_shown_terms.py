@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 def hide_weak_words(apps, schema_editor):
     """Until the worker has recomputed a customer with words of a public key, applications find none of their words."""
-    views = apps.get_model("consent", "0008_retention_starts").objects
+    views = apps.get_model("consent", "PermittedView").objects
     views.exclude(by_place={}).update(shown_terms={})
 
 
