@@ -8,7 +8,7 @@ PORTION = 10_000
 
 
 def mark_due(apps, schema_editor):
-    profiles = apps.get_model("profiles", "0013_fill_contacts").objects
+    profiles = apps.get_model("profiles", "Profile").objects
     now, last = timezone.now(), profiles.aggregate(last=Max("pk"))["last"] or 0
     for start in range(0, last + 1, PORTION):
         profiles.filter(pk__gte=start, pk__lt=start + PORTION, merged_into=None).update(changes_at=now)
