@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from copy import deepcopy
 from typing import Any
 
-from .provider import Provider, Raw, Settings
+from .provider import Provider, ProviderClaim, Raw, Settings
 
 log = logging.getLogger("regulars.connections")
 
@@ -22,15 +22,20 @@ class _TooManyReadingsError(Exception):
     pass
 
 
-def cut(raw: Raw, kind: Provider, settings: Settings, shared: Collection[str]) -> Raw:
-    """Return the parts of an answer that the user's id, the claims of the login and the `shared` claims are read from.
+def shared_claims(shared: Collection[str]) -> Callable[[ProviderClaim], bool]:
+    """Return a filter of the claims of the login itself and of the requested claims that were shared."""
+    return lambda claim: not claim.requested_claim or claim.requested_claim in shared
+
+
+def cut(raw: Raw, kind: Provider, settings: Settings, kept: Callable[[ProviderClaim], bool]) -> Raw:
+    """Return the parts of an answer that the user's id and the `kept` claims are read from.
 
     A part is kept if the kind of provider reads something else without it. So nothing has to be declared by a provider, and
     neither a claim that the customer left unticked nor one that this project does not know is ever stored.
     """
     trial = _is_trial.set(True)
     try:
-        return _Cut(deepcopy(raw), kind, settings, frozenset(shared)).result()
+        return _Cut(deepcopy(raw), kind, settings, kept).result()
     except _TooManyReadingsError:
         log.warning("an answer of a %s connection has too many parts; it is not stored", kind.key)
         return {}
@@ -39,8 +44,8 @@ def cut(raw: Raw, kind: Provider, settings: Settings, shared: Collection[str]) -
 
 
 class _Cut:
-    def __init__(self, raw: Raw, kind: Provider, settings: Settings, shared: frozenset[str]) -> None:
-        self.raw, self.kind, self.settings, self.shared = raw, kind, settings, shared
+    def __init__(self, raw: Raw, kind: Provider, settings: Settings, kept: Callable[[ProviderClaim], bool]) -> None:
+        self.raw, self.kind, self.settings, self.kept = raw, kind, settings, kept
         self.readings = 0
         self.wanted = self._reading()
 
@@ -76,4 +81,4 @@ class _Cut:
             user_id = self.kind.user_id_of(self.raw, self.settings)
         except Exception as fault:  # a kind may be a plug-in
             return type(fault)
-        return user_id, [each for each in claims if not each.requested_claim or each.requested_claim in self.shared]
+        return user_id, [each for each in claims if self.kept(each)]

@@ -130,6 +130,7 @@ class PermittedView(models.Model):
     shown_terms = models.JSONField(null=True, blank=True)
     refreshed_at = models.DateTimeField(default=clock.now)
     lake_at = models.DateTimeField(null=True, blank=True)  # NULL: the lake still has an older view, or none
+    has_lost = False  # not stored: whether the last refresh took an attribute away (`consent.refresh`)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["profile", "purpose"], name="one_view_per_purpose")]

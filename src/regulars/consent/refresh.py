@@ -46,6 +46,7 @@ def refresh_all_views(profiles: Sequence[Profile]) -> list[PermittedView]:
         row = before.get((each.profile.pk, each.purpose))
         row = row or PermittedView(profile=each.profile, purpose_id=each.purpose)
         if row.pk is None or any(getattr(row, name) != getattr(each, name) for name in CONTENT):
+            row.has_lost = bool(row.traits.keys() - each.traits.keys())
             for name in CONTENT:
                 setattr(row, name, getattr(each, name))
             row.refreshed_at, row.lake_at = now, None

@@ -18,7 +18,7 @@ from regulars.base.text import storable
 from regulars.connections.endpoints import settings_of
 from regulars.connections.models import Connection
 from regulars.connections.provider import ProviderClaim, find_provider
-from regulars.connections.raw_answers import cut
+from regulars.connections.raw_answers import cut, shared_claims
 from regulars.consent.models import ConsentEvent, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
@@ -181,7 +181,7 @@ def _cut_answer(login: ProviderLogin) -> dict[str, Any]:
     if kind is None:
         return {}
     settings = settings_of(connection) if connection else {}
-    return cut(login.raw, kind, settings, [each.claim for each in login.shared])
+    return cut(login.raw, kind, settings, shared_claims([each.claim for each in login.shared]))
 
 
 def _learn_claims(c: Changes, login: ProviderLogin, answer: ProviderAnswer) -> None:

@@ -39,6 +39,7 @@ from regulars.profiles.models import Fact, Profile
 from regulars.segments.evaluate import Change, evaluate_all, evaluate_segment
 from regulars.segments.models import Membership, Segment
 
+from .clear_closed import queue_clearing
 from .lake import queue_lake_fill
 
 Who = Profile | int
@@ -54,6 +55,7 @@ class _Unit:
         self.stale_views: set[int] = set()  # of these, the views are not refreshed yet
         self.stale_documents: set[int] = set()  # of these, the document is out of date too
         self.happened: set[int] = set()  # an event was recorded: segments
+        self.closed: set[int] = set()  # a view lost an attribute: raw stores are cleared of it
         self.lake_is_behind = False
 
     def lock(self, who: Iterable[Who]) -> set[int]:
@@ -89,7 +91,9 @@ class _Unit:
         if stale := self._customers(self.stale_documents):
             rebuild_all(stale)
         if stale := self._customers(self.stale_views):
-            self.lake_is_behind |= bool(refresh_all_views(stale))
+            rows = refresh_all_views(stale)
+            self.lake_is_behind |= bool(rows)
+            self.closed |= {row.profile_id for row in rows if row.has_lost}
         self.stale_documents, self.stale_views = set(), set()
 
     def follow(self) -> None:
@@ -99,6 +103,7 @@ class _Unit:
             queue_lake_fill()
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
+        queue_clearing(self.closed)
         for profile in self._customers(self.changed):
             queue_removal_requests(profile)
 
