@@ -113,6 +113,20 @@ class ConsentState(models.Model):
         return f"{self.profile_id} {self.purpose_id}: {self.status}"
 
 
+class Widening(models.Model):
+    """A purpose that covers more than before, until everybody who had allowed it is recomputed.
+
+    Up to the profile id `after` that is done. Of later ones the cached views are not used: they are computed when read.
+    """
+
+    purpose = models.OneToOneField(Purpose, on_delete=models.CASCADE)
+    after = models.BigIntegerField(default=0)
+    begun_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"{self.purpose_id} after {self.after}"
+
+
 class PermittedView(models.Model):
     """The permitted view of one profile for one purpose: attribute → value. A cache of `consent.view.view`, for SQL.
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from regulars.base import clock
 from regulars.base.conditions.document_terms import CONSENT_PATH, Terms, terms_of
@@ -24,12 +24,12 @@ from regulars.profiles.models import Attribute, Fact, Profile
 from regulars.profiles.premises import fallen
 from regulars.profiles.resolve import KnownFact, Value, resolve_all
 
-from .models import PermittedView, Purpose
+from .models import PermittedView, Purpose, Widening
 from .purposes import get_purpose
 from .status import ConsentStatus
 
 # On a customer of `with_served_traits`.
-PREFETCHED, PREFETCHED_BY_PLACE = "traits_to_serve", "traits_by_place"
+PREFETCHED, PREFETCHED_BY_PLACE, OUTDATED = "traits_to_serve", "traits_by_place", "traits_are_outdated"
 # Places that read the cached view of the purpose "serve", beside segments, which read those of every purpose.
 SERVED_PLACES = (Place.TOKEN, Place.USERINFO, Place.RULES)
 # Why a known attribute is not permitted for a purpose, as staff read it.
@@ -41,7 +41,9 @@ WHY_NOT = {
 }
 
 _traits_to_serve = CompiledQuery(
-    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve").values_list("traits", "by_place")
+    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve")
+    .annotate(**{OUTDATED: _is_outdated()})
+    .values_list("traits", "by_place", OUTDATED)
 )
 _metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
 
@@ -95,9 +97,12 @@ def served_user(profile: Profile, place: Place) -> Auth0User:
     if place not in SERVED_PLACES:
         raise ValueError(f"the permitted views are not kept for {place}")
     if hasattr(profile, PREFETCHED):
-        traits, by_place = getattr(profile, PREFETCHED), getattr(profile, PREFETCHED_BY_PLACE)
+        columns = (PREFETCHED, PREFETCHED_BY_PLACE, OUTDATED)
+        traits, by_place, outdated = (getattr(profile, column) for column in columns)
     else:
-        traits, by_place = _traits_to_serve.first(profile=profile.pk) or ({}, {})
+        traits, by_place, outdated = _traits_to_serve.first(profile=profile.pk) or ({}, {}, False)
+    if outdated:
+        traits, by_place = _values(view(profile, "serve", place=place)), {}
     there = {**(traits or {}), **(by_place or {}).get(place, {})}
     return _user(profile, there, dict(_metadata_paths.all()), place)
 
@@ -118,8 +123,17 @@ def with_served_traits(customers: QuerySet[Profile]) -> QuerySet[Profile]:
     """Annotate customers with the traits that `served_user` would otherwise read for each."""
     views = PermittedView.objects.filter(profile=OuterRef("pk"), purpose="serve")
     return customers.annotate(
-        **{PREFETCHED: Subquery(views.values("traits")), PREFETCHED_BY_PLACE: Subquery(views.values("by_place"))}
+        **{
+            PREFETCHED: Subquery(views.values("traits")),
+            PREFETCHED_BY_PLACE: Subquery(views.values("by_place")),
+            OUTDATED: _is_outdated("pk"),
+        }
     )
+
+
+def _is_outdated(profile: str = "profile_id") -> Exists:
+    """Match customers whose cached views are from before a purpose was widened: the worker has not come to them yet."""
+    return Exists(Widening.objects.filter(after__lt=OuterRef(profile)))
 
 
 def view_all(profiles: Sequence[Profile], purpose: str, place: Place = Place.SEGMENTS) -> dict[int, dict[str, Value]]:

@@ -11,7 +11,7 @@ from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles
 from regulars.consent.effective import YES
-from regulars.consent.models import ConsentEvent, ConsentState, Purpose
+from regulars.consent.models import ConsentEvent, ConsentState, Purpose, Widening
 from regulars.consent.notices import NoticeChangedError, find_shown, require_shown
 from regulars.consent.purposes import PurposeText, get_purpose, reword
 from regulars.consent.record import Decision
@@ -27,6 +27,7 @@ Action = ConsentEvent.Action
 CONSENT_ACTIONS = (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN)
 OPENING = (Action.GIVEN, Action.OBJECTION_LIFTED)
 SHARING = ("share", "sale")
+WIDENED = "consent.purpose_widened"
 
 
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
@@ -121,7 +122,7 @@ def change_purpose(key: str, wording: PurposeText, *, widened: bool, direct_mark
 
     `direct_marketing`: an objection to any advertising closes it, also one from before; left out, that stays as it is.
 
-    Raises as `consent.purposes.reword`. A job refreshes every customer who had consented.
+    Raises as `consent.purposes.reword`. The gate is closed when this returns; jobs recompute those who had consented.
     """
     purpose = reword(key, wording, widened=widened)
     if direct_marketing is not None and direct_marketing != purpose.is_direct_marketing:
@@ -129,18 +130,28 @@ def change_purpose(key: str, wording: PurposeText, *, widened: bool, direct_mark
         purpose.save(update_fields=["direct_marketing"])
         enqueue("consent.marketing_changed", {"after": 0}, key="marketing")
     if widened:
-        enqueue("consent.purpose_widened", {"purpose": key}, key=f"purpose:{key}")
+        Widening.objects.update_or_create(purpose=purpose, defaults={"after": 0, "begun_at": clock.now()})
+        enqueue(WIDENED, {"purpose": key}, key=f"purpose:{key}")
     return purpose
 
 
-@handles("consent.purpose_widened")
+@handles(WIDENED)
 def refresh_consenting_customers(payload: dict[str, str]) -> None:
-    states = ConsentState.objects.filter(purpose=payload["purpose"], status__in=YES).order_by("profile")
-    profiles = states.values_list("profile_id", flat=True).iterator(chunk_size=PORTION)
-    while portion := list(islice(profiles, PORTION)):
-        with changes(portion, "purpose_widened") as c:
-            for profile in c.profiles:
-                c.refresh(profile)
+    """Recompute the next portion of those who had allowed a purpose, and queue the one after it."""
+    widening = Widening.objects.select_for_update().filter(purpose=payload["purpose"]).first()
+    if widening is None:
+        return
+    states = ConsentState.objects.filter(purpose=widening.purpose_id, status__in=YES, profile_id__gt=widening.after)
+    portion = list(states.order_by("profile_id").values_list("profile_id", flat=True)[:PORTION])
+    if not portion:
+        widening.delete()
+        return
+    with changes(portion, "purpose_widened") as c:
+        for profile in c.profiles:
+            c.refresh(profile)
+    widening.after = portion[-1]
+    widening.save(update_fields=["after"])
+    enqueue(WIDENED, payload, key=f"purpose:{widening.purpose_id}")
 
 
 @handles("consent.marketing_changed")
