@@ -41,9 +41,11 @@ WHY_NOT = {
 }
 
 _traits_to_serve = CompiledQuery(
-    lambda: PermittedView.objects.filter(profile_id=param("profile"), purpose="serve")
-    .annotate(**{OUTDATED: _is_outdated()})
-    .values_list("traits", "by_place", OUTDATED)
+    lambda: (
+        PermittedView.objects.filter(profile_id=param("profile"), purpose="serve")
+        .annotate(**{OUTDATED: _is_outdated()})
+        .values_list("traits", "by_place", OUTDATED)
+    )
 )
 _metadata_paths = CompiledQuery(lambda: Attribute.objects.exclude(metadata_path="").values_list("key", "metadata_path"))
 
