@@ -224,7 +224,7 @@ def test_package_outside_the_layers_fails_the_build(project_copy: Path) -> None:
 UNIT_OF_WORK = Path("usecases/unit_of_work.py")
 FOR_THE_UNIT_OF_WORK = {
     "regulars.consent.record": {"record", "record_all"},
-    "regulars.destinations.disclosures": {"queue_removal_requests"},
+    "regulars.destinations.follow": {"follow_disclosures"},
     "regulars.destinations.queue": {"queue_changes"},
     "regulars.profiles.learn": {"learn", "learn_all", "retract"},
 }

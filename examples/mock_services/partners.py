@@ -1,7 +1,7 @@
 """Mock services for the systems that destinations talk to. They answer as the real ones do, refusals included.
 
-A key or token that holds `wrong` is refused; an e-mail address whose local part ends in `+busy`, `+reject` or
-`+forgotten` gets that answer where the partner has one.
+A key or token that holds `wrong` is refused; an e-mail address whose local part ends in `+busy`, `+reject`, `+forgotten` or
+`+taken` gets that answer where the partner has one.
 """
 
 from __future__ import annotations
@@ -98,10 +98,16 @@ def klaviyo() -> Starlette:
 
         return answer
 
+    def renamed(request: Request, body: Any) -> Response:
+        if "+taken" in str(body):
+            return problem(409, errors=[{"code": "duplicate_profile", "meta": {"duplicate_profile_id": "01L"}}])
+        return JSONResponse({"data": {"type": "profile", "id": request.path_params["profile_id"]}})
+
     on_list = "/api/lists/{list_id}/relationships/profiles"
     return partner(
         "klaviyo",
         ("POST", "/api/profile-import", guarded(200, {"data": {"type": "profile", "id": "01K"}})),
+        ("PATCH", "/api/profiles/{profile_id}", renamed),
         ("POST", on_list, guarded(204)),
         ("DELETE", on_list, guarded(204)),
         ("POST", "/api/profile-suppression-bulk-create-jobs", guarded(202)),
@@ -127,6 +133,9 @@ def hubspot() -> Starlette:
         ]
         return JSONResponse({"status": "COMPLETE", "results": results[::-1]})  # no order is promised
 
+    def patch(request: Request, body: Any) -> Response:
+        return JSONResponse({"id": "512", "properties": body["properties"], "archived": False})
+
     def membership(request: Request, body: Any) -> Response:
         return JSONResponse({"recordsIdsAdded": body})
 
@@ -136,6 +145,7 @@ def hubspot() -> Starlette:
     return partner(
         "hubspot",
         ("POST", "/crm/v3/objects/contacts/batch/upsert", upsert),
+        ("PATCH", "/crm/v3/objects/contacts/{contact}", patch),
         ("PUT", "/crm/v3/lists/{list_id}/memberships/{verb}", membership),
         ("POST", "/crm/v3/objects/contacts/gdpr-delete", delete),
     )

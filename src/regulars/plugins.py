@@ -16,7 +16,14 @@ from regulars.base import http
 from regulars.base.errors import DomainError, Invalid
 from regulars.base.plugins.fields import SettingField, check_web_address
 from regulars.destinations.calls import perform
-from regulars.destinations.kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed
+from regulars.destinations.kind import (
+    DeletionRequest,
+    DestinationKind,
+    FieldUpdate,
+    HttpCall,
+    SegmentMessage,
+    SendFailed,
+)
 from regulars.enrichment.files import TableSource
 from regulars.enrichment.source import LAST_IP, EnrichmentSource, LookupFailed
 from regulars.questions.question_type import AnswerField, AnswerOption, BadAnswer, QuestionType, one_of, only_one
@@ -30,6 +37,7 @@ __all__ = [
     "DestinationKind",
     "DomainError",
     "EnrichmentSource",
+    "FieldUpdate",
     "HttpCall",
     "Invalid",
     "LookupFailed",

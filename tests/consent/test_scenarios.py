@@ -590,7 +590,7 @@ def test_06_deletion_is_retried_through_three_hours_of_outage(client, chika, fre
     assert len({got.headers["webhook-id"] for got in receiver.received[1:]}) == 1, "always the same removal"
     assert len(removals) > 3
     assert all("Asked to delete it; not confirmed yet" in page for page in seen_while_down)
-    assert "Has deleted it" in seen_after[-1]
+    assert "Has confirmed that it does not use it any more" in seen_after[-1]
     assert [line.state for line in disclosures_of(chika)] == ["removed"]
 
 

@@ -160,7 +160,7 @@ def test_backfill_counts_the_members_and_then_sends_them(mia_console, vip, open_
 
 
 def test_deletion_requests_show_whether_they_were_confirmed(console, mailer, chika):
-    asked = {"destination": mailer, "asked_at": clock.now()}
+    asked = {"destination": mailer, "version": mailer.current_version, "asked_at": clock.now()}
     Disclosure.objects.create(profile=chika, state="sent", **asked)
     Disclosure.objects.create(state="removing", erase=True, **asked)
     Disclosure.objects.create(state="removed", confirmed_at=clock.now(), **asked)
@@ -177,7 +177,8 @@ def test_a_removal_that_failed_is_asked_for_again_until_it_is_acknowledged(mia_c
     with receiving() as receiver:
         mailer = mailer_at(receiver.url)
         match = {"user_id": chika.user_id}
-        rows = [Disclosure.objects.create(destination=mailer, state="failed", match=match) for _ in range(2)]
+        failed = {"destination": mailer, "version": mailer.current_version, "state": "failed", "match": match}
+        rows = [Disclosure.objects.create(**failed) for _ in range(2)]
         mia_console.post(f"{BASE}/deletion-requests/{rows[0].pk}/retry")
         mia_console.post(f"{BASE}/deletion-requests/retry")
         run_due()
@@ -203,7 +204,7 @@ def test_bruno_neither_reads_nor_sends(bruno_console, mailer, chika, address):
 def test_many_messages_cost_few_queries(console, mailer, chika, django_assert_max_num_queries):
     for number in range(30):
         delivery(mailer, chika)
-        Disclosure.objects.create(destination=mailer, state="failed", attempts=number)
+        Disclosure.objects.create(destination=mailer, version=mailer.current_version, state="failed", attempts=number)
 
     with django_assert_max_num_queries(14):
         console.get(PAGE)

@@ -20,6 +20,7 @@ from regulars.connections.models import Connection
 from regulars.connections.provider import PROVIDERS
 from regulars.consent.models import ConsentEvent, Erasure, Purpose
 from regulars.destinations.models import Destination, Disclosure
+from regulars.destinations.versions import version_of
 from regulars.events.models import Source
 from regulars.profiles.attributes import languages_without
 from regulars.profiles.learn import NewFact, learn
@@ -143,7 +144,8 @@ def fill(profile: Profile) -> None:
     for state in Disclosure.State.values:
         partner = Destination.objects.create(slug=f"x-{state}", name="Partner", kind="webhook", purpose_id="share")
         fields = {"mail": {"attribute": "email", "fact": 1}, "g": {"attribute": "gender", "fact": 2}}
-        Disclosure.objects.create(destination=partner, profile=profile, state=state, fields=fields)
+        version = version_of(partner)
+        Disclosure.objects.create(destination=partner, version=version, profile=profile, state=state, fields=fields)
     for segment in Segment.objects.all():
         Membership.objects.update_or_create(profile=profile, segment=segment, defaults={"state": Membership.State.IN})
 

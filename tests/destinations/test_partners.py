@@ -84,10 +84,11 @@ def test_lytics_receives_a_withdrawal_and_deletes_on_erasure(at, partners):
     kind, settings = at("lytics", "lytics")
     kind.remove(WITHDREW, settings)
     kind.remove(FORGOTTEN, settings)
-    (_, _, event), (method, path, _) = made(partners)
+    withdrawn, (_, _, event), erased = made(partners)
 
     assert (event["event"], event["user_id"]) == ("customer.removed", "auth0|chika")
-    assert (method, path) == ("DELETE", "/api/entity/user/user_id/auth0|chika")
+    assert "email" not in event, "who withdrew is not sent once more"
+    assert withdrawn[:2] == erased[:2] == ("DELETE", "/api/entity/user/user_id/auth0|chika")
 
 
 def test_segment_gets_an_identify_with_the_audience_as_a_trait(at, partners):
@@ -155,7 +156,7 @@ def test_mailchimp_unsubscribes_who_withdrew_and_deletes_whom_we_forget_for_good
     member = f"/lists/42/members/{MD5}"
 
     assert made(partners) == [
-        ("PATCH", member, {"status": "unsubscribed"}),
+        ("PATCH", member, {"status": "unsubscribed", "merge_fields": {"city": ""}}),
         ("POST", f"{member}/tags", {"tags": [{"name": "jackets", "status": "inactive"}]}),
         ("POST", f"{member}/actions/delete-permanent", ""),
     ]
@@ -189,8 +190,11 @@ def test_klaviyo_suppresses_who_withdrew_and_deletes_whom_we_forget(at, partners
     kind.remove(WITHDREW, settings)
     kind.remove(FORGOTTEN, settings)
     profile = {"data": {"type": "profile", "attributes": {"email": EMAIL}}}
-    suppressed, deleted = made(partners)
+    emptied, off_list, suppressed, deleted = made(partners)
 
+    assert emptied[1] == "/api/profile-import"
+    assert emptied[2]["data"]["attributes"]["properties"] == {"city": None, "in_jackets": False}
+    assert off_list[:2] == ("DELETE", "/api/lists/42/relationships/profiles")
     assert suppressed[1] == "/api/profile-suppression-bulk-create-jobs"
     assert suppressed[2]["data"]["attributes"]["profiles"]["data"] == [profile["data"]]
     assert deleted[1] == "/api/data-privacy-deletion-jobs"

@@ -50,7 +50,7 @@ def test_disclosures_list_recipient_data_and_time(chika, french):
         disclose(chika, receiver.url)
     (line,) = disclosures_of(chika)
 
-    assert (line.destination, line.purpose, line.state) == ("Shop", "message", "sent")
+    assert (line.recipient, line.purpose, line.state) == ("Shop", "message", "sent")
     assert line.attributes == ("continent", "country")
     assert line.segments == ("french",)
 

@@ -2,76 +2,108 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable, Mapping
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.jobs.tasks import Retry
 
 from .circuit_breaker import record_failure, record_success
-from .deliver import PAUSES, redacted_error
-from .kind import KINDS, DeletionRequest, SendFailed
-from .models import Destination, Disclosure
+from .deliver import PAUSES, plugin_guarded, redacted_error
+from .field_changes import USER_ID, trait_fields
+from .kind import KINDS, DeletionRequest, DestinationKind, SendFailed
+from .models import Disclosure
+from .versions import leads_to_same_address
 
-log = logging.getLogger("regulars.destinations")
 State = Disclosure.State
+NOT_LET_IN = frozenset({"http_401", "http_403"})
 
 
 def send_deletion_request(disclosure: Disclosure) -> None:
     """Send a deletion request that waits; any other is left as it is. Call it outside a transaction.
 
-    A destination that is switched off is asked too: it still has the data. Afterwards the row is `removed` or `failed`.
-    Raises `Retry` when it stays `removing` for a later attempt.
+    It goes to the place that was sent the data, also when the destination has moved since. A destination that is switched
+    off is asked too: it still has the data. Afterwards the row is `removed` or `failed`. Raises `Retry` when it stays
+    `removing` for a later attempt.
     """
     if disclosure.state != State.REMOVING:
         return
-    destination = disclosure.destination
     try:
         disclosure.attempts += 1
-        match = dict(disclosure.match)
-        request = DeletionRequest(
-            id=f"del_{disclosure.request_id.hex}",
-            at=disclosure.asked_at or clock.now(),
-            user_id=match.pop("user_id", ""),
-            match=match,
-            segments=tuple(disclosure.segments),
-            fields=tuple(sorted(disclosure.fields)),
-            erase=disclosure.erase,
-        )
-        _send(destination, request)
+        request = deletion_request(disclosure, f"del_{disclosure.request_id.hex}")
+        call_where_sent(disclosure, lambda kind, settings: kind.remove(request, settings))
     except SendFailed as fault:
-        record_failure(destination, fault)
+        count_failure(disclosure, fault)
         if fault.permanent or disclosure.attempts > len(PAUSES):
-            _save(disclosure, State.FAILED, fault)
+            save_outcome(disclosure, State.FAILED, fault)
             return
-        _save(disclosure, State.REMOVING, fault)
+        save_outcome(disclosure, State.REMOVING, fault)
         pause = PAUSES[disclosure.attempts - 1] if fault.after is None else fault.after
         raise Retry(f"deletion request {disclosure.pk}: {fault.code}", pause) from None
     except DomainError as error:
-        _save(disclosure, State.FAILED, error)
+        save_outcome(disclosure, State.FAILED, error)
     else:
-        record_success(destination)
+        count_success(disclosure)
         # Of an erased customer nothing stays but that, when and where the data was deleted.
         emptied: dict[str, object] = (
             {"match": {}, "fields": {}, "segments": []} if disclosure.erase else {"segments": []}
         )
         Disclosure.objects.filter(pk=disclosure.pk).update(confirmed_at=clock.now(), **emptied)
-        _save(disclosure, State.REMOVED)
+        save_outcome(disclosure, State.REMOVED)
 
 
-def _send(destination: Destination, request: DeletionRequest) -> None:
+def deletion_request(disclosure: Disclosure, request_id: str) -> DeletionRequest:
+    match = dict(disclosure.match)
+    return DeletionRequest(
+        id=request_id,
+        at=disclosure.asked_at or clock.now(),
+        user_id=match.pop(USER_ID, ""),
+        match=match,
+        segments=tuple(disclosure.segments),
+        fields=trait_fields(disclosure),
+        erase=disclosure.erase,
+    )
+
+
+def call_where_sent(disclosure: Disclosure, call: Callable[[DestinationKind, Mapping[str, str]], None]) -> None:
+    """Call the kind with the settings under which the data was sent. Raises `DomainError`.
+
+    A key that is refused may have been replaced since: then the one of today is tried, at the same address only.
+    """
+    destination, settings = disclosure.destination, disclosure.version.settings
     kind = KINDS[destination.kind]
     try:
-        kind.remove(request, destination.settings)
-    except DomainError:
-        raise
-    except Exception as fault:  # a third party's plug-in may raise anything
-        log.warning("destination kind %r raised %s", destination.kind, type(fault).__name__)
-        raise SendFailed("plugin_failed", f"The plug-in raised {type(fault).__name__}.") from None
+        with plugin_guarded(destination):
+            call(kind, settings)
+    except SendFailed as fault:
+        replaced = settings != destination.settings
+        if not (
+            replaced
+            and fault.code in NOT_LET_IN
+            and leads_to_same_address(destination.kind, settings, destination.settings)
+        ):
+            raise
+        with plugin_guarded(destination):
+            call(kind, destination.settings)
 
 
-def _save(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> None:
+def count_failure(disclosure: Disclosure, fault: SendFailed) -> None:
+    """Count a failure for the circuit breaker, unless the destination has moved since: its old place proves nothing."""
+    if disclosure.version.settings == disclosure.destination.settings:
+        record_failure(disclosure.destination, fault)
+
+
+def count_success(disclosure: Disclosure) -> None:
+    if disclosure.version.settings == disclosure.destination.settings:
+        record_success(disclosure.destination)
+
+
+def save_outcome(disclosure: Disclosure, state: State, reason: DomainError | None = None) -> None:
+    """Write the outcome. The error holds neither the secrets of today nor those of then: both may have been tried."""
     disclosure.state, disclosure.error = state, reason.code[:64] if reason else ""
-    disclosure.last_error = redacted_error(disclosure.destination, reason.message) if reason else ""
+    sentence = reason.message if reason else ""
+    for settings in (disclosure.version.settings, disclosure.destination.settings) if sentence else ():
+        sentence = redacted_error(disclosure.destination, sentence, settings)
+    disclosure.last_error = sentence
     fields = ("state", "attempts", "error", "last_error")
     Disclosure.objects.filter(pk=disclosure.pk).update(**{name: getattr(disclosure, name) for name in fields})

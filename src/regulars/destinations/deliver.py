@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -70,12 +70,12 @@ def deliver(delivery: Delivery, segment_purposes: SegmentPurposes) -> None:
 
 
 def send(kind: DestinationKind, message: SegmentMessage, destination: Destination) -> None:
-    with _plugin_guarded(destination):
+    with plugin_guarded(destination):
         kind.send(message, destination.settings)
 
 
 @contextmanager
-def _plugin_guarded(destination: Destination) -> Iterator[None]:
+def plugin_guarded(destination: Destination) -> Iterator[None]:
     """Contain a third party's plug-in: it may raise anything with any text, so only the type is kept."""
     try:
         yield
@@ -144,7 +144,7 @@ def _sent_together(
     if not others:
         return False
     try:
-        with _plugin_guarded(destination):
+        with plugin_guarded(destination):
             kind.send_batch([message, *(other.composed.message for other in others)], destination.settings)
     except SendFailed as fault:
         if fault.permanent:
@@ -158,11 +158,11 @@ def _sent_together(
     return True
 
 
-def redacted_error(destination: Destination, sentence: str) -> str:
+def redacted_error(destination: Destination, sentence: str, settings: Mapping[str, str]) -> str:
     """Return the sentence without secrets; without the plug-in it is unknown which settings are secret."""
     if destination.kind not in KINDS:
         return f"No plug-in for destinations is called {destination.kind!r}."
-    return redacted(sentence, KINDS[destination.kind].fields, destination.settings)
+    return redacted(sentence, KINDS[destination.kind].fields, settings)
 
 
 def _finish(delivery: Delivery, state: Delivery.State, reason: DomainError | None = None) -> None:
@@ -173,6 +173,8 @@ def _finish(delivery: Delivery, state: Delivery.State, reason: DomainError | Non
 def _write(delivery: Delivery, reason: DomainError | None) -> None:
     """Update by primary key and not with `save`: the customer and the row may have been erased meanwhile."""
     delivery.error = reason.code[:64] if reason else ""
-    delivery.last_error = redacted_error(delivery.destination, reason.message) if reason else ""
+    delivery.last_error = (
+        redacted_error(delivery.destination, reason.message, delivery.destination.settings) if reason else ""
+    )
     fields = ("state", "attempts", "error", "last_error", "finished_at")
     Delivery.objects.filter(pk=delivery.pk).update(**{name: getattr(delivery, name) for name in fields})

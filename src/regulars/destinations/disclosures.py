@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,12 +15,16 @@ from regulars.base.jobs.tasks import enqueue
 from regulars.consent.view import may
 from regulars.profiles.models import Profile
 
+from .field_changes import fields_of
+from .kind import KINDS
 from .message import ComposedMessage
-from .models import Destination, Disclosure
+from .models import Destination, DestinationVersion, Disclosure
+from .versions import is_same_place, version_of
 
-JOB = "deletion_request"
+JOB, UPDATE_JOB = "deletion_request", "disclosure_update"
 State = Disclosure.State
-DISCLOSED = (State.ATTEMPTED, State.SENT)
+# States in which the destination has the data and was not asked to delete everything.
+HELD = (State.ATTEMPTED, State.SENT, State.UPDATING, State.NOT_UPDATED)
 
 
 class ErasedMeanwhile(DomainError):
@@ -28,15 +33,21 @@ class ErasedMeanwhile(DomainError):
 
 @dataclass(frozen=True)
 class DisclosureRecord:
-    """One destination on the customer's page: what it received, when, and the state of its deletion. `attributes` are keys."""
+    """One recipient on the customer's page: what it received, when, and the state of its update or deletion.
 
-    destination: str
+    `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
+    `attributes` are keys. `erased`: the deletion of the customer was asked for, not the end of a use.
+    """
+
+    recipient: str
+    place: str
     purpose: str
     attributes: tuple[str, ...]
     segments: tuple[str, ...]
     first_at: dt.datetime
     last_at: dt.datetime
     state: str
+    erased: bool
     confirmed_at: dt.datetime | None
 
 
@@ -44,27 +55,35 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
     """Return the disclosures about a customer, newest first. Those that may not have arrived (`attempted`) are included."""
     rows = (
         Disclosure.objects.filter(profile__in=[profile, *profile.merged.all()])
-        .select_related("destination")
+        .select_related("destination", "version")
         .order_by("-last_at")
     )
     return [
         DisclosureRecord(
-            destination=row.destination.name,
-            purpose=row.destination.purpose_id,
+            recipient=row.version.name,
+            place=place_of(row),
+            purpose=row.version.purpose_id,
             attributes=tuple(sorted({each["attribute"] for each in row.fields.values()})),
             segments=tuple(row.segments),
             first_at=row.first_at,
             last_at=row.last_at,
             state=row.state,
+            erased=row.erase,
             confirmed_at=row.confirmed_at,
         )
         for row in rows
     ]
 
 
+def place_of(disclosure: Disclosure) -> str:
+    """Return the host that received it, empty for a file on this machine and for a plug-in that is not installed."""
+    kind = disclosure.destination.kind
+    return KINDS[kind].place(disclosure.version.settings) if kind in KINDS else ""
+
+
 @transaction.atomic
 def record_attempt(destination: Destination, profile: Profile, composed: ComposedMessage) -> Disclosure:
-    """Record the disclosure before a message leaves, so that erasure or withdrawal a moment later knows of it.
+    """Record the disclosure before a message leaves, so that erasure, withdrawal or correction a moment later knows of it.
 
     Raises `ErasedMeanwhile` when that happened already. A decision of the customer locks their row too: it comes before
     this and is seen here, or after it and finds the row that a deletion request needs.
@@ -74,12 +93,24 @@ def record_attempt(destination: Destination, profile: Profile, composed: Compose
     for purpose in composed.purposes:
         if not may(profile, purpose):
             raise ErasedMeanwhile("no_consent", f"The customer does not allow the purpose {purpose!r} any more.")
-    row, made = Disclosure.objects.get_or_create(destination=destination, profile=profile)
+    row = _row_of(version_of(destination), destination, profile)
     row.match = {**row.match, "user_id": composed.message.user_id, **composed.message.match}
-    if not made and row.state not in DISCLOSED:
-        row.state, row.error, row.last_error, row.attempts = State.ATTEMPTED, "", "", 0
+    row.fields |= fields_of(composed)
+    if row.state not in HELD:
+        row.state, row.erase, row.error, row.last_error, row.attempts = State.ATTEMPTED, False, "", "", 0
     row.save()
     return row
+
+
+def _row_of(version: DestinationVersion, destination: Destination, profile: Profile) -> Disclosure:
+    """Return the customer's row at this place and for this purpose; only the name may have been another one before."""
+    for row in Disclosure.objects.filter(destination=destination, profile=profile).select_related("version"):
+        before = row.version
+        same = is_same_place(destination.kind, before.settings, version.settings)
+        if before.pk == version.pk or (same and before.purpose_id == version.purpose_id):
+            row.version = version
+            return row
+    return Disclosure(destination=destination, profile=profile, version=version)
 
 
 @transaction.atomic
@@ -88,60 +119,60 @@ def record_sent(disclosure: Disclosure, composed: ComposedMessage) -> None:
     row = Disclosure.objects.select_for_update().filter(pk=disclosure.pk).first()
     if row is None or row.profile_id is None:
         return
-    now, message = clock.now(), composed.message
-    row.fields |= {
-        name: {"attribute": attribute, "fact": value.fact_id, "at": now.isoformat()}
-        for name, (attribute, value) in composed.sources.items()
-    }
+    message = composed.message
+    row.fields |= fields_of(composed)
     others = [slug for slug in row.segments if slug != message.segment_slug]
     row.segments = [*others, message.segment_slug] if message.entered else others
-    row.last_at = now
+    row.last_at = clock.now()
     if row.state == State.ATTEMPTED:
         row.state = State.SENT
     row.save()
 
 
 @transaction.atomic
-def queue_removal_requests(profile: Profile) -> list[Disclosure]:
-    """Queue deletion requests after a change of consent, to destinations whose purpose is not permitted any more."""
-    rows = Disclosure.objects.filter(profile__in=[profile, *profile.merged.all()], state__in=DISCLOSED).select_related(
-        "destination"
-    )
-    held = list(rows)
-    closed = {purpose for purpose in {row.destination.purpose_id for row in held} if not may(profile, purpose)}
-    return _queue([row for row in held if row.destination.purpose_id in closed], erase=False)
-
-
-@transaction.atomic
 def queue_erasure_requests(profiles: Iterable[Profile]) -> list[Disclosure]:
     """Queue erasure requests before profiles are erased, to every destination, also those that removed them already."""
     rows = Disclosure.objects.select_for_update().filter(profile__in=list(profiles))
-    return _queue(list(rows.select_related("destination")), erase=True)
+    return queue_removals(list(rows.select_related("destination")), erase=True)
 
 
 def retry_deletion_request(disclosure: Disclosure) -> None:
-    """Queue a failed deletion request again. Raises `Invalid("not_failed")`."""
-    if disclosure.state != State.FAILED:
+    """Queue a failed update or deletion request again. Raises `Invalid("not_failed")`."""
+    if disclosure.state == State.NOT_UPDATED:
+        queue_updates([disclosure])
+    elif disclosure.state == State.FAILED:
+        queue_removals([disclosure], erase=disclosure.erase)
+    else:
         raise Invalid("not_failed", "Only failed deletion requests can be retried.")
-    _queue([disclosure], erase=disclosure.erase)
 
 
 @transaction.atomic
 def retry_failed_deletion_requests(destination: Destination) -> int:
-    """Queue every failed deletion request of a destination again. Returns how many."""
-    rows = list(destination.disclosures.select_for_update().filter(state=State.FAILED).order_by("id"))
+    """Queue every failed update and deletion request of a destination again. Returns how many."""
+    failed = destination.disclosures.select_for_update().filter(state__in=(State.FAILED, State.NOT_UPDATED))
+    rows = list(failed.order_by("id"))
     for row in rows:
         row.destination = destination
-        _queue([row], erase=row.erase)
+        retry_deletion_request(row)
     return len(rows)
 
 
-def _queue(rows: list[Disclosure], *, erase: bool) -> list[Disclosure]:
+def queue_removals(rows: list[Disclosure], *, erase: bool) -> list[Disclosure]:
     """Queue behind the messages about the same customer to the same destination."""
+    return _queue(rows, State.REMOVING, JOB, erase=erase)
+
+
+def queue_updates(rows: list[Disclosure]) -> list[Disclosure]:
+    """Queue an update of the fields that changed; which ones is found when it is sent."""
+    return _queue(rows, State.UPDATING, UPDATE_JOB, erase=False)
+
+
+def _queue(rows: list[Disclosure], state: State, job: str, *, erase: bool) -> list[Disclosure]:
     for row in rows:
-        row.state, row.erase, row.asked_at, row.attempts = State.REMOVING, erase, clock.now(), 0
+        row.state, row.erase, row.asked_at, row.attempts = state, erase, clock.now(), 0
         row.error, row.last_error, row.confirmed_at = "", "", None
+        row.request_id = row.request_id if state == State.REMOVING else uuid.uuid4()
         row.save()
         key = f"destination:{row.destination_id}:profile:{row.profile_id}"
-        enqueue(JOB, {"disclosure": row.pk}, key=key, queue=row.destination.queue)
+        enqueue(job, {"disclosure": row.pk}, key=key, queue=row.destination.queue)
     return rows

@@ -17,7 +17,16 @@ from regulars.base.plugins.fields import ConfigurablePlugin, SettingField
 
 from .calls import HttpCall, SendFailed
 
-__all__ = ["KINDS", "DeletionRequest", "DestinationKind", "HttpCall", "SegmentMessage", "SendFailed", "SettingField"]
+__all__ = [
+    "KINDS",
+    "DeletionRequest",
+    "DestinationKind",
+    "FieldUpdate",
+    "HttpCall",
+    "SegmentMessage",
+    "SendFailed",
+    "SettingField",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,35 @@ class DeletionRequest:
         return "customer.deleted" if self.erase else "customer.removed"
 
 
+@dataclass(frozen=True)
+class FieldUpdate:
+    """Ask a destination to replace or remove single fields of one customer; the customer stays.
+
+    `fields`: field → new value, None where it may not be used any more or is not known any more. `current` are all fields
+    that the destination was sent, as they may be used now. `match` is what it recognises the customer by, as it was sent,
+    and `new_match` the same as it is now. `segments` are those it believes the customer is in. `id` stays the same when
+    the request is sent again.
+    """
+
+    id: str
+    at: dt.datetime
+    user_id: str
+    match: Mapping[str, Any]
+    new_match: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    current: Mapping[str, Any]
+    segments: tuple[str, ...]
+
+    @property
+    def type(self) -> str:
+        return "customer.updated"
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether something must go: a field, or the old value of what the customer was recognised by."""
+        return None in self.fields.values() or self.match != self.new_match
+
+
 class DestinationKind(ConfigurablePlugin):
     """A kind of destination. Override `send`, and whatever else it can do.
 
@@ -87,6 +125,10 @@ class DestinationKind(ConfigurablePlugin):
     batch_size: int = 1
     # Whether it has `remove`.
     can_remove: bool = False
+    # Whether it has `update`. Without it the customer is removed there, and sent again with what may be used now.
+    can_update: bool = False
+    # Secret settings that name the account, so that another one is another place: not those that only sign or authenticate.
+    account_settings: tuple[str, ...] = ()
     # Whether it has `calls`.
     has_preview: bool = False
 
@@ -105,6 +147,10 @@ class DestinationKind(ConfigurablePlugin):
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Return when the destination has confirmed, else raise `SendFailed`. An unknown customer (404) confirms."""
         raise Invalid("cannot_remove", f"{self.title} cannot remove a customer. Remove them there by hand.")
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Return when the destination has confirmed, else raise `SendFailed`. An unknown customer (404) confirms."""
+        raise Invalid("cannot_update", f"{self.title} cannot change single fields. Change them there by hand.")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
         """Return the calls of one message, in order, for a preview. Makes no call itself.

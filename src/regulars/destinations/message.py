@@ -12,7 +12,6 @@ from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import redacted
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
-from regulars.profiles.resolve import Value
 
 from .kind import KINDS, DestinationKind, HttpCall, SegmentMessage, match_attributes
 from .mapping import TRANSFORMS, is_fixed, mapped
@@ -37,14 +36,22 @@ class MessageSubject:
 
 
 @dataclass(frozen=True)
-class ComposedMessage:
-    """A message, and the origin of each of its fields: field → (attribute, resolved value).
+class FieldOrigin:
+    """What one field of a message was made of. `sent` is its value; `is_match`: it is sent for recognition only."""
 
-    `purposes` have to be open when it leaves.
-    """
+    attribute: str
+    transform: str
+    fact_id: int | None
+    sent: Any
+    is_match: bool = False
+
+
+@dataclass(frozen=True)
+class ComposedMessage:
+    """A message, and the origin of each of its fields. `purposes` have to be open when it leaves."""
 
     message: SegmentMessage
-    sources: Mapping[str, tuple[str, Value]]
+    sources: Mapping[str, FieldOrigin]
     purposes: tuple[str, ...]
 
 
@@ -100,9 +107,20 @@ def compose(
     lines = mapping_of(destination, kind)
     traits = values if lines is None else mapped(lines, values)
     match = {key: values[key] for key in match_attributes(kind) if key in values}
-    origin = {name: name for name in traits} if lines is None else {line["field"]: line["attribute"] for line in lines}
-    sources = {name: (origin[name], permitted[origin[name]]) for name in traits if origin[name] in permitted}
-    sources |= {key: (key, permitted[key]) for key in match if key not in sources}
+    origin = {
+        line["field"]: (line["attribute"], line["transform"])
+        for line in lines or ({"field": name, "attribute": name, "transform": ""} for name in traits)
+    }
+    sources = {
+        name: FieldOrigin(key, transform, permitted[key].fact_id, traits[name])
+        for name, (key, transform) in origin.items()
+        if name in traits and key in permitted
+    }
+    sources |= {
+        key: FieldOrigin(key, "", permitted[key].fact_id, value, is_match=True)
+        for key, value in match.items()
+        if key not in sources
+    }
     return ComposedMessage(
         SegmentMessage(user_id=profile.user_id, traits=traits, match=match, **vars(subject)), sources, purposes
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import NotRequired, TypedDict
 
 from django.db import models
 
@@ -31,6 +32,9 @@ class Destination(models.Model):
     created_at = models.DateTimeField(default=clock.now)
     failures = models.PositiveIntegerField(default=0)
     broken_until = models.DateTimeField(null=True, blank=True)
+    current_version = models.ForeignKey(
+        "DestinationVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -39,6 +43,23 @@ class Destination(models.Model):
     def queue(self) -> str:
         """The name of its queue of jobs (`base.jobs.queues`)."""
         return f"destination:{self.pk}"
+
+
+class DestinationVersion(models.Model):
+    """A destination as it was while data was sent to it: its name, its settings and its purpose.
+
+    Disclosures point at the version that they were made under, so that changes and removals reach the place that was sent
+    the data, also after the destination moved. See `destinations.versions`.
+    """
+
+    destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="versions")
+    name = models.CharField(max_length=128)
+    settings = EncryptedJSONField(default=dict)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    since = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return f"{self.name} since {self.since:%Y-%m-%d}"
 
 
 class Delivery(models.Model):
@@ -75,22 +96,41 @@ class Delivery(models.Model):
         return f"{self.message_id} ({self.state})"
 
 
-class Disclosure(models.Model):
-    """One destination received data of one customer: which facts, when, and the state of its deletion.
+class DisclosedField(TypedDict):
+    """One field that a destination was sent: the attribute and the fact behind it, and when.
 
-    `fields`: destination's field → `{"attribute", "fact", "at"}` of the newest value; `segments` are those it believes the
-    customer is in. `match` is what the destination recognises the customer by, encrypted, kept until it has confirmed.
-    After erasure the row remains without a name until the deletion is confirmed; then `match` and `fields` are emptied.
+    `digest` is a keyed fingerprint of the value, empty while it is in doubt whether a newer one arrived. `is_match`: it was
+    sent for recognition only. Rows of earlier versions have neither these nor `transform`.
+    """
+
+    attribute: str
+    fact: int | None
+    at: str
+    transform: NotRequired[str]
+    digest: NotRequired[str]
+    is_match: NotRequired[bool]
+
+
+class Disclosure(models.Model):
+    """One destination received data of one customer: which facts, when, and the state of its update or deletion.
+
+    `version` is the destination as it was then. `fields`: destination's field → `DisclosedField` of the newest value;
+    `segments` are those it believes the customer is in. `match` is what the destination recognises the customer by,
+    encrypted, kept until it has confirmed. After erasure the row remains without a name until the deletion is confirmed;
+    then `match` and `fields` are emptied.
     """
 
     class State(models.TextChoices):
         ATTEMPTED = "attempted"  # may have arrived
         SENT = "sent"
+        UPDATING = "updating"  # fields changed or may not be used any more: requested, not confirmed yet
+        NOT_UPDATED = "not_updated"  # the request failed: staff must look
         REMOVING = "removing"  # deletion requested, not confirmed yet
         REMOVED = "removed"
         FAILED = "failed"  # could not be removed: staff must look
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="disclosures")
+    version = models.ForeignKey(DestinationVersion, on_delete=models.CASCADE, related_name="disclosures")
     profile = models.ForeignKey(Profile, null=True, blank=True, on_delete=models.SET_NULL, related_name="disclosures")
     fields = models.JSONField(default=dict)
     segments = models.JSONField(default=list)
@@ -107,9 +147,7 @@ class Disclosure(models.Model):
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["destination", "profile"], name="one_disclosure_per_destination")
-        ]
+        constraints = [models.UniqueConstraint(fields=["version", "profile"], name="one_disclosure_per_version")]
         indexes = [models.Index(fields=["destination", "state"])]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue
 from regulars.profiles.models import Profile
 
-from .models import Delivery, Destination
+from .models import Delivery, Destination, Disclosure
 
 JOB = "deliver"
 MESSAGES = uuid.UUID("5b0f3f43-6f0c-4f6b-9a51-6d1d6a2c8b1e")  # the namespace of message ids
@@ -105,6 +105,17 @@ def queue_members(destination: Destination, members: Iterable[tuple[Profile, Mem
         else:
             _requeue(delivery, FINISHED)
     return len(deliveries)
+
+
+def resend_memberships(disclosure: Disclosure) -> None:
+    """Queue the last message about each segment again that the destination believes the customer is in."""
+    for slug in disclosure.segments:
+        sent = Delivery.objects.filter(
+            destination=disclosure.destination_id, profile=disclosure.profile_id, segment_slug=slug, entered=True
+        )
+        last = sent.select_related("destination").order_by("-at", "-id").first()
+        if last is not None:
+            _requeue(last, FINISHED)
 
 
 def _row(destination: Destination, profile: Profile, change: MembershipChange) -> tuple[Delivery, bool]:

@@ -16,6 +16,7 @@ from .circuit_breaker import record_success
 from .kind import KINDS, DestinationKind, maps_fields
 from .mapping import Lines, checked
 from .models import Destination
+from .versions import version_of
 
 LONGEST_NAME = 128
 
@@ -59,6 +60,7 @@ def save_destination(
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
     destination.mapping = destination.mapping if lines is None else lines
     destination.save()
+    version_of(destination)
     configure_queue(destination.queue, plugin.concurrency)
     record_success(destination)
     return destination

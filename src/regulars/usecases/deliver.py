@@ -15,8 +15,10 @@ from regulars.destinations.deletion_requests import send_deletion_request
 from regulars.destinations.deliver import ATTEMPTS
 from regulars.destinations.deliver import deliver as send
 from regulars.destinations.disclosures import JOB as DELETION_REQUEST
+from regulars.destinations.disclosures import UPDATE_JOB as UPDATE
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import CHUNK, JOB, MembershipChange, ReplayFilter, queue_members, replay_batch
+from regulars.destinations.update_requests import send_update
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 
@@ -28,7 +30,11 @@ Payload = Mapping[str, Any]
 @handles(JOB, attempts=2 * ATTEMPTS, non_transactional=True)
 def deliver(payload: Payload) -> None:
     """Payload: `{"delivery": id}`. A missing delivery was deleted with its customer or its destination."""
-    delivery = Delivery.objects.select_related("destination", "profile").filter(pk=payload["delivery"]).first()
+    delivery = (
+        Delivery.objects.select_related("destination__current_version", "profile")
+        .filter(pk=payload["delivery"])
+        .first()
+    )
     if delivery is not None:
         send(delivery, segment_purposes())
 
@@ -41,9 +47,20 @@ def segment_purposes() -> dict[str, str]:
 @handles(DELETION_REQUEST, attempts=2 * ATTEMPTS, non_transactional=True)
 def request_deletion(payload: Payload) -> None:
     """Payload: `{"disclosure": id}`."""
-    disclosure = Disclosure.objects.select_related("destination").filter(pk=payload["disclosure"]).first()
-    if disclosure is not None:
+    if (disclosure := _disclosure(payload)) is not None:
         send_deletion_request(disclosure)
+
+
+@handles(UPDATE, attempts=2 * ATTEMPTS, non_transactional=True)
+def request_update(payload: Payload) -> None:
+    """Payload: `{"disclosure": id}`."""
+    if (disclosure := _disclosure(payload)) is not None:
+        send_update(disclosure)
+
+
+def _disclosure(payload: Payload) -> Disclosure | None:
+    rows = Disclosure.objects.select_related("destination", "version").filter(pk=payload["disclosure"])
+    return rows.first()
 
 
 @transaction.atomic

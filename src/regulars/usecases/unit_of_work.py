@@ -27,7 +27,7 @@ from regulars.consent.record import Decision
 from regulars.consent.record import record_all as record_decisions
 from regulars.consent.refresh import refresh_all_views
 from regulars.consent.repeated import first_of_equal
-from regulars.destinations.disclosures import queue_removal_requests
+from regulars.destinations.follow import follow_disclosures
 from regulars.destinations.queue import MembershipChange, queue_changes
 from regulars.events.models import Event
 from regulars.events.own_events import OwnEvent
@@ -104,8 +104,8 @@ class _Unit:
         affected = self._customers(self.changed | self.happened)
         _queue_deliveries(affected, evaluate_all(affected))
         queue_clearing(self.closed)
-        for profile in self._customers(self.changed):
-            queue_removal_requests(profile)
+        if changed := self._customers(self.changed):
+            follow_disclosures(changed)
 
     def _customers(self, profile_ids: set[int]) -> list[Profile]:
         """The locked rows of these ids in ascending order. Merged profiles have no views and no memberships."""

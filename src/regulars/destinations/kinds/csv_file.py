@@ -8,15 +8,16 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings as django_settings
 
 from regulars.base.errors import Invalid
 from regulars.base.spreadsheet import escaped
 
-from ..kind import DeletionRequest, DestinationKind, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, SegmentMessage, SendFailed, SettingField
 
 COLUMNS = ("message_id", "at", "type", "user_id", "segment", "segment_name", "traits")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\.csv")
@@ -27,6 +28,7 @@ class CsvFile(DestinationKind):
     help = "Lines appended to a file in the exports folder."
     fields = (SettingField("file", "File name", "Letters, digits, - and _, ending in .csv.", default="segments.csv"),)
     can_remove = True
+    can_update = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_file_name")`: a name, never a path."""
@@ -35,9 +37,8 @@ class CsvFile(DestinationKind):
 
     def send(self, message: SegmentMessage, settings: Mapping[str, str]) -> None:
         self.check(settings)
-        traits = json.dumps(dict(message.traits), ensure_ascii=False, sort_keys=True)
         segment = (message.segment_slug, message.segment_name)
-        cells = (message.id, message.at.isoformat(), message.type, message.user_id, *segment, traits)
+        cells = (message.id, message.at.isoformat(), message.type, message.user_id, *segment, _json(message.traits))
         _write(settings["file"], [escaped(cell) for cell in cells])
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
@@ -46,23 +47,55 @@ class CsvFile(DestinationKind):
         For an erasure no line stays, not even that one.
         """
         self.check(settings)
-        path = _path(settings["file"])
-        try:
-            if path.exists():  # rewritten in place, so that concurrent writers append to the same file
-                with path.open("r+", encoding="utf-8", newline="") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                    column, user_id = COLUMNS.index("user_id"), escaped(request.user_id)
-                    kept = [row for row in csv.reader(file) if row[column] != user_id]
-                    file.seek(0)
-                    csv.writer(file).writerows(kept)
-                    file.truncate()
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as fault:
-            raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
+        _rewrite(settings["file"], request.user_id, lambda row: None)
         if not request.erase:
             cells = (request.id, request.at.isoformat(), request.type, request.user_id, "", "", "")
             _write(settings["file"], [escaped(cell) for cell in cells])
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Correct the customer's lines; a line `customer.updated` notifies readers that copied them, null: delete it."""
+        self.check(settings)
+        column = COLUMNS.index("traits")
+
+        def corrected(row: list[str]) -> list[str] | None:
+            if row[0] == update.id:  # of an attempt before
+                return None
+            traits = updated_traits(row[column], update)
+            return [*row[:column], _json(traits) if row[column] else "", *row[column + 1 :]]
+
+        _rewrite(settings["file"], update.user_id, corrected)
+        cells = (update.id, update.at.isoformat(), update.type, update.user_id, "", "", _json(update.fields))
+        _write(settings["file"], [escaped(cell) for cell in cells])
+
+
+def updated_traits(text: str, update: FieldUpdate) -> dict[str, Any]:
+    """Return the traits of a stored message with new values, without those that may not be used any more."""
+    traits = json.loads(text) if text else {}
+    changed = {name: update.fields.get(name, value) for name, value in traits.items()}
+    return {name: value for name, value in changed.items() if name not in update.fields or value is not None}
+
+
+def _json(traits: Mapping[str, Any]) -> str:
+    return json.dumps(dict(traits), ensure_ascii=False, sort_keys=True)
+
+
+def _rewrite(name: str, user_id: str, change: Callable[[list[str]], list[str] | None]) -> None:
+    """Change or drop (None) the lines of a customer, in place, so that concurrent writers append to the same file."""
+    path = _path(name)
+    try:
+        if not path.exists():
+            return
+        with path.open("r+", encoding="utf-8", newline="") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            column, cell = COLUMNS.index("user_id"), escaped(user_id)
+            rows = [change(row) if row[column] == cell else row for row in csv.reader(file)]
+            file.seek(0)
+            csv.writer(file).writerows(row for row in rows if row is not None)
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as fault:
+        raise SendFailed("cannot_write", f"The file cannot be written: {fault.strerror}.") from None
 
 
 def _path(name: str) -> Path:

@@ -18,7 +18,7 @@ from regulars.base.plugins.fields import check_web_address
 
 from .. import hashing
 from ..calls import json_object, perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SendFailed, SettingField
 
 SCOPE = "https://www.googleapis.com/auth/datamanager"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -41,6 +41,7 @@ class GoogleAudience(DestinationKind):
     is_idempotent = True
     latest_only = True
     can_remove = True
+    can_update = True
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -63,6 +64,13 @@ class GoogleAudience(DestinationKind):
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         _accepted(_members("remove", request.match, settings, _token(settings)))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Remove the member as it was sent, and add it as it is now if it is in a segment."""
+        token = _token(settings)
+        _accepted(_members("remove", update.match, settings, token))
+        if update.segments:
+            _accepted(_members("ingest", update.new_match, settings, token))
 
 
 def identifiers(match: Mapping[str, Any]) -> list[dict[str, Any]]:

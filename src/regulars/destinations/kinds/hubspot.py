@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import check_web_address
 
 from ..calls import json_object, perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _LIST = re.compile(r"\d{0,20}", re.ASCII)
 
@@ -40,6 +41,8 @@ class HubSpot(DestinationKind):
     latest_only = True
     batch_size = 100
     can_remove = True
+    can_update = True
+    account_settings = ("token",)
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -75,18 +78,28 @@ class HubSpot(DestinationKind):
                 perform(_membership([ids[email] for email in emails], entered, settings))
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Remove from the list; for an erasure use HubSpot's GDPR deletion."""
+        """Empty what was sent and remove from the list; for an erasure use HubSpot's GDPR deletion."""
         email = str(request.match["email"])
         if request.erase:
             payload = {"objectId": email, "idProperty": "email"}
             perform(_call("POST", "/crm/v3/objects/contacts/gdpr-delete", payload, settings), accept=frozenset({404}))
-        elif settings["list_id"]:
-            contact = _contact(json_object(perform(_upsert([_input(email, {}, request.id)], settings))))
-            perform(_membership([contact], False, settings))
+        elif settings["list_id"] or request.fields:
+            emptied = dict.fromkeys(request.fields, "")
+            contact = _contact(json_object(perform(_upsert([_input(email, emptied, request.id)], settings))))
+            if settings["list_id"]:
+                perform(_membership([contact], False, settings))
         else:
             raise SendFailed(
                 "cannot_remove", "Without a list there is nothing to remove the customer from.", permanent=True
             )
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Change the contact, found by the address that it was sent; an empty text empties a property."""
+        email, now = str(update.match["email"]), str(update.new_match["email"])
+        properties = {name: "" if value is None else _text(value) for name, value in update.fields.items()}
+        changed = {"properties": {**properties, **({"email": now} if now != email else {})}}
+        path = f"/crm/v3/objects/contacts/{quote(email, safe='')}?idProperty=email"
+        perform(_call("PATCH", path, changed, settings), accept=frozenset({404}))
 
 
 def _input(email: str, traits: Mapping[str, Any], trace: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from regulars.base.plugins.fields import check_web_address
 
 from ..calls import json_object, perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SendFailed, SettingField
 
 
 class Lytics(DestinationKind):
@@ -22,6 +22,8 @@ class Lytics(DestinationKind):
     )
     matches = ("email",)
     can_remove = True
+    can_update = True
+    account_settings = ("api_key",)
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -29,20 +31,13 @@ class Lytics(DestinationKind):
         check_web_address(settings["base_url"], "The address of the API")
 
     def calls(self, message: SegmentMessage, settings: Mapping[str, str]) -> list[HttpCall]:
-        # Lytics takes no objects inside arrays: they become text.
-        traits = {
-            name: [str(each) if isinstance(each, dict | list) else each for each in value]
-            if isinstance(value, list)
-            else value
-            for name, value in message.traits.items()
-        }
         payload = {
             "message_id": message.id,
             "event": message.type,
             "segment": message.segment_slug,
             "segment_name": message.segment_name,
             **_person(message.user_id, message.match, message.at.isoformat()),
-            **traits,
+            **_traits(message.traits),
         }
         return [_collect(payload, settings)]
 
@@ -51,13 +46,35 @@ class Lytics(DestinationKind):
             _take(call)
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Send an event; for an erasure delete the entity instead."""
-        if request.erase:
-            url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(request.user_id, safe='')}"
-            perform(HttpCall("DELETE", url, _headers(settings)), accept=frozenset({404}))
-            return
-        person = _person(request.user_id, request.match, request.at.isoformat())
-        _take(_collect({"message_id": request.id, "event": request.type, **person}, settings))
+        """Delete the entity with all that it was sent. Unless it is an erasure, an event says so, without any attribute."""
+        _delete(request.user_id, settings)
+        if not request.erase:
+            person = _person(request.user_id, {}, request.at.isoformat())
+            _take(_collect({"message_id": request.id, "event": request.type, **person}, settings))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Send the new values as an event. Lytics empties no single field: there the entity is deleted and sent anew."""
+        fields = update.fields
+        if update.takes_away:
+            _delete(update.user_id, settings)
+            fields = update.current
+        person = _person(update.user_id, update.new_match, update.at.isoformat())
+        _take(_collect({"message_id": update.id, "event": update.type, **person, **_traits(fields)}, settings))
+
+
+def _delete(user_id: str, settings: Mapping[str, str]) -> None:
+    url = f"{settings['base_url'].rstrip('/')}/api/entity/user/user_id/{quote(user_id, safe='')}"
+    perform(HttpCall("DELETE", url, _headers(settings)), accept=frozenset({404}))
+
+
+def _traits(traits: Mapping[str, Any]) -> dict[str, Any]:
+    """Lytics takes no objects inside arrays: they become text."""
+    return {
+        name: [str(each) if isinstance(each, dict | list) else each for each in value]
+        if isinstance(value, list)
+        else value
+        for name, value in traits.items()
+    }
 
 
 def _person(user_id: str, match: Mapping[str, Any], at: str) -> dict[str, Any]:

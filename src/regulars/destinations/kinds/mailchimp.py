@@ -11,7 +11,7 @@ from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import check_web_address, host_of
 
 from ..calls import failure_of, perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _LIST = re.compile(r"[A-Za-z0-9]{1,40}")
 _KEY = re.compile(r"[\x21-\x7e]+-[a-z]{2,4}\d{1,3}")
@@ -37,6 +37,7 @@ class Mailchimp(DestinationKind):
     is_idempotent = True
     latest_only = True
     can_remove = True
+    can_update = True
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -66,15 +67,24 @@ class Mailchimp(DestinationKind):
             _make(call)
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
-        """Unsubscribe and remove our tags; for an erasure delete permanently."""
+        """Unsubscribe, empty what was sent and remove our tags; for an erasure delete permanently."""
         member = _member(str(request.match["email"]), settings)
         headers, not_found = _headers(settings), frozenset({404})
         if request.erase:
             _make(HttpCall("POST", f"{member}/actions/delete-permanent", headers), not_found)
             return
-        _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed"}), not_found)
+        emptied = {"merge_fields": dict.fromkeys(request.fields, "")} if request.fields else {}
+        _make(HttpCall("PATCH", member, headers, json={"status": "unsubscribed", **emptied}), not_found)
         tags = [{"name": slug, "status": "inactive"} for slug in request.segments]
         _make(HttpCall("POST", f"{member}/tags", headers, json={"tags": tags}), not_found)
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Change the member; an empty text empties a merge field."""
+        email, now = str(update.match["email"]), str(update.new_match["email"])
+        fields = {name: "" if value is None else value for name, value in update.fields.items()}
+        changed = ({"email_address": now} if now != email else {}) | ({"merge_fields": fields} if fields else {})
+        call = HttpCall("PATCH", _member(email, settings), _headers(settings), json=changed)
+        _make(call, frozenset({404}))
 
 
 def _base(settings: Mapping[str, str]) -> str:

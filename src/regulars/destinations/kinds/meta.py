@@ -15,7 +15,7 @@ from regulars.base.plugins.fields import check_web_address
 
 from .. import hashing
 from ..calls import failure_of, perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SendFailed, SettingField
 
 _DIGITS = re.compile(r"\d{1,30}", re.ASCII)
 PASSING = frozenset({1, 2, 4, 17, 32, 341, 613, 80003})  # Graph's codes for "retry later": throttling or an outage
@@ -47,6 +47,7 @@ class Meta(DestinationKind):
     latest_only = True
     batch_size = 200
     can_remove = True
+    can_update = True
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -70,6 +71,12 @@ class Meta(DestinationKind):
 
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         _make(_users("DELETE", [row(request.match)], settings))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Remove the row as it was sent, and add it as it is now if the customer is in a segment."""
+        _make(_users("DELETE", [row(update.match)], settings))
+        if update.segments:
+            _make(_users("POST", [row(update.new_match)], settings))
 
 
 def row(match: Mapping[str, Any]) -> dict[str, str]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -20,7 +21,8 @@ from regulars.base import http
 from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import check_web_address, host_of
 
-from ..kind import DeletionRequest, DestinationKind, SegmentMessage, SendFailed, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, SegmentMessage, SendFailed, SettingField
+from .csv_file import updated_traits
 
 SCHEMA = pa.schema(
     [
@@ -51,6 +53,7 @@ class Parquet(DestinationKind):
     )
     is_idempotent = True
     can_remove = True
+    can_update = True
 
     def check(self, settings: Mapping[str, str]) -> None:
         """`Invalid("bad_folder" | "bad_bucket" | "bad_url" | "setting_missing")`."""
@@ -85,6 +88,22 @@ class Parquet(DestinationKind):
         self.check(settings)
         store, folder = _store(settings)
         _attempt(lambda: _delete(store, folder, request.user_id))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Correct the customer's files; one `customer.updated` notifies readers that copied them, null: delete it."""
+        self.check(settings)
+        store, folder = _store(settings)
+        traits = json.dumps(dict(update.fields), ensure_ascii=False, sort_keys=True)
+        row = {"message_id": update.id, "at": update.at, "type": update.type, "user_id": update.user_id}
+
+        def correct() -> None:
+            for path, stored in _files_of(store, folder, update.user_id):
+                if stored["type"] != update.type:
+                    changed = updated_traits(str(stored["traits"] or ""), update)
+                    _write(store, path, {**stored, "traits": json.dumps(changed, ensure_ascii=False, sort_keys=True)})
+            _write(store, f"{folder}/{update.id}.parquet", {**row, "segment": "", "segment_name": "", "traits": traits})
+
+        _attempt(correct)
 
 
 def _store(settings: Mapping[str, str]) -> tuple[fs.FileSystem, str]:
@@ -123,13 +142,20 @@ def _write(store: fs.FileSystem, path: str, row: Mapping[str, object]) -> None:
 
 
 def _delete(store: fs.FileSystem, folder: str, user_id: str) -> None:
-    files = store.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    for each in files:
+    for path, _ in _files_of(store, folder, user_id):
+        store.delete_file(path)
+
+
+def _files_of(store: fs.FileSystem, folder: str, user_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and row of every file of a customer. Of the others only the user id is read."""
+    for each in store.get_file_info(fs.FileSelector(folder, allow_not_found=True)):
         if each.path.endswith(".parquet"):
             with store.open_input_file(each.path) as source:
                 (owner,) = pq.read_table(source, columns=["user_id"]).column("user_id").to_pylist()
             if owner == user_id:
-                store.delete_file(each.path)
+                with store.open_input_file(each.path) as source:
+                    (row,) = pq.read_table(source).to_pylist()
+                yield each.path, row
 
 
 def _attempt(work: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from regulars.base.plugins.fields import check_web_address
 
 from ..calls import perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SettingField
 
 
 class SegmentTracking(DestinationKind):
@@ -32,6 +32,8 @@ class SegmentTracking(DestinationKind):
     latest_only = True
     batch_size = 100  # 500 KB are allowed; one customer takes one or two
     can_remove = True
+    can_update = True
+    account_settings = ("write_key",)
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -53,6 +55,10 @@ class SegmentTracking(DestinationKind):
         """Leave every audience and empty every trait that was sent: the tracking API has no deletion."""
         traits = {**dict.fromkeys(request.fields), **dict.fromkeys(request.segments, False)}
         perform(_call("identify", _identify(request.id, request.at, request.user_id, traits, {}), settings))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Set the changed traits; a null empties one."""
+        perform(_call("identify", _identify(update.id, update.at, update.user_id, update.fields, {}), settings))
 
 
 def _identify_message(message: SegmentMessage) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from regulars.base.errors import Invalid
 from regulars.base.plugins.fields import check_web_address
 
 from ..calls import perform
-from ..kind import DeletionRequest, DestinationKind, HttpCall, SegmentMessage, SettingField
+from ..kind import DeletionRequest, DestinationKind, FieldUpdate, HttpCall, SegmentMessage, SettingField
 
 PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
@@ -33,6 +33,7 @@ class Webhook(DestinationKind):
     )
     is_idempotent = True
     can_remove = True
+    can_update = True
     has_preview = True
 
     def check(self, settings: Mapping[str, str]) -> None:
@@ -49,6 +50,12 @@ class Webhook(DestinationKind):
     def remove(self, request: DeletionRequest, settings: Mapping[str, str]) -> None:
         """Send `customer.removed` (consent withdrawn) or `customer.deleted` (erase the customer); 2xx confirms."""
         perform(_signed(request.id, removal_body(request), settings))
+
+    def update(self, update: FieldUpdate, settings: Mapping[str, str]) -> None:
+        """Send `customer.updated` with the changed traits; null: delete it. 2xx confirms."""
+        data = {"user_id": update.user_id, "traits": dict(update.fields)}
+        payload = {"type": update.type, "timestamp": _moment(update.at), "data": data}
+        perform(_signed(update.id, payload, settings))
 
 
 def body(message: SegmentMessage) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def all_data(request: HttpRequest, profile: Profile) -> HttpResponse:
         ],
         "segments": [(each, names.bases_of(each.segment)) for each in segments_of(profile)],
         "disclosures": [
-            (each, _(labels.DISCLOSURE[each.state]), [names.attribute(key) for key in each.attributes])
+            (each, labels.disclosure(each), [names.attribute(key) for key in each.attributes])
             for each in disclosures_of(profile)
         ],
         "events": [(labels.event_name(name), at) for name, at in happened(profile.pk)],
@@ -145,7 +145,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
             gettext_noop("Check the address: it was shown to you when everything was erased."),
             404,
         )
-    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("destination")
+    disclosures = Disclosure.objects.filter(pk__in=erasure.disclosures).select_related("version")
     names = dict(Connection.objects.values_list("name", "display_name"))
     context = {
         "erasure": erasure,
@@ -155,7 +155,7 @@ def erased(request: HttpRequest, number: uuid.UUID) -> HttpResponse:
             for each in UpstreamRevocation.objects.filter(erasure=number).order_by("pk")
         ],
         "disclosures": [
-            (each.destination.name, _(labels.DISCLOSURE[each.state]), each.confirmed_at) for each in disclosures
+            (each.version.name, _(labels.DISCLOSURE[each.state]), each.confirmed_at) for each in disclosures
         ],
     }
     return render(request, "account/erased.html", context)

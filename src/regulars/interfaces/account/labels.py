@@ -16,6 +16,7 @@ from django.utils.translation import get_language, gettext_noop, to_locale
 from django.utils.translation import gettext as _
 
 from regulars.base.errors import DomainError
+from regulars.destinations.disclosures import DisclosureRecord
 from regulars.profiles.derive import country_name
 from regulars.usecases.customer_data import PurposeStatus
 
@@ -54,10 +55,14 @@ STATUS = {
 DISCLOSURE = {
     "attempted": gettext_noop("May have received it"),
     "sent": gettext_noop("Received it"),
+    "updating": gettext_noop("Asked to change or delete parts of it; not confirmed yet"),
+    "not_updated": gettext_noop("Could not be asked to change it; we are looking into it"),
     "removing": gettext_noop("Asked to delete it; not confirmed yet"),
     "removed": gettext_noop("Has deleted it"),
     "failed": gettext_noop("Could not be asked to delete it; we are looking into it"),
 }
+# Of a use that ended: an address on a list of those who are not written to may stay there.
+NOT_USED = gettext_noop("Has confirmed that it does not use it any more")
 REVOCATION = {
     "waiting": gettext_noop("Asked to end what you allowed; not confirmed yet"),
     "ended": gettext_noop("Has ended what you allowed"),
@@ -163,6 +168,11 @@ def problem(error: DomainError) -> str:
 def humanised(key: str) -> str:
     """Return the last part of a key in words, for what has no name: `app_metadata.plan_name` → `Plan name`."""
     return re.sub(r"[_\W]+", " ", key.rpartition(".")[2]).strip().capitalize()
+
+
+def disclosure(record: DisclosureRecord) -> str:
+    """Return what the recipient has done so far. Only who was asked to erase the customer "has deleted it"."""
+    return _(NOT_USED if record.state == "removed" and not record.erased else DISCLOSURE[record.state])
 
 
 def value(attribute: str, raw: Any, options: dict[str, str] | None = None) -> str:

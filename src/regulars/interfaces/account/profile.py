@@ -75,7 +75,7 @@ def _overview(request: HttpRequest, profile: Profile, changed: str = "") -> Http
         "disclosures": [
             (
                 each,
-                _(labels.DISCLOSURE[each.state]),
+                labels.disclosure(each),
                 names.purpose(each.purpose),
                 [names.attribute(key) for key in each.attributes],
             )

@@ -13,7 +13,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.jobs.queues import queue_status
 from regulars.base.jobs.tasks import retry_failed_jobs
 from regulars.destinations.circuit_breaker import close_breaker
-from regulars.destinations.disclosures import retry_deletion_request, retry_failed_deletion_requests
+from regulars.destinations.disclosures import HELD, retry_deletion_request, retry_failed_deletion_requests
 from regulars.destinations.kind import KINDS, DestinationKind
 from regulars.destinations.models import Delivery, Destination, Disclosure
 from regulars.destinations.queue import FINISHED, ReplayFilter, retry_delivery
@@ -28,6 +28,8 @@ PAGE = 50
 LARGEST_ID = 2**63 - 1
 State = Disclosure.State
 DELETION_STATES = {
+    State.UPDATING: "update requested, not confirmed yet",
+    State.NOT_UPDATED: "update failed: needs attention",
     State.REMOVING: "requested, not confirmed yet",
     State.REMOVED: "confirmed",
     State.FAILED: "failed: needs attention",
@@ -105,7 +107,7 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
     saved = find_destination(slug)
     state, before = request.GET.get("state", ""), row_number(request, "before")
     states = [state] if state in DELETION_STATES else list(DELETION_STATES)
-    found = saved.disclosures.filter(state__in=states).select_related("profile")
+    found = saved.disclosures.filter(state__in=states).select_related("profile", "version")
     rows = list((found.filter(pk__lt=before) if before else found).order_by("-id")[: PAGE + 1])
     counted = saved.disclosures.order_by().values("state").annotate(number=Count("id"))
     counts = {row["state"]: row["number"] for row in counted}
@@ -115,15 +117,16 @@ def deletion_requests(request: HttpRequest, slug: str) -> HttpResponse:
         "here": "deletion-requests",
         "kind": plugin.title if plugin else saved.kind,
         "can_remove": plugin.can_remove if plugin else False,
-        "rows": [(row, DELETION_STATES[State(row.state)]) for row in rows[:PAGE]],
+        "can_update": plugin.can_update if plugin else False,
+        "rows": [(row, DELETION_STATES[State(row.state)], _place_then(saved, row)) for row in rows[:PAGE]],
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else 0,
         "state": state,
         "states": [
             ("", "All", ""),
             *((key, label.partition(":")[0], counts.get(key, 0)) for key, label in DELETION_STATES.items()),
         ],
-        "disclosed": sum(counts.get(each, 0) for each in (State.SENT, State.ATTEMPTED)),
-        "failed": counts.get(State.FAILED, 0),
+        "disclosed": sum(counts.get(each, 0) for each in HELD),
+        "failed": counts.get(State.FAILED, 0) + counts.get(State.NOT_UPDATED, 0),
         "may_retry": may(request, RETRY_ROLE),
     }
     return render(request, "console/destination_deletion_requests.html", context)
@@ -145,6 +148,14 @@ def retry_deletions(request: HttpRequest, slug: str) -> HttpResponse:
     count = retry_failed_deletion_requests(find_destination(slug))
     sentence = f"{count:,} deletion requests are sent again."
     return done(request, _deletions_address(slug), "removals.asked", slug, sentence, count=count)
+
+
+def _place_then(saved: Destination, row: Disclosure) -> str:
+    """Return where the request goes if the destination was elsewhere, under another name or purpose, when it was sent."""
+    if row.version_id == saved.current_version_id:
+        return ""
+    host = KINDS[saved.kind].place(row.version.settings) if saved.kind in KINDS else ""
+    return ", ".join(filter(None, (row.version.name, host, row.version.purpose_id)))
 
 
 def _plugin_of(saved: Destination) -> DestinationKind | None:
