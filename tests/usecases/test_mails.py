@@ -10,13 +10,13 @@ from bs4 import BeautifulSoup
 from django.contrib.auth.hashers import make_password
 from django.core import mail
 from django.core.mail import EmailMultiAlternatives
-from django.utils import translation
 
 from regulars.accounts.models import Account, PendingSignup
 from regulars.accounts.proofs.models import EmailCode
 from regulars.base import clock
 from regulars.base.jobs.run_jobs import run_due
 from regulars.base.jobs.tasks import HANDLERS
+from regulars.base.page_language import page_language
 from regulars.clients.branding import READABLE, contrast, current_app
 from regulars.clients.models import Client
 from regulars.usecases import account_mails
@@ -49,12 +49,12 @@ def chika_account(standard_setup) -> Account:
 
 def sent(name: str, language: str = "en", app: str = "shop") -> EmailMultiAlternatives:
     """Have one mail of `MAILS` sent, in the way of the pages."""
-    token = current_app.set(app)
+    token, page = current_app.set(app), page_language.set(language)
     try:
-        with translation.override(language):
-            _ask_for(name)
+        _ask_for(name)
     finally:
         current_app.reset(token)
+        page_language.reset(page)
     run_due()
     (found,) = mail.outbox
     assert isinstance(found, EmailMultiAlternatives)

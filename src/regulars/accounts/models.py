@@ -48,7 +48,8 @@ class AccountManager(BaseUserManager["Account"]):
 class Account(AbstractBaseUser, PermissionsMixin):
     """An account that can sign in. Customers have a profile; staff have a role instead.
 
-    `is_active` closes an account; whether a customer may sign in is decided by `profiles.sign_in`.
+    `is_active` closes an account; whether a customer may sign in is decided by `profiles.sign_in`. `language` is that of the
+    pages at the last sign-in; empty before one that named a language.
     """
 
     key = models.CharField(max_length=24, unique=True, default=new_key, editable=False)
@@ -56,6 +57,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     role = models.CharField(max_length=20, blank=True)
+    language = models.CharField(max_length=16, blank=True)
     date_joined = models.DateTimeField(default=clock.now)
 
     objects: ClassVar[AccountManager] = AccountManager()

@@ -200,6 +200,7 @@ LOCALE_PATHS = [str(Path(__file__).parents[1] / "locale")]
 TIME_ZONE = "UTC"  # of stored times and of the console; `clock.zone` is the business's
 check_time_zone()
 USE_I18N = True
+FORMAT_MODULE_PATH = "regulars.locale"
 USE_TZ = True
 STATIC_URL = "/static/"
 # Read straight from the package: nothing to collect before the first start.

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core import signing
+from django.db.models import Q
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -25,6 +26,7 @@ from regulars.base.email_address import readable_email
 from regulars.base.errors import Invalid, Unavailable
 from regulars.base.jobs.queues import delete_queue, pause_queue
 from regulars.base.jobs.tasks import enqueue, handles
+from regulars.base.page_language import page_language
 from regulars.clients.branding import current_app
 from regulars.profiles.find import accounts_of_address, is_email_taken, vouched_address
 from regulars.profiles.models import Profile
@@ -100,7 +102,8 @@ SALT = "regulars.signup"
 class MailJob(TypedDict, total=False):
     """The payload of a mail.
 
-    `language` and `app` (a client id) are those of the page: the worker that writes the mail has no browser.
+    `language` and `app` (a client id) are those of the page: the worker that writes the mail has no browser. Both are empty
+    where no page of the customer's asked for the mail.
     """
 
     language: str
@@ -168,19 +171,50 @@ def address_of(account: Account) -> str:
 
 
 def _enqueue(job: str, **payload: Any) -> None:
-    language = translation.get_language() or settings.LANGUAGE_CODE
-    enqueue(job, {"app": current_app.get(), **payload, "language": language}, queue=QUEUE)
+    enqueue(job, {"app": current_app.get(), **payload, "language": page_language.get()}, queue=QUEUE)
 
 
 def _translated(handler: Callable[[MailJob], None]) -> Callable[[dict[str, Any]], None]:
-    """Write the mail in the language of the page that asked for it."""
+    """Write the mail in the language of the page that asked for it, else in that of its reader."""
 
     @wraps(handler)
     def write(payload: dict[str, Any]) -> None:
-        with translation.override(payload.get("language", settings.LANGUAGE_CODE)):
-            handler(cast(MailJob, payload))
+        job = cast(MailJob, payload)
+        with translation.override(job.get("language") or _language_of_reader(job)):
+            handler(job)
 
     return write
+
+
+def _language_of_reader(job: MailJob) -> str:
+    """Return the language in which the customer signed in last, else the one they are known to speak, else the default.
+
+    An application, staff or the worker asked for the mail.
+    """
+    account = _reader(job)
+    profile: Profile | None = getattr(account, "profile", None)
+    if account is None or profile is None:
+        return settings.LANGUAGE_CODE
+    whole = profile.merged_into or profile
+    accounts = Account.objects.filter(Q(profile=whole) | Q(profile__merged_into=whole)).exclude(language="")
+    latest = accounts.order_by("-last_login").values_list("language", flat=True).first()
+    for tag in (latest, whole.document.get("locale")):
+        try:
+            return translation.get_supported_language_variant(str(tag or "").replace("_", "-").lower())
+        except LookupError:
+            continue
+    return settings.LANGUAGE_CODE
+
+
+def _reader(job: MailJob) -> Account | None:
+    if "account" in job:
+        return Account.objects.filter(pk=job["account"]).first()
+    email = job.get("email", "")
+    if "pending" in job:
+        email = PendingSignup.objects.filter(pk=job["pending"]).values_list("email", flat=True).first() or ""
+    elif "code" in job:
+        email = EmailCode.objects.filter(pk=job["code"]).values_list("email", flat=True).first() or ""
+    return next(iter(accounts_of_address(email)), None) if email else None
 
 
 @handles(SIGNUP, ATTEMPTS, non_transactional=True)
@@ -287,7 +321,7 @@ def _link(path: str, **query: str) -> str:
 
 def _written(at: str) -> str:
     try:
-        return date_format(dt.datetime.fromisoformat(at), "DATETIME_FORMAT") + " UTC"
+        return isolated(date_format(dt.datetime.fromisoformat(at), "DATETIME_FORMAT")) + " UTC"
     except ValueError:  # queued by an earlier version, as text
         return at
 

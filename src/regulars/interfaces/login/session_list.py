@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from regulars.accounts.models import Account
 from regulars.base.db.compiled_query import CompiledInsert, CompiledUpdate, param, param_for
+from regulars.base.page_language import page_language
 
 LONGEST_NAME = UserSession._meta.get_field("user_agent").max_length
 
@@ -37,13 +38,17 @@ def list_session(request: HttpRequest, **_: Any) -> None:
 
 
 def record_last_login(user: Account, **_: Any) -> None:
-    """Do what Django's own `update_last_login` does, by SQL written once."""
+    """Do what Django's own `update_last_login` does, by SQL written once. The language of the page is kept for mails."""
     user.last_login = timezone.now()
-    _set_last_login(id=user.pk, last_login=user.last_login)
+    user.language = page_language.get() or user.language
+    _set_last_login(id=user.pk, last_login=user.last_login, language=user.language)
 
 
 _set_last_login = CompiledUpdate(
-    lambda: (Account.objects.filter(pk=param("id")), {"last_login": param_for(Account, "last_login")})
+    lambda: (
+        Account.objects.filter(pk=param("id")),
+        {name: param_for(Account, name) for name in ("last_login", "language")},
+    )
 )
 
 logged_in.disconnect(dispatch_uid="update_last_login")

@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 
+from regulars.base.page_language import page_language
+
 from .journey_address import NOT_HOSTED, waiting_request
 
 CHOICE = "language"  # the parameter of the links that choose a language
@@ -66,8 +68,12 @@ def choose_language(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         named = journey.language or _first([request.COOKIES.get(CHOICE_COOKIE, "")])
         language = named or translation.get_language_from_request(request)
         request.named_language = named  # type: ignore[attr-defined]
-        with translation.override(language):
-            response = get_response(request)
+        token = page_language.set(language if named or _names_languages(request) else "")
+        try:
+            with translation.override(language):
+                response = get_response(request)
+        finally:
+            page_language.reset(token)
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
         if journey != before:
@@ -117,6 +123,11 @@ def _links(request: HttpRequest) -> list[LanguageLink]:
 
 def _is_choice(part: str) -> bool:
     return part.partition("=")[0] == CHOICE
+
+
+def _names_languages(request: HttpRequest) -> bool:
+    """Return whether the client is set to a language. Servers send no header, or `*`."""
+    return request.headers.get("Accept-Language", "").strip()[:1] not in ("", "*")
 
 
 def _set_cookie(response: HttpResponse, name: str, value: str, lives: int) -> None:
