@@ -37,7 +37,9 @@ CLAIM_SHARES = {
     PASSWORD: {"email": 100, "given_name": 35, "locale": 90},
     NEWSLETTER: {"email": 100, "given_name": 60, "family_name": 45, "country": 20},
 }
-OPTIONAL = frozenset({"gender", "birthdate", "city", "postal_code", "country"})
+# What Google's customers may tick before they go there, by the key of the requested claim.
+REQUESTED_CLAIMS = {"gender": ("gender",), "birthday": ("birthdate",), "address": ("city", "postal_code", "country")}
+OPTIONAL = frozenset(attribute for attributes in REQUESTED_CLAIMS.values() for attribute in attributes)
 
 # The chance (percent) of each decision; the rest to 100 was never asked or never answered.
 DECISION_SHARES = {
@@ -53,9 +55,14 @@ ANSWER_SHARES = {"looking_for": 38, "buys_for": 21, "age_group": 17, "shoe_size"
 
 @dataclass(frozen=True)
 class Decision:
+    """One decision. `pieces` are the attributes that it is about; none: the whole purpose. `asked_by`: claim or question."""
+
     purpose: str
     action: str
     at: dt.datetime
+    method: str
+    pieces: tuple[str, ...] = ()
+    asked_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,17 +105,21 @@ def _customer(number: int, rng: random.Random, now: dt.datetime) -> Customer:
     joined = now - dt.timedelta(days=540 * rng.random() ** 1.7 + 0.1)
     claims = _provided_claims(_all_claims(number, country, gender, rng, now), connection, rng)
     decisions = _decisions(connection, joined, rng, now)
+    if any(each.purpose == "personalise" and each.action == "refused" for each in decisions):
+        claims = {key: value for key, value in claims.items() if key not in OPTIONAL}
     taste = rng.choices(CATEGORIES, TASTES[gender])[0]
+    answers = _answers(connection, taste, country, joined, rng, now)
+    decisions += _decisions_on_pieces(connection, claims, answers, joined)
     return Customer(
         number=number,
         connection=connection,
         provider_user_id=_provider_user_id(connection, number, rng),
         joined=joined,
         claims=claims,
-        decisions=decisions,
+        decisions=sorted(decisions, key=lambda decision: decision.at),
         taste=taste,
         visits=_visits(connection, rng),
-        answers=_answers(connection, taste, country, joined, rng, now),
+        answers=answers,
         income=_income(claims, rng),
     )
 
@@ -143,15 +154,32 @@ def _provided_claims(everything: dict[str, str | bool], connection: str, rng: ra
 
 def _decisions(connection: str, joined: dt.datetime, rng: random.Random, now: dt.datetime) -> list[Decision]:
     if connection == NEWSLETTER:
-        return [Decision("message", "imported", joined)] if rng.random() < 0.8 else []
+        return [Decision("message", "imported", joined, "import")] if rng.random() < 0.8 else []
     made = []
     for purpose, chances in DECISION_SHARES.items():
         action = _one_of(chances, rng)
         if action:
-            made.append(Decision(purpose, action, joined))
+            made.append(Decision(purpose, action, joined, "profile"))
         if action == "given" and rng.uniform(0, 100) < WITHDRAWS_LATER:
-            made.append(Decision(purpose, "withdrawn", joined + (now - joined) * rng.random()))
-    return sorted(made, key=lambda decision: decision.at)
+            made.append(Decision(purpose, "withdrawn", joined + (now - joined) * rng.random(), "profile"))
+    return made
+
+
+def _decisions_on_pieces(
+    connection: str, claims: dict[str, str | bool], answers: list[Answer], joined: dt.datetime
+) -> list[Decision]:
+    """Return the consent that each shared claim and each answer gives, to the use of that piece alone."""
+    requested = REQUESTED_CLAIMS.items() if connection == GOOGLE else ()
+    shared = [
+        Decision("personalise", "given", joined, "login", attributes, claim)
+        for claim, attributes in requested
+        if claims.keys() & set(attributes)
+    ]
+    return shared + [
+        Decision("personalise", "given", answer.at, "question", (answer.question,), answer.question)
+        for answer in answers
+        if answer.value is not None
+    ]
 
 
 def _answers(

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from regulars.accounts.models import Account
 from regulars.base import clock
+from regulars.consent.models import ConsentEvent
 from regulars.consent.record import Decision
 from regulars.events.models import Event, Source
 from regulars.events.record import new_event
@@ -21,6 +22,7 @@ from regulars.questions.next_question import MIN_OWN_VALUE, notice_of
 from regulars.usecases.unit_of_work import changes
 
 from .customers import GOOGLE, NEWSLETTER, PASSWORD, Customer, customers
+from .customers import Decision as DemoDecision
 from .visits import DemoEvent, demo_events
 
 PORTION = 250
@@ -61,8 +63,10 @@ def _load(portion: list[Customer], source: Source, questions: dict[str, Question
     events = {customer.number: list(demo_events(customer, now)) for customer in portion}
     profiles = _profiles(portion, events)
     with changes(profiles.values(), "demo") as c:
-        c.decide_all([(profiles[each.number], list(_decisions(each))) for each in portion])
-        c.learn_all([(profiles[each.number], list(_facts(each))) for each in portion])
+        decided = iter(c.decide_all([(profiles[each.number], list(_decisions(each))) for each in portion]))
+        given = {each.number: dict(zip(each.decisions, decided)) for each in portion}  # noqa: B905 - one iterator for all
+        c.learn_all([(profiles[each.number], list(_facts(each, given[each.number]))) for each in portion])
+        c.learn_all([(profiles[each.number], list(_looked_up(profiles[each.number], each))) for each in portion])
         Impression.objects.bulk_create(ask for each in portion for ask in _asks(profiles[each.number], each, questions))
         c.record_events(
             _event(profiles[each.number], each, number, event, source)
@@ -117,30 +121,73 @@ def _identity(customer: Customer, profile: Profile) -> Identity:
 
 
 def _decisions(customer: Customer) -> Iterable[Decision]:
-    imported = customer.connection == NEWSLETTER
-    method, evidence = ("import", {"double_opt_in": "newsletter"}) if imported else ("login", {})
-    return (Decision(each.purpose, each.action, method, at=each.at, evidence=evidence) for each in customer.decisions)
+    return (
+        Decision(each.purpose, each.action, each.method, at=each.at, evidence=_evidence(each))
+        for each in customer.decisions
+    )
 
 
-def _facts(customer: Customer) -> Iterator[NewFact]:
+def _evidence(decision: DemoDecision) -> dict[str, object]:
+    """Return the evidence that the product itself records for a decision made this way."""
+    pieces = {"pieces": list(decision.pieces)} if decision.pieces else {}
+    match decision.method:
+        case "import":
+            return {"double_opt_in": "newsletter"}
+        case "login":
+            return {"connection": GOOGLE, "claim": decision.asked_by, **pieces}
+        case "question":
+            return {"question": f"{decision.asked_by}@1", **pieces}
+    return {}
+
+
+def _facts(customer: Customer, given: dict[DemoDecision, ConsentEvent]) -> Iterator[NewFact]:
+    """Yield what the customer provided, each fact under the very decision that it was given by, or for the account."""
     kind, source = SOURCES[customer.connection]
     for attribute, value in customer.claims.items():
-        yield NewFact(attribute, value, kind, source, collected_at=customer.joined)
+        under = _decision_on(attribute, customer.joined, given)
+        basis, consents = ("consent", [under.pk]) if under else ("contract", [])
+        yield NewFact(attribute, value, kind, source, basis=basis, consents=consents, collected_at=customer.joined)
     for answer in customer.answers:
-        if answer.value is not None:
+        if answer.value is not None and (under := _decision_on(answer.question, answer.at, given)):
             yield NewFact(
-                answer.question, answer.value, "declared", f"question:{answer.question}@1", collected_at=answer.at
+                answer.question,
+                answer.value,
+                "declared",
+                f"question:{answer.question}@1",
+                basis="consent",
+                consents=[under.pk],
+                collected_at=answer.at,
             )
-    if customer.income is not None:
-        yield NewFact(
-            "area_median_income",
-            customer.income,
-            "enriched",
-            INCOME_SOURCE,
-            basis="legitimate_interest",
-            confidence=0.6,
-            collected_at=customer.joined,
-        )
+
+
+def _decision_on(attribute: str, at: dt.datetime, given: dict[DemoDecision, ConsentEvent]) -> ConsentEvent | None:
+    """Return the consent to use this attribute that was given then. What was imported came with one consent."""
+    return next(
+        (
+            event
+            for decision, event in given.items()
+            if decision.at == at and (attribute in decision.pieces or decision.action == "imported")
+        ),
+        None,
+    )
+
+
+def _looked_up(profile: Profile, customer: Customer) -> Iterator[NewFact]:
+    """Yield the income of the area, which follows from the postal code and the country, and lives with their consent."""
+    if customer.income is None:
+        return
+    about = list(profile.facts.filter(attribute__in=("postal_code", "country"), source=GOOGLE).order_by("id"))
+    yield NewFact(
+        "area_median_income",
+        customer.income,
+        "enriched",
+        INCOME_SOURCE,
+        basis="legitimate_interest",
+        consents=sorted({consent for fact in about for consent in fact.consents}),
+        confidence=0.6,
+        collected_at=customer.joined,
+        derived_from=[fact.pk for fact in about],
+    )
 
 
 def _asks(profile: Profile, customer: Customer, questions: dict[str, Question]) -> Iterator[Impression]:

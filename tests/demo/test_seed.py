@@ -14,8 +14,10 @@ from regulars.base.addresses import Addresses
 from regulars.base.conditions import mentions
 from regulars.clients.models import Client
 from regulars.connections.models import Connection
+from regulars.consent.bases import wrong_bases
 from regulars.consent.models import ConsentEvent, PermittedView
-from regulars.consent.record import first_broken_link
+from regulars.consent.record import Decision, first_broken_link
+from regulars.consent.view import view
 from regulars.destinations.models import Delivery, Destination
 from regulars.enrichment.models import SourceSetting
 from regulars.enrichment.save import save_source
@@ -29,6 +31,7 @@ from regulars.rules.models import Rule
 from regulars.segments.count import count
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import condition_of
+from regulars.usecases.decide_consent import decide
 
 PEOPLE = 600
 HERE = Addresses("http://localhost:8000", "http://localhost:8001", "http://localhost:8002")
@@ -165,3 +168,32 @@ def test_the_social_mock_knows_the_shop_by_the_words_we_keep(shop):
 
     assert (google.client_id, google.secret) == (CLIENT_ID, CLIENT_SECRET)
     assert "not the real network" in google.note
+
+
+def test_every_fact_has_a_basis_and_the_decision_that_it_needs(shop):
+    seed(HERE, quietly, PEOPLE)
+
+    facts = Fact.objects.filter(retracted_at=None)
+    assert list(wrong_bases()) == []
+    assert set(facts.values_list("basis", flat=True)) == {"contract", "consent", "legitimate_interest"}
+    # What was asked for, answered or looked up from it rests on consent; the rest is what the account needs.
+    asked = {*customers.OPTIONAL, *customers.ANSWER_SHARES, "continent", "age_band"}
+    assert not facts.filter(basis="contract", attribute__in=asked).exclude(source="import:newsletter").exists()
+    income = facts.filter(attribute="area_median_income")
+    assert income.exists()
+    assert all(fact.consents and fact.derived_from for fact in income)
+
+
+def test_a_withdrawn_purpose_closes_the_facts_of_a_demo_customer(shop):
+    seed(HERE, quietly, PEOPLE)
+    fact = next(
+        each
+        for each in Fact.objects.filter(source="question:looking_for@1")
+        if "looking_for" in view(each.profile, "personalise")
+    )
+
+    decide(fact.profile, Decision("personalise", "withdrawn", "profile"))
+
+    fact.profile.refresh_from_db()
+    assert "looking_for" not in view(fact.profile, "personalise")
+    assert "looking_for" not in fact.profile.document

@@ -21,6 +21,7 @@ from regulars.operations import backup, doctor
 from regulars.operations.backup import write_backup
 from regulars.operations.check_result import CheckResult, fail, ok, warn
 from regulars.operations.doctor import run_checks
+from regulars.profiles.models import Fact
 from regulars.serving import certificate
 from regulars.serving.certificate import ensure_certificate
 from regulars.serving.tls import Certificate
@@ -261,3 +262,22 @@ def test_exit_code_follows_the_worst_result(monkeypatch, results: list[CheckResu
     rows = json.loads(CliRunner().invoke(cli.main, ["doctor", "--json"]).output)
     assert [(row["check"], row["code"]) for row in rows] == [(each.check, each.code) for each in results]
     assert all(f"({each.code})" in plain.output for each in results if each.code)
+
+
+@pytest.mark.usefixtures("home")
+def test_facts_without_a_legal_basis_are_counted(chika):
+    assert "facts" not in {each.check for each in run_checks()}
+    row = {
+        "profile": chika,
+        "attribute": "gender",
+        "value": "female",
+        "source_kind": "social",
+        "source": "google-oauth2",
+    }
+    Fact.objects.create(**row, basis="consent", consents=[])
+    Fact.objects.create(**row, basis="because", consents=[])
+
+    (found,) = [each for each in run_checks() if each.check == "facts"]
+
+    assert (found.code, found.state.name) == ("without_basis", "WARN")
+    assert "2 have no legal basis" in found.message

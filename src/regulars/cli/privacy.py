@@ -18,7 +18,8 @@ def consent() -> None:
 
 @consent.command()
 def verify() -> None:
-    """Verify that the ledger is unchanged. Exits with 1 at the first broken link and names it."""
+    """Verify that the ledger is unchanged, and that facts rest on it. Exits with 1 at the first broken link and names it."""
+    from regulars.consent.bases import wrong_bases
     from regulars.consent.record import verify_ledgers
 
     checked = 0
@@ -30,6 +31,10 @@ def verify() -> None:
             )
             raise SystemExit(1)
     click.echo(f"ok  The ledgers of {checked} customers hold.")
+    for fact, why in wrong_bases():
+        click.echo(f"BROKEN  fact {fact.pk} ({fact.attribute} from {fact.source}): {why}")
+        raise SystemExit(1)
+    click.echo("ok  Every fact has a legal basis, and the decision that it needs.")
 
 
 @click.command()

@@ -16,6 +16,7 @@ from regulars.base.errors import DomainError
 from regulars.base.home_folder import KEY, OTHERS
 from regulars.base.jobs.models import Job
 from regulars.base.lake.tables import check_tables
+from regulars.consent.bases import without_basis
 from regulars.consent.erasures import list_path
 from regulars.events.models import InboxItem
 from regulars.serving.readiness import database_faults, restore_faults
@@ -111,6 +112,18 @@ def _crowds() -> CheckResult | None:
     )
 
 
+def _bases() -> CheckResult | None:
+    """Count facts without a legal basis. No use shows them, so that it is a warning."""
+    number = without_basis().count()
+    if not number:
+        return None
+    return warn(
+        "facts",
+        "without_basis",
+        f"facts: {number:,} have no legal basis, or one that needs a decision and none; no use shows them",
+    )
+
+
 def _lake() -> CheckResult:
     """Compare the lake with the database, again when they differ: workers may be writing."""
     check_tables()
@@ -164,6 +177,7 @@ CHECKS: dict[str, Callable[[], CheckResult | None]] = {
     "jobs": _jobs,
     "inbox": _inbox,
     "events": _crowds,
+    "facts": _bases,
     "lake": _lake,
     "addresses": _addresses,
     "passwords": _breached_passwords,
