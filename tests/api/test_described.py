@@ -84,7 +84,7 @@ def has_shape(value: Any, example: Any) -> bool:
 
 
 def test_own_operations_are_those_that_are_known():
-    assert len(OPERATIONS) == 11
+    assert len(OPERATIONS) == 12
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

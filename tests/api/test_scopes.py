@@ -67,6 +67,7 @@ OPERATIONS = {
     ("GET", "/regulars/v1/segments/{slug}/members"): ({"read:segments"}, "read:users", CUSTOMERS),
     ("GET", "/regulars/v1/profiles/{user_id}/facts"): ({"read:users"}, "", CUSTOMERS),
     ("GET", "/regulars/v1/profiles/{user_id}/timeline"): ({"read:users"}, "", CUSTOMERS),
+    ("POST", "/regulars/v1/profiles/{user_id}/refusals"): ({"create:refusals"}, "", NOTHING),
 }
 SCOPES = sorted(set().union(*(scopes for scopes, _, _ in OPERATIONS.values())))
 # Operations that answer to the customer's own token, not to a scope.

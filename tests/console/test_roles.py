@@ -24,6 +24,7 @@ PAGES = {
     "customers/review/<int:number>": ("", "admin"),
     "customers/<path:user_id>": ("marketer", ""),
     "customers/<path:user_id>/correct": ("marketer", "marketer"),
+    "customers/<path:user_id>/refusal": ("marketer", "marketer"),
     "questions": ("marketer", ""),
     "questions/new": ("marketer", "marketer"),
     "questions/settings": ("marketer", "admin"),

@@ -17,7 +17,8 @@ from regulars.clients.models import Client
 from regulars.connections.models import Connection
 
 EVERYTHING = (
-    "read:users create:users update:users delete:users read:clients read:connections read:segments create:segments"
+    "read:users create:users update:users delete:users read:clients read:connections read:segments create:segments "
+    "create:refusals update:restrictions"
 )
 
 

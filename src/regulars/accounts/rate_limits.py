@@ -86,6 +86,9 @@ LIMITS = {
     "guess": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR), "ip": Limit(60, 5 * MINUTE, at_once=20)},
     "second": {"pair": Limit(5, 15 * MINUTE), "email": Limit(20, HOUR)},
     "device": {"pair": Limit(10, 10 * MINUTE), "email": Limit(30, HOUR)},
+    # Links by which a customer says no: one link, and addresses that are none. Mail services press links of many customers.
+    "refuse": {"email": Limit(20, HOUR)},
+    "refuse_guess": {"ip": Limit(60, HOUR)},
     "passkey": {"ip": Limit(60, 5 * MINUTE, at_once=20)},
 }
 

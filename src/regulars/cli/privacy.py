@@ -37,6 +37,27 @@ def verify() -> None:
     click.echo("ok  Every fact has a legal basis, and the decision that it needs.")
 
 
+@consent.command()
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def refuse(path: Path) -> None:
+    """Import withdrawals and objections from the CSV file PATH.
+
+    Columns: one of `user_id`, `email`, `phone_number` in each row; `purpose` (empty: any advertising), `action` (`withdrawn` or
+    `objected`), `at` (ISO 8601 with a zone), `words`. An address that no customer has is kept as a fingerprint, for those
+    who come later. Rows with errors are named; the others are imported.
+    """
+    from regulars.usecases.import_refusals import import_refusals
+
+    report = import_refusals(path)
+    for line, message in report.errors:
+        click.echo(f"line {line}  {message}", err=True)
+    click.echo(
+        f"{report.imported} rows imported, {report.unknown} of them of no customer yet; {len(report.errors)} refused."
+    )
+    if report.errors:
+        raise SystemExit(1)
+
+
 @click.command()
 @click.argument("name")
 @click.option("--since", type=click.DateTime(), help="Only events and facts from this day (UTC) on …")

@@ -11,6 +11,8 @@ from regulars.base.errors import Invalid
 
 Lines = list[dict[str, str]]
 FIXED = "="  # in the place of an attribute: the line sends its own `constant`, the same for all customers
+# In the place of an attribute: the address at which this customer ends the destination's purpose, for its mails.
+UNSUBSCRIBE, UNSUBSCRIBE_FIELD = "=unsubscribe_url", "unsubscribe_url"
 LONGEST_CONSTANT = 500
 _FIELD = re.compile(r"[^\x00-\x1f]{1,100}")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
@@ -89,7 +91,8 @@ def _line(line: Mapping[str, str]) -> dict[str, str]:
                 "bad_constant", f"The fixed value of {name!r} has between 1 and {LONGEST_CONSTANT} characters."
             )
         return {"attribute": FIXED, "field": name, "transform": "", "constant": constant}
-    name, transform = line.get("field", "").strip() or attribute, line.get("transform", "")
+    own_name = UNSUBSCRIBE_FIELD if attribute == UNSUBSCRIBE else attribute
+    name, transform = line.get("field", "").strip() or own_name, line.get("transform", "")
     if not _FIELD.fullmatch(name):
         raise Invalid("bad_field", "A field's name is one line of up to 100 letters.")
     if transform not in TRANSFORMS:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import redacted
+from regulars.consent.refusal_links import link_of_profile
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
 
 from .kind import KINDS, DestinationKind, HttpCall, SegmentMessage, match_attributes
-from .mapping import TRANSFORMS, is_fixed, mapped
+from .mapping import TRANSFORMS, UNSUBSCRIBE, is_fixed, mapped
 from .models import Destination
 
 SegmentPurposes = Mapping[str, str]  # slug of a segment → its purpose
@@ -105,7 +106,7 @@ def compose(
         )
     values = {key: value.value for key, value in permitted.items()}
     lines = mapping_of(destination, kind)
-    traits = values if lines is None else mapped(lines, values)
+    traits = values if lines is None else mapped(lines, {**values, **_own_fields(destination, profile, lines)})
     match = {key: values[key] for key in match_attributes(kind) if key in values}
     origin = {
         line["field"]: (line["attribute"], line["transform"])
@@ -124,6 +125,13 @@ def compose(
     return ComposedMessage(
         SegmentMessage(user_id=profile.user_id, traits=traits, match=match, **vars(subject)), sources, purposes
     )
+
+
+def _own_fields(destination: Destination, profile: Profile, lines: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return what a mapping may name beside attributes."""
+    if not any(line["attribute"] == UNSUBSCRIBE for line in lines):
+        return {}
+    return {UNSUBSCRIBE: link_of_profile(profile, destination.purpose)}
 
 
 def mapping_of(destination: Destination, kind: DestinationKind) -> list[dict[str, str]] | None:
@@ -170,7 +178,11 @@ def _withheld(destination: Destination, kind: DestinationKind, profile: Profile)
     values = {key: value.value for key, value in view(profile, destination.purpose_id).items()}
     lines = mapping_of(destination, kind)
     wanted = [(key, key, "") for key in secret] if lines is None else []
-    wanted += [(line["attribute"], line["field"], line["transform"]) for line in lines or () if not is_fixed(line)]
+    wanted += [
+        (line["attribute"], line["field"], line["transform"])
+        for line in lines or ()
+        if not (is_fixed(line) or line["attribute"] == UNSUBSCRIBE)
+    ]
     wanted += [(key, key, "") for key in match_attributes(kind) if key not in {attribute for attribute, _, _ in wanted}]
     held = []
     for attribute, field, transform in wanted:

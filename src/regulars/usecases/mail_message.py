@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from regulars.clients import branding
 from regulars.clients.branding import Branding
 from regulars.clients.models import Client
+from regulars.consent.refusal_links import link_of_address
 
 ISOLATE, POP = "\u2068", "\u2069"  # Unicode's first strong isolate, and its end
 
@@ -95,7 +96,12 @@ def write_mail(to: str, subject: str, parts: list[Part], sender: Sender) -> Emai
         render_to_string("accounts/mail/message.txt", context),
         _from(sender),
         [to],
-        headers={"Auto-Submitted": "auto-generated"},  # RFC 3834: out-of-office replies stay away
+        headers={
+            "Auto-Submitted": "auto-generated",  # RFC 3834: out-of-office replies stay away
+            # RFC 8058: the button of the mail program. It ends advertising; codes and notices of the account still come.
+            "List-Unsubscribe": f"<{link_of_address(to)}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
     )
     mail.attach_alternative(render_to_string("accounts/mail/message.html", context), "text/html")
     return mail

@@ -19,6 +19,7 @@ from regulars.consent.models import ConsentEvent, ConsentState, Purpose
 from regulars.consent.notices import ShownNotice
 from regulars.consent.purposes import get_purpose
 from regulars.consent.record import Decision
+from regulars.consent.refusal_links import RefusalLink
 from regulars.consent.status import ADVERTISING
 from regulars.consent.suppressions import SAID_NO, marketing_purposes, suppress
 from regulars.profiles.contacts import EMAIL, PHONE, contact_of, contacts_of, holders_of
@@ -64,11 +65,7 @@ def refuse(profile: Profile, refusal: Refusal) -> list[ConsentEvent]:
 
     Raises `Invalid`: `unknown_purpose`, `needs_no_consent`, `words_too_long`, `in_the_future`.
     """
-    if len(refusal.words) > LONGEST_WORDS or len(refusal.reason) > LONGEST_WORDS:
-        raise Invalid("words_too_long", f"At most {LONGEST_WORDS} characters.", "words")
-    if refusal.at and refusal.at > clock.now() + LATEST:
-        raise Invalid("in_the_future", "A decision cannot be made in the future.", "at")
-    decisions = _decisions(refusal)
+    decisions = _checked(refusal)
     contacts = contacts_of(profile) if refusal.contacts is None else set(refusal.contacts)
     others = holders_of(contacts, but=[profile.pk])
     with changes([profile, *others[:PORTION]], "consent") as c:
@@ -76,6 +73,28 @@ def refuse(profile: Profile, refusal: Refusal) -> list[ConsentEvent]:
         written = c.decide_all([(c.profile, due)]) if due else []
         close_for_others(c, others, decisions, contacts)
     return written
+
+
+def refuse_by_link(link: RefusalLink, words: str, locale: str) -> None:
+    """Record what the holder of a link wants, who need not have an account, nor be known at all."""
+    purposes = (link.purpose.key,) if link.purpose else ()
+    refusal = Refusal("link", "customer", purposes, words=words, locale=locale, contacts=link.contacts)
+    if link.profile:
+        refuse(link.profile, refusal)
+    else:
+        suppress(link.contacts, [each.key for each in marketing_purposes()], advertising=True)
+
+
+def refuse_for_contact(contact: str, refusal: Refusal) -> int:
+    """Record a refusal for all who hold a contact, and for those who come to hold it. Returns how many hold it now."""
+    holders = holders_of([contact])
+    refusal = replace(refusal, contacts=frozenset({contact}))
+    if holders:
+        refuse(Profile.objects.get(pk=holders[0]), refusal)
+    else:
+        keys = {each.purpose for each in _checked(refusal)}
+        suppress([contact], keys, advertising=refusal.any_advertising)
+    return len(holders)
 
 
 def proved_contacts(profile: Profile) -> set[str]:
@@ -110,6 +129,15 @@ def close_portion(payload: dict[str, Any]) -> None:
     decisions = [_from_job(each) for each in payload["decisions"]]
     with changes(payload["profiles"], "consent") as c:
         c.decide_all([(each, due) for each in c.profiles if (due := _not_yet(each, decisions))])
+
+
+def _checked(refusal: Refusal) -> list[Decision]:
+    """Return the decisions of a refusal. Raises `Invalid` as `refuse`."""
+    if len(refusal.words) > LONGEST_WORDS or len(refusal.reason) > LONGEST_WORDS:
+        raise Invalid("words_too_long", f"At most {LONGEST_WORDS} characters.", "words")
+    if refusal.at and refusal.at > clock.now() + LATEST:
+        raise Invalid("in_the_future", "A decision cannot be made in the future.", "at")
+    return _decisions(refusal)
 
 
 def _decisions(refusal: Refusal) -> list[Decision]:

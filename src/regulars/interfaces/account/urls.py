@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from .data import all_data, data_file, erase, erased, portable_file
 from .linked import linked_accounts, stop_claim, unlink_identity
 from .profile import correct, decide, object_to_advertising, overview, remove
+from .refusal import unsubscribe
 from .security import (
     add_passkey,
     authenticator_app,
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/portable.<slug:form>", portable_file),
     path("me/erase", erase),
     path("me/erased/<uuid:number>", erased),
+    path("unsubscribe/<str:token>", unsubscribe),
     path("me/accounts", linked_accounts),
     path("me/accounts/<int:number>/part", unlink_identity),
     path("me/accounts/<int:number>/stop", stop_claim),

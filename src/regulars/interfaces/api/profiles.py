@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from ninja import Field, Query, Router, Schema
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
+from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent
 from regulars.events.read import source_of, timeline
-from regulars.interfaces.http_api.access import Bearer
+from regulars.interfaces.http_api.access import Bearer, caller_of
 from regulars.interfaces.http_api.error_responses import invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
+from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.users import find_user
 
 router = Router(tags=["segments and profiles"])
@@ -184,3 +186,64 @@ def _in_utc(moment: dt.datetime | None) -> dt.datetime | None:
         return moment.replace(tzinfo=moment.tzinfo or dt.UTC).astimezone(dt.UTC)
     except OverflowError:
         raise invalid_query("before is outside the calendar.") from None
+
+
+class NewRefusal(Schema):
+    """A withdrawal or an objection that reached another system. Without `purpose` it is an objection to any advertising.
+
+    `action` goes with a purpose: `objected` also of what rests on consent; else consent is withdrawn, and what rests on a
+    legitimate interest objected to. `words` is what the customer said or pressed, `at` when; left out, now.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"purpose": "message", "action": "withdrawn", "words": "Unsubscribe"}]},
+    )
+
+    purpose: str | None = Field(None, min_length=1, max_length=32)
+    action: Literal["withdrawn", "objected"] | None = None
+    words: str = Field("", max_length=LONGEST_WORDS)
+    at: dt.datetime | None = None
+
+
+class RecordedDecision(Schema):
+    purpose: str
+    action: str
+    at: str
+
+
+class RecordedDecisions(Schema):
+    """What was written for this customer; empty when all of it was closed already."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"decisions": [{"purpose": "message", "action": "withdrawn", "at": "2026-11-29T09:30:00.000Z"}]}
+            ]
+        }
+    )
+
+    decisions: list[RecordedDecision]
+
+
+@router.post(
+    "/profiles/{path:user_id}/refusals",
+    auth=Bearer("create:refusals"),
+    response=RecordedDecisions,
+    summary="Record a withdrawal or an objection",
+)
+def create_refusal(request: HttpRequest, user_id: str, body: NewRefusal) -> Any:
+    if body.action and not body.purpose:
+        raise Invalid(
+            "action_without_purpose", "An objection to any advertising has neither purpose nor action.", "action"
+        )
+    refusal = Refusal(
+        "api",
+        caller_of(request).source,
+        (body.purpose,) if body.purpose else (),
+        objects=body.action == "objected",
+        words=body.words,
+        at=_in_utc(body.at),
+    )
+    written = refuse(find_user(user_id), refusal)
+    return {"decisions": [{"purpose": each.purpose_id, "action": each.action, "at": iso(each.at)} for each in written]}

@@ -18,7 +18,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.destinations.circuit_breaker import is_broken
 from regulars.destinations.kind import KINDS, DestinationKind, maps_fields
-from regulars.destinations.mapping import FIXED, TRANSFORMS, checked
+from regulars.destinations.mapping import FIXED, TRANSFORMS, UNSUBSCRIBE, checked
 from regulars.destinations.message import mapping_of, preview_message
 from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.save import save_destination, save_mapping, shown_settings, switch_destination
@@ -206,7 +206,7 @@ def _mapping_page(
 ) -> HttpResponse:
     # attributes under headings: first those the purpose may use, then the others, so that the reason is visible
     known = list(Attribute.objects.order_by("label", "key"))
-    keys = {each.key for each in known} | {"", FIXED}
+    keys = {each.key for each in known} | {"", FIXED, UNSUBSCRIBE}
     others = sorted({row["attribute"] for row in rows} - keys)
     useful = [(each.key, each.label) for each in known if saved.purpose_id in each.purposes]
     held = [(each.key, each.label) for each in known if saved.purpose_id not in each.purposes]
@@ -226,6 +226,7 @@ def _mapping_page(
         ],
         "transforms": [(key, label) for key, (label, _) in TRANSFORMS.items()],
         "fixed": FIXED,
+        "unsubscribe": UNSUBSCRIBE,
         **_preview_context(saved, rows, query),
     }
     return form_page(request, "console/destination_mapping.html", context, role=ROLE, problem=problem, part="preview")
