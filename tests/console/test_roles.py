@@ -75,6 +75,8 @@ PAGES = {
     "privacy": ("marketer", ""),
     "privacy/attributes": ("marketer", ""),
     "privacy/attributes/<str:key>": ("marketer", "admin"),
+    "privacy/record": ("marketer", ""),
+    "privacy/record.json": ("marketer", ""),
     "privacy/retention": ("", "admin"),
     "privacy/purposes/<slug:key>": ("marketer", "admin"),
     "destinations": ("marketer", ""),
