@@ -65,6 +65,7 @@ OPERATIONS = {
     ("POST", "/regulars/v1/segments/count"): ({"read:segments"}, "", NUMBERS),
     ("GET", "/regulars/v1/segments/{slug}"): ({"read:segments"}, "", SETTINGS),
     ("GET", "/regulars/v1/segments/{slug}/members"): ({"read:segments"}, "read:users", CUSTOMERS),
+    ("POST", "/regulars/v1/consents/import"): ({"update:users"}, "", NUMBERS),
     ("GET", "/regulars/v1/profiles/{user_id}/facts"): ({"read:users"}, "", CUSTOMERS),
     ("GET", "/regulars/v1/profiles/{user_id}/timeline"): ({"read:users"}, "", CUSTOMERS),
     ("POST", "/regulars/v1/profiles/{user_id}/refusals"): ({"create:refusals"}, "", NOTHING),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from regulars.consent.models import ConsentEvent, Purpose, Retention
 from regulars.consent.record import Decision, record
@@ -114,3 +115,20 @@ def test_rejected_special_category_values_are_listed_with_their_source(console, 
     assert re.search(r"belief [^|]*who-orders-what[^|]* 1 \d+ \w+ \d{4}", text(page))
     assert "kosher" not in page.content.decode()
     assert not chika.facts.exists()
+
+
+def test_decisions_of_another_system_are_imported_and_bad_rows_are_named(console, chika):
+    def send(at: str):
+        heading = "user_id,purpose,decision,at,version,words,source"
+        text = f"{heading}\n{chika.user_id},message,given,{at},1,Yes to news,old shop\n"
+        upload = SimpleUploadedFile("old.csv", text.encode())
+        return console.post("/console/privacy/consents/import", {"list": upload})
+
+    refused = send("2099-01-01")
+    imported = send("2024-01-01")
+
+    assert refused.status_code == 400
+    assert "Row 1: A decision cannot be made in the future" in refused.content.decode()
+    assert imported.status_code == 302
+    assert AuditEntry.objects.get().what == "consents.imported"
+    assert ConsentEvent.objects.get().actor.startswith("staff:")

@@ -77,6 +77,7 @@ PAGES = {
     "privacy/attributes/<str:key>": ("marketer", "admin"),
     "privacy/record": ("marketer", ""),
     "privacy/record.json": ("marketer", ""),
+    "privacy/consents/import": ("", "admin"),
     "privacy/retention": ("", "admin"),
     "privacy/purposes/<slug:key>": ("marketer", "admin"),
     "destinations": ("marketer", ""),

@@ -58,6 +58,21 @@ def refuse(path: Path) -> None:
         raise SystemExit(1)
 
 
+@consent.command("import")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_list(path: Path) -> None:
+    """Import decisions that another system recorded, from a CSV file. With one bad row nothing is recorded."""
+    from regulars.usecases.import_consents import import_consents, read_list
+
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        result = import_consents(read_list(lines), "operator")
+    for problem in result.problems:
+        click.echo(f"row {problem.row}: {problem.code}: {problem.message}", err=True)
+    if result.problems:
+        raise CommandError("refused_rows", "Nothing was imported. Correct these rows.")
+    click.echo(f"{result.recorded} decisions imported, {result.known} were there already.")
+
+
 @click.command()
 @click.argument("name")
 @click.option("--since", type=click.DateTime(), help="Only events and facts from this day (UTC) on …")

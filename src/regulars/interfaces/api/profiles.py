@@ -14,9 +14,10 @@ from regulars.base.errors import Invalid
 from regulars.consent.models import ConsentEvent
 from regulars.events.read import source_of, timeline
 from regulars.interfaces.http_api.access import Bearer, caller_of
-from regulars.interfaces.http_api.error_responses import invalid_query
+from regulars.interfaces.http_api.error_responses import ApiError, invalid_query
 from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
+from regulars.usecases.import_consents import import_consents
 from regulars.usecases.refuse_consent import LONGEST_WORDS, Refusal, refuse
 from regulars.usecases.users import find_user
 
@@ -151,6 +152,73 @@ def list_facts(request: HttpRequest, user_id: str) -> Any:
             for fact in facts
         ]
     }
+
+
+class DecisionRow(Schema):
+    """One decision of another system: a customer by `user_id` or `email`. A yes needs `version`, `words` and `source`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: str = Field("", max_length=255)
+    email: str = Field("", max_length=320)
+    purpose: str = Field(max_length=32)
+    decision: str = Field(max_length=16, description="given or refused")
+    at: str = Field(max_length=40)
+    version: int | None = None
+    language: str = Field("en", max_length=16)
+    words: str = Field("", max_length=1000)
+    source: str = Field("", max_length=200)
+
+
+IMPORT: JsonDict = {
+    "decisions": [
+        {
+            "user_id": "auth0|5f7c8ec7c33c6c004bbafe82",
+            "purpose": "message",
+            "decision": "given",
+            "at": "2024-05-31T10:00:00Z",
+            "version": 1,
+            "language": "en",
+            "words": "Yes, send me news by e-mail.",
+            "source": "newsletter form at https://shop.example/news",
+        }
+    ]
+}
+
+
+class DecisionList(Schema):
+    """At most 1,000 decisions. With one that is refused nothing is recorded."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [IMPORT]})
+
+    decisions: list[DecisionRow] = Field(min_length=1, max_length=1000)
+
+
+class ImportedDecisions(Schema):
+    """How many decisions were recorded, and how many were there already."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"recorded": 1, "known": 0}]})
+
+    recorded: int
+    known: int
+
+
+@router.post(
+    "/consents/import",
+    auth=Bearer("update:users"),
+    response=ImportedDecisions,
+    summary="Import decisions of another system",
+)
+def import_decisions(request: HttpRequest, body: DecisionList) -> Any:
+    rows = [
+        {name: "" if value is None else str(value).strip() for name, value in row.dict().items()}
+        for row in body.decisions
+    ]
+    result = import_consents(rows, f"app:{caller_of(request).client_id}")
+    if result.problems:
+        first = result.problems[0]
+        raise ApiError(400, first.code, f"decisions.{first.row - 1}: {first.message}")
+    return {"recorded": result.recorded, "known": result.known}
 
 
 @router.get(

@@ -94,6 +94,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("privacy/attributes/<str:key>", attributes.attribute),
     path("privacy/record", record_of_processing.record),
     path("privacy/record.json", record_of_processing.record_json),
+    path("privacy/consents/import", privacy.import_list),
     path("privacy/retention", privacy.retention),
     path("privacy/purposes/<slug:key>", privacy.purpose),
     path("destinations", destinations.destinations),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from regulars.accounts.models import Account
 from regulars.base.errors import DomainError
 from regulars.consent.effective import YES
 from regulars.consent.models import ConsentEvent, ConsentState, Erasure, Notice, Purpose
@@ -19,6 +21,7 @@ from regulars.profiles.models import RefusedGuess
 from regulars.profiles.upstream_tokens import UpstreamRevocation
 from regulars.usecases.decide_consent import change_purpose
 from regulars.usecases.erase import find_customers
+from regulars.usecases.import_consents import import_consents, read_list
 from regulars.usecases.retention import KINDS, DataKind, days_of, set_retention, starts, upcoming
 
 from ..forms import FormError, form_error, form_page, whole_number
@@ -27,6 +30,7 @@ from ..pages import NO_ROLE, done, staff_page
 ROLE = "admin"
 SHOWN = 50
 HOME = "/console/privacy"
+LARGEST_LIST = 1_000_000  # bytes; it is read within the request
 Action = ConsentEvent.Action
 
 
@@ -50,6 +54,30 @@ def retention(request: HttpRequest) -> HttpResponse:
     except DomainError as error:
         return _page(request, form_error(error), given)
     return done(request, HOME, "retention.changed", "", "Saved. The worker applies it from now on.", **given)
+
+
+@require_POST
+@staff_page(read=NO_ROLE, write="admin")
+def import_list(request: HttpRequest) -> HttpResponse:
+    """Import a list of decisions that another system recorded."""
+    uploaded = request.FILES.get("list")
+    assert isinstance(request.user, Account)
+    if not isinstance(uploaded, UploadedFile) or (uploaded.size or 0) > LARGEST_LIST:
+        return _page(request, FormError("Choose a CSV file of at most 1 MB. The command takes larger ones.", "list"))
+    try:
+        rows = read_list(uploaded.read().decode("utf-8-sig").splitlines(keepends=True))
+        result = import_consents(rows, f"staff:{request.user.key}")
+    except UnicodeDecodeError:
+        return _page(request, FormError("The list is not in UTF-8.", "list"))
+    except DomainError as error:
+        return _page(request, FormError(error.message, "list"))
+    if result.problems:
+        listed = " ".join(f"Row {each.row}: {each.message}" for each in result.problems)
+        return _page(request, FormError(f"Nothing was imported. {listed}", "list"))
+    sentence = f"{result.recorded} decisions imported, {result.known} were there already."
+    return done(
+        request, HOME, "consents.imported", uploaded.name or "", sentence, recorded=result.recorded, known=result.known
+    )
 
 
 @require_http_methods(["GET", "POST"])
