@@ -131,7 +131,7 @@ def made(world: Any, api_client: Any, chika: Any, method: str, path: str, body: 
         return post(path, body)
     segment = example_of({"$ref": "#/components/schemas/SegmentBody"})
     if "segments" in path and (method, path) != ("POST", "/api/regulars/v1/segments"):
-        assert api_client.call("POST", "/regulars/v1/segments", {**segment, "text": "user_metadata.size:M", "purpose": "serve"}).status_code == 200  # fmt: skip
+        assert api_client.call("POST", "/regulars/v1/segments", {**segment, "text": "user_metadata.size:M", "purpose": "message"}).status_code == 200  # fmt: skip
     path = path.replace("{user_id}", chika.user_id.replace("|", "%7C"))
     return api_client.call(method, path.replace("{slug}", segment["slug"]).removeprefix("/api"), body)
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from regulars.consent.record import Decision
+from regulars.profiles.models import Attribute
+from regulars.usecases.decide_consent import decide
 from regulars.usecases.lake import fill_lake
 
-GOLD = {"name": "Gold", "text": "app_metadata.plan:gold", "purpose": "serve"}
+GOLD = {"name": "Gold", "text": "plan:gold", "purpose": "message"}
+
+
+@pytest.fixture
+def chika(chika):
+    """Allows messages, for which the plan may be used."""
+    Attribute.objects.create(key="plan", label="Plan", purposes=["message"], metadata_path="app_metadata.plan")
+    decide(chika, Decision("message", "given", "login"))
+    return chika
 
 
 def test_saved_segment_has_its_members_at_once(api_client, chika):
@@ -19,14 +32,16 @@ def test_saved_segment_has_its_members_at_once(api_client, chika):
 def test_condition_is_counted_without_being_saved(api_client, chika, lake):
     api_client.call("PATCH", f"/v2/users/{chika.user_id}", {"app_metadata": {"plan": "gold"}})
     fill_lake({})
-    counted = api_client.call("POST", "/regulars/v1/segments/count", {"text": GOLD["text"], "purpose": "serve"}).json()
+    counted = api_client.call(
+        "POST", "/regulars/v1/segments/count", {"text": GOLD["text"], "purpose": "message"}
+    ).json()
 
     assert (counted["in"], counted["unknown"], counted["out"]) == (1, 0, 0)
     assert counted["sample"] == [chika.user_id]
 
 
 def test_empty_lake_counts_zero(api_client, lake):
-    counted = api_client.call("POST", "/regulars/v1/segments/count", {"text": "*", "purpose": "serve"}).json()
+    counted = api_client.call("POST", "/regulars/v1/segments/count", {"text": "*", "purpose": "message"}).json()
 
     assert counted | {"drops": []} == {"exact": True, "in": 0, "unknown": 0, "out": 0, "drops": [], "sample": []}
 

@@ -96,7 +96,7 @@ MANAGEMENT = {
     ("POST", "/v2/resource-servers"): {"identifier": "https://i.example/", "name": "n", "scopes": [{"value": "a", "description": "d"}],
                                        "token_lifetime": 10, "token_lifetime_for_web": 10},
     ("POST", "/v2/client-grants"): {"client_id": "shop", "audience": "https://orders.example/", "scope": ["read:orders"]},
-    ("POST", "/regulars/v1/segments"): {"name": "n", "slug": "s", "text": "country:PT", "purpose": "serve", "description": "d"},
+    ("POST", "/regulars/v1/segments"): {"name": "n", "slug": "s", "text": "country:PT", "purpose": "message", "description": "d"},
 }  # fmt: skip
 ALL_SCOPES = " ".join(
     f"{verb}:{noun}"

@@ -13,6 +13,7 @@ from regulars.destinations.models import Delivery, Destination
 from regulars.destinations.save import save_destination
 from regulars.interfaces.console.models import AuditEntry
 from regulars.segments.models import Segment
+from regulars.segments.save import save_segment
 
 NASTY = "<script>alert(1)</script>"
 SECRET = "whsec_" + "QUFB" * 10
@@ -81,7 +82,7 @@ def test_the_secret_is_never_shown_and_stays_when_left_empty(console, mailer, ca
     ],
 )
 def test_an_error_is_shown_beside_its_field(console, vip, change, about):
-    save_destination("Taken", "csv", {"file": "a.csv"}, purpose="serve", segment_slugs=[])
+    save_destination("Taken", "csv", {"file": "a.csv"}, purpose="message", segment_slugs=[])
 
     response = console.post(NEW, {**HOOK, **change})
 
@@ -171,7 +172,7 @@ def test_older_deliveries_are_a_page_further(console, mailer, chika, django_asse
 
 def test_many_destinations_cost_as_many_queries_as_one(console, standard_setup, django_assert_max_num_queries):
     for number in range(15):
-        save_destination(f"D{number}", "csv", {"file": "a.csv"}, purpose="serve", segment_slugs=[])
+        save_destination(f"D{number}", "csv", {"file": "a.csv"}, purpose="message", segment_slugs=[])
 
     with django_assert_max_num_queries(7):
         console.get("/console/destinations")
@@ -181,3 +182,29 @@ def test_words_are_words_and_never_markup(console, vip):
     console.post(NEW, {**HOOK, "name": f"a {NASTY}"})
 
     assert NASTY not in console.get("/console/destinations").content.decode()
+
+
+@pytest.mark.parametrize("purpose", ["serve", "measure"])
+def test_stopped_destination_says_so_and_such_purposes_cannot_be_chosen(console, standard_setup, purpose):
+    save_destination("Files", "csv", {"file": "a.csv"}, purpose="message", segment_slugs=[])
+    form = {"name": "Files", "purpose": purpose, "enabled": "on", "setting-file": "a.csv"}
+    page = console.get("/console/destinations/files").content.decode()
+    assert f'<option value="{purpose}"' not in page
+    assert "Stopped" not in page
+    assert console.post("/console/destinations/files", form).status_code == 400
+    assert Destination.objects.get().purpose_id == "message"
+
+    Destination.objects.update(purpose=purpose)  # as an earlier version saved it
+    assert "choose another one" in console.get("/console/destinations/files").content.decode()
+    assert "stopped" in console.get("/console/destinations").content.decode()
+    assert console.post("/console/destinations/files/switch", {"on": "1"}).status_code == 400
+
+
+def test_segment_about_groups_is_refused_for_a_destination(console, standard_setup):
+    save_segment("Big", "*", "measure")
+    form = {"name": "Files", "purpose": "message", "enabled": "on", "setting-file": "a.csv", "segments": ["big"]}
+    answer = console.post("/console/destinations/new?kind=csv", form)
+
+    assert answer.status_code == 400
+    assert "in-segments-problem" in answer.content.decode()
+    assert not Destination.objects.exists()

@@ -70,7 +70,7 @@ def furnished(console, chika):
     )
     save_rule("Greet", slug="greet", script="function (user, context, callback) { callback(null, user, context); }")
     save_question(LOOKING_FOR)
-    save_segment("Here", "country:PT", purpose="serve")
+    save_segment("Here", "country:PT", purpose="message")
     make_source("Shop")
     app, _ = register(ClientSpec("Shop", "client_secret_post", redirect_uris=["https://shop.example/"]))
     return {"customer": chika.user_id, "client": app.pk}

@@ -120,7 +120,7 @@ def test_a_resubmitted_page_keeps_its_sentence(console, make_customer, fill_lake
             RowGroup((InOtherSegment("staff"), HasValue("gender", ("other", "unheard of"))), "none"),
         )
     )
-    save_segment("Staff", "*", "serve")
+    save_segment("Staff", "*", "measure")
     page = console.get(f"{NEW}?for=serve&{urlencode(to_query(sentence))}")
 
     assert from_query(QueryDict(urlencode(Form(page.content.decode()).pairs))) == sentence
@@ -217,8 +217,8 @@ def test_an_unreadable_lake_is_explained(console, settings, tmp_path):
 def test_a_syntax_error_shows_its_position(console, make_customer, fill_lake):
     make_customer(gender="female")
     fill_lake()
-    page = console.get(NEW, {"as": "text", "text": "gender:(female", "for": "serve"})
-    part = console.get(NEW, {"as": "text", "text": "gender:female AND AND", "for": "serve"}, HTTP_HX_REQUEST="true")
+    page = console.get(NEW, {"as": "text", "text": "gender:(female", "for": "measure"})
+    part = console.get(NEW, {"as": "text", "text": "gender:female AND AND", "for": "measure"}, HTTP_HX_REQUEST="true")
 
     assert page.status_code == 400
     assert page.context["count"].spot is not None
@@ -227,7 +227,7 @@ def test_a_syntax_error_shows_its_position(console, make_customer, fill_lake):
 
 
 def test_a_condition_too_free_for_a_sentence_is_edited_as_text(console):
-    save_segment("Jo", "name:jo* AND gender:female", "serve")
+    save_segment("Jo", "name:jo* AND gender:female", "measure")
 
     page = console.get("/console/segments/jo/edit", follow=True)
 
@@ -236,7 +236,7 @@ def test_a_condition_too_free_for_a_sentence_is_edited_as_text(console):
 
 
 def test_a_text_that_is_a_sentence_leads_back_to_one(console):
-    page = console.get(NEW, {"as": "text", "text": WANTED, "for": "serve"})
+    page = console.get(NEW, {"as": "text", "text": WANTED, "for": "measure"})
 
     back = console.get(f"{NEW}?{page.context['as_sentence']}")
     assert parse(back.context["draft"].text) == parse(WANTED)

@@ -253,3 +253,14 @@ def test_login_returns_to_the_same_sentence(client, standard_setup):
 
     [back] = parse_qs(urlsplit(response["Location"]).query)["next"]
     assert back == SAVE
+
+
+@pytest.mark.parametrize(("purpose", "is_stopped"), [("serve", True), ("measure", False)])
+def test_segment_that_names_nobody_says_so_and_is_not_exported(console, standard_setup, purpose, is_stopped):
+    save_segment("Everyone", "*", "message")
+    Segment.objects.update(purpose=purpose)  # as an earlier version saved it
+
+    assert ("The segment has no members" in console.get("/console/segments/everyone").content.decode()) is is_stopped
+    assert "It cannot be exported" in console.get("/console/segments/everyone/export").content.decode()
+    assert console.get("/console/segments/everyone/export.csv").status_code == 400
+    assert '<option value="serve"' not in console.get("/console/segments/new").content.decode()

@@ -10,6 +10,7 @@ import pytest
 
 from regulars.base import clock
 from regulars.base.plugins.fields import fill_settings
+from regulars.consent.record import Decision, record
 from regulars.destinations.deliver import deliver
 from regulars.destinations.kind import KINDS, DeletionRequest, SegmentMessage, SendFailed
 from regulars.destinations.models import Delivery
@@ -113,11 +114,12 @@ def test_words_of_a_plug_in_are_one_short_line_without_secrets(standard_setup, c
                 "x" * 300, f"{SCRIPT}\x1b[31m\u202e\r\n {settings['secret']} " + "y" * 100_000, permanent=True
             )
 
+    record(chika, Decision("message", "given", "login"))
     destination = save_destination(
         "Shop",
         "webhook",
         {"url": "https://shop.example/", "secret": SECRET},
-        purpose="serve",
+        purpose="message",
         segment_slugs=["jackets"],
     )
     monkeypatch.setattr(type(KINDS["webhook"]), "send", Loud.send)
@@ -125,7 +127,7 @@ def test_words_of_a_plug_in_are_one_short_line_without_secrets(standard_setup, c
         destination=destination, profile=chika, segment_slug="jackets", segment_name="J", entered=True, at=clock.now(),
         message_id=uuid4(),
     )  # fmt: skip
-    deliver(delivery, {"jackets": "serve"})
+    deliver(delivery, {"jackets": "message"})
     delivery.refresh_from_db()
 
     assert delivery.state == "failed"

@@ -113,7 +113,7 @@ def test_visitors_are_nobodys_customers(make_customer):
     visitor, _ = get_or_create_by_identity("anonymous", "cookie-1")
     learn(visitor, [NewFact("gender", "female", "observed", "source:shop")])
     refresh_views(visitor)
-    segment = save_segment("Everybody", "*", "serve")
+    segment = save_segment("Everybody", "*", "measure")
 
     assert evaluate(visitor) == []
     assert evaluate_segment(segment) == []
@@ -136,9 +136,9 @@ def test_a_segment_may_stand_inside_another_but_not_inside_itself(make_customer,
     ("name", "text", "purpose", "refusal"),
     [
         ("No purpose", "gender:female", "", "unknown_purpose"),
-        ("No such segment", 'segment:"missing"', "serve", "unknown_segment"),
-        ("Broken", "gender:(", "serve", "syntax"),
-        ("!!!", "gender:female", "serve", "no_name"),
+        ("No such segment", 'segment:"missing"', "measure", "unknown_segment"),
+        ("Broken", "gender:(", "measure", "syntax"),
+        ("!!!", "gender:female", "measure", "no_name"),
     ],
 )
 def test_what_cannot_be_evaluated_cannot_be_saved(standard_setup, name, text, purpose, refusal):
@@ -152,4 +152,4 @@ def test_counting_without_a_purpose_is_refused(standard_setup, lake):
     with pytest.raises(DomainError):
         count("gender:female", "curiosity")
     with pytest.raises(ConditionError):
-        count("gender:(", "serve")
+        count("gender:(", "measure")

@@ -80,8 +80,9 @@ def test_event_after_an_objection_lets_no_one_in_anywhere(make_customer, client,
     assert one_by_one == {key for key, state in states(segment).items() if state != "out"} == {dov.pk}
     assert (counted.inside, counted.unknown, counted.outside, counted.sample) == (1, 0, 1, [dov.pk])
     assert [(part.remaining, part.without) for part in counted.parts][-1] == (1, 1)
-    listed = [each["user_id"] for each in api.get("/regulars/v1/segments/looked/members")["members"]]
-    assert listed == [dov.user_id]
+    assert [each.profile for each in members(segment)] == [dov]
+    listed = api.call("GET", "/regulars/v1/segments/looked/members")
+    assert listed.json()["errorCode"] == "purpose_is_for_groups"
     assert api.get("/regulars/v1/segments")[0]["members"] == {"in": 1}
 
 
@@ -119,7 +120,7 @@ def test_changed_purpose_is_evaluated_anew_and_the_destination_notified(make_cus
 
 
 def test_changed_purpose_by_api_reaches_segments_that_refer_to_this_one(make_customer, client, looked):
-    outer = save_segment("Outer", 'segment:"looked"', "serve")
+    outer = save_segment("Outer", 'segment:"looked"', "personalise")
     chika = make_customer()
     looks(chika)
     assert states(outer) == {chika.pk: "in"}
@@ -134,23 +135,23 @@ def test_changed_purpose_by_api_reaches_segments_that_refer_to_this_one(make_cus
 def test_member_without_a_view_of_the_new_purpose_leaves(make_customer, looked):
     chika = make_customer()
     looks(chika)
-    chika.permitted_views.filter(purpose="serve").delete()
+    chika.permitted_views.filter(purpose="personalise").delete()
 
-    save_and_evaluate("Looked", looked.text, "serve", slug="looked")
+    save_and_evaluate("Looked", looked.text, "personalise", slug="looked")
 
     assert states(looked) == {chika.pk: "out"}
 
 
 def test_segment_inside_another_keeps_its_own_purpose(make_customer, looked, standard_setup):
-    segment = save_segment("Did look", 'segment:"looked"', "serve")
-    others = save_segment("Did not look", 'NOT segment:"looked"', "serve")
+    segment = save_segment("Did look", 'segment:"looked"', "personalise")
+    others = save_segment("Did not look", 'NOT segment:"looked"', "personalise")
     chika = make_customer()
     decide(chika, OBJECTED)
     looks(chika)
     fill_lake({})
 
     assert (states(segment), states(others)) == ({}, {chika.pk: "in"})
-    assert count('segment:"looked"', "serve").inside == 0
+    assert count('segment:"looked"', "personalise").inside == 0
     evaluate_saved(segment)
     assert 'consent:"measure"' not in str(audience('segment:"looked"'))
     assert "Consented(purpose='measure')" in str(audience('segment:"looked"'))
@@ -173,14 +174,15 @@ def test_destination_needs_the_purpose_of_the_segment_as_well_as_its_own(make_cu
     assert set(Delivery.objects.filter(entered=True).values_list("state", "error")) == {("dropped", "no_consent")}
 
 
-def test_customer_who_closes_the_purpose_of_the_segment_leaves_the_destination(make_customer, looked):
-    chika = make_customer(yes=("message",))
+def test_customer_who_closes_the_purpose_of_the_segment_leaves_the_destination(make_customer, standard_setup):
+    save_segment("Looked", 'did("Product Viewed")', "personalise")
+    chika = make_customer(yes=("message", "personalise"))
     with receiving() as receiver:
         settings = {"url": receiver.url, "secret": SECRET}
         save_destination("Shop", "webhook", settings, purpose="message", segment_slugs=["looked"])
         looks(chika)
         run_due()
-        decide(chika, OBJECTED)
+        decide(chika, Decision("personalise", "withdrawn", "profile"))
         run_due()
 
     assert [json.loads(got.body)["type"] for got in receiver.received] == ["segment.entered", "segment.left"]

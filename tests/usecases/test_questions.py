@@ -14,7 +14,7 @@ from regulars.usecases.update_question_model import queue_refit, update_target_s
 
 @pytest.mark.django_db(transaction=True)
 def test_nightly_job_updates_targets_and_refits_the_model(standard_setup):
-    save_segment("Porto", "city:Porto", "serve")
+    save_segment("Porto", "city:Porto", "measure")
     queue_refit()
     queue_refit()
     run_due()
@@ -35,7 +35,7 @@ def test_refit_without_customers_questions_and_segments_does_not_fail():
 
 
 def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled_out(standard_setup):
-    evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
+    evaluate_saved(save_segment("Porto", "city:Porto", "measure"))
     evaluate_saved(save_segment("Women of Porto", 'segment:"porto" AND gender:female', "measure"))
     Target.objects.filter(slug="porto").update(weight=3)
     update_target_segments()
@@ -45,7 +45,7 @@ def test_a_saved_segment_is_worth_asking_for_at_once_with_segments_in_it_spelled
 
 
 def test_unreadable_segment_is_no_target_and_stops_no_other(standard_setup):
-    Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="serve")
-    evaluate_saved(save_segment("Porto", "city:Porto", "serve"))
+    Segment.objects.create(slug="broken", name="Broken", text='segment:"gone"', purpose_id="measure")
+    evaluate_saved(save_segment("Porto", "city:Porto", "measure"))
 
     assert list(Target.objects.values_list("slug", flat=True)) == ["porto"]

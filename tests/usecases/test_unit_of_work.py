@@ -17,7 +17,7 @@ from regulars.events.models import Event, InboxItem, Source
 from regulars.oauth.grant import TokenDecision
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact
-from regulars.profiles.models import Profile
+from regulars.profiles.models import Attribute, Profile
 from regulars.rules.save import save_rule
 from regulars.segments.models import Membership
 from regulars.segments.save import save_segment
@@ -39,7 +39,7 @@ def dov(standard_setup):
 
 @pytest.fixture
 def french(standard_setup):
-    return save_segment("French", "country:FR", "serve")
+    return save_segment("French", "country:FR", "measure")
 
 
 @pytest.fixture
@@ -233,8 +233,9 @@ class TestRulesThatWrite:
     @pytest.fixture
     def login(self, chika):
         save_rule("vip", script=self.SCRIPT)
-        save_segment("VIP", "user_metadata.vip:true", "serve")
-        save_segment("Seen", 'did("Signed In"):>=1', "serve")
+        Attribute.objects.create(key="vip", label="VIP", purposes=["measure"], metadata_path="user_metadata.vip")
+        save_segment("VIP", "vip:true", "measure")
+        save_segment("Seen", 'did("Signed In"):>=1', "measure")
         shop = Client.objects.create(client_id="shop", name="Shop")
         context = LoginContext("oidc-basic-profile", ip="127.0.0.1", connection="google-oauth2")
         return Login(chika, shop, context, ["openid"])

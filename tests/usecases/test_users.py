@@ -243,7 +243,9 @@ def test_repeated_write_adds_no_fact(writer, customer):
 
 
 def test_segments_follow_written_metadata(writer, customer):
-    segment = save_segment("Large", "user_metadata.shoe.size:42", purpose="serve")
+    path = f"{USER}.shoe.size"
+    Attribute.objects.create(key="shoe_size", label="Shoe size", purposes=["measure"], metadata_path=path)
+    segment = save_segment("Large", "shoe_size:42", purpose="measure")
     writer.write(customer, {"shoe": {"size": 42}})
 
     assert Membership.objects.get(segment=segment, profile=customer).state == "in"

@@ -6,6 +6,8 @@ another basis since, or have been chosen before these rules existed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from regulars.base.errors import Invalid
 
 from .models import Purpose
@@ -33,15 +35,20 @@ def why_no_row(purpose: Purpose) -> str:
 def purpose_for_segment(key: str) -> Purpose:
     """Return the purpose. Raises `Invalid("unknown_purpose" | "purpose_serves_account")`."""
     purpose = get_purpose(key)
-    _refuse(why_no_segment(purpose))
+    refuse(why_no_segment(purpose))
     return purpose
 
 
 def purpose_for_rows(key: str) -> Purpose:
     """Return the purpose. Raises `Invalid("unknown_purpose" | "purpose_serves_account" | "purpose_is_for_groups")`."""
     purpose = get_purpose(key)
-    _refuse(why_no_row(purpose))
+    refuse(why_no_row(purpose))
     return purpose
+
+
+def why_not_told(keys: Iterable[str]) -> str:
+    """Return why no row about one person leaves for all of these purposes together; empty: it may."""
+    return next(filter(None, map(why_no_row, Purpose.objects.filter(key__in=list(keys)).order_by("key"))), "")
 
 
 def purposes_for_segments() -> list[Purpose]:
@@ -54,6 +61,7 @@ def purposes_for_rows() -> list[Purpose]:
     return [each for each in Purpose.objects.filter(active=True).order_by("key") if not why_no_row(each)]
 
 
-def _refuse(why: str) -> None:
+def refuse(why: str) -> None:
+    """Raise `Invalid` for a reason of `WHY_STOPPED`; nothing for an empty one."""
     if why:
         raise Invalid(why, WHY_STOPPED[why], "purpose")

@@ -11,6 +11,7 @@ from regulars.base import clock
 from regulars.base.errors import DomainError
 from regulars.base.plugins.fields import redacted
 from regulars.consent.refusal_links import link_of_profile
+from regulars.consent.uses import WHY_STOPPED, why_not_told
 from regulars.consent.view import WHY_NOT, may, view, withheld
 from regulars.profiles.models import Profile
 
@@ -22,7 +23,7 @@ SegmentPurposes = Mapping[str, str]  # slug of a segment → its purpose
 
 
 class MessageDropped(DomainError):
-    """The message must not be sent: `no_consent`, `switched_off`, `nothing_to_match`, `overtaken`."""
+    """The message must not be sent: `no_consent`, `switched_off`, `nothing_to_match`, `overtaken`, or a key of `WHY_STOPPED`."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def compose(
         raise MessageDropped("switched_off", "The destination is switched off.")
     of_segment = segment_purposes.get(subject.segment_slug) if subject.entered else None
     purposes = tuple(dict.fromkeys(filter(None, (destination.purpose_id, of_segment))))
+    if why := why_not_told(purposes):
+        raise MessageDropped(why, WHY_STOPPED[why])
     for purpose in purposes:
         if not may(profile, purpose):
             raise MessageDropped("no_consent", f"The customer does not allow the purpose {purpose!r}.")

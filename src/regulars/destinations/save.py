@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from regulars.base.errors import Invalid
 from regulars.base.jobs.queues import configure_queue
 from regulars.base.plugins.fields import fill_settings, masked_settings
-from regulars.consent.purposes import get_purpose
+from regulars.consent.uses import purpose_for_rows, refuse, why_no_row
 
 from .circuit_breaker import record_success
 from .kind import KINDS, DestinationKind, maps_fields
@@ -37,7 +37,7 @@ def save_destination(
 
     `mapping`: `[{"attribute", "field", "transform"}]` (see `mapping.TRANSFORMS`); empty for what the kind maps itself,
     None to leave it. A changed destination may be tried at once: the circuit is closed. Raises `DomainError`:
-    `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `unknown_setting`, `setting_missing`,
+    `name_missing`, `name_too_long`, `name_taken`, `unknown_plugin`, `unknown_purpose`, `purpose_serves_account`, `purpose_is_for_groups`, `unknown_setting`, `setting_missing`,
     `kind_is_fixed`, `bad_field`, `field_twice`, `unknown_transform`, `bad_constant`, `nothing_to_map`, or errors of the kind's own check.
     """
     if destination is not None and destination.kind != kind:
@@ -56,7 +56,7 @@ def save_destination(
         if slug == "new" or Destination.objects.filter(slug=slug).exists():
             raise Invalid("name_taken", f"There is a destination called {slug!r} already.", "name")
         destination = Destination(slug=slug, kind=kind)
-    destination.name, destination.settings, destination.purpose = name.strip(), complete, get_purpose(purpose)
+    destination.name, destination.settings, destination.purpose = name.strip(), complete, purpose_for_rows(purpose)
     destination.segment_slugs, destination.enabled = list(dict.fromkeys(segment_slugs)), enabled
     destination.mapping = destination.mapping if lines is None else lines
     destination.save()
@@ -77,10 +77,18 @@ def save_mapping(destination: Destination, mapping: Sequence[Mapping[str, str]])
 
 
 def switch_destination(slug: str, on: bool) -> Destination:
-    """Switch a destination on or off. Raises `Invalid("unknown_destination")`."""
-    if not Destination.objects.filter(slug=slug).update(enabled=on):
+    """Switch a destination on or off.
+
+    Raises `Invalid("unknown_destination")`, and `Invalid("purpose_serves_account" | "purpose_is_for_groups")` for one that is stopped.
+    """
+    destination = Destination.objects.select_related("purpose").filter(slug=slug).first()
+    if destination is None:
         raise Invalid("unknown_destination", f"There is no destination called {slug!r}.")
-    return Destination.objects.get(slug=slug)
+    if on:
+        refuse(why_no_row(destination.purpose))
+    destination.enabled = on
+    destination.save(update_fields=["enabled"])
+    return destination
 
 
 def shown_settings(destination: Destination) -> dict[str, str]:

@@ -15,7 +15,7 @@ from regulars.base.errors import DomainError, Invalid
 from regulars.base.lake.query import DIALECT, query
 from regulars.consent.countable import PEOPLE
 from regulars.consent.models import PermittedView
-from regulars.consent.purposes import get_purpose
+from regulars.consent.uses import purpose_for_segment
 from regulars.events.models import Event
 from regulars.profiles.find import ANONYMOUS
 from regulars.profiles.models import Attribute, Profile
@@ -66,7 +66,7 @@ def count_rounded(text: str, purpose: str) -> SegmentCount:
 
 def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
     """Raise `Invalid("small_difference")` where one part less, at any depth, moves the number by fewer than ten, up or down."""
-    permitted = get_purpose(purpose).key
+    permitted = purpose_for_segment(purpose).key
     smaller = list(dict.fromkeys(with_one_part_less(expanded(text, permitted))))
     if inside < SMALL_GROUP or not smaller:
         return
@@ -87,7 +87,7 @@ def _refuse_small_difference(text: str, purpose: str, inside: int) -> None:
 
 def count(text: str, purpose: str) -> SegmentCount:
     """Count a condition over everybody, by what may be used for the purpose. Raises `ConditionError` and `DomainError`."""
-    permitted = get_purpose(purpose).key
+    permitted = purpose_for_segment(purpose).key
     condition = expanded(text, permitted)
     parts = condition.parts if isinstance(condition, And) else (condition,)
     # One pass: every part is evaluated once per person, everything else is arithmetic over the results

@@ -7,19 +7,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.db.models import F
 from sqlglot import exp
 
 from regulars.base import clock
 from regulars.base.conditions import DIALECT_OF, Condition, EventSeen, Person, Schema, holds, mentions, where
 from regulars.base.conditions.document_terms import Terms
 from regulars.base.db.compiled_query import CompiledQuery
-from regulars.consent.models import PermittedView
+from regulars.consent.models import PermittedView, Purpose
 from regulars.events.read import named
 from regulars.profiles.find import ANONYMOUS, is_anonymous
 from regulars.profiles.models import Profile
 
 from .models import Membership, Segment
-from .save import membership_condition
+from .save import NO_ONE, membership_condition, open_condition
 
 STATES = {True: Membership.State.IN, False: Membership.State.OUT, None: Membership.State.UNKNOWN}
 
@@ -48,7 +49,10 @@ def evaluate_all(profiles: Sequence[Profile]) -> list[Change]:
     customers = [profile for profile in profiles if not is_anonymous(profile)]
     if not segments or not customers:
         return []
-    conditions = {segment.pk: membership_condition(segment) for segment in segments}
+    conditions = {
+        segment.pk: NO_ONE if getattr(segment, _BASIS) == Purpose.Basis.CONTRACT else open_condition(segment)
+        for segment in segments
+    }
     events = _events_of(customers, conditions.values())
     terms: dict[tuple[int, str], Terms] = {
         (view.profile_id, view.purpose_id): view.terms for view in PermittedView.objects.filter(profile__in=customers)
@@ -70,7 +74,8 @@ def evaluate_all(profiles: Sequence[Profile]) -> list[Change]:
     return changes
 
 
-_segments = CompiledQuery(Segment.objects.all)
+_BASIS = "purpose_basis"
+_segments = CompiledQuery(lambda: Segment.objects.annotate(**{_BASIS: F("purpose__basis")}))
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from typing import Any
 
 from regulars.base.spreadsheet import escaped
 from regulars.consent.models import PermittedView
+from regulars.consent.uses import refuse, why_no_row
 from regulars.consent.view import view_all
 from regulars.profiles.models import Attribute
 
@@ -16,6 +17,11 @@ from .members import members
 from .models import Membership, Segment
 
 CHUNK = 500
+
+
+def refuse_without_rows(segment: Segment) -> None:
+    """Raise `Invalid("purpose_serves_account" | "purpose_is_for_groups")` where no row about one person may leave."""
+    refuse(why_no_row(segment.purpose))
 
 
 def columns(segment: Segment) -> list[str]:
@@ -34,6 +40,7 @@ def count_exported(segment: Segment) -> int:
 
 def lines(segment: Segment, heads: list[str]) -> Iterator[str]:
     """Yield the lines of the file. Consent is checked for every row when it is written."""
+    refuse_without_rows(segment)
     writer = csv.writer(_Echo())
     yield writer.writerow(heads)
     after = 0

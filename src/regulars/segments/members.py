@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regulars.consent.uses import why_no_segment
 from regulars.consent.view import of_whom_open
 
 from .models import Membership, Segment
@@ -12,9 +13,12 @@ PORTION = 500  # rows read at once after a page that was not filled
 def members(segment: Segment, state: str = Membership.State.IN, limit: int = 50, after: int = 0) -> list[Membership]:
     """Return memberships in one state with their profiles, by profile id, after a profile id (keyset paging).
 
-    Consent is read now: a membership whose purpose closed with time, and which no job has ended yet, is left out.
+    Consent is read now: a membership whose purpose closed with time, and which no job has ended yet, is left out. A segment
+    that is stopped has no members.
     """
     found: list[Membership] = []
+    if state != Membership.State.OUT and why_no_segment(segment.purpose):
+        return found
     size = limit
     while len(found) < limit:
         rows = segment.memberships.filter(state=state, profile_id__gt=after).select_related("profile")

@@ -9,11 +9,13 @@ from django.utils.text import slugify
 
 from regulars.accounts.models import Account
 from regulars.base.conditions import Condition, ConditionError, expand, parse, where_open
+from regulars.base.conditions.tree import Everything, Not
 from regulars.base.errors import Invalid
-from regulars.consent.models import Purpose
-from regulars.consent.purposes import get_purpose
+from regulars.consent.uses import purpose_for_segment, why_no_segment
 
 from .models import Segment
+
+NO_ONE = Not(Everything())
 
 
 @transaction.atomic
@@ -22,14 +24,14 @@ def save_segment(
 ) -> Segment:
     """Create the segment, or change the one with this slug. The caller evaluates it (`evaluate.evaluate_segment`).
 
-    Raises `Invalid("unknown_purpose" | "no_name" | "segment_cycle" | "unknown_segment")` and `ConditionError`.
+    Raises `Invalid("unknown_purpose" | "purpose_serves_account" | "no_name" | "segment_cycle" | "unknown_segment")` and `ConditionError`.
     """
     slug = slug or slugify(name)[:64]
     if not slug:
         raise Invalid("no_name", "Give the segment a name with letters in it.")
     segment = Segment.objects.filter(slug=slug).first() or Segment(slug=slug)
     segment.name, segment.text, segment.description = name, text, description
-    segment.purpose = get_purpose(purpose)
+    segment.purpose = purpose_for_segment(purpose)
     segment.saved_by = by or segment.saved_by
     condition_of(segment)  # raises what is wrong with it
     segment.save()
@@ -39,8 +41,14 @@ def save_segment(
 def membership_condition(segment: Segment) -> Condition:
     """Return the condition of being in the segment: its own, of customers of whom its purpose is open.
 
-    Data of a closed purpose is unknown by itself; events are not, and would let a customer in who objected.
+    Data of a closed purpose is unknown by itself; events are not, and would let a customer in who objected. A segment that
+    is stopped has no members.
     """
+    return NO_ONE if why_no_segment(segment.purpose) else open_condition(segment)
+
+
+def open_condition(segment: Segment) -> Condition:
+    """Return the condition of being in a segment that is not stopped, without a look at its purpose."""
     return where_open(condition_of(segment), segment.purpose_id)
 
 
@@ -59,9 +67,10 @@ def expanded(text: str, purpose: str, inside: tuple[str, ...] = ()) -> Condition
         segment = Segment.objects.select_related("purpose").filter(slug=slug).first()
         if segment is None:
             raise ConditionError("unknown_segment", f"There is no segment called {slug!r}.")
+        if why_no_segment(segment.purpose):
+            return NO_ONE
         condition = parse_cached(segment.text)
-        always_open = segment.purpose_id == purpose or segment.purpose.basis == Purpose.Basis.CONTRACT
-        return condition if always_open else where_open(condition, segment.purpose_id)
+        return condition if segment.purpose_id == purpose else where_open(condition, segment.purpose_id)
 
     return expand(parse_cached(text), definition, inside)
 

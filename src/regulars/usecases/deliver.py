@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -11,6 +11,7 @@ from django.db import transaction
 from regulars.base import clock
 from regulars.base.errors import Invalid
 from regulars.base.jobs.tasks import enqueue, handles, is_queued
+from regulars.consent.uses import WHY_STOPPED, why_no_row
 from regulars.destinations.deletion_requests import send_deletion_request
 from regulars.destinations.deliver import ATTEMPTS
 from regulars.destinations.deliver import deliver as send
@@ -42,6 +43,13 @@ def deliver(payload: Payload) -> None:
 def segment_purposes() -> dict[str, str]:
     """Return segment slug → purpose as they are now: a segment may have changed since a message was queued."""
     return dict(Segment.objects.values_list("slug", "purpose_id"))
+
+
+def refuse_segments_for_groups(slugs: Iterable[str]) -> None:
+    """Refuse segments whose members no destination may know. Raises `Invalid("segment_is_for_groups")`."""
+    for segment in Segment.objects.filter(slug__in=list(slugs)).select_related("purpose").order_by("name"):
+        if why := why_no_row(segment.purpose):
+            raise Invalid("segment_is_for_groups", f"{segment.name}: {WHY_STOPPED[why]}", "segments")
 
 
 @handles(DELETION_REQUEST, attempts=2 * ATTEMPTS, non_transactional=True)

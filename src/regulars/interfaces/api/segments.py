@@ -16,6 +16,7 @@ from regulars.interfaces.http_api.requests import refuse_unknown
 from regulars.profiles.document import iso
 from regulars.profiles.models import Profile
 from regulars.segments.count import count, count_rounded
+from regulars.segments.export_members import refuse_without_rows
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.small_groups import rounded
@@ -223,13 +224,15 @@ def get_segment(request: HttpRequest, slug: str) -> Any:
 )
 def list_members(request: HttpRequest, slug: str, query: Query[MemberPage]) -> Any:
     refuse_unknown(request, MemberPage)
-    page = members(_find(slug), query.state, query.limit, query.after)
+    segment = _find(slug)
+    refuse_without_rows(segment)
+    page = members(segment, query.state, query.limit, query.after)
     rows = [{"user_id": each.profile.user_id, "state": each.state, "since": iso(each.since)} for each in page]
     return {"members": rows, "next": page[-1].profile_id if len(page) == query.limit else None}
 
 
 def _find(slug: str) -> Segment:
-    segment = Segment.objects.filter(slug=slug).first()
+    segment = Segment.objects.filter(slug=slug).select_related("purpose").first()
     if segment is None:
         raise ApiError(404, "inexistent_segment", "The segment does not exist.")
     return segment

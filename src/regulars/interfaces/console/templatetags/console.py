@@ -16,6 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from regulars.base import clock
+from regulars.consent.models import Purpose
+from regulars.consent.uses import WHY_STOPPED, why_no_row, why_no_segment
 from regulars.insights.run_chart import ChartResult
 from regulars.profiles.models import Profile
 from regulars.segments.small_groups import SMALL_GROUP, rounded
@@ -109,6 +111,18 @@ def theme_buttons(context: Context) -> dict[str, Any]:
             (value, word, value == chosen) for value, word in (("", "Auto"), ("light", "Light"), ("dark", "Dark"))
         ]
     }
+
+
+@register.filter
+def why_no_rows(purpose: Purpose) -> str:
+    """Return why no row about one person leaves for a purpose; empty: it may."""
+    return WHY_STOPPED.get(why_no_row(purpose), "")
+
+
+@register.filter
+def why_no_members(purpose: Purpose) -> str:
+    """Return why a segment of this purpose is stopped; empty: it is not."""
+    return WHY_STOPPED.get(why_no_segment(purpose), "")
 
 
 @register.filter

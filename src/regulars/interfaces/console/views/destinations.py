@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from regulars.base.conditions import ConditionError
 from regulars.base.errors import DomainError, Invalid
-from regulars.consent.models import Purpose
+from regulars.consent.uses import purposes_for_rows
 from regulars.destinations.circuit_breaker import is_broken
 from regulars.destinations.kind import KINDS, DestinationKind, maps_fields
 from regulars.destinations.mapping import FIXED, TRANSFORMS, UNSUBSCRIBE, checked
@@ -25,7 +25,7 @@ from regulars.destinations.save import save_destination, save_mapping, shown_set
 from regulars.profiles.find import find_by_user_id
 from regulars.profiles.models import Attribute
 from regulars.segments.models import Segment
-from regulars.usecases.deliver import segment_purposes
+from regulars.usecases.deliver import refuse_segments_for_groups, segment_purposes
 from regulars.usecases.find_customers import find_customers
 
 from ..forms import FormError, form_error, form_page, settings_given, settings_shown
@@ -33,7 +33,7 @@ from ..pages import NO_ROLE, done, may, staff_page
 
 ROLE = "admin"  # decides where data about customers is sent
 RETRY_ROLE = "marketer"
-INPUTS = {"unknown_purpose": "purpose"}
+INPUTS = {"unknown_purpose": "purpose", "segment_is_for_groups": "segments"}
 EMPTY_ROWS = 3  # under the others
 FOUND = 6
 MOST_ROWS = 200
@@ -114,6 +114,7 @@ def _save(
     known = set(Segment.objects.values_list("slug", flat=True)).union(saved.segment_slugs if saved else [])
     if not known.issuperset(segments):
         raise Invalid("unknown_segment", "One of these segments does not exist any more.", "segments")
+    refuse_segments_for_groups(segments)
     return save_destination(
         given.get("name", ""),
         kind,
@@ -146,10 +147,7 @@ def _form(
         "kinds": [(key, each.title) for key, each in KINDS.items()],
         "given": given,
         "values": settings_shown(plugin.fields, kept, settings_given(request, plugin.fields)),
-        "purposes": [
-            (purpose.key, f"{purpose.label} ({purpose.key})")
-            for purpose in Purpose.objects.filter(active=True).order_by("key")
-        ],
+        "purposes": [(purpose.key, f"{purpose.label} ({purpose.key})") for purpose in purposes_for_rows()],
         "segments": [(slug, name, slug in segments) for slug, name in {**names, **deleted}.items()],
     }
     return form_page(request, "console/destination.html", context, role=ROLE, problem=problem)

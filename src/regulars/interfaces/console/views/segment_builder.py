@@ -15,6 +15,7 @@ from regulars.base.conditions import to_text
 from regulars.base.errors import DomainError, Invalid
 from regulars.consent.models import Purpose
 from regulars.consent.purposes import get_purpose
+from regulars.consent.uses import purposes_for_segments
 from regulars.segments.builder import MODES, OPERATORS, SentenceForms, countable
 from regulars.segments.count import report_count
 from regulars.segments.known import Overview, overview
@@ -111,7 +112,7 @@ def _unfinished(sentence: Sentence) -> int:
 
 
 def _forms(draft: SegmentDraft, vocabulary: Vocabulary, exact: bool) -> dict[str, object]:
-    purposes = Purpose.objects.filter(active=True).order_by("label")
+    purposes = sorted(purposes_for_segments(), key=lambda each: each.label)
     shared: dict[str, object] = {"purposes": purposes, "modes": MODES, "operators": OPERATORS}
     if draft.sentence is None:
         as_sentence = sentence_of(draft.written)
@@ -179,7 +180,7 @@ def _free_slug(name: str) -> str:
 def _draft(request: HttpRequest, segment: Segment | None) -> SegmentDraft:
     key = request.GET.get("for") or (segment.purpose_id if segment else "")
     if not key:
-        active = Purpose.objects.filter(active=True).order_by("key").values_list("key", flat=True)
+        active = [each.key for each in purposes_for_segments()]
         key = DEFAULT_PURPOSE if DEFAULT_PURPOSE in active else next(iter(active), "")
     purpose = get_purpose(key)
     if request.GET.get("as") == "text":

@@ -18,7 +18,7 @@ from regulars.questions.boosts import DAYS, boost_question, rank_questions
 from regulars.questions.models import Question
 from regulars.segments.builder import countable
 from regulars.segments.count import lake_is_behind
-from regulars.segments.export_members import columns, count_exported, lines
+from regulars.segments.export_members import columns, count_exported, lines, refuse_without_rows
 from regulars.segments.members import members
 from regulars.segments.models import Membership, Segment
 from regulars.segments.save import membership_condition
@@ -160,6 +160,7 @@ def export(request: HttpRequest, slug: str) -> HttpResponse:
 def export_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Download the file. Raises `Invalid("too_few")` for a group so small that its members are nearly named."""
     found = find_segment(slug)
+    refuse_without_rows(found)
     count, heads = count_exported(found), columns(found)
     if count < SMALL_GROUP:
         raise Invalid(
