@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
-from regulars.clients.models import Client
+from regulars.clients.models import Client, ResourceServer
 from regulars.oauth.models import AppGrant, PendingLogin, SessionClient
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.questions.models import Impression
@@ -21,7 +21,7 @@ from regulars.questions.save import QuestionDraft, save_question
 from regulars.rules.models import RuleRun
 from regulars.rules.save import save_rule
 from regulars.usecases.merge import merge
-from tests.notices import send_page
+from tests.notices import hidden_fields, send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, message_of, query_of, sign_in
 
 LOOKING_FOR = QuestionDraft(
@@ -172,13 +172,37 @@ def test_a_second_factor_is_in_the_id_token(app, customer):
 def test_consent_to_a_third_party_app_is_asked_once_and_remembered(partner, customer):
     page = partner.browser.get(partner.authorize()["Location"])
     where = page.request["PATH_INFO"] + "?" + page.request["QUERY_STRING"]
-    allowed = partner.browser.post(where, {"do": "allow"})
+    allowed = send_page(partner.browser, where, {"do": "allow"})
 
     assert "Let Bikes &amp; Co in?" in page.content.decode()
     assert "see your e-mail address" in page.content.decode()
     assert "code" in came_back(allowed)
     assert AppGrant.objects.get().scopes == ["email", "openid", "profile"]
     assert "code" in partner.answer(prompt="none")
+
+
+@pytest.mark.parametrize(
+    "reworded",
+    [
+        lambda: Client.objects.filter(pk="partner").update(name="Bikes & Sons"),
+        lambda: ResourceServer.objects.update(scope_words={"read:orders": "Read and sell your orders"}),
+    ],
+    ids=["app", "scope"],
+)
+def test_consent_to_an_app_that_reads_differently_meanwhile_is_asked_for_again(partner, orders, reworded):
+    where = partner.authorize(scope="openid read:orders", audience=orders.identifier)["Location"]
+    form = {**hidden_fields(partner.browser.get(where).content.decode()), "do": "allow"}
+    reworded()
+
+    again = partner.browser.post(where, form)
+
+    page = again.content.decode()
+    assert (again.status_code, AppGrant.objects.exists()) == (409, False)
+    assert "This changed since you opened the page. Please read it again." in page
+    assert "Bikes &amp; Sons" in page or "Read and sell your orders" in page
+    assert "code" in came_back(partner.browser.post(where, {**form, **hidden_fields(page)}))
+    grant = AppGrant.objects.get()
+    assert (grant.locale, all(line in page for line in grant.words.splitlines())) == ("en", grant.words != "")
 
 
 def test_no_means_no(partner):
@@ -192,13 +216,13 @@ def test_no_means_no(partner):
 
 def test_consent_cannot_be_had_silently_and_not_from_what_another_app_was_allowed(partner, customer):
     make_client("other", first_party=False)
-    partner.browser.post(partner.authorize()["Location"], {"do": "allow"})
+    send_page(partner.browser, partner.authorize()["Location"], {"do": "allow"})
 
     assert App(partner.browser, "other").answer(prompt="none")["error"] == "consent_required"
 
 
 def test_more_than_was_allowed_is_asked_for_again(partner, orders):
-    partner.browser.post(partner.authorize(scope="openid")["Location"], {"do": "allow"})
+    send_page(partner.browser, partner.authorize(scope="openid")["Location"], {"do": "allow"})
 
     assert "code" in partner.answer(scope="openid", prompt="none")
     assert partner.answer(scope="openid email", prompt="none")["error"] == "consent_required"
@@ -206,11 +230,11 @@ def test_more_than_was_allowed_is_asked_for_again(partner, orders):
 
 
 def test_prompt_consent_asks_although_it_is_remembered(partner):
-    partner.browser.post(partner.authorize()["Location"], {"do": "allow"})
+    send_page(partner.browser, partner.authorize()["Location"], {"do": "allow"})
     again = partner.authorize(prompt="consent")
 
     assert again["Location"].startswith("/authorize/consent?")
-    assert "code" in came_back(partner.browser.post(again["Location"], {"do": "allow"}))
+    assert "code" in came_back(send_page(partner.browser, again["Location"], {"do": "allow"}))
 
 
 def test_another_browser_cannot_answer_the_consent_page(partner, customer):

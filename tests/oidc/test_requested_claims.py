@@ -10,6 +10,7 @@ from regulars.base.tokens.jwt import verify
 from regulars.oauth.models import AppGrant
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.rules.save import save_rule
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, fragment_of, id_claims, make_client, query_of, sign_in
 from tests.oidc.test_public_keys import identify
 
@@ -126,7 +127,7 @@ def test_a_third_party_app_needs_consent_to_single_claims(bikes, customer, part)
     silent = bikes.answer(claims=asked, prompt="none")
     page = bikes.authorize(claims=asked)["Location"]
     shown = bikes.browser.get(page).content.decode()
-    back = came_back(bikes.browser.post(page, {"do": "allow"}))
+    back = came_back(send_page(bikes.browser, page, {"do": "allow"}))
     tokens = bikes.exchange(back["code"]).json()
     disclosed = userinfo(bikes, tokens) if part == "userinfo" else id_claims(tokens)
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from regulars.base.tokens.jwt import verify
 from regulars.clients.models import ClientGrant, ResourceServer
 from regulars.oauth.models import AppGrant, RefreshFamily, RefreshToken
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, make_client, sign_in
 
 OFFLINE = "openid offline_access read:orders"
@@ -66,7 +67,7 @@ def test_an_api_that_allows_no_offline_access_gives_no_refresh_token(signed_in, 
 def test_an_api_that_wants_to_be_asked_for_is_asked_for_even_by_our_own_app(signed_in, strict):
     asked = signed_in.authorize(audience=strict.identifier, scope="openid read:orders")
     page = signed_in.browser.get(asked["Location"])
-    allowed = signed_in.browser.post(asked["Location"], {"do": "allow"})
+    allowed = send_page(signed_in.browser, asked["Location"], {"do": "allow"})
 
     assert "See what you bought" in page.content.decode()
     assert "code" in came_back(allowed)

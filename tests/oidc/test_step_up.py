@@ -14,6 +14,7 @@ from regulars.clients.models import Client
 from regulars.oauth.grant import DEVICE_CODE, PASSWORDLESS_OTP
 from regulars.oauth.models import DeviceRequest
 from tests.login.device import code_of
+from tests.notices import send_page
 from tests.oidc.app import App, came_back, id_claims, make_client, query_of, sign_in
 
 MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
@@ -68,7 +69,7 @@ def test_a_wish_is_made_once_also_when_other_pages_follow(client, customer):
     bikes = App(client, "bikes")
     next_ = query_of(bikes.authorize(acr_values="mfa")["Location"])["next"]
     consent = client.get(next_)["Location"]
-    back = came_back(client.post(consent, {"do": "allow"}))
+    back = came_back(send_page(client, consent, {"do": "allow"}))
 
     assert consent.startswith("/authorize/consent?")
     assert "code" in back
@@ -79,7 +80,7 @@ def test_a_demand_is_made_after_other_pages_too(client, customer):
     with_second_factor(App(client, "bikes"), customer)
     consent = App(client, "bikes").authorize(claims=ESSENTIAL)["Location"]
     sign_in(client, customer)
-    away = client.post(consent, {"do": "allow"})
+    away = send_page(client, consent, {"do": "allow"})
 
     assert query_of(away["Location"])["demanded"] == "1"
 

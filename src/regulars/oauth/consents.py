@@ -9,9 +9,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, override
 
 from regulars.clients.models import ResourceServer
+from regulars.consent.notices import ShownNotice, require_shown
 from regulars.profiles.find import canonical_profile, of_profile
 from regulars.profiles.models import Profile
 
@@ -40,13 +41,30 @@ def has_consent(profile: Profile, request: AuthorizationRequest) -> bool:
 
 
 @transaction.atomic
-def record_consent(profile: Profile, request: AuthorizationRequest) -> None:
+def record_consent(profile: Profile, request: AuthorizationRequest, shown: str, locale: str) -> None:
+    """Record that the customer lets the app in, with the words of the page that they saw in this language.
+
+    `shown` is the hash that the page carried (`app_notice`). Raises `NoticeChangedError` when the app, the API or what is
+    requested reads differently by now.
+    """
+    notice = app_notice(request, locale)
+    require_shown(notice, shown)
     consent, _ = AppGrant.objects.select_for_update().get_or_create(
         profile=profile, client=request.client, audience=request.audience
     )
     consent.scopes = sorted({*consent.scopes, *request.scopes_to_consent})
-    consent.given_at = timezone.now()
-    consent.save(update_fields=["scopes", "given_at"])
+    consent.given_at, consent.locale, consent.words = timezone.now(), notice.locale, notice.words
+    consent.save(update_fields=["scopes", "given_at", "locale", "words"])
+
+
+def app_notice(request: AuthorizationRequest, locale: str) -> ShownNotice:
+    """Return what the page of a third-party app shows in this language: the app is the recipient, scopes are the pieces."""
+    with override(locale):
+        lines = [_(line) for line in scope_texts(request.scopes_to_consent, request.api)]
+    pieces = (request.audience, *request.scopes_to_consent)
+    return ShownNotice(
+        f"app:{request.client_id}", 1, locale, "\n".join(lines), recipients=(request.client.name,), pieces=pieces
+    )
 
 
 @transaction.atomic

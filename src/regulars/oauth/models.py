@@ -173,13 +173,18 @@ class DeviceRequest(models.Model):
 
 
 class AppGrant(models.Model):
-    """The consent of a customer to a third-party app, per API; `audience` is empty for the customer's profile alone."""
+    """The consent of a customer to a third-party app, per API; `audience` is empty for the customer's profile alone.
+
+    `words` are those of the page on which they gave it last, in the language `locale`; empty: given before these were kept.
+    """
 
     profile = models.ForeignKey("profiles.Profile", on_delete=models.CASCADE, related_name="app_grants")
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     audience = models.CharField(max_length=255, blank=True)
     scopes = models.JSONField(default=list)
     given_at = models.DateTimeField(default=timezone.now)
+    locale = models.CharField(max_length=16, blank=True)
+    words = models.TextField(blank=True)
 
     class Meta:
         constraints = [

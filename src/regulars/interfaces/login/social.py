@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import get_language, get_supported_language_variant, gettext_noop
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -29,7 +29,7 @@ from regulars.connections.models import Connection
 from regulars.connections.oauth_client import ProviderClient, ProviderError, ProviderIdentity
 from regulars.connections.provider import PROVIDERS, Raw, RequestedClaim
 from regulars.consent.notices import NoticeChangedError, ShownNotice
-from regulars.interfaces.pages.language import show_languages_at
+from regulars.interfaces.pages.language import language_shown, show_languages_at
 from regulars.interfaces.pages.navigation import address, local_path, message_page
 from regulars.interfaces.pages.response_policy import page
 from regulars.interfaces.pages.signed_in import customer, is_fresh, shown_here
@@ -110,7 +110,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     requested_claims = (
         intent.requested_claims if intent else PROVIDERS[connection.strategy].offered(connection.requested_claims)
     )
-    locale = _language_shown(request)
+    locale = language_shown(request)
     wanted = request.POST.getlist("claim")
     chosen = [claim for claim in requested_claims if claim.key in wanted]
     changed = [claim for claim in chosen if request.POST.get(f"notice-{claim.key}") != claim_notice(claim, locale).hash]
@@ -294,14 +294,6 @@ def _choice_page(
         "without": onward(request) if CHANGED in request.GET else "",
     }
     return render(request, "login/share.html", context, status=409 if changed else 200)
-
-
-def _language_shown(request: HttpRequest) -> str:
-    """Return the language that the page was shown in, which its form carries: another tab may have chosen another since."""
-    try:
-        return get_supported_language_variant(request.POST["shown"], strict=True)
-    except (KeyError, LookupError):
-        return get_language() or "en"
 
 
 def _declined(request: HttpRequest) -> dict[str, list[str]]:

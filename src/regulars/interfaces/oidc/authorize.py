@@ -7,10 +7,13 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from regulars.clients.cache import find_client
+from regulars.consent.notices import NoticeChangedError
+from regulars.interfaces.pages.language import language_shown
 from regulars.oauth import consents
 from regulars.oauth.authorization_request import (
     AuthorizationRequest,
@@ -97,18 +100,39 @@ def consent(request: HttpRequest) -> HttpResponse:
         address, requested = _read(Parameters.of(waiting.params), pushed=waiting.pushed)
     except (NonRedirectableError, OAuthError):  # the app was changed meanwhile
         return _expired(request)
+    locale = language_shown(request)
+    allows = request.method == "POST" and request.POST.get("do") == "allow"
     if request.method == "GET":
-        lines = consents.scope_texts(requested.scopes_to_consent, requested.api)
-        return with_policy(render(request, "oidc/consent.html", {"client": requested.client, "lines": lines}))
+        return _consent_page(request, requested, locale)
+    if allows and request.POST.get("notice") != consents.app_notice(requested, locale).hash:
+        return _consent_page(request, requested, get_language() or locale, changed=NoticeChangedError())
     resumed = resume_interaction(browser_id(request), state, Wait.CONSENT)
     if resumed is None:
         return _expired(request)
-    if request.POST.get("do") != "allow":
+    if not allows:
         delete_interaction(resumed)
         return send_error(request, address, OAuthError("access_denied", "The customer did not allow it."))
-    consents.record_consent(session.profile, requested)
+    consents.record_consent(session.profile, requested, request.POST["notice"], locale)
     progress = replace(LoginProgress.from_json(resumed.progress), consented=True)
     return _proceed(request, Parameters.of(resumed.params), resumed, progress)
+
+
+def _consent_page(
+    request: HttpRequest,
+    requested: AuthorizationRequest,
+    locale: str,
+    changed: NoticeChangedError | None = None,
+) -> HttpResponse:
+    """Show what the app asks for. `changed`: it is not any more what the customer allowed."""
+    notice = consents.app_notice(requested, locale)
+    context = {
+        "client": requested.client,
+        "lines": notice.words.splitlines(),
+        "locale": locale,
+        "notice": notice.hash,
+        "problem": changed.message if changed else "",
+    }
+    return with_policy(render(request, "oidc/consent.html", context, status=409 if changed else 200))
 
 
 def _proceed(

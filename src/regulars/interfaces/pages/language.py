@@ -100,6 +100,14 @@ class LanguageLink:
     is_current: bool
 
 
+def language_shown(request: HttpRequest) -> str:
+    """Return the language that a page was shown in, which its form carries: another tab may have chosen another since."""
+    try:
+        return translation.get_supported_language_variant(request.POST["shown"], strict=True)
+    except (KeyError, LookupError):
+        return translation.get_language() or "en"
+
+
 def language_links(request: HttpRequest) -> dict[str, object]:
     """Context processor: `language_links`, a callable, so that pages without them pay nothing."""
     return {"language_links": lambda: _links(request)}
