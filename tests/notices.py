@@ -30,7 +30,8 @@ def send_page(browser: Any, address: str, form: dict[str, Any]) -> Any:
 
 def carried(impression: Impression) -> dict[str, str]:
     """Return what the page of a question carries now."""
-    return {"notice": show_question(Impression.objects.select_related("question__purpose").get(pk=impression.pk))}
+    shown = show_question(Impression.objects.select_related("question__purpose").get(pk=impression.pk))
+    return {"notice": shown.hash}
 
 
 def answer_page(impression: Impression, form: str) -> bool:

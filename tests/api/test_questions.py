@@ -14,6 +14,7 @@ from regulars.accounts.models import Account
 from regulars.base.tokens.jwt import sign
 from regulars.clients.models import Client
 from regulars.consent.models import ConsentEvent
+from regulars.destinations.save import save_destination
 from regulars.profiles.find import get_or_create_by_identity
 from regulars.profiles.learn import NewFact, learn
 from regulars.questions.models import Impression, SelectionDecision
@@ -294,3 +295,11 @@ def test_answer_at_login_keeps_its_source(chika, looking_for):
     answer_page(next_question(chika), "answer=shoes")
 
     assert chika.facts.get(attribute="looking_for").source == "question:looking_for@1"
+
+
+def test_question_in_an_app_names_who_may_be_sent_the_answer(call, chika, looking_for):
+    settings_of_partner = {"url": "https://partner.example", "secret": "whsec_" + "QUFB" * 10}
+    save_destination("Partner", "webhook", settings_of_partner, purpose="personalise", segment_slugs=[])
+    question = fetch_question(call, token_of(chika))["question"]
+
+    assert question["use"]["recipients"] == "May be sent to: Partner (partner.example)."

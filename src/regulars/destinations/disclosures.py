@@ -18,7 +18,7 @@ from regulars.profiles.models import Profile
 from .field_changes import fields_of
 from .kind import KINDS
 from .message import ComposedMessage
-from .models import Destination, DestinationVersion, Disclosure
+from .models import Destination, DestinationVersion, DirectDisclosure, Disclosure
 from .versions import is_same_place, version_of
 
 JOB, UPDATE_JOB = "deletion_request", "disclosure_update"
@@ -35,10 +35,11 @@ class ErasedMeanwhile(DomainError):
 class DisclosureRecord:
     """One recipient on the customer's page: what it received, when, and the state of its update or deletion.
 
-    `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
+    `kind` is `destination`, `lookup` or `application`. `recipient`, `place` (a host, empty for a file on this machine) and `purpose` are as they were when it was sent.
     `attributes` are keys. `erased`: the deletion of the customer was asked for, not the end of a use.
     """
 
+    kind: str
     recipient: str
     place: str
     purpose: str
@@ -53,13 +54,11 @@ class DisclosureRecord:
 
 def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
     """Return the disclosures about a customer, newest first. Those that may not have arrived (`attempted`) are included."""
-    rows = (
-        Disclosure.objects.filter(profile__in=[profile, *profile.merged.all()])
-        .select_related("destination", "version")
-        .order_by("-last_at")
-    )
-    return [
+    profiles = [profile, *profile.merged.all()]
+    rows = Disclosure.objects.filter(profile__in=profiles).select_related("destination", "version")
+    found = [
         DisclosureRecord(
+            kind="destination",
             recipient=row.version.name,
             place=place_of(row),
             purpose=row.version.purpose_id,
@@ -73,6 +72,23 @@ def disclosures_of(profile: Profile) -> list[DisclosureRecord]:
         )
         for row in rows
     ]
+    found += [
+        DisclosureRecord(
+            kind=direct.kind,
+            recipient=direct.name,
+            place=direct.place,
+            purpose=direct.purpose_id,
+            attributes=tuple(direct.attributes),
+            segments=(),
+            first_at=direct.first_at,
+            last_at=direct.last_at,
+            state=State.SENT,
+            erased=False,
+            confirmed_at=None,
+        )
+        for direct in DirectDisclosure.objects.filter(profile__in=profiles)
+    ]
+    return sorted(found, key=lambda each: each.last_at, reverse=True)
 
 
 def place_of(disclosure: Disclosure) -> str:

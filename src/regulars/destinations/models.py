@@ -152,3 +152,35 @@ class Disclosure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.profile_id} at {self.destination_id}: {self.state}"
+
+
+class DirectDisclosure(models.Model):
+    """A look-up source or an application of another company was given data of one customer, in a question or in tokens.
+
+    Unlike a destination it is not asked to change or delete anything: no contract of ours reaches it. `name`, `place` and
+    `purpose` are as they were then, and `attributes` are keys. `key`: the key of a source, or a client id.
+    """
+
+    class Kind(models.TextChoices):
+        LOOKUP = "lookup"
+        APPLICATION = "application"
+
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="direct_disclosures")
+    kind = models.CharField(max_length=16, choices=Kind)
+    key = models.CharField(max_length=64)
+    name = models.CharField(max_length=128)
+    place = models.CharField(max_length=255, blank=True)
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
+    attributes = models.JSONField(default=list)
+    first_at = models.DateTimeField(default=clock.now)
+    last_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "kind", "key", "name", "place", "purpose"], name="one_direct_disclosure_each"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile_id} to {self.key}"

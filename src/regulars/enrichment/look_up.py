@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +34,14 @@ KINDS = (Fact.SourceKind.ENRICHED, Fact.SourceKind.INFERRED)
 FAILURE_CACHED_FOR = dt.timedelta(hours=1)
 
 
-def look_up(profile: Profile, source_key: str) -> list[NewFact]:
+Before = Callable[[Profile, SourceSetting, EnrichmentSource, Sequence[str]], None]
+
+
+def look_up(profile: Profile, source_key: str, before: Before | None = None) -> list[NewFact]:
     """Return the source's answer as facts to learn; a fact without value retracts the one of an earlier answer.
 
-    Makes a call when no fresh answer is cached: call it outside a transaction. Raises `Invalid("source_off" | "no_consent" |
+    Makes a call when no fresh answer is cached: call it outside a transaction. `before` is called with the attributes that
+    are about to leave; what it raises stops the call. Raises `Invalid("source_off" | "no_consent" |
     "unknown_plugin")` before anything was sent, or `LookupFailed`, after which there is nothing to learn.
     """
     setting = permitted_source(profile, source_key)
@@ -48,7 +53,7 @@ def look_up(profile: Profile, source_key: str) -> list[NewFact]:
     if LAST_IP in source.needs:
         known[LAST_IP] = profile.last_ip
     question = source.question(known)
-    answer = {} if question is None else _Query(profile, setting, source, question).answer()
+    answer = {} if question is None else _Query(profile, setting, source, question, tuple(known), before).answer()
     facts = [value.fact_id for value in traits.values()]
     # the consent of the purpose, if consent is its basis, and those of the facts that were asked about
     under = {consent for row in Fact.objects.filter(pk__in=facts) for consent in row.consents}
@@ -114,6 +119,8 @@ class _Query:
     setting: SourceSetting
     source: EnrichmentSource
     question: str
+    asked_about: tuple[str, ...]
+    before: Before | None
 
     def answer(self) -> dict[str, Any]:
         """Return the cached answer while it is fresh, or a new one. Raises `LookupFailed`."""
@@ -126,6 +133,8 @@ class _Query:
     def _ask(self) -> Lookup:
         """Make the call and cache its outcome. A temporary failure is raised: the next attempt may ask again."""
         acquire_call(self.setting)
+        if self.before is not None:
+            self.before(self.profile, self.setting, self.source, self.asked_about)
         try:
             answer = self._call()
         except LookupFailed as fault:

@@ -25,6 +25,7 @@ from regulars.segments.models import Membership
 
 from .correct_facts import DELETED, may_correct, may_remove
 from .decide_consent import last_decision
+from .recipients import recipients_by_purpose
 
 UNDECLARED = ("serve",)
 
@@ -65,7 +66,8 @@ class PurposeStatus:
     """One purpose with the customer's consent status.
 
     `notice` is the text of the last decision, `seen` its number (0: none). `outdated`: consent was given, but the purpose
-    has become wider since. `barred`: the customer is too young to allow it.
+    has become wider since. `barred`: the customer is too young to allow it. `recipients` may be sent the data now, and
+    `new_recipients` are those of them that the notice of an open consent did not name.
     """
 
     key: str
@@ -81,6 +83,8 @@ class PurposeStatus:
     seen: int
     outdated: bool
     barred: bool
+    recipients: tuple[str, ...]
+    new_recipients: tuple[str, ...]
 
 
 def facts_of(profile: Profile, locale: str = "en", *, everything: bool = False) -> list[CustomerFact]:
@@ -133,9 +137,13 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
     purposes = Purpose.objects.filter(active=True)
     order = {Purpose.Basis.CONSENT: 0, Purpose.Basis.LEGITIMATE_INTEREST: 1, Purpose.Basis.CONTRACT: 2}
     listed = sorted(purposes, key=lambda each: (order[Purpose.Basis(each.basis)], each.key))
-    found = []
+    found, recipients = [], recipients_by_purpose()
     for purpose in listed:
         state = states.get(purpose.key)
+        named = tuple(map(str, recipients.get(purpose.key, ())))
+        is_open = status.allows(purpose)
+        known = state.event.notice.recipients if state and state.event.notice else ()
+        has_given = is_open and purpose.basis == Purpose.Basis.CONSENT
         language, label, text = words_in(purpose, locale)
         has_consented = state is not None and state.status in (ConsentEvent.Action.GIVEN, ConsentEvent.Action.IMPORTED)
         found.append(
@@ -145,7 +153,7 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
                 label=label,
                 text=text,
                 locale=language,
-                is_open=status.allows(purpose),
+                is_open=is_open,
                 status=state.status if state else "",
                 since=state.since if state else None,
                 until=state.expires_at if state else None,
@@ -153,6 +161,8 @@ def purposes_of(profile: Profile, locale: str = "en") -> list[PurposeStatus]:
                 seen=last_decision(profile, purpose.key),
                 outdated=bool(has_consented and state and state.event.purpose_version < purpose.consents_from),
                 barred=status.is_child and purpose.basis != Purpose.Basis.CONTRACT,
+                recipients=named,
+                new_recipients=tuple(each for each in named if has_given and each not in known),
             )
         )
     return found

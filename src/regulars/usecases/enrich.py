@@ -18,6 +18,7 @@ from regulars.enrichment.models import Lookup, SourceSetting
 from regulars.enrichment.source import LookupFailed
 from regulars.profiles.models import Profile
 
+from .record_disclosures import record_lookup
 from .unit_of_work import changes
 
 log = logging.getLogger("regulars.enrichment")
@@ -77,7 +78,7 @@ def enrich(payload: dict[str, Any]) -> None:
     if profile is None:
         return
     try:
-        facts = look_up(profile, payload["source"])
+        facts = look_up(profile, payload["source"], record_lookup)
         with changes(profile, JOB) as c:
             # Checked again under the lock: the customer may have withdrawn consent while the source was answering.
             permitted_source(c.profile, payload["source"])

@@ -39,6 +39,7 @@ from regulars.rules.run import MAX_SECONDS, RulesOutcome, run
 from .enrich import queue_all_sources
 from .login_context import BACK_FROM_RULE, LoginContext, context_of
 from .login_progress import LoginProgress, RulePage, RulesResult, Step
+from .record_disclosures import record_tokens
 from .renew_upstream_tokens import show_tokens
 from .rule_writes import continue_rules, write_for_rules
 from .unit_of_work import changes
@@ -294,6 +295,8 @@ def decide_tokens(login: Login) -> None:
     if rules.scopes is not None:
         first_party = login.client.first_party
         scopes = [scope for scope in rules.scopes if first_party or scope in login.scopes]
+    if not login.client.first_party:
+        record_tokens(login.profile, login.client, scopes)
     login.decision = TokenDecision(scopes, rules.id_token, rules.access_token, by_rules=rules.scopes is not None)
 
 

@@ -51,6 +51,7 @@ WRITTEN_BY_STAFF = {
     "consent.Purpose",
     "contenttypes.ContentType",
     "destinations.Destination",
+    "destinations.DestinationVersion",
     "enrichment.Reliability",
     "enrichment.SourceDay",
     "enrichment.SourceSetting",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from regulars.clients.models import Client
 from regulars.destinations.kind import KINDS
 from regulars.destinations.models import Destination
 from regulars.enrichment.models import SourceSetting
-from regulars.enrichment.source import SOURCES
+from regulars.enrichment.source import SOURCES, EnrichmentSource
 from regulars.rules.models import Rule
 from regulars.segments.models import Segment
 
@@ -46,7 +46,7 @@ class Recipient:
 
 def recipients_of(purpose: str) -> tuple[Recipient, ...]:
     """Return the recipients of one purpose, in an order that does not depend on the database."""
-    return recipients_by_purpose().get(purpose, ())
+    return _named((*_destinations(), *_lookups(), *(_served() if purpose == SERVED else ()))).get(purpose, ())
 
 
 def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
@@ -54,8 +54,12 @@ def recipients_by_purpose() -> dict[str, tuple[Recipient, ...]]:
 
     Named are those that may receive something now: a destination that is switched off, or a source on this machine, does not.
     """
+    return _named((*_destinations(), *_lookups(), *_served()))
+
+
+def _named(pairs: Iterable[tuple[str, Recipient]]) -> dict[str, tuple[Recipient, ...]]:
     found: defaultdict[str, set[Recipient]] = defaultdict(set)
-    for purpose, recipient in (*_destinations(), *_lookups(), *_applications(), *_rule_hosts()):
+    for purpose, recipient in pairs:
         found[purpose].add(recipient)
     return {purpose: tuple(sorted(each)) for purpose, each in found.items()}
 
@@ -76,10 +80,20 @@ def _lookups() -> Iterator[tuple[str, Recipient]]:
     for each in SourceSetting.objects.filter(enabled=True):
         if each.key not in SOURCES or (source := SOURCES[each.key]).is_local:
             continue
-        place = source.place(each.settings)
-        # The business names no company for an address of its own: the host is the name.
-        name = place if source.is_mapped and place else source.title
-        yield each.purpose_id, Recipient(RecipientKind.LOOKUP, each.key, name, place)
+        yield each.purpose_id, lookup_recipient(each, source)
+
+
+def lookup_recipient(setting: SourceSetting, source: EnrichmentSource) -> Recipient:
+    """Name a source. The business names no company for an address of its own: there the host is the name."""
+    place = source.place(setting.settings)
+    name = place if source.is_mapped and place else source.title
+    return Recipient(RecipientKind.LOOKUP, setting.key, name, place)
+
+
+def _served() -> Iterator[tuple[str, Recipient]]:
+    """Yield those that receive what the account needs: applications of other companies, and hosts of rules."""
+    yield from _applications()
+    yield from _rule_hosts()
 
 
 def _applications() -> Iterator[tuple[str, Recipient]]:

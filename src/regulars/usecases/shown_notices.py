@@ -16,16 +16,32 @@ from regulars.questions.models import Impression
 from regulars.questions.next_question import notice_of
 from regulars.questions.wording import wording_of
 
-
-def notice_on(purpose: Purpose, locale: str, words: str, pieces: Sequence[str] = ()) -> ShownNotice:
-    """Return the notice in these words: with everything that a yes to the purpose would cover now."""
-    return ShownNotice(purpose.key, purpose.version, locale, words, pieces=tuple(pieces))
+from .recipients import Recipient, recipients_by_purpose, recipients_of
 
 
-def purpose_notice(purpose: Purpose, locale: str) -> ShownNotice:
+def notice_on(
+    purpose: Purpose,
+    locale: str,
+    words: str,
+    pieces: Sequence[str] = (),
+    recipients: Sequence[Recipient] | None = None,
+) -> ShownNotice:
+    """Return the notice in these words: with everything that a yes to the purpose would cover now, recipients included."""
+    named = recipients_of(purpose.key) if recipients is None else recipients
+    return ShownNotice(
+        purpose.key, purpose.version, locale, words, recipients=tuple(map(str, named)), pieces=tuple(pieces)
+    )
+
+
+def recipients_text(notice: ShownNotice) -> str:
+    """Return the sentence that names the recipients beside the words, in the language of the page; empty without any."""
+    return _("May be sent to: {names}.").format(names=", ".join(notice.recipients)) if notice.recipients else ""
+
+
+def purpose_notice(purpose: Purpose, locale: str, recipients: Sequence[Recipient] | None = None) -> ShownNotice:
     """Return the notice of a purpose by itself, in the best language that the operator wrote."""
     written, label, text = words_in(purpose, locale)
-    return notice_on(purpose, written, f"{label}\n{text}")
+    return notice_on(purpose, written, f"{label}\n{text}", recipients=recipients)
 
 
 def question_notice(impression: Impression) -> ShownNotice:
@@ -37,12 +53,12 @@ def question_notice(impression: Impression) -> ShownNotice:
     return notice_on(question.purpose, wording.locale, words, pieces)
 
 
-def show_question(impression: Impression) -> str:
-    """Return the hash of the notice that a page shows with a question now; remembered where an answer may be a plain no."""
+def show_question(impression: Impression) -> ShownNotice:
+    """Return the notice that a page shows with a question now; remembered where an answer may be a plain no."""
     notice = question_notice(impression)
     if impression.question.kind.gives_consent:
         remember_shown([(notice, impression.question.purpose)])
-    return notice.hash
+    return notice
 
 
 @dataclass(frozen=True)
@@ -71,6 +87,10 @@ def claim_notice(claim: RequestedClaim, locale: str) -> ShownNotice:
 
 def show_purposes(locale: str) -> dict[str, str]:
     """Return, for every active purpose, the hash of the notice that a page shows now, and remember these notices."""
-    shown = [(purpose_notice(purpose, locale), purpose) for purpose in Purpose.objects.filter(active=True)]
+    recipients = recipients_by_purpose()
+    shown = [
+        (purpose_notice(purpose, locale, recipients.get(purpose.key, ())), purpose)
+        for purpose in Purpose.objects.filter(active=True)
+    ]
     remember_shown(shown)
     return {purpose.key: notice.hash for notice, purpose in shown}

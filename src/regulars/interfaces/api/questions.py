@@ -20,7 +20,7 @@ from regulars.questions.next_question import NotShown, next_question, show_in
 from regulars.questions.question_type import AnswerField
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases import answer_question as usecase
-from regulars.usecases.shown_notices import show_question
+from regulars.usecases.shown_notices import recipients_text, show_question
 
 from .customer_access import InApp, InAppCustomer, customer_of
 
@@ -53,11 +53,12 @@ class QuestionAnswer(Schema):
 
 
 class QuestionUse(Schema):
-    """What an answer permits: show it unchanged, and send `notice` with the answer."""
+    """What an answer permits, and the sentence that names who may be sent it: show both, and send `notice` with the answer."""
 
     purpose: str
     label: str
     text: str
+    recipients: str
     notice: str
 
 
@@ -126,6 +127,7 @@ QUESTION: JsonDict = {
         "purpose": "personalise",
         "label": "By answering you allow this use of your answer:",
         "text": "We use it to show you what suits you.",
+        "recipients": "May be sent to: Partner (partner.example).",
         "notice": EXAMPLE_NOTICE,
     },
     "offered": "",
@@ -254,7 +256,7 @@ def _question(impression: Impression) -> dict[str, object]:
     question, wording = impression.question, wording_of(impression)
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
     with override(impression.locale):
-        field = question.kind.field(wording.options, wording.locale)
+        field, notice = question.kind.field(wording.options, wording.locale), show_question(impression)
         without_answer = (
             ("__dont_know", _("I don’t know"), question.may_not_know),
             ("__declined", _("I prefer not to say"), question.may_decline),
@@ -272,7 +274,8 @@ def _question(impression: Impression) -> dict[str, object]:
                 "purpose": question.purpose_id,
                 "label": _legal_label(field, question.purpose.basis),
                 "text": wording.use,
-                "notice": show_question(impression),
+                "recipients": recipients_text(notice),
+                "notice": notice.hash,
             },
             "offered": offered,
             "field": {

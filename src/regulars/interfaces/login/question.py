@@ -19,7 +19,7 @@ from regulars.questions.models import Impression
 from regulars.questions.next_question import ask_one_more, may_offer_more, show_again, show_in
 from regulars.questions.wording import direction, wording_of
 from regulars.usecases.answer_question import answer, never_again, pass_over
-from regulars.usecases.shown_notices import show_question
+from regulars.usecases.shown_notices import recipients_text, show_question
 
 from .entry import onward
 
@@ -124,6 +124,7 @@ def page_of(impression: Impression, form: QueryDict, refused: Refused | None) ->
     """Return the context of the template: the wording, the input for the answer, and why the answer was refused."""
     wording, question = wording_of(impression), impression.question
     offered = question.label_of(impression.to_confirm) if impression.to_confirm is not None else ""
+    notice = show_question(impression)
     return {
         "impression": impression,
         "question": question,
@@ -134,6 +135,7 @@ def page_of(impression: Impression, form: QueryDict, refused: Refused | None) ->
         "field": question.kind.field(wording.options, wording.locale),
         "given": form.getlist("answer"),
         "other": form.getlist("other"),
-        "notice": show_question(impression),
+        "notice": notice.hash,
+        "recipients": recipients_text(notice),
         "problem": refused.message if refused else "",
     }

@@ -37,7 +37,7 @@ from regulars.profiles.find import find_by_identity
 from regulars.profiles.models import Profile
 from regulars.usecases.complete_social_login import ClaimConsent, ProviderLogin, complete_social_login, unchanged
 from regulars.usecases.link_accounts import link_social_login
-from regulars.usecases.shown_notices import ClaimText, claim_notice, claim_text
+from regulars.usecases.shown_notices import ClaimText, claim_notice, claim_text, recipients_text
 from regulars.usecases.stop_sharing import shared_claims_of
 
 from .entry import enter, onward
@@ -230,6 +230,7 @@ class _ClaimOption:
     key: str
     text: ClaimText
     notice: str
+    recipients: str
     ticked: bool
 
 
@@ -280,8 +281,9 @@ def _choice_page(
     locale = get_language() or "en"
     declined = [] if intent or changed else _declined(request).get(connection.name, [])
     offered = [
-        _ClaimOption(claim.key, claim_text(claim, locale), claim_notice(claim, locale).hash, claim.key in ticked)
+        _ClaimOption(claim.key, claim_text(claim, locale), notice.hash, recipients_text(notice), claim.key in ticked)
         for claim in requested_claims
+        for notice in [claim_notice(claim, locale)]
     ]
     context = {
         "connection": connection,

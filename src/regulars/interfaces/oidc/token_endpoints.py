@@ -20,6 +20,7 @@ from regulars.oauth.introspection import introspect as introspect_token
 from regulars.oauth.tokens import signed_userinfo
 from regulars.usecases.issue_tokens import issue_tokens
 from regulars.usecases.login import LoginContext
+from regulars.usecases.record_disclosures import record_userinfo
 
 from .endpoint import endpoint, json_response, read_parameters, required
 from .query_token import token_in_query
@@ -119,6 +120,8 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     except DomainError as refused:
         return _refusal(401, dpop.challenge(refused, scheme))
     client = find_client(client_of(claims))
+    if client is not None and not client.first_party:
+        record_userinfo(client, found)
     if client is not None and client.userinfo_algorithm:
         body = signed_userinfo(found, client.pk)
         return HttpResponse(body, content_type="application/jwt", headers={"Cache-Control": "no-store"})

@@ -138,7 +138,7 @@
       const { question } = this;
       return make("div", { id: "why" },
         make("p", {}, make("strong", { textContent: question.words.why }), ` ${question.why}`),
-        make("p", { textContent: `${question.use.label} ${question.use.text}` }));
+        make("p", { textContent: [question.use.label, question.use.text, question.use.recipients].filter(Boolean).join(" ") }));
     }
 
     // Answering and "not now" are of one size, because "no" must take no more effort than "yes". "Never" is a quiet link.

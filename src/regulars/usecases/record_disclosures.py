@@ -1,0 +1,58 @@
+"""Record what look-up sources and applications of other companies are given, before they are given it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+
+from regulars.base.errors import Invalid
+from regulars.clients.models import Client
+from regulars.consent.view import served_user
+from regulars.destinations.direct_disclosures import Kind, Receiver, record_direct
+from regulars.enrichment.look_up import permitted_source
+from regulars.enrichment.models import SourceSetting
+from regulars.enrichment.source import EnrichmentSource
+from regulars.oauth.claims import SCOPE_OF_CLAIM, claims_of
+from regulars.profiles.assertions import Place
+from regulars.profiles.find import find_by_user_id
+from regulars.profiles.models import Profile
+
+from .recipients import SERVED, lookup_recipient
+
+
+@transaction.atomic
+def record_lookup(
+    profile: Profile, setting: SourceSetting, source: EnrichmentSource, attributes: Sequence[str]
+) -> None:
+    """Record that a source is asked about a customer, unless it stays on this machine or names no person.
+
+    As for destinations, a decision of the customer comes before this and is seen here, or after it. Raises
+    `Invalid("no_consent" | "source_off" | "erased")`.
+    """
+    if source.is_local or source.is_about_areas:
+        return
+    if not Profile.objects.select_for_update().filter(pk=profile.pk).exists():
+        raise Invalid("erased", "The customer was erased.")
+    permitted_source(profile, setting.key)
+    named = lookup_recipient(setting, source)
+    record_direct(profile, Receiver(Kind.LOOKUP, named.key, named.name, named.place, setting.purpose_id), attributes)
+
+
+def record_tokens(profile: Profile, client: Client, scopes: list[str]) -> None:
+    """Record what an application of another company may read with the tokens that it is about to be given."""
+    claims = claims_of(served_user(profile, Place.USERINFO), scopes)
+    _record(profile, client, claims)
+
+
+def record_userinfo(client: Client, claims: Mapping[str, Any]) -> None:
+    """Record what /userinfo is about to answer to an application of another company."""
+    profile = find_by_user_id(str(claims.get("sub", "")))
+    if profile is not None:
+        _record(profile, client, claims)
+
+
+def _record(profile: Profile, client: Client, claims: Mapping[str, Any]) -> None:
+    attributes = [name for name in claims if name in SCOPE_OF_CLAIM]
+    record_direct(profile, Receiver(Kind.APPLICATION, client.pk, client.name, "", SERVED), attributes)

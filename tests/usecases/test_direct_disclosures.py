@@ -1,0 +1,154 @@
+"""Look-ups and tokens for applications of other companies are disclosures: who was given what, and when."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.receivers import Answer, receiving
+
+from regulars.clients.models import Client
+from regulars.consent.record import Decision
+from regulars.destinations.disclosures import disclosures_of
+from regulars.destinations.models import DirectDisclosure
+from regulars.enrichment.models import SourceSetting
+from regulars.profiles.learn import NewFact
+from regulars.usecases import record_disclosures
+from regulars.usecases.enrich import enrich
+from regulars.usecases.erase import erase_customer
+from regulars.usecases.export import access
+from regulars.usecases.record_disclosures import record_tokens, record_userinfo
+from regulars.usecases.unit_of_work import changes
+
+pytestmark = pytest.mark.usefixtures("lake")
+ANSWER = Answer(body=json.dumps({"ageRange": "25-34"}).encode())
+
+
+def switch_on(url):
+    settings = {"api_key": "k", "base_url": url}
+    SourceSetting.objects.update_or_create(
+        key="fullcontact", defaults={"enabled": True, "settings": settings, "purpose_id": "enrich"}
+    )
+
+
+@pytest.fixture
+def asked(chika):
+    """Chika has an address, which may be looked up."""
+    with changes(chika, "test") as c:
+        c.decide(Decision("enrich", "given", "test"))
+        c.learn([NewFact("email", "chika@example.com", "declared", "test")])
+    return chika
+
+
+def look_up(profile):
+    enrich({"profile": profile.pk, "source": "fullcontact"})
+
+
+def test_lookup_that_sends_an_address_is_a_disclosure_of_it(asked):
+    with receiving(ANSWER) as receiver:
+        switch_on(receiver.url)
+        look_up(asked)
+    (line,) = disclosures_of(asked)
+
+    assert (line.kind, line.recipient, line.place, line.purpose) == ("lookup", "FullContact", "127.0.0.1", "enrich")
+    assert line.attributes == ("email",)
+    assert access(asked)["disclosures"][0]["recipient"] == "FullContact"
+
+
+def test_lookup_is_recorded_before_it_is_known_whether_it_arrived(asked):
+    with receiving(Answer(400)) as receiver:
+        switch_on(receiver.url)
+        with pytest.raises(Exception, match="http_400"):
+            look_up(asked)
+
+    assert [line.recipient for line in disclosures_of(asked)] == ["FullContact"]
+
+
+def test_lookup_without_a_yes_is_neither_made_nor_recorded(asked):
+    with changes(asked, "test") as c:
+        c.decide(Decision("enrich", "withdrawn", "test"))
+    with receiving(ANSWER) as receiver:
+        switch_on(receiver.url)
+        look_up(asked)
+
+    assert (receiver.received, disclosures_of(asked)) == ([], [])
+
+
+def test_withdrawal_while_the_question_is_prepared_stops_the_call(asked, monkeypatch):
+    with receiving(ANSWER) as receiver:
+        switch_on(receiver.url)
+        permitted = record_disclosures.permitted_source
+
+        def withdrawn_meanwhile(profile, key):
+            with changes(profile, "test") as c:
+                c.decide(Decision("enrich", "withdrawn", "test"))
+            return permitted(profile, key)
+
+        monkeypatch.setattr(record_disclosures, "permitted_source", withdrawn_meanwhile)
+        look_up(asked)
+
+    assert (receiver.received, disclosures_of(asked)) == ([], [])
+
+
+def test_answer_from_the_cache_discloses_nothing_more(asked):
+    with receiving(ANSWER) as receiver:
+        switch_on(receiver.url)
+        look_up(asked)
+        before = DirectDisclosure.objects.get().last_at
+        look_up(asked)
+
+    assert len(receiver.received) == 1
+    assert DirectDisclosure.objects.get().last_at == before
+
+
+def test_source_on_this_machine_is_no_disclosure(asked):
+    SourceSetting.objects.update_or_create(
+        key="email", defaults={"enabled": True, "settings": {}, "purpose_id": "serve"}
+    )
+    enrich({"profile": asked.pk, "source": "email"})
+
+    assert disclosures_of(asked) == []
+
+
+def test_source_that_moved_keeps_where_it_was_asked(asked):
+    with receiving(ANSWER) as receiver:
+        switch_on(receiver.url)
+        look_up(asked)
+    switch_on("https://elsewhere.example")
+
+    assert [line.place for line in disclosures_of(asked)] == ["127.0.0.1"]
+
+
+@pytest.fixture
+def bikes(standard_setup):
+    return Client.objects.create(client_id="bikes", name="Bikes & Co", first_party=False)
+
+
+def test_tokens_of_another_companys_application_are_a_disclosure(asked, bikes):
+    record_tokens(asked, bikes, ["openid", "email"])
+    (line,) = disclosures_of(asked)
+
+    assert (line.kind, line.recipient, line.purpose) == ("application", "Bikes & Co", "serve")
+    assert line.attributes == ("email",)
+
+
+def test_userinfo_adds_what_became_known_since(asked, bikes):
+    record_tokens(asked, bikes, ["openid", "email"])
+    record_userinfo(bikes, {"sub": asked.user_id, "email": "a", "given_name": "Chika", "https://x/tier": "gold"})
+
+    assert disclosures_of(asked)[0].attributes == ("email", "given_name")
+    assert DirectDisclosure.objects.count() == 1
+
+
+def test_repeated_userinfo_writes_nothing(asked, bikes, django_assert_num_queries):
+    claims = {"sub": asked.user_id, "email": "a"}
+    record_userinfo(bikes, claims)
+    with django_assert_num_queries(2):
+        record_userinfo(bikes, claims)
+
+
+def test_erasure_takes_the_records_along(asked, bikes):
+    record_tokens(asked, bikes, ["openid", "email"])
+    erase_customer(asked)
+
+    assert not DirectDisclosure.objects.exists()
