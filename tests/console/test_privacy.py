@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from regulars.consent.models import ConsentEvent, Purpose, Retention
+from regulars.consent.purposes import words_in
 from regulars.consent.record import Decision, record
 from regulars.consent.view import may
 from regulars.interfaces.console.models import AuditEntry
@@ -50,6 +52,50 @@ def test_consents_from_before_a_widening_are_listed(console, chika):
     assert not may(chika, "message")
     assert chika.user_id in text(console.get(PURPOSE))
     assert "1 to renew" in text(console.get("/console/privacy"))
+
+
+GERMAN = {"label.de": "Neuigkeiten per E-Mail", "text.de": "Um Ihnen zu schreiben, auch für Partner."}
+
+
+def fields(console):
+    """Every field of the form as it was loaded."""
+    page = console.get(PURPOSE).content.decode()
+    inputs = re.findall(r'<input id="[^"]*" name="([^"]+)" type="text" value="([^"]*)"', page)
+    areas = re.findall(r'<textarea id="[^"]*" name="([^"]+)"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    return {name: html.unescape(value) for name, value in [*inputs, *areas]}
+
+
+def test_other_words_drop_the_translations_that_were_left_as_they_were(console):
+    form = fields(console)
+    assert form["text.de"], "the form asks for every language"
+
+    response = console.post(PURPOSE, {**form, **GERMAN, "text": "We and our partners write to you."}, follow=True)
+
+    message = Purpose.objects.get(key="message")
+    assert list(message.translations) == ["de"]
+    assert words_in(message, "fr") == ("en", "News by e-mail", "We and our partners write to you.")
+    assert "Translate it again into Español, Français, 日本語, Português (Brasil), العربية" in text(response)
+
+
+@pytest.mark.parametrize(("widened", "kept"), [({}, 6), ({"widened": "on"}, 0)])
+def test_translations_that_still_say_the_same_stay_unless_the_purpose_covers_more(console, widened, kept):
+    form = {**fields(console), "text": "To write to you about what you may like.", "still_right": "on"}
+
+    console.post(PURPOSE, {**form, **widened})
+
+    assert len(Purpose.objects.get(key="message").translations) == kept
+
+
+def test_another_translation_is_another_version_and_needs_a_name_and_a_text(console):
+    form = fields(console)
+
+    refused = console.post(PURPOSE, {**form, "label.de": ""})
+    assert (refused.status_code, 'id="in-label-de-problem"' in refused.content.decode()) == (400, True)
+    console.post(PURPOSE, {**form, **GERMAN})
+
+    message = Purpose.objects.get(key="message")
+    assert (message.version, len(message.translations)) == (2, 6)
+    assert words_in(message, "de")[2] == GERMAN["text.de"]
 
 
 @pytest.mark.parametrize("wrong", [{"label": ""}, {"text": ""}, {"expires_days": "soon"}, {"expires_days": "99999999"}])

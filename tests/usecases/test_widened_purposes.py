@@ -40,7 +40,7 @@ def crowd(standard_setup, make_customer):
 
 @pytest.fixture(autouse=True)
 def _small_portions(monkeypatch):
-    monkeypatch.setattr(decide_consent, "PORTION", 3)
+    monkeypatch.setattr(decide_consent, "RECOMPUTED_AT_ONCE", 3)
 
 
 def widen():

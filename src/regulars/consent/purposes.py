@@ -39,20 +39,25 @@ class PurposeText:
     expires_days: int | None = None
 
 
-def reword(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
+def reword(key: str, wording: PurposeText, *, widened: bool, still_right: bool = False) -> Purpose:
     """Save a new version of a purpose when its text differs; `widened` ends consents to earlier versions.
 
-    A consent keeps the text it was given to, and its day of expiry. Raises `DomainError`: `unknown_purpose`, `bad_label`,
-    `bad_text`, `bad_expiry`.
+    A translation that was left as it was beside another text is dropped, because its readers would allow what they did not
+    read: they get the default text. `still_right` keeps it where the purpose means the same as before; of a widened one no
+    earlier words do. A consent keeps the text it was given to, and its day of expiry. Raises `DomainError`:
+    `unknown_purpose`, `bad_label`, `bad_text`, `bad_expiry`.
     """
     purpose = get_purpose(key)
-    if not wording.label.strip() or len(wording.label) > 128:
-        raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", "label")
-    if not wording.text.strip() or len(wording.text) > 2000:
-        raise Invalid("bad_text", "Describe in at most 2,000 characters what the purpose covers.", "text")
+    _check_words(wording.label, wording.text)
+    for locale, words in wording.translations.items():
+        _check_words(words.get("label", ""), words.get("text", ""), f".{locale}")
     if wording.expires_days is not None and not 1 <= wording.expires_days <= 3650:
         raise Invalid("bad_expiry", "A consent lasts between 1 day and 10 years.", "expires_days")
-    texts = (wording.label, wording.text, wording.translations)
+    translations = wording.translations
+    if widened or ((wording.label, wording.text) != (purpose.label, purpose.text) and not still_right):
+        before = purpose.translations
+        translations = {locale: words for locale, words in translations.items() if words != before.get(locale)}
+    texts = (wording.label, wording.text, translations)
     if widened or texts != (purpose.label, purpose.text, purpose.translations):
         purpose.version += 1
     if widened:
@@ -61,6 +66,13 @@ def reword(key: str, wording: PurposeText, *, widened: bool) -> Purpose:
     purpose.expires_days = wording.expires_days
     purpose.save()
     return purpose
+
+
+def _check_words(label: str, text: str, language: str = "") -> None:
+    if not label.strip() or len(label) > 128:
+        raise Invalid("bad_label", "Give the purpose a name of at most 128 characters.", f"label{language}")
+    if not text.strip() or len(text) > 2000:
+        raise Invalid("bad_text", "Describe in at most 2,000 characters what the purpose covers.", f"text{language}")
 
 
 def words_in(purpose: Purpose, locale: str) -> tuple[str, str, str]:

@@ -28,6 +28,7 @@ CONSENT_ACTIONS = (Action.GIVEN, Action.REFUSED, Action.WITHDRAWN)
 OPENING = (Action.GIVEN, Action.OBJECTION_LIFTED)
 SHARING = ("share", "sale")
 WIDENED = "consent.purpose_widened"
+RECOMPUTED_AT_ONCE = 20  # customers after a purpose was widened: on SQLite a sign-in waits for them
 
 
 def decide(profile: Profile, decision: Decision, seen: int | None = None) -> ConsentEvent:
@@ -117,14 +118,21 @@ def expire_consents() -> int:
 
 
 @transaction.atomic
-def change_purpose(key: str, wording: PurposeText, *, widened: bool, direct_marketing: bool | None = None) -> Purpose:
+def change_purpose(
+    key: str,
+    wording: PurposeText,
+    *,
+    widened: bool,
+    still_right: bool = False,
+    direct_marketing: bool | None = None,
+) -> Purpose:
     """Change the text of a purpose. When it covers more than before, consent to the old text no longer opens it.
 
     `direct_marketing`: an objection to any advertising closes it, also one from before; left out, that stays as it is.
 
     Raises as `consent.purposes.reword`. The gate is closed when this returns; jobs recompute those who had consented.
     """
-    purpose = reword(key, wording, widened=widened)
+    purpose = reword(key, wording, widened=widened, still_right=still_right)
     if direct_marketing is not None and direct_marketing != purpose.is_direct_marketing:
         purpose.direct_marketing = direct_marketing
         purpose.save(update_fields=["direct_marketing"])
@@ -142,7 +150,7 @@ def refresh_consenting_customers(payload: dict[str, str]) -> None:
     if widening is None:
         return
     states = ConsentState.objects.filter(purpose=widening.purpose_id, status__in=YES, profile_id__gt=widening.after)
-    portion = list(states.order_by("profile_id").values_list("profile_id", flat=True)[:PORTION])
+    portion = list(states.order_by("profile_id").values_list("profile_id", flat=True)[:RECOMPUTED_AT_ONCE])
     if not portion:
         widening.delete()
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Count, F, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -86,28 +87,50 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
     found = Purpose.objects.filter(key=key, active=True).first()
     if found is None:
         raise Http404("There is no such purpose.")
+    typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
+    for locale in _languages(found):
+        words = found.translations.get(locale, {})
+        typed |= {f"{name}.{locale}": words.get(name, "") for name in ("label", "text")}
     if request.method == "GET":
-        typed = {"label": found.label, "text": found.text, "expires_days": str(found.expires_days or "")}
         return _purpose_page(request, found, typed)
-    typed = {name: request.POST.get(name, "").strip() for name in ("label", "text", "expires_days")}
+    # Browsers send lines as CRLF: a text that was left alone must equal the stored one.
+    typed = {name: request.POST.get(name, was).strip().replace("\r\n", "\n") for name, was in typed.items()}
+    translations = {
+        locale: {name: typed[f"{name}.{locale}"] for name in ("label", "text")}
+        for locale in _languages(found)
+        if typed[f"label.{locale}"] or typed[f"text.{locale}"]
+    }
     widened, days = "widened" in request.POST, typed["expires_days"]
     if days and whole_number(days, 4000) is None:
         return _purpose_page(request, found, typed, FormError("Write a number of days, or nothing.", "expires_days"))
     lasts = int(days[:9]) if days else None
     try:
-        wording = PurposeText(typed["label"], typed["text"], found.translations, lasts)
-        change_purpose(key, wording, widened=widened, direct_marketing="direct_marketing" in request.POST)
+        saved = change_purpose(
+            key,
+            PurposeText(typed["label"], typed["text"], translations, lasts),
+            widened=widened,
+            still_right="still_right" in request.POST,
+            direct_marketing="direct_marketing" in request.POST,
+        )
     except DomainError as error:
         return _purpose_page(request, found, typed, form_error(error))
+    outdated = ", ".join(_languages(found)[each] for each in translations if each not in saved.translations)
     return done(
         request,
         HOME,
         "purpose.changed",
         key,
-        "Saved. A consent keeps the notice text it was given to.",
+        "Saved. A consent keeps the notice text it was given to."
+        + (f" Translate it again into {outdated}: until then its readers see the text above." if outdated else ""),
         widened=widened,
         direct_marketing="direct_marketing" in request.POST,
     )
+
+
+def _languages(purpose: Purpose) -> dict[str, str]:
+    """Return the languages in which a purpose is written beside English: those of the pages, and any that it has."""
+    pages = {code.partition("-")[0]: str(name) for code, name in settings.LANGUAGES if code != "en"}
+    return {**pages, **{locale: locale for locale in purpose.translations if locale not in pages}}
 
 
 def _page(request: HttpRequest, problem: FormError | None = None, given: dict[str, str] | None = None) -> HttpResponse:
@@ -203,6 +226,11 @@ def _purpose_page(
         "expires": typed["expires_days"],
         "widened": "widened" in request.POST,
         "direct_marketing": "direct_marketing" in request.POST if request.POST else found.is_direct_marketing,
+        "still_right": "still_right" in request.POST,
+        "translations": [
+            (f"label.{locale}", f"text.{locale}", name, typed[f"label.{locale}"], typed[f"text.{locale}"])
+            for locale, name in _languages(found).items()
+        ],
         "notices": list(notices[:SHOWN]),
         "outdated": list(outdated.order_by("profile_id")[:SHOWN]),
     }
