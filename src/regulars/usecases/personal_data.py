@@ -7,6 +7,7 @@ import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,36 @@ IDENTIFYING = (
     "phone_number",
 )
 _KEYS = frozenset(IDENTIFYING)
+
+
+class Way(Enum):
+    """How an erasure takes a customer out of a table."""
+
+    DELETED = "deleted with the customer, at once"
+    BY_ID = "found by the customer's id and deleted, at once"
+    TEMPORARY = "deleted if it names the customer, at once; else by its own end"
+    REPLACED = "every name is replaced by `(erased)`, at once"
+    STAFF = "written by staff or by the code, holds no customers"
+
+
+def ways() -> dict[str, Way]:
+    """Return table → how an erasure takes a customer out of it, by the same rules as `rows_of` and `sweep`."""
+    found = {}
+    for model in apps.get_models():
+        label = model._meta.label
+        if model._meta.proxy:
+            continue
+        if model in (Profile, Account):
+            found[label] = Way.DELETED
+        elif label in BY_NUMBER | {"sessions.Session"}:
+            found[label] = Way.BY_ID
+        elif label in WRITTEN_BY_STAFF:
+            found[label] = Way.STAFF
+        elif any(True for _ in _paths(model)):
+            found[label] = Way.DELETED
+        else:
+            found[label] = Way.TEMPORARY if label in TEMPORARY else Way.REPLACED
+    return found
 
 
 @dataclass(frozen=True)
